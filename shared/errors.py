@@ -1,0 +1,335 @@
+"""Every failure that a caller can see.
+
+ServiceError
+├── InputError                  the caller's input is at fault: do not repeat it unchanged
+│   ├── InvalidJson · InvalidBase64 · BadParameters · InputTooLong · NotFound · Erased …
+│   └── ImageError
+│       └── UnsupportedImageFormat · ImageDecodeFailed · ImageTruncated · ImageDimensions …
+├── LimitError                  the caller's own limit: come back later
+└── Unavailable                 our side cannot take or do it now: come back later
+
+The class docstring is the message, the title and the documentation of an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """Something went wrong on our side; the request may be repeated."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    #: May the same request succeed later without a change?
+    retryable: ClassVar[bool] = True
+    #: One sentence that tells the caller how to mend it.
+    hint: ClassVar[str] = "Try again; if it persists, give the request id to the operator."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        pointer: str | None = None,
+        hint: str | None = None,
+        retry_after_s: float | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        """`detail` is for this occurrence; `pointer` is a JSON pointer into the request."""
+        self.detail = detail or self.title()
+        self.pointer = pointer
+        self.hint_text = hint or self.hint
+        self.retry_after_s = retry_after_s
+        self.extra = extra or {}
+        super().__init__(self.detail)
+
+    @classmethod
+    def title(cls) -> str:
+        """Return the first sentence of the class docstring."""
+        return inspect.cleandoc(cls.__doc__ or cls.__name__).split("\n\n")[0].replace("\n", " ")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the form that a job row keeps in `error`."""
+        return {
+            "code": self.code,
+            "message": self.detail,
+            "hint": self.hint_text,
+            "status": self.status,
+            "retryable": self.retryable,
+        }
+
+
+# the caller's input
+
+
+class InputError(ServiceError):
+    """The request cannot be processed as it is."""
+
+    code = "bad_request"
+    status = 400
+    retryable = False
+    hint = "Change the request; repeating it unchanged gives the same answer."
+
+
+class InvalidJson(InputError):
+    """The body is not valid JSON."""
+
+    code = "invalid_json"
+    hint = "Send a JSON object with Content-Type: application/json, or multipart/form-data."
+
+
+class InvalidBase64(InputError):
+    """The image's base64 text is broken or cut off."""
+
+    code = "invalid_base64"
+    hint = "Send standard base64 or a data: URI; check that the text was not cut off."
+
+
+class BadParameters(InputError):
+    """A parameter is missing, unknown or out of bounds."""
+
+    code = "bad_parameters"
+    status = 422
+    hint = "See /docs for the parameters and their bounds."
+
+
+class InputTooLong(InputError):
+    """Input too long: prompt and image tokens exceed the model's context window."""
+
+    code = "input_too_long"
+    status = 422
+    hint = "Shorten the prompt, lower max_pixels, send fewer images or start a new session."
+
+
+class IdempotencyKeyReused(InputError):
+    """This Idempotency-Key was used before with another body."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    hint = "Use a new key for a new request; repeat the same body to get the same job."
+
+
+class Unauthorized(InputError):
+    """The API key is missing or unknown."""
+
+    code = "unauthorized"
+    status = 401
+    hint = "Send Authorization: Bearer <key> or X-API-Key."
+
+
+class UrlNotAllowed(InputError):
+    """This URL may not be fetched from here."""
+
+    code = "url_not_allowed"
+    status = 403
+    hint = "Only public http(s) addresses are fetched; upload the bytes instead."
+
+
+class NotFound(InputError):
+    """There is nothing under this id."""
+
+    code = "not_found"
+    status = 404
+    hint = "Check the id; it may belong to another key or have expired."
+
+
+class ImageNotFound(InputError):
+    """The image id is unknown or has expired."""
+
+    code = "image_not_found"
+    status = 422
+    hint = "Upload the image again with POST /v1/images."
+
+
+class MethodNotAllowed(InputError):
+    """This path does not take this method."""
+
+    code = "method_not_allowed"
+    status = 405
+    hint = "See /docs for the methods of each path."
+
+
+class Erased(InputError):
+    """This job was erased on request."""
+
+    code = "erased"
+    status = 410
+    hint = "Nothing of it is kept; submit it again."
+
+
+class Conflict(InputError):
+    """The request does not fit the present state."""
+
+    code = "conflict"
+    status = 409
+
+
+class NotCancelable(Conflict):
+    """The job has ended already and cannot be canceled."""
+
+    code = "not_cancelable"
+    hint = "A terminal status never changes; read the job instead."
+
+
+class NotRetryable(Conflict):
+    """Only a failed, expired or canceled job can be retried."""
+
+    code = "not_retryable"
+    hint = "Wait until the job has ended, or submit a new one."
+
+
+class SessionBusy(Conflict):
+    """The session is answering another question."""
+
+    code = "session_busy"
+    hint = "Wait for the running job of this session to end."
+
+
+class PayloadTooLarge(InputError):
+    """The request body is larger than the limit."""
+
+    code = "payload_too_large"
+    status = 413
+    hint = "See /v1/limits; compress or scale the image down."
+
+
+class UnsupportedMediaType(InputError):
+    """The Content-Type is neither JSON nor multipart/form-data."""
+
+    code = "unsupported_media_type"
+    status = 415
+    hint = "Use application/json or multipart/form-data."
+
+
+class ImageError(InputError):
+    """The image cannot be used."""
+
+    code = "image_error"
+    status = 422
+    hint = "Open the file in an image viewer, save it again as PNG or JPEG, and send that."
+
+
+class UnsupportedImageFormat(ImageError):
+    """The file is not an image of an accepted format."""
+
+    code = "unsupported_image_format"
+    status = 415
+    hint = "Accepted: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, told by content and not by name."
+
+
+class ImageEmpty(ImageError):
+    """The image file has no bytes."""
+
+    code = "image_empty"
+    hint = "The upload was empty; check the path or the form field."
+
+
+class ImageTruncated(ImageError):
+    """The image file is cut off."""
+
+    code = "image_truncated"
+    hint = "The upload or the file is incomplete; send the whole file."
+
+
+class ImageDecodeFailed(ImageError):
+    """Image decode failed: the file is damaged."""
+
+    code = "image_decode_failed"
+
+
+class ImageDimensions(ImageError):
+    """The image has too many or too few pixels."""
+
+    code = "image_dimensions"
+    hint = "See /v1/limits for the accepted width, height and pixel count."
+
+
+class ImageAspect(ImageError):
+    """The image is too long for its width."""
+
+    code = "image_aspect"
+    hint = "Cut the image into parts whose sides differ by less than the limit in /v1/limits."
+
+
+# the caller's limits
+
+
+class LimitError(ServiceError):
+    """A limit of this key is reached."""
+
+    code = "rate_limited"
+    status = 429
+    hint = "Wait for the seconds given in Retry-After."
+
+
+class TooManyInFlight(LimitError):
+    """This key has too many unfinished jobs."""
+
+    code = "too_many_in_flight"
+
+
+# our side
+
+
+class Unavailable(ServiceError):
+    """The service cannot take this request now."""
+
+    code = "unavailable"
+    status = 503
+    hint = "Wait for the seconds given in Retry-After."
+
+
+class StoreUnavailable(Unavailable):
+    """The job store does not answer, so nothing could be accepted."""
+
+    code = "store_unavailable"
+
+
+class QueueFull(Unavailable):
+    """The queue is full."""
+
+    code = "queue_full"
+
+
+class NoWorkers(Unavailable):
+    """No worker with a loaded model is up."""
+
+    code = "no_workers"
+
+
+# how a job can fail
+
+
+class JobFailure(ServiceError):
+    """The job failed while it was worked on."""
+
+    code = "job_failed"
+
+
+class InferenceFailed(JobFailure):
+    """The model raised an error while it worked on this job."""
+
+    code = "inference_failed"
+
+
+class OutOfMemory(JobFailure):
+    """The worker ran out of memory on this job."""
+
+    code = "out_of_memory"
+    hint = "Lower max_pixels or max_new_tokens, or give the worker more memory."
+
+
+class PoisonJob(JobFailure):
+    """Every worker that started this job died; it is not tried again."""
+
+    code = "poison"
+    retryable = False
+    hint = "The input makes workers die; report it to the operator with the job id."
+
+
+class ImageGone(JobFailure):
+    """The job's image is no longer stored."""
+
+    code = "image_gone"
+    hint = "Submit the job again with its image."

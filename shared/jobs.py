@@ -1,0 +1,157 @@
+"""The words of a job: what was asked, where it stands, what came out."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+#: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
+ROW_VERSION = 1
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _base32(value: int, length: int) -> str:
+    return "".join(_CROCKFORD[(value >> (5 * i)) & 31] for i in reversed(range(length)))
+
+
+def new_job_id() -> str:
+    """Return `job_` + 10 characters of milliseconds + 26 of 130 random bits; sorts by time."""
+    return "job_" + _base32(time.time_ns() // 1_000_000, 10) + _base32(secrets.randbits(130), 26)
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; the last four are terminal and never change."""
+
+    #: Waits for a worker.
+    QUEUED = "queued"
+    #: A worker holds its lease.
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    #: Its deadline or its time to live passed before it was done.
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        """Tell whether the status can no longer change."""
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Priority(StrEnum):
+    """The queue that a job waits in."""
+
+    HIGH = "high"
+    DEFAULT = "default"
+    LOW = "low"
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped writing."""
+
+    #: It ended its answer, or a stop string appeared.
+    STOP = "stop"
+    #: `max_new_tokens` or the context window was reached.
+    LENGTH = "length"
+    #: It repeated itself.
+    LOOP = "loop"
+    CANCELED = "canceled"
+    DEADLINE = "deadline"
+
+
+class Stage(StrEnum):
+    """What a running job is at."""
+
+    ENCODE = "encode"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    MERGE = "merge"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not s for s in stop):
+        raise ValueError("a stop string must not be empty")
+    return stop
+
+
+class GenerationParams(_Frozen):
+    """How the model writes its answer; the defaults are the article's."""
+
+    max_new_tokens: int = Field(64, ge=1, le=4096, description="Upper bound of new tokens.")
+    do_sample: bool = Field(False, description="False picks the most likely token each time.")
+    temperature: float = Field(0.3, ge=0.0, le=2.0, description="Used when do_sample is true.")
+    top_p: float = Field(0.9, gt=0.0, le=1.0, description="Used when do_sample is true.")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes sampling repeatable.")
+    stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
+        (), max_length=8, description="The answer ends before the first of these strings."
+    )
+
+
+#: Pixels that one image may keep for the model: 1 megapixel is about 1,024 visual tokens.
+DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
+
+
+class JobInput(_Frozen):
+    """What a worker needs to do the job; kept in the row as JSON."""
+
+    prompt: str
+    #: Image ids `img_<sha256>` in the order of the request.
+    images: tuple[str, ...] = ()
+    params: GenerationParams = GenerationParams()
+    #: Pixel budget of each image.
+    max_pixels: int = DETAIL_PIXELS["auto"]
+    preset: str | None = None
+
+
+class ImageInfo(_Frozen):
+    """An image as the job shows it; `used` is what the model sees, in pixels (width, height)."""
+
+    id: str
+    width: int
+    height: int
+    used: tuple[int, int]
+    tokens: int
+
+
+class Notice(_Frozen):
+    """Something done to the input that the caller should know."""
+
+    code: str
+    detail: str
+
+
+class Usage(_Frozen):
+    """Token counts of one answer."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    image_tokens: int = 0
+    cached_tokens: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts with their total, as OpenAI names them."""
+        return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
+
+
+class Output(_Frozen):
+    """The answer."""
+
+    text: str = ""
+    json_value: Any = Field(None, serialization_alias="json")
+    fields: dict[str, list[str]] = {}
+    finish_reason: FinishReason = FinishReason.STOP
+    partial: bool = False
+
+
+#: What a JSON result column of the row may hold.
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None
+CacheState = Literal["hit", "miss"]

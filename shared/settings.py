@@ -1,0 +1,139 @@
+"""Every setting: its name, default, bounds and meaning. Read from SIGHTLINE_* variables."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: Served when no model is named: the small one that the project carries.
+BUNDLED_MODEL = str(Path(__file__).resolve().parent.parent / "demo" / "checkpoint")
+#: The engine without weights, for load tests and for trying an integration.
+SIMULATED_MODEL = "simulated"
+
+Numerics = Literal["bf16", "int8", "fp32"]
+
+
+def _owned_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _alias(name: str, *others: str) -> AliasChoices:
+    return AliasChoices(f"SIGHTLINE_{name}", *others)
+
+
+class Settings(BaseSettings):
+    """The configuration of one process; build it once and hand it on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIGHTLINE_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    # Redis
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        validation_alias=_alias("REDIS_URL", "REDIS_URL"),
+        description="The queue role: jobs, images of unfinished jobs, events. AOF, noeviction.",
+    )
+    cache_url: str | None = Field(
+        None, description="The cache role: image features. Unset: the queue role's server."
+    )
+    redis_timeout_s: float = Field(
+        5.0, gt=0, le=60, description="Seconds that one Redis command may take."
+    )
+    redis_max_connections: int = Field(
+        4096, ge=16, description="Connections of one process; every open event stream holds one."
+    )
+
+    # gateway
+    host: str = Field("127.0.0.1", description="Address that the gateway binds.")
+    port: int = Field(7860, ge=1, le=65535, validation_alias=_alias("PORT", "PORT"))
+    gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
+    allow_anonymous: bool = Field(
+        False, description="Serve without API keys on an address other than loopback."
+    )
+    max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
+
+    # uploads
+    upload_max_bytes: int = Field(20 << 20, ge=1024, description="Bytes of one image file.")
+    request_max_bytes: int = Field(64 << 20, ge=1024, description="Bytes of one request body.")
+    images_per_request: int = Field(8, ge=1, le=64, description="Images of one job.")
+    image_max_pixels: int = Field(50_000_000, ge=1024, description="Pixels of an image.")
+    image_max_pixels_jpeg: int = Field(
+        200_000_000, ge=1024, description="Pixels of a baseline JPEG, which is decoded reduced."
+    )
+    image_max_side: int = Field(30_000, ge=64, description="Longest side of an image, pixels.")
+    image_max_aspect: float = Field(200.0, ge=1, description="Longer side over shorter side.")
+    image_kept_pixels: int = Field(
+        4_194_304, ge=65_536, description="Pixels that are stored; larger images are reduced."
+    )
+    decoder_children: int = Field(2, ge=1, le=32, description="Decoder processes of a gateway.")
+    decoder_timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds for one image.")
+    decoder_memory_bytes: int = Field(1 << 30, ge=256 << 20, description="Memory for one image.")
+    prompt_max_chars: int = Field(32_768, ge=1, description="Characters of a prompt.")
+
+    # the life of a job
+    lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
+    beat_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two beats.")
+    reap_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two looks for dead.")
+    reconcile_s: float = Field(
+        5.0, ge=0.1, le=600, description="A job queued longer than this has its doorbell checked."
+    )
+    max_attempts: int = Field(3, ge=1, le=20, description="Starts before a job counts as poison.")
+    job_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400, description="Default life of a job.")
+    job_ttl_max_s: int = Field(7 * 86_400, ge=60, description="Longest ttl_s of a request.")
+    job_timeout_s: float = Field(900.0, gt=0, description="Longest run of one attempt.")
+    watchdog_grace_s: float = Field(
+        30.0, gt=0, description="A worker that overruns job_timeout_s by this ends itself."
+    )
+    drain_s: float = Field(
+        2.0,
+        ge=0,
+        le=3600,
+        description="How long a stopping worker finishes jobs; then it gives them back.",
+    )
+    image_ttl_s: int = Field(86_400, ge=60, description="Life of an image that no job needs.")
+    idempotency_ttl_s: int = Field(86_400, ge=60, description="How long an Idempotency-Key binds.")
+    erased_ttl_s: int = Field(7 * 86_400, ge=60, description="How long an erased job answers 410.")
+    events_max: int = Field(10_000, ge=100, description="Events kept of one job.")
+
+    # worker
+    model: str = Field(
+        BUNDLED_MODEL,
+        validation_alias=_alias("MODEL", "MODEL"),
+        description="A folder, a hub id, or 'simulated'. Unset: the bundled model.",
+    )
+    numerics: Numerics = Field("bf16", description="Arithmetic of the model's linear layers.")
+    threads: int = Field(
+        default_factory=_owned_cores, ge=1, description="Cores that the model computes on."
+    )
+    slots: int = Field(8, ge=1, le=128, description="Jobs that a worker answers at once (-c).")
+    heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
+    simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
+    simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
+
+    # logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL")
+    )
+    log_file: Path | None = Field(
+        None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."
+    )
+
+    @model_validator(mode="after")
+    def _lease_outlives_beats(self) -> Self:
+        if self.lease_s < 3 * self.beat_s:
+            raise ValueError("lease_s must be at least three times beat_s")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Tell whether only this machine can reach the gateway."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

@@ -1,0 +1,201 @@
+"""The border of the engine: a request goes in, tokens come out; knows no torch, Celery or Redis."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from shared.jobs import CacheState, FinishReason, GenerationParams, Stage, Usage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from shared.errors import ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is loaded, as `/v1/models` and the job tell it."""
+
+    #: The name that users gave or that the checkpoint carries.
+    name: str
+    #: Distinguishes weights: the features of one revision are not those of another.
+    revision: str
+    #: Tokens of prompt, images and answer together.
+    context_tokens: int
+    numerics: str
+    demo: bool = False
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """A canonical RGB image and what identifies its pixels."""
+
+    #: Image id `img_<sha256>` of the canonical pixels.
+    id: str
+    image: Image
+    #: Pixel budget: the engine scales the image down to it, keeping its aspect.
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; its images stand before its text."""
+
+    role: str
+    text: str
+    images: tuple[ImageInput, ...] = ()
+    #: Generated ids of an assistant's turn, so that its text is never tokenised anew.
+    token_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """One question to the model."""
+
+    id: str
+    messages: tuple[Message, ...]
+    params: GenerationParams
+    #: `time.monotonic()` at which the answer is cut off, or None.
+    deadline: float | None = None
+    #: Requests of one scope may share image features and KV: tenant and session, never less.
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsedImage:
+    """What the model saw of one image: pixels (width, height) and visual tokens."""
+
+    id: str
+    used: tuple[int, int]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The request's shape is known; sent once, before any work on the tower."""
+
+    prompt_tokens: int
+    images: tuple[UsedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one stage has come, 0 to 1."""
+
+    stage: Stage
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text of the answer; whole characters only."""
+
+    text: str
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds that this request spent in each stage; waiting for others is part of it."""
+
+    encode_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of an answer; also sent for canceled and overdue ones, with the text so far."""
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    token_ids: tuple[int, ...] = ()
+    features: CacheState | None = None
+    prefix: CacheState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request ended in an error; other requests go on."""
+
+    error: ServiceError
+
+
+Event = Started | Progress | Delta | Completion | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Measured speeds, 0 while unknown; moving averages over recent work."""
+
+    encode_tokens_per_s: float = 0.0
+    prefill_tokens_per_s: float = 0.0
+    decode_tokens_per_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Ticket:
+    """The two ends of one request: the engine puts events, one job thread takes them."""
+
+    request: EngineRequest
+    _events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
+    _canceled: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, event: Event) -> None:
+        """Hand an event to the waiting job; called by the engine only."""
+        self._events.put(event)
+
+    def get(self, timeout_s: float) -> Event | None:
+        """Return the next event, or None when none came in time."""
+        try:
+            return self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def cancel(self) -> None:
+        """Ask the engine to stop this request within one step; safe from any thread."""
+        self._canceled.set()
+
+    @property
+    def canceled(self) -> bool:
+        """Tell whether a stop was asked for."""
+        return self._canceled.is_set()
+
+    def events(self, poll_s: float = 1.0) -> Iterator[Event]:
+        """Yield events until the last one, a Completion or a Failed."""
+        while True:
+            event = self.get(poll_s)
+            if event is None:
+                continue
+            yield event
+            if isinstance(event, Completion | Failed):
+                return
+
+
+class Engine(Protocol):
+    """A loaded model that answers many requests at once."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Tell what is loaded."""
+
+    @property
+    def rates(self) -> Rates:
+        """Return the speeds measured so far."""
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread that owns the model still works."""
+
+    def submit(self, request: EngineRequest) -> Ticket:
+        """Queue a request; raise InputTooLong or BadParameters when it can never be answered."""
+
+    def close(self) -> None:
+        """Stop the engine; every unfinished request ends as canceled."""
