@@ -1,0 +1,63 @@
+"""How we connect to Redis, and how its failures become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import Script
+from redis.retry import Retry
+
+from shared import keys
+from shared.errors import StoreUnavailable
+from shared.settings import Settings
+
+#: A redis.Redis; its types leave open what decode_responses settles.
+Client = Any
+
+#: Seconds that a client refused for want of Redis should wait.
+RETRY_AFTER_S = 5.0
+
+
+def connect(settings: Settings, *, url: str | None = None, text: bool = True) -> Client:
+    """Return a client of the queue role (or of `url`); connects on first use."""
+    return redis.Redis.from_url(
+        url or settings.redis_url,
+        decode_responses=text,
+        socket_timeout=settings.redis_timeout_s,
+        socket_connect_timeout=min(2.0, settings.redis_timeout_s),
+        socket_keepalive=True,
+        health_check_interval=10,
+        max_connections=settings.redis_max_connections,
+        # a restarted Redis leaves dead sockets in the pool: one more try gets a fresh one
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
+    )
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Turn Redis' failures into StoreUnavailable."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreUnavailable(
+            f"The job store does not answer ({type(error).__name__}).",
+            retry_after_s=RETRY_AFTER_S,
+        ) from error
+
+
+def load_script(client: Client, name: str) -> Script:
+    """Return the transition `lua/<name>.lua` with key names and prelude before it."""
+    folder = resources.files("shared") / "lua"
+    text = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    script: Script = client.register_script(keys.lua_names() + text)
+    return script
+
+
+def pairs(flat: list[Any]) -> dict[str, Any]:
+    """Return the hash that a script answered as a flat list."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))

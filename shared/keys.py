@@ -1,0 +1,83 @@
+"""The name of every key that we keep in Redis; no other module names one."""
+
+from __future__ import annotations
+
+PREFIX = "sl:"
+
+#: Hash: one job. The only truth about it.
+JOB = PREFIX + "job:"
+#: Suffix of a job's event stream.
+EVENTS = ":events"
+#: Key that outlives an erased job, so that its id answers 410 and not 404.
+GONE = PREFIX + "gone:"
+#: Zset of queued job ids in the order in which they will be taken.
+QUEUED = PREFIX + "queued"
+#: Zset of queued job ids by the millisecond in which they were (last) queued.
+QUEUED_SINCE = PREFIX + "queued:since"
+#: Counter that orders jobs of equal priority.
+SEQUENCE = PREFIX + "queued:sequence"
+#: Hash tenant -> jobs waiting, which makes a busy tenant's next job yield to others.
+WAITING = PREFIX + "waiting"
+#: Hash tenant -> unfinished jobs.
+UNFINISHED = PREFIX + "unfinished"
+#: Zset of running job ids by the millisecond in which their lease ends.
+LEASES = PREFIX + "leases"
+#: Zset of unfinished job ids by the millisecond after which they expire.
+EXPIRY = PREFIX + "expiry"
+#: Millisecond of the last look for expired leases.
+REAPED_AT = PREFIX + "reaped_at"
+#: Lock that lets one process at a time compare rows with doorbells.
+RECONCILE_LOCK = PREFIX + "reconcile:lock"
+#: Zset tenant's job ids by creation.
+TENANT_JOBS = PREFIX + "jobs:"
+#: Hash: idempotency key -> job id and body fingerprint.
+IDEMPOTENCY = PREFIX + "idem:"
+#: Hash: a canonical image.
+IMAGE = PREFIX + "img:"
+#: Suffix of the set of job ids that need an image.
+IMAGE_JOBS = ":jobs"
+#: Hash: one worker's heartbeat, with its rates.
+WORKER = PREFIX + "worker:"
+#: Zset of worker ids by the millisecond of their last heartbeat.
+WORKERS = PREFIX + "workers"
+#: Hash: monotonic counters.
+COUNTERS = PREFIX + "counters"
+
+
+def job(job_id: str) -> str:
+    """Return the key of a job's row."""
+    return JOB + job_id
+
+
+def events(job_id: str) -> str:
+    """Return the key of a job's event stream."""
+    return JOB + job_id + EVENTS
+
+
+def tenant_jobs(tenant: str) -> str:
+    """Return the key of a tenant's index of jobs."""
+    return TENANT_JOBS + tenant
+
+
+def idempotency(tenant: str, key: str) -> str:
+    """Return the key of one idempotency record."""
+    return f"{IDEMPOTENCY}{tenant}:{key}"
+
+
+def image(tenant: str, image_id: str) -> str:
+    """Return the key of an image; `image_id` is `img_<sha256>`."""
+    return f"{IMAGE}{tenant}:{image_id.removeprefix('img_')}"
+
+
+def worker(worker_id: str) -> str:
+    """Return the key of a worker's heartbeat."""
+    return WORKER + worker_id
+
+
+def lua_names() -> str:
+    """Return the constants above as Lua locals, for the prelude of every script."""
+    return "".join(
+        f"local {name} = '{value}'\n"
+        for name, value in globals().items()
+        if name.isupper() and isinstance(value, str)
+    )

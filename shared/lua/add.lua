@@ -1,0 +1,46 @@
+-- A new job: row, index, place in the queue, idempotency record and first event.
+-- KEYS: idempotency record, then the images that the job needs
+-- ARGV: id, tenant, fingerprint ('' = none), idempotency ttl ms, queue, base priority,
+--       priority steps, ttl ms, deadline ms ('' = ttl), event data limit, then row fields
+local id, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3]
+local now = now_ms()
+if fingerprint ~= '' then
+  local seen = redis.call('HMGET', KEYS[1], 'fingerprint', 'job')
+  if seen[1] then
+    if seen[1] == fingerprint then return {'replayed', seen[2]} end
+    return {'reused', seen[2]}
+  end
+end
+for i = 2, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 0 then return {'image_missing', i - 2} end
+end
+
+local ttl = tonumber(ARGV[8])
+local expire = now + (tonumber(ARGV[9]) or ttl)
+local waiting = tonumber(redis.call('HGET', WAITING, tenant) or 0)
+local priority = tonumber(ARGV[6]) + math.min(waiting, tonumber(ARGV[7]) - 1)
+local score = priority * PRIORITY_SPAN + redis.call('INCR', SEQUENCE)
+local row = JOB .. id
+redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
+  'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'priority', priority,
+  'score', string.format('%.0f', score), 'attempt', 0, 'lost', 0, 'events', 0)
+redis.call('HSET', row, unpack(ARGV, 11))
+enqueue(id, tenant, string.format('%.0f', score), now)
+redis.call('HINCRBY', UNFINISHED, tenant, 1)
+redis.call('ZADD', EXPIRY, expire, id)
+redis.call('ZADD', TENANT_JOBS .. tenant, now, id)
+extend(TENANT_JOBS .. tenant, now + 2 * ttl)
+for i = 2, #KEYS do
+  redis.call('SADD', KEYS[i] .. IMAGE_JOBS, id)
+  -- an image must outlive the job that may still be retried from it
+  extend(KEYS[i], now + 2 * ttl)
+  extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl)
+end
+if fingerprint ~= '' then
+  redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'job', id)
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+local position = redis.call('ZRANK', QUEUED, id)
+emit(id, 'job.queued', cjson.encode({position = position}), ARGV[10])
+count('jobs.submitted')
+return {'added', id, priority, position}

@@ -1,0 +1,13 @@
+-- A caller wants a job stopped. ARGV: id, tenant
+local id, row = ARGV[1], JOB .. ARGV[1]
+local f = redis.call('HMGET', row, 'status', 'tenant')
+if not f[1] or f[2] ~= ARGV[2] then return 'missing' end
+if f[1] == 'queued' then
+  terminate(id, f[2], 'canceled', now_ms())
+  return 'canceled'
+end
+if f[1] == 'running' then
+  redis.call('HSET', row, 'cancel', '1')
+  return 'canceling'
+end
+return f[1]

@@ -1,0 +1,22 @@
+-- A job and all that it left disappear; its id answers "gone" for a while.
+-- KEYS: the images of the job. ARGV: id, tenant, ms that the id stays known
+local id, row = ARGV[1], JOB .. ARGV[1]
+local f = redis.call('HMGET', row, 'status', 'tenant')
+if not f[1] or f[2] ~= ARGV[2] then return 0 end
+dequeue(id, f[2])
+redis.call('ZREM', LEASES, id)
+redis.call('ZREM', EXPIRY, id)
+if f[1] == 'queued' or f[1] == 'running' then lower(UNFINISHED, f[2]) end
+redis.call('ZREM', TENANT_JOBS .. f[2], id)
+redis.call('DEL', row, row .. EVENTS)
+for _, image in ipairs(KEYS) do
+  redis.call('SREM', image .. IMAGE_JOBS, id)
+  -- an image that was uploaded by itself belongs to its uploader
+  if redis.call('SCARD', image .. IMAGE_JOBS) == 0
+    and redis.call('HGET', image, 'uploaded') ~= '1' then
+    redis.call('DEL', image, image .. IMAGE_JOBS)
+  end
+end
+redis.call('SET', GONE .. id, f[2], 'PX', ARGV[3])
+count('jobs.erased')
+return 1

@@ -1,0 +1,12 @@
+-- The owner tells of its work: progress into the row, events into the stream.
+-- ARGV: id, owner token, progress json ('' = unchanged), event limit, then type and data of each
+-- Answers like beat: 0 lost, 1 go on, 2 stop (canceled).
+local id, row = ARGV[1], JOB .. ARGV[1]
+local f = redis.call('HMGET', row, 'status', 'owner', 'cancel')
+if f[1] ~= 'running' or f[2] ~= ARGV[2] then return 0 end
+if ARGV[3] ~= '' then redis.call('HSET', row, 'progress', ARGV[3]) end
+for i = 5, #ARGV, 2 do
+  emit(id, ARGV[i], ARGV[i + 1], ARGV[4])
+  if ARGV[i] == 'output.delta' then redis.call('HSET', row, 'streamed', '1') end
+end
+return f[3] == '1' and 2 or 1

@@ -1,0 +1,93 @@
+"""The Celery app: messages are doorbells that carry a job id and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from celery import Celery
+from kombu import Queue as KombuQueue
+from kombu.exceptions import OperationalError
+
+from shared.jobs import Priority
+from shared.settings import Settings
+from shared.store import Doorbell
+
+TASK = "sightline.answer"
+QUEUES = tuple(priority.value for priority in Priority)
+PRIORITY_STEPS = list(range(10))
+#: What kombu puts between a queue's name and a priority in the name of a Redis list.
+_SEPARATOR = "\x06\x16"
+
+_log = logging.getLogger(__name__)
+
+
+def broker_lists() -> list[str]:
+    """Return the names of all Redis lists that the broker keeps for our queues."""
+    return [
+        f"{queue}{_SEPARATOR}{step}" if step else queue
+        for queue in QUEUES
+        for step in PRIORITY_STEPS
+    ]
+
+
+def _configuration() -> dict[str, Any]:
+    settings = Settings()
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            # a message is only a doorbell: the reconciler rings again long before this
+            "visibility_timeout": 43_200,
+            "socket_timeout": settings.redis_timeout_s,
+            "socket_connect_timeout": 1,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "priority_steps": PRIORITY_STEPS,
+            "queue_order_strategy": "priority",
+        },
+        "task_queues": [KombuQueue(name) for name in QUEUES],
+        "task_default_queue": Priority.DEFAULT.value,
+        "task_default_priority": 5,
+        "task_acks_late": True,
+        # a result backend makes a publish block for 19 s while Redis is away
+        "task_ignore_result": True,
+        "task_publish_retry_policy": {
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 0.2,
+        },
+        "task_send_sent_event": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_proc_alive_timeout": 600,
+    }
+
+
+app = Celery("sightline")
+# a callable, so that importing this module reads no settings
+app.add_defaults(_configuration)
+
+
+def ring(doorbells: Iterable[Doorbell]) -> None:
+    """Wake a worker for each job; a bell that fails now is rung again by the reconciler."""
+    for bell in doorbells:
+        try:
+            app.send_task(
+                TASK,
+                args=[bell.job_id],
+                task_id=bell.job_id,
+                queue=bell.queue,
+                priority=bell.priority,
+            )
+        except OperationalError as error:
+            _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": str(error)})

@@ -1,0 +1,73 @@
+"""A job's row in Redis, as typed values."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from shared.jobs import JobInput, JobStatus
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value else (value or None)
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+JsonDict = Annotated[dict[str, Any] | None, BeforeValidator(_from_json)]
+JsonList = Annotated[tuple[dict[str, Any], ...], BeforeValidator(lambda v: _from_json(v) or ())]
+_Blank = BeforeValidator(_none_if_empty)
+
+
+class JobRow(BaseModel):
+    """Everything that Redis knows of one job; times are milliseconds of Redis' clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    tenant: str
+    version: int
+    status: JobStatus
+    queue: str
+    priority: int
+    attempt: int
+    max_attempts: int
+    #: Times that a worker went silent while it held the job.
+    lost: int = 0
+    #: Times that a finish was accepted: never more than one.
+    commits: int = 0
+    created_ms: int
+    queued_ms: int
+    started_ms: Annotated[int | None, _Blank] = None
+    completed_ms: Annotated[int | None, _Blank] = None
+    #: When the row is dropped (terminal) or gives up waiting.
+    expires_ms: int
+    #: When an unfinished job expires: its deadline or its time to live.
+    expire_ms: int
+    ttl_ms: int
+    input: Annotated[JobInput, BeforeValidator(_from_json)]
+    #: ImageInfo of each image.
+    images: JsonList = ()
+    notices: JsonList = ()
+    model: str = ""
+    session_id: Annotated[str | None, _Blank] = None
+    metadata: JsonDict = None
+    retry_of: Annotated[str | None, _Blank] = None
+    trace: JsonDict = None
+    cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
+    worker: Annotated[str | None, _Blank] = None
+    progress: JsonDict = None
+    output: JsonDict = None
+    usage: JsonDict = None
+    cache: JsonDict = None
+    metrics: JsonDict = None
+    error: JsonDict = None
+
+
+def dump(value: Any) -> str:
+    """Return the compact JSON that a row keeps."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,304 @@
+"""The transitions of a job in Redis; each is one script, and the row is the only truth."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from shared import keys
+from shared.connection import Client, connect, guard, load_script, pairs
+from shared.errors import (
+    Erased,
+    IdempotencyKeyReused,
+    ImageNotFound,
+    NotFound,
+    PoisonJob,
+)
+from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, new_job_id
+from shared.row import JobRow, dump
+from shared.settings import Settings
+
+#: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
+#: A tenant with many jobs waiting yields to the others, but only within its own queue.
+_PRIORITIES: dict[Priority, tuple[int, int]] = {
+    Priority.HIGH: (0, 3),
+    Priority.DEFAULT: (3, 4),
+    Priority.LOW: (7, 3),
+}
+
+#: The longest silence of all reapers after which leases are renewed instead of reaped.
+_REAP_GAP_MS = 3000
+
+
+#: One file in lua/ each.
+_TRANSITIONS = (
+    "add",
+    "claim",
+    "beat",
+    "report",
+    "finish",
+    "release",
+    "reap",
+    "reconcile",
+    "cancel",
+    "erase",
+)
+
+
+class Verdict(IntEnum):
+    """What a worker hears when it reports."""
+
+    #: The job is no longer this worker's.
+    LOST = 0
+    GO_ON = 1
+    #: The caller canceled it.
+    STOP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be stored."""
+
+    tenant: str
+    input: JobInput
+    priority: Priority = Priority.DEFAULT
+    ttl_s: int = 86_400
+    deadline_s: float | None = None
+    session_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: ImageInfo and Notice of the images, as dicts.
+    images: Sequence[Mapping[str, Any]] = ()
+    notices: Sequence[Mapping[str, Any]] = ()
+    model: str = ""
+    retry_of: str | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
+    #: (Idempotency-Key, fingerprint of the body)
+    idempotency: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """What the queue needs to wake a worker for a job."""
+
+    job_id: str
+    queue: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A stored job, or the earlier one that the same Idempotency-Key made."""
+
+    doorbell: Doorbell
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to a job."""
+
+    row: JobRow
+    owner: str
+
+
+class Store:
+    """Reads and moves job rows; every method raises StoreUnavailable when Redis does not answer."""
+
+    def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        self._settings = settings
+        self.redis = client or connect(settings)
+        self._scripts = {name: load_script(self.redis, name) for name in _TRANSITIONS}
+
+    def _run(self, name: str, names: Sequence[str], *args: Any) -> Any:
+        with guard():
+            return self._scripts[name](keys=list(names), args=list(args))
+
+    # the gateway's side
+
+    def add(self, job: NewJob) -> Added:
+        """Store a job and put it into the queue; ring its doorbell afterwards.
+
+        Raises ImageNotFound and IdempotencyKeyReused.
+        """
+        key, fingerprint = job.idempotency or ("", "")
+        base, steps = _PRIORITIES[job.priority]
+        reply = self._run(
+            "add",
+            [
+                keys.idempotency(job.tenant, key),
+                *(keys.image(job.tenant, image) for image in job.input.images),
+            ],
+            *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
+            *(job.priority.value, base, steps, job.ttl_s * 1000),
+            "" if job.deadline_s is None else int(job.deadline_s * 1000),
+            self._settings.events_max,
+            *self._fields(job),
+        )
+        match reply:
+            case ["added", job_id, priority, _]:
+                return Added(Doorbell(job_id, job.priority.value, int(priority)))
+            case ["replayed", job_id]:
+                return Added(Doorbell(job_id, job.priority.value, base), replayed=True)
+            case ["image_missing", index]:
+                raise ImageNotFound(pointer=f"/images/{index}")
+            case _:
+                raise IdempotencyKeyReused
+
+    def _fields(self, job: NewJob) -> list[Any]:
+        fields = {
+            "version": ROW_VERSION,
+            "max_attempts": self._settings.max_attempts,
+            "input": job.input.model_dump_json(),
+            "images": dump(list(job.images)),
+            "notices": dump(list(job.notices)),
+            "model": job.model,
+            "session_id": job.session_id or "",
+            "metadata": dump(dict(job.metadata)),
+            "retry_of": job.retry_of or "",
+            "trace": dump(dict(job.trace)),
+        }
+        return [part for pair in fields.items() for part in pair]
+
+    def get(self, job_id: str, tenant: str) -> JobRow:
+        """Return a job; raises Erased or NotFound, which is also the answer for a foreign job."""
+        with guard():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hgetall(keys.job(job_id))
+            pipe.get(keys.GONE + job_id)
+            fields, gone = pipe.execute()
+        if fields and fields.get("tenant") == tenant:
+            return JobRow.model_validate(fields)
+        if gone == tenant:
+            raise Erased
+        raise NotFound
+
+    def position(self, job_id: str) -> int | None:
+        """Return how many queued jobs will be taken before this one, or None when not queued."""
+        with guard():
+            rank: int | None = self.redis.zrank(keys.QUEUED, job_id)
+        return rank
+
+    def page(
+        self,
+        tenant: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        status: JobStatus | None = None,
+        session_id: str | None = None,
+    ) -> tuple[list[JobRow], bool]:
+        """Return up to `limit` jobs, newest first, older than `after`, and whether more follow."""
+        found: list[JobRow] = []
+        with guard():
+            start = self._rank_after(tenant, after)
+            while len(found) <= limit:
+                ids = self.redis.zrevrange(keys.tenant_jobs(tenant), start, start + 99)
+                if not ids:
+                    return found, False
+                start += len(ids)
+                found += [
+                    row
+                    for row in self._rows(tenant, ids)
+                    if status in (None, row.status) and session_id in (None, row.session_id)
+                ]
+        return found[:limit], True
+
+    def _rank_after(self, tenant: str, after: str | None) -> int:
+        if after is None:
+            return 0
+        rank = self.redis.zrevrank(keys.tenant_jobs(tenant), after)
+        if rank is None:
+            raise NotFound("The cursor names an unknown job.", pointer="/after")
+        return int(rank) + 1
+
+    def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:
+        pipe = self.redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hgetall(keys.job(job_id))
+        fields = pipe.execute()
+        dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
+        if dropped:
+            # their rows have expired; removed here, the index needs no sweeper. Ranks shift,
+            # which at worst shows a job again on the next page and never hides one
+            self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
+        return [JobRow.model_validate(row) for row in fields if row]
+
+    def cancel(self, job_id: str, tenant: str) -> str:
+        """Cancel a queued job at once, ask a running one to stop; return what it found.
+
+        That is `canceled`, `canceling`, or the terminal status that the job had. Raises NotFound.
+        """
+        found = str(self._run("cancel", [], job_id, tenant))
+        if found == "missing":
+            self.get(job_id, tenant)
+            raise NotFound
+        return found
+
+    def erase(self, job_id: str, tenant: str) -> None:
+        """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
+        row = self.get(job_id, tenant)
+        names = [keys.image(tenant, image) for image in row.input.images]
+        ttl_ms = self._settings.erased_ttl_s * 1000
+        if not self._run("erase", names, job_id, tenant, ttl_ms):
+            raise NotFound
+
+    # the worker's side
+
+    def claim(self, job_id: str, worker_id: str) -> Claim | str:
+        """Take a queued job, or return why not: missing, not_queued, expired, too_new."""
+        owner = secrets.token_hex(16)
+        lease_ms = int(self._settings.lease_s * 1000)
+        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
+        if reply[0] != "claimed":
+            return str(reply[0])
+        return Claim(JobRow.model_validate(pairs(reply[2])), owner)
+
+    def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Renew the leases of (job id, owner) pairs; return a verdict for each."""
+        flat = [part for pair in claims for part in pair]
+        reply = self._run("beat", [], int(self._settings.lease_s * 1000), *flat)
+        return [Verdict(int(code)) for code in reply]
+
+    def report(
+        self,
+        job_id: str,
+        owner: str,
+        events: Sequence[tuple[str, Mapping[str, Any]]],
+        progress: Mapping[str, Any] | None = None,
+    ) -> Verdict:
+        """Add events to a job's stream and set its progress, if it is still this owner's."""
+        flat = [part for kind, data in events for part in (kind, dump(dict(data)))]
+        told = "" if progress is None else dump(dict(progress))
+        reply = self._run("report", [], job_id, owner, told, self._settings.events_max, *flat)
+        return Verdict(int(reply))
+
+    def finish(self, job_id: str, owner: str, status: JobStatus, fields: Mapping[str, Any]) -> bool:
+        """End a job with its result, if it is still this owner's; return whether it was."""
+        flat = [part for key, value in fields.items() for part in (key, dump(value))]
+        return bool(self._run("finish", [], job_id, owner, status.value, *flat))
+
+    def release(self, job_id: str, owner: str) -> Doorbell | None:
+        """Give a job back without counting the attempt; None when it was lost or has ended."""
+        reply = self._run("release", [], job_id, owner)
+        return Doorbell(job_id, reply[0], int(reply[1])) if reply else None
+
+    def reap(self) -> list[Doorbell]:
+        """Requeue jobs of silent workers, end poison and overdue ones; return what to ring."""
+        gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
+        lease_ms = int(self._settings.lease_s * 1000)
+        reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
+        return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
+
+    def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
+        """Return the queued jobs whose message is in none of the broker's `lists`."""
+        age_ms = int(self._settings.reconcile_s * 1000)
+        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
+        return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
+
+    def counters(self) -> dict[str, int]:
+        """Return the monotonic counters by name."""
+        with guard():
+            return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
