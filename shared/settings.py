@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         default_factory=_owned_cores, ge=1, description="Cores that the model computes on."
     )
     slots: int = Field(8, ge=1, le=128, description="Jobs that a worker answers at once (-c).")
+    kv_max_bytes: int = Field(
+        2 << 30, ge=1 << 20, description="Keys and values of running and idle conversations."
+    )
+    features_ram_bytes: int = Field(
+        256 << 20, ge=0, description="Image features kept in a worker's memory."
+    )
     heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
     simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")

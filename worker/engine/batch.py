@@ -1,0 +1,48 @@
+"""What one forward pass of the language model works on: rows of many sequences, packed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from worker.engine.kv import SequenceKV
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive tokens of one sequence."""
+
+    kv: SequenceKV
+    #: Rows of the batch: first, and how many.
+    first: int
+    count: int
+
+    @property
+    def past(self) -> int:
+        """Tokens of the sequence that were computed before."""
+        return self.kv.length
+
+    @property
+    def total(self) -> int:
+        """Tokens of the sequence after this pass."""
+        return self.kv.length + self.count
+
+    @property
+    def rows(self) -> slice:
+        """Its rows in the batch."""
+        return slice(self.first, self.first + self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One packed row of all tokens, M in total, without padding."""
+
+    #: (M,) token ids.
+    ids: torch.Tensor
+    #: (3, M) M-RoPE positions.
+    positions: torch.Tensor
+    segments: tuple[Segment, ...]
+    #: (V,) rows that hold visual tokens, and (1 + maps, V, hidden) their features.
+    visual_rows: torch.Tensor | None = None
+    features: torch.Tensor | None = None

@@ -1,0 +1,87 @@
+"""From a conversation to token ids; what a user writes never becomes a special token."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from worker.engine.api import ImageInput, Message
+
+#: A token id, or an image that will stand for all of its visual tokens.
+Element = int | ImageInput
+
+_MARK = re.compile("(⁂[0-9a-f]{16}⁂)")
+
+
+class ChatTokenizer:
+    """The chat template and tokenizer of one checkpoint."""
+
+    def __init__(self, tokenizer: Any, image_token: int) -> None:
+        """`tokenizer` is transformers' own, with its chat template; it needs a fast backend."""
+        self._template = tokenizer
+        self.backend: Tokenizer = tokenizer.backend_tokenizer
+        self._plain = Tokenizer.from_str(self.backend.to_str())
+        self._plain.encode_special_tokens = True
+        added = self.backend.get_added_tokens_decoder()
+        self._special = {token.content: id_ for id_, token in added.items() if token.special}
+        longest_first = sorted(self._special, key=len, reverse=True)
+        self._split = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+        self._image_mark = added[image_token].content
+
+    def encode(self, messages: Sequence[Message]) -> list[Element]:
+        """Return the whole conversation up to where the assistant is to answer."""
+        elements: list[Element] = []
+        text = ""
+        for piece in self._pieces(messages):
+            if isinstance(piece, str):
+                text += piece
+                continue
+            elements += self._encode_text(text)
+            elements += piece
+            text = ""
+        return elements + self._encode_text(text)
+
+    def _encode_text(self, text: str) -> list[int]:
+        return self._plain.encode(text, add_special_tokens=False).ids if text else []
+
+    def _pieces(self, messages: Sequence[Message]) -> Iterator[str | list[Element]]:
+        """Yield text to be tokenised and elements that are ready, in the template's order."""
+        marks = [f"⁂{secrets.token_hex(8)}⁂" for _ in messages]
+        rendered: str = self._template.apply_chat_template(
+            [_rendered(message, mark) for message, mark in zip(messages, marks, strict=True)],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        contents = {
+            mark: message.text if message.token_ids is None else list(message.token_ids)
+            for mark, message in zip(marks, messages, strict=True)
+        }
+        images = (image for message in messages for image in message.images)
+        for part in _MARK.split(rendered):
+            if part in contents:
+                content = contents[part]
+                yield content if isinstance(content, str) else [*content]
+            else:
+                yield from self._template_pieces(part, images)
+
+    def _template_pieces(
+        self, part: str, images: Iterator[ImageInput]
+    ) -> Iterator[str | list[Element]]:
+        for run in self._split.split(part):
+            if run == self._image_mark:
+                yield [next(images)]
+            elif run in self._special:
+                yield [self._special[run]]
+            else:
+                yield run
+
+
+def _rendered(message: Message, mark: str) -> dict[str, Any]:
+    if not message.images:
+        return {"role": message.role, "content": mark}
+    content = [{"type": "image"} for _ in message.images] + [{"type": "text", "text": mark}]
+    return {"role": message.role, "content": content}

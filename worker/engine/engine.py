@@ -1,0 +1,103 @@
+"""The engine's front: takes requests from any thread and hands them to the loop."""
+
+from __future__ import annotations
+
+from shared.errors import InputTooLong
+from shared.settings import Settings
+from shared.vision import VisualSize
+from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
+from worker.engine.features import FeatureCache
+from worker.engine.kv import token_bytes
+from worker.engine.loading import LoadedModel, load_model
+from worker.engine.loop import EngineLoop
+from worker.engine.prompt import Prompt, build_prompt
+from worker.engine.sampling import Sampler
+from worker.engine.sequence import ImageWork, Sequence
+from worker.engine.textstream import TextStream
+
+
+def load_engine(settings: Settings, *, feature_cache: FeatureCache | None = None) -> TorchEngine:
+    """Load the model and start its thread; raise ModelNotLoadable when it cannot be."""
+    cache = feature_cache or FeatureCache(settings.features_ram_bytes)
+    return TorchEngine(load_model(settings), settings, cache)
+
+
+class TorchEngine:
+    """An Engine over a LoadedModel."""
+
+    def __init__(self, model: LoadedModel, settings: Settings, features: FeatureCache) -> None:
+        """Start the loop's thread; `close` ends it."""
+        self._model = model
+        self._token_bytes = token_bytes(model.shape.text, model.text.dtype)
+        self._loop = EngineLoop(model, features, settings.slots, settings.kv_max_bytes)
+        room = settings.kv_max_bytes // self._token_bytes
+        self._info = ModelInfo(
+            name=model.name,
+            revision=model.revision,
+            context_tokens=min(model.shape.text.context, room),
+            numerics=settings.numerics,
+            demo=model.demo,
+        )
+        self._loop.start()
+
+    @property
+    def info(self) -> ModelInfo:
+        """Tell what is loaded."""
+        return self._info
+
+    @property
+    def rates(self) -> Rates:
+        """Return the speeds measured so far."""
+        return self._loop.meter.read()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread that owns the model still works."""
+        return self._loop.alive
+
+    def submit(self, request: EngineRequest) -> Ticket:
+        """Tokenise and queue a request; raise InputTooLong when it can never be answered.
+
+        Looks up features and scales images in the caller's thread, so that nobody else waits.
+        """
+        prompt = self._prompt(request)
+        room = self._info.context_tokens - len(prompt.ids)
+        if room < 1:
+            raise InputTooLong(
+                f"Input too long: {len(prompt.ids)} tokens, {prompt.image_tokens} of them for"
+                f" images, leave no room for an answer in {self._info.context_tokens}."
+            )
+        limit = min(request.params.max_new_tokens, room)
+        ticket = Ticket(request)
+        sequence = Sequence(
+            ticket=ticket,
+            prompt=prompt,
+            limit=limit,
+            kv_bytes=(len(prompt.ids) + limit) * self._token_bytes,
+            text=TextStream(self._model.chat.backend, request.params.stop),
+            sampler=Sampler(request.params),
+            images=[ImageWork(span) for span in prompt.images],
+        )
+        sequence.announce()
+        self._loop.submit(sequence)
+        return ticket
+
+    def close(self) -> None:
+        """Stop the engine; every unfinished request ends as canceled."""
+        self._loop.close()
+
+    def _prompt(self, request: EngineRequest) -> Prompt:
+        def key_of(source: ImageInput, size: VisualSize) -> str:
+            """Features differ by scope, pixels, size, model and arithmetic."""
+            return (
+                f"{request.scope}:{source.id}:{size.width}x{size.height}"
+                f":{self._info.revision}:{self._info.numerics}"
+            )
+
+        return build_prompt(
+            self._model.chat.encode(request.messages),
+            image_token=self._model.shape.image_token,
+            factor=self._model.reader.factor,
+            size_of=self._model.reader.size,
+            key_of=key_of,
+        )

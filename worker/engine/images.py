@@ -1,0 +1,46 @@
+"""From a canonical image to the patches that the vision tower reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from shared.errors import ImageAspect
+from shared.vision import VisualSize, visual_tokens
+from worker.engine.api import ImageInput
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReader:
+    """The image processor of a checkpoint, without torchvision."""
+
+    #: transformers' image processor with its PIL backend.
+    processor: Any
+    #: Pixels of a side that one visual token covers.
+    factor: int
+
+    def size(self, source: ImageInput) -> VisualSize:
+        """Return what the model will see; raise ImageAspect for an image that is too long."""
+        limits = self.processor.size
+        try:
+            return visual_tokens(
+                *source.image.size,
+                min(source.max_pixels, limits["longest_edge"]),
+                min_pixels=limits["shortest_edge"],
+                factor=self.factor,
+            )
+        except ValueError as error:
+            raise ImageAspect(str(error)) from error
+
+    def patches(self, source: ImageInput) -> torch.Tensor:
+        """Return (patches, patch_values) float32 values, merge blocks together."""
+        limits = self.processor.size
+        size = {
+            "shortest_edge": limits["shortest_edge"],
+            "longest_edge": min(source.max_pixels, limits["longest_edge"]),
+        }
+        out = self.processor(images=[source.image], size=size, return_tensors="pt")
+        pixels: torch.Tensor = out["pixel_values"]
+        return pixels

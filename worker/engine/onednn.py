@@ -1,0 +1,64 @@
+"""Linear layers with weights packed for oneDNN: bfloat16, and int8 with per-token activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from worker.engine.ops import Linear, TorchOps
+
+
+class PackedOps(TorchOps):
+    """bfloat16 with packed weights."""
+
+    def __init__(self) -> None:
+        """Needs nothing but torch."""
+        super().__init__(torch.bfloat16)
+
+    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+        """See Ops."""
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(self.dtype), 1)  # noqa: SLF001
+        typed_bias = None if bias is None else bias.to(self.dtype)
+        run: Callable[..., torch.Tensor] = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
+        return lambda x: run(x, packed, typed_bias, "none", [], "")
+
+    def head(self, weight: torch.Tensor) -> Linear:
+        """See Ops; a tied head shares the embedding's pages instead of a packed copy."""
+        return TorchOps.linear(self, weight)
+
+
+class Int8Ops(TorchOps):
+    """int8 weights, one scale an output channel; uint8 activations, one scale a token."""
+
+    def __init__(self) -> None:
+        """Needs nothing but torch."""
+        super().__init__(torch.bfloat16)
+
+    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+        """See Ops."""
+        quantized, scales = quantize_rows(weight)
+        packed = torch.ops.onednn.qlinear_prepack(quantized, None)
+        zeros = torch.zeros(len(scales), dtype=torch.int64)
+        wide_bias = None if bias is None else bias.float()
+        multiply: Callable[..., torch.Tensor] = torch.ops.onednn.qlinear_pointwise
+
+        def run(x: torch.Tensor) -> torch.Tensor:
+            scale = x.abs().amax(-1, keepdim=True).float().div_(127).clamp_min_(1e-8)
+            # 128 is the zero point; signed activations would hit a reference kernel
+            levels = (x / scale + 128.5).to(torch.uint8)
+            y = multiply(
+                levels, 1.0, 128, packed, scales, zeros, None, 1.0, 0, torch.float32, "none", [], ""
+            )
+            y = y.mul_(scale) if wide_bias is None else torch.addcmul(wide_bias, y, scale)
+            return y.to(x.dtype)
+
+        return run
+
+
+def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return int8 (out, in) levels and float32 (out,) scales: weight = levels * scales."""
+    wide = weight.float()
+    scales = (wide.abs().amax(1) / 127).clamp_min(1e-8)
+    levels = (wide / scales[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+    return levels, scales

@@ -1,0 +1,171 @@
+"""The arithmetic of the model in plain torch: the reference, and what runs everywhere.
+
+Everything else of the engine calls arithmetic through `Ops`, so that a faster set can take its
+place; each must give the results of this one within the rounding of its numerics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from worker.engine.batch import Batch, Segment
+
+#: (M, in) -> (M, out)
+Linear = Callable[[torch.Tensor], torch.Tensor]
+#: cosine and sine, (M, head_dim) each.
+Rotary = tuple[torch.Tensor, torch.Tensor]
+
+
+class Ops(Protocol):
+    """One way to do the arithmetic; tensors are (rows, width) in `dtype` unless said."""
+
+    dtype: torch.dtype
+
+    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+        """Prepare a linear layer from an (out, in) weight."""
+
+    def head(self, weight: torch.Tensor) -> Linear:
+        """Prepare the layer that makes logits; only ever a few rows at once."""
+
+    def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        """Normalise each row by its root mean square."""
+
+    def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Normalise each row by mean and variance, eps 1e-6."""
+
+    def gated(self, x: torch.Tensor) -> torch.Tensor:
+        """Return silu(first half) * second half."""
+
+    def gelu(self, x: torch.Tensor, *, tanh: bool) -> torch.Tensor:
+        """Return the GELU of x; may overwrite it."""
+
+    def store_keys(
+        self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
+    ) -> torch.Tensor:
+        """Normalise and rotate; write keys and values to the segments' buffers, return queries."""
+
+    def attend(self, queries: torch.Tensor, batch: Batch, layer: int) -> torch.Tensor:
+        """Causal attention of each segment over its own buffer: (M, heads * head_dim)."""
+
+    def attend_image(self, qkv: torch.Tensor, heads: int, rotary: Rotary) -> torch.Tensor:
+        """Full attention among the patches of one image."""
+
+
+class HeadNorms:
+    """The norms over each head's queries and keys, and the shape that they need."""
+
+    __slots__ = ("eps", "head_dim", "heads", "keys", "kv_heads", "queries")
+
+    def __init__(
+        self,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        *,
+        eps: float,
+        heads: int,
+        kv_heads: int,
+    ) -> None:
+        """Hold (head_dim,) weights."""
+        self.queries, self.keys, self.eps = queries, keys, eps
+        self.heads, self.kv_heads, self.head_dim = heads, kv_heads, len(queries)
+
+
+class TorchOps:
+    """Ops in any dtype by torch's own functions."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        """`dtype` is float32 (reference) or bfloat16."""
+        self.dtype = dtype
+
+    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+        """See Ops."""
+        weight = weight.to(self.dtype)
+        bias = None if bias is None else bias.to(self.dtype)
+        return lambda x: F.linear(x, weight, bias)
+
+    def head(self, weight: torch.Tensor) -> Linear:
+        """See Ops."""
+        return self.linear(weight)
+
+    def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        """See Ops."""
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
+        return weight * wide.to(x.dtype)
+
+    def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """See Ops."""
+        return F.layer_norm(x, (x.shape[-1],), weight, bias, 1e-6)
+
+    def gated(self, x: torch.Tensor) -> torch.Tensor:
+        """See Ops."""
+        gate, up = x.chunk(2, -1)
+        return F.silu(gate) * up
+
+    def gelu(self, x: torch.Tensor, *, tanh: bool) -> torch.Tensor:
+        """See Ops."""
+        return F.gelu(x, approximate="tanh" if tanh else "none")
+
+    def store_keys(
+        self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
+    ) -> torch.Tensor:
+        """See Ops; returns (M, heads, head_dim)."""
+        heads = qkv.view(len(qkv), -1, norms.head_dim)
+        queries, keys, values = torch.split(
+            heads, [norms.heads, norms.kv_heads, norms.kv_heads], dim=1
+        )
+        queries = _rotate(self.rms_norm(queries, norms.queries, norms.eps), rotary)
+        keys = _rotate(self.rms_norm(keys, norms.keys, norms.eps), rotary)
+        for segment in batch.segments:
+            place = segment.kv.data[layer, :, :, segment.past : segment.total]
+            place[0] = keys[segment.rows].transpose(0, 1)
+            place[1] = values[segment.rows].transpose(0, 1)
+        return queries
+
+    def attend(self, queries: torch.Tensor, batch: Batch, layer: int) -> torch.Tensor:
+        """See Ops."""
+        parts = [_attend_segment(queries[s.rows], s, layer) for s in batch.segments]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def attend_image(self, qkv: torch.Tensor, heads: int, rotary: Rotary) -> torch.Tensor:
+        """See Ops."""
+        n = len(qkv)
+        queries, keys, values = qkv.view(n, 3, heads, -1).unbind(1)
+        queries, keys = (_rotate(x.float(), rotary).to(x.dtype) for x in (queries, keys))
+        out = F.scaled_dot_product_attention(
+            queries.transpose(0, 1)[None], keys.transpose(0, 1)[None], values.transpose(0, 1)[None]
+        )
+        return out[0].transpose(0, 1).reshape(n, -1)
+
+
+def _rotate(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+    """Turn each pair of halves of (rows, heads, head_dim) by its angle."""
+    cosine, sine = (part[:, None] for part in rotary)
+    left, right = x.chunk(2, -1)
+    return x * cosine + torch.cat((-right, left), -1) * sine
+
+
+def _attend_segment(queries: torch.Tensor, segment: Segment, layer: int) -> torch.Tensor:
+    keys, values = segment.kv.data[layer, :, :, : segment.total]
+    rows, heads, width = queries.shape
+    group = heads // len(keys)
+    if rows == 1:
+        grouped = queries.view(1, len(keys), group, width)
+        out = F.scaled_dot_product_attention(grouped, keys[None], values[None])
+        return out.view(1, -1)
+    mask = None
+    if segment.past:
+        mask = torch.ones(rows, segment.total, dtype=torch.bool).tril_(segment.past)
+    out = F.scaled_dot_product_attention(
+        queries.transpose(0, 1)[None],
+        keys[None],
+        values[None],
+        attn_mask=mask,
+        is_causal=mask is None,
+        enable_gqa=group > 1,
+    )
+    return out[0].transpose(0, 1).reshape(rows, -1)

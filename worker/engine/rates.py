@@ -1,0 +1,48 @@
+"""Speeds measured as the engine works: moving averages over recent seconds of each kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.engine.api import Rates
+
+#: Seconds of work after which older measurements count for a third.
+_MEMORY_S = 20.0
+
+
+@dataclass(slots=True)
+class _Average:
+    amount: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, amount: float, seconds: float) -> None:
+        fade = max(0.0, 1.0 - seconds / _MEMORY_S)
+        self.amount = self.amount * fade + amount
+        self.seconds = self.seconds * fade + seconds
+
+    @property
+    def rate(self) -> float:
+        return self.amount / self.seconds if self.seconds else 0.0
+
+
+class RateMeter:
+    """What `Rates` is made from; written by the engine's thread, read by any."""
+
+    def __init__(self) -> None:
+        """All speeds are unknown at first."""
+        self._encode, self._prefill, self._decode = _Average(), _Average(), _Average()
+
+    def encoded(self, tokens: float, seconds: float) -> None:
+        """Count visual tokens that the tower worked on."""
+        self._encode.add(tokens, seconds)
+
+    def stepped(self, prefill_tokens: int, decode_rows: int, seconds: float) -> None:
+        """Count one pass of the language model; its prefill rows pay for it first."""
+        if prefill_tokens:
+            self._prefill.add(prefill_tokens, seconds)
+        elif decode_rows:
+            self._decode.add(1, seconds)
+
+    def read(self) -> Rates:
+        """Return the present averages."""
+        return Rates(self._encode.rate, self._prefill.rate, self._decode.rate)

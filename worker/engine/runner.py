@@ -1,0 +1,53 @@
+"""One pass of the language model over many sequences' rows: packing in, one token each out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+
+from worker.engine.batch import Batch, Segment
+from worker.engine.sequence import Sequence
+
+#: A sequence and how many prompt tokens it brings; 0 for its last generated token.
+Row = tuple[Sequence, int]
+
+
+def pack(rows: Iterable[Row]) -> Batch:
+    """Lay the next tokens of sequences one after another."""
+    ids, positions, segments = [], [], []
+    visual_rows: list[torch.Tensor] = []
+    features: list[torch.Tensor] = []
+    first = 0
+    for sequence, prefill_tokens in rows:
+        some_ids, some_positions = sequence.next_input(prefill_tokens)
+        ids.append(np.asarray(some_ids))
+        positions.append(some_positions)
+        segment = Segment(sequence.buffer, first, len(some_ids))
+        segments.append(segment)
+        first += len(some_ids)
+        if prefill_tokens:
+            for at, part in _visual_parts(sequence, segment):
+                visual_rows.append(at)
+                features.append(part)
+    return Batch(
+        ids=torch.from_numpy(np.concatenate(ids)),
+        positions=torch.from_numpy(np.concatenate(positions, 1)),
+        segments=tuple(segments),
+        visual_rows=torch.cat(visual_rows) if features else None,
+        features=torch.cat(features, 1) if features else None,
+    )
+
+
+def _visual_parts(
+    sequence: Sequence, segment: Segment
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield batch rows and the features that belong there."""
+    for image in sequence.images:
+        start = max(image.span.start, segment.past)
+        end = min(image.span.end, segment.total)
+        if start < end and image.features is not None:
+            shift = segment.first - segment.past
+            part = image.features[:, start - image.span.start : end - image.span.start]
+            yield torch.arange(start + shift, end + shift), part

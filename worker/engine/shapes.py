@@ -1,0 +1,112 @@
+"""The numbers of a Qwen3-VL model that its forward pass needs, read from its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TextShape:
+    """The language model."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    eps: float
+    rope_theta: float
+    #: Rotary frequencies that follow the row and the column of an image token.
+    mrope_section: tuple[int, int, int]
+    context: int
+    tied: bool
+
+    @property
+    def scale(self) -> float:
+        """Factor on attention scores."""
+        return self.head_dim**-0.5
+
+
+@dataclass(frozen=True, slots=True)
+class VisionShape:
+    """The vision tower."""
+
+    depth: int
+    hidden: int
+    heads: int
+    patch: int
+    merge: int
+    #: Input values of one patch: channels x frames x pixels.
+    patch_values: int
+    out_hidden: int
+    #: Blocks after which a DeepStack map is taken.
+    deepstack: tuple[int, ...]
+    #: Side of the square grid of learned position embeddings.
+    grid_side: int
+    rope_theta: float
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden // self.heads
+
+    @property
+    def factor(self) -> int:
+        """Pixels of a side that one visual token covers."""
+        return self.patch * self.merge
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """A whole model."""
+
+    text: TextShape
+    vision: VisionShape
+    image_token: int
+    #: Tokens that end an answer.
+    end_tokens: frozenset[int]
+
+
+def shape_of(config: Any, end_tokens: frozenset[int]) -> ModelShape:
+    """Read a transformers `Qwen3VLConfig`."""
+    return ModelShape(
+        text=_text_shape(config.text_config, bool(config.tie_word_embeddings)),
+        vision=_vision_shape(config.vision_config),
+        image_token=config.image_token_id,
+        end_tokens=end_tokens,
+    )
+
+
+def _text_shape(text: Any, tied: bool) -> TextShape:
+    rope = text.rope_parameters
+    temporal, rows, columns = rope["mrope_section"]
+    return TextShape(
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        heads=text.num_attention_heads,
+        kv_heads=text.num_key_value_heads,
+        head_dim=text.head_dim,
+        vocab=text.vocab_size,
+        eps=text.rms_norm_eps,
+        rope_theta=rope["rope_theta"],
+        mrope_section=(temporal, rows, columns),
+        context=text.max_position_embeddings,
+        tied=tied,
+    )
+
+
+def _vision_shape(vision: Any) -> VisionShape:
+    return VisionShape(
+        depth=vision.depth,
+        hidden=vision.hidden_size,
+        heads=vision.num_heads,
+        patch=vision.patch_size,
+        merge=vision.spatial_merge_size,
+        patch_values=vision.in_channels * vision.temporal_patch_size * vision.patch_size**2,
+        out_hidden=vision.out_hidden_size,
+        deepstack=tuple(vision.deepstack_visual_indexes),
+        grid_side=int(vision.num_position_embeddings**0.5),
+        rope_theta=vision.rope_parameters["rope_theta"],
+    )

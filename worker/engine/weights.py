@@ -1,0 +1,69 @@
+"""Reading a checkpoint's tensors straight from its memory-mapped files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import safe_open
+
+_INDEX = "model.safetensors.index.json"
+
+
+class TensorSource(Protocol):
+    """Anything that gives a model's tensors by their checkpoint names."""
+
+    def get(self, name: str) -> torch.Tensor:
+        """Return the tensor; raise KeyError when the checkpoint has none of that name."""
+
+
+class WeightFiles:
+    """The safetensors files of a folder; a tensor's pages are read when they are touched."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raise FileNotFoundError when the folder has no safetensors."""
+        self._stack = ExitStack()
+        self._files = _weight_files(folder)
+        self._by_name = {
+            name: handle
+            for path in self._files
+            for handle in [self._stack.enter_context(safe_open(path, framework="pt"))]
+            for name in handle.keys()  # noqa: SIM118 - not a mapping
+        }
+
+    def get(self, name: str) -> torch.Tensor:
+        """Return a tensor that shares the file's pages."""
+        tensor: torch.Tensor = self._by_name[name].get_tensor(name)
+        return tensor
+
+
+def revision_of(folder: Path) -> str:
+    """Return 16 hex digits that change with the configuration or the weights.
+
+    The weights count by size, header and the first and last 64 KiB of each file, which is cheap.
+    """
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in _weight_files(folder):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+            digest.update(file.read(min(header, size)) + file.read(65_536))
+            file.seek(max(0, size - 65_536))
+            digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / _INDEX
+    if index.is_file():
+        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        return sorted(folder / name for name in names)
+    single = folder / "model.safetensors"
+    if not single.is_file():
+        raise FileNotFoundError(f"{folder} holds no model.safetensors")
+    return [single]
