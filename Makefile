@@ -1,0 +1,72 @@
+# Two commands: `make up` serves, `make test` proves. Both install what is missing first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+VENV ?= .venv
+PROCFILE ?= Procfile
+ARGS ?=
+
+# Variables given on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
+SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE
+$(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
+  $(eval export SIGHTLINE_$(name) := $($(name)))))
+export TORCH_INDEX TORCH_VERSION PYTHON
+
+PY := $(VENV)/bin/python
+RUN_STAMP := $(VENV)/.installed-model
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: help install install-dev up down test check format chaos bench-engine demo-train demo-eval clean
+
+help: ## Show these lines
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, hub id or simulated> SLOTS=8 THREADS=<cores>'
+
+$(RUN_STAMP): pyproject.toml scripts/install.sh
+	@scripts/install.sh $(VENV) model
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml scripts/install.sh
+	@scripts/install.sh $(VENV) model,dev
+	@touch $@ $(RUN_STAMP)
+
+install: $(RUN_STAMP) ## Install what the service needs, and nothing outside this folder
+install-dev: $(DEV_STAMP) ## Install what the tests need as well
+
+up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
+	@exec $(PY) -m scripts.up $(PROCFILE)
+
+down: ## Stop what `make up` started on PORT
+	@if [ -x $(PY) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
+
+test: $(DEV_STAMP) ## Run all tests; ARGS="-k name" chooses
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)
+
+check: $(DEV_STAMP) ## Format, lint, types, import rules
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy -p scripts
+	$(VENV)/bin/lint-imports
+
+format: $(DEV_STAMP) ## Format the code and mend what ruff can mend
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+chaos: $(DEV_STAMP) ## Kill processes under load for minutes; no accepted job may be lost
+	@redis=$$($(PY) -m scripts.redis_server) && SIGHTLINE_CHAOS=full PATH="$$redis:$$PATH" \
+		exec $(PY) -m pytest -m chaos --timeout 3600 $(ARGS)
+
+bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
+	@exec $(PY) -m bench.engine $(ARGS)
+
+demo-train: $(RUN_STAMP) ## Train the bundled model again
+	@exec $(PY) -m demo.train $(ARGS)
+
+demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
+	@exec $(PY) -m demo.evaluate $(ARGS)
+
+clean: ## Remove the Python environment and caches; the jobs in .run stay
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+"""`make down`: stops the instance of one port from another shell."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from scripts.instance import Instance, Trouble, wait_until
+from scripts.preflight import read_settings
+from scripts.up import STOP_S
+
+
+def main() -> int:
+    """Stop the launcher, which stops the rest; end what a killed launcher left."""
+    try:
+        settings = read_settings()
+        instance = Instance(settings.port)
+        found = instance.processes()
+        if launcher := instance.launcher():
+            launcher.signal(signal.SIGTERM)
+            wait_until(lambda: not launcher.alive(), settings.drain_s + STOP_S + 30)
+        instance.sweep()
+    except (Trouble, OSError) as trouble:
+        print(f"make down: {trouble}", file=sys.stderr)
+        return 1
+    print(f"{'stopped' if found else 'nothing runs on'} port {settings.port}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Makes or completes the Python environment: install.sh VENV EXTRAS
+# (EXTRAS as in pyproject.toml, for example "model" or "model,dev").
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=$1
+extras=$2
+torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
+torch_version=${TORCH_VERSION:-2.13.0}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { printf 'install: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+# Runs a command silently; shows what it said only when it fails.
+quietly() {
+    local log rc=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 || { rc=$?; tail -n 20 "$log" >&2; }
+    rm -f "$log"
+    return "$rc"
+}
+
+apt_install() {
+    say "apt-get install $*"
+    quietly apt-get update -qq || true
+    DEBIAN_FRONTEND=noninteractive quietly \
+        apt-get install -y -qq --no-install-recommends "$@"
+}
+
+new_enough() {
+    command -v "$1" >/dev/null &&
+        "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    local name
+    for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+        if new_enough "$name"; then
+            echo "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    local python
+    python=$(find_python) || { can_apt && apt_install python3 python3-venv >&2; python=$(find_python); } ||
+        fail "no Python 3.11 or newer found; install one, or name it: make up PYTHON=/path/to/python3"
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        can_apt && apt_install python3-venv ||
+            fail "$python cannot make virtual environments; run: sudo apt-get install python3-venv"
+    fi
+    say "Python environment in $venv ($("$python" --version))"
+    "$python" -m venv "$venv" || fail "$python -m venv failed"
+}
+
+has_torch() {
+    "$venv/bin/python" - "$torch_version" <<'EOF' 2>/dev/null
+import importlib.metadata, sys
+sys.exit(importlib.metadata.version("torch").split("+")[0] != sys.argv[1])
+EOF
+}
+
+# Without its dependencies, or pip asks this index, which has few of them, for each one.
+install_torch() {
+    say "torch $torch_version for CPU (about 200 MB)"
+    quietly "$venv/bin/python" -m pip install --no-deps --retries 1 \
+        --index-url "$torch_index" "torch==$torch_version" ||
+        fail "torch $torch_version cannot be had from $torch_index; set TORCH_INDEX to a reachable index of CPU builds"
+}
+
+install_rest() {
+    local uv="$venv/bin/uv"
+    say "the other packages [$extras]"
+    [ -x "$uv" ] || quietly "$venv/bin/python" -m pip install -q uv || say "uv cannot be had, pip takes longer"
+    if [ -x "$uv" ] && quietly "$uv" pip install -q --compile-bytecode --no-sources-package torch \
+        --python "$venv/bin/python" -e ".[$extras]"; then
+        return
+    fi
+    quietly "$venv/bin/python" -m pip install -q -e ".[$extras]" || fail "the packages could not be installed"
+}
+
+# One installation at a time, where the system has a lock for it.
+mkdir -p .run
+if command -v flock >/dev/null; then
+    exec 9>.run/install.lock
+    flock 9
+fi
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv
+case ",$extras," in *,model,*) has_torch || install_torch ;; esac
+install_rest

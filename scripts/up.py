@@ -1,0 +1,177 @@
+"""`make up`: starts Redis and the Procfile, says when the service is ready, and ends all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import honcho.environ
+
+from scripts import preflight
+from scripts.instance import ROOT, Instance, Trouble
+from scripts.preflight import Address
+from scripts.redis_server import PrivateRedis, check, find
+from scripts.supervise import Supervisor
+from shared.settings import BUNDLED_MODEL, Settings
+
+FLOWER_USER = "sightline"
+#: Beyond drain_s: giving jobs back, closing streams, Python's own end.
+STOP_S = 20.0
+PATIENCE_S = 30.0
+EXAMPLE = "docs/examples/note.png"
+#: Without a proxy: the service is on this machine.
+_HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass
+class Launch:
+    """One run of the service."""
+
+    settings: Settings
+    model: str
+    instance: Instance
+    flower: Address
+    flower_login: str
+    redis: PrivateRedis | None
+
+    @property
+    def address(self) -> Address:
+        """Where the gateway answers."""
+        return Address(self.settings.host, self.settings.port)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of every process."""
+        programs = Path(sys.executable).parent
+        return os.environ | {
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            "SIGHTLINE_HOST": self.settings.host,
+            "SIGHTLINE_PORT": str(self.settings.port),
+            "SIGHTLINE_MODEL": self.model,
+            "SIGHTLINE_SLOTS": str(self.settings.slots),
+            "SIGHTLINE_REDIS_URL": self.redis.url if self.redis else self.settings.redis_url,
+            "FLOWER_PORT": str(self.flower.port),
+            "FLOWER_BASIC_AUTH": self.flower_login,
+            "FLOWER_PERSISTENT": "False",
+        }
+
+    def run(self, procfile: Path) -> None:
+        """Run the processes until they are told to stop; Trouble if one ended by itself."""
+        supervisor = Supervisor(self.instance, self.settings.drain_s + STOP_S, self._watch)
+        environment = self.environment()
+        for name, command in honcho.environ.parse_procfile(procfile.read_text()).processes.items():
+            supervisor.add_process(name, command, env=environment, cwd=str(ROOT))
+        supervisor.loop()
+        for name, code in supervisor.died:
+            when = "again and again" if supervisor.phase.ready.is_set() else "before it was ready"
+            raise Trouble(f"{name} ended {when} (exit {code}); its last lines above say why")
+
+    def _watch(self, supervisor: Supervisor) -> None:
+        phase = supervisor.phase
+        patience = time.monotonic() + PATIENCE_S
+        while not phase.stopping.is_set() and (missing := not_ready(self.address.url)):
+            if time.monotonic() > patience:
+                print(f"not ready yet: {missing}", flush=True)
+                patience = time.monotonic() + PATIENCE_S
+            phase.stopping.wait(0.2)
+        if not phase.stopping.is_set():
+            phase.ready.set()
+            print(self.welcome(), flush=True)
+        self._keep_redis(supervisor)
+
+    def _keep_redis(self, supervisor: Supervisor) -> None:
+        while not supervisor.phase.stopping.wait(0.5):
+            if self.redis and self.redis.died():
+                print("Redis died, starting it again", flush=True)
+                try:
+                    self.redis.restart()
+                except Trouble as trouble:
+                    print(f"make up: {trouble}", file=sys.stderr, flush=True)
+                    supervisor.terminate()
+
+    def welcome(self) -> str:
+        """Return what a person needs to know now."""
+        port, url = self.settings.port, self.address.url
+        user, _, password = self.flower_login.partition(":")
+        model = "the bundled one" if self.model == BUNDLED_MODEL else self.model
+        jobs = f"kept in {self.instance.directory}/redis" if self.redis else "kept in your Redis"
+        data = shlex.quote(f"image=@{EXAMPLE}")
+        return f"""
+Sightline is ready.
+  API and its docs  {url}/docs
+  queues (Flower)   {self.flower.url}   user {user}, password {password}
+  model             {model}
+  jobs              {jobs}
+Try it:
+  curl -F {data} -F 'prompt=What does it say?' {url}/predict
+Stop it with Ctrl-C, or from elsewhere with: make down PORT={port}
+"""
+
+
+def not_ready(url: str) -> str | None:
+    """Return what /readyz says is missing; None if the service is ready."""
+    try:
+        with _HTTP.open(f"{url}/readyz", timeout=5):
+            return None
+    except urllib.error.HTTPError as error:
+        return _detail(error.read())
+    except OSError:
+        return "the gateway does not answer"
+
+
+def _detail(body: bytes) -> str:
+    try:
+        answer = json.loads(body)
+        return str(answer.get("detail") or answer)
+    except (ValueError, AttributeError):
+        return body.decode(errors="replace")[:200]
+
+
+def launch(procfile: Path) -> None:
+    """Check, start, run and end everything; Trouble says what went wrong."""
+    settings = preflight.read_settings()
+    model = preflight.check_model(settings.model)
+    instance = Instance(settings.port)
+    with instance.claimed():
+        preflight.check_address(settings)
+        flower = preflight.flower_address(settings.port)
+        login = os.environ.get("FLOWER_BASIC_AUTH") or (
+            f"{FLOWER_USER}:{instance.secret('flower-password')}"
+        )
+        redis = None
+        if "redis_url" in settings.model_fields_set:
+            check(settings.redis_url)
+        else:
+            redis = PrivateRedis(instance, find())
+            redis.start()
+        Launch(settings, model, instance, flower, login, redis).run(procfile)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Return the exit code of `make up`."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        launch(ROOT / (sys.argv[1] if len(sys.argv) > 1 else "Procfile"))
+    except KeyboardInterrupt:
+        return 0
+    except (Trouble, OSError) as trouble:
+        print(f"make up: {trouble}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
