@@ -1,0 +1,106 @@
+"""Takes an image's bytes out of what a request wraps them in: a form file, base64, a data: URI."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, unquote_to_bytes
+
+from werkzeug.datastructures import FileStorage
+
+from shared.errors import ImageEmpty, InvalidBase64, PayloadTooLarge
+from shared.settings import Settings
+
+_DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<params>(?:;[^,]*)?),", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"\s*[\r\n\t\f\v]\s*")
+_URL_SAFE = str.maketrans("-_", "+/")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The bytes of one image file and what their sender said about them."""
+
+    data: bytes
+    filename: str | None = None
+    content_type: str | None = None
+
+
+def from_text(value: str, *, pointer: str, settings: Settings) -> Upload:
+    """Return the image in a data: URI or in plain base64, in any of their usual spellings.
+
+    Raises InvalidBase64, ImageEmpty or PayloadTooLarge, each naming `pointer`.
+    """
+    text = value.strip()
+    uri = _DATA_URI.match(text)
+    content_type = uri["type"].strip().lower() or None if uri else None
+    if uri:
+        text = text[uri.end() :]
+    elif text[:5].lower() == "data:":
+        raise InvalidBase64("The data: URI has no comma before its data.", pointer=pointer)
+    if uri and not uri["params"].lower().rstrip().endswith(";base64"):
+        data = unquote_to_bytes(text)
+    else:
+        data = _decoded(text, pointer, settings.upload_max_bytes)
+    _check_size(len(data), pointer, settings.upload_max_bytes)
+    return Upload(data, content_type=content_type)
+
+
+def from_file(storage: FileStorage, *, pointer: str, settings: Settings) -> Upload:
+    """Return the image in a file of a form; never reads more than one byte too many.
+
+    Raises ImageEmpty or PayloadTooLarge, each naming `pointer`.
+    """
+    data = storage.stream.read(settings.upload_max_bytes + 1)
+    _check_size(len(data), pointer, settings.upload_max_bytes)
+    return Upload(data, storage.filename or None, storage.mimetype or None)
+
+
+def _check_size(size: int, pointer: str, most: int) -> None:
+    if not size:
+        raise ImageEmpty(pointer=pointer)
+    if size > most:
+        raise _too_large(pointer, most)
+
+
+def _too_large(pointer: str, most: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The image file is larger than the {most} bytes that are accepted.", pointer=pointer
+    )
+
+
+def _decoded(text: str, pointer: str, most: int) -> bytes:
+    digits = _normalised(text)
+    if len(digits) * 3 // 4 > most:
+        raise _too_large(pointer, most)
+    strange = _NOT_BASE64.search(digits)
+    if strange:
+        raise InvalidBase64(
+            f"Character {strange.start() + 1} of the base64 text, {strange[0]!r}, is not base64.",
+            pointer=pointer,
+        )
+    if len(digits) % 4 == 1:
+        raise InvalidBase64(
+            f"The base64 text has {len(digits)} characters, which no file encodes to: it was cut.",
+            pointer=pointer,
+        )
+    return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
+
+
+def _normalised(text: str) -> str:
+    """Return the text in the standard alphabet, without escapes, whitespace and padding."""
+    if "%" in text:
+        text = unquote(text)
+    text = _LINE_BREAK.sub("", text.strip())
+    if " " in text:
+        text = _without_spaces(text)
+    return text.rstrip("=").translate(_URL_SAFE)
+
+
+def _without_spaces(text: str) -> str:
+    """Join lines that were wrapped with spaces; any other space is a + that a form decoder ate."""
+    lines = text.split(" ")
+    joined = "".join(lines)
+    even = len({len(line) for line in lines[:-1]}) == 1
+    return joined if even and len(joined) % 4 == 0 else text.replace(" ", "+")
