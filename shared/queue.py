@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery import Celery
+from kombu import Exchange
 from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
@@ -48,7 +49,9 @@ def _configuration() -> dict[str, Any]:
             "priority_steps": PRIORITY_STEPS,
             "queue_order_strategy": "priority",
         },
-        "task_queues": [KombuQueue(name) for name in QUEUES],
+        "task_queues": [
+            KombuQueue(name, Exchange(name), routing_key=name) for name in QUEUES
+        ],
         "task_default_queue": Priority.DEFAULT.value,
         "task_default_priority": 5,
         "task_acks_late": True,

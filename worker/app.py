@@ -1,0 +1,62 @@
+"""The worker's Celery app: `celery -A worker.app worker -P threads -c N -Q high,default,low`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from celery import signals
+
+from shared import log
+from shared.queue import TASK, app
+from shared.settings import Settings
+from worker.service import WorkerService
+
+_log = logging.getLogger(__name__)
+_service: WorkerService | None = None
+
+
+@app.task(name=TASK)
+def answer(job_id: str) -> None:
+    """Answer a job, or do nothing if it no longer waits."""
+    if _service is None:
+        raise RuntimeError("this process is not a started worker")
+    _service.answering.answer(job_id)
+
+
+@signals.setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    log.configure(Settings())
+
+
+@signals.worker_init.connect
+def _load(sender: Any, **_: Any) -> None:
+    """Load the model before the worker takes any message."""
+    global _service  # noqa: PLW0603
+    settings = Settings()
+    try:
+        _service = WorkerService(settings, sender.hostname)
+    except Exception as error:  # noqa: BLE001
+        # whatever it was, there is nothing to serve: one line, and no traceback below DEBUG
+        _log.debug("worker.cannot_start", exc_info=True)
+        _log.critical("worker.cannot_start", extra={"cause": str(error), "model": settings.model})
+        sys.exit(f"sightline worker cannot start: {error}")
+
+
+@signals.worker_ready.connect
+def _start(**_: Any) -> None:
+    if _service is not None:
+        _service.start()
+
+
+@signals.worker_shutting_down.connect
+def _leave(**_: Any) -> None:
+    if _service is not None:
+        _service.leave()
+
+
+@signals.worker_shutdown.connect
+def _stop(**_: Any) -> None:
+    if _service is not None:
+        _service.stop()

@@ -1,0 +1,193 @@
+"""An engine without weights: settable seconds, deterministic answers; for load and integration."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass, field
+
+from shared.jobs import FinishReason, Stage, Usage
+from worker.engine.api import (
+    Completion,
+    Delta,
+    EngineRequest,
+    ModelInfo,
+    Progress,
+    Rates,
+    Started,
+    Ticket,
+    Timings,
+    UsedImage,
+)
+
+_SAYING = "simulated answer about the picture it shows 图片 and some text 两 shapes"
+_WORDS = tuple(_SAYING.split())
+_TOKENS_PER_PIXEL = 1 / 1024
+_IDLE_S = 0.05
+
+
+@dataclass(slots=True)
+class _Answer:
+    """A request on its way: seconds of its images left, words left to say."""
+
+    ticket: Ticket
+    words: list[str]
+    encode_left_s: float
+    prompt_tokens: int
+    image_tokens: int
+    said: list[str] = field(default_factory=list)
+    submitted: float = field(default_factory=time.monotonic)
+    decoding_since: float | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+
+class SimulatedEngine:
+    """Encodes one image at a time, then says one word a step for every request, as a batch does."""
+
+    def __init__(self, image_s: float, token_s: float) -> None:
+        """`image_s` seconds for each image, `token_s` for each step of the batch."""
+        self._image_s = image_s
+        self._token_s = token_s
+        self._answers: list[_Answer] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="simulated-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def info(self) -> ModelInfo:
+        """Tell that nothing real is loaded."""
+        return ModelInfo(
+            name="simulated",
+            revision="simulated",
+            context_tokens=32_768,
+            numerics="none",
+            simulated=True,
+        )
+
+    @property
+    def rates(self) -> Rates:
+        """Return the speeds that were asked for."""
+        return Rates(
+            encode_tokens_per_s=1024 / self._image_s if self._image_s else 0.0,
+            prefill_tokens_per_s=0.0,
+            decode_tokens_per_s=1 / self._token_s if self._token_s else 0.0,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread works."""
+        return self._thread.is_alive()
+
+    def submit(self, request: EngineRequest) -> Ticket:
+        """Take a request; its answer depends on the prompt, the images and the seed only."""
+        ticket = Ticket(request)
+        images = [image for message in request.messages for image in message.images]
+        used = tuple(
+            UsedImage(i.id, i.image.size, int(i.image.width * i.image.height * _TOKENS_PER_PIXEL))
+            for i in images
+        )
+        prompt_tokens = sum(len(m.text.split()) for m in request.messages)
+        image_tokens = sum(image.tokens for image in used)
+        answer = _Answer(
+            ticket,
+            _words_for(request),
+            self._image_s * len(images),
+            prompt_tokens + image_tokens,
+            image_tokens,
+        )
+        ticket.put(Started(answer.prompt_tokens, used))
+        with self._lock:
+            self._answers.append(answer)
+        return ticket
+
+    def close(self) -> None:
+        """Stop; unfinished requests end as canceled."""
+        self._closed.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closed.is_set():
+            with self._lock:
+                answers = list(self._answers)
+            if not answers:
+                self._closed.wait(_IDLE_S)
+                continue
+            step_s = max(self._token_s, 0.001)
+            self._closed.wait(step_s)
+            self._step(answers, step_s)
+        for answer in self._answers:
+            self._end(answer, FinishReason.CANCELED)
+
+    def _step(self, answers: list[_Answer], step_s: float) -> None:
+        encoding = next((a for a in answers if a.encode_left_s > 0), None)
+        if encoding:
+            encoding.encode_left_s -= step_s
+            done = 1 - max(0.0, encoding.encode_left_s) / self._total_encode_s(encoding)
+            encoding.ticket.put(Progress(Stage.ENCODE, done))
+        for answer in answers:
+            reason = self._advance(answer)
+            if reason:
+                self._end(answer, reason)
+                with self._lock:
+                    self._answers.remove(answer)
+
+    def _total_encode_s(self, answer: _Answer) -> float:
+        count = sum(len(m.images) for m in answer.ticket.request.messages)
+        return max(self._image_s * count, 1e-9)
+
+    def _advance(self, answer: _Answer) -> FinishReason | None:
+        request = answer.ticket.request
+        if answer.ticket.canceled:
+            return FinishReason.CANCELED
+        if request.deadline is not None and time.monotonic() >= request.deadline:
+            return FinishReason.DEADLINE
+        if answer.encode_left_s > 0:
+            return None
+        if answer.decoding_since is None:
+            answer.decoding_since = time.monotonic()
+        word = answer.words[len(answer.said)]
+        piece = word if not answer.said else " " + word
+        stop = _first_stop(answer.text + piece, request.params.stop)
+        if stop is not None:
+            answer.said = [(answer.text + piece)[:stop]]
+            return FinishReason.STOP
+        answer.said.append(piece)
+        answer.ticket.put(Delta(piece, len(answer.said)))
+        if len(answer.said) == len(answer.words):
+            limited = len(answer.words) == request.params.max_new_tokens
+            return FinishReason.LENGTH if limited else FinishReason.STOP
+        return None
+
+    def _end(self, answer: _Answer, reason: FinishReason) -> None:
+        now = time.monotonic()
+        decoding = answer.decoding_since or now
+        answer.ticket.put(
+            Completion(
+                text=answer.text,
+                finish_reason=reason,
+                usage=Usage(
+                    prompt_tokens=answer.prompt_tokens,
+                    completion_tokens=len(answer.said),
+                    image_tokens=answer.image_tokens,
+                ),
+                timings=Timings(encode_s=decoding - answer.submitted, decode_s=now - decoding),
+            )
+        )
+
+
+def _words_for(request: EngineRequest) -> list[str]:
+    images = [image.id for message in request.messages for image in message.images]
+    told = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
+    digest = hashlib.sha256(told.encode()).digest()
+    length = min(8 + digest[0] % 25, request.params.max_new_tokens)
+    return [_WORDS[byte % len(_WORDS)] for byte in (digest * 2)[1 : length + 1]]
+
+
+def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:
+    found = [text.find(stop) for stop in stops]
+    return min((index for index in found if index >= 0), default=None)

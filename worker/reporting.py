@@ -1,0 +1,96 @@
+"""What a running job tells the world: text as it comes, progress now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from shared.errors import StoreUnavailable
+from shared.jobs import Stage
+from shared.store import Store
+from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started
+from worker.leases import Held
+
+_log = logging.getLogger(__name__)
+
+#: Deltas within this time travel together: one round trip instead of one for each token.
+_GATHER_S = 0.05
+_PROGRESS_EVERY_S = 0.5
+#: Share of the whole that is done when a stage begins, and its own share, in percent.
+_SHARES = {Stage.ENCODE: (0, 40), Stage.PREFILL: (40, 20), Stage.DECODE: (60, 39)}
+
+
+class Reporter:
+    """Gathers the events of one job and reports them under its owner's token."""
+
+    def __init__(self, store: Store, held: Held, max_new_tokens: int) -> None:
+        self._store = store
+        self._held = held
+        self._max_new_tokens = max_new_tokens
+        self._began = time.monotonic()
+        self._text: list[str] = []
+        self._tokens = 0
+        self._stage = Stage.ENCODE
+        self._fraction = 0.0
+        self._told_stage: Stage | None = None
+        self._flushed = 0.0
+        self._progressed = 0.0
+
+    def take(self, event: Event | None) -> None:
+        """Take an event (None: nothing came) and report when it is time."""
+        match event:
+            case Delta(text, tokens):
+                if text:
+                    self._text.append(text)
+                self._tokens = tokens
+                self._stage, self._fraction = Stage.DECODE, tokens / self._max_new_tokens
+            case Progress(stage, fraction):
+                self._stage, self._fraction = stage, fraction
+            case None | Started() | Completion() | Failed():
+                pass
+        if self._due():
+            self.flush()
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        if self._text:
+            return now - self._flushed >= _GATHER_S
+        return self._stage is not self._told_stage or now - self._progressed >= _PROGRESS_EVERY_S
+
+    def flush(self) -> None:
+        """Report what has gathered; a store that is away loses nothing but time."""
+        now = time.monotonic()
+        events: list[tuple[str, dict[str, Any]]] = []
+        if self._text:
+            events.append(("output.delta", {"text": "".join(self._text)}))
+        progress = None
+        stage_changed = self._stage is not self._told_stage
+        if stage_changed or now - self._progressed >= _PROGRESS_EVERY_S:
+            progress = self._progress(now)
+            events.append(("job.progress", progress))
+        if not events:
+            return
+        self._flushed = now
+        row = self._held.claim.row
+        try:
+            verdict = self._store.report(row.id, self._held.claim.owner, events, progress)
+        except StoreUnavailable as error:
+            # the text stays gathered and travels with the next report
+            _log.warning("report.failed", extra={"cause": error.detail})
+            return
+        self._held.hear(verdict)
+        self._text.clear()
+        if progress:
+            self._progressed, self._told_stage = now, self._stage
+
+    def _progress(self, now: float) -> dict[str, Any]:
+        start, share = _SHARES[self._stage]
+        percent = start + share * min(1.0, self._fraction)
+        spent = now - self._began
+        return {
+            "stage": self._stage.value,
+            "percent": round(percent),
+            "output_tokens": self._tokens,
+            "eta_s": round(spent * (100 - percent) / percent, 1) if percent >= 5 else None,
+        }

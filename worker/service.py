@@ -1,0 +1,120 @@
+"""A worker process put together: engine, store, leases, reaper; started and stopped by Celery."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from importlib.metadata import version
+
+from shared.connection import connect
+from shared.errors import StoreUnavailable
+from shared.images import ImageStore
+from shared.reaper import Reaper
+from shared.settings import SIMULATED_MODEL, Settings
+from shared.store import Store
+from shared.workers import Heartbeat, WorkerRegistry
+from worker.answering import Answering
+from worker.engine.api import Engine
+from worker.leases import Leases
+from worker.meter import Meter
+from worker.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerService:
+    """Everything that one worker process owns."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        """Load and warm the model; `name` is Celery's node name."""
+        self.settings = settings
+        self.id = f"{name}:{os.getpid()}"
+        self.engine = _load(settings)
+        self._leaving_since: float | None = None
+        self._meter = Meter()
+        self._store = Store(settings)
+        self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
+        self._leases = Leases(self._store, settings, every_beat=self._heartbeat)
+        self._reaper = Reaper(self._store, settings)
+        self.answering = Answering(
+            worker_id=self.id,
+            store=self._store,
+            images=ImageStore(settings),
+            pipeline=Pipeline(self.engine),
+            leases=self._leases,
+            meter=self._meter,
+            settings=settings,
+            must_give_back=self._must_give_back,
+        )
+
+    def start(self) -> None:
+        """Begin to beat and to look after the jobs of others."""
+        self._leases.start()
+        self._reaper.start()
+        try:
+            self._heartbeat(0)
+        except StoreUnavailable as error:
+            _log.warning("beat.waiting", extra={"cause": error.detail})
+        info = self.engine.info
+        _log.info(
+            "worker.ready",
+            extra={"worker": self.id, "model": info.name, "numerics": info.numerics},
+        )
+
+    def leave(self) -> None:
+        """Take note that the process was asked to stop; jobs get `drain_s` to finish."""
+        if self._leaving_since is None:
+            self._leaving_since = time.monotonic()
+            _log.info("worker.leaving", extra={"worker": self.id, "jobs": self._meter.active})
+
+    def stop(self) -> None:
+        """End all threads; called when the pool has no task left."""
+        self._reaper.stop()
+        self._leases.stop()
+        try:
+            self._registry.forget(self.id)
+        except StoreUnavailable:
+            _log.warning("worker.not_forgotten", extra={"worker": self.id})
+        self.engine.close()
+        _log.info("worker.stopped", extra={"worker": self.id})
+
+    def _must_give_back(self) -> bool:
+        since = self._leaving_since
+        return since is not None and time.monotonic() - since >= self.settings.drain_s
+
+    def _heartbeat(self, busy: int) -> None:
+        info, rates = self.engine.info, self.engine.rates
+        self._registry.beat(
+            Heartbeat(
+                id=self.id,
+                model=info.name,
+                revision=info.revision,
+                numerics=info.numerics,
+                context_tokens=info.context_tokens,
+                demo=info.demo,
+                simulated=info.simulated,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=version("sightline-server"),
+                slots=self.settings.slots,
+                busy=busy,
+                draining=self._leaving_since is not None,
+                seconds_per_job=round(self._meter.seconds_per_job, 4),
+                encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
+                prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
+                decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
+            )
+        )
+
+
+def _load(settings: Settings) -> Engine:
+    if settings.model == SIMULATED_MODEL:
+        from worker.engine.simulated import SimulatedEngine
+
+        return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
+    # torch is imported only where a model is really loaded
+    from worker.engine.engine import load_engine
+
+    return load_engine(settings)
