@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class Instance:
         try:
             yield
         finally:
-            self.sweep(but=LAUNCHER)
+            self.sweep(keep=(LAUNCHER,))
             self._noted(LAUNCHER).unlink(missing_ok=True)
 
     def note(self, name: str, pid: int) -> None:
@@ -105,13 +105,13 @@ class Instance:
         """Return the launcher, if it runs."""
         return next((one for one in self.processes() if one.name == LAUNCHER), None)
 
-    def sweep(self, but: str = "", grace_s: float = 10.0) -> None:
-        """End every remembered process except `but`, and forget it."""
+    def sweep(self, keep: Collection[str] = (), grace_s: float = 10.0) -> None:
+        """End every remembered process except those named in `keep`, and forget it."""
         for process in self.processes():
-            if process.name != but:
+            if process.name not in keep:
                 end(process, grace_s)
         for path in self.directory.glob("*.pid"):
-            if path.stem != but:
+            if path.stem not in keep:
                 path.unlink(missing_ok=True)
 
     def secret(self, name: str) -> str:

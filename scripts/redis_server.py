@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import redis
 
@@ -112,6 +113,13 @@ class PrivateRedis:
     def url(self) -> str:
         """The URL for clients, with the password."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Start on a free port and wait until the data is loaded; Trouble if that fails."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -16,7 +17,7 @@ from pathlib import Path
 import honcho.environ
 
 from scripts import preflight
-from scripts.instance import ROOT, Instance, Trouble
+from scripts.instance import LAUNCHER, ROOT, Instance, Trouble
 from scripts.preflight import Address
 from scripts.redis_server import PrivateRedis, check, find
 from scripts.supervise import Supervisor
@@ -69,7 +70,10 @@ class Launch:
         environment = self.environment()
         for name, command in honcho.environ.parse_procfile(procfile.read_text()).processes.items():
             supervisor.add_process(name, command, env=environment, cwd=str(ROOT))
-        supervisor.loop()
+        try:
+            supervisor.loop()
+        finally:
+            self.instance.sweep(keep=(LAUNCHER, "redis"))
         for name, code in supervisor.died:
             when = "again and again" if supervisor.phase.ready.is_set() else "before it was ready"
             raise Trouble(f"{name} ended {when} (exit {code}); its last lines above say why")
@@ -140,7 +144,8 @@ def launch(procfile: Path) -> None:
     settings = preflight.read_settings()
     model = preflight.check_model(settings.model)
     instance = Instance(settings.port)
-    with instance.claimed():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(instance.claimed())
         preflight.check_address(settings)
         flower = preflight.flower_address(settings.port)
         login = os.environ.get("FLOWER_BASIC_AUTH") or (
@@ -150,8 +155,7 @@ def launch(procfile: Path) -> None:
         if "redis_url" in settings.model_fields_set:
             check(settings.redis_url)
         else:
-            redis = PrivateRedis(instance, find())
-            redis.start()
+            redis = stack.enter_context(PrivateRedis(instance, find()))
         Launch(settings, model, instance, flower, login, redis).run(procfile)
 
 

@@ -1,0 +1,110 @@
+"""What `make up` refuses before it starts anything, each in one line."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from scripts import preflight
+from scripts.instance import Trouble
+from scripts.preflight import Address
+from shared.settings import BUNDLED_MODEL, Settings
+
+
+@pytest.fixture
+def taken() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_taken_port_is_named_with_the_next_one(taken):
+    with pytest.raises(Trouble, match=f"port {taken} .*make up PORT={taken + 1}"):
+        preflight.check_address(Settings(port=taken))
+
+
+def test_a_free_port_is_fine():
+    preflight.check_address(Settings(port=preflight.free_port()))
+
+
+def test_an_open_address_without_keys_must_be_meant():
+    settings = Settings(host="0.0.0.0", port=preflight.free_port())
+    with pytest.raises(Trouble, match="SIGHTLINE_ALLOW_ANONYMOUS=1"):
+        preflight.check_address(settings)
+    preflight.check_address(settings.model_copy(update={"allow_anonymous": True}))
+
+
+def test_a_host_that_is_not_of_this_machine_is_refused():
+    settings = Settings(host="192.0.2.1", port=7860, allow_anonymous=True)
+    with pytest.raises(Trouble, match=r"192\.0\.2\.1"):
+        preflight.check_address(settings)
+
+
+@pytest.mark.parametrize("model", ["simulated", "Qwen/Qwen3-VL-2B-Instruct"])
+def test_a_name_is_handed_on_as_it_is(model):
+    assert preflight.check_model(model) == model
+
+
+def test_the_bundled_model_is_there():
+    assert preflight.check_model(BUNDLED_MODEL) == BUNDLED_MODEL
+
+
+def test_a_relative_model_folder_becomes_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/config.json").write_text("{}")
+    assert preflight.check_model("mine") == str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("model", ["/no/such/model", "./model", "model"])
+def test_a_missing_model_folder_is_named(model):
+    with pytest.raises(Trouble, match=r"MODEL=.*does not exist"):
+        preflight.check_model(model)
+
+
+def test_a_folder_beside_a_hub_like_name_is_meant_as_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("models").mkdir()
+    with pytest.raises(Trouble, match="does not exist"):
+        preflight.check_model("models/qwen")
+
+
+def test_a_folder_without_a_configuration_is_named(tmp_path):
+    with pytest.raises(Trouble, match=r"no config\.json"):
+        preflight.check_model(str(tmp_path))
+
+
+def test_a_wrong_setting_is_one_line_with_its_name(monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_SLOTS", "many")
+    with pytest.raises(Trouble, match="slots") as trouble:
+        preflight.read_settings()
+    assert "\n" not in str(trouble.value)
+
+
+def test_flower_moves_aside_when_its_port_is_taken(taken, monkeypatch):
+    monkeypatch.setattr(preflight, "FLOWER_PORT", taken)
+    monkeypatch.delenv("SIGHTLINE_FLOWER_PORT", raising=False)
+    chosen = preflight.flower_address(7860)
+    assert chosen.port not in {taken, 7860}
+
+
+def test_a_port_asked_for_flower_that_is_taken_is_refused(taken, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken))
+    with pytest.raises(Trouble, match=f"FLOWER_PORT={taken}"):
+        preflight.flower_address(7860)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("localhost", "http://localhost:80"),
+    ],
+)
+def test_a_wildcard_address_is_shown_as_loopback(host, url):
+    assert Address(host, 80).url == url

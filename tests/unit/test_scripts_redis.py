@@ -1,0 +1,95 @@
+"""The private Redis: a real server, its settings, its data and its end."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from scripts.instance import Instance, Trouble, wait_until
+from scripts.redis_server import PrivateRedis, check, find
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    instance = Instance(7998, tmp_path)
+    with instance.claimed():
+        yield instance
+
+
+@pytest.fixture
+def server(instance: Instance) -> Iterator[PrivateRedis]:
+    with PrivateRedis(instance, find()) as server:
+        yield server
+
+
+def test_it_keeps_jobs_on_disk_and_never_throws_them_out(server):
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        kept = client.config_get("append*", "maxmemory-policy", "bind")
+    assert kept["appendonly"] == "yes"
+    assert kept["appendfsync"] == "everysec"
+    assert kept["maxmemory-policy"] == "noeviction"
+    assert kept["bind"] == "127.0.0.1"
+
+
+def test_it_asks_for_a_password(server):
+    with (
+        redis.Redis(port=server.port) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.get("anything")
+
+
+def test_its_configuration_is_for_the_owner_only(server, instance):
+    configuration = instance.directory / "redis" / "redis.conf"
+    assert stat.S_IMODE(configuration.stat().st_mode) == 0o600
+
+
+def test_a_second_start_finds_the_data_of_the_first(instance, server):
+    with redis.Redis.from_url(server.url) as client:
+        client.set("job", "accepted")
+    server.stop()
+    with (
+        PrivateRedis(instance, find()) as again,
+        redis.Redis.from_url(again.url, decode_responses=True) as client,
+    ):
+        assert client.get("job") == "accepted"
+
+
+def test_after_a_kill_it_starts_again_under_the_same_url(instance, server):
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("appendfsync", "always")
+        client.set("job", "accepted")
+    (process,) = [one for one in instance.processes() if one.name == "redis"]
+    process.signal(9)
+    assert wait_until(server.died, 5)
+    server.restart()
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        assert client.get("job") == "accepted"
+
+
+def test_damaged_data_is_one_line_that_names_the_log(instance):
+    folder = instance.directory / "redis"
+    folder.mkdir()
+    (folder / "appendonlydir").write_text("this should be a folder")
+    with pytest.raises(Trouble, match=r"Redis cannot start: .+redis\.log") as trouble:
+        PrivateRedis(instance, find()).start()
+    assert "\n" not in str(trouble.value)
+
+
+def test_a_redis_elsewhere_that_does_not_answer_is_named_without_its_password():
+    with pytest.raises(Trouble, match=r"127\.0\.0\.1:1/0 does not answer") as trouble:
+        check("redis://:secret@127.0.0.1:1/0")
+    assert "secret" not in str(trouble.value)
+
+
+def test_a_url_that_is_none_is_named():
+    with pytest.raises(Trouble, match="nonsense"):
+        check("nonsense")
+
+
+def test_a_redis_elsewhere_that_answers_is_taken(server):
+    check(server.url)
