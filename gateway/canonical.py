@@ -81,8 +81,8 @@ class Canonical:
 def canonicalize(data: bytes, limits: Limits) -> Canonical:
     """Decode `data`; raise ImageError, or MemoryError when the process has no room left."""
     fmt = sniff(data)
-    checked = preflight.check(fmt, data, limits)
     try:
+        checked = preflight.check(fmt, data, limits)
         return _Decoding(fmt, checked, limits).run()
     except (ImageError, MemoryError):
         raise

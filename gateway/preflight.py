@@ -186,9 +186,9 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
         if marker in (0x01, 0xD8):
             continue
         length = int.from_bytes(data[at : at + 2], "big")
-        if at + max(length, 9) > len(data):
+        if at + length > len(data):
             raise _jpeg_cut()
-        if length < 2:
+        if length < (8 if marker in _JPEG_FRAMES else 2):
             raise _damaged("a JPEG segment has an impossible length")
         yield marker, at
         at += length

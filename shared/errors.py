@@ -179,6 +179,13 @@ class NotRetryable(Conflict):
     hint = "Wait until the job has ended, or submit a new one."
 
 
+class NoResult(Conflict):
+    """The job ended without an answer."""
+
+    code = "no_result"
+    hint = "Read the job to see why; POST its /retry to try again."
+
+
 class SessionBusy(Conflict):
     """The session is answering another question."""
 

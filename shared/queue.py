@@ -49,9 +49,7 @@ def _configuration() -> dict[str, Any]:
             "priority_steps": PRIORITY_STEPS,
             "queue_order_strategy": "priority",
         },
-        "task_queues": [
-            KombuQueue(name, Exchange(name), routing_key=name) for name in QUEUES
-        ],
+        "task_queues": [KombuQueue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_default_queue": Priority.DEFAULT.value,
         "task_default_priority": 5,
         "task_acks_late": True,

@@ -29,6 +29,9 @@ _PRIORITIES: dict[Priority, tuple[int, int]] = {
     Priority.LOW: (7, 3),
 }
 
+#: As in prelude.lua: the score of a queued job is its priority times this, plus its number.
+_PRIORITY_SPAN = 1 << 43
+
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
 
@@ -94,6 +97,16 @@ class Added:
 
     doorbell: Doorbell
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How full the queues are."""
+
+    #: Queued jobs by queue.
+    depths: dict[str, int]
+    running: int
+    oldest_wait_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +290,7 @@ class Store:
 
     def finish(self, job_id: str, owner: str, status: JobStatus, fields: Mapping[str, Any]) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was."""
-        flat = [part for key, value in fields.items() for part in (key, dump(value))]
+        flat = [part for key, value in fields.items() for part in (key, _cell(value))]
         return bool(self._run("finish", [], job_id, owner, status.value, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
@@ -298,7 +311,27 @@ class Store:
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
         return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
 
+    def load(self) -> Load:
+        """Return how full the queues are."""
+        with guard():
+            pipe = self.redis.pipeline(transaction=True)
+            for base, steps in _PRIORITIES.values():
+                low, high = base * _PRIORITY_SPAN, (base + steps) * _PRIORITY_SPAN
+                pipe.zcount(keys.QUEUED, low, f"({high}")
+            pipe.zcard(keys.LEASES)
+            pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
+            pipe.time()
+            *depths, running, oldest, (seconds, micros) = pipe.execute()
+        now = seconds + micros / 1e6
+        waited = now - oldest[0][1] / 1000 if oldest else 0.0
+        names = [priority.value for priority in _PRIORITIES]
+        return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
+
     def counters(self) -> dict[str, int]:
         """Return the monotonic counters by name."""
         with guard():
             return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else dump(value)

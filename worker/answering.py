@@ -15,7 +15,7 @@ from shared.queue import ring
 from shared.row import JobRow
 from shared.settings import Settings
 from shared.store import Claim, Store
-from worker.engine.api import Completion, Failed, Ticket
+from worker.engine.api import Completion, Failed, Ticket, UsedImage
 from worker.leases import Held, Leases
 from worker.meter import Meter
 from worker.pipeline import Pipeline
@@ -112,7 +112,7 @@ class Answering:
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
         try:
             ticket = self._start(row)
-            completion = self._follow(held, ticket)
+            completion, seen = self._follow(held, ticket)
         except ServiceError as error:
             self._fail(held, error)
         except MemoryError:
@@ -124,14 +124,14 @@ class Answering:
             _log.exception("job.crashed")
             self._fail(held, InferenceFailed(f"{type(error).__name__} while answering."))
         else:
-            self._succeed(held, completion)
+            self._succeed(held, completion, seen)
 
     def _start(self, row: JobRow) -> Ticket:
         pngs = self._images.pngs(row.tenant, row.input.images)
         return self._pipeline.start(
             row.id,
             row.input,
-            _all_present(row, pngs),
+            _all_present(pngs),
             scope=f"{row.tenant}\x00{row.session_id or row.id}",
             time_left_s=self._time_left_s(row),
         )
@@ -141,7 +141,7 @@ class Answering:
         until_expiry = (row.expire_ms - (row.started_ms or row.created_ms)) / 1000
         return min(self._settings.job_timeout_s, until_expiry)
 
-    def _follow(self, held: Held, ticket: Ticket) -> Completion:
+    def _follow(self, held: Held, ticket: Ticket) -> tuple[Completion, tuple[UsedImage, ...]]:
         row = held.claim.row
         reporter = Reporter(self._store, held, row.input.params.max_new_tokens)
         try:
@@ -152,7 +152,7 @@ class Answering:
                     raise event.error
                 if isinstance(event, Completion):
                     reporter.flush()
-                    return event
+                    return event, reporter.seen
                 reporter.take(event)
         except BaseException:
             ticket.cancel()
@@ -168,7 +168,7 @@ class Answering:
         if not self._pipeline.engine.alive:
             raise InferenceFailed("The engine has stopped.")
 
-    def _succeed(self, held: Held, done: Completion) -> None:
+    def _succeed(self, held: Held, done: Completion, seen: Sequence[UsedImage]) -> None:
         status = _STATUS.get(done.finish_reason, JobStatus.SUCCEEDED)
         output = Output(
             text=done.text,
@@ -179,6 +179,8 @@ class Answering:
             held,
             status,
             {
+                "model": self._pipeline.engine.info.name,
+                "images": _as_seen(held.claim.row, seen),
                 "output": output.model_dump(mode="json", by_alias=True),
                 "usage": done.usage.as_dict(),
                 "cache": {"features": done.features, "prefix": done.prefix},
@@ -225,11 +227,17 @@ class Answering:
         _log.info("job.finished", extra=_canonical(row, status, fields))
 
 
-def _all_present(row: JobRow, pngs: Sequence[bytes | None]) -> list[bytes]:
+def _all_present(pngs: Sequence[bytes | None]) -> list[bytes]:
     found = [png for png in pngs if png is not None]
     if len(found) < len(pngs):
         raise ImageGone
     return found
+
+
+def _as_seen(row: JobRow, seen: Sequence[UsedImage]) -> list[dict[str, Any]]:
+    """Return the row's images with what the model really saw of them."""
+    told = {image.id: {"used": list(image.used), "tokens": image.tokens} for image in seen}
+    return [image | told.get(image["id"], {}) for image in row.images]
 
 
 def _canonical(row: JobRow, status: JobStatus, fields: dict[str, Any]) -> dict[str, Any]:

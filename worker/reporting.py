@@ -9,7 +9,7 @@ from typing import Any
 from shared.errors import StoreUnavailable
 from shared.jobs import Stage
 from shared.store import Store
-from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started
+from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started, UsedImage
 from worker.leases import Held
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ class Reporter:
         self._held = held
         self._max_new_tokens = max_new_tokens
         self._began = time.monotonic()
+        #: What the model sees of each image, once the engine has told it.
+        self.seen: tuple[UsedImage, ...] = ()
         self._text: list[str] = []
         self._tokens = 0
         self._stage = Stage.ENCODE
@@ -47,7 +49,9 @@ class Reporter:
                 self._stage, self._fraction = Stage.DECODE, tokens / self._max_new_tokens
             case Progress(stage, fraction):
                 self._stage, self._fraction = stage, fraction
-            case None | Started() | Completion() | Failed():
+            case Started(_, images):
+                self.seen = images
+            case None | Completion() | Failed():
                 pass
         if self._due():
             self.flush()

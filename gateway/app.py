@@ -1,0 +1,87 @@
+"""The gateway's Flask app."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+from flask import Response, g, jsonify, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_openapi3 import Info, OpenAPI
+from pydantic import ValidationError
+
+from gateway import openapi, problems
+from gateway.auth import check_binding
+from gateway.routes.events import events
+from gateway.routes.health import health
+from gateway.routes.images import images
+from gateway.routes.jobs import jobs
+from gateway.routes.predict import predict
+from gateway.services import Services
+from shared.log import bound
+from shared.settings import Settings
+
+_log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+
+
+def create_app(settings: Settings | None = None) -> OpenAPI:
+    """Return the WSGI app; raises UnsafeBinding when it would serve strangers unasked."""
+    settings = settings or Settings()
+    check_binding(settings)
+    app = OpenAPI(
+        __name__,
+        info=Info(title="Sightline", version="1", description="Questions about images."),
+        doc_prefix="/docs",
+        security_schemes={"bearer": {"type": "http", "scheme": "bearer"}},
+        validation_error_callback=_invalid,
+        static_folder=None,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = settings.request_max_bytes
+    # base64 images travel in form fields too
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.request_max_bytes
+    app.config["MAX_FORM_PARTS"] = 200
+    app.json.sort_keys = False
+    app.json.ensure_ascii = False
+    app.extensions["sightline"] = Services.build(settings)
+    problems.install(app)
+    app.before_request(_begin)
+    app.after_request(_end)
+    for blueprint in (jobs, events, images, predict, health):
+        app.register_api(blueprint)
+    _add_documents(app)
+    return app
+
+
+def _add_documents(app: OpenAPI) -> None:
+    app.add_url_rule("/", "home", lambda: redirect("/docs/swagger"))
+    app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(openapi.complete(app)))
+
+
+def _invalid(error: ValidationError) -> Response:
+    return problems.problem(problems.from_validation(error))
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(12)
+    g.began = time.perf_counter()
+
+
+def _end(response: Response) -> ResponseReturnValue:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    with bound(request_id=g.request_id):
+        _log.info(
+            "request.finished",
+            extra={
+                "method": request.method,
+                "route": request.url_rule.rule if request.url_rule else None,
+                "status": response.status_code,
+                "ms": round(1000 * (time.perf_counter() - g.began), 1),
+            },
+        )
+    return response

@@ -1,0 +1,64 @@
+"""gunicorn's configuration, from the settings."""
+
+from __future__ import annotations
+
+# before anything else, or sockets and locks made by imports stay unpatched
+from gevent import monkey
+
+monkey.patch_all()
+
+import logging
+import os
+from typing import Any
+
+from shared import log
+from shared.reaper import Reaper
+from shared.settings import Settings
+
+_settings = Settings()
+
+bind = (
+    f"[{_settings.host}]:{_settings.port}"
+    if ":" in _settings.host
+    else (f"{_settings.host}:{_settings.port}")
+)
+workers = _settings.gateway_processes
+worker_class = "gevent"
+worker_connections = 2000
+#: Streams and long polls are greenlets: only a hung process is silent for this long.
+timeout = 60
+graceful_timeout = 5
+keepalive = 75
+#: The control socket can shut the server down and lies in the user's home.
+control_socket_disable = True
+limit_request_line = 8190
+logger_class = "gunicorn.glogging.Logger"
+logconfig_dict: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": _settings.log_level, "handlers": []},
+    "loggers": {
+        "gunicorn.error": {"level": _settings.log_level, "handlers": [], "propagate": True},
+        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+    },
+}
+
+
+def on_starting(server: Any) -> None:  # noqa: ARG001
+    """Point the logs at our handlers before the first line."""
+    log.configure(_settings)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start what every gateway process does beside its requests."""
+    log.configure(_settings)
+    services = worker.wsgi.extensions["sightline"]
+    services.decoder.start()
+    Reaper(services.store, _settings).start()
+    logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
+
+
+def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """End the decoder children with their process."""
+    if getattr(worker, "wsgi", None) is not None:
+        worker.wsgi.extensions["sightline"].decoder.close()

@@ -1,0 +1,204 @@
+"""From a submitted question to a stored and enqueued job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Request, g
+
+from gateway import uploads
+from gateway.decoding import CanonicalImage
+from gateway.services import Services
+from gateway.submission import Received, json_object, receive
+from shared import queue
+from shared.errors import (
+    BadParameters,
+    ImageAspect,
+    ImageNotFound,
+    InvalidBase64,
+    NotFound,
+    UrlNotAllowed,
+)
+from shared.images import ImageHeader, StoredImage
+from shared.jobs import JobInput, Priority
+from shared.row import JobRow
+from shared.store import Added, NewJob
+from shared.vision import visual_tokens
+
+_IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
+_URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
+
+#: A stored image, or one that is stored together with its job.
+_Image = ImageHeader | StoredImage
+
+
+def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
+    """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
+    received = receive(request, services.settings)
+    images = _images(received, services, tenant)
+    job = _new_job(received, images, idempotency_key, services, tenant)
+    for image in images:
+        if isinstance(image, StoredImage):
+            services.images.put(tenant, image)
+    return _add(job, services)
+
+
+def resubmit(row: JobRow, services: Services) -> Added:
+    """Store and enqueue a new job that asks what `row` asked."""
+    return _add(
+        NewJob(
+            tenant=row.tenant,
+            input=row.input,
+            priority=Priority(row.queue),
+            ttl_s=row.ttl_ms // 1000,
+            session_id=row.session_id,
+            metadata=row.metadata or {},
+            images=row.images,
+            notices=row.notices,
+            model=row.model,
+            retry_of=row.id,
+            trace=_trace(),
+        ),
+        services,
+    )
+
+
+def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
+    """Store the one image of a request by itself; raises a ServiceError of any kind."""
+    image = _decoded(_single_upload(request, services), "/image", services)
+    services.images.put(tenant, image, uploaded=True)
+    return services.images.header(tenant, image.id)
+
+
+def image_info(image: _Image, max_pixels: int) -> dict[str, Any]:
+    """Return what a job tells of an image: sizes and visual tokens under a pixel budget."""
+    try:
+        used = visual_tokens(image.width, image.height, max_pixels)
+    except ValueError as error:
+        raise ImageAspect(str(error)) from None
+    return {
+        "id": image.id,
+        "width": image.source[0],
+        "height": image.source[1],
+        "used": [used.width, used.height],
+        "tokens": used.tokens,
+    }
+
+
+def _single_upload(request: Request, services: Services) -> uploads.Upload:
+    if request.mimetype == "multipart/form-data":
+        files = [*request.files.getlist("image"), *request.files.getlist("file")]
+        if len(files) != 1:
+            raise BadParameters("Send exactly one file in the field image.", pointer="/image")
+        return uploads.from_file(files[0], pointer="/image", settings=services.settings)
+    text = json_object(request).get("image")
+    if not isinstance(text, str):
+        raise BadParameters("image must be a data: URI or base64 text.", pointer="/image")
+    _refuse_url(text, "/image")
+    return uploads.from_text(text, pointer="/image", settings=services.settings)
+
+
+def _images(received: Received, services: Services, tenant: str) -> list[_Image]:
+    settings = services.settings
+    images: list[_Image] = []
+    for file in received.files:
+        pointer = f"/images/{len(images)}"
+        upload = uploads.from_file(file, pointer=pointer, settings=settings)
+        images.append(_decoded(upload, pointer, services))
+    for text in received.submission.images:
+        pointer = f"/images/{len(images)}"
+        if text.startswith("img_"):
+            images.append(_known(text, pointer, services, tenant))
+            continue
+        _refuse_url(text, pointer)
+        upload = uploads.from_text(text, pointer=pointer, settings=settings)
+        images.append(_decoded(upload, pointer, services))
+    return images
+
+
+def _refuse_url(text: str, pointer: str) -> None:
+    if _URL.match(text.lstrip()):
+        raise UrlNotAllowed(
+            "Images are not fetched from URLs by this server; send the bytes.", pointer=pointer
+        )
+
+
+def _known(image_id: str, pointer: str, services: Services, tenant: str) -> ImageHeader:
+    if not _IMAGE_ID.fullmatch(image_id):
+        raise InvalidBase64(
+            "This is neither an image id (img_ and 64 hexadecimal digits) nor base64.",
+            pointer=pointer,
+        )
+    try:
+        return services.images.header(tenant, image_id)
+    except NotFound:
+        raise ImageNotFound(pointer=pointer) from None
+
+
+def _decoded(upload: uploads.Upload, pointer: str, services: Services) -> StoredImage:
+    image: CanonicalImage = services.decoder.decode(upload, pointer=pointer)
+    return StoredImage(
+        id=image.id,
+        png=image.png,
+        width=image.width,
+        height=image.height,
+        source=(image.source_width, image.source_height),
+        format=image.format,
+        notices=tuple(notice.model_dump() for notice in image.notices),
+    )
+
+
+def _new_job(
+    received: Received,
+    images: Sequence[_Image],
+    idempotency_key: str | None,
+    services: Services,
+    tenant: str,
+) -> NewJob:
+    asked = received.submission
+    infos = [image_info(image, asked.pixel_budget()) for image in images]
+    ids = [image.id for image in images]
+    workers = services.workers.fresh()
+    return NewJob(
+        tenant=tenant,
+        input=JobInput(
+            prompt=asked.prompt,
+            images=tuple(ids),
+            params=asked.params(),
+            max_pixels=asked.pixel_budget(),
+        ),
+        priority=asked.priority,
+        ttl_s=asked.ttl_s or services.settings.job_ttl_s,
+        deadline_s=asked.deadline_s,
+        session_id=asked.session_id,
+        metadata=asked.metadata,
+        images=infos,
+        notices=_notices(images, infos),
+        model=workers[0].model if workers else "",
+        trace=_trace(),
+        idempotency=(idempotency_key, asked.fingerprint(ids)) if idempotency_key else None,
+    )
+
+
+def _notices(images: Sequence[_Image], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    notices: list[dict[str, str]] = []
+    for image, info in zip(images, infos, strict=True):
+        notices += image.notices
+        used = info["used"]
+        if used[0] * used[1] < 0.9 * image.width * image.height:
+            detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"
+            notices.append({"code": "image_resized", "detail": detail})
+    return notices
+
+
+def _trace() -> dict[str, str]:
+    return {"request_id": g.request_id}
+
+
+def _add(job: NewJob, services: Services) -> Added:
+    added = services.store.add(job)
+    if not added.replayed:
+        queue.ring([added.doorbell])
+    return added

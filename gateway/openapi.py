@@ -1,0 +1,82 @@
+"""The OpenAPI document: what the routes declare, completed by bodies in two encodings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_openapi3 import OpenAPI
+
+from gateway.problems import Problem
+from gateway.routes.events import EVENT_TYPES
+from gateway.submission import Submission
+
+_REF = "#/components/schemas/"
+_FILE = {"type": "string", "format": "binary"}
+
+
+def complete(app: OpenAPI) -> dict[str, Any]:
+    """Return the document of a finished app, with what its routes cannot declare."""
+    spec: dict[str, Any] = app.api_doc
+    schemas = spec["components"]["schemas"]
+    # flask-openapi3 adds its own shape of a validation error, which we never send
+    schemas.pop("ValidationErrorModel", None)
+    schemas.pop("UnprocessableEntity", None)
+    for model in (Problem, Submission):
+        _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
+    schemas["SubmissionForm"] = _form(schemas["Submission"])
+    for path in ("/v1/jobs", "/predict"):
+        spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
+    schemas["ImageUpload"] = _object({"image": {"type": "string"}})
+    schemas["ImageForm"] = _object({"image": _FILE})
+    spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
+    _describe_streams(spec["paths"])
+    for path in spec["paths"].values():
+        for operation in path.values():
+            _drop_foreign_422(operation)
+    return spec
+
+
+def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = schema
+
+
+def _form(submission: dict[str, Any]) -> dict[str, Any]:
+    properties = submission["properties"] | {"image": {"type": "array", "items": _FILE}}
+    return submission | {"title": "SubmissionForm", "properties": properties}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": sorted(properties)}
+
+
+def _body(json_schema: str, form_schema: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": _REF + json_schema}},
+            "multipart/form-data": {"schema": {"$ref": _REF + form_schema}},
+        },
+    }
+
+
+def _describe_streams(paths: dict[str, Any]) -> None:
+    paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"] = {
+        "description": "Events: " + ", ".join(EVENT_TYPES) + ".",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+    paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
+        "description": "The answer, by Accept.",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            "text/markdown": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"$ref": _REF + "OutputState"}},
+        },
+    }
+
+
+def _drop_foreign_422(operation: dict[str, Any]) -> None:
+    """Remove the 422 that the library adds to routes which can have none."""
+    answer = operation.get("responses", {}).get("422")
+    if answer and "application/json" in answer.get("content", {}):
+        del operation["responses"]["422"]

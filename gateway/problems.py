@@ -1,0 +1,144 @@
+"""How failures reach a caller: RFC 9457 problem+json that also carries OpenAI's error member."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import Any
+
+from flask import Flask, Response, g, request
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from shared import errors
+from shared.errors import ServiceError
+
+_log = logging.getLogger(__name__)
+
+#: OpenAI's clients give up on a longer Retry-After.
+MAX_RETRY_AFTER_S = 120
+
+_BY_STATUS: dict[int, type[ServiceError]] = {
+    400: errors.InputError,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.PayloadTooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+class OpenAIError(BaseModel):
+    """What OpenAI's clients read of an error."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(description="Names the kind of problem.")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="Path of the request.")
+    code: str = Field(description="Stable name of the error.")
+    pointer: str | None = Field(None, description="JSON pointer to the part that is at fault.")
+    hint: str = Field(description="How to mend it.")
+    request_id: str
+    error: OpenAIError
+
+
+def retry_after(seconds: float | None) -> str:
+    """Return a Retry-After value: whole seconds, between 1 and what clients accept."""
+    return str(min(MAX_RETRY_AFTER_S, max(1, math.ceil(seconds or 1))))
+
+
+def problem(error: ServiceError) -> Response:
+    """Return the response for an error."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    body = (
+        Problem(
+            type=f"/docs/errors#{error.code}",
+            title=error.title(),
+            status=error.status,
+            detail=error.detail,
+            instance=request.path,
+            code=error.code,
+            pointer=error.pointer,
+            hint=error.hint_text,
+            request_id=g.get("request_id", ""),
+            error=OpenAIError(
+                message=f"{error.detail} {error.hint_text}",
+                type="rate_limit_error" if error.status == 429 else kind,
+                param=error.pointer,
+                code=error.code,
+            ),
+        ).model_dump()
+        | error.extra
+    )
+    response = Response(
+        json.dumps(body, ensure_ascii=False), error.status, mimetype="application/problem+json"
+    )
+    if error.status in (429, 503):
+        response.headers["Retry-After"] = retry_after(error.retry_after_s)
+    if error.status == 409:
+        # OpenAI's clients repeat a 409 otherwise, and it cannot change
+        response.headers["x-should-retry"] = "false"
+    return response
+
+
+def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
+    """Return the first failure of a model as BadParameters that points to it."""
+    first = error.errors()[0]
+    pointer = where + "".join(f"/{part}" for part in first["loc"])
+    name = pointer.lstrip("/") or "body"
+    if first["type"] == "extra_forbidden":
+        return errors.BadParameters(f"Unknown parameter: {name}.", pointer=pointer)
+    message = first["msg"].removeprefix("Value error, ")
+    return errors.BadParameters(f"{name}: {message}.", pointer=pointer)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error.response, Response):
+        # abort(response) carries a finished answer, as the validation callback does
+        return error.response
+    status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        return problem(errors.PayloadTooLarge())
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        kind = errors.InputError if status < 500 else ServiceError
+    return problem(kind(error.description if status not in (404, 405) else None))
+
+
+def _crash(error: Exception) -> Response:
+    _log.exception("request.crashed", exc_info=error)
+    return problem(ServiceError())
+
+
+def install(app: Flask) -> None:
+    """Make every failure of the app a problem."""
+    app.register_error_handler(ServiceError, problem)
+    app.register_error_handler(ValidationError, lambda e: problem(from_validation(e)))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _crash)
+
+
+def documented(*kinds: type[ServiceError]) -> dict[int, Any]:
+    """Return the OpenAPI responses for these errors, one for each status."""
+    by_status: dict[int, list[str]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(f"`{kind.code}`: {kind.title()}")
+    return {
+        status: {
+            "description": " ".join(lines),
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+        for status, lines in sorted(by_status.items())
+    }

@@ -1,0 +1,109 @@
+"""Whether the service lives, is ready, how full it is and what it accepts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint, Tag
+
+from gateway import problems
+from gateway.imagefile import ACCEPTED
+from gateway.schemas import Ok
+from gateway.services import services
+from shared import errors
+from shared.jobs import DETAIL_PIXELS
+from shared.queue import QUEUES
+
+health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
+
+_STORE = problems.documented(errors.StoreUnavailable)
+
+
+@health.get("/healthz", summary="Is this process alive?", responses={200: Ok})
+def healthz() -> dict[str, str]:
+    """Answer without asking anybody else."""
+    return {"status": "ok"}
+
+
+@health.get(
+    "/readyz",
+    summary="Can a question be answered now?",
+    responses={200: Ok, **problems.documented(errors.StoreUnavailable, errors.NoWorkers)},
+)
+def readyz() -> dict[str, str]:
+    """Answer 200 when Redis answers and a worker with a loaded model beats."""
+    if not any(not worker.draining for worker in services().workers.fresh()):
+        raise errors.NoWorkers(retry_after_s=5)
+    return {"status": "ready"}
+
+
+@health.get("/v1/queue", summary="How full is it?", responses=_STORE)
+def queue() -> dict[str, Any]:
+    """Return the depth of each queue, the oldest wait and the workers that are up."""
+    found = services()
+    state = found.store.load()
+    return {
+        "queues": [{"name": name, "depth": state.depths[name]} for name in QUEUES],
+        "queued": sum(state.depths.values()),
+        "running": state.running,
+        "oldest_wait_s": state.oldest_wait_s,
+        "workers": [asdict(worker) for worker in found.workers.fresh()],
+    }
+
+
+@health.get("/v1/models", summary="What is loaded?", responses=_STORE)
+def models() -> dict[str, Any]:
+    """Return the models of the workers that are up, as OpenAI lists them."""
+    seen = {worker.model: worker for worker in services().workers.fresh()}
+    return {
+        "object": "list",
+        "data": [
+            {
+                "id": worker.model,
+                "object": "model",
+                "created": 0,
+                "owned_by": "sightline",
+                "revision": worker.revision,
+                "numerics": worker.numerics,
+                "context_tokens": worker.context_tokens,
+                "demo": worker.demo,
+                "simulated": worker.simulated,
+            }
+            for worker in seen.values()
+        ],
+    }
+
+
+@health.get("/v1/limits", summary="What is accepted?")
+def limits() -> Response:
+    """Return every bound that a request is held to."""
+    settings = services().settings
+    return jsonify(
+        {
+            "image": {
+                "formats": list(ACCEPTED),
+                "max_bytes": settings.upload_max_bytes,
+                "max_pixels": settings.image_max_pixels,
+                "max_pixels_baseline_jpeg": settings.image_max_pixels_jpeg,
+                "max_side": settings.image_max_side,
+                "max_aspect": settings.image_max_aspect,
+                "kept_pixels": settings.image_kept_pixels,
+                "detail_pixels": DETAIL_PIXELS,
+                "ttl_s": settings.image_ttl_s,
+            },
+            "request": {
+                "max_bytes": settings.request_max_bytes,
+                "max_images": settings.images_per_request,
+                "max_prompt_chars": settings.prompt_max_chars,
+                "max_wait_s": settings.max_wait_s,
+            },
+            "job": {
+                "ttl_s": settings.job_ttl_s,
+                "max_ttl_s": settings.job_ttl_max_s,
+                "timeout_s": settings.job_timeout_s,
+                "max_attempts": settings.max_attempts,
+            },
+        }
+    )

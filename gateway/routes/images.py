@@ -1,0 +1,53 @@
+"""Images uploaded by themselves and named by their pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag
+
+from gateway import intake, problems
+from gateway.auth import tenant
+from gateway.routes.jobs import SUBMIT_ERRORS
+from gateway.schemas import ImagePath, ImageState
+from gateway.services import services
+from shared import errors
+from shared.images import ImageHeader
+from shared.jobs import DETAIL_PIXELS
+
+images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
+
+_ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
+
+
+def _view(image: ImageHeader) -> dict[str, Any]:
+    info = intake.image_info(image, DETAIL_PIXELS["auto"])
+    return info | {
+        "object": "image",
+        "format": image.format,
+        "bytes": image.bytes,
+        "warnings": list(image.notices),
+        "expires_in_s": image.expires_in_s,
+    }
+
+
+@images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
+def upload() -> tuple[dict[str, Any], int]:
+    """Store an image; its id stands for it in later jobs."""
+    return _view(intake.keep_image(request, services(), tenant())), 201
+
+
+@images.get(
+    "/v1/images/<image_id>", summary="Read about an image", responses={200: ImageState, **_ERRORS}
+)
+def read(path: ImagePath) -> dict[str, Any]:
+    """Return an image's size and visual tokens."""
+    return _view(services().images.header(tenant(), path.image_id))
+
+
+@images.delete("/v1/images/<image_id>", summary="Forget an image", responses={204: None, **_ERRORS})
+def forget(path: ImagePath) -> tuple[str, int]:
+    """Remove an image; an unfinished job that needs it will fail as `image_gone`."""
+    services().images.delete(tenant(), path.image_id)
+    return "", 204

@@ -1,0 +1,187 @@
+"""Submitting, reading, stopping, repeating and erasing jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from gateway import intake, problems
+from gateway.auth import tenant
+from gateway.problems import retry_after
+from gateway.schemas import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
+from gateway.services import Services, services
+from gateway.views import job_view, poll_hint_s
+from gateway.waiting import preferred_wait_s, query_wait_s, until_change, until_terminal
+from shared import errors
+from shared.jobs import JobStatus
+from shared.row import JobRow
+
+jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
+
+#: Every way in which a submission can be refused.
+SUBMIT_ERRORS = problems.documented(
+    errors.InvalidJson,
+    errors.InvalidBase64,
+    errors.UrlNotAllowed,
+    errors.PayloadTooLarge,
+    errors.UnsupportedMediaType,
+    errors.UnsupportedImageFormat,
+    errors.ImageDecodeFailed,
+    errors.ImageTruncated,
+    errors.ImageDimensions,
+    errors.ImageAspect,
+    errors.ImageEmpty,
+    errors.ImageNotFound,
+    errors.BadParameters,
+    errors.IdempotencyKeyReused,
+    errors.StoreUnavailable,
+)
+READ_ERRORS = problems.documented(
+    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
+)
+
+
+def job_response(row: JobRow, found: Services, *, accepted: bool = False) -> Response:
+    """Return a job as JSON; 202 with Location while it is unfinished and newly `accepted`."""
+    view = job_view(row, found)
+    response = jsonify(view)
+    if not row.status.terminal:
+        response.headers["Retry-After"] = retry_after(poll_hint_s(view))
+        response.status_code = 202 if accepted else 200
+    if accepted:
+        response.headers["Location"] = view["urls"]["self"]
+    return response
+
+
+@jobs.post("/v1/jobs", summary="Submit a question", responses={202: Job, 200: Job, **SUBMIT_ERRORS})
+def submit(header: SubmitHeader) -> Response:
+    """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
+    found, who = services(), tenant()
+    wait_s = preferred_wait_s(request, found)
+    added = intake.submit(request, found, who, header.idempotency_key)
+    row = until_terminal(added.doorbell.job_id, who, found, wait_s)
+    response = job_response(row, found, accepted=True)
+    if wait_s:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if added.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+@jobs.get("/v1/jobs", summary="List jobs", responses={200: JobList, **READ_ERRORS})
+def list_jobs(query: ListQuery) -> dict[str, Any]:
+    """Return a page of jobs, newest first."""
+    found = services()
+    rows, more = found.store.page(
+        tenant(),
+        limit=query.limit,
+        after=query.after,
+        status=query.status,
+        session_id=query.session_id,
+    )
+    return {
+        "object": "list",
+        "data": [job_view(row, found) for row in rows],
+        "has_more": more,
+        "last_id": rows[-1].id if rows else None,
+    }
+
+
+@jobs.get("/v1/jobs/<job_id>", summary="Read a job", responses={200: Job, **READ_ERRORS})
+def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
+    """Return the job; with `wait`, as soon as its status or progress changes."""
+    found = services()
+    wait_s = query_wait_s(request, found)
+    if wait_s:
+        row = until_change(path.job_id, tenant(), found, wait_s)
+    else:
+        row = found.store.get(path.job_id, tenant())
+    return job_response(row, found)
+
+
+@jobs.get(
+    "/v1/jobs/<job_id>/result",
+    summary="Read the answer alone",
+    responses={
+        202: Job,
+        **problems.documented(
+            errors.NotFound,
+            errors.NoResult,
+            errors.Erased,
+            errors.StoreUnavailable,
+            errors.JobFailure,
+        ),
+    },
+)
+def result(path: JobPath) -> Response:
+    """Return the answer as text, Markdown or JSON by `Accept`; 202 while there is none."""
+    found = services()
+    row = found.store.get(path.job_id, tenant())
+    if not row.status.terminal:
+        return job_response(row, found, accepted=True)
+    if row.output is None:
+        raise _why_none(row)
+    kind = request.accept_mimetypes.best_match(
+        ["text/plain", "text/markdown", "application/json"], default="text/plain"
+    )
+    if kind == "application/json":
+        return jsonify(row.output)
+    return Response(row.output["text"], mimetype=kind)
+
+
+def _why_none(row: JobRow) -> errors.ServiceError:
+    if row.status is JobStatus.FAILED and row.error:
+        return errors.JobFailure(row.error["message"], hint=row.error["hint"])
+    return errors.NoResult(f"The job is {row.status.value} and left no answer.")
+
+
+@jobs.post(
+    "/v1/jobs/<job_id>/cancel",
+    summary="Stop a job",
+    responses={
+        200: Job,
+        **problems.documented(
+            errors.NotFound, errors.Erased, errors.NotCancelable, errors.StoreUnavailable
+        ),
+    },
+)
+def cancel(path: JobPath) -> Response:
+    """Cancel a queued job at once; a running one stops within one step and keeps its text."""
+    found = services()
+    what = found.store.cancel(path.job_id, tenant())
+    if what not in ("canceled", "canceling"):
+        raise errors.NotCancelable(f"The job is {what} already.")
+    return job_response(found.store.get(path.job_id, tenant()), found)
+
+
+@jobs.post(
+    "/v1/jobs/<job_id>/retry",
+    summary="Try an unsuccessful job again",
+    responses={
+        202: Job,
+        **problems.documented(
+            errors.NotFound,
+            errors.Erased,
+            errors.NotRetryable,
+            errors.ImageNotFound,
+            errors.StoreUnavailable,
+        ),
+    },
+)
+def retry(path: JobPath) -> Response:
+    """Make a new job of a failed, expired or canceled one, which itself never changes."""
+    found, who = services(), tenant()
+    row = found.store.get(path.job_id, who)
+    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED):
+        raise errors.NotRetryable(f"The job is {row.status.value}.")
+    added = intake.resubmit(row, found)
+    return job_response(found.store.get(added.doorbell.job_id, who), found, accepted=True)
+
+
+@jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})
+def erase(path: JobPath) -> tuple[str, int]:
+    """Cancel the job and remove everything it left; later reads answer 410."""
+    services().store.erase(path.job_id, tenant())
+    return "", 204

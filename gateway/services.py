@@ -1,0 +1,47 @@
+"""What the routes of one gateway process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from gateway.decoding import Decoder
+from shared.connection import connect
+from shared.events import EventReader
+from shared.images import ImageStore
+from shared.settings import Settings
+from shared.store import Store
+from shared.workers import WorkerRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Connections and helpers; made once by create_app."""
+
+    settings: Settings
+    store: Store
+    images: ImageStore
+    events: EventReader
+    workers: WorkerRegistry
+    decoder: Decoder
+
+    @classmethod
+    def build(cls, settings: Settings) -> Services:
+        """Connect on first use; nothing here waits for Redis."""
+        store = Store(settings)
+        return cls(
+            settings=settings,
+            store=store,
+            images=ImageStore(settings),
+            # a blocking read must come back before the socket's own timeout
+            events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
+            workers=WorkerRegistry(connect(settings), settings.heartbeat_ttl_s),
+            decoder=Decoder(settings),
+        )
+
+
+def services() -> Services:
+    """Return the services of the app that handles this request."""
+    found: Services = current_app.extensions["sightline"]
+    return found

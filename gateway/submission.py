@@ -1,0 +1,179 @@
+"""A submitted question: its parameters, from JSON or from a form, checked and typed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from flask import Request
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import model_validator as check
+from werkzeug.datastructures import FileStorage
+
+from gateway.problems import from_validation
+from shared.errors import BadParameters, InvalidJson, UnsupportedMediaType
+from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority
+from shared.row import dump
+from shared.settings import Settings
+
+_MAX_METADATA_BYTES = 4096
+_FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+#: Form fields whose text is JSON when it looks like it.
+_COMPLEX = ("images", "stop", "metadata")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Submission(BaseModel):
+    """The body of POST /v1/jobs."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    prompt: str = Field(min_length=1, description="The question about the images.")
+    images: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
+        description="Each a data: URI, plain base64, or the id of an uploaded image.",
+    )
+    session_id: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
+    )
+    detail: str = Field("auto", pattern="^(auto|low|high)$", description="Pixel budget by name.")
+    max_pixels: int | None = Field(
+        None, ge=4096, le=4_194_304, description="Pixel budget of each image; overrides detail."
+    )
+    max_new_tokens: int = Field(
+        64, ge=1, le=4096, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
+    )
+    do_sample: bool = False
+    temperature: float = Field(0.3, ge=0, le=2)
+    top_p: float = Field(0.9, gt=0, le=1)
+    seed: int | None = Field(None, ge=0, lt=2**63)
+    stop: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list, max_length=8
+    )
+    priority: Priority = Priority.DEFAULT
+    ttl_s: int | None = Field(None, ge=60, description="How long the result is kept.")
+    deadline_s: float | None = Field(
+        None, gt=0, description="The job expires when it is not done this many seconds from now."
+    )
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Returned as it is.")
+
+    @check(mode="after")
+    def _metadata_is_small(self) -> Self:
+        if len(dump(self.metadata).encode()) > _MAX_METADATA_BYTES:
+            raise ValueError(f"metadata must stay below {_MAX_METADATA_BYTES} bytes of JSON")
+        return self
+
+    def params(self) -> GenerationParams:
+        """Return what the engine needs of it."""
+        return GenerationParams(
+            max_new_tokens=self.max_new_tokens,
+            do_sample=self.do_sample,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+            stop=tuple(self.stop),
+        )
+
+    def pixel_budget(self) -> int:
+        """Return the pixels that each image may keep."""
+        return self.max_pixels or DETAIL_PIXELS[self.detail]
+
+    def fingerprint(self, image_ids: list[str]) -> str:
+        """Return what two equal requests have in common, whatever their encoding."""
+        told = self.model_dump(mode="json", exclude={"images"}) | {"images": image_ids}
+        return hashlib.sha256(dump(told).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A parsed request: its parameters and the files beside them."""
+
+    submission: Submission
+    files: list[FileStorage]
+
+
+def receive(request: Request, settings: Settings) -> Received:
+    """Parse a request of any accepted content type.
+
+    Raises InvalidJson, UnsupportedMediaType, BadParameters.
+    """
+    if request.mimetype in _FORM_TYPES:
+        fields, files = _form_fields(request), _files(request)
+    elif request.mimetype == "application/json" or request.mimetype.endswith("+json"):
+        fields, files = json_object(request), []
+    else:
+        raise UnsupportedMediaType
+    try:
+        submission = Submission.model_validate(fields)
+    except ValidationError as error:
+        raise from_validation(error) from None
+    _check_limits(submission, len(files), settings)
+    return Received(submission, files)
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """Return the request's JSON object; raises InvalidJson."""
+    try:
+        value = json.loads(request.get_data())
+    except (ValueError, RecursionError) as error:
+        raise InvalidJson(f"The body is not valid JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise InvalidJson("The body must be a JSON object.")
+    return value
+
+
+def _form_fields(request: Request) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, values in request.form.lists():
+        parsed = [_form_value(name, value) for value in values]
+        flat = [
+            part for value in parsed for part in (value if isinstance(value, list) else [value])
+        ]
+        if name in ("image", "image_url", "image_base64", "images"):
+            fields.setdefault("images", []).extend(flat)
+        elif name == "stop":
+            fields[name] = flat
+        else:
+            fields[name] = parsed[-1]
+    return fields
+
+
+def _form_value(name: str, value: str) -> Any:
+    if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJson(f"{name} is not valid JSON: {error}.", pointer=f"/{name}") from None
+
+
+def _files(request: Request) -> list[FileStorage]:
+    files = [file for name in ("image", "images") for file in request.files.getlist(name)]
+    unknown = set(request.files) - {"image", "images"}
+    if unknown:
+        name = min(unknown)
+        raise BadParameters(f"Unknown file field: {name}; use image.", pointer=f"/{name}")
+    return files
+
+
+def _check_limits(submission: Submission, files: int, settings: Settings) -> None:
+    count = len(submission.images) + files
+    if count > settings.images_per_request:
+        raise BadParameters(
+            f"{count} images; at most {settings.images_per_request} are taken.", pointer="/images"
+        )
+    if len(submission.prompt) > settings.prompt_max_chars:
+        raise BadParameters(
+            f"prompt has {len(submission.prompt)} characters; "
+            f"at most {settings.prompt_max_chars} are taken.",
+            pointer="/prompt",
+        )
+    if submission.ttl_s is not None and submission.ttl_s > settings.job_ttl_max_s:
+        raise BadParameters(f"ttl_s is at most {settings.job_ttl_max_s}.", pointer="/ttl_s")
