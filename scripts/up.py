@@ -85,7 +85,7 @@ class Launch:
             if time.monotonic() > patience:
                 print(f"not ready yet: {missing}", flush=True)
                 patience = time.monotonic() + PATIENCE_S
-            phase.stopping.wait(0.2)
+            phase.stopping.wait(0.5)
         if not phase.stopping.is_set():
             phase.ready.set()
             print(self.welcome(), flush=True)
