@@ -14,7 +14,7 @@ GONE = PREFIX + "gone:"
 QUEUED = PREFIX + "queued"
 #: Zset of queued job ids by the millisecond in which they were (last) queued.
 QUEUED_SINCE = PREFIX + "queued:since"
-#: Counter that orders jobs of equal priority.
+#: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
 #: Hash tenant -> jobs waiting, which makes a busy tenant's next job yield to others.
 WAITING = PREFIX + "waiting"
@@ -28,7 +28,7 @@ EXPIRY = PREFIX + "expiry"
 REAPED_AT = PREFIX + "reaped_at"
 #: Lock that lets one process at a time compare rows with doorbells.
 RECONCILE_LOCK = PREFIX + "reconcile:lock"
-#: Zset tenant's job ids by creation.
+#: Zset of a tenant's job ids by the number in which they came.
 TENANT_JOBS = PREFIX + "jobs:"
 #: Hash: idempotency key -> job id and body fingerprint.
 IDEMPOTENCY = PREFIX + "idem:"

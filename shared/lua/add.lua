@@ -19,7 +19,8 @@ local ttl = tonumber(ARGV[8])
 local expire = now + (tonumber(ARGV[9]) or ttl)
 local waiting = tonumber(redis.call('HGET', WAITING, tenant) or 0)
 local priority = tonumber(ARGV[6]) + math.min(waiting, tonumber(ARGV[7]) - 1)
-local score = priority * PRIORITY_SPAN + redis.call('INCR', SEQUENCE)
+local number = redis.call('INCR', SEQUENCE)
+local score = priority * PRIORITY_SPAN + number
 local row = JOB .. id
 redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
   'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'priority', priority,
@@ -28,7 +29,7 @@ redis.call('HSET', row, unpack(ARGV, 11))
 enqueue(id, tenant, string.format('%.0f', score), now)
 redis.call('HINCRBY', UNFINISHED, tenant, 1)
 redis.call('ZADD', EXPIRY, expire, id)
-redis.call('ZADD', TENANT_JOBS .. tenant, now, id)
+redis.call('ZADD', TENANT_JOBS .. tenant, number, id)
 extend(TENANT_JOBS .. tenant, now + 2 * ttl)
 for i = 2, #KEYS do
   redis.call('SADD', KEYS[i] .. IMAGE_JOBS, id)
