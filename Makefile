@@ -21,7 +21,8 @@ DEV_STAMP := $(VENV)/.installed-dev
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
-	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, hub id or simulated> SLOTS=8 THREADS=<cores>'
+	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, hub id or simulated> SLOTS=8'
+	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> VERBOSE=1'
 
 $(RUN_STAMP): pyproject.toml scripts/install.sh
 	@scripts/install.sh $(VENV) model
@@ -35,7 +36,7 @@ install: $(RUN_STAMP) ## Install what the service needs, and nothing outside thi
 install-dev: $(DEV_STAMP) ## Install what the tests need as well
 
 up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
-	@exec $(PY) -m scripts.up $(PROCFILE)
+	@exec $(PY) -m scripts.up $(if $(VERBOSE),--verbose) $(PROCFILE)
 
 down: ## Stop what `make up` started on PORT
 	@if [ -x $(PY) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -163,12 +164,25 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m scripts.up", description=__doc__)
+    parser.add_argument("procfile", nargs="?", default="Procfile", help="what to start")
+    parser.add_argument("--verbose", action="store_true", help="log at DEBUG")
+    parser.add_argument("--log-file", metavar="FILE", help="log to this file as well")
+    return parser.parse_args()
+
+
 def main() -> int:
     """Return the exit code of `make up`."""
+    arguments = _arguments()
+    if arguments.verbose:
+        os.environ["SIGHTLINE_LOG_LEVEL"] = "DEBUG"
+    if arguments.log_file:
+        os.environ["SIGHTLINE_LOG_FILE"] = os.path.abspath(arguments.log_file)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        launch(ROOT / (sys.argv[1] if len(sys.argv) > 1 else "Procfile"))
+        launch(ROOT / arguments.procfile)
     except KeyboardInterrupt:
         return 0
     except (Trouble, OSError) as trouble:
