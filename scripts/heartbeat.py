@@ -1,4 +1,4 @@
-"""The worker's health check: is there a fresh heartbeat of a worker on this host?"""
+"""Checks the health of a worker: one of this host must have a fresh heartbeat."""
 
 from __future__ import annotations
 

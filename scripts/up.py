@@ -178,7 +178,7 @@ def main() -> int:
     if arguments.verbose:
         os.environ["SIGHTLINE_LOG_LEVEL"] = "DEBUG"
     if arguments.log_file:
-        os.environ["SIGHTLINE_LOG_FILE"] = os.path.abspath(arguments.log_file)
+        os.environ["SIGHTLINE_LOG_FILE"] = str(Path(arguments.log_file).resolve())
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
