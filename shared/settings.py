@@ -108,6 +108,9 @@ class Settings(BaseSettings):
         description="A folder, a hub id, or 'simulated'. Unset: the bundled model.",
     )
     numerics: Numerics = Field("bf16", description="Arithmetic of the model's linear layers.")
+    native_kernels: bool = Field(
+        True, description="Compute with compiled kernels where the CPU and a compiler allow it."
+    )
     threads: int = Field(
         default_factory=_owned_cores, ge=1, description="Cores that the model computes on."
     )

@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
-from shared.settings import Numerics, Settings
+from shared.settings import Settings
 from worker.engine.chat import ChatTokenizer
 from worker.engine.images import ImageReader
+from worker.engine.native import load_kernels
+from worker.engine.nativeops import NativeOps, supports
 from worker.engine.onednn import Int8Ops, PackedOps
 from worker.engine.ops import Ops, TorchOps
 from worker.engine.shapes import ModelShape, shape_of
@@ -86,7 +88,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     shape = shape_of(config, _end_tokens(folder, tokenizer))
     weights = WeightFiles(folder)
-    ops = _ops(settings.numerics)
+    ops = _ops(settings, shape)
     about = _about(folder, settings.model)
     return LoadedModel(
         name=about["name"],
@@ -102,9 +104,14 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     )
 
 
-def _ops(numerics: Numerics) -> Ops:
+def _ops(settings: Settings, shape: ModelShape) -> Ops:
+    """Return the fastest arithmetic of the wanted numerics that works here."""
+    numerics = settings.numerics
     if numerics == "fp32":
         return TorchOps(torch.float32)
+    kernels = load_kernels() if settings.native_kernels and supports(shape) else None
+    if kernels is not None:
+        return NativeOps(kernels, numerics, settings.threads)
     return Int8Ops() if numerics == "int8" else PackedOps()
 
 

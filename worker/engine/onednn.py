@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 
-from worker.engine.ops import Linear, TorchOps
+from worker.engine.ops import Linear, Product, TorchOps
 
 
 class PackedOps(TorchOps):
@@ -16,8 +17,8 @@ class PackedOps(TorchOps):
         """Needs nothing but torch."""
         super().__init__(torch.bfloat16)
 
-    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-        """See Ops."""
+    def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
+        """See TorchOps."""
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(self.dtype), 1)  # noqa: SLF001
         typed_bias = None if bias is None else bias.to(self.dtype)
         run: Callable[..., torch.Tensor] = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
@@ -25,7 +26,8 @@ class PackedOps(TorchOps):
 
     def head(self, weight: torch.Tensor) -> Linear:
         """See Ops; a tied head shares the embedding's pages instead of a packed copy."""
-        return TorchOps.linear(self, weight)
+        weight = weight.to(self.dtype)
+        return lambda x, add=None: F.linear(x, weight, add)
 
 
 class Int8Ops(TorchOps):
@@ -35,8 +37,8 @@ class Int8Ops(TorchOps):
         """Needs nothing but torch."""
         super().__init__(torch.bfloat16)
 
-    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-        """See Ops."""
+    def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
+        """See TorchOps."""
         quantized, scales = quantize_rows(weight)
         packed = torch.ops.onednn.qlinear_prepack(quantized, None)
         zeros = torch.zeros(len(scales), dtype=torch.int64)

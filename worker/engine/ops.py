@@ -7,17 +7,24 @@ place; each must give the results of this one within the rounding of its numeric
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from worker.engine.batch import Batch, Segment
 
-#: (M, in) -> (M, out)
-Linear = Callable[[torch.Tensor], torch.Tensor]
+#: What follows the product: gelu is the tanh form; swiglu is silu(first half) * second half.
+Then = Literal["none", "gelu", "swiglu"]
 #: cosine and sine, (M, head_dim) each.
 Rotary = tuple[torch.Tensor, torch.Tensor]
+
+
+class Linear(Protocol):
+    """A linear layer with what follows it."""
+
+    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (M, out) for (M, in); `add` is added last."""
 
 
 class Ops(Protocol):
@@ -25,8 +32,10 @@ class Ops(Protocol):
 
     dtype: torch.dtype
 
-    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-        """Prepare a linear layer from an (out, in) weight."""
+    def linear(
+        self, weight: torch.Tensor, bias: torch.Tensor | None = None, then: Then = "none"
+    ) -> Linear:
+        """Prepare a linear layer from an (out, in) weight; swiglu halves the outputs."""
 
     def head(self, weight: torch.Tensor) -> Linear:
         """Prepare the layer that makes logits; only ever a few rows at once."""
@@ -36,12 +45,6 @@ class Ops(Protocol):
 
     def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """Normalise each row by mean and variance, eps 1e-6."""
-
-    def gated(self, x: torch.Tensor) -> torch.Tensor:
-        """Return silu(first half) * second half."""
-
-    def gelu(self, x: torch.Tensor, *, tanh: bool) -> torch.Tensor:
-        """Return the GELU of x; may overwrite it."""
 
     def store_keys(
         self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
@@ -74,6 +77,22 @@ class HeadNorms:
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, len(queries)
 
 
+#: (M, in) -> (M, out)
+Product = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _swiglu(x: torch.Tensor) -> torch.Tensor:
+    gate, up = x.chunk(2, -1)
+    return F.silu(gate) * up
+
+
+_FOLLOW: dict[Then, Product] = {
+    "none": lambda x: x,
+    "gelu": lambda x: F.gelu(x, approximate="tanh"),
+    "swiglu": _swiglu,
+}
+
+
 class TorchOps:
     """Ops in any dtype by torch's own functions."""
 
@@ -81,8 +100,20 @@ class TorchOps:
         """`dtype` is float32 (reference) or bfloat16."""
         self.dtype = dtype
 
-    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+    def linear(
+        self, weight: torch.Tensor, bias: torch.Tensor | None = None, then: Then = "none"
+    ) -> Linear:
         """See Ops."""
+        product = self.product(weight, bias)
+
+        def run(x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+            y = _FOLLOW[then](product(x))
+            return y if add is None else y + add
+
+        return run
+
+    def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
+        """Prepare x @ weight.T + bias; the part that packed and quantised forms replace."""
         weight = weight.to(self.dtype)
         bias = None if bias is None else bias.to(self.dtype)
         return lambda x: F.linear(x, weight, bias)
@@ -100,15 +131,6 @@ class TorchOps:
     def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """See Ops."""
         return F.layer_norm(x, (x.shape[-1],), weight, bias, 1e-6)
-
-    def gated(self, x: torch.Tensor) -> torch.Tensor:
-        """See Ops."""
-        gate, up = x.chunk(2, -1)
-        return F.silu(gate) * up
-
-    def gelu(self, x: torch.Tensor, *, tanh: bool) -> torch.Tensor:
-        """See Ops."""
-        return F.gelu(x, approximate="tanh" if tanh else "none")
 
     def store_keys(
         self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int

@@ -12,6 +12,7 @@ class TextShape:
 
     layers: int
     hidden: int
+    intermediate: int
     heads: int
     kv_heads: int
     head_dim: int
@@ -35,6 +36,7 @@ class VisionShape:
 
     depth: int
     hidden: int
+    intermediate: int
     heads: int
     patch: int
     merge: int
@@ -85,6 +87,7 @@ def _text_shape(text: Any, tied: bool) -> TextShape:
     return TextShape(
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
+        intermediate=text.intermediate_size,
         heads=text.num_attention_heads,
         kv_heads=text.num_key_value_heads,
         head_dim=text.head_dim,
@@ -101,6 +104,7 @@ def _vision_shape(vision: Any) -> VisionShape:
     return VisionShape(
         depth=vision.depth,
         hidden=vision.hidden_size,
+        intermediate=vision.intermediate_size,
         heads=vision.num_heads,
         patch=vision.patch_size,
         merge=vision.spatial_merge_size,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from worker.engine.batch import Batch
-from worker.engine.ops import HeadNorms, Linear, Ops, Rotary
+from worker.engine.ops import HeadNorms, Linear, Ops, Rotary, Then
 from worker.engine.shapes import TextShape
 from worker.engine.weights import TensorSource
 
@@ -68,9 +68,9 @@ class TextModel:
         ops = self._ops
         qkv = layer.qkv(ops.rms_norm(hidden, layer.before_attention, self.shape.eps))
         queries = ops.store_keys(qkv, layer.norms, rotary, batch, at)
-        hidden = hidden + layer.out(ops.attend(queries, batch, at))
-        gate_up = layer.gate_up(ops.rms_norm(hidden, layer.before_mlp, self.shape.eps))
-        return hidden + layer.down(ops.gated(gate_up))
+        hidden = layer.out(ops.attend(queries, batch, at), add=hidden)
+        gated = layer.gate_up(ops.rms_norm(hidden, layer.before_mlp, self.shape.eps))
+        return layer.down(gated, add=hidden)
 
     def _rotary(self, positions: torch.Tensor) -> Rotary:
         angles = positions[self._axis].T * self._frequencies
@@ -90,8 +90,8 @@ def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _
     def get(name: str) -> torch.Tensor:
         return weights.get(f"{_PREFIX}.layers.{at}.{name}.weight")
 
-    def fused(*names: str) -> Linear:
-        return ops.linear(torch.cat([get(name) for name in names]))
+    def fused(*names: str, then: Then = "none") -> Linear:
+        return ops.linear(torch.cat([get(name) for name in names]), then=then)
 
     return _Layer(
         before_attention=get("input_layernorm").to(ops.dtype),
@@ -105,6 +105,6 @@ def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _
         ),
         out=fused("self_attn.o_proj"),
         before_mlp=get("post_attention_layernorm").to(ops.dtype),
-        gate_up=fused("mlp.gate_proj", "mlp.up_proj"),
+        gate_up=fused("mlp.gate_proj", "mlp.up_proj", then="swiglu"),
         down=fused("mlp.down_proj"),
     )

@@ -6,9 +6,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from shared.vision import VisualSize
-from worker.engine.ops import Linear, Ops, Rotary
+from worker.engine.ops import Linear, Ops, Rotary, Then
 from worker.engine.shapes import VisionShape
 from worker.engine.weights import TensorSource
 
@@ -66,8 +67,8 @@ class VisionTower:
         """Encode the (patches, patch_values) of an image of that size, in merge-block order."""
         rows, columns = size.height // self.shape.patch, size.width // self.shape.patch
         row, column = _patch_places(rows, columns, self.shape.merge)
-        hidden = self._patch_embed(patches.to(self._ops.dtype))
-        hidden = hidden + self._position_embedding(row, column, rows, columns)
+        places = self._position_embedding(row, column, rows, columns)
+        hidden = self._patch_embed(patches.to(self._ops.dtype), add=places)
         rotary = self._rotary(row, column)
         maps = []
         for at, block in enumerate(self._blocks):
@@ -80,9 +81,9 @@ class VisionTower:
     def _run_block(self, block: _Block, hidden: torch.Tensor, rotary: Rotary) -> torch.Tensor:
         ops = self._ops
         qkv = block.qkv(self._norm(hidden, block.before_attention))
-        hidden = hidden + block.proj(ops.attend_image(qkv, self.shape.heads, rotary))
-        wide = ops.gelu(block.up(self._norm(hidden, block.before_mlp)), tanh=True)
-        return hidden + block.down(wide)
+        hidden = block.proj(ops.attend_image(qkv, self.shape.heads, rotary), add=hidden)
+        wide = block.up(self._norm(hidden, block.before_mlp))
+        return block.down(wide, add=hidden)
 
     def _merge(self, merger: _Merger, hidden: torch.Tensor) -> torch.Tensor:
         merged = (len(hidden) // self.shape.merge**2, -1)
@@ -90,7 +91,7 @@ class VisionTower:
             joined = self._norm(hidden.view(merged), merger.norm)
         else:
             joined = self._norm(hidden, merger.norm).view(merged)
-        return merger.down(self._ops.gelu(merger.up(joined), tanh=False))
+        return merger.down(F.gelu(merger.up(joined)))
 
     def _norm(self, x: torch.Tensor, norm: _Norm) -> torch.Tensor:
         return self._ops.layer_norm(x, norm.weight, norm.bias)
@@ -143,7 +144,7 @@ class _Loader:
             qkv=self._linear(f"{name}.attn.qkv"),
             proj=self._linear(f"{name}.attn.proj"),
             before_mlp=self._norm(f"{name}.norm2"),
-            up=self._linear(f"{name}.mlp.linear_fc1"),
+            up=self._linear(f"{name}.mlp.linear_fc1", then="gelu"),
             down=self._linear(f"{name}.mlp.linear_fc2"),
         )
 
@@ -155,8 +156,8 @@ class _Loader:
             merged_norm=merged_norm,
         )
 
-    def _linear(self, name: str) -> Linear:
-        return self._ops.linear(self._get(f"{name}.weight"), self._get(f"{name}.bias"))
+    def _linear(self, name: str, then: Then = "none") -> Linear:
+        return self._ops.linear(self._get(f"{name}.weight"), self._get(f"{name}.bias"), then)
 
     def _norm(self, name: str) -> _Norm:
         weight, bias = self._get(f"{name}.weight"), self._get(f"{name}.bias")

@@ -1,0 +1,106 @@
+"""A Qwen3-VL-2B of the public shape with random weights: its speed is that of the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+from shared.settings import BUNDLED_MODEL
+
+#: Taken from the bundled checkpoint, whose byte tokenizer serves here too.
+_BORROWED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "sightline.json")
+_TOKENS = (
+    "image_token_id",
+    "video_token_id",
+    "vision_start_token_id",
+    "vision_end_token_id",
+)
+
+_TEXT = {
+    "num_hidden_layers": 28,
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "vocab_size": 151_936,
+    "max_position_embeddings": 262_144,
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 5_000_000.0,
+        "mrope_section": [24, 20, 20],
+        "mrope_interleaved": True,
+    },
+    "tie_word_embeddings": True,
+}
+_VISION = {
+    "depth": 24,
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_heads": 16,
+    "patch_size": 16,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "out_hidden_size": 2048,
+    "deepstack_visual_indexes": [5, 11, 17],
+    "num_position_embeddings": 2304,
+}
+
+
+def default_folder() -> Path:
+    """Return where the model is kept between runs: outside the repository."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "sightline" / "qwen3-vl-2b-random"
+
+
+def ensure_model(folder: Path) -> Path:
+    """Write the model (4.3 GB, bfloat16) unless it is there; return its folder."""
+    if not (folder / "model.safetensors").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder)
+    return folder
+
+
+def _write(folder: Path) -> None:
+    bundled = Path(BUNDLED_MODEL)
+    for name in _BORROWED:
+        shutil.copy(bundled / name, folder / name)
+    about = {"name": "qwen3-vl-2b-random", "demo": True}
+    (folder / "sightline.json").write_text(json.dumps(about))
+    shutil.copy(bundled / "generation_config.json", folder)
+    preprocessor = json.loads((bundled / "preprocessor_config.json").read_text())
+    preprocessor["size"] = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    tokens = json.loads((bundled / "config.json").read_text())
+    config = Qwen3VLConfig(
+        text_config=_TEXT,
+        vision_config=_VISION,
+        tie_word_embeddings=True,
+        **{name: tokens[name] for name in _TOKENS},
+    )
+    config.architectures = ["Qwen3VLForConditionalGeneration"]
+    config.dtype = "bfloat16"
+    config.save_pretrained(folder)
+    unfinished = folder / "unfinished.safetensors"
+    save_file(_random_weights(config), unfinished, {"format": "pt"})
+    unfinished.rename(folder / "model.safetensors")
+
+
+def _random_weights(config: Qwen3VLConfig) -> dict[str, torch.Tensor]:
+    with torch.device("meta"):
+        model = Qwen3VLForConditionalGeneration(config)
+    draw = torch.Generator().manual_seed(0)
+
+    def tensor(name: str, shape: torch.Size) -> torch.Tensor:
+        if "norm" in name and name.endswith("weight"):
+            return torch.ones(shape, dtype=torch.bfloat16)
+        return torch.empty(shape, dtype=torch.bfloat16).normal_(0, 0.02, generator=draw)
+
+    named = dict(model.named_parameters())  # tied weights once
+    return {name: tensor(name, weight.shape) for name, weight in named.items()}

@@ -1,0 +1,319 @@
+// Exact attention in blocks of keys, with running maxima and sums: image patches and text.
+#pragma once
+#include "simd.h"
+
+namespace {
+
+constexpr int64_t kKeyBlock = 256;
+constexpr int64_t kQueryTile = 24;
+
+// keys and values of one head, packed as panels for the micro-kernel; missing keys are zero
+template <int D>
+struct PackedHead {
+  std::vector<bf16> keys, values;  // [panel][D/2][64][2] and [D/64][key pair][64][2]
+  int64_t count = 0, padded = 0;
+
+  void reserve(int64_t n) {
+    count = n;
+    padded = (n + kColumns - 1) / kColumns * kColumns;
+    keys.resize(padded * D);
+    values.resize(padded * D);
+  }
+  void put_key(int64_t at, const bf16* key) {
+    uint32_t* to = (uint32_t*)keys.data() + (at / kColumns) * (D / 2) * kColumns + at % kColumns;
+    for (int i = 0; i < D / 2; ++i) std::memcpy(to + i * kColumns, key + 2 * i, 4);
+  }
+  void put_values(int64_t at, const bf16* even, const bf16* odd) {
+    const int64_t pairs = padded / 2;
+    for (int i = 0; i < D; i += 16) {
+      const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)(even + i)));
+      const __m512i high =
+          odd ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)(odd + i)))
+              : _mm512_setzero_si512();
+      bf16* to = values.data() + ((i / 64) * pairs + at / 2) * 128 + (i % 64) * 2;
+      _mm512_storeu_si512(to, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    }
+  }
+  void put_padding() {
+    static const bf16 zeros[D] = {};
+    for (int64_t at = count; at < padded; ++at) put_key(at, zeros);
+    for (int64_t at = (count + 1) / 2 * 2; at < padded; at += 2) put_values(at, zeros, zeros);
+  }
+};
+
+template <int D>
+struct Tile {
+  alignas(64) bf16 queries[kQueryTile * D];
+  alignas(64) float scores[kQueryTile * kKeyBlock];
+  alignas(64) bf16 chances[kQueryTile * kKeyBlock];
+  alignas(64) float out[kQueryTile * D];
+  float most[kQueryTile], sum[kQueryTile];
+  int64_t seen[kQueryTile];  // keys that each row may see
+};
+
+// scores of all tile rows against keys [k0, k0 + width), width a multiple of 64
+template <int D>
+void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t k0,
+                 int64_t width) {
+  for (int64_t k = 0; k < width; k += kColumns) {
+    const char* panel = (const char*)(head.keys.data() + (k0 + k) * D);
+    for (int64_t m = 0; m < rows; m += kRows)
+      with_rows(rows - m, [&](auto count) {
+        constexpr int R = decltype(count)::value;
+        __m512 sums[R][4] = {};
+        dot_tile<Bf16Dot, R>((const char*)(tile.queries + m * D), D * 2, panel, D / 2, sums);
+        for (int r = 0; r < R; ++r)
+          for (int c = 0; c < 4; ++c)
+            _mm512_storeu_ps(tile.scores + (m + r) * kKeyBlock + k + c * 16, sums[r][c]);
+      });
+  }
+}
+
+// scores become unnormalised chances; sums and earlier output are rescaled to the new maximum
+template <int D>
+void soften_row(Tile<D>& tile, int64_t row, int64_t k0, int64_t width, float scale) {
+  float* scores = tile.scores + row * kKeyBlock;
+  bf16* chances = tile.chances + row * kKeyBlock;
+  const int64_t visible = std::clamp<int64_t>(tile.seen[row] - k0, 0, width);
+  for (int64_t i = visible; i < width; ++i) scores[i] = -INFINITY;
+  __m512 peak = _mm512_set1_ps(-INFINITY);
+  for (int64_t i = 0; i < width; i += 16) peak = _mm512_max_ps(peak, _mm512_loadu_ps(scores + i));
+  const float before = tile.most[row];
+  const float most = std::max(before, _mm512_reduce_max_ps(peak) * scale);
+  if (most == -INFINITY) {
+    std::memset(chances, 0, width * 2);
+    return;
+  }
+  const __m512 factor = _mm512_set1_ps(scale), shift = _mm512_set1_ps(most);
+  __m512 sum = _mm512_setzero_ps();
+  for (int64_t i = 0; i < width; i += 16) {
+    const __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores + i), factor, shift);
+    const __mmask16 real = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.f), _CMP_GE_OQ);
+    const __m512 chance = _mm512_maskz_mov_ps(real, exp2_ps(x));
+    sum = _mm512_add_ps(sum, chance);
+    store16(chances + i, chance);
+  }
+  tile.most[row] = most;
+  const float fade = before == -INFINITY ? 0.f : std::exp2(before - most);
+  tile.sum[row] = tile.sum[row] * fade + _mm512_reduce_add_ps(sum);
+  if (fade == 1.f) return;
+  for (int i = 0; i < D; i += 16) {
+    float* out = tile.out + row * D + i;
+    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_loadu_ps(out), _mm512_set1_ps(fade)));
+  }
+}
+
+template <int D>
+void mix_values(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t k0,
+                int64_t width) {
+  for (int64_t panel = 0; panel < D / 64; ++panel) {
+    const char* values =
+        (const char*)(head.values.data() + (panel * head.padded / 2 + k0 / 2) * 128);
+    for (int64_t m = 0; m < rows; m += kRows)
+      with_rows(rows - m, [&](auto count) {
+        constexpr int R = decltype(count)::value;
+        float* out = tile.out + m * D + panel * 64;
+        __m512 sums[R][4];
+        for (int r = 0; r < R; ++r)
+          for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_loadu_ps(out + r * D + c * 16);
+        dot_tile<Bf16Dot, R>((const char*)(tile.chances + m * kKeyBlock), kKeyBlock * 2, values,
+                             width / 2, sums);
+        for (int r = 0; r < R; ++r)
+          for (int c = 0; c < 4; ++c) _mm512_storeu_ps(out + r * D + c * 16, sums[r][c]);
+      });
+  }
+}
+
+// queries and `seen` of the tile are set; writes row r to out(r)
+template <int D, class Out>
+void attend_tile(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, float scale, Out out) {
+  int64_t last = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    tile.most[r] = -INFINITY;
+    tile.sum[r] = 0.f;
+    last = std::max(last, tile.seen[r]);
+  }
+  std::memset(tile.out, 0, rows * D * sizeof(float));
+  for (int64_t k0 = 0; k0 < last; k0 += kKeyBlock) {
+    const int64_t width = std::min(kKeyBlock, (last - k0 + kColumns - 1) / kColumns * kColumns);
+    score_block<D>(tile, rows, head, k0, width);
+    for (int64_t r = 0; r < rows; ++r) soften_row<D>(tile, r, k0, width, scale * kLog2e);
+    mix_values<D>(tile, rows, head, k0, width);
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const __m512 inverse = _mm512_set1_ps(1.f / tile.sum[r]);
+    bf16* to = out(r);
+    for (int i = 0; i < D; i += 16)
+      store16(to + i, _mm512_mul_ps(_mm512_loadu_ps(tile.out + r * D + i), inverse));
+  }
+}
+
+template <int D>
+void rotated(const bf16* x, const float* cosine, const float* sine, bf16* out) {
+  float wide[D];
+  for (int i = 0; i < D; i += 16) _mm512_storeu_ps(wide + i, load16(x + i));
+  rotate(wide, cosine, sine, D, out);
+}
+
+// qkv (n, 3, heads, D) -> out (n, heads, D); every patch sees all patches
+template <int D>
+void attend_image(const bf16* qkv, int64_t n, int64_t heads, const float* cosine,
+                  const float* sine, bf16* out) {
+  const int64_t stride = 3 * heads * D, queries_a_task = 768;
+  const int64_t blocks = (n + queries_a_task - 1) / queries_a_task;
+#pragma omp parallel
+  {
+    PackedHead<D> packed;
+    auto tile = std::make_unique<Tile<D>>();
+    int64_t have = -1;
+    const Share mine = share(heads * blocks);
+    for (int64_t task = mine.first; task < mine.end; ++task) {
+      const int64_t head = task / blocks, first = task % blocks * queries_a_task;
+      const bf16* queries = qkv + head * D;
+      if (have != head) {
+        have = head;
+        packed.reserve(n);
+        bf16 key[D];
+        for (int64_t k = 0; k < n; ++k) {
+          rotated<D>(queries + k * stride + heads * D, cosine + k * D, sine + k * D, key);
+          packed.put_key(k, key);
+        }
+        const bf16* values = queries + 2 * heads * D;
+        for (int64_t k = 0; k < n; k += 2)
+          packed.put_values(k, values + k * stride, k + 1 < n ? values + (k + 1) * stride : nullptr);
+        packed.put_padding();
+      }
+      for (int64_t q = first; q < std::min(n, first + queries_a_task); q += kQueryTile) {
+        const int64_t rows = std::min(kQueryTile, std::min(n, first + queries_a_task) - q);
+        for (int64_t r = 0; r < rows; ++r) {
+          rotated<D>(queries + (q + r) * stride, cosine + (q + r) * D, sine + (q + r) * D,
+                     tile->queries + r * D);
+          tile->seen[r] = n;
+        }
+        attend_tile<D>(*tile, rows, packed, 1.f / std::sqrt((float)D),
+                       [&](int64_t r) { return out + ((q + r) * heads + head) * D; });
+      }
+    }
+  }
+}
+
+struct Segment {
+  bf16* data;  // (layers, 2, kv_heads, capacity, D)
+  int64_t capacity, first, count, past;
+};
+
+template <int D>
+bf16* buffer_of(const Segment& s, int64_t layer, int64_t which, int64_t kv_heads, int64_t head) {
+  return s.data + ((layer * 2 + which) * kv_heads + head) * s.capacity * D;
+}
+
+// one new token: read keys and values as they lie, without packing
+template <int D>
+void attend_one(const bf16* query, const bf16* keys, const bf16* values, int64_t count, float scale,
+                std::vector<float>& scores, bf16* out) {
+  scores.resize((count + 15) / 16 * 16);
+  __m512bh q[D / 32];
+  for (int i = 0; i < D / 32; ++i) q[i] = (__m512bh)_mm512_loadu_si512(query + i * 32);
+  float most = -INFINITY;
+  for (int64_t k = 0; k < count; ++k) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int i = 0; i < D / 32; ++i)
+      sum = _mm512_dpbf16_ps(sum, q[i], (__m512bh)_mm512_loadu_si512(keys + k * D + i * 32));
+    scores[k] = _mm512_reduce_add_ps(sum) * scale * kLog2e;
+    most = std::max(most, scores[k]);
+  }
+  for (int64_t k = count; k < (int64_t)scores.size(); ++k) scores[k] = -INFINITY;
+  __m512 total = _mm512_setzero_ps();
+  for (size_t k = 0; k < scores.size(); k += 16) {
+    const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(&scores[k]), _mm512_set1_ps(most));
+    const __mmask16 real = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.f), _CMP_GE_OQ);
+    const __m512 chance = _mm512_maskz_mov_ps(real, exp2_ps(x));
+    total = _mm512_add_ps(total, chance);
+    _mm512_storeu_ps(&scores[k], chance);
+  }
+  __m512 sums[D / 16] = {};
+  for (int64_t k = 0; k < count; ++k) {
+    const __m512 chance = _mm512_set1_ps(scores[k]);
+    for (int i = 0; i < D / 16; ++i)
+      sums[i] = _mm512_fmadd_ps(chance, load16(values + k * D + i * 16), sums[i]);
+  }
+  const __m512 inverse = _mm512_set1_ps(1.f / _mm512_reduce_add_ps(total));
+  for (int i = 0; i < D / 16; ++i) store16(out + i * 16, _mm512_mul_ps(sums[i], inverse));
+}
+
+// a chunk of a prompt: all query heads of one key head
+template <int D>
+void attend_chunk(const Segment& s, const bf16* queries, int64_t heads, int64_t kv_heads,
+                  int64_t kv_head, int64_t layer, PackedHead<D>& packed, Tile<D>& tile, bf16* out) {
+  const int64_t group = heads / kv_heads, total = s.past + s.count;
+  const bf16* keys = buffer_of<D>(s, layer, 0, kv_heads, kv_head);
+  const bf16* values = buffer_of<D>(s, layer, 1, kv_heads, kv_head);
+  packed.reserve(total);
+  for (int64_t k = 0; k < total; ++k) packed.put_key(k, keys + k * D);
+  for (int64_t k = 0; k < total; k += 2)
+    packed.put_values(k, values + k * D, k + 1 < total ? values + (k + 1) * D : nullptr);
+  packed.put_padding();
+  const int64_t pairs = s.count * group;  // (token, head of the group)
+  auto place = [&](int64_t at) {
+    return ((s.first + at / group) * heads + kv_head * group + at % group) * D;
+  };
+  for (int64_t q = 0; q < pairs; q += kQueryTile) {
+    const int64_t rows = std::min(kQueryTile, pairs - q);
+    for (int64_t r = 0; r < rows; ++r) {
+      std::memcpy(tile.queries + r * D, queries + place(q + r), D * 2);
+      tile.seen[r] = s.past + (q + r) / group + 1;
+    }
+    attend_tile<D>(tile, rows, packed, 1.f / std::sqrt((float)D),
+                   [&](int64_t r) { return out + place(q + r); });
+  }
+}
+
+template <int D>
+void attend_segments(const bf16* queries, const Segment* segments, int64_t n, int64_t layer,
+                     int64_t heads, int64_t kv_heads, bf16* out) {
+  const int64_t group = heads / kv_heads;
+  const float scale = 1.f / std::sqrt((float)D);
+#pragma omp parallel
+  {
+    PackedHead<D> packed;
+    auto tile = std::make_unique<Tile<D>>();
+    std::vector<float> scores;
+#pragma omp for schedule(dynamic)
+    for (int64_t task = 0; task < n * kv_heads; ++task) {
+      const Segment& s = segments[task / kv_heads];
+      const int64_t kv_head = task % kv_heads;
+      if (s.count > 1) {
+        attend_chunk<D>(s, queries, heads, kv_heads, kv_head, layer, packed, *tile, out);
+        continue;
+      }
+      for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
+        attend_one<D>(queries + (s.first * heads + h) * D,
+                      buffer_of<D>(s, layer, 0, kv_heads, kv_head),
+                      buffer_of<D>(s, layer, 1, kv_heads, kv_head), s.past + 1, scale, scores,
+                      out + (s.first * heads + h) * D);
+    }
+  }
+}
+
+template <int D>
+void store_row(const bf16* qkv, const bf16* query_norm, const bf16* key_norm, float eps,
+               const bf16* cosine, const bf16* sine, const Segment& s, int64_t row, int64_t layer,
+               int64_t heads, int64_t kv_heads, bf16* queries) {
+  auto turn = [&](const bf16* x, const bf16* norm, bf16* out) {
+    const __m512 scale = _mm512_set1_ps(1.f / std::sqrt(sum_squares(x, D) / D + eps));
+    float wide[D];
+    for (int i = 0; i < D; i += 16)
+      _mm512_storeu_ps(wide + i,
+                       _mm512_mul_ps(_mm512_mul_ps(load16(x + i), scale), load16(norm + i)));
+    rotate(wide, cosine, sine, D, out);
+  };
+  const int64_t at = s.past + row - s.first;
+  for (int64_t h = 0; h < heads; ++h) turn(qkv + h * D, query_norm, queries + h * D);
+  for (int64_t h = 0; h < kv_heads; ++h) {
+    turn(qkv + (heads + h) * D, key_norm, buffer_of<D>(s, layer, 0, kv_heads, h) + at * D);
+    std::memcpy(buffer_of<D>(s, layer, 1, kv_heads, h) + at * D,
+                qkv + (heads + kv_heads + h) * D, D * 2);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,131 @@
+// What Python calls: the model's arithmetic for CPUs with AVX512-BF16 and AVX512-VNNI.
+#include "attention.h"
+#include "linear.h"
+
+extern "C" {
+
+// weight (outputs, bytes) row-major -> panels; the last panel is filled with zeros
+void pack_panels(const char* weight, int64_t outputs, int64_t bytes, char* panels) {
+  const int64_t groups = bytes / 4, count = (outputs + kColumns - 1) / kColumns;
+#pragma omp parallel for
+  for (int64_t p = 0; p < count; ++p) {
+    int32_t* to = (int32_t*)panels + p * groups * kColumns;
+    for (int64_t c = 0; c < kColumns; ++c) {
+      const int64_t n = p * kColumns + c;
+      for (int64_t g = 0; g < groups; ++g) {
+        int32_t value = 0;
+        if (n < outputs) std::memcpy(&value, weight + n * bytes + g * 4, 4);
+        to[g * kColumns + c] = value;
+      }
+    }
+  }
+}
+
+void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, bf16* y, const bf16* add) {
+#pragma omp parallel
+  run_panels<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, add);
+}
+
+// `levels` (rows, width) and `scales` (rows) are scratch
+void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* levels, float* scales,
+                 bf16* y, const bf16* add) {
+  const int64_t width = linear->bytes;
+#pragma omp parallel
+  {
+    const Share mine = share(rows);
+    for (int64_t m = mine.first; m < mine.end; ++m)
+      quantize_row(x + m * width, width, levels + m * width, scales + m);
+#pragma omp barrier
+    run_panels<Int8Dot>(*linear, (const char*)levels, scales, rows, y, add);
+  }
+}
+
+// y (rows, outputs) = x . weight as it lies in the file, (outputs, width); for few rows
+void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const bf16* x,
+                     int64_t rows, bf16* y) {
+#pragma omp parallel
+  {
+    const Share mine = share(outputs);
+    for (int64_t n = mine.first; n < mine.end; ++n)
+      for (int64_t m0 = 0; m0 < rows; m0 += 8) {
+        __m512 sums[8] = {};
+        const int64_t some = std::min<int64_t>(8, rows - m0);
+        for (int64_t i = 0; i < width; i += 32) {
+          const __m512bh w = (__m512bh)_mm512_loadu_si512(weight + n * width + i);
+          for (int64_t m = 0; m < some; ++m)
+            sums[m] = _mm512_dpbf16_ps(
+                sums[m], (__m512bh)_mm512_loadu_si512(x + (m0 + m) * width + i), w);
+        }
+        for (int64_t m = 0; m < some; ++m) {
+          const __m512 sum = _mm512_set1_ps(_mm512_reduce_add_ps(sums[m]));
+          y[(m0 + m) * outputs + n] =
+              (bf16)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(sum), 0);
+        }
+      }
+  }
+}
+
+void rms_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, float eps, bf16* y) {
+#pragma omp parallel for if (rows > 8)
+  for (int64_t m = 0; m < rows; ++m) {
+    const bf16* row = x + m * width;
+    const __m512 scale = _mm512_set1_ps(1.f / std::sqrt(sum_squares(row, width) / width + eps));
+    for (int64_t i = 0; i < width; i += 16)
+      store16(y + m * width + i,
+              _mm512_mul_ps(_mm512_mul_ps(load16(row + i), scale), load16(weight + i)));
+  }
+}
+
+void layer_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, const bf16* bias,
+                float eps, bf16* y) {
+#pragma omp parallel for if (rows > 8)
+  for (int64_t m = 0; m < rows; ++m) {
+    const bf16* row = x + m * width;
+    __m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width; i += 16) sum = _mm512_add_ps(sum, load16(row + i));
+    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / width);
+    for (int64_t i = 0; i < width; i += 16) {
+      const __m512 off = _mm512_sub_ps(load16(row + i), mean);
+      squares = _mm512_fmadd_ps(off, off, squares);
+    }
+    const __m512 scale =
+        _mm512_set1_ps(1.f / std::sqrt(_mm512_reduce_add_ps(squares) / width + eps));
+    for (int64_t i = 0; i < width; i += 16) {
+      const __m512 off = _mm512_mul_ps(_mm512_sub_ps(load16(row + i), mean), scale);
+      store16(y + m * width + i, _mm512_fmadd_ps(off, load16(weight + i), load16(bias + i)));
+    }
+  }
+}
+
+// qkv (rows, heads + 2 kv_heads, width): queries out, keys and values into the segments' buffers
+void store_keys(const bf16* qkv, const bf16* query_norm, const bf16* key_norm, float eps,
+                const bf16* cosine, const bf16* sine, const Segment* segments, int64_t n,
+                int64_t layer, int64_t heads, int64_t kv_heads, int64_t width, bf16* queries) {
+  const int64_t rows = segments[n - 1].first + segments[n - 1].count;
+#pragma omp parallel if (rows > 8)
+  for (int64_t i = 0; i < n; ++i) {
+    const Segment& s = segments[i];
+#pragma omp for nowait
+    for (int64_t m = s.first; m < s.first + s.count; ++m) {
+      const bf16* row = qkv + m * (heads + 2 * kv_heads) * width;
+      auto store = width == 128 ? store_row<128> : store_row<64>;
+      store(row, query_norm, key_norm, eps, cosine + m * width, sine + m * width, s, m, layer,
+            heads, kv_heads, queries + m * heads * width);
+    }
+  }
+}
+
+void attend(const bf16* queries, const Segment* segments, int64_t n, int64_t layer, int64_t heads,
+            int64_t kv_heads, int64_t width, bf16* out) {
+  auto run = width == 128 ? attend_segments<128> : attend_segments<64>;
+  run(queries, segments, n, layer, heads, kv_heads, out);
+}
+
+// head width 64
+void attend_patches(const bf16* qkv, int64_t n, int64_t heads, const float* cosine,
+                    const float* sine, bf16* out) {
+  attend_image<64>(qkv, n, heads, cosine, sine, out);
+}
+
+void set_threads(int64_t threads) { omp_set_num_threads((int)threads); }
+}

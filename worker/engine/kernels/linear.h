@@ -1,0 +1,121 @@
+// Linear layers over packed weights, in bfloat16 and in int8 with one scale a row.
+#pragma once
+#include "simd.h"
+
+namespace {
+
+// rows and groups that are worked on while their panel is near
+constexpr int64_t kRowBlock = 480;
+constexpr int64_t kGroupBlock = 1024;
+
+enum Then { kNone = 0, kGelu = 1, kSwiglu = 2 };
+
+struct Linear {
+  const char* panels;
+  int64_t outputs, bytes;   // bytes of one left row
+  const float* bias;        // per output, or null
+  const float* scale;       // int8 only: per output
+  const int32_t* offset;    // int8 only: 128 * sum of the output's weights
+  int64_t then;
+};
+
+inline __m512 to_real(__m512 sum, const Linear&, int64_t, const float*) { return sum; }
+inline __m512 to_real(__m512i sum, const Linear& linear, int64_t column, const float* row_scale) {
+  const __m512i centered = _mm512_sub_epi32(sum, _mm512_loadu_si512(linear.offset + column));
+  const __m512 scale =
+      _mm512_mul_ps(_mm512_loadu_ps(linear.scale + column), _mm512_set1_ps(*row_scale));
+  return _mm512_mul_ps(_mm512_cvtepi32_ps(centered), scale);
+}
+
+inline void put(bf16* out, const bf16* add, __m512 x, int64_t room) {
+  if (room >= 16) {
+    if (add) x = _mm512_add_ps(x, load16(add));
+    store16(out, x);
+    return;
+  }
+  const __mmask16 mask = (1u << std::max<int64_t>(room, 0)) - 1;
+  if (add) x = _mm512_add_ps(x, widen(_mm256_maskz_loadu_epi16(mask, add)));
+  _mm256_mask_storeu_epi16(out, mask, (__m256i)_mm512_cvtneps_pbh(x));
+}
+
+// one row of a finished tile: scale, bias, activation, residual, rounding
+template <class Sum>
+inline void finish_row(const Linear& linear, int64_t panel, const Sum (&sums)[4],
+                       const float* row_scale, bf16* y_row, const bf16* add_row) {
+  __m512 x[4];
+  for (int c = 0; c < 4; ++c) {
+    const int64_t column = panel * kColumns + c * 16;
+    x[c] = to_real(sums[c], linear, column, row_scale);
+    if (linear.bias) x[c] = _mm512_add_ps(x[c], _mm512_loadu_ps(linear.bias + column));
+  }
+  if (linear.then == kSwiglu) {
+    for (int c = 0; c < 2; ++c)
+      store16(y_row + panel * 32 + c * 16, _mm512_mul_ps(swish(x[c], x[c]), x[c + 2]));
+    return;
+  }
+  for (int c = 0; c < 4; ++c) {
+    const int64_t column = panel * kColumns + c * 16;
+    if (linear.then == kGelu) x[c] = gelu_tanh(x[c]);
+    put(y_row + column, add_row ? add_row + column : nullptr, x[c], linear.outputs - column);
+  }
+}
+
+// all rows of one panel; long inner dimensions go in blocks, with sums parked in `parked`
+template <class Dot>
+void run_panel(const Linear& linear, int64_t panel, const char* left, const float* row_scales,
+               int64_t rows, bf16* y, int64_t y_width, const bf16* add,
+               std::vector<typename Dot::Sum>& parked) {
+  using Sum = typename Dot::Sum;
+  const int64_t groups = linear.bytes / 4;
+  const char* packed = linear.panels + panel * groups * 256;
+  for (int64_t m0 = 0; m0 < rows; m0 += kRowBlock) {
+    const int64_t m1 = std::min(rows, m0 + kRowBlock);
+    for (int64_t g0 = 0; g0 < groups; g0 += kGroupBlock) {
+      const int64_t some = std::min(groups - g0, kGroupBlock);
+      const bool last = g0 + some == groups;
+      for (int64_t m = m0; m < m1; m += kRows) {
+        with_rows(m1 - m, [&](auto count) {
+          constexpr int R = decltype(count)::value;
+          Sum sums[R][4];
+          Sum* park = parked.data() + (m - m0) * 4;
+          for (int r = 0; r < R; ++r)
+            for (int c = 0; c < 4; ++c) sums[r][c] = g0 ? park[r * 4 + c] : Dot::zero();
+          dot_tile<Dot, R>(left + m * linear.bytes + g0 * 4, linear.bytes, packed + g0 * 256, some,
+                           sums);
+          for (int r = 0; r < R; ++r) {
+            if (last)
+              finish_row(linear, panel, sums[r], row_scales + m + r, y + (m + r) * y_width,
+                         add ? add + (m + r) * y_width : nullptr);
+            else
+              for (int c = 0; c < 4; ++c) park[r * 4 + c] = sums[r][c];
+          }
+        });
+      }
+    }
+  }
+}
+
+template <class Dot>
+void run_panels(const Linear& linear, const char* left, const float* row_scales, int64_t rows,
+                bf16* y, const bf16* add) {
+  const int64_t panels = (linear.outputs + kColumns - 1) / kColumns;
+  const int64_t y_width = linear.then == kSwiglu ? linear.outputs / 2 : linear.outputs;
+  std::vector<typename Dot::Sum> parked(std::min(rows, kRowBlock) * 4 + kRows * 4);
+  const Share mine = share(panels);
+  for (int64_t panel = mine.first; panel < mine.end; ++panel)
+    run_panel<Dot>(linear, panel, left, row_scales, rows, y, y_width, add, parked);
+}
+
+// uint8 levels with zero point 128 and a scale of the row's own; width % 16 == 0
+void quantize_row(const bf16* x, int64_t width, uint8_t* levels, float* scale) {
+  __m512 most = _mm512_setzero_ps();
+  for (int64_t i = 0; i < width; i += 16) most = _mm512_max_ps(most, _mm512_abs_ps(load16(x + i)));
+  *scale = std::max(_mm512_reduce_max_ps(most) / 127.f, 1e-8f);
+  const __m512 inverse = _mm512_set1_ps(1.f / *scale), half = _mm512_set1_ps(128.5f);
+  for (int64_t i = 0; i < width; i += 16) {
+    const __m512i level = _mm512_cvttps_epi32(_mm512_fmadd_ps(load16(x + i), inverse, half));
+    _mm_storeu_si128((__m128i*)(levels + i), _mm512_cvtusepi32_epi8(level));
+  }
+}
+
+}  // namespace
