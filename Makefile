@@ -56,8 +56,8 @@ format: $(DEV_STAMP) ## Format the code and mend what ruff can mend
 	$(VENV)/bin/ruff check --fix .
 
 chaos: $(DEV_STAMP) ## Kill processes under load for minutes; no accepted job may be lost
-	@redis=$$($(PY) -m scripts.redis_server) && SIGHTLINE_CHAOS=full PATH="$$redis:$$PATH" \
-		exec $(PY) -m pytest -m chaos --timeout 3600 $(ARGS)
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m tests.chaos.monkey $(ARGS)
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)

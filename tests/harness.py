@@ -156,6 +156,7 @@ class System:
             **env,
         }
         self._processes: list[Process] = []
+        self._clients: list[httpx.Client] = []
 
     def worker(self, slots: int = 4, *, wait: bool = True, **env: str) -> Process:
         number = len(self._processes)
@@ -174,6 +175,7 @@ class System:
         number = len(self._processes)
         process = self._spawn(command, f"gateway{number}", {"SIGHTLINE_PORT": str(port), **env})
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, trust_env=False)
+        self._clients.append(client)
         eventually(lambda: _healthy(client) or not process.running, 30)
         assert process.running, process.logs()
         return process, client
@@ -184,6 +186,8 @@ class System:
         return process
 
     def stop(self) -> None:
+        for client in self._clients:
+            client.close()
         for process in self._processes:
             process.kill()
 
