@@ -45,20 +45,24 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["MAX_FORM_PARTS"] = 200
     app.json.sort_keys = False
     app.json.ensure_ascii = False
+    # its default shows every document to a validator on the internet
+    app.config["SWAGGER_CONFIG"] = {"validatorUrl": "none"}
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(_unbind)
     for blueprint in (jobs, events, images, predict, health):
         app.register_api(blueprint)
     _add_documents(app)
+    openapi.complete(app)
     return app
 
 
 def _add_documents(app: OpenAPI) -> None:
     app.add_url_rule("/", "home", lambda: redirect("/docs/swagger"))
     app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
-    app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(openapi.complete(app)))
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
 
 
 def _invalid(error: ValidationError) -> Response:
@@ -69,19 +73,26 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(12)
     g.began = time.perf_counter()
+    g.lines = bound(request_id=g.request_id)
+    g.lines.__enter__()
 
 
 def _end(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    with bound(request_id=g.request_id):
-        _log.info(
-            "request.finished",
-            extra={
-                "method": request.method,
-                "route": request.url_rule.rule if request.url_rule else None,
-                "status": response.status_code,
-                "ms": round(1000 * (time.perf_counter() - g.began), 1),
-            },
-        )
+    _log.info(
+        "request.finished",
+        extra={
+            "method": request.method,
+            "route": request.url_rule.rule if request.url_rule else None,
+            "status": response.status_code,
+            "ms": round(1000 * (time.perf_counter() - g.began), 1),
+        },
+    )
     return response
+
+
+def _unbind(_: BaseException | None) -> None:
+    lines = g.pop("lines", None)
+    if lines is not None:
+        lines.__exit__(None, None, None)

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Request, g
+from pydantic import ValidationError
 
 from gateway import uploads
 from gateway.decoding import CanonicalImage
+from gateway.problems import from_validation
+from gateway.schemas import ImageUpload
 from gateway.services import Services
-from gateway.submission import Received, json_object, receive
+from gateway.submission import Received, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
     BadParameters,
@@ -19,6 +22,7 @@ from shared.errors import (
     ImageNotFound,
     InvalidBase64,
     NotFound,
+    UnsupportedMediaType,
     UrlNotAllowed,
 )
 from shared.images import ImageHeader, StoredImage
@@ -53,6 +57,7 @@ def resubmit(row: JobRow, services: Services) -> Added:
             input=row.input,
             priority=Priority(row.queue),
             ttl_s=row.ttl_ms // 1000,
+            deadline_s=_deadline_s(row),
             session_id=row.session_id,
             metadata=row.metadata or {},
             images=row.images,
@@ -63,6 +68,12 @@ def resubmit(row: JobRow, services: Services) -> Added:
         ),
         services,
     )
+
+
+def _deadline_s(row: JobRow) -> float | None:
+    """Return the seconds that a job was given; without a deadline it had its time to live."""
+    given_ms = row.expire_ms - row.created_ms
+    return None if given_ms == row.ttl_ms else given_ms / 1000
 
 
 def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
@@ -90,12 +101,15 @@ def image_info(image: _Image, max_pixels: int) -> dict[str, Any]:
 def _single_upload(request: Request, services: Services) -> uploads.Upload:
     if request.mimetype == "multipart/form-data":
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
-        if len(files) != 1:
+        if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
         return uploads.from_file(files[0], pointer="/image", settings=services.settings)
-    text = json_object(request).get("image")
-    if not isinstance(text, str):
-        raise BadParameters("image must be a data: URI or base64 text.", pointer="/image")
+    if not is_json(request):
+        raise UnsupportedMediaType
+    try:
+        text = ImageUpload.model_validate(json_object(request)).image
+    except ValidationError as error:
+        raise from_validation(error) from None
     _refuse_url(text, "/image")
     return uploads.from_text(text, pointer="/image", settings=services.settings)
 

@@ -8,32 +8,31 @@ from flask_openapi3 import OpenAPI
 
 from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
+from gateway.schemas import ImageUpload
 from gateway.submission import Submission
 
 _REF = "#/components/schemas/"
 _FILE = {"type": "string", "format": "binary"}
 
 
-def complete(app: OpenAPI) -> dict[str, Any]:
-    """Return the document of a finished app, with what its routes cannot declare."""
+def complete(app: OpenAPI) -> None:
+    """Add to the document of a finished app what its routes cannot declare; call it once."""
     spec: dict[str, Any] = app.api_doc
     schemas = spec["components"]["schemas"]
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    for model in (Problem, Submission):
+    for model in (Problem, Submission, ImageUpload):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
-    schemas["ImageUpload"] = _object({"image": {"type": "string"}})
     schemas["ImageForm"] = _object({"image": _FILE})
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     _describe_streams(spec["paths"])
     for path in spec["paths"].values():
         for operation in path.values():
             _drop_foreign_422(operation)
-    return spec
 
 
 def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:

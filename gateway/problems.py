@@ -8,21 +8,21 @@ import math
 from typing import Any
 
 from flask import Flask, Response, g, request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from shared import errors
 from shared.errors import ServiceError
 
 _log = logging.getLogger(__name__)
 
+MIMETYPE = "application/problem+json"
 #: OpenAI's clients give up on a longer Retry-After.
 MAX_RETRY_AFTER_S = 120
 
 _BY_STATUS: dict[int, type[ServiceError]] = {
     400: errors.InputError,
-    404: errors.NotFound,
-    405: errors.MethodNotAllowed,
     413: errors.PayloadTooLarge,
     415: errors.UnsupportedMediaType,
 }
@@ -57,32 +57,35 @@ def retry_after(seconds: float | None) -> str:
     return str(min(MAX_RETRY_AFTER_S, max(1, math.ceil(seconds or 1))))
 
 
+def problem_text(error: ServiceError, instance: str, request_id: str) -> bytes:
+    """Return the body for an error at the path `instance`."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    body = {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title(),
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "pointer": error.pointer,
+        "hint": error.hint_text,
+        "request_id": request_id,
+        "error": {
+            "message": f"{error.detail} {error.hint_text}",
+            "type": "rate_limit_error" if error.status == 429 else kind,
+            "param": error.pointer,
+            "code": error.code,
+        },
+        **error.extra,
+    }
+    # a detail may quote half a character of the request: JSON can tell it, UTF-8 cannot
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
 def problem(error: ServiceError) -> Response:
     """Return the response for an error."""
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    body = (
-        Problem(
-            type=f"/docs/errors#{error.code}",
-            title=error.title(),
-            status=error.status,
-            detail=error.detail,
-            instance=request.path,
-            code=error.code,
-            pointer=error.pointer,
-            hint=error.hint_text,
-            request_id=g.get("request_id", ""),
-            error=OpenAIError(
-                message=f"{error.detail} {error.hint_text}",
-                type="rate_limit_error" if error.status == 429 else kind,
-                param=error.pointer,
-                code=error.code,
-            ),
-        ).model_dump()
-        | error.extra
-    )
-    response = Response(
-        json.dumps(body, ensure_ascii=False), error.status, mimetype="application/problem+json"
-    )
+    body = problem_text(error, request.path, g.get("request_id", ""))
+    response = Response(body, error.status, mimetype=MIMETYPE)
     if error.status in (429, 503):
         response.headers["Retry-After"] = retry_after(error.retry_after_s)
     if error.status == 409:
@@ -106,13 +109,22 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error.response, Response):
         # abort(response) carries a finished answer, as the validation callback does
         return error.response
+    if isinstance(error, NotFound):
+        return problem(errors.NotFound("There is no such path.", hint="See /docs for the paths."))
+    if isinstance(error, MethodNotAllowed):
+        response = problem(errors.MethodNotAllowed())
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
     status = error.code or 500
-    if isinstance(error, RequestEntityTooLarge):
-        return problem(errors.PayloadTooLarge())
-    kind = _BY_STATUS.get(status)
-    if kind is None:
-        kind = errors.InputError if status < 500 else ServiceError
-    return problem(kind(error.description if status not in (404, 405) else None))
+    kind = _BY_STATUS.get(status, errors.InputError if status < 500 else ServiceError)
+    return problem(kind(None if status == 413 else error.description))
+
+
+def _broken_http(error: ParseException) -> Response:
+    """Answer a body that ends its own framing, such as a chunk without a size."""
+    response = problem(errors.InputError(f"The request is not valid HTTP: {error}."))
+    response.headers["Connection"] = "close"
+    return response
 
 
 def _crash(error: Exception) -> Response:
@@ -123,8 +135,8 @@ def _crash(error: Exception) -> Response:
 def install(app: Flask) -> None:
     """Make every failure of the app a problem."""
     app.register_error_handler(ServiceError, problem)
-    app.register_error_handler(ValidationError, lambda e: problem(from_validation(e)))
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ParseException, _broken_http)
     app.register_error_handler(Exception, _crash)
 
 

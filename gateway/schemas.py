@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, Stage
+
+_JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
+_IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
+
+
+def _known_form(form: re.Pattern[str]) -> AfterValidator:
+    """Answer 404 for an id that we never gave out: as part of a key it could name another."""
+
+    def check(value: str) -> str:
+        if not form.fullmatch(value):
+            raise NotFound
+        return value
+
+    return AfterValidator(check)
 
 
 class JobPath(BaseModel):
     """Names a job."""
 
-    job_id: str = Field(description="`job_…`")
+    job_id: Annotated[str, _known_form(_JOB_ID)] = Field(description="`job_…`")
 
 
 class ImagePath(BaseModel):
     """Names an image."""
 
-    image_id: str = Field(description="`img_<sha256>`")
+    image_id: Annotated[str, _known_form(_IMAGE_ID)] = Field(description="`img_<sha256>`")
 
 
 class WaitQuery(BaseModel):
@@ -33,7 +49,9 @@ class ListQuery(BaseModel):
     status: JobStatus | None = None
     session_id: str | None = None
     limit: int = Field(20, ge=1, le=100)
-    after: str | None = Field(None, description="The last id of the page before.")
+    after: str | None = Field(
+        None, pattern=f"^{_JOB_ID.pattern}$", description="The last id of the page before."
+    )
 
 
 class EventsQuery(BaseModel):
@@ -42,18 +60,23 @@ class EventsQuery(BaseModel):
     starting_after: int = Field(0, ge=0, lt=2**53, description="The last event number seen.")
 
 
-class SubmitHeader(BaseModel):
-    """Headers of a submission."""
+class KeyHeader(BaseModel):
+    """Headers of everything that submits."""
 
-    prefer: str | None = Field(
-        None, alias="Prefer", description="`wait=N`: answer 200 if it ends within N seconds."
-    )
     idempotency_key: str | None = Field(
         None,
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         description="The same key and body give the same job for 24 hours.",
+    )
+
+
+class SubmitHeader(KeyHeader):
+    """Headers of a submission."""
+
+    prefer: str | None = Field(
+        None, alias="Prefer", description="`wait=N`: answer 200 if it ends within N seconds."
     )
 
 
@@ -118,6 +141,14 @@ class JobList(BaseModel):
     last_id: str | None
 
 
+class ImageUpload(BaseModel):
+    """The JSON body of an upload."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str = Field(description="A data: URI or plain base64.")
+
+
 class ImageState(BaseModel):
     """A stored image."""
 
@@ -127,6 +158,9 @@ class ImageState(BaseModel):
     height: int
     used: list[int] = Field(description="Pixels that the model sees by default.")
     tokens: int = Field(description="Visual tokens by default.")
+    predicted_s: float | None = Field(
+        description="Seconds to take it in by default; null while no worker has told its speed."
+    )
     format: str
     bytes: int
     warnings: list[dict[str, str]]
@@ -137,3 +171,93 @@ class Ok(BaseModel):
     """All is well."""
 
     status: str
+
+
+class QueueDepth(BaseModel):
+    """How many jobs wait in one queue."""
+
+    name: str
+    depth: int
+
+
+class WorkerState(BaseModel):
+    """What a worker that is up tells of itself."""
+
+    id: str
+    model: str
+    simulated: bool = Field(description="It answers without weights.")
+    slots: int = Field(description="Jobs that it answers at once.")
+    busy: int
+    draining: bool = Field(description="It takes no new jobs.")
+    seconds_per_job: float = Field(description="0 while unknown.")
+
+
+class QueueView(BaseModel):
+    """How full the service is."""
+
+    queues: list[QueueDepth]
+    queued: int
+    running: int
+    oldest_wait_s: float
+    workers: list[WorkerState]
+
+
+class ModelState(BaseModel):
+    """A loaded model, as OpenAI lists it and with what else is known."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    revision: str
+    numerics: str
+    context_tokens: int
+    demo: bool = Field(description="The small model that the project carries.")
+    simulated: bool = Field(description="Answers without weights: for load tests and trials.")
+
+
+class ModelList(BaseModel):
+    """The models of the workers that are up."""
+
+    object: Literal["list"]
+    data: list[ModelState]
+
+
+class ImageLimits(BaseModel):
+    """What an image is held to."""
+
+    formats: list[str]
+    max_bytes: int
+    max_pixels: int
+    max_pixels_baseline_jpeg: int
+    max_side: int
+    max_aspect: float
+    kept_pixels: int
+    detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
+    ttl_s: int
+
+
+class RequestLimits(BaseModel):
+    """What a request is held to."""
+
+    max_bytes: int
+    max_images: int
+    max_prompt_chars: int
+    max_wait_s: int
+
+
+class JobLimits(BaseModel):
+    """What a job is held to."""
+
+    ttl_s: int
+    max_ttl_s: int
+    timeout_s: float
+    max_attempts: int
+
+
+class Limits(BaseModel):
+    """Every bound that a request is held to."""
+
+    image: ImageLimits
+    request: RequestLimits
+    job: JobLimits

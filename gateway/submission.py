@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -13,12 +12,14 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import model_validator as check
 from werkzeug.datastructures import FileStorage
 
+from gateway import strictjson
 from gateway.problems import from_validation
-from shared.errors import BadParameters, InvalidJson, UnsupportedMediaType
+from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority
 from shared.row import dump
 from shared.settings import Settings
 
+MAX_DEADLINE_S = 30 * 86_400
 _MAX_METADATA_BYTES = 4096
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
@@ -51,16 +52,20 @@ class Submission(BaseModel):
         64, ge=1, le=4096, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
     )
     do_sample: bool = False
-    temperature: float = Field(0.3, ge=0, le=2)
-    top_p: float = Field(0.9, gt=0, le=1)
+    temperature: float = Field(0.3, ge=0, le=2, allow_inf_nan=False)
+    top_p: float = Field(0.9, gt=0, le=1, allow_inf_nan=False)
     seed: int | None = Field(None, ge=0, lt=2**63)
-    stop: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
         default_factory=list, max_length=8
     )
     priority: Priority = Priority.DEFAULT
     ttl_s: int | None = Field(None, ge=60, description="How long the result is kept.")
     deadline_s: float | None = Field(
-        None, gt=0, description="The job expires when it is not done this many seconds from now."
+        None,
+        gt=0,
+        le=MAX_DEADLINE_S,
+        allow_inf_nan=False,
+        description="The job expires when it is not done this many seconds from now.",
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="Returned as it is.")
 
@@ -106,7 +111,7 @@ def receive(request: Request, settings: Settings) -> Received:
     """
     if request.mimetype in _FORM_TYPES:
         fields, files = _form_fields(request), _files(request)
-    elif request.mimetype == "application/json" or request.mimetype.endswith("+json"):
+    elif is_json(request):
         fields, files = json_object(request), []
     else:
         raise UnsupportedMediaType
@@ -118,15 +123,28 @@ def receive(request: Request, settings: Settings) -> Received:
     return Received(submission, files)
 
 
+def is_json(request: Request) -> bool:
+    """Tell whether the request says that its body is JSON."""
+    return request.mimetype == "application/json" or request.mimetype.endswith("+json")
+
+
 def json_object(request: Request) -> dict[str, Any]:
-    """Return the request's JSON object; raises InvalidJson."""
-    try:
-        value = json.loads(request.get_data())
-    except (ValueError, RecursionError) as error:
-        raise InvalidJson(f"The body is not valid JSON: {error}.") from None
+    """Return the request's JSON object; raises InvalidJson and PayloadTooLarge."""
+    value = strictjson.parse(_whole_body(request))
     if not isinstance(value, dict):
         raise InvalidJson("The body must be a JSON object.")
     return value
+
+
+def _whole_body(request: Request) -> bytes:
+    """Return all of the body, which the framework hands out cut off without a word."""
+    body = request.get_data()
+    length, most = request.content_length, request.max_content_length
+    if length is None and most is not None and len(body) >= most:
+        raise PayloadTooLarge
+    if length is not None and len(body) < length:
+        raise InvalidJson(f"The body ended after {len(body)} of {length} bytes.")
+    return body
 
 
 def _form_fields(request: Request) -> dict[str, Any]:
@@ -148,10 +166,7 @@ def _form_fields(request: Request) -> dict[str, Any]:
 def _form_value(name: str, value: str) -> Any:
     if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
         return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise InvalidJson(f"{name} is not valid JSON: {error}.", pointer=f"/{name}") from None
+    return strictjson.parse(value, what=name, pointer=f"/{name}")
 
 
 def _files(request: Request) -> list[FileStorage]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 
 from flask import Request
 
+from gateway.presence import LOOK_S, watcher
 from gateway.services import Services
 from shared.errors import BadParameters
+from shared.events import JobEvent
 from shared.row import JobRow
 
-_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})", re.IGNORECASE)
+_PREFER_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})\b', re.IGNORECASE)
 
 
 def preferred_wait_s(request: Request, services: Services) -> int:
@@ -28,30 +32,54 @@ def query_wait_s(request: Request, services: Services) -> int:
     return min(int(text), services.settings.max_wait_s)
 
 
-def until_terminal(job_id: str, tenant: str, services: Services, wait_s: float) -> JobRow:
-    """Return the job when it has ended or the time is over; raises NotFound, Erased."""
-    deadline = time.monotonic() + wait_s
-    after = 0
-    while True:
-        row = services.store.get(job_id, tenant)
-        left = deadline - time.monotonic()
-        if row.status.terminal or left <= 0:
+class Waiting:
+    """One request that waits for one job; ends early when its client has gone."""
+
+    def __init__(
+        self, request: Request, services: Services, tenant: str, job_id: str, wait_s: float
+    ) -> None:
+        self._services = services
+        self._tenant = tenant
+        self._job_id = job_id
+        self._deadline = time.monotonic() + wait_s
+        self._client_gone: Callable[[], bool] = watcher(request)
+
+    def until_terminal(self) -> JobRow:
+        """Return the job when it has ended or the time is over; raises NotFound, Erased."""
+        row = self._row()
+        if row.status.terminal or self._over():
             return row
-        events = services.events.read(job_id, after, left)
-        after = events[-1].seq if events else after
+        for _ in takewhile(lambda event: event is None or not event.terminal, self._events(0)):
+            pass
+        return self._row()
 
+    def until_change(self) -> JobRow:
+        """Return the job when its status or progress has changed or the time is over."""
+        if self._over():
+            return self._row()
+        after = self._services.events.last(self._job_id)
+        row = self._row()
+        if row.status.terminal:
+            return row
+        for event in self._events(after):
+            if event is not None and event.type.startswith("job."):
+                break
+        return self._row()
 
-def until_change(job_id: str, tenant: str, services: Services, wait_s: float) -> JobRow:
-    """Return the job when its status or progress has changed or the time is over."""
-    deadline = time.monotonic() + wait_s
-    after = services.events.last(job_id)
-    row = services.store.get(job_id, tenant)
-    while not row.status.terminal:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        events = services.events.read(job_id, after, left)
-        if any(event.type.startswith("job.") for event in events) or not events:
-            return services.store.get(job_id, tenant)
-        after = events[-1].seq
-    return row
+    def _over(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def _row(self) -> JobRow:
+        return self._services.store.get(self._job_id, self._tenant)
+
+    def _events(self, after: int) -> Iterator[JobEvent | None]:
+        """Yield events until the time is over or the client gone; raises Erased."""
+        while (left := self._deadline - time.monotonic()) > 0 and not self._client_gone():
+            events = self._services.events.read(self._job_id, after, min(left, LOOK_S))
+            yield from events
+            if events:
+                after = events[-1].seq
+            else:
+                # an erased job's stream is gone and would stay silent for ever
+                self._row()
+                yield None

@@ -23,9 +23,25 @@ Client = Any
 RETRY_AFTER_S = 5.0
 
 
+#: Connections of a client that stay open while nobody needs them.
+_KEPT_IDLE = 16
+
+
+class TrimmedPool(redis.ConnectionPool):
+    """A pool that closes again what only a peak of waiting readers has opened."""
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back; the least used one beyond those kept is closed."""
+        super().release(connection)
+        idle = self._available_connections
+        if len(idle) > _KEPT_IDLE:
+            # the pool lends from the end, so this one was about to rest for long
+            idle[-_KEPT_IDLE - 1].disconnect()
+
+
 def connect(settings: Settings, *, url: str | None = None, text: bool = True) -> Client:
     """Return a client of the queue role (or of `url`); connects on first use."""
-    return redis.Redis.from_url(
+    pool = TrimmedPool.from_url(
         url or settings.redis_url,
         decode_responses=text,
         socket_timeout=settings.redis_timeout_s,
@@ -33,9 +49,11 @@ def connect(settings: Settings, *, url: str | None = None, text: bool = True) ->
         socket_keepalive=True,
         health_check_interval=10,
         max_connections=settings.redis_max_connections,
-        # a restarted Redis leaves dead sockets in the pool: one more try gets a fresh one
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
+        # a restarted Redis leaves dead sockets in the pool: one more try gets a fresh one.
+        # Not after a timeout: the first try may still be done, and the caller waits for both
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1, (redis.ConnectionError,)),
     )
+    return redis.Redis(connection_pool=pool)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from celery import Celery
 from kombu import Exchange
 from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from shared.jobs import Priority
 from shared.settings import Settings
@@ -90,5 +91,5 @@ def ring(doorbells: Iterable[Doorbell]) -> None:
                 queue=bell.queue,
                 priority=bell.priority,
             )
-        except OperationalError as error:
+        except (OperationalError, RedisError, OSError) as error:
             _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": str(error)})

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Serve without API keys on an address other than loopback."
     )
+    ping_s: float = Field(15.0, gt=0, le=300, description="Seconds between pings of a stream.")
     max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
 
     # uploads

@@ -184,7 +184,7 @@ class Store:
             fields, gone = pipe.execute()
         if fields and fields.get("tenant") == tenant:
             return JobRow.model_validate(fields)
-        if gone == tenant:
+        if gone and gone.partition(":")[2] == tenant:
             raise Erased
         raise NotFound
 
@@ -206,12 +206,14 @@ class Store:
         """Return up to `limit` jobs, newest first, older than `after`, and whether more follow."""
         found: list[JobRow] = []
         with guard():
-            start = self._rank_after(tenant, after)
+            below = self._place(tenant, after) if after else "+inf"
             while len(found) <= limit:
-                ids = self.redis.zrevrange(keys.tenant_jobs(tenant), start, start + 99)
-                if not ids:
+                entries = self.redis.zrevrangebyscore(
+                    keys.tenant_jobs(tenant), below, "-inf", start=0, num=100, withscores=True
+                )
+                if not entries:
                     return found, False
-                start += len(ids)
+                ids, below = [entry[0] for entry in entries], f"({entries[-1][1]:.0f}"
                 found += [
                     row
                     for row in self._rows(tenant, ids)
@@ -219,13 +221,13 @@ class Store:
                 ]
         return found[:limit], True
 
-    def _rank_after(self, tenant: str, after: str | None) -> int:
-        if after is None:
-            return 0
-        rank = self.redis.zrevrank(keys.tenant_jobs(tenant), after)
-        if rank is None:
+    def _place(self, tenant: str, after: str) -> str:
+        """Return the bound below which jobs are older than `after`, even if it was erased."""
+        score = self.redis.zscore(keys.tenant_jobs(tenant), after)
+        place, _, owner = (self.redis.get(keys.GONE + after) or "").partition(":")
+        if score is None and owner != tenant:
             raise NotFound("The cursor names an unknown job.", pointer="/after")
-        return int(rank) + 1
+        return f"({place}" if score is None else f"({score:.0f}"
 
     def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:
         pipe = self.redis.pipeline(transaction=False)
@@ -234,8 +236,7 @@ class Store:
         fields = pipe.execute()
         dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
         if dropped:
-            # their rows have expired; removed here, the index needs no sweeper. Ranks shift,
-            # which at worst shows a job again on the next page and never hides one
+            # their rows have expired; removed here, the index needs no sweeper
             self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
         return [JobRow.model_validate(row) for row in fields if row]
 

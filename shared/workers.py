@@ -77,6 +77,17 @@ def _parse(text: str) -> Heartbeat:
     return Heartbeat(**{name: value for name, value in fields.items() if name in known})
 
 
+def encode_s(tokens: int, workers: list[Heartbeat]) -> float | None:
+    """Predict the seconds to take in an image of `tokens`; None while no worker knows its speed."""
+    told = [
+        tokens / w.encode_tokens_per_s
+        + (tokens / w.prefill_tokens_per_s if w.prefill_tokens_per_s > 0 else 0.0)
+        for w in workers
+        if w.encode_tokens_per_s > 0
+    ]
+    return round(min(told), 3) if told else None
+
+
 def wait_s(position: int, workers: list[Heartbeat]) -> float | None:
     """Predict the seconds until a job at `position` is taken; None without any experience."""
     free = sum(max(0, worker.slots - worker.busy) for worker in workers if not worker.draining)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Response, request
@@ -11,16 +12,18 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import problems
 from gateway.auth import tenant
+from gateway.presence import LOOK_S, watcher
 from gateway.schemas import EventsQuery, JobPath
 from gateway.services import Services, services
 from gateway.views import job_view
 from shared import errors
 from shared.events import JobEvent
 from shared.jobs import JobStatus
+from shared.row import JobRow
+from shared.workers import wait_s
 
 events = APIBlueprint("events", __name__, abp_tags=[Tag(name="jobs")])
 
-_PING_S = 15.0
 _RETRY_MS = 2000
 
 
@@ -36,9 +39,9 @@ def follow(path: JobPath, query: EventsQuery) -> Response:
     found, who = services(), tenant()
     after = _last_event_id() or query.starting_after
     found.store.get(path.job_id, who)
-    stream = _stream(path.job_id, who, found, after)
+    story = _Story(path.job_id, who, found, watcher(request))
     return Response(
-        stream,
+        story.told(after),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -49,32 +52,58 @@ def _last_event_id() -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def _stream(job_id: str, who: str, found: Services, after: int) -> Iterator[str]:
-    yield f"retry: {_RETRY_MS}\n\n"
-    try:
-        row = found.store.get(job_id, who)
-        if row.status.terminal and (last := found.events.last(job_id)) <= after:
-            # the caller has seen the end already; say it again rather than hang
-            yield _frame(last, f"job.{row.status.value}", job_view(row, found))
+class _Story:
+    """One client's view of one job's events."""
+
+    def __init__(
+        self, job_id: str, who: str, found: Services, client_gone: Callable[[], bool]
+    ) -> None:
+        self._job_id = job_id
+        self._who = who
+        self._found = found
+        self._client_gone = client_gone
+
+    def told(self, after: int) -> Iterator[str]:
+        """Yield the frames from event number `after` on, to the end of job or client."""
+        yield f"retry: {_RETRY_MS}\n\n"
+        try:
+            row = self._row()
+            if row.status.terminal and (last := self._found.events.last(row.id)) <= after:
+                # the caller has seen the end already; say it again rather than hang
+                yield _frame(last, f"job.{row.status.value}", job_view(row, self._found))
+                return
+            yield from self._following(after)
+        except (errors.Erased, errors.NotFound):
+            yield _frame(None, "job.erased", {"id": self._job_id})
+        except errors.StoreUnavailable:
+            # the stream is cut; the client resumes from its last event
             return
-        for event in found.events.follow(job_id, after, _PING_S):
-            if event is None:
+
+    def _following(self, after: int) -> Iterator[str]:
+        spoke = time.monotonic()
+        for event in self._found.events.follow(self._job_id, after, LOOK_S):
+            if self._client_gone():
+                return
+            if event is not None:
+                spoke = time.monotonic()
+                yield _frame(event.seq, event.type, self._data(event))
+                continue
+            # an erased job's stream is gone and would stay silent for ever
+            self._row()
+            if time.monotonic() - spoke >= self._found.settings.ping_s:
+                spoke = time.monotonic()
                 yield ": ping\n\n"
-                # an erased job's stream is gone and would stay silent for ever
-                found.store.get(job_id, who)
-            else:
-                yield _frame(event.seq, event.type, _data(event, who, found, job_id))
-    except (errors.Erased, errors.NotFound):
-        yield _frame(None, "job.erased", {"id": job_id})
-    except errors.StoreUnavailable:
-        # the stream is cut; the client resumes from its last event
-        return
 
+    def _row(self) -> JobRow:
+        return self._found.store.get(self._job_id, self._who)
 
-def _data(event: JobEvent, who: str, found: Services, job_id: str) -> dict[str, Any]:
-    if event.terminal:
-        return job_view(found.store.get(job_id, who), found)
-    return event.data
+    def _data(self, event: JobEvent) -> dict[str, Any]:
+        if event.terminal:
+            return job_view(self._row(), self._found)
+        if event.type == "job.queued":
+            wait = wait_s(event.data.get("position") or 0, self._found.workers.fresh())
+            return event.data | {"wait_s": None if wait is None else round(wait, 1)}
+        return event.data
 
 
 def _frame(seq: int | None, kind: str, data: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import problems
 from gateway.imagefile import ACCEPTED
-from gateway.schemas import Ok
+from gateway.schemas import Limits, ModelList, Ok, QueueView
 from gateway.services import services
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
@@ -39,7 +39,7 @@ def readyz() -> dict[str, str]:
     return {"status": "ready"}
 
 
-@health.get("/v1/queue", summary="How full is it?", responses=_STORE)
+@health.get("/v1/queue", summary="How full is it?", responses={200: QueueView, **_STORE})
 def queue() -> dict[str, Any]:
     """Return the depth of each queue, the oldest wait and the workers that are up."""
     found = services()
@@ -53,7 +53,7 @@ def queue() -> dict[str, Any]:
     }
 
 
-@health.get("/v1/models", summary="What is loaded?", responses=_STORE)
+@health.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
     """Return the models of the workers that are up, as OpenAI lists them."""
     seen = {worker.model: worker for worker in services().workers.fresh()}
@@ -76,7 +76,7 @@ def models() -> dict[str, Any]:
     }
 
 
-@health.get("/v1/limits", summary="What is accepted?")
+@health.get("/v1/limits", summary="What is accepted?", responses={200: Limits})
 def limits() -> Response:
     """Return every bound that a request is held to."""
     settings = services().settings

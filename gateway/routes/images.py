@@ -15,6 +15,7 @@ from gateway.services import services
 from shared import errors
 from shared.images import ImageHeader
 from shared.jobs import DETAIL_PIXELS
+from shared.workers import encode_s
 
 images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 
@@ -25,6 +26,7 @@ def _view(image: ImageHeader) -> dict[str, Any]:
     info = intake.image_info(image, DETAIL_PIXELS["auto"])
     return info | {
         "object": "image",
+        "predicted_s": encode_s(info["tokens"], services().workers.fresh()),
         "format": image.format,
         "bytes": image.bytes,
         "warnings": list(image.notices),

@@ -13,7 +13,7 @@ from gateway.problems import retry_after
 from gateway.schemas import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import Services, services
 from gateway.views import job_view, poll_hint_s
-from gateway.waiting import preferred_wait_s, query_wait_s, until_change, until_terminal
+from gateway.waiting import Waiting, preferred_wait_s, query_wait_s
 from shared import errors
 from shared.jobs import JobStatus
 from shared.row import JobRow
@@ -61,7 +61,7 @@ def submit(header: SubmitHeader) -> Response:
     found, who = services(), tenant()
     wait_s = preferred_wait_s(request, found)
     added = intake.submit(request, found, who, header.idempotency_key)
-    row = until_terminal(added.doorbell.job_id, who, found, wait_s)
+    row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
     response = job_response(row, found, accepted=True)
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
@@ -94,10 +94,7 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
     """Return the job; with `wait`, as soon as its status or progress changes."""
     found = services()
     wait_s = query_wait_s(request, found)
-    if wait_s:
-        row = until_change(path.job_id, tenant(), found, wait_s)
-    else:
-        row = found.store.get(path.job_id, tenant())
+    row = Waiting(request, found, tenant(), path.job_id, wait_s).until_change()
     return job_response(row, found)
 
 

@@ -8,17 +8,18 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway import intake
 from gateway.auth import tenant
 from gateway.routes.jobs import SUBMIT_ERRORS, job_response
-from gateway.schemas import Job
+from gateway.schemas import Job, KeyHeader
 from gateway.services import services
-from gateway.waiting import until_terminal
+from gateway.waiting import Waiting
 
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 
 
 @predict.post("/predict", summary="Ask and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS})
-def ask() -> Response:
+def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     found, who = services(), tenant()
-    added = intake.submit(request, found, who, request.headers.get("Idempotency-Key"))
-    row = until_terminal(added.doorbell.job_id, who, found, found.settings.max_wait_s)
+    added = intake.submit(request, found, who, header.idempotency_key)
+    wait_s = found.settings.max_wait_s
+    row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
     return job_response(row, found, accepted=True)

@@ -4,9 +4,13 @@
 --       priority steps, ttl ms, deadline ms ('' = ttl), event data limit, then row fields
 local id, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
+-- the same call again: its first answer was lost on the way
+local known = redis.call('HGET', JOB .. id, 'priority')
+if known then return {'added', id, known, 0} end
 if fingerprint ~= '' then
   local seen = redis.call('HMGET', KEYS[1], 'fingerprint', 'job')
-  if seen[1] then
+  -- a job that has expired or was erased no longer stands for its key
+  if seen[1] and redis.call('EXISTS', JOB .. seen[2]) == 1 then
     if seen[1] == fingerprint then return {'replayed', seen[2]} end
     return {'reused', seen[2]}
   end
@@ -38,6 +42,7 @@ for i = 2, #KEYS do
   extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl)
 end
 if fingerprint ~= '' then
+  redis.call('HSET', row, 'idempotency', KEYS[1])
   redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'job', id)
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end

@@ -1,14 +1,16 @@
 -- A job and all that it left disappear; its id answers "gone" for a while.
 -- KEYS: the images of the job. ARGV: id, tenant, ms that the id stays known
 local id, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'tenant')
+local f = redis.call('HMGET', row, 'status', 'tenant', 'idempotency')
 if not f[1] or f[2] ~= ARGV[2] then return 0 end
 dequeue(id, f[2])
 redis.call('ZREM', LEASES, id)
 redis.call('ZREM', EXPIRY, id)
 if f[1] == 'queued' or f[1] == 'running' then lower(UNFINISHED, f[2]) end
+local place = redis.call('ZSCORE', TENANT_JOBS .. f[2], id)
 redis.call('ZREM', TENANT_JOBS .. f[2], id)
 redis.call('DEL', row, row .. EVENTS)
+if f[3] and redis.call('HGET', f[3], 'job') == id then redis.call('DEL', f[3]) end
 for _, image in ipairs(KEYS) do
   redis.call('SREM', image .. IMAGE_JOBS, id)
   -- an image that was uploaded by itself belongs to its uploader
@@ -17,6 +19,7 @@ for _, image in ipairs(KEYS) do
     redis.call('DEL', image, image .. IMAGE_JOBS)
   end
 end
-redis.call('SET', GONE .. id, f[2], 'PX', ARGV[3])
+-- with its place in the list, so that a page can begin where it stood
+redis.call('SET', GONE .. id, (place or '0') .. ':' .. f[2], 'PX', ARGV[3])
 count('jobs.erased')
 return 1

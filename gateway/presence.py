@@ -1,0 +1,27 @@
+"""Tells whether the client of a request is still there, without having to write to it."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from flask import Request
+
+#: Seconds between two looks while a request waits for something to happen.
+LOOK_S = 2.0
+
+
+def watcher(request: Request) -> Callable[[], bool]:
+    """Return a function that tells whether the client has closed its connection."""
+    client = request.environ.get("gunicorn.socket")
+    return (lambda: _closed(client)) if client is not None else (lambda: False)
+
+
+def _closed(client: Any) -> bool:
+    try:
+        readable, _, _ = select.select([client], [], [], 0)
+        return bool(readable) and not client.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):
+        return True
