@@ -110,6 +110,8 @@ class JobInput(_Frozen):
     #: Pixel budget of each image.
     max_pixels: int = DETAIL_PIXELS["auto"]
     preset: str | None = None
+    #: Only compute and keep the images' features; there is no question yet.
+    encode_only: bool = False
 
 
 class ImageInfo(_Frozen):

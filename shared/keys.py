@@ -36,6 +36,17 @@ IDEMPOTENCY = PREFIX + "idem:"
 IMAGE = PREFIX + "img:"
 #: Suffix of the set of job ids that need an image.
 IMAGE_JOBS = ":jobs"
+#: Hash: a conversation; its suffixes name the list of its turns and the set of its images.
+SESSION = PREFIX + "session:"
+SESSION_TURNS = ":turns"
+SESSION_IMAGES = ":images"
+#: Zset of a tenant's session ids by the millisecond of their last use.
+TENANT_SESSIONS = PREFIX + "sessions:"
+#: String in the cache role: the features of one image.
+FEATURES = PREFIX + "features:"
+#: Zset of feature keys by last use, and hash of their sizes with their sum under "".
+FEATURES_USED = PREFIX + "features_used"
+FEATURES_BYTES = PREFIX + "features_bytes"
 #: Hash: one worker's heartbeat, with its rates.
 WORKER = PREFIX + "worker:"
 #: Zset of worker ids by the millisecond of their last heartbeat.
@@ -67,6 +78,16 @@ def idempotency(tenant: str, key: str) -> str:
 def image(tenant: str, image_id: str) -> str:
     """Return the key of an image; `image_id` is `img_<sha256>`."""
     return f"{IMAGE}{tenant}:{image_id.removeprefix('img_')}"
+
+
+def session(tenant: str, session_id: str) -> str:
+    """Return the key of a conversation."""
+    return f"{SESSION}{tenant}:{session_id}"
+
+
+def tenant_sessions(tenant: str) -> str:
+    """Return the key of a tenant's index of conversations."""
+    return TENANT_SESSIONS + tenant
 
 
 def worker(worker_id: str) -> str:

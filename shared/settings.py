@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     image_ttl_s: int = Field(86_400, ge=60, description="Life of an image that no job needs.")
     idempotency_ttl_s: int = Field(86_400, ge=60, description="How long an Idempotency-Key binds.")
     erased_ttl_s: int = Field(7 * 86_400, ge=60, description="How long an erased job answers 410.")
+    session_ttl_s: int = Field(
+        86_400, ge=60, description="Life of a conversation after its last turn."
+    )
+    session_turns_max: int = Field(200, ge=1, description="Turns that a conversation keeps.")
     events_max: int = Field(10_000, ge=100, description="Events kept of one job.")
 
     # worker
@@ -125,6 +129,13 @@ class Settings(BaseSettings):
     heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
     simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
+
+    features_ttl_s: int = Field(
+        3600, ge=60, description="Life of image features in Redis after their last use."
+    )
+    features_redis_bytes: int = Field(
+        1 << 30, ge=0, description="Bytes of image features kept in Redis; 0 keeps none."
+    )
 
     # logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

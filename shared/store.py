@@ -16,9 +16,11 @@ from shared.errors import (
     ImageNotFound,
     NotFound,
     PoisonJob,
+    SessionBusy,
 )
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, new_job_id
 from shared.row import JobRow, dump
+from shared.sessions import Turn
 from shared.settings import Settings
 
 #: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
@@ -148,6 +150,7 @@ class Store:
             *(job.priority.value, base, steps, job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
+            *(job.session_id or "", self._settings.session_ttl_s * 1000),
             *self._fields(job),
         )
         match reply:
@@ -155,6 +158,8 @@ class Store:
                 return Added(Doorbell(job_id, job.priority.value, int(priority)))
             case ["replayed", job_id]:
                 return Added(Doorbell(job_id, job.priority.value, base), replayed=True)
+            case ["session_busy", busy]:
+                raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
                 raise ImageNotFound(pointer=f"/images/{index}")
             case _:
@@ -168,7 +173,6 @@ class Store:
             "images": dump(list(job.images)),
             "notices": dump(list(job.notices)),
             "model": job.model,
-            "session_id": job.session_id or "",
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             "trace": dump(dict(job.trace)),
@@ -289,10 +293,23 @@ class Store:
         reply = self._run("report", [], job_id, owner, told, self._settings.events_max, *flat)
         return Verdict(int(reply))
 
-    def finish(self, job_id: str, owner: str, status: JobStatus, fields: Mapping[str, Any]) -> bool:
-        """End a job with its result, if it is still this owner's; return whether it was."""
+    def finish(
+        self,
+        job_id: str,
+        owner: str,
+        status: JobStatus,
+        fields: Mapping[str, Any],
+        *,
+        turn: Turn | None = None,
+    ) -> bool:
+        """End a job with its result, if it is still this owner's; return whether it was.
+
+        `turn` becomes part of the job's session.
+        """
+        told = turn.model_dump_json() if turn else ""
+        kept = self._settings.session_turns_max
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
-        return bool(self._run("finish", [], job_id, owner, status.value, *flat))
+        return bool(self._run("finish", [], job_id, owner, status.value, told, kept, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt; None when it was lost or has ended."""

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from shared.errors import ImageGone, InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
 from shared.images import ImageStore
-from shared.jobs import FinishReason, JobStatus, Output
 from shared.log import bound
 from shared.queue import ring
 from shared.row import JobRow
+from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Claim, Store
+from worker import results
 from worker.engine.api import Completion, Failed, Ticket, UsedImage
 from worker.leases import Held, Leases
 from worker.meter import Meter
-from worker.pipeline import Pipeline
+from worker.pipeline import Pipeline, Question
 from worker.reporting import Reporter
+from worker.results import Result
 
 _log = logging.getLogger(__name__)
 
 #: Seconds between two looks at cancel, lease and shutdown while no token comes.
 _POLL_S = 0.05
-#: A finished answer is offered to a silent store for this long before the lease decides.
-_FINISH_PATIENCE_S = 600.0
+#: A silent store is asked again for this long; after that the lease decides.
+_PATIENCE_S = 600.0
 
-_STATUS = {
-    FinishReason.CANCELED: JobStatus.CANCELED,
-    FinishReason.DEADLINE: JobStatus.EXPIRED,
-}
+T = TypeVar("T")
 
 
 class _Lost(Exception):
@@ -51,6 +50,7 @@ class Answering:
         worker_id: str,
         store: Store,
         images: ImageStore,
+        sessions: SessionStore,
         pipeline: Pipeline,
         leases: Leases,
         meter: Meter,
@@ -61,6 +61,7 @@ class Answering:
         self._worker_id = worker_id
         self._store = store
         self._images = images
+        self._sessions = sessions
         self._pipeline = pipeline
         self._leases = leases
         self._meter = meter
@@ -111,28 +112,49 @@ class Answering:
         row = held.claim.row
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
         try:
-            ticket = self._start(row)
-            completion, seen = self._follow(held, ticket)
-        except ServiceError as error:
-            self._fail(held, error)
-        except MemoryError:
-            self._fail(held, OutOfMemory("The worker ran out of memory on this job."))
+            result = self._result(held)
         except (_Lost, _GivenBack):
             raise
+        except ServiceError as error:
+            result = results.failed(row, error, worker=self._worker_id)
+        except MemoryError:
+            result = results.failed(row, OutOfMemory(), worker=self._worker_id)
         except Exception as error:  # noqa: BLE001
             # whatever it was, it is this job's end and not the worker's
             _log.exception("job.crashed")
-            self._fail(held, InferenceFailed(f"{type(error).__name__} while answering."))
-        else:
-            self._succeed(held, completion, seen)
+            cause = InferenceFailed(f"{type(error).__name__} while answering.")
+            result = results.failed(row, cause, worker=self._worker_id)
+        self._finish(held, result)
 
-    def _start(self, row: JobRow) -> Ticket:
-        pngs = self._images.pngs(row.tenant, row.input.images)
-        return self._pipeline.start(
-            row.id,
-            row.input,
-            _all_present(pngs),
-            scope=f"{row.tenant}\x00{row.session_id or row.id}",
+    def _result(self, held: Held) -> Result:
+        row = held.claim.row
+        ticket, notices = self._pipeline.start(self._patiently(held, lambda: self._question(row)))
+        done, seen = self._follow(held, ticket)
+        return results.answered(
+            row,
+            done,
+            model=self._pipeline.engine.info.name,
+            worker=self._worker_id,
+            seen=seen,
+            notices=notices,
+        )
+
+    def _question(self, row: JobRow) -> Question:
+        session = row.session_id
+        history = self._sessions.turns(row.tenant, session) if session else []
+        ids = sorted({i for turn in history for i in turn.images} | set(row.input.images))
+        pngs = dict(zip(ids, self._images.pngs(row.tenant, ids), strict=True))
+        # an image that only an old turn knows may be gone; without it the turn is pointless
+        history = [turn for turn in history if all(pngs[i] for i in turn.images)]
+        if not all(pngs[i] for i in row.input.images):
+            raise ImageGone
+        return Question(
+            id=row.id,
+            job=row.input,
+            history=history,
+            pngs={i: png for i, png in pngs.items() if png},
+            feature_scope=row.tenant,
+            scope=f"{row.tenant}\x00{session}" if session else "",
             time_left_s=self._time_left_s(row),
         )
 
@@ -168,87 +190,26 @@ class Answering:
         if not self._pipeline.engine.alive:
             raise InferenceFailed("The engine has stopped.")
 
-    def _succeed(self, held: Held, done: Completion, seen: Sequence[UsedImage]) -> None:
-        status = _STATUS.get(done.finish_reason, JobStatus.SUCCEEDED)
-        output = Output(
-            text=done.text,
-            finish_reason=done.finish_reason,
-            partial=status is not JobStatus.SUCCEEDED,
-        )
-        self._finish(
-            held,
-            status,
-            {
-                "model": self._pipeline.engine.info.name,
-                "images": _as_seen(held.claim.row, seen),
-                "output": output.model_dump(mode="json", by_alias=True),
-                "usage": done.usage.as_dict(),
-                "cache": {"features": done.features, "prefix": done.prefix},
-                "metrics": self._metrics(held.claim.row, done),
-            },
-        )
-
-    def _metrics(self, row: JobRow, done: Completion | None) -> dict[str, Any]:
-        told = {
-            "queue_s": ((row.started_ms or 0) - row.queued_ms) / 1000,
-            "attempt": row.attempt,
-            "worker": self._worker_id,
-        }
-        if done:
-            told |= {
-                "encode_s": done.timings.encode_s,
-                "prefill_s": done.timings.prefill_s,
-                "decode_s": done.timings.decode_s,
-            }
-        return {k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}
-
-    def _fail(self, held: Held, error: ServiceError) -> None:
-        _log.warning("job.failing", extra={"code": error.code, "cause": error.detail})
-        self._finish(
-            held,
-            JobStatus.FAILED,
-            {"error": error.as_dict(), "metrics": self._metrics(held.claim.row, None)},
-        )
-
-    def _finish(self, held: Held, status: JobStatus, fields: dict[str, Any]) -> None:
+    def _finish(self, held: Held, result: Result) -> None:
         row, owner = held.claim.row, held.claim.owner
-        patience = time.monotonic() + _FINISH_PATIENCE_S
+        kept = self._patiently(
+            held,
+            lambda: self._store.finish(
+                row.id, owner, result.status, result.fields, turn=result.turn
+            ),
+        )
+        if not kept:
+            raise _Lost
+        self._meter.finished()
+        _log.info("job.finished", extra=results.log_line(row, result))
+
+    def _patiently(self, held: Held, act: Callable[[], T]) -> T:
+        """Return what `act` gives once the store answers; give up when the job is not ours."""
+        patience = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                kept = self._store.finish(row.id, owner, status, fields)
-                break
+                return act()
             except StoreUnavailable:
                 if held.lost or self._must_give_back() or time.monotonic() > patience:
                     raise _Lost from None
                 time.sleep(_POLL_S * 10)
-        if not kept:
-            raise _Lost
-        self._meter.finished()
-        _log.info("job.finished", extra=_canonical(row, status, fields))
-
-
-def _all_present(pngs: Sequence[bytes | None]) -> list[bytes]:
-    found = [png for png in pngs if png is not None]
-    if len(found) < len(pngs):
-        raise ImageGone
-    return found
-
-
-def _as_seen(row: JobRow, seen: Sequence[UsedImage]) -> list[dict[str, Any]]:
-    """Return the row's images with what the model really saw of them."""
-    told = {image.id: {"used": list(image.used), "tokens": image.tokens} for image in seen}
-    return [image | told.get(image["id"], {}) for image in row.images]
-
-
-def _canonical(row: JobRow, status: JobStatus, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the members of the one line that tells a job's whole story, without its content."""
-    usage, error = fields.get("usage") or {}, fields.get("error") or {}
-    return {
-        "status": status.value,
-        "code": error.get("code"),
-        "tenant": row.tenant,
-        "pixels": [image["used"][0] * image["used"][1] for image in row.images],
-        "prompt_tokens": usage.get("prompt_tokens"),
-        "completion_tokens": usage.get("completion_tokens"),
-        **fields["metrics"],
-    }

@@ -12,6 +12,7 @@ from shared.connection import connect
 from shared.errors import StoreUnavailable
 from shared.images import ImageStore
 from shared.reaper import Reaper
+from shared.sessions import SessionStore
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
 from shared.workers import Heartbeat, WorkerRegistry
@@ -42,6 +43,7 @@ class WorkerService:
             worker_id=self.id,
             store=self._store,
             images=ImageStore(settings),
+            sessions=SessionStore(self._store.redis),
             pipeline=Pipeline(self.engine),
             leases=self._leases,
             meter=self._meter,
@@ -116,5 +118,9 @@ def _load(settings: Settings) -> Engine:
         return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
+    from worker.engine.features import FeatureCache
+    from worker.features import RedisFeatures
 
-    return load_engine(settings)
+    behind = RedisFeatures(settings) if settings.features_redis_bytes else None
+    cache = FeatureCache(settings.features_ram_bytes, behind)
+    return load_engine(settings, feature_cache=cache)

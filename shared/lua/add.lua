@@ -1,7 +1,8 @@
 -- A new job: row, index, place in the queue, idempotency record and first event.
 -- KEYS: idempotency record, then the images that the job needs
 -- ARGV: id, tenant, fingerprint ('' = none), idempotency ttl ms, queue, base priority,
---       priority steps, ttl ms, deadline ms ('' = ttl), event data limit, then row fields
+--       priority steps, ttl ms, deadline ms ('' = ttl), event limit, session ('' = none),
+--       session ttl ms, then row fields
 local id, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
 -- the same call again: its first answer was lost on the way
@@ -19,6 +20,13 @@ for i = 2, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then return {'image_missing', i - 2} end
 end
 
+local session = ARGV[11] ~= '' and SESSION .. tenant .. ':' .. ARGV[11]
+if session then
+  local busy = redis.call('HGET', session, 'busy')
+  -- an answer that is not there yet cannot be part of the next question
+  if busy and redis.call('EXISTS', JOB .. busy) == 1 then return {'session_busy', busy} end
+end
+
 local ttl = tonumber(ARGV[8])
 local expire = now + (tonumber(ARGV[9]) or ttl)
 local waiting = tonumber(redis.call('HGET', WAITING, tenant) or 0)
@@ -29,7 +37,7 @@ local row = JOB .. id
 redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
   'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'priority', priority,
   'score', string.format('%.0f', score), 'attempt', 0, 'lost', 0, 'events', 0)
-redis.call('HSET', row, unpack(ARGV, 11))
+redis.call('HSET', row, 'session_id', ARGV[11], unpack(ARGV, 13))
 enqueue(id, tenant, string.format('%.0f', score), now)
 redis.call('HINCRBY', UNFINISHED, tenant, 1)
 redis.call('ZADD', EXPIRY, expire, id)
@@ -40,6 +48,12 @@ for i = 2, #KEYS do
   -- an image must outlive the job that may still be retried from it
   extend(KEYS[i], now + 2 * ttl)
   extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl)
+end
+if session then
+  redis.call('HSETNX', session, 'created_ms', now)
+  redis.call('HSET', session, 'busy', id, 'ttl_ms', ARGV[12])
+  if #KEYS > 1 then redis.call('SADD', session .. SESSION_IMAGES, unpack(KEYS, 2)) end
+  touch_session(tenant, ARGV[11], now)
 end
 if fingerprint ~= '' then
   redis.call('HSET', row, 'idempotency', KEYS[1])

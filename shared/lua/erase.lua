@@ -1,7 +1,7 @@
 -- A job and all that it left disappear; its id answers "gone" for a while.
 -- KEYS: the images of the job. ARGV: id, tenant, ms that the id stays known
 local id, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'tenant', 'idempotency')
+local f = redis.call('HMGET', row, 'status', 'tenant', 'idempotency', 'session_id')
 if not f[1] or f[2] ~= ARGV[2] then return 0 end
 dequeue(id, f[2])
 redis.call('ZREM', LEASES, id)
@@ -9,6 +9,13 @@ redis.call('ZREM', EXPIRY, id)
 if f[1] == 'queued' or f[1] == 'running' then lower(UNFINISHED, f[2]) end
 local place = redis.call('ZSCORE', TENANT_JOBS .. f[2], id)
 redis.call('ZREM', TENANT_JOBS .. f[2], id)
+if f[4] and f[4] ~= '' then
+  leave_session(id, f[2], f[4])
+  local turns = SESSION .. f[2] .. ':' .. f[4] .. SESSION_TURNS
+  for _, turn in ipairs(redis.call('LRANGE', turns, 0, -1)) do
+    if cjson.decode(turn).job_id == id then redis.call('LREM', turns, 0, turn) end
+  end
+end
 redis.call('DEL', row, row .. EVENTS)
 if f[3] and redis.call('HGET', f[3], 'job') == id then redis.call('DEL', f[3]) end
 for _, image in ipairs(KEYS) do

@@ -37,6 +37,26 @@ local function dequeue(id, tenant)
   if redis.call('ZREM', QUEUED, id) == 1 then lower(WAITING, tenant) end
 end
 
+-- A conversation and all that its next turn needs live on together.
+local function touch_session(tenant, session, now)
+  local key = SESSION .. tenant .. ':' .. session
+  local ttl = tonumber(redis.call('HGET', key, 'ttl_ms'))
+  if not ttl then return end
+  redis.call('HSET', key, 'updated_ms', now)
+  redis.call('ZADD', TENANT_SESSIONS .. tenant, now, session)
+  for _, image in ipairs(redis.call('SMEMBERS', key .. SESSION_IMAGES)) do
+    extend(image, now + ttl)
+    extend(image .. IMAGE_JOBS, now + ttl)
+  end
+  for _, name in ipairs({key, key .. SESSION_TURNS, key .. SESSION_IMAGES,
+    TENANT_SESSIONS .. tenant}) do extend(name, now + ttl) end
+end
+
+local function leave_session(id, tenant, session)
+  local key = SESSION .. tenant .. ':' .. session
+  if redis.call('HGET', key, 'busy') == id then redis.call('HDEL', key, 'busy') end
+end
+
 -- The one way into a terminal status: result, event and clean-up in one transaction.
 local function terminate(id, tenant, status, now)
   local row = JOB .. id
@@ -47,6 +67,8 @@ local function terminate(id, tenant, status, now)
   redis.call('ZREM', LEASES, id)
   redis.call('ZREM', EXPIRY, id)
   lower(UNFINISHED, tenant)
+  local session = redis.call('HGET', row, 'session_id')
+  if session and session ~= '' then leave_session(id, tenant, session) end
   emit(id, 'job.' .. status)
   count('jobs.' .. status)
   redis.call('PEXPIREAT', row, now + ttl)

@@ -62,8 +62,12 @@ class EngineRequest:
     params: GenerationParams
     #: `time.monotonic()` at which the answer is cut off, or None.
     deadline: float | None = None
-    #: Requests of one scope may share image features and KV: tenant and session, never less.
+    #: Requests of one scope may share keys and values: a tenant's session. "" shares nothing.
     scope: str = ""
+    #: Requests of one scope may share image features: a tenant. "" shares nothing.
+    feature_scope: str = ""
+    #: End after the images' features are kept; the prompt is not answered.
+    encode_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

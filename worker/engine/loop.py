@@ -53,11 +53,12 @@ class EngineLoop:
 
     def submit(self, sequence: Sequence) -> None:
         """Prepare its images in the caller's thread and queue it."""
-        scope = sequence.ticket.request.scope
-        reusable = self._pool.reusable(scope, sequence.prompt.identity)
+        request = sequence.ticket.request
+        shared = bool(request.feature_scope)
+        reusable = self._pool.reusable(request.scope, sequence.prompt.identity)
         for image in sequence.images:
             if image.span.end > reusable:
-                self._prepare(image, self._features.get if scope else _no_features)
+                self._prepare(image, self._features.get if shared else _no_features)
         self._inbox.put(sequence)
         if not self.alive:
             self._end_all()
@@ -123,10 +124,10 @@ class EngineLoop:
         image = sequence.to_encode
         if image is None:
             return
-        scope = sequence.ticket.request.scope
+        shared = bool(sequence.ticket.request.feature_scope)
         if sequence.steps is None:
             # another request may have encoded the same image in the meantime
-            self._prepare(image, self._features.near if scope else _no_features)
+            self._prepare(image, self._features.near if shared else _no_features)
             if image.patches is None or image.features is not None:
                 return
             sequence.steps = self._model.tower.steps(image.patches, image.span.size)
@@ -135,7 +136,7 @@ class EngineLoop:
             fraction = next(sequence.steps)
         except StopIteration as end:
             sequence.encoded(image, end.value)
-            if scope:
+            if shared:
                 self._features.put(image.span.key, end.value)
             return
         share = image.span.size.tokens / self._model.shape.vision.depth

@@ -150,17 +150,20 @@ class SimulatedEngine:
             return None
         if answer.decoding_since is None:
             answer.decoding_since = time.monotonic()
+        if len(answer.said) == len(answer.words):
+            limited = len(answer.words) == request.params.max_new_tokens
+            return FinishReason.LENGTH if limited else FinishReason.STOP
+        return self._say_next(answer)
+
+    def _say_next(self, answer: _Answer) -> FinishReason | None:
         word = answer.words[len(answer.said)]
         piece = word if not answer.said else " " + word
-        stop = _first_stop(answer.text + piece, request.params.stop)
+        stop = _first_stop(answer.text + piece, answer.ticket.request.params.stop)
         if stop is not None:
             answer.said = [(answer.text + piece)[:stop]]
             return FinishReason.STOP
         answer.said.append(piece)
         answer.ticket.put(Delta(piece, len(answer.said)))
-        if len(answer.said) == len(answer.words):
-            limited = len(answer.words) == request.params.max_new_tokens
-            return FinishReason.LENGTH if limited else FinishReason.STOP
         return None
 
     def _end(self, answer: _Answer, reason: FinishReason) -> None:
@@ -184,6 +187,8 @@ def _words_for(request: EngineRequest) -> list[str]:
     images = [image.id for message in request.messages for image in message.images]
     told = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
     digest = hashlib.sha256(told.encode()).digest()
+    if request.encode_only:
+        return []
     length = min(8 + digest[0] % 25, request.params.max_new_tokens)
     return [_WORDS[byte % len(_WORDS)] for byte in (digest * 2)[1 : length + 1]]
 

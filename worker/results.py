@@ -1,0 +1,112 @@
+"""What a job leaves behind: the fields of its row, its turn of the session, its line in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import ServiceError
+from shared.jobs import FinishReason, JobStatus, Notice, Output
+from shared.row import JobRow
+from shared.sessions import Turn
+from worker.engine.api import Completion, UsedImage
+
+_STATUS = {
+    FinishReason.CANCELED: JobStatus.CANCELED,
+    FinishReason.DEADLINE: JobStatus.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of a job."""
+
+    status: JobStatus
+    #: Fields of the row.
+    fields: dict[str, Any]
+    turn: Turn | None = None
+
+
+def answered(
+    row: JobRow,
+    done: Completion,
+    *,
+    model: str,
+    worker: str,
+    seen: Sequence[UsedImage],
+    notices: Sequence[Notice],
+) -> Result:
+    """Return the end of a job that the engine has answered, in full or in part."""
+    status = _STATUS.get(done.finish_reason, JobStatus.SUCCEEDED)
+    output = Output(
+        text=done.text,
+        finish_reason=done.finish_reason,
+        partial=status is not JobStatus.SUCCEEDED,
+    )
+    fields = {
+        "model": model,
+        "images": _as_seen(row, seen),
+        "notices": [*row.notices, *(notice.model_dump() for notice in notices)],
+        "output": output.model_dump(mode="json", by_alias=True),
+        "usage": done.usage.as_dict(),
+        "cache": {"features": done.features, "prefix": done.prefix},
+        "metrics": _metrics(row, worker, done),
+    }
+    whole = status is JobStatus.SUCCEEDED and not row.input.encode_only
+    return Result(status, fields, _turn(row, done) if whole and row.session_id else None)
+
+
+def failed(row: JobRow, error: ServiceError, *, worker: str) -> Result:
+    """Return the end of a job that could not be answered."""
+    fields = {"error": error.as_dict(), "metrics": _metrics(row, worker, None)}
+    return Result(JobStatus.FAILED, fields)
+
+
+def log_line(row: JobRow, result: Result) -> dict[str, Any]:
+    """Return the members of the one line that tells a job's whole story, without its content."""
+    usage, error = result.fields.get("usage") or {}, result.fields.get("error") or {}
+    return {
+        "status": result.status.value,
+        "code": error.get("code"),
+        "tenant": row.tenant,
+        "pixels": [image["used"][0] * image["used"][1] for image in row.images],
+        "prompt_tokens": usage.get("prompt_tokens"),
+        "completion_tokens": usage.get("completion_tokens"),
+        **(row.trace or {}),
+        **result.fields["metrics"],
+    }
+
+
+def _turn(row: JobRow, done: Completion) -> Turn:
+    return Turn(
+        job_id=row.id,
+        prompt=row.input.prompt,
+        images=row.input.images,
+        max_pixels=row.input.max_pixels,
+        text=done.text,
+        token_ids=done.token_ids,
+        finish_reason=done.finish_reason.value,
+        created_ms=row.created_ms,
+    )
+
+
+def _metrics(row: JobRow, worker: str, done: Completion | None) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "queue_s": ((row.started_ms or 0) - row.queued_ms) / 1000,
+        "attempt": row.attempt,
+        "worker": worker,
+    }
+    if done:
+        told |= {
+            "encode_s": done.timings.encode_s,
+            "prefill_s": done.timings.prefill_s,
+            "decode_s": done.timings.decode_s,
+        }
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}
+
+
+def _as_seen(row: JobRow, seen: Sequence[UsedImage]) -> list[dict[str, Any]]:
+    """Return the row's images with what the model really saw of them."""
+    told = {image.id: {"used": list(image.used), "tokens": image.tokens} for image in seen}
+    return [image | told.get(image["id"], {}) for image in row.images]
