@@ -39,7 +39,7 @@ up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
 	@exec $(PY) -m scripts.up $(if $(VERBOSE),--verbose) $(PROCFILE)
 
 down: ## Stop what `make up` started on PORT
-	@if [ -x $(PY) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
+	@if [ -e $(RUN_STAMP) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
 
 test: $(DEV_STAMP) ## Run all tests; ARGS="-k name" chooses
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)
