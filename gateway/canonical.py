@@ -125,6 +125,8 @@ class _Decoding:
         image = self._to_rgb(self._flatten(image), profile)
         if image.size != (width, height):
             self._tell("image_reduced", f"{width}x{height} → {image.width}x{image.height}")
+        # Pillow would write the file's profile and clear colour into the PNG.
+        image.info = {}
         return Canonical(image, self.format, width, height, self.notices)
 
     def _tell(self, code: str, detail: str) -> None:

@@ -124,13 +124,11 @@ class Decoder:
     def _ask(self, data: bytes) -> tuple[frames.Header, bytes]:
         seconds = self._settings.decoder_timeout_s
         try:
-            return self._pool_here().ask(
-                dataclasses.asdict(self._limits),
-                data,
-                timeout_s=seconds,
-                wait_s=_WAIT_IMAGES * seconds,
-                max_body=3 * self._settings.image_kept_pixels + _PNG_OVERHEAD_BYTES,
-            )
+            try:
+                return self._lend(data)
+            except ChildDied:
+                # Perhaps somebody else killed it; an image is to blame for the second death.
+                return self._lend(data)
         except NoChild as error:
             raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -141,6 +139,15 @@ class Decoder:
             raise ImageDecodeFailed(
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
+
+    def _lend(self, data: bytes) -> tuple[frames.Header, bytes]:
+        return self._pool_here().ask(
+            dataclasses.asdict(self._limits),
+            data,
+            timeout_s=self._settings.decoder_timeout_s,
+            wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,
+            max_body=3 * self._settings.image_kept_pixels + _PNG_OVERHEAD_BYTES,
+        )
 
 
 def _accepted(header: frames.Header, png: bytes, own: tuple[Notice, ...]) -> CanonicalImage:

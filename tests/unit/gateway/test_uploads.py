@@ -1,0 +1,120 @@
+"""Whatever wraps an image's bytes, either the very bytes come out or a typed refusal."""
+
+import base64
+import contextlib
+import io
+import textwrap
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import FileStorage
+
+from gateway.uploads import Upload, from_file, from_text
+from shared.errors import ImageEmpty, InputError, InvalidBase64, PayloadTooLarge
+from shared.settings import Settings
+
+SETTINGS = Settings(upload_max_bytes=4096)
+# 3n+1 bytes in which every base64 digit occurs, + and / too
+DATA = bytes(range(256)) + b"\xfb\xef\xbe\xff\xff"
+PLAIN = base64.b64encode(DATA).decode()
+URL_SAFE = base64.urlsafe_b64encode(DATA).decode()
+
+SPELLINGS = {
+    "plain": PLAIN,
+    "data URI": f"data:image/png;base64,{PLAIN}",
+    "data URI in capitals": f"DATA:image/PNG;BASE64,{PLAIN}",
+    "data URI with parameters": f"data:image/png;charset=utf-8;name=a.png;base64,{PLAIN}",
+    "data URI without a type": f"data:;base64,{PLAIN}",
+    "data URI with a space after its comma": f"data:image/png;base64, {PLAIN}",
+    "data URI that is not base64": "data:image/png," + quote(DATA),
+    "url-safe alphabet": URL_SAFE,
+    "url-safe without padding": URL_SAFE.rstrip("="),
+    "missing padding": PLAIN.rstrip("="),
+    "too much padding": PLAIN + "==",
+    "%-encoded": quote(PLAIN, safe=""),
+    "%-encoded data URI": "data:image/png;base64," + quote(PLAIN, safe=""),
+    "lines of 76": "\n".join(textwrap.wrap(PLAIN, 76)),
+    "lines of 64 with CRLF": "\r\n".join(textwrap.wrap(PLAIN, 64)),
+    "indented lines": "\n    ".join(textwrap.wrap(PLAIN, 40)),
+    "lines joined by spaces": " ".join(textwrap.wrap(PLAIN, 76)),
+    "surrounded by space": f"\n  {PLAIN}\n\n",
+    "every + eaten by a form decoder": PLAIN.replace("+", " "),
+}
+
+
+@pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_every_usual_spelling_of_base64_gives_the_same_bytes(text):
+    assert from_text(text, pointer="/image", settings=SETTINGS).data == DATA
+
+
+BROKEN = {
+    "a character that is not base64": PLAIN[:40] + "!" + PLAIN[41:],
+    "a path": "/tmp/photo.png",
+    "a sentence": "Please look at this.",
+    "Chinese": "图像",
+    "padding in the middle": PLAIN[:40] + "=" + PLAIN[40:],
+    "a length that no file encodes to": PLAIN.rstrip("=")[: 4 * 20 + 1],
+    "a data URI without a comma": "data:image/png;base64" + PLAIN[:40],
+    "a broken escape": PLAIN[:8] + "%zz" + PLAIN[8:],
+    "a NUL": PLAIN[:8] + "\0" + PLAIN[8:],
+    "a lone surrogate": PLAIN[:8] + "\ud800" + PLAIN[8:],
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_base64_is_refused_with_its_place_in_the_request(text):
+    with pytest.raises(InvalidBase64) as refused:
+        from_text(text, pointer="/images/3", settings=SETTINGS)
+    assert refused.value.pointer == "/images/3"
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "data:image/png;base64,", "===="])
+def test_text_without_bytes_is_an_empty_image(text):
+    with pytest.raises(ImageEmpty) as refused:
+        from_text(text, pointer="/image", settings=SETTINGS)
+    assert refused.value.pointer == "/image"
+
+
+@pytest.mark.parametrize("wrap", ["{}", "data:image/png;base64,{}"])
+def test_base64_of_too_many_bytes_is_refused_before_it_is_decoded(wrap):
+    fits = wrap.format(base64.b64encode(bytes(4096)).decode())
+    assert len(from_text(fits, pointer="/image", settings=SETTINGS).data) == 4096
+    with pytest.raises(PayloadTooLarge, match="4096"):
+        from_text(
+            wrap.format(base64.b64encode(bytes(4097)).decode()), pointer="/", settings=SETTINGS
+        )
+
+
+def test_the_media_type_of_a_data_uri_is_kept():
+    upload = from_text("data:Image/WebP;base64,AAAA", pointer="/image", settings=SETTINGS)
+    assert upload == Upload(b"\0\0\0", None, "image/webp")
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.text() | st.text(st.sampled_from("AB+/-_= %2\ndata:;base64,")))
+def test_any_text_gives_bytes_or_a_typed_refusal(text):
+    with contextlib.suppress(InputError):
+        assert from_text(text, pointer="/image", settings=SETTINGS).data
+
+
+def _file(data, filename="photo.png", content_type="image/png"):
+    return FileStorage(io.BytesIO(data), filename, content_type=content_type)
+
+
+def test_a_form_file_keeps_its_name_and_type():
+    upload = from_file(_file(b"bytes"), pointer="/image", settings=SETTINGS)
+    assert upload == Upload(b"bytes", "photo.png", "image/png")
+
+
+def test_an_empty_form_file_is_an_empty_image():
+    with pytest.raises(ImageEmpty):
+        from_file(_file(b""), pointer="/image", settings=SETTINGS)
+
+
+def test_a_form_file_is_never_read_past_its_limit():
+    stream = io.BytesIO(bytes(1 << 20))
+    with pytest.raises(PayloadTooLarge):
+        from_file(FileStorage(stream, "big.png"), pointer="/image", settings=SETTINGS)
+    assert stream.tell() == SETTINGS.upload_max_bytes + 1
