@@ -68,12 +68,13 @@ class TorchEngine:
                 f" images, leave no room for an answer in {self._info.context_tokens}."
             )
         limit = min(request.params.max_new_tokens, room)
+        tokens = 0 if request.encode_only else len(prompt.ids) + limit
         ticket = Ticket(request)
         sequence = Sequence(
             ticket=ticket,
             prompt=prompt,
             limit=limit,
-            kv_bytes=(len(prompt.ids) + limit) * self._token_bytes,
+            kv_bytes=tokens * self._token_bytes,
             text=TextStream(self._model.chat.backend, request.params.stop),
             sampler=Sampler(request.params),
             images=[ImageWork(span) for span in prompt.images],

@@ -69,6 +69,7 @@ class EngineLoop:
         self._inbox.put(None)
         if self.alive:
             self._thread.join()
+        self._features.close()
 
     def _run(self) -> None:
         try:
@@ -107,8 +108,13 @@ class EngineLoop:
     def _start(self, sequence: Sequence) -> None:
         """Give an admitted sequence its buffer, reusing what an earlier one computed."""
         shape, dtype = self._model.shape.text, self._model.text.dtype
+        request = sequence.ticket.request
+        if request.encode_only:
+            sequence.admitted(SequenceKV(shape, 0, dtype), 0)
+            self._end_if_only_encoding(sequence)
+            return
         capacity = len(sequence.prompt.ids) + sequence.limit
-        kept = self._pool.take(sequence.ticket.request.scope, sequence.prompt.identity)
+        kept = self._pool.take(request.scope, sequence.prompt.identity)
         self._pool.shrink(self._kv_bytes - self._scheduler.reserved_bytes)
         kv = kept.grown(shape, capacity) if kept else SequenceKV(shape, capacity, dtype)
         sequence.admitted(kv, kv.length)
@@ -129,6 +135,7 @@ class EngineLoop:
             # another request may have encoded the same image in the meantime
             self._prepare(image, self._features.near if shared else _no_features)
             if image.patches is None or image.features is not None:
+                self._end_if_only_encoding(sequence)
                 return
             sequence.steps = self._model.tower.steps(image.patches, image.span.size)
         started = time.monotonic()
@@ -138,10 +145,16 @@ class EngineLoop:
             sequence.encoded(image, end.value)
             if shared:
                 self._features.put(image.span.key, end.value)
+            self._end_if_only_encoding(sequence)
             return
         share = image.span.size.tokens / self._model.shape.vision.depth
         self.meter.encoded(share, time.monotonic() - started)
         sequence.encode_went_on(fraction)
+
+    def _end_if_only_encoding(self, sequence: Sequence) -> None:
+        """End a request that wants no answer, once it has its features."""
+        if sequence.ticket.request.encode_only and sequence.to_encode is None:
+            self._finish(sequence, FinishReason.STOP)
 
     def _compute(self, rows: list[Row]) -> None:
         """Run one pass over all rows; if it fails, each sequence alone to find the culprit."""
