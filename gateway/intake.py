@@ -10,6 +10,7 @@ from flask import Request, g
 from pydantic import ValidationError
 
 from gateway import uploads
+from gateway.affinity import nearest
 from gateway.decoding import CanonicalImage
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
@@ -214,5 +215,5 @@ def _trace() -> dict[str, str]:
 def _add(job: NewJob, services: Services) -> Added:
     added = services.store.add(job)
     if not added.replayed:
-        queue.ring([added.doorbell])
+        queue.ring([nearest(added.doorbell, job.tenant, job.session_id, services)])
     return added

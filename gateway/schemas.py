@@ -261,3 +261,51 @@ class Limits(BaseModel):
     image: ImageLimits
     request: RequestLimits
     job: JobLimits
+
+
+class SessionPath(BaseModel):
+    """Names a conversation."""
+
+    session_id: str
+
+
+class SessionQuery(BaseModel):
+    """How many conversations."""
+
+    limit: int = Field(20, ge=1, le=100)
+
+
+class SessionSummary(BaseModel):
+    """A conversation without its turns."""
+
+    id: str
+    object: Literal["session"]
+    created_at: str
+    updated_at: str
+    expires_at: str
+    busy: str | None = Field(description="Its unfinished job.")
+
+
+class SessionList(BaseModel):
+    """Conversations, the one used last first."""
+
+    object: Literal["list"]
+    data: list[SessionSummary]
+
+
+class SessionTurn(BaseModel):
+    """A question and its answer."""
+
+    job_id: str
+    created_at: str
+    prompt: str
+    images: list[str]
+    text: str
+    finish_reason: FinishReason
+
+
+class SessionState(SessionSummary):
+    """A conversation, its turns oldest first, and all its images."""
+
+    turns: list[SessionTurn]
+    images: list[str]

@@ -10,6 +10,7 @@ from gateway.decoding import Decoder
 from shared.connection import connect
 from shared.events import EventReader
 from shared.images import ImageStore
+from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
 from shared.workers import WorkerRegistry
@@ -22,6 +23,7 @@ class Services:
     settings: Settings
     store: Store
     images: ImageStore
+    sessions: SessionStore
     events: EventReader
     workers: WorkerRegistry
     decoder: Decoder
@@ -34,6 +36,7 @@ class Services:
             settings=settings,
             store=store,
             images=ImageStore(settings),
+            sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             workers=WorkerRegistry(connect(settings), settings.heartbeat_ttl_s),

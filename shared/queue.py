@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
@@ -25,11 +25,16 @@ _SEPARATOR = "\x06\x16"
 _log = logging.getLogger(__name__)
 
 
-def broker_lists() -> list[str]:
-    """Return the names of all Redis lists that the broker keeps for our queues."""
+def direct_queue(node: str) -> str:
+    """Return the queue that only one worker listens to."""
+    return f"worker.{node}"
+
+
+def broker_lists(queues: Sequence[str] = QUEUES) -> list[str]:
+    """Return the names of all Redis lists that the broker keeps for these queues."""
     return [
         f"{queue}{_SEPARATOR}{step}" if step else queue
-        for queue in QUEUES
+        for queue in queues
         for step in PRIORITY_STEPS
     ]
 

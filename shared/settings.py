@@ -126,16 +126,12 @@ class Settings(BaseSettings):
     features_ram_bytes: int = Field(
         256 << 20, ge=0, description="Image features kept in a worker's memory."
     )
+    features_redis_bytes: int = Field(
+        1 << 30, ge=0, description="Bytes of all image features in Redis; 0 keeps none."
+    )
     heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
     simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
-
-    features_ttl_s: int = Field(
-        3600, ge=60, description="Life of image features in Redis after their last use."
-    )
-    features_redis_bytes: int = Field(
-        1 << 30, ge=0, description="Bytes of image features kept in Redis; 0 keeps none."
-    )
 
     # logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

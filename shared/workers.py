@@ -22,6 +22,8 @@ class Heartbeat:
     context_tokens: int = 0
     demo: bool = False
     simulated: bool = False
+    #: The queue that only this worker listens to.
+    queue: str = ""
     host: str = ""
     pid: int = 0
     version: str = ""

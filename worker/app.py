@@ -9,7 +9,7 @@ from typing import Any
 from celery import signals
 
 from shared import log
-from shared.queue import TASK, app
+from shared.queue import TASK, app, direct_queue
 from shared.settings import Settings
 from worker.service import WorkerService
 
@@ -28,6 +28,12 @@ def answer(job_id: str) -> None:
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     log.configure(Settings())
+
+
+@signals.celeryd_after_setup.connect
+def _listen_to_own_queue(sender: str, instance: Any, **_: Any) -> None:
+    """Take the follow-up questions whose keys and values this worker still has."""
+    instance.app.amqp.queues.select_add(direct_queue(sender))
 
 
 @signals.worker_init.connect

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from shared.connection import connect
 from shared.errors import StoreUnavailable
 from shared.images import ImageStore
+from shared.queue import direct_queue
 from shared.reaper import Reaper
 from shared.sessions import SessionStore
 from shared.settings import SIMULATED_MODEL, Settings
@@ -32,6 +33,7 @@ class WorkerService:
         """Load and warm the model; `name` is Celery's node name."""
         self.settings = settings
         self.id = f"{name}:{os.getpid()}"
+        self._queue = direct_queue(name)
         self.engine = _load(settings)
         self._leaving_since: float | None = None
         self._meter = Meter()
@@ -97,6 +99,7 @@ class WorkerService:
                 context_tokens=info.context_tokens,
                 demo=info.demo,
                 simulated=info.simulated,
+                queue=self._queue,
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 version=version("sightline-server"),
@@ -118,9 +121,6 @@ def _load(settings: Settings) -> Engine:
         return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
-    from worker.engine.features import FeatureCache
-    from worker.features import RedisFeatures
+    from worker.features import feature_cache
 
-    behind = RedisFeatures(settings) if settings.features_redis_bytes else None
-    cache = FeatureCache(settings.features_ram_bytes, behind)
-    return load_engine(settings, feature_cache=cache)
+    return load_engine(settings, feature_cache=feature_cache(settings))

@@ -105,8 +105,6 @@ class Sequence:
         """Why the sequence must end now, if it must."""
         if self.ticket.canceled:
             return FinishReason.CANCELED
-        if self.ticket.request.encode_only and self.kv is not None and self.to_encode is None:
-            return FinishReason.STOP
         deadline = self.ticket.request.deadline
         if deadline is not None and time.monotonic() >= deadline:
             return FinishReason.DEADLINE
