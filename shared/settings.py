@@ -126,6 +126,12 @@ class Settings(BaseSettings):
     features_ram_bytes: int = Field(
         256 << 20, ge=0, description="Image features kept in a worker's memory."
     )
+    features_ttl_s: int = Field(
+        3600, ge=1, description="Life of image features in Redis after their last use."
+    )
+    features_ttl_s: int = Field(
+        3600, ge=60, description="Life of image features in Redis after their last use."
+    )
     features_redis_bytes: int = Field(
         1 << 30, ge=0, description="Bytes of all image features in Redis; 0 keeps none."
     )

@@ -7,6 +7,7 @@ import hashlib
 from shared import keys
 from shared.connection import connect, guard, load_script
 from shared.settings import Settings
+from worker.engine.features import FeatureCache
 
 
 class RedisFeatures:
@@ -31,6 +32,12 @@ class RedisFeatures:
         if len(value) <= self._max_bytes:
             with guard():
                 self._put(keys=[_name(key)], args=[value, self._ttl_ms, self._max_bytes])
+
+
+def feature_cache(settings: Settings) -> FeatureCache:
+    """Return a worker's cache: its own memory, and Redis behind it unless that is turned off."""
+    behind = RedisFeatures(settings) if settings.features_redis_bytes else None
+    return FeatureCache(settings.features_ram_bytes, behind)
 
 
 def _name(key: str) -> str:
