@@ -53,6 +53,11 @@ class SteadyOutput:
         return self._stream.isatty()
 
 
+def say(text: str) -> None:
+    """Print a line between those of the processes."""
+    print(text, file=SteadyOutput(sys.stdout), flush=True)
+
+
 class Flag:
     """A yes or no shared by processes; without a lock, so that a signal handler may set it."""
 

@@ -21,7 +21,7 @@ from scripts import preflight
 from scripts.instance import LAUNCHER, ROOT, Instance, Trouble
 from scripts.preflight import Address
 from scripts.redis_server import PrivateRedis, check, find
-from scripts.supervise import Supervisor
+from scripts.supervise import Supervisor, say
 from shared.settings import BUNDLED_MODEL, Settings
 
 FLOWER_USER = "sightline"
@@ -84,22 +84,22 @@ class Launch:
         patience = time.monotonic() + PATIENCE_S
         while not phase.stopping.is_set() and (missing := not_ready(self.address.url)):
             if time.monotonic() > patience:
-                print(f"not ready yet: {missing}", flush=True)
+                say(f"not ready yet: {missing}")
                 patience = time.monotonic() + PATIENCE_S
             phase.stopping.wait(0.5)
         if not phase.stopping.is_set():
             phase.ready.set()
-            print(self.welcome(), flush=True)
+            say(self.welcome())
         self._keep_redis(supervisor)
 
     def _keep_redis(self, supervisor: Supervisor) -> None:
         while not supervisor.phase.stopping.wait(0.5):
             if self.redis and self.redis.died():
-                print("Redis died, starting it again", flush=True)
+                say("Redis died, starting it again")
                 try:
                     self.redis.restart()
                 except Trouble as trouble:
-                    print(f"make up: {trouble}", file=sys.stderr, flush=True)
+                    say(f"make up: {trouble}")
                     supervisor.terminate()
 
     def welcome(self) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,9 @@ PROCFILE = "gateway: exec python {gateway}\nworker: exec {worker}\n"
 class Launcher:
     """One run of `python -m scripts.up` and what it printed."""
 
-    def __init__(self, folder: Path, worker: str, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, worker: str, output: int | None = None, **environ: str
+    ) -> None:
         self.port = free_port()
         self.instance = Instance(self.port, folder)
         gateway, procfile = folder / "gateway.py", folder / "Procfile"
@@ -58,14 +61,14 @@ class Launcher:
             **environ,
         }
         self._output = (folder / "output").open("wb")
-        self.process = self.start("scripts.up", str(procfile))
+        self.process = self.start("scripts.up", str(procfile), output=output)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, output: int | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
             env=self.environ,
-            stdout=self._output,
+            stdout=output or self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -99,8 +102,8 @@ class Launcher:
 def launch(tmp_path: Path) -> Iterator[type[Launcher]]:
     launched: list[Launcher] = []
 
-    def start(worker: str = "sleep 300", **environ: str) -> Launcher:
-        launched.append(Launcher(tmp_path, worker, **environ))
+    def start(worker: str = "sleep 300", **options: Any) -> Launcher:
+        launched.append(Launcher(tmp_path, worker, **options))
         return launched[-1]
 
     yield start
@@ -133,6 +136,17 @@ def test_when_ready_it_tells_where_to_look_and_what_to_try(launch):
     assert f"http://127.0.0.1:{launcher.port}/docs" in launcher.output
     assert re.search(r"Flower.*user sightline, password \S{24}", launcher.output)
     assert re.search(rf"curl .*note\.png.*:{launcher.port}/predict", launcher.output)
+
+
+def test_it_goes_on_and_ends_cleanly_when_nobody_reads_its_output(launch):
+    launcher = launch(output=subprocess.PIPE)
+    with launcher.process.stdout as reader:
+        assert any(b"Sightline is ready" in line for line in reader)
+    killed = launcher.running("worker")
+    killed.signal(signal.SIGKILL)
+    assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 10)
+    assert launcher.start("scripts.down").wait(30) == 0
+    assert launcher.nothing_is_left()
 
 
 def test_a_process_that_dies_before_it_is_ready_is_one_clear_line(launch):
