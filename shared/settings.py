@@ -127,9 +127,6 @@ class Settings(BaseSettings):
         256 << 20, ge=0, description="Image features kept in a worker's memory."
     )
     features_ttl_s: int = Field(
-        3600, ge=1, description="Life of image features in Redis after their last use."
-    )
-    features_ttl_s: int = Field(
         3600, ge=60, description="Life of image features in Redis after their last use."
     )
     features_redis_bytes: int = Field(
