@@ -6,7 +6,8 @@ local function drop(key)
   redis.call('DEL', key)
   redis.call('ZREM', FEATURES_USED, key)
   redis.call('HDEL', FEATURES_BYTES, key)
-  redis.call('HINCRBY', FEATURES_BYTES, '', -size)
+  -- Lua writes minus nothing as -0, which Redis takes for no integer
+  if size > 0 then redis.call('HINCRBY', FEATURES_BYTES, '', -size) end
 end
 drop(KEYS[1])
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', FEATURES_USED, '-inf', now - ttl)) do drop(key) end
