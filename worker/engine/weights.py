@@ -6,10 +6,10 @@ import hashlib
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 _INDEX = "model.safetensors.index.json"
 
@@ -25,15 +25,15 @@ class WeightFiles:
     """The safetensors files of a folder; a tensor's pages are read when they are touched."""
 
     def __init__(self, folder: Path) -> None:
-        """Raise FileNotFoundError when the folder has no safetensors."""
+        """Raise FileNotFoundError for a folder without weights, ValueError for damaged ones."""
         self._stack = ExitStack()
-        self._files = _weight_files(folder)
-        self._by_name = {
-            name: handle
-            for path in self._files
-            for handle in [self._stack.enter_context(safe_open(path, framework="pt"))]
-            for name in handle.keys()  # noqa: SIM118 - not a mapping
-        }
+        self._by_name: dict[str, Any] = {}
+        for path in _weight_files(folder):
+            try:
+                handle = self._stack.enter_context(safe_open(path, framework="pt"))
+            except SafetensorError as error:
+                raise ValueError(f"{path.name} is damaged: {error}") from error
+            self._by_name |= dict.fromkeys(handle.keys(), handle)
 
     def get(self, name: str) -> torch.Tensor:
         """Return a tensor that shares the file's pages."""

@@ -1,0 +1,223 @@
+"""Stopping, limits, failures: one request's fate is not another one's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+
+from shared.errors import InferenceFailed, InputTooLong, OutOfMemory
+from shared.jobs import FinishReason, Stage
+from shared.settings import Settings
+from tests.model.checkpoints import answer, image, request, user
+from worker.engine.api import Completion, Delta, Failed, Progress, Started
+from worker.engine.engine import load_engine
+from worker.engine.loading import ModelNotLoadable
+
+pytestmark = pytest.mark.model
+
+
+def until(ticket, wanted) -> list:
+    """Return the events up to the first that is wanted."""
+    seen = []
+    for event in ticket.events():
+        seen.append(event)
+        if wanted(event):
+            break
+    return seen
+
+
+def test_events_tell_the_whole_way(tiny, engine_of) -> None:
+    events = list(engine_of(tiny).submit(request(user("What?", image(1)))).events())
+    assert isinstance(events[0], Started)
+    assert events[0].images[0].tokens == 6
+    stages = [e.stage for e in events if isinstance(e, Progress)]
+    assert stages == sorted(stages, key=[Stage.ENCODE, Stage.PREFILL].index)
+    fractions = [e.fraction for e in events if isinstance(e, Progress)]
+    assert all(0 < f <= 1 for f in fractions)
+    done = events[-1]
+    assert isinstance(done, Completion)
+    assert "".join(e.text for e in events if isinstance(e, Delta)) == done.text
+    assert done.usage.prompt_tokens == events[0].prompt_tokens
+    assert done.timings.encode_s > 0 < done.timings.decode_s
+
+
+def test_a_cancel_reaches_into_the_tower_within_one_block(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    blocks = []
+    run_block = engine._model.tower._run_block
+    ticket = None
+
+    def slow_block(*inputs):
+        blocks.append(1)
+        if len(blocks) == 2:
+            ticket.cancel()
+        return run_block(*inputs)
+
+    engine._model.tower._run_block = slow_block
+    first = engine._loop._step
+    # hold the loop until the ticket is known here
+    engine._loop._step = lambda: first() if ticket else time.sleep(0.001)
+    ticket = engine.submit(request(user("What?", image(1, 256, 256))))
+    done = list(ticket.events())[-1]
+    assert done.finish_reason is FinishReason.CANCELED
+    assert len(blocks) == 2
+
+
+def test_a_cancel_stops_an_answer_and_keeps_its_text(tiny, engine_of) -> None:
+    ticket = engine_of(tiny).submit(request(user("Write!"), tokens=2000))
+    until(ticket, lambda event: isinstance(event, Delta))
+    ticket.cancel()
+    done = list(ticket.events())[-1]
+    assert done.finish_reason is FinishReason.CANCELED
+    assert 1 <= done.usage.completion_tokens < 2000
+
+
+def test_a_deadline_cuts_the_answer_off(tiny, engine_of) -> None:
+    asked = request(user("Write!"), tokens=4000)
+    done = answer(engine_of(tiny), replace(asked, deadline=time.monotonic() + 0.3))
+    assert done.finish_reason is FinishReason.DEADLINE
+
+
+def test_a_request_that_waits_can_be_canceled(tiny, engine_of) -> None:
+    engine = engine_of(tiny, slots=1)
+    running = engine.submit(request(user("Write!"), tokens=3000))
+    waiting = engine.submit(request(user("Me?")))
+    waiting.cancel()
+    assert list(waiting.events())[-1].finish_reason is FinishReason.CANCELED
+    running.cancel()
+    assert list(running.events())[-1].finish_reason is FinishReason.CANCELED
+
+
+def test_a_prompt_beyond_the_context_is_refused_at_once(tiny, engine_of) -> None:
+    with pytest.raises(InputTooLong, match=r"^Input too long"):
+        engine_of(tiny).submit(request(user("x" * 5000)))
+
+
+def test_a_prompt_beyond_the_memory_is_refused_at_once(tiny, engine_of) -> None:
+    engine = engine_of(tiny, kv_max_bytes=1 << 20)
+    assert engine.info.context_tokens < 400
+    with pytest.raises(InputTooLong, match=r"^Input too long"):
+        engine.submit(request(user("x" * 1000)))
+
+
+def test_an_answer_ends_where_the_context_does(tiny, engine_of) -> None:
+    engine = engine_of(tiny, kv_max_bytes=1 << 20)
+    done = answer(engine, request(user("x" * 300), tokens=4000))
+    assert done.finish_reason is FinishReason.LENGTH
+    whole = done.usage.prompt_tokens + done.usage.completion_tokens
+    assert whole == engine.info.context_tokens
+
+
+def test_more_requests_than_fit_in_memory_are_all_answered(tiny, engine_of) -> None:
+    engine = engine_of(tiny, kv_max_bytes=1 << 20)
+    tickets = [engine.submit(request(user(f"{n} " * 50), scope=f"s{n}")) for n in range(6)]
+    assert all(isinstance(list(t.events())[-1], Completion) for t in tickets)
+
+
+def test_an_error_in_one_request_leaves_the_others_alone(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    forward = engine._model.text.forward
+
+    def fails_for_one(batch):
+        if (batch.ids == ord("#")).any():
+            raise ValueError("odd token")
+        return forward(batch)
+
+    engine._model.text.forward = fails_for_one
+    tickets = [engine.submit(request(user(text))) for text in ("Good?", "Bad #", "Fine?")]
+    ends = [list(ticket.events())[-1] for ticket in tickets]
+    assert [type(end) for end in ends] == [Completion, Failed, Completion]
+    assert isinstance(ends[1].error, InferenceFailed)
+    assert engine.alive
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("[enforce fail] can't allocate memory: you tried 9 bytes")],
+)
+def test_want_of_memory_is_told_as_such(tiny, engine_of, error) -> None:
+    engine = engine_of(tiny)
+
+    def fails(*_):
+        raise error
+
+    engine._model.tower.steps = fails
+    ended = list(engine.submit(request(user("What?", image(1)))).events())[-1]
+    assert isinstance(ended, Failed)
+    assert isinstance(ended.error, OutOfMemory)
+    assert isinstance(answer(engine, request(user("Still there?"))), Completion)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_thread_is_told_and_fails_what_it_held(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+
+    def dies():
+        raise SystemError("broken")
+
+    engine._loop._step = dies
+    ended = list(engine.submit(request(user("Hello?"))).events())[-1]
+    assert isinstance(ended, Failed)
+    engine._loop._thread.join(10)
+    assert not engine.alive
+    late = list(engine.submit(request(user("Hello?"))).events())[-1]
+    assert isinstance(late, Failed)
+
+
+def test_closing_ends_everything_as_canceled(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    tickets = [engine.submit(request(user("Write!"), tokens=3000)) for _ in range(3)]
+    engine.close()
+    ends = [list(ticket.events())[-1] for ticket in tickets]
+    assert {end.finish_reason for end in ends} == {FinishReason.CANCELED}
+    assert not engine.alive
+
+
+def test_sampling_with_a_seed_repeats_itself_beside_others(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    asked = request(user("Say."), do_sample=True, temperature=1.5, top_p=0.95, seed=7)
+    alone = answer(engine, asked)
+    tickets = [engine.submit(asked) for _ in range(3)]
+    assert {list(t.events())[-1].token_ids for t in tickets} == {alone.token_ids}
+    other = replace(asked, params=asked.params.model_copy(update={"seed": 8}))
+    assert answer(engine, other).token_ids != alone.token_ids
+
+
+def test_a_stop_string_ends_the_answer_before_it(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    whole = answer(engine, request(user("Say."), tokens=40)).text
+    stop = whole[5:7]
+    done = answer(engine, request(user("Say."), tokens=40, stop=(stop,)))
+    assert done.finish_reason is FinishReason.STOP
+    assert done.text == whole[: whole.index(stop)]
+
+
+def test_speeds_are_measured_as_it_works(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    assert engine.rates.decode_tokens_per_s == 0
+    answer(engine, request(user("What?", image(1))))
+    rates = engine.rates
+    assert min(rates.encode_tokens_per_s, rates.prefill_tokens_per_s) > 0
+    assert rates.decode_tokens_per_s > 0
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "empty"])
+def test_a_folder_without_a_model_is_told_in_one_line(tmp_path, missing) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelNotLoadable) as told:
+        load_engine(Settings(model=str(tmp_path / missing)))
+    assert missing in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_damaged_weights_are_told_in_one_line(tiny, tmp_path) -> None:
+    import shutil
+
+    shutil.copytree(tiny, tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x10" + bytes(40))
+    with pytest.raises(ModelNotLoadable, match="damaged"):
+        load_engine(Settings(model=str(tmp_path / "damaged")))

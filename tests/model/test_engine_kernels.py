@@ -1,0 +1,147 @@
+"""The compiled kernels compute what torch computes, within the rounding of their numerics."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from worker.engine.batch import Batch, Segment
+from worker.engine.kv import SequenceKV
+from worker.engine.native import load_kernels
+from worker.engine.nativeops import NativeOps
+from worker.engine.onednn import Int8Ops
+from worker.engine.ops import HeadNorms, TorchOps
+from worker.engine.shapes import TextShape
+
+pytestmark = pytest.mark.model
+
+REFERENCE = TorchOps(torch.float32)
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    found = load_kernels()
+    if found is None:
+        pytest.skip("this CPU lacks AVX512-BF16, or there is no compiler")
+    return found
+
+
+@pytest.fixture(scope="module")
+def ops(kernels):
+    return NativeOps(kernels, "bf16", threads=2)
+
+
+def noise(*shape: int, scale: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return (torch.randn(shape, generator=generator) * scale).bfloat16()
+
+
+def close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float = 0.01) -> None:
+    """Compare to the reference, relative to its largest value."""
+    assert ours.dtype is torch.bfloat16
+    assert (ours.float() - theirs).abs().max() <= tolerance * theirs.abs().max()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 13, 490])
+@pytest.mark.parametrize(("outputs", "inputs"), [(64, 32), (200, 64), (128, 4224)])
+def test_products(ops, rows, outputs, inputs) -> None:
+    x, weight, bias, add = (
+        noise(rows, inputs),
+        noise(outputs, inputs, scale=0.1),
+        noise(outputs),
+        noise(rows, outputs),
+    )
+    exact = F.linear(x.float(), weight.float(), bias.float())
+    close(ops.linear(weight, bias)(x), exact)
+    close(ops.linear(weight, bias)(x, add=add), exact + add.float())
+
+
+@pytest.mark.parametrize("then", ["gelu", "swiglu"])
+def test_what_follows_a_product(ops, then) -> None:
+    x, weight, bias = noise(9, 64), noise(256, 64, scale=0.3), noise(256)
+    exact = REFERENCE.linear(weight, None if then == "swiglu" else bias, then)(x.float())
+    close(ops.linear(weight, None if then == "swiglu" else bias, then)(x), exact)
+
+
+@pytest.mark.parametrize("rows", [1, 8, 40])
+def test_int8_products_are_those_of_onednn(kernels, rows) -> None:
+    x, weight, bias = noise(rows, 256), noise(100, 256, scale=0.1), noise(100)
+    ours = NativeOps(kernels, "int8", threads=2).linear(weight, bias)(x)
+    close(ours, Int8Ops().linear(weight, bias)(x).float())
+    close(ours, F.linear(x.float(), weight.float(), bias.float()), tolerance=0.03)
+
+
+def test_a_wild_row_does_not_spoil_its_neighbours_in_int8(kernels) -> None:
+    x, weight = noise(2, 256), noise(64, 256, scale=0.1)
+    linear = NativeOps(kernels, "int8", threads=2).linear(weight)
+    alone = linear(x[:1])
+    x[1] *= 1e4
+    assert linear(x)[0].equal(alone[0])
+
+
+def test_rows_do_not_depend_on_how_many_there_are(ops) -> None:
+    x, weight = noise(14, 2112), noise(130, 2112, scale=0.1)
+    linear = ops.linear(weight)
+    assert torch.cat([linear(row[None]) for row in x]).equal(linear(x))
+
+
+def test_logits_from_the_weight_as_it_lies(ops) -> None:
+    x, weight = noise(11, 96), noise(75, 96, scale=0.1)
+    close(ops.head(weight)(x), x.float() @ weight.float().T)
+
+
+def test_norms(ops) -> None:
+    x, weight, bias = noise(20, 160, scale=3), noise(160), noise(160)
+    close(ops.rms_norm(x, weight, 1e-6), REFERENCE.rms_norm(x.float(), weight.float(), 1e-6))
+    close(
+        ops.layer_norm(x, weight, bias),
+        REFERENCE.layer_norm(x.float(), weight.float(), bias.float()),
+    )
+
+
+def angles(rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    turned = noise(rows, width // 2).float().repeat(1, 2)
+    return turned.cos(), turned.sin()
+
+
+@pytest.mark.parametrize("patches", [4, 60, 300, 1028])
+def test_attention_of_an_image(ops, patches) -> None:
+    qkv, rotary = noise(patches, 3 * 2 * 64), angles(patches, 64)
+    close(ops.attend_image(qkv, 2, rotary), REFERENCE.attend_image(qkv.float(), 2, rotary))
+
+
+@pytest.mark.parametrize("width", [64, 128])
+def test_attention_of_a_batch_with_chunks_and_single_tokens(ops, width) -> None:
+    shape = TextShape(
+        layers=2, hidden=256, intermediate=256, heads=6, kv_heads=2, head_dim=width, vocab=9,
+        eps=1e-6, rope_theta=1e4, mrope_section=(2, 1, 1), context=999, tied=True,
+    )  # fmt: skip
+    norms = HeadNorms(noise(width), noise(width), eps=1e-6, heads=6, kv_heads=2)
+    exact_norms = HeadNorms(
+        norms.queries.float(), norms.keys.float(), eps=1e-6, heads=6, kv_heads=2
+    )
+
+    def batch(dtype: torch.dtype) -> Batch:
+        segments, first = [], 0
+        for past, count in ((0, 1), (300, 1), (0, 70), (290, 33)):
+            kv = SequenceKV(shape, past + count + 3, dtype)
+            kv.data[:, :, :, :past] = noise(2, 2, 2, past, width).to(dtype)
+            kv.length = past
+            segments.append(Segment(kv, first, count))
+            first += count
+        return Batch(torch.zeros(first), torch.zeros(3, first), tuple(segments))
+
+    ours, theirs = batch(torch.bfloat16), batch(torch.float32)
+    qkv, rotary = noise(105, 10 * width), angles(105, width)
+    narrow = (rotary[0].bfloat16(), rotary[1].bfloat16())
+    wide = (narrow[0].float(), narrow[1].float())
+    queries = ops.store_keys(qkv, norms, narrow, ours, 1)
+    exact_queries = REFERENCE.store_keys(qkv.float(), exact_norms, wide, theirs, 1)
+    close(queries, exact_queries.flatten(1))
+    for mine, exact in zip(ours.segments, theirs.segments, strict=True):
+        close(mine.kv.data[1, :, :, : mine.total], exact.kv.data[1, :, :, : exact.total])
+    close(ops.attend(queries, ours, 1), REFERENCE.attend(exact_queries, theirs, 1), 0.02)

@@ -1,0 +1,81 @@
+"""What the engine does next, without weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.engine.scheduler import Phase, Scheduler
+
+
+@dataclass(eq=False)
+class Work:
+    phase: Phase = Phase.PREFILL
+    prefill_left: int = 300
+    kv_bytes: int = 10
+
+
+def running(*works: Work, slots: int = 8) -> Scheduler[Work]:
+    scheduler: Scheduler[Work] = Scheduler(slots, kv_bytes=1000)
+    for work in works:
+        scheduler.add(work)
+    list(scheduler.admit())
+    return scheduler
+
+
+def test_every_running_answer_gets_a_token_in_every_step() -> None:
+    answers = [Work(Phase.DECODE) for _ in range(5)]
+    plan = running(*answers, Work(), Work(Phase.ENCODE)).plan()
+    assert list(plan.decode) == answers
+
+
+def test_a_prompt_is_computed_in_chunks_while_answers_run() -> None:
+    prompt = Work()
+    plan = running(Work(Phase.DECODE), prompt).plan()
+    assert plan.prefill == ((prompt, 128),)
+
+
+def test_chunks_are_larger_while_nobody_waits_for_a_token() -> None:
+    prompt = Work()
+    assert running(prompt).plan().prefill == ((prompt, 256),)
+
+
+def test_short_prompts_share_a_chunk_in_the_order_in_which_they_came() -> None:
+    first, second, third = Work(prefill_left=50), Work(prefill_left=100), Work(prefill_left=40)
+    plan = running(Work(Phase.DECODE), first, second, third).plan()
+    assert plan.prefill == ((first, 50), (second, 78))
+
+
+def test_the_tower_works_on_one_image_at_a_time_oldest_first() -> None:
+    first, second = Work(Phase.ENCODE), Work(Phase.ENCODE)
+    assert running(first, second).plan().encode is first
+
+
+def test_a_prompt_goes_on_while_another_ones_image_is_encoded() -> None:
+    image, prompt = Work(Phase.ENCODE), Work(prefill_left=20)
+    plan = running(image, prompt).plan()
+    assert plan.encode is image
+    assert plan.prefill == ((prompt, 20),)
+
+
+def test_no_more_sequences_run_than_there_are_slots() -> None:
+    scheduler = running(*[Work() for _ in range(5)], slots=2)
+    assert (len(scheduler.running), len(scheduler.waiting)) == (2, 3)
+
+
+def test_a_sequence_waits_until_its_keys_and_values_fit() -> None:
+    large = Work(kv_bytes=700)
+    next_large = Work(kv_bytes=700)
+    scheduler = running(large, next_large)
+    assert scheduler.waiting == [next_large]
+    scheduler.remove(large)
+    assert list(scheduler.admit()) == [next_large]
+
+
+def test_a_small_request_does_not_overtake_one_that_waits_for_memory() -> None:
+    scheduler = running(Work(kv_bytes=700), Work(kv_bytes=700), Work(kv_bytes=1))
+    assert len(scheduler.running) == 1
+
+
+def test_nothing_to_do_is_an_empty_plan() -> None:
+    plan = running().plan()
+    assert (plan.encode, plan.prefill, plan.decode) == (None, (), ())

@@ -1,0 +1,67 @@
+"""Text that appears token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.settings import BUNDLED_MODEL
+
+pytestmark = pytest.mark.model
+
+MIXED = "Grüße, 你好世界 — 👩‍👩‍👧 und é́!"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(Path(BUNDLED_MODEL) / "tokenizer.json"))
+
+
+def pieces(tokenizer, text: str, *stops: str) -> Iterator[str]:
+    from worker.engine.textstream import TextStream
+
+    stream = TextStream(tokenizer, stops)
+    for token in tokenizer.encode(text, add_special_tokens=False).ids:
+        yield stream.push(token)
+    yield stream.finish()
+
+
+def test_characters_of_several_bytes_come_whole(tokenizer) -> None:
+    got = list(pieces(tokenizer, MIXED))
+    assert "".join(got) == MIXED
+    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in got)
+
+
+def test_a_character_that_never_ends_is_not_shown(tokenizer) -> None:
+    from worker.engine.textstream import TextStream
+
+    stream = TextStream(tokenizer, ())
+    for token in tokenizer.encode("a你", add_special_tokens=False).ids[:-1]:
+        stream.push(token)
+    stream.finish()
+    assert stream.shown == "a"
+
+
+def test_the_answer_ends_before_a_stop_string(tokenizer) -> None:
+    assert "".join(pieces(tokenizer, "one\ntwo\nEND\nthree", "END")) == "one\ntwo\n"
+
+
+def test_the_first_of_several_stop_strings_counts(tokenizer) -> None:
+    assert "".join(pieces(tokenizer, "a, b; c", ";", ",")) == "a"
+
+
+def test_text_that_may_become_a_stop_string_is_held_back(tokenizer) -> None:
+    got = list(pieces(tokenizer, "xSTART", "STOP"))
+    assert got[:4] == ["x", "", "", "STA"]
+
+
+def test_a_beginning_of_a_stop_string_is_shown_in_the_end(tokenizer) -> None:
+    assert "".join(pieces(tokenizer, "go ST", "STOP")) == "go ST"
+
+
+def test_a_stop_string_of_many_bytes_is_found(tokenizer) -> None:
+    assert "".join(pieces(tokenizer, "答案。结束了", "结束")) == "答案。"
