@@ -71,12 +71,6 @@ class Canonical:
         digest.update(self.image.tobytes())
         return f"img_{digest.hexdigest()}"
 
-    def png(self) -> bytes:
-        """Return the image as a PNG without metadata."""
-        out = io.BytesIO()
-        self.image.save(out, "PNG", compress_level=1)
-        return out.getvalue()
-
 
 def canonicalize(data: bytes, limits: Limits) -> Canonical:
     """Decode `data`; raise ImageError, or MemoryError when the process has no room left."""
@@ -125,8 +119,6 @@ class _Decoding:
         image = self._to_rgb(self._flatten(image), profile)
         if image.size != (width, height):
             self._tell("image_reduced", f"{width}x{height} → {image.width}x{image.height}")
-        # Pillow would write the file's profile and clear colour into the PNG.
-        image.info = {}
         return Canonical(image, self.format, width, height, self.notices)
 
     def _tell(self, code: str, detail: str) -> None:

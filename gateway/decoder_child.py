@@ -20,6 +20,7 @@ from PIL import AvifImagePlugin, Image, ImageFile
 from gateway import frames
 from gateway.canonical import Canonical, canonicalize
 from gateway.imagefile import Limits
+from gateway.pngfile import png
 from shared.errors import ImageError
 
 _STDIN, _STDERR = 0, 2
@@ -92,7 +93,7 @@ def _limit_cpu(seconds: float) -> None:
 def _answer(data: bytes, limits: Limits) -> tuple[frames.Header, bytes]:
     try:
         canonical = canonicalize(data, limits)
-        return _described(canonical), canonical.png()
+        return _described(canonical), png(canonical.image)
     except ImageError as error:
         cause = type(error.__cause__).__name__ if error.__cause__ else None
         return {"error": error.code, "detail": error.detail, "cause": cause}, b""

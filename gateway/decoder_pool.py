@@ -32,7 +32,7 @@ _ENVIRONMENT = {
 _START_TIMEOUT_S = 30.0
 _EXIT_TIMEOUT_S = 2.0
 #: A child is replaced after this many images, so that nothing can pile up in it.
-_IMAGES_PER_CHILD = 500
+_IMAGES_PER_CHILD = 1000
 
 
 class ChildFailed(Exception):
