@@ -22,12 +22,22 @@ PRIORITY_STEPS = list(range(10))
 #: What kombu puts between a queue's name and a priority in the name of a Redis list.
 _SEPARATOR = "\x06\x16"
 
+_DIRECT = "worker."
+#: A worker that is away this long takes its queue with it; the reconciler rings elsewhere.
+_DIRECT_EXPIRES_S = 600
+
 _log = logging.getLogger(__name__)
 
 
 def direct_queue(node: str) -> str:
-    """Return the queue that only one worker listens to."""
-    return f"worker.{node}"
+    """Return the name of the queue that only one worker listens to."""
+    return _DIRECT + node
+
+
+def declared(name: str) -> KombuQueue:
+    """Return a queue as everybody declares it; a worker's own goes when nobody listens."""
+    expires = _DIRECT_EXPIRES_S if name.startswith(_DIRECT) else None
+    return KombuQueue(name, Exchange(name), routing_key=name, expires=expires)
 
 
 def broker_lists(queues: Sequence[str] = QUEUES) -> list[str]:
@@ -55,7 +65,7 @@ def _configuration() -> dict[str, Any]:
             "priority_steps": PRIORITY_STEPS,
             "queue_order_strategy": "priority",
         },
-        "task_queues": [KombuQueue(name, Exchange(name), routing_key=name) for name in QUEUES],
+        "task_queues": [declared(name) for name in QUEUES],
         "task_default_queue": Priority.DEFAULT.value,
         "task_default_priority": 5,
         "task_acks_late": True,
@@ -93,7 +103,7 @@ def ring(doorbells: Iterable[Doorbell]) -> None:
                 TASK,
                 args=[bell.job_id],
                 task_id=bell.job_id,
-                queue=bell.queue,
+                queue=declared(bell.queue),
                 priority=bell.priority,
             )
         except (OperationalError, RedisError, OSError) as error:

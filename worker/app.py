@@ -9,7 +9,7 @@ from typing import Any
 from celery import signals
 
 from shared import log
-from shared.queue import TASK, app, direct_queue
+from shared.queue import TASK, app, declared, direct_queue
 from shared.settings import Settings
 from worker.service import WorkerService
 
@@ -33,7 +33,7 @@ def _configure_logs(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _listen_to_own_queue(sender: str, instance: Any, **_: Any) -> None:
     """Take the follow-up questions whose keys and values this worker still has."""
-    instance.app.amqp.queues.select_add(direct_queue(sender))
+    instance.app.amqp.queues.select_add(declared(direct_queue(sender)))
 
 
 @signals.worker_init.connect
