@@ -84,6 +84,22 @@ def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader
     return services.images.header(tenant, image.id)
 
 
+def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -> Added:
+    """Enqueue a job that only encodes an image, so that a question finds its features."""
+    workers = services.workers.fresh()
+    return _add(
+        NewJob(
+            tenant=tenant,
+            input=JobInput(prompt="", images=(image.id,), max_pixels=max_pixels, encode_only=True),
+            ttl_s=services.settings.job_ttl_s,
+            images=[image_info(image, max_pixels)],
+            model=workers[0].model if workers else "",
+            trace=_trace(),
+        ),
+        services,
+    )
+
+
 def image_info(image: _Image, max_pixels: int) -> dict[str, Any]:
     """Return what a job tells of an image: sizes and visual tokens under a pixel budget."""
     try:

@@ -165,6 +165,14 @@ class ImageState(BaseModel):
     bytes: int
     warnings: list[dict[str, str]]
     expires_in_s: int
+    warm_job: str | None = Field(None, description="The job that encodes it, if it was asked for.")
+
+
+class WarmQuery(BaseModel):
+    """Whether an uploaded image is encoded before the first question."""
+
+    warm: bool = Field(False, description="Encode it now, under the budget of `detail`.")
+    detail: Literal["auto", "low", "high"] = "auto"
 
 
 class Ok(BaseModel):
@@ -190,6 +198,10 @@ class WorkerState(BaseModel):
     busy: int
     draining: bool = Field(description="It takes no new jobs.")
     seconds_per_job: float = Field(description="0 while unknown.")
+    encode_tokens_per_s: float
+    prefill_tokens_per_s: float
+    decode_tokens_per_s: float
+    version: str
 
 
 class QueueView(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Response, jsonify
@@ -10,11 +9,12 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import problems
 from gateway.imagefile import ACCEPTED
-from gateway.schemas import Limits, ModelList, Ok, QueueView
+from gateway.schemas import Limits, ModelList, Ok, QueueView, WorkerState
 from gateway.services import services
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.queue import QUEUES
+from shared.workers import Heartbeat
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
 
@@ -49,8 +49,13 @@ def queue() -> dict[str, Any]:
         "queued": sum(state.depths.values()),
         "running": state.running,
         "oldest_wait_s": state.oldest_wait_s,
-        "workers": [asdict(worker) for worker in found.workers.fresh()],
+        "workers": [_told(worker) for worker in found.workers.fresh()],
     }
+
+
+def _told(worker: Heartbeat) -> dict[str, Any]:
+    """Return what callers may know of a worker: not where it runs."""
+    return {name: getattr(worker, name) for name in WorkerState.model_fields}
 
 
 @health.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})

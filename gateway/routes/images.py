@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway import intake, problems
 from gateway.auth import tenant
 from gateway.routes.jobs import SUBMIT_ERRORS
-from gateway.schemas import ImagePath, ImageState
+from gateway.schemas import ImagePath, ImageState, WarmQuery
 from gateway.services import services
 from shared import errors
 from shared.images import ImageHeader
@@ -35,9 +35,15 @@ def _view(image: ImageHeader) -> dict[str, Any]:
 
 
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
-def upload() -> tuple[dict[str, Any], int]:
-    """Store an image; its id stands for it in later jobs."""
-    return _view(intake.keep_image(request, services(), tenant())), 201
+def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
+    """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
+    found, who = services(), tenant()
+    image = intake.keep_image(request, found, who)
+    view = _view(image)
+    if query.warm:
+        job = intake.warm(image, DETAIL_PIXELS[query.detail], found, who)
+        view["warm_job"] = job.doorbell.job_id
+    return view, 201
 
 
 @images.get(
