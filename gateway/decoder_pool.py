@@ -207,9 +207,13 @@ class Pool:
         if keep and not self._closed:
             self._idle.put(slot)
             return
-        self._end(slot)
-        started = slot is not None and slot.started
-        self._idle.put(self._fresh() if started and not self._closed else None)
+        fresh = None
+        try:
+            self._end(slot)
+            if slot and slot.started and not self._closed:
+                fresh = self._fresh()
+        finally:
+            self._idle.put(fresh)
 
     def _fresh(self) -> Child | None:
         try:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,6 +49,12 @@ def _gone(pid):
     return False
 
 
+def _ended(pid):
+    """Like _gone, or a zombie: an orphan is for the first process of the system to reap."""
+    stat = Path(f"/proc/{pid}/stat")
+    return _gone(pid) or (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
 @pytest.fixture
 def lone(decoder_with):
     """A decoder of one child, so that tests know which one answers."""
@@ -62,10 +67,10 @@ def test_a_child_serves_many_images(lone):
 
 
 def test_a_child_that_overruns_its_time_is_killed_and_replaced(decoder_with):
-    decoder = decoder_with(decoder_children=1, decoder_timeout_s=0.5)
+    decoder = decoder_with(decoder_children=1, decoder_timeout_s=1.5)
     child = _only_child(decoder)
     os.kill(child.pid, signal.SIGSTOP)
-    with pytest.raises(ImageDecodeFailed, match=r"^Image decode failed: .* 0.5 seconds") as failed:
+    with pytest.raises(ImageDecodeFailed, match=r"^Image decode failed: .* 1.5 seconds") as failed:
         decoder.decode(SMALL, pointer="/images/0")
     assert failed.value.pointer == "/images/0"
     assert _gone(child.pid)
@@ -73,9 +78,9 @@ def test_a_child_that_overruns_its_time_is_killed_and_replaced(decoder_with):
 
 
 def test_a_child_that_does_not_take_its_request_is_killed_too(decoder_with):
-    decoder = decoder_with(decoder_children=1, decoder_timeout_s=0.5)
+    decoder = decoder_with(decoder_children=1, decoder_timeout_s=1.5)
     os.kill(_only_child(decoder).pid, signal.SIGSTOP)
-    with pytest.raises(ImageDecodeFailed, match=r"0.5 seconds"):
+    with pytest.raises(ImageDecodeFailed, match=r"1.5 seconds"):
         decoder.decode(LARGE)
     assert decoder.decode(SMALL).format == "PNG"
 
@@ -316,9 +321,8 @@ signal.pause()
             time.sleep(0.2)
         finally:
             gateway.kill()
-    _until(lambda: _gone(child))
+    _until(lambda: _ended(child))
 
 
 def test_importing_the_gateways_decoder_starts_nothing():
-    assert threading.active_count() < 20
     assert _run("import gateway.decoding, threading; print(threading.active_count())") == ["1"]
