@@ -154,6 +154,24 @@ class Output(_Frozen):
     partial: bool = False
 
 
+class Turn(_Frozen):
+    """A question and its answer, as the next question needs them."""
+
+    # a newer worker may have told more
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job_id: str
+    prompt: str
+    images: tuple[str, ...] = ()
+    #: Pixel budget of the images, so that they look the same again.
+    max_pixels: int
+    text: str
+    #: What the model wrote, never to be tokenised again from the text.
+    token_ids: tuple[int, ...] = ()
+    finish_reason: str
+    created_ms: int
+
+
 #: What a JSON result column of the row may hold.
 Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 CacheState = Literal["hit", "miss"]

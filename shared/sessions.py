@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
 from shared import keys
 from shared.connection import Client, guard
 from shared.errors import NotFound
-
-
-class Turn(BaseModel):
-    """A question and its answer, as the next question needs them."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    job_id: str
-    prompt: str
-    images: tuple[str, ...] = ()
-    #: Pixel budget of the images, so that they look the same again.
-    max_pixels: int
-    text: str
-    #: What the model wrote, never to be tokenised again from the text.
-    token_ids: tuple[int, ...] = ()
-    finish_reason: str
-    created_ms: int
+from shared.jobs import Turn
 
 
 @dataclass(frozen=True, slots=True)

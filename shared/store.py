@@ -18,9 +18,8 @@ from shared.errors import (
     PoisonJob,
     SessionBusy,
 )
-from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, new_job_id
+from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.row import JobRow, dump
-from shared.sessions import Turn
 from shared.settings import Settings
 
 #: Priority of the first waiting job of a tenant, and how many steps its next ones sink.

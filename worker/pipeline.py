@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from shared.errors import InferenceFailed, InputTooLong
-from shared.jobs import JobInput, Notice
-from shared.sessions import Turn
+from shared.jobs import JobInput, Notice, Turn
 from worker.engine.api import Engine, EngineRequest, ImageInput, Message, Ticket
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import ServiceError
-from shared.jobs import FinishReason, JobStatus, Notice, Output
+from shared.jobs import FinishReason, JobStatus, Notice, Output, Turn
 from shared.row import JobRow
-from shared.sessions import Turn
 from worker.engine.api import Completion, UsedImage
 
 _STATUS = {

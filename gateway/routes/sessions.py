@@ -12,7 +12,8 @@ from gateway.schemas import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import services
 from gateway.views import timestamp
 from shared import errors
-from shared.sessions import Session, Turn
+from shared.jobs import Turn
+from shared.sessions import Session
 
 sessions = APIBlueprint("sessions", __name__, abp_tags=[Tag(name="sessions")])
 

@@ -7,8 +7,8 @@ import pytest
 from shared import keys
 from shared.errors import NotFound, SessionBusy
 from shared.images import ImageStore, StoredImage
-from shared.jobs import JobInput, JobStatus
-from shared.sessions import SessionStore, Turn
+from shared.jobs import JobInput, JobStatus, Turn
+from shared.sessions import SessionStore
 from shared.store import Claim, NewJob, Store
 
 IMAGE = StoredImage("img_" + "b" * 64, b"png", 32, 32, (32, 32), "PNG")

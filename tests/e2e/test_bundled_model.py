@@ -1,0 +1,120 @@
+"""The bundled model through the real API: many at once, and conversations that move."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from shared.settings import BUNDLED_MODEL
+from tests.harness import Process, RedisServer, System, running_system
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def reading(shared_redis: RedisServer, tmp_path_factory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("reading")
+    with running_system(shared_redis.url, folder, SIGHTLINE_MODEL=BUNDLED_MODEL) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def client(reading: System) -> httpx.Client:
+    return reading.gateway()[1]
+
+
+@pytest.fixture(scope="module")
+def worker(reading: System) -> Process:
+    return reading.worker(slots=8)
+
+
+def picture(text: str, width: int = 320, height: int = 64) -> bytes:
+    image = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(image).text((8, 10), text, fill="black", font=ImageFont.load_default(26))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def ask(client: httpx.Client, image: bytes | None, prompt: str, **fields: str) -> dict:
+    answer = client.post(
+        "/v1/jobs",
+        data={"prompt": prompt, "max_new_tokens": "48", **fields},
+        files={"image": ("p.png", image)} if image else None,
+        headers={"Prefer": "wait=60"},
+    )
+    assert answer.status_code == 200, answer.text
+    job = answer.json()
+    assert job["status"] == "succeeded", job
+    return job
+
+
+QUESTIONS = [
+    (picture("Invoice 2041", 256), "Read the text."),
+    (picture("Total 93.50", 320, 96), "What does it say?"),
+    (picture("Gate B12", 224), "OCR"),
+    (picture("hello there", 384, 128), "Extract all text."),
+    (picture("2026-11-22", 256, 96), "提取文字"),
+    (picture("room 7\nfloor 3", 256, 128), "Read the text."),
+    (picture("x", 96, 96), "How many shapes are there?"),
+    (picture("wide and low", 640, 64), "Describe the image."),
+]
+
+
+def test_eight_clients_at_once_get_the_answers_that_each_gets_alone(client, worker):
+    alone = [ask(client, image, prompt)["output"]["text"] for image, prompt in QUESTIONS]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda q: ask(client, *q), QUESTIONS * 3))
+    assert [job["output"]["text"] for job in together] == alone * 3
+    assert all(text for text in alone)
+
+
+def test_a_short_clear_line_is_read(client, worker):
+    assert ask(client, picture("Gate 12", 224), "Read the text.")["output"]["text"] == "Gate 12"
+
+
+def test_the_text_streams_as_it_is_answered(client, worker):
+    job = client.post(
+        "/v1/jobs",
+        data={"prompt": "Read the text."},
+        files={"image": ("p.png", picture("streaming words"))},
+    ).json()
+    with client.stream("GET", job["urls"]["events"]) as stream:
+        body = "".join(stream.iter_text())
+    frames = [
+        dict(line.split(": ", 1) for line in frame.splitlines()) for frame in body.split("\n\n")
+    ]
+    deltas = [json.loads(f["data"]) for f in frames if f.get("event") == "output.delta"]
+    ended = json.loads(next(f["data"] for f in frames if f.get("event") == "job.succeeded"))
+    assert "".join(delta["text"] for delta in deltas) == ended["output"]["text"] != ""
+
+
+def test_a_follow_up_prefills_only_its_new_words(client, worker):
+    first = ask(client, picture("Order 55"), "Read the text.", session_id="kv")
+    again = ask(client, None, "What does it say?", session_id="kv")
+    assert again["cache"] == {"features": "hit", "prefix": "hit"}
+    kept = first["usage"]["prompt_tokens"] + first["usage"]["completion_tokens"]
+    # the last token of an answer was never fed back
+    assert again["usage"]["cached_tokens"] >= kept - 1
+    assert again["usage"]["image_tokens"] == first["usage"]["image_tokens"]
+
+
+def test_a_follow_up_on_another_worker_finds_the_features_and_answers_alike(
+    reading: System, client, worker
+):
+    image = picture("Ticket 808")
+    ask(client, image, "Read the text.", session_id="here")
+    stayed = ask(client, None, "What does it say?", session_id="here")
+    ask(client, image, "Read the text.", session_id="moves")
+    other = reading.worker(slots=8)
+    worker.kill()
+    moved = ask(client, None, "What does it say?", session_id="moves")
+    assert moved["metrics"]["worker"].endswith(f":{other.pid}")
+    assert moved["cache"] == {"features": "hit", "prefix": "miss"}
+    assert moved["output"]["text"] == stayed["output"]["text"]
