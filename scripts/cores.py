@@ -20,15 +20,12 @@ def physical(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
     """Count the physical cores behind these logical CPUs; two hyperthreads count once."""
     cores = set()
     for cpu in cpus:
+        siblings = topology / f"cpu{cpu}" / "topology" / "thread_siblings_list"
         try:
-            cores.add(_siblings(cpu, topology).read_text().strip())
+            cores.add(siblings.read_text().strip())
         except OSError:
             cores.add(str(cpu))
     return len(cores)
-
-
-def _siblings(cpu: int, topology: Path) -> Path:
-    return topology / f"cpu{cpu}" / "topology" / "thread_siblings_list"
 
 
 def quota(path: Path = CPU_QUOTA) -> float:
@@ -49,25 +46,21 @@ def owned() -> int:
     return max(1, min(cores, math.floor(min(quota(), 1e6))))
 
 
-def environment(
-    environ: Mapping[str, str], cores: int, topology: Path = CPU_TOPOLOGY
-) -> dict[str, str]:
+def environment(environ: Mapping[str, str], cores: int) -> dict[str, str]:
     """Return the variables that keep the model's arithmetic on `cores` cores or fewer.
 
-    Threads are bound to cores only where they take all of them: two workers bound on one machine
-    would both sit on its first cores. Without a topology OpenMP could not bind them and says so.
-    What the caller has set stays as it is.
+    What the caller has set stays as it is. Threads are counted and not bound (OMP_PROC_BIND): the
+    thread that is bound takes those it starts with it, and where other programs run as well, a
+    bound thread waits while another core is idle. Bound answers took twice as long.
     """
-    threads = int(environ.get("SIGHTLINE_THREADS") or cores)
+    threads = str(int(environ.get("SIGHTLINE_THREADS") or cores))
     wanted = {
-        "SIGHTLINE_THREADS": str(threads),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
+        "SIGHTLINE_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    if threads == cores and _siblings(0, topology).exists():
-        wanted |= {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
     return {name: environ.get(name) or value for name, value in wanted.items()}
 
 

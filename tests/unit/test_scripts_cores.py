@@ -43,20 +43,14 @@ def test_no_quota_file_means_no_quota(tmp_path):
     assert cores.quota(tmp_path / "missing") == math.inf
 
 
-def test_all_cores_are_taken_and_bound(tmp_path):
-    environ = cores.environment({}, 4, topology(tmp_path, ["0"]))
+def test_all_cores_are_taken():
+    environ = cores.environment({}, 4)
     assert environ["OMP_NUM_THREADS"] == environ["SIGHTLINE_THREADS"] == "4"
-    assert environ["OMP_PROC_BIND"] == "true"
 
 
-def test_without_topology_nothing_is_bound(tmp_path):
-    assert "OMP_PLACES" not in cores.environment({}, 4, tmp_path)
-
-
-def test_fewer_threads_than_cores_are_not_bound_so_that_two_workers_do_not_share_a_core(tmp_path):
-    environ = cores.environment({"SIGHTLINE_THREADS": "2"}, 4, topology(tmp_path, ["0"]))
-    assert environ["OMP_NUM_THREADS"] == "2"
-    assert "OMP_PROC_BIND" not in environ
+def test_fewer_threads_are_taken_on_request():
+    environ = cores.environment({"SIGHTLINE_THREADS": "2"}, 4)
+    assert environ["OMP_NUM_THREADS"] == environ["SIGHTLINE_THREADS"] == "2"
 
 
 def test_what_the_caller_has_set_stays():
