@@ -54,9 +54,7 @@ def test_fewer_threads_are_taken_on_request():
 
 
 def test_what_the_caller_has_set_stays():
-    environ = cores.environment({"OMP_NUM_THREADS": "1", "OMP_PROC_BIND": "false"}, 2)
-    assert environ["OMP_NUM_THREADS"] == "1"
-    assert environ["OMP_PROC_BIND"] == "false"
+    assert cores.environment({"OMP_NUM_THREADS": "1"}, 2)["OMP_NUM_THREADS"] == "1"
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
