@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.decoding import Decoder
-from shared.connection import connect
 from shared.events import EventReader
 from shared.images import ImageStore
 from shared.sessions import SessionStore
@@ -39,7 +38,7 @@ class Services:
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
-            workers=WorkerRegistry(connect(settings), settings.heartbeat_ttl_s),
+            workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
         )
 

@@ -54,6 +54,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
+def other_gateway(served: Service) -> httpx.Client:
+    """A second gateway process beside the one of `served`."""
+    return served.system.gateway()[1]
+
+
+@pytest.fixture(scope="session")
 def workerless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A gateway without workers: a job that is not touched stays queued."""
     folder = tmp_path_factory.mktemp("workerless")

@@ -1,0 +1,106 @@
+"""What a submission is, and when two are the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+
+import pytest
+from pydantic import ValidationError
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
+
+from gateway import strictjson
+from gateway.submission import Submission, receive
+from shared.errors import BadParameters, InvalidJson
+from shared.jobs import DETAIL_PIXELS
+from shared.settings import Settings
+
+
+def received(**form):
+    with (
+        contextlib.closing(EnvironBuilder("/", method="POST", data=form)) as builder,
+        Request(builder.get_environ()) as request,
+    ):
+        return receive(request, Settings())
+
+
+def test_the_defaults_are_the_articles():
+    params = Submission(prompt="hi").params()
+    assert (params.max_new_tokens, params.temperature, params.top_p) == (64, 0.3, 0.9)
+    assert params.do_sample is False
+
+
+def test_a_form_and_json_of_the_same_question_have_the_same_fingerprint():
+    form = received(prompt="hi", max_tokens="9", do_sample="true", metadata='{"a": 1}', stop="x")
+    body = {"prompt": "hi", "max_new_tokens": 9, "do_sample": True, "metadata": {"a": 1}}
+    body["stop"] = ["x"]
+    assert form.submission.fingerprint([]) == Submission.model_validate(body).fingerprint([])
+
+
+@pytest.mark.parametrize("other", [{"prompt": "ho"}, {"seed": 1}, {"metadata": {"a": 2}}])
+def test_another_question_has_another_fingerprint(other):
+    question = {"prompt": "hi"}
+    first = Submission.model_validate(question)
+    assert Submission.model_validate(question | other).fingerprint([]) != first.fingerprint([])
+    assert first.fingerprint(["img_1"]) != first.fingerprint(["img_2"])
+
+
+@pytest.mark.parametrize(("detail", "pixels"), DETAIL_PIXELS.items())
+def test_detail_names_a_pixel_budget_that_max_pixels_overrides(detail, pixels):
+    assert Submission(prompt="hi", detail=detail).pixel_budget() == pixels
+    assert Submission(prompt="hi", detail=detail, max_pixels=5000).pixel_budget() == 5000
+
+
+def test_a_form_repeats_a_field_or_lists_it_as_json():
+    listed = received(prompt="hi", stop='["a", "b"]')
+    repeated = received(prompt="hi", stop=["a", "b"])
+    assert listed.submission.stop == repeated.submission.stop == ["a", "b"]
+
+
+def test_text_that_only_looks_like_json_stays_text():
+    assert received(prompt="[1] or {2}?").submission.prompt == "[1] or {2}?"
+
+
+def test_files_come_before_images_that_are_told_as_text():
+    file = (io.BytesIO(b"bytes"), "a.png")
+    found = received(prompt="hi", image=[file, "aGk="])
+    assert [f.filename for f in found.files] == ["a.png"]
+    assert found.submission.images == ["aGk="]
+
+
+def test_more_images_than_the_limit_are_counted_over_files_and_text():
+    files = [(io.BytesIO(b"x"), f"{n}.png") for n in range(5)]
+    with pytest.raises(BadParameters, match="9 images"):
+        received(prompt="hi", image=[*files, *["aGk="] * 4])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["temperature", "top_p", "deadline_s"])
+def test_numbers_that_are_none_are_refused_in_forms_too(name, value):
+    with pytest.raises(ValidationError):
+        Submission.model_validate({"prompt": "hi", name: value})
+    with pytest.raises(BadParameters):
+        received(prompt="hi", **{name: str(value)})
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+def test_json_is_taken_to_a_depth_and_no_deeper():
+    assert strictjson.parse(nested(strictjson.MAX_DEPTH - 1))
+    with pytest.raises(InvalidJson, match="deeper"):
+        strictjson.parse(nested(strictjson.MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("text", ['"\\ud83d\\ude00"', '"\\\\ud800"', '"👀"', "1.5e10", '"\\u0000"'])
+def test_json_that_only_looks_dangerous_is_taken(text):
+    assert strictjson.parse(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ['"\\ude00\\ud83d"', '{"\\ud800": 1}', '[[{"a": "x\\udc00"}]]'])
+def test_half_characters_are_refused_wherever_they_stand(text):
+    with pytest.raises(InvalidJson, match="surrogate"):
+        strictjson.parse(text, what="metadata", pointer="/metadata")
