@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
-from gateway import openapi, problems
+from gateway import errorpage, openapi, problems
 from gateway.auth import check_binding
 from gateway.routes.events import events
 from gateway.routes.health import health
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 def _add_documents(app: OpenAPI) -> None:
     app.add_url_rule("/", "home", lambda: redirect("/docs/swagger"))
+    app.add_url_rule("/docs/errors", "errors", errorpage.page)
     app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
     app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
 

@@ -321,7 +321,7 @@ class InferenceFailed(JobFailure):
 
 
 class OutOfMemory(JobFailure):
-    """The worker ran out of memory on this job."""
+    """Out of memory: the worker's RAM did not suffice (a GPU would say CUDA out of memory)."""
 
     code = "out_of_memory"
     hint = "Lower max_pixels or max_new_tokens, or give the worker more memory."

@@ -162,7 +162,7 @@ class System:
         number = len(self._processes)
         command = [str(BIN / "celery"), "-A", "worker.app", "worker", "-P", "threads"]
         command += ["-c", str(slots), "-Q", "high,default,low", "-n", f"w{number}@%h"]
-        process = self._spawn(command, f"worker{number}", {"SIGHTLINE_SLOTS": str(slots), **env})
+        process = self.spawn(command, f"worker{number}", {"SIGHTLINE_SLOTS": str(slots), **env})
         if wait:
             eventually(lambda: "worker.ready" in process.logs() or not process.running, 60)
             assert process.running, process.logs()
@@ -173,14 +173,14 @@ class System:
         command = [str(BIN / "gunicorn"), "-c", "gateway/gunicorn.conf.py"]
         command.append("gateway.app:create_app()")
         number = len(self._processes)
-        process = self._spawn(command, f"gateway{number}", {"SIGHTLINE_PORT": str(port), **env})
+        process = self.spawn(command, f"gateway{number}", {"SIGHTLINE_PORT": str(port), **env})
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, trust_env=False)
         self._clients.append(client)
         eventually(lambda: _healthy(client) or not process.running, 30)
         assert process.running, process.logs()
         return process, client
 
-    def _spawn(self, command: list[str], name: str, env: dict[str, str]) -> Process:
+    def spawn(self, command: list[str], name: str, env: dict[str, str]) -> Process:
         process = Process(command, self.env | env, self.folder / f"{name}.log")
         self._processes.append(process)
         return process

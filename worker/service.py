@@ -8,9 +8,12 @@ import socket
 import time
 from importlib.metadata import version
 
+from PIL import Image
+
 from shared.connection import connect
 from shared.errors import StoreUnavailable
 from shared.images import ImageStore
+from shared.jobs import GenerationParams
 from shared.queue import direct_queue
 from shared.reaper import Reaper
 from shared.sessions import SessionStore
@@ -18,7 +21,7 @@ from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
 from shared.workers import Heartbeat, WorkerRegistry
 from worker.answering import Answering
-from worker.engine.api import Engine
+from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.leases import Leases
 from worker.meter import Meter
 from worker.pipeline import Pipeline
@@ -123,4 +126,24 @@ def _load(settings: Settings) -> Engine:
     from worker.engine.engine import load_engine
     from worker.features import feature_cache
 
-    return load_engine(settings, feature_cache=feature_cache(settings))
+    engine = load_engine(settings, feature_cache=feature_cache(settings))
+    _warm_up(engine)
+    return engine
+
+
+def _warm_up(engine: Engine) -> None:
+    """Answer one small question, so that the first caller does not pay for first times.
+
+    Raises the ServiceError of an engine that cannot answer.
+    """
+    image = ImageInput("img_warm_up", Image.new("RGB", (64, 64), "grey"), 4096)
+    ticket = engine.submit(
+        EngineRequest(
+            id="warm_up",
+            messages=(Message("user", "What is it?", (image,)),),
+            params=GenerationParams(max_new_tokens=2),
+        )
+    )
+    for event in ticket.events():
+        if isinstance(event, Failed):
+            raise event.error

@@ -1,0 +1,37 @@
+"""The page that every problem's `type` points to, made from the error tree."""
+
+from __future__ import annotations
+
+from flask import render_template_string
+
+from shared.errors import ServiceError
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Sightline: errors</title>
+<h1>Errors</h1>
+{% for error in errors %}
+<h2 id="{{ error.code }}"><code>{{ error.code }}</code> · {{ error.status }}</h2>
+<p>{{ error.title() }}</p>
+<p>{{ error.hint }}{% if error.retryable %} The same request may succeed later.{% endif %}</p>
+{% endfor %}
+</html>
+"""
+
+
+def all_errors() -> list[type[ServiceError]]:
+    """Return every error that a caller can see, by code."""
+    found: dict[str, type[ServiceError]] = {}
+    waiting: list[type[ServiceError]] = [ServiceError]
+    while waiting:
+        error = waiting.pop()
+        found[error.code] = error
+        waiting += error.__subclasses__()
+    return [found[code] for code in sorted(found)]
+
+
+def page() -> str:
+    """Return the page."""
+    return render_template_string(_PAGE, errors=all_errors())
