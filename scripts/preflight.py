@@ -11,6 +11,7 @@ from pathlib import Path
 import honcho.environ
 from pydantic import ValidationError
 
+from gateway.auth import UnsafeBinding, check_binding
 from scripts.instance import ROOT, Trouble
 from shared.settings import SIMULATED_MODEL, Settings
 
@@ -60,11 +61,10 @@ def check_model(model: str) -> str:
 
 def check_address(settings: Settings) -> None:
     """Raise Trouble if the gateway could not bind its address."""
-    if not settings.loopback and not settings.allow_anonymous:
-        raise Trouble(
-            f"HOST={settings.host} lets other machines in and no API keys are set; "
-            "if you mean it: SIGHTLINE_ALLOW_ANONYMOUS=1"
-        )
+    try:
+        check_binding(settings)
+    except UnsafeBinding as unsafe:
+        raise Trouble(str(unsafe)) from None
     if reason := refusal(settings.host, settings.port):
         raise Trouble(
             f"port {settings.port} on {settings.host} cannot be used ({reason}); "
