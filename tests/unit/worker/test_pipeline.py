@@ -1,0 +1,108 @@
+"""From a question and its history to the engine's request."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+import pytest
+from PIL import Image
+
+from shared.errors import InferenceFailed, InputTooLong
+from shared.jobs import JobInput, Turn
+from worker.engine.api import EngineRequest, Ticket
+from worker.pipeline import Pipeline, Question
+
+
+@dataclass
+class Narrow:
+    """Takes a limited number of messages, as a context window does."""
+
+    most: int = 100
+    taken: list[EngineRequest] = field(default_factory=list)
+
+    def submit(self, request: EngineRequest) -> Ticket:
+        if len(request.messages) > self.most:
+            raise InputTooLong
+        self.taken.append(request)
+        return Ticket(request)
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def turn(number: int, *images: str) -> Turn:
+    return Turn(
+        job_id=f"j{number}",
+        prompt=f"q{number}",
+        images=images,
+        max_pixels=4096,
+        text=f"a{number}",
+        token_ids=(number,),
+        finish_reason="stop",
+        created_ms=0,
+    )
+
+
+def question(history: list[Turn], *images: str, data: bytes | None = None) -> Question:
+    ids = {i for t in history for i in t.images} | set(images)
+    return Question(
+        id="job",
+        job=JobInput(prompt="now?", images=images, max_pixels=1024),
+        history=history,
+        pngs=dict.fromkeys(ids, data or png()),
+        feature_scope="tenant",
+        scope="tenant/session",
+        time_left_s=10,
+    )
+
+
+def told(request: EngineRequest) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [(m.role, m.text, tuple(i.id for i in m.images)) for m in request.messages]
+
+
+def test_history_comes_first_with_its_images_and_the_ids_that_were_written():
+    engine = Narrow()
+    Pipeline(engine).start(question([turn(1, "img_a"), turn(2)], "img_b"))
+    (request,) = engine.taken
+    assert told(request) == [
+        ("user", "q1", ("img_a",)),
+        ("assistant", "a1", ()),
+        ("user", "q2", ()),
+        ("assistant", "a2", ()),
+        ("user", "now?", ("img_b",)),
+    ]
+    assert request.messages[1].token_ids == (1,)
+    assert [m.images[0].max_pixels for m in request.messages if m.images] == [4096, 1024]
+    assert request.scope == "tenant/session"
+
+
+def test_the_oldest_words_go_first_and_their_images_stay():
+    engine = Narrow(most=3)
+    _, notices = Pipeline(engine).start(question([turn(1, "img_a"), turn(2), turn(3)]))
+    assert told(engine.taken[0]) == [
+        ("user", "q3", ("img_a",)),
+        ("assistant", "a3", ()),
+        ("user", "now?", ()),
+    ]
+    assert [notice.code for notice in notices] == ["history_dropped"]
+    assert "2 turns" in notices[0].detail
+
+
+def test_a_question_that_fits_alone_is_answered_without_any_history():
+    engine = Narrow(most=1)
+    Pipeline(engine).start(question([turn(1, "img_a"), turn(2)]))
+    assert told(engine.taken[0]) == [("user", "now?", ())]
+
+
+def test_a_question_that_can_never_fit_is_refused():
+    with pytest.raises(InputTooLong):
+        Pipeline(Narrow(most=0)).start(question([turn(1)]))
+
+
+def test_a_damaged_stored_image_fails_the_job_with_a_typed_error():
+    with pytest.raises(InferenceFailed, match="Image decode failed"):
+        Pipeline(Narrow()).start(question([], "img_a", data=b"no png"))
