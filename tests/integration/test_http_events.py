@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -146,12 +147,19 @@ def connections(redis, flag=""):
         return len([row for row in client.client_list() if flag in row["flags"]])
 
 
+def open_files(gateway):
+    """Return how many files and sockets the gateway's worker process holds open."""
+    proc = Path("/proc")
+    child = (proc / f"{gateway.pid}/task/{gateway.pid}/children").read_text().split()[0]
+    return len(list((proc / child / "fd").iterdir()))
+
+
 def test_streams_whose_clients_have_gone_leave_nothing_open(workerless):
     job = workerless.submit()
     port = workerless.http.base_url.port
     request = f"GET /v1/jobs/{job['id']}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     wait = f"GET /v1/jobs/{job['id']}?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    base = connections(workerless.redis)
+    base, base_files = connections(workerless.redis), open_files(workerless.gateway)
     sockets = []
     for number in range(100):
         sockets.append(socket.create_connection(("127.0.0.1", port)))
@@ -161,6 +169,7 @@ def test_streams_whose_clients_have_gone_leave_nothing_open(workerless):
         one.close()
     eventually(lambda: connections(workerless.redis, "b") == 0, 30, every_s=0.5)
     # two pools keep a few connections warm each
+    eventually(lambda: open_files(workerless.gateway) <= base_files + 40, 30)
     eventually(lambda: connections(workerless.redis) <= base + 32, 30)
     kept = connections(workerless.redis)
     for _ in range(100):

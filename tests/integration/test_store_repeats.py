@@ -1,0 +1,69 @@
+"""A command whose answer was lost is sent again: the second time changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import keys, store
+from shared.errors import Erased, IdempotencyKeyReused, NotFound
+from shared.jobs import JobInput, new_job_id
+from shared.settings import Settings
+from shared.store import NewJob, Store
+
+QUESTION = JobInput(prompt="what?")
+
+
+@pytest.fixture
+def jobs(redis_server) -> Store:
+    return Store(Settings(redis_url=redis_server.url))
+
+
+@pytest.mark.parametrize("idempotency", [None, ("key", "fingerprint")])
+def test_a_job_that_is_added_twice_under_its_id_is_one_job(jobs, monkeypatch, idempotency):
+    monkeypatch.setattr(store, "new_job_id", lambda: "job_" + "0" * 36)
+    first, again = (jobs.add(NewJob("t", QUESTION, idempotency=idempotency)) for _ in range(2))
+    assert first == again
+    assert not again.replayed
+    assert jobs.load().depths["default"] == 1
+    assert jobs.redis.hgetall(keys.WAITING) == jobs.redis.hgetall(keys.UNFINISHED) == {"t": "1"}
+    assert jobs.counters()["jobs.submitted"] == 1
+
+
+def test_a_key_whose_job_is_gone_makes_a_new_one(jobs):
+    first = jobs.add(NewJob("t", QUESTION, idempotency=("key", "one")))
+    with pytest.raises(IdempotencyKeyReused):
+        jobs.add(NewJob("t", QUESTION, idempotency=("key", "two")))
+    jobs.redis.delete(keys.job(first.doorbell.job_id))
+    second = jobs.add(NewJob("t", QUESTION, idempotency=("key", "two")))
+    assert not second.replayed
+    assert jobs.add(NewJob("t", QUESTION, idempotency=("key", "two"))).replayed
+
+
+def test_erasing_a_job_keeps_the_key_that_a_later_job_has_taken(jobs):
+    first = jobs.add(NewJob("t", QUESTION, idempotency=("key", "one"))).doorbell.job_id
+    row = jobs.redis.hgetall(keys.job(first))
+    jobs.redis.delete(keys.job(first))
+    second = jobs.add(NewJob("t", QUESTION, idempotency=("key", "one"))).doorbell.job_id
+    jobs.redis.hset(keys.job(first), mapping=row)
+    jobs.erase(first, "t")
+    again = jobs.add(NewJob("t", QUESTION, idempotency=("key", "one")))
+    assert (again.doorbell.job_id, again.replayed) == (second, True)
+
+
+def test_an_erased_job_is_gone_for_its_owner_and_unknown_to_others(jobs):
+    job_id = jobs.add(NewJob("t", QUESTION)).doorbell.job_id
+    jobs.erase(job_id, "t")
+    with pytest.raises(Erased):
+        jobs.get(job_id, "t")
+    with pytest.raises(NotFound):
+        jobs.get(job_id, "other")
+
+
+def test_a_page_begins_after_an_erased_job_but_not_after_anothers(jobs):
+    ids = [jobs.add(NewJob("t", QUESTION)).doorbell.job_id for _ in range(3)]
+    jobs.erase(ids[1], "t")
+    rows, more = jobs.page("t", limit=5, after=ids[1])
+    assert ([row.id for row in rows], more) == ([ids[0]], False)
+    for cursor in (ids[2], ids[1], new_job_id()):
+        with pytest.raises(NotFound):
+            jobs.page("other", limit=5, after=cursor)
