@@ -21,6 +21,7 @@ from shared.errors import (
     BadParameters,
     ImageAspect,
     ImageNotFound,
+    InputTooLong,
     InvalidBase64,
     NotFound,
     UnsupportedMediaType,
@@ -31,6 +32,7 @@ from shared.jobs import JobInput, Priority
 from shared.row import JobRow
 from shared.store import Added, NewJob
 from shared.vision import visual_tokens
+from shared.workers import Heartbeat
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -192,6 +194,7 @@ def _new_job(
     infos = [image_info(image, asked.pixel_budget()) for image in images]
     ids = [image.id for image in images]
     workers = services.workers.fresh()
+    _check_context(infos, workers)
     return NewJob(
         tenant=tenant,
         input=JobInput(
@@ -211,6 +214,17 @@ def _new_job(
         trace=_trace(),
         idempotency=(idempotency_key, asked.fingerprint(ids)) if idempotency_key else None,
     )
+
+
+def _check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
+    """Refuse now what no worker could take in later: images alone may fill the context."""
+    window = max((worker.context_tokens for worker in workers), default=0)
+    tokens = sum(info["tokens"] for info in infos)
+    if window and tokens >= window:
+        raise InputTooLong(
+            f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
+            pointer="/images",
+        )
 
 
 def _notices(images: Sequence[_Image], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

@@ -34,6 +34,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.ImageAspect,
     errors.ImageEmpty,
     errors.ImageNotFound,
+    errors.InputTooLong,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
     errors.StoreUnavailable,
