@@ -169,6 +169,7 @@ class Answering:
         try:
             while True:
                 event = ticket.get(_POLL_S)
+                # first: an engine that died has failed all its tickets
                 self._look_around(held, ticket)
                 if isinstance(event, Failed):
                     raise event.error
@@ -188,7 +189,8 @@ class Answering:
         elif self._must_give_back():
             raise _GivenBack
         if not self._pipeline.engine.alive:
-            raise InferenceFailed("The engine has stopped.")
+            # not the job's fault: its lease ends with this process, and another one takes it
+            raise _Lost
 
     def _finish(self, held: Held, result: Result) -> None:
         row, owner = held.claim.row, held.claim.owner
