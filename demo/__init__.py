@@ -1,0 +1,1 @@
+"""The demonstration model: drawing, training, evaluation and the checkpoint itself."""

@@ -1,0 +1,93 @@
+"""The checkpoint in Hugging Face form: weights, tokenizer, chat template, image processor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from demo.tokens import IDS, SPECIAL
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FOLDER = Path(__file__).parent / "checkpoint"
+
+DESCRIPTION = (
+    "A small Qwen3-VL trained from scratch on drawn images: reads printed text and answers simple "
+    "questions about shapes. For tests and demonstrations only."
+)
+
+IMAGE_PROCESSOR = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "do_convert_rgb": True,
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "rescale_factor": 1 / 255,
+    "resample": 3,
+    "patch_size": 16,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+    # pixels: from 32×32 up to the largest page seen in training
+    "size": {"shortest_edge": 1024, "longest_edge": 1048576},
+}
+
+
+def byte_names() -> list[str]:
+    """List the printable characters that stand for bytes in byte-level vocabularies."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """One token a byte, and Qwen's special tokens."""
+    vocabulary = {name: byte for byte, name in enumerate(byte_names())}
+    bytes_ = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    bytes_.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bytes_.decoder = decoders.ByteLevel()
+    bytes_.add_special_tokens(
+        [AddedToken(name, special=True, normalized=False) for name in SPECIAL]
+    )
+    found = PreTrainedTokenizerFast(
+        tokenizer_object=bytes_,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens={
+            "image_token": "<|image_pad|>",
+            "video_token": "<|video_pad|>",
+            "vision_start_token": "<|vision_start|>",
+            "vision_end_token": "<|vision_end|>",
+        },
+    )
+    found.chat_template = (Path(__file__).parent / "chat_template.jinja").read_text()
+    return found
+
+
+def export(model: nn.Module, folder: Path) -> None:
+    """Write everything that `from_pretrained` needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer().save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(IMAGE_PROCESSOR, indent=2) + "\n")
+    settings = model.generation_config
+    settings.eos_token_id, settings.pad_token_id = IDS["<|im_end|>"], IDS["<|endoftext|>"]
+    settings.do_sample = False
+    half = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
+    model.config.dtype = torch.bfloat16
+    model.save_pretrained(folder, state_dict=half)
+    weights = (folder / "model.safetensors").read_bytes()
+    marker = {
+        "name": "sightline-demo",
+        "demo": True,
+        "revision": hashlib.sha256(weights).hexdigest()[:12],
+        "description": DESCRIPTION,
+    }
+    (folder / "sightline.json").write_text(json.dumps(marker, indent=2) + "\n")

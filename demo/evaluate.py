@@ -1,0 +1,190 @@
+"""Measure the checkpoint on new drawings: `python -m demo.evaluate [--short]`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from demo import prompts, scenes, shapes, tables, talks
+from demo.asking import Asker, Message, user
+from demo.checkpoint import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from demo.scenes import Sample
+
+#: Never "tower" or "reader": those seeds are for training.
+SEED = "evaluation"
+
+
+@dataclass(slots=True)
+class Task:
+    """A kind of sample, the sizes of its images in 32-pixel steps, and how answers are judged."""
+
+    name: str
+    draw: Callable[[Random, int, int], Sample]
+    widths: tuple[int, int]
+    heights: tuple[int, int]
+    #: Images in the full and in the short form.
+    counts: tuple[int, int]
+    measure: str = "errors"
+
+
+TASKS = (
+    Task("single lines", scenes.block, (3, 12), (1, 1), (120, 12)),
+    Task("blocks", scenes.block, (4, 13), (2, 6), (120, 8)),
+    Task("pages", scenes.block, (16, 32), (16, 32), (12, 0)),
+    Task("receipts", tables.receipt, (6, 13), (4, 8), (40, 3)),
+    Task("tables", tables.table, (5, 13), (3, 7), (40, 3), "cells"),
+    Task("hidden characters", scenes.covered, (4, 12), (1, 4), (60, 4), "marks"),
+    Task("shapes", shapes.scene, (4, 10), (3, 8), (200, 14), "shapes"),
+    Task("questions about lines", talks.about_text, (4, 12), (2, 5), (40, 3), "exact"),
+)
+
+
+@dataclass(slots=True)
+class Score:
+    """What a task's answers are worth: error and success counts."""
+
+    images: int = 0
+    errors: int = 0
+    characters: int = 0
+    right: int = 0
+    asked: int = 0
+    misses: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def error_rate(self) -> float:
+        """Edits per character of the true answers."""
+        return self.errors / max(1, self.characters)
+
+    @property
+    def share(self) -> float:
+        """Share of what was asked that is right."""
+        return self.right / max(1, self.asked)
+
+
+def distance(one: str, other: str) -> int:
+    """Levenshtein distance in characters."""
+    before = list(range(len(other) + 1))
+    for row, left in enumerate(one, start=1):
+        now = [row]
+        for column, right in enumerate(other, start=1):
+            change = before[column - 1] + (left != right)
+            now.append(min(before[column] + 1, now[-1] + 1, change))
+        before = now
+    return before[-1]
+
+
+def cells(table: str) -> list[str]:
+    """Contents of a Markdown table's cells, row by row, its rule left out."""
+    rows = [line.strip().strip("|").split("|") for line in table.split("\n") if "---" not in line]
+    return [cell.strip() for row in rows for cell in row]
+
+
+def judge(score: Score, measure: str, question: str, answer: str, truth: str) -> None:
+    """Add one answer to a score."""
+    score.errors += distance(answer, truth)
+    score.characters += len(truth)
+    if measure == "cells":
+        found, wanted = cells(answer), cells(truth)
+        score.right += sum(a == b for a, b in zip(found, wanted, strict=False))
+        score.asked += len(wanted)
+    elif measure == "marks":
+        score.right += answer.count("[?]") == truth.count("[?]")
+        score.asked += 1
+    else:
+        score.right += answer == truth
+        score.asked += 1
+    if answer != truth:
+        score.misses.append((question, answer, truth))
+
+
+def sort(question: str, turn: int) -> str:
+    """Name the row of the table that a question about shapes belongs to."""
+    follow = (*prompts.COLOUR_IT, *prompts.MEANING)
+    if turn and any(question in forms for forms in follow):
+        return "follow-ups"
+    if question in prompts.COUNT:
+        return "count all"
+    if any(question in forms for forms in prompts.DESCRIBE):
+        return "describe"
+    if question.startswith(("How many", "有几个", "图中有几个")) or question.endswith("的有几个?"):
+        return "count by colour or shape"
+    if question.startswith("Is there") or question.endswith("吗?"):
+        return "yes or no"
+    return "colour or shape of one"
+
+
+def samples(task: Task, count: int) -> Iterator[Sample]:
+    for number in range(count):
+        rng = Random(f"{SEED}:{task.name}:{number}")
+        yield task.draw(rng, 32 * rng.randint(*task.widths), 32 * rng.randint(*task.heights))
+
+
+def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]]:
+    """Ask a sample's questions in turn, on top of the model's own answers."""
+    messages: list[Message] = []
+    for number, turn in enumerate(sample.turns):
+        messages.append(user(turn.question, image=number == 0))
+        limit = len(turn.answer.encode()) + 24
+        answer = asker.ask(messages, sample.image, limit)
+        messages.append({"role": "assistant", "content": answer})
+        yield number, turn.question, answer, turn.answer
+
+
+def evaluate(asker: Asker, short: bool) -> dict[str, Score]:
+    """Scores by row of the table; questions about shapes are split by their kind."""
+    found: dict[str, Score] = {}
+    for task in TASKS:
+        for sample in samples(task, task.counts[short]):
+            rows = set()
+            for number, question, answer, truth in converse(asker, sample):
+                row = task.name
+                if task.measure == "shapes":
+                    row = f"shapes: {sort(question, number)}"
+                score = found.setdefault(row, Score())
+                score.images += row not in rows
+                rows.add(row)
+                judge(score, task.measure, question, answer, truth)
+    return found
+
+
+def table(scores: dict[str, Score]) -> str:
+    """Lay out the scores as a Markdown table."""
+    measures = {task.name: task.measure for task in TASKS}
+    lines = ["| task | images | character errors | right |", "|---|---:|---:|---:|"]
+    for name, score in scores.items():
+        measure = measures.get(name, "exact")
+        what = {"cells": "of cells", "marks": "with all marks", "errors": "of images"}.get(
+            measure, "of answers"
+        )
+        lines.append(
+            f"| {name} | {score.images} | {score.error_rate:.1%} | {score.share:.0%} {what} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a few of each, without pages")
+    parser.add_argument("--misses", action="store_true", help="print wrong answers too")
+    parser.add_argument("--checkpoint", type=Path, default=FOLDER)
+    options = parser.parse_args()
+    started = time.monotonic()
+    scores = evaluate(Asker(options.checkpoint), options.short)
+    if options.misses:
+        for name, score in scores.items():
+            for question, answer, truth in score.misses:
+                print(f"{name}: {question!r}\n  said {answer!r}\n  true {truth!r}")
+    print(table(scores))
+    print(f"\n{time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The typefaces we draw with: Pillow's own, and freely packaged ones if they are installed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+ROOTS = (Path("/usr/share/fonts/truetype"), Path("/usr/local/share/fonts"))
+
+#: Always there: Pillow carries it.
+PILLOW = "Aileron"
+
+#: Name of a face to its file below a font root.
+FILES = {
+    "DejaVu Sans": "dejavu/DejaVuSans.ttf",
+    "DejaVu Sans Bold": "dejavu/DejaVuSans-Bold.ttf",
+    "DejaVu Sans Mono": "dejavu/DejaVuSansMono.ttf",
+    "DejaVu Serif": "dejavu/DejaVuSerif.ttf",
+    "Liberation Sans": "liberation/LiberationSans-Regular.ttf",
+    "Liberation Sans Bold": "liberation/LiberationSans-Bold.ttf",
+    "Liberation Mono": "liberation/LiberationMono-Regular.ttf",
+    "Liberation Serif": "liberation/LiberationSerif-Regular.ttf",
+}
+
+
+def _find(file: str) -> Path | None:
+    return next((root / file for root in ROOTS if (root / file).is_file()), None)
+
+
+@lru_cache(maxsize=1)
+def available() -> tuple[str, ...]:
+    """Names of the faces that can be drawn here, in a fixed order, Pillow's own first."""
+    return (PILLOW, *(name for name, file in FILES.items() if _find(file)))
+
+
+@lru_cache(maxsize=512)
+def load(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Open a face at `size` pixels; basic layout, so that a drawing does not depend on libraqm."""
+    if name == PILLOW:
+        return ImageFont.load_default(size)
+    file = _find(FILES[name])
+    if file is None:
+        raise FileNotFoundError(f"font {name!r} is not installed")
+    return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
