@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
@@ -42,13 +43,18 @@ class Leases(threading.Thread):
         settings: Settings,
         *,
         every_beat: Callable[[int], None],
+        healthy: Callable[[], bool] = lambda: True,
         die: Callable[[int], None] = os._exit,
     ) -> None:
-        """`every_beat` is told the number of held jobs; `die` ends the process at once."""
+        """`every_beat` is told the number of held jobs.
+
+        `die` ends the process at once, when it is no longer `healthy` or a job cannot be stopped.
+        """
         super().__init__(name="leases", daemon=True)
         self._store = store
         self._settings = settings
         self._every_beat = every_beat
+        self._healthy = healthy
         self._die = die
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
@@ -94,10 +100,16 @@ class Leases(threading.Thread):
             one.hear(verdict)
 
     def _watch(self, held: list[Held]) -> None:
+        if not self._healthy():
+            self._end("worker.engine_died", jobs=len(held))
         limit = self._settings.job_timeout_s + self._settings.watchdog_grace_s
         for one in held:
             if time.monotonic() - one.since > limit:
-                # threads cannot be killed; the lease recovers every job of this process
-                _log.critical("worker.stuck", extra={"job_id": one.claim.row.id, "limit_s": limit})
-                logging.shutdown()
-                self._die(1)
+                # threads cannot be killed
+                self._end("worker.stuck", job_id=one.claim.row.id, limit_s=limit)
+
+    def _end(self, why: str, **told: Any) -> None:
+        """Leave at once and hold nothing: the leases bring every job back."""
+        _log.critical(why, extra=told)
+        logging.shutdown()
+        self._die(1)

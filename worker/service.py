@@ -42,7 +42,9 @@ class WorkerService:
         self._meter = Meter()
         self._store = Store(settings)
         self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
-        self._leases = Leases(self._store, settings, every_beat=self._heartbeat)
+        self._leases = Leases(
+            self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
+        )
         self._reaper = Reaper(self._store, settings)
         self.answering = Answering(
             worker_id=self.id,
@@ -86,6 +88,9 @@ class WorkerService:
             _log.warning("worker.not_forgotten", extra={"worker": self.id})
         self.engine.close()
         _log.info("worker.stopped", extra={"worker": self.id})
+
+    def _healthy(self) -> bool:
+        return self.engine.alive or self._leaving_since is not None
 
     def _must_give_back(self) -> bool:
         since = self._leaving_since

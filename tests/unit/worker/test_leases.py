@@ -73,6 +73,13 @@ def test_a_job_past_its_hard_limit_ends_the_process(store, quick):
     leases.stop()
 
 
+def test_a_process_whose_engine_has_died_ends(store, quick):
+    codes: list[int] = []
+    leases = running(store, quick, healthy=lambda: False, die=codes.append)
+    eventually(lambda: codes, 5)
+    leases.stop()
+
+
 def test_the_thread_outlives_a_store_that_goes_away_and_an_error_in_a_heartbeat(own_redis, quick):
     settings = quick.model_copy(update={"redis_url": own_redis.url})
     beats: list[int] = []
