@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import render_template_string
 
-from shared.errors import ServiceError
+from shared.errors import by_code
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -21,17 +21,6 @@ _PAGE = """<!doctype html>
 """
 
 
-def all_errors() -> list[type[ServiceError]]:
-    """Return every error that a caller can see, by code."""
-    found: dict[str, type[ServiceError]] = {}
-    waiting: list[type[ServiceError]] = [ServiceError]
-    while waiting:
-        error = waiting.pop()
-        found[error.code] = error
-        waiting += error.__subclasses__()
-    return [found[code] for code in sorted(found)]
-
-
 def page() -> str:
     """Return the page."""
-    return render_template_string(_PAGE, errors=all_errors())
+    return render_template_string(_PAGE, errors=[kind for _, kind in sorted(by_code().items())])

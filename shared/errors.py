@@ -340,3 +340,14 @@ class ImageGone(JobFailure):
 
     code = "image_gone"
     hint = "Submit the job again with its image."
+
+
+def by_code() -> dict[str, type[ServiceError]]:
+    """Return every error of the tree under its code."""
+    found: dict[str, type[ServiceError]] = {}
+    waiting: list[type[ServiceError]] = [ServiceError]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.code] = kind
+        waiting += kind.__subclasses__()
+    return found

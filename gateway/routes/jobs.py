@@ -110,6 +110,11 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.Erased,
             errors.StoreUnavailable,
             errors.JobFailure,
+            errors.InferenceFailed,
+            errors.OutOfMemory,
+            errors.PoisonJob,
+            errors.ImageGone,
+            errors.InputTooLong,
         ),
     },
 )
@@ -131,7 +136,8 @@ def result(path: JobPath) -> Response:
 
 def _why_none(row: JobRow) -> errors.ServiceError:
     if row.status is JobStatus.FAILED and row.error:
-        return errors.JobFailure(row.error["message"], hint=row.error["hint"])
+        kind = errors.by_code().get(row.error["code"], errors.JobFailure)
+        return kind(row.error["message"], hint=row.error["hint"])
     return errors.NoResult(f"The job is {row.status.value} and left no answer.")
 
 
