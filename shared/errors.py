@@ -126,6 +126,15 @@ class UrlNotAllowed(InputError):
     hint = "Only public http(s) addresses are fetched; upload the bytes instead."
 
 
+class UrlFetchFailed(InputError):
+    """What the URL points to could not be fetched."""
+
+    code = "url_fetch_failed"
+    status = 422
+    retryable = True
+    hint = "Check that the URL answers 200 by itself, without a redirect, or upload the bytes."
+
+
 class NotFound(InputError):
     """There is nothing under this id."""
 

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.addresses import parse_networks, parse_ports
 
 #: Served when no model is named: the small one that the project carries.
 BUNDLED_MODEL = str(Path(__file__).resolve().parent.parent / "demo" / "checkpoint")
@@ -77,6 +79,17 @@ class Settings(BaseSettings):
     decoder_memory_bytes: int = Field(1 << 30, ge=256 << 20, description="Memory for one image.")
     prompt_max_chars: int = Field(32_768, ge=1, description="Characters of a prompt.")
 
+    # URLs that others give us: of images and of webhooks
+    allow_nets: str = Field(
+        "", description="Private networks that may be reached, as in 10.1.0.0/16,fd00::/8."
+    )
+    allow_ports: str = Field(
+        "80,443,8080,8443", description="Ports that may be reached; a range is 8000-8999."
+    )
+    fetch_timeout_s: float = Field(
+        15.0, gt=0, le=60, description="Seconds for all image URLs of a request together."
+    )
+
     # the life of a job
     lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
     beat_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two beats.")
@@ -143,6 +156,18 @@ class Settings(BaseSettings):
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."
     )
+
+    @field_validator("allow_nets")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @field_validator("allow_ports")
+    @classmethod
+    def _ports_are_ports(cls, value: str) -> str:
+        parse_ports(value)
+        return value
 
     @model_validator(mode="after")
     def _lease_outlives_beats(self) -> Self:
