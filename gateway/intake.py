@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway import uploads
 from gateway.affinity import nearest
 from gateway.decoding import CanonicalImage
+from gateway.fetching import Fetching, is_url
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
@@ -25,7 +26,6 @@ from shared.errors import (
     InvalidBase64,
     NotFound,
     UnsupportedMediaType,
-    UrlNotAllowed,
 )
 from shared.images import ImageHeader, StoredImage
 from shared.jobs import JobInput, Priority
@@ -35,7 +35,6 @@ from shared.vision import visual_tokens
 from shared.workers import Heartbeat
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
-_URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 
 #: A stored image, or one that is stored together with its job.
 _Image = ImageHeader | StoredImage
@@ -129,12 +128,14 @@ def _single_upload(request: Request, services: Services) -> uploads.Upload:
         text = ImageUpload.model_validate(json_object(request)).image
     except ValidationError as error:
         raise from_validation(error) from None
-    _refuse_url(text, "/image")
+    if is_url(text):
+        return Fetching.begin(services.outward, services.settings).fetch(text, "/image")
     return uploads.from_text(text, pointer="/image", settings=services.settings)
 
 
 def _images(received: Received, services: Services, tenant: str) -> list[_Image]:
     settings = services.settings
+    fetching = Fetching.begin(services.outward, settings)
     images: list[_Image] = []
     for file in received.files:
         pointer = f"/images/{len(images)}"
@@ -145,17 +146,12 @@ def _images(received: Received, services: Services, tenant: str) -> list[_Image]
         if text.startswith("img_"):
             images.append(_known(text, pointer, services, tenant))
             continue
-        _refuse_url(text, pointer)
-        upload = uploads.from_text(text, pointer=pointer, settings=settings)
+        if is_url(text):
+            upload = fetching.fetch(text, pointer)
+        else:
+            upload = uploads.from_text(text, pointer=pointer, settings=settings)
         images.append(_decoded(upload, pointer, services))
     return images
-
-
-def _refuse_url(text: str, pointer: str) -> None:
-    if _URL.match(text.lstrip()):
-        raise UrlNotAllowed(
-            "Images are not fetched from URLs by this server; send the bytes.", pointer=pointer
-        )
 
 
 def _known(image_id: str, pointer: str, services: Services, tenant: str) -> ImageHeader:
@@ -212,8 +208,22 @@ def _new_job(
         notices=_notices(images, infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
-        idempotency=(idempotency_key, asked.fingerprint(ids)) if idempotency_key else None,
+        idempotency=(idempotency_key, asked.fingerprint(_named(received, ids)))
+        if idempotency_key
+        else None,
     )
+
+
+def _named(received: Received, ids: Sequence[str]) -> list[str]:
+    """Return what stands for each image in a fingerprint: its pixels, or the URL it came from.
+
+    The same request stays the same when somebody has changed the image under its URL.
+    """
+    given = [None] * len(received.files) + received.submission.images
+    return [
+        text if text is not None and is_url(text) else image_id
+        for text, image_id in zip(given, ids, strict=True)
+    ]
 
 
 def _check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:

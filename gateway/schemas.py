@@ -146,7 +146,7 @@ class ImageUpload(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    image: str = Field(description="A data: URI or plain base64.")
+    image: str = Field(description="An http(s) URL, a data: URI or plain base64.")
 
 
 class ImageState(BaseModel):

@@ -9,6 +9,7 @@ from flask import current_app
 from gateway.decoding import Decoder
 from shared.events import EventReader
 from shared.images import ImageStore
+from shared.net import GuardedClient
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
@@ -26,6 +27,8 @@ class Services:
     events: EventReader
     workers: WorkerRegistry
     decoder: Decoder
+    #: Fetches what callers name by URL.
+    outward: GuardedClient
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
@@ -40,6 +43,7 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
+            outward=GuardedClient.build(settings),
         )
 
 

@@ -39,7 +39,7 @@ class Submission(BaseModel):
     images: Annotated[list[str], BeforeValidator(_as_list)] = Field(
         default_factory=list,
         validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
-        description="Each a data: URI, plain base64, or the id of an uploaded image.",
+        description="Each an http(s) URL, a data: URI, base64, or the id of an uploaded image.",
     )
     session_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."

@@ -25,6 +25,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.InvalidJson,
     errors.InvalidBase64,
     errors.UrlNotAllowed,
+    errors.UrlFetchFailed,
     errors.PayloadTooLarge,
     errors.UnsupportedMediaType,
     errors.UnsupportedImageFormat,
