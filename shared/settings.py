@@ -77,6 +77,14 @@ class Settings(BaseSettings):
     decoder_memory_bytes: int = Field(1 << 30, ge=256 << 20, description="Memory for one image.")
     prompt_max_chars: int = Field(32_768, ge=1, description="Characters of a prompt.")
 
+    # what the operator adds
+    rules_file: Path | None = Field(
+        None, description="TOML or JSON with rules of your own for answers."
+    )
+    presets_file: Path | None = Field(
+        None, description="TOML or JSON with presets of your own for questions."
+    )
+
     # the life of a job
     lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
     beat_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two beats.")
