@@ -87,7 +87,7 @@ class Settings(BaseSettings):
 
     # the life of a job
     lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
-    beat_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two beats.")
+    beat_s: float = Field(0.5, ge=0.05, le=60, description="Seconds between two beats.")
     reap_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two looks for dead.")
     reconcile_s: float = Field(
         5.0, ge=0.1, le=600, description="A job queued longer than this has its doorbell checked."
