@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import current_app
@@ -9,6 +10,8 @@ from flask import current_app
 from gateway.decoding import Decoder
 from shared.events import EventReader
 from shared.images import ImageStore
+from shared.presets import Preset, load_presets
+from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
@@ -26,10 +29,13 @@ class Services:
     events: EventReader
     workers: WorkerRegistry
     decoder: Decoder
+    rules: RuleBook
+    presets: Mapping[str, Preset]
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
-        """Connect on first use; nothing here waits for Redis."""
+        """Connect on first use; nothing here waits for Redis. Raises BadConfig."""
+        rules = load_rules(settings)
         store = Store(settings)
         return cls(
             settings=settings,
@@ -40,6 +46,8 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
+            rules=rules,
+            presets=load_presets(settings, rules),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,16 +28,14 @@ class Preset(BaseModel):
 
     name: Name
     description: str = Field("", max_length=1000)
-    prompt: Mapping[Language, str] = Field(
-        description="By language; where one is missing, the other serves for both."
+    prompt: Mapping[Language, Annotated[str, Field(min_length=1, max_length=32_768)]] = Field(
+        min_length=1, description="By language; where one is missing, the other serves for both."
     )
     params: GenerationParams = Field(GenerationParams(), description="What a request may override.")
     postprocess: tuple[str, ...] = Field((), max_length=MAX_RULES, description="Names of rules.")
 
     @model_validator(mode="after")
-    def _has_words(self) -> Self:
-        if not any(self.prompt.values()) or not all(self.prompt.values()):
-            raise ValueError("prompt needs a text in en, in zh or in both")
+    def _asks_the_same(self) -> Self:
         if len({self._placeholders(text) for text in self.prompt.values()}) > 1:
             raise ValueError("the languages of the prompt must have the same placeholders")
         return self

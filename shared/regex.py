@@ -133,8 +133,10 @@ def compiled(source: str) -> Pattern:
     options.max_mem = _MAX_MEMORY
     try:
         pattern = re2.compile(source, options)
-    except (re2.error, UnicodeEncodeError) as error:
-        cause = error.args[0] if error.args else error
+    except UnicodeEncodeError:
+        raise BadPattern("it has half of a surrogate pair") from None
+    except re2.error as error:
+        cause = error.args[0]
         raise BadPattern(cause.decode() if isinstance(cause, bytes) else str(cause)) from None
     if pattern.programsize > MAX_PROGRAM:
         raise BadPattern(f"compiles to {pattern.programsize} steps; at most {MAX_PROGRAM} are run")

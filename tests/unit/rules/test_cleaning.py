@@ -49,7 +49,8 @@ def test_full_width_letters_and_digits_become_ascii(raw, clean):
 
 
 @pytest.mark.parametrize(
-    "text", ["你好，世界！真的？（是）：好；～", "。、《》“”【】", "plain ASCII, ok!", ""]
+    "text",
+    ["你好，世界！真的？（是）：好；～", "。、《》“”【】", "plain ASCII, ok!", ""],
 )
 def test_chinese_punctuation_stays(text):
     assert cleaned(text, "fullwidth") == text
@@ -74,7 +75,7 @@ def test_chinese_punctuation_stays(text):
             "```markdown\n| a | b |\n| 1 | 2 |\n```",
             "```markdown\n| a | b |\n| --- | --- |\n| 1 | 2 |\n```",
         ),
-        (r"| a\|b | c |" "\n| 1 |", r"| a\|b | c |" "\n| --- | --- |\n| 1 |  |"),
+        ("| a\\|b | c |\n| 1 |", "| a\\|b | c |\n| --- | --- |\n| 1 |  |"),
     ],
 )
 def test_broken_tables_are_repaired(raw, clean):

@@ -297,7 +297,8 @@ def test_the_members_of_a_json_answer_become_fields():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no object", "{broken", "[1, 2]", "{" * 30_000, '{"a":' * 5000]
+    "text",
+    ["", "no object", "没有", "{broken", "[1, 2]", "{" * 30_000, '{"a":' * 5000],
 )
 def test_an_answer_that_is_no_json_object_has_no_fields(text):
     assert members(text) == {}
