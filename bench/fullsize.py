@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -14,7 +15,7 @@ from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from shared.settings import BUNDLED_MODEL
 
 #: Taken from the bundled checkpoint, whose byte tokenizer serves here too.
-_BORROWED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "sightline.json")
+_BORROWED = ("tokenizer_config.json", "chat_template.jinja", "sightline.json")
 _TOKENS = (
     "image_token_id",
     "video_token_id",
@@ -22,7 +23,7 @@ _TOKENS = (
     "vision_end_token_id",
 )
 
-_TEXT = {
+_TEXT: dict[str, Any] = {
     "num_hidden_layers": 28,
     "hidden_size": 2048,
     "intermediate_size": 6144,
@@ -74,6 +75,7 @@ def _write(folder: Path) -> None:
     about = {"name": "qwen3-vl-2b-random", "demo": True}
     (folder / "sightline.json").write_text(json.dumps(about))
     shutil.copy(bundled / "generation_config.json", folder)
+    _write_tokenizer(bundled, folder)
     preprocessor = json.loads((bundled / "preprocessor_config.json").read_text())
     preprocessor["size"] = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
@@ -90,6 +92,17 @@ def _write(folder: Path) -> None:
     unfinished = folder / "unfinished.safetensors"
     save_file(_random_weights(config), unfinished, {"format": "pt"})
     unfinished.rename(folder / "model.safetensors")
+
+
+def _write_tokenizer(bundled: Path, folder: Path) -> None:
+    """Extend the byte tokenizer, so that every id of the vocabulary is some text."""
+    tokenizer = json.loads((bundled / "tokenizer.json").read_text("utf-8"))
+    vocab = tokenizer["model"]["vocab"]
+    # in the vocabulary too, or their ids would follow it
+    vocab |= {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    known = set(vocab.values())
+    vocab |= {f"w{id_}": id_ for id_ in range(_TEXT["vocab_size"]) if id_ not in known}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), "utf-8")
 
 
 def _random_weights(config: Qwen3VLConfig) -> dict[str, torch.Tensor]:

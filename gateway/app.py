@@ -19,6 +19,7 @@ from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
 from gateway.routes.predict import predict
+from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
 from gateway.services import Services
 from shared.log import bound
@@ -53,7 +54,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    for blueprint in (jobs, events, images, sessions, predict, health):
+    for blueprint in (jobs, events, images, sessions, predict, presets, health):
         app.register_api(blueprint)
     _add_documents(app)
     openapi.complete(app)

@@ -9,10 +9,14 @@ monkey.patch_all()
 
 import logging
 import os
+import sys
 from typing import Any
 
 from shared import log
+from shared.configfile import BadConfig
+from shared.presets import load_presets
 from shared.reaper import Reaper
+from shared.rules import load_rules
 from shared.settings import Settings
 
 _settings = Settings()
@@ -45,8 +49,14 @@ logconfig_dict: dict[str, Any] = {
 
 
 def on_starting(server: Any) -> None:  # noqa: ARG001
-    """Point the logs at our handlers before the first line."""
+    """Point the logs at our handlers before the first line; check the operator's files."""
     log.configure(_settings)
+    try:
+        load_presets(_settings, load_rules(_settings))
+    except BadConfig as error:
+        # here, because a child that cannot start leaves a traceback and is started again
+        logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
+        sys.exit(f"sightline gateway cannot start: {error}")
 
 
 def post_worker_init(worker: Any) -> None:

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from gateway import uploads
 from gateway.affinity import nearest
+from gateway.asking import Asked, resolved
 from gateway.decoding import CanonicalImage
 from gateway.fetching import Fetching, is_url
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
-from gateway.submission import Received, is_json, json_object, receive
+from gateway.submission import Received, Submission, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
     BadParameters,
@@ -43,8 +44,9 @@ _Image = ImageHeader | StoredImage
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
     received = receive(request, services.settings)
+    asked = resolved(received.submission, services.presets, services.rules)
     images = _images(received, services, tenant)
-    job = _new_job(received, images, idempotency_key, services, tenant)
+    job = _new_job(received.submission, asked, images, idempotency_key, services, tenant)
     for image in images:
         if isinstance(image, StoredImage):
             services.images.put(tenant, image)
@@ -180,14 +182,14 @@ def _decoded(upload: uploads.Upload, pointer: str, services: Services) -> Stored
 
 
 def _new_job(
-    received: Received,
+    submission: Submission,
+    asked: Asked,
     images: Sequence[_Image],
     idempotency_key: str | None,
     services: Services,
     tenant: str,
 ) -> NewJob:
-    asked = received.submission
-    infos = [image_info(image, asked.pixel_budget()) for image in images]
+    infos = [image_info(image, submission.pixel_budget()) for image in images]
     ids = [image.id for image in images]
     workers = services.workers.fresh()
     _check_context(infos, workers)
@@ -196,34 +198,37 @@ def _new_job(
         input=JobInput(
             prompt=asked.prompt,
             images=tuple(ids),
-            params=asked.params(),
-            max_pixels=asked.pixel_budget(),
+            params=asked.params,
+            max_pixels=submission.pixel_budget(),
+            preset=asked.preset,
+            postprocess=asked.postprocess,
         ),
-        priority=asked.priority,
-        ttl_s=asked.ttl_s or services.settings.job_ttl_s,
-        deadline_s=asked.deadline_s,
-        session_id=asked.session_id,
-        metadata=asked.metadata,
+        priority=submission.priority,
+        ttl_s=submission.ttl_s or services.settings.job_ttl_s,
+        deadline_s=submission.deadline_s,
+        session_id=submission.session_id,
+        metadata=submission.metadata,
         images=infos,
         notices=_notices(images, infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
-        idempotency=(idempotency_key, asked.fingerprint(_named(received, ids)))
+        idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids)))
         if idempotency_key
         else None,
     )
 
 
-def _named(received: Received, ids: Sequence[str]) -> list[str]:
+def _named(submission: Submission, ids: Sequence[str]) -> list[str]:
     """Return what stands for each image in a fingerprint: its pixels, or the URL it came from.
 
     The same request stays the same when somebody has changed the image under its URL.
     """
-    given = [None] * len(received.files) + received.submission.images
-    return [
-        text if text is not None and is_url(text) else image_id
-        for text, image_id in zip(given, ids, strict=True)
+    files = len(ids) - len(submission.images)
+    named = [
+        text if is_url(text) else image_id
+        for text, image_id in zip(submission.images, ids[files:], strict=True)
     ]
+    return [*ids[:files], *named]
 
 
 def _check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:

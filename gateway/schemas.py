@@ -100,9 +100,15 @@ class ProgressState(BaseModel):
 class OutputState(BaseModel):
     """The answer."""
 
-    text: str
+    text: str = Field(
+        description="The answer after the rules of `postprocess`. Streamed deltas and the turns "
+        "of a session have the model's own words."
+    )
     json_: Any = Field(None, alias="json")
-    fields: dict[str, list[str]]
+    fields: dict[str, list[str]] = Field(
+        description="What the rules of `postprocess` found: values in order of appearance, each "
+        "once; [] where a rule found none."
+    )
     finish_reason: FinishReason
     partial: bool
 
@@ -165,7 +171,7 @@ class ImageState(BaseModel):
     bytes: int
     warnings: list[dict[str, str]]
     expires_in_s: int
-    warm_job: str | None = Field(None, description="The job that encodes it, if it was asked for.")
+    warm_job: str | None = Field(description="The job that encodes it, if it was asked for.")
 
 
 class WarmQuery(BaseModel):

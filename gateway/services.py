@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import current_app
@@ -10,6 +11,8 @@ from gateway.decoding import Decoder
 from shared.events import EventReader
 from shared.images import ImageStore
 from shared.net import GuardedClient
+from shared.presets import Preset, load_presets
+from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
@@ -29,10 +32,13 @@ class Services:
     decoder: Decoder
     #: Fetches what callers name by URL.
     outward: GuardedClient
+    rules: RuleBook
+    presets: Mapping[str, Preset]
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
-        """Connect on first use; nothing here waits for Redis."""
+        """Connect on first use; nothing here waits for Redis. Raises BadConfig."""
+        rules = load_rules(settings)
         store = Store(settings)
         return cls(
             settings=settings,
@@ -44,6 +50,8 @@ class Services:
             workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
             outward=GuardedClient.build(settings),
+            rules=rules,
+            presets=load_presets(settings, rules),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from flask import Request
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -17,13 +17,16 @@ from gateway.problems import from_validation
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority
 from shared.row import dump
+from shared.rules import MAX_RULES
 from shared.settings import Settings
 
 MAX_DEADLINE_S = 30 * 86_400
 _MAX_METADATA_BYTES = 4096
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
-_COMPLEX = ("images", "stop", "metadata")
+_COMPLEX = ("images", "stop", "metadata", "fields", "postprocess")
+#: Form fields that may be repeated.
+_REPEATED = ("stop", "fields", "postprocess")
 
 
 def _as_list(value: Any) -> Any:
@@ -35,7 +38,24 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    prompt: str = Field(min_length=1, description="The question about the images.")
+    prompt: str | None = Field(
+        None,
+        min_length=1,
+        description="The question about the images; a preset may have one of its own.",
+    )
+    preset: str | None = Field(
+        None, description="A name from `/v1/presets`; explicit parameters win over the preset's."
+    )
+    lang: Literal["en", "zh"] | None = Field(
+        None, description="Language of the preset's prompt; by default that of your words, or en."
+    )
+    fields: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]], BeforeValidator(_as_list)
+    ] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Names of what the preset `fields` shall read, such as `total` or `日期`.",
+    )
     images: Annotated[list[str], BeforeValidator(_as_list)] = Field(
         default_factory=list,
         validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
@@ -57,6 +77,12 @@ class Submission(BaseModel):
     seed: int | None = Field(None, ge=0, lt=2**63)
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
         default_factory=list, max_length=8
+    )
+    postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
+        None,
+        max_length=MAX_RULES,
+        description="Rules for the answer, in their order, by names from `/v1/presets`: they "
+        "clean `output.text` or fill `output.fields`. Overrides the preset's.",
     )
     priority: Priority = Priority.DEFAULT
     ttl_s: int | None = Field(None, ge=60, description="How long the result is kept.")
@@ -86,6 +112,12 @@ class Submission(BaseModel):
             stop=tuple(self.stop),
         )
 
+    def explicit_params(self) -> dict[str, Any]:
+        """Return those of the engine's parameters that the request names."""
+        given = self.params()
+        named = self.model_fields_set.intersection(GenerationParams.model_fields)
+        return {name: getattr(given, name) for name in sorted(named)}
+
     def pixel_budget(self) -> int:
         """Return the pixels that each image may keep."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
@@ -93,6 +125,9 @@ class Submission(BaseModel):
     def fingerprint(self, image_ids: list[str]) -> str:
         """Return what two equal requests have in common, whatever their encoding."""
         told = self.model_dump(mode="json", exclude={"images"}) | {"images": image_ids}
+        if self.preset is not None:
+            # a default that is named wins over the preset's value
+            told["explicit"] = sorted(self.explicit_params())
         return hashlib.sha256(dump(told).encode()).hexdigest()
 
 
@@ -156,7 +191,7 @@ def _form_fields(request: Request) -> dict[str, Any]:
         ]
         if name in ("image", "image_url", "image_base64", "images"):
             fields.setdefault("images", []).extend(flat)
-        elif name == "stop":
+        elif name in _REPEATED:
             fields[name] = flat
         else:
             fields[name] = parsed[-1]
@@ -184,9 +219,9 @@ def _check_limits(submission: Submission, files: int, settings: Settings) -> Non
         raise BadParameters(
             f"{count} images; at most {settings.images_per_request} are taken.", pointer="/images"
         )
-    if len(submission.prompt) > settings.prompt_max_chars:
+    if len(submission.prompt or "") > settings.prompt_max_chars:
         raise BadParameters(
-            f"prompt has {len(submission.prompt)} characters; "
+            f"prompt has {len(submission.prompt or '')} characters; "
             f"at most {settings.prompt_max_chars} are taken.",
             pointer="/prompt",
         )

@@ -37,7 +37,7 @@ new_enough() {
 
 find_python() {
     local name
-    for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         if new_enough "$name"; then
             echo "$name"
             return
@@ -48,8 +48,11 @@ find_python() {
 
 make_venv() {
     local python
-    python=$(find_python) || { can_apt && apt_install python3 python3-venv >&2; python=$(find_python); } ||
-        fail "no Python 3.11 or newer found; install one, or name it: make up PYTHON=/path/to/python3"
+    if ! find_python >/dev/null && [ -z "${PYTHON:-}" ] && can_apt; then
+        apt_install python3 python3-venv || true
+    fi
+    python=$(find_python) ||
+        fail "${PYTHON:-python3} is not Python 3.11 or newer; install one, or name it: make up PYTHON=/path/to/python3"
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         can_apt && apt_install python3-venv ||
             fail "$python cannot make virtual environments; run: sudo apt-get install python3-venv"

@@ -110,6 +110,8 @@ class JobInput(_Frozen):
     #: Pixel budget of each image.
     max_pixels: int = DETAIL_PIXELS["auto"]
     preset: str | None = None
+    #: Names of the rules that the answer goes through, in their order.
+    postprocess: tuple[str, ...] = ()
     #: Only compute and keep the images' features; there is no question yet.
     encode_only: bool = False
 

@@ -90,9 +90,17 @@ class Settings(BaseSettings):
         15.0, gt=0, le=60, description="Seconds for all image URLs of a request together."
     )
 
+    # what the operator adds
+    rules_file: Path | None = Field(
+        None, description="TOML or JSON with rules of your own for answers."
+    )
+    presets_file: Path | None = Field(
+        None, description="TOML or JSON with presets of your own for questions."
+    )
+
     # the life of a job
     lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
-    beat_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two beats.")
+    beat_s: float = Field(0.5, ge=0.05, le=60, description="Seconds between two beats.")
     reap_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two looks for dead.")
     reconcile_s: float = Field(
         5.0, ge=0.1, le=600, description="A job queued longer than this has its doorbell checked."

@@ -20,6 +20,7 @@ from worker.engine.api import Completion, Failed, Ticket, UsedImage
 from worker.leases import Held, Leases
 from worker.meter import Meter
 from worker.pipeline import Pipeline, Question
+from worker.postprocess import Postprocessor
 from worker.reporting import Reporter
 from worker.results import Result
 
@@ -52,6 +53,7 @@ class Answering:
         images: ImageStore,
         sessions: SessionStore,
         pipeline: Pipeline,
+        postprocessor: Postprocessor,
         leases: Leases,
         meter: Meter,
         settings: Settings,
@@ -63,6 +65,7 @@ class Answering:
         self._images = images
         self._sessions = sessions
         self._pipeline = pipeline
+        self._postprocessor = postprocessor
         self._leases = leases
         self._meter = meter
         self._settings = settings
@@ -133,6 +136,7 @@ class Answering:
         return results.answered(
             row,
             done,
+            self._postprocessor.process(done.text, row.input.postprocess),
             model=self._pipeline.engine.info.name,
             worker=self._worker_id,
             seen=seen,

@@ -10,6 +10,7 @@ from shared.errors import ServiceError
 from shared.jobs import FinishReason, JobStatus, Notice, Output, Turn
 from shared.row import JobRow
 from worker.engine.api import Completion, UsedImage
+from worker.postprocess import Processed
 
 _STATUS = {
     FinishReason.CANCELED: JobStatus.CANCELED,
@@ -30,23 +31,28 @@ class Result:
 def answered(
     row: JobRow,
     done: Completion,
+    processed: Processed,
     *,
     model: str,
     worker: str,
     seen: Sequence[UsedImage],
     notices: Sequence[Notice],
 ) -> Result:
-    """Return the end of a job that the engine has answered, in full or in part."""
+    """Return the end of a job that the engine has answered, in full or in part.
+
+    Callers get the processed text; the session keeps the model's own, which its tokens spell.
+    """
     status = _STATUS.get(done.finish_reason, JobStatus.SUCCEEDED)
     output = Output(
-        text=done.text,
+        text=processed.text,
+        fields=processed.fields,
         finish_reason=done.finish_reason,
         partial=status is not JobStatus.SUCCEEDED,
     )
     fields = {
         "model": model,
         "images": _as_seen(row, seen),
-        "notices": [*row.notices, *(notice.model_dump() for notice in notices)],
+        "notices": [*row.notices, *(n.model_dump() for n in (*notices, *processed.notices))],
         "output": output.model_dump(mode="json", by_alias=True),
         "usage": done.usage.as_dict(),
         "cache": {"features": done.features, "prefix": done.prefix},

@@ -14,8 +14,10 @@ from shared.connection import connect
 from shared.errors import StoreUnavailable
 from shared.images import ImageStore
 from shared.jobs import GenerationParams
+from shared.presets import load_presets
 from shared.queue import direct_queue
 from shared.reaper import Reaper
+from shared.rules import load_rules
 from shared.sessions import SessionStore
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
@@ -25,6 +27,7 @@ from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.leases import Leases
 from worker.meter import Meter
 from worker.pipeline import Pipeline
+from worker.postprocess import Postprocessor
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +38,9 @@ class WorkerService:
     def __init__(self, settings: Settings, name: str) -> None:
         """Load and warm the model; `name` is Celery's node name."""
         self.settings = settings
+        rules = load_rules(settings)
+        # the gateway serves them; a worker beside it is configured by the same hand
+        load_presets(settings, rules)
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
         self.engine = _load(settings)
@@ -52,6 +58,7 @@ class WorkerService:
             images=ImageStore(settings),
             sessions=SessionStore(self._store.redis),
             pipeline=Pipeline(self.engine),
+            postprocessor=Postprocessor(rules),
             leases=self._leases,
             meter=self._meter,
             settings=settings,

@@ -31,6 +31,7 @@ def _view(image: ImageHeader) -> dict[str, Any]:
         "bytes": image.bytes,
         "warnings": list(image.notices),
         "expires_in_s": image.expires_in_s,
+        "warm_job": None,
     }
 
 

@@ -20,6 +20,9 @@ from shared.row import JobRow
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
+#: A worker hears of a cancel with its next beat and stops within one step.
+_STOP_S = 3.0
+
 #: Every way in which a submission can be refused.
 SUBMIT_ERRORS = problems.documented(
     errors.InvalidJson,
@@ -153,12 +156,16 @@ def _why_none(row: JobRow) -> errors.ServiceError:
     },
 )
 def cancel(path: JobPath) -> Response:
-    """Cancel a queued job at once; a running one stops within one step and keeps its text."""
-    found = services()
-    what = found.store.cancel(path.job_id, tenant())
+    """Cancel a queued job at once; a running one stops within one step and keeps its text.
+
+    The answer waits a moment for that, and shows a running job if it takes longer.
+    """
+    found, who = services(), tenant()
+    what = found.store.cancel(path.job_id, who)
     if what not in ("canceled", "canceling"):
         raise errors.NotCancelable(f"The job is {what} already.")
-    return job_response(found.store.get(path.job_id, tenant()), found)
+    wait_s = _STOP_S if what == "canceling" else 0
+    return job_response(Waiting(request, found, who, path.job_id, wait_s).until_terminal(), found)
 
 
 @jobs.post(

@@ -98,7 +98,7 @@ def test_answers_look_as_documented(served, workerless, true_to):
     true_to(events, "get", "/v1/jobs/{job_id}/events")
     true_to(served.http.post(job["cancel"]), "post", "/v1/jobs/{job_id}/cancel")
     true_to(served.http.post(job["self"] + "/retry"), "post", "/v1/jobs/{job_id}/retry")
-    for path in ("/healthz", "/readyz", "/v1/queue", "/v1/models", "/v1/limits"):
+    for path in ("/healthz", "/readyz", "/v1/queue", "/v1/models", "/v1/limits", "/v1/presets"):
         true_to(served.http.get(path), "get", path)
     true_to(served.http.delete(image_path), "delete", "/v1/images/{image_id}")
 

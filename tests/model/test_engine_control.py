@@ -221,3 +221,24 @@ def test_damaged_weights_are_told_in_one_line(tiny, tmp_path) -> None:
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x10" + bytes(40))
     with pytest.raises(ModelNotLoadable, match="damaged"):
         load_engine(Settings(model=str(tmp_path / "damaged")))
+
+
+def test_a_running_answer_goes_on_between_the_blocks_of_the_tower(
+    tiny, engine_of, monkeypatch
+) -> None:
+    monkeypatch.setattr("worker.engine.loop._TOWER_SLICE_S", 0)
+    engine = engine_of(tiny)
+    running = engine.submit(request(user("Write!"), tokens=3000))
+    until(running, lambda event: isinstance(event, Delta))
+    done = []
+    run_block, forward = engine._model.tower._run_block, engine._model.text.forward
+    monkeypatch.setattr(
+        engine._model.tower, "_run_block", lambda *a: done.append("block") or run_block(*a)
+    )
+    monkeypatch.setattr(
+        engine._model.text, "forward", lambda batch: done.append("pass") or forward(batch)
+    )
+    answer(engine, request(user("What?", image(1)), tokens=1))
+    running.cancel()
+    first = done.index("block")
+    assert done[first : first + 5] == ["block", "pass"] * 2 + ["block"]

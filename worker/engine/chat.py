@@ -27,6 +27,8 @@ class ChatTokenizer:
         self._plain = Tokenizer.from_str(self.backend.to_str())
         self._plain.encode_special_tokens = True
         added = self.backend.get_added_tokens_decoder()
+        if image_token not in added:
+            raise ValueError(f"the tokenizer has no token {image_token} for images")
         self._special = {token.content: id_ for id_, token in added.items() if token.special}
         longest_first = sorted(self._special, key=len, reverse=True)
         self._split = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")

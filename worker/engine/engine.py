@@ -10,6 +10,7 @@ from worker.engine.features import FeatureCache
 from worker.engine.kv import token_bytes
 from worker.engine.loading import LoadedModel, load_model
 from worker.engine.loop import EngineLoop
+from worker.engine.memory import trim_memory
 from worker.engine.prompt import Prompt, build_prompt
 from worker.engine.sampling import Sampler
 from worker.engine.sequence import ImageWork, Sequence
@@ -19,7 +20,9 @@ from worker.engine.textstream import TextStream
 def load_engine(settings: Settings, *, feature_cache: FeatureCache | None = None) -> TorchEngine:
     """Load the model and start its thread; raise ModelNotLoadable when it cannot be."""
     cache = feature_cache or FeatureCache(settings.features_ram_bytes)
-    return TorchEngine(load_model(settings), settings, cache)
+    model = load_model(settings)
+    trim_memory()
+    return TorchEngine(model, settings, cache)
 
 
 class TorchEngine:

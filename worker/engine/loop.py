@@ -15,12 +15,16 @@ from shared.jobs import FinishReason
 from worker.engine.features import FeatureCache
 from worker.engine.kv import KVEntry, KVPool, SequenceKV
 from worker.engine.loading import LoadedModel
+from worker.engine.memory import trim_memory
 from worker.engine.rates import RateMeter
 from worker.engine.runner import Row, pack
 from worker.engine.scheduler import Phase, Scheduler
 from worker.engine.sequence import ImageWork, Sequence
 
 _log = logging.getLogger(__name__)
+
+#: Short blocks of the tower share a step of running answers, as each step reads all weights.
+_TOWER_SLICE_S = 0.25
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory")
 
@@ -92,7 +96,7 @@ class EngineLoop:
             self._guard(self._start, sequence)
         plan = self._scheduler.plan()
         if plan.encode is not None:
-            self._guard(self._encode, plan.encode)
+            self._run_tower(plan.encode, _TOWER_SLICE_S if plan.decode else 0)
         rows: list[Row] = [(sequence, 0) for sequence in plan.decode]
         self._compute(rows + list(plan.prefill))
 
@@ -125,6 +129,18 @@ class EngineLoop:
         if image.features is None and image.patches is None:
             image.patches = self._model.reader.patches(image.span.source)
 
+    def _run_tower(self, sequence: Sequence, seconds: float) -> None:
+        """Run one block, and more while they fit in the time that running answers may wait."""
+        until = time.monotonic() + seconds
+        self._guard(self._encode, sequence)
+        while (
+            time.monotonic() < until
+            and sequence in self._scheduler.running
+            and sequence.phase is Phase.ENCODE
+            and not sequence.overdue
+        ):
+            self._guard(self._encode, sequence)
+
     def _encode(self, sequence: Sequence) -> None:
         """Run one block of the tower for the first image that lacks features."""
         image = sequence.to_encode
@@ -145,6 +161,7 @@ class EngineLoop:
             sequence.encoded(image, end.value)
             if shared:
                 self._features.put(image.span.key, end.value)
+            trim_memory()
             self._end_if_only_encoding(sequence)
             return
         share = image.span.size.tokens / self._model.shape.vision.depth

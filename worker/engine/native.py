@@ -15,6 +15,7 @@ from pathlib import Path
 
 _SIGNATURES: dict[str, tuple[type, ...]] = {
     "pack_panels": (c_void_p, c_int64, c_int64, c_void_p),
+    "quantize_weight": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
     "linear_bf16": (c_void_p, c_void_p, c_int64, c_void_p, c_void_p),
     "linear_int8": (*(c_void_p,) * 2, c_int64, *(c_void_p,) * 4),
     "linear_unpacked": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),

@@ -7,7 +7,6 @@ from ctypes import c_int64, c_void_p
 
 import torch
 
-from worker.engine.onednn import quantize_rows
 from worker.engine.ops import Then
 
 _THEN: dict[Then, int] = {"none": 0, "gelu": 1, "swiglu": 2}
@@ -42,7 +41,10 @@ class _PackedLinear:
         self._panels = torch.empty(panels * PANEL * row_bytes, dtype=torch.uint8)
         weight = weight.contiguous()
         kernels.pack_panels(weight.data_ptr(), rows, row_bytes, self._panels.data_ptr())
-        self._bias = None if bias is None else _filled(bias.float(), panels * PANEL)
+        self._bias = None
+        if bias is not None:
+            self._bias = torch.zeros(panels * PANEL)
+            self._bias[:rows] = bias
         self.outputs = rows // 2 if then == "swiglu" else rows
         self._struct = _Struct(
             panels=self._panels.data_ptr(),
@@ -78,12 +80,23 @@ class Int8Linear(_PackedLinear):
         self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
     ) -> None:
         """Quantise and pack an (out, in) weight."""
-        levels, scales = quantize_rows(interleave(weight) if then == "swiglu" else weight)
-        super().__init__(kernels, levels, bias, then)
-        padded = len(self._panels) // levels.shape[1]
-        self._scales = _filled(scales, padded)
+        weight = weight.to(torch.bfloat16)
+        weight = interleave(weight) if then == "swiglu" else weight.contiguous()
+        rows, width = weight.shape
+        padded = -(-rows // PANEL) * PANEL
+        levels = torch.empty(rows, width, dtype=torch.int8)
+        self._scales = torch.zeros(padded)
         # activations are shifted by 128 to be unsigned, and their sums shifted back by this
-        self._offsets = _filled(levels.sum(1, dtype=torch.int32) * 128, padded)
+        self._offsets = torch.zeros(padded, dtype=torch.int32)
+        kernels.quantize_weight(
+            weight.data_ptr(),
+            rows,
+            width,
+            levels.data_ptr(),
+            self._scales.data_ptr(),
+            self._offsets.data_ptr(),
+        )
+        super().__init__(kernels, levels, bias, then)
         self._struct.scale = self._scales.data_ptr()
         self._struct.offset = self._offsets.data_ptr()
 
@@ -131,10 +144,3 @@ def interleave(weight: torch.Tensor) -> torch.Tensor:
     half = PANEL // 2
     blocks = weight.view(2, -1, half, weight.shape[1])
     return blocks.transpose(0, 1).reshape(weight.shape)
-
-
-def _filled(values: torch.Tensor, length: int) -> torch.Tensor:
-    """Return the values with zeros up to `length`."""
-    out = values.new_zeros(length)
-    out[: len(values)] = values
-    return out

@@ -22,7 +22,8 @@ def supports(shape: ModelShape) -> bool:
         *(vision.hidden, vision.intermediate, vision.patch_values),
     )
     return (
-        text.head_dim in (64, 128)
+        text.vocab >= 4
+        and text.head_dim in (64, 128)
         and vision.head_dim == PANEL
         and all(width % 32 == 0 for width in widths)
     )

@@ -2,6 +2,32 @@
 #include "attention.h"
 #include "linear.h"
 
+namespace {
+
+// R rows of y from `m` on, 4 outputs from `n` on; four weights share each load of x
+template <int R>
+void unpacked_tile(const bf16* weight, int64_t n, int64_t width, const bf16* x, int64_t m,
+                   int64_t outputs, bf16* y) {
+  __m512 sums[R][4] = {};
+  for (int64_t i = 0; i < width; i += 32) {
+    __m512bh w[4];
+    for (int c = 0; c < 4; ++c) w[c] = (__m512bh)_mm512_loadu_si512(weight + (n + c) * width + i);
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      const __m512bh part = (__m512bh)_mm512_loadu_si512(x + (m + r) * width + i);
+#pragma GCC unroll 4
+      for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_dpbf16_ps(sums[r][c], part, w[c]);
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < 4; ++c) {
+      const __m512 sum = _mm512_set1_ps(_mm512_reduce_add_ps(sums[r][c]));
+      y[(m + r) * outputs + n + c] = (bf16)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(sum), 0);
+    }
+}
+
+}  // namespace
+
 extern "C" {
 
 // weight (outputs, bytes) row-major -> panels; the last panel is filled with zeros
@@ -18,6 +44,27 @@ void pack_panels(const char* weight, int64_t outputs, int64_t bytes, char* panel
         to[g * kColumns + c] = value;
       }
     }
+  }
+}
+
+// weight (outputs, width) -> int8 levels, and per output a scale and 128 * sum of its levels
+void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t* levels,
+                     float* scales, int32_t* offsets) {
+#pragma omp parallel for
+  for (int64_t n = 0; n < outputs; ++n) {
+    const bf16* row = weight + n * width;
+    __m512 most = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width; i += 16)
+      most = _mm512_max_ps(most, _mm512_abs_ps(load16(row + i)));
+    scales[n] = std::max(_mm512_reduce_max_ps(most) / 127.f, 1e-8f);
+    const __m512 scale = _mm512_set1_ps(scales[n]);
+    __m512i sum = _mm512_setzero_si512();
+    for (int64_t i = 0; i < width; i += 16) {
+      const __m512i level = _mm512_cvtps_epi32(_mm512_div_ps(load16(row + i), scale));
+      sum = _mm512_add_epi32(sum, level);
+      _mm_storeu_si128((__m128i*)(levels + n * width + i), _mm512_cvtsepi32_epi8(level));
+    }
+    offsets[n] = 128 * _mm512_reduce_add_epi32(sum);
   }
 }
 
@@ -45,23 +92,13 @@ void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const b
                      int64_t rows, bf16* y) {
 #pragma omp parallel
   {
-    const Share mine = share(outputs);
-    for (int64_t n = mine.first; n < mine.end; ++n)
-      for (int64_t m0 = 0; m0 < rows; m0 += 8) {
-        __m512 sums[8] = {};
-        const int64_t some = std::min<int64_t>(8, rows - m0);
-        for (int64_t i = 0; i < width; i += 32) {
-          const __m512bh w = (__m512bh)_mm512_loadu_si512(weight + n * width + i);
-          for (int64_t m = 0; m < some; ++m)
-            sums[m] = _mm512_dpbf16_ps(
-                sums[m], (__m512bh)_mm512_loadu_si512(x + (m0 + m) * width + i), w);
-        }
-        for (int64_t m = 0; m < some; ++m) {
-          const __m512 sum = _mm512_set1_ps(_mm512_reduce_add_ps(sums[m]));
-          y[(m0 + m) * outputs + n] =
-              (bf16)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(sum), 0);
-        }
-      }
+    const Share mine = share((outputs + 3) / 4);
+    for (int64_t n = mine.first * 4; n < std::min(mine.end * 4, outputs); n += 4)
+      for (int64_t m = 0; m < rows; m += kRows)
+        with_rows(rows - m, [&](auto count) {
+          unpacked_tile<decltype(count)::value>(weight, std::min(n, outputs - 4), width, x, m,
+                                                outputs, y);
+        });
   }
 }
 

@@ -1,0 +1,86 @@
+"""What a submission asks for once its preset has filled in what it left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.submission import Submission
+from shared.errors import BadParameters
+from shared.jobs import GenerationParams
+from shared.presets import Preset, language_of
+from shared.rules import RuleBook
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words, parameters and rules that a worker needs; what was given explicitly has won."""
+
+    prompt: str
+    params: GenerationParams
+    preset: str | None
+    #: Names of rules, in their order.
+    postprocess: tuple[str, ...]
+
+
+def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleBook) -> Asked:
+    """Return what is asked; raises BadParameters for unknown names and for missing words."""
+    _check_rules(submission, rules)
+    if submission.preset is None:
+        return _without_preset(submission)
+    preset = presets.get(submission.preset)
+    if preset is None:
+        raise BadParameters(
+            f"There is no preset {submission.preset!r}; known are {', '.join(presets)}.",
+            pointer="/preset",
+        )
+    rules_asked = submission.postprocess
+    return Asked(
+        prompt=_words(submission, preset),
+        params=preset.params.model_copy(update=submission.explicit_params()),
+        preset=preset.name,
+        postprocess=preset.postprocess if rules_asked is None else tuple(rules_asked),
+    )
+
+
+def _without_preset(submission: Submission) -> Asked:
+    if submission.prompt is None:
+        raise BadParameters("prompt: Field required.", pointer="/prompt")
+    if submission.fields:
+        raise _fields_unused("a preset that takes them, such as fields")
+    return Asked(
+        prompt=submission.prompt,
+        params=submission.params(),
+        preset=None,
+        postprocess=tuple(submission.postprocess or ()),
+    )
+
+
+def _words(submission: Submission, preset: Preset) -> str:
+    own = submission.prompt
+    replaced = own is not None and "prompt" not in preset.needs
+    if "prompt" in preset.needs and own is None:
+        raise BadParameters(f"The preset {preset.name} needs a prompt.", pointer="/prompt")
+    if "fields" in preset.needs and not submission.fields and not replaced:
+        raise BadParameters(
+            f"The preset {preset.name} needs the names of the fields to read.", pointer="/fields"
+        )
+    if submission.fields and ("fields" not in preset.needs or replaced):
+        raise _fields_unused("a prompt of the preset that takes them")
+    language = submission.lang or language_of(own or "", *submission.fields)
+    return preset.words(language, own, submission.fields)
+
+
+def _fields_unused(wanted: str) -> BadParameters:
+    return BadParameters(f"fields has no effect without {wanted}.", pointer="/fields")
+
+
+def _check_rules(submission: Submission, rules: RuleBook) -> None:
+    names = submission.postprocess or []
+    unknown = rules.unknown(names)
+    if unknown is not None:
+        known = ", ".join(rule.name for rule in rules.shown)
+        raise BadParameters(
+            f"There is no rule {unknown!r}; known are {known}.",
+            pointer=f"/postprocess/{names.index(unknown)}",
+        )

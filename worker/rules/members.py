@@ -1,0 +1,39 @@
+"""The rule that takes the members of a JSON object in the answer as fields."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from shared.regex import Budget, check_size, whole_characters
+
+#: Members and characters of a name that are taken.
+_MAX_MEMBERS = 100
+_MAX_NAME = 200
+
+
+def json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
+    """Return name and values of each member of the first object; null gives no value."""
+    check_size(text)
+    budget.check()
+    start = text.find("{")
+    if start < 0:
+        return []
+    # numbers stay as they are printed: 12.30 is not 12.3
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+    try:
+        found, _ = decoder.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return []
+    members = list(found.items())[:_MAX_MEMBERS]
+    return [(whole_characters(name[:_MAX_NAME]), _values(value)) for name, value in members]
+
+
+def _values(value: Any) -> list[str]:
+    parts = value if isinstance(value, list) else [value]
+    return [_told(part) for part in parts if part is not None]
+
+
+def _told(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return whole_characters(text)
