@@ -21,6 +21,7 @@ from gateway.routes.jobs import jobs
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
+from gateway.routes.webhooks import webhooks
 from gateway.services import Services
 from shared.log import bound
 from shared.settings import Settings
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    for blueprint in (jobs, events, images, sessions, predict, presets, health):
+    for blueprint in (jobs, events, images, sessions, predict, presets, health, webhooks):
         app.register_api(blueprint)
     _add_documents(app)
     openapi.complete(app)

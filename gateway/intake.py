@@ -27,12 +27,15 @@ from shared.errors import (
     InvalidBase64,
     NotFound,
     UnsupportedMediaType,
+    UrlNotAllowed,
 )
 from shared.images import ImageHeader, StoredImage
 from shared.jobs import JobInput, Priority
+from shared.net import target
 from shared.row import JobRow
 from shared.store import Added, NewJob
 from shared.vision import visual_tokens
+from shared.webhooks import Webhook, WebhookEvent
 from shared.workers import Heartbeat
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -68,10 +71,43 @@ def resubmit(row: JobRow, services: Services) -> Added:
             notices=row.notices,
             model=row.model,
             retry_of=row.id,
+            webhook=_webhook_of(row),
             trace=_trace(),
         ),
         services,
     )
+
+
+def _webhook_of(row: JobRow) -> Webhook | None:
+    if row.webhook is None:
+        return None
+    events = tuple(WebhookEvent(name) for name in row.webhook_events.strip(",").split(","))
+    return Webhook(row.webhook, row.webhook_origin, events)
+
+
+def _webhook(submission: Submission, services: Services) -> Webhook | None:
+    if submission.webhook is None:
+        return None
+    events = tuple(dict.fromkeys(submission.webhook_events))
+    return checked_webhook(submission.webhook, "/webhook", services, events)
+
+
+def checked_webhook(
+    url: str,
+    pointer: str,
+    services: Services,
+    events: tuple[WebhookEvent, ...] = (WebhookEvent.COMPLETED,),
+) -> Webhook:
+    """Return where to send events; raises UrlNotAllowed naming `pointer`."""
+    try:
+        origin = target(url, services.outward.policy).origin
+    except UrlNotAllowed as error:
+        raise UrlNotAllowed(
+            error.detail,
+            pointer=pointer,
+            hint="Only public http(s) addresses are told; the operator may allow others.",
+        ) from None
+    return Webhook(url, origin, events)
 
 
 def _deadline_s(row: JobRow) -> float | None:
@@ -207,6 +243,7 @@ def _new_job(
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,
         deadline_s=submission.deadline_s,
         session_id=submission.session_id,
+        webhook=_webhook(submission, services),
         metadata=submission.metadata,
         images=infos,
         notices=_notices(images, infos),

@@ -10,6 +10,7 @@ from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
 from gateway.schemas import ImageUpload
 from gateway.submission import Submission
+from gateway.webhookschemas import ReplaySince, WebhookTest
 
 _REF = "#/components/schemas/"
 _FILE = {"type": "string", "format": "binary"}
@@ -22,13 +23,15 @@ def complete(app: OpenAPI) -> None:
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    for model in (Problem, Submission, ImageUpload):
+    for model in (Problem, Submission, ImageUpload, WebhookTest, ReplaySince):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
     schemas["ImageForm"] = _object({"image": _FILE})
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
+    for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
+        spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
     _describe_streams(spec["paths"])
     for path in spec["paths"].values():
         for operation in path.values():
@@ -57,6 +60,11 @@ def _body(json_schema: str, form_schema: str) -> dict[str, Any]:
             "multipart/form-data": {"schema": {"$ref": _REF + form_schema}},
         },
     }
+
+
+def _json_body(schema: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REF + schema}}}
+    return {"required": True, "content": content}
 
 
 def _describe_streams(paths: dict[str, Any]) -> None:

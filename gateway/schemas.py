@@ -14,7 +14,7 @@ _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 
-def _known_form(form: re.Pattern[str]) -> AfterValidator:
+def known_form(form: re.Pattern[str]) -> AfterValidator:
     """Answer 404 for an id that we never gave out: as part of a key it could name another."""
 
     def check(value: str) -> str:
@@ -28,13 +28,13 @@ def _known_form(form: re.Pattern[str]) -> AfterValidator:
 class JobPath(BaseModel):
     """Names a job."""
 
-    job_id: Annotated[str, _known_form(_JOB_ID)] = Field(description="`job_…`")
+    job_id: Annotated[str, known_form(_JOB_ID)] = Field(description="`job_…`")
 
 
 class ImagePath(BaseModel):
     """Names an image."""
 
-    image_id: Annotated[str, _known_form(_IMAGE_ID)] = Field(description="`img_<sha256>`")
+    image_id: Annotated[str, known_form(_IMAGE_ID)] = Field(description="`img_<sha256>`")
 
 
 class WaitQuery(BaseModel):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.decoding import Decoder
+from shared.deliveries import DeliveryStore
 from shared.events import EventReader
 from shared.images import ImageStore
 from shared.net import GuardedClient
@@ -30,6 +31,7 @@ class Services:
     events: EventReader
     workers: WorkerRegistry
     decoder: Decoder
+    deliveries: DeliveryStore
     #: Fetches what callers name by URL.
     outward: GuardedClient
     rules: RuleBook
@@ -49,6 +51,7 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
+            deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),
             rules=rules,
             presets=load_presets(settings, rules),

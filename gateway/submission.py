@@ -19,14 +19,15 @@ from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority
 from shared.row import dump
 from shared.rules import MAX_RULES
 from shared.settings import Settings
+from shared.webhooks import WebhookEvent
 
 MAX_DEADLINE_S = 30 * 86_400
 _MAX_METADATA_BYTES = 4096
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
-_COMPLEX = ("images", "stop", "metadata", "fields", "postprocess")
+_COMPLEX = ("images", "stop", "metadata", "fields", "postprocess", "webhook_events")
 #: Form fields that may be repeated.
-_REPEATED = ("stop", "fields", "postprocess")
+_REPEATED = ("stop", "fields", "postprocess", "webhook_events")
 
 
 def _as_list(value: Any) -> Any:
@@ -92,6 +93,15 @@ class Submission(BaseModel):
         le=MAX_DEADLINE_S,
         allow_inf_nan=False,
         description="The job expires when it is not done this many seconds from now.",
+    )
+    webhook: str | None = Field(
+        None, description="The http(s) URL that is told of the job, signed as Standard Webhooks."
+    )
+    webhook_events: Annotated[list[WebhookEvent], BeforeValidator(_as_list)] = Field(
+        default_factory=lambda: [WebhookEvent.COMPLETED],
+        min_length=1,
+        validation_alias=AliasChoices("webhook_events", "webhook_events_filter"),
+        description="What it is told of: `completed` is any end.",
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="Returned as it is.")
 

@@ -69,9 +69,10 @@ def guard() -> Iterator[None]:
 
 
 def load_script(client: Client, name: str) -> Script:
-    """Return the transition `lua/<name>.lua` with key names and prelude before it."""
+    """Return the transition `lua/<name>.lua` with key names and shared steps before it."""
     folder = resources.files("shared") / "lua"
-    text = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    parts = ("deliveries", "prelude", name)
+    text = "".join((folder / f"{part}.lua").read_text() for part in parts)
     script: Script = client.register_script(keys.lua_names() + text)
     return script
 

@@ -8,6 +8,8 @@ PREFIX = "sl:"
 JOB = PREFIX + "job:"
 #: Suffix of a job's event stream.
 EVENTS = ":events"
+#: Suffix of the list of a job's delivery ids.
+JOB_DELIVERIES = ":deliveries"
 #: Key that outlives an erased job, so that its id answers 410 and not 404.
 GONE = PREFIX + "gone:"
 #: Zset of queued job ids in the order in which they will be taken.
@@ -47,6 +49,27 @@ FEATURES = PREFIX + "features:"
 #: Zset of feature keys by last use, and hash of their sizes with their sum under "".
 FEATURES_USED = PREFIX + "features_used"
 FEATURES_BYTES = PREFIX + "features_bytes"
+#: Hash: one webhook delivery; its suffix names the list of its attempts.
+DELIVERY = PREFIX + "delivery:"
+DELIVERY_ATTEMPTS = ":attempts"
+#: Hash: an endpoint (one origin of one tenant) and its health; its suffixes name the zsets of its
+#: delivery ids that wait, by the millisecond of their next attempt, and of those that a courier
+#: holds, by the millisecond in which its lease ends.
+ENDPOINT = PREFIX + "endpoint:"
+ENDPOINT_DUE = ":due"
+ENDPOINT_HELD = ":held"
+#: Zset of endpoint ids by the millisecond in which they next need a courier.
+DELIVERIES = PREFIX + "deliveries"
+#: List of at most one element that wakes a courier.
+DELIVERIES_BELL = PREFIX + "deliveries:bell"
+#: Zset of a tenant's failed delivery ids by the millisecond of their end.
+FAILED_DELIVERIES = PREFIX + "deliveries:failed:"
+#: Zset of a tenant's endpoint ids by their last use.
+TENANT_ENDPOINTS = PREFIX + "endpoints:"
+#: String: a webhook URL that has answered 410.
+GONE_URL = PREFIX + "webhook_gone:"
+#: Hash: what a tenant's webhooks are signed with.
+WEBHOOK_SECRET = PREFIX + "webhook_secret:"
 #: Hash: one worker's heartbeat, with its rates.
 WORKER = PREFIX + "worker:"
 #: Zset of worker ids by the millisecond of their last heartbeat.

@@ -57,6 +57,10 @@ class JobRow(BaseModel):
     session_id: Annotated[str | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
+    webhook: Annotated[str | None, _Blank] = None
+    #: Names between commas.
+    webhook_events: str = ""
+    webhook_origin: str = ""
     trace: JsonDict = None
     cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     worker: Annotated[str | None, _Blank] = None

@@ -98,6 +98,43 @@ class Settings(BaseSettings):
         None, description="TOML or JSON with presets of your own for questions."
     )
 
+    # webhooks
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+[^\s/])?$",
+        description="Where callers reach this service; begins the URLs inside webhooks.",
+    )
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Seconds of one attempt.")
+    webhook_connect_s: float = Field(5.0, gt=0, le=60, description="Seconds to connect.")
+    webhook_grace_s: float = Field(
+        5.0, ge=0.2, le=60, description="Seconds beyond an attempt until another courier tries."
+    )
+    webhook_schedule_s: tuple[float, ...] = Field(
+        (0, 5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400),
+        min_length=1,
+        description="Seconds before each attempt, ±20 %, as a JSON list.",
+    )
+    webhook_concurrency: int = Field(32, ge=1, le=512, description="Attempts of one courier.")
+    webhook_endpoint_concurrency: int = Field(4, ge=1, le=64, description="Attempts of one host.")
+    webhook_breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which a host is left alone for a while."
+    )
+    webhook_breaker_s: float = Field(
+        30.0,
+        gt=0,
+        le=600,
+        description="How long it is left alone at first, at most 600 in the end.",
+    )
+    webhook_disable_s: int = Field(
+        432_000, ge=60, description="Seconds of nothing but failures that disable an endpoint."
+    )
+    webhook_rotation_s: int = Field(
+        86_400, ge=0, description="How long a replaced secret signs beside the new one."
+    )
+    delivery_ttl_s: int = Field(
+        259_200, ge=60, description="How long an ended delivery stays in the ledger."
+    )
+
     # the life of a job
     lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
     beat_s: float = Field(0.5, ge=0.05, le=60, description="Seconds between two beats.")

@@ -21,6 +21,7 @@ from shared.errors import (
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.row import JobRow, dump
 from shared.settings import Settings
+from shared.webhooks import Webhook
 
 #: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
 #: A tenant with many jobs waiting yields to the others, but only within its own queue.
@@ -78,6 +79,7 @@ class NewJob:
     notices: Sequence[Mapping[str, Any]] = ()
     model: str = ""
     retry_of: str | None = None
+    webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
@@ -175,6 +177,7 @@ class Store:
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             "trace": dump(dict(job.trace)),
+            **(job.webhook.fields(job.tenant) if job.webhook else {}),
         }
         return [part for pair in fields.items() for part in pair]
 

@@ -18,4 +18,5 @@ redis.call('HSET', row, 'status', 'running', 'owner', ARGV[2], 'worker', ARGV[3]
 redis.call('ZADD', LEASES, now + tonumber(ARGV[4]), id)
 if f[7] == '1' then emit(id, 'output.reset', cjson.encode({reason = 'retry'})) end
 emit(id, 'job.started', cjson.encode({attempt = attempt, worker = ARGV[3]}))
+notify(id, 'started', 'job.started', now)
 return {'claimed', now, redis.call('HGETALL', row)}

@@ -16,7 +16,10 @@ if f[4] and f[4] ~= '' then
     if cjson.decode(turn).job_id == id then redis.call('LREM', turns, 0, turn) end
   end
 end
-redis.call('DEL', row, row .. EVENTS)
+for _, delivery in ipairs(redis.call('LRANGE', row .. JOB_DELIVERIES, 0, -1)) do
+  forget_delivery(delivery, now_ms())
+end
+redis.call('DEL', row, row .. EVENTS, row .. JOB_DELIVERIES)
 if f[3] and redis.call('HGET', f[3], 'job') == id then redis.call('DEL', f[3]) end
 for _, image in ipairs(KEYS) do
   redis.call('SREM', image .. IMAGE_JOBS, id)

@@ -70,8 +70,11 @@ local function terminate(id, tenant, status, now)
   local session = redis.call('HGET', row, 'session_id')
   if session and session ~= '' then leave_session(id, tenant, session) end
   emit(id, 'job.' .. status)
+  drop_progress(id, now)
+  notify(id, 'completed', 'job.' .. status, now)
   count('jobs.' .. status)
   redis.call('PEXPIREAT', row, now + ttl)
+  redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
   redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
 end
 

@@ -4,7 +4,10 @@
 local id, row = ARGV[1], JOB .. ARGV[1]
 local f = redis.call('HMGET', row, 'status', 'owner', 'cancel')
 if f[1] ~= 'running' or f[2] ~= ARGV[2] then return 0 end
-if ARGV[3] ~= '' then redis.call('HSET', row, 'progress', ARGV[3]) end
+if ARGV[3] ~= '' then
+  redis.call('HSET', row, 'progress', ARGV[3])
+  notify_progress(id, now_ms())
+end
 for i = 5, #ARGV, 2 do
   emit(id, ARGV[i], ARGV[i + 1], ARGV[4])
   if ARGV[i] == 'output.delta' then redis.call('HSET', row, 'streamed', '1') end
