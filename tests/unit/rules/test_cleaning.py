@@ -75,6 +75,7 @@ def test_chinese_punctuation_stays(text):
             "```markdown\n| a | b |\n| 1 | 2 |\n```",
             "```markdown\n| a | b |\n| --- | --- |\n| 1 | 2 |\n```",
         ),
+        ("| \0 | b\\\\| c |\n| 1 |", "| \0 | b\\\\ | c |\n| --- | --- | --- |\n| 1 |  |  |"),
         ("| a\\|b | c |\n| 1 |", "| a\\|b | c |\n| --- | --- |\n| 1 |  |"),
     ],
 )

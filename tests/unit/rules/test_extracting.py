@@ -284,24 +284,23 @@ def test_an_identity_number_that_passes_luhn_too_is_no_card():
 
 
 def members(text):
-    return Postprocessor(RuleBook()).process(text, ["json_fields"]).fields
+    return Postprocessor(RuleBook()).process(text, ["json_fields"])
 
 
 def test_the_members_of_a_json_answer_become_fields():
-    assert members('```json\n{"金额": 12.30, "items": ["a", "b", "a"], "none": null}\n```') == {
-        "金额": ["12.30"],
-        "items": ["a", "b"],
-        "none": [],
-    }
-    assert members('{"paid": true, "who": {"name": "李"}} and more') == {
-        "paid": ["true"],
-        "who": ['{"name": "李"}'],
-    }
+    fenced = '```json\n{"金额": 12.30, "items": ["a", "b", "a"], "none": null}\n```'
+    assert members(fenced).fields == {"金额": ["12.30"], "items": ["a", "b"], "none": []}
+    mixed = members('{"paid": true, "who": {"name": "李"}, "lines": "1\n2"} and more')
+    assert mixed.fields == {"paid": ["true"], "who": ['{"name": "李"}'], "lines": ["1\n2"]}
+    assert mixed.notices == ()
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no object", "没有", "{broken", "[1, 2]", "{" * 30_000, '{"a":' * 5000],
+    ["", "no object", "没有", '{"cut": "off', "[1, 2]", "{" * 30_000, '{"a":' * 5000],
 )
-def test_an_answer_that_is_no_json_object_has_no_fields(text):
-    assert members(text) == {}
+def test_an_answer_without_a_whole_json_object_is_told_as_such(text):
+    processed = members(text)
+    assert (processed.text, processed.fields) == (text, {})
+    (notice,) = processed.notices
+    assert (notice.code, "no whole JSON object" in notice.detail) == ("rule_left_out", True)
