@@ -143,6 +143,8 @@ def test_a_pattern_that_could_not_be_bounded_is_refused(pattern, cause):
 def test_a_rule_over_its_budget_is_told_and_changes_nothing():
     with pytest.raises(OverBudget, match="CPU"):
         list(compiled("a").found("aaa", Budget(-1)))
+    with pytest.raises(OverBudget, match="CPU"):
+        list(compiled("(?:a.*b|a)").found("a" * MAX_TEXT_CHARS, Budget(0.02)))
     long = "13812345678 " * (MAX_TEXT_CHARS // 12 + 1)
     processed = Postprocessor(RuleBook()).process(long, ["cn_phone", "fullwidth"])
     assert (processed.text, processed.fields) == (long, {})
