@@ -68,7 +68,9 @@ def _configuration() -> dict[str, Any]:
         "task_queues": [declared(name) for name in QUEUES],
         "task_default_queue": Priority.DEFAULT.value,
         "task_default_priority": 5,
-        "task_acks_late": True,
+        # the lease guards a job; a message held until its end makes kombu restore it when Redis
+        # comes back, where it can fail and end the worker
+        "task_acks_late": False,
         # a result backend makes a publish block for 19 s while Redis is away
         "task_ignore_result": True,
         "task_publish_retry_policy": {

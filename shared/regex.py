@@ -28,7 +28,11 @@ class BadPattern(ValueError):
     """The pattern cannot be used."""
 
 
-class OverBudget(Exception):
+class NotFollowed(Exception):
+    """A rule cannot be followed on this text; the message is the cause."""
+
+
+class OverBudget(NotFollowed):
     """A rule would take more time or space than an answer is worth."""
 
 

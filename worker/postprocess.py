@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shared.jobs import Notice
-from shared.regex import Budget, OverBudget, compiled, whole_characters
+from shared.regex import Budget, NotFollowed, compiled, whole_characters
 from shared.rules import BUILT_IN, CustomRule, RuleBook
 from worker.rules import cleaning, contacts, dates, identity, members, money, tables
 
@@ -60,7 +60,7 @@ class Postprocessor:
                 continue
             try:
                 act(answer)
-            except OverBudget as error:
+            except NotFollowed as error:
                 notices.append(_left_out(name, str(error)))
         return Processed(answer.text, answer.fields, tuple(notices))
 

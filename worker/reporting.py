@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 #: Deltas within this time travel together: one round trip instead of one for each token.
 _GATHER_S = 0.05
 _PROGRESS_EVERY_S = 0.5
+#: A store that does not answer is asked again after this time.
+_AWAY_S = 0.5
 #: Share of the whole that is done when a stage begins, and its own share, in percent.
 _SHARES = {Stage.ENCODE: (0, 40), Stage.PREFILL: (40, 20), Stage.DECODE: (60, 39)}
 
@@ -37,6 +39,7 @@ class Reporter:
         self._fraction = 0.0
         self._told_stage: Stage | None = None
         self._flushed = 0.0
+        self._hold_until = 0.0
         self._progressed = 0.0
 
     def take(self, event: Event | None) -> None:
@@ -58,6 +61,8 @@ class Reporter:
 
     def _due(self) -> bool:
         now = time.monotonic()
+        if now < self._hold_until:
+            return False
         if self._text:
             return now - self._flushed >= _GATHER_S
         return self._stage is not self._told_stage or now - self._progressed >= _PROGRESS_EVERY_S
@@ -81,6 +86,7 @@ class Reporter:
             verdict = self._store.report(row.id, self._held.claim.owner, events, progress)
         except StoreUnavailable as error:
             # the text stays gathered and travels with the next report
+            self._hold_until = now + _AWAY_S
             _log.warning("report.failed", extra={"cause": error.detail})
             return
         self._held.hear(verdict)

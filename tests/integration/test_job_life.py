@@ -191,18 +191,21 @@ def test_a_running_job_past_its_deadline_expires_with_the_text_so_far(system: Sy
     assert row.output["text"]
 
 
-def test_a_restarted_redis_loses_no_job(own_redis: RedisServer, tmp_path):
+def test_a_redis_that_restarts_again_and_again_loses_no_job_and_ends_no_worker(
+    own_redis: RedisServer, tmp_path
+):
     jobs = Jobs(own_redis.url)
     with running_system(own_redis.url, tmp_path, **QUICK) as system:
-        workers = [system.worker(slots=2, SIGHTLINE_SIMULATED_TOKEN_S="0.1") for _ in range(2)]
-        ids = [jobs.submit() for _ in range(8)]
-        eventually(lambda: any(jobs.get(i).status is JobStatus.RUNNING for i in ids))
-        own_redis.kill()
-        time.sleep(1)
-        own_redis.start()
+        workers = [system.worker(slots=2, **SLOW) for _ in range(2)]
+        ids = [jobs.submit() for _ in range(10)]
+        for _ in range(3):
+            eventually(lambda: any(jobs.get(i).status is JobStatus.RUNNING for i in ids))
+            own_redis.kill()
+            time.sleep(0.5)
+            own_redis.start()
         rows = [jobs.reaches(job_id, JobStatus.SUCCEEDED, 60) for job_id in ids]
         assert [row.commits for row in rows] == [1] * len(ids)
-        assert all(worker.running for worker in workers)
+        assert all(worker.running for worker in workers), [w.logs()[-2000:] for w in workers]
 
 
 def test_a_job_that_overruns_its_hard_limit_ends_its_worker_and_not_the_job(

@@ -48,7 +48,7 @@ def test_events_tell_the_whole_way(tiny, engine_of) -> None:
 def test_a_cancel_reaches_into_the_tower_within_one_block(tiny, engine_of) -> None:
     engine = engine_of(tiny)
     blocks = []
-    run_block = engine._model.tower._run_block
+    run_block = engine.model.tower._run_block
     ticket = None
 
     def slow_block(*inputs):
@@ -57,7 +57,7 @@ def test_a_cancel_reaches_into_the_tower_within_one_block(tiny, engine_of) -> No
             ticket.cancel()
         return run_block(*inputs)
 
-    engine._model.tower._run_block = slow_block
+    engine.model.tower._run_block = slow_block
     first = engine._loop._step
     # hold the loop until the ticket is known here
     engine._loop._step = lambda: first() if ticket else time.sleep(0.001)
@@ -120,14 +120,14 @@ def test_more_requests_than_fit_in_memory_are_all_answered(tiny, engine_of) -> N
 
 def test_an_error_in_one_request_leaves_the_others_alone(tiny, engine_of) -> None:
     engine = engine_of(tiny)
-    forward = engine._model.text.forward
+    forward = engine.model.text.forward
 
     def fails_for_one(batch):
         if (batch.ids == ord("#")).any():
             raise ValueError("odd token")
         return forward(batch)
 
-    engine._model.text.forward = fails_for_one
+    engine.model.text.forward = fails_for_one
     tickets = [engine.submit(request(user(text))) for text in ("Good?", "Bad #", "Fine?")]
     ends = [list(ticket.events())[-1] for ticket in tickets]
     assert [type(end) for end in ends] == [Completion, Failed, Completion]
@@ -145,7 +145,7 @@ def test_want_of_memory_is_told_as_such(tiny, engine_of, error) -> None:
     def fails(*_):
         raise error
 
-    engine._model.tower.steps = fails
+    engine.model.tower.steps = fails
     ended = list(engine.submit(request(user("What?", image(1)))).events())[-1]
     assert isinstance(ended, Failed)
     assert isinstance(ended.error, OutOfMemory)
@@ -231,12 +231,12 @@ def test_a_running_answer_goes_on_between_the_blocks_of_the_tower(
     running = engine.submit(request(user("Write!"), tokens=3000))
     until(running, lambda event: isinstance(event, Delta))
     done = []
-    run_block, forward = engine._model.tower._run_block, engine._model.text.forward
+    run_block, forward = engine.model.tower._run_block, engine.model.text.forward
     monkeypatch.setattr(
-        engine._model.tower, "_run_block", lambda *a: done.append("block") or run_block(*a)
+        engine.model.tower, "_run_block", lambda *a: done.append("block") or run_block(*a)
     )
     monkeypatch.setattr(
-        engine._model.text, "forward", lambda batch: done.append("pass") or forward(batch)
+        engine.model.text, "forward", lambda batch: done.append("pass") or forward(batch)
     )
     answer(engine, request(user("What?", image(1)), tokens=1))
     running.cancel()

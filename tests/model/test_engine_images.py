@@ -34,7 +34,7 @@ def test_visual_tokens_are_those_of_the_image_processor(width, height, max_pixel
 
 
 def test_the_told_size_is_the_size_of_the_patches(bundled, engine_of) -> None:
-    reader = engine_of(bundled)._model.reader
+    reader = engine_of(bundled).model.reader
     for width, height in ((33, 700), (640, 480), (31, 31), (1000, 100)):
         source = image(1, width, height) if min(width, height) >= 32 else image(1, 32, 32)
         assert len(reader.patches(source)) == 4 * reader.size(source).tokens

@@ -44,8 +44,8 @@ def test_an_image_of_another_size_has_features_of_its_own(tiny, engine_of) -> No
 def test_two_requests_for_one_image_encode_it_once(tiny, engine_of) -> None:
     engine = engine_of(tiny)
     encoded = []
-    steps = engine._model.tower.steps
-    engine._model.tower.steps = lambda *inputs: encoded.append(inputs) or steps(*inputs)
+    steps = engine.model.tower.steps
+    engine.model.tower.steps = lambda *inputs: encoded.append(inputs) or steps(*inputs)
     tickets = [engine.submit(request(user(q, image(1)), scope="a")) for q in ("One?", "Two?")]
     for ticket in tickets:
         assert isinstance(list(ticket.events())[-1], Completion)

@@ -30,7 +30,8 @@ class TorchEngine:
 
     def __init__(self, model: LoadedModel, settings: Settings, features: FeatureCache) -> None:
         """Start the loop's thread; `close` ends it."""
-        self._model = model
+        #: Changed by nobody but the loop's thread; benches look into it.
+        self.model = model
         self._token_bytes = token_bytes(model.shape.text, model.text.dtype)
         self._loop = EngineLoop(model, features, settings.slots, settings.kv_max_bytes)
         room = settings.kv_max_bytes // self._token_bytes
@@ -78,7 +79,7 @@ class TorchEngine:
             prompt=prompt,
             limit=limit,
             kv_bytes=tokens * self._token_bytes,
-            text=TextStream(self._model.chat.backend, request.params.stop),
+            text=TextStream(self.model.chat.backend, request.params.stop),
             sampler=Sampler(request.params),
             images=[ImageWork(span) for span in prompt.images],
         )
@@ -99,9 +100,9 @@ class TorchEngine:
             )
 
         return build_prompt(
-            self._model.chat.encode(request.messages),
-            image_token=self._model.shape.image_token,
-            factor=self._model.reader.factor,
-            size_of=self._model.reader.size,
+            self.model.chat.encode(request.messages),
+            image_token=self.model.shape.image_token,
+            factor=self.model.reader.factor,
+            size_of=self.model.reader.size,
             key_of=key_of,
         )

@@ -44,12 +44,14 @@ class EngineLoop:
         self._scheduler: Scheduler[Sequence] = Scheduler(slots, kv_bytes)
         self._inbox: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         self._closing = False
+        self._ended = False
+        self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
     def alive(self) -> bool:
         """Tell whether the thread works."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._ended
 
     def start(self) -> None:
         """Start the thread."""
@@ -63,15 +65,16 @@ class EngineLoop:
         for image in sequence.images:
             if image.span.end > reusable:
                 self._prepare(image, self._features.get if shared else _no_features)
-        self._inbox.put(sequence)
-        if not self.alive:
-            self._end_all()
+        with self._ending:
+            self._inbox.put(sequence)
+            if self._ended:
+                self._end_all()
 
     def close(self) -> None:
         """End every request as canceled, and the thread."""
         self._closing = True
         self._inbox.put(None)
-        if self.alive:
+        if self._thread.is_alive():
             self._thread.join()
         self._features.close()
 
@@ -84,7 +87,9 @@ class EngineLoop:
             _log.exception("engine.died")
             raise
         finally:
-            self._end_all()
+            with self._ending:
+                self._ended = True
+                self._end_all()
 
     def _step(self) -> None:
         self._receive()

@@ -23,11 +23,8 @@ def phones(text: str, budget: Budget) -> Iterator[str]:
     """Yield mobile numbers as 11 digits."""
     for found in _PHONE.found(text, budget):
         prefix, number = found.groups
-        if not prefix and in_number(found, ".-"):
-            continue
-        if prefix and in_number(found, "."):
-            continue
-        if not is_word(found.after[:1]):
+        part = in_number(found, "." if prefix else ".-") or is_word(found.after[:1])
+        if not part:
             yield "".join(char for char in number or "" if char.isdigit())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.regex import Budget, check_size, whole_characters
+from shared.regex import Budget, NotFollowed, check_size, whole_characters
 
 #: Members and characters of a name that are taken.
 _MAX_MEMBERS = 100
@@ -13,18 +13,21 @@ _MAX_NAME = 200
 
 
 def json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
-    """Return name and values of each member of the first object; null gives no value."""
+    """Return name and values of each member of the first object; null gives no value.
+
+    Raises NotFollowed for an answer without one, or with one that was cut off.
+    """
     check_size(text)
     budget.check()
     start = text.find("{")
-    if start < 0:
-        return []
     # numbers stay as they are printed: 12.30 is not 12.3
-    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
     try:
-        found, _ = decoder.raw_decode(text, start)
+        found, _ = decoder.raw_decode(text, max(0, start))
     except (ValueError, RecursionError):
-        return []
+        found = None
+    if not isinstance(found, dict):
+        raise NotFollowed("the answer has no whole JSON object")
     members = list(found.items())[:_MAX_MEMBERS]
     return [(whole_characters(name[:_MAX_NAME]), _values(value)) for name, value in members]
 

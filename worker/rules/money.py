@@ -22,6 +22,8 @@ _AMOUNT = compiled(
 )
 #: 元 begins other words too: 2026元旦, 12元素.
 _OTHER_WORDS = tuple("旦素件组宵月年")
+#: How a sum may end, digits apart.
+_ENDS = frozenset("元圆万亿kKM€£")
 
 
 def amounts(text: str, budget: Budget) -> Iterator[str]:
@@ -44,7 +46,6 @@ def _cut(found: Found) -> bool:
 
 
 def _minus(found: Found) -> str:
-    """Return the sign before the match unless it joins two numbers: 10-20元."""
-    before = found.before
-    joins = len(before) == 2 and not before[0].isspace() and before[0] not in "(（:："
-    return "-" if before[-1:] in ("-", "−") and not joins else ""
+    """Return the sign before the match unless it joins two sums: 10-20元."""
+    other, sign = found.before[:-1], found.before[-1:]
+    return "-" if sign in {"-", "−"} and not (other.isdigit() or other in _ENDS) else ""

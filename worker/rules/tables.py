@@ -10,7 +10,6 @@ from shared.regex import Budget, Pattern, check_size, compiled
 _SEPARATOR = compiled(r"\A:?[-‐‑–—―─]+:?\z")
 #: Below the second row a single dash is a cell's content: nothing.
 _LATE_SEPARATOR = compiled(r"\A:?(?:[-‐‑–─]{3,}|[—―]+):?\z")
-_FENCE = compiled(r"\A {0,3}(?:```|~~~)[ \t]*(\w*)")
 #: Fences whose content is Markdown.
 _MARKDOWN = ("", "md", "markdown", "table")
 #: More columns are no table, and ragged rows would grow to all of them.
@@ -38,11 +37,10 @@ class _Reader:
         yield from self._ended()
 
     def _see_fence(self, line: str) -> None:
-        fence = next(_FENCE.found(line, self.budget), None) if line.lstrip(" ")[:3] else None
-        if fence is None:
-            return
-        self.fenced = not self.fenced
-        self.foreign = self.fenced and (fence.groups[0] or "").lower() not in _MARKDOWN
+        mark = line.lstrip(" ")
+        if mark.startswith(("```", "~~~")):
+            self.fenced = not self.fenced
+            self.foreign = self.fenced and mark.strip("`~ \t").lower() not in _MARKDOWN
 
     def _ended(self) -> Sequence[str]:
         block, self.block = self.block, []
@@ -91,8 +89,14 @@ def _is_whole(lines: Sequence[str], rows: Sequence[Sequence[str]], rules: Sequen
 
 def _cells(line: str) -> list[str]:
     r"""Return the cells between the pipes of a line; `\|` is no pipe."""
-    parts = line.strip().replace("\\\\", "\0\0").replace("\\|", "\0").split("|")
-    cells = [part.replace("\0\0", "\\\\").replace("\0", "\\|").strip() for part in parts]
+    line = line.strip()
+    cells, start, escaped = [], 0, False
+    for at, char in enumerate(line):
+        if char == "|" and not escaped:
+            cells.append(line[start:at].strip())
+            start = at + 1
+        escaped = char == "\\" and not escaped
+    cells.append(line[start:].strip())
     if len(cells) > 1 and not cells[0]:
         cells = cells[1:]
     if len(cells) > 1 and not cells[-1]:

@@ -161,7 +161,7 @@ void attend_image(const bf16* qkv, int64_t n, int64_t heads, const float* cosine
                   const float* sine, bf16* out) {
   const int64_t stride = 3 * heads * D, queries_a_task = 768;
   const int64_t blocks = (n + queries_a_task - 1) / queries_a_task;
-#pragma omp parallel
+#pragma omp parallel num_threads(threads)
   {
     PackedHead<D> packed;
     auto tile = std::make_unique<Tile<D>>();
@@ -273,7 +273,7 @@ void attend_segments(const bf16* queries, const Segment* segments, int64_t n, in
                      int64_t heads, int64_t kv_heads, bf16* out) {
   const int64_t group = heads / kv_heads;
   const float scale = 1.f / std::sqrt((float)D);
-#pragma omp parallel
+#pragma omp parallel num_threads(threads)
   {
     PackedHead<D> packed;
     auto tile = std::make_unique<Tile<D>>();

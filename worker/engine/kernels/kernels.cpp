@@ -33,7 +33,7 @@ extern "C" {
 // weight (outputs, bytes) row-major -> panels; the last panel is filled with zeros
 void pack_panels(const char* weight, int64_t outputs, int64_t bytes, char* panels) {
   const int64_t groups = bytes / 4, count = (outputs + kColumns - 1) / kColumns;
-#pragma omp parallel for
+#pragma omp parallel for num_threads(threads)
   for (int64_t p = 0; p < count; ++p) {
     int32_t* to = (int32_t*)panels + p * groups * kColumns;
     for (int64_t c = 0; c < kColumns; ++c) {
@@ -50,7 +50,7 @@ void pack_panels(const char* weight, int64_t outputs, int64_t bytes, char* panel
 // weight (outputs, width) -> int8 levels, and per output a scale and 128 * sum of its levels
 void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t* levels,
                      float* scales, int32_t* offsets) {
-#pragma omp parallel for
+#pragma omp parallel for num_threads(threads)
   for (int64_t n = 0; n < outputs; ++n) {
     const bf16* row = weight + n * width;
     __m512 most = _mm512_setzero_ps();
@@ -69,7 +69,7 @@ void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t*
 }
 
 void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, bf16* y, const bf16* add) {
-#pragma omp parallel
+#pragma omp parallel num_threads(threads)
   run_panels<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, add);
 }
 
@@ -77,7 +77,7 @@ void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, bf16* y, con
 void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* levels, float* scales,
                  bf16* y, const bf16* add) {
   const int64_t width = linear->bytes;
-#pragma omp parallel
+#pragma omp parallel num_threads(threads)
   {
     const Share mine = share(rows);
     for (int64_t m = mine.first; m < mine.end; ++m)
@@ -90,7 +90,7 @@ void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* lev
 // y (rows, outputs) = x . weight as it lies in the file, (outputs, width); for few rows
 void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const bf16* x,
                      int64_t rows, bf16* y) {
-#pragma omp parallel
+#pragma omp parallel num_threads(threads)
   {
     const Share mine = share((outputs + 3) / 4);
     for (int64_t n = mine.first * 4; n < std::min(mine.end * 4, outputs); n += 4)
@@ -103,7 +103,7 @@ void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const b
 }
 
 void rms_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, float eps, bf16* y) {
-#pragma omp parallel for if (rows > 8)
+#pragma omp parallel for num_threads(threads) if (rows > 8)
   for (int64_t m = 0; m < rows; ++m) {
     const bf16* row = x + m * width;
     const __m512 scale = _mm512_set1_ps(1.f / std::sqrt(sum_squares(row, width) / width + eps));
@@ -115,7 +115,7 @@ void rms_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, fl
 
 void layer_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, const bf16* bias,
                 float eps, bf16* y) {
-#pragma omp parallel for if (rows > 8)
+#pragma omp parallel for num_threads(threads) if (rows > 8)
   for (int64_t m = 0; m < rows; ++m) {
     const bf16* row = x + m * width;
     __m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
@@ -139,7 +139,7 @@ void store_keys(const bf16* qkv, const bf16* query_norm, const bf16* key_norm, f
                 const bf16* cosine, const bf16* sine, const Segment* segments, int64_t n,
                 int64_t layer, int64_t heads, int64_t kv_heads, int64_t width, bf16* queries) {
   const int64_t rows = segments[n - 1].first + segments[n - 1].count;
-#pragma omp parallel if (rows > 8)
+#pragma omp parallel num_threads(threads) if (rows > 8)
   for (int64_t i = 0; i < n; ++i) {
     const Segment& s = segments[i];
 #pragma omp for nowait
@@ -164,5 +164,5 @@ void attend_patches(const bf16* qkv, int64_t n, int64_t heads, const float* cosi
   attend_image<64>(qkv, n, heads, cosine, sine, out);
 }
 
-void set_threads(int64_t threads) { omp_set_num_threads((int)threads); }
+void set_threads(int64_t count) { threads = (int)count; }
 }

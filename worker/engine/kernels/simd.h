@@ -20,6 +20,8 @@ namespace {
 using bf16 = uint16_t;
 constexpr int kColumns = 64;
 constexpr int kRows = 6;
+// given to each region, because OpenMP's own setting holds for the calling thread only
+int threads = 1;
 
 inline __m512 widen(__m256i x) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
@@ -108,8 +110,8 @@ struct Share {
   int64_t first, end;
 };
 inline Share share(int64_t count) {
-  const int64_t threads = omp_get_num_threads(), me = omp_get_thread_num();
-  return {count * me / threads, count * (me + 1) / threads};
+  const int64_t all = omp_get_num_threads(), me = omp_get_thread_num();
+  return {count * me / all, count * (me + 1) / all};
 }
 
 float sum_squares(const bf16* x, int64_t width) {
