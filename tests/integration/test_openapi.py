@@ -121,6 +121,27 @@ def test_unfinished_and_unsuccessful_jobs_look_as_documented_too(workerless, tru
     true_to(http.get("/readyz"), "get", "/readyz")
 
 
+def test_the_ledger_of_webhooks_looks_as_documented(workerless, true_to):
+    http = workerless.http
+    job = http.post("/v1/jobs", json={"prompt": "hi", "webhook": "https://nobody.invalid/"}).json()
+    http.post(job["urls"]["cancel"])
+    ledger = http.get(job["urls"]["self"] + "/deliveries")
+    assert len(ledger.json()["data"]) == 1
+    true_to(ledger, "get", "/v1/jobs/{job_id}/deliveries")
+    delivery = "/v1/deliveries/" + ledger.json()["data"][0]["id"]
+    for path in (delivery, "/v1/deliveries/x"):
+        true_to(http.get(path), "get", "/v1/deliveries/{delivery_id}")
+        true_to(http.post(path + "/replay"), "post", "/v1/deliveries/{delivery_id}/replay")
+    for body in ({"since": "2026-01-01T00:00:00Z"}, {"since": "yesterday"}, {}, []):
+        true_to(http.post("/v1/deliveries/replay", json=body), "post", "/v1/deliveries/replay")
+    for body in ({"url": "https://nobody.invalid/"}, {"url": "http://10.0.0.1/"}, {}):
+        true_to(http.post("/v1/webhooks/test", json=body), "post", "/v1/webhooks/test")
+    true_to(http.get("/v1/webhooks/endpoints"), "get", "/v1/webhooks/endpoints")
+    for _ in range(2):
+        true_to(http.get("/v1/webhooks/secret"), "get", "/v1/webhooks/secret")
+    true_to(http.post("/v1/webhooks/secret/rotate"), "post", "/v1/webhooks/secret/rotate")
+
+
 def test_refusals_look_as_documented(workerless, true_to):
     http = workerless.http
     for path in ("/v1/jobs", "/predict", "/v1/images"):
