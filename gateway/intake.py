@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from flask import Request, g
 from pydantic import ValidationError
@@ -16,13 +15,12 @@ from gateway.decoding import CanonicalImage
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
+from gateway.sizing import AnyImage, check_context, image_info, notices
 from gateway.submission import Received, Submission, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
     BadParameters,
-    ImageAspect,
     ImageNotFound,
-    InputTooLong,
     InvalidBase64,
     NotFound,
     UnsupportedMediaType,
@@ -32,14 +30,9 @@ from shared.images import ImageHeader, StoredImage
 from shared.jobs import JobInput, Priority
 from shared.row import JobRow
 from shared.store import Added, NewJob
-from shared.vision import visual_tokens
-from shared.workers import Heartbeat
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
-
-#: A stored image, or one that is stored together with its job.
-_Image = ImageHeader | StoredImage
 
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
@@ -96,27 +89,12 @@ def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -
             tenant=tenant,
             input=JobInput(prompt="", images=(image.id,), max_pixels=max_pixels, encode_only=True),
             ttl_s=services.settings.job_ttl_s,
-            images=[image_info(image, max_pixels)],
+            images=[image_info(image, max_pixels, workers)],
             model=workers[0].model if workers else "",
             trace=_trace(),
         ),
         services,
     )
-
-
-def image_info(image: _Image, max_pixels: int) -> dict[str, Any]:
-    """Return what a job tells of an image: sizes and visual tokens under a pixel budget."""
-    try:
-        used = visual_tokens(image.width, image.height, max_pixels)
-    except ValueError as error:
-        raise ImageAspect(str(error)) from None
-    return {
-        "id": image.id,
-        "width": image.source[0],
-        "height": image.source[1],
-        "used": [used.width, used.height],
-        "tokens": used.tokens,
-    }
 
 
 def _single_upload(request: Request, services: Services) -> uploads.Upload:
@@ -135,9 +113,9 @@ def _single_upload(request: Request, services: Services) -> uploads.Upload:
     return uploads.from_text(text, pointer="/image", settings=services.settings)
 
 
-def _images(received: Received, services: Services, tenant: str) -> list[_Image]:
+def _images(received: Received, services: Services, tenant: str) -> list[AnyImage]:
     settings = services.settings
-    images: list[_Image] = []
+    images: list[AnyImage] = []
     for file in received.files:
         pointer = f"/images/{len(images)}"
         upload = uploads.from_file(file, pointer=pointer, settings=settings)
@@ -188,15 +166,15 @@ def _decoded(upload: uploads.Upload, pointer: str, services: Services) -> Stored
 def _new_job(
     submission: Submission,
     asked: Asked,
-    images: Sequence[_Image],
+    images: Sequence[AnyImage],
     idempotency_key: str | None,
     services: Services,
     tenant: str,
 ) -> NewJob:
-    infos = [image_info(image, submission.pixel_budget()) for image in images]
-    ids = [image.id for image in images]
     workers = services.workers.fresh()
-    _check_context(infos, workers)
+    infos = [image_info(image, submission.pixel_budget(), workers) for image in images]
+    check_context(infos, workers)
+    ids = [image.id for image in images]
     return NewJob(
         tenant=tenant,
         input=JobInput(
@@ -213,33 +191,11 @@ def _new_job(
         session_id=submission.session_id,
         metadata=submission.metadata,
         images=infos,
-        notices=_notices(images, infos),
+        notices=notices(images, infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
         idempotency=(idempotency_key, submission.fingerprint(ids)) if idempotency_key else None,
     )
-
-
-def _check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
-    """Refuse now what no worker could take in later: images alone may fill the context."""
-    window = max((worker.context_tokens for worker in workers), default=0)
-    tokens = sum(info["tokens"] for info in infos)
-    if window and tokens >= window:
-        raise InputTooLong(
-            f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
-            pointer="/images",
-        )
-
-
-def _notices(images: Sequence[_Image], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    notices: list[dict[str, str]] = []
-    for image, info in zip(images, infos, strict=True):
-        notices += image.notices
-        used = info["used"]
-        if used[0] * used[1] < 0.9 * image.width * image.height:
-            detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"
-            notices.append({"code": "image_resized", "detail": detail})
-    return notices
 
 
 def _trace() -> dict[str, str]:
