@@ -27,6 +27,8 @@ from shared.log import bound
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
+#: Asked every second by machines; their lines would bury the others.
+_PROBES = ("/healthz", "/readyz")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 
 
@@ -84,11 +86,13 @@ def _begin() -> None:
 def _end(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    _log.info(
+    route = request.url_rule.rule if request.url_rule else None
+    _log.log(
+        logging.DEBUG if route in _PROBES else logging.INFO,
         "request.finished",
         extra={
             "method": request.method,
-            "route": request.url_rule.rule if request.url_rule else None,
+            "route": route,
             "status": response.status_code,
             "ms": round(1000 * (time.perf_counter() - g.began), 1),
         },

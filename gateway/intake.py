@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from flask import Request, g
 from pydantic import ValidationError
@@ -17,13 +16,12 @@ from gateway.fetching import Fetching, is_url
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
+from gateway.sizing import AnyImage, check_context, image_info, notices
 from gateway.submission import Received, Submission, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
     BadParameters,
-    ImageAspect,
     ImageNotFound,
-    InputTooLong,
     InvalidBase64,
     NotFound,
     UnsupportedMediaType,
@@ -34,14 +32,9 @@ from shared.jobs import JobInput, Priority
 from shared.net import target
 from shared.row import JobRow
 from shared.store import Added, NewJob
-from shared.vision import visual_tokens
 from shared.webhooks import Webhook, WebhookEvent
-from shared.workers import Heartbeat
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
-
-#: A stored image, or one that is stored together with its job.
-_Image = ImageHeader | StoredImage
 
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
@@ -131,27 +124,12 @@ def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -
             tenant=tenant,
             input=JobInput(prompt="", images=(image.id,), max_pixels=max_pixels, encode_only=True),
             ttl_s=services.settings.job_ttl_s,
-            images=[image_info(image, max_pixels)],
+            images=[image_info(image, max_pixels, workers)],
             model=workers[0].model if workers else "",
             trace=_trace(),
         ),
         services,
     )
-
-
-def image_info(image: _Image, max_pixels: int) -> dict[str, Any]:
-    """Return what a job tells of an image: sizes and visual tokens under a pixel budget."""
-    try:
-        used = visual_tokens(image.width, image.height, max_pixels)
-    except ValueError as error:
-        raise ImageAspect(str(error)) from None
-    return {
-        "id": image.id,
-        "width": image.source[0],
-        "height": image.source[1],
-        "used": [used.width, used.height],
-        "tokens": used.tokens,
-    }
 
 
 def _single_upload(request: Request, services: Services) -> uploads.Upload:
@@ -171,10 +149,10 @@ def _single_upload(request: Request, services: Services) -> uploads.Upload:
     return uploads.from_text(text, pointer="/image", settings=services.settings)
 
 
-def _images(received: Received, services: Services, tenant: str) -> list[_Image]:
+def _images(received: Received, services: Services, tenant: str) -> list[AnyImage]:
     settings = services.settings
     fetching = Fetching.begin(services.outward, settings)
-    images: list[_Image] = []
+    images: list[AnyImage] = []
     for file in received.files:
         pointer = f"/images/{len(images)}"
         upload = uploads.from_file(file, pointer=pointer, settings=settings)
@@ -220,15 +198,15 @@ def _decoded(upload: uploads.Upload, pointer: str, services: Services) -> Stored
 def _new_job(
     submission: Submission,
     asked: Asked,
-    images: Sequence[_Image],
+    images: Sequence[AnyImage],
     idempotency_key: str | None,
     services: Services,
     tenant: str,
 ) -> NewJob:
-    infos = [image_info(image, submission.pixel_budget()) for image in images]
-    ids = [image.id for image in images]
     workers = services.workers.fresh()
-    _check_context(infos, workers)
+    infos = [image_info(image, submission.pixel_budget(), workers) for image in images]
+    check_context(infos, workers)
+    ids = [image.id for image in images]
     return NewJob(
         tenant=tenant,
         input=JobInput(
@@ -246,7 +224,7 @@ def _new_job(
         webhook=_webhook(submission, services),
         metadata=submission.metadata,
         images=infos,
-        notices=_notices(images, infos),
+        notices=notices(images, infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
         idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids)))
@@ -266,28 +244,6 @@ def _named(submission: Submission, ids: Sequence[str]) -> list[str]:
         for text, image_id in zip(submission.images, ids[files:], strict=True)
     ]
     return [*ids[:files], *named]
-
-
-def _check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
-    """Refuse now what no worker could take in later: images alone may fill the context."""
-    window = max((worker.context_tokens for worker in workers), default=0)
-    tokens = sum(info["tokens"] for info in infos)
-    if window and tokens >= window:
-        raise InputTooLong(
-            f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
-            pointer="/images",
-        )
-
-
-def _notices(images: Sequence[_Image], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    notices: list[dict[str, str]] = []
-    for image, info in zip(images, infos, strict=True):
-        notices += image.notices
-        used = info["used"]
-        if used[0] * used[1] < 0.9 * image.width * image.height:
-            detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"
-            notices.append({"code": "image_resized", "detail": detail})
-    return notices
 
 
 def _trace() -> dict[str, str]:

@@ -20,6 +20,9 @@ class Heartbeat:
     revision: str = ""
     numerics: str = ""
     context_tokens: int = 0
+    #: Pixels between which its model keeps an image.
+    min_pixels: int = 4096
+    max_pixels: int = 16_777_216
     demo: bool = False
     simulated: bool = False
     #: The queue that only this worker listens to.

@@ -112,6 +112,8 @@ class WorkerService:
                 revision=info.revision,
                 numerics=info.numerics,
                 context_tokens=info.context_tokens,
+                min_pixels=info.min_pixels,
+                max_pixels=info.max_pixels,
                 demo=info.demo,
                 simulated=info.simulated,
                 queue=self._queue,

@@ -12,6 +12,7 @@ from gateway.auth import tenant
 from gateway.routes.jobs import SUBMIT_ERRORS
 from gateway.schemas import ImagePath, ImageState, WarmQuery
 from gateway.services import services
+from gateway.sizing import image_info
 from shared import errors
 from shared.images import ImageHeader
 from shared.jobs import DETAIL_PIXELS
@@ -23,10 +24,11 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
 def _view(image: ImageHeader) -> dict[str, Any]:
-    info = intake.image_info(image, DETAIL_PIXELS["auto"])
+    workers = services().workers.fresh()
+    info = image_info(image, DETAIL_PIXELS["auto"], workers)
     return info | {
         "object": "image",
-        "predicted_s": encode_s(info["tokens"], services().workers.fresh()),
+        "predicted_s": encode_s(info["tokens"], workers),
         "format": image.format,
         "bytes": image.bytes,
         "warnings": list(image.notices),

@@ -27,6 +27,9 @@ class ModelInfo:
     #: Tokens of prompt, images and answer together.
     context_tokens: int
     numerics: str
+    #: Pixels between which the model's image processor keeps an image.
+    min_pixels: int = 4096
+    max_pixels: int = 16_777_216
     demo: bool = False
     simulated: bool = False
 

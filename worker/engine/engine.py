@@ -40,6 +40,8 @@ class TorchEngine:
             revision=model.revision,
             context_tokens=min(model.shape.text.context, room),
             numerics=settings.numerics,
+            min_pixels=model.reader.pixels[0],
+            max_pixels=model.reader.pixels[1],
             demo=model.demo,
         )
         self._loop.start()

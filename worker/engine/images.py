@@ -21,14 +21,20 @@ class ImageReader:
     #: Pixels of a side that one visual token covers.
     factor: int
 
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Least and most pixels of an image, whatever is asked for."""
+        limits = self.processor.size
+        return int(limits["shortest_edge"]), int(limits["longest_edge"])
+
     def size(self, source: ImageInput) -> VisualSize:
         """Return what the model will see; raise ImageAspect for an image that is too long."""
-        limits = self.processor.size
+        least, most = self.pixels
         try:
             return visual_tokens(
                 *source.image.size,
-                min(source.max_pixels, limits["longest_edge"]),
-                min_pixels=limits["shortest_edge"],
+                min(source.max_pixels, most),
+                min_pixels=least,
                 factor=self.factor,
             )
         except ValueError as error:
@@ -36,11 +42,8 @@ class ImageReader:
 
     def patches(self, source: ImageInput) -> torch.Tensor:
         """Return (patches, patch_values) float32 values, merge blocks together."""
-        limits = self.processor.size
-        size = {
-            "shortest_edge": limits["shortest_edge"],
-            "longest_edge": min(source.max_pixels, limits["longest_edge"]),
-        }
+        least, most = self.pixels
+        size = {"shortest_edge": least, "longest_edge": min(source.max_pixels, most)}
         out = self.processor(images=[source.image], size=size, return_tensors="pt")
         pixels: torch.Tensor = out["pixel_values"]
         return pixels

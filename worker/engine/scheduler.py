@@ -54,8 +54,8 @@ class Scheduler(Generic[S]):
     #: Bytes of keys and values of all running sequences.
     kv_bytes: int
     #: Prompt tokens of one step while answers run, and while none does.
-    chunk: int = 128
-    idle_chunk: int = 256
+    chunk: int = 96
+    idle_chunk: int = 128
     waiting: list[S] = field(default_factory=list)
     running: list[S] = field(default_factory=list)
 

@@ -31,18 +31,18 @@ def test_every_running_answer_gets_a_token_in_every_step() -> None:
 def test_a_prompt_is_computed_in_chunks_while_answers_run() -> None:
     prompt = Work()
     plan = running(Work(Phase.DECODE), prompt).plan()
-    assert plan.prefill == ((prompt, 128),)
+    assert plan.prefill == ((prompt, 96),)
 
 
 def test_chunks_are_larger_while_nobody_waits_for_a_token() -> None:
     prompt = Work()
-    assert running(prompt).plan().prefill == ((prompt, 256),)
+    assert running(prompt).plan().prefill == ((prompt, 128),)
 
 
 def test_short_prompts_share_a_chunk_in_the_order_in_which_they_came() -> None:
     first, second, third = Work(prefill_left=50), Work(prefill_left=100), Work(prefill_left=40)
     plan = running(Work(Phase.DECODE), first, second, third).plan()
-    assert plan.prefill == ((first, 50), (second, 78))
+    assert plan.prefill == ((first, 50), (second, 46))
 
 
 def test_the_tower_works_on_one_image_at_a_time_oldest_first() -> None:

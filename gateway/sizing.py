@@ -1,0 +1,57 @@
+"""What the model will see of an image, told from its size before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.errors import ImageAspect, InputTooLong
+from shared.images import ImageHeader, StoredImage
+from shared.vision import visual_tokens
+from shared.workers import Heartbeat
+
+#: A stored image, or one that is stored together with its job.
+AnyImage = ImageHeader | StoredImage
+
+
+def image_info(image: AnyImage, max_pixels: int, workers: Sequence[Heartbeat]) -> dict[str, Any]:
+    """Return what a job tells of an image: sizes and visual tokens under a pixel budget.
+
+    The model's own bounds count as well, as soon as a worker has told them. Raises ImageAspect.
+    """
+    least = max((worker.min_pixels for worker in workers), default=4096)
+    most = min((worker.max_pixels for worker in workers), default=max_pixels)
+    try:
+        used = visual_tokens(image.width, image.height, min(max_pixels, most), min_pixels=least)
+    except ValueError as error:
+        raise ImageAspect(str(error)) from None
+    return {
+        "id": image.id,
+        "width": image.source[0],
+        "height": image.source[1],
+        "used": [used.width, used.height],
+        "tokens": used.tokens,
+    }
+
+
+def check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
+    """Refuse now what no worker could take in later: images alone may fill the context."""
+    window = max((worker.context_tokens for worker in workers), default=0)
+    tokens = sum(info["tokens"] for info in infos)
+    if window and tokens >= window:
+        raise InputTooLong(
+            f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
+            pointer="/images",
+        )
+
+
+def notices(images: Sequence[AnyImage], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return what was and will be done to the images."""
+    told: list[dict[str, str]] = []
+    for image, info in zip(images, infos, strict=True):
+        told += image.notices
+        used = info["used"]
+        if used[0] * used[1] < 0.9 * image.width * image.height:
+            detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"
+            told.append({"code": "image_resized", "detail": detail})
+    return told
