@@ -138,10 +138,10 @@ def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]
         yield number, turn.question, answer, turn.answer
 
 
-def evaluate(asker: Asker, short: bool) -> dict[str, Score]:
+def evaluate(asker: Asker, short: bool, tasks: tuple[Task, ...] = TASKS) -> dict[str, Score]:
     """Scores by row of the table; questions about shapes are split by their kind."""
     found: dict[str, Score] = {}
-    for task in TASKS:
+    for task in tasks:
         for sample in samples(task, task.counts[short]):
             rows = set()
             for number, question, answer, truth in converse(asker, sample):
