@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from demo import prompts, scenes, shapes, tables, talks
+from demo import fonts, prompts, scenes, shapes, tables, talks
 from demo.asking import Asker, Message, user
 from demo.checkpoint import FOLDER
 
@@ -183,7 +183,7 @@ def main() -> None:
             for question, answer, truth in score.misses:
                 print(f"{name}: {question!r}\n  said {answer!r}\n  true {truth!r}")
     print(table(scores))
-    print(f"\n{time.monotonic() - started:.0f} s")
+    print(f"\nfonts: {', '.join(fonts.available())}; {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 REPORT = 50
-SAVE = 200
+SAVE = 100
 
 
 def rate(step: int, steps: int, warm: int = 100) -> float:
