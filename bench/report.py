@@ -50,7 +50,7 @@ def _cell(f: Figures, plain: Figures | None, read: Callable[[Figures], float], l
     if plain is None or f is plain or not base or not value:
         return f"{value:.3g}"
     ratio = base / value if less else value / base
-    return f"{value:.3g} ({ratio:.2g}×)"
+    return f"{value:.3g} ({ratio:.0f}×)" if ratio >= 10 else f"{value:.3g} ({ratio:.2g}×)"
 
 
 def _read(f: Figures | None, read: Callable[[Figures], float]) -> float | None:

@@ -83,6 +83,8 @@ def export(model: nn.Module, folder: Path) -> None:
     half = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
     model.config.dtype = torch.bfloat16
     model.save_pretrained(folder, state_dict=half)
+    # safetensors keeps the file to its owner
+    (folder / "model.safetensors").chmod(0o644)
     weights = (folder / "model.safetensors").read_bytes()
     marker = {
         "name": "sightline-demo",

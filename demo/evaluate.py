@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from demo import prompts, scenes, shapes, tables, talks
+from demo import fonts, prompts, scenes, shapes, tables, talks
 from demo.asking import Asker, Message, user
 from demo.checkpoint import FOLDER
 
@@ -138,10 +138,10 @@ def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]
         yield number, turn.question, answer, turn.answer
 
 
-def evaluate(asker: Asker, short: bool) -> dict[str, Score]:
+def evaluate(asker: Asker, short: bool, tasks: tuple[Task, ...] = TASKS) -> dict[str, Score]:
     """Scores by row of the table; questions about shapes are split by their kind."""
     found: dict[str, Score] = {}
-    for task in TASKS:
+    for task in tasks:
         for sample in samples(task, task.counts[short]):
             rows = set()
             for number, question, answer, truth in converse(asker, sample):
@@ -183,7 +183,7 @@ def main() -> None:
             for question, answer, truth in score.misses:
                 print(f"{name}: {question!r}\n  said {answer!r}\n  true {truth!r}")
     print(table(scores))
-    print(f"\n{time.monotonic() - started:.0f} s")
+    print(f"\nfonts: {', '.join(fonts.available())}; {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,12 @@ class Plan(NamedTuple):
     pages: float
     #: Size of the largest other blocks in image tokens.
     largest: int
+    #: Every how many batches one is for the tower alone, which learns faster from it; 0 for none.
+    dense_every: int
+
+    def dense(self, step: int) -> bool:
+        """Whether a batch is for the tower alone."""
+        return bool(self.dense_every) and step >= self.frozen and (step + 1) % self.dense_every == 0
 
 
 class Reader:
@@ -72,7 +78,7 @@ class Reader:
         rest = [value for value in self.model.parameters() if id(value) not in known]
         return [
             {"params": rest, "peak": 1.5e-3},
-            {"params": trunk, "peak": 4e-4},
+            {"params": trunk, "peak": 8e-4},
             {"params": list(self.heads.parameters()), "peak": 1.5e-3},
         ]
 
@@ -80,6 +86,8 @@ class Reader:
         """Draw the batch of a step; its loss, scores and number of samples."""
         for part in self.trunk:
             part.requires_grad_(step >= self.plan.frozen)
+        if self.plan.dense(step):
+            return self.look(step)
         images, chunks = batches.reader_batch(self.seed, step, self.plan.pages, self.plan.largest)
         seen, dense, found = see(self.model.model.visual, self.heads, images)
         loss, every = DENSE * dense, sum(answered(rows) for rows in chunks)
@@ -92,6 +100,12 @@ class Reader:
             for name, score in scores.items():
                 sums[name] += share * score
         return loss, {**found, **sums}, first
+
+    def look(self, step: int) -> tuple[Tensor, Scores, int]:
+        """Let the tower do its own tasks on a batch of the first stage."""
+        images = batches.tower_batch(self.seed, step)
+        _, loss, scores = see(self.model.model.visual, self.heads, images)
+        return loss, scores, len(images.pixels)
 
     def read(self, seen: Seen, rows: Rows) -> tuple[Tensor, Scores]:
         """Run the language model on one chunk of rows and the images that belong to them."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 REPORT = 50
-SAVE = 200
+SAVE = 100
 
 
 def rate(step: int, steps: int, warm: int = 100) -> float:
@@ -50,18 +50,20 @@ def train(
     stage: Tower | Reader, model: nn.Module, heads: Heads, path: Path, steps: int, team: Team
 ) -> None:
     """Run a stage up to `steps` from the state at `path`; SIGTERM saves it and stops."""
-    optimizer = torch.optim.AdamW(stage.groups(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    groups = stage.groups()
+    peaks = [group["peak"] for group in groups]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     progress = restore(path, model, heads, optimizer, stage.name)
     clock, started = Clock(), time.monotonic()
     sums: dict[str, list[float]] = defaultdict(list)
-    every = [value for group in stage.groups() for value in group["params"]]
+    every = [value for group in groups for value in group["params"]]
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     stop = False
     while progress.step < steps and not stop:
         share = rate(progress.step, steps)
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * share
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * share
         loss, scores, samples = stage.losses(progress.step * team.size + team.rank)
         loss.backward()
         stop = team.join(every, asked.is_set())
@@ -90,6 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--frozen", type=int, default=800, help="reader batches without the tower")
     parser.add_argument("--pages", type=float, default=0.05, help="share of large pages")
     parser.add_argument("--largest", type=int, default=90, help="tokens of other blocks")
+    parser.add_argument("--dense-every", type=int, default=2, help="batches for the tower alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core, or GPU")
     parser.add_argument("--export", type=Path, help="write a checkpoint here in the end")
@@ -108,7 +111,7 @@ def work(rank: int, options: argparse.Namespace) -> None:
     if options.stage != "tower":
         if not reader.exists():
             restore(tower, model, heads, None, "reader")
-        plan = Plan(options.frozen, options.pages, options.largest)
+        plan = Plan(options.frozen, options.pages, options.largest, options.dense_every)
         stage = Reader(model, heads, options.seed, plan)
         train(stage, model, heads, reader, options.reader_steps, team)
     if options.export and rank == 0:

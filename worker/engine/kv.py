@@ -16,7 +16,7 @@ from worker.engine.shapes import TextShape
 class SequenceKV:
     """Keys and values of one sequence; the first `length` tokens are valid."""
 
-    __slots__ = ("capacity", "data", "length")
+    __slots__ = ("_touched", "capacity", "data", "length")
 
     def __init__(self, shape: TextShape, capacity: int, dtype: torch.dtype) -> None:
         """Reserve room for `capacity` tokens; pages are taken when they are written."""
@@ -26,11 +26,13 @@ class SequenceKV:
         )
         self.capacity = capacity
         self.length = 0
+        self._touched = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes reserved."""
-        return self.data.nbytes
+        """Bytes that were ever written; the rest of the reserve costs no memory."""
+        self._touched = max(self._touched, self.length)
+        return self.data.nbytes * self._touched // max(self.capacity, 1)
 
     def grown(self, shape: TextShape, capacity: int) -> SequenceKV:
         """Return this buffer if it has the room, else a larger one with the same contents."""

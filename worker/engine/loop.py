@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 #: Short blocks of the tower share a step of running answers, as each step reads all weights.
 _TOWER_SLICE_S = 0.25
 
+#: Room for the next turn of a conversation, so that it need not move to a larger buffer.
+_NEXT_TURN_TOKENS = 512
+
 _NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
@@ -123,9 +126,10 @@ class EngineLoop:
             self._end_if_only_encoding(sequence)
             return
         capacity = len(sequence.prompt.ids) + sequence.limit
+        reserve = _NEXT_TURN_TOKENS if request.scope else 0
         kept = self._pool.take(request.scope, sequence.prompt.identity)
         self._pool.shrink(self._kv_bytes - self._scheduler.reserved_bytes)
-        kv = kept.grown(shape, capacity) if kept else SequenceKV(shape, capacity, dtype)
+        kv = kept.grown(shape, capacity) if kept else SequenceKV(shape, capacity + reserve, dtype)
         sequence.admitted(kv, kv.length)
 
     def _prepare(self, image: ImageWork, find: Callable[[str], torch.Tensor | None]) -> None:
