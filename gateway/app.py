@@ -23,6 +23,7 @@ from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services
+from shared.errors import ServiceError
 from shared.log import bound
 from shared.settings import Settings
 
@@ -87,6 +88,9 @@ def _end(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     route = request.url_rule.rule if request.url_rule else None
+    refusal: ServiceError | None = g.get("refusal")
+    # the title and not the detail, which may quote the caller
+    why = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(
         logging.DEBUG if route in _PROBES else logging.INFO,
         "request.finished",
@@ -95,6 +99,7 @@ def _end(response: Response) -> ResponseReturnValue:
             "route": route,
             "status": response.status_code,
             "ms": round(1000 * (time.perf_counter() - g.began), 1),
+            **why,
         },
     )
     return response

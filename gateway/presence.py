@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from flask import Request
+
+_log = logging.getLogger(__name__)
 
 #: Seconds between two looks while a request waits for something to happen.
 LOOK_S = 2.0
@@ -22,6 +25,11 @@ def watcher(request: Request) -> Callable[[], bool]:
 def _closed(client: Any) -> bool:
     try:
         readable, _, _ = select.select([client], [], [], 0)
-        return bool(readable) and not client.recv(1, socket.MSG_PEEK)
-    except (OSError, ValueError):
-        return True
+        if not readable or client.recv(1, socket.MSG_PEEK):
+            return False
+        cause = "closed by the client"
+    except (OSError, ValueError) as error:
+        # such as "Connection reset by peer"
+        cause = str(error)
+    _log.info("client.gone", extra={"cause": cause})
+    return True

@@ -83,7 +83,8 @@ def problem_text(error: ServiceError, instance: str, request_id: str) -> bytes:
 
 
 def problem(error: ServiceError) -> Response:
-    """Return the response for an error."""
+    """Return the response for an error, and leave the error for the log."""
+    g.refusal = error
     body = problem_text(error, request.path, g.get("request_id", ""))
     response = Response(body, error.status, mimetype=MIMETYPE)
     if error.status in (429, 503):
