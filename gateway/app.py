@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gateway import errorpage, openapi, problems
 from gateway.auth import check_binding
+from gateway.routes.estimate import estimate
 from gateway.routes.events import events
 from gateway.routes.health import health
 from gateway.routes.images import images
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    for blueprint in (jobs, events, images, sessions, predict, presets, health, webhooks):
+    for blueprint in (jobs, estimate, events, images, sessions, predict, presets, health, webhooks):
         app.register_api(blueprint)
     _add_documents(app)
     openapi.complete(app)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask import Request, g
 from pydantic import ValidationError
 
 from gateway import uploads
+from gateway.admission import Asking
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
 from gateway.decoding import CanonicalImage
@@ -17,7 +18,7 @@ from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
 from gateway.sizing import AnyImage, check_context, image_info, notices
-from gateway.submission import Received, Submission, is_json, json_object, receive
+from gateway.submission import Received, S, Submission, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
     BadParameters,
@@ -39,10 +40,13 @@ _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
-    received = receive(request, services.settings)
+    services.admission.check_open()
+    received = receive(request, services.settings, Submission)
     asked = resolved(received.submission, services.presets, services.rules)
-    images = _images(received, services, tenant)
-    job = _new_job(received.submission, asked, images, idempotency_key, services, tenant)
+    asking = Asking.of(received.submission, asked, tenant)
+    services.admission.check_queue(asking)
+    images = opened(received, services, tenant, lambda upload, at: _decoded(upload, at, services))
+    job = _new_job(received.submission, asked, images, idempotency_key, services, asking)
     for image in images:
         if isinstance(image, StoredImage):
             services.images.put(tenant, image)
@@ -50,7 +54,8 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
 
 
 def resubmit(row: JobRow, services: Services) -> Added:
-    """Store and enqueue a new job that asks what `row` asked."""
+    """Store and enqueue a new job that asks what `row` asked; raises QueueFull."""
+    services.admission.check_open()
     return _add(
         NewJob(
             tenant=row.tenant,
@@ -64,6 +69,7 @@ def resubmit(row: JobRow, services: Services) -> Added:
             notices=row.notices,
             model=row.model,
             retry_of=row.id,
+            prediction=services.admission.admit(Asking.again(row, _deadline_s(row)), row.images),
             webhook=_webhook_of(row),
             trace=_trace(),
         ),
@@ -111,6 +117,7 @@ def _deadline_s(row: JobRow) -> float | None:
 
 def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
+    services.pressure.check(for_later=True)
     image = _decoded(_single_upload(request, services), "/image", services)
     services.images.put(tenant, image, uploaded=True)
     return services.images.header(tenant, image.id)
@@ -118,6 +125,7 @@ def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader
 
 def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -> Added:
     """Enqueue a job that only encodes an image, so that a question finds its features."""
+    services.admission.check_open()
     workers = services.workers.fresh()
     return _add(
         NewJob(
@@ -149,14 +157,20 @@ def _single_upload(request: Request, services: Services) -> uploads.Upload:
     return uploads.from_text(text, pointer="/image", settings=services.settings)
 
 
-def _images(received: Received, services: Services, tenant: str) -> list[AnyImage]:
+def opened(
+    received: Received[S],
+    services: Services,
+    tenant: str,
+    look: Callable[[uploads.Upload, str], AnyImage],
+) -> list[AnyImage]:
+    """Return the images of a request; `look` decodes an upload or only measures it."""
     settings = services.settings
     fetching = Fetching.begin(services.outward, settings)
     images: list[AnyImage] = []
     for file in received.files:
         pointer = f"/images/{len(images)}"
         upload = uploads.from_file(file, pointer=pointer, settings=settings)
-        images.append(_decoded(upload, pointer, services))
+        images.append(look(upload, pointer))
     for text in received.submission.images:
         pointer = f"/images/{len(images)}"
         if text.startswith("img_"):
@@ -166,7 +180,7 @@ def _images(received: Received, services: Services, tenant: str) -> list[AnyImag
             upload = fetching.fetch(text, pointer)
         else:
             upload = uploads.from_text(text, pointer=pointer, settings=settings)
-        images.append(_decoded(upload, pointer, services))
+        images.append(look(upload, pointer))
     return images
 
 
@@ -201,14 +215,14 @@ def _new_job(
     images: Sequence[AnyImage],
     idempotency_key: str | None,
     services: Services,
-    tenant: str,
+    asking: Asking,
 ) -> NewJob:
-    workers = services.workers.fresh()
+    workers = services.admission.forecast().outlook.workers
     infos = [image_info(image, submission.pixel_budget(), workers) for image in images]
     check_context(infos, workers)
     ids = [image.id for image in images]
     return NewJob(
-        tenant=tenant,
+        tenant=asking.tenant,
         input=JobInput(
             prompt=asked.prompt,
             images=tuple(ids),
@@ -227,6 +241,7 @@ def _new_job(
         notices=notices(images, infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
+        prediction=services.admission.admit(asking, infos),
         idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids)))
         if idempotency_key
         else None,

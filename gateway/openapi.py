@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_openapi3 import OpenAPI
 
+from gateway.estimating import Supposition
 from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
 from gateway.schemas import ImageUpload
@@ -23,11 +24,13 @@ def complete(app: OpenAPI) -> None:
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    for model in (Problem, Submission, ImageUpload, WebhookTest, ReplaySince):
+    for model in (Problem, Submission, Supposition, ImageUpload, WebhookTest, ReplaySince):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
+    schemas["SuppositionForm"] = _form(schemas["Supposition"])
+    spec["paths"]["/v1/estimate"]["post"]["requestBody"] = _body("Supposition", "SuppositionForm")
     schemas["ImageForm"] = _object({"image": _FILE})
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
@@ -43,9 +46,9 @@ def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
     schemas[name] = schema
 
 
-def _form(submission: dict[str, Any]) -> dict[str, Any]:
-    properties = submission["properties"] | {"image": {"type": "array", "items": _FILE}}
-    return submission | {"title": "SubmissionForm", "properties": properties}
+def _form(body: dict[str, Any]) -> dict[str, Any]:
+    properties = body["properties"] | {"image": {"type": "array", "items": _FILE}}
+    return body | {"title": body["title"] + "Form", "properties": properties}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from gateway.admission import Admission
 from gateway.decoding import Decoder
+from gateway.pressure import Pressure
+from shared.connection import Breaker, connect
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
+from shared.forecast import Forecasts
 from shared.images import ImageStore
 from shared.net import GuardedClient
 from shared.presets import Preset, load_presets
@@ -30,6 +34,9 @@ class Services:
     sessions: SessionStore
     events: EventReader
     workers: WorkerRegistry
+    forecasts: Forecasts
+    pressure: Pressure
+    admission: Admission
     decoder: Decoder
     deliveries: DeliveryStore
     #: Fetches what callers name by URL.
@@ -41,15 +48,22 @@ class Services:
     def build(cls, settings: Settings) -> Services:
         """Connect on first use; nothing here waits for Redis. Raises BadConfig."""
         rules = load_rules(settings)
-        store = Store(settings)
+        breaker = Breaker()
+        store = Store(settings, connect(settings, breaker=breaker))
+        workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
+        forecasts = Forecasts(store.redis, workers)
+        pressure = Pressure(settings, breaker)
         return cls(
             settings=settings,
             store=store,
-            images=ImageStore(settings),
+            images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
-            workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
+            workers=workers,
+            forecasts=forecasts,
+            pressure=pressure,
+            admission=Admission(forecasts, pressure, settings),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),

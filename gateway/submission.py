@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from flask import Request
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -141,15 +141,18 @@ class Submission(BaseModel):
         return hashlib.sha256(dump(told).encode()).hexdigest()
 
 
+S = TypeVar("S", bound=Submission)
+
+
 @dataclass(frozen=True, slots=True)
-class Received:
+class Received(Generic[S]):
     """A parsed request: its parameters and the files beside them."""
 
-    submission: Submission
+    submission: S
     files: list[FileStorage]
 
 
-def receive(request: Request, settings: Settings) -> Received:
+def receive(request: Request, settings: Settings, shape: type[S]) -> Received[S]:
     """Parse a request of any accepted content type.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters.
@@ -161,7 +164,7 @@ def receive(request: Request, settings: Settings) -> Received:
     else:
         raise UnsupportedMediaType
     try:
-        submission = Submission.model_validate(fields)
+        submission = shape.model_validate(fields)
     except ValidationError as error:
         raise from_validation(error) from None
     _check_limits(submission, len(files), settings)

@@ -18,6 +18,13 @@ QUEUED = PREFIX + "queued"
 QUEUED_SINCE = PREFIX + "queued:since"
 #: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
+#: Hash priority -> predicted busy milliseconds of the queued jobs of that priority.
+BACKLOG = PREFIX + "queued:busy_ms"
+#: Hash preset ("ask" without one) -> moving average of the tokens of its answers.
+ANSWERS = PREFIX + "answers"
+#: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
+PREDICTIONS = PREFIX + "predictions"
+PREDICTIONS_RECENT = PREFIX + "predictions:recent"
 #: Hash tenant -> jobs waiting, which makes a busy tenant's next job yield to others.
 WAITING = PREFIX + "waiting"
 #: Hash tenant -> unfinished jobs.

@@ -62,6 +62,10 @@ class JobRow(BaseModel):
     webhook_events: str = ""
     webhook_origin: str = ""
     trace: JsonDict = None
+    #: Seconds that were predicted when the job was accepted.
+    predicted: JsonDict = None
+    #: Milliseconds of a full worker that it was predicted to use up.
+    busy_ms: int = 0
     cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     worker: Annotated[str | None, _Blank] = None
     progress: JsonDict = None

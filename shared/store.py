@@ -10,6 +10,7 @@ from typing import Any
 
 from shared import keys
 from shared.connection import Client, connect, guard, load_script, pairs
+from shared.costs import Prediction
 from shared.errors import (
     Erased,
     IdempotencyKeyReused,
@@ -25,14 +26,21 @@ from shared.webhooks import Webhook
 
 #: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
 #: A tenant with many jobs waiting yields to the others, but only within its own queue.
-_PRIORITIES: dict[Priority, tuple[int, int]] = {
+PRIORITIES: dict[Priority, tuple[int, int]] = {
     Priority.HIGH: (0, 3),
     Priority.DEFAULT: (3, 4),
     Priority.LOW: (7, 3),
 }
 
+
+def level_of(priority: Priority, waiting: int) -> int:
+    """Return the level at which a tenant's next job is queued behind its `waiting` ones."""
+    base, steps = PRIORITIES[priority]
+    return base + min(waiting, steps - 1)
+
+
 #: As in prelude.lua: the score of a queued job is its priority times this, plus its number.
-_PRIORITY_SPAN = 1 << 43
+PRIORITY_SPAN = 1 << 43
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
@@ -81,6 +89,7 @@ class NewJob:
     retry_of: str | None = None
     webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
+    prediction: Prediction | None = None
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
 
@@ -140,7 +149,7 @@ class Store:
         Raises ImageNotFound and IdempotencyKeyReused.
         """
         key, fingerprint = job.idempotency or ("", "")
-        base, steps = _PRIORITIES[job.priority]
+        base, steps = PRIORITIES[job.priority]
         reply = self._run(
             "add",
             [
@@ -177,6 +186,9 @@ class Store:
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             "trace": dump(dict(job.trace)),
+            # nothing is learned of answers from a job that gives none
+            "kind": "" if job.input.encode_only else job.input.preset or "ask",
+            **(job.prediction.fields() if job.prediction else {}),
             **(job.webhook.fields(job.tenant) if job.webhook else {}),
         }
         return [part for pair in fields.items() for part in pair]
@@ -335,8 +347,8 @@ class Store:
         """Return how full the queues are."""
         with guard():
             pipe = self.redis.pipeline(transaction=True)
-            for base, steps in _PRIORITIES.values():
-                low, high = base * _PRIORITY_SPAN, (base + steps) * _PRIORITY_SPAN
+            for base, steps in PRIORITIES.values():
+                low, high = base * PRIORITY_SPAN, (base + steps) * PRIORITY_SPAN
                 pipe.zcount(keys.QUEUED, low, f"({high}")
             pipe.zcard(keys.LEASES)
             pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
@@ -344,7 +356,7 @@ class Store:
             *depths, running, oldest, (seconds, micros) = pipe.execute()
         now = seconds + micros / 1e6
         waited = now - oldest[0][1] / 1000 if oldest else 0.0
-        names = [priority.value for priority in _PRIORITIES]
+        names = [priority.value for priority in PRIORITIES]
         return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 
     def counters(self) -> dict[str, int]:

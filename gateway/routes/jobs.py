@@ -42,6 +42,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.BadParameters,
     errors.IdempotencyKeyReused,
     errors.StoreUnavailable,
+    errors.QueueFull,
 )
 READ_ERRORS = problems.documented(
     errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
@@ -179,6 +180,7 @@ def cancel(path: JobPath) -> Response:
             errors.NotRetryable,
             errors.ImageNotFound,
             errors.StoreUnavailable,
+            errors.QueueFull,
         ),
     },
 )

@@ -24,9 +24,20 @@ local function extend(key, at_ms)
   if redis.call('PTTL', key) < at_ms - now_ms() then redis.call('PEXPIREAT', key, at_ms) end
 end
 
+-- Add a row's predicted seconds to those that wait (sign 1), or take them out (-1).
+local function weigh(id, sign)
+  local f = redis.call('HMGET', JOB .. id, 'priority', 'busy_ms')
+  local busy = tonumber(f[2] or 0) or 0
+  if not f[1] or busy == 0 then return end
+  if redis.call('HINCRBY', BACKLOG, f[1], sign * busy) <= 0 then
+    redis.call('HDEL', BACKLOG, f[1])
+  end
+end
+
 -- Put a row into the queue; a row that comes back keeps the place it had.
 local function enqueue(id, tenant, score, now)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'owner', '', 'queued_ms', now)
+  weigh(id, 1)
   redis.call('ZADD', QUEUED, score, id)
   redis.call('ZADD', QUEUED_SINCE, now, id)
   redis.call('HINCRBY', WAITING, tenant, 1)
@@ -34,7 +45,12 @@ end
 
 local function dequeue(id, tenant)
   redis.call('ZREM', QUEUED_SINCE, id)
-  if redis.call('ZREM', QUEUED, id) == 1 then lower(WAITING, tenant) end
+  if redis.call('ZREM', QUEUED, id) == 1 then
+    lower(WAITING, tenant)
+    weigh(id, -1)
+    -- whatever went wrong with the sum is mended whenever nothing waits
+    if redis.call('EXISTS', QUEUED) == 0 then redis.call('DEL', BACKLOG) end
+  end
 end
 
 -- A conversation and all that its next turn needs live on together.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from shared.jobs import CacheState, FinishReason, GenerationParams, Stage, Usage
+from shared.speed import UNKNOWN, Curve
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -145,6 +146,12 @@ class Rates:
     encode_tokens_per_s: float = 0.0
     prefill_tokens_per_s: float = 0.0
     decode_tokens_per_s: float = 0.0
+    #: Seconds of one image over its visual tokens.
+    encode: Curve = UNKNOWN
+    #: Seconds of one pass over the prompt tokens in it.
+    prefill: Curve = UNKNOWN
+    #: Seconds of one pass over the answers that it gives a token to.
+    step: Curve = UNKNOWN
 
 
 @dataclass(slots=True)

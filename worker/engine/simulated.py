@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from shared.jobs import FinishReason, Stage, Usage
+from shared.speed import Curve
 from worker.engine.api import (
     Completion,
     Delta,
@@ -25,6 +26,8 @@ _SAYING = "simulated answer about the picture it shows 图片 and some text 两 
 _WORDS = tuple(_SAYING.split())
 _TOKENS_PER_PIXEL = 1 / 1024
 _IDLE_S = 0.05
+#: A step takes at least this long.
+_STEP_S = 0.001
 
 
 @dataclass(slots=True)
@@ -76,6 +79,8 @@ class SimulatedEngine:
             encode_tokens_per_s=1024 / self._image_s if self._image_s else 0.0,
             prefill_tokens_per_s=0.0,
             decode_tokens_per_s=1 / self._token_s if self._token_s else 0.0,
+            encode=Curve(fixed=self._image_s),
+            step=Curve(fixed=max(self._token_s, _STEP_S)),
         )
 
     @property
@@ -117,7 +122,7 @@ class SimulatedEngine:
             if not answers:
                 self._closed.wait(_IDLE_S)
                 continue
-            step_s = max(self._token_s, 0.001)
+            step_s = max(self._token_s, _STEP_S)
             self._closed.wait(step_s)
             self._step(answers, step_s)
         for answer in self._answers:
