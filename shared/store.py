@@ -25,7 +25,7 @@ from shared.webhooks import Webhook
 
 #: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
 #: A tenant with many jobs waiting yields to the others, but only within its own queue.
-_PRIORITIES: dict[Priority, tuple[int, int]] = {
+PRIORITIES: dict[Priority, tuple[int, int]] = {
     Priority.HIGH: (0, 3),
     Priority.DEFAULT: (3, 4),
     Priority.LOW: (7, 3),
@@ -118,6 +118,8 @@ class Claim:
 
     row: JobRow
     owner: str
+    #: Milliseconds of Redis' clock when it was given.
+    at_ms: int = 0
 
 
 class Store:
@@ -140,7 +142,7 @@ class Store:
         Raises ImageNotFound and IdempotencyKeyReused.
         """
         key, fingerprint = job.idempotency or ("", "")
-        base, steps = _PRIORITIES[job.priority]
+        base, steps = PRIORITIES[job.priority]
         reply = self._run(
             "add",
             [
@@ -188,7 +190,8 @@ class Store:
             pipe.hgetall(keys.job(job_id))
             pipe.get(keys.GONE + job_id)
             fields, gone = pipe.execute()
-        if fields and fields.get("tenant") == tenant:
+        # a tile's row is nobody's job
+        if fields and fields.get("tenant") == tenant and "parent" not in fields:
             return JobRow.model_validate(fields)
         if gone and gone.partition(":")[2] == tenant:
             raise Erased
@@ -260,7 +263,8 @@ class Store:
     def erase(self, job_id: str, tenant: str) -> None:
         """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
         row = self.get(job_id, tenant)
-        names = [keys.image(tenant, image) for image in row.input.images]
+        images = [*row.input.images, *dict.fromkeys(tile.id for tile in row.tiles)]
+        names = [keys.image(tenant, image) for image in images]
         ttl_ms = self._settings.erased_ttl_s * 1000
         if not self._run("erase", names, job_id, tenant, ttl_ms):
             raise NotFound
@@ -274,7 +278,7 @@ class Store:
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
         if reply[0] != "claimed":
             return str(reply[0])
-        return Claim(JobRow.model_validate(pairs(reply[2])), owner)
+        return Claim(JobRow.model_validate(pairs(reply[2])), owner, int(reply[1]))
 
     def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Renew the leases of (job id, owner) pairs; return a verdict for each."""
@@ -335,7 +339,7 @@ class Store:
         """Return how full the queues are."""
         with guard():
             pipe = self.redis.pipeline(transaction=True)
-            for base, steps in _PRIORITIES.values():
+            for base, steps in PRIORITIES.values():
                 low, high = base * _PRIORITY_SPAN, (base + steps) * _PRIORITY_SPAN
                 pipe.zcount(keys.QUEUED, low, f"({high}")
             pipe.zcard(keys.LEASES)
@@ -344,7 +348,7 @@ class Store:
             *depths, running, oldest, (seconds, micros) = pipe.execute()
         now = seconds + micros / 1e6
         waited = now - oldest[0][1] / 1000 if oldest else 0.0
-        names = [priority.value for priority in _PRIORITIES]
+        names = [priority.value for priority in PRIORITIES]
         return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 
     def counters(self) -> dict[str, int]:

@@ -25,16 +25,17 @@ local function extend(key, at_ms)
 end
 
 -- Put a row into the queue; a row that comes back keeps the place it had.
+-- Without a tenant (a tile) it does not make the tenant's next job yield.
 local function enqueue(id, tenant, score, now)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'owner', '', 'queued_ms', now)
   redis.call('ZADD', QUEUED, score, id)
   redis.call('ZADD', QUEUED_SINCE, now, id)
-  redis.call('HINCRBY', WAITING, tenant, 1)
+  if tenant then redis.call('HINCRBY', WAITING, tenant, 1) end
 end
 
 local function dequeue(id, tenant)
   redis.call('ZREM', QUEUED_SINCE, id)
-  if redis.call('ZREM', QUEUED, id) == 1 then lower(WAITING, tenant) end
+  if redis.call('ZREM', QUEUED, id) == 1 and tenant then lower(WAITING, tenant) end
 end
 
 -- A conversation and all that its next turn needs live on together.
@@ -55,44 +56,4 @@ end
 local function leave_session(id, tenant, session)
   local key = SESSION .. tenant .. ':' .. session
   if redis.call('HGET', key, 'busy') == id then redis.call('HDEL', key, 'busy') end
-end
-
--- The one way into a terminal status: result, event and clean-up in one transaction.
-local function terminate(id, tenant, status, now)
-  local row = JOB .. id
-  local ttl = tonumber(redis.call('HGET', row, 'ttl_ms'))
-  redis.call('HSET', row, 'status', status, 'owner', '', 'completed_ms', now,
-    'expires_ms', now + ttl)
-  dequeue(id, tenant)
-  redis.call('ZREM', LEASES, id)
-  redis.call('ZREM', EXPIRY, id)
-  lower(UNFINISHED, tenant)
-  local session = redis.call('HGET', row, 'session_id')
-  if session and session ~= '' then leave_session(id, tenant, session) end
-  emit(id, 'job.' .. status)
-  drop_progress(id, now)
-  notify(id, 'completed', 'job.' .. status, now)
-  count('jobs.' .. status)
-  redis.call('PEXPIREAT', row, now + ttl)
-  redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
-  redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
-end
-
--- A running row loses its worker: back into the queue, or into the end it has earned.
-local function requeue(id, why, now)
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'tenant', 'score', 'cancel', 'expire_ms')
-  redis.call('ZREM', LEASES, id)
-  if f[3] == '1' then
-    terminate(id, f[1], 'canceled', now)
-    return nil
-  end
-  if now >= tonumber(f[4]) then
-    terminate(id, f[1], 'expired', now)
-    return nil
-  end
-  enqueue(id, f[1], f[2], now)
-  redis.call('HSET', row, 'progress', '')
-  emit(id, 'job.queued', cjson.encode({reason = why, position = redis.call('ZRANK', QUEUED, id)}))
-  return redis.call('HMGET', row, 'queue', 'priority')
 end
