@@ -19,16 +19,24 @@ TILES_LIVE = PREFIX + "tiles:live"
 TILES_ROOM = PREFIX + "tiles:room"
 #: Key that outlives an erased job, so that its id answers 410 and not 404.
 GONE = PREFIX + "gone:"
-#: Zset of queued job ids in the order in which they will be taken.
+#: Zset of all queued job ids by queue and number, which tells how full each queue is.
 QUEUED = PREFIX + "queued"
 #: Zset of queued job ids by the millisecond in which they were (last) queued.
 QUEUED_SINCE = PREFIX + "queued:since"
 #: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
-#: Hash tenant -> jobs waiting, which makes a busy tenant's next job yield to others.
-WAITING = PREFIX + "waiting"
-#: Hash tenant -> unfinished jobs.
-UNFINISHED = PREFIX + "unfinished"
+#: Zset of a tenant's queued job ids in the order in which its turns take them.
+LINE = PREFIX + "line:"
+#: Zset of the tenants with queued jobs by the virtual time of their next turn.
+TURNS = PREFIX + "turns"
+#: Zset of tenants without queued jobs whose last turn still counts, by when the next may be.
+TURNED = PREFIX + "turns:past"
+#: Virtual time of the latest turn.
+TURN = PREFIX + "turn"
+#: Hash tenant -> turns that it gets while others get one.
+WEIGHTS = PREFIX + "weights"
+#: Set of a tenant's unfinished job ids.
+UNFINISHED = PREFIX + "unfinished:"
 #: Zset of running job ids by the millisecond in which their lease ends.
 LEASES = PREFIX + "leases"
 #: Zset of unfinished job ids by the millisecond after which they expire.

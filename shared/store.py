@@ -23,16 +23,9 @@ from shared.row import JobRow, dump
 from shared.settings import Settings
 from shared.webhooks import Webhook
 
-#: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
-#: A tenant with many jobs waiting yields to the others, but only within its own queue.
-PRIORITIES: dict[Priority, tuple[int, int]] = {
-    Priority.HIGH: (0, 3),
-    Priority.DEFAULT: (3, 4),
-    Priority.LOW: (7, 3),
-}
-
-#: As in prelude.lua: the score of a queued job is its priority times this, plus its number.
-_PRIORITY_SPAN = 1 << 43
+#: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
+_QUEUE_SPAN = 1 << 43
+_FIRST_SCORE = {priority: n * _QUEUE_SPAN for n, priority in enumerate(Priority)}
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
@@ -50,6 +43,7 @@ _TRANSITIONS = (
     "reconcile",
     "cancel",
     "erase",
+    "position",
 )
 
 
@@ -87,11 +81,10 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """What the queue needs to wake a worker for a job."""
+    """What the queue needs to wake a worker because of a job."""
 
     job_id: str
     queue: str
-    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +135,6 @@ class Store:
         Raises ImageNotFound and IdempotencyKeyReused.
         """
         key, fingerprint = job.idempotency or ("", "")
-        base, steps = PRIORITIES[job.priority]
         reply = self._run(
             "add",
             [
@@ -150,17 +142,15 @@ class Store:
                 *(keys.image(job.tenant, image) for image in job.input.images),
             ],
             *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
-            *(job.priority.value, base, steps, job.ttl_s * 1000),
+            *(job.priority.value, _FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
             *self._fields(job),
         )
         match reply:
-            case ["added", job_id, priority, _]:
-                return Added(Doorbell(job_id, job.priority.value, int(priority)))
-            case ["replayed", job_id]:
-                return Added(Doorbell(job_id, job.priority.value, base), replayed=True)
+            case ["added" | "replayed" as how, job_id]:
+                return Added(Doorbell(job_id, job.priority.value), replayed=how == "replayed")
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
@@ -197,11 +187,10 @@ class Store:
             raise Erased
         raise NotFound
 
-    def position(self, job_id: str) -> int | None:
+    def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
-        with guard():
-            rank: int | None = self.redis.zrank(keys.QUEUED, job_id)
-        return rank
+        place: int | None = self._run("position", [], job_id, tenant)
+        return place
 
     def page(
         self,
@@ -271,8 +260,12 @@ class Store:
 
     # the worker's side
 
+    def claim_next(self, worker_id: str) -> Claim | str:
+        """Take the queued job whose turn it is, or return `nothing`."""
+        return self.claim("", worker_id)
+
     def claim(self, job_id: str, worker_id: str) -> Claim | str:
-        """Take a queued job, or return why not: missing, not_queued, expired, too_new."""
+        """Take this queued job, or return why not: missing, not_queued, expired, too_new."""
         owner = secrets.token_hex(16)
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
@@ -320,35 +313,34 @@ class Store:
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt; None when it was lost or has ended."""
         reply = self._run("release", [], job_id, owner)
-        return Doorbell(job_id, reply[0], int(reply[1])) if reply else None
+        return Doorbell(job_id, reply) if reply else None
 
     def reap(self) -> list[Doorbell]:
         """Requeue jobs of silent workers, end poison and overdue ones; return what to ring."""
         gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
-        return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
+        return [Doorbell(job, queue) for job, queue in reply]
 
     def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return the queued jobs whose message is in none of the broker's `lists`."""
+        """Return a bell to ring for each queued job beyond the messages in the broker's `lists`."""
         age_ms = int(self._settings.reconcile_s * 1000)
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
-        return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
+        return [Doorbell(job, queue) for job, queue in reply]
 
     def load(self) -> Load:
         """Return how full the queues are."""
         with guard():
             pipe = self.redis.pipeline(transaction=True)
-            for base, steps in PRIORITIES.values():
-                low, high = base * _PRIORITY_SPAN, (base + steps) * _PRIORITY_SPAN
-                pipe.zcount(keys.QUEUED, low, f"({high}")
+            for first in _FIRST_SCORE.values():
+                pipe.zcount(keys.QUEUED, first, f"({first + _QUEUE_SPAN}")
             pipe.zcard(keys.LEASES)
             pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
             pipe.time()
             *depths, running, oldest, (seconds, micros) = pipe.execute()
         now = seconds + micros / 1e6
         waited = now - oldest[0][1] / 1000 if oldest else 0.0
-        names = [priority.value for priority in PRIORITIES]
+        names = [priority.value for priority in Priority]
         return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 
     def counters(self) -> dict[str, int]:

@@ -8,9 +8,9 @@ from typing import Any
 from shared import keys
 from shared.connection import guard, load_script
 from shared.errors import TileFailed
-from shared.jobs import JobInput, Priority, TileInfo, TileOutcome, TilingTask, new_job_id
+from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, new_job_id
 from shared.row import JobRow, dump
-from shared.store import PRIORITIES, Claim, Doorbell, Store
+from shared.store import Claim, Doorbell, Store
 
 _STAGES = {TilingTask.READ: "decode", TilingTask.ASK: "encode"}
 
@@ -42,12 +42,10 @@ class TileStore:
         tiling = row.input.tiling
         if tiling is None:
             raise ValueError("a job without tiling cannot be split")
-        base, steps = PRIORITIES[Priority(row.queue)]
         fields = {
             "tiles": dump([tile.model_dump() for tile in tiles]),
             "tile_stream": "1" if streams else "",
             "tile_stage": _STAGES[tiling.task],
-            "tile_priority": str(base + steps - 1),
             "strict_error": dump(TileFailed().as_dict()) if tiling.strict else "",
         }
         flat = [part for one in inputs for part in _child(one)]
@@ -87,4 +85,4 @@ def _child(one: JobInput | None) -> tuple[str, str]:
 def _bells(reply: Any) -> list[Doorbell] | None:
     if reply is None:
         return None
-    return [Doorbell(job_id, queue, int(priority)) for job_id, queue, priority in reply]
+    return [Doorbell(job_id, queue) for job_id, queue in reply]

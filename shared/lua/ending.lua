@@ -9,7 +9,7 @@ local function terminate(id, tenant, status, now)
   dequeue(id, tenant)
   redis.call('ZREM', LEASES, id)
   redis.call('ZREM', EXPIRY, id)
-  lower(UNFINISHED, tenant)
+  redis.call('SREM', UNFINISHED .. tenant, id)
   end_tiles(id, status)
   local session = redis.call('HGET', row, 'session_id')
   if session and session ~= '' then leave_session(id, tenant, session) end
@@ -28,9 +28,9 @@ local function requeue(id, why, now)
   local f = redis.call('HMGET', row, 'tenant', 'score', 'cancel', 'expire_ms', 'parent', 'phase')
   redis.call('ZREM', LEASES, id)
   if f[5] then
-    enqueue(id, nil, f[2], now)
+    enqueue(id, tiles_line(f[1]), f[2], now)
     tile_starts_over(id, f[5])
-    return redis.call('HMGET', row, 'queue', 'priority')
+    return redis.call('HGET', row, 'queue')
   end
   if f[3] == '1' then
     terminate(id, f[1], 'canceled', now)
@@ -42,17 +42,17 @@ local function requeue(id, why, now)
   end
   enqueue(id, f[1], f[2], now)
   -- a long job stays running in its caller's eyes
-  if f[6] then return redis.call('HMGET', row, 'queue', 'priority') end
+  if f[6] then return redis.call('HGET', row, 'queue') end
   redis.call('HSET', row, 'progress', '')
-  emit(id, 'job.queued', cjson.encode({reason = why, position = redis.call('ZRANK', QUEUED, id)}))
-  return redis.call('HMGET', row, 'queue', 'priority')
+  emit(id, 'job.queued', cjson.encode({reason = why, position = position(id, f[1])}))
+  return redis.call('HGET', row, 'queue')
 end
 
 -- A tile has its outcome, which its parent keeps; the last one's end queues the merge.
--- Answers id, queue, priority of each row to ring for.
+-- Answers id and queue of each row to ring for.
 local function end_tile(child, parent, index, outcome, now)
   local row, tiles = JOB .. parent, JOB .. parent .. JOB_TILES
-  local f = redis.call('HMGET', row, 'tiles_total', 'front', 'strict_error', 'tenant')
+  local f = redis.call('HMGET', row, 'tiles_total', 'strict_error', 'tenant')
   local told = cjson.decode(outcome)
   redis.call('HSET', tiles, 'out:' .. index, outcome)
   local done = redis.call('HINCRBY', row, 'tiles_done', 1)
@@ -61,11 +61,10 @@ local function end_tile(child, parent, index, outcome, now)
   weigh_tile(child, parent, 100)
   local said = redis.call('HGET', JOB .. child, 'said') or ''
   local sent = told_of(parent, index)
-  drop_tile(child)
-  if f[2] == child then redis.call('HSET', row, 'front', '') end
-  if told.gap and f[3] and f[3] ~= '' then
-    redis.call('HSET', row, 'error', f[3])
-    terminate(parent, f[4], 'failed', now)
+  drop_tile(child, f[3])
+  if told.gap and f[2] and f[2] ~= '' then
+    redis.call('HSET', row, 'error', f[2])
+    terminate(parent, f[3], 'failed', now)
     return schedule_tiles(now)
   end
   if string.sub(said, 1, sent) ~= string.sub(told.gap and '' or told.text, 1, sent) then
@@ -75,10 +74,6 @@ local function end_tile(child, parent, index, outcome, now)
   end
   tell_progress(parent, now, true)
   local ring = schedule_tiles(now)
-  if done >= tonumber(f[1]) then
-    ring[#ring + 1] = queue_merge(parent, now)
-  else
-    ring[#ring + 1] = promote_tile(parent)
-  end
+  if done >= tonumber(f[1]) then ring[#ring + 1] = queue_merge(parent, now) end
   return ring
 end

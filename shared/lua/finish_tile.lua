@@ -10,7 +10,6 @@ end
 local now = now_ms()
 redis.call('SET', TILES_ROOM, ARGV[3])
 if ARGV[4] == '' then
-  local place = requeue(child, 'tile_failed', now)
-  return {{child, place[1], place[2]}}
+  return {{child, requeue(child, 'tile_failed', now)}}
 end
 return end_tile(child, f[3], f[4], ARGV[4], now)

@@ -23,7 +23,7 @@ for index = 0, total - 1 do
   else
     redis.call('HSET', tiles, 'id:' .. index, child)
     redis.call('HSET', JOB .. child, 'id', child, 'tenant', f[3], 'status', 'held', 'owner', '',
-      'parent', id, 'tile', index, 'input', value, 'queue', f[7], 'priority', 0, 'attempt', 0,
+      'parent', id, 'tile', index, 'input', value, 'queue', f[7], 'attempt', 0,
       'max_attempts', f[13], 'lost', 0, 'version', f[12], 'created_ms', now, 'queued_ms', now,
       'expires_ms', f[6], 'expire_ms', f[6], 'ttl_ms', f[5], 'trace', f[8] or '')
   end

@@ -3,28 +3,15 @@
 local PROGRESS_EVERY_MS = 500
 
 -- A child disappears; a worker that still holds it hears that it is lost.
-local function drop_tile(child)
-  dequeue(child, nil)
+local function drop_tile(child, tenant)
+  dequeue(child, tiles_line(tenant))
   redis.call('ZREM', LEASES, child)
   redis.call('SREM', TILES_LIVE, child)
   redis.call('DEL', JOB .. child)
 end
 
--- One tile of each long job waits in the place of an ordinary job, so that it never starves;
--- the others stand behind all that callers wait for. Answers what to ring for.
-local function place_tile(child, parent)
-  local row = JOB .. parent
-  local f = redis.call('HMGET', row, 'priority', 'tile_priority', 'front', 'queue')
-  local ahead = not f[3] or f[3] == ''
-  local priority = tonumber(ahead and f[1] or f[2])
-  if ahead then redis.call('HSET', row, 'front', child) end
-  local number = redis.call('INCR', SEQUENCE)
-  local score = string.format('%.0f', priority * PRIORITY_SPAN + number)
-  redis.call('HSET', JOB .. child, 'priority', priority, 'score', score)
-  return score, {child, f[4], priority}
-end
-
 -- Fill the room that workers leave to tiles, from each long job in turn.
+-- Answers id and queue of each row to ring for.
 local function schedule_tiles(now)
   local ring, room = {}, tonumber(redis.call('GET', TILES_ROOM) or 1)
   while redis.call('SCARD', TILES_LIVE) < room do
@@ -38,40 +25,28 @@ local function schedule_tiles(now)
       local child = redis.call('HGET', row .. JOB_TILES, 'id:' .. index)
       -- a tile without ink needs no child
       if child then
-        local score, bell = place_tile(child, parent)
-        enqueue(child, nil, score, now)
+        local f = redis.call('HMGET', row, 'tenant', 'queue', 'score', 'number')
+        -- its place is that of a job which came now
+        local number = redis.call('INCR', SEQUENCE)
+        local score = string.format('%.0f', f[3] - f[4] + number)
+        redis.call('HSET', JOB .. child, 'score', score)
+        enqueue(child, tiles_line(f[1]), score, now)
         redis.call('SADD', TILES_LIVE, child)
-        redis.call('ZADD', LONG, redis.call('INCR', SEQUENCE), parent)
-        ring[#ring + 1] = bell
+        redis.call('ZADD', LONG, number, parent)
+        ring[#ring + 1] = {child, f[2]}
       end
     end
   end
   return ring
 end
 
--- The tile in front has ended: another queued one takes its place. Answers what to ring for.
-local function promote_tile(parent)
-  local row = JOB .. parent
-  local f = redis.call('HMGET', row, 'front', 'tiles_total')
-  if f[1] and f[1] ~= '' then return nil end
-  for index = 0, tonumber(f[2]) - 1 do
-    local child = redis.call('HGET', row .. JOB_TILES, 'id:' .. index)
-    if child and redis.call('ZSCORE', QUEUED, child) then
-      local score, bell = place_tile(child, parent)
-      redis.call('ZADD', QUEUED, score, child)
-      return bell
-    end
-  end
-  return nil
-end
-
 -- All tiles have ended: the parent itself waits for a worker that makes one answer of them.
 local function queue_merge(parent, now)
   local row = JOB .. parent
   redis.call('HSET', row, 'phase', 'merge', 'attempt', 0, 'streamed', '')
-  local f = redis.call('HMGET', row, 'tenant', 'score', 'queue', 'priority')
+  local f = redis.call('HMGET', row, 'tenant', 'score', 'queue')
   enqueue(parent, f[1], f[2], now)
-  return {parent, f[3], f[4]}
+  return {parent, f[3]}
 end
 
 local function tell_text(parent, index, text, sent)
@@ -180,8 +155,9 @@ local function end_tiles(id, status)
   local kept = redis.call('HGETALL', tiles)
   if #kept == 0 then return end
   if status == 'canceled' or status == 'expired' then keep_partial(id, status) end
+  local tenant = redis.call('HGET', JOB .. id, 'tenant')
   for i = 1, #kept, 2 do
-    if string.sub(kept[i], 1, 3) == 'id:' then drop_tile(kept[i + 1]) end
+    if string.sub(kept[i], 1, 3) == 'id:' then drop_tile(kept[i + 1], tenant) end
   end
   redis.call('DEL', tiles)
 end
