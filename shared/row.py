@@ -83,7 +83,7 @@ class JobRow(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _runs_until_merged(cls, fields: Any) -> Any:
-        """A long job waits for workers between its steps; to its caller it is running."""
+        """Show a long job as running while it waits for workers between its steps."""
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
