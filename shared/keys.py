@@ -81,6 +81,10 @@ DELIVERIES_BELL = PREFIX + "deliveries:bell"
 FAILED_DELIVERIES = PREFIX + "deliveries:failed:"
 #: Zset of a tenant's endpoint ids by their last use.
 TENANT_ENDPOINTS = PREFIX + "endpoints:"
+#: Zsets of endpoint ids whose breaker is open and that are disabled, by the millisecond in which
+#: that ends or is forgotten.
+ENDPOINTS_OPEN = PREFIX + "endpoints_open"
+ENDPOINTS_DISABLED = PREFIX + "endpoints_disabled"
 #: String: a webhook URL that has answered 410.
 GONE_URL = PREFIX + "webhook_gone:"
 #: Hash: what a tenant's webhooks are signed with.
@@ -91,6 +95,8 @@ WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"
 #: Hash: monotonic counters.
 COUNTERS = PREFIX + "counters"
+#: Hash: sums and histograms over finished jobs; see figures.py.
+FIGURES = PREFIX + "figures"
 
 
 def job(job_id: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from shared import keys
+from shared import figures, keys
 from shared.connection import Client, connect, guard, load_script, pairs
 from shared.errors import (
     Erased,
@@ -18,6 +18,7 @@ from shared.errors import (
     PoisonJob,
     SessionBusy,
 )
+from shared.figures import Figures, Tally
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.row import JobRow, dump
 from shared.settings import Settings
@@ -300,15 +301,19 @@ class Store:
         fields: Mapping[str, Any],
         *,
         turn: Turn | None = None,
+        tally: Tally | None = None,
     ) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was.
 
-        `turn` becomes part of the job's session.
+        `turn` becomes part of the job's session, `tally` of the service's figures.
         """
         told = turn.model_dump_json() if turn else ""
         kept = self._settings.session_turns_max
+        counted = dump(tally.increments if tally else {})
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
-        return bool(self._run("finish", [], job_id, owner, status.value, told, kept, *flat))
+        return bool(
+            self._run("finish", [], job_id, owner, status.value, told, kept, counted, *flat)
+        )
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt; None when it was lost or has ended."""
@@ -347,6 +352,11 @@ class Store:
         """Return the monotonic counters by name."""
         with guard():
             return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
+
+    def figures(self) -> Figures:
+        """Return what finished jobs and deliveries have added up to."""
+        with guard():
+            return figures.read(self.redis.hgetall(keys.FIGURES))
 
 
 def _cell(value: Any) -> str:

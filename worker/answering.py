@@ -206,7 +206,12 @@ class Answering:
         kept = self._patiently(
             held,
             lambda: self._store.finish(
-                row.id, owner, result.status, result.fields, turn=result.turn
+                row.id,
+                owner,
+                result.status,
+                result.fields,
+                turn=result.turn,
+                tally=result.tally,
             ),
         )
         if not kept:
