@@ -18,6 +18,7 @@ from gateway.routes.events import events
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
+from gateway.routes.openai import openai
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    for blueprint in (jobs, events, images, sessions, predict, presets, health, webhooks):
+    for blueprint in (jobs, events, images, sessions, predict, openai, presets, health, webhooks):
         app.register_api(blueprint)
     _add_documents(app)
     openapi.complete(app)

@@ -10,6 +10,8 @@ JOB = PREFIX + "job:"
 EVENTS = ":events"
 #: Suffix of the list of a job's delivery ids.
 JOB_DELIVERIES = ":deliveries"
+#: Suffix of the counter of requests that waited for a job.
+JOB_WAITERS = ":waiters"
 #: Key that outlives an erased job, so that its id answers 410 and not 404.
 GONE = PREFIX + "gone:"
 #: Zset of queued job ids in the order in which they will be taken.
