@@ -54,7 +54,8 @@ class Looking:
 
     def decoded(self, upload: Upload, pointer: str) -> StoredImage:
         """Return the canonical image of a file's bytes; it is not stored yet."""
-        image = self.services.decoder.decode(upload, pointer=pointer)
+        with self.services.traffic.decoding():
+            image = self.services.decoder.decode(upload, pointer=pointer)
         return StoredImage(
             id=image.id,
             png=image.png,

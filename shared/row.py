@@ -33,7 +33,6 @@ class JobRow(BaseModel):
     version: int
     status: JobStatus
     queue: str
-    priority: int
     attempt: int
     max_attempts: int
     #: Times that a worker went silent while it held the job.

@@ -1,6 +1,6 @@
 -- Jobs of silent workers go back into the queue or, after too many deaths, fail as poison;
 -- jobs past their time expire. ARGV: lease ms, poison error json, longest gap ms
--- Answers id, queue, priority of each job that needs its doorbell rung.
+-- Answers id and queue of each job that needs its doorbell rung.
 local now = now_ms()
 local last = tonumber(redis.call('GET', REAPED_AT) or now)
 redis.call('SET', REAPED_AT, now)
@@ -25,8 +25,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0,
       count('jobs.poison')
       terminate(id, f[4], 'failed', now)
     else
-      local place = requeue(id, 'worker_lost', now)
-      if place then ring[#ring + 1] = {id, place[1], place[2]} end
+      local queue = requeue(id, 'worker_lost', now)
+      if queue then ring[#ring + 1] = {id, queue} end
     end
   end
 end
