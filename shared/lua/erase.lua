@@ -6,6 +6,7 @@ if not f[1] or f[2] ~= ARGV[2] then return 0 end
 dequeue(id, f[2])
 redis.call('ZREM', LEASES, id)
 redis.call('ZREM', EXPIRY, id)
+end_tiles(id, 'erased')
 redis.call('SREM', UNFINISHED .. f[2], id)
 local place = redis.call('ZSCORE', TENANT_JOBS .. f[2], id)
 redis.call('ZREM', TENANT_JOBS .. f[2], id)
