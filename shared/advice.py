@@ -188,3 +188,7 @@ def main() -> int:
     if not unwise:
         sys.stdout.write("nothing unwise found\n")
     return 1 if unwise else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

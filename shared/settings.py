@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import sys
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -268,6 +268,5 @@ class Settings(BaseSettings):
 
 
 if __name__ == "__main__":
-    from shared.advice import main
-
-    sys.exit(main())
+    # by name: an import would tie everybody who reads settings to Redis
+    runpy.run_module("shared.advice", run_name="__main__")
