@@ -17,11 +17,9 @@ from shared.forecast import Forecast, Forecasts
 from shared.jobs import Priority
 from shared.row import JobRow
 from shared.settings import Settings
-from shared.store import level_of
 
-#: Seconds that a look at queue and workers stays good; jobs taken meanwhile are added to it.
+#: Seconds that a look at workers and average costs stays good; places are always looked up.
 _FRESH_S = 0.25
-_HIGHEST = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +68,23 @@ class Admission:
         self._settings = settings
         self._lock = threading.Lock()
         self._seen: tuple[float, Forecast] | None = None
-        self._taken: list[tuple[int, float]] = []
 
     def forecast(self) -> Forecast:
         """Return what is known of queue and workers, at most a quarter of a second old."""
         with self._lock:
             now = time.monotonic()
             if self._seen is None or now - self._seen[0] > _FRESH_S:
-                self._taken.clear()
                 self._seen = (now, self._forecasts.read())
-            return self._seen[1].with_taken(self._taken)
+            return self._seen[1]
 
-    def check_open(self) -> None:
+    def check_open(self, tenant: str) -> None:
         """Refuse before the body is read what would be refused whatever it asks.
 
         Raises StoreUnavailable and QueueFull.
         """
         self._pressure.check()
-        forecast = self.forecast()
-        self._check_wait(forecast, forecast.outlook.predict(Work(), _HIGHEST))
+        place = self._forecasts.place(tenant, Priority.HIGH)
+        self._check_wait(self.forecast().outlook.predict(Work(), *place))
 
     def predict(
         self, forecast: Forecast, asking: Asking, images: Sequence[Mapping[str, Any]]
@@ -99,15 +95,16 @@ class Admission:
             prompt_tokens=prompt_tokens(asking.prompt),
             answer_tokens=forecast.answer_tokens(asking.kind, asking.max_new_tokens),
         )
-        return forecast.outlook.predict(work, self._level(asking))
+        place = self._forecasts.place(asking.tenant, asking.priority)
+        return forecast.outlook.predict(work, *place)
 
-    def check(self, forecast: Forecast, asking: Asking, predicted: Prediction) -> None:
+    def check(self, asking: Asking, predicted: Prediction) -> None:
         """Raise what a job with this prediction is refused with.
 
         That is StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
         """
         self._pressure.check(for_later=asking.priority is Priority.LOW)
-        self._check_wait(forecast, predicted)
+        self._check_wait(predicted)
         if asking.deadline_s is None or predicted.total_s is None:
             return
         late_s = predicted.total_s - asking.deadline_s
@@ -123,22 +120,18 @@ class Admission:
     def check_queue(self, asking: Asking) -> None:
         """Refuse before any image is looked at what would wait too long; raises as `check`."""
         forecast = self.forecast()
-        self.check(forecast, asking, self.predict(forecast, asking, ()))
+        self.check(asking, self.predict(forecast, asking, ()))
 
     def admit(self, asking: Asking, images: Sequence[Mapping[str, Any]]) -> Prediction:
-        """Return what is predicted of a job, and count it as waiting; raises as `check`."""
+        """Return what is predicted of a job that is taken; raises as `check`."""
         forecast = self.forecast()
         predicted = self.predict(forecast, asking, images)
-        self.check(forecast, asking, predicted)
-        self._taken.append((self._level(asking), predicted.busy_s))
+        self.check(asking, predicted)
         return predicted
 
-    def _level(self, asking: Asking) -> int:
-        return level_of(asking.priority, self._forecasts.waiting(asking.tenant))
-
-    def _check_wait(self, forecast: Forecast, predicted: Prediction) -> None:
+    def _check_wait(self, predicted: Prediction) -> None:
         most = self._settings.queue_max_jobs
-        if sum(forecast.outlook.backlog.jobs) >= most:
+        if predicted.queued >= most:
             raise QueueFull(
                 f"{most} jobs wait already, which is the limit.", retry_after_s=predicted.wait_s
             )

@@ -11,7 +11,8 @@ from pydantic import model_validator as check
 
 from gateway.admission import Asking
 from gateway.asking import resolved
-from gateway.intake import opened
+from gateway.intake import all_images
+from gateway.looking import Measuring
 from gateway.problems import retry_after
 from gateway.services import Services
 from gateway.sizing import check_context, image_info, notices
@@ -43,12 +44,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     received = receive(request, services.settings, Supposition)
     supposed = received.submission
     asked = resolved(supposed, services.presets, services.rules)
-    images = opened(
-        received,
-        services,
-        tenant,
-        lambda upload, at: services.decoder.measure(upload, pointer=at),
-    )
+    images = all_images(received, Measuring.begin(services, tenant))
     if supposed.width and supposed.height:
         images.append(services.decoder.sized(supposed.width, supposed.height))
     forecast = services.admission.forecast()
@@ -67,7 +63,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
         "seconds": _seconds(forecast, predicted),
         "queue": {"position": predicted.position, "wait_s": _rounded(predicted.wait_s)},
         "warnings": notices(images, infos),
-        **_verdict(forecast, asking, predicted, services),
+        **_verdict(asking, predicted, services),
     }
 
 
@@ -89,11 +85,9 @@ def _seconds(forecast: Forecast, predicted: Prediction) -> dict[str, float] | No
     }
 
 
-def _verdict(
-    forecast: Forecast, asking: Asking, predicted: Prediction, services: Services
-) -> dict[str, Any]:
+def _verdict(asking: Asking, predicted: Prediction, services: Services) -> dict[str, Any]:
     try:
-        services.admission.check(forecast, asking, predicted)
+        services.admission.check(asking, predicted)
     except Unavailable as error:
         seconds = int(retry_after(error.retry_after_s))
         why = {"code": error.code, "detail": error.detail, "retry_after_s": seconds}

@@ -10,17 +10,20 @@ from flask import current_app
 from gateway.admission import Admission
 from gateway.decoding import Decoder
 from gateway.pressure import Pressure
-from shared.connection import Breaker, connect
+from gateway.traffic import Traffic
+from shared.connection import Breaker, Client, connect
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
 from shared.forecast import Forecasts
 from shared.images import ImageStore
 from shared.net import GuardedClient
 from shared.presets import Preset, load_presets
+from shared.redisinfo import roles
 from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
+from shared.waiters import Waiters
 from shared.workers import WorkerRegistry
 
 
@@ -33,6 +36,7 @@ class Services:
     images: ImageStore
     sessions: SessionStore
     events: EventReader
+    waiters: Waiters
     workers: WorkerRegistry
     forecasts: Forecasts
     pressure: Pressure
@@ -43,6 +47,9 @@ class Services:
     outward: GuardedClient
     rules: RuleBook
     presets: Mapping[str, Preset]
+    traffic: Traffic
+    #: A client of each Redis role, to ask how it is.
+    servers: dict[str, Client]
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
@@ -60,6 +67,7 @@ class Services:
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
+            waiters=Waiters(store.redis),
             workers=workers,
             forecasts=forecasts,
             pressure=pressure,
@@ -69,6 +77,8 @@ class Services:
             outward=GuardedClient.build(settings),
             rules=rules,
             presets=load_presets(settings, rules),
+            traffic=Traffic(),
+            servers=roles(settings),
         )
 
 

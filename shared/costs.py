@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from shared.speed import Speed
 from shared.workers import Heartbeat
 
-#: Levels of priority in the queue, as `PRIORITIES` in store.py gives them out.
-LEVELS = 10
 #: Prompt tokens that an engine computes in one pass.
 _CHUNK = 128
 #: What a chat template adds to a question.
@@ -76,22 +74,12 @@ def busy_s(work: Work, speed: Speed, slots: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits: jobs and their predicted busy seconds at each level of priority."""
+    """What waits, and what is being worked on."""
 
-    jobs: tuple[int, ...] = (0,) * LEVELS
-    busy_s: tuple[float, ...] = (0.0,) * LEVELS
+    jobs: int = 0
     running: int = 0
-
-    def before(self, level: int) -> tuple[int, float]:
-        """Return jobs and busy seconds that a new job of this level comes after."""
-        return sum(self.jobs[: level + 1]), sum(self.busy_s[: level + 1])
-
-    def ahead_of(self, level: int, position: int) -> float:
-        """Return the busy seconds before the queued job at `position`, which has this level."""
-        above_jobs, above_s = sum(self.jobs[:level]), sum(self.busy_s[:level])
-        beside = self.jobs[level]
-        share = (position - above_jobs) / beside if beside else 0.0
-        return above_s + min(1.0, max(0.0, share)) * self.busy_s[level]
+    #: Average of the predicted busy seconds of those that wait.
+    mean_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +91,8 @@ class Prediction:
     stages: Stages | None
     #: Seconds of a full worker that it will use up.
     busy_s: float = 0.0
+    #: Jobs that wait, before it and behind it.
+    queued: int = 0
 
     @property
     def run_s(self) -> float | None:
@@ -150,16 +140,11 @@ class Outlook:
         """Return the jobs that would be taken at once."""
         return max(0, sum(worker.slots for worker in self.taking) - self.backlog.running)
 
-    def predict(self, work: Work, level: int) -> Prediction:
-        """Predict a job that would be queued now at a level of priority."""
-        position, ahead_s = self.backlog.before(level)
-        return self.at(work, position, ahead_s)
-
-    def at(self, work: Work, position: int, ahead_s: float) -> Prediction:
-        """Predict a job at a position, with the busy seconds of those before it."""
+    def predict(self, work: Work, position: int, queued: int = 0) -> Prediction:
+        """Predict a job that would be queued now behind so many others, while `queued` wait."""
         own = self.busy_s(work)
-        wait_s = self.wait_s(position, ahead_s, own)
-        return Prediction(position, wait_s, self._stages(work, position), own)
+        wait_s = self.wait_s(position, own)
+        return Prediction(position, wait_s, self._stages(work, position), own, queued)
 
     def intake_s(self, tokens: int) -> float | None:
         """Predict the seconds to take in an image of so many visual tokens, before any answer."""
@@ -171,12 +156,15 @@ class Outlook:
         told = [busy_s(work, speed, worker.slots) for worker, speed in self._speeds()]
         return sum(told) / len(told) if told else 0.0
 
-    def wait_s(self, position: int, ahead_s: float, own_s: float = 0.0) -> float | None:
-        """Predict the seconds until a job at `position` is taken; None without experience."""
+    def wait_s(self, position: int, own_s: float = 0.0) -> float | None:
+        """Predict the seconds until a job at `position` is taken; None without experience.
+
+        `own_s` are its busy seconds, in case nothing else is known.
+        """
         if position < self.free:
             return 0.0
         turns = position - self.free + 1
-        mean_s = (ahead_s + own_s) / (position + 1 if own_s else max(1, position))
+        mean_s = self.backlog.mean_s or own_s
         capacity = sum(1 / worker.load_factor for worker in self.taking)
         if mean_s and capacity:
             return turns * mean_s / capacity

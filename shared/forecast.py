@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared import keys
-from shared.connection import Client, guard
-from shared.costs import LEVELS, Backlog, Outlook
-from shared.store import PRIORITY_SPAN
+from shared.connection import Client, guard, load_script
+from shared.costs import Backlog, Outlook
+from shared.jobs import Priority
+from shared.store import FIRST_SCORE, QUEUE_SPAN
 from shared.workers import WorkerRegistry
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.
 RATIO_STEP = 1.1
+#: Steps up and down beyond which all ratios are one, as in finish.lua.
+RATIO_STEPS = 30
 #: Fewer comparisons tell nothing of the tail.
 _ENOUGH = 20
 #: Slowest of twenty jobs over its prediction, until that has been measured.
@@ -32,18 +35,6 @@ class Forecast:
     def answer_tokens(self, kind: str, most: int) -> float:
         """Return the tokens that an answer is expected to have, at most `most`."""
         return min(float(most), self.answers.get(kind, float(most)))
-
-    def with_taken(self, taken: Sequence[tuple[int, float]]) -> Forecast:
-        """Return it with jobs, told by level and busy seconds, that were taken since."""
-        if not taken:
-            return self
-        old = self.outlook.backlog
-        jobs, busy_s = list(old.jobs), list(old.busy_s)
-        for level, seconds in taken:
-            jobs[level] += 1
-            busy_s[level] += seconds
-        backlog = replace(old, jobs=tuple(jobs), busy_s=tuple(busy_s))
-        return replace(self, outlook=replace(self.outlook, backlog=backlog))
 
     @property
     def tail(self) -> float:
@@ -81,30 +72,31 @@ class Forecasts:
     def __init__(self, client: Client, workers: WorkerRegistry) -> None:
         self._redis = client
         self._workers = workers
+        self._foresee = load_script(client, "foresee")
 
     def read(self) -> Forecast:
         """Return the forecast of this moment."""
         with guard():
             pipe = self._redis.pipeline(transaction=True)
-            for level in range(LEVELS):
-                low, high = level * PRIORITY_SPAN, (level + 1) * PRIORITY_SPAN
-                pipe.zcount(keys.QUEUED, low, f"({high}")
-            pipe.hgetall(keys.BACKLOG)
+            pipe.zcard(keys.QUEUED)
             pipe.zcard(keys.LEASES)
+            pipe.hmget(keys.BACKLOG, "ms", "jobs")
             pipe.hgetall(keys.ANSWERS)
             pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
-            *jobs, busy_ms, running, answers, ratios = pipe.execute()
-        busy_s = tuple(int(busy_ms.get(str(level), 0)) / 1000 for level in range(LEVELS))
+            queued, running, (busy_ms, counted), answers, ratios = pipe.execute()
+        mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
         return Forecast(
-            Outlook(tuple(self._workers.fresh()), Backlog(tuple(jobs), busy_s, running)),
+            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s)),
             {kind: float(tokens) for kind, tokens in answers.items()},
             tuple(map(float, ratios)),
         )
 
-    def waiting(self, tenant: str) -> int:
-        """Return how many jobs of a tenant wait."""
+    def place(self, tenant: str, priority: Priority) -> tuple[int, int]:
+        """Return how many jobs would be taken before a tenant's new one, and how many wait."""
+        last = FIRST_SCORE[priority] + QUEUE_SPAN
         with guard():
-            return int(self._redis.hget(keys.WAITING, tenant) or 0)
+            position, queued = self._foresee(keys=[], args=[tenant, last])
+        return int(position), int(queued)
 
     def truth(self) -> Truth:
         """Return how predictions compared with what happened."""

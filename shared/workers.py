@@ -44,6 +44,8 @@ class Heartbeat:
     speed: dict[str, list[float]] = field(default_factory=dict)
     #: Busy seconds with every slot taken, per second that the curves had predicted.
     load_factor: float = 1.0
+    #: Requests that share a pass of its model, on average.
+    batch_requests: float = 0.0
     extra: dict[str, float] = field(default_factory=dict)
 
 
@@ -84,3 +86,9 @@ def _parse(text: str) -> Heartbeat:
     known = Heartbeat.__dataclass_fields__
     # a newer worker may tell more than we know
     return Heartbeat(**{name: value for name, value in fields.items() if name in known})
+
+
+def backlog_s(jobs: int, workers: list[Heartbeat]) -> float | None:
+    """Predict the seconds that one worker would need for these jobs; None without experience."""
+    known = [worker.seconds_per_job for worker in workers if worker.seconds_per_job > 0]
+    return jobs * sum(known) / len(known) if known else None

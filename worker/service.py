@@ -130,6 +130,7 @@ class WorkerService:
                 decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
                 speed=Speed(self._meter.prepare, rates.encode, rates.prefill, rates.step).as_dict(),
                 load_factor=round(self._meter.load_factor, 4),
+                batch_requests=round(rates.batch_requests, 2),
             )
         )
 

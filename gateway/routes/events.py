@@ -101,8 +101,7 @@ class _Story:
             return job_view(self._row(), self._found)
         if event.type == "job.queued":
             position = event.data.get("position") or 0
-            level = self._row().priority
-            return event.data | {"wait_s": waiting_s(position, level, self._found)}
+            return event.data | {"wait_s": waiting_s(position, self._found)}
         return event.data
 
 

@@ -1,11 +1,12 @@
 -- The owner, and only the owner, ends a job: result, status and event at once.
 -- ARGV: id, owner token, terminal status, turn of the session ('' = none), turns kept,
---       then row fields
+--       figures to add (json), then row fields
 
 -- Learn from a success: how long answers are, and how true the prediction was.
 local function learn(row, now)
-  local f = redis.call('HMGET', row, 'predicted_ms', 'created_ms', 'attempt', 'usage', 'kind')
-  if not f[5] or f[5] == '' then return end
+  local f = redis.call('HMGET', row, 'predicted_ms', 'created_ms', 'attempt', 'usage', 'kind', 'phase')
+  -- a long job's answer is that of many tiles
+  if not f[5] or f[5] == '' or f[6] then return end
   local tokens = f[4] and cjson.decode(f[4]).completion_tokens
   if tokens then
     local old = tonumber(redis.call('HGET', ANSWERS, f[5]) or tokens)
@@ -29,7 +30,10 @@ if f[1] ~= 'running' or f[2] ~= ARGV[2] then
   count('jobs.late_finish_refused')
   return 0
 end
-if #ARGV > 5 then redis.call('HSET', row, unpack(ARGV, 6)) end
+if #ARGV > 6 then redis.call('HSET', row, unpack(ARGV, 7)) end
+for figure, amount in pairs(cjson.decode(ARGV[6])) do
+  redis.call('HINCRBYFLOAT', FIGURES, figure, amount)
+end
 if ARGV[4] ~= '' then
   local session = redis.call('HGET', row, 'session_id')
   local key = SESSION .. f[3] .. ':' .. session

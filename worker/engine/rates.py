@@ -34,6 +34,7 @@ class RateMeter:
     def __init__(self) -> None:
         """All speeds are unknown at first."""
         self._encode, self._prefill, self._decode = _Average(), _Average(), _Average()
+        self._batch = _Average()
         self._images = CurveFit()
         self._prompts = CurveFit(keep=_KEEP_PASSES, terms=2)
         self._steps = CurveFit(keep=_KEEP_PASSES, terms=2)
@@ -43,8 +44,9 @@ class RateMeter:
         self._encode.add(tokens * share, seconds)
         self._images.add(tokens, seconds / share, share)
 
-    def stepped(self, prefill_tokens: int, decode_rows: int, seconds: float) -> None:
+    def stepped(self, prefill_tokens: int, decode_rows: int, requests: int, seconds: float) -> None:
         """Count one pass of the language model; its prefill rows pay for it first."""
+        self._batch.add(requests * seconds, seconds)
         if prefill_tokens:
             self._prefill.add(prefill_tokens, seconds)
             self._prompts.add(prefill_tokens + decode_rows, seconds)
@@ -58,6 +60,7 @@ class RateMeter:
             self._encode.rate,
             self._prefill.rate,
             self._decode.rate,
+            self._batch.rate,
             encode=self._images.curve(),
             prefill=self._prompts.curve(),
             step=self._steps.curve(),

@@ -21,12 +21,8 @@ def _worker(*, slots: int = 4, **fields) -> Heartbeat:
     return Heartbeat("w", "m", slots=slots, speed=SPEED.as_dict(), **fields)
 
 
-def _queued(jobs: int, seconds: float, *, level: int = 3, running: int = 4) -> Backlog:
-    return Backlog(
-        tuple(jobs if at == level else 0 for at in range(10)),
-        tuple(seconds if at == level else 0.0 for at in range(10)),
-        running,
-    )
+def _queued(jobs: int, mean_s: float, *, running: int = 4) -> Backlog:
+    return Backlog(jobs, running, mean_s)
 
 
 def test_each_stage_has_its_price():
@@ -52,47 +48,40 @@ def test_neighbours_slow_the_tower_down_and_share_the_steps():
 
 def test_a_free_slot_means_no_wait():
     outlook = Outlook((_worker(),), _queued(0, 0, running=3))
-    assert outlook.predict(Work(answer_tokens=5), 3).wait_s == 0
+    assert outlook.predict(Work(answer_tokens=5), 0).wait_s == 0
 
 
 def test_the_wait_is_the_work_before_it_over_all_workers():
     work = Work(images=(100,), answer_tokens=10)
-    one = Outlook((_worker(),), _queued(9, 90.0)).predict(work, 3).wait_s
-    two = Outlook((_worker(), _worker()), _queued(9, 90.0, running=8)).predict(work, 3).wait_s
-    assert one == pytest.approx(91.4, rel=0.02)
+    one = Outlook((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
+    two = Outlook((_worker(), _worker()), _queued(9, 10.0, running=8)).predict(work, 9).wait_s
+    assert one == pytest.approx(100)
     assert two == pytest.approx(one / 2)
 
 
 def test_a_slow_load_makes_waits_longer():
     work = Work(answer_tokens=10)
-    usual = Outlook((_worker(),), _queued(9, 90.0)).predict(work, 3).wait_s
-    slow = Outlook((_worker(load_factor=2.0),), _queued(9, 90.0)).predict(work, 3).wait_s
+    usual = Outlook((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
+    slow = Outlook((_worker(load_factor=2.0),), _queued(9, 10.0)).predict(work, 9).wait_s
     assert slow == pytest.approx(2 * usual)
 
 
-def test_a_higher_priority_does_not_wait_for_a_lower_one():
-    outlook = Outlook((_worker(),), _queued(9, 90.0, level=7))
-    assert outlook.predict(Work(answer_tokens=10), 0).wait_s < 2
-    assert outlook.predict(Work(answer_tokens=10), 7).wait_s > 80
-
-
-def test_a_place_in_the_middle_waits_for_its_share():
-    backlog = _queued(10, 100.0)
-    assert backlog.ahead_of(3, 0) == 0
-    assert backlog.ahead_of(3, 5) == pytest.approx(50)
-    assert backlog.ahead_of(5, 10) == pytest.approx(100)
+def test_free_slots_take_the_first_that_wait():
+    backlog = _queued(9, 10.0, running=1)
+    told = [Outlook((_worker(),), backlog).wait_s(position) for position in (2, 3, 5)]
+    assert told == pytest.approx([0, 10, 30])
 
 
 def test_without_curves_the_experience_of_whole_jobs_counts():
     worker = Heartbeat("w", "m", slots=1, seconds_per_job=3.0)
-    told = Outlook((worker,), _queued(4, 0.0, running=1)).predict(Work(), 3)
+    told = Outlook((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
     assert told.wait_s == pytest.approx(15)
     assert told.stages is None
     assert told.total_s is None
 
 
 def test_nobody_to_ask_means_nothing_is_known():
-    told = Outlook().predict(Work(answer_tokens=5), 3)
+    told = Outlook().predict(Work(answer_tokens=5), 0)
     assert (told.wait_s, told.run_s, told.busy_s) == (None, None, 0)
     assert told.fields() == {}
 
@@ -100,14 +89,7 @@ def test_nobody_to_ask_means_nothing_is_known():
 def test_a_worker_that_leaves_is_not_counted_on():
     outlook = Outlook((_worker(draining=True),), _queued(0, 0, running=0))
     assert outlook.free == 0
-    assert outlook.predict(Work(answer_tokens=5), 3).run_s is None
-
-
-def test_jobs_taken_since_the_last_look_count():
-    forecast = Forecast(Outlook((_worker(),), _queued(0, 0)))
-    later = forecast.with_taken([(3, 5.0), (3, 5.0)])
-    assert later.outlook.predict(Work(), 3).position == 2
-    assert later.outlook.predict(Work(), 3).wait_s == pytest.approx(15)
+    assert outlook.predict(Work(answer_tokens=5), 0).run_s is None
 
 
 def test_answers_are_expected_as_long_as_earlier_ones():
