@@ -41,6 +41,9 @@ SUBMIT_ERRORS = problems.documented(
     errors.InputTooLong,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
+    errors.SessionBusy,
+    errors.TooManyInFlight,
+    errors.TooManyQueued,
     errors.StoreUnavailable,
 )
 READ_ERRORS = problems.documented(
@@ -178,6 +181,10 @@ def cancel(path: JobPath) -> Response:
             errors.Erased,
             errors.NotRetryable,
             errors.ImageNotFound,
+            errors.InputTooLong,
+            errors.SessionBusy,
+            errors.TooManyInFlight,
+            errors.TooManyQueued,
             errors.StoreUnavailable,
         ),
     },
