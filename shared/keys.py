@@ -12,6 +12,15 @@ JOB = PREFIX + "job:"
 EVENTS = ":events"
 #: Suffix of the list of a job's delivery ids.
 JOB_DELIVERIES = ":deliveries"
+#: Suffix of the counter of requests that waited for a job.
+JOB_WAITERS = ":waiters"
+#: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome.
+JOB_TILES = ":tiles"
+#: Zset of long jobs that have tiles to queue, the one served longest ago first.
+LONG = PREFIX + "long"
+#: Set of the children that are queued or running, and how many of them there may be.
+TILES_LIVE = PREFIX + "tiles:live"
+TILES_ROOM = PREFIX + "tiles:room"
 #: Key that outlives an erased job, so that its id answers 410 and not 404.
 GONE = PREFIX + "gone:"
 #: Zset of all queued job ids by queue and number, which tells how full each queue is.

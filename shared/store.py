@@ -126,6 +126,8 @@ class Claim:
 
     row: JobRow
     owner: str
+    #: Milliseconds of Redis' clock when it was given.
+    at_ms: int = 0
 
 
 class Store:
@@ -158,7 +160,7 @@ class Store:
             "add",
             [
                 keys.idempotency(job.tenant, key),
-                *(keys.image(job.tenant, image) for image in job.input.images),
+                *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
             *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
             *(job.priority.value, _FIRST_SCORE[job.priority], job.ttl_s * 1000),
@@ -179,6 +181,11 @@ class Store:
                 raise _over(what, wait_ms)
             case _:
                 raise IdempotencyKeyReused
+
+    def unbind(self, tenant: str, idempotency_key: str) -> None:
+        """Let the next job under this key be a new one."""
+        with guard():
+            self.redis.delete(keys.idempotency(tenant, idempotency_key))
 
     def _fields(self, job: NewJob) -> list[Any]:
         fields = {
@@ -202,7 +209,8 @@ class Store:
             pipe.hgetall(keys.job(job_id))
             pipe.get(keys.GONE + job_id)
             fields, gone = pipe.execute()
-        if fields and fields.get("tenant") == tenant:
+        # a tile's row is nobody's job
+        if fields and fields.get("tenant") == tenant and "parent" not in fields:
             return JobRow.model_validate(fields)
         if gone and gone.partition(":")[2] == tenant:
             raise Erased
@@ -273,7 +281,8 @@ class Store:
     def erase(self, job_id: str, tenant: str) -> None:
         """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
         row = self.get(job_id, tenant)
-        names = [keys.image(tenant, image) for image in row.input.images]
+        images = dict.fromkeys([*row.input.every_image, *(tile.id for tile in row.tiles)])
+        names = [keys.image(tenant, image) for image in images]
         ttl_ms = self._settings.erased_ttl_s * 1000
         if not self._run("erase", names, job_id, tenant, ttl_ms):
             raise NotFound
@@ -291,7 +300,7 @@ class Store:
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
         if reply[0] != "claimed":
             return str(reply[0])
-        return Claim(JobRow.model_validate(pairs(reply[2])), owner)
+        return Claim(JobRow.model_validate(pairs(reply[2])), owner, int(reply[1]))
 
     def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Renew the leases of (job id, owner) pairs; return a verdict for each."""

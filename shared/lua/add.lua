@@ -47,7 +47,7 @@ local number = redis.call('INCR', SEQUENCE)
 local score = string.format('%.0f', ARGV[6] + number)
 local row = JOB .. id
 redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
-  'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'score', score,
+  'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'score', score, 'number', number,
   'attempt', 0, 'lost', 0, 'events', 0)
 redis.call('HSET', row, 'session_id', ARGV[10], unpack(ARGV, 16))
 enqueue(id, tenant, score, now)

@@ -7,13 +7,15 @@ local LOOKS = 100
 
 -- Tell whether a job may start; one that will never start again leaves the queue.
 local function why_not(id, tenant)
-  local f = redis.call('HMGET', JOB .. id, 'status', 'tenant', 'expire_ms', 'version')
+  local f = redis.call('HMGET', JOB .. id, 'status', 'tenant', 'expire_ms', 'version', 'parent')
   if not f[1] then
     if tenant then dequeue(id, tenant) end
     return 'missing'
   end
   if f[1] ~= 'queued' then return 'not_queued' end
   if tonumber(f[4]) > tonumber(ARGV[5]) then return 'too_new' end
+  -- the end of a tile's time is the end of its parent's, which the reaper brings about
+  if now >= tonumber(f[3]) and f[5] then return 'expired' end
   if now >= tonumber(f[3]) then
     terminate(id, f[2], 'expired', now)
     return 'expired'
@@ -47,14 +49,18 @@ else
   if why then return {why} end
 end
 local row = JOB .. id
-local f = redis.call('HMGET', row, 'tenant', 'streamed')
-take_turn(f[1], ARGV[1] == '')
-dequeue(id, f[1])
+local f = redis.call('HMGET', row, 'tenant', 'streamed', 'parent', 'phase')
+local line = f[3] and tiles_line(f[1]) or f[1]
+take_turn(line, ARGV[1] == '')
+dequeue(id, line)
 local attempt = redis.call('HINCRBY', row, 'attempt', 1)
-redis.call('HSET', row, 'status', 'running', 'owner', ARGV[2], 'worker', ARGV[3],
-  'started_ms', now, 'streamed', '')
+redis.call('HSET', row, 'status', 'running', 'owner', ARGV[2], 'worker', ARGV[3], 'streamed', '')
 redis.call('ZADD', LEASES, now + tonumber(ARGV[4]), id)
 if f[2] == '1' then emit(id, 'output.reset', cjson.encode({reason = 'retry'})) end
-emit(id, 'job.started', cjson.encode({attempt = attempt, worker = ARGV[3]}))
-notify(id, 'started', 'job.started', now)
+-- a long job has started long before its merge, and its tiles are nobody's jobs
+if not f[4] then redis.call('HSET', row, 'started_ms', now) end
+if not f[3] and not f[4] then
+  emit(id, 'job.started', cjson.encode({attempt = attempt, worker = ARGV[3]}))
+  notify(id, 'started', 'job.started', now)
+end
 return {'claimed', now, redis.call('HGETALL', row)}

@@ -30,6 +30,11 @@ local function present()
   return tonumber(redis.call('GET', TURN) or 0)
 end
 
+-- The tiles of a tenant's long jobs have a line of their own: its other jobs take turns with them.
+local function tiles_line(tenant)
+  return tenant .. '\ntiles'
+end
+
 -- Put a row into its tenant's line; a row that comes back keeps the place it had there.
 local function enqueue(id, tenant, score, now)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'owner', '', 'queued_ms', now)
@@ -106,44 +111,4 @@ end
 local function leave_session(id, tenant, session)
   local key = SESSION .. tenant .. ':' .. session
   if redis.call('HGET', key, 'busy') == id then redis.call('HDEL', key, 'busy') end
-end
-
--- The one way into a terminal status: result, event and clean-up in one transaction.
-local function terminate(id, tenant, status, now)
-  local row = JOB .. id
-  local ttl = tonumber(redis.call('HGET', row, 'ttl_ms'))
-  redis.call('HSET', row, 'status', status, 'owner', '', 'completed_ms', now,
-    'expires_ms', now + ttl)
-  dequeue(id, tenant)
-  redis.call('ZREM', LEASES, id)
-  redis.call('ZREM', EXPIRY, id)
-  redis.call('SREM', UNFINISHED .. tenant, id)
-  local session = redis.call('HGET', row, 'session_id')
-  if session and session ~= '' then leave_session(id, tenant, session) end
-  emit(id, 'job.' .. status)
-  drop_progress(id, now)
-  notify(id, 'completed', 'job.' .. status, now)
-  count('jobs.' .. status)
-  redis.call('PEXPIREAT', row, now + ttl)
-  redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
-  redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
-end
-
--- A running row loses its worker: back into the queue, or into the end it has earned.
-local function requeue(id, why, now)
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'tenant', 'score', 'cancel', 'expire_ms')
-  redis.call('ZREM', LEASES, id)
-  if f[3] == '1' then
-    terminate(id, f[1], 'canceled', now)
-    return nil
-  end
-  if now >= tonumber(f[4]) then
-    terminate(id, f[1], 'expired', now)
-    return nil
-  end
-  enqueue(id, f[1], f[2], now)
-  redis.call('HSET', row, 'progress', '')
-  emit(id, 'job.queued', cjson.encode({reason = why, position = position(id, f[1])}))
-  return redis.call('HGET', row, 'queue')
 end
