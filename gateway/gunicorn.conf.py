@@ -7,8 +7,16 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import logging
 import os
+import tempfile
+
+# before anything imports prometheus_client, or its processes do not add up what they count
+_shares_figures = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _shares_figures:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
+
+import logging
+import shutil
 import sys
 from typing import Any
 
@@ -72,3 +80,9 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """End the decoder children with their process."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["sightline"].decoder.close()
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001
+    """Take the processes' figures away with them."""
+    if _shares_figures:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

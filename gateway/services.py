@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.decoding import Decoder
+from gateway.traffic import Traffic
+from shared.connection import Client
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
 from shared.images import ImageStore
 from shared.net import GuardedClient
 from shared.presets import Preset, load_presets
+from shared.redisinfo import roles
 from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
+from shared.waiters import Waiters
 from shared.workers import WorkerRegistry
 
 
@@ -29,6 +33,7 @@ class Services:
     images: ImageStore
     sessions: SessionStore
     events: EventReader
+    waiters: Waiters
     workers: WorkerRegistry
     decoder: Decoder
     deliveries: DeliveryStore
@@ -36,6 +41,9 @@ class Services:
     outward: GuardedClient
     rules: RuleBook
     presets: Mapping[str, Preset]
+    traffic: Traffic
+    #: A client of each Redis role, to ask how it is.
+    servers: dict[str, Client]
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
@@ -49,12 +57,15 @@ class Services:
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
+            waiters=Waiters(store.redis),
             workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),
             rules=rules,
             presets=load_presets(settings, rules),
+            traffic=Traffic(),
+            servers=roles(settings),
         )
 
 

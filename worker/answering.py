@@ -71,19 +71,24 @@ class Answering:
         self._settings = settings
         self._must_give_back = must_give_back
 
-    def answer(self, job_id: str) -> None:
-        """Do what a doorbell asks for, if the job still waits for it."""
-        with bound(job_id=job_id):
-            try:
-                claim = self._store.claim(job_id, self._worker_id)
-            except StoreUnavailable as error:
-                # the row still waits; the reconciler will ring again
-                _log.warning("claim.failed", extra={"cause": error.detail})
-                return
-            if isinstance(claim, str):
-                _log.info("doorbell.ignored", extra={"cause": claim})
-                return
+    def answer(self, job_id: str | None = None) -> None:
+        """Do what a doorbell asks for: this job, or without one the job whose turn it is."""
+        try:
+            claim = self._claim(job_id)
+        except StoreUnavailable as error:
+            # the row still waits; the reconciler will ring again
+            _log.warning("claim.failed", extra={"cause": error.detail})
+            return
+        if isinstance(claim, str):
+            _log.info("doorbell.ignored", extra={"cause": claim})
+            return
+        with bound(job_id=claim.row.id):
             self._hold(claim)
+
+    def _claim(self, job_id: str | None) -> Claim | str:
+        if job_id is None:
+            return self._store.claim_next(self._worker_id)
+        return self._store.claim(job_id, self._worker_id)
 
     def _hold(self, claim: Claim) -> None:
         held = self._leases.hold(claim)
@@ -146,11 +151,11 @@ class Answering:
     def _question(self, row: JobRow) -> Question:
         session = row.session_id
         history = self._sessions.turns(row.tenant, session) if session else []
-        ids = sorted({i for turn in history for i in turn.images} | set(row.input.images))
+        ids = sorted({i for turn in history for i in turn.images} | set(row.input.every_image))
         pngs = dict(zip(ids, self._images.pngs(row.tenant, ids), strict=True))
         # an image that only an old turn knows may be gone; without it the turn is pointless
         history = [turn for turn in history if all(pngs[i] for i in turn.images)]
-        if not all(pngs[i] for i in row.input.images):
+        if not all(pngs[i] for i in row.input.every_image):
             raise ImageGone
         return Question(
             id=row.id,
@@ -158,7 +163,7 @@ class Answering:
             history=history,
             pngs={i: png for i, png in pngs.items() if png},
             feature_scope=row.tenant,
-            scope=f"{row.tenant}\x00{session}" if session else "",
+            scope=_scope(row),
             time_left_s=self._time_left_s(row),
         )
 
@@ -201,7 +206,12 @@ class Answering:
         kept = self._patiently(
             held,
             lambda: self._store.finish(
-                row.id, owner, result.status, result.fields, turn=result.turn
+                row.id,
+                owner,
+                result.status,
+                result.fields,
+                turn=result.turn,
+                tally=result.tally,
             ),
         )
         if not kept:
@@ -219,3 +229,10 @@ class Answering:
                 if held.lost or self._must_give_back() or time.monotonic() > patience:
                     raise _Lost from None
                 time.sleep(_POLL_S * 10)
+
+
+def _scope(row: JobRow) -> str:
+    """Return within what keys and values are shared; neither a session nor a thread has NUL."""
+    if row.session_id:
+        return f"{row.tenant}\x00{row.session_id}"
+    return f"{row.tenant}\x00\x00{row.input.thread}" if row.input.thread else ""

@@ -51,8 +51,9 @@ def test_tiles_show_every_pixel_of_an_image_of_any_shape(size):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_picture_without_any_gap_is_cut_with_overlap_and_within_the_budget(seed):
-    coarse = np.random.default_rng(seed).integers(0, 256, (500, 67, 3), dtype=np.uint8)
-    picture = Image.fromarray(coarse).resize((400, 3000), Image.Resampling.NEAREST)
+    coarse = np.random.default_rng(seed).integers(0, 256, (600, 400, 3), dtype=np.uint8)
+    large = Image.fromarray(coarse).resize((3600, 5400), Image.Resampling.NEAREST)
+    picture = large.rotate(30).crop((1600, 1200, 2000, 4200))
 
     tiles = cut(picture, 200_000)
 
