@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from gateway import uploads
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
+from gateway.constraints import check_constraint
 from gateway.decoding import CanonicalImage
 from gateway.fetching import Fetching, is_url
 from gateway.problems import from_validation
@@ -41,6 +42,7 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
     received = receive(request, services.settings)
     asked = resolved(received.submission, services.presets, services.rules)
+    check_constraint(asked.params)
     images = _images(received, services, tenant)
     job = _new_job(received.submission, asked, images, idempotency_key, services, tenant)
     for image in images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from shared.errors import ServiceError
 from shared.jobs import FinishReason, JobStatus, Notice, Output, Turn
 from shared.row import JobRow
 from worker.engine.api import Completion, UsedImage
+from worker.engine.notices import UNFINISHED
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -48,11 +50,15 @@ def answered(
         fields=processed.fields,
         finish_reason=done.finish_reason,
         partial=status is not JobStatus.SUCCEEDED,
+        json_value=_parsed(done) if row.input.params.wants_json else None,
+        confidence=done.confidence,
+        lines=done.lines,
     )
+    told = (*notices, *done.notices, *processed.notices)
     fields = {
         "model": model,
         "images": _as_seen(row, seen),
-        "notices": [*row.notices, *(n.model_dump() for n in (*notices, *processed.notices))],
+        "notices": [*row.notices, *(notice.model_dump() for notice in told)],
         "output": output.model_dump(mode="json", by_alias=True),
         "usage": done.usage.as_dict(),
         "cache": {"features": done.features, "prefix": done.prefix},
@@ -60,6 +66,16 @@ def answered(
     }
     whole = status is JobStatus.SUCCEEDED and not row.input.encode_only
     return Result(status, fields, _turn(row, done) if whole and row.session_id else None)
+
+
+def _parsed(done: Completion) -> Any:
+    """Return the JSON that the answer is, None for one that was cut off."""
+    if any(notice.code == UNFINISHED for notice in done.notices):
+        return None
+    try:
+        return json.loads(done.text)
+    except ValueError:
+        return None
 
 
 def failed(row: JobRow, error: ServiceError, *, worker: str) -> Result:
