@@ -24,11 +24,11 @@ help: ## Show these lines
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, hub id or simulated> SLOTS=8'
 	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> VERBOSE=1'
 
-$(RUN_STAMP): pyproject.toml scripts/install.sh
+$(RUN_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
 	@scripts/install.sh $(VENV) model
 	@touch $@
 
-$(DEV_STAMP): pyproject.toml scripts/install.sh
+$(DEV_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
 	@scripts/install.sh $(VENV) model,dev
 	@touch $@ $(RUN_STAMP)
 
@@ -69,5 +69,5 @@ demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 	@exec $(PY) -m demo.evaluate $(ARGS)
 
 clean: ## Remove the Python environment and caches; the jobs in .run stay
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) *.egg-info client/*.egg-info client/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,18 +18,19 @@ from gateway.routes.events import events
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
+from gateway.routes.metrics import metrics
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
-from gateway.services import Services
+from gateway.services import Services, services
 from shared.errors import ServiceError
 from shared.log import bound
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
 #: Asked every second by machines; their lines would bury the others.
-_PROBES = ("/healthz", "/readyz")
+_PROBES = ("/healthz", "/readyz", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 
 
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    for blueprint in (jobs, events, images, sessions, predict, presets, health, webhooks):
+    for blueprint in (jobs, events, images, sessions, predict, presets, health, webhooks, metrics):
         app.register_api(blueprint)
     _add_documents(app)
     openapi.complete(app)
@@ -89,6 +90,8 @@ def _end(response: Response) -> ResponseReturnValue:
     response.headers["X-Content-Type-Options"] = "nosniff"
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
+    seconds = time.perf_counter() - g.began
+    services().traffic.answered(request.method, route, response.status_code, seconds, refusal)
     # the title and not the detail, which may quote the caller
     why = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(
@@ -98,7 +101,7 @@ def _end(response: Response) -> ResponseReturnValue:
             "method": request.method,
             "route": route,
             "status": response.status_code,
-            "ms": round(1000 * (time.perf_counter() - g.began), 1),
+            "ms": round(1000 * seconds, 1),
             **why,
         },
     )

@@ -9,7 +9,9 @@ monkey.patch_all()
 
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from typing import Any
 
 from shared import log
@@ -20,6 +22,11 @@ from shared.rules import load_rules
 from shared.settings import Settings
 
 _settings = Settings()
+
+# before prometheus_client is imported: its processes then add up what they count
+_shares_figures = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _shares_figures:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
 
 bind = (
     f"[{_settings.host}]:{_settings.port}"
@@ -72,3 +79,9 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """End the decoder children with their process."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["sightline"].decoder.close()
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001
+    """Take the processes' figures away with them."""
+    if _shares_figures:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -185,7 +185,8 @@ def _known(image_id: str, pointer: str, services: Services, tenant: str) -> Imag
 
 
 def _decoded(upload: uploads.Upload, pointer: str, services: Services) -> StoredImage:
-    image: CanonicalImage = services.decoder.decode(upload, pointer=pointer)
+    with services.traffic.decoding():
+        image: CanonicalImage = services.decoder.decode(upload, pointer=pointer)
     return StoredImage(
         id=image.id,
         png=image.png,

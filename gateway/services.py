@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.decoding import Decoder
+from gateway.traffic import Traffic
+from shared.connection import Client
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
 from shared.images import ImageStore
 from shared.net import GuardedClient
 from shared.presets import Preset, load_presets
+from shared.redisinfo import roles
 from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
@@ -36,6 +39,9 @@ class Services:
     outward: GuardedClient
     rules: RuleBook
     presets: Mapping[str, Preset]
+    traffic: Traffic
+    #: A client of each Redis role, to ask how it is.
+    servers: dict[str, Client]
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
@@ -55,6 +61,8 @@ class Services:
             outward=GuardedClient.build(settings),
             rules=rules,
             presets=load_presets(settings, rules),
+            traffic=Traffic(),
+            servers=roles(settings),
         )
 
 

@@ -18,7 +18,7 @@ _POLL_S = 2.0
 
 def job_view(row: JobRow, services: Services) -> dict[str, Any]:
     """Return the job as `/v1/jobs/{id}` shows it."""
-    position = services.store.position(row.id) if row.status == "queued" else None
+    position = services.store.position(row.id, row.tenant) if row.status == "queued" else None
     if position is None:
         return jobview.job_view(row)
     wait = wait_s(position, services.workers.fresh())

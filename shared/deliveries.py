@@ -118,6 +118,17 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Outbox:
+    """How the deliveries stand as a whole."""
+
+    #: Seconds that the most urgent one is overdue: only a missing courier lets it grow.
+    lag_s: float
+    #: Endpoints left alone for a while, and those left alone until they are tried by hand.
+    open: int
+    disabled: int
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """What a tenant's webhooks are signed with."""
 
@@ -259,6 +270,17 @@ class DeliveryStore:
             for row, due, held in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
             if row
         ]
+
+    def outbox(self) -> Outbox:
+        """Return how the deliveries of all tenants stand."""
+        now = self.now_ms()
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zrange(keys.DELIVERIES, 0, 0, withscores=True)
+            pipe.zcount(keys.ENDPOINTS_OPEN, now, "+inf")
+            pipe.zcount(keys.ENDPOINTS_DISABLED, now, "+inf")
+            first, opened, disabled = pipe.execute()
+        return Outbox(max(0.0, (now - first[0][1]) / 1000) if first else 0.0, opened, disabled)
 
     def now_ms(self) -> int:
         """Return the time of Redis' clock."""

@@ -362,6 +362,13 @@ class PoisonJob(JobFailure):
     hint = "The input makes workers die; report it to the operator with the job id."
 
 
+class TileFailed(JobFailure):
+    """A part of a long image could not be read, and `strict` was asked for."""
+
+    code = "tile_failed"
+    hint = "Submit it without strict to get the other parts, with a gap where this one stands."
+
+
 class ImageGone(JobFailure):
     """The job's image is no longer stored."""
 

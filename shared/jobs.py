@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
-ROW_VERSION = 1
+ROW_VERSION = 2
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -174,6 +174,27 @@ class GenerationParams(_Frozen):
 DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 
 
+class TilingTask(StrEnum):
+    """What becomes of the tiles of a long image."""
+
+    #: Each is read by itself, and the texts are joined.
+    READ = "read"
+    #: One answer is given from all of them.
+    ASK = "ask"
+
+
+class Tiling(_Frozen):
+    """A job's only image is worked on in tiles."""
+
+    task: TilingTask
+    #: Pixels of one tile.
+    budget: int
+    #: How many tiles its size alone promises; the cut may need one more or less.
+    planned: int
+    #: A tile that cannot be read fails the job instead of leaving a gap.
+    strict: bool = False
+
+
 class JobInput(_Frozen):
     """What a worker needs to do the job; kept in the row as JSON."""
 
@@ -188,6 +209,7 @@ class JobInput(_Frozen):
     postprocess: tuple[str, ...] = ()
     #: Only compute and keep the images' features; there is no question yet.
     encode_only: bool = False
+    tiling: Tiling | None = None
 
 
 class ImageInfo(_Frozen):
@@ -227,6 +249,48 @@ class Line(_Frozen):
     confidence: float
 
 
+class TileInfo(_Frozen):
+    """A tile of a long image, as its job keeps it."""
+
+    #: Image id of its pixels.
+    id: str
+    #: Left, top, right and bottom within the image as it is stored, right and bottom excluded.
+    box: tuple[int, int, int, int]
+    #: The line that stands for it where it could not be read.
+    mark: str
+    #: How it hangs together with the tile before it, as the cut told it.
+    seam: dict[str, Any] = {}
+
+
+class TileOutcome(_Frozen):
+    """What became of one tile; kept until its job is merged."""
+
+    text: str = ""
+    #: It could not be worked on.
+    gap: bool = False
+    error: dict[str, Any] | None = None
+    finish_reason: FinishReason = FinishReason.STOP
+    usage: Usage = Usage()
+    #: Tokens of its answer.
+    tokens: int = 0
+    encode_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+class TileOutput(_Frozen):
+    """What one tile of a long image gave."""
+
+    #: Left, top, right and bottom within the image as it is stored, pixels.
+    box: tuple[int, int, int, int]
+    #: What it says, or its own answer; None where all tiles were looked at together.
+    text: str | None = None
+    #: It could not be read.
+    gap: bool = False
+    #: The answer rests on it.
+    evidence: bool = False
+
+
 class Output(_Frozen):
     """The answer."""
 
@@ -238,6 +302,8 @@ class Output(_Frozen):
     #: Geometric mean of the probabilities of its tokens; None where no model has told any.
     confidence: float | None = None
     lines: tuple[Line, ...] | None = None
+    #: The parts of a long image, in reading order.
+    tiles: tuple[TileOutput, ...] | None = None
 
 
 class Turn(_Frozen):
@@ -249,7 +315,9 @@ class Turn(_Frozen):
     job_id: str
     prompt: str
     images: tuple[str, ...] = ()
-    #: Pixel budget of the images, so that they look the same again.
+    #: Ids of the tiles that were looked at instead of the images.
+    tiles: tuple[str, ...] = ()
+    #: Pixel budget of the images or tiles, so that they look the same again.
     max_pixels: int
     text: str
     #: What the model wrote, never to be tokenised again from the text.

@@ -10,18 +10,33 @@ JOB = PREFIX + "job:"
 EVENTS = ":events"
 #: Suffix of the list of a job's delivery ids.
 JOB_DELIVERIES = ":deliveries"
+#: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome.
+JOB_TILES = ":tiles"
+#: Zset of long jobs that have tiles to queue, the one served longest ago first.
+LONG = PREFIX + "long"
+#: Set of the children that are queued or running, and how many of them there may be.
+TILES_LIVE = PREFIX + "tiles:live"
+TILES_ROOM = PREFIX + "tiles:room"
 #: Key that outlives an erased job, so that its id answers 410 and not 404.
 GONE = PREFIX + "gone:"
-#: Zset of queued job ids in the order in which they will be taken.
+#: Zset of all queued job ids by queue and number, which tells how full each queue is.
 QUEUED = PREFIX + "queued"
 #: Zset of queued job ids by the millisecond in which they were (last) queued.
 QUEUED_SINCE = PREFIX + "queued:since"
 #: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
-#: Hash tenant -> jobs waiting, which makes a busy tenant's next job yield to others.
-WAITING = PREFIX + "waiting"
-#: Hash tenant -> unfinished jobs.
-UNFINISHED = PREFIX + "unfinished"
+#: Zset of a tenant's queued job ids in the order in which its turns take them.
+LINE = PREFIX + "line:"
+#: Zset of the tenants with queued jobs by the virtual time of their next turn.
+TURNS = PREFIX + "turns"
+#: Zset of tenants without queued jobs whose last turn still counts, by when the next may be.
+TURNED = PREFIX + "turns:past"
+#: Virtual time of the latest turn.
+TURN = PREFIX + "turn"
+#: Hash tenant -> turns that it gets while others get one.
+WEIGHTS = PREFIX + "weights"
+#: Set of a tenant's unfinished job ids.
+UNFINISHED = PREFIX + "unfinished:"
 #: Zset of running job ids by the millisecond in which their lease ends.
 LEASES = PREFIX + "leases"
 #: Zset of unfinished job ids by the millisecond after which they expire.
@@ -66,6 +81,10 @@ DELIVERIES_BELL = PREFIX + "deliveries:bell"
 FAILED_DELIVERIES = PREFIX + "deliveries:failed:"
 #: Zset of a tenant's endpoint ids by their last use.
 TENANT_ENDPOINTS = PREFIX + "endpoints:"
+#: Zsets of endpoint ids whose breaker is open and that are disabled, by the millisecond in which
+#: that ends or is forgotten.
+ENDPOINTS_OPEN = PREFIX + "endpoints_open"
+ENDPOINTS_DISABLED = PREFIX + "endpoints_disabled"
 #: String: a webhook URL that has answered 410.
 GONE_URL = PREFIX + "webhook_gone:"
 #: Hash: what a tenant's webhooks are signed with.
@@ -76,6 +95,8 @@ WORKER = PREFIX + "worker:"
 WORKERS = PREFIX + "workers"
 #: Hash: monotonic counters.
 COUNTERS = PREFIX + "counters"
+#: Hash: sums and histograms over finished jobs; see figures.py.
+FIGURES = PREFIX + "figures"
 
 
 def job(job_id: str) -> str:

@@ -1,4 +1,8 @@
-"""The Celery app: messages are doorbells that carry a job id and nothing else."""
+"""The Celery app: messages are doorbells that carry a job id and nothing else.
+
+A bell in a shared queue says that there is work; the store says whose turn it is. Its job id is
+that of the job that rang. A bell in a worker's own queue means this very job.
+"""
 
 from __future__ import annotations
 
@@ -98,15 +102,15 @@ app.add_defaults(_configuration)
 
 
 def ring(doorbells: Iterable[Doorbell]) -> None:
-    """Wake a worker for each job; a bell that fails now is rung again by the reconciler."""
+    """Wake a worker for each bell; one that fails now is rung again by the reconciler."""
     for bell in doorbells:
         try:
             app.send_task(
                 TASK,
                 args=[bell.job_id],
                 task_id=bell.job_id,
+                kwargs={"only": True} if bell.queue.startswith(_DIRECT) else {},
                 queue=declared(bell.queue),
-                priority=bell.priority,
             )
         except (OperationalError, RedisError, OSError) as error:
             _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": str(error)})

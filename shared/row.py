@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from shared.jobs import JobInput, JobStatus
+from shared.jobs import JobInput, JobStatus, TileInfo
 
 
 def _from_json(value: Any) -> Any:
@@ -20,6 +20,7 @@ def _none_if_empty(value: Any) -> Any:
 
 JsonDict = Annotated[dict[str, Any] | None, BeforeValidator(_from_json)]
 JsonList = Annotated[tuple[dict[str, Any], ...], BeforeValidator(lambda v: _from_json(v) or ())]
+TileList = Annotated[tuple[TileInfo, ...], BeforeValidator(lambda v: _from_json(v) or ())]
 _Blank = BeforeValidator(_none_if_empty)
 
 
@@ -33,7 +34,6 @@ class JobRow(BaseModel):
     version: int
     status: JobStatus
     queue: str
-    priority: int
     attempt: int
     max_attempts: int
     #: Times that a worker went silent while it held the job.
@@ -62,6 +62,15 @@ class JobRow(BaseModel):
     webhook_events: str = ""
     webhook_origin: str = ""
     trace: JsonDict = None
+    #: Of a long job: "tiles" while its children work, "merge" from the last one's end on.
+    phase: str = ""
+    #: Of a long job: its tiles in reading order.
+    tiles: TileList = ()
+    #: Of a long job: milliseconds that it waited before its image was cut.
+    waited_ms: int = 0
+    #: Of a child: its long job, and the number of its tile.
+    parent: Annotated[str | None, _Blank] = None
+    tile: int = 0
     cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     worker: Annotated[str | None, _Blank] = None
     progress: JsonDict = None
@@ -70,6 +79,14 @@ class JobRow(BaseModel):
     cache: JsonDict = None
     metrics: JsonDict = None
     error: JsonDict = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runs_until_merged(cls, fields: Any) -> Any:
+        """Show a long job as running while it waits for workers between its steps."""
+        if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
+            return fields | {"status": JobStatus.RUNNING.value}
+        return fields
 
 
 def dump(value: Any) -> str:

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Serve without API keys on an address other than loopback."
     )
+    metrics_token: str | None = Field(
+        None, min_length=8, description="What /metrics asks for as a bearer token; unset: nothing."
+    )
     ping_s: float = Field(15.0, gt=0, le=300, description="Seconds between pings of a stream.")
     max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
 

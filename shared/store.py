@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from shared import keys
+from shared import figures, keys
 from shared.connection import Client, connect, guard, load_script, pairs
 from shared.errors import (
     Erased,
@@ -18,21 +18,15 @@ from shared.errors import (
     PoisonJob,
     SessionBusy,
 )
+from shared.figures import Figures, Tally
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.row import JobRow, dump
 from shared.settings import Settings
 from shared.webhooks import Webhook
 
-#: Priority of the first waiting job of a tenant, and how many steps its next ones sink.
-#: A tenant with many jobs waiting yields to the others, but only within its own queue.
-_PRIORITIES: dict[Priority, tuple[int, int]] = {
-    Priority.HIGH: (0, 3),
-    Priority.DEFAULT: (3, 4),
-    Priority.LOW: (7, 3),
-}
-
-#: As in prelude.lua: the score of a queued job is its priority times this, plus its number.
-_PRIORITY_SPAN = 1 << 43
+#: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
+_QUEUE_SPAN = 1 << 43
+_FIRST_SCORE = {priority: n * _QUEUE_SPAN for n, priority in enumerate(Priority)}
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
@@ -50,6 +44,7 @@ _TRANSITIONS = (
     "reconcile",
     "cancel",
     "erase",
+    "position",
 )
 
 
@@ -87,11 +82,10 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """What the queue needs to wake a worker for a job."""
+    """What the queue needs to wake a worker because of a job."""
 
     job_id: str
     queue: str
-    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +112,8 @@ class Claim:
 
     row: JobRow
     owner: str
+    #: Milliseconds of Redis' clock when it was given.
+    at_ms: int = 0
 
 
 class Store:
@@ -140,7 +136,6 @@ class Store:
         Raises ImageNotFound and IdempotencyKeyReused.
         """
         key, fingerprint = job.idempotency or ("", "")
-        base, steps = _PRIORITIES[job.priority]
         reply = self._run(
             "add",
             [
@@ -148,17 +143,15 @@ class Store:
                 *(keys.image(job.tenant, image) for image in job.input.images),
             ],
             *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
-            *(job.priority.value, base, steps, job.ttl_s * 1000),
+            *(job.priority.value, _FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
             *self._fields(job),
         )
         match reply:
-            case ["added", job_id, priority, _]:
-                return Added(Doorbell(job_id, job.priority.value, int(priority)))
-            case ["replayed", job_id]:
-                return Added(Doorbell(job_id, job.priority.value, base), replayed=True)
+            case ["added" | "replayed" as how, job_id]:
+                return Added(Doorbell(job_id, job.priority.value), replayed=how == "replayed")
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
@@ -188,17 +181,17 @@ class Store:
             pipe.hgetall(keys.job(job_id))
             pipe.get(keys.GONE + job_id)
             fields, gone = pipe.execute()
-        if fields and fields.get("tenant") == tenant:
+        # a tile's row is nobody's job
+        if fields and fields.get("tenant") == tenant and "parent" not in fields:
             return JobRow.model_validate(fields)
         if gone and gone.partition(":")[2] == tenant:
             raise Erased
         raise NotFound
 
-    def position(self, job_id: str) -> int | None:
+    def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
-        with guard():
-            rank: int | None = self.redis.zrank(keys.QUEUED, job_id)
-        return rank
+        place: int | None = self._run("position", [], job_id, tenant)
+        return place
 
     def page(
         self,
@@ -260,21 +253,26 @@ class Store:
     def erase(self, job_id: str, tenant: str) -> None:
         """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
         row = self.get(job_id, tenant)
-        names = [keys.image(tenant, image) for image in row.input.images]
+        images = [*row.input.images, *dict.fromkeys(tile.id for tile in row.tiles)]
+        names = [keys.image(tenant, image) for image in images]
         ttl_ms = self._settings.erased_ttl_s * 1000
         if not self._run("erase", names, job_id, tenant, ttl_ms):
             raise NotFound
 
     # the worker's side
 
+    def claim_next(self, worker_id: str) -> Claim | str:
+        """Take the queued job whose turn it is, or return `nothing`."""
+        return self.claim("", worker_id)
+
     def claim(self, job_id: str, worker_id: str) -> Claim | str:
-        """Take a queued job, or return why not: missing, not_queued, expired, too_new."""
+        """Take this queued job, or return why not: missing, not_queued, expired, too_new."""
         owner = secrets.token_hex(16)
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
         if reply[0] != "claimed":
             return str(reply[0])
-        return Claim(JobRow.model_validate(pairs(reply[2])), owner)
+        return Claim(JobRow.model_validate(pairs(reply[2])), owner, int(reply[1]))
 
     def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Renew the leases of (job id, owner) pairs; return a verdict for each."""
@@ -303,54 +301,62 @@ class Store:
         fields: Mapping[str, Any],
         *,
         turn: Turn | None = None,
+        tally: Tally | None = None,
     ) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was.
 
-        `turn` becomes part of the job's session.
+        `turn` becomes part of the job's session, `tally` of the service's figures.
         """
         told = turn.model_dump_json() if turn else ""
         kept = self._settings.session_turns_max
+        counted = dump(tally.increments if tally else {})
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
-        return bool(self._run("finish", [], job_id, owner, status.value, told, kept, *flat))
+        return bool(
+            self._run("finish", [], job_id, owner, status.value, told, kept, counted, *flat)
+        )
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt; None when it was lost or has ended."""
         reply = self._run("release", [], job_id, owner)
-        return Doorbell(job_id, reply[0], int(reply[1])) if reply else None
+        return Doorbell(job_id, reply) if reply else None
 
     def reap(self) -> list[Doorbell]:
         """Requeue jobs of silent workers, end poison and overdue ones; return what to ring."""
         gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
-        return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
+        return [Doorbell(job, queue) for job, queue in reply]
 
     def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return the queued jobs whose message is in none of the broker's `lists`."""
+        """Return a bell to ring for each queued job beyond the messages in the broker's `lists`."""
         age_ms = int(self._settings.reconcile_s * 1000)
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
-        return [Doorbell(job, queue, int(priority)) for job, queue, priority in reply]
+        return [Doorbell(job, queue) for job, queue in reply]
 
     def load(self) -> Load:
         """Return how full the queues are."""
         with guard():
             pipe = self.redis.pipeline(transaction=True)
-            for base, steps in _PRIORITIES.values():
-                low, high = base * _PRIORITY_SPAN, (base + steps) * _PRIORITY_SPAN
-                pipe.zcount(keys.QUEUED, low, f"({high}")
+            for first in _FIRST_SCORE.values():
+                pipe.zcount(keys.QUEUED, first, f"({first + _QUEUE_SPAN}")
             pipe.zcard(keys.LEASES)
             pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
             pipe.time()
             *depths, running, oldest, (seconds, micros) = pipe.execute()
         now = seconds + micros / 1e6
         waited = now - oldest[0][1] / 1000 if oldest else 0.0
-        names = [priority.value for priority in _PRIORITIES]
+        names = [priority.value for priority in Priority]
         return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 
     def counters(self) -> dict[str, int]:
         """Return the monotonic counters by name."""
         with guard():
             return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
+
+    def figures(self) -> Figures:
+        """Return what finished jobs and deliveries have added up to."""
+        with guard():
+            return figures.read(self.redis.hgetall(keys.FIGURES))
 
 
 def _cell(value: Any) -> str:

@@ -40,6 +40,8 @@ class Heartbeat:
     encode_tokens_per_s: float = 0.0
     prefill_tokens_per_s: float = 0.0
     decode_tokens_per_s: float = 0.0
+    #: Requests that share a pass of its model, on average.
+    batch_requests: float = 0.0
     extra: dict[str, float] = field(default_factory=dict)
 
 
@@ -91,6 +93,12 @@ def encode_s(tokens: int, workers: list[Heartbeat]) -> float | None:
         if w.encode_tokens_per_s > 0
     ]
     return round(min(told), 3) if told else None
+
+
+def backlog_s(jobs: int, workers: list[Heartbeat]) -> float | None:
+    """Predict the seconds that one worker would need for these jobs; None without experience."""
+    known = [worker.seconds_per_job for worker in workers if worker.seconds_per_job > 0]
+    return jobs * sum(known) / len(known) if known else None
 
 
 def wait_s(position: int, workers: list[Heartbeat]) -> float | None:

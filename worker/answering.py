@@ -71,19 +71,24 @@ class Answering:
         self._settings = settings
         self._must_give_back = must_give_back
 
-    def answer(self, job_id: str) -> None:
-        """Do what a doorbell asks for, if the job still waits for it."""
-        with bound(job_id=job_id):
-            try:
-                claim = self._store.claim(job_id, self._worker_id)
-            except StoreUnavailable as error:
-                # the row still waits; the reconciler will ring again
-                _log.warning("claim.failed", extra={"cause": error.detail})
-                return
-            if isinstance(claim, str):
-                _log.info("doorbell.ignored", extra={"cause": claim})
-                return
+    def answer(self, job_id: str | None = None) -> None:
+        """Do what a doorbell asks for: this job, or without one the job whose turn it is."""
+        try:
+            claim = self._claim(job_id)
+        except StoreUnavailable as error:
+            # the row still waits; the reconciler will ring again
+            _log.warning("claim.failed", extra={"cause": error.detail})
+            return
+        if isinstance(claim, str):
+            _log.info("doorbell.ignored", extra={"cause": claim})
+            return
+        with bound(job_id=claim.row.id):
             self._hold(claim)
+
+    def _claim(self, job_id: str | None) -> Claim | str:
+        if job_id is None:
+            return self._store.claim_next(self._worker_id)
+        return self._store.claim(job_id, self._worker_id)
 
     def _hold(self, claim: Claim) -> None:
         held = self._leases.hold(claim)
@@ -201,7 +206,12 @@ class Answering:
         kept = self._patiently(
             held,
             lambda: self._store.finish(
-                row.id, owner, result.status, result.fields, turn=result.turn
+                row.id,
+                owner,
+                result.status,
+                result.fields,
+                turn=result.turn,
+                tally=result.tally,
             ),
         )
         if not kept:

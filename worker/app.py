@@ -18,11 +18,11 @@ _service: WorkerService | None = None
 
 
 @app.task(name=TASK)
-def answer(job_id: str) -> None:
-    """Answer a job, or do nothing if it no longer waits."""
+def answer(job_id: str, *, only: bool = False) -> None:
+    """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits."""
     if _service is None:
         raise RuntimeError("this process is not a started worker")
-    _service.answering.answer(job_id)
+    _service.answering.answer(job_id if only else None)
 
 
 @signals.setup_logging.connect

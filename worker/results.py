@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import ServiceError
+from shared.figures import Tally
 from shared.jobs import FinishReason, JobStatus, Notice, Output, Turn
 from shared.row import JobRow
 from worker.engine.api import Completion, UsedImage
@@ -28,6 +29,8 @@ class Result:
     #: Fields of the row.
     fields: dict[str, Any]
     turn: Turn | None = None
+    #: What it adds to the service's figures.
+    tally: Tally = field(default_factory=Tally)
 
 
 def answered(
@@ -55,6 +58,7 @@ def answered(
         lines=done.lines,
     )
     told = (*notices, *done.notices, *processed.notices)
+    metrics = _metrics(row, worker, done)
     fields = {
         "model": model,
         "images": _as_seen(row, seen),
@@ -62,10 +66,11 @@ def answered(
         "output": output.model_dump(mode="json", by_alias=True),
         "usage": done.usage.as_dict(),
         "cache": {"features": done.features, "prefix": done.prefix},
-        "metrics": _metrics(row, worker, done),
+        "metrics": metrics,
     }
     whole = status is JobStatus.SUCCEEDED and not row.input.encode_only
-    return Result(status, fields, _turn(row, done) if whole and row.session_id else None)
+    turn = _turn(row, done) if whole and row.session_id else None
+    return Result(status, fields, turn, _tally(metrics, done))
 
 
 def _parsed(done: Completion) -> Any:
@@ -80,8 +85,11 @@ def _parsed(done: Completion) -> Any:
 
 def failed(row: JobRow, error: ServiceError, *, worker: str) -> Result:
     """Return the end of a job that could not be answered."""
-    fields = {"error": error.as_dict(), "metrics": _metrics(row, worker, None)}
-    return Result(JobStatus.FAILED, fields)
+    metrics = _metrics(row, worker, None)
+    fields = {"error": error.as_dict(), "metrics": metrics}
+    tally = _tally(metrics, None)
+    tally.add("job_errors", code=error.code)
+    return Result(JobStatus.FAILED, fields, tally=tally)
 
 
 def log_line(row: JobRow, result: Result) -> dict[str, Any]:
@@ -125,6 +133,23 @@ def _metrics(row: JobRow, worker: str, done: Completion | None) -> dict[str, Any
             "decode_s": done.timings.decode_s,
         }
     return {k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}
+
+
+def _tally(metrics: dict[str, Any], done: Completion | None) -> Tally:
+    """Return what a job adds to the figures; a stage that it never reached is not counted."""
+    tally = Tally()
+    tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
+    if done is None:
+        return tally
+    for stage in ("encode", "prefill", "decode"):
+        if metrics[f"{stage}_s"] > 0:
+            tally.observe("stage_seconds", metrics[f"{stage}_s"], stage=stage)
+    for kind, tokens in done.usage.model_dump().items():
+        tally.add("tokens", tokens, kind=kind.removesuffix("_tokens"))
+    for cache, state in (("features", done.features), ("prefix", done.prefix)):
+        if state:
+            tally.add("cache_lookups", cache=cache, state=state)
+    return tally
 
 
 def _as_seen(row: JobRow, seen: Sequence[UsedImage]) -> list[dict[str, Any]]:

@@ -127,6 +127,7 @@ class WorkerService:
                 encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
                 prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
                 decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
+                batch_requests=round(rates.batch_requests, 2),
             )
         )
 

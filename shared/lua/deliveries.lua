@@ -109,4 +109,5 @@ local function conclude(delivery, status, why, now, keep_ms)
     redis.call('PEXPIRE', FAILED_DELIVERIES .. tenant, keep_ms)
   end
   redis.call('HINCRBY', COUNTERS, 'deliveries.' .. status, 1)
+  if why ~= '' then redis.call('HINCRBYFLOAT', FIGURES, 'delivery_failures|reason=' .. why, 1) end
 end

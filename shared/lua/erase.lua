@@ -6,7 +6,8 @@ if not f[1] or f[2] ~= ARGV[2] then return 0 end
 dequeue(id, f[2])
 redis.call('ZREM', LEASES, id)
 redis.call('ZREM', EXPIRY, id)
-if f[1] == 'queued' or f[1] == 'running' then lower(UNFINISHED, f[2]) end
+end_tiles(id, 'erased')
+redis.call('SREM', UNFINISHED .. f[2], id)
 local place = redis.call('ZSCORE', TENANT_JOBS .. f[2], id)
 redis.call('ZREM', TENANT_JOBS .. f[2], id)
 if f[4] and f[4] ~= '' then

@@ -1,13 +1,16 @@
 -- The owner, and only the owner, ends a job: result, status and event at once.
 -- ARGV: id, owner token, terminal status, turn of the session ('' = none), turns kept,
---       then row fields
+--       figures to add (json), then row fields
 local id, row = ARGV[1], JOB .. ARGV[1]
 local f = redis.call('HMGET', row, 'status', 'owner', 'tenant')
 if f[1] ~= 'running' or f[2] ~= ARGV[2] then
   count('jobs.late_finish_refused')
   return 0
 end
-if #ARGV > 5 then redis.call('HSET', row, unpack(ARGV, 6)) end
+if #ARGV > 6 then redis.call('HSET', row, unpack(ARGV, 7)) end
+for figure, amount in pairs(cjson.decode(ARGV[6])) do
+  redis.call('HINCRBYFLOAT', FIGURES, figure, amount)
+end
 if ARGV[4] ~= '' then
   local session = redis.call('HGET', row, 'session_id')
   local key = SESSION .. f[3] .. ':' .. session

@@ -1,5 +1,5 @@
 -- Steps that several transitions share. The names of keys stand before this text.
-local PRIORITY_SPAN = 8796093022208 -- 2^43: more jobs than one priority will ever see
+local TURN_SPAN = 1000000 -- the virtual time that a turn of weight 1 takes
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -16,25 +16,81 @@ local function count(name)
   redis.call('HINCRBY', COUNTERS, name, 1)
 end
 
-local function lower(hash, field)
-  if redis.call('HINCRBY', hash, field, -1) <= 0 then redis.call('HDEL', hash, field) end
-end
-
 local function extend(key, at_ms)
   if redis.call('PTTL', key) < at_ms - now_ms() then redis.call('PEXPIREAT', key, at_ms) end
 end
 
--- Put a row into the queue; a row that comes back keeps the place it had.
+-- Tenants take turns, so that nobody waits for another's thousand jobs. A turn lasts a virtual time
+-- (shorter for a greater weight); the tenant whose next turn is earliest is served next.
+local function turn_length(tenant)
+  return math.floor(TURN_SPAN / tonumber(redis.call('HGET', WEIGHTS, tenant) or 1))
+end
+
+local function present()
+  return tonumber(redis.call('GET', TURN) or 0)
+end
+
+-- The tiles of a tenant's long jobs have a line of their own: its other jobs take turns with them.
+local function tiles_line(tenant)
+  return tenant .. '\ntiles'
+end
+
+-- Put a row into its tenant's line; a row that comes back keeps the place it had there.
 local function enqueue(id, tenant, score, now)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'owner', '', 'queued_ms', now)
   redis.call('ZADD', QUEUED, score, id)
   redis.call('ZADD', QUEUED_SINCE, now, id)
-  redis.call('HINCRBY', WAITING, tenant, 1)
+  redis.call('ZADD', LINE .. tenant, score, id)
+  if redis.call('ZSCORE', TURNS, tenant) then return end
+  -- a newcomer is next; who has just had a turn is not: else one job after the other would be
+  local turned = tonumber(redis.call('ZSCORE', TURNED, tenant) or 0)
+  redis.call('ZREM', TURNED, tenant)
+  redis.call('ZADD', TURNS, math.max(present(), turned), tenant)
 end
 
 local function dequeue(id, tenant)
   redis.call('ZREM', QUEUED_SINCE, id)
-  if redis.call('ZREM', QUEUED, id) == 1 then lower(WAITING, tenant) end
+  redis.call('ZREM', QUEUED, id)
+  if redis.call('ZREM', LINE .. tenant, id) == 0 then return end
+  if redis.call('EXISTS', LINE .. tenant) == 1 then return end
+  -- what it did not use up, because it canceled, it need not wait for
+  local next_turn = tonumber(redis.call('ZSCORE', TURNS, tenant))
+  redis.call('ZREM', TURNS, tenant)
+  if redis.call('EXISTS', TURNS) == 0 then
+    -- with nobody waiting there is nobody to be fair to
+    redis.call('DEL', TURNED)
+    return
+  end
+  redis.call('ZADD', TURNED, math.min(next_turn, present() + turn_length(tenant)), tenant)
+end
+
+-- A tenant has a turn; out of turn, it pays for it but the others' time does not pass.
+local function take_turn(tenant, in_turn)
+  local at = tonumber(redis.call('ZSCORE', TURNS, tenant))
+  if in_turn and at > present() then
+    redis.call('SET', TURN, at)
+    redis.call('ZREMRANGEBYSCORE', TURNED, '-inf', at)
+  end
+  redis.call('ZADD', TURNS, at + turn_length(tenant), tenant)
+end
+
+-- How many queued jobs will be taken before this one if none comes or goes; nil when not queued.
+local function position(id, tenant)
+  local before = redis.call('ZRANK', LINE .. tenant, id)
+  if not before then return nil end
+  local at = tonumber(redis.call('ZSCORE', TURNS, tenant)) + before * turn_length(tenant)
+  local turns = redis.call('ZRANGEBYSCORE', TURNS, '-inf', at, 'WITHSCORES')
+  for i = 1, #turns, 2 do
+    local other, ahead = turns[i], at - tonumber(turns[i + 1])
+    if other ~= tenant then
+      local length = turn_length(other)
+      local count = math.ceil(ahead / length)
+      -- at the same time the name decides, as it does in the zset
+      if ahead % length == 0 and other < tenant then count = count + 1 end
+      before = before + math.min(count, redis.call('ZCARD', LINE .. other))
+    end
+  end
+  return before
 end
 
 -- A conversation and all that its next turn needs live on together.
@@ -55,44 +111,4 @@ end
 local function leave_session(id, tenant, session)
   local key = SESSION .. tenant .. ':' .. session
   if redis.call('HGET', key, 'busy') == id then redis.call('HDEL', key, 'busy') end
-end
-
--- The one way into a terminal status: result, event and clean-up in one transaction.
-local function terminate(id, tenant, status, now)
-  local row = JOB .. id
-  local ttl = tonumber(redis.call('HGET', row, 'ttl_ms'))
-  redis.call('HSET', row, 'status', status, 'owner', '', 'completed_ms', now,
-    'expires_ms', now + ttl)
-  dequeue(id, tenant)
-  redis.call('ZREM', LEASES, id)
-  redis.call('ZREM', EXPIRY, id)
-  lower(UNFINISHED, tenant)
-  local session = redis.call('HGET', row, 'session_id')
-  if session and session ~= '' then leave_session(id, tenant, session) end
-  emit(id, 'job.' .. status)
-  drop_progress(id, now)
-  notify(id, 'completed', 'job.' .. status, now)
-  count('jobs.' .. status)
-  redis.call('PEXPIREAT', row, now + ttl)
-  redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
-  redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
-end
-
--- A running row loses its worker: back into the queue, or into the end it has earned.
-local function requeue(id, why, now)
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'tenant', 'score', 'cancel', 'expire_ms')
-  redis.call('ZREM', LEASES, id)
-  if f[3] == '1' then
-    terminate(id, f[1], 'canceled', now)
-    return nil
-  end
-  if now >= tonumber(f[4]) then
-    terminate(id, f[1], 'expired', now)
-    return nil
-  end
-  enqueue(id, f[1], f[2], now)
-  redis.call('HSET', row, 'progress', '')
-  emit(id, 'job.queued', cjson.encode({reason = why, position = redis.call('ZRANK', QUEUED, id)}))
-  return redis.call('HMGET', row, 'queue', 'priority')
 end

@@ -1,6 +1,6 @@
 -- Jobs of silent workers go back into the queue or, after too many deaths, fail as poison;
 -- jobs past their time expire. ARGV: lease ms, poison error json, longest gap ms
--- Answers id, queue, priority of each job that needs its doorbell rung.
+-- Answers id and queue of each job that needs its doorbell rung.
 local now = now_ms()
 local last = tonumber(redis.call('GET', REAPED_AT) or now)
 redis.call('SET', REAPED_AT, now)
@@ -14,25 +14,31 @@ end
 local ring = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, 100)) do
   local row = JOB .. id
-  local f = redis.call('HMGET', row, 'status', 'attempt', 'max_attempts', 'tenant')
+  local f = redis.call('HMGET', row, 'status', 'attempt', 'max_attempts', 'tenant', 'parent',
+    'tile')
   if f[1] ~= 'running' then
     redis.call('ZREM', LEASES, id)
   else
     redis.call('HINCRBY', row, 'lost', 1)
     count('jobs.lost_lease')
     if tonumber(f[2]) >= tonumber(f[3]) then
-      redis.call('HSET', row, 'error', ARGV[2])
       count('jobs.poison')
-      terminate(id, f[4], 'failed', now)
+      if f[5] then
+        local outcome = cjson.encode({text = '', gap = true, error = cjson.decode(ARGV[2])})
+        for _, bell in ipairs(end_tile(id, f[5], f[6], outcome, now)) do ring[#ring + 1] = bell end
+      else
+        redis.call('HSET', row, 'error', ARGV[2])
+        terminate(id, f[4], 'failed', now)
+      end
     else
-      local place = requeue(id, 'worker_lost', now)
-      if place then ring[#ring + 1] = {id, place[1], place[2]} end
+      local queue = requeue(id, 'worker_lost', now)
+      if queue then ring[#ring + 1] = {id, queue} end
     end
   end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0, 100)) do
-  local f = redis.call('HMGET', JOB .. id, 'status', 'tenant')
-  if f[1] == 'queued' then
+  local f = redis.call('HMGET', JOB .. id, 'status', 'tenant', 'phase')
+  if f[1] == 'queued' or (f[1] == 'running' and f[3] == 'tiles') then
     terminate(id, f[2], 'expired', now)
   elseif f[1] == 'running' then
     -- its worker watches the deadline; look again in case the worker dies
@@ -41,4 +47,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0,
     redis.call('ZREM', EXPIRY, id)
   end
 end
+for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
+  if redis.call('EXISTS', JOB .. child) == 0 then redis.call('SREM', TILES_LIVE, child) end
+end
+-- room that a canceled long job has left
+for _, bell in ipairs(schedule_tiles(now)) do ring[#ring + 1] = bell end
 return ring

@@ -12,6 +12,8 @@ end
 local function heal(endpoint)
   redis.call('HDEL', ENDPOINT .. endpoint, 'failures', 'failing_since', 'open_until', 'opened',
     'disabled_ms')
+  redis.call('ZREM', ENDPOINTS_OPEN, endpoint)
+  redis.call('ZREM', ENDPOINTS_DISABLED, endpoint)
 end
 local function hurt(endpoint)
   local key = ENDPOINT .. endpoint
@@ -19,13 +21,17 @@ local function hurt(endpoint)
   if ARGV[7] == 'alive' then
     -- it answers, if not with success: it holds nobody up
     redis.call('HDEL', key, 'failures', 'open_until', 'opened')
+    redis.call('ZREM', ENDPOINTS_OPEN, endpoint)
   elseif redis.call('HINCRBY', key, 'failures', 1) >= tonumber(ARGV[8]) then
     local opened = redis.call('HINCRBY', key, 'opened', 1)
     local pause = math.min(tonumber(ARGV[9]) * 2 ^ math.min(opened - 1, 10), 600000)
     redis.call('HSET', key, 'open_until', string.format('%.0f', now + pause))
+    redis.call('ZREMRANGEBYSCORE', ENDPOINTS_OPEN, '-inf', now)
+    redis.call('ZADD', ENDPOINTS_OPEN, now + pause, endpoint)
   end
   if now - tonumber(redis.call('HGET', key, 'failing_since')) >= tonumber(ARGV[10]) then
     redis.call('HSETNX', key, 'disabled_ms', now)
+    redis.call('ZADD', ENDPOINTS_DISABLED, now + ENDPOINT_TTL_MS, endpoint)
   end
 end
 redis.call('ZREM', ENDPOINT .. f[2] .. ENDPOINT_HELD, id)

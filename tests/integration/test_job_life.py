@@ -33,7 +33,7 @@ class Jobs:
         # Celery's app reads its broker once, so every test rings from a process of its own
         code = (
             "from shared.queue import ring; from shared.store import Doorbell;"
-            f"ring([Doorbell({bell.job_id!r}, {bell.queue!r}, {bell.priority})])"
+            f"ring([Doorbell({bell.job_id!r}, {bell.queue!r})])"
         )
         subprocess.run(
             [sys.executable, "-c", code],

@@ -158,6 +158,8 @@ class Rates:
     encode_tokens_per_s: float = 0.0
     prefill_tokens_per_s: float = 0.0
     decode_tokens_per_s: float = 0.0
+    #: Requests that share a pass of the model, averaged over its seconds.
+    batch_requests: float = 0.0
 
 
 @dataclass(slots=True)

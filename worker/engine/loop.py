@@ -200,7 +200,7 @@ class EngineLoop:
             return
         prefill = sum(tokens for _, tokens in rows)
         decode = sum(not tokens for _, tokens in rows)
-        self.meter.stepped(prefill, decode, time.monotonic() - started)
+        self.meter.stepped(prefill, decode, len(rows), time.monotonic() - started)
         for (sequence, tokens), row in zip(rows, logits, strict=True):
             self._guard(self._advance, sequence, tokens, row)
 

@@ -31,13 +31,15 @@ class RateMeter:
     def __init__(self) -> None:
         """All speeds are unknown at first."""
         self._encode, self._prefill, self._decode = _Average(), _Average(), _Average()
+        self._batch = _Average()
 
     def encoded(self, tokens: float, seconds: float) -> None:
         """Count visual tokens that the tower worked on."""
         self._encode.add(tokens, seconds)
 
-    def stepped(self, prefill_tokens: int, decode_rows: int, seconds: float) -> None:
+    def stepped(self, prefill_tokens: int, decode_rows: int, requests: int, seconds: float) -> None:
         """Count one pass of the language model; its prefill rows pay for it first."""
+        self._batch.add(requests * seconds, seconds)
         if prefill_tokens:
             self._prefill.add(prefill_tokens, seconds)
         elif decode_rows:
@@ -45,4 +47,4 @@ class RateMeter:
 
     def read(self) -> Rates:
         """Return the present averages."""
-        return Rates(self._encode.rate, self._prefill.rate, self._decode.rate)
+        return Rates(self._encode.rate, self._prefill.rate, self._decode.rate, self._batch.rate)

@@ -23,6 +23,8 @@ from worker.engine.invented import Invented, cut_off, invent
 
 _TOKENS_PER_PIXEL = 1 / 1024
 _IDLE_S = 0.05
+#: Weight of the newest step in the average batch.
+_NEWEST = 0.1
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class SimulatedEngine:
         self._image_s = image_s
         self._token_s = token_s
         self._answers: list[_Answer] = []
+        self._batch = 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="simulated-engine", daemon=True)
@@ -81,6 +84,7 @@ class SimulatedEngine:
             encode_tokens_per_s=1024 / self._image_s if self._image_s else 0.0,
             prefill_tokens_per_s=0.0,
             decode_tokens_per_s=1 / self._token_s if self._token_s else 0.0,
+            batch_requests=self._batch,
         )
 
     @property
@@ -124,6 +128,7 @@ class SimulatedEngine:
                 continue
             step_s = max(self._token_s, 0.001)
             self._closed.wait(step_s)
+            self._batch += _NEWEST * (len(answers) - self._batch)
             self._step(answers, step_s)
         for answer in self._answers:
             self._end(answer, FinishReason.CANCELED)

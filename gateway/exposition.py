@@ -1,0 +1,195 @@
+"""The service's figures as Prometheus reads them; true for all processes, whichever answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from shared import figures
+from shared.connection import Client
+from shared.deliveries import DeliveryStore, Outbox
+from shared.errors import StoreUnavailable
+from shared.redisinfo import RedisState, redis_state
+from shared.store import Load, Store
+from shared.workers import Heartbeat, WorkerRegistry, backlog_s, wait_s
+
+_COUNTED = {
+    "jobs": "What happened to jobs, by event.",
+    "deliveries": "What happened to webhook deliveries, by event.",
+}
+_SUMMED = {
+    "tokens": "Tokens of finished jobs, by kind.",
+    "cache_lookups": "Finished jobs whose features or prefix were found (hit) or not (miss).",
+    "job_errors": "Jobs that failed, by the code of their error.",
+    "delivery_failures": "Webhook deliveries that were given up, by reason.",
+}
+_HISTOGRAMS = {"stage_seconds": "Seconds of finished jobs in each stage."}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the figures come from."""
+
+    store: Store
+    workers: WorkerRegistry
+    deliveries: DeliveryStore
+    #: A client of each Redis role.
+    servers: dict[str, Client]
+
+
+class Service(Collector):
+    """Reads everything that Redis knows at the moment of a scrape."""
+
+    def __init__(self, sources: Sources) -> None:
+        """Nothing is read before a scrape."""
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families; a store that is away leaves only the news that it is."""
+        yield InfoMetricFamily(
+            "sightline_gateway", "This gateway.", {"version": version("sightline-server")}
+        )
+        states = {role: _asked(client) for role, client in self._sources.servers.items()}
+        yield from _servers(states)
+        if states["queue"] is None:
+            return
+        try:
+            # gathered first: half an exposition would be worse than none
+            families = list(self._of_store())
+        except StoreUnavailable:
+            return
+        yield from families
+
+    def _of_store(self) -> Iterator[Metric]:
+        found = self._sources
+        workers = found.workers.fresh()
+        load = found.store.load()
+        yield from _queues(load, workers)
+        yield from _workers(workers)
+        yield from _counters(found.store.counters())
+        yield from _figures(found.store.figures())
+        yield from _outbox(found.deliveries.outbox())
+
+
+def _asked(client: Client) -> RedisState | None:
+    try:
+        return redis_state(client)
+    except StoreUnavailable:
+        return None
+
+
+def _gauge(name: str, text: str, *series: tuple[tuple[str, ...], float], by: str = "") -> Metric:
+    family = GaugeMetricFamily(f"sightline_{name}", text, labels=by.split())
+    for labels, value in series:
+        family.add_metric(labels, value)
+    return family
+
+
+def _servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
+    up = [((role,), float(state is not None)) for role, state in states.items()]
+    yield _gauge("redis_up", "Whether this Redis answers.", *up, by="role")
+    known = [(role, state) for role, state in states.items() if state]
+    used = [((role,), float(state.used_bytes)) for role, state in known]
+    yield _gauge("redis_memory_used_bytes", "Memory that Redis uses.", *used, by="role")
+    most = [((role,), float(state.max_bytes)) for role, state in known]
+    yield _gauge("redis_memory_max_bytes", "Its maxmemory; 0 without one.", *most, by="role")
+    evicted = CounterMetricFamily(
+        "sightline_redis_evicted_keys",
+        "Keys that Redis threw out for want of room.",
+        labels=["role"],
+    )
+    for role, state in known:
+        evicted.add_metric([role], state.evicted_keys)
+    yield evicted
+
+
+def _queues(load: Load, workers: list[Heartbeat]) -> Iterator[Metric]:
+    depths = [((name,), float(depth)) for name, depth in load.depths.items()]
+    yield _gauge("queue_depth", "Jobs that wait, by queue.", *depths, by="queue")
+    yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
+    yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
+    queued = sum(load.depths.values())
+    wait, backlog = wait_s(queued, workers), backlog_s(queued + load.running, workers)
+    if wait is not None:
+        yield _gauge(
+            "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)
+        )
+    if backlog is not None:
+        yield _gauge(
+            "backlog_seconds",
+            "Predicted seconds that one worker would need for all that waits or runs.",
+            ((), backlog),
+        )
+
+
+def _workers(workers: list[Heartbeat]) -> Iterator[Metric]:
+    states = {"ready": 0, "draining": 0}
+    for worker in workers:
+        states["draining" if worker.draining else "ready"] += 1
+    told = [((state,), float(count)) for state, count in states.items()]
+    yield _gauge("workers", "Workers with a fresh heartbeat, by state.", *told, by="state")
+    about = [((w.id, w.model, w.numerics, w.version), 1.0) for w in workers]
+    yield _gauge("worker_info", "A worker.", *about, by="worker model numerics version")
+    yield _of_each(workers, "slots", "Jobs that it answers at once.")
+    yield _of_each(workers, "busy", "Jobs that it answers now.")
+    yield _of_each(workers, "seconds_per_job", "Busy seconds that a job costs it.")
+    yield _of_each(workers, "batch_requests", "Requests that share a pass of its model.")
+    speeds = [
+        ((worker.id, stage), getattr(worker, f"{stage}_tokens_per_s"))
+        for worker in workers
+        for stage in ("encode", "prefill", "decode")
+    ]
+    text = "Its measured speed, by stage; decode is of one answer."
+    yield _gauge("worker_tokens_per_second", text, *speeds, by="worker stage")
+
+
+def _of_each(workers: list[Heartbeat], field: str, text: str) -> Metric:
+    told = [((worker.id,), float(getattr(worker, field))) for worker in workers]
+    return _gauge(f"worker_{field}", text, *told, by="worker")
+
+
+def _counters(counters: dict[str, int]) -> Iterator[Metric]:
+    for prefix, text in _COUNTED.items():
+        family = CounterMetricFamily(f"sightline_{prefix}", text, labels=["event"])
+        for name, count in sorted(counters.items()):
+            kind, _, event = name.partition(".")
+            if kind == prefix:
+                family.add_metric([event], count)
+        yield family
+
+
+def _figures(read: figures.Figures) -> Iterator[Metric]:
+    for name, text in _SUMMED.items():
+        series = read.sums.get(name, {})
+        summed = CounterMetricFamily(f"sightline_{name}", text, labels=_names(series))
+        for labels, value in sorted(series.items()):
+            summed.add_metric([word for _, word in labels], value)
+        yield summed
+    for name, text in _HISTOGRAMS.items():
+        spread = read.histograms.get(name, {})
+        family = HistogramMetricFamily(f"sightline_{name}", text, labels=_names(spread))
+        for labels, found in sorted(spread.items()):
+            family.add_metric([word for _, word in labels], list(found.buckets), found.total)
+        yield family
+
+
+def _names(series: Iterable[figures.Labels]) -> list[str]:
+    return [key for key, _ in next(iter(series), ())]
+
+
+def _outbox(outbox: Outbox) -> Iterator[Metric]:
+    text = "Seconds that the most urgent webhook is overdue; it grows without a courier."
+    yield _gauge("webhook_lag_seconds", text, ((), outbox.lag_s))
+    told = (("open",), float(outbox.open)), (("disabled",), float(outbox.disabled))
+    text = "Endpoints that are left alone: for a while (open) or until tried by hand (disabled)."
+    yield _gauge("webhook_endpoints", text, *told, by="state")

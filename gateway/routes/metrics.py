@@ -1,0 +1,41 @@
+"""The figures that Prometheus scrapes."""
+
+from __future__ import annotations
+
+import hmac
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from gateway import problems
+from gateway.exposition import Service, Sources
+from gateway.services import services
+from shared.errors import Unauthorized
+
+metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="service")])
+
+
+@metrics.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    responses={
+        200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
+        **problems.documented(Unauthorized),
+    },
+)
+def scrape() -> Response:
+    """Return every figure; without Redis, those of this gateway alone."""
+    found = services()
+    _check_token(found.settings.metrics_token)
+    service = CollectorRegistry(auto_describe=False)
+    service.register(Service(Sources(found.store, found.workers, found.deliveries, found.servers)))
+    text = generate_latest(service) + generate_latest(found.traffic.registry())
+    return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _check_token(wanted: str | None) -> None:
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if wanted and not hmac.compare_digest(given.encode(), wanted.encode()):
+        raise Unauthorized("/metrics asks for the bearer token SIGHTLINE_METRICS_TOKEN.")

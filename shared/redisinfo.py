@@ -1,0 +1,43 @@
+"""What the Redis servers of both roles tell of themselves: memory, persistence, eviction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.connection import Client, connect, guard
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RedisState:
+    """One server; bytes."""
+
+    version: str
+    used_bytes: int
+    #: 0 without a limit.
+    max_bytes: int
+    policy: str
+    evicted_keys: int
+    aof: bool
+
+
+def redis_state(client: Client) -> RedisState:
+    """Ask a server; raises StoreUnavailable."""
+    with guard():
+        info = client.info()
+    return RedisState(
+        version=str(info["redis_version"]),
+        used_bytes=int(info["used_memory"]),
+        max_bytes=int(info["maxmemory"]),
+        policy=str(info["maxmemory_policy"]),
+        evicted_keys=int(info["evicted_keys"]),
+        aof=bool(info["aof_enabled"]),
+    )
+
+
+def roles(settings: Settings) -> dict[str, Client]:
+    """Return a client of each role; one server may play both, and is then named once."""
+    found = {"queue": connect(settings)}
+    if settings.cache_url and settings.cache_url != settings.redis_url:
+        found["cache"] = connect(settings, url=settings.cache_url)
+    return found

@@ -1,0 +1,357 @@
+"""Each transition of a long job, on a real Redis and without processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import keys
+from shared.errors import NotFound
+from shared.events import EventReader, JobEvent
+from shared.images import ImageStore, StoredImage
+from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask
+from shared.queue import broker_lists
+from shared.row import JobRow
+from shared.settings import Settings
+from shared.store import Claim, NewJob, Store, Verdict
+from shared.tilestore import TileStore
+
+TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
+
+
+class Longs:
+    """Long jobs whose tiles this test works on by hand."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.store = Store(settings)
+        self.tiles = TileStore(self.store)
+        self.images = ImageStore(settings)
+
+    def add(self, tenant: str = "t", *, strict: bool = False, **fields) -> str:
+        tiling = TILING.model_copy(update={"strict": strict})
+        job = NewJob(tenant, JobInput(prompt="read", tiling=tiling), **fields)
+        return self.store.add(job).doorbell.job_id
+
+    def claim(self, job_id: str) -> Claim:
+        found = self.store.claim(job_id, "w1")
+        assert isinstance(found, Claim), found
+        return found
+
+    def next(self) -> Claim:
+        """Claim whoever's turn it is, as a worker does."""
+        found = self.store.claim_next("w1")
+        assert isinstance(found, Claim), found
+        return found
+
+    def split(self, job_id: str, count: int = 4, *, room: int = 100, blank: int = -1) -> list[str]:
+        """Split a job and return the ids of the children that were queued."""
+        held = self.claim(job_id)
+        infos = []
+        for number in range(count):
+            image = StoredImage(f"img_{number:064x}", b"png", 8, 8, (8, 8), "PNG")
+            self.images.put(held.row.tenant, image)
+            infos.append(TileInfo(id=image.id, box=(0, 8 * number, 8, 8), mark=f"[gap {number}]"))
+        inputs = [
+            None if number == blank else JobInput(prompt="read", images=(info.id,))
+            for number, info in enumerate(infos)
+        ]
+        bells = self.tiles.split(held, infos, inputs, streams=True, room=room)
+        assert bells is not None
+        return [bell.job_id for bell in bells]
+
+    def end(self, claim: Claim, text: str | None, *, room: int = 100) -> list[str]:
+        """End a tile with a text, or with a gap."""
+        outcome = TileOutcome(text=text) if text is not None else TileOutcome(gap=True)
+        bells = self.tiles.finish(claim, outcome, room)
+        assert bells is not None
+        return [bell.job_id for bell in bells]
+
+    def get(self, job_id: str) -> JobRow:
+        return self.store.get(job_id, "t")
+
+    def events(self, job_id: str) -> list[JobEvent]:
+        return EventReader(self.store.redis, 1.0).read(job_id, 0)
+
+    def told(self, job_id: str) -> list[tuple[str, object]]:
+        """Return the text that was streamed, by tile, and where it began again."""
+        return [
+            (e.data["text"], e.data["tile"]) if e.type == "output.delta" else ("reset", None)
+            for e in self.events(job_id)
+            if e.type.startswith("output.")
+        ]
+
+    def queued(self) -> list[str]:
+        return list(self.store.redis.zrange(keys.QUEUED, 0, -1))
+
+    def leftovers(self, job_id: str) -> list[str]:
+        """Return the keys of children and of what only a running long job needs."""
+        redis = self.store.redis
+        found = [key for key in redis.keys(keys.JOB + "*") if job_id not in key]
+        found += redis.keys(keys.JOB + "*" + keys.JOB_TILES)
+        return found + redis.keys(keys.LONG) + redis.keys(keys.TILES_LIVE)
+
+
+@pytest.fixture
+def longs(settings) -> Longs:
+    return Longs(settings)
+
+
+def test_the_last_tiles_end_queues_the_merge_and_its_finish_ends_the_job(longs):
+    job_id = longs.add()
+    children = longs.split(job_id)
+    claims = [longs.claim(child) for child in children]
+    assert [claim.row.tile for claim in claims] == [0, 1, 2, 3]
+    rung = [longs.end(claims[n], f"text {n}") for n in (2, 0, 3)]
+    assert rung == [[], [], []]
+    assert longs.end(claims[1], "text 1") == [job_id]
+    merge = longs.claim(job_id)
+    assert merge.row.phase == "merge"
+    assert [o.text for o in longs.tiles.outcomes(merge.row)] == [f"text {n}" for n in range(4)]
+    assert longs.store.finish(job_id, merge.owner, JobStatus.SUCCEEDED, {"output": {"text": "x"}})
+    row = longs.get(job_id)
+    assert (row.status, row.commits) == (JobStatus.SUCCEEDED, 1)
+    assert longs.leftovers(job_id) == []
+
+
+def test_to_its_caller_a_long_job_runs_from_the_cut_to_the_merge(longs):
+    job_id = longs.add()
+    (child,) = longs.split(job_id, 1)
+    assert longs.get(job_id).status is JobStatus.RUNNING
+    longs.end(longs.claim(child), "text")
+    assert longs.get(job_id).status is JobStatus.RUNNING
+    started = longs.get(job_id).started_ms
+    assert longs.claim(job_id).row.started_ms == started
+    assert [e.type for e in longs.events(job_id)].count("job.started") == 1
+
+
+def test_text_streams_in_reading_order_while_tiles_end_in_any(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id)]
+    longs.end(claims[2], "two")
+    assert longs.told(job_id) == []
+    longs.end(claims[0], "zero")
+    assert longs.told(job_id) == [("zero", 0)]
+    longs.end(claims[1], "one")
+    longs.end(claims[3], "three")
+    assert longs.told(job_id)[1:] == [("\none", 1), ("\ntwo", 2), ("\nthree", 3)]
+
+
+def say(longs: Longs, claim: Claim, text: str, percent: int = 50) -> Verdict:
+    events = [("output.delta", {"text": text})]
+    return longs.store.report(claim.row.id, claim.owner, events, {"percent": percent})
+
+
+def test_the_first_unfinished_tile_streams_as_it_is_read(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 2)]
+    say(longs, claims[0], "ze")
+    say(longs, claims[1], "o")
+    say(longs, claims[0], "ro")
+    longs.end(claims[0], "zero!")
+    say(longs, claims[1], "ne")
+    longs.end(claims[1], "one")
+    assert longs.told(job_id) == [("ze", 0), ("ro", 0), ("!", 0), ("\no", 1), ("ne", 1)]
+
+
+def test_a_tile_that_starts_over_takes_back_only_what_was_told_of_it(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 2)]
+    longs.end(claims[0], "zero")
+    say(longs, claims[1], "wro")
+    longs.store.release(claims[1].row.id, claims[1].owner)
+    again = longs.claim(claims[1].row.id)
+    say(longs, again, "one")
+    assert longs.told(job_id)[2:] == [("reset", None), ("zero", 0), ("\none", 1)]
+
+
+def test_progress_counts_tiles_and_their_parts(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id)]
+    assert longs.get(job_id).progress["tiles_total"] == 4
+    longs.end(claims[0], "zero")
+    progress = longs.get(job_id).progress
+    assert (progress["tiles_done"], progress["percent"]) == (1, 23)
+    longs.store.redis.hset(keys.job(job_id), "progress_ms", 0)
+    say(longs, claims[1], "on", percent=60)
+    assert longs.get(job_id).progress["percent"] == 38
+
+
+def test_a_killed_workers_tile_is_started_again_and_the_finished_ones_are_not(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 3)]
+    longs.end(claims[0], "zero")
+    longs.store.redis.zadd(keys.LEASES, {claims[1].row.id: 1})
+    longs.store.reap()
+    assert longs.queued() == [claims[1].row.id]
+    again = longs.claim(claims[1].row.id)
+    assert again.row.attempt == 2
+    assert longs.tiles.finish(claims[1], TileOutcome(text="late"), 100) is None
+    longs.end(again, "one")
+    assert longs.end(claims[2], "two") == [job_id]
+
+
+def lose_three_times(longs: Longs, child: str) -> None:
+    for _ in range(3):
+        longs.claim(child)
+        longs.store.redis.zadd(keys.LEASES, {child: 1})
+        longs.store.reap()
+
+
+def test_a_tile_that_kills_three_workers_leaves_a_gap(longs):
+    job_id = longs.add()
+    children = longs.split(job_id, 3)
+    lose_three_times(longs, children[1])
+    longs.end(longs.claim(children[0]), "zero")
+    assert longs.end(longs.claim(children[2]), "two") == [job_id]
+    assert [text for text, _ in longs.told(job_id)] == ["zero", "\n[gap 1]", "\ntwo"]
+    outcomes = longs.tiles.outcomes(longs.claim(job_id).row)
+    assert [outcome.gap for outcome in outcomes] == [False, True, False]
+    assert outcomes[1].error["code"] == "poison"
+
+
+def test_a_gap_fails_a_strict_job_and_stops_its_other_tiles(longs):
+    job_id = longs.add(strict=True)
+    children = longs.split(job_id, 3)
+    other = longs.claim(children[0])
+    lose_three_times(longs, children[1])
+    row = longs.get(job_id)
+    assert (row.status, row.error["code"]) == (JobStatus.FAILED, "tile_failed")
+    assert longs.store.beat([(other.row.id, other.owner)]) == [Verdict.LOST]
+    assert longs.leftovers(job_id) == []
+
+
+def test_a_tile_may_ask_to_be_tried_again(longs):
+    longs.split(longs.add(), 2)
+    child = longs.queued()[0]
+    bells = longs.tiles.finish(longs.claim(child), None, 100)
+    assert [bell.job_id for bell in bells] == [child]
+    assert longs.claim(child).row.attempt == 2
+
+
+def test_a_canceled_long_job_keeps_what_was_read_and_stops_all_tiles(longs):
+    job_id = longs.add()
+    children = longs.split(job_id)
+    claims = [longs.claim(child) for child in children[:3]]
+    longs.end(claims[0], "zero")
+    longs.end(claims[2], "two")
+    assert longs.store.cancel(job_id, "t") == "canceled"
+    assert longs.store.beat([(claims[1].row.id, claims[1].owner)]) == [Verdict.LOST]
+    row = longs.get(job_id)
+    assert row.status is JobStatus.CANCELED
+    assert (row.output["text"], row.output["partial"]) == ("zero\ntwo", True)
+    assert [tile["text"] for tile in row.output["tiles"]] == ["zero", None, "two", None]
+    assert row.output["finish_reason"] == "canceled"
+    assert longs.leftovers(job_id) == []
+    assert longs.queued() == []
+
+
+def test_a_long_job_past_its_time_expires_with_what_was_read(longs):
+    job_id = longs.add(deadline_s=3600)
+    children = longs.split(job_id)
+    longs.end(longs.claim(children[0]), "zero")
+    longs.store.redis.zadd(keys.EXPIRY, {job_id: 1})
+    longs.store.reap()
+    row = longs.get(job_id)
+    assert (row.status, row.output["text"]) == (JobStatus.EXPIRED, "zero")
+    assert row.output["finish_reason"] == "deadline"
+    assert longs.leftovers(job_id) == []
+
+
+def test_erasing_a_long_job_removes_its_children_and_its_tiles_images(longs):
+    job_id = longs.add()
+    longs.claim(longs.split(job_id)[0])
+    longs.store.erase(job_id, "t")
+    assert longs.leftovers(job_id) == []
+    assert longs.store.redis.keys(keys.IMAGE + "*") == []
+
+
+def test_children_are_nobodys_jobs(longs):
+    job_id = longs.add()
+    child = longs.split(job_id)[0]
+    with pytest.raises(NotFound):
+        longs.store.get(child, "t")
+    with pytest.raises(NotFound):
+        longs.store.cancel(child, "t")
+    assert [row.id for row in longs.store.page("t", limit=10)[0]] == [job_id]
+    with pytest.raises(NotFound):
+        longs.store.erase(child, "t")
+
+
+def test_a_doorbell_lost_with_the_last_tile_is_rung_again(longs):
+    job_id = longs.add()
+    (child,) = longs.split(job_id, 1)
+    longs.end(longs.claim(child), "text")
+    longs.store.redis.zadd(keys.QUEUED_SINCE, {job_id: 1})
+    assert [bell.job_id for bell in longs.store.reconcile(broker_lists())] == [job_id]
+
+
+def test_a_tile_without_ink_needs_no_child(longs):
+    job_id = longs.add()
+    children = longs.split(job_id, 3, blank=1)
+    assert len(children) == 2
+    longs.end(longs.claim(children[0]), "zero")
+    assert longs.end(longs.claim(children[1]), "two") == [job_id]
+    assert longs.told(job_id) == [("zero", 0), ("\ntwo", 2)]
+
+
+def test_an_image_without_any_ink_is_merged_at_once(longs):
+    job_id = longs.add()
+    assert longs.split(job_id, 1, blank=0) == [job_id]
+    assert longs.claim(job_id).row.phase == "merge"
+
+
+def test_a_job_canceled_while_it_was_cut_ends_without_children(longs):
+    job_id = longs.add()
+    held = longs.claim(job_id)
+    longs.store.cancel(job_id, "t")
+    info = TileInfo(id="img_" + "0" * 64, box=(0, 0, 8, 8), mark="")
+    inputs = [JobInput(prompt="read")]
+    assert longs.tiles.split(held, [info], inputs, streams=True, room=4) == []
+    assert longs.get(job_id).status is JobStatus.CANCELED
+    assert longs.leftovers(job_id) == []
+
+
+def test_two_long_jobs_share_the_room(longs):
+    first, second = longs.add(), longs.add()
+    longs.split(first, 12, room=2)
+    longs.split(second, 12, room=2)
+    order = []
+    for _ in range(12):
+        claim = longs.next()
+        order.append(claim.row.parent)
+        longs.end(claim, "text", room=2)
+        assert longs.store.redis.scard(keys.TILES_LIVE) == 2
+    # those of the first that were queued before the second came go before it
+    assert order[-6:].count(first) == order[-6:].count(second) == 3
+
+
+def test_long_jobs_of_two_tenants_take_turns(longs):
+    first, second = longs.add("t"), longs.add("other")
+    longs.split(first, 6, room=12)
+    longs.split(second, 6, room=12)
+    order = [longs.next().row.parent for _ in range(8)]
+    assert order.count(first) == order.count(second) == 4
+
+
+@pytest.mark.parametrize("tenant", ["t", "other"])
+def test_a_short_job_waits_behind_one_tile_of_a_long_one_at_most(longs, tenant):
+    longs.split(longs.add("t"), 6, room=6)
+    longs.end(longs.next(), "text")
+    short = longs.add(tenant)
+    assert short in [longs.next().row.id for _ in range(2)]
+    assert longs.store.position(longs.add(tenant), tenant) <= 2
+
+
+def test_a_long_job_does_not_starve_behind_short_ones(longs):
+    children = longs.split(longs.add("other"), 3, room=3)
+    for _ in range(9):
+        longs.add("t")
+    assert set(children) <= {longs.next().row.id for _ in range(6)}
+
+
+def test_the_room_of_a_canceled_long_job_goes_to_the_next(longs):
+    first, second = longs.add(), longs.add()
+    longs.split(first, 3, room=1)
+    assert longs.split(second, 3, room=1) == []
+    longs.store.cancel(first, "t")
+    assert len(longs.store.reap()) == 1
+    assert longs.next().row.parent == second

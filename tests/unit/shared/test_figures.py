@@ -1,0 +1,41 @@
+"""What finished jobs add up to, before and after Redis."""
+
+from __future__ import annotations
+
+from shared.figures import BOUNDS_S, Tally, read
+
+
+def _kept(*tallies: Tally) -> dict[str, str]:
+    fields: dict[str, float] = {}
+    for tally in tallies:
+        for field, amount in tally.increments.items():
+            fields[field] = fields.get(field, 0) + amount
+    return {field: str(value) for field, value in fields.items()}
+
+
+def test_sums_add_up_by_their_labels():
+    one, two = Tally(), Tally()
+    one.add("tokens", 3, kind="image")
+    two.add("tokens", 4, kind="image")
+    two.add("tokens", 1, kind="prompt")
+    sums = read(_kept(one, two)).sums
+    assert sums == {"tokens": {(("kind", "image"),): 7, (("kind", "prompt"),): 1}}
+
+
+def test_a_histogram_counts_each_value_below_every_bound_that_it_does_not_pass():
+    tally = Tally()
+    for seconds in (0.0, 0.01, 0.02, 2.0, 99_999.0, -0.5):
+        tally.observe("stage_seconds", seconds, stage="queue")
+    found = read(_kept(tally)).histograms["stage_seconds"][("stage", "queue"),]
+    counts = dict(found.buckets)
+    assert list(counts) == [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
+    assert (counts["0.01"], counts["0.03"], counts["1"], counts["3"]) == (3, 4, 4, 5)
+    assert (counts["1800"], counts["+Inf"]) == (5, 6)
+    assert found.total == 100_001.03
+
+
+def test_nothing_counted_is_nothing_exposed():
+    tally = Tally()
+    tally.add("tokens", 0, kind="cached")
+    assert tally.increments == {}
+    assert read({}).sums == read({}).histograms == {}
