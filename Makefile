@@ -32,6 +32,11 @@ $(DEV_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
 	@scripts/install.sh $(VENV) model,dev
 	@touch $@ $(RUN_STAMP)
 
+TOOLS_STAMP := $(VENV)/.installed-tools
+$(TOOLS_STAMP): tests/node/package-lock.json scripts/test_tools.sh | $(DEV_STAMP)
+	@scripts/test_tools.sh
+	@touch $@
+
 install: $(RUN_STAMP) ## Install what the service needs, and nothing outside this folder
 install-dev: $(DEV_STAMP) ## Install what the tests need as well
 
@@ -41,7 +46,7 @@ up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
 down: ## Stop what `make up` started on PORT
 	@if [ -e $(RUN_STAMP) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
 
-test: $(DEV_STAMP) ## Run all tests; ARGS="-k name" chooses
+test: $(DEV_STAMP) $(TOOLS_STAMP) ## Run all tests; ARGS="-k name" chooses
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)
 
 check: $(DEV_STAMP) ## Format, lint, types, import rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +16,14 @@ from werkzeug.datastructures import FileStorage
 from gateway import strictjson
 from gateway.problems import from_validation
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
-from shared.jobs import DETAIL_PIXELS, Choice, GenerationParams, Priority, ResponseFormat
+from shared.jobs import (
+    DETAIL_PIXELS,
+    Choice,
+    GenerationParams,
+    Priority,
+    ResponseFormat,
+    Said,
+)
 from shared.row import dump
 from shared.rules import MAX_RULES
 from shared.settings import Settings
@@ -156,9 +164,11 @@ class Submission(BaseModel):
         """Return the pixels that each image may keep."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
 
-    def fingerprint(self, image_ids: list[str]) -> str:
+    def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
         """Return what two equal requests have in common, whatever their encoding."""
         told = self.model_dump(mode="json", exclude={"images"}) | {"images": image_ids}
+        if before:
+            told["before"] = [said.model_dump() for said in before]
         if self.preset is not None:
             # a default that is named wins over the preset's value
             told["explicit"] = sorted(self.explicit_params())
@@ -184,13 +194,19 @@ def receive(request: Request, settings: Settings) -> Received:
         fields, files = json_object(request), []
     else:
         raise UnsupportedMediaType
+    submission = validated(fields)
+    _check_limits(submission, len(files), settings)
+    return Received(submission, files)
+
+
+def validated(fields: dict[str, Any]) -> Submission:
+    """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     try:
         submission = Submission.model_validate(fields)
         submission.params()
     except ValidationError as error:
         raise from_validation(error) from None
-    _check_limits(submission, len(files), settings)
-    return Received(submission, files)
+    return submission
 
 
 def is_json(request: Request) -> bool:

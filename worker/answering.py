@@ -151,11 +151,11 @@ class Answering:
     def _question(self, row: JobRow) -> Question:
         session = row.session_id
         history = self._sessions.turns(row.tenant, session) if session else []
-        ids = sorted({i for turn in history for i in turn.images} | set(row.input.images))
+        ids = sorted({i for turn in history for i in turn.images} | set(row.input.every_image))
         pngs = dict(zip(ids, self._images.pngs(row.tenant, ids), strict=True))
         # an image that only an old turn knows may be gone; without it the turn is pointless
         history = [turn for turn in history if all(pngs[i] for i in turn.images)]
-        if not all(pngs[i] for i in row.input.images):
+        if not all(pngs[i] for i in row.input.every_image):
             raise ImageGone
         return Question(
             id=row.id,
@@ -163,7 +163,7 @@ class Answering:
             history=history,
             pngs={i: png for i, png in pngs.items() if png},
             feature_scope=row.tenant,
-            scope=f"{row.tenant}\x00{session}" if session else "",
+            scope=_scope(row),
             time_left_s=self._time_left_s(row),
         )
 
@@ -229,3 +229,10 @@ class Answering:
                 if held.lost or self._must_give_back() or time.monotonic() > patience:
                     raise _Lost from None
                 time.sleep(_POLL_S * 10)
+
+
+def _scope(row: JobRow) -> str:
+    """Return within what keys and values are shared; neither a session nor a thread has NUL."""
+    if row.session_id:
+        return f"{row.tenant}\x00{row.session_id}"
+    return f"{row.tenant}\x00\x00{row.input.thread}" if row.input.thread else ""

@@ -125,7 +125,7 @@ class Unauthorized(APIError):
 class NotFound(APIError):
     """There is nothing under this id."""
 
-    codes: ClassVar[tuple[str, ...]] = ("not_found", "method_not_allowed")
+    codes: ClassVar[tuple[str, ...]] = ("not_found", "method_not_allowed", "model_not_found")
 
 
 class ImageNotFound(NotFound):
@@ -143,7 +143,7 @@ class Erased(NotFound):
 class Conflict(APIError):
     """The request does not fit the present state."""
 
-    codes: ClassVar[tuple[str, ...]] = ("conflict", "no_result")
+    codes: ClassVar[tuple[str, ...]] = ("conflict", "no_result", "answer_changed")
 
 
 class SessionBusy(Conflict):
