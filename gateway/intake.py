@@ -9,11 +9,12 @@ from typing import Any
 from flask import Request, g
 from pydantic import ValidationError
 
-from gateway import uploads
+from gateway import auth, uploads
 from gateway.admission import Asking
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
 from gateway.chatting import Chat, Heard
+from gateway.constraints import check_constraint
 from gateway.fetching import is_url
 from gateway.looking import Looking
 from gateway.problems import from_validation
@@ -41,6 +42,7 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
     services.admission.check_open(tenant)
     received = receive(request, services.settings, Submission)
     asked = resolved(received.submission, services.presets, services.rules)
+    check_constraint(asked.params)
     asking = Asking.of(received.submission, asked, tenant)
     services.admission.check_queue(asking)
     images = all_images(received, Looking.begin(services, tenant))
@@ -58,6 +60,7 @@ def _keep(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
 def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolved(chat.submission, services.presets, services.rules)
+    check_constraint(asked.params)
     asking = Asking.of(chat.submission, asked, tenant)
     services.admission.check_queue(asking)
     looking = Looking.begin(services, tenant)
@@ -277,7 +280,7 @@ def _trace() -> dict[str, str]:
 
 
 def _add(job: NewJob, services: Services) -> Added:
-    added = services.store.add(job)
+    added = auth.add(job)
     if not added.replayed:
         queue.ring([nearest(added.doorbell, job.tenant, job.session_id, services)])
     return added

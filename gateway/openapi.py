@@ -8,6 +8,7 @@ from flask_openapi3 import OpenAPI
 
 from gateway.chatting import ChatRequest
 from gateway.estimating import Supposition
+from gateway.keydocs import describe_keys
 from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
 from gateway.schemas import ImageUpload
@@ -44,6 +45,7 @@ def complete(app: OpenAPI) -> None:
     for path in spec["paths"].values():
         for operation in path.values():
             _drop_foreign_422(operation)
+    describe_keys(spec["paths"])
 
 
 def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from flask import current_app
 
 from gateway.admission import Admission
 from gateway.decoding import Decoder
+from gateway.keyring import Keyring
 from gateway.pressure import Pressure
 from gateway.traffic import Traffic
 from shared.connection import Breaker, Client, connect
@@ -33,6 +34,7 @@ class Services:
 
     settings: Settings
     store: Store
+    keyring: Keyring
     images: ImageStore
     sessions: SessionStore
     events: EventReader
@@ -63,6 +65,7 @@ class Services:
         return cls(
             settings=settings,
             store=store,
+            keyring=Keyring(store.redis),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
