@@ -17,6 +17,7 @@ from sightline import (
     NoConnection,
     SubmitOptions,
     WaitTimeout,
+    types,
 )
 from sightline.errors import (
     BadParameters,
@@ -145,7 +146,25 @@ def test_what_is_asked_of_the_service_is_told(client):
 def test_each_parameter_of_a_submission_is_an_option(served):
     document = served.http.get("/openapi.json").json()
     told = set(document["components"]["schemas"]["Submission"]["properties"])
-    assert told - {"prompt", "images"} <= SubmitOptions.__annotations__.keys()
+    assert told - {"prompt", "images"} == SubmitOptions.__annotations__.keys()
+
+
+@pytest.mark.parametrize(
+    ("shape", "schema"),
+    [
+        (types.JobData, "Job"),
+        (types.Output, "OutputState"),
+        (types.ImageData, "ImageState"),
+        (types.SessionData, "SessionState"),
+        (types.Turn, "SessionTurn"),
+        (types.DeliveryData, "DeliveryState"),
+        (types.Attempt, "AttemptState"),
+        (types.SecretData, "SecretState"),
+    ],
+)
+def test_the_shapes_that_type_checkers_see_are_those_of_the_service(served, shape, schema):
+    schemas = served.http.get("/openapi.json").json()["components"]["schemas"]
+    assert shape.__annotations__.keys() <= schemas[schema]["properties"].keys()
 
 
 def test_many_questions_at_once_with_await(served):
