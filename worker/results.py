@@ -95,6 +95,7 @@ def _turn(row: JobRow, done: Completion) -> Turn:
     return Turn(
         job_id=row.id,
         prompt=row.input.prompt,
+        preset=row.input.preset,
         images=row.input.images,
         max_pixels=row.input.max_pixels,
         text=done.text,
