@@ -24,13 +24,18 @@ help: ## Show these lines
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, hub id or simulated> SLOTS=8'
 	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> VERBOSE=1'
 
-$(RUN_STAMP): pyproject.toml scripts/install.sh
+$(RUN_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
 	@scripts/install.sh $(VENV) model
 	@touch $@
 
-$(DEV_STAMP): pyproject.toml scripts/install.sh
+$(DEV_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
 	@scripts/install.sh $(VENV) model,dev
 	@touch $@ $(RUN_STAMP)
+
+TOOLS_STAMP := $(VENV)/.installed-tools
+$(TOOLS_STAMP): tests/node/package-lock.json scripts/test_tools.sh | $(DEV_STAMP)
+	@scripts/test_tools.sh
+	@touch $@
 
 install: $(RUN_STAMP) ## Install what the service needs, and nothing outside this folder
 install-dev: $(DEV_STAMP) ## Install what the tests need as well
@@ -41,7 +46,7 @@ up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
 down: ## Stop what `make up` started on PORT
 	@if [ -e $(RUN_STAMP) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
 
-test: $(DEV_STAMP) ## Run all tests; ARGS="-k name" chooses
+test: $(DEV_STAMP) $(TOOLS_STAMP) ## Run all tests; ARGS="-k name" chooses
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)
 
 check: $(DEV_STAMP) ## Format, lint, types, import rules
@@ -69,5 +74,5 @@ demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 	@exec $(PY) -m demo.evaluate $(ARGS)
 
 clean: ## Remove the Python environment and caches; the jobs in .run stay
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) *.egg-info client/*.egg-info client/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

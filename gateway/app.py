@@ -19,6 +19,7 @@ from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
 from gateway.routes.metrics import metrics
+from gateway.routes.openai import openai
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
@@ -59,7 +60,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    for blueprint in (jobs, events, images, sessions, predict, presets, health, webhooks, metrics):
+    own = (jobs, events, images, sessions, predict, openai, presets, health, webhooks, metrics)
+    for blueprint in own:
         app.register_api(blueprint)
     _add_documents(app)
     openapi.complete(app)

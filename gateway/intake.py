@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from flask import Request, g
 from pydantic import ValidationError
@@ -11,8 +12,9 @@ from pydantic import ValidationError
 from gateway import uploads
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
-from gateway.decoding import CanonicalImage
-from gateway.fetching import Fetching, is_url
+from gateway.chatting import Chat, Heard
+from gateway.fetching import is_url
+from gateway.looking import Looking
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
@@ -21,20 +23,16 @@ from gateway.submission import Received, Submission, is_json, json_object, recei
 from shared import queue
 from shared.errors import (
     BadParameters,
-    ImageNotFound,
-    InvalidBase64,
-    NotFound,
     UnsupportedMediaType,
     UrlNotAllowed,
 )
 from shared.images import ImageHeader, StoredImage
-from shared.jobs import JobInput, Priority
+from shared.jobs import JobInput, Priority, Said
 from shared.net import target
 from shared.row import JobRow
 from shared.store import Added, NewJob
 from shared.webhooks import Webhook, WebhookEvent
-
-_IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
+from shared.workers import Heartbeat
 
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
@@ -43,10 +41,29 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
     asked = resolved(received.submission, services.presets, services.rules)
     images = _images(received, services, tenant)
     job = _new_job(received.submission, asked, images, idempotency_key, services, tenant)
+    _keep(images, services, tenant)
+    return _add(job, services)
+
+
+def _keep(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
     for image in images:
         if isinstance(image, StoredImage):
             services.images.put(tenant, image)
+
+
+def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str | None) -> Added:
+    """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
+    asked = resolved(chat.submission, services.presets, services.rules)
+    looking = Looking.begin(services, tenant)
+    earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
+    images = _named_in(chat.last, looking)
+    job = _new_job(chat.submission, asked, images, idempotency_key, services, tenant, earlier)
+    _keep([*earlier.images, *images], services, tenant)
     return _add(job, services)
+
+
+def _named_in(said: Heard, looking: Looking) -> list[AnyImage]:
+    return [looking.named(image.text, image.pointer) for image in said.images]
 
 
 def resubmit(row: JobRow, services: Services) -> Added:
@@ -111,7 +128,8 @@ def _deadline_s(row: JobRow) -> float | None:
 
 def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
-    image = _decoded(_single_upload(request, services), "/image", services)
+    looking = Looking.begin(services, tenant)
+    image = looking.decoded(_single_upload(request, looking), "/image")
     services.images.put(tenant, image, uploaded=True)
     return services.images.header(tenant, image.id)
 
@@ -132,68 +150,60 @@ def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -
     )
 
 
-def _single_upload(request: Request, services: Services) -> uploads.Upload:
+def _single_upload(request: Request, looking: Looking) -> uploads.Upload:
     if request.mimetype == "multipart/form-data":
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
-        return uploads.from_file(files[0], pointer="/image", settings=services.settings)
+        settings = looking.services.settings
+        return uploads.from_file(files[0], pointer="/image", settings=settings)
     if not is_json(request):
         raise UnsupportedMediaType
     try:
         text = ImageUpload.model_validate(json_object(request)).image
     except ValidationError as error:
         raise from_validation(error) from None
-    if is_url(text):
-        return Fetching.begin(services.outward, services.settings).fetch(text, "/image")
-    return uploads.from_text(text, pointer="/image", settings=services.settings)
+    return looking.uploaded(text, "/image")
 
 
 def _images(received: Received, services: Services, tenant: str) -> list[AnyImage]:
-    settings = services.settings
-    fetching = Fetching.begin(services.outward, settings)
+    looking = Looking.begin(services, tenant)
     images: list[AnyImage] = []
     for file in received.files:
-        pointer = f"/images/{len(images)}"
-        upload = uploads.from_file(file, pointer=pointer, settings=settings)
-        images.append(_decoded(upload, pointer, services))
+        images.append(looking.sent(file, f"/images/{len(images)}"))
     for text in received.submission.images:
-        pointer = f"/images/{len(images)}"
-        if text.startswith("img_"):
-            images.append(_known(text, pointer, services, tenant))
-            continue
-        if is_url(text):
-            upload = fetching.fetch(text, pointer)
-        else:
-            upload = uploads.from_text(text, pointer=pointer, settings=settings)
-        images.append(_decoded(upload, pointer, services))
+        images.append(looking.named(text, f"/images/{len(images)}"))
     return images
 
 
-def _known(image_id: str, pointer: str, services: Services, tenant: str) -> ImageHeader:
-    if not _IMAGE_ID.fullmatch(image_id):
-        raise InvalidBase64(
-            "This is neither an image id (img_ and 64 hexadecimal digits) nor base64.",
-            pointer=pointer,
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What was said before a chat's last message, with the images found in it."""
+
+    thread: str = ""
+    messages: Sequence[tuple[Heard, Sequence[AnyImage]]] = ()
+
+    @property
+    def images(self) -> list[AnyImage]:
+        return [image for _, images in self.messages for image in images]
+
+    def infos(self, workers: Sequence[Heartbeat]) -> list[dict[str, Any]]:
+        return [
+            image_info(image, heard.max_pixels, workers)
+            for heard, images in self.messages
+            for image in images
+        ]
+
+    def said(self) -> tuple[Said, ...]:
+        return tuple(
+            Said(
+                role=heard.role,
+                text=heard.text,
+                images=tuple(image.id for image in images),
+                max_pixels=heard.max_pixels,
+            )
+            for heard, images in self.messages
         )
-    try:
-        return services.images.header(tenant, image_id)
-    except NotFound:
-        raise ImageNotFound(pointer=pointer) from None
-
-
-def _decoded(upload: uploads.Upload, pointer: str, services: Services) -> StoredImage:
-    with services.traffic.decoding():
-        image: CanonicalImage = services.decoder.decode(upload, pointer=pointer)
-    return StoredImage(
-        id=image.id,
-        png=image.png,
-        width=image.width,
-        height=image.height,
-        source=(image.source_width, image.source_height),
-        format=image.format,
-        notices=tuple(notice.model_dump() for notice in image.notices),
-    )
 
 
 def _new_job(
@@ -203,15 +213,20 @@ def _new_job(
     idempotency_key: str | None,
     services: Services,
     tenant: str,
+    earlier: _Earlier = _Earlier(),
 ) -> NewJob:
     workers = services.workers.fresh()
-    infos = [image_info(image, submission.pixel_budget(), workers) for image in images]
+    infos = earlier.infos(workers)
+    infos += [image_info(image, submission.pixel_budget(), workers) for image in images]
     check_context(infos, workers)
+    said = earlier.said()
     ids = [image.id for image in images]
     return NewJob(
         tenant=tenant,
         input=JobInput(
             prompt=asked.prompt,
+            before=said,
+            thread=earlier.thread,
             images=tuple(ids),
             params=asked.params,
             max_pixels=submission.pixel_budget(),
@@ -225,10 +240,10 @@ def _new_job(
         webhook=_webhook(submission, services),
         metadata=submission.metadata,
         images=infos,
-        notices=notices(images, infos),
+        notices=notices([*earlier.images, *images], infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
-        idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids)))
+        idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids), said))
         if idempotency_key
         else None,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_openapi3 import OpenAPI
 
+from gateway.chatting import ChatRequest
 from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
 from gateway.schemas import ImageUpload
@@ -23,7 +24,7 @@ def complete(app: OpenAPI) -> None:
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    for model in (Problem, Submission, ImageUpload, WebhookTest, ReplaySince):
+    for model in (Problem, Submission, ImageUpload, ChatRequest, WebhookTest, ReplaySince):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
@@ -32,6 +33,9 @@ def complete(app: OpenAPI) -> None:
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
+    chat = spec["paths"]["/v1/chat/completions"]["post"]
+    chat["requestBody"] = _json_body("ChatRequest")
+    chat["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {"type": "string"}}}
     _describe_streams(spec["paths"])
     for path in spec["paths"].values():
         for operation in path.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
@@ -33,3 +34,11 @@ def _closed(client: Any) -> bool:
         cause = str(error)
     _log.info("client.gone", extra={"cause": cause})
     return True
+
+
+def hang_up(request: Request) -> None:
+    """Cut a begun answer off, so that its client knows that the rest is missing."""
+    client = request.environ.get("gunicorn.socket")
+    if client is not None:
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)

@@ -59,7 +59,6 @@ def retry_after(seconds: float | None) -> str:
 
 def problem_text(error: ServiceError, instance: str, request_id: str) -> bytes:
     """Return the body for an error at the path `instance`."""
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
     body = {
         "type": f"/docs/errors#{error.code}",
         "title": error.title(),
@@ -70,16 +69,22 @@ def problem_text(error: ServiceError, instance: str, request_id: str) -> bytes:
         "pointer": error.pointer,
         "hint": error.hint_text,
         "request_id": request_id,
-        "error": {
-            "message": f"{error.detail} {error.hint_text}",
-            "type": "rate_limit_error" if error.status == 429 else kind,
-            "param": error.pointer,
-            "code": error.code,
-        },
+        "error": openai_error(error),
         **error.extra,
     }
     # a detail may quote half a character of the request: JSON can tell it, UTF-8 cannot
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def openai_error(error: ServiceError) -> dict[str, Any]:
+    """Return what OpenAI's clients read of an error."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {
+        "message": f"{error.detail} {error.hint_text}",
+        "type": "rate_limit_error" if error.status == 429 else kind,
+        "param": error.pointer,
+        "code": error.openai_code or error.code,
+    }
 
 
 def problem(error: ServiceError) -> Response:
@@ -89,8 +94,9 @@ def problem(error: ServiceError) -> Response:
     response = Response(body, error.status, mimetype=MIMETYPE)
     if error.status in (429, 503):
         response.headers["Retry-After"] = retry_after(error.retry_after_s)
-    if error.status == 409:
-        # OpenAI's clients repeat a 409 otherwise, and it cannot change
+    if error.status == 409 or isinstance(error, errors.JobFailure):
+        # OpenAI's clients repeat these otherwise: a conflict cannot change, and a job has been
+        # tried as often as it may
         response.headers["x-should-retry"] = "false"
     return response
 

@@ -234,6 +234,12 @@ class ModelState(BaseModel):
     simulated: bool = Field(description="Answers without weights: for load tests and trials.")
 
 
+class ModelPath(BaseModel):
+    """Names a model."""
+
+    model_id: str = Field(description="Its id, or `sightline` for whatever is loaded.")
+
+
 class ModelList(BaseModel):
     """The models of the workers that are up."""
 

@@ -20,6 +20,7 @@ from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
+from shared.waiters import Waiters
 from shared.workers import WorkerRegistry
 
 
@@ -32,6 +33,7 @@ class Services:
     images: ImageStore
     sessions: SessionStore
     events: EventReader
+    waiters: Waiters
     workers: WorkerRegistry
     decoder: Decoder
     deliveries: DeliveryStore
@@ -55,6 +57,7 @@ class Services:
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
+            waiters=Waiters(store.redis),
             workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),

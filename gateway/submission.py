@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +16,7 @@ from werkzeug.datastructures import FileStorage
 from gateway import strictjson
 from gateway.problems import from_validation
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
-from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority
+from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority, Said
 from shared.row import dump
 from shared.rules import MAX_RULES
 from shared.settings import Settings
@@ -132,9 +133,11 @@ class Submission(BaseModel):
         """Return the pixels that each image may keep."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
 
-    def fingerprint(self, image_ids: list[str]) -> str:
+    def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
         """Return what two equal requests have in common, whatever their encoding."""
         told = self.model_dump(mode="json", exclude={"images"}) | {"images": image_ids}
+        if before:
+            told["before"] = [said.model_dump() for said in before]
         if self.preset is not None:
             # a default that is named wins over the preset's value
             told["explicit"] = sorted(self.explicit_params())

@@ -6,11 +6,13 @@ from typing import Any
 
 from gateway.services import Services
 from shared import jobview
+from shared.errors import JobFailure, NoResult, ServiceError, by_code
+from shared.jobs import JobStatus
 from shared.jobview import timestamp
 from shared.row import JobRow
 from shared.workers import wait_s
 
-__all__ = ["job_view", "poll_hint_s", "timestamp"]
+__all__ = ["job_view", "poll_hint_s", "timestamp", "why_no_answer"]
 
 #: Poll hint while nothing better is known, seconds.
 _POLL_S = 2.0
@@ -24,6 +26,14 @@ def job_view(row: JobRow, services: Services) -> dict[str, Any]:
     wait = wait_s(position, services.workers.fresh())
     told = None if wait is None else round(wait, 1)
     return jobview.job_view(row, position=position, wait_s=told)
+
+
+def why_no_answer(row: JobRow) -> ServiceError:
+    """Return as an error why an ended job left no answer."""
+    if row.status is JobStatus.FAILED and row.error:
+        kind = by_code().get(row.error["code"], JobFailure)
+        return kind(row.error["message"], hint=row.error["hint"])
+    return NoResult(f"The job is {row.status.value} and left no answer.")
 
 
 def poll_hint_s(view: dict[str, Any]) -> float:

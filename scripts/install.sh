@@ -81,10 +81,10 @@ install_rest() {
     say "the other packages [$extras]"
     [ -x "$uv" ] || quietly "$venv/bin/python" -m pip install -q uv || say "uv cannot be had, pip takes longer"
     if [ -x "$uv" ] && quietly "$uv" pip install -q --compile-bytecode --no-sources-package torch \
-        --python "$venv/bin/python" -e ".[$extras]"; then
+        --python "$venv/bin/python" -e ".[$extras]" -e ./client; then
         return
     fi
-    quietly "$venv/bin/python" -m pip install -q -e ".[$extras]" || fail "the packages could not be installed"
+    quietly "$venv/bin/python" -m pip install -q -e ".[$extras]" -e ./client || fail "the packages could not be installed"
 }
 
 # One installation at a time, where the system has a lock for it.

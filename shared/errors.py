@@ -24,6 +24,8 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     #: May the same request succeed later without a change?
     retryable: ClassVar[bool] = True
+    #: The name under which OpenAI's clients know it, where that differs.
+    openai_code: ClassVar[str | None] = None
     #: One sentence that tells the caller how to mend it.
     hint: ClassVar[str] = "Try again; if it persists, give the request id to the operator."
 
@@ -98,6 +100,7 @@ class InputTooLong(InputError):
     """Input too long: prompt and image tokens exceed the model's context window."""
 
     code = "input_too_long"
+    openai_code = "context_length_exceeded"
     status = 422
     hint = "Shorten the prompt, lower max_pixels, send fewer images or start a new session."
 
@@ -141,6 +144,14 @@ class NotFound(InputError):
     code = "not_found"
     status = 404
     hint = "Check the id; it may belong to another key or have expired."
+
+
+class ModelNotFound(InputError):
+    """No worker that is up has loaded this model."""
+
+    code = "model_not_found"
+    status = 404
+    hint = "See /v1/models, or name the model sightline: it stands for whatever is loaded."
 
 
 class ImageNotFound(InputError):
@@ -193,6 +204,13 @@ class NoResult(Conflict):
 
     code = "no_result"
     hint = "Read the job to see why; POST its /retry to try again."
+
+
+class AnswerChanged(Conflict):
+    """The answer was begun anew and differs from what was streamed already."""
+
+    code = "answer_changed"
+    hint = "Ask again; without a temperature, or with a seed, an answer does not change."
 
 
 class SessionBusy(Conflict):

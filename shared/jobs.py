@@ -100,6 +100,16 @@ class GenerationParams(_Frozen):
 DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 
 
+class Said(_Frozen):
+    """A message of a conversation whose caller sends all of it each time."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[str, ...] = ()
+    #: Pixel budget of the images, so that they look the same again.
+    max_pixels: int = DETAIL_PIXELS["auto"]
+
+
 class TilingTask(StrEnum):
     """What becomes of the tiles of a long image."""
 
@@ -125,6 +135,10 @@ class JobInput(_Frozen):
     """What a worker needs to do the job; kept in the row as JSON."""
 
     prompt: str
+    #: What was said before the prompt, oldest first; a session's turns come before it.
+    before: tuple[Said, ...] = ()
+    #: Names a conversation that its caller keeps, so that its keys and values are reused.
+    thread: str = ""
     #: Image ids `img_<sha256>` in the order of the request.
     images: tuple[str, ...] = ()
     params: GenerationParams = GenerationParams()
@@ -136,6 +150,12 @@ class JobInput(_Frozen):
     #: Only compute and keep the images' features; there is no question yet.
     encode_only: bool = False
     tiling: Tiling | None = None
+
+    @property
+    def every_image(self) -> tuple[str, ...]:
+        """Return the ids of all images that the job needs, each once, oldest first."""
+        said = [image for message in self.before for image in message.images]
+        return tuple(dict.fromkeys([*said, *self.images]))
 
 
 class ImageInfo(_Frozen):

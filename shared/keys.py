@@ -10,6 +10,8 @@ JOB = PREFIX + "job:"
 EVENTS = ":events"
 #: Suffix of the list of a job's delivery ids.
 JOB_DELIVERIES = ":deliveries"
+#: Suffix of the counter of requests that waited for a job.
+JOB_WAITERS = ":waiters"
 #: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome.
 JOB_TILES = ":tiles"
 #: Zset of long jobs that have tiles to queue, the one served longest ago first.

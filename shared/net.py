@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import logging
-import queue
 import re
-import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from urllib.parse import unquote
 
 import certifi
 import httpcore
 import httpx
 
-from shared.addresses import IPAddress, Policy
+from shared.addresses import Policy
+from shared.dialing import Dialer, Resolver, check_addresses, system_resolver
 from shared.errors import UrlFetchFailed, UrlNotAllowed
 from shared.settings import Settings
-
-#: What a name resolves to; raises OSError.
-Resolver = Callable[[str, int], list[str]]
 
 #: Headers, and whatever else a peer says around the body.
 _OVERHEAD_BYTES = 128 << 10
@@ -36,9 +29,6 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_LABELS = re.compile(r"[a-z0-9_\-]+(\.[a-z0-9_\-]+)*")
 #: A last label that C libraries take for a part of an IPv4 address.
 _NUMERIC_LABEL = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
-_MAX_ADDRESSES = 8
-
-_log = logging.getLogger(__name__)
 
 
 class Ending(StrEnum):
@@ -114,26 +104,12 @@ def _check_host(host: str, policy: Policy) -> None:
     except ValueError:
         pass
     else:
-        _check([address], host, policy)
+        check_addresses([address], host, policy)
         return
     if not _HOST_LABELS.fullmatch(host) or _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]):
         raise UrlNotAllowed("The URL's host is neither a name nor a plainly written address.")
     if host.rpartition(".")[2] == "localhost":
-        _check([ipaddress.ip_address("127.0.0.1")], host, policy)
-
-
-def _check(addresses: Iterable[IPAddress], host: str, policy: Policy) -> None:
-    refused = [address for address in addresses if not policy.allows(address)]
-    if refused:
-        # the caller is not told what our resolver knows
-        _log.warning("url.refused", extra={"host": host, "addresses": list(map(str, refused))})
-        raise UrlNotAllowed("The URL's host has an address that may not be reached from here.")
-
-
-def system_resolver(host: str, port: int) -> list[str]:
-    """Return the addresses that the system knows for a host; raises OSError."""
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in infos]
+        check_addresses([ipaddress.ip_address("127.0.0.1")], host, policy)
 
 
 class GuardedClient:
@@ -172,12 +148,18 @@ class GuardedClient:
         """Exchange one request; raises UrlNotAllowed and UrlFetchFailed."""
         deadline = time.monotonic() + limits.total_s
         wanted = target(url, self.policy)
-        backend = _Backend(wanted, self.policy, self._resolver, deadline, limits)
+        dialer = Dialer(
+            self.policy,
+            self._resolver,
+            deadline=deadline,
+            connect_by=min(deadline, time.monotonic() + limits.connect_s),
+            most_bytes=limits.body_bytes + _OVERHEAD_BYTES,
+        )
         with (
             _typed_failures(deadline),
             httpcore.ConnectionPool(
                 ssl_context=self._tls if wanted.scheme == "https" else None,
-                network_backend=backend,
+                network_backend=dialer,
             ) as pool,
             pool.stream(
                 method,
@@ -255,161 +237,3 @@ def _plain(error: BaseException) -> str:
             return "The host refused the connection."
         cause = cause.__cause__ or cause.__context__
     return f"The host could not be reached or broke off: {error}."
-
-
-class _Backend(httpcore.NetworkBackend):
-    """Connects to the addresses that it has checked, and to nothing else."""
-
-    def __init__(
-        self,
-        wanted: Target,
-        policy: Policy,
-        resolver: Resolver,
-        deadline: float,
-        limits: Limits,
-    ) -> None:
-        self._wanted = wanted
-        self._policy = policy
-        self._resolver = resolver
-        self._deadline = deadline
-        self._connect_by = min(deadline, time.monotonic() + limits.connect_s)
-        self._bytes = limits.body_bytes + _OVERHEAD_BYTES
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 the deadline is stricter
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Resolve, check every address, and connect to the first that accepts."""
-        addresses = self._addresses(host, port)
-        failure: Exception | None = None
-        for index, address in enumerate(addresses):
-            share = _left(self._connect_by, httpcore.ConnectTimeout) / (len(addresses) - index)
-            try:
-                stream = httpcore.SyncBackend().connect_tcp(
-                    str(address), port, share, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-            else:
-                sock = stream.get_extra_info("socket")
-                return _Stream(stream, sock, self._deadline, self._connect_by, self._bytes)
-        raise failure or httpcore.ConnectError("the name has no address")
-
-    def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        """Refuse: no URL may name a file of this machine."""
-        raise UrlNotAllowed
-
-    def _addresses(self, host: str, port: int) -> list[IPAddress]:
-        found = [ipaddress.ip_address(text) for text in self._resolved(host, port)]
-        # every answer, or a name with one good address would open the door to its others
-        _check(found, host, self._policy)
-        return list(dict.fromkeys(found))[:_MAX_ADDRESSES]
-
-    def _resolved(self, host: str, port: int) -> list[str]:
-        """Ask the resolver in a thread: the system's cannot be told how long it may take."""
-        answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(self._resolver(host, port))
-            except OSError as error:
-                answers.put(error)
-
-        threading.Thread(target=ask, name="resolver", daemon=True).start()
-        try:
-            answer = answers.get(timeout=_left(self._connect_by, httpcore.ConnectTimeout))
-        except queue.Empty:
-            raise httpcore.ConnectTimeout from None
-        if isinstance(answer, OSError):
-            raise UrlFetchFailed("The URL's host name could not be resolved.")
-        return answer
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection whose every step ends by the same deadline, within a number of bytes."""
-
-    def __init__(
-        self,
-        inner: httpcore.NetworkStream,
-        sock: socket.socket,
-        deadline: float,
-        connect_by: float,
-        most: int,
-    ) -> None:
-        self._inner = inner
-        self._sock = sock
-        self._deadline = deadline
-        self._connect_by = connect_by
-        self._most = most
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        """Return what comes before the deadline."""
-        data = self._inner.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
-        self._most -= len(data)
-        if self._most < 0:
-            raise httpcore.RemoteProtocolError("more bytes than were asked for")
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Send all of it before the deadline, however slowly the peer takes it."""
-        rest = memoryview(buffer)
-        try:
-            while rest:
-                self._sock.settimeout(_left(self._deadline, httpcore.WriteTimeout))
-                rest = rest[self._sock.send(rest) :]
-        except TimeoutError:
-            raise httpcore.WriteTimeout from None
-        except OSError as error:
-            raise httpcore.WriteError(str(error)) from error
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> httpcore.NetworkStream:
-        """Shake hands before the connection's own deadline."""
-        left = _left(self._connect_by, httpcore.ConnectTimeout)
-        # gevent's handshake counts its time anew with every packet
-        # a duplicate, for the handshake takes the socket itself away
-        line = self._sock.dup()
-        alarm = threading.Timer(left, functools.partial(_hang_up, line))
-        alarm.daemon = True
-        alarm.start()
-        try:
-            inner = self._inner.start_tls(ssl_context, server_hostname, left)
-        except (httpcore.ConnectError, OSError) as error:
-            if time.monotonic() >= self._connect_by:
-                raise httpcore.ConnectTimeout from error
-            raise
-        finally:
-            alarm.cancel()
-            line.close()
-        sock = inner.get_extra_info("socket")
-        return _Stream(inner, sock, self._deadline, self._connect_by, self._most)
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return what the connection tells of itself."""
-        return self._inner.get_extra_info(info)
-
-
-def _hang_up(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
-
-
-def _left(deadline: float, kind: type[Exception]) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise kind
-    return left

@@ -140,7 +140,7 @@ class Store:
             "add",
             [
                 keys.idempotency(job.tenant, key),
-                *(keys.image(job.tenant, image) for image in job.input.images),
+                *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
             *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
             *(job.priority.value, _FIRST_SCORE[job.priority], job.ttl_s * 1000),
@@ -158,6 +158,11 @@ class Store:
                 raise ImageNotFound(pointer=f"/images/{index}")
             case _:
                 raise IdempotencyKeyReused
+
+    def unbind(self, tenant: str, idempotency_key: str) -> None:
+        """Let the next job under this key be a new one."""
+        with guard():
+            self.redis.delete(keys.idempotency(tenant, idempotency_key))
 
     def _fields(self, job: NewJob) -> list[Any]:
         fields = {
@@ -253,7 +258,7 @@ class Store:
     def erase(self, job_id: str, tenant: str) -> None:
         """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
         row = self.get(job_id, tenant)
-        images = [*row.input.images, *dict.fromkeys(tile.id for tile in row.tiles)]
+        images = dict.fromkeys([*row.input.every_image, *(tile.id for tile in row.tiles)])
         names = [keys.image(tenant, image) for image in images]
         ttl_ms = self._settings.erased_ttl_s * 1000
         if not self._run("erase", names, job_id, tenant, ttl_ms):

@@ -168,11 +168,12 @@ class System:
             assert process.running, process.logs()
         return process
 
-    def courier(self, **env: str) -> Process:
+    def courier(self, *, wait: bool = True, **env: str) -> Process:
         number = len(self._processes)
         process = self.spawn([sys.executable, "-m", "worker.courier"], f"courier{number}", env)
-        eventually(lambda: "courier.ready" in process.logs() or not process.running, 30)
-        assert process.running, process.logs()
+        if wait:
+            eventually(lambda: "courier.ready" in process.logs() or not process.running, 30)
+            assert process.running, process.logs()
         return process
 
     def gateway(self, **env: str) -> tuple[Process, httpx.Client]:

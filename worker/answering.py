@@ -166,21 +166,21 @@ class Answering:
         session = row.session_id
         history = self._sessions.turns(row.tenant, session) if session else []
         shown = {i for turn in history for i in (*turn.images, *turn.tiles)}
-        ids = sorted(shown | set(job.images))
+        ids = sorted(shown | set(job.every_image))
         pngs = dict(zip(ids, self._images.pngs(row.tenant, ids), strict=True))
         history = [_with_tiles(turn, pngs) for turn in history]
         # an image that only an old turn knows may be gone; without it the turn is pointless
         history = [turn for turn in history if all(pngs[i] for i in turn.images)]
-        if not all(pngs[i] for i in job.images):
+        if not all(pngs[i] for i in job.every_image):
             raise ImageGone
-        needed = {i for turn in history for i in turn.images} | set(job.images)
+        needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
             job=job,
             history=history,
             pngs={i: png for i, png in pngs.items() if png and i in needed},
             feature_scope=row.tenant,
-            scope=f"{row.tenant}\x00{session}" if session else "",
+            scope=_scope(row),
             time_left_s=self._time_left_s(held.claim),
         )
 
@@ -255,3 +255,10 @@ def _with_tiles(turn: Turn, pngs: Mapping[str, bytes | None]) -> Turn:
     if turn.tiles and all(pngs[i] for i in turn.tiles):
         return turn.model_copy(update={"images": turn.tiles, "tiles": ()})
     return turn
+
+
+def _scope(row: JobRow) -> str:
+    """Return within what keys and values are shared; neither a session nor a thread has NUL."""
+    if row.session_id:
+        return f"{row.tenant}\x00{row.session_id}"
+    return f"{row.tenant}\x00\x00{row.input.thread}" if row.input.thread else ""

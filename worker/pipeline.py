@@ -78,6 +78,7 @@ def _messages(question: Question, history: Sequence[Turn]) -> tuple[Message, ...
         messages.append(Message("user", turn.prompt, images(turn.images, turn.max_pixels)))
         messages.append(Message("assistant", turn.text, token_ids=turn.token_ids or None))
     job = question.job
+    messages += [Message(s.role, s.text, images(s.images, s.max_pixels)) for s in job.before]
     messages.append(Message("user", job.prompt, images(job.images, job.max_pixels)))
     return tuple(messages)
 

@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import problems
 from gateway.imagefile import ACCEPTED
-from gateway.schemas import Limits, ModelList, Ok, QueueView, WorkerState
+from gateway.schemas import Limits, Ok, QueueView, WorkerState
 from gateway.services import services
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
@@ -56,29 +56,6 @@ def queue() -> dict[str, Any]:
 def _told(worker: Heartbeat) -> dict[str, Any]:
     """Return what callers may know of a worker: not where it runs."""
     return {name: getattr(worker, name) for name in WorkerState.model_fields}
-
-
-@health.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
-def models() -> dict[str, Any]:
-    """Return the models of the workers that are up, as OpenAI lists them."""
-    seen = {worker.model: worker for worker in services().workers.fresh()}
-    return {
-        "object": "list",
-        "data": [
-            {
-                "id": worker.model,
-                "object": "model",
-                "created": 0,
-                "owned_by": "sightline",
-                "revision": worker.revision,
-                "numerics": worker.numerics,
-                "context_tokens": worker.context_tokens,
-                "demo": worker.demo,
-                "simulated": worker.simulated,
-            }
-            for worker in seen.values()
-        ],
-    }
 
 
 @health.get("/v1/limits", summary="What is accepted?", responses={200: Limits})

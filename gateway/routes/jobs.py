@@ -12,7 +12,7 @@ from gateway.auth import tenant
 from gateway.problems import retry_after
 from gateway.schemas import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import Services, services
-from gateway.views import job_view, poll_hint_s
+from gateway.views import job_view, poll_hint_s, why_no_answer
 from gateway.waiting import Waiting, preferred_wait_s, query_wait_s
 from shared import errors
 from shared.jobs import JobStatus
@@ -129,20 +129,13 @@ def result(path: JobPath) -> Response:
     if not row.status.terminal:
         return job_response(row, found, accepted=True)
     if row.output is None:
-        raise _why_none(row)
+        raise why_no_answer(row)
     kind = request.accept_mimetypes.best_match(
         ["text/plain", "text/markdown", "application/json"], default="text/plain"
     )
     if kind == "application/json":
         return jsonify(row.output)
     return Response(row.output["text"], mimetype=kind)
-
-
-def _why_none(row: JobRow) -> errors.ServiceError:
-    if row.status is JobStatus.FAILED and row.error:
-        kind = errors.by_code().get(row.error["code"], errors.JobFailure)
-        return kind(row.error["message"], hint=row.error["hint"])
-    return errors.NoResult(f"The job is {row.status.value} and left no answer.")
 
 
 @jobs.post(

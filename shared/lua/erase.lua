@@ -20,7 +20,7 @@ end
 for _, delivery in ipairs(redis.call('LRANGE', row .. JOB_DELIVERIES, 0, -1)) do
   forget_delivery(delivery, now_ms())
 end
-redis.call('DEL', row, row .. EVENTS, row .. JOB_DELIVERIES)
+redis.call('DEL', row, row .. EVENTS, row .. JOB_DELIVERIES, row .. JOB_WAITERS)
 if f[3] and redis.call('HGET', f[3], 'job') == id then redis.call('DEL', f[3]) end
 for _, image in ipairs(KEYS) do
   redis.call('SREM', image .. IMAGE_JOBS, id)

@@ -1,4 +1,4 @@
-"""Kills couriers and Redis under a receiver that flaps, and checks what was delivered.
+"""Kills couriers, workers and Redis under a receiver that flaps; checks what was delivered.
 
 `python -m tests.chaos.couriers --jobs 500` runs the long form and prints its account.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
-import dataclasses
 import datetime as dt
 import json
 import random
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,8 @@ from typing import Any
 import httpx
 from standardwebhooks import Webhook as Verifier
 
-from tests.harness import QUICK, Process, RedisServer, System, running_redis, running_system
+from tests.chaos.faults import Account, Monkey, Team, redis_killer, submit, told
+from tests.harness import QUICK, RedisServer, System, running_redis, running_system
 from tests.receivers import Receiver, Request, receiving
 
 _HASTY = {
@@ -37,73 +35,6 @@ _HASTY = {
 }
 #: Every so manieth job's receiver answers 410.
 _GONE_EVERY = 10
-
-
-@dataclasses.dataclass
-class Account:
-    """What a run did and what became of the deliveries."""
-
-    jobs: int
-    seconds: float = 0.0
-    faults: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    ends: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    requests: int = 0
-    #: What must never be: each a sentence.
-    violations: list[str] = dataclasses.field(default_factory=list)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.jobs} jobs in {self.seconds:.0f} s, faults {dict(self.faults)}, "
-            f"ends {dict(self.ends)}, requests {self.requests}, "
-            f"violations {len(self.violations)}"
-        )
-
-
-class Monkey(threading.Thread):
-    """Kills a courier or Redis, again and again; each is started again."""
-
-    def __init__(self, redis: RedisServer, system: System, seed: int) -> None:
-        super().__init__(daemon=True)
-        self._redis = redis
-        self._system = system
-        self._random = random.Random(seed)
-        system.worker(slots=8)
-        self._couriers = [system.courier(), system.courier()]
-        self._stopped = threading.Event()
-        self.faults: collections.Counter[str] = collections.Counter()
-        self.failure: BaseException | None = None
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self.join()
-        if self.failure:
-            raise self.failure
-
-    def run(self) -> None:
-        deck: list[str] = []
-        try:
-            while not self._stopped.wait(self._random.uniform(1.5, 3.0)):
-                deck = deck or self._random.sample(["courier", "courier", "redis"], 3)
-                fault = deck.pop()
-                self.faults[f"kill_{fault}"] += 1
-                self._kill(fault)
-        except BaseException as error:  # noqa: BLE001
-            # raised again where the run is stopped
-            self.failure = error
-
-    def _kill(self, what: str) -> None:
-        if what == "courier":
-            index = self._random.randrange(len(self._couriers))
-            self._couriers[index].kill()
-            self._couriers[index] = self._new_courier()
-        else:
-            self._redis.kill()
-            time.sleep(self._random.uniform(0.1, 1.0))
-            self._redis.start()
-
-    def _new_courier(self) -> Process:
-        command = [sys.executable, "-m", "worker.courier"]
-        return self._system.spawn(command, f"again{sum(self.faults.values())}", {})
 
 
 class Flapping:
@@ -136,10 +67,13 @@ def run(folder: Path, *, jobs: int, seed: int = 1, patience_s: float = 90) -> Ac
     ):
         _, http = system.gateway()
         secret = http.post("/v1/webhooks/secret/rotate").json()["secret"]
-        monkey = Monkey(redis, system, seed)
-        monkey.start()
         dice = random.Random(seed)
-        ids = [_submit(http, receiver, number, dice) for number in range(jobs)]
+        monkey = _monkey(redis, system, seed)
+        monkey.start()
+        ids = []
+        for number in range(jobs):
+            time.sleep(dice.uniform(0, 0.25))
+            ids.append(submit(http, _question(number, receiver), f"k{number}"))
         deadline = time.monotonic() + patience_s
         # the last third ends in peace, or a run could go on for ever
         _ended(http, ids, len(ids) * 2 // 3, deadline)
@@ -150,28 +84,34 @@ def run(folder: Path, *, jobs: int, seed: int = 1, patience_s: float = 90) -> Ac
         time.sleep(2)
         account.faults = monkey.faults
     _check(ids, ledgers, receiver, Verifier(secret), account)
-    account.requests = len(receiver.requests)
+    account.repeated = len(receiver.requests) - jobs
     account.seconds = time.monotonic() - began
     return account
 
 
-def _submit(http: httpx.Client, receiver: Receiver, number: int, dice: random.Random) -> str:
-    time.sleep(dice.uniform(0, 0.25))
-    kind = "gone" if number % _GONE_EVERY == 0 else "hook"
-    body = {
+def _monkey(redis: RedisServer, system: System, seed: int) -> Monkey:
+    dice = random.Random(seed + 1)
+    workers = Team(2, lambda wait: system.worker(slots=8, wait=wait), dice)
+    couriers = Team(2, lambda wait: system.courier(wait=wait), dice)
+    deck = [
+        ("kill_courier", couriers.kill),
+        ("kill_courier", couriers.kill),
+        ("kill_worker", workers.kill),
+        ("kill_redis", redis_killer(redis, dice, (0.1, 1.0))),
+    ]
+    return Monkey(deck, seed=seed, pause_s=(1.5, 3.0))
+
+
+def _question(number: int, receiver: Receiver) -> dict[str, Any]:
+    return {
         "prompt": f"question {number}",
         "max_new_tokens": 4,
-        "webhook": f"{receiver.url}/{kind}/{number}",
+        "webhook": f"{receiver.url}/{_kind(number)}/{number}",
     }
-    for _ in range(200):
-        with contextlib.suppress(httpx.TransportError):
-            answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": f"k{number}"})
-            if answer.status_code == 202:
-                return str(answer.json()["id"])
-            if answer.status_code != 503:
-                raise AssertionError(f"{answer.status_code}: {answer.text}")
-        time.sleep(0.2)
-    raise AssertionError("no submission was accepted for 40 s")
+
+
+def _kind(number: int) -> str:
+    return "gone" if number % _GONE_EVERY == 0 else "hook"
 
 
 def _ended(
@@ -200,7 +140,7 @@ def _check(
     for request in receiver.requests:
         by_path[request.path].append(request)
     for number, job_id in enumerate(ids):
-        kind = "gone" if number % _GONE_EVERY == 0 else "hook"
+        kind = _kind(number)
         got = by_path[f"/{kind}/{number}"]
         if job_id not in ledgers:
             account.violations.append(f"{job_id}: not ended")
@@ -211,9 +151,9 @@ def _check(
         account.ends[delivery["reason"] or delivery["status"]] += 1
         _check_one(job_id, kind, delivery, got, account)
         for request in got:
-            told = verifier.verify(request.body, request.headers)
-            if told["data"]["id"] != job_id:
-                account.violations.append(f"{job_id}: told of {told['data']['id']}")
+            of = verifier.verify(request.body, request.headers)["data"]["id"]
+            if of != job_id:
+                account.violations.append(f"{job_id}: told of {of}")
 
 
 def _check_one(
@@ -238,9 +178,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         account = run(Path(folder), jobs=arguments.jobs, seed=arguments.seed, patience_s=300)
-    print(account)
-    print("\n".join(account.violations))
-    return 1 if account.violations else 0
+    return told(account)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import io
 import json
 from collections.abc import Iterator
 
 import httpx
+import openai
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -118,3 +120,18 @@ def test_a_follow_up_on_another_worker_finds_the_features_and_answers_alike(
     assert moved["metrics"]["worker"].endswith(f":{other.pid}")
     assert moved["cache"] == {"features": "hit", "prefix": "miss"}
     assert moved["output"]["text"] == stayed["output"]["text"]
+
+
+def test_a_chat_of_openais_client_reads_and_reuses_what_it_has_computed(client, worker):
+    url = "data:image/png;base64," + base64.b64encode(picture("Gate 12", 224)).decode()
+    shown = {"type": "image_url", "image_url": {"url": url}}
+    asked = {"role": "user", "content": [shown, {"type": "text", "text": "Read the text."}]}
+    with openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="none") as chat:
+        first = chat.chat.completions.create(model="sightline-demo", messages=[asked])
+        said = {"role": "assistant", "content": first.choices[0].message.content}
+        more = {"role": "user", "content": "Read it again."}
+        second = chat.chat.completions.create(model="sightline", messages=[asked, said, more])
+    assert first.choices[0].message.content == "Gate 12"
+    assert first.choices[0].finish_reason == "stop"
+    assert second.usage.prompt_tokens_details.cached_tokens > 0
+    assert second.usage.prompt_tokens > first.usage.prompt_tokens

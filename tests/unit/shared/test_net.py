@@ -10,8 +10,9 @@ import time
 import pytest
 
 from shared.addresses import Policy, parse_ports
+from shared.dialing import system_resolver
 from shared.errors import UrlFetchFailed, UrlNotAllowed
-from shared.net import Ending, GuardedClient, Limits, system_resolver
+from shared.net import Ending, GuardedClient, Limits
 from tests.harness import ROOT
 from tests.receivers import dripping, raw, receiving
 

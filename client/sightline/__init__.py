@@ -1,0 +1,71 @@
+"""Client of Sightline, the service that answers questions about images.
+
+`Client("http://127.0.0.1:7860").ask("What does it say?", "note.png").text` is the short of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sightline._sse import Event
+from sightline._version import __version__
+from sightline.errors import (
+    APIError,
+    JobCanceled,
+    JobExpired,
+    JobFailed,
+    NoConnection,
+    SightlineError,
+    WaitTimeout,
+    WebhookError,
+)
+from sightline.jobs import Answer
+from sightline.types import JobData, JobStatus, SubmitOptions
+from sightline.webhooks import WebhookEvent, verify_webhook
+
+if TYPE_CHECKING:
+    from sightline.aio import AsyncClient, AsyncJob, AsyncSession
+    from sightline.client import Client, Job, Session
+
+#: What needs httpx is imported when it is first used: a webhook receiver never waits for it.
+_LATER = {
+    "AsyncClient": "sightline.aio",
+    "AsyncJob": "sightline.aio",
+    "AsyncSession": "sightline.aio",
+    "Client": "sightline.client",
+    "Job": "sightline.client",
+    "Session": "sightline.client",
+}
+
+__all__ = [
+    "APIError",
+    "Answer",
+    "AsyncClient",
+    "AsyncJob",
+    "AsyncSession",
+    "Client",
+    "Event",
+    "Job",
+    "JobCanceled",
+    "JobData",
+    "JobExpired",
+    "JobFailed",
+    "JobStatus",
+    "NoConnection",
+    "Session",
+    "SightlineError",
+    "SubmitOptions",
+    "WaitTimeout",
+    "WebhookError",
+    "WebhookEvent",
+    "__version__",
+    "verify_webhook",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LATER[name]), name)

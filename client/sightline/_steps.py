@@ -1,0 +1,196 @@
+"""What an operation asks of the outside, and how calls are repeated; nothing here does I/O.
+
+An operation is a generator: it yields steps, is sent their outcomes, and returns its result. A
+client performs the steps, with or without `await`, so that every rule is written once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import json
+import random
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sightline._images import ImageSource, Picture
+from sightline.errors import APIError, NoConnection, UnexpectedAnswer, api_error
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Send this; the outcome is a Reply."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    #: Form fields with a file's name and bytes.
+    files: tuple[tuple[str, tuple[str, bytes]], ...] = ()
+    #: Seconds for which the service was asked to hold its answer back.
+    held_s: float = 0.0
+    #: May it be sent again when nobody knows whether it was done?
+    repeatable: bool = True
+    #: Leave the body open, to be had by Read.
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait for more of the open body; the outcome is bytes, or None at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let this time pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read an image; the outcome is a Picture."""
+
+    source: ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Hand this to the caller before going on."""
+
+    item: Any
+
+
+Step = Request | Read | Sleep | Load | Emit
+#: An operation whose result is T.
+Steps = Generator[Step, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer; names of headers are lower."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """Return the body; raises UnexpectedAnswer when it is no JSON object."""
+        try:
+            told = json.loads(self.body)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            kind = self.headers.get("content-type", "nothing")
+            raise UnexpectedAnswer(
+                f"Expected JSON, got {kind} with status {self.status}. Is this Sightline's URL?"
+            )
+        return told
+
+
+class NoAnswer(Exception):
+    """Thrown into an operation whose step met no answer; `sent` unless surely nothing arrived."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        self.sent = sent
+        super().__init__(message)
+
+
+def resume(steps: Steps[Any], outcome: Any) -> Step:
+    """Tell an operation what came of its step; return the next one."""
+    return steps.throw(outcome) if isinstance(outcome, NoAnswer) else steps.send(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a call that failed is repeated."""
+
+    retries: int = 5
+    first_s: float = 0.5
+    longest_s: float = 8.0
+    #: A service that wants a longer pause is not asked again.
+    patience_s: float = 120.0
+
+    def backoff_s(self, attempt: int) -> float:
+        """Return a random pause before repetition number `attempt`, from 0."""
+        return min(self.longest_s, self.first_s * 2.0**attempt) * random.uniform(0.5, 1.0)
+
+
+def send(request: Request) -> Steps[Reply]:
+    """Send once; raises NoAnswer."""
+    reply: Reply = yield request
+    return reply
+
+
+def call(request: Request, policy: Policy, deadline: float | None = None) -> Steps[Reply]:
+    """Send, again where that may help; raises APIError and NoConnection.
+
+    No pause goes beyond the monotonic `deadline`.
+    """
+    attempt = 0
+    while True:
+        failure: APIError | NoConnection
+        pause_s = policy.backoff_s(attempt)
+        try:
+            reply = yield from send(request)
+        except NoAnswer as error:
+            failure = NoConnection(str(error))
+            again = request.repeatable or not error.sent
+        else:
+            if reply.status < 300:
+                return reply
+            refused = failure = refusal(reply)
+            again = _may_repeat(request, reply)
+            pause_s = max(pause_s, refused.retry_after_s or 0.0)
+        late = deadline is not None and time.monotonic() + pause_s > deadline
+        if not again or late or attempt >= policy.retries or pause_s > policy.patience_s:
+            raise failure from None
+        attempt += 1
+        yield Sleep(pause_s)
+
+
+def refusal(reply: Reply) -> APIError:
+    """Return the APIError that an answer stands for."""
+    try:
+        told = json.loads(reply.body)
+    except ValueError:
+        told = None
+    problem = told if isinstance(told, dict) else {}
+    return api_error(reply.status, problem, retry_after_s(reply.headers.get("retry-after", "")))
+
+
+def _may_repeat(request: Request, reply: Reply) -> bool:
+    if reply.headers.get("x-should-retry") == "false":
+        return False
+    # nothing was done of a request that was turned away
+    return reply.status in (429, 503) or (
+        request.repeatable and reply.status in (408, 500, 502, 504)
+    )
+
+
+def retry_after_s(text: str) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date."""
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=dt.UTC)
+    return max(0.0, until.timestamp() - time.time())
+
+
+def load_all(sources: list[ImageSource]) -> Steps[list[Picture]]:
+    """Return all images, loaded."""
+    pictures: list[Picture] = []
+    for source in sources:
+        picture: Picture = yield Load(source)
+        pictures.append(picture)
+    return pictures

@@ -1,0 +1,316 @@
+"""Every failure that this package raises.
+
+SightlineError
+├── APIError                 the service refused a request; `code`, `detail` and `hint` say why
+│   ├── InvalidRequest       change the request
+│   │   └── BadParameters · InvalidImage · InputTooLong · PayloadTooLarge · UrlNotAllowed · …
+│   ├── Unauthorized · NotFound (Erased, ImageNotFound)
+│   ├── Conflict             the request does not fit the state: SessionBusy, NotCancelable, …
+│   ├── LimitReached         your own limit: come back in `retry_after_s`
+│   ├── Unavailable          the service cannot take it now: QueueFull, NoWorkers, …
+│   └── ServerError          the service failed
+├── JobFailed                a job ended without success; `code`, `hint` and `job` say more
+│   └── JobCanceled · JobExpired
+├── NoConnection             no answer came, however often it was tried
+├── UnexpectedAnswer         what answered is not Sightline
+├── WaitTimeout              the job goes on, but your time is over
+└── WebhookError             a message that is not to be trusted
+    └── MissingHeader · BadTimestamp · BadSignature · BadPayload · BadSecret
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from sightline.types import JobData
+
+
+class SightlineError(Exception):
+    """Something that this package can raise."""
+
+
+class APIError(SightlineError):
+    """The service refused a request."""
+
+    #: The service's codes that this class stands for.
+    codes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None
+    ) -> None:
+        """`problem` is the service's problem+json, or empty when there was none."""
+        self.status = status
+        self.code = str(problem.get("code") or f"http_{status}")
+        self.title = str(problem.get("title") or "")
+        self.detail = str(problem.get("detail") or self.title or f"HTTP status {status}")
+        self.hint = str(problem.get("hint") or "")
+        #: JSON pointer to the part of the request that is at fault.
+        self.pointer: str | None = problem.get("pointer")
+        self.request_id = str(problem.get("request_id") or "")
+        #: Seconds after which the service wants to be asked again.
+        self.retry_after_s = retry_after_s
+        self.problem = dict(problem)
+        super().__init__(f"{self.code}: {self.detail}" + (f" {self.hint}" if self.hint else ""))
+
+
+class InvalidRequest(APIError):
+    """The request cannot be processed as it is."""
+
+    codes: ClassVar[tuple[str, ...]] = (
+        "bad_request",
+        "invalid_json",
+        "invalid_base64",
+        "unsupported_media_type",
+    )
+
+
+class BadParameters(InvalidRequest):
+    """A parameter is missing, unknown or out of bounds."""
+
+    codes: ClassVar[tuple[str, ...]] = ("bad_parameters",)
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """This Idempotency-Key was used before with another body."""
+
+    codes: ClassVar[tuple[str, ...]] = ("idempotency_key_reused",)
+
+
+class InputTooLong(InvalidRequest):
+    """Prompt and images exceed the model's context window."""
+
+    codes: ClassVar[tuple[str, ...]] = ("input_too_long",)
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The request is larger than the service takes."""
+
+    codes: ClassVar[tuple[str, ...]] = ("payload_too_large",)
+
+
+class UrlNotAllowed(InvalidRequest):
+    """The service may not reach this URL."""
+
+    codes: ClassVar[tuple[str, ...]] = ("url_not_allowed",)
+
+
+class UrlFetchFailed(InvalidRequest):
+    """The service could not fetch what the URL points to."""
+
+    codes: ClassVar[tuple[str, ...]] = ("url_fetch_failed",)
+
+
+class InvalidImage(InvalidRequest):
+    """The image cannot be used; `code` says why."""
+
+    codes: ClassVar[tuple[str, ...]] = (
+        "image_error",
+        "unsupported_image_format",
+        "image_empty",
+        "image_truncated",
+        "image_decode_failed",
+        "image_dimensions",
+        "image_aspect",
+    )
+
+
+class Unauthorized(APIError):
+    """The API key is missing, unknown or not allowed to do this."""
+
+    codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden")
+
+
+class NotFound(APIError):
+    """There is nothing under this id."""
+
+    codes: ClassVar[tuple[str, ...]] = ("not_found", "method_not_allowed", "model_not_found")
+
+
+class ImageNotFound(NotFound):
+    """The image id is unknown or has expired."""
+
+    codes: ClassVar[tuple[str, ...]] = ("image_not_found", "image_gone")
+
+
+class Erased(NotFound):
+    """This job was erased on request."""
+
+    codes: ClassVar[tuple[str, ...]] = ("erased",)
+
+
+class Conflict(APIError):
+    """The request does not fit the present state."""
+
+    codes: ClassVar[tuple[str, ...]] = ("conflict", "no_result", "answer_changed")
+
+
+class SessionBusy(Conflict):
+    """The session is answering another question."""
+
+    codes: ClassVar[tuple[str, ...]] = ("session_busy",)
+
+
+class NotCancelable(Conflict):
+    """The job has ended already."""
+
+    codes: ClassVar[tuple[str, ...]] = ("not_cancelable",)
+
+
+class NotRetryable(Conflict):
+    """Only a failed, expired or canceled job can be tried again."""
+
+    codes: ClassVar[tuple[str, ...]] = ("not_retryable",)
+
+
+class LimitReached(APIError):
+    """A limit of your key is reached."""
+
+    codes: ClassVar[tuple[str, ...]] = ("rate_limited",)
+
+
+class TooManyInFlight(LimitReached):
+    """Your key has too many unfinished jobs."""
+
+    codes: ClassVar[tuple[str, ...]] = ("too_many_in_flight",)
+
+
+class Unavailable(APIError):
+    """The service cannot take this request now."""
+
+    codes: ClassVar[tuple[str, ...]] = ("unavailable", "store_unavailable")
+
+
+class QueueFull(Unavailable):
+    """The queue is full."""
+
+    codes: ClassVar[tuple[str, ...]] = ("queue_full",)
+
+
+class NoWorkers(Unavailable):
+    """No worker with a loaded model is up."""
+
+    codes: ClassVar[tuple[str, ...]] = ("no_workers",)
+
+
+class ServerError(APIError):
+    """The service failed."""
+
+    codes: ClassVar[tuple[str, ...]] = (
+        "internal_error",
+        "job_failed",
+        "inference_failed",
+        "out_of_memory",
+        "poison",
+    )
+
+
+#: What a status means whose code this version does not know.
+_BY_STATUS: dict[int, type[APIError]] = {
+    401: Unauthorized,
+    403: Unauthorized,
+    404: NotFound,
+    409: Conflict,
+    410: Erased,
+    413: PayloadTooLarge,
+    429: LimitReached,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+def _by_code(kind: type[APIError]) -> dict[str, type[APIError]]:
+    found = dict.fromkeys(kind.codes, kind)
+    for below in kind.__subclasses__():
+        found |= _by_code(below)
+    return found
+
+
+_CODES = _by_code(APIError)
+
+
+def api_error(
+    status: int, problem: Mapping[str, Any], retry_after_s: float | None = None
+) -> APIError:
+    """Return the error of the narrowest class for a refused request."""
+    fallback = ServerError if status >= 500 else InvalidRequest
+    kind = _CODES.get(str(problem.get("code"))) or _BY_STATUS.get(status, fallback)
+    return kind(status, problem, retry_after_s)
+
+
+class JobFailed(SightlineError):
+    """The job ended without success."""
+
+    def __init__(self, job: JobData) -> None:
+        error = job.get("error") or {}
+        self.job = job
+        self.code = str(error.get("code") or job["status"])
+        self.detail = str(error.get("message") or f"The job is {job['status']}.")
+        self.hint = str(error.get("hint") or "")
+        #: May the same job succeed when it is tried again?
+        self.retryable = bool(error.get("retryable", True))
+        super().__init__(
+            " ".join(part for part in (f"{self.code}: {self.detail}", self.hint, job["id"]) if part)
+        )
+
+    @property
+    def partial(self) -> str:
+        """Return what was answered before the end."""
+        output = self.job.get("output")
+        return output["text"] if output else ""
+
+
+class JobCanceled(JobFailed):
+    """The job was canceled."""
+
+
+class JobExpired(JobFailed):
+    """The job's deadline passed before it was done."""
+
+
+def job_failed(job: JobData) -> JobFailed:
+    """Return the error of the narrowest class for an ended job."""
+    kinds: dict[str, type[JobFailed]] = {"canceled": JobCanceled, "expired": JobExpired}
+    return kinds.get(job["status"], JobFailed)(job)
+
+
+class NoConnection(SightlineError):
+    """No answer came from the service."""
+
+
+class UnexpectedAnswer(SightlineError):
+    """What answered does not speak as Sightline does; check the URL."""
+
+
+class WaitTimeout(SightlineError, TimeoutError):
+    """The time to wait is over; the job goes on."""
+
+    def __init__(self, job: JobData, waited_s: float) -> None:
+        self.job = job
+        super().__init__(f"{job['id']} is still {job['status']} after {waited_s:g} s; it goes on.")
+
+
+class WebhookError(SightlineError):
+    """The message is not to be trusted: answer 400 and do nothing with it."""
+
+
+class MissingHeader(WebhookError):
+    """A header of Standard Webhooks is missing."""
+
+
+class BadTimestamp(WebhookError):
+    """The message is older or newer than the tolerance, or has no readable time."""
+
+
+class BadSignature(WebhookError):
+    """No signature of the message was made with a known secret."""
+
+
+class BadPayload(WebhookError):
+    """The message is signed, but is no JSON object with a type."""
+
+
+class BadSecret(WebhookError, ValueError):
+    """The secret is not `whsec_` and base64: mend the receiver's configuration."""

@@ -1,0 +1,197 @@
+"""The shapes of the service's answers, as type checkers see them; at run time they are dicts.
+
+A newer service may tell more than is named here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
+FinishReason = Literal["stop", "length", "loop", "canceled", "deadline"]
+Detail = Literal["auto", "low", "high"]
+Priority = Literal["high", "default", "low"]
+WebhookEventName = Literal["completed", "started", "progress"]
+
+#: A terminal status never changes.
+TERMINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+class SubmitOptions(TypedDict, total=False):
+    """What can be asked beside the prompt and its images; the service's /docs has the bounds."""
+
+    preset: str
+    lang: Literal["en", "zh"]
+    fields: list[str]
+    session_id: str
+    detail: Detail
+    max_pixels: int
+    tiling: str
+    max_new_tokens: int
+    do_sample: bool
+    temperature: float
+    top_p: float
+    seed: int
+    stop: list[str]
+    response_format: dict[str, Any]
+    choices: list[str]
+    regex: str
+    postprocess: list[str]
+    priority: Priority
+    ttl_s: int
+    deadline_s: float
+    webhook: str
+    webhook_events: list[WebhookEventName]
+    metadata: dict[str, Any]
+
+
+class Queue(TypedDict):
+    """Where a job waits; `wait_s` is predicted."""
+
+    name: str
+    position: int
+    wait_s: float | None
+
+
+class Progress(TypedDict, total=False):
+    """How far a running job has come."""
+
+    stage: Literal["encode", "prefill", "decode", "merge"]
+    percent: int
+    output_tokens: int
+    tiles_done: int
+    tiles_total: int
+    eta_s: float | None
+
+
+class Output(TypedDict):
+    """The answer."""
+
+    text: str
+    json: Any
+    fields: dict[str, list[str]]
+    finish_reason: FinishReason
+    partial: bool
+
+
+class JobData(TypedDict):
+    """A job as `GET /v1/jobs/{id}` shows it; times are RFC 3339."""
+
+    id: str
+    object: Literal["job"]
+    status: JobStatus
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    expires_at: str
+    queue: Queue
+    progress: Progress | None
+    input: dict[str, Any]
+    output: Output | None
+    warnings: list[dict[str, str]]
+    usage: dict[str, int] | None
+    cache: dict[str, str | None] | None
+    metrics: dict[str, Any] | None
+    error: dict[str, Any] | None
+    retry_of: str | None
+    session_id: str | None
+    metadata: dict[str, Any]
+    urls: dict[str, str]
+
+
+class ImageData(TypedDict):
+    """A stored image; `used` is the size in pixels that the model sees."""
+
+    id: str
+    object: Literal["image"]
+    width: int
+    height: int
+    used: list[int]
+    tokens: int
+    predicted_s: float | None
+    format: str
+    bytes: int
+    warnings: list[dict[str, str]]
+    expires_in_s: int
+    warm_job: str | None
+
+
+class EstimateData(TypedDict):
+    """What a job would cost; `seconds` is None while no worker knows its speed."""
+
+    object: Literal["estimate"]
+    images: list[dict[str, Any]]
+    image_tokens: int
+    expected_tokens: int
+    tiles: int
+    seconds: dict[str, float] | None
+    queue: dict[str, Any]
+    warnings: list[dict[str, str]]
+    admitted: bool
+    refusal: dict[str, Any] | None
+
+
+class Turn(TypedDict):
+    """A question and its answer."""
+
+    job_id: str
+    created_at: str
+    prompt: str
+    images: list[str]
+    text: str
+    finish_reason: FinishReason
+
+
+class SessionSummary(TypedDict):
+    """A conversation without its turns; `busy` is its unfinished job."""
+
+    id: str
+    object: Literal["session"]
+    created_at: str
+    updated_at: str
+    expires_at: str
+    busy: str | None
+
+
+class SessionData(SessionSummary):
+    """A conversation with its turns, oldest first."""
+
+    turns: list[Turn]
+    images: list[str]
+
+
+class Attempt(TypedDict):
+    """One attempt to deliver a webhook; `status` is null without an answer."""
+
+    at: str
+    status: int | None
+    ms: int
+    body: str
+    error: str | None
+
+
+class DeliveryData(TypedDict):
+    """A webhook delivery and its ledger."""
+
+    id: str
+    object: Literal["delivery"]
+    job_id: str | None
+    type: str
+    url: str
+    status: Literal["pending", "delivered", "failed"]
+    reason: str | None
+    created_at: str
+    next_attempt_at: str | None
+    ended_at: str | None
+    attempts: list[Attempt]
+
+
+class SecretData(TypedDict):
+    """What webhooks are signed with; `secret` is shown once, later null."""
+
+    object: Literal["webhook_secret"]
+    secret: str | None
+    hint: str
+    created_at: str
+    previous_hint: str | None
+    previous_until: str | None

@@ -1,0 +1,101 @@
+"""Jobs as OpenAI's clients read them: chat completions, and the pieces of a streamed one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from shared.jobs import FinishReason
+from shared.row import JobRow
+
+#: OpenAI knows no answer that was cut because it repeated itself.
+_FINISH = {FinishReason.LENGTH: "length", FinishReason.LOOP: "length"}
+
+
+class ChatUsage(BaseModel):
+    """Tokens of a completion."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: dict[str, int]
+
+
+class ChatAnswer(BaseModel):
+    """The message of a completion."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None = None
+
+
+class ChatChoice(BaseModel):
+    """The one choice of a completion."""
+
+    index: int
+    message: ChatAnswer
+    logprobs: None = None
+    finish_reason: Literal["stop", "length"]
+
+
+class ChatCompletion(BaseModel):
+    """OpenAI's chat completion; its id is the job's."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: ChatUsage
+    warnings: list[dict[str, str]]
+
+
+def completion(row: JobRow) -> dict[str, Any]:
+    """Return the whole answer of a job that has succeeded."""
+    message = {"role": "assistant", "content": (row.output or {})["text"], "refusal": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": finish_reason(row),
+    }
+    return _head(row, "chat.completion") | {
+        "choices": [choice],
+        "usage": usage(row),
+        "warnings": list(row.notices),
+    }
+
+
+def chunk(row: JobRow, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    """Return a piece of a streamed answer."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return _head(row, "chat.completion.chunk") | {"choices": [choice]}
+
+
+def usage_chunk(row: JobRow) -> dict[str, Any]:
+    """Return the last piece of a stream that was asked for its usage."""
+    return _head(row, "chat.completion.chunk") | {"choices": [], "usage": usage(row)}
+
+
+def finish_reason(row: JobRow) -> str:
+    """Return why the answer ended, as OpenAI names it."""
+    return _FINISH.get((row.output or {})["finish_reason"], "stop")
+
+
+def usage(row: JobRow) -> dict[str, Any]:
+    """Return the tokens of an ended job."""
+    told = row.usage or {}
+    counts = {name: told.get(name, 0) for name in ("prompt_tokens", "completion_tokens")}
+    return counts | {
+        "total_tokens": sum(counts.values()),
+        "prompt_tokens_details": {
+            "cached_tokens": told.get("cached_tokens", 0),
+            "image_tokens": told.get("image_tokens", 0),
+        },
+    }
+
+
+def _head(row: JobRow, kind: str) -> dict[str, Any]:
+    created = row.created_ms // 1000
+    return {"id": row.id, "object": kind, "created": created, "model": row.model or "sightline"}

@@ -1,0 +1,35 @@
+"""Programs that tests need beside Python: node with its packages, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+NODE = Path(__file__).resolve().parent / "node"
+_INSTALL = "scripts/test_tools.sh installs it"
+
+
+def node() -> str:
+    """Return the program that runs JavaScript, once the packages of tests/node are there."""
+    found = shutil.which("node")
+    if found and (NODE / "node_modules" / ".package-lock.json").exists():
+        return found
+    return missing("node with the packages of tests/node")
+
+
+def browser() -> str:
+    """Return a browser that playwright can drive."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    return missing("Chromium")
+
+
+def missing(what: str) -> str:
+    """Skip the test where a person runs it, fail it where nobody would notice the skip."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing; {_INSTALL}")
+    pytest.skip(f"{what} is missing; {_INSTALL}")
