@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down test check format chaos bench-engine demo-train demo-eval clean
+.PHONY: help install install-dev up down test check format config-check chaos tiling bench-engine demo-train demo-eval clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -60,9 +60,15 @@ format: $(DEV_STAMP) ## Format the code and mend what ruff can mend
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+config-check: $(RUN_STAMP) ## Tell what is set, from where, and what about it is unwise
+	@exec $(PY) -m shared.settings
+
 chaos: $(DEV_STAMP) ## Kill processes under load for minutes; no accepted job may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.monkey $(ARGS)
+
+tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
+	@exec $(PY) -m tests.unit.tiling.many $(ARGS)
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)

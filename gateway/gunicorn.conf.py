@@ -7,11 +7,17 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import logging
 import os
+import tempfile
+
+# before anything imports prometheus_client, or its processes do not add up what they count
+_shares_figures = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _shares_figures:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
+
+import logging
 import shutil
 import sys
-import tempfile
 from typing import Any
 
 from shared import log
@@ -22,11 +28,6 @@ from shared.rules import load_rules
 from shared.settings import Settings
 
 _settings = Settings()
-
-# before prometheus_client is imported: its processes then add up what they count
-_shares_figures = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
-if _shares_figures:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
 
 bind = (
     f"[{_settings.host}]:{_settings.port}"
