@@ -12,6 +12,7 @@ from shared.images import ImageStore
 from shared.jobs import JobInput, Turn
 from shared.log import bound
 from shared.queue import ring
+from shared.row import JobRow
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Claim, Store
