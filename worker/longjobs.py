@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from PIL import Image
 
@@ -23,6 +25,7 @@ from worker.tiling import Tile, cut, merge, unread
 
 #: Difference between darkest and lightest sample of a tile that shows nothing.
 _BLANK = 12
+_UNHELD: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
 #: Tokens of a chat template and of what is said around a question.
 _TEMPLATE_TOKENS = 64
 #: Seconds that a tile's pixels live until its job is split and takes care of them.
@@ -107,7 +110,8 @@ class LongJobs:
         return JobInput(
             prompt="" if together else prompt,
             images=(info.id,),
-            params=job.params,
+            # a part need not know the answer, so that it cannot be held to its form
+            params=job.params if read else job.params.model_copy(update=_UNHELD),
             max_pixels=job.tiling.budget if job.tiling else job.max_pixels,
             encode_only=together,
         )
@@ -151,6 +155,8 @@ def outcome_of(done: Completion) -> TileOutcome:
         finish_reason=done.finish_reason,
         usage=done.usage,
         tokens=done.usage.completion_tokens,
+        confidence=done.confidence,
+        notices=done.notices,
         encode_s=done.timings.encode_s,
         prefill_s=done.timings.prefill_s,
         decode_s=done.timings.decode_s,
@@ -168,9 +174,14 @@ def joined(row: JobRow, outcomes: Sequence[TileOutcome]) -> Completion:
         (Tile(box=info.box, **info.seam), None if one.gap else one.text)
         for info, one in zip(row.tiles, outcomes, strict=True)
     ]
-    return with_costs(
-        Completion(merge(parts, unread), _worst_reason(outcomes), Usage(), Timings()), outcomes
+    answer = Completion(
+        merge(parts, unread),
+        _worst_reason(outcomes),
+        Usage(),
+        Timings(),
+        confidence=_mean_confidence(outcomes),
     )
+    return with_costs(answer, outcomes)
 
 
 def with_costs(done: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
@@ -187,6 +198,15 @@ def with_costs(done: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
             decode_s=sum(one.decode_s for one in seconds),
         ),
     )
+
+
+def _mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:
+    """Return the geometric mean over all tokens; None where no tile told any."""
+    told = [(one.confidence, one.tokens) for one in outcomes if one.confidence and one.tokens]
+    tokens = sum(count for _, count in told)
+    if not tokens:
+        return None
+    return math.exp(sum(count * math.log(mean) for mean, count in told) / tokens)
 
 
 def _worst_reason(outcomes: Sequence[TileOutcome]) -> FinishReason:

@@ -151,6 +151,7 @@ def _whole(
             text=None if one.gap or row.together else one.text,
             gap=one.gap,
             evidence=number in evidence,
+            confidence=one.confidence,
         )
         for number, (info, one) in enumerate(zip(row.tiles, outcomes, strict=True))
     )
@@ -161,6 +162,9 @@ def _whole(
 def _notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
     count, told = len(outcomes), []
     for number, one in enumerate(outcomes, start=1):
+        for notice in one.notices:
+            detail = f"Part {number} of {count}: {notice.detail}"
+            told.append(Notice(code=notice.code, detail=detail))
         if one.gap:
             why = (one.error or {}).get("message", TileFailed.title())
             detail = f"Part {number} of {count} could not be read: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from shared.figures import Tally
 from shared.jobs import FinishReason, JobStatus, Notice, Output, TileOutput, Turn
 from shared.row import JobRow
 from worker.engine.api import Completion, UsedImage
+from worker.engine.notices import UNFINISHED
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -66,13 +68,17 @@ def answered(
         fields=processed.fields,
         finish_reason=done.finish_reason,
         partial=status is not JobStatus.SUCCEEDED or bool(whole and whole.partial),
+        json_value=_parsed(done) if row.input.params.wants_json else None,
+        confidence=done.confidence,
+        lines=done.lines,
         tiles=whole.tiles if whole else None,
     )
+    told = (*answer.notices, *done.notices, *processed.notices)
     metrics = _metrics(row, worker, done)
     fields = {
         "model": model,
         "images": _as_seen(row, answer.seen),
-        "notices": [*row.notices, *(n.model_dump() for n in (*answer.notices, *processed.notices))],
+        "notices": [*row.notices, *(notice.model_dump() for notice in told)],
         "output": output.model_dump(mode="json", by_alias=True),
         "usage": done.usage.as_dict(),
         "cache": {"features": done.features, "prefix": done.prefix},
@@ -81,6 +87,16 @@ def answered(
     kept = status is JobStatus.SUCCEEDED and not row.input.encode_only
     turn = _turn(row, done, whole) if kept and row.session_id else None
     return Result(status, fields, turn, _tally(metrics, done))
+
+
+def _parsed(done: Completion) -> Any:
+    """Return the JSON that the answer is, None for one that was cut off."""
+    if any(notice.code == UNFINISHED for notice in done.notices):
+        return None
+    try:
+        return json.loads(done.text)
+    except ValueError:
+        return None
 
 
 def failed(row: JobRow, error: ServiceError, *, worker: str) -> Result:

@@ -67,9 +67,9 @@ class InvalidRequest(APIError):
 
 
 class BadParameters(InvalidRequest):
-    """A parameter is missing, unknown or out of bounds."""
+    """A parameter is missing, unknown or out of bounds, or no answer could be held to it."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters",)
+    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint")
 
 
 class IdempotencyKeyReused(InvalidRequest):

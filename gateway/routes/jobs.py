@@ -39,6 +39,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.ImageEmpty,
     errors.ImageNotFound,
     errors.InputTooLong,
+    errors.BadConstraint,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
     errors.StoreUnavailable,
@@ -119,6 +120,8 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.PoisonJob,
             errors.ImageGone,
             errors.InputTooLong,
+            errors.BadConstraint,
+            errors.ConstraintTooComplex,
         ),
     },
 )
