@@ -193,6 +193,12 @@ class Store:
             raise Erased
         raise NotFound
 
+    def tenant(self, job_id: str) -> str | None:
+        """Return whose job it is; None for an unknown one."""
+        with guard():
+            found: str | None = self.redis.hget(keys.job(job_id), "tenant")
+        return found
+
     def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
         place: int | None = self._run("position", [], job_id, tenant)

@@ -68,19 +68,23 @@ class Answering:
         self._must_give_back = must_give_back
         self._long = LongSteps(self, long_jobs)
 
-    def answer(self, job_id: str | None = None) -> None:
-        """Do what a doorbell asks for: this job, or without one the job whose turn it is."""
+    def answer(self, job_id: str | None = None) -> str | None:
+        """Do what a doorbell asks for: this job, or without one the job whose turn it is.
+
+        Returns the id of the job it was, None if there was nothing to do.
+        """
         try:
             claim = self._claim(job_id)
         except StoreUnavailable as error:
             # the row still waits; the reconciler will ring again
             _log.warning("claim.failed", extra={"cause": error.detail})
-            return
+            return None
         if isinstance(claim, str):
             _log.info("doorbell.ignored", extra={"cause": claim})
-            return
+            return None
         with bound(job_id=claim.row.id):
             self._hold(claim)
+        return claim.row.id
 
     def _claim(self, job_id: str | None) -> Claim | str:
         if job_id is None:
