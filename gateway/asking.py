@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 from gateway.submission import Submission
 from shared.errors import BadParameters
-from shared.jobs import GenerationParams
+from shared.jobs import CONSTRAINTS, GenerationParams
 from shared.presets import Preset, language_of
 from shared.rules import RuleBook
+
+#: Parameters without any form and without marks.
+_UNHELD = {
+    name: GenerationParams.model_fields[name].default for name in (*CONSTRAINTS, "uncertain_below")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleB
     rules_asked = submission.postprocess
     return Asked(
         prompt=_words(submission, preset),
-        params=preset.params.model_copy(update=submission.explicit_params()),
+        params=_params(submission, preset),
         preset=preset.name,
         postprocess=preset.postprocess if rules_asked is None else tuple(rules_asked),
     )
@@ -54,6 +59,20 @@ def _without_preset(submission: Submission) -> Asked:
         preset=None,
         postprocess=tuple(submission.postprocess or ()),
     )
+
+
+def _params(submission: Submission, preset: Preset) -> GenerationParams:
+    """Return the preset's parameters under those of the request.
+
+    A form that the request asks for takes the place of the preset's, and of its `[?]`.
+    """
+    explicit = submission.explicit_params()
+    params = preset.params
+    if submission.params().constrained_by:
+        params = params.model_copy(update=_UNHELD)
+    elif submission.uncertain_below is not None:
+        params = params.model_copy(update={name: _UNHELD[name] for name in CONSTRAINTS})
+    return params.model_copy(update=explicit)
 
 
 def _words(submission: Submission, preset: Preset) -> str:

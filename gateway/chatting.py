@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic import model_validator as check
 
 from gateway.problems import from_validation
-from gateway.submission import Submission, is_json, json_object
+from gateway.submission import Submission, is_json, json_object, validated
 from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
 from shared.jobs import DETAIL_PIXELS
 from shared.row import dump
@@ -247,7 +247,7 @@ def _check_messages(heard: list[Heard], settings: Settings) -> None:
 
 
 def _submission(asked: ChatRequest, own: dict[str, Any], last: Heard) -> Submission:
-    fields = own | _sampling(asked) | _format(asked)
+    fields = own | _sampling(asked)
     # a preset may know better than our default
     tokens = asked.max_completion_tokens or asked.max_tokens
     if tokens or "preset" not in own:
@@ -255,11 +255,10 @@ def _submission(asked: ChatRequest, own: dict[str, Any], last: Heard) -> Submiss
     fields |= {"prompt": last.text or None, "max_pixels": last.max_pixels}
     if asked.stop:
         fields["stop"] = asked.stop
+    if asked.response_format is not None:
+        fields["response_format"] = asked.response_format
     fields["metadata"] = asked.metadata or {}
-    try:
-        return Submission.model_validate(fields)
-    except ValidationError as error:
-        raise from_validation(error) from None
+    return validated(fields)
 
 
 def _sampling(asked: ChatRequest) -> dict[str, Any]:
@@ -273,19 +272,6 @@ def _sampling(asked: ChatRequest) -> dict[str, Any]:
     if temperature == 0 or top_p == 0:
         return fields | {"do_sample": False}
     return fields | {"do_sample": True, "temperature": temperature, "top_p": top_p}
-
-
-def _format(asked: ChatRequest) -> dict[str, Any]:
-    wanted = asked.response_format
-    if wanted is None or wanted == {"type": "text"}:
-        return {}
-    if "response_format" not in Submission.model_fields:
-        raise BadParameters(
-            "response_format: only text can be taken.",
-            pointer="/response_format",
-            hint="Ask for JSON in the message, or use the preset fields.",
-        )
-    return {"response_format": wanted}
 
 
 def _thread(heard: list[Heard]) -> str:

@@ -27,6 +27,16 @@ _COUNTED = {
     "jobs": "What happened to jobs, by event.",
     "deliveries": "What happened to webhook deliveries, by event.",
 }
+#: Told from the start: Prometheus sees no increase in a series that begins with its first event.
+_EVENTS = {
+    "jobs": ("submitted", "succeeded", "failed", "canceled", "expired", "poison", "lost_lease"),
+    "deliveries": ("attempts", "delivered", "failed"),
+}
+_LOOKUPS: dict[figures.Labels, float] = {
+    (("cache", cache), ("state", state)): 0.0
+    for cache in ("features", "prefix")
+    for state in ("hit", "miss")
+}
 _SUMMED = {
     "tokens": "Tokens of finished jobs, by kind.",
     "cache_lookups": "Finished jobs whose features or prefix were found (hit) or not (miss).",
@@ -60,7 +70,7 @@ class Service(Collector):
             "sightline_gateway", "This gateway.", {"version": version("sightline-server")}
         )
         states = {role: _asked(client) for role, client in self._sources.servers.items()}
-        yield from _servers(states)
+        yield from of_servers(states)
         if states["queue"] is None:
             return
         try:
@@ -74,11 +84,11 @@ class Service(Collector):
         found = self._sources
         workers = found.workers.fresh()
         load = found.store.load()
-        yield from _queues(load, workers)
-        yield from _workers(workers)
-        yield from _counters(found.store.counters())
-        yield from _figures(found.store.figures())
-        yield from _outbox(found.deliveries.outbox())
+        yield from of_queues(load, workers)
+        yield from of_workers(workers)
+        yield from of_counters(found.store.counters())
+        yield from of_figures(found.store.figures())
+        yield from of_outbox(found.deliveries.outbox())
 
 
 def _asked(client: Client) -> RedisState | None:
@@ -95,7 +105,8 @@ def _gauge(name: str, text: str, *series: tuple[tuple[str, ...], float], by: str
     return family
 
 
-def _servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
+def of_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
+    """Yield how each Redis role is; None for one that does not answer."""
     up = [((role,), float(state is not None)) for role, state in states.items()]
     yield _gauge("redis_up", "Whether this Redis answers.", *up, by="role")
     known = [(role, state) for role, state in states.items() if state]
@@ -113,7 +124,8 @@ def _servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     yield evicted
 
 
-def _queues(load: Load, workers: list[Heartbeat]) -> Iterator[Metric]:
+def of_queues(load: Load, workers: list[Heartbeat]) -> Iterator[Metric]:
+    """Yield what waits and how long, measured and predicted."""
     depths = [((name,), float(depth)) for name, depth in load.depths.items()]
     yield _gauge("queue_depth", "Jobs that wait, by queue.", *depths, by="queue")
     yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
@@ -132,7 +144,8 @@ def _queues(load: Load, workers: list[Heartbeat]) -> Iterator[Metric]:
         )
 
 
-def _workers(workers: list[Heartbeat]) -> Iterator[Metric]:
+def of_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
+    """Yield what the heartbeats tell."""
     states = {"ready": 0, "draining": 0}
     for worker in workers:
         states["draining" if worker.draining else "ready"] += 1
@@ -158,19 +171,23 @@ def _of_each(workers: list[Heartbeat], field: str, text: str) -> Metric:
     return _gauge(f"worker_{field}", text, *told, by="worker")
 
 
-def _counters(counters: dict[str, int]) -> Iterator[Metric]:
+def of_counters(counters: dict[str, int]) -> Iterator[Metric]:
+    """Yield how often things happened."""
     for prefix, text in _COUNTED.items():
         family = CounterMetricFamily(f"sightline_{prefix}", text, labels=["event"])
-        for name, count in sorted(counters.items()):
+        zeros = {f"{prefix}.{event}": 0 for event in _EVENTS[prefix]}
+        for name, count in sorted((zeros | counters).items()):
             kind, _, event = name.partition(".")
             if kind == prefix:
                 family.add_metric([event], count)
         yield family
 
 
-def _figures(read: figures.Figures) -> Iterator[Metric]:
+def of_figures(read: figures.Figures) -> Iterator[Metric]:
+    """Yield what finished jobs added up to."""
     for name, text in _SUMMED.items():
-        series = read.sums.get(name, {})
+        zeros = _LOOKUPS if name == "cache_lookups" else {}
+        series = {**zeros, **read.sums.get(name, {})}
         summed = CounterMetricFamily(f"sightline_{name}", text, labels=_names(series))
         for labels, value in sorted(series.items()):
             summed.add_metric([word for _, word in labels], value)
@@ -187,7 +204,8 @@ def _names(series: Iterable[figures.Labels]) -> list[str]:
     return [key for key, _ in next(iter(series), ())]
 
 
-def _outbox(outbox: Outbox) -> Iterator[Metric]:
+def of_outbox(outbox: Outbox) -> Iterator[Metric]:
+    """Yield how the webhooks stand."""
     text = "Seconds that the most urgent webhook is overdue; it grows without a courier."
     yield _gauge("webhook_lag_seconds", text, ((), outbox.lag_s))
     told = (("open",), float(outbox.open)), (("disabled",), float(outbox.disabled))

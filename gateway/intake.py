@@ -9,10 +9,11 @@ from typing import Any
 from flask import Request, g
 from pydantic import ValidationError
 
-from gateway import uploads
+from gateway import auth, uploads
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
 from gateway.chatting import Chat, Heard
+from gateway.constraints import check_constraint
 from gateway.fetching import is_url
 from gateway.looking import Looking
 from gateway.problems import from_validation
@@ -39,6 +40,7 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
     received = receive(request, services.settings)
     asked = resolved(received.submission, services.presets, services.rules)
+    check_constraint(asked.params)
     images = _images(received, services, tenant)
     job = _new_job(received.submission, asked, images, idempotency_key, services, tenant)
     _keep(images, services, tenant)
@@ -54,6 +56,7 @@ def _keep(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
 def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolved(chat.submission, services.presets, services.rules)
+    check_constraint(asked.params)
     looking = Looking.begin(services, tenant)
     earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
     images = _named_in(chat.last, looking)
@@ -267,7 +270,7 @@ def _trace() -> dict[str, str]:
 
 
 def _add(job: NewJob, services: Services) -> Added:
-    added = services.store.add(job)
+    added = auth.add(job)
     if not added.replayed:
         queue.ring([nearest(added.doorbell, job.tenant, job.session_id, services)])
     return added

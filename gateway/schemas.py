@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.errors import NotFound
-from shared.jobs import FinishReason, JobStatus, Stage
+from shared.jobs import FinishReason, JobStatus, Line, Stage
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -104,13 +104,26 @@ class OutputState(BaseModel):
         description="The answer after the rules of `postprocess`. Streamed deltas and the turns "
         "of a session have the model's own words."
     )
-    json_: Any = Field(None, alias="json")
+    json_: Any = Field(
+        None, alias="json", description="The answer to a `response_format` of JSON, once whole."
+    )
     fields: dict[str, list[str]] = Field(
         description="What the rules of `postprocess` found: values in order of appearance, each "
         "once; [] where a rule found none."
     )
-    finish_reason: FinishReason
+    finish_reason: FinishReason = Field(
+        description="`length`: cut off by `max_new_tokens`, so that a constrained answer may be "
+        "unfinished, which `warnings` tell. `loop`: it repeated itself, also after a second try."
+    )
     partial: bool
+    confidence: float | None = Field(
+        None,
+        description="Geometric mean of the probabilities that the model gave its tokens among "
+        "those that were allowed; null without a model.",
+    )
+    lines: list[Line] | None = Field(
+        None, description="With `line_confidence`: the lines of the model's own text."
+    )
 
 
 class Job(BaseModel):
@@ -245,46 +258,6 @@ class ModelList(BaseModel):
 
     object: Literal["list"]
     data: list[ModelState]
-
-
-class ImageLimits(BaseModel):
-    """What an image is held to."""
-
-    formats: list[str]
-    max_bytes: int
-    max_pixels: int
-    max_pixels_baseline_jpeg: int
-    max_side: int
-    max_aspect: float
-    kept_pixels: int
-    detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
-    ttl_s: int
-
-
-class RequestLimits(BaseModel):
-    """What a request is held to."""
-
-    max_bytes: int
-    max_images: int
-    max_prompt_chars: int
-    max_wait_s: int
-
-
-class JobLimits(BaseModel):
-    """What a job is held to."""
-
-    ttl_s: int
-    max_ttl_s: int
-    timeout_s: float
-    max_attempts: int
-
-
-class Limits(BaseModel):
-    """Every bound that a request is held to."""
-
-    image: ImageLimits
-    request: RequestLimits
-    job: JobLimits
 
 
 class SessionPath(BaseModel):

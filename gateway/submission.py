@@ -16,7 +16,14 @@ from werkzeug.datastructures import FileStorage
 from gateway import strictjson
 from gateway.problems import from_validation
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
-from shared.jobs import DETAIL_PIXELS, GenerationParams, Priority, Said
+from shared.jobs import (
+    DETAIL_PIXELS,
+    Choice,
+    GenerationParams,
+    Priority,
+    ResponseFormat,
+    Said,
+)
 from shared.row import dump
 from shared.rules import MAX_RULES
 from shared.settings import Settings
@@ -26,9 +33,12 @@ MAX_DEADLINE_S = 30 * 86_400
 _MAX_METADATA_BYTES = 4096
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
-_COMPLEX = ("images", "stop", "metadata", "fields", "postprocess", "webhook_events")
+_COMPLEX = (
+    *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
+    *("choices", "response_format"),
+)
 #: Form fields that may be repeated.
-_REPEATED = ("stop", "fields", "postprocess", "webhook_events")
+_REPEATED = ("stop", "fields", "postprocess", "webhook_events", "choices")
 
 
 def _as_list(value: Any) -> Any:
@@ -80,6 +90,32 @@ class Submission(BaseModel):
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
         default_factory=list, max_length=8
     )
+    choices: Annotated[list[Choice], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        max_length=128,
+        description="The answer is one of these, letter by letter.",
+    )
+    regex: str | None = Field(
+        None, min_length=1, description="The whole answer matches it; RE2's syntax without `\\b`."
+    )
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it: the "
+        "answer is such JSON, parsed in `output.json`.",
+    )
+    loop_guard: bool = Field(
+        True, description="Take the answer back to where it began to repeat itself for ever."
+    )
+    uncertain_below: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Letters and digits that the model gave a lower probability become `[?]`.",
+    )
+    line_confidence: bool = Field(
+        False, description="Tell the confidence of every line in `output.lines`."
+    )
     postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
         max_length=MAX_RULES,
@@ -113,14 +149,9 @@ class Submission(BaseModel):
         return self
 
     def params(self) -> GenerationParams:
-        """Return what the engine needs of it."""
+        """Return what the engine needs of it; raises ValidationError where it does not fit."""
         return GenerationParams(
-            max_new_tokens=self.max_new_tokens,
-            do_sample=self.do_sample,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            seed=self.seed,
-            stop=tuple(self.stop),
+            **{name: getattr(self, name) for name in GenerationParams.model_fields}
         )
 
     def explicit_params(self) -> dict[str, Any]:
@@ -163,12 +194,19 @@ def receive(request: Request, settings: Settings) -> Received:
         fields, files = json_object(request), []
     else:
         raise UnsupportedMediaType
-    try:
-        submission = Submission.model_validate(fields)
-    except ValidationError as error:
-        raise from_validation(error) from None
+    submission = validated(fields)
     _check_limits(submission, len(files), settings)
     return Received(submission, files)
+
+
+def validated(fields: dict[str, Any]) -> Submission:
+    """Return the fields as a submission whose parameters fit together; raises BadParameters."""
+    try:
+        submission = Submission.model_validate(fields)
+        submission.params()
+    except ValidationError as error:
+        raise from_validation(error) from None
+    return submission
 
 
 def is_json(request: Request) -> bool:

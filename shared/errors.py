@@ -96,6 +96,16 @@ class BadParameters(InputError):
     hint = "See /docs for the parameters and their bounds."
 
 
+class BadConstraint(InputError):
+    """No answer can be held to this constraint."""
+
+    code = "bad_constraint"
+    status = 422
+    hint = (
+        "Simplify choices, regex or response_format; docs/constrained-answers.md lists the bounds."
+    )
+
+
 class InputTooLong(InputError):
     """Input too long: prompt and image tokens exceed the model's context window."""
 
@@ -301,6 +311,14 @@ class TooManyInFlight(LimitError):
     """This key has too many unfinished jobs."""
 
     code = "too_many_in_flight"
+    hint = "Wait until some of your jobs have ended; GET /v1/limits tells your limits."
+
+
+class TooManyQueued(LimitError):
+    """This key has too many waiting jobs."""
+
+    code = "too_many_queued"
+    hint = "Wait until some of your jobs have begun; GET /v1/limits tells your limits."
 
 
 # our side
@@ -352,6 +370,14 @@ class OutOfMemory(JobFailure):
 
     code = "out_of_memory"
     hint = "Lower max_pixels or max_new_tokens, or give the worker more memory."
+
+
+class ConstraintTooComplex(JobFailure):
+    """The constraint became too complex while the answer was written."""
+
+    code = "constraint_too_complex"
+    retryable = False
+    hint = "Simplify the regex or the schema; large repetitions and unions cost most."
 
 
 class PoisonJob(JobFailure):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 2
@@ -83,6 +83,35 @@ def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
     return stop
 
 
+class JsonSchema(_Frozen):
+    """A schema in OpenAI's wrapping; answers are always held to it, whatever `strict` says."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: str | None = Field(None, max_length=64)
+    description: str | None = Field(None, max_length=1000)
+    schema_: dict[str, Any] = Field(alias="schema", description="The JSON schema itself.")
+    strict: bool | None = None
+
+
+class ResponseFormat(_Frozen):
+    """The form of the answer, as OpenAI's clients tell it."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _schema_where_it_belongs(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema belongs to the type json_schema, and only there")
+        return self
+
+
+#: Parameters that hold the answer to a form; one of them at a time.
+CONSTRAINTS = ("choices", "regex", "response_format")
+Choice = Annotated[str, Field(min_length=1, max_length=512)]
+
+
 class GenerationParams(_Frozen):
     """How the model writes its answer; the defaults are the article's."""
 
@@ -94,6 +123,51 @@ class GenerationParams(_Frozen):
     stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
         (), max_length=8, description="The answer ends before the first of these strings."
     )
+    choices: tuple[Choice, ...] = Field(
+        (), max_length=128, description="The answer is one of these, letter by letter."
+    )
+    regex: str | None = Field(
+        None, min_length=1, max_length=1000, description="The whole answer matches it."
+    )
+    response_format: ResponseFormat | None = Field(
+        None, description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it."
+    )
+    loop_guard: bool = Field(
+        True, description="Take the answer back to where it began to repeat itself for ever."
+    )
+    uncertain_below: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Letters and digits that the model gave a lower probability become [?].",
+    )
+    line_confidence: bool = Field(
+        False, description="Tell the confidence of every line in `output.lines`."
+    )
+
+    @model_validator(mode="after")
+    def _one_form_at_a_time(self) -> Self:
+        named = self.constrained_by
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)} exclude each other")
+        if named and self.uncertain_below is not None:
+            raise ValueError(f"uncertain_below has no place in an answer held to {named[0]}")
+        return self
+
+    @property
+    def constrained_by(self) -> list[str]:
+        """Return the names of the parameters that hold the answer to a form."""
+        given = {
+            "choices": bool(self.choices),
+            "regex": self.regex is not None,
+            "response_format": self.wants_json,
+        }
+        return [name for name in CONSTRAINTS if given[name]]
+
+    @property
+    def wants_json(self) -> bool:
+        """Tell whether the answer is to be JSON."""
+        return self.response_format is not None and self.response_format.type != "text"
 
 
 #: Pixels that one image may keep for the model: 1 megapixel is about 1,024 visual tokens.
@@ -188,6 +262,13 @@ class Usage(_Frozen):
         return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
 
 
+class Line(_Frozen):
+    """A line of the model's own text; `confidence` is as in Output."""
+
+    text: str
+    confidence: float
+
+
 class TileInfo(_Frozen):
     """A tile of a long image, as its job keeps it."""
 
@@ -212,6 +293,8 @@ class TileOutcome(_Frozen):
     usage: Usage = Usage()
     #: Tokens of its answer.
     tokens: int = 0
+    confidence: float | None = None
+    notices: tuple[Notice, ...] = ()
     encode_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
@@ -228,6 +311,7 @@ class TileOutput(_Frozen):
     gap: bool = False
     #: The answer rests on it.
     evidence: bool = False
+    confidence: float | None = None
 
 
 class Output(_Frozen):
@@ -238,6 +322,9 @@ class Output(_Frozen):
     fields: dict[str, list[str]] = {}
     finish_reason: FinishReason = FinishReason.STOP
     partial: bool = False
+    #: Geometric mean of the probabilities of its tokens; None where no model has told any.
+    confidence: float | None = None
+    lines: tuple[Line, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
 

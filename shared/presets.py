@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configfile import BadConfig, read
+from shared.errors import BadConstraint
+from shared.grammar import check
 from shared.jobs import GenerationParams
 from shared.rules import MAX_RULES, Name, RuleBook
 from shared.settings import Settings
@@ -171,5 +173,9 @@ def load_presets(settings: Settings, rules: RuleBook) -> dict[str, Preset]:
             raise BadConfig(f"{where}: the name is taken")
         if (unknown := rules.unknown(preset.postprocess)) is not None:
             raise BadConfig(f"{where}, postprocess: there is no rule {unknown!r}")
+        try:
+            check(preset.params)
+        except BadConstraint as error:
+            raise BadConfig(f"{where}, params: {error.detail}") from None
         presets[preset.name] = preset
     return presets

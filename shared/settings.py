@@ -1,14 +1,24 @@
-"""Every setting: its name, default, bounds and meaning. Read from SIGHTLINE_* variables."""
+"""Every setting: its name, default, bounds and meaning; read from SIGHTLINE_* variables.
+
+`python -m shared.settings` tells what is set, from where, and what about it is unwise.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import runpy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from shared.addresses import parse_networks, parse_ports
 
@@ -16,6 +26,10 @@ from shared.addresses import parse_networks, parse_ports
 BUNDLED_MODEL = str(Path(__file__).resolve().parent.parent / "demo" / "checkpoint")
 #: The engine without weights, for load tests and for trying an integration.
 SIMULATED_MODEL = "simulated"
+
+PREFIX = "SIGHTLINE_"
+#: Names a folder with a file for each secret, as container engines mount them.
+SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
 Numerics = Literal["bf16", "int8", "fp32"]
 
@@ -25,14 +39,21 @@ def _owned_cores() -> int:
 
 
 def _alias(name: str, *others: str) -> AliasChoices:
-    return AliasChoices(f"SIGHTLINE_{name}", *others)
+    return AliasChoices(PREFIX + name, *others)
+
+
+def secret_file(name: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that holds a setting's value instead of a variable, if there is one."""
+    folder = environ.get(SECRETS_DIR)
+    file = Path(folder) / name if folder else None
+    return file if file and file.is_file() else None
 
 
 class Settings(BaseSettings):
     """The configuration of one process; build it once and hand it on."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SIGHTLINE_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
     )
 
     # Redis
@@ -55,14 +76,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the gateway binds.")
     port: int = Field(7860, ge=1, le=65535, validation_alias=_alias("PORT", "PORT"))
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
-    allow_anonymous: bool = Field(
-        False, description="Serve without API keys on an address other than loopback."
+    allow_anonymous: bool | None = Field(
+        None,
+        description="Serve callers without an API key. Unset: on loopback until there is a key.",
     )
     metrics_token: str | None = Field(
         None, min_length=8, description="What /metrics asks for as a bearer token; unset: nothing."
     )
     ping_s: float = Field(15.0, gt=0, le=300, description="Seconds between pings of a stream.")
     max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
+
+    # what a key without limits of its own may do, and who has no key; 0 is no limit
+    limit_requests_per_minute: int = Field(0, ge=0, description="Submitting requests a minute.")
+    limit_tokens_per_minute: int = Field(0, ge=0, description="Visual tokens of jobs a minute.")
+    limit_in_flight: int = Field(0, ge=0, description="Unfinished jobs of a key.")
+    limit_queued: int = Field(0, ge=0, description="Jobs of a key that wait for a worker.")
 
     # uploads
     upload_max_bytes: int = Field(20 << 20, ge=1024, description="Bytes of one image file.")
@@ -205,6 +233,20 @@ class Settings(BaseSettings):
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `make up` reads that file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - of a folder set in code
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read variables first, then the files of secrets."""
+        folder = os.environ.get(SECRETS_DIR)
+        files = (SecretsSettingsSource(settings_cls, folder),) if folder else ()
+        return init_settings, env_settings, *files
+
     @field_validator("allow_nets")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
@@ -230,3 +272,8 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+if __name__ == "__main__":
+    # by name: an import would tie everybody who reads settings to Redis
+    runpy.run_module("shared.advice", run_name="__main__")

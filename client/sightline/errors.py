@@ -67,9 +67,9 @@ class InvalidRequest(APIError):
 
 
 class BadParameters(InvalidRequest):
-    """A parameter is missing, unknown or out of bounds."""
+    """A parameter is missing, unknown or out of bounds, or no answer could be held to it."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters",)
+    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint")
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -171,9 +171,9 @@ class LimitReached(APIError):
 
 
 class TooManyInFlight(LimitReached):
-    """Your key has too many unfinished jobs."""
+    """Your key has too many unfinished, or too many waiting jobs."""
 
-    codes: ClassVar[tuple[str, ...]] = ("too_many_in_flight",)
+    codes: ClassVar[tuple[str, ...]] = ("too_many_in_flight", "too_many_queued")
 
 
 class Unavailable(APIError):

@@ -39,8 +39,12 @@ SUBMIT_ERRORS = problems.documented(
     errors.ImageEmpty,
     errors.ImageNotFound,
     errors.InputTooLong,
+    errors.BadConstraint,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
+    errors.SessionBusy,
+    errors.TooManyInFlight,
+    errors.TooManyQueued,
     errors.StoreUnavailable,
 )
 READ_ERRORS = problems.documented(
@@ -119,6 +123,8 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.PoisonJob,
             errors.ImageGone,
             errors.InputTooLong,
+            errors.BadConstraint,
+            errors.ConstraintTooComplex,
         ),
     },
 )
@@ -171,6 +177,10 @@ def cancel(path: JobPath) -> Response:
             errors.Erased,
             errors.NotRetryable,
             errors.ImageNotFound,
+            errors.InputTooLong,
+            errors.SessionBusy,
+            errors.TooManyInFlight,
+            errors.TooManyQueued,
             errors.StoreUnavailable,
         ),
     },

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from shared.jobs import CacheState, FinishReason, GenerationParams, Stage, Usage
+from shared.jobs import (
+    CacheState,
+    FinishReason,
+    GenerationParams,
+    Line,
+    Notice,
+    Stage,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,6 +79,8 @@ class EngineRequest:
     feature_scope: str = ""
     #: End after the images' features are kept; the prompt is not answered.
     encode_only: bool = False
+    #: A part of something long: requests that somebody waits for go first.
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,11 @@ class Completion:
     token_ids: tuple[int, ...] = ()
     features: CacheState | None = None
     prefix: CacheState | None = None
+    #: Geometric mean of the tokens' probabilities; None where no model told any.
+    confidence: float | None = None
+    lines: tuple[Line, ...] | None = None
+    #: What became of constraints and of repetitions.
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +219,7 @@ class Engine(Protocol):
         """Tell whether the thread that owns the model still works."""
 
     def submit(self, request: EngineRequest) -> Ticket:
-        """Queue a request; raise InputTooLong or BadParameters when it can never be answered."""
+        """Queue a request; raise an InputError when it can never be answered."""
 
     def close(self) -> None:
         """Stop the engine; every unfinished request ends as canceled."""

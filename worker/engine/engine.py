@@ -6,15 +6,16 @@ from shared.errors import InputTooLong
 from shared.settings import Settings
 from shared.vision import VisualSize
 from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
+from worker.engine.constraint import Grammars
 from worker.engine.features import FeatureCache
 from worker.engine.kv import token_bytes
 from worker.engine.loading import LoadedModel, load_model
 from worker.engine.loop import EngineLoop
 from worker.engine.memory import trim_memory
 from worker.engine.prompt import Prompt, build_prompt
-from worker.engine.sampling import Sampler
 from worker.engine.sequence import ImageWork, Sequence
 from worker.engine.textstream import TextStream
+from worker.engine.writer import Writer
 
 
 def load_engine(settings: Settings, *, feature_cache: FeatureCache | None = None) -> TorchEngine:
@@ -33,6 +34,9 @@ class TorchEngine:
         #: Changed by nobody but the loop's thread; benches look into it.
         self.model = model
         self._token_bytes = token_bytes(model.shape.text, model.text.dtype)
+        self._grammars = Grammars(
+            model.chat.backend, model.shape.text.vocab, model.shape.end_tokens
+        )
         self._loop = EngineLoop(model, features, settings.slots, settings.kv_max_bytes)
         room = settings.kv_max_bytes // self._token_bytes
         self._info = ModelInfo(
@@ -62,9 +66,10 @@ class TorchEngine:
         return self._loop.alive
 
     def submit(self, request: EngineRequest) -> Ticket:
-        """Tokenise and queue a request; raise InputTooLong when it can never be answered.
+        """Tokenise and queue a request; raise an InputError when it can never be answered.
 
-        Looks up features and scales images in the caller's thread, so that nobody else waits.
+        Looks up features, scales images and compiles constraints in the caller's thread, so that
+        nobody else waits.
         """
         prompt = self._prompt(request)
         room = self._info.context_tokens - len(prompt.ids)
@@ -79,10 +84,14 @@ class TorchEngine:
         sequence = Sequence(
             ticket=ticket,
             prompt=prompt,
-            limit=limit,
             kv_bytes=tokens * self._token_bytes,
-            text=TextStream(self.model.chat.backend, request.params.stop),
-            sampler=Sampler(request.params),
+            writer=Writer(
+                request.params,
+                TextStream(self.model.chat.backend, request.params.stop),
+                limit=limit,
+                end_tokens=self.model.shape.end_tokens,
+                constraint=self._grammars.constraint(request.params),
+            ),
             images=[ImageWork(span) for span in prompt.images],
         )
         sequence.announce()
@@ -92,6 +101,7 @@ class TorchEngine:
     def close(self) -> None:
         """Stop the engine; every unfinished request ends as canceled."""
         self._loop.close()
+        self._grammars.close()
 
     def _prompt(self, request: EngineRequest) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:

@@ -125,7 +125,7 @@ class EngineLoop:
             sequence.admitted(SequenceKV(shape, 0, dtype), 0)
             self._end_if_only_encoding(sequence)
             return
-        capacity = len(sequence.prompt.ids) + sequence.limit
+        capacity = len(sequence.prompt.ids) + sequence.writer.limit
         reserve = _NEXT_TURN_TOKENS if request.scope else 0
         kept = self._pool.take(request.scope, sequence.prompt.identity)
         self._pool.shrink(self._kv_bytes - self._scheduler.reserved_bytes)
@@ -210,8 +210,7 @@ class EngineLoop:
             sequence.prefill_went_on()
             if sequence.phase is Phase.PREFILL:
                 return
-        token = sequence.sampler.pick(logits)
-        reason = sequence.take(token, self._model.shape.end_tokens)
+        reason = sequence.write(logits)
         if reason is not None:
             self._finish(sequence, reason)
 

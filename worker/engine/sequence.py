@@ -23,10 +23,9 @@ from worker.engine.api import (
 )
 from worker.engine.kv import SequenceKV
 from worker.engine.prompt import ImageSpan, Ints, Prompt
-from worker.engine.sampling import Sampler
 from worker.engine.scheduler import Phase
-from worker.engine.textstream import TextStream
 from worker.engine.vision import Steps
+from worker.engine.writer import Writer
 
 
 @dataclass(slots=True)
@@ -60,18 +59,19 @@ class Sequence:
 
     ticket: Ticket
     prompt: Prompt
-    #: Tokens that the answer may have at most.
-    limit: int
     kv_bytes: int
-    text: TextStream
-    sampler: Sampler
+    writer: Writer
     images: list[ImageWork]
     kv: SequenceKV | None = None
     steps: Steps | None = None
     cached_tokens: int = 0
     encoded_images: int = 0
-    tokens: list[int] = field(default_factory=list)
     _clock: _Clock = field(default_factory=_Clock)
+
+    @property
+    def background(self) -> bool:
+        """Tell whether others may overtake it."""
+        return self.ticket.request.background
 
     @property
     def phase(self) -> Phase:
@@ -113,7 +113,7 @@ class Sequence:
     @property
     def identity(self) -> Ints:
         """What the valid part of the buffer was computed from."""
-        generated = np.array(self.tokens, dtype=np.int64)
+        generated = np.array(self.writer.tokens, dtype=np.int64)
         return np.concatenate([self.prompt.identity, generated])[: self.buffer.length]
 
     def announce(self) -> None:
@@ -150,35 +150,38 @@ class Sequence:
         done = self.buffer.length - self.cached_tokens
         self.ticket.put(Progress(Stage.PREFILL, done / (done + self.prefill_left)))
 
-    def take(self, token: int, end_tokens: frozenset[int]) -> FinishReason | None:
-        """Append a chosen token; return why the answer ends with it, if it does."""
+    def write(self, logits: torch.Tensor) -> FinishReason | None:
+        """Take the next token from (vocab,) logits; return why the answer ends, if it does."""
         if self._clock.prefilled is None:
             self._clock.prefilled = time.monotonic()
-        if token in end_tokens:
-            return FinishReason.STOP
-        self.tokens.append(token)
-        self._show(self.text.push(token))
-        if self.text.stopped:
-            return FinishReason.STOP
-        return FinishReason.LENGTH if len(self.tokens) >= self.limit else None
+        shown, reason = self.writer.take(*self.writer.choose(logits))
+        self._show(shown)
+        # the last token is computed in the next pass; what was taken back is forgotten
+        tokens = len(self.prompt.ids) + len(self.writer.tokens) - 1
+        self.buffer.length = min(self.buffer.length, tokens)
+        return reason
 
     def finish(self, reason: FinishReason) -> None:
         """Send what is left of the text, and the end."""
-        self._show(self.text.finish())
+        writer = self.writer
+        self._show(writer.text.finish())
         self.ticket.put(
             Completion(
-                text=self.text.shown,
+                text=writer.text.shown,
                 finish_reason=reason,
                 usage=Usage(
                     prompt_tokens=len(self.prompt.ids),
-                    completion_tokens=len(self.tokens),
+                    completion_tokens=len(writer.tokens),
                     image_tokens=self.prompt.image_tokens,
                     cached_tokens=self.cached_tokens,
                 ),
                 timings=self._clock.timings(),
-                token_ids=tuple(self.tokens),
+                token_ids=tuple(writer.tokens),
                 features=self._features_state(),
                 prefix=None if self.kv is None else _state(self.cached_tokens > 0),
+                confidence=writer.confidence(),
+                lines=writer.lines(),
+                notices=tuple(writer.notices()),
             )
         )
 
@@ -191,12 +194,13 @@ class Sequence:
         if prefill_tokens:
             rows = slice(self.buffer.length, self.buffer.length + prefill_tokens)
             return self.prompt.ids[rows], self.prompt.positions[:, rows]
-        position = self.prompt.next_position + len(self.tokens) - 1
-        return self.tokens[-1:], np.full((3, 1), position)
+        tokens = self.writer.tokens
+        position = self.prompt.next_position + len(tokens) - 1
+        return tokens[-1:], np.full((3, 1), position)
 
     def _show(self, text: str) -> None:
         if text:
-            self.ticket.put(Delta(text, len(self.tokens)))
+            self.ticket.put(Delta(text, self.writer.taken))
 
     def _features_state(self) -> CacheState | None:
         if not self.images or self.kv is None:

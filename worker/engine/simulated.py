@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from dataclasses import dataclass, field
 
-from shared.jobs import FinishReason, Stage, Usage
+from shared.jobs import FinishReason, Notice, Stage, Usage
 from worker.engine.api import (
     Completion,
     Delta,
@@ -20,9 +19,8 @@ from worker.engine.api import (
     Timings,
     UsedImage,
 )
+from worker.engine.invented import Invented, cut_off, invent
 
-_SAYING = "simulated answer about the picture it shows 图片 and some text 两 shapes"
-_WORDS = tuple(_SAYING.split())
 _TOKENS_PER_PIXEL = 1 / 1024
 _IDLE_S = 0.05
 #: Weight of the newest step in the average batch.
@@ -34,7 +32,7 @@ class _Answer:
     """A request on its way: seconds of its images left, words left to say."""
 
     ticket: Ticket
-    words: list[str]
+    invented: Invented
     encode_left_s: float
     prompt_tokens: int
     image_tokens: int
@@ -45,6 +43,13 @@ class _Answer:
     @property
     def text(self) -> str:
         return "".join(self.said)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        if len(self.said) == len(self.invented.pieces):
+            return self.invented.notices
+        # cut off on the way
+        return cut_off(self.ticket.request.params)
 
 
 class SimulatedEngine:
@@ -88,7 +93,7 @@ class SimulatedEngine:
         return self._thread.is_alive()
 
     def submit(self, request: EngineRequest) -> Ticket:
-        """Take a request; its answer depends on the prompt, the images and the seed only."""
+        """Take a request; its answer depends on what it asks only."""
         ticket = Ticket(request)
         images = [image for message in request.messages for image in message.images]
         used = tuple(
@@ -99,7 +104,7 @@ class SimulatedEngine:
         image_tokens = sum(image.tokens for image in used)
         answer = _Answer(
             ticket,
-            _words_for(request),
+            invent(request),
             self._image_s * len(images),
             prompt_tokens + image_tokens,
             image_tokens,
@@ -129,7 +134,11 @@ class SimulatedEngine:
             self._end(answer, FinishReason.CANCELED)
 
     def _step(self, answers: list[_Answer], step_s: float) -> None:
-        encoding = next((a for a in answers if a.encode_left_s > 0), None)
+        encoding = min(
+            (a for a in answers if a.encode_left_s > 0),
+            key=lambda a: a.ticket.request.background,
+            default=None,
+        )
         if encoding:
             encoding.encode_left_s -= step_s
             done = 1 - max(0.0, encoding.encode_left_s) / self._total_encode_s(encoding)
@@ -155,14 +164,12 @@ class SimulatedEngine:
             return None
         if answer.decoding_since is None:
             answer.decoding_since = time.monotonic()
-        if len(answer.said) == len(answer.words):
-            limited = len(answer.words) == request.params.max_new_tokens
-            return FinishReason.LENGTH if limited else FinishReason.STOP
+        if len(answer.said) == len(answer.invented.pieces):
+            return FinishReason.LENGTH if answer.invented.limited else FinishReason.STOP
         return self._say_next(answer)
 
     def _say_next(self, answer: _Answer) -> FinishReason | None:
-        word = answer.words[len(answer.said)]
-        piece = word if not answer.said else " " + word
+        piece = answer.invented.pieces[len(answer.said)]
         stop = _first_stop(answer.text + piece, answer.ticket.request.params.stop)
         if stop is not None:
             answer.said = [(answer.text + piece)[:stop]]
@@ -184,18 +191,9 @@ class SimulatedEngine:
                     image_tokens=answer.image_tokens,
                 ),
                 timings=Timings(encode_s=decoding - answer.submitted, decode_s=now - decoding),
+                notices=answer.notices,
             )
         )
-
-
-def _words_for(request: EngineRequest) -> list[str]:
-    images = [image.id for message in request.messages for image in message.images]
-    told = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
-    digest = hashlib.sha256(told.encode()).digest()
-    if request.encode_only:
-        return []
-    length = min(8 + digest[0] % 25, request.params.max_new_tokens)
-    return [_WORDS[byte % len(_WORDS)] for byte in (digest * 2)[1 : length + 1]]
 
 
 def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:

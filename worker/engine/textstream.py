@@ -5,11 +5,14 @@ from __future__ import annotations
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
+#: Stands for a letter or a digit that the model was not sure of.
+UNCERTAIN = "[?]"
+
 
 class TextStream:
     """The text of one answer as it grows."""
 
-    __slots__ = ("_decoder", "_held", "_stops", "_tokenizer", "shown", "stopped")
+    __slots__ = ("_decoder", "_held", "_stops", "_sure", "_tokenizer", "shown", "stopped", "taken")
 
     def __init__(self, tokenizer: Tokenizer, stops: tuple[str, ...]) -> None:
         """Show text up to the first of `stops`."""
@@ -17,28 +20,53 @@ class TextStream:
         self._decoder = DecodeStream(skip_special_tokens=True)
         self._stops = stops
         self._held = ""
+        #: For each character that is held, whether the model was sure of it.
+        self._sure: list[bool] = []
         #: Everything that was returned so far.
         self.shown = ""
+        #: Characters of the model's own text that were returned so far, without marks.
+        self.taken = 0
         #: Whether a stop string appeared; nothing more is shown then.
         self.stopped = False
 
-    def push(self, token: int) -> str:
-        """Take a token and return the text that it makes certain, often none."""
+    def decode(self, token: int) -> str:
+        """Return the text that a token adds to those before it."""
+        return self._decoder.step(self._tokenizer, token) or ""
+
+    def push(self, text: str, *, sure: bool = True, hold_from: int | None = None) -> str:
+        """Take decoded text and return what becomes certain, often nothing.
+
+        What stands behind `hold_from` characters of the model's own text stays held.
+        """
         if self.stopped:
             return ""
-        self._held += self._decoder.step(self._tokenizer, token) or ""
+        self._held += text
+        self._sure += [sure] * len(text)
         found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
             self.stopped = True
             return self._show(min(found))
-        return self._show(len(self._held) - self._possible_stop())
+        length = len(self._held) - self._possible_stop()
+        if hold_from is not None:
+            length = max(0, min(length, hold_from - self.taken))
+        return self._show(length)
 
     def finish(self) -> str:
         """Return what was held back, now that no more tokens come."""
         return "" if self.stopped else self._show(len(self._held))
 
+    def rewind(self, tokens: list[int], length: int) -> None:
+        """Go on behind `tokens`, whose text has `length` characters; what is shown stays."""
+        kept = length - self.taken
+        self._held, self._sure = self._held[:kept], self._sure[:kept]
+        self._decoder = DecodeStream(skip_special_tokens=True)
+        for token in tokens:
+            self.decode(token)
+
     def _show(self, length: int) -> str:
-        text, self._held = self._held[:length], self._held[length:]
+        text = "".join(map(_marked, self._held[:length], self._sure))
+        self._held, self._sure = self._held[length:], self._sure[length:]
+        self.taken += length
         self.shown += text
         return text
 
@@ -49,3 +77,7 @@ class TextStream:
             if any(stop.startswith(self._held[-length:]) for stop in self._stops):
                 return length
         return 0
+
+
+def _marked(character: str, sure: bool) -> str:
+    return character if sure or not character.isalnum() else UNCERTAIN

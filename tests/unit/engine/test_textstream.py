@@ -26,7 +26,7 @@ def pieces(tokenizer, text: str, *stops: str) -> Iterator[str]:
 
     stream = TextStream(tokenizer, stops)
     for token in tokenizer.encode(text, add_special_tokens=False).ids:
-        yield stream.push(token)
+        yield stream.push(stream.decode(token))
     yield stream.finish()
 
 
@@ -41,7 +41,7 @@ def test_a_character_that_never_ends_is_not_shown(tokenizer) -> None:
 
     stream = TextStream(tokenizer, ())
     for token in tokenizer.encode("a你", add_special_tokens=False).ids[:-1]:
-        stream.push(token)
+        stream.push(stream.decode(token))
     stream.finish()
     assert stream.shown == "a"
 
@@ -65,3 +65,34 @@ def test_a_beginning_of_a_stop_string_is_shown_in_the_end(tokenizer) -> None:
 
 def test_a_stop_string_of_many_bytes_is_found(tokenizer) -> None:
     assert "".join(pieces(tokenizer, "答案。结束了", "结束")) == "答案。"
+
+
+def test_letters_and_digits_that_the_model_doubts_are_marked(tokenizer) -> None:
+    from worker.engine.textstream import TextStream
+
+    stream = TextStream(tokenizer, ())
+    said = [stream.push("No. "), stream.push("4-", sure=False), stream.push("酒", sure=False)]
+    assert said == ["No. ", "[?]-", "[?]"]
+    assert (stream.shown, stream.taken) == ("No. [?]-[?]", 7)
+
+
+def test_a_stop_string_is_found_in_the_models_own_words(tokenizer) -> None:
+    from worker.engine.textstream import TextStream
+
+    stream = TextStream(tokenizer, ("END",))
+    assert stream.push("a b") + stream.push("EN", sure=False) + stream.push("D c") == "a b"
+    assert stream.stopped
+
+
+def test_a_stream_goes_on_behind_what_was_taken_back(tokenizer) -> None:
+    from worker.engine.textstream import TextStream
+
+    def push(text: str, hold_from: int | None = None) -> str:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        return stream.push("".join(map(stream.decode, ids)), hold_from=hold_from)
+
+    stream = TextStream(tokenizer, ())
+    assert push("你好abcabc", hold_from=4) == "你好ab"
+    stream.rewind(tokenizer.encode("你好abc", add_special_tokens=False).ids, 5)
+    assert push("界") == "c界"
+    assert stream.shown == "你好abc界"

@@ -1,0 +1,87 @@
+"""The command `sightline`, and what its exit status means."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+
+from sightline.cli.parser import build_parser
+from sightline.cli.terminal import UsageError, complain
+from sightline.errors import (
+    APIError,
+    JobFailed,
+    NoConnection,
+    SightlineError,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+
+
+class Exit(IntEnum):
+    """What the exit status says."""
+
+    OK = 0
+    #: A job failed, was canceled or expired; of many files, at least one was not read.
+    FAILED = 1
+    #: The command line, or a file that it names, is at fault.
+    USAGE = 2
+    #: The service refused the request.
+    REFUSED = 3
+    #: No answer came, or none of Sightline's.
+    NO_CONNECTION = 4
+    #: --timeout is over; the job goes on.
+    TIMEOUT = 5
+    INTERRUPTED = 130
+
+
+_EXITS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
+    ((UsageError, OSError), Exit.USAGE),
+    (JobFailed, Exit.FAILED),
+    (APIError, Exit.REFUSED),
+    ((NoConnection, UnexpectedAnswer), Exit.NO_CONNECTION),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.run(args) or Exit.OK)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone; nothing more may be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except WaitTimeout as error:
+        complain(str(error), hint=f"sightline watch {error.job['id']}")
+        return Exit.TIMEOUT
+    except (SightlineError, UsageError, OSError) as error:
+        return _explained(error, args)
+
+
+def _explained(error: Exception, args: argparse.Namespace) -> int:
+    if isinstance(error, (APIError, JobFailed)):
+        complain(f"{error.code}: {error.detail}", hint=_hint(error))
+    elif isinstance(error, NoConnection):
+        complain(str(error), hint="Is it up? `make up` starts it; --url or SIGHTLINE_URL names it.")
+    else:
+        complain(str(error), hint=getattr(error, "hint", ""))
+    if getattr(args, "debug", False):
+        raise error
+    return next((code for kinds, code in _EXITS if isinstance(error, kinds)), Exit.FAILED)
+
+
+def _hint(error: APIError | JobFailed) -> str:
+    if error.code in ("url_not_allowed", "url_fetch_failed"):
+        return f"{error.hint} Or fetch it here: curl -s URL | sightline ask - …"
+    if error.code == "unauthorized":
+        return "Set SIGHTLINE_API_KEY to your key."
+    return error.hint
+
+
+__all__ = ["Exit", "main"]

@@ -1,0 +1,173 @@
+"""The words and options of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sightline._version import __version__
+from sightline.cli.completion import SCRIPTS, complete
+
+_EPILOG = """exit status: 0 done; 1 a job failed, was canceled or expired; 2 the command line or a
+file is at fault; 3 the service refused; 4 no connection; 5 --timeout is over; 130 interrupted.
+SIGHTLINE_URL and SIGHTLINE_API_KEY name the service and your key."""
+
+_IMAGES = "files, http(s) URLs that the service fetches, ids img_…, or - for standard input"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; what it returns has `run`, which does the work."""
+    parser = argparse.ArgumentParser(
+        prog="sightline",
+        description="Ask questions about images.",
+        epilog=_EPILOG,
+        parents=[_common()],
+    )
+    parser.add_argument("--version", action="version", version=f"sightline {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _ask(commands)
+    _ocr(commands)
+    _jobs(commands)
+    _sessions(commands)
+    _estimate(commands)
+    _webhooks(commands)
+    shell = _command(commands, "completion", complete, "print a shell's completion script")
+    shell.add_argument("shell", choices=[*SCRIPTS, "words"], metavar="{bash,zsh,fish}")
+    shell.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """Return what may stand before and after a command."""
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("--url", help="the service, by default SIGHTLINE_URL or this machine's")
+    parser.add_argument("--api-key", help="better set SIGHTLINE_API_KEY: others see this one")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    parser.add_argument("-q", "--quiet", action="store_true", help="only answers and errors")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def _later(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
+    """Return a command that is imported when it is run: --help and completion stay fast."""
+
+    def run(args: argparse.Namespace) -> Any:
+        return getattr(importlib.import_module(f"sightline.cli.{module}"), name)(args)
+
+    return run
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], Any], told: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=told, description=told[0].upper() + told[1:] + ".", parents=[_common()]
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _question(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
+    parser.add_argument("--preset", default=preset, help="a name that `/v1/presets` tells")
+    parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's words")
+    parser.add_argument("--fields", nargs="+", metavar="NAME", help="what `fields` shall read")
+    parser.add_argument("--detail", choices=["auto", "low", "high"], help="pixel budget by name")
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="pixel budget of each image")
+    parser.add_argument(
+        "--max-tokens", type=int, metavar="N", dest="max_new_tokens", help="longest answer"
+    )
+    parser.add_argument("--temperature", type=float, metavar="T", help="draw words by chance")
+    parser.add_argument("--seed", type=int, metavar="N", help="make chance repeatable")
+    parser.add_argument("--stop", action="append", metavar="TEXT", help="end the answer before it")
+    parser.add_argument("--postprocess", nargs="+", metavar="RULE", help="rules for the answer")
+    parser.add_argument("--priority", choices=["high", "default", "low"])
+
+
+def _ask(commands: Any) -> None:
+    parser = _command(commands, "ask", _later("asking", "ask"), "ask a question and wait")
+    parser.add_argument(
+        "words", nargs="+", metavar="IMAGE… QUESTION", help=f"images ({_IMAGES}), then the question"
+    )
+    _question(parser)
+    parser.add_argument("--session", dest="session_id", metavar="ID", help="go on with a talk")
+    parser.add_argument("--deadline", type=float, dest="deadline_s", metavar="S")
+    parser.add_argument("--webhook", metavar="URL", help="is told of the job's end")
+    parser.add_argument("--timeout", type=float, metavar="S", help="longest wait, seconds")
+    parser.add_argument("--no-wait", action="store_true", help="print the job's id and leave")
+    watch = _command(commands, "watch", _later("asking", "watch"), "follow a job to its end")
+    watch.add_argument("job", metavar="JOB")
+    watch.add_argument("--timeout", type=float, metavar="S", help="longest wait, seconds")
+
+
+def _ocr(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "ocr",
+        _later("ocr", "ocr"),
+        "read the text of files into a folder; run again, it goes on where it stopped",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders of them")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the texts")
+    parser.add_argument("--format", choices=["txt", "md", "json"], default="txt")
+    parser.add_argument("--prompt", help="words of your own beside the preset")
+    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at once")
+    parser.add_argument("--force", action="store_true", help="read again what is there")
+    _question(parser, preset="ocr")
+
+
+def _jobs(commands: Any) -> None:
+    parser = _command(commands, "jobs", _later("managing", "jobs"), "list jobs, newest first")
+    parser.add_argument(
+        "--status", choices=["queued", "running", "succeeded", "failed", "canceled", "expired"]
+    )
+    parser.add_argument("--session", dest="session_id", metavar="ID")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="by default 20")
+    cancel = _command(commands, "cancel", _later("managing", "cancel"), "stop jobs")
+    cancel.add_argument("jobs", nargs="+", metavar="JOB")
+
+
+def _sessions(commands: Any) -> None:
+    parser = _command(
+        commands, "sessions", _later("managing", "sessions"), "list conversations, or read one"
+    )
+    parser.add_argument("session", nargs="?", metavar="ID")
+    parser.add_argument("--delete", action="store_true", help="forget it")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="by default 20")
+
+
+def _estimate(commands: Any) -> None:
+    parser = _command(
+        commands, "estimate", _later("managing", "estimate"), "tell what a question would cost"
+    )
+    parser.add_argument(
+        "words", nargs="+", metavar="IMAGE… [QUESTION]", help=f"images ({_IMAGES}), a question"
+    )
+    _question(parser)
+
+
+def _webhooks(commands: Any) -> None:
+    parser = commands.add_parser(
+        "webhooks",
+        help="receive webhooks here, and see what was sent",
+        description="Receive webhooks here, and see what was sent.",
+    )
+    below = parser.add_subparsers(required=True, metavar="COMMAND")
+    listen = _command(below, "listen", _later("hooks", "listen"), "print deliveries as they come")
+    listen.add_argument("--host", default="127.0.0.1")
+    listen.add_argument("--port", type=int, default=8080, help="by default 8080")
+    listen.add_argument("--secret", action="append", metavar="whsec_…", help="may be repeated")
+    listen.add_argument("--rotate", action="store_true", help="make a new signing secret")
+    listen.add_argument("--test", action="store_true", help="have a test message sent here")
+    listen.add_argument("--count", type=int, metavar="N", help="end after so many messages")
+    test = _command(below, "test", _later("hooks", "test"), "have a test message sent")
+    test.add_argument("to", metavar="URL")
+    told = _command(below, "deliveries", _later("hooks", "deliveries"), "show what was sent")
+    told.add_argument("job", metavar="JOB")
+    replay = _command(below, "replay", _later("hooks", "replay"), "send again")
+    replay.add_argument("delivery", nargs="?", metavar="DELIVERY")
+    replay.add_argument("--since", metavar="TIME", help="all that failed since, RFC 3339")
+    secret = _command(below, "secret", _later("hooks", "secret"), "print the signing secret, once")
+    secret.add_argument("--rotate", action="store_true", help="make a new one")

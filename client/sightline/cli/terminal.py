@@ -1,0 +1,139 @@
+"""What commands share: their client, their images, and how they write to a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightline._images import ImageSource
+
+if TYPE_CHECKING:
+    from sightline.client import Client
+
+_NAMED = re.compile(r"https?://|data:|img_[0-9a-f]{64}$", re.IGNORECASE)
+
+
+class UsageError(Exception):
+    """The command line is at fault."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+def connect(args: argparse.Namespace, *, retries: int = 5) -> Client:
+    """Return the client that the command line names; raises UsageError."""
+    from sightline.client import Client
+
+    key = getattr(args, "api_key", None)
+    try:
+        return Client(getattr(args, "url", None), api_key=key, retries=retries)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def image(word: str) -> ImageSource:
+    """Return what a word of the command line stands for: `-` is standard input."""
+    if word == "-":
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise UsageError("There is no image on standard input.")
+        return data
+    if not _NAMED.match(word):
+        path = Path(word)
+        if path.is_dir():
+            raise UsageError(f"{word} is a folder.", "`sightline ocr` takes folders.")
+        if not path.exists():
+            raise UsageError(f"There is no file {word}.", "Images come before the question.")
+    return word
+
+
+def is_image(word: str) -> bool:
+    """Tell whether a word of the command line names an image."""
+    return word == "-" or bool(_NAMED.match(word)) or Path(word).is_file()
+
+
+def show(args: argparse.Namespace, value: Any) -> None:
+    """Print a value as one line of JSON."""
+    if wants_json(args):
+        print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def wants_json(args: argparse.Namespace) -> bool:
+    """Tell whether the output is for a program."""
+    return bool(getattr(args, "json", False))
+
+
+def say(args: argparse.Namespace, text: str) -> None:
+    """Tell a person something beside the output."""
+    if not getattr(args, "quiet", False):
+        print(text, file=sys.stderr, flush=True)
+
+
+def complain(text: str, hint: str = "") -> None:
+    """Tell what went wrong, and how to mend it."""
+    print(f"sightline: {text}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+
+
+def table(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows, the first one as heads, in columns."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def ago(moment: str) -> str:
+    """Return how long a time of the service is gone, such as `5 min`."""
+    import datetime as dt
+
+    seconds = time.time() - dt.datetime.fromisoformat(moment).timestamp()
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
+def progress_line(job: Mapping[str, Any]) -> str:
+    """Return where an unfinished job stands, in one line."""
+    progress = job.get("progress") or {}
+    if job["status"] == "queued" or not progress:
+        queue = job.get("queue") or {}
+        wait = queue.get("wait_s")
+        about = f", about {wait:.0f} s" if wait else ""
+        return f"{job['status']}, {queue.get('position', 0)} before it{about}"
+    tiles = (
+        f", tile {progress['tiles_done']}/{progress['tiles_total']}"
+        if (progress.get("tiles_total", 0) or 0) > 1
+        else ""
+    )
+    eta = progress.get("eta_s")
+    left = f", {eta:.0f} s left" if eta else ""
+    return f"{progress.get('stage', 'running')} {progress.get('percent', 0)} %{tiles}{left}"
+
+
+class Line:
+    """One line on standard error that is written again and again, where that is a terminal."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._on = sys.stderr.isatty() and not getattr(args, "quiet", False)
+        self._width = 0
+
+    def put(self, text: str) -> None:
+        """Replace the line."""
+        if self._on:
+            print("\r" + text.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(text)
+
+    def clear(self) -> None:
+        """Leave no line behind."""
+        if self._width:
+            self.put("")
+            self.put("")

@@ -1,0 +1,116 @@
+"""What a JSON schema is checked for before it is compiled: its size, and that answers can end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: Nested objects and lists of a schema.
+MAX_DEPTH = 32
+#: Objects and lists of a schema together.
+MAX_NODES = 2000
+#: Characters of a schema as compact JSON.
+MAX_CHARS = 32_768
+#: All `multipleOf` of a schema, each scaled to a whole number: one state of an automaton each.
+MAX_MULTIPLES = 2000
+
+_UNIONS = ("anyOf", "oneOf")
+
+
+class BadSchema(ValueError):
+    """The schema cannot be used; the message is the cause."""
+
+
+def check_schema(schema: Mapping[str, Any], chars: int) -> None:
+    """Raise BadSchema for one that is too large or that only an endless answer satisfies."""
+    if chars > MAX_CHARS:
+        raise BadSchema(f"the schema has {chars} characters; at most {MAX_CHARS} are taken")
+    multiples = 0
+    for count, node in enumerate(_nodes(schema, 0), start=1):
+        multiples += _multiples(node)
+        if count > MAX_NODES:
+            raise BadSchema(f"the schema has more than {MAX_NODES} objects and lists")
+        if multiples > MAX_MULTIPLES:
+            raise BadSchema(f"multipleOf may add up to {MAX_MULTIPLES} in whole steps")
+    if not _Endings(schema).of_root():
+        raise BadSchema("a $ref requires itself for ever, so no answer could end")
+
+
+def _nodes(value: Any, depth: int) -> Iterator[Any]:
+    if not isinstance(value, dict | list):
+        return
+    if depth > MAX_DEPTH:
+        raise BadSchema(f"the schema is nested deeper than {MAX_DEPTH} levels")
+    yield value
+    for member in value.values() if isinstance(value, dict) else value:
+        yield from _nodes(member, depth + 1)
+
+
+def _multiples(node: Any) -> int:
+    step = node.get("multipleOf", 0) if isinstance(node, dict) else 0
+    if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step):
+        return 0
+    digits = f"{abs(step):.17f}".rstrip("0").rstrip(".").replace(".", "")
+    return min(int(digits or "0"), MAX_MULTIPLES + 1)
+
+
+class _Endings:
+    """Which references of a schema some finite value satisfies: the least fixed point."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._finite: set[str] = set()
+        waiting = {str(node["$ref"]) for node in _nodes(root, 0) if _is_ref(node)}
+        while waiting:
+            found = {ref for ref in waiting if self._ends(self._target(ref))}
+            if not found:
+                break
+            self._finite |= found
+            waiting -= found
+
+    def of_root(self) -> bool:
+        """Tell whether the schema as a whole has a finite value."""
+        return self._ends(self._root)
+
+    def _target(self, ref: str) -> Any:
+        found: Any = self._root
+        for part in ref.removeprefix("#").split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, dict) else None
+        # what is not found here is for the compiler to complain of
+        return found if ref.startswith("#") else None
+
+    def _ends(self, schema: Any) -> bool:
+        if not isinstance(schema, dict):
+            return True
+        if _is_ref(schema) and str(schema["$ref"]) not in self._finite:
+            return False
+        for union in _UNIONS:
+            parts = schema.get(union)
+            if isinstance(parts, list) and parts and not any(map(self._ends, parts)):
+                return False
+        parts = schema.get("allOf")
+        if isinstance(parts, list) and not all(map(self._ends, parts)):
+            return False
+        return all(self._ends(part) for part in _needed(schema))
+
+
+def _is_ref(node: Any) -> bool:
+    return isinstance(node, dict) and isinstance(node.get("$ref"), str)
+
+
+def _needed(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what every value has inside itself."""
+    kind = schema.get("type")
+    if kind == "object":
+        properties, required = schema.get("properties"), schema.get("required")
+        if isinstance(properties, dict) and isinstance(required, list):
+            yield from (properties[name] for name in required if name in properties)
+    least = schema.get("minItems")
+    if kind == "array" and isinstance(least, int) and least > 0:
+        first = schema.get("prefixItems")
+        first = first if isinstance(first, list) else []
+        yield from first[:least]
+        if least > len(first):
+            yield schema.get("items")

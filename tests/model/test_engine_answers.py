@@ -1,0 +1,235 @@
+"""Answers that are held to a form, that loop, or that are doubted, by real models."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+
+pytest.importorskip("torch")
+
+from shared.errors import BadConstraint, ConstraintTooComplex
+from shared.jobs import FinishReason
+from tests.model.checkpoints import answer, image, request, user
+from worker.engine.api import Completion, Delta, EngineRequest
+from worker.engine.engine import load_engine
+from worker.engine.kv import SequenceKV
+
+pytestmark = pytest.mark.model
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "shape": {"enum": ["circle", "square", "正方形"]},
+        "text": {"type": "string", "maxLength": 12},
+        "count": {"type": "integer", "minimum": 0, "maximum": 99},
+        "lines": {"type": "array", "items": {"type": "string", "maxLength": 6}, "maxItems": 2},
+    },
+    "required": ["shape", "text", "count", "lines"],
+    "additionalProperties": False,
+}
+JSON_FORMAT = {"type": "json_schema", "json_schema": {"name": "seen", "schema": SCHEMA}}
+QUESTIONS = (
+    "How many objects? Answer with a number.",
+    "图中有几个主要物体?只需回答一个数字。",
+    "?",
+)
+
+
+@pytest.fixture(scope="module")
+def engine(bundled):
+    from shared.settings import Settings
+
+    engine = load_engine(Settings(model=str(bundled), numerics="fp32", threads=1))
+    yield engine
+    engine.close()
+
+
+def asked(text: str = "What is it?", picture: int = 1, **params: Any) -> EngineRequest:
+    return request(user(text, image(picture, 96, 64)), **params)
+
+
+def streamed(engine, wanted: EngineRequest) -> tuple[str, Completion]:
+    """Return what a client was sent, and the end."""
+    *events, done = engine.submit(wanted).events()
+    return "".join(e.text for e in events if isinstance(e, Delta)), done
+
+
+def test_only_a_number_is_always_a_number(engine) -> None:
+    tickets = [
+        engine.submit(asked(text, n, regex=r"\d{1,3}", do_sample=n > 2, temperature=1.5))
+        for n in range(1, 5)
+        for text in QUESTIONS
+    ]
+    for ticket in tickets:
+        done = list(ticket.events())[-1]
+        assert re.fullmatch(r"[0-9]{1,3}", done.text)
+        assert done.finish_reason is FinishReason.STOP
+        assert not done.notices
+
+
+def test_json_by_a_schema_always_parses_and_validates(engine) -> None:
+    params = {"response_format": JSON_FORMAT, "tokens": 900, "do_sample": True, "temperature": 1.2}
+    tickets = [engine.submit(asked("Describe it.", n, seed=n, **params)) for n in range(1, 7)]
+    for ticket in tickets:
+        done = list(ticket.events())[-1]
+        assert done.finish_reason is FinishReason.STOP
+        jsonschema.validate(json.loads(done.text), SCHEMA)
+
+
+def test_the_answer_is_one_of_the_choices_and_how_sure_it_is_is_told(engine) -> None:
+    done = answer(engine, asked(choices=["red", "green", "蓝色"], tokens=30))
+    assert done.text in {"red", "green", "蓝色"}
+    assert done.confidence is not None
+    assert 0 < done.confidence <= 1
+
+
+def test_a_json_answer_that_is_cut_off_says_so(engine) -> None:
+    done = answer(engine, asked(response_format=JSON_FORMAT, tokens=8))
+    assert done.finish_reason is FinishReason.LENGTH
+    assert [notice.code for notice in done.notices] == ["answer_unfinished"]
+
+
+def test_a_constraint_changes_nothing_for_its_neighbours(engine) -> None:
+    free = asked("Read the text.", tokens=24)
+    alone = answer(engine, free).token_ids
+    held = asked(regex="[xyz]{20}", tokens=40)
+    tickets = [engine.submit(r) for r in (held, free, held, free)]
+    ends = [list(ticket.events())[-1] for ticket in tickets]
+    assert [end.token_ids == alone for end in ends] == [False, True, False, True]
+    assert all(re.fullmatch("[xyz]{20}", end.text) for end in ends[::2])
+
+
+def test_a_seed_repeats_a_constrained_answer(engine) -> None:
+    wanted = {"regex": "[a-z ]{5,30}", "do_sample": True, "temperature": 2.0, "tokens": 40}
+    first, second, other = (answer(engine, asked(**wanted, seed=seed)).text for seed in (5, 5, 6))
+    assert first == second != other
+
+
+def test_a_constraint_that_nothing_satisfies_is_refused_at_once(engine) -> None:
+    with pytest.raises(BadConstraint):
+        engine.submit(asked(regex=r"[^\s\S]"))
+
+
+def test_a_constraint_that_grows_too_large_ends_its_own_request_only(engine) -> None:
+    from worker.engine import constraint
+
+    held = constraint.Constraint.accept
+
+    def fails(self, token: int) -> None:
+        held(self, token)
+        raise ConstraintTooComplex
+
+    ticket = engine.submit(asked(regex="[a-z]{9}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constraint.Constraint, "accept", fails)
+        end = list(engine.submit(asked(regex="[a-z]{9}")).events())[-1]
+        assert isinstance(end.error, ConstraintTooComplex)
+    list(ticket.events())
+    assert answer(engine, asked()).text
+
+
+def forced(engine, monkeypatch: pytest.MonkeyPatch, words: str, strength: float = 100.0) -> None:
+    """Make the model write `words` again and again, by the place of each token."""
+    ids = engine.model.chat.backend.encode(words, add_special_tokens=False).ids
+    forward = engine.model.text.forward
+    begun: dict[int, int] = {}
+
+    def loops(batch):
+        ends = [segment.total for segment in batch.segments]
+        logits = forward(batch)
+        for row, (segment, end) in enumerate(zip(batch.segments, ends, strict=True)):
+            kv: SequenceKV = segment.kv
+            if segment.count > 1:
+                begun[id(kv)] = end
+            logits[row, ids[(end - begun[id(kv)]) % len(ids)]] += strength
+        return logits
+
+    monkeypatch.setattr(engine.model.text, "forward", loops)
+
+
+def test_a_forced_loop_ends_with_its_first_round(engine, monkeypatch) -> None:
+    forced(engine, monkeypatch, "a blue cat, ", strength=1000.0)
+    seen, done = streamed(engine, asked(tokens=3000))
+    assert done.finish_reason is FinishReason.LOOP
+    assert done.text.startswith("a blue cat, ")
+    assert len(done.text) < 500
+    assert seen == done.text
+    assert [notice.code for notice in done.notices] == ["answer_repeated"]
+    spelled = engine.model.chat.backend.decode(list(done.token_ids))
+    assert spelled == done.text
+
+
+def test_a_loop_that_other_sampling_leaves_goes_on(engine, monkeypatch) -> None:
+    forced(engine, monkeypatch, "no way ", strength=0.0)
+    pick = []
+    forward = engine.model.text.forward
+    ids = engine.model.chat.backend.encode("no way ", add_special_tokens=False).ids
+
+    def loops_once(batch):
+        logits = forward(batch)
+        pick.append(1)
+        if len(pick) <= 280:
+            logits[0, ids[(len(pick) - 1) % len(ids)]] += 1000.0
+        return logits
+
+    monkeypatch.setattr(engine.model.text, "forward", loops_once)
+    seen, done = streamed(engine, asked(tokens=400))
+    assert done.finish_reason in {FinishReason.STOP, FinishReason.LENGTH}
+    assert "went on" in done.notices[0].detail
+    assert seen == done.text
+    assert done.text.count("no way ") < 12
+
+
+def test_a_loop_is_left_alone_when_its_guard_is_off(engine, monkeypatch) -> None:
+    forced(engine, monkeypatch, "a blue cat, ")
+    done = answer(engine, asked(tokens=400, loop_guard=False))
+    assert done.finish_reason is FinishReason.LENGTH
+    assert done.text == ("a blue cat, " * 40)[:400]
+
+
+def test_a_loop_inside_json_keeps_to_the_schema_so_far(engine, monkeypatch) -> None:
+    open_string = {"type": "json_schema", "json_schema": {"schema": {"type": "string"}}}
+    forced(engine, monkeypatch, '"' + "z" * 11)
+    seen, done = streamed(engine, asked(tokens=2000, response_format=open_string))
+    assert done.finish_reason in {FinishReason.LOOP, FinishReason.STOP}
+    assert seen == done.text
+    assert done.text.startswith('"')
+
+
+def test_confidence_is_the_mean_of_the_models_own_probabilities(engine) -> None:
+    wanted = asked("Read the text.", tokens=20)
+    logs = []
+    forward = engine.model.text.forward
+
+    def watched(batch):
+        logits = forward(batch)
+        if batch.segments[0].kv.length >= prompt:
+            logs.append(float(logits[0].float().log_softmax(-1).max()))
+        return logits
+
+    prompt = answer(engine, wanted).usage.prompt_tokens
+    engine.model.text.forward = watched
+    try:
+        done = answer(engine, wanted)
+    finally:
+        engine.model.text.forward = forward
+    logs = logs[: len(done.token_ids)]
+    assert done.confidence == pytest.approx(math.exp(sum(logs) / len(logs)), abs=1e-3)
+
+
+def test_doubted_letters_are_marked_alike_in_stream_text_and_lines(engine) -> None:
+    plain = answer(engine, asked("Read the text.", tokens=80))
+    marked = asked("Read the text.", tokens=80, uncertain_below=0.999, line_confidence=True)
+    seen, done = streamed(engine, marked)
+    assert done.token_ids == plain.token_ids
+    assert seen == done.text
+    pattern = re.escape(done.text).replace(re.escape("[?]"), r"\w")
+    assert re.fullmatch(pattern, plain.text)
+    assert "[?]" in done.text
+    assert [line.text for line in done.lines] == [x for x in done.text.split("\n") if x.strip()]
+    assert all(0 < line.confidence <= 1 for line in done.lines)

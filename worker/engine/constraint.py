@@ -1,0 +1,129 @@
+"""Which tokens a constrained answer may go on with; computed while the model computes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from llguidance import LLMatcher, LLTokenizer
+from tokenizers import Tokenizer
+
+from shared.errors import ConstraintTooComplex
+from shared.grammar import compiled, grammar_of
+from shared.jobs import GenerationParams
+
+#: Compiled grammars that are kept.
+_CACHED = 32
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Grammars:
+    """Compiles constraints for one vocabulary; threads may share it."""
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: int, end_tokens: frozenset[int]) -> None:
+        """`vocabulary` counts the logits, which may be more than the tokenizer knows."""
+        self._source = tokenizer
+        self._vocabulary = vocabulary
+        self._end_tokens = sorted(end_tokens)
+        self._tokenizer: LLTokenizer | None = None
+        self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
+        self._lock = threading.Lock()
+        self._helper = ThreadPoolExecutor(1, "masks")
+
+    def constraint(self, params: GenerationParams) -> Constraint | None:
+        """Return what holds an answer, None if nothing does; raises BadConstraint.
+
+        The first one takes a second, in which the vocabulary is sorted.
+        """
+        grammar = grammar_of(params)
+        if grammar is None:
+            return None
+        with self._lock:
+            matcher = self._compiled.pop(grammar.source, None)
+            if matcher is None:
+                matcher = compiled(grammar, self._words())
+            self._compiled[grammar.source] = matcher
+            if len(self._compiled) > _CACHED:
+                self._compiled.popitem(last=False)
+            copy = matcher.deep_copy()
+        return Constraint(copy, self._vocabulary, self._helper)
+
+    def close(self) -> None:
+        """End the helper thread."""
+        self._helper.shutdown(cancel_futures=True)
+
+    def _words(self) -> LLTokenizer:
+        if self._tokenizer is None:
+            self._tokenizer = LLTokenizer(
+                self._source.to_str(), n_vocab=self._vocabulary, eos_token=self._end_tokens
+            )
+        return self._tokenizer
+
+
+class Constraint:
+    """The state of one constrained answer; used by one thread."""
+
+    def __init__(self, matcher: LLMatcher, vocabulary: int, helper: ThreadPoolExecutor) -> None:
+        self._matcher = matcher
+        self._vocabulary = vocabulary
+        self._helper = helper
+        self._mask: Future[Mask] | None = None
+        self._prepare()
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether nothing can follow."""
+        self._settle()
+        return bool(self._matcher.is_stopped())
+
+    @property
+    def satisfied(self) -> bool:
+        """Tell whether the answer may end here."""
+        self._settle()
+        return not self._matcher.is_error() and bool(self._matcher.is_accepting())
+
+    def hold(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return (vocab,) logits in which only tokens that may follow have a chance."""
+        if self._mask is None:
+            raise ConstraintTooComplex
+        allowed = torch.from_numpy(self._mask.result())
+        return logits.masked_fill(~allowed, -torch.inf)
+
+    def accept(self, token: int) -> None:
+        """Go on behind a token; raises ConstraintTooComplex when the bounds are reached."""
+        self._settle()
+        self._matcher.consume_token(token)
+        self._check()
+        self._prepare()
+
+    def rewind(self, tokens: Sequence[int]) -> None:
+        """Go back to where the answer consisted of `tokens`."""
+        self._settle()
+        self._matcher.reset()
+        self._matcher.consume_tokens(list(tokens))
+        self._check()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Begin to compute the next mask, which the next pass of the model takes longer than."""
+        self._mask = None if self._matcher.is_stopped() else self._helper.submit(self._compute)
+
+    def _compute(self) -> Mask:
+        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        self._check()
+        return np.unpackbits(bits, count=self._vocabulary, bitorder="little").astype(np.bool_)
+
+    def _settle(self) -> None:
+        """Wait for the helper: a matcher serves one thread at a time."""
+        if self._mask is not None:
+            self._mask.exception()
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise ConstraintTooComplex

@@ -1,0 +1,106 @@
+"""Telling an answer that repeats itself for ever from tables, rows of dashes and long receipts."""
+
+from __future__ import annotations
+
+import re
+
+#: Characters that must recur before a period is looked for.
+_PROBE = 24
+#: Longest unit whose repetition is seen, in characters.
+_LONGEST = 1200
+#: Characters that are remembered: some repetitions of the longest unit.
+_KEPT = 8192
+#: A unit must stand this often in a row.
+_REPEATS = 5
+#: UTF-8 bytes that a repetition must have: of words in one line; of whole lines and of cells, as
+#: in a table of zeros; and of signs only, as in rules and leaders, which forms are full of.
+_WORDS_BYTES, _LINES_BYTES, _SIGNS_BYTES = 240, 720, 720
+#: From here on a repetition is not shown before it ends.
+_SUSPECT_REPEATS, _SUSPECT_BYTES = 3, 48
+#: Tokens in a row that may bring no text; a character needs four at most.
+_SILENT_TOKENS = 64
+
+_TAG = re.compile(r"<[^<>]*>")
+
+
+class Repetition:
+    """The repetition at the end of a growing text."""
+
+    def __init__(self) -> None:
+        self._kept = ""
+        #: Characters before those kept.
+        self._dropped = 0
+        #: Length of the unit, 0 while nothing repeats; characters at the end equal to those one
+        #: unit before them.
+        self._period = 0
+        self._equal = 0
+        self._silent = 0
+
+    def feed(self, text: str) -> None:
+        """Take what one token has added."""
+        self._silent = 0 if text else self._silent + 1
+        for character in text:
+            self._kept += character
+            if self._period and self._kept[-1] == self._kept[-1 - self._period]:
+                self._equal += 1
+            else:
+                self._look_for_period()
+        if len(self._kept) > 2 * _KEPT:
+            self._dropped += len(self._kept) - _KEPT
+            self._kept = self._kept[-_KEPT:]
+            self._equal = min(self._equal, len(self._kept) - self._period)
+
+    @property
+    def suspect_from(self) -> int | None:
+        """Return where the second unit of a repetition begins that may become a loop."""
+        if self._repeats < _SUSPECT_REPEATS or self._bytes < _SUSPECT_BYTES:
+            return None
+        return self._dropped + len(self._kept) - self._equal
+
+    @property
+    def endless(self) -> bool:
+        """Tell whether the text must be taken for a loop."""
+        if self._silent >= _SILENT_TOKENS:
+            return True
+        return self._repeats >= _REPEATS and self._bytes >= self._needed
+
+    @property
+    def _repeats(self) -> float:
+        return 1 + self._equal / self._period if self._period else 0.0
+
+    @property
+    def _bytes(self) -> float:
+        return len(self._unit.encode()) * self._repeats
+
+    @property
+    def _unit(self) -> str:
+        return self._kept[-self._period :] if self._period else ""
+
+    @property
+    def _needed(self) -> int:
+        unit = self._unit
+        if not any(map(str.isalnum, _words_of(unit))):
+            return _SIGNS_BYTES
+        return _LINES_BYTES if "\n" in unit or "|" in unit else _WORDS_BYTES
+
+    def _look_for_period(self) -> None:
+        """Find the nearest place where the last characters stood before."""
+        text = self._kept
+        self._period = self._equal = 0
+        if len(text) <= _PROBE:
+            return
+        oldest = max(0, len(text) - _PROBE - _LONGEST)
+        before = text.rfind(text[-_PROBE:], oldest, len(text) - 1)
+        if before < 0:
+            return
+        self._period = len(text) - _PROBE - before
+        end = len(text) - 1
+        while end >= self._period and text[end] == text[end - self._period]:
+            end -= 1
+        self._equal = len(text) - 1 - end
+
+
+def _words_of(unit: str) -> str:
+    """Return a unit without markup, of which tables of empty cells consist."""
+    first = max(0, unit.find("<"))
+    return _TAG.sub("", unit[first:] + unit[:first])
