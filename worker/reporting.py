@@ -35,11 +35,16 @@ _SHARES: dict[Stage, Share] = {
 class Reporter:
     """Gathers the events of one job and reports them under its owner's token."""
 
-    def __init__(self, store: Store, held: Held, max_new_tokens: int) -> None:
+    def __init__(
+        self, store: Store, held: Held, max_new_tokens: int, *, tiles: int = 0, percent: int = 0
+    ) -> None:
+        """`percent` of the job were done before, and all of its `tiles`."""
+        self._tiles = tiles
+        self._before = percent
         self._store = store
         self._held = held
         self._max_new_tokens = max_new_tokens
-        predicted = _predicted_shares(held.claim.row.predicted or {})
+        predicted = None if tiles else _predicted_shares(held.claim.row.predicted or {})
         self._shares = predicted[0] if predicted else _SHARES
         self._predicted_s = predicted[1] if predicted else None
         self._began = time.monotonic()
@@ -109,9 +114,10 @@ class Reporter:
     def _progress(self, now: float) -> dict[str, Any]:
         start, share = self._shares[self._stage]
         percent = start + share * min(1.0, self._fraction)
-        return {
+        tiles = {"tiles_done": self._tiles, "tiles_total": self._tiles} if self._tiles else {}
+        return tiles | {
             "stage": self._stage.value,
-            "percent": round(percent),
+            "percent": round(self._before + (100 - self._before) * percent / 100),
             "output_tokens": self._tokens,
             "eta_s": self._eta_s(percent, now - self._began),
         }
