@@ -61,7 +61,7 @@ def test_the_pages_python_runs(environment, number):
 
 def test_the_pages_commands_run(environment, tmp_path):
     (script,) = blocks("sh")
-    script = script.replace("/tmp/texts", str(tmp_path / "texts"))
+    script = script.replace("--out texts", f"--out {tmp_path}/texts")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=ROOT,
