@@ -113,6 +113,7 @@ def _turn(row: JobRow, done: Completion) -> Turn:
         prompt=row.input.prompt,
         images=row.input.images,
         max_pixels=row.input.max_pixels,
+        enhance=row.input.enhance,
         text=done.text,
         token_ids=done.token_ids,
         finish_reason=done.finish_reason.value,

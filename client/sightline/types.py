@@ -37,6 +37,7 @@ class SubmitOptions(TypedDict, total=False):
     choices: list[str]
     regex: str
     postprocess: list[str]
+    enhance: str | list[str]
     priority: Priority
     ttl_s: int
     deadline_s: float
