@@ -41,7 +41,7 @@ class Pictures:
 
     def _make(self, image_id: str, max_pixels: int, wish: Enhancement) -> ImageInput:
         if image_id not in self._opened:
-            self._opened[image_id] = _open(self._pngs[image_id])
+            self._opened[image_id] = open_png(self._pngs[image_id])
         image = self._opened[image_id]
         if wish == "off":
             return ImageInput(image_id, image, max_pixels)
@@ -64,7 +64,7 @@ def _told(image_id: str, told: Sequence[str], left_out: Sequence[str]) -> list[N
     return notices
 
 
-def _open(png: bytes) -> Image.Image:
+def open_png(png: bytes) -> Image.Image:
     """Return the canonical image; our own PNG, so a failure is ours too."""
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])

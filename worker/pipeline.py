@@ -27,6 +27,8 @@ class Question:
     #: Keys and values are shared within it: a tenant's session; "" shares nothing.
     scope: str
     time_left_s: float
+    #: Others may overtake it.
+    background: bool = False
 
 
 class Pipeline:
@@ -52,6 +54,7 @@ class Pipeline:
                 scope=question.scope,
                 feature_scope=question.feature_scope,
                 encode_only=question.job.encode_only,
+                background=question.background,
             )
             try:
                 ticket = self.engine.submit(request)
