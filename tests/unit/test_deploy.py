@@ -97,10 +97,8 @@ def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
 
 def test_the_image_is_made_of_files_that_exist_and_are_sent():
     sent = (ROOT / ".dockerignore").read_text().split()
-    sources = re.findall(
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
     sources = re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
-    )
     for source in {path for line in sources for path in line.split()[:-1]}:
         assert (ROOT / source).exists(), source
         parts = source.split("/")
