@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down test check format config-check secrets chaos tiling bench-engine demo-train demo-eval clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos tiling bench-engine demo-train demo-eval clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -45,6 +45,9 @@ up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
 
 down: ## Stop what `make up` started on PORT
 	@if [ -e $(RUN_STAMP) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
+
+admin: $(RUN_STAMP) ## Look after API keys: make admin ARGS="keys create NAME"
+	@exec $(PY) -m scripts.admin $(ARGS)
 
 test: $(DEV_STAMP) $(TOOLS_STAMP) ## Run all tests; ARGS="-k name" chooses
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)

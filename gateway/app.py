@@ -12,8 +12,8 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
-from gateway import errorpage, openapi, problems
-from gateway.auth import check_binding
+from gateway import auth, errorpage, openapi, problems
+from gateway.keydocs import SECURITY_SCHEMES
 from gateway.routes.events import events
 from gateway.routes.health import health
 from gateway.routes.images import images
@@ -36,14 +36,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 
 
 def create_app(settings: Settings | None = None) -> OpenAPI:
-    """Return the WSGI app; raises UnsafeBinding when it would serve strangers unasked."""
+    """Return the WSGI app."""
     settings = settings or Settings()
-    check_binding(settings)
     app = OpenAPI(
         __name__,
         info=Info(title="Sightline", version="1", description="Questions about images."),
         doc_prefix="/docs",
-        security_schemes={"bearer": {"type": "http", "scheme": "bearer"}},
+        security_schemes=SECURITY_SCHEMES,
         validation_error_callback=_invalid,
         static_folder=None,
     )
@@ -58,6 +57,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
     app.before_request(_begin)
+    app.before_request(auth.begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
     own = (jobs, events, images, sessions, predict, openai, presets, health, webhooks, metrics)
@@ -90,6 +90,7 @@ def _begin() -> None:
 def _end(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
+    auth.tell(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.began

@@ -293,6 +293,8 @@ class TileOutcome(_Frozen):
     usage: Usage = Usage()
     #: Tokens of its answer.
     tokens: int = 0
+    confidence: float | None = None
+    notices: tuple[Notice, ...] = ()
     encode_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
@@ -309,6 +311,7 @@ class TileOutput(_Frozen):
     gap: bool = False
     #: The answer rests on it.
     evidence: bool = False
+    confidence: float | None = None
 
 
 class Output(_Frozen):
