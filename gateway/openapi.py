@@ -78,6 +78,10 @@ def _describe_streams(paths: dict[str, Any]) -> None:
         "description": "Events: " + ", ".join(EVENT_TYPES) + ".",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
+    paths["/v1/images/{image_id}/content"]["get"]["responses"]["200"] = {
+        "description": "The pixels.",
+        "content": {"image/png": {"schema": _FILE}},
+    }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
         "description": "The answer, by Accept.",
         "content": {

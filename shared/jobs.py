@@ -337,6 +337,7 @@ class Turn(_Frozen):
 
     job_id: str
     prompt: str
+    preset: str | None = None
     images: tuple[str, ...] = ()
     #: Ids of the tiles that were looked at instead of the images.
     tiles: tuple[str, ...] = ()

@@ -129,6 +129,7 @@ def _turn(row: JobRow, done: Completion, whole: Whole | None) -> Turn:
     return Turn(
         job_id=row.id,
         prompt=row.input.prompt,
+        preset=row.input.preset,
         images=row.input.images,
         tiles=looked_at,
         max_pixels=row.input.max_pixels,
