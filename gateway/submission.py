@@ -16,12 +16,12 @@ from werkzeug.datastructures import FileStorage
 from gateway import strictjson
 from gateway.problems import from_validation
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from shared.forms import ResponseFormat
 from shared.jobs import (
     DETAIL_PIXELS,
     Choice,
     GenerationParams,
     Priority,
-    ResponseFormat,
     Said,
 )
 from shared.row import dump

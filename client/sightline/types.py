@@ -36,6 +36,9 @@ class SubmitOptions(TypedDict, total=False):
     response_format: dict[str, Any]
     choices: list[str]
     regex: str
+    loop_guard: bool
+    uncertain_below: float
+    line_confidence: bool
     postprocess: list[str]
     priority: Priority
     ttl_s: int
@@ -64,6 +67,13 @@ class Progress(TypedDict, total=False):
     eta_s: float | None
 
 
+class AnswerLine(TypedDict):
+    """A line of the model's own text, and how sure it was."""
+
+    text: str
+    confidence: float
+
+
 class Output(TypedDict):
     """The answer."""
 
@@ -72,6 +82,8 @@ class Output(TypedDict):
     fields: dict[str, list[str]]
     finish_reason: FinishReason
     partial: bool
+    confidence: float | None
+    lines: list[AnswerLine] | None
 
 
 class JobData(TypedDict):
