@@ -12,14 +12,15 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
-from gateway import errorpage, openapi, problems
-from gateway.auth import check_binding
+from gateway import auth, errorpage, openapi, problems
+from gateway.keydocs import SECURITY_SCHEMES
 from gateway.routes.events import events
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
 from gateway.routes.metrics import metrics
 from gateway.routes.openai import openai
+from gateway.routes.page import page
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
@@ -36,14 +37,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 
 
 def create_app(settings: Settings | None = None) -> OpenAPI:
-    """Return the WSGI app; raises UnsafeBinding when it would serve strangers unasked."""
+    """Return the WSGI app."""
     settings = settings or Settings()
-    check_binding(settings)
     app = OpenAPI(
         __name__,
         info=Info(title="Sightline", version="1", description="Questions about images."),
         doc_prefix="/docs",
-        security_schemes={"bearer": {"type": "http", "scheme": "bearer"}},
+        security_schemes=SECURITY_SCHEMES,
         validation_error_callback=_invalid,
         static_folder=None,
     )
@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
     app.before_request(_begin)
+    app.before_request(auth.begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
     own = (jobs, events, images, sessions, predict, openai, presets, health, webhooks, metrics)
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 
 def _add_documents(app: OpenAPI) -> None:
-    app.add_url_rule("/", "home", lambda: redirect("/docs/swagger"))
+    app.register_blueprint(page)
     app.add_url_rule("/docs/errors", "errors", errorpage.page)
     app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
     app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
@@ -90,6 +91,7 @@ def _begin() -> None:
 def _end(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
+    auth.tell(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.began

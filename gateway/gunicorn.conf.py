@@ -20,8 +20,12 @@ import shutil
 import sys
 from typing import Any
 
+from gateway.auth import UnsafeBinding, check_binding
+from gateway.keyring import Keyring
 from shared import log
 from shared.configfile import BadConfig
+from shared.connection import connect
+from shared.errors import StoreUnavailable
 from shared.presets import load_presets
 from shared.reaper import Reaper
 from shared.rules import load_rules
@@ -65,6 +69,21 @@ def on_starting(server: Any) -> None:  # noqa: ARG001
         # here, because a child that cannot start leaves a traceback and is started again
         logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
         sys.exit(f"sightline gateway cannot start: {error}")
+    _check_door()
+
+
+def _check_door() -> None:
+    client = connect(_settings)
+    try:
+        check_binding(_settings, Keyring(client).any)
+    except StoreUnavailable as error:
+        # nothing is served until Redis answers, and then only to holders of keys
+        logging.getLogger("gateway").warning("gateway.unchecked", extra={"cause": error.detail})
+    except UnsafeBinding as error:
+        logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
+        sys.exit(f"sightline gateway cannot start: {error}")
+    finally:
+        client.close()
 
 
 def post_worker_init(worker: Any) -> None:

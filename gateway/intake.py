@@ -9,7 +9,7 @@ from typing import Any
 from flask import Request, g
 from pydantic import ValidationError
 
-from gateway import uploads
+from gateway import auth, uploads
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
 from gateway.chatting import Chat, Heard
@@ -270,7 +270,7 @@ def _trace() -> dict[str, str]:
 
 
 def _add(job: NewJob, services: Services) -> Added:
-    added = services.store.add(job)
+    added = auth.add(job)
     if not added.replayed:
         queue.ring([nearest(added.doorbell, job.tenant, job.session_id, services)])
     return added

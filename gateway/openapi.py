@@ -7,6 +7,7 @@ from typing import Any
 from flask_openapi3 import OpenAPI
 
 from gateway.chatting import ChatRequest
+from gateway.keydocs import describe_keys
 from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
 from gateway.schemas import ImageUpload
@@ -40,6 +41,7 @@ def complete(app: OpenAPI) -> None:
     for path in spec["paths"].values():
         for operation in path.values():
             _drop_foreign_422(operation)
+    describe_keys(spec["paths"])
 
 
 def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
@@ -75,6 +77,10 @@ def _describe_streams(paths: dict[str, Any]) -> None:
     paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"] = {
         "description": "Events: " + ", ".join(EVENT_TYPES) + ".",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+    paths["/v1/images/{image_id}/content"]["get"]["responses"]["200"] = {
+        "description": "The pixels.",
+        "content": {"image/png": {"schema": _FILE}},
     }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
         "description": "The answer, by Accept.",

@@ -260,46 +260,6 @@ class ModelList(BaseModel):
     data: list[ModelState]
 
 
-class ImageLimits(BaseModel):
-    """What an image is held to."""
-
-    formats: list[str]
-    max_bytes: int
-    max_pixels: int
-    max_pixels_baseline_jpeg: int
-    max_side: int
-    max_aspect: float
-    kept_pixels: int
-    detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
-    ttl_s: int
-
-
-class RequestLimits(BaseModel):
-    """What a request is held to."""
-
-    max_bytes: int
-    max_images: int
-    max_prompt_chars: int
-    max_wait_s: int
-
-
-class JobLimits(BaseModel):
-    """What a job is held to."""
-
-    ttl_s: int
-    max_ttl_s: int
-    timeout_s: float
-    max_attempts: int
-
-
-class Limits(BaseModel):
-    """Every bound that a request is held to."""
-
-    image: ImageLimits
-    request: RequestLimits
-    job: JobLimits
-
-
 class SessionPath(BaseModel):
     """Names a conversation."""
 
@@ -321,6 +281,8 @@ class SessionSummary(BaseModel):
     updated_at: str
     expires_at: str
     busy: str | None = Field(description="Its unfinished job.")
+    title: str | None = Field(description="The beginning of its first answered question.")
+    preset: str | None = Field(description="The preset of that question.")
 
 
 class SessionList(BaseModel):
@@ -336,6 +298,7 @@ class SessionTurn(BaseModel):
     job_id: str
     created_at: str
     prompt: str
+    preset: str | None
     images: list[str]
     text: str
     finish_reason: FinishReason

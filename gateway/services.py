@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.decoding import Decoder
+from gateway.keyring import Keyring
 from gateway.traffic import Traffic
 from shared.connection import Client
 from shared.deliveries import DeliveryStore
@@ -30,6 +31,7 @@ class Services:
 
     settings: Settings
     store: Store
+    keyring: Keyring
     images: ImageStore
     sessions: SessionStore
     events: EventReader
@@ -53,6 +55,7 @@ class Services:
         return cls(
             settings=settings,
             store=store,
+            keyring=Keyring(store.redis),
             images=ImageStore(settings),
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout

@@ -12,7 +12,10 @@ import honcho.environ
 from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
+from gateway.keyring import Keyring
 from scripts.instance import ROOT, Trouble
+from shared.connection import connect
+from shared.errors import StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
 
 FLOWER_PORT = 5555
@@ -61,15 +64,22 @@ def check_model(model: str) -> str:
 
 def check_address(settings: Settings) -> None:
     """Raise Trouble if the gateway could not bind its address."""
-    try:
-        check_binding(settings)
-    except UnsafeBinding as unsafe:
-        raise Trouble(str(unsafe)) from None
     if reason := refusal(settings.host, settings.port):
         raise Trouble(
             f"port {settings.port} on {settings.host} cannot be used ({reason}); "
             f"choose another: make up PORT={settings.port + 1}"
         )
+
+
+def check_door(settings: Settings) -> None:
+    """Raise Trouble if the gateway would let in nobody, or everybody unasked."""
+    client = connect(settings)
+    try:
+        check_binding(settings, Keyring(client).any)
+    except (UnsafeBinding, StoreUnavailable) as trouble:
+        raise Trouble(str(trouble)) from None
+    finally:
+        client.close()
 
 
 def refusal(host: str, port: int) -> str | None:

@@ -157,6 +157,8 @@ def launch(procfile: Path) -> None:
             check(settings.redis_url)
         else:
             redis = stack.enter_context(PrivateRedis(instance, find()))
+        url = redis.url if redis else settings.redis_url
+        preflight.check_door(settings.model_copy(update={"redis_url": url}))
         Launch(settings, model, instance, flower, login, redis).run(procfile)
 
 

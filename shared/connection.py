@@ -71,7 +71,7 @@ def guard() -> Iterator[None]:
 def load_script(client: Client, name: str) -> Script:
     """Return the transition `lua/<name>.lua` with key names and shared steps before it."""
     folder = resources.files("shared") / "lua"
-    parts = ("deliveries", "prelude", "tiles", "ending", name)
+    parts = ("deliveries", "prelude", "limits", "tiles", "ending", name)
     text = "".join((folder / f"{part}.lua").read_text() for part in parts)
     script: Script = client.register_script(keys.lua_names() + text)
     return script

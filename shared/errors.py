@@ -311,6 +311,14 @@ class TooManyInFlight(LimitError):
     """This key has too many unfinished jobs."""
 
     code = "too_many_in_flight"
+    hint = "Wait until some of your jobs have ended; GET /v1/limits tells your limits."
+
+
+class TooManyQueued(LimitError):
+    """This key has too many waiting jobs."""
+
+    code = "too_many_queued"
+    hint = "Wait until some of your jobs have begun; GET /v1/limits tells your limits."
 
 
 # our side

@@ -52,7 +52,14 @@ class ImageStore:
         self._redis = connect(settings, text=False)
         self._put = load_script(self._redis, "put_image")
 
-    def put(self, tenant: str, image: StoredImage, *, uploaded: bool = False) -> None:
+    def put(
+        self,
+        tenant: str,
+        image: StoredImage,
+        *,
+        uploaded: bool = False,
+        ttl_s: int | None = None,
+    ) -> None:
         """Store an image; an `uploaded` one stays when the jobs that used it are erased."""
         key = keys.image(tenant, image.id)
         fields: dict[str, str | int | bytes] = {
@@ -69,7 +76,7 @@ class ImageStore:
             fields["uploaded"] = 1
         flat = [part for pair in fields.items() for part in pair]
         with guard():
-            self._put(keys=[key], args=[self._settings.image_ttl_s * 1000, *flat])
+            self._put(keys=[key], args=[(ttl_s or self._settings.image_ttl_s) * 1000, *flat])
 
     def header(self, tenant: str, image_id: str) -> ImageHeader:
         """Return what is known of an image; raises NotFound."""

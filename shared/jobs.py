@@ -271,6 +271,8 @@ class TileOutcome(_Frozen):
     usage: Usage = Usage()
     #: Tokens of its answer.
     tokens: int = 0
+    confidence: float | None = None
+    notices: tuple[Notice, ...] = ()
     encode_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
@@ -287,6 +289,7 @@ class TileOutput(_Frozen):
     gap: bool = False
     #: The answer rests on it.
     evidence: bool = False
+    confidence: float | None = None
 
 
 class Output(_Frozen):
@@ -312,6 +315,7 @@ class Turn(_Frozen):
 
     job_id: str
     prompt: str
+    preset: str | None = None
     images: tuple[str, ...] = ()
     #: Ids of the tiles that were looked at instead of the images.
     tiles: tuple[str, ...] = ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 PREFIX = "sl:"
+#: Of what only the gateway needs: a worker's Redis user may be kept from it.
+_GATE_PREFIX = "slk:"
 
 #: Hash: one job. The only truth about it.
 JOB = PREFIX + "job:"
@@ -47,6 +49,8 @@ EXPIRY = PREFIX + "expiry"
 REAPED_AT = PREFIX + "reaped_at"
 #: Lock that lets one process at a time compare rows with doorbells.
 RECONCILE_LOCK = PREFIX + "reconcile:lock"
+#: Hash: what a tenant has used in this minute and in the last; `<kind>:<tenant>` follows.
+RATE = PREFIX + "rate:"
 #: Zset of a tenant's job ids by the number in which they came.
 TENANT_JOBS = PREFIX + "jobs:"
 #: Hash: idempotency key -> job id and body fingerprint.
@@ -55,10 +59,11 @@ IDEMPOTENCY = PREFIX + "idem:"
 IMAGE = PREFIX + "img:"
 #: Suffix of the set of job ids that need an image.
 IMAGE_JOBS = ":jobs"
-#: Hash: a conversation; its suffixes name the list of its turns and the set of its images.
+#: Hash: a conversation; its suffixes name the list of its turns and the set of its images, and
+#: begin with what no id contains, or one conversation could be the turns of another.
 SESSION = PREFIX + "session:"
-SESSION_TURNS = ":turns"
-SESSION_IMAGES = ":images"
+SESSION_TURNS = "/turns"
+SESSION_IMAGES = "/images"
 #: Zset of a tenant's session ids by the millisecond of their last use.
 TENANT_SESSIONS = PREFIX + "sessions:"
 #: String in the cache role: the features of one image.
@@ -91,6 +96,15 @@ ENDPOINTS_DISABLED = PREFIX + "endpoints_disabled"
 GONE_URL = PREFIX + "webhook_gone:"
 #: Hash: what a tenant's webhooks are signed with.
 WEBHOOK_SECRET = PREFIX + "webhook_secret:"
+#: Zset of the ids of all API keys, revoked ones too, by the millisecond of their making.
+API_KEYS = _GATE_PREFIX + "keys"
+#: Hash: an API key, which is a tenant; its suffix names the zset of the hashes of its secrets.
+API_KEY = _GATE_PREFIX + "key:"
+API_KEY_SECRETS = ":secrets"
+#: Hash: the secret with this sha256, as long as it opens the door.
+API_SECRET = _GATE_PREFIX + "secret:"
+#: Hash: name of a key that is not revoked -> its id.
+API_KEY_NAMES = _GATE_PREFIX + "names"
 #: Hash: one worker's heartbeat, with its rates.
 WORKER = PREFIX + "worker:"
 #: Zset of worker ids by the millisecond of their last heartbeat.
@@ -146,5 +160,5 @@ def lua_names() -> str:
     return "".join(
         f"local {name} = '{value}'\n"
         for name, value in globals().items()
-        if name.isupper() and isinstance(value, str)
+        if name.isupper() and name[0] != "_" and isinstance(value, str)
     )

@@ -75,7 +75,8 @@ def _configuration() -> dict[str, Any]:
         # the lease guards a job; a message held until its end makes kombu restore it when Redis
         # comes back, where it can fail and end the worker
         "task_acks_late": False,
-        # a result backend makes a publish block for 19 s while Redis is away
+        # it keeps nothing; Celery's own for Redis makes a publish block for 19 s while that is away
+        "result_backend": "shared.operating:JobBackend",
         "task_ignore_result": True,
         "task_publish_retry_policy": {
             "max_retries": 1,
@@ -96,7 +97,7 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-app = Celery("sightline")
+app = Celery("sightline", control="shared.operating:JobControl")
 # a callable, so that importing this module reads no settings
 app.add_defaults(_configuration)
 

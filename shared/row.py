@@ -66,6 +66,8 @@ class JobRow(BaseModel):
     phase: str = ""
     #: Of a long job: its tiles in reading order.
     tiles: TileList = ()
+    #: Of a long job: one prompt looks at all tiles.
+    together: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     #: Of a long job: milliseconds that it waited before its image was cut.
     waited_ms: int = 0
     #: Of a child: its long job, and the number of its tile.

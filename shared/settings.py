@@ -76,14 +76,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the gateway binds.")
     port: int = Field(7860, ge=1, le=65535, validation_alias=_alias("PORT", "PORT"))
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
-    allow_anonymous: bool = Field(
-        False, description="Serve without API keys on an address other than loopback."
+    allow_anonymous: bool | None = Field(
+        None,
+        description="Serve callers without an API key. Unset: on loopback until there is a key.",
     )
     metrics_token: str | None = Field(
         None, min_length=8, description="What /metrics asks for as a bearer token; unset: nothing."
     )
     ping_s: float = Field(15.0, gt=0, le=300, description="Seconds between pings of a stream.")
     max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
+
+    # what a key without limits of its own may do, and who has no key; 0 is no limit
+    limit_requests_per_minute: int = Field(0, ge=0, description="Submitting requests a minute.")
+    limit_tokens_per_minute: int = Field(0, ge=0, description="Visual tokens of jobs a minute.")
+    limit_in_flight: int = Field(0, ge=0, description="Unfinished jobs of a key.")
+    limit_queued: int = Field(0, ge=0, description="Jobs of a key that wait for a worker.")
 
     # uploads
     upload_max_bytes: int = Field(20 << 20, ge=1024, description="Bytes of one image file.")

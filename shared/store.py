@@ -14,12 +14,17 @@ from shared.errors import (
     Erased,
     IdempotencyKeyReused,
     ImageNotFound,
+    InputTooLong,
+    LimitError,
     NotFound,
     PoisonJob,
     SessionBusy,
+    TooManyInFlight,
+    TooManyQueued,
 )
 from shared.figures import Figures, Tally
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
+from shared.limits import Limits
 from shared.row import JobRow, dump
 from shared.settings import Settings
 from shared.webhooks import Webhook
@@ -31,6 +36,9 @@ _FIRST_SCORE = {priority: n * _QUEUE_SPAN for n, priority in enumerate(Priority)
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
 
+
+#: When one of a key's own jobs may have ended, seconds.
+_JOB_ENDS_S = 5.0
 
 #: One file in lua/ each.
 _TRANSITIONS = (
@@ -76,8 +84,14 @@ class NewJob:
     retry_of: str | None = None
     webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Return the visual tokens of its images."""
+        return sum(int(image["tokens"]) for image in self.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +147,14 @@ class Store:
     def add(self, job: NewJob) -> Added:
         """Store a job and put it into the queue; ring its doorbell afterwards.
 
-        Raises ImageNotFound and IdempotencyKeyReused.
+        Raises ImageNotFound, IdempotencyKeyReused, SessionBusy, InputTooLong and LimitErrors.
         """
+        limits = job.limits
+        if 0 < limits.tokens < job.tokens:
+            raise InputTooLong(
+                f"The images have {job.tokens} visual tokens; "
+                f"this key may use {limits.tokens} a minute."
+            )
         key, fingerprint = job.idempotency or ("", "")
         reply = self._run(
             "add",
@@ -147,6 +167,7 @@ class Store:
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
+            *(job.tokens, limits.tokens, limits.in_flight, limits.queued),
             *self._fields(job),
         )
         match reply:
@@ -156,6 +177,8 @@ class Store:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
                 raise ImageNotFound(pointer=f"/images/{index}")
+            case ["limited", what, *wait_ms]:
+                raise _over(what, wait_ms)
             case _:
                 raise IdempotencyKeyReused
 
@@ -192,6 +215,12 @@ class Store:
         if gone and gone.partition(":")[2] == tenant:
             raise Erased
         raise NotFound
+
+    def tenant(self, job_id: str) -> str | None:
+        """Return whose job it is; None for an unknown one."""
+        with guard():
+            found: str | None = self.redis.hget(keys.job(job_id), "tenant")
+        return found
 
     def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
@@ -362,6 +391,16 @@ class Store:
         """Return what finished jobs and deliveries have added up to."""
         with guard():
             return figures.read(self.redis.hgetall(keys.FIGURES))
+
+
+def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:
+    if what == "tokens":
+        return LimitError(
+            "This key has used its visual tokens of this minute.",
+            retry_after_s=int(wait_ms[0]) / 1000,
+        )
+    kind = TooManyInFlight if what == "in_flight" else TooManyQueued
+    return kind(retry_after_s=_JOB_ENDS_S)
 
 
 def _cell(value: Any) -> str:

@@ -8,11 +8,16 @@ from typing import Any
 from shared import keys
 from shared.connection import guard, load_script
 from shared.errors import TileFailed
-from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, new_job_id
+from shared.jobs import JobInput, Stage, TileInfo, TileOutcome, TilingTask, new_job_id
 from shared.row import JobRow, dump
 from shared.store import Claim, Doorbell, Store
 
-_STAGES = {TilingTask.READ: "decode", TilingTask.ASK: "encode"}
+
+def tiles_percent(*, together: bool, reads: bool) -> int:
+    """Return the percent of a long job that are done when its tiles are."""
+    if reads:
+        return 99
+    return 60 if together else 85
 
 
 class TileStore:
@@ -29,23 +34,27 @@ class TileStore:
         tiles: Sequence[TileInfo],
         inputs: Sequence[JobInput | None],
         *,
-        streams: bool,
+        together: bool,
         room: int,
     ) -> list[Doorbell] | None:
         """Let a child work on each tile (None: it has no ink) and return what to ring for.
 
-        `streams`: the tiles' texts are the answer, and are told as they come. At most `room`
-        children, of all long jobs together, are queued or running at once. None when the job is
-        no longer this owner's.
+        `together`: the children only make the tiles' features, for one prompt about all of them.
+        At most `room` children, of all long jobs together, are queued or running at once. None
+        when the job is no longer this owner's.
         """
         row = claim.row
         tiling = row.input.tiling
         if tiling is None:
             raise ValueError("a job without tiling cannot be split")
+        reads = tiling.task is TilingTask.READ
         fields = {
             "tiles": dump([tile.model_dump() for tile in tiles]),
-            "tile_stream": "1" if streams else "",
-            "tile_stage": _STAGES[tiling.task],
+            "together": "1" if together else "",
+            # what is read is the answer, and is told as it comes
+            "tile_stream": "1" if reads else "",
+            "tile_stage": (Stage.ENCODE if together else Stage.DECODE).value,
+            "tiles_percent": str(tiles_percent(together=together, reads=reads)),
             "strict_error": dump(TileFailed().as_dict()) if tiling.strict else "",
         }
         flat = [part for one in inputs for part in _child(one)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from shared.errors import ImageGone, InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
 from shared.images import ImageStore
+from shared.jobs import JobInput, Turn
 from shared.log import bound
 from shared.queue import ring
 from shared.row import JobRow
@@ -16,13 +17,15 @@ from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Claim, Store
 from worker import results
-from worker.engine.api import Completion, Failed, Ticket, UsedImage
-from worker.leases import Held, Leases
+from worker.engine.api import Completion, Failed, Ticket
+from worker.leases import GivenBack, Held, Leases, Lost
+from worker.longjobs import LongJobs
+from worker.longsteps import LongSteps
 from worker.meter import Meter
 from worker.pipeline import Pipeline, Question
 from worker.postprocess import Postprocessor
 from worker.reporting import Reporter
-from worker.results import Result
+from worker.results import Answer, Result
 
 _log = logging.getLogger(__name__)
 
@@ -32,14 +35,6 @@ _POLL_S = 0.05
 _PATIENCE_S = 600.0
 
 T = TypeVar("T")
-
-
-class _Lost(Exception):
-    """The job is no longer ours."""
-
-
-class _GivenBack(Exception):
-    """The worker stops and the job must go back."""
 
 
 class Answering:
@@ -57,6 +52,7 @@ class Answering:
         leases: Leases,
         meter: Meter,
         settings: Settings,
+        long_jobs: LongJobs,
         must_give_back: Callable[[], bool],
     ) -> None:
         """`must_give_back` tells whether this process is leaving and its patience is over."""
@@ -70,20 +66,25 @@ class Answering:
         self._meter = meter
         self._settings = settings
         self._must_give_back = must_give_back
+        self._long = LongSteps(self, long_jobs)
 
-    def answer(self, job_id: str | None = None) -> None:
-        """Do what a doorbell asks for: this job, or without one the job whose turn it is."""
+    def answer(self, job_id: str | None = None) -> str | None:
+        """Do what a doorbell asks for: this job, or without one the job whose turn it is.
+
+        Returns the id of the job it was, None if there was nothing to do.
+        """
         try:
             claim = self._claim(job_id)
         except StoreUnavailable as error:
             # the row still waits; the reconciler will ring again
             _log.warning("claim.failed", extra={"cause": error.detail})
-            return
+            return None
         if isinstance(claim, str):
             _log.info("doorbell.ignored", extra={"cause": claim})
-            return
+            return None
         with bound(job_id=claim.row.id):
             self._hold(claim)
+        return claim.row.id
 
     def _claim(self, job_id: str | None) -> Claim | str:
         if job_id is None:
@@ -95,9 +96,9 @@ class Answering:
         try:
             with self._meter.working():
                 self._work(held)
-        except _Lost:
+        except Lost:
             _log.warning("job.lost", extra={"attempt": claim.row.attempt})
-        except _GivenBack:
+        except GivenBack:
             self._give_back(held)
         except BaseException:
             # Celery ends threads by exceptions that are no Exception
@@ -118,63 +119,86 @@ class Answering:
 
     def _work(self, held: Held) -> None:
         row = held.claim.row
+        if row.parent:
+            self._long.tile(held)
+            self._meter.finished()
+            return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
+        result = self.attempt(lambda: self._result(held))
+        if isinstance(result, ServiceError):
+            result = results.failed(row, result, worker=self._worker_id)
+        if result is not None:
+            self._finish(held, result)
+
+    def attempt(self, act: Callable[[], T]) -> T | ServiceError:
+        """Return what `act` gives, or its failure; raises Lost and GivenBack."""
         try:
-            result = self._result(held)
-        except (_Lost, _GivenBack):
+            return act()
+        except (Lost, GivenBack):
             raise
         except ServiceError as error:
-            result = results.failed(row, error, worker=self._worker_id)
+            return error
         except MemoryError:
-            result = results.failed(row, OutOfMemory(), worker=self._worker_id)
+            return OutOfMemory()
         except Exception as error:  # noqa: BLE001
             # whatever it was, it is this job's end and not the worker's
             _log.exception("job.crashed")
-            cause = InferenceFailed(f"{type(error).__name__} while answering.")
-            result = results.failed(row, cause, worker=self._worker_id)
-        self._finish(held, result)
+            return InferenceFailed(f"{type(error).__name__} while answering.")
 
-    def _result(self, held: Held) -> Result:
+    def _result(self, held: Held) -> Result | None:
+        """Return a job's end; None when its tiles were handed to the queue instead."""
         row = held.claim.row
-        ticket, notices = self._pipeline.start(self._patiently(held, lambda: self._question(row)))
-        done, seen = self._follow(held, ticket)
+        if row.phase:
+            answer = self._long.merge(held)
+        elif row.input.tiling is not None and self._long.split(held):
+            return None
+        else:
+            answer = self.ask(held, self.question(held, row.input))
         return results.answered(
             row,
-            done,
-            self._postprocessor.process(done.text, row.input.postprocess),
+            answer,
+            self._postprocessor.process(answer.done.text, row.input.postprocess),
             model=self._pipeline.engine.info.name,
             worker=self._worker_id,
-            seen=seen,
-            notices=notices,
         )
 
-    def _question(self, row: JobRow) -> Question:
+    def question(self, held: Held, job: JobInput) -> Question:
+        """Return what `job` asks, with images and conversation; raises ImageGone and Lost."""
+        return self.patiently(held, lambda: self._question(held, job))
+
+    def _question(self, held: Held, job: JobInput) -> Question:
+        row = held.claim.row
         session = row.session_id
         history = self._sessions.turns(row.tenant, session) if session else []
-        ids = sorted({i for turn in history for i in turn.images} | set(row.input.every_image))
+        shown = {i for turn in history for i in (*turn.images, *turn.tiles)}
+        ids = sorted(shown | set(job.every_image))
         pngs = dict(zip(ids, self._images.pngs(row.tenant, ids), strict=True))
+        history = [_with_tiles(turn, pngs) for turn in history]
         # an image that only an old turn knows may be gone; without it the turn is pointless
         history = [turn for turn in history if all(pngs[i] for i in turn.images)]
-        if not all(pngs[i] for i in row.input.every_image):
+        if not all(pngs[i] for i in job.every_image):
             raise ImageGone
+        needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
-            job=row.input,
+            job=job,
             history=history,
-            pngs={i: png for i, png in pngs.items() if png},
+            pngs={i: png for i, png in pngs.items() if png and i in needed},
             feature_scope=row.tenant,
             scope=_scope(row),
-            time_left_s=self._time_left_s(row),
+            time_left_s=self._time_left_s(held.claim),
         )
 
-    def _time_left_s(self, row: JobRow) -> float:
+    def _time_left_s(self, claim: Claim) -> float:
         # both times are of Redis' clock: the claim was made a moment ago
-        until_expiry = (row.expire_ms - (row.started_ms or row.created_ms)) / 1000
+        until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
         return min(self._settings.job_timeout_s, until_expiry)
 
-    def _follow(self, held: Held, ticket: Ticket) -> tuple[Completion, tuple[UsedImage, ...]]:
-        row = held.claim.row
-        reporter = Reporter(self._store, held, row.input.params.max_new_tokens)
+    def ask(self, held: Held, question: Question, *, tiles: int = 0, percent: int = 0) -> Answer:
+        """Return the engine's answer; `percent` of the job were done before, and all `tiles`."""
+        ticket, notices = self._pipeline.start(question)
+        most = question.job.params.max_new_tokens
+        reporter = Reporter(self._store, held, most, tiles=tiles, percent=percent)
         try:
             while True:
                 event = ticket.get(_POLL_S)
@@ -184,7 +208,7 @@ class Answering:
                     raise event.error
                 if isinstance(event, Completion):
                     reporter.flush()
-                    return event, reporter.seen
+                    return Answer(event, reporter.seen, tuple(notices))
                 reporter.take(event)
         except BaseException:
             ticket.cancel()
@@ -192,18 +216,18 @@ class Answering:
 
     def _look_around(self, held: Held, ticket: Ticket) -> None:
         if held.lost:
-            raise _Lost
+            raise Lost
         if held.canceled:
             ticket.cancel()
         elif self._must_give_back():
-            raise _GivenBack
+            raise GivenBack
         if not self._pipeline.engine.alive:
             # not the job's fault: its lease ends with this process, and another one takes it
-            raise _Lost
+            raise Lost
 
     def _finish(self, held: Held, result: Result) -> None:
         row, owner = held.claim.row, held.claim.owner
-        kept = self._patiently(
+        kept = self.patiently(
             held,
             lambda: self._store.finish(
                 row.id,
@@ -215,11 +239,11 @@ class Answering:
             ),
         )
         if not kept:
-            raise _Lost
+            raise Lost
         self._meter.finished()
         _log.info("job.finished", extra=results.log_line(row, result))
 
-    def _patiently(self, held: Held, act: Callable[[], T]) -> T:
+    def patiently(self, held: Held, act: Callable[[], T]) -> T:
         """Return what `act` gives once the store answers; give up when the job is not ours."""
         patience = time.monotonic() + _PATIENCE_S
         while True:
@@ -227,8 +251,15 @@ class Answering:
                 return act()
             except StoreUnavailable:
                 if held.lost or self._must_give_back() or time.monotonic() > patience:
-                    raise _Lost from None
+                    raise Lost from None
                 time.sleep(_POLL_S * 10)
+
+
+def _with_tiles(turn: Turn, pngs: Mapping[str, bytes | None]) -> Turn:
+    """Return a turn about a long image as it was looked at, or about the image as a whole."""
+    if turn.tiles and all(pngs[i] for i in turn.tiles):
+        return turn.model_copy(update={"images": turn.tiles, "tiles": ()})
+    return turn
 
 
 def _scope(row: JobRow) -> str:

@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 from celery import signals
+from celery.worker.control import control_command
 
 from shared import log
+from shared.operating import cancel
 from shared.queue import TASK, app, declared, direct_queue
 from shared.settings import Settings
 from worker.service import WorkerService
@@ -18,11 +20,21 @@ _service: WorkerService | None = None
 
 
 @app.task(name=TASK)
-def answer(job_id: str, *, only: bool = False) -> None:
-    """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits."""
+def answer(job_id: str, *, only: bool = False) -> str | None:
+    """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits.
+
+    Returns the id of the job, which Flower shows beside that of the doorbell.
+    """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
-    _service.answering.answer(job_id if only else None)
+    return _service.answering.answer(job_id if only else None)
+
+
+@control_command(name="revoke", variadic="task_id", signature="[job1 [job2 [... [jobN]]]]")
+def revoke(state: Any, task_id: str | list[str], **_: Any) -> dict[str, str]:  # noqa: ARG001
+    """Cancel jobs, as `celery control revoke` and Flower ask for it."""
+    cancel(app.control.store, task_id)
+    return {"ok": "canceled"}
 
 
 @signals.setup_logging.connect

@@ -17,6 +17,14 @@ from shared.store import Claim, Store, Verdict
 _log = logging.getLogger(__name__)
 
 
+class Lost(Exception):
+    """The job is no longer ours."""
+
+
+class GivenBack(Exception):
+    """The worker stops and the job must go back."""
+
+
 @dataclass(slots=True)
 class Held:
     """A claimed job, and what has become of our right to it."""

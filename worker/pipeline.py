@@ -29,6 +29,8 @@ class Question:
     #: Keys and values are shared within it: a tenant's session; "" shares nothing.
     scope: str
     time_left_s: float
+    #: Others may overtake it.
+    background: bool = False
 
 
 class Pipeline:
@@ -53,6 +55,7 @@ class Pipeline:
                 scope=question.scope,
                 feature_scope=question.feature_scope,
                 encode_only=question.job.encode_only,
+                background=question.background,
             )
             try:
                 ticket = self.engine.submit(request)
@@ -65,7 +68,7 @@ class Pipeline:
 
 
 def _messages(question: Question, history: Sequence[Turn]) -> tuple[Message, ...]:
-    opened = {image_id: _open(png) for image_id, png in question.pngs.items()}
+    opened = {image_id: open_png(png) for image_id, png in question.pngs.items()}
 
     def images(ids: Sequence[str], max_pixels: int) -> tuple[ImageInput, ...]:
         return tuple(ImageInput(i, opened[i], max_pixels) for i in ids)
@@ -98,7 +101,7 @@ def _told(dropped: int) -> list[Notice]:
     return [Notice(code="history_dropped", detail=detail)]
 
 
-def _open(png: bytes) -> Image.Image:
+def open_png(png: bytes) -> Image.Image:
     """Return the canonical image; our own PNG, so a failure is ours too."""
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])

@@ -26,7 +26,12 @@ _SHARES = {Stage.ENCODE: (0, 40), Stage.PREFILL: (40, 20), Stage.DECODE: (60, 39
 class Reporter:
     """Gathers the events of one job and reports them under its owner's token."""
 
-    def __init__(self, store: Store, held: Held, max_new_tokens: int) -> None:
+    def __init__(
+        self, store: Store, held: Held, max_new_tokens: int, *, tiles: int = 0, percent: int = 0
+    ) -> None:
+        """`percent` of the job were done before, and all of its `tiles`."""
+        self._tiles = tiles
+        self._before = percent
         self._store = store
         self._held = held
         self._max_new_tokens = max_new_tokens
@@ -98,9 +103,10 @@ class Reporter:
         start, share = _SHARES[self._stage]
         percent = start + share * min(1.0, self._fraction)
         spent = now - self._began
-        return {
+        tiles = {"tiles_done": self._tiles, "tiles_total": self._tiles} if self._tiles else {}
+        return tiles | {
             "stage": self._stage.value,
-            "percent": round(percent),
+            "percent": round(self._before + (100 - self._before) * percent / 100),
             "output_tokens": self._tokens,
             "eta_s": round(spent * (100 - percent) / percent, 1) if percent >= 5 else None,
         }

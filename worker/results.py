@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.errors import ServiceError
 from shared.figures import Tally
-from shared.jobs import FinishReason, JobStatus, Notice, Output, Turn
+from shared.jobs import FinishReason, JobStatus, Notice, Output, TileOutput, Turn
 from shared.row import JobRow
 from worker.engine.api import Completion, UsedImage
 from worker.engine.notices import UNFINISHED
@@ -19,6 +19,27 @@ _STATUS = {
     FinishReason.CANCELED: JobStatus.CANCELED,
     FinishReason.DEADLINE: JobStatus.EXPIRED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What the parts of a long image add to its answer."""
+
+    tiles: tuple[TileOutput, ...]
+    #: Image ids of the tiles that were looked at.
+    seen: tuple[str, ...]
+    #: One at least could not be.
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine has answered."""
+
+    done: Completion
+    seen: tuple[UsedImage, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    whole: Whole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +55,37 @@ class Result:
 
 
 def answered(
-    row: JobRow,
-    done: Completion,
-    processed: Processed,
-    *,
-    model: str,
-    worker: str,
-    seen: Sequence[UsedImage],
-    notices: Sequence[Notice],
+    row: JobRow, answer: Answer, processed: Processed, *, model: str, worker: str
 ) -> Result:
     """Return the end of a job that the engine has answered, in full or in part.
 
     Callers get the processed text; the session keeps the model's own, which its tokens spell.
     """
+    done, whole = answer.done, answer.whole
     status = _STATUS.get(done.finish_reason, JobStatus.SUCCEEDED)
     output = Output(
         text=processed.text,
         fields=processed.fields,
         finish_reason=done.finish_reason,
-        partial=status is not JobStatus.SUCCEEDED,
+        partial=status is not JobStatus.SUCCEEDED or bool(whole and whole.partial),
         json_value=_parsed(done) if row.input.params.wants_json else None,
         confidence=done.confidence,
         lines=done.lines,
+        tiles=whole.tiles if whole else None,
     )
-    told = (*notices, *done.notices, *processed.notices)
+    told = (*answer.notices, *done.notices, *processed.notices)
     metrics = _metrics(row, worker, done)
     fields = {
         "model": model,
-        "images": _as_seen(row, seen),
+        "images": _as_seen(row, answer.seen),
         "notices": [*row.notices, *(notice.model_dump() for notice in told)],
         "output": output.model_dump(mode="json", by_alias=True),
         "usage": done.usage.as_dict(),
         "cache": {"features": done.features, "prefix": done.prefix},
         "metrics": metrics,
     }
-    whole = status is JobStatus.SUCCEEDED and not row.input.encode_only
-    turn = _turn(row, done) if whole and row.session_id else None
+    kept = status is JobStatus.SUCCEEDED and not row.input.encode_only
+    turn = _turn(row, done, whole) if kept and row.session_id else None
     return Result(status, fields, turn, _tally(metrics, done))
 
 
@@ -107,11 +123,15 @@ def log_line(row: JobRow, result: Result) -> dict[str, Any]:
     }
 
 
-def _turn(row: JobRow, done: Completion) -> Turn:
+def _turn(row: JobRow, done: Completion, whole: Whole | None) -> Turn:
+    # tiles too many for one prompt are too many for the next question's, too
+    looked_at = whole.seen if whole and row.together else ()
     return Turn(
         job_id=row.id,
         prompt=row.input.prompt,
+        preset=row.input.preset,
         images=row.input.images,
+        tiles=looked_at,
         max_pixels=row.input.max_pixels,
         text=done.text,
         token_ids=done.token_ids,
@@ -122,7 +142,7 @@ def _turn(row: JobRow, done: Completion) -> Turn:
 
 def _metrics(row: JobRow, worker: str, done: Completion | None) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "queue_s": ((row.started_ms or 0) - row.queued_ms) / 1000,
+        "queue_s": _queue_s(row),
         "attempt": row.attempt,
         "worker": worker,
     }
@@ -150,6 +170,11 @@ def _tally(metrics: dict[str, Any], done: Completion | None) -> Tally:
         if state:
             tally.add("cache_lookups", cache=cache, state=state)
     return tally
+
+
+def _queue_s(row: JobRow) -> float:
+    waited_ms = row.waited_ms if row.phase else (row.started_ms or 0) - row.queued_ms
+    return waited_ms / 1000
 
 
 def _as_seen(row: JobRow, seen: Sequence[UsedImage]) -> list[dict[str, Any]]:

@@ -21,10 +21,12 @@ from shared.rules import load_rules
 from shared.sessions import SessionStore
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
+from shared.tilestore import TileStore
 from shared.workers import Heartbeat, WorkerRegistry
 from worker.answering import Answering
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.leases import Leases
+from worker.longjobs import LongJobs
 from worker.meter import Meter
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
@@ -52,10 +54,12 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
+        images = ImageStore(settings)
         self.answering = Answering(
             worker_id=self.id,
             store=self._store,
-            images=ImageStore(settings),
+            images=images,
+            long_jobs=LongJobs(TileStore(self._store), images, self.engine.info, self._room),
             sessions=SessionStore(self._store.redis),
             pipeline=Pipeline(self.engine),
             postprocessor=Postprocessor(rules),
@@ -95,6 +99,11 @@ class WorkerService:
             _log.warning("worker.not_forgotten", extra={"worker": self.id})
         self.engine.close()
         _log.info("worker.stopped", extra={"worker": self.id})
+
+    def _room(self) -> int:
+        """Return how many tiles all workers may have: one slot of each is left to other jobs."""
+        taking = [worker for worker in self._registry.fresh() if not worker.draining]
+        return max(1, sum(max(1, worker.slots - 1) for worker in taking))
 
     def _healthy(self) -> bool:
         return self.engine.alive or self._leaving_since is not None

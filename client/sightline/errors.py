@@ -171,9 +171,9 @@ class LimitReached(APIError):
 
 
 class TooManyInFlight(LimitReached):
-    """Your key has too many unfinished jobs."""
+    """Your key has too many unfinished, or too many waiting jobs."""
 
-    codes: ClassVar[tuple[str, ...]] = ("too_many_in_flight",)
+    codes: ClassVar[tuple[str, ...]] = ("too_many_in_flight", "too_many_queued")
 
 
 class Unavailable(APIError):

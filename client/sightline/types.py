@@ -5,7 +5,7 @@ A newer service may tell more than is named here.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
 FinishReason = Literal["stop", "length", "loop", "canceled", "deadline"]
@@ -26,7 +26,6 @@ class SubmitOptions(TypedDict, total=False):
     session_id: str
     detail: Detail
     max_pixels: int
-    tiling: str
     max_new_tokens: int
     do_sample: bool
     temperature: float
@@ -67,13 +66,6 @@ class Progress(TypedDict, total=False):
     eta_s: float | None
 
 
-class AnswerLine(TypedDict):
-    """A line of the model's own text, and how sure it was."""
-
-    text: str
-    confidence: float
-
-
 class Output(TypedDict):
     """The answer."""
 
@@ -82,8 +74,8 @@ class Output(TypedDict):
     fields: dict[str, list[str]]
     finish_reason: FinishReason
     partial: bool
-    confidence: float | None
-    lines: list[AnswerLine] | None
+    confidence: NotRequired[float | None]
+    lines: NotRequired[list[dict[str, Any]] | None]
 
 
 class JobData(TypedDict):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import problems
+from gateway import auth, problems
 from gateway.imagefile import ACCEPTED
-from gateway.schemas import Limits, Ok, QueueView, WorkerState
+from gateway.keyring import Usage
+from gateway.limitschemas import Limits
+from gateway.schemas import Ok, QueueView, WorkerState
 from gateway.services import services
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
@@ -18,6 +21,13 @@ from shared.workers import Heartbeat
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
 
+#: As the operator names them, by the names of Limits.
+_LIMIT_NAMES = {
+    "requests": "requests_per_minute",
+    "tokens": "tokens_per_minute",
+    "in_flight": "in_flight",
+    "queued": "queued",
+}
 _STORE = problems.documented(errors.StoreUnavailable)
 
 
@@ -58,6 +68,19 @@ def _told(worker: Heartbeat) -> dict[str, Any]:
     return {name: getattr(worker, name) for name in WorkerState.model_fields}
 
 
+def _key(usage: Usage) -> dict[str, Any]:
+    """Return the limits of who asks."""
+    limits, used = asdict(usage.limits), asdict(usage.used)
+    return {
+        "name": usage.name or None,
+        "limits": {
+            _LIMIT_NAMES[name]: {"limit": limit or None, "used": used[name]}
+            for name, limit in limits.items()
+        },
+        "reset_s": round(usage.reset_s, 1),
+    }
+
+
 @health.get("/v1/limits", summary="What is accepted?", responses={200: Limits})
 def limits() -> Response:
     """Return every bound that a request is held to."""
@@ -87,5 +110,6 @@ def limits() -> Response:
                 "timeout_s": settings.job_timeout_s,
                 "max_attempts": settings.max_attempts,
             },
+            "key": _key(auth.usage()),
         }
     )

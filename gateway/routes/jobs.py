@@ -42,6 +42,9 @@ SUBMIT_ERRORS = problems.documented(
     errors.BadConstraint,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
+    errors.SessionBusy,
+    errors.TooManyInFlight,
+    errors.TooManyQueued,
     errors.StoreUnavailable,
 )
 READ_ERRORS = problems.documented(
@@ -174,6 +177,10 @@ def cancel(path: JobPath) -> Response:
             errors.Erased,
             errors.NotRetryable,
             errors.ImageNotFound,
+            errors.InputTooLong,
+            errors.SessionBusy,
+            errors.TooManyInFlight,
+            errors.TooManyQueued,
             errors.StoreUnavailable,
         ),
     },

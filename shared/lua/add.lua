@@ -2,7 +2,8 @@
 -- KEYS: idempotency record, then the images that the job needs
 -- ARGV: id, tenant, fingerprint ('' = none), idempotency ttl ms, queue, score of the queue's
 --       first job, ttl ms, deadline ms ('' = ttl), event limit, session ('' = none),
---       session ttl ms, then row fields
+--       session ttl ms, visual tokens, limits of the tenant: visual tokens a minute, unfinished
+--       and queued jobs (0 = none), then row fields
 local id, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
 -- the same call again: its first answer was lost on the way
@@ -26,6 +27,20 @@ if session then
   if busy and redis.call('EXISTS', JOB .. busy) == 1 then return {'session_busy', busy} end
 end
 
+local cost, limit = tonumber(ARGV[12]), tonumber(ARGV[13])
+local tokens = window(tenant, 'tokens', now)
+if limit > 0 and tokens.before * tokens.left / WINDOW_MS + tokens.count + cost > limit then
+  return {'limited', 'tokens', wait_for(tokens, cost, limit)}
+end
+limit = tonumber(ARGV[14])
+if limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= limit then
+  return {'limited', 'in_flight'}
+end
+limit = tonumber(ARGV[15])
+if limit > 0 and redis.call('ZCARD', LINE .. tenant) >= limit then
+  return {'limited', 'queued'}
+end
+
 local ttl = tonumber(ARGV[7])
 local expire = now + (tonumber(ARGV[8]) or ttl)
 local number = redis.call('INCR', SEQUENCE)
@@ -34,9 +49,10 @@ local row = JOB .. id
 redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
   'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'score', score, 'number', number,
   'attempt', 0, 'lost', 0, 'events', 0)
-redis.call('HSET', row, 'session_id', ARGV[10], unpack(ARGV, 12))
+redis.call('HSET', row, 'session_id', ARGV[10], unpack(ARGV, 16))
 enqueue(id, tenant, score, now)
 redis.call('SADD', UNFINISHED .. tenant, id)
+if cost > 0 then charge(tokens, cost) end
 redis.call('ZADD', EXPIRY, expire, id)
 redis.call('ZADD', TENANT_JOBS .. tenant, number, id)
 extend(TENANT_JOBS .. tenant, now + 2 * ttl)

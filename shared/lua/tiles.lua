@@ -110,7 +110,7 @@ end
 local function tell_progress(parent, now, always)
   local row = JOB .. parent
   local f = redis.call('HMGET', row, 'tiles_total', 'tiles_done', 'tile_percent', 'tile_stage',
-    'split_ms', 'progress_ms', 'tile_tokens')
+    'split_ms', 'progress_ms', 'tile_tokens', 'tiles_percent')
   if not always and now - tonumber(f[6] or 0) < PROGRESS_EVERY_MS then return end
   local total, share = tonumber(f[1]), tonumber(f[3] or 0) / (100 * tonumber(f[1]))
   local eta = cjson.null
@@ -118,7 +118,7 @@ local function tell_progress(parent, now, always)
     eta = math.floor((now - tonumber(f[5])) / 100 * (1 - share) / share) / 10
   end
   -- the rest is the merge's
-  local progress = cjson.encode({stage = f[4], percent = math.floor(95 * share),
+  local progress = cjson.encode({stage = f[4], percent = math.floor(f[8] * share),
     tiles_done = tonumber(f[2]), tiles_total = total, output_tokens = tonumber(f[7] or 0),
     eta_s = eta})
   redis.call('HSET', row, 'progress', progress, 'progress_ms', now)

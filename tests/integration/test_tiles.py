@@ -54,7 +54,7 @@ class Longs:
             None if number == blank else JobInput(prompt="read", images=(info.id,))
             for number, info in enumerate(infos)
         ]
-        bells = self.tiles.split(held, infos, inputs, streams=True, room=room)
+        bells = self.tiles.split(held, infos, inputs, together=False, room=room)
         assert bells is not None
         return [bell.job_id for bell in bells]
 
@@ -169,10 +169,10 @@ def test_progress_counts_tiles_and_their_parts(longs):
     assert longs.get(job_id).progress["tiles_total"] == 4
     longs.end(claims[0], "zero")
     progress = longs.get(job_id).progress
-    assert (progress["tiles_done"], progress["percent"]) == (1, 23)
+    assert (progress["tiles_done"], progress["percent"]) == (1, 24)
     longs.store.redis.hset(keys.job(job_id), "progress_ms", 0)
     say(longs, claims[1], "on", percent=60)
-    assert longs.get(job_id).progress["percent"] == 38
+    assert longs.get(job_id).progress["percent"] == 39
 
 
 def test_a_killed_workers_tile_is_started_again_and_the_finished_ones_are_not(longs):
@@ -305,7 +305,7 @@ def test_a_job_canceled_while_it_was_cut_ends_without_children(longs):
     longs.store.cancel(job_id, "t")
     info = TileInfo(id="img_" + "0" * 64, box=(0, 0, 8, 8), mark="")
     inputs = [JobInput(prompt="read")]
-    assert longs.tiles.split(held, [info], inputs, streams=True, room=4) == []
+    assert longs.tiles.split(held, [info], inputs, together=False, room=4) == []
     assert longs.get(job_id).status is JobStatus.CANCELED
     assert longs.leftovers(job_id) == []
 

@@ -30,13 +30,6 @@ def test_a_free_port_is_fine():
     preflight.check_address(Settings(port=preflight.free_port()))
 
 
-def test_an_open_address_without_keys_must_be_meant():
-    settings = Settings(host="0.0.0.0", port=preflight.free_port())
-    with pytest.raises(Trouble, match="SIGHTLINE_ALLOW_ANONYMOUS=1"):
-        preflight.check_address(settings)
-    preflight.check_address(settings.model_copy(update={"allow_anonymous": True}))
-
-
 def test_a_host_that_is_not_of_this_machine_is_refused():
     settings = Settings(host="192.0.2.1", port=7860, allow_anonymous=True)
     with pytest.raises(Trouble, match=r"192\.0\.2\.1"):

@@ -79,6 +79,8 @@ class EngineRequest:
     feature_scope: str = ""
     #: End after the images' features are kept; the prompt is not answered.
     encode_only: bool = False
+    #: A part of something long: requests that somebody waits for go first.
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

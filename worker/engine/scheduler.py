@@ -31,6 +31,10 @@ class Plannable(Protocol):
     def kv_bytes(self) -> int:
         """Bytes that it may need for keys and values."""
 
+    @property
+    def background(self) -> bool:
+        """Tell whether others may overtake it."""
+
 
 S = TypeVar("S", bound=Plannable)
 
@@ -47,7 +51,7 @@ class Plan(Generic[S]):
 
 @dataclass(slots=True)
 class Scheduler(Generic[S]):
-    """First come, first served; running answers get a token in every step."""
+    """First come, first served, background last; running answers get a token in every step."""
 
     #: Sequences that may run at once.
     slots: int
@@ -66,7 +70,11 @@ class Scheduler(Generic[S]):
 
     def add(self, sequence: S) -> None:
         """Let a sequence wait for its turn."""
-        self.waiting.append(sequence)
+        if sequence.background:
+            self.waiting.append(sequence)
+            return
+        ahead = sum(not other.background for other in self.waiting)
+        self.waiting.insert(ahead, sequence)
 
     def remove(self, sequence: S) -> None:
         """Forget a sequence that has ended."""
@@ -86,12 +94,15 @@ class Scheduler(Generic[S]):
     def plan(self) -> Plan[S]:
         """Return the next step; empty when nothing runs."""
         decode = tuple(s for s in self.running if s.phase is Phase.DECODE)
-        encode = next((s for s in self.running if s.phase is Phase.ENCODE), None)
+        encode = next((s for s in self._in_turn() if s.phase is Phase.ENCODE), None)
         busy = bool(decode) or encode is not None
         return Plan(encode, tuple(self._chunks(self.chunk if busy else self.idle_chunk)), decode)
 
+    def _in_turn(self) -> list[S]:
+        return sorted(self.running, key=lambda sequence: sequence.background)
+
     def _chunks(self, budget: int) -> Iterator[tuple[S, int]]:
-        for sequence in self.running:
+        for sequence in self._in_turn():
             if sequence.phase is Phase.PREFILL and budget > 0:
                 tokens = min(budget, sequence.prefill_left)
                 budget -= tokens

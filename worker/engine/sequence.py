@@ -69,6 +69,11 @@ class Sequence:
     _clock: _Clock = field(default_factory=_Clock)
 
     @property
+    def background(self) -> bool:
+        """Tell whether others may overtake it."""
+        return self.ticket.request.background
+
+    @property
     def phase(self) -> Phase:
         """What is to be done next."""
         if self.to_encode is not None:

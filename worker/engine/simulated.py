@@ -134,7 +134,11 @@ class SimulatedEngine:
             self._end(answer, FinishReason.CANCELED)
 
     def _step(self, answers: list[_Answer], step_s: float) -> None:
-        encoding = next((a for a in answers if a.encode_left_s > 0), None)
+        encoding = min(
+            (a for a in answers if a.encode_left_s > 0),
+            key=lambda a: a.ticket.request.background,
+            default=None,
+        )
         if encoding:
             encoding.encode_left_s -= step_s
             done = 1 - max(0.0, encoding.encode_left_s) / self._total_encode_s(encoding)

@@ -12,6 +12,7 @@ class Work:
     phase: Phase = Phase.PREFILL
     prefill_left: int = 300
     kv_bytes: int = 10
+    background: bool = False
 
 
 def running(*works: Work, slots: int = 8) -> Scheduler[Work]:
@@ -74,6 +75,21 @@ def test_a_sequence_waits_until_its_keys_and_values_fit() -> None:
 def test_a_small_request_does_not_overtake_one_that_waits_for_memory() -> None:
     scheduler = running(Work(kv_bytes=700), Work(kv_bytes=700), Work(kv_bytes=1))
     assert len(scheduler.running) == 1
+
+
+def test_background_work_lets_all_others_go_first() -> None:
+    tile, short = Work(Phase.ENCODE, background=True), Work(Phase.ENCODE)
+    assert running(tile, short).plan().encode is short
+    tile, short = Work(prefill_left=96, background=True), Work(prefill_left=90)
+    assert running(tile, short, Work(Phase.DECODE)).plan().prefill == ((short, 90), (tile, 6))
+
+
+def test_background_work_that_waits_for_a_slot_is_overtaken() -> None:
+    tiles = [Work(background=True) for _ in range(3)]
+    scheduler = running(*tiles, slots=1)
+    short = Work()
+    scheduler.add(short)
+    assert scheduler.waiting == [short, *tiles[1:]]
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:

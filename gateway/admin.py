@@ -1,0 +1,148 @@
+"""`sightline-admin`: makes, lists, changes, rotates and revokes API keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from gateway.keyring import DEFAULT, MAX_WEIGHT, Key, Keyring, KeyTrouble
+from shared.connection import connect
+from shared.errors import StoreUnavailable
+from shared.jobview import timestamp
+from shared.settings import Settings
+
+_DAY_S = 86_400
+#: Option and meaning of each limit, by its name in the key.
+_LIMITS = {
+    "requests": ("--requests-per-minute", "submitting requests a minute"),
+    "tokens": ("--tokens-per-minute", "visual tokens of jobs a minute"),
+    "in_flight": ("--in-flight", "unfinished jobs"),
+    "queued": ("--queued", "jobs that wait for a worker"),
+}
+
+
+def _bound(text: str) -> int:
+    if text == "default":
+        return DEFAULT
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise argparse.ArgumentTypeError("a whole number, 0 for no limit, or default")
+    return int(text)
+
+
+def _weight(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_WEIGHT:
+        raise argparse.ArgumentTypeError(f"a whole number between 1 and {MAX_WEIGHT}")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "s")
+    factor = {"s": 1, "m": 60, "h": 3600, "d": _DAY_S}.get(unit)
+    if factor is None or not number.isascii() or not number.isdigit() or len(number) > 9:
+        raise argparse.ArgumentTypeError("seconds, or a number with s, m, h or d")
+    return int(number) * factor
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sightline-admin", description=__doc__)
+    areas = parser.add_subparsers(dest="area", required=True)
+    actions = areas.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
+    create = actions.add_parser("create", help="make a key; its secret is shown once")
+    change = actions.add_parser("set", help="change the limits or the weight of a key")
+    rotate = actions.add_parser("rotate", help="make a second secret; the first one runs out")
+    revoke = actions.add_parser("revoke", help="end a key with all its secrets, at once")
+    for action in (create, change, rotate, revoke):
+        action.add_argument("name", help="name or id of the key")
+    for action in (create, change):
+        for option, meaning in _LIMITS.values():
+            action.add_argument(option, type=_bound, metavar="N", help=meaning)
+        action.add_argument(
+            "--weight", type=_weight, metavar="N", help="turns while others get one (1)"
+        )
+    rotate.add_argument(
+        "--overlap",
+        type=_seconds,
+        default=_DAY_S,
+        metavar="TIME",
+        help="how long the first secret stays good, such as 30m or 1d (1d)",
+    )
+    shown = actions.add_parser("list", help="show every key and its limits")
+    shown.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _limits(asked: argparse.Namespace) -> dict[str, int | None]:
+    return {
+        name: getattr(asked, option[2:].replace("-", "_")) for name, (option, _) in _LIMITS.items()
+    }
+
+
+def _describe(key: Key) -> str:
+    state = "revoked" if key.revoked_ms else f"made {timestamp(key.created_ms)}"
+    limits = ", ".join(
+        f"{name} {'default' if value is None else value or 'no limit'}"
+        for name, value in key.limits.items()
+    )
+    doors = ", ".join(
+        f"…{end}" + ("" if left is None else f" for {left:.0f} s more") for end, left in key.secrets
+    )
+    return (
+        f"{key.name}  {key.id}  {state}\n  weight {key.weight}; {limits}\n"
+        f"  secrets: {doors or 'none'}"
+    )
+
+
+def _hand_over(secret: str, told: str) -> None:
+    """Print the secret alone where a program reads, and what a person should know beside it."""
+    print(told, file=sys.stderr)
+    print("This secret is shown once, keep it:", file=sys.stderr)
+    print(secret)
+
+
+def _act(asked: argparse.Namespace, ring: Keyring) -> None:
+    match asked.action:
+        case "create":
+            key, secret = ring.create(asked.name, _limits(asked), asked.weight or 1)
+            _hand_over(secret, _describe(key))
+        case "rotate":
+            secret = ring.rotate(asked.name, asked.overlap)
+            _hand_over(secret, _describe(ring.get(asked.name)))
+        case "set":
+            print(_describe(ring.change(asked.name, _limits(asked), asked.weight)))
+        case "revoke":
+            print(_describe(ring.revoke(asked.name)))
+        case _:
+            _list(ring, as_json=asked.json)
+
+
+def _list(ring: Keyring, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(key) for key in ring.all()]))
+    else:
+        print("\n".join(map(_describe, ring.all())) or "There is no key yet.")
+
+
+def run(arguments: Sequence[str], settings: Settings) -> int:
+    """Do what the arguments say in the Redis of the settings; return the exit code."""
+    asked = _parser().parse_args(arguments)
+    client = connect(settings)
+    try:
+        _act(asked, Keyring(client))
+    except (KeyTrouble, StoreUnavailable) as trouble:
+        print(f"sightline-admin: {trouble}", file=sys.stderr)
+        return 1
+    finally:
+        client.close()
+    return 0
+
+
+def main() -> int:
+    """Return the exit code of `sightline-admin`."""
+    return run(sys.argv[1:], Settings())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

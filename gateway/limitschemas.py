@@ -1,0 +1,61 @@
+"""The shape of `/v1/limits` as the OpenAPI document tells it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class ImageLimits(BaseModel):
+    """What an image is held to."""
+
+    formats: list[str]
+    max_bytes: int
+    max_pixels: int
+    max_pixels_baseline_jpeg: int
+    max_side: int
+    max_aspect: float
+    kept_pixels: int
+    detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
+    ttl_s: int
+
+
+class RequestLimits(BaseModel):
+    """What a request is held to."""
+
+    max_bytes: int
+    max_images: int
+    max_prompt_chars: int
+    max_wait_s: int
+
+
+class JobLimits(BaseModel):
+    """What a job is held to."""
+
+    ttl_s: int
+    max_ttl_s: int
+    timeout_s: float
+    max_attempts: int
+
+
+class KeyLimit(BaseModel):
+    """One limit of a key."""
+
+    limit: int | None = Field(description="null is no limit.")
+    used: int
+
+
+class KeyLimits(BaseModel):
+    """The limits of the key that asks."""
+
+    name: str | None = Field(description="null without a key.")
+    limits: dict[str, KeyLimit]
+    reset_s: float = Field(description="Until this minute ends.")
+
+
+class Limits(BaseModel):
+    """Every bound that a request is held to."""
+
+    image: ImageLimits
+    request: RequestLimits
+    job: JobLimits
+    key: KeyLimits

@@ -1,0 +1,40 @@
+"""`make admin`: sightline-admin in the Redis of `make up`, whether that runs or not."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+
+from gateway import admin
+from scripts.instance import Instance, Trouble
+from scripts.preflight import read_settings
+from scripts.redis_server import PrivateRedis, find
+
+
+def redis_url(instance: Instance, stack: contextlib.ExitStack) -> str:
+    """Return where the instance's Redis answers; one that rests is started for the while."""
+    if not instance.launcher():
+        stack.enter_context(instance.claimed())
+        return stack.enter_context(PrivateRedis(instance, find())).url
+    written = (instance.directory / "redis" / "redis.conf").read_text()
+    told = dict(re.findall(r"^(port|requirepass) (\S+)$", written, re.MULTILINE))
+    return f"redis://:{told['requirepass']}@127.0.0.1:{told['port']}/0"
+
+
+def main() -> int:
+    """Return the exit code of `make admin`."""
+    try:
+        settings = read_settings()
+        with contextlib.ExitStack() as stack:
+            if "redis_url" not in settings.model_fields_set:
+                url = redis_url(Instance(settings.port), stack)
+                settings = settings.model_copy(update={"redis_url": url})
+            return admin.run(sys.argv[1:], settings)
+    except (Trouble, OSError) as trouble:
+        print(f"make admin: {trouble}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

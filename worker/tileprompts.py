@@ -1,0 +1,76 @@
+"""What is said to the model about the parts of a long image, and what its answers tell of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.jobs import TileOutcome
+from shared.presets import language_of
+
+#: What the model says of a part that has nothing to do with the question.
+_NOTHING = {"en": "not shown", "zh": "未显示"}
+_PART = {
+    "en": "This image is part {number} of {count} of a longer image. {prompt}\n"
+    "If this part does not show it, answer only: not shown",
+    "zh": "这张图片是一张长图的第 {number} 部分,共 {count} 部分。{prompt}\n"
+    "如果这一部分没有显示,只回答:未显示",
+}
+_WHOLE = {
+    "en": "A long image was looked at in {count} parts. What each part answered to the question:\n"
+    "{answers}\nFrom these answers, answer the question for the whole image: {prompt}\n"
+    "End with the part that it rests on, as in [part 3].",
+    "zh": "一张长图分成 {count} 部分查看。各部分对问题的回答:\n{answers}\n"
+    "请根据这些回答,针对整张图片回答问题:{prompt}\n最后注明依据的部分,例如 [part 3]。",
+}
+_NAMED = re.compile(r"\[part (\d{1,3})\]", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+
+
+def part_prompt(prompt: str, number: int, count: int) -> str:
+    """Return what is asked of part `number`, counted from 1."""
+    return _PART[language_of(prompt)].format(number=number, count=count, prompt=prompt)
+
+
+def told(outcome: TileOutcome) -> bool:
+    """Tell whether a part had anything to say to the question."""
+    plain = outcome.text.strip(" .。").casefold()
+    return bool(plain) and not outcome.gap and plain not in _NOTHING.values()
+
+
+def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) -> str:
+    """Return the question about all parts' answers, each cut to its share of `most_bytes`."""
+    telling = [(n, one) for n, one in enumerate(outcomes, start=1) if told(one)]
+    share = max(16, most_bytes // max(1, len(telling)))
+    answers = "\n".join(f"[part {n}] {_cut(one.text, share)}" for n, one in telling)
+    template = _WHOLE[language_of(prompt)]
+    return template.format(count=len(outcomes), answers=answers or "-", prompt=prompt)
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    flat = _SPACE.sub(" ", text.strip())
+    return flat.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer without the parts that it named, and the numbers of those parts from 0."""
+
+    text: str
+    evidence: frozenset[int]
+
+
+def whole_answer(text: str, outcomes: Sequence[TileOutcome]) -> Answered:
+    """Return what was answered, and on which parts it rests: those named, else those that agree."""
+    named = {int(found[1]) - 1 for found in _NAMED.finditer(text)}
+    named &= {n for n, one in enumerate(outcomes) if told(one)}
+    plain = _NAMED.sub("", text).strip()
+    if not named and plain:
+        named = {n for n, one in enumerate(outcomes) if told(one) and _agree(plain, one.text)}
+    return Answered(plain, frozenset(named))
+
+
+def _agree(answer: str, part: str) -> bool:
+    one, other = answer.casefold(), part.strip().casefold()
+    return one in other or other in one
