@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.submission import Submission
+from shared.enhancement import Enhancement
 from shared.errors import BadParameters
 from shared.forms import ANY_OBJECT, JsonSchema, ResponseFormat
 from shared.jobs import CONSTRAINTS, GenerationParams
@@ -29,6 +30,8 @@ class Asked:
     preset: str | None
     #: Names of rules, in their order.
     postprocess: tuple[str, ...]
+    #: What is done to the images first.
+    enhance: Enhancement
 
 
 def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleBook) -> Asked:
@@ -48,6 +51,7 @@ def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleB
         params=_params(submission, preset),
         preset=preset.name,
         postprocess=preset.postprocess if rules_asked is None else tuple(rules_asked),
+        enhance=preset.enhance if submission.enhance is None else submission.enhance,
     )
 
 
@@ -61,6 +65,7 @@ def _without_preset(submission: Submission) -> Asked:
         params=submission.params(),
         preset=None,
         postprocess=tuple(submission.postprocess or ()),
+        enhance=submission.enhance or "off",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configfile import BadConfig, read
+from shared.enhancement import Enhancement
 from shared.errors import BadConstraint
 from shared.forms import ANY_OBJECT
 from shared.grammar import check
@@ -36,6 +37,7 @@ class Preset(BaseModel):
     )
     params: GenerationParams = Field(GenerationParams(), description="What a request may override.")
     postprocess: tuple[str, ...] = Field((), max_length=MAX_RULES, description="Names of rules.")
+    enhance: Enhancement = Field("off", description="What is done to the images first.")
 
     @model_validator(mode="after")
     def _asks_the_same(self) -> Self:
@@ -115,6 +117,7 @@ BUILT_IN = (
             max_new_tokens=1024, uncertain_below=_DOUBTFUL, line_confidence=True
         ),
         postprocess=_TABLES,
+        enhance="auto",
     ),
     Preset(
         name="ocr_table",
@@ -128,6 +131,7 @@ BUILT_IN = (
         },
         params=GenerationParams(max_new_tokens=1024, line_confidence=True),
         postprocess=_TABLES,
+        enhance="auto",
     ),
     Preset(
         name="count",
