@@ -235,6 +235,7 @@ def _new_job(
             max_pixels=submission.pixel_budget(),
             preset=asked.preset,
             postprocess=asked.postprocess,
+            enhance=asked.enhance,
         ),
         priority=submission.priority,
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,
