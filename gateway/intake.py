@@ -235,6 +235,7 @@ def _new_job(
             max_pixels=submission.pixel_budget(),
             preset=asked.preset,
             postprocess=asked.postprocess,
+            enhance=asked.enhance,
         ),
         priority=submission.priority,
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,
@@ -266,7 +267,8 @@ def _named(submission: Submission, ids: Sequence[str]) -> list[str]:
 
 
 def _trace() -> dict[str, str]:
-    return {"request_id": g.request_id}
+    traceparent = g.traced.traceparent
+    return {"request_id": g.request_id} | ({"traceparent": traceparent} if traceparent else {})
 
 
 def _add(job: NewJob, services: Services) -> Added:

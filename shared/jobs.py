@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from shared.enhancement import Enhancement
+from shared.forms import ResponseFormat
+
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 2
 
@@ -81,30 +84,6 @@ def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
     if any(not s for s in stop):
         raise ValueError("a stop string must not be empty")
     return stop
-
-
-class JsonSchema(_Frozen):
-    """A schema in OpenAI's wrapping; answers are always held to it, whatever `strict` says."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    name: str | None = Field(None, max_length=64)
-    description: str | None = Field(None, max_length=1000)
-    schema_: dict[str, Any] = Field(alias="schema", description="The JSON schema itself.")
-    strict: bool | None = None
-
-
-class ResponseFormat(_Frozen):
-    """The form of the answer, as OpenAI's clients tell it."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
-
-    @model_validator(mode="after")
-    def _schema_where_it_belongs(self) -> Self:
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("json_schema belongs to the type json_schema, and only there")
-        return self
 
 
 #: Parameters that hold the answer to a form; one of them at a time.
@@ -224,6 +203,8 @@ class JobInput(_Frozen):
     #: Only compute and keep the images' features; there is no question yet.
     encode_only: bool = False
     tiling: Tiling | None = None
+    #: What is done to the images before the model sees them.
+    enhance: Enhancement = "off"
 
     @property
     def every_image(self) -> tuple[str, ...]:
@@ -343,6 +324,8 @@ class Turn(_Frozen):
     tiles: tuple[str, ...] = ()
     #: Pixel budget of the images or tiles, so that they look the same again.
     max_pixels: int
+    #: What was done to the images, for the same reason.
+    enhance: Enhancement = "off"
     text: str
     #: What the model wrote, never to be tokenised again from the text.
     token_ids: tuple[int, ...] = ()

@@ -39,6 +39,7 @@ class SubmitOptions(TypedDict, total=False):
     uncertain_below: float
     line_confidence: bool
     postprocess: list[str]
+    enhance: str | list[str]
     priority: Priority
     ttl_s: int
     deadline_s: float

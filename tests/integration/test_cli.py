@@ -93,6 +93,7 @@ def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(serve
         (("--url", "ftp://x", "jobs"), Exit.USAGE, "ftp://x"),
         (("ask", "?", "--preset", "nope"), Exit.REFUSED, "There is no preset"),
         (("ask", "http://10.0.0.1/a.png", "?"), Exit.REFUSED, "sightline ask - "),
+        (("webhooks", "test", "http://127.0.0.1:8080/"), Exit.REFUSED, "SIGHTLINE_ALLOW_NETS"),
         (("watch", "job_1"), Exit.REFUSED, "not_found"),
         (("sessions", "--delete"), Exit.USAGE, "Which conversation"),
         (("ocr", "nofile.png", "--out", "x"), Exit.USAGE, "no file"),
@@ -195,6 +196,9 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
     )
     assert status == Exit.USAGE
     assert "would both become" in err
+    twice = pages / "more" / ".." / "p0.png"
+    status, _, err = run("ocr", pages / "p0.png", twice, "--out", tmp_path / "t", "--max-tokens=1")
+    assert (status, err) == (Exit.OK, "1 read, 0 there already, 0 failed\n")
 
 
 @pytest.mark.parametrize(

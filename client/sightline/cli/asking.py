@@ -30,7 +30,7 @@ from sightline.types import SubmitOptions
 #: Words of the command line that are options of a submission under the same name.
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
-    *("temperature", "seed", "stop", "postprocess", "priority", "deadline_s", "webhook"),
+    *("temperature", "seed", "stop", "postprocess", "enhance", "priority", "deadline_s", "webhook"),
 )
 
 
@@ -38,6 +38,8 @@ def options(args: argparse.Namespace) -> SubmitOptions:
     """Return the options of a submission that the command line names."""
     given = {name: getattr(args, name, None) for name in _OPTIONS}
     told = {name: value for name, value in given.items() if value is not None}
+    if told.get("enhance") in (["auto"], ["off"]):
+        told["enhance"] = told["enhance"][0]
     if "temperature" in told:
         told["do_sample"] = True
     return cast("SubmitOptions", told)
