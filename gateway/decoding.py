@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway import frames
@@ -62,6 +64,30 @@ class CanonicalImage:
     notices: tuple[Notice, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An image of which only the size is known; it looks like a stored one."""
+
+    #: Pixels that would be kept.
+    width: int
+    height: int
+    #: Pixels of the file, seen upright.
+    source: tuple[int, int]
+    id: str = ""
+    notices: tuple[dict[str, str], ...] = ()
+
+
+@contextlib.contextmanager
+def _pointing(pointer: str | None) -> Iterator[None]:
+    """Let refusals name the part of the request that they are about."""
+    try:
+        yield
+    except (ImageError, PayloadTooLarge) as error:
+        error.pointer = pointer
+        _log.info("image.refused", extra={"code": error.code, "detail": error.detail})
+        raise
+
+
 class Decoder:
     """Decodes uploads in killable children; one of it serves all threads of a process."""
 
@@ -88,14 +114,28 @@ class Decoder:
 
         Raises Unavailable, with seconds to wait, only if no decoder process can be had.
         """
-        try:
+        with _pointing(pointer):
             fmt = self._admit(upload.data)
             header, png = self._ask(upload.data)
             return _accepted(header, png, _mismatch(upload, fmt))
-        except (ImageError, PayloadTooLarge) as error:
-            error.pointer = pointer
-            _log.info("image.refused", extra={"code": error.code, "detail": error.detail})
-            raise
+
+    def measure(self, upload: Upload, *, pointer: str | None = None) -> Measured:
+        """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
+        with _pointing(pointer):
+            self._admit(upload.data)
+            header, _ = self._ask(upload.data, measure=True)
+            if "error" in header:
+                raise _refusal(header)
+            return self._measured(*header["size"])
+
+    def sized(self, width: int, height: int) -> Measured:
+        """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
+        self._limits.check(width, height, reducible=True)
+        return self._measured(width, height)
+
+    def _measured(self, width: int, height: int) -> Measured:
+        kept_width, kept_height = self._limits.kept(width, height)
+        return Measured(kept_width, kept_height, (width, height))
 
     def close(self) -> None:
         """End all children; a later decode() starts new ones."""
@@ -121,14 +161,14 @@ class Decoder:
             )
         return sniff(data)
 
-    def _ask(self, data: bytes) -> tuple[frames.Header, bytes]:
+    def _ask(self, data: bytes, *, measure: bool = False) -> tuple[frames.Header, bytes]:
         seconds = self._settings.decoder_timeout_s
         try:
             try:
-                return self._lend(data)
+                return self._lend(data, measure=measure)
             except ChildDied:
                 # Perhaps somebody else killed it; an image is to blame for the second death.
-                return self._lend(data)
+                return self._lend(data, measure=measure)
         except NoChild as error:
             raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -140,9 +180,9 @@ class Decoder:
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
 
-    def _lend(self, data: bytes) -> tuple[frames.Header, bytes]:
+    def _lend(self, data: bytes, *, measure: bool) -> tuple[frames.Header, bytes]:
         return self._pool_here().ask(
-            dataclasses.asdict(self._limits),
+            dataclasses.asdict(self._limits) | {"measure": measure},
             data,
             timeout_s=self._settings.decoder_timeout_s,
             wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,

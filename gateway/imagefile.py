@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,6 +82,11 @@ class Limits:
     kept_pixels: int
     memory_bytes: int
     timeout_s: float
+
+    def kept(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size at which an image of this size is stored."""
+        scale = math.sqrt(min(1.0, self.kept_pixels / (width * height)))
+        return max(1, int(width * scale)), max(1, int(height * scale))
 
     def check(self, width: int, height: int, *, reducible: bool = False) -> None:
         """Raise ImageDimensions or ImageAspect; `reducible`: the file can be decoded smaller."""

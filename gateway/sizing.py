@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.decoding import Measured
 from shared.errors import ImageAspect, InputTooLong
 from shared.images import ImageHeader, StoredImage
 from shared.vision import visual_tokens
 from shared.workers import Heartbeat
 
-#: A stored image, or one that is stored together with its job.
-AnyImage = ImageHeader | StoredImage
+#: A stored image, one that is stored together with its job, or one that is only measured.
+AnyImage = ImageHeader | StoredImage | Measured
 
 
 def image_info(image: AnyImage, max_pixels: int, workers: Sequence[Heartbeat]) -> dict[str, Any]:
@@ -51,7 +52,9 @@ def notices(images: Sequence[AnyImage], infos: Sequence[dict[str, Any]]) -> list
     for image, info in zip(images, infos, strict=True):
         told += image.notices
         used = info["used"]
-        if used[0] * used[1] < 0.9 * image.width * image.height:
+        scale = used[0] * used[1] / (image.width * image.height)
+        if not 0.9 <= scale <= 1.1:
             detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"
-            told.append({"code": "image_resized", "detail": detail})
+            code = "image_resized" if scale < 1 else "image_enlarged"
+            told.append({"code": code, "detail": detail})
     return told

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from flask import Request
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -175,15 +175,18 @@ class Submission(BaseModel):
         return hashlib.sha256(dump(told).encode()).hexdigest()
 
 
+S = TypeVar("S", bound=Submission)
+
+
 @dataclass(frozen=True, slots=True)
-class Received:
+class Received(Generic[S]):
     """A parsed request: its parameters and the files beside them."""
 
-    submission: Submission
+    submission: S
     files: list[FileStorage]
 
 
-def receive(request: Request, settings: Settings) -> Received:
+def receive(request: Request, settings: Settings, shape: type[S]) -> Received[S]:
     """Parse a request of any accepted content type.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters.
@@ -194,15 +197,15 @@ def receive(request: Request, settings: Settings) -> Received:
         fields, files = json_object(request), []
     else:
         raise UnsupportedMediaType
-    submission = validated(fields)
+    submission = validated(fields, shape)
     _check_limits(submission, len(files), settings)
     return Received(submission, files)
 
 
-def validated(fields: dict[str, Any]) -> Submission:
+def validated(fields: dict[str, Any], shape: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     try:
-        submission = Submission.model_validate(fields)
+        submission = shape.model_validate(fields)
         submission.params()
     except ValidationError as error:
         raise from_validation(error) from None

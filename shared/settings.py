@@ -129,6 +129,24 @@ class Settings(BaseSettings):
         None, description="TOML or JSON with presets of your own for questions."
     )
 
+    # what is refused because it is too much
+    queue_max_wait_s: float = Field(
+        600.0, gt=0, description="A job that would wait longer is refused with 503."
+    )
+    queue_max_jobs: int = Field(
+        10_000, ge=1, description="Waiting jobs beyond which new ones are refused with 503."
+    )
+    redis_soft_fullness: float = Field(
+        0.70,
+        gt=0,
+        le=1,
+        description="Used share of Redis' maxmemory that ends what can wait: "
+        "uploads for later and jobs of low priority.",
+    )
+    redis_fullness: float = Field(
+        0.85, gt=0, le=1, description="Used share of Redis' maxmemory that ends all new jobs."
+    )
+
     # webhooks
     public_url: str = Field(
         "",

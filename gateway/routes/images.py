@@ -16,7 +16,6 @@ from gateway.sizing import image_info
 from shared import errors
 from shared.images import ImageHeader
 from shared.jobs import DETAIL_PIXELS
-from shared.workers import encode_s
 
 images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 
@@ -24,11 +23,11 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
 def _view(image: ImageHeader) -> dict[str, Any]:
-    workers = services().workers.fresh()
-    info = image_info(image, DETAIL_PIXELS["auto"], workers)
+    outlook = services().admission.forecast().outlook
+    info = image_info(image, DETAIL_PIXELS["auto"], outlook.workers)
     return info | {
         "object": "image",
-        "predicted_s": encode_s(info["tokens"], workers),
+        "predicted_s": outlook.intake_s(info["tokens"]),
         "format": image.format,
         "bytes": image.bytes,
         "warnings": list(image.notices),
