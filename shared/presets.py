@@ -35,6 +35,9 @@ class Preset(BaseModel):
     )
     params: GenerationParams = Field(GenerationParams(), description="What a request may override.")
     postprocess: tuple[str, ...] = Field((), max_length=MAX_RULES, description="Names of rules.")
+    reads: bool = Field(
+        False, description="It asks for all text, so that long images are read in tiles."
+    )
 
     @model_validator(mode="after")
     def _asks_the_same(self) -> Self:
@@ -100,6 +103,7 @@ BUILT_IN = (
     ),
     Preset(
         name="ocr",
+        reads=True,
         description="All text in reading order; uncertain characters as [?].",
         prompt={
             "en": _listed(
@@ -112,6 +116,7 @@ BUILT_IN = (
     ),
     Preset(
         name="ocr_table",
+        reads=True,
         description="The table in the image, as Markdown.",
         prompt={
             "en": _listed(

@@ -103,7 +103,10 @@ PNG = [
     Refused("png of 2^31 squared", lambda: png(ihdr(2**31 - 1, 2**31 - 1), b""), SIZE),
     Refused("png of 51 megapixels", lambda: png(ihdr(10_200, 5_000), b""), SIZE, "50000000"),
     Refused("png without width", lambda: png(ihdr(0, 10), b""), SIZE),
-    Refused("png 201 times as wide as high", lambda: png(ihdr(2010, 10), b""), ASPECT, "200"),
+    Refused("png 2001 times as wide as high", lambda: png(ihdr(20_010, 10), b""), ASPECT, "2000"),
+    Refused(
+        "png 201 times as wide as its seven rows", lambda: png(ihdr(1407, 7), b""), ASPECT, "8"
+    ),
     Refused(
         "png with a wrong IDAT checksum",
         lambda: png(_HEADER, idat=chunk(b"IDAT", zlib.compress(_RAW), crc=1)),
