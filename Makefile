@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check chaos tiling bench-engine demo-train demo-eval clean
+.PHONY: help install install-dev up down admin test check format config-check chaos chaos-webhooks tiling bench-engine bench-webhooks demo-train demo-eval clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -70,11 +70,19 @@ chaos: $(DEV_STAMP) ## Kill processes under load for minutes; no accepted job ma
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.monkey $(ARGS)
 
+chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook must arrive
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m tests.chaos.couriers $(ARGS)
+
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
 	@exec $(PY) -m tests.unit.tiling.many $(ARGS)
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)
+
+bench-webhooks: $(DEV_STAMP) ## Measure how soon webhooks come, beside a dead endpoint too
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.webhooks $(ARGS)
 
 demo-train: $(RUN_STAMP) ## Train the bundled model again
 	@exec $(PY) -m demo.train $(ARGS)

@@ -21,6 +21,7 @@ from gateway.routes.images import images
 from gateway.routes.jobs import jobs
 from gateway.routes.metrics import metrics
 from gateway.routes.openai import openai
+from gateway.routes.page import page
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
@@ -73,7 +74,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 
 def _add_documents(app: OpenAPI) -> None:
-    app.add_url_rule("/", "home", lambda: redirect("/docs/swagger"))
+    app.register_blueprint(page)
     app.add_url_rule("/docs/errors", "errors", errorpage.page)
     app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
     app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.submission import Submission
+from shared.enhancement import Enhancement
 from shared.errors import BadParameters
 from shared.jobs import CONSTRAINTS, GenerationParams
 from shared.presets import Preset, language_of
@@ -26,6 +27,8 @@ class Asked:
     preset: str | None
     #: Names of rules, in their order.
     postprocess: tuple[str, ...]
+    #: What is done to the images first.
+    enhance: Enhancement
     #: It asks for the text of the image, which may be read part by part.
     reads: bool = False
 
@@ -49,6 +52,7 @@ def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleB
         reads=preset.reads and not params.constrained_by,
         preset=preset.name,
         postprocess=preset.postprocess if rules_asked is None else tuple(rules_asked),
+        enhance=preset.enhance if submission.enhance is None else submission.enhance,
     )
 
 
@@ -62,6 +66,7 @@ def _without_preset(submission: Submission) -> Asked:
         params=submission.params(),
         preset=None,
         postprocess=tuple(submission.postprocess or ()),
+        enhance=submission.enhance or "off",
     )
 
 

@@ -260,6 +260,7 @@ def _new_job(
             tiling=tiling,
             preset=asked.preset,
             postprocess=asked.postprocess,
+            enhance=asked.enhance,
         ),
         priority=submission.priority,
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,

@@ -104,7 +104,8 @@ class Keyring:
             self._redis.hset(keys.API_KEY + key_id, mapping=row)
             self._redis.zadd(keys.API_KEYS, {key_id: now})
         self.change(key_id, limits, weight)
-        return self.get(key_id), self._add_secret(key_id)
+        secret = self._add_secret(key_id)
+        return self.get(key_id), secret
 
     def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> Key:
         """Set these limits and the weight, at once; raises KeyTrouble."""

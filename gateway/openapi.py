@@ -40,7 +40,7 @@ def complete(app: OpenAPI) -> None:
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
     chat = spec["paths"]["/v1/chat/completions"]["post"]
     chat["requestBody"] = _json_body("ChatRequest")
-    chat["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {"type": "string"}}}
+    chat["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {}}}
     _describe_streams(spec["paths"])
     for path in spec["paths"].values():
         for operation in path.values():
@@ -80,7 +80,11 @@ def _json_body(schema: str) -> dict[str, Any]:
 def _describe_streams(paths: dict[str, Any]) -> None:
     paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"] = {
         "description": "Events: " + ", ".join(EVENT_TYPES) + ".",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {}}},
+    }
+    paths["/v1/images/{image_id}/content"]["get"]["responses"]["200"] = {
+        "description": "The pixels.",
+        "content": {"image/png": {"schema": _FILE}},
     }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
         "description": "The answer, by Accept.",

@@ -360,6 +360,8 @@ class SessionSummary(BaseModel):
     updated_at: str
     expires_at: str
     busy: str | None = Field(description="Its unfinished job.")
+    title: str | None = Field(description="The beginning of its first answered question.")
+    preset: str | None = Field(description="The preset of that question.")
 
 
 class SessionList(BaseModel):
@@ -375,6 +377,7 @@ class SessionTurn(BaseModel):
     job_id: str
     created_at: str
     prompt: str
+    preset: str | None
     images: list[str]
     text: str
     finish_reason: FinishReason

@@ -15,6 +15,7 @@ from werkzeug.datastructures import FileStorage
 
 from gateway import strictjson
 from gateway.problems import from_validation
+from shared.enhancement import Enhancement
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.jobs import (
     DETAIL_PIXELS,
@@ -35,10 +36,12 @@ _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
 _COMPLEX = (
     *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
-    *("choices", "response_format"),
+    *("choices", "response_format", "enhance"),
 )
 #: Form fields that may be repeated.
 _REPEATED = ("stop", "fields", "postprocess", "webhook_events", "choices")
+#: Form fields of which one value may be a word and several are a list.
+_WORD_OR_LIST = ("enhance",)
 
 
 def _as_list(value: Any) -> Any:
@@ -129,6 +132,12 @@ class Submission(BaseModel):
         max_length=MAX_RULES,
         description="Rules for the answer, in their order, by names from `/v1/presets`: they "
         "clean `output.text` or fill `output.fields`. Overrides the preset's.",
+    )
+    enhance: Enhancement | None = Field(
+        None,
+        description="What is done to the images before the model sees them: `auto` takes the steps "
+        "that the measured image calls for, a list names steps, `off` takes none. Told in "
+        "`warnings`. Overrides the preset's; `off` without a preset.",
     )
     priority: Priority = Priority.DEFAULT
     ttl_s: int | None = Field(None, ge=60, description="How long the result is kept.")
@@ -258,7 +267,7 @@ def _form_fields(request: Request) -> dict[str, Any]:
         ]
         if name in ("image", "image_url", "image_base64", "images"):
             fields.setdefault("images", []).extend(flat)
-        elif name in _REPEATED:
+        elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
             fields[name] = flat
         else:
             fields[name] = parsed[-1]

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from shared.enhancement import Enhancement
+
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 2
 
@@ -224,6 +226,8 @@ class JobInput(_Frozen):
     #: Only compute and keep the images' features; there is no question yet.
     encode_only: bool = False
     tiling: Tiling | None = None
+    #: What is done to the images before the model sees them.
+    enhance: Enhancement = "off"
 
     @property
     def every_image(self) -> tuple[str, ...]:
@@ -337,11 +341,14 @@ class Turn(_Frozen):
 
     job_id: str
     prompt: str
+    preset: str | None = None
     images: tuple[str, ...] = ()
     #: Ids of the tiles that were looked at instead of the images.
     tiles: tuple[str, ...] = ()
     #: Pixel budget of the images or tiles, so that they look the same again.
     max_pixels: int
+    #: What was done to the images, for the same reason.
+    enhance: Enhancement = "off"
     text: str
     #: What the model wrote, never to be tokenised again from the text.
     token_ids: tuple[int, ...] = ()

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configfile import BadConfig, read
+from shared.enhancement import Enhancement
 from shared.errors import BadConstraint
 from shared.grammar import check
 from shared.jobs import GenerationParams
@@ -35,6 +36,7 @@ class Preset(BaseModel):
     )
     params: GenerationParams = Field(GenerationParams(), description="What a request may override.")
     postprocess: tuple[str, ...] = Field((), max_length=MAX_RULES, description="Names of rules.")
+    enhance: Enhancement = Field("off", description="What is done to the images first.")
     reads: bool = Field(
         False, description="It asks for all text, so that long images are read in tiles."
     )
@@ -113,6 +115,7 @@ BUILT_IN = (
         },
         params=GenerationParams(max_new_tokens=1024),
         postprocess=_TABLES,
+        enhance="auto",
     ),
     Preset(
         name="ocr_table",
@@ -127,6 +130,7 @@ BUILT_IN = (
         },
         params=GenerationParams(max_new_tokens=1024),
         postprocess=_TABLES,
+        enhance="auto",
     ),
     Preset(
         name="count",

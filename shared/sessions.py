@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared import keys
 from shared.connection import Client, guard
@@ -22,6 +24,8 @@ class Session:
     worker: str | None
     #: The unfinished job of the session.
     busy: str | None
+    #: What it began with, if that is answered already.
+    first: Turn | None = None
 
 
 class SessionStore:
@@ -33,10 +37,19 @@ class SessionStore:
     def get(self, tenant: str, session_id: str) -> Session:
         """Return a conversation; raises NotFound."""
         with guard():
-            fields = self._redis.hgetall(keys.session(tenant, session_id))
+            fields, first = self._read(tenant, [session_id])
         if not fields:
             raise NotFound
-        return _session(session_id, fields)
+        return _session(session_id, fields, first)
+
+    def _read(self, tenant: str, session_ids: Sequence[str]) -> list[Any]:
+        """Return the fields and the text of the first turn of each session, one after another."""
+        pipe = self._redis.pipeline(transaction=False)
+        for session_id in session_ids:
+            key = keys.session(tenant, session_id)
+            pipe.hgetall(key)
+            pipe.lindex(key + keys.SESSION_TURNS, 0)
+        return list(pipe.execute())
 
     def turns(self, tenant: str, session_id: str) -> list[Turn]:
         """Return the turns, oldest first; empty for an unknown session."""
@@ -49,14 +62,12 @@ class SessionStore:
         index = keys.tenant_sessions(tenant)
         with guard():
             ids = self._redis.zrevrange(index, 0, limit - 1)
-            pipe = self._redis.pipeline(transaction=False)
-            for session_id in ids:
-                pipe.hgetall(keys.session(tenant, session_id))
-            rows = pipe.execute()
-            dropped = [i for i, row in zip(ids, rows, strict=True) if not row]
+            read = self._read(tenant, ids)
+            found = list(zip(ids, read[::2], read[1::2], strict=True))
+            dropped = [session_id for session_id, fields, _ in found if not fields]
             if dropped:
                 self._redis.zrem(index, *dropped)
-        return [_session(i, row) for i, row in zip(ids, rows, strict=True) if row]
+        return [_session(i, fields, first) for i, fields, first in found if fields]
 
     def delete(self, tenant: str, session_id: str) -> None:
         """Forget a conversation; its jobs stay until they are erased. Raises NotFound."""
@@ -70,7 +81,7 @@ class SessionStore:
                 raise NotFound
 
 
-def _session(session_id: str, fields: dict[str, str]) -> Session:
+def _session(session_id: str, fields: dict[str, str], first: str | None) -> Session:
     return Session(
         session_id,
         int(fields["created_ms"]),
@@ -78,4 +89,5 @@ def _session(session_id: str, fields: dict[str, str]) -> Session:
         int(fields["ttl_ms"]),
         fields.get("worker"),
         fields.get("busy"),
+        Turn.model_validate_json(first) if first else None,
     )

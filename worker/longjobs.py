@@ -20,7 +20,7 @@ from shared.tilestore import TileStore
 from shared.vision import visual_tokens
 from worker import tileprompts
 from worker.engine.api import Completion, ModelInfo, Timings
-from worker.pipeline import open_png
+from worker.pictures import open_png
 from worker.tiling import Tile, cut, merge, unread
 
 #: Difference between darkest and lightest sample of a tile that shows nothing.
@@ -114,6 +114,7 @@ class LongJobs:
             params=job.params if read else job.params.model_copy(update=_UNHELD),
             max_pixels=job.tiling.budget if job.tiling else job.max_pixels,
             encode_only=together,
+            enhance=job.enhance,
         )
 
     def split(self, claim: Claim, made: Cut) -> list[Doorbell] | None:

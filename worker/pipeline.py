@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from PIL import Image
-
-from shared.errors import InferenceFailed, InputTooLong
+from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
-from worker.engine.api import Engine, EngineRequest, ImageInput, Message, Ticket
+from worker.engine.api import Engine, EngineRequest, Message, Ticket
+from worker.pictures import Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,11 @@ class Pipeline:
         """
         history = list(question.history)
         deadline = time.monotonic() + question.time_left_s
+        pictures = Pictures(question.pngs)
         while True:
             request = EngineRequest(
                 id=question.id,
-                messages=_messages(question, history),
+                messages=_messages(question, history, pictures),
                 params=question.job.params,
                 deadline=deadline,
                 scope=question.scope,
@@ -64,22 +63,25 @@ class Pipeline:
                     raise
                 history = _without_oldest(history)
                 continue
-            return ticket, _told(len(question.history) - len(history))
+            enhanced = pictures.notices(question.job.every_image)
+            return ticket, [*_told(len(question.history) - len(history)), *enhanced]
 
 
-def _messages(question: Question, history: Sequence[Turn]) -> tuple[Message, ...]:
-    opened = {image_id: open_png(png) for image_id, png in question.pngs.items()}
-
-    def images(ids: Sequence[str], max_pixels: int) -> tuple[ImageInput, ...]:
-        return tuple(ImageInput(i, opened[i], max_pixels) for i in ids)
-
+def _messages(
+    question: Question, history: Sequence[Turn], pictures: Pictures
+) -> tuple[Message, ...]:
     messages: list[Message] = []
     for turn in history:
-        messages.append(Message("user", turn.prompt, images(turn.images, turn.max_pixels)))
+        shown = pictures.shown(turn.images, turn.max_pixels, turn.enhance)
+        messages.append(Message("user", turn.prompt, shown))
         messages.append(Message("assistant", turn.text, token_ids=turn.token_ids or None))
     job = question.job
-    messages += [Message(s.role, s.text, images(s.images, s.max_pixels)) for s in job.before]
-    messages.append(Message("user", job.prompt, images(job.images, job.max_pixels)))
+    messages += [
+        Message(s.role, s.text, pictures.shown(s.images, s.max_pixels, job.enhance))
+        for s in job.before
+    ]
+    shown = pictures.shown(job.images, job.max_pixels, job.enhance)
+    messages.append(Message("user", job.prompt, shown))
     return tuple(messages)
 
 
@@ -89,7 +91,9 @@ def _without_oldest(history: list[Turn]) -> list[Turn]:
     if rest and oldest.images:
         first = rest[0]
         kept = tuple(i for i in oldest.images if i not in first.images) + first.images
-        rest = [first.model_copy(update={"images": kept}), *rest[1:]]
+        looks = first if first.images else oldest
+        same = {"max_pixels": looks.max_pixels, "enhance": looks.enhance}
+        rest = [first.model_copy(update={"images": kept} | same), *rest[1:]]
     return rest
 
 
@@ -99,13 +103,3 @@ def _told(dropped: int) -> list[Notice]:
     turns = "turn was" if dropped == 1 else "turns were"
     detail = f"The oldest {dropped} {turns} left out to fit the context window."
     return [Notice(code="history_dropped", detail=detail)]
-
-
-def open_png(png: bytes) -> Image.Image:
-    """Return the canonical image; our own PNG, so a failure is ours too."""
-    try:
-        image = Image.open(io.BytesIO(png), formats=["PNG"])
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InferenceFailed("Image decode failed: the stored image is damaged.") from error
-    return image

@@ -129,9 +129,11 @@ def _turn(row: JobRow, done: Completion, whole: Whole | None) -> Turn:
     return Turn(
         job_id=row.id,
         prompt=row.input.prompt,
+        preset=row.input.preset,
         images=row.input.images,
         tiles=looked_at,
         max_pixels=row.input.max_pixels,
+        enhance=row.input.enhance,
         text=done.text,
         token_ids=done.token_ids,
         finish_reason=done.finish_reason.value,

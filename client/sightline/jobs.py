@@ -20,6 +20,8 @@ class Answer:
     fields: dict[str, list[str]]
     #: `stop`, `length` (cut at `max_new_tokens`) or `loop`.
     finish_reason: str
+    #: How sure the model was of its words, 0 to 1; None without a model.
+    confidence: float | None
     #: All that is known of the job.
     job: JobData = field(repr=False)
 
@@ -32,7 +34,14 @@ def answer_of(job: JobData) -> Answer:
     output = job["output"]
     if job["status"] != "succeeded" or output is None:
         raise job_failed(job)
-    return Answer(output["text"], output["json"], output["fields"], output["finish_reason"], job)
+    return Answer(
+        text=output["text"],
+        json=output["json"],
+        fields=output["fields"],
+        finish_reason=output["finish_reason"],
+        confidence=output.get("confidence"),
+        job=job,
+    )
 
 
 class JobView:

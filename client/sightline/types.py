@@ -5,7 +5,7 @@ A newer service may tell more than is named here.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
 FinishReason = Literal["stop", "length", "loop", "canceled", "deadline"]
@@ -26,7 +26,6 @@ class SubmitOptions(TypedDict, total=False):
     session_id: str
     detail: Detail
     max_pixels: int
-    tiling: str
     max_new_tokens: int
     do_sample: bool
     temperature: float
@@ -36,7 +35,11 @@ class SubmitOptions(TypedDict, total=False):
     response_format: dict[str, Any]
     choices: list[str]
     regex: str
+    loop_guard: bool
+    uncertain_below: float
+    line_confidence: bool
     postprocess: list[str]
+    enhance: str | list[str]
     priority: Priority
     ttl_s: int
     deadline_s: float
@@ -72,6 +75,8 @@ class Output(TypedDict):
     fields: dict[str, list[str]]
     finish_reason: FinishReason
     partial: bool
+    confidence: NotRequired[float | None]
+    lines: NotRequired[list[dict[str, Any]] | None]
 
 
 class JobData(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import intake, problems
@@ -59,6 +59,19 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
 def read(path: ImagePath) -> dict[str, Any]:
     """Return an image's size and visual tokens."""
     return _view(services().images.header(tenant(), path.image_id))
+
+
+@images.get(
+    "/v1/images/<image_id>/content", summary="Look at an image", responses={200: None, **_ERRORS}
+)
+def content(path: ImagePath) -> Response:
+    """Return the stored pixels as PNG: upright, RGB, without metadata."""
+    png = services().images.pngs(tenant(), [path.image_id])[0]
+    if png is None:
+        raise errors.NotFound
+    # an id names its pixels, so they never change; but they belong to one caller
+    headers = {"Cache-Control": "private, max-age=86400, immutable"}
+    return Response(png, mimetype="image/png", headers=headers)
 
 
 @images.delete("/v1/images/<image_id>", summary="Forget an image", responses={204: None, **_ERRORS})

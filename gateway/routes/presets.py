@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from gateway.services import services
+from shared.enhancement import Enhancement
 from shared.jobs import GenerationParams
 from shared.presets import BUILT_IN as BUILT_IN_PRESETS
 from shared.presets import Language, Preset
@@ -34,6 +35,7 @@ class PresetState(BaseModel):
     )
     params: GenerationParams
     postprocess: list[str]
+    enhance: Enhancement
 
 
 class PresetList(BaseModel):
@@ -65,4 +67,5 @@ def _told(preset: Preset) -> dict[str, Any]:
         "needs": sorted(preset.needs),
         "params": preset.params.model_dump(mode="json"),
         "postprocess": list(preset.postprocess),
+        "enhance": preset.enhance,
     }

@@ -20,6 +20,9 @@ sessions = APIBlueprint("sessions", __name__, abp_tags=[Tag(name="sessions")])
 _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
+_TITLE_CHARS = 80
+
+
 def _summary(session: Session) -> dict[str, Any]:
     return {
         "id": session.id,
@@ -28,6 +31,8 @@ def _summary(session: Session) -> dict[str, Any]:
         "updated_at": timestamp(session.updated_ms),
         "expires_at": timestamp(session.updated_ms + session.ttl_ms),
         "busy": session.busy,
+        "title": session.first.prompt[:_TITLE_CHARS] if session.first else None,
+        "preset": session.first.preset if session.first else None,
     }
 
 
@@ -36,6 +41,7 @@ def _turn(turn: Turn) -> dict[str, Any]:
         "job_id": turn.job_id,
         "created_at": timestamp(turn.created_ms),
         "prompt": turn.prompt,
+        "preset": turn.preset,
         "images": list(turn.images),
         "text": turn.text,
         "finish_reason": turn.finish_reason,

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.settings import BUNDLED_MODEL
 from tests.harness import Process, RedisServer, System, running_system
+from tests.pages import Visit, chromium
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -135,3 +136,18 @@ def test_a_chat_of_openais_client_reads_and_reuses_what_it_has_computed(client, 
     assert first.choices[0].finish_reason == "stop"
     assert second.usage.prompt_tokens_details.cached_tokens > 0
     assert second.usage.prompt_tokens > first.usage.prompt_tokens
+
+
+def test_the_page_shows_what_is_read_and_goes_on_about_the_same_picture(client, worker):
+    with chromium() as browser:
+        here = Visit(browser, str(client.base_url))
+        here.give("gate.png", picture("Gate 12", 224))
+        here.ask("Read the text.")
+        first = here.answered()
+        here.page.click("#presets button >> nth=1")
+        second = here.answered(2)
+        here.page.reload()
+        again = here.answered(2)
+        here.close()
+    assert (first, second, again) == ("Gate 12", "Gate 12", "Gate 12")
+    assert here.complaints == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 
 from shared.presets import BUILT_IN
 from tests.harness import BIN, QUICK, Process, free_port, running_redis, running_system
+from tests.unit.enhance import drawings
 
 RULES = r"""
 [[rules]]
@@ -189,3 +191,20 @@ def test_a_process_with_a_broken_file_refuses_to_start_in_one_line(
     lines = [line for line in started.logs().splitlines() if told in line]
     assert lines[-1].startswith(f"sightline {process} cannot start: {variable}={path}: {told}")
     assert "Traceback" not in started.logs()
+
+
+def test_ocr_levels_a_skewed_page_and_says_so(http, tmp_path):
+    drawings.turned(drawings.page(Random(4)), 5).save(tmp_path / "page.png")
+    files = {"image": (tmp_path / "page.png").read_bytes()}
+    wait = {"Prefer": "wait=60"}
+
+    read = http.post("/v1/jobs", data={"preset": "ocr"}, files=files, headers=wait).json()
+    asked = http.post("/v1/jobs", data={"prompt": "What?"}, files=files, headers=wait).json()
+    wrong = http.post("/v1/jobs", data={"preset": "ocr", "enhance": "sharpen"}, files=files)
+
+    told = {warning["code"]: warning["detail"] for warning in read["warnings"]}
+    assert "a skew of 5.0° was turned level" in told["image_enhanced"]
+    assert "image_enhanced" not in [warning["code"] for warning in asked["warnings"]]
+    assert wrong.status_code == 422
+    assert wrong.json()["pointer"] == "/enhance"
+    assert "deskew" in wrong.json()["detail"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 import time
 
+import httpx
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from tests.harness import QUICK, eventually, free_port, running_redis, running_system
+from tests.harness import QUICK, ROOT, eventually, free_port, running_redis, running_system
 from tests.integration.conftest import Service
 from tests.receivers import dripping, raw, receiving
 
@@ -299,3 +301,22 @@ def test_a_dead_endpoint_holds_nobody_up(hooked):
         assert max(took.values()) < 5
         state = eventually(lambda: health(hooked, f"http://127.0.0.1:{dead}")["state"] == "open")
         assert state
+
+
+def test_the_command_line_prints_what_it_verifies(hooked, tmp_path):
+    port = free_port()
+    words = ["webhooks", "listen", "--rotate", "--test", "--count", "2", "--port", str(port)]
+    listening = hooked.system.spawn(
+        [sys.executable, "-m", "sightline", "--url", str(hooked.http.base_url), *words],
+        "listening",
+        {"PYTHONPATH": str(ROOT / "client")},
+    )
+    eventually(lambda: "webhook.test dlv_" in listening.logs())
+    with httpx.Client(trust_env=False) as stranger:
+        assert stranger.post(f"http://127.0.0.1:{port}/", content=b"{}").status_code == 400
+    job = hooked.submit(webhook=f"http://127.0.0.1:{port}/", max_new_tokens=1)
+    # something came that was not to be trusted
+    assert listening.wait() == 1
+    assert f"job.succeeded {job['id']}" in listening.logs()
+    assert "MissingHeader" in listening.logs()
+    assert concluded(hooked, job)[0]["status"] == "delivered"

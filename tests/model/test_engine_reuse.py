@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch")
@@ -123,3 +125,11 @@ def test_an_image_can_be_encoded_ahead_of_the_question(tiny, engine_of) -> None:
     )
     assert (warmed.text, warmed.usage.completion_tokens, warmed.features) == ("", 0, "miss")
     assert answer(engine, request(user("What?", image(1)), scope="a")).features == "hit"
+
+
+def test_an_enhanced_image_has_features_of_its_own(tiny, engine_of) -> None:
+    engine = engine_of(tiny)
+    answer(engine, request(user("What?", image(1)), scope="a"))
+    enhanced = replace(image(1), variant="enhanced-1")
+    assert answer(engine, request(user("What?", enhanced), scope="a")).features == "miss"
+    assert answer(engine, request(user("What?", enhanced), scope="a")).features == "hit"

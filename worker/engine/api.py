@@ -45,13 +45,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """A canonical RGB image and what identifies its pixels."""
+    """An RGB image and what identifies its pixels."""
 
     #: Image id `img_<sha256>` of the canonical pixels.
     id: str
     image: Image
     #: Pixel budget: the engine scales the image down to it, keeping its aspect.
     max_pixels: int
+    #: Names what was done to those pixels; "" for nothing.
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class TorchEngine:
         def key_of(source: ImageInput, size: VisualSize) -> str:
             """Features differ by scope, pixels, size, model and arithmetic."""
             return (
-                f"{request.feature_scope}:{source.id}:{size.width}x{size.height}"
+                f"{request.feature_scope}:{source.id}{source.variant}:{size.width}x{size.height}"
                 f":{self._info.revision}:{self._info.numerics}"
             )
 

@@ -78,7 +78,9 @@ def _explained(error: Exception, args: argparse.Namespace) -> int:
 
 def _hint(error: APIError | JobFailed) -> str:
     if error.code in ("url_not_allowed", "url_fetch_failed"):
-        return f"{error.hint} Or fetch it here: curl -s URL | sightline ask - …"
+        if (getattr(error, "pointer", None) or "").startswith("/images"):
+            return f"{error.hint} Or fetch it here: curl -s URL | sightline ask - …"
+        return f"{error.hint} For this machine: SIGHTLINE_ALLOW_NETS=127.0.0.0/8 make up"
     if error.code == "unauthorized":
         return "Set SIGHTLINE_API_KEY to your key."
     return error.hint

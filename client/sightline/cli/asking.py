@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 from sightline.cli.terminal import (
@@ -28,7 +30,7 @@ from sightline.types import SubmitOptions
 #: Words of the command line that are options of a submission under the same name.
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
-    *("temperature", "seed", "stop", "postprocess", "priority", "deadline_s", "webhook"),
+    *("temperature", "seed", "stop", "postprocess", "enhance", "priority", "deadline_s", "webhook"),
 )
 
 
@@ -36,6 +38,8 @@ def options(args: argparse.Namespace) -> SubmitOptions:
     """Return the options of a submission that the command line names."""
     given = {name: getattr(args, name, None) for name in _OPTIONS}
     told = {name: value for name, value in given.items() if value is not None}
+    if told.get("enhance") in (["auto"], ["off"]):
+        told["enhance"] = told["enhance"][0]
     if "temperature" in told:
         told["do_sample"] = True
     return cast("SubmitOptions", told)
@@ -58,24 +62,26 @@ def ask(args: argparse.Namespace) -> None:
     names, question = words(args)
     images = [image(name) for name in names]
     with connect(args) as client:
-        job = client.submit(question, images, **options(args))
+        key = uuid.uuid4().hex
+        submit = partial(client.submit, question, images, idempotency_key=key, **options(args))
         if args.no_wait:
+            job = submit()
             show(args, job.data)
             if not wants_json(args):
                 print(job.id)
             return
-        with _canceling(job):
-            follow(args, job, live=_live(args))
+        with _canceling(submit):
+            follow(args, submit(), live=_live(args))
 
 
 @contextmanager
-def _canceling(job: Job) -> Iterator[None]:
-    """Stop a job that nobody waits for any more."""
+def _canceling(submit: Callable[[], Job]) -> Iterator[None]:
+    """Stop a job that nobody waits for any more; asking again finds it, even half submitted."""
     try:
         yield
     except KeyboardInterrupt:
         try:
-            job.cancel()
+            job = submit().cancel()
             complain(f"{job.id} is {job.status}")
         except SightlineError as error:
             complain(str(error))
@@ -109,13 +115,16 @@ def follow(args: argparse.Namespace, job: Job, *, live: bool) -> None:
 
 
 def _stream(job: Job, line: Line) -> None:
+    begun = False
     for event in job.stream():
         if event.text:
-            line.clear()
+            if not begun:
+                line.clear()
+            begun = True
             print(event.text, end="", flush=True)
         elif event.type == "output.reset":
             print("\n… once more:", flush=True)
-        elif event.type == "job.progress" and not job.text:
+        elif event.type == "job.progress" and not begun:
             line.put(progress_line({"status": "running", "progress": event.data}))
 
 

@@ -157,7 +157,7 @@ def _tasks(names: list[Path], out: Path, form: str) -> list[Task]:
     seen: dict[Path, Path] = {}
     for task in tasks:
         other = seen.setdefault(task.out, task.source)
-        if other != task.source:
+        if not other.samefile(task.source):
             raise UsageError(
                 f"{other} and {task.source} would both become {task.out}.",
                 "Name their common folder instead, or read them with two --out.",

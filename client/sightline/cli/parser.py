@@ -83,6 +83,9 @@ def _question(parser: argparse.ArgumentParser, *, preset: str | None = None) -> 
     parser.add_argument("--seed", type=int, metavar="N", help="make chance repeatable")
     parser.add_argument("--stop", action="append", metavar="TEXT", help="end the answer before it")
     parser.add_argument("--postprocess", nargs="+", metavar="RULE", help="rules for the answer")
+    parser.add_argument(
+        "--enhance", nargs="+", metavar="STEP", help="auto, off, or steps such as deskew"
+    )
     parser.add_argument("--priority", choices=["high", "default", "low"])
 
 

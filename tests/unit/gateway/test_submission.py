@@ -104,3 +104,24 @@ def test_json_that_only_looks_dangerous_is_taken(text):
 def test_half_characters_are_refused_wherever_they_stand(text):
     with pytest.raises(InvalidJson, match="surrogate"):
         strictjson.parse(text, what="metadata", pointer="/metadata")
+
+
+@pytest.mark.parametrize(
+    ("form", "wanted"),
+    [
+        ("auto", "auto"),
+        ("deskew", ("deskew",)),
+        (["deskew", "contrast"], ("deskew", "contrast")),
+        ('["deskew", "contrast"]', ("deskew", "contrast")),
+        ("[]", ()),
+    ],
+)
+def test_enhancement_is_a_word_or_a_list_of_steps(form, wanted):
+    assert received(prompt="hi", enhance=form).submission.enhance == wanted
+
+
+@pytest.mark.parametrize("wrong", ["sharpen", ["deskew", "auto"], ["deskew", "deskew"], '{"a": 1}'])
+def test_an_unknown_step_is_refused_with_the_known_ones(wrong):
+    with pytest.raises(BadParameters) as caught:
+        received(prompt="hi", enhance=wrong)
+    assert caught.value.pointer == "/enhance"

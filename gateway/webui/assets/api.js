@@ -1,0 +1,120 @@
+// The HTTP API: JSON in and out, failures as exceptions, and events that survive a broken line.
+
+import { find } from "./dom.js";
+
+const KEY = "sightline-key";
+const TERMINAL = new Set(["job.succeeded", "job.failed", "job.canceled", "job.expired", "job.erased"]);
+
+/** A refusal of the API; `problem` is its problem+json. */
+export class Refused extends Error {
+  constructor(status, problem, retryAfter) {
+    super(problem.detail ?? `HTTP ${status}`);
+    this.status = status;
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Remember the caller's key until the browser closes. */
+export function useKey(key) {
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+}
+
+function headers(more = {}) {
+  const key = sessionStorage.getItem(KEY);
+  return key ? { ...more, Authorization: `Bearer ${key}` } : more;
+}
+
+async function request(path, options = {}) {
+  const response = await fetch(path, { ...options, headers: headers(options.headers) });
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  if (response.status === 401) find("keys").showModal();
+  throw new Refused(response.status, problem, Number(response.headers.get("Retry-After")) || null);
+}
+
+/** Return the JSON answer to a GET. */
+export const get = async (path, options) => (await request(path, options)).json();
+
+/** Return the JSON answer to a POST of JSON. */
+export async function post(path, body = {}, more = {}) {
+  const answer = await request(path, {
+    method: "POST",
+    body: JSON.stringify(body),
+    ...more,
+    headers: { "Content-Type": "application/json", ...more.headers },
+  });
+  return answer.json();
+}
+
+/** Upload one file and return what the service tells of the image. */
+export async function upload(file, signal) {
+  const form = new FormData();
+  form.append("image", file, file.name || "image.png");
+  return (await request("/v1/images?warm=1", { method: "POST", body: form, signal })).json();
+}
+
+/** Return an address under which an <img> can show a stored image. */
+export async function imageAddress(id) {
+  const path = `/v1/images/${id}/content`;
+  if (!sessionStorage.getItem(KEY)) return path;
+  return URL.createObjectURL(await (await request(path)).blob());
+}
+
+/** Erase what the path names. */
+export const erase = (path) => request(path, { method: "DELETE" });
+
+/**
+ * Yield the events of a job to its end, whatever breaks in between: {type, data}. The type
+ * "line.broken" is ours.
+ */
+export async function* follow(jobId, signal) {
+  let seen = 0;
+  for (let failures = 0; ; failures += 1) {
+    try {
+      const path = `/v1/jobs/${jobId}/events?starting_after=${seen}`;
+      const response = await request(path, { signal });
+      for await (const event of frames(response.body)) {
+        if (event.id) seen = event.id;
+        failures = 0;
+        yield event;
+        if (TERMINAL.has(event.type)) return;
+      }
+    } catch (error) {
+      if (signal.aborted || (error instanceof Refused && error.status < 500)) throw error;
+    }
+    yield { type: "line.broken", data: {} };
+    await new Promise((go) => setTimeout(go, Math.min(8000, 500 * 2 ** failures)));
+  }
+}
+
+async function* frames(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      text += value;
+      const parts = text.split("\n\n");
+      text = parts.pop();
+      for (const part of parts) {
+        const event = parsed(part);
+        if (event) yield event;
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function parsed(frame) {
+  const fields = {};
+  for (const line of frame.split("\n")) {
+    const colon = line.indexOf(": ");
+    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 2);
+  }
+  if (!fields.event) return null;
+  return { id: Number(fields.id) || 0, type: fields.event, data: JSON.parse(fields.data) };
+}

@@ -1,0 +1,272 @@
+// One question and its answer on the page, from waiting to the last word.
+
+import { follow, get, imageAddress, post } from "./api.js";
+import { find, icon, make, speak } from "./dom.js";
+import { plain, render } from "./markdown.js";
+import { duration, failure, presetName, say, warning } from "./words.js";
+
+const PLACE_EVERY_MS = 3000;
+/** More tiles than this are one bar. */
+const MOST_SEGMENTS = 40;
+
+export class Turn {
+  #text = "";
+  #stop = new AbortController();
+  #drawn = 0;
+
+  /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
+  constructor(asked, again) {
+    this.asked = asked;
+    this.again = again;
+    this.words = make("div", { class: "words" });
+    this.going = make("div", { class: "going" });
+    this.after = make("div", {});
+    this.foot = make("div", { class: "foot" });
+    this.node = make(
+      "li",
+      { class: "turn" },
+      question(asked),
+      make(
+        "article",
+        { class: "answer", "aria-label": say("answer") },
+        icon("eye", "mark"),
+        this.words,
+        this.going,
+        this.after,
+        this.foot,
+      ),
+    );
+  }
+
+  /** Follow a job from its first event to its end; return the ended job, or null. */
+  async live(job) {
+    this.job = job;
+    this.node.setAttribute("aria-busy", "true");
+    this.#place(job.queue);
+    const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
+    try {
+      for await (const event of follow(job.id, this.#stop.signal)) this.#take(event);
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.trouble(error);
+    } finally {
+      clearInterval(timer);
+      this.node.removeAttribute("aria-busy");
+    }
+    return this.job;
+  }
+
+  /** Stop listening; the job goes on. */
+  leave() {
+    this.#stop.abort();
+  }
+
+  /** Stop the job. */
+  async cancel() {
+    if (this.job) await post(`/v1/jobs/${this.job.id}/cancel`).catch(() => {});
+  }
+
+  async #lookUp() {
+    if (this.job.status !== "queued") return;
+    const job = await get(`/v1/jobs/${this.job.id}`).catch(() => null);
+    if (job?.status === "queued" && this.job.status === "queued") this.#place(job.queue);
+  }
+
+  #take({ type, data }) {
+    if (type === "job.queued") this.#queued(data);
+    else if (type === "job.started") this.#started();
+    else if (type === "job.progress") this.#progress(data);
+    else if (type === "output.delta") this.#write(data.text);
+    else if (type === "output.reset") this.#reset();
+    else if (type === "line.broken") this.#going(say("reconnecting"));
+    else if (type === "job.erased") this.#erased();
+    else if (data.id) this.ended(data);
+  }
+
+  #queued(data) {
+    this.job.status = "queued";
+    this.#place(data);
+  }
+
+  #started() {
+    this.job.status = "running";
+    this.#going(say("starting"));
+  }
+
+  #place({ position, wait_s: wait }) {
+    if (this.job.status !== "queued") return;
+    const head = position ? say("queued", { n: position }) : say("queuedNext");
+    this.#going(head, wait ? say("queuedWait", { time: duration(wait) }) : null);
+  }
+
+  #progress(progress) {
+    this.job.status = "running";
+    const { stage, percent, eta_s: eta, tiles_total: tiles, tiles_done: done } = progress;
+    const tile = tiles ? say("tiles", { done: Math.min(tiles, done + 1), total: tiles }) : null;
+    const left = eta ? say("left", { time: duration(eta) }) : null;
+    this.#going(say(`stage_${stage}`), tile, `${percent} %`, left, bar(progress));
+  }
+
+  #going(head, ...rest) {
+    const parts = rest.filter(Boolean).map((part) => (typeof part === "string" ? make("span", {}, part) : part));
+    this.going.replaceChildren(make("strong", {}, head), ...parts);
+  }
+
+  #reset() {
+    this.#text = "";
+    this.#draw();
+  }
+
+  #write(text) {
+    this.#text += text;
+    // many pieces may come within one frame of the screen
+    this.#drawn ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.#drawn = 0;
+    const scroll = find("scroll");
+    const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
+    this.words.replaceChildren(...render(this.#text));
+    this.words.classList.toggle("writing", Boolean(this.#text) && this.node.hasAttribute("aria-busy"));
+    if (near) scroll.scrollTop = scroll.scrollHeight;
+  }
+
+  #erased() {
+    this.going.replaceChildren();
+    this.trouble({ code: "erased", detail: "" });
+  }
+
+  /** Show how a job ended. */
+  ended(job) {
+    this.job = job;
+    this.#text = job.output?.text ?? this.#text;
+    this.node.removeAttribute("aria-busy");
+    cancelAnimationFrame(this.#drawn);
+    this.#draw();
+    this.going.replaceChildren();
+    this.after.replaceChildren();
+    this.#tellEnd(job);
+    for (const told of job.warnings ?? []) {
+      this.after.append(make("p", { class: "notice" }, warning(told)));
+    }
+    this.#offer(job);
+  }
+
+  /** Show an answer of which only the words are known any more. */
+  remembered(text, reason) {
+    this.#text = text;
+    this.#draw();
+    this.#tellReason(reason);
+    this.#offer(null);
+  }
+
+  #tellEnd(job) {
+    if (job.status === "failed") this.trouble(job.error);
+    else if (job.status === "canceled") this.#notice(say(this.#text ? "canceledPartly" : "canceled"));
+    else if (job.status === "expired") this.#notice(say("expired"));
+    else this.#tellReason(job.output?.finish_reason);
+    if (job.status === "succeeded") speak(`${say("answered")} ${plain(this.#text)}`);
+  }
+
+  #tellReason(reason) {
+    if (reason === "length" || reason === "loop") this.#notice(say(`finish_${reason}`));
+  }
+
+  #notice(sentence) {
+    this.after.append(make("p", { class: "notice" }, sentence));
+    speak(sentence);
+  }
+
+  /** Show why there is no answer. */
+  trouble(error) {
+    const { message, hint } = failure(error);
+    this.going.replaceChildren();
+    this.after.append(make("p", { class: "trouble", role: "alert" }, make("b", {}, message), hint));
+    if (!this.foot.childElementCount) this.#offer(this.job ?? null, true);
+  }
+
+  #offer(job, failed = false) {
+    const lost = failed || (job && job.status !== "succeeded");
+    this.foot.replaceChildren();
+    if (this.#text) {
+      this.foot.append(
+        this.#button("copy", "copy", (button) => copy(button, this.#text)),
+        this.#button("text", "copyText", (button) => copy(button, plain(this.#text))),
+      );
+    }
+    if (lost && this.again) this.foot.append(this.#button("again", "again", () => this.again(this)));
+    const facts = job ? factsOf(job) : "";
+    if (facts) this.foot.append(make("span", { class: "facts" }, facts));
+  }
+
+  #button(drawing, name, act) {
+    const button = make("button", { type: "button" }, icon(drawing), make("span", {}, say(name)));
+    button.addEventListener("click", () => act(button));
+    return button;
+  }
+}
+
+function question({ prompt, preset, images }) {
+  const shown = images.length ? make("div", { class: "shown" }, ...images.map(picture)) : null;
+  const named = preset && preset !== "qa";
+  const words = named
+    ? make("p", { class: "named" }, presetIcon(preset), presetName(preset))
+    : make("p", {}, prompt);
+  return make("div", { class: "asked" }, make("span", { class: "unseen" }, say("you")), shown, words);
+}
+
+/** Return the drawing of a preset; presets of the operator share one. */
+export function presetIcon(name) {
+  return icon(document.getElementById(`i-${name}`) ? name : "text");
+}
+
+function picture({ id, address }, number) {
+  const image = make("img", { alt: "" });
+  const button = make("button", { type: "button", "aria-label": say("enlarge", { n: number + 1 }) }, image);
+  image.addEventListener("error", () => button.replaceWith(make("p", { class: "gone" }, say("imageGone"))));
+  button.addEventListener("click", () => enlarge(image.src));
+  if (address) image.src = address;
+  else imageAddress(id).then((found) => (image.src = found), () => image.dispatchEvent(new Event("error")));
+  return button;
+}
+
+function enlarge(address) {
+  find("viewed").src = address;
+  find("viewer").showModal();
+}
+
+function bar({ percent, tiles_total: tiles, tiles_done: done }) {
+  const parts = tiles && tiles <= MOST_SEGMENTS ? tiles : 1;
+  const segments = Array.from({ length: parts }, (_, n) => {
+    const filled = make("i");
+    const share = parts === 1 ? percent : n < done ? 100 : n === done ? 50 : 0;
+    filled.style.width = `${share}%`;
+    return make("span", {}, filled);
+  });
+  const label = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": say("answer") };
+  return make("div", { class: "bar", "aria-valuenow": percent, ...label }, ...segments);
+}
+
+function factsOf(job) {
+  const told = [];
+  if (job.started_at && job.completed_at) {
+    const seconds = (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000;
+    told.push(say("took", { time: duration(seconds) }));
+  }
+  if (job.usage?.image_tokens) told.push(say("tokens", { n: job.usage.image_tokens }));
+  if (job.cache?.features === "hit" || job.cache?.prefix === "hit") told.push(say("cached"));
+  return told.join(" · ");
+}
+
+async function copy(button, text) {
+  const label = button.querySelector("span");
+  const before = label.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    label.textContent = say("copied");
+  } catch {
+    label.textContent = say("copyFailed");
+  }
+  speak(label.textContent);
+  setTimeout(() => (label.textContent = before), 1600);
+}

@@ -1,0 +1,11 @@
+"""Images made easier to read: level, straight, clear and large enough, as far as they are not.
+
+    done = enhance(image, "auto", max_pixels)   # or the names of steps, in any order
+
+Every step measures before it acts, and says what it measured. `auto` leaves an image alone whose
+measures are those of a clean one; a step asked for by name acts wherever it can.
+"""
+
+from worker.enhance.enhancing import Enhanced, enhance
+
+__all__ = ["Enhanced", "enhance"]

@@ -1,0 +1,185 @@
+"""The steps of the enhancement: each takes RGB pixels, measures them and returns what it made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.enhancement import EnhanceStep
+from worker.enhance import measures, page
+
+#: (height, width, 3) RGB.
+Pixels = NDArray[np.uint8]
+
+#: Pixels on which an image is measured, at most.
+_MEASURED = 1_000_000
+#: Pixels up to which grain is taken out by the slow and good way.
+_PATIENT = 1_500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How a step is to be taken."""
+
+    #: Act on what is measured only where it is clearly not that of a clean image.
+    careful: bool
+    #: Pixels that the model will keep of the image.
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a step made of an image."""
+
+    pixels: Pixels
+    #: What was measured and done.
+    told: str
+
+
+Step = Callable[[Pixels, Request], Taken | str]
+
+
+def perspective(pixels: Pixels, request: Request) -> Taken | str:
+    """Cut out a page that is seen askew on darker ground."""
+    del request
+    found = page.corners(_grey(pixels))
+    if found is None:
+        return "no page with four corners on darker ground was found"
+    straight = page.straightened(pixels, found)
+    places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in found)
+    return Taken(straight, f"a page with corners {places} was straightened")
+
+
+def deskew(pixels: Pixels, request: Request) -> Taken | str:
+    """Turn the image until its lines are level."""
+    grey = _grey(_shrunk(pixels))
+    found = measures.skew(grey)
+    if abs(found.angle) < 0.1 or abs(found.angle) >= measures.MOST_SKEW:
+        return f"no skew between 0.1° and {measures.MOST_SKEW:g}° was found"
+    if request.careful and (abs(found.angle) < 0.5 or found.gain < 1.35 or found.rise < 3):
+        return f"its skew of {abs(found.angle):.1f}° is too little or too uncertain"
+    turned = _turned(pixels, found.angle)
+    return Taken(turned, f"a skew of {abs(found.angle):.1f}° was turned level")
+
+
+def denoise(pixels: Pixels, request: Request) -> Taken | str:
+    """Take out grain from the brightness, and blotches from the colours."""
+    grain = measures.grain(_grey(_cut(pixels)))
+    if grain < (14 if request.careful else 2):
+        return f"its grain of {grain:.1f} grey levels is too little"
+    light, *colours = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
+    if light.size <= _PATIENT:
+        calm = cv2.fastNlMeansDenoising(light, None, 0.9 * grain, 5, 15)
+    else:
+        calm = cv2.bilateralFilter(light, 5, 3 * grain, 2)
+    merged = cv2.merge([calm, *(cv2.blur(c, (5, 5)) for c in colours)])
+    rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
+    return Taken(rgb, f"grain of {grain:.0f} grey levels was smoothed")
+
+
+def upscale(pixels: Pixels, request: Request) -> Taken | str:
+    """Enlarge small letters as far as the pixel budget allows."""
+    tall = measures.letter_height(_grey(_cut(pixels)))
+    if tall is None:
+        return "no letters were found"
+    if tall >= (7 if request.careful else 14):
+        return f"its letters of {tall:.0f} pixels are not small"
+    room = math.sqrt(request.max_pixels / (pixels.shape[0] * pixels.shape[1]))
+    factor = round(min(14 / tall, room, 4.0), 2)
+    if factor < 1.25:
+        return f"its letters of {tall:.0f} pixels cannot grow within the pixel budget"
+    grown = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return Taken(
+        np.asarray(grown, dtype=np.uint8),
+        f"letters of {tall:.1f} pixels were enlarged {factor:g} times",
+    )
+
+
+def contrast(pixels: Pixels, request: Request) -> Taken | str:
+    """Even out the light, spread the brightness and sharpen local contrast by CLAHE."""
+    small = _grey(_shrunk(pixels))
+    found, uneven = measures.contrast(small), measures.unevenness(small)
+    if request.careful and (found >= 60 or found < 6):
+        return f"its contrast of {found:.0f} grey levels is enough"
+    light, *colours = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
+    if uneven > 30:
+        light = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(4, 4)).apply(light)
+    spread = _spread(np.asarray(light, dtype=np.uint8))
+    merged = cv2.merge([spread, *colours])
+    rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
+    return Taken(rgb, f"a contrast of {found:.0f} grey levels was raised")
+
+
+def binarize(pixels: Pixels, request: Request) -> Taken | str:
+    """Make ink black and paper white by what surrounds each pixel; light ink becomes dark."""
+    if request.careful:
+        return "black and white is only made where it is asked for"
+    grey = _grey(pixels)
+    if measures.background(grey) < 96:
+        grey = np.asarray(255 - grey, dtype=np.uint8)
+    side = max(15, min(grey.shape) // 16) | 1
+    black = cv2.adaptiveThreshold(
+        grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, side, 15
+    )
+    return Taken(np.repeat(black[:, :, None], 3, axis=2), "it was made black and white")
+
+
+STEPS: dict[EnhanceStep, Step] = {
+    EnhanceStep.PERSPECTIVE: perspective,
+    EnhanceStep.DESKEW: deskew,
+    EnhanceStep.DENOISE: denoise,
+    EnhanceStep.UPSCALE: upscale,
+    EnhanceStep.CONTRAST: contrast,
+    EnhanceStep.BINARIZE: binarize,
+}
+
+
+def _grey(pixels: Pixels) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _shrunk(pixels: Pixels) -> Pixels:
+    """Return the whole image, small enough to be measured."""
+    scale = math.sqrt(_MEASURED / (pixels.shape[0] * pixels.shape[1]))
+    if scale >= 1:
+        return pixels
+    size = (max(1, int(pixels.shape[1] * scale)), max(1, int(pixels.shape[0] * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _cut(pixels: Pixels) -> Pixels:
+    """Return the middle of the image in its own size, small enough to be measured."""
+    height, width = pixels.shape[:2]
+    side = math.isqrt(_MEASURED)
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return pixels[top : top + max(side, _MEASURED // width), left : left + max(side, 1)]
+
+
+def _turned(pixels: Pixels, angle: float) -> Pixels:
+    """Turn counter-clockwise by degrees on a sheet large enough, filled with the background."""
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+    cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
+    wide, tall = math.ceil(width * cos + height * sin), math.ceil(height * cos + width * sin)
+    matrix[0, 2] += (wide - width) / 2
+    matrix[1, 2] += (tall - height) / 2
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    filling = [float(v) for v in np.median(border, axis=0)]
+    turned = cv2.warpAffine(
+        pixels, matrix, (wide, tall), flags=cv2.INTER_CUBIC, borderValue=filling
+    )
+    return np.asarray(turned, dtype=np.uint8)
+
+
+def _spread(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Stretch brightness so that its darkest and lightest hundredth become black and white."""
+    low, high = np.percentile(light, (0.5, 99.5))
+    if high - low < 1:
+        return light
+    table = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255)
+    return np.asarray(cv2.LUT(light, np.rint(table).astype(np.uint8)), dtype=np.uint8)
