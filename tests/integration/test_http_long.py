@@ -1,4 +1,4 @@
-"""Long images through the HTTP API: accepted, told in tiles, streamed, and one job to the caller."""
+"""Long images through the HTTP API: told in tiles, streamed, and one job to the caller."""
 
 from __future__ import annotations
 
