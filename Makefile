@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check chaos chaos-webhooks tiling bench-engine bench-webhooks demo-train demo-eval clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-webhooks demo-train demo-eval clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -65,6 +65,9 @@ format: $(DEV_STAMP) ## Format the code and mend what ruff can mend
 
 config-check: $(RUN_STAMP) ## Tell what is set, from where, and what about it is unwise
 	@exec $(PY) -m shared.settings
+
+secrets: $(RUN_STAMP) ## Make the passwords that compose.yaml reads from deploy/secrets
+	@exec $(PY) -m scripts.secrets
 
 chaos: $(DEV_STAMP) ## Kill processes under load for minutes; no accepted job may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

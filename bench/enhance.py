@@ -62,6 +62,12 @@ def clean(rng: Random, size: int | None = None) -> Drawing:
     return Drawing(canvas.image, "\n".join(lines))
 
 
+def mild(rng: Random) -> Drawing:
+    """Draw what the model is trained on: half of it a little grainy, soft, shaded or compressed."""
+    sample = scenes.block(rng, 32 * rng.randint(5, 12), 32 * rng.randint(1, 3))
+    return Drawing(sample.image, sample.turns[0].answer)
+
+
 def skewed(rng: Random) -> Drawing:
     """Turn by 2 to 8 degrees on a larger sheet."""
     drawn = clean(rng)
@@ -118,6 +124,7 @@ def photographed(rng: Random) -> Drawing:
 
 KINDS: dict[str, Callable[[Random], Drawing]] = {
     "clean": clean,
+    "mild defects": mild,
     "skewed 2–8°": skewed,
     "low contrast": pale,
     "noisy": noisy,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.submission import Submission
 from shared.enhancement import Enhancement
 from shared.errors import BadParameters
+from shared.forms import ANY_OBJECT, JsonSchema, ResponseFormat
 from shared.jobs import CONSTRAINTS, GenerationParams
 from shared.presets import Preset, language_of
 from shared.rules import RuleBook
 
+#: Longest value of a field that a preset reads.
+_MAX_FIELD_CHARS = 500
 #: Parameters without any form and without marks.
 _UNHELD = {
     name: GenerationParams.model_fields[name].default for name in (*CONSTRAINTS, "uncertain_below")
@@ -81,7 +84,21 @@ def _params(submission: Submission, preset: Preset) -> GenerationParams:
         params = params.model_copy(update=_UNHELD)
     elif submission.uncertain_below is not None:
         params = params.model_copy(update={name: _UNHELD[name] for name in CONSTRAINTS})
+    elif submission.fields and params.response_format == ANY_OBJECT:
+        explicit["response_format"] = _object_of(submission.fields)
     return params.model_copy(update=explicit)
+
+
+def _object_of(names: Sequence[str]) -> ResponseFormat:
+    """Return the form of an object that has exactly these members: strings or null."""
+    value = {"anyOf": [{"type": "string", "maxLength": _MAX_FIELD_CHARS}, {"type": "null"}]}
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys(names, value),
+        "required": list(dict.fromkeys(names)),
+        "additionalProperties": False,
+    }
+    return ResponseFormat(type="json_schema", json_schema=JsonSchema(name="fields", schema=schema))
 
 
 def _words(submission: Submission, preset: Preset) -> str:

@@ -102,6 +102,7 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """End the decoder children with their process."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["sightline"].decoder.close()
+        worker.wsgi.extensions["sightline"].tracing.close()
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001

@@ -293,7 +293,8 @@ def _named(submission: Submission, ids: Sequence[str]) -> list[str]:
 
 
 def _trace() -> dict[str, str]:
-    return {"request_id": g.request_id}
+    traceparent = g.traced.traceparent
+    return {"request_id": g.request_id} | ({"traceparent": traceparent} if traceparent else {})
 
 
 def _add(job: NewJob, services: Services) -> Added:

@@ -24,6 +24,7 @@ from shared.rules import RuleBook, load_rules
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Store
+from shared.tracing import Tracing
 from shared.waiters import Waiters
 from shared.workers import WorkerRegistry
 
@@ -50,6 +51,7 @@ class Services:
     rules: RuleBook
     presets: Mapping[str, Preset]
     traffic: Traffic
+    tracing: Tracing
     #: A client of each Redis role, to ask how it is.
     servers: dict[str, Client]
 
@@ -81,6 +83,7 @@ class Services:
             rules=rules,
             presets=load_presets(settings, rules),
             traffic=Traffic(),
+            tracing=Tracing(settings, "sightline-gateway"),
             servers=roles(settings),
         )
 

@@ -17,12 +17,12 @@ from gateway import strictjson
 from gateway.problems import from_validation
 from shared.enhancement import Enhancement
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from shared.forms import ResponseFormat
 from shared.jobs import (
     DETAIL_PIXELS,
     Choice,
     GenerationParams,
     Priority,
-    ResponseFormat,
     Said,
 )
 from shared.row import dump

@@ -1,4 +1,4 @@
-"""Checks the health of a worker: one of this host must have a fresh heartbeat."""
+"""Checks the health of a worker (a fresh heartbeat of this host) or `courier` (none overdue)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import socket
 import sys
 
 from shared.connection import connect
+from shared.deliveries import DeliveryStore
 from shared.errors import ServiceError
 from shared.settings import Settings
 from shared.workers import WorkerRegistry
 
+#: A courier looks every second; with this much overdue none has looked.
+OVERDUE_S = 60.0
+
 
 def main() -> None:
-    """Exit with 0 if a worker of this host has a loaded model and beats."""
+    """Exit with 0 if a worker of this host has a loaded model and beats, or no webhook waits."""
     settings = Settings()
+    if sys.argv[1:] == ["courier"]:
+        _courier(settings)
+        return
     try:
         workers = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s).fresh()
     except ServiceError as error:
@@ -21,6 +28,15 @@ def main() -> None:
     host = socket.gethostname()
     if not any(worker.host == host for worker in workers):
         sys.exit(f"heartbeat: no fresh one of {host}")
+
+
+def _courier(settings: Settings) -> None:
+    try:
+        lag_s = DeliveryStore(settings, connect(settings)).outbox().lag_s
+    except ServiceError as error:
+        sys.exit(f"heartbeat: {error}")
+    if lag_s > OVERDUE_S:
+        sys.exit(f"heartbeat: a webhook is {lag_s:.0f} s overdue")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.enhancement import Enhancement
+from shared.forms import ResponseFormat
 
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 2
@@ -83,30 +84,6 @@ def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
     if any(not s for s in stop):
         raise ValueError("a stop string must not be empty")
     return stop
-
-
-class JsonSchema(_Frozen):
-    """A schema in OpenAI's wrapping; answers are always held to it, whatever `strict` says."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    name: str | None = Field(None, max_length=64)
-    description: str | None = Field(None, max_length=1000)
-    schema_: dict[str, Any] = Field(alias="schema", description="The JSON schema itself.")
-    strict: bool | None = None
-
-
-class ResponseFormat(_Frozen):
-    """The form of the answer, as OpenAI's clients tell it."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
-
-    @model_validator(mode="after")
-    def _schema_where_it_belongs(self) -> Self:
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("json_schema belongs to the type json_schema, and only there")
-        return self
 
 
 #: Parameters that hold the answer to a form; one of them at a time.

@@ -252,7 +252,12 @@ class Settings(BaseSettings):
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
     simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
 
-    # logs
+    # traces and logs
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Where traces go by OTLP over HTTP, as in http://collector:4318; unset: none.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL")
     )

@@ -16,6 +16,7 @@ from shared.row import JobRow
 from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Claim, Store
+from shared.tracing import Tracing
 from worker import results
 from worker.engine.api import Completion, Failed, Ticket
 from worker.leases import GivenBack, Held, Leases, Lost
@@ -51,6 +52,7 @@ class Answering:
         postprocessor: Postprocessor,
         leases: Leases,
         meter: Meter,
+        tracing: Tracing,
         settings: Settings,
         long_jobs: LongJobs,
         must_give_back: Callable[[], bool],
@@ -64,6 +66,7 @@ class Answering:
         self._postprocessor = postprocessor
         self._leases = leases
         self._meter = meter
+        self._tracing = tracing
         self._settings = settings
         self._must_give_back = must_give_back
         self._long = LongSteps(self, long_jobs)
@@ -242,6 +245,7 @@ class Answering:
         if not kept:
             raise Lost
         self._measure(row, result, held.since, done)
+        self._tracing.job(row, result.status, result.fields["metrics"], time.time())
         _log.info("job.finished", extra=results.log_line(row, result))
 
     def _measure(self, row: JobRow, result: Result, claimed: float, done: float) -> None:

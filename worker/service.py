@@ -23,6 +23,7 @@ from shared.settings import SIMULATED_MODEL, Settings
 from shared.speed import Speed
 from shared.store import Store
 from shared.tilestore import TileStore
+from shared.tracing import Tracing
 from shared.workers import Heartbeat, WorkerRegistry
 from worker.answering import Answering
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
@@ -49,6 +50,7 @@ class WorkerService:
         self.engine = _load(settings)
         self._leaving_since: float | None = None
         self._meter = Meter(settings.slots)
+        self._tracing = Tracing(settings, "sightline-worker")
         self._store = Store(settings)
         self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
         self._leases = Leases(
@@ -66,6 +68,7 @@ class WorkerService:
             postprocessor=Postprocessor(rules),
             leases=self._leases,
             meter=self._meter,
+            tracing=self._tracing,
             settings=settings,
             must_give_back=self._must_give_back,
         )
@@ -99,6 +102,7 @@ class WorkerService:
         except StoreUnavailable:
             _log.warning("worker.not_forgotten", extra={"worker": self.id})
         self.engine.close()
+        self._tracing.close()
         _log.info("worker.stopped", extra={"worker": self.id})
 
     def _room(self) -> int:

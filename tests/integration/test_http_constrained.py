@@ -101,6 +101,18 @@ def test_the_form_of_a_request_takes_the_place_of_its_presets(http) -> None:
     assert re.fullmatch("[xy]{3}", ended(http, **asked, regex="[xy]{3}")["output"]["text"])
 
 
+def test_the_preset_count_answers_with_a_number(http) -> None:
+    for seed in range(4):
+        assert ended(http, preset="count", seed=seed, prompt=None)["output"]["text"].isdigit()
+
+
+def test_the_preset_fields_answers_with_exactly_the_members_that_were_named(http) -> None:
+    names = ["total", '日期 "due"']
+    job = ended(http, preset="fields", fields=names, prompt=None, max_new_tokens=2000)
+    assert list(job["output"]["json"]) == names
+    assert set(job["output"]["fields"]) == set(names)
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

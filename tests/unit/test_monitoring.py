@@ -81,7 +81,7 @@ def test_no_two_panels_cover_each_other():
 @pytest.mark.parametrize(
     "command",
     [
-        ("check", "config", "prometheus.yml"),
+        ("check", "config", "--syntax-only", "prometheus.yml"),
         ("check", "rules", "alerts.yml"),
         ("test", "rules", "alerts.test.yml"),
     ],

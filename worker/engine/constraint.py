@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,8 @@ from shared.errors import ConstraintTooComplex
 from shared.grammar import compiled, grammar_of
 from shared.jobs import GenerationParams
 
+#: A mask that took less seconds is not worth waking another thread for.
+_QUICK_S = 0.0003
 #: Compiled grammars that are kept.
 _CACHED = 32
 
@@ -74,6 +77,7 @@ class Constraint:
         self._vocabulary = vocabulary
         self._helper = helper
         self._mask: Future[Mask] | None = None
+        self._last_s = _QUICK_S
         self._prepare()
 
     @property
@@ -112,12 +116,21 @@ class Constraint:
 
     def _prepare(self) -> None:
         """Begin to compute the next mask, which the next pass of the model takes longer than."""
-        self._mask = None if self._matcher.is_stopped() else self._helper.submit(self._compute)
+        if self._matcher.is_stopped():
+            self._mask = None
+        elif self._last_s < _QUICK_S:
+            self._mask = Future()
+            self._mask.set_result(self._compute())
+        else:
+            self._mask = self._helper.submit(self._compute)
 
     def _compute(self) -> Mask:
+        started = time.perf_counter()
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         self._check()
-        return np.unpackbits(bits, count=self._vocabulary, bitorder="little").astype(np.bool_)
+        mask = np.unpackbits(bits, count=self._vocabulary, bitorder="little").astype(np.bool_)
+        self._last_s = time.perf_counter() - started
+        return mask
 
     def _settle(self) -> None:
         """Wait for the helper: a matcher serves one thread at a time."""

@@ -28,6 +28,8 @@ class Skew:
     gain: float
     #: Pixels by which a line as wide as the text rises or falls.
     rise: float
+    #: The gain in that half of the text, left or right, where it is less.
+    steady: float
 
 
 def smoothed(grey: Grey) -> Grey:
@@ -100,7 +102,7 @@ def skew(grey: Grey) -> Skew:
     ink = ink_of(grey)
     rows, columns = np.nonzero(ink)
     if len(rows) < 50:
-        return Skew(0.0, 1.0, 0.0)
+        return Skew(0.0, 1.0, 0.0, 1.0)
     step = max(1, len(rows) // _POINTS)
     y, x = rows[::step].astype(np.float64), columns[::step].astype(np.float64)
     x -= x.mean()
@@ -113,7 +115,13 @@ def skew(grey: Grey) -> Skew:
         best = float(near[int(np.argmax(scores))])
     width = float(np.percentile(x, 99) - np.percentile(x, 1))
     rise = abs(np.tan(np.radians(best))) * width
-    return Skew(round(best, 2), _sharpness(x, y, best) / max(level, 1e-9), float(rise))
+    gain = _sharpness(x, y, best) / max(level, 1e-9)
+    middle = np.median(x)
+    steady = min(
+        _sharpness(x[half], y[half], best) / max(_sharpness(x[half], y[half], 0.0), 1e-9)
+        for half in (x <= middle, x >= middle)
+    )
+    return Skew(round(best, 2), gain, float(rise), steady)
 
 
 def _sharpness(x: Floats, y: Floats, angle: float) -> float:

@@ -1,0 +1,37 @@
+"""The form that an answer is asked for in, in OpenAI's words."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class JsonSchema(BaseModel):
+    """A schema in OpenAI's wrapping; answers are always held to it, whatever `strict` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+    name: str | None = Field(None, max_length=64)
+    description: str | None = Field(None, max_length=1000)
+    schema_: dict[str, Any] = Field(alias="schema", description="The JSON schema itself.")
+    strict: bool | None = None
+
+
+class ResponseFormat(BaseModel):
+    """The form of the answer, as OpenAI's clients tell it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _schema_where_it_belongs(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema belongs to the type json_schema, and only there")
+        return self
+
+
+#: Any JSON object.
+ANY_OBJECT = ResponseFormat(type="json_object")
