@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-webhooks demo-train demo-eval clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-webhooks demo-train demo-eval docs clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -92,6 +92,9 @@ demo-train: $(RUN_STAMP) ## Train the bundled model again
 
 demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 	@exec $(PY) -m demo.evaluate $(ARGS)
+
+docs: $(DEV_STAMP) $(TOOLS_STAMP) ## Draw the page for docs/ and take the tour again
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m tests.draw_docs
 
 clean: ## Remove the Python environment and caches; the jobs in .run stay
 	rm -rf $(VENV) *.egg-info client/*.egg-info client/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
