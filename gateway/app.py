@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gateway import auth, errorpage, openapi, problems
 from gateway.keydocs import SECURITY_SCHEMES
+from gateway.routes.estimate import estimate
 from gateway.routes.events import events
 from gateway.routes.health import health
 from gateway.routes.images import images
@@ -61,7 +62,10 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(auth.begin)
     app.after_request(_end)
     app.teardown_request(_unbind)
-    own = (jobs, events, images, sessions, predict, openai, presets, health, webhooks, metrics)
+    own = (
+        *(jobs, estimate, events, images, sessions, predict, openai, presets),
+        *(health, webhooks, metrics),
+    )
     for blueprint in own:
         app.register_api(blueprint)
     _add_documents(app)

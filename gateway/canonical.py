@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway import preflight
 from gateway.imagefile import ImageFormat, Limits, sniff
+from gateway.pngfile import bands
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated
 
 #: The plugin's own class: Image.open hides why it failed, and takes some JPEGs for MPO albums.
@@ -53,6 +54,8 @@ _WHITE_IS_ZERO = 0
 _ICC_MODES = {b"RGB ": "RGB", b"CMYK": "CMYK", b"GRAY": "L"}
 _PLAIN_MODES = frozenset(("RGB", "RGBX", "RGBA", "L", "LA", "P", "1"))
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Canonical:
@@ -68,16 +71,29 @@ class Canonical:
     def id(self) -> str:
         """Return the name that its pixels give it; equal pixels, equal name."""
         digest = hashlib.sha256(f"{self.image.width}x{self.image.height}\n".encode())
-        digest.update(self.image.tobytes())
+        for band in bands(self.image):
+            digest.update(band.tobytes())
         return f"img_{digest.hexdigest()}"
 
 
 def canonicalize(data: bytes, limits: Limits) -> Canonical:
     """Decode `data`; raise ImageError, or MemoryError when the process has no room left."""
+    return _typed_failures(lambda: _decoding(data, limits).run())
+
+
+def measure(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Return width and height as seen upright, from the header alone; raises like the above."""
+    return _typed_failures(lambda: _decoding(data, limits).open()[2])
+
+
+def _decoding(data: bytes, limits: Limits) -> _Decoding:
     fmt = sniff(data)
+    return _Decoding(fmt, preflight.check(fmt, data, limits), limits)
+
+
+def _typed_failures(work: Callable[[], T]) -> T:
     try:
-        checked = preflight.check(fmt, data, limits)
-        return _Decoding(fmt, checked, limits).run()
+        return work()
     except (ImageError, MemoryError):
         raise
     except Exception as error:
@@ -102,12 +118,7 @@ class _Decoding:
 
     def run(self) -> Canonical:
         """Open, check, load, then convert in the order that keeps memory small."""
-        file = _OPENERS[self.format](io.BytesIO(self.checked.data))
-        self.limits.check(*file.size, reducible=self.checked.reducible)
-        orientation = _orientation(file)
-        width, height = file.size
-        if orientation in _SIDEWAYS and self.format != "TIFF":
-            width, height = height, width
+        file, orientation, (width, height) = self.open()
         self._tell_frames(file)
         profile = file.info.get("icc_profile")
         image = self._eight_bits(self._load(file))
@@ -120,6 +131,16 @@ class _Decoding:
         if image.size != (width, height):
             self._tell("image_reduced", f"{width}x{height} → {image.width}x{image.height}")
         return Canonical(image, self.format, width, height, self.notices)
+
+    def open(self) -> tuple[ImageFile.ImageFile, int, tuple[int, int]]:
+        """Return the file unread, its EXIF orientation and its size as seen upright."""
+        file = _OPENERS[self.format](io.BytesIO(self.checked.data))
+        self.limits.check(*file.size, reducible=self.checked.reducible)
+        orientation = _orientation(file)
+        width, height = file.size
+        if orientation in _SIDEWAYS and self.format != "TIFF":
+            width, height = height, width
+        return file, orientation, (width, height)
 
     def _tell(self, code: str, detail: str) -> None:
         self.notices.append((code, detail))
@@ -135,7 +156,7 @@ class _Decoding:
 
     def _load(self, file: ImageFile.ImageFile) -> Image.Image:
         if self.checked.reducible:
-            file.draft(None, self._kept_size(file.size))
+            file.draft(None, self.limits.kept(*file.size))
         file.load()
         if self.format == "PNG" and _may_lack_pixels(file):
             self._refuse_missing_pixels()
@@ -166,13 +187,8 @@ class _Decoding:
             return image.convert(mode.upper())
         return image.convert("L") if mode == "1" else image
 
-    def _kept_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        width, height = size
-        scale = math.sqrt(min(1.0, self.limits.kept_pixels / (width * height)))
-        return max(1, int(width * scale)), max(1, int(height * scale))
-
     def _reduce(self, image: Image.Image) -> Image.Image:
-        size = self._kept_size(image.size)
+        size = self.limits.kept(*image.size)
         if size == image.size:
             return image
         return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

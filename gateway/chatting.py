@@ -258,7 +258,7 @@ def _submission(asked: ChatRequest, own: dict[str, Any], last: Heard) -> Submiss
     if asked.response_format is not None:
         fields["response_format"] = asked.response_format
     fields["metadata"] = asked.metadata or {}
-    return validated(fields)
+    return validated(fields, Submission)
 
 
 def _sampling(asked: ChatRequest) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import socket
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import AvifImagePlugin, Image, ImageFile
 
 from gateway import frames
-from gateway.canonical import Canonical, canonicalize
+from gateway.canonical import Canonical, canonicalize, measure
 from gateway.imagefile import Limits
 from gateway.pngfile import png
 from shared.errors import ImageError
@@ -38,10 +39,11 @@ def main() -> int:
     while True:
         try:
             header, data = frames.receive(sock, max_body=1 << 31)
+            only_measure = header.pop("measure", False)
             limits = Limits(**header)
             _limit_memory(limits.memory_bytes)
             _limit_cpu(limits.timeout_s)
-            frames.send(sock, *_answer(data, limits))
+            frames.send(sock, *_answer(_measured if only_measure else _decoded, data, limits))
         except frames.PeerGone:
             return 0
 
@@ -90,15 +92,25 @@ def _limit_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _answer(data: bytes, limits: Limits) -> tuple[frames.Header, bytes]:
+def _answer(
+    work: Callable[[bytes, Limits], tuple[frames.Header, bytes]], data: bytes, limits: Limits
+) -> tuple[frames.Header, bytes]:
     try:
-        canonical = canonicalize(data, limits)
-        return _described(canonical), png(canonical.image)
+        return work(data, limits)
     except ImageError as error:
         cause = type(error.__cause__).__name__ if error.__cause__ else None
         return {"error": error.code, "detail": error.detail, "cause": cause}, b""
     except MemoryError:
         return {"error": "memory"}, b""
+
+
+def _measured(data: bytes, limits: Limits) -> tuple[frames.Header, bytes]:
+    return {"size": measure(data, limits)}, b""
+
+
+def _decoded(data: bytes, limits: Limits) -> tuple[frames.Header, bytes]:
+    canonical = canonicalize(data, limits)
+    return _described(canonical), png(canonical.image)
 
 
 def _described(canonical: Canonical) -> frames.Header:

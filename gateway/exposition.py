@@ -17,11 +17,13 @@ from prometheus_client.registry import Collector
 
 from shared import figures
 from shared.connection import Client
+from shared.costs import Backlog, Outlook
 from shared.deliveries import DeliveryStore, Outbox
 from shared.errors import StoreUnavailable
+from shared.forecast import RATIO_STEP, RATIO_STEPS, Forecasts, Truth
 from shared.redisinfo import RedisState, redis_state
 from shared.store import Load, Store
-from shared.workers import Heartbeat, WorkerRegistry, backlog_s, wait_s
+from shared.workers import Heartbeat, WorkerRegistry, backlog_s
 
 _COUNTED = {
     "jobs": "What happened to jobs, by event.",
@@ -84,7 +86,9 @@ class Service(Collector):
         found = self._sources
         workers = found.workers.fresh()
         load = found.store.load()
-        yield from of_queues(load, workers)
+        forecasts = Forecasts(found.store.redis, found.workers)
+        yield from of_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
+        yield from of_predictions(forecasts.truth())
         yield from of_workers(workers)
         yield from of_counters(found.store.counters())
         yield from of_figures(found.store.figures())
@@ -124,14 +128,15 @@ def of_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     yield evicted
 
 
-def of_queues(load: Load, workers: list[Heartbeat]) -> Iterator[Metric]:
-    """Yield what waits and how long, measured and predicted."""
+def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iterator[Metric]:
+    """Yield what waits and how long; `mean_s` is the predicted average of the waiting jobs."""
     depths = [((name,), float(depth)) for name, depth in load.depths.items()]
     yield _gauge("queue_depth", "Jobs that wait, by queue.", *depths, by="queue")
     yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
     yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
     queued = sum(load.depths.values())
-    wait, backlog = wait_s(queued, workers), backlog_s(queued + load.running, workers)
+    outlook = Outlook(tuple(workers), Backlog(queued, load.running, mean_s))
+    wait, backlog = outlook.wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)
@@ -141,6 +146,29 @@ def of_queues(load: Load, workers: list[Heartbeat]) -> Iterator[Metric]:
             "backlog_seconds",
             "Predicted seconds that one worker would need for all that waits or runs.",
             ((), backlog),
+        )
+
+
+def of_predictions(truth: Truth) -> Iterator[Metric]:
+    """Yield how the seconds of finished jobs compared with what was predicted of them."""
+    below, buckets = 0.0, []
+    for step in range(-RATIO_STEPS, RATIO_STEPS + 1):
+        below += truth.steps.get(step, 0)
+        buckets.append((f"{RATIO_STEP ** (step + 0.5):.4g}", below))
+    ratios = HistogramMetricFamily(
+        "sightline_prediction_ratio", "Actual over predicted seconds of finished jobs."
+    )
+    ratios.add_metric([], [*buckets, ("+Inf", below)], sum_value=None)
+    yield ratios
+    seconds = CounterMetricFamily(
+        "sightline_prediction_seconds", "Seconds of finished jobs.", labels=["kind"]
+    )
+    seconds.add_metric(["predicted"], truth.predicted_s)
+    seconds.add_metric(["actual"], truth.actual_s)
+    yield seconds
+    if truth.median_error is not None:
+        yield _gauge(
+            "prediction_median_error", "Half of all predictions err less.", ((), truth.median_error)
         )
 
 

@@ -30,6 +30,7 @@ from shared.presets import load_presets
 from shared.reaper import Reaper
 from shared.rules import load_rules
 from shared.settings import Settings
+from shared.store import Store
 
 _settings = Settings()
 
@@ -91,7 +92,9 @@ def post_worker_init(worker: Any) -> None:
     log.configure(_settings)
     services = worker.wsgi.extensions["sightline"]
     services.decoder.start()
-    Reaper(services.store, _settings).start()
+    services.pressure.start()
+    # a look over a long queue may take its time: not through the breaker
+    Reaper(Store(_settings), _settings).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 
 

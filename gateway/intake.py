@@ -10,17 +10,19 @@ from flask import Request, g
 from pydantic import ValidationError
 
 from gateway import auth, uploads
+from gateway.admission import Asking
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
 from gateway.chatting import Chat, Heard
 from gateway.constraints import check_constraint
 from gateway.fetching import is_url
+from gateway.longimages import budget, keeps_detail, tiling_of
 from gateway.looking import Looking
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
 from gateway.services import Services
 from gateway.sizing import AnyImage, check_context, image_info, notices
-from gateway.submission import Received, Submission, is_json, json_object, receive
+from gateway.submission import Received, S, Submission, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
     BadParameters,
@@ -32,17 +34,22 @@ from shared.jobs import JobInput, Priority, Said
 from shared.net import target
 from shared.row import JobRow
 from shared.store import Added, NewJob
+from shared.tiling import tiling_for
 from shared.webhooks import Webhook, WebhookEvent
 from shared.workers import Heartbeat
 
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
-    received = receive(request, services.settings)
+    services.admission.check_open(tenant)
+    received = receive(request, services.settings, Submission)
     asked = resolved(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    images = _images(received, services, tenant)
-    job = _new_job(received.submission, asked, images, idempotency_key, services, tenant)
+    asking = Asking.of(received.submission, asked, tenant)
+    services.admission.check_queue(asking)
+    detailed = keeps_detail(received.submission, asked)
+    images = all_images(received, Looking.begin(services, tenant, detailed=detailed))
+    job = _new_job(received.submission, asked, images, idempotency_key, services, asking)
     _keep(images, services, tenant)
     return _add(job, services)
 
@@ -57,10 +64,13 @@ def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str |
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolved(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    looking = Looking.begin(services, tenant)
+    asking = Asking.of(chat.submission, asked, tenant)
+    services.admission.check_queue(asking)
+    detailed = keeps_detail(chat.submission, asked)
+    looking = Looking.begin(services, tenant, detailed=detailed)
     earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
     images = _named_in(chat.last, looking)
-    job = _new_job(chat.submission, asked, images, idempotency_key, services, tenant, earlier)
+    job = _new_job(chat.submission, asked, images, idempotency_key, services, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
     return _add(job, services)
 
@@ -70,7 +80,7 @@ def _named_in(said: Heard, looking: Looking) -> list[AnyImage]:
 
 
 def resubmit(row: JobRow, services: Services) -> Added:
-    """Store and enqueue a new job that asks what `row` asked."""
+    """Store and enqueue a new job that asks what `row` asked; raises QueueFull."""
     return _add(
         NewJob(
             tenant=row.tenant,
@@ -84,6 +94,7 @@ def resubmit(row: JobRow, services: Services) -> Added:
             notices=row.notices,
             model=row.model,
             retry_of=row.id,
+            prediction=services.admission.admit(Asking.again(row, _deadline_s(row)), row.images),
             webhook=_webhook_of(row),
             trace=_trace(),
         ),
@@ -131,6 +142,7 @@ def _deadline_s(row: JobRow) -> float | None:
 
 def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
+    services.pressure.check(for_later=True)
     looking = Looking.begin(services, tenant)
     image = looking.decoded(_single_upload(request, looking), "/image")
     services.images.put(tenant, image, uploaded=True)
@@ -139,13 +151,23 @@ def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader
 
 def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -> Added:
     """Enqueue a job that only encodes an image, so that a question finds its features."""
-    workers = services.workers.fresh()
+    services.admission.check_open(tenant)
+    workers = services.admission.forecast().outlook.workers
+    pixels = budget(max_pixels, workers)
+    # as a question without a preset would look at it
+    tiling = tiling_for(image.width, image.height, pixels, task=None)
     return _add(
         NewJob(
             tenant=tenant,
-            input=JobInput(prompt="", images=(image.id,), max_pixels=max_pixels, encode_only=True),
+            input=JobInput(
+                prompt="",
+                images=(image.id,),
+                max_pixels=max_pixels,
+                encode_only=True,
+                tiling=tiling,
+            ),
             ttl_s=services.settings.job_ttl_s,
-            images=[image_info(image, max_pixels, workers)],
+            images=[image_info(image, max_pixels, workers, tiling)],
             model=workers[0].model if workers else "",
             trace=_trace(),
         ),
@@ -169,8 +191,8 @@ def _single_upload(request: Request, looking: Looking) -> uploads.Upload:
     return looking.uploaded(text, "/image")
 
 
-def _images(received: Received, services: Services, tenant: str) -> list[AnyImage]:
-    looking = Looking.begin(services, tenant)
+def all_images(received: Received[S], looking: Looking) -> list[AnyImage]:
+    """Return the images of a request in their order, files first."""
     images: list[AnyImage] = []
     for file in received.files:
         images.append(looking.sent(file, f"/images/{len(images)}"))
@@ -215,24 +237,27 @@ def _new_job(
     images: Sequence[AnyImage],
     idempotency_key: str | None,
     services: Services,
-    tenant: str,
+    asking: Asking,
     earlier: _Earlier = _Earlier(),
 ) -> NewJob:
-    workers = services.workers.fresh()
+    workers = services.admission.forecast().outlook.workers
+    tiling = tiling_of(submission, asked, images, workers)
+    pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)
-    infos += [image_info(image, submission.pixel_budget(), workers) for image in images]
+    infos += [image_info(image, pixels, workers, tiling) for image in images]
     check_context(infos, workers)
     said = earlier.said()
     ids = [image.id for image in images]
     return NewJob(
-        tenant=tenant,
+        tenant=asking.tenant,
         input=JobInput(
             prompt=asked.prompt,
             before=said,
             thread=earlier.thread,
             images=tuple(ids),
             params=asked.params,
-            max_pixels=submission.pixel_budget(),
+            max_pixels=pixels,
+            tiling=tiling,
             preset=asked.preset,
             postprocess=asked.postprocess,
             enhance=asked.enhance,
@@ -247,6 +272,7 @@ def _new_job(
         notices=notices([*earlier.images, *images], infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
+        prediction=services.admission.admit(asking, infos),
         idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids), said))
         if idempotency_key
         else None,

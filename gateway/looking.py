@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Self
 
 from werkzeug.datastructures import FileStorage
 
@@ -25,12 +26,14 @@ class Looking:
     services: Services
     tenant: str
     fetching: Fetching
+    #: Images may be looked at in tiles.
+    detailed: bool = False
 
     @classmethod
-    def begin(cls, services: Services, tenant: str) -> Looking:
+    def begin(cls, services: Services, tenant: str, *, detailed: bool = False) -> Self:
         """Return the looking of a request that came now."""
         fetching = Fetching.begin(services.outward, services.settings)
-        return cls(services, tenant, fetching)
+        return cls(services, tenant, fetching, detailed)
 
     def named(self, text: str, pointer: str) -> AnyImage:
         """Return the image that an id, a URL, a data: URI or base64 stands for.
@@ -39,7 +42,7 @@ class Looking:
         """
         if text.startswith("img_"):
             return self._known(text, pointer)
-        return self.decoded(self.uploaded(text, pointer), pointer)
+        return self.seen(self.uploaded(text, pointer), pointer)
 
     def uploaded(self, text: str, pointer: str) -> Upload:
         """Return the bytes that a URL, a data: URI or base64 stands for."""
@@ -47,15 +50,19 @@ class Looking:
             return self.fetching.fetch(text, pointer)
         return uploads.from_text(text, pointer=pointer, settings=self.services.settings)
 
-    def sent(self, file: FileStorage, pointer: str) -> StoredImage:
+    def sent(self, file: FileStorage, pointer: str) -> AnyImage:
         """Return the image in a file of a form."""
         settings = self.services.settings
-        return self.decoded(uploads.from_file(file, pointer=pointer, settings=settings), pointer)
+        return self.seen(uploads.from_file(file, pointer=pointer, settings=settings), pointer)
+
+    def seen(self, upload: Upload, pointer: str) -> AnyImage:
+        """Return what there is to know of an upload."""
+        return self.decoded(upload, pointer)
 
     def decoded(self, upload: Upload, pointer: str) -> StoredImage:
         """Return the canonical image of a file's bytes; it is not stored yet."""
         with self.services.traffic.decoding():
-            image = self.services.decoder.decode(upload, pointer=pointer)
+            image = self.services.decoder.decode(upload, pointer=pointer, detailed=self.detailed)
         return StoredImage(
             id=image.id,
             png=image.png,
@@ -76,3 +83,11 @@ class Looking:
             return self.services.images.header(self.tenant, image_id)
         except NotFound:
             raise ImageNotFound(pointer=pointer) from None
+
+
+class Measuring(Looking):
+    """Takes in the sizes of a request's images and nothing else of them."""
+
+    def seen(self, upload: Upload, pointer: str) -> AnyImage:
+        """Return what an upload's header tells."""
+        return self.services.decoder.measure(upload, pointer=pointer, detailed=self.detailed)

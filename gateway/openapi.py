@@ -7,6 +7,7 @@ from typing import Any
 from flask_openapi3 import OpenAPI
 
 from gateway.chatting import ChatRequest
+from gateway.estimating import Supposition
 from gateway.keydocs import describe_keys
 from gateway.problems import Problem
 from gateway.routes.events import EVENT_TYPES
@@ -25,11 +26,14 @@ def complete(app: OpenAPI) -> None:
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    for model in (Problem, Submission, ImageUpload, ChatRequest, WebhookTest, ReplaySince):
+    bodies = (Submission, Supposition, ImageUpload, ChatRequest, WebhookTest, ReplaySince)
+    for model in (Problem, *bodies):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
+    schemas["SuppositionForm"] = _form(schemas["Supposition"])
+    spec["paths"]["/v1/estimate"]["post"]["requestBody"] = _body("Supposition", "SuppositionForm")
     schemas["ImageForm"] = _object({"image": _FILE})
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
@@ -49,9 +53,9 @@ def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
     schemas[name] = schema
 
 
-def _form(submission: dict[str, Any]) -> dict[str, Any]:
-    properties = submission["properties"] | {"image": {"type": "array", "items": _FILE}}
-    return submission | {"title": "SubmissionForm", "properties": properties}
+def _form(body: dict[str, Any]) -> dict[str, Any]:
+    properties = body["properties"] | {"image": {"type": "array", "items": _FILE}}
+    return body | {"title": body["title"] + "Form", "properties": properties}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

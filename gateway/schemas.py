@@ -94,7 +94,21 @@ class ProgressState(BaseModel):
     stage: Stage
     percent: int
     output_tokens: int
+    tiles_done: int | None = Field(None, description="Of a long image.")
+    tiles_total: int | None = Field(None, description="Of a long image.")
     eta_s: float | None = None
+
+
+class TileState(BaseModel):
+    """A part of a long image."""
+
+    box: list[int] = Field(description="Left, top, right, bottom in pixels of the stored image.")
+    text: str | None = Field(
+        description="What it says, or its own answer; null where all were looked at together."
+    )
+    gap: bool = Field(False, description="It could not be read.")
+    evidence: bool = Field(False, description="The answer rests on it.")
+    confidence: float | None = None
 
 
 class OutputState(BaseModel):
@@ -124,6 +138,9 @@ class OutputState(BaseModel):
     lines: list[Line] | None = Field(
         None, description="With `line_confidence`: the lines of the model's own text."
     )
+    tiles: list[TileState] | None = Field(
+        None, description="The parts of a long image, in reading order."
+    )
 
 
 class Job(BaseModel):
@@ -144,11 +161,72 @@ class Job(BaseModel):
     usage: dict[str, int] | None
     cache: dict[str, str | None] | None
     metrics: dict[str, Any] | None
+    predicted: PredictedState | None
     error: dict[str, Any] | None
     retry_of: str | None
     session_id: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
+
+
+class EstimatedImage(BaseModel):
+    """An image as the model would see it."""
+
+    id: str | None = Field(None, description="Of an image that is stored already.")
+    width: int
+    height: int
+    used: list[int] = Field(description="Pixels that the model would see.")
+    tokens: int
+    tiles: int = Field(1, description="About how many parts it would be cut into.")
+
+
+class EstimatedSeconds(BaseModel):
+    """Predicted seconds from now to the answer, and stage by stage once it is begun."""
+
+    p50: float
+    p95: float
+    prepare: float
+    encode: float
+    prefill: float
+    decode: float
+
+
+class EstimatedQueue(BaseModel):
+    """Where the job would wait."""
+
+    position: int
+    wait_s: float | None
+
+
+class Refusal(BaseModel):
+    """Why a job would not be taken now."""
+
+    code: str
+    detail: str
+    retry_after_s: int
+
+
+class Estimate(BaseModel):
+    """What a job would cost."""
+
+    object: Literal["estimate"]
+    images: list[EstimatedImage]
+    image_tokens: int
+    expected_tokens: int = Field(description="Of the answer, from earlier ones of its preset.")
+    tiles: int
+    seconds: EstimatedSeconds | None = Field(description="null while no worker knows its speed.")
+    queue: EstimatedQueue
+    warnings: list[dict[str, str]]
+    admitted: bool = Field(description="Would it be taken now?")
+    refusal: Refusal | None
+
+
+class PredictedState(BaseModel):
+    """Seconds that were predicted when the job was accepted."""
+
+    wait_s: float | None
+    run_s: float
+    total_s: float | None
 
 
 class JobList(BaseModel):
@@ -177,6 +255,7 @@ class ImageState(BaseModel):
     height: int
     used: list[int] = Field(description="Pixels that the model sees by default.")
     tokens: int = Field(description="Visual tokens by default.")
+    tiles: int = Field(1, description="About how many parts it is cut into by default.")
     predicted_s: float | None = Field(
         description="Seconds to take it in by default; null while no worker has told its speed."
     )

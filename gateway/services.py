@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from gateway.admission import Admission
 from gateway.decoding import Decoder
 from gateway.keyring import Keyring
+from gateway.pressure import Pressure
 from gateway.traffic import Traffic
-from shared.connection import Client
+from shared.connection import Breaker, Client, connect
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
+from shared.forecast import Forecasts
 from shared.images import ImageStore
 from shared.net import GuardedClient
 from shared.presets import Preset, load_presets
@@ -38,6 +41,9 @@ class Services:
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
+    forecasts: Forecasts
+    pressure: Pressure
+    admission: Admission
     decoder: Decoder
     deliveries: DeliveryStore
     #: Fetches what callers name by URL.
@@ -53,17 +59,24 @@ class Services:
     def build(cls, settings: Settings) -> Services:
         """Connect on first use; nothing here waits for Redis. Raises BadConfig."""
         rules = load_rules(settings)
-        store = Store(settings)
+        breaker = Breaker()
+        store = Store(settings, connect(settings, breaker=breaker))
+        workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
+        forecasts = Forecasts(store.redis, workers)
+        pressure = Pressure(settings, breaker)
         return cls(
             settings=settings,
             store=store,
             keyring=Keyring(store.redis),
-            images=ImageStore(settings),
+            images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
-            workers=WorkerRegistry(store.redis, settings.heartbeat_ttl_s),
+            workers=workers,
+            forecasts=forecasts,
+            pressure=pressure,
+            admission=Admission(forecasts, pressure, settings),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),

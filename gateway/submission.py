@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from flask import Request
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -82,6 +82,14 @@ class Submission(BaseModel):
     detail: str = Field("auto", pattern="^(auto|low|high)$", description="Pixel budget by name.")
     max_pixels: int | None = Field(
         None, ge=4096, le=4_194_304, description="Pixel budget of each image; overrides detail."
+    )
+    tiling: Literal["auto", "off", "read", "ask"] = Field(
+        "auto",
+        description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
+        "one answer from all; `auto` decides by preset and shape, unless a budget is named.",
+    )
+    strict: bool = Field(
+        False, description="Fail when a tile cannot be read, instead of leaving a gap."
     )
     max_new_tokens: int = Field(
         64, ge=1, le=4096, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
@@ -173,6 +181,11 @@ class Submission(BaseModel):
         """Return the pixels that each image may keep."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
 
+    @property
+    def names_budget(self) -> bool:
+        """Tell whether the request chooses how closely its images are looked at."""
+        return self.max_pixels is not None or self.detail != "auto"
+
     def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
         """Return what two equal requests have in common, whatever their encoding."""
         told = self.model_dump(mode="json", exclude={"images"}) | {"images": image_ids}
@@ -184,15 +197,18 @@ class Submission(BaseModel):
         return hashlib.sha256(dump(told).encode()).hexdigest()
 
 
+S = TypeVar("S", bound=Submission)
+
+
 @dataclass(frozen=True, slots=True)
-class Received:
+class Received(Generic[S]):
     """A parsed request: its parameters and the files beside them."""
 
-    submission: Submission
+    submission: S
     files: list[FileStorage]
 
 
-def receive(request: Request, settings: Settings) -> Received:
+def receive(request: Request, settings: Settings, shape: type[S]) -> Received[S]:
     """Parse a request of any accepted content type.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters.
@@ -203,15 +219,15 @@ def receive(request: Request, settings: Settings) -> Received:
         fields, files = json_object(request), []
     else:
         raise UnsupportedMediaType
-    submission = validated(fields)
+    submission = validated(fields, shape)
     _check_limits(submission, len(files), settings)
     return Received(submission, files)
 
 
-def validated(fields: dict[str, Any]) -> Submission:
+def validated(fields: dict[str, Any], shape: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     try:
-        submission = Submission.model_validate(fields)
+        submission = shape.model_validate(fields)
         submission.params()
     except ValidationError as error:
         raise from_validation(error) from None

@@ -10,7 +10,6 @@ from shared.errors import JobFailure, NoResult, ServiceError, by_code
 from shared.jobs import JobStatus
 from shared.jobview import timestamp
 from shared.row import JobRow
-from shared.workers import wait_s
 
 __all__ = ["job_view", "poll_hint_s", "timestamp", "why_no_answer"]
 
@@ -23,9 +22,14 @@ def job_view(row: JobRow, services: Services) -> dict[str, Any]:
     position = services.store.position(row.id, row.tenant) if row.status == "queued" else None
     if position is None:
         return jobview.job_view(row)
-    wait = wait_s(position, services.workers.fresh())
-    told = None if wait is None else round(wait, 1)
+    told = waiting_s(position, services)
     return jobview.job_view(row, position=position, wait_s=told)
+
+
+def waiting_s(position: int, services: Services) -> float | None:
+    """Return the predicted wait of the job at a position of the queue, for a caller to read."""
+    wait = services.admission.forecast().outlook.wait_s(position)
+    return None if wait is None else round(wait, 1)
 
 
 def why_no_answer(row: JobRow) -> ServiceError:
@@ -38,6 +42,8 @@ def why_no_answer(row: JobRow) -> ServiceError:
 
 def poll_hint_s(view: dict[str, Any]) -> float:
     """Return after how many seconds it is worth asking again."""
-    progress = view["progress"] or {}
-    known = progress.get("eta_s") or view["queue"]["wait_s"]
-    return min(30.0, float(known)) if known else _POLL_S
+    eta_s = (view["progress"] or {}).get("eta_s")
+    if eta_s is None:
+        run_s = (view.get("predicted") or {}).get("run_s") or 0.0
+        eta_s = (view["queue"]["wait_s"] or 0.0) + run_s
+    return min(30.0, float(eta_s)) if eta_s else _POLL_S

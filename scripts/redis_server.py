@@ -30,10 +30,17 @@ daemonize no
 save ""
 appendonly yes
 appendfsync everysec
+maxmemory {memory}
 maxmemory-policy noeviction
 """
 START_S = 120.0
 PORTS_TRIED = 3
+
+
+def memory_bytes() -> int:
+    """Return what Redis may use: a quarter of the machine, but enough for images and features."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(2 << 30, machine // 4)
 
 
 def find() -> Path:
@@ -150,7 +157,12 @@ class PrivateRedis:
         configuration = self._directory / "redis.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(
-            CONFIGURATION.format(port=self.port, password=self._password, directory=self._directory)
+            CONFIGURATION.format(
+                port=self.port,
+                password=self._password,
+                directory=self._directory,
+                memory=memory_bytes(),
+            )
         )
         # a session of its own: Ctrl-C at the terminal must not reach it before the others
         with (self._directory / "redis.log").open("ab") as log:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared import keys
-from shared.connection import connect, guard, load_script
+from shared.connection import Client, connect, guard, load_script
 from shared.errors import NotFound
 from shared.row import dump
 from shared.settings import Settings
@@ -47,9 +47,10 @@ _HEADER = ("width", "height", "source_width", "source_height", "format", "bytes"
 class ImageStore:
     """Keeps images for the jobs that need them; raises StoreUnavailable like the Store."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        """`client` must not decode what it reads."""
         self._settings = settings
-        self._redis = connect(settings, text=False)
+        self._redis = client or connect(settings, text=False)
         self._put = load_script(self._redis, "put_image")
 
     def put(

@@ -36,12 +36,22 @@ def job_view(
         "usage": row.usage,
         "cache": row.cache,
         "metrics": row.metrics,
+        "predicted": _predicted(row),
         "error": row.error,
         "retry_of": row.retry_of,
         "session_id": row.session_id,
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
     }
+
+
+def _predicted(row: JobRow) -> dict[str, float | None] | None:
+    told = row.predicted
+    if not told:
+        return None
+    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s")
+    run_s = round(sum(told[stage] for stage in stages), 3)
+    return {"wait_s": told["wait_s"], "run_s": run_s, "total_s": told["total_s"]}
 
 
 def job_urls(job_id: str, base_url: str = "") -> dict[str, str]:

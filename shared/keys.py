@@ -29,6 +29,13 @@ QUEUED = PREFIX + "queued"
 QUEUED_SINCE = PREFIX + "queued:since"
 #: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
+#: Hash: predicted busy milliseconds of all queued jobs, and how many they are.
+BACKLOG = PREFIX + "queued:busy"
+#: Hash preset ("ask" without one) -> moving average of the tokens of its answers.
+ANSWERS = PREFIX + "answers"
+#: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
+PREDICTIONS = PREFIX + "predictions"
+PREDICTIONS_RECENT = PREFIX + "predictions:recent"
 #: Zset of a tenant's queued job ids in the order in which its turns take them.
 LINE = PREFIX + "line:"
 #: Zset of the tenants with queued jobs by the virtual time of their next turn.

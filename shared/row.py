@@ -62,6 +62,10 @@ class JobRow(BaseModel):
     webhook_events: str = ""
     webhook_origin: str = ""
     trace: JsonDict = None
+    #: Seconds that were predicted when the job was accepted.
+    predicted: JsonDict = None
+    #: Milliseconds of a full worker that it was predicted to use up.
+    busy_ms: int = 0
     #: Of a long job: "tiles" while its children work, "merge" from the last one's end on.
     phase: str = ""
     #: Of a long job: its tiles in reading order.

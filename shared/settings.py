@@ -101,9 +101,18 @@ class Settings(BaseSettings):
         200_000_000, ge=1024, description="Pixels of a baseline JPEG, which is decoded reduced."
     )
     image_max_side: int = Field(30_000, ge=64, description="Longest side of an image, pixels.")
-    image_max_aspect: float = Field(200.0, ge=1, description="Longer side over shorter side.")
+    image_max_aspect: float = Field(
+        2000.0,
+        ge=1,
+        description="Longer side over shorter side; above 200 an image is looked at in tiles.",
+    )
     image_kept_pixels: int = Field(
         4_194_304, ge=65_536, description="Pixels that are stored; larger images are reduced."
+    )
+    image_long_pixels: int = Field(
+        40_000_000,
+        ge=65_536,
+        description="Pixels that are stored of an image that may be looked at in tiles.",
     )
     decoder_children: int = Field(2, ge=1, le=32, description="Decoder processes of a gateway.")
     decoder_timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds for one image.")
@@ -127,6 +136,24 @@ class Settings(BaseSettings):
     )
     presets_file: Path | None = Field(
         None, description="TOML or JSON with presets of your own for questions."
+    )
+
+    # what is refused because it is too much
+    queue_max_wait_s: float = Field(
+        600.0, gt=0, description="A job that would wait longer is refused with 503."
+    )
+    queue_max_jobs: int = Field(
+        10_000, ge=1, description="Waiting jobs beyond which new ones are refused with 503."
+    )
+    redis_soft_fullness: float = Field(
+        0.70,
+        gt=0,
+        le=1,
+        description="Used share of Redis' maxmemory that ends what can wait: "
+        "uploads for later and jobs of low priority.",
+    )
+    redis_fullness: float = Field(
+        0.85, gt=0, le=1, description="Used share of Redis' maxmemory that ends all new jobs."
     )
 
     # webhooks

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared import figures, keys
 from shared.connection import Client, connect, guard, load_script, pairs
+from shared.costs import Prediction
 from shared.errors import (
     Erased,
     IdempotencyKeyReused,
@@ -30,8 +31,8 @@ from shared.settings import Settings
 from shared.webhooks import Webhook
 
 #: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
-_QUEUE_SPAN = 1 << 43
-_FIRST_SCORE = {priority: n * _QUEUE_SPAN for n, priority in enumerate(Priority)}
+QUEUE_SPAN = 1 << 43
+FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
@@ -84,6 +85,7 @@ class NewJob:
     retry_of: str | None = None
     webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
+    prediction: Prediction | None = None
     limits: Limits = field(default_factory=Limits)
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
@@ -163,7 +165,7 @@ class Store:
                 *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
             *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
-            *(job.priority.value, _FIRST_SCORE[job.priority], job.ttl_s * 1000),
+            *(job.priority.value, FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
@@ -198,6 +200,9 @@ class Store:
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             "trace": dump(dict(job.trace)),
+            # nothing is learned of answers from a job that gives none
+            "kind": "" if job.input.encode_only else job.input.preset or "ask",
+            **(job.prediction.fields() if job.prediction else {}),
             **(job.webhook.fields(job.tenant) if job.webhook else {}),
         }
         return [part for pair in fields.items() for part in pair]
@@ -371,8 +376,8 @@ class Store:
         """Return how full the queues are."""
         with guard():
             pipe = self.redis.pipeline(transaction=True)
-            for first in _FIRST_SCORE.values():
-                pipe.zcount(keys.QUEUED, first, f"({first + _QUEUE_SPAN}")
+            for first in FIRST_SCORE.values():
+                pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
             pipe.zcard(keys.LEASES)
             pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
             pipe.time()

@@ -40,6 +40,10 @@ class Heartbeat:
     encode_tokens_per_s: float = 0.0
     prefill_tokens_per_s: float = 0.0
     decode_tokens_per_s: float = 0.0
+    #: Measured curves by stage, as costs.Speed tells them; empty while unknown.
+    speed: dict[str, list[float]] = field(default_factory=dict)
+    #: Busy seconds with every slot taken, per second that the curves had predicted.
+    load_factor: float = 1.0
     #: Requests that share a pass of its model, on average.
     batch_requests: float = 0.0
     extra: dict[str, float] = field(default_factory=dict)
@@ -84,29 +88,9 @@ def _parse(text: str) -> Heartbeat:
     return Heartbeat(**{name: value for name, value in fields.items() if name in known})
 
 
-def encode_s(tokens: int, workers: list[Heartbeat]) -> float | None:
-    """Predict the seconds to take in an image of `tokens`; None while no worker knows its speed."""
-    told = [
-        tokens / w.encode_tokens_per_s
-        + (tokens / w.prefill_tokens_per_s if w.prefill_tokens_per_s > 0 else 0.0)
-        for w in workers
-        if w.encode_tokens_per_s > 0
-    ]
-    return round(min(told), 3) if told else None
-
-
 def backlog_s(jobs: int, workers: list[Heartbeat]) -> float | None:
     """Predict the seconds that one worker would need for these jobs; None without experience."""
     if not jobs:
         return 0.0
     known = [worker.seconds_per_job for worker in workers if worker.seconds_per_job > 0]
     return jobs * sum(known) / len(known) if known else None
-
-
-def wait_s(position: int, workers: list[Heartbeat]) -> float | None:
-    """Predict the seconds until a job at `position` is taken; None without any experience."""
-    free = sum(max(0, worker.slots - worker.busy) for worker in workers if not worker.draining)
-    if position < free:
-        return 0.0
-    speed = sum(1 / w.seconds_per_job for w in workers if w.seconds_per_job > 0)
-    return (position - free + 1) / speed if speed else None

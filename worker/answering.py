@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from shared.errors import ImageGone, InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
 from shared.images import ImageStore
-from shared.jobs import JobInput, Turn
+from shared.jobs import JobInput, JobStatus, Turn
 from shared.log import bound
 from shared.queue import ring
 from shared.row import JobRow
@@ -230,6 +230,7 @@ class Answering:
 
     def _finish(self, held: Held, result: Result) -> None:
         row, owner = held.claim.row, held.claim.owner
+        done = time.monotonic()
         kept = self.patiently(
             held,
             lambda: self._store.finish(
@@ -243,9 +244,20 @@ class Answering:
         )
         if not kept:
             raise Lost
-        self._meter.finished()
+        self._measure(row, result, held.since, done)
         self._tracing.job(row, result.status, result.fields["metrics"], time.time())
         _log.info("job.finished", extra=results.log_line(row, result))
+
+    def _measure(self, row: JobRow, result: Result, claimed: float, done: float) -> None:
+        """Learn from a job what the engine does not see of it."""
+        told = result.fields["metrics"]
+        self._meter.finished(0.0 if row.phase else row.busy_ms / 1000)
+        # a long job's seconds were spent by others, too
+        if row.phase or result.status is not JobStatus.SUCCEEDED or row.input.encode_only:
+            return
+        engine_s = sum(told[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
+        visual = sum(image["tokens"] for image in result.fields["images"])
+        self._meter.prepared(visual, done - claimed - engine_s, claimed, told["queue_s"])
 
     def patiently(self, held: Held, act: Callable[[], T]) -> T:
         """Return what `act` gives once the store answers; give up when the job is not ours."""

@@ -1,4 +1,4 @@
-"""How busy this worker is, and how many busy seconds a job costs it."""
+"""How busy this worker is, and what a job costs it beside the engine's own measurements."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Weight of the newest job in the moving average.
+from shared.speed import Curve
+from worker.engine.fitting import CurveFit
+
+#: Weight of the newest job in the moving averages.
 _NEWEST = 0.2
+#: What stays of an old job's weight in the load factor, and the jobs it takes to trust it.
+_KEEP_FULL = 0.9
+_ENOUGH_FULL = 3
 
 
 class Meter:
     """Counts jobs in hand; thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int = 1) -> None:
+        """`slots` is the most jobs that can be in hand."""
+        self._slots = slots
         self._lock = threading.Lock()
         self._active = 0
         self._busy_since = 0.0
         self._unspent_s = 0.0
         self._seconds_per_job = 0.0
+        self._full_since = self._full_until = self._full_s = 0.0
+        self._full_spent_s = self._full_predicted_s = 0.0
+        self._full_jobs = 0
+        self._prepare = CurveFit(keep=0.95, terms=2)
+        self._pickup_s = 0.0
 
     @property
     def active(self) -> int:
@@ -31,6 +44,20 @@ class Meter:
         """Return busy seconds per finished job, a moving average; 0 before the first."""
         return self._seconds_per_job
 
+    @property
+    def load_factor(self) -> float:
+        """Return busy seconds with every slot taken per predicted one; 1 without experience."""
+        if self._full_jobs < _ENOUGH_FULL:
+            return 1.0
+        return min(10.0, max(0.1, self._full_spent_s / self._full_predicted_s))
+
+    @property
+    def prepare(self) -> Curve:
+        """Return the seconds of a job beside its engine's work, over its visual tokens."""
+        with self._lock:
+            curve = self._prepare.curve()
+        return Curve(curve.fixed + self._pickup_s, curve.each, curve.square)
+
     @contextmanager
     def working(self) -> Iterator[None]:
         """Count a job as in hand inside the block."""
@@ -38,19 +65,47 @@ class Meter:
             if self._active == 0:
                 self._busy_since = time.monotonic()
             self._active += 1
+            if self._active == self._slots:
+                self._full_since = time.monotonic()
         try:
             yield
         finally:
             with self._lock:
+                if self._active == self._slots:
+                    self._full_until = time.monotonic()
+                    self._full_s += self._full_until - self._full_since
                 self._active -= 1
                 if self._active == 0:
                     self._unspent_s += time.monotonic() - self._busy_since
 
-    def finished(self) -> None:
-        """Charge the busy time since the last finished job to this one."""
+    def finished(self, predicted_s: float = 0.0) -> None:
+        """Charge the busy time since the last finished job to this one.
+
+        `predicted_s` is what it was predicted to use up of a full worker.
+        """
         with self._lock:
             now = time.monotonic()
             spent = self._unspent_s + now - self._busy_since
             self._unspent_s, self._busy_since = 0.0, now
             old = self._seconds_per_job
             self._seconds_per_job = spent if old == 0 else old + _NEWEST * (spent - old)
+            if self._active == self._slots and predicted_s > 0:
+                self._finished_full(now, predicted_s)
+
+    def _finished_full(self, now: float, predicted_s: float) -> None:
+        spent = self._full_s + now - self._full_since
+        self._full_s, self._full_since = 0.0, now
+        self._full_spent_s = self._full_spent_s * _KEEP_FULL + spent
+        self._full_predicted_s = self._full_predicted_s * _KEEP_FULL + predicted_s
+        self._full_jobs += 1
+
+    def prepared(self, visual_tokens: int, seconds: float, claimed: float, pickup_s: float) -> None:
+        """Count what a job took beside the engine, and the time before it was `claimed`.
+
+        The latter tells how quick we are only if a slot was free all the while.
+        """
+        with self._lock:
+            self._prepare.add(visual_tokens, seconds)
+            if claimed - pickup_s > self._full_until:
+                old = self._pickup_s
+                self._pickup_s = pickup_s if old == 0 else old + _NEWEST * (pickup_s - old)

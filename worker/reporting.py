@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import StoreUnavailable
@@ -19,8 +20,16 @@ _GATHER_S = 0.05
 _PROGRESS_EVERY_S = 0.5
 #: A store that does not answer is asked again after this time.
 _AWAY_S = 0.5
+#: From here on a job's own pace tells more than its prediction.
+_PACE_PERCENT = 25
 #: Share of the whole that is done when a stage begins, and its own share, in percent.
-_SHARES = {Stage.ENCODE: (0, 40), Stage.PREFILL: (40, 20), Stage.DECODE: (60, 39)}
+Share = tuple[float, float]
+#: Shares of a job of which nothing was predicted.
+_SHARES: dict[Stage, Share] = {
+    Stage.ENCODE: (0, 40),
+    Stage.PREFILL: (40, 20),
+    Stage.DECODE: (60, 39),
+}
 
 
 class Reporter:
@@ -35,6 +44,11 @@ class Reporter:
         self._store = store
         self._held = held
         self._max_new_tokens = max_new_tokens
+        # what was predicted of a long job was mostly its tiles
+        told = {} if tiles else held.claim.row.predicted or {}
+        predicted = _predicted_shares(told)
+        self._shares = predicted[0] if predicted else _SHARES
+        self._predicted_s = predicted[1] if predicted else None
         self._began = time.monotonic()
         #: What the model sees of each image, once the engine has told it.
         self.seen: tuple[UsedImage, ...] = ()
@@ -100,13 +114,35 @@ class Reporter:
             self._progressed, self._told_stage = now, self._stage
 
     def _progress(self, now: float) -> dict[str, Any]:
-        start, share = _SHARES[self._stage]
+        start, share = self._shares[self._stage]
         percent = start + share * min(1.0, self._fraction)
-        spent = now - self._began
         tiles = {"tiles_done": self._tiles, "tiles_total": self._tiles} if self._tiles else {}
         return tiles | {
             "stage": self._stage.value,
             "percent": round(self._before + (100 - self._before) * percent / 100),
             "output_tokens": self._tokens,
-            "eta_s": round(spent * (100 - percent) / percent, 1) if percent >= 5 else None,
+            "eta_s": self._eta_s(percent, now - self._began),
         }
+
+    def _eta_s(self, percent: float, spent_s: float) -> float | None:
+        """Return the seconds left: by what was predicted at first, by our own pace later on."""
+        if percent >= _PACE_PERCENT or (self._predicted_s is None and percent >= 5):
+            return round(spent_s * (100 - percent) / percent, 1)
+        if self._predicted_s is None:
+            return None
+        return round(self._predicted_s * (100 - percent) / 100, 1)
+
+
+def _predicted_shares(told: Mapping[str, float | None]) -> tuple[dict[Stage, Share], float] | None:
+    """Return each stage's place in the whole as it was predicted, and the whole's seconds."""
+    stages = (Stage.ENCODE, Stage.PREFILL, Stage.DECODE)
+    seconds = [told.get(f"{stage.value}_s") or 0.0 for stage in stages]
+    whole_s = sum(seconds)
+    if whole_s <= 0:
+        return None
+    shares, start = {}, 0.0
+    for stage, part in zip(stages, seconds, strict=True):
+        # 100 is for the end itself
+        shares[stage] = (start, 99 * part / whole_s)
+        start += 99 * part / whole_s
+    return shares, whole_s

@@ -20,6 +20,7 @@ from shared.reaper import Reaper
 from shared.rules import load_rules
 from shared.sessions import SessionStore
 from shared.settings import SIMULATED_MODEL, Settings
+from shared.speed import Speed
 from shared.store import Store
 from shared.tilestore import TileStore
 from shared.tracing import Tracing
@@ -48,7 +49,7 @@ class WorkerService:
         self._queue = direct_queue(name)
         self.engine = _load(settings)
         self._leaving_since: float | None = None
-        self._meter = Meter()
+        self._meter = Meter(settings.slots)
         self._tracing = Tracing(settings, "sightline-worker")
         self._store = Store(settings)
         self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
@@ -140,6 +141,8 @@ class WorkerService:
                 encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
                 prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
                 decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
+                speed=Speed(self._meter.prepare, rates.encode, rates.prefill, rates.step).as_dict(),
+                load_factor=round(self._meter.load_factor, 4),
                 batch_requests=round(rates.batch_requests, 2),
             )
         )

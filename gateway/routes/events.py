@@ -15,12 +15,11 @@ from gateway.auth import tenant
 from gateway.presence import LOOK_S, watcher
 from gateway.schemas import EventsQuery, JobPath
 from gateway.services import Services, services
-from gateway.views import job_view
+from gateway.views import job_view, waiting_s
 from shared import errors
 from shared.events import JobEvent
 from shared.jobs import JobStatus
 from shared.row import JobRow
-from shared.workers import wait_s
 
 events = APIBlueprint("events", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -101,8 +100,8 @@ class _Story:
         if event.terminal:
             return job_view(self._row(), self._found)
         if event.type == "job.queued":
-            wait = wait_s(event.data.get("position") or 0, self._found.workers.fresh())
-            return event.data | {"wait_s": None if wait is None else round(wait, 1)}
+            position = event.data.get("position") or 0
+            return event.data | {"wait_s": waiting_s(position, self._found)}
         return event.data
 
 

@@ -46,6 +46,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.TooManyInFlight,
     errors.TooManyQueued,
     errors.StoreUnavailable,
+    errors.QueueFull,
 )
 READ_ERRORS = problems.documented(
     errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
@@ -182,6 +183,7 @@ def cancel(path: JobPath) -> Response:
             errors.TooManyInFlight,
             errors.TooManyQueued,
             errors.StoreUnavailable,
+            errors.QueueFull,
         ),
     },
 )

@@ -30,27 +30,41 @@ local function present()
   return tonumber(redis.call('GET', TURN) or 0)
 end
 
+-- A newcomer is next; who has just had a turn is not: else one job after the other would be.
+local function first_turn(tenant)
+  return math.max(present(), tonumber(redis.call('ZSCORE', TURNED, tenant) or 0))
+end
+
 -- The tiles of a tenant's long jobs have a line of their own: its other jobs take turns with them.
 local function tiles_line(tenant)
   return tenant .. '\ntiles'
 end
 
+-- Add a row's predicted seconds to those that wait (sign 1), or take them out (-1).
+local function weigh(id, sign)
+  local busy = tonumber(redis.call('HGET', JOB .. id, 'busy_ms') or 0) or 0
+  if busy == 0 then return end
+  redis.call('HINCRBY', BACKLOG, 'ms', sign * busy)
+  redis.call('HINCRBY', BACKLOG, 'jobs', sign)
+end
+
 -- Put a row into its tenant's line; a row that comes back keeps the place it had there.
 local function enqueue(id, tenant, score, now)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'owner', '', 'queued_ms', now)
-  redis.call('ZADD', QUEUED, score, id)
+  if redis.call('ZADD', QUEUED, score, id) == 1 then weigh(id, 1) end
   redis.call('ZADD', QUEUED_SINCE, now, id)
   redis.call('ZADD', LINE .. tenant, score, id)
   if redis.call('ZSCORE', TURNS, tenant) then return end
-  -- a newcomer is next; who has just had a turn is not: else one job after the other would be
-  local turned = tonumber(redis.call('ZSCORE', TURNED, tenant) or 0)
+  local first = first_turn(tenant)
   redis.call('ZREM', TURNED, tenant)
-  redis.call('ZADD', TURNS, math.max(present(), turned), tenant)
+  redis.call('ZADD', TURNS, first, tenant)
 end
 
 local function dequeue(id, tenant)
   redis.call('ZREM', QUEUED_SINCE, id)
-  redis.call('ZREM', QUEUED, id)
+  if redis.call('ZREM', QUEUED, id) == 1 then weigh(id, -1) end
+  -- whatever went wrong with the sum is mended whenever nothing waits
+  if redis.call('EXISTS', QUEUED) == 0 then redis.call('DEL', BACKLOG) end
   if redis.call('ZREM', LINE .. tenant, id) == 0 then return end
   if redis.call('EXISTS', LINE .. tenant) == 1 then return end
   -- what it did not use up, because it canceled, it need not wait for
@@ -74,11 +88,10 @@ local function take_turn(tenant, in_turn)
   redis.call('ZADD', TURNS, at + turn_length(tenant), tenant)
 end
 
--- How many queued jobs will be taken before this one if none comes or goes; nil when not queued.
-local function position(id, tenant)
-  local before = redis.call('ZRANK', LINE .. tenant, id)
-  if not before then return nil end
-  local at = tonumber(redis.call('ZSCORE', TURNS, tenant)) + before * turn_length(tenant)
+-- How many queued jobs will be taken before the one that comes after `before` of its tenant's, whose
+-- next turn is at `next_turn`.
+local function ahead_of(tenant, before, next_turn)
+  local at = next_turn + before * turn_length(tenant)
   local turns = redis.call('ZRANGEBYSCORE', TURNS, '-inf', at, 'WITHSCORES')
   for i = 1, #turns, 2 do
     local other, ahead = turns[i], at - tonumber(turns[i + 1])
@@ -91,6 +104,13 @@ local function position(id, tenant)
     end
   end
   return before
+end
+
+-- How many queued jobs will be taken before this one if none comes or goes; nil when not queued.
+local function position(id, tenant)
+  local before = redis.call('ZRANK', LINE .. tenant, id)
+  if not before then return nil end
+  return ahead_of(tenant, before, tonumber(redis.call('ZSCORE', TURNS, tenant)))
 end
 
 -- A conversation and all that its next turn needs live on together.

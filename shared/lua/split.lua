@@ -6,7 +6,7 @@
 -- Answers nil when the job is no longer this owner's, else what to ring for.
 local id, row, tiles = ARGV[1], JOB .. ARGV[1], JOB .. ARGV[1] .. JOB_TILES
 local f = redis.call('HMGET', row, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms',
-  'queue', 'trace', 'session_id', 'started_ms', 'queued_ms', 'version', 'max_attempts')
+  'queue', 'trace', 'session_id', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms')
 if f[1] ~= 'running' or f[2] ~= ARGV[2] then return nil end
 local now = now_ms()
 if f[4] == '1' then
@@ -15,6 +15,8 @@ if f[4] == '1' then
 end
 for name, value in pairs(cjson.decode(ARGV[4])) do redis.call('HSET', row, name, value) end
 local total, done = (#ARGV - 4) / 2, 0
+-- what the job was predicted to cost is now its tiles' cost
+local share = math.floor(tonumber(f[14] or 0) / total)
 for index = 0, total - 1 do
   local child, value = ARGV[5 + 2 * index], ARGV[6 + 2 * index]
   if child == '' then
@@ -25,10 +27,11 @@ for index = 0, total - 1 do
     redis.call('HSET', JOB .. child, 'id', child, 'tenant', f[3], 'status', 'held', 'owner', '',
       'parent', id, 'tile', index, 'input', value, 'queue', f[7], 'attempt', 0,
       'max_attempts', f[13], 'lost', 0, 'version', f[12], 'created_ms', now, 'queued_ms', now,
-      'expires_ms', f[6], 'expire_ms', f[6], 'ttl_ms', f[5], 'trace', f[8] or '')
+      'expires_ms', f[6], 'expire_ms', f[6], 'ttl_ms', f[5], 'trace', f[8] or '',
+      'busy_ms', share)
   end
 end
-redis.call('HSET', row, 'owner', '', 'phase', 'tiles', 'tiles_total', total, 'tiles_done', done,
+redis.call('HSET', row, 'busy_ms', 0, 'owner', '', 'phase', 'tiles', 'tiles_total', total, 'tiles_done', done,
   'tile_percent', 100 * done, 'tile_next', 0, 'tile_told', 0, 'told_bytes', 0, 'split_ms', now,
   'waited_ms', tonumber(f[10]) - tonumber(f[11]))
 redis.call('ZREM', LEASES, id)

@@ -15,6 +15,7 @@ from gateway import exposition
 from gateway.traffic import Traffic
 from shared import figures
 from shared.deliveries import Outbox
+from shared.forecast import Truth
 from shared.redisinfo import RedisState
 from shared.store import Load
 from shared.workers import Heartbeat
@@ -34,6 +35,7 @@ def _exposed() -> Iterator[str]:
     families = [
         *exposition.of_servers({"queue": SERVER}),
         *exposition.of_queues(Load({"default": 1}, 1, 0.5), workers),
+        *exposition.of_predictions(Truth(1, 1.0, 1.0, {0: 1})),
         *exposition.of_workers(workers),
         *exposition.of_counters({}),
         *exposition.of_figures(told),

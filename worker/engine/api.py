@@ -17,6 +17,7 @@ from shared.jobs import (
     Stage,
     Usage,
 )
+from shared.speed import UNKNOWN, Curve
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -164,6 +165,12 @@ class Rates:
     decode_tokens_per_s: float = 0.0
     #: Requests that share a pass of the model, averaged over its seconds.
     batch_requests: float = 0.0
+    #: Seconds of one image over its visual tokens.
+    encode: Curve = UNKNOWN
+    #: Seconds of one pass over the prompt tokens in it.
+    prefill: Curve = UNKNOWN
+    #: Seconds of one pass over the answers that it gives a token to.
+    step: Curve = UNKNOWN
 
 
 @dataclass(slots=True)

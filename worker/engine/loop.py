@@ -173,8 +173,8 @@ class EngineLoop:
             trim_memory()
             self._end_if_only_encoding(sequence)
             return
-        share = image.span.size.tokens / self._model.shape.vision.depth
-        self.meter.encoded(share, time.monotonic() - started)
+        share = 1 / self._model.shape.vision.depth
+        self.meter.encoded(image.span.size.tokens, share, time.monotonic() - started)
         sequence.encode_went_on(fraction)
 
     def _end_if_only_encoding(self, sequence: Sequence) -> None:

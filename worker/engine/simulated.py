@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from shared.jobs import FinishReason, Notice, Stage, Usage
+from shared.speed import Curve
 from worker.engine.api import (
     Completion,
     Delta,
@@ -23,6 +24,8 @@ from worker.engine.invented import Invented, cut_off, invent
 
 _TOKENS_PER_PIXEL = 1 / 1024
 _IDLE_S = 0.05
+#: A step takes at least this long.
+_STEP_S = 0.001
 #: Weight of the newest step in the average batch.
 _NEWEST = 0.1
 
@@ -84,6 +87,8 @@ class SimulatedEngine:
             encode_tokens_per_s=1024 / self._image_s if self._image_s else 0.0,
             prefill_tokens_per_s=0.0,
             decode_tokens_per_s=1 / self._token_s if self._token_s else 0.0,
+            encode=Curve(fixed=self._image_s),
+            step=Curve(fixed=max(self._token_s, _STEP_S)),
             batch_requests=self._batch,
         )
 
@@ -126,7 +131,7 @@ class SimulatedEngine:
             if not answers:
                 self._closed.wait(_IDLE_S)
                 continue
-            step_s = max(self._token_s, 0.001)
+            step_s = max(self._token_s, _STEP_S)
             self._closed.wait(step_s)
             self._batch += _NEWEST * (len(answers) - self._batch)
             self._step(answers, step_s)

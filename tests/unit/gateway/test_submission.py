@@ -23,7 +23,7 @@ def received(**form):
         contextlib.closing(EnvironBuilder("/", method="POST", data=form)) as builder,
         Request(builder.get_environ()) as request,
     ):
-        return receive(request, Settings())
+        return receive(request, Settings(), Submission)
 
 
 def test_the_defaults_are_the_articles():

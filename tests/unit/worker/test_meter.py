@@ -53,3 +53,35 @@ def test_time_spent_on_a_job_that_was_given_back_is_charged_to_the_next(clock):
         clock[0] += 2
         meter.finished()
     assert meter.seconds_per_job == pytest.approx(5)
+
+
+def test_a_full_worker_tells_how_its_pace_compares_with_predictions(clock):
+    meter = Meter(slots=2)
+    with meter.working():
+        for _ in range(6):
+            with meter.working():
+                clock[0] += 3
+                meter.finished(predicted_s=2)
+            clock[0] += 50
+    assert meter.load_factor == pytest.approx(1.5)
+
+
+def test_a_worker_that_was_never_full_has_no_correction(clock):
+    meter = Meter(slots=2)
+    for _ in range(6):
+        with meter.working():
+            clock[0] += 3
+            meter.finished(predicted_s=2)
+    assert meter.load_factor == 1
+
+
+def test_a_wait_for_a_free_slot_is_not_taken_for_slowness(clock):
+    meter = Meter(slots=1)
+    with meter.working():
+        meter.prepared(100, 0.2, claimed=clock[0], pickup_s=0.01)
+    at_first = meter.prepare.at(100)
+    with meter.working():
+        clock[0] += 30
+    with meter.working():
+        meter.prepared(100, 0.2, claimed=clock[0], pickup_s=29)
+    assert meter.prepare.at(100) == pytest.approx(at_first) == pytest.approx(0.21)

@@ -1,0 +1,27 @@
+"""The price of a question before it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag
+
+from gateway import estimating
+from gateway.auth import tenant
+from gateway.routes.jobs import SUBMIT_ERRORS
+from gateway.schemas import Estimate
+from gateway.services import services
+
+estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
+
+
+@estimate.post(
+    "/v1/estimate", summary="What would it cost?", responses={200: Estimate, **SUBMIT_ERRORS}
+)
+def ask() -> dict[str, Any]:
+    """Return tokens, seconds and the wait of a job that is not submitted.
+
+    Takes what `POST /v1/jobs` takes, or `width` and `height` alone; nothing is decoded or kept.
+    """
+    return estimating.estimate(request, services(), tenant())

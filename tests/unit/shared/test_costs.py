@@ -1,0 +1,110 @@
+"""What a job is told in advance, from sizes and speeds alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.costs import Backlog, Outlook, Work, busy_s, stages
+from shared.forecast import Forecast, Truth
+from shared.speed import Curve, Speed
+from shared.workers import Heartbeat
+
+SPEED = Speed(
+    prepare=Curve(fixed=0.1),
+    encode=Curve(each=0.01, square=1e-5),
+    prefill=Curve(each=0.005),
+    step=Curve(fixed=0.1, each=0.01),
+)
+
+
+def _worker(*, slots: int = 4, **fields) -> Heartbeat:
+    return Heartbeat("w", "m", slots=slots, speed=SPEED.as_dict(), **fields)
+
+
+def _queued(jobs: int, mean_s: float, *, running: int = 4) -> Backlog:
+    return Backlog(jobs, running, mean_s)
+
+
+def test_each_stage_has_its_price():
+    told = stages(Work(images=(100, 100), prompt_tokens=56, answer_tokens=10), SPEED)
+    assert told.encode_s == pytest.approx(2 * (1 + 0.1))
+    assert told.prefill_s == pytest.approx(256 * 0.005)
+    assert told.decode_s == pytest.approx(10 * 0.11)
+    assert told.total_s == pytest.approx(0.1 + 2.2 + 1.28 + 1.1)
+
+
+def test_a_tiled_image_costs_the_sum_of_its_tiles_and_less_than_the_whole():
+    whole, tiled = Work(images=(4096,)), Work(images=(1024,) * 4)
+    assert stages(tiled, SPEED).encode_s < stages(whole, SPEED).encode_s
+
+
+def test_neighbours_slow_the_tower_down_and_share_the_steps():
+    work = Work(images=(100,), answer_tokens=10)
+    alone, together = stages(work, SPEED), stages(work, SPEED, together=4)
+    assert together.encode_s == pytest.approx(4 * alone.encode_s)
+    assert together.decode_s < 2 * alone.decode_s
+    assert busy_s(work, SPEED, 4) < alone.total_s
+
+
+def test_a_free_slot_means_no_wait():
+    outlook = Outlook((_worker(),), _queued(0, 0, running=3))
+    assert outlook.predict(Work(answer_tokens=5), 0).wait_s == 0
+
+
+def test_the_wait_is_the_work_before_it_over_all_workers():
+    work = Work(images=(100,), answer_tokens=10)
+    one = Outlook((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
+    two = Outlook((_worker(), _worker()), _queued(9, 10.0, running=8)).predict(work, 9).wait_s
+    assert one == pytest.approx(100)
+    assert two == pytest.approx(one / 2)
+
+
+def test_a_slow_load_makes_waits_longer():
+    work = Work(answer_tokens=10)
+    usual = Outlook((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
+    slow = Outlook((_worker(load_factor=2.0),), _queued(9, 10.0)).predict(work, 9).wait_s
+    assert slow == pytest.approx(2 * usual)
+
+
+def test_free_slots_take_the_first_that_wait():
+    backlog = _queued(9, 10.0, running=1)
+    told = [Outlook((_worker(),), backlog).wait_s(position) for position in (2, 3, 5)]
+    assert told == pytest.approx([0, 10, 30])
+
+
+def test_without_curves_the_experience_of_whole_jobs_counts():
+    worker = Heartbeat("w", "m", slots=1, seconds_per_job=3.0)
+    told = Outlook((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
+    assert told.wait_s == pytest.approx(15)
+    assert told.stages is None
+    assert told.total_s is None
+
+
+def test_nobody_to_ask_means_nothing_is_known():
+    told = Outlook().predict(Work(answer_tokens=5), 0)
+    assert (told.wait_s, told.run_s, told.busy_s) == (None, None, 0)
+    assert told.fields() == {}
+
+
+def test_a_worker_that_leaves_is_not_counted_on():
+    outlook = Outlook((_worker(draining=True),), _queued(0, 0, running=0))
+    assert outlook.free == 0
+    assert outlook.predict(Work(answer_tokens=5), 0).run_s is None
+
+
+def test_answers_are_expected_as_long_as_earlier_ones():
+    forecast = Forecast(answers={"ocr": 12.5})
+    assert forecast.answer_tokens("ocr", 64) == 12.5
+    assert forecast.answer_tokens("ocr", 8) == 8
+    assert forecast.answer_tokens("ask", 64) == 64
+
+
+def test_the_tail_is_what_was_seen_once_enough_was_seen():
+    assert Forecast(ratios=(9.0,) * 5).tail == 2.0
+    assert Forecast(ratios=(1.0,) * 94 + (3.0,) * 6).tail == 3.0
+
+
+def test_the_median_error_is_read_from_the_counts():
+    steps = {0: 3, 1: 2, -5: 1, 20: 1}
+    assert Truth(7, 10.0, 10.0, steps).median_error == pytest.approx(1 - 1 / 1.1)
+    assert Truth(0, 0.0, 0.0, {}).median_error is None

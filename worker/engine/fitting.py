@@ -1,0 +1,68 @@
+"""Finds the curve of seconds over size from measurements as they come."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.speed import Curve
+
+#: Sizes are counted in this unit, so that squares stay near the other terms.
+_UNIT = 256.0
+#: What another term of the curve must save in mean squared relative error to be worth having.
+_TERM_COST = 0.0005
+#: Terms whose equations are this far from independent cannot be told apart.
+_CONDITION_MAX = 1e9
+
+
+class CurveFit:
+    """Least squares of relative errors without negative terms; old measurements fade.
+
+    Written by one thread, read by any.
+    """
+
+    def __init__(self, *, keep: float = 0.98, terms: int = 3) -> None:
+        """`keep` of the old weight stays with each measurement; 2 terms leave out squares."""
+        self._keep = keep
+        self._terms = terms
+        self._products = np.zeros((terms, terms))
+        self._sums = np.zeros(terms)
+        self._weight = 0.0
+
+    def add(self, size: float, seconds: float, weight: float = 1.0) -> None:
+        """Count one measurement; `weight` is its share of a whole one."""
+        if seconds <= 0:
+            return
+        # relative errors count: a second too much means little to a minute
+        row = (size / _UNIT) ** np.arange(self._terms) / seconds
+        keep = self._keep**weight
+        self._weight = self._weight * keep + weight
+        self._sums = self._sums * keep + weight * row
+        self._products = self._products * keep + weight * np.outer(row, row)
+
+    def curve(self) -> Curve:
+        """Return the best curve; an empty one before the first measurement."""
+        if not self._weight:
+            return Curve()
+        order = [(1,), (0,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)]
+        choices = [terms for terms in order if max(terms) < self._terms]
+        found = [solved for terms in choices if (solved := self._solved(terms)) is not None]
+        if not found:
+            return Curve()
+        # of equals the first: in doubt seconds are proportional
+        _, best = min(found, key=lambda choice: round(choice[0], 6))
+        whole = [best.get(term, 0.0) / _UNIT**term for term in range(3)]
+        return Curve(*whole)
+
+    def _solved(self, terms: tuple[int, ...]) -> tuple[float, dict[int, float]] | None:
+        """Return the error with these terms only, and their factors; None if it has no sense."""
+        chosen = list(terms)
+        sums, products = self._sums[chosen], self._products[np.ix_(chosen, chosen)]
+        scale = np.sqrt(products.diagonal())
+        even = products / np.outer(scale, scale)
+        if not np.isfinite(even).all() or np.linalg.cond(even) > _CONDITION_MAX:
+            return None
+        factors = np.linalg.solve(even, sums / scale) / scale
+        if factors.min() < 0:
+            return None
+        error = max(0.0, 1 - float(factors @ sums) / self._weight) + _TERM_COST * len(terms)
+        return error, dict(zip(terms, factors.tolist(), strict=True))
