@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-webhooks demo-train demo-eval docs clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-long bench-webhooks demo-train demo-eval docs clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -79,6 +79,10 @@ chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook 
 
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
 	@exec $(PY) -m tests.unit.tiling.many $(ARGS)
+
+bench-long: $(DEV_STAMP) ## Read long pages in tiles and in the naive ways; share a long job between workers
+	@$(PY) -m bench.long $(ARGS)
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m bench.long_workers
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)

@@ -252,7 +252,10 @@ def _submission(asked: ChatRequest, own: dict[str, Any], last: Heard) -> Submiss
     tokens = asked.max_completion_tokens or asked.max_tokens
     if tokens or "preset" not in own:
         fields["max_new_tokens"] = tokens or _MAX_TOKENS
-    fields |= {"prompt": last.text or None, "max_pixels": last.max_pixels}
+    fields["prompt"] = last.text or None
+    if last.max_pixels != DETAIL_PIXELS["auto"]:
+        # a budget that nobody has named leaves long images to their tiles
+        fields["max_pixels"] = last.max_pixels
     if asked.stop:
         fields["stop"] = asked.stop
     if asked.response_format is not None:

@@ -76,6 +76,21 @@ def test_images_may_be_named_by_id_and_keep_their_order_over_the_turns(served, c
     assert job["usage"]["prompt_tokens"] == 12 + 2 + 1 + 2 + 2
 
 
+def test_a_long_image_is_read_in_tiles_unless_a_detail_is_chosen(served, client):
+    long = Image.new("RGB", (300, 9000), "white")
+    out = io.BytesIO()
+    long.save(out, "PNG")
+    image = {"url": "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()}
+    tiles = []
+    for detail in ({}, {"detail": "low"}):
+        shown = {"type": "image_url", "image_url": image | detail}
+        asked = {"role": "user", "content": [shown, {"type": "text", "text": "read"}]}
+        job = served.job(ask(client, asked).id)
+        tiles.append(job["input"]["images"][0].get("tiles") or 1)
+    assert tiles[0] > 1
+    assert tiles[1] == 1
+
+
 def test_several_texts_of_a_message_are_all_asked(served, client):
     parts = [{"type": "text", "text": text} for text in ("one two", "three")]
     answer = ask(client, {"role": "user", "content": parts})

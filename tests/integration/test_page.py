@@ -7,6 +7,7 @@ import contextlib
 import pytest
 from playwright.sync_api import expect
 
+from tests.integration.test_http_long import screenshot
 from tests.pages import Visit, chromium, picture
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -87,6 +88,18 @@ def test_an_answer_can_be_stopped_and_keeps_what_was_written(served, visit):
     here.page.reload()
     expect(here.page.locator(".asked")).to_contain_text("something endless")
     expect(here.page.locator(".foot")).to_contain_text("Try again")
+
+
+def test_a_long_picture_shows_its_tiles_and_its_price(visit):
+    here = visit()
+    here.give("long.png", screenshot(600, 9000))
+    expect(here.page.locator("#note")).to_contain_text("Read in 6 tiles.")
+    here.page.click("#presets button >> nth=1")
+    expect(here.page.locator(".going")).to_contain_text("Tile ")
+    assert here.page.locator(".bar span").count() > 4
+    here.page.click("#stop")
+    expect(here.page.locator(".notice").first).to_contain_text("Stopped")
+    expect(here.page.locator(".notice").last).to_contain_text("read in tiles")
 
 
 def test_a_waiting_question_tells_its_place_and_can_be_stopped(workerless, visit):
