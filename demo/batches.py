@@ -48,7 +48,7 @@ def images(samples: list[Sample]) -> Images:
     return Images(pixels, marks, first.height // labels.PATCH, first.width // labels.PATCH)
 
 
-def tower_batch(seed: int, number: int, patches: int = 5000) -> Images:
+def tower_batch(seed: int, number: int, patches: int = 7000) -> Images:
     """Images for the tower alone: dense text of every size, and shapes."""
     rng = Random(f"tower:{seed}:{number}")
     kind = rng.choices([scenes.block, shapes.scene, tables.table, scenes.covered], [75, 12, 6, 7])[

@@ -77,7 +77,7 @@ class Reader:
         known = {id(value) for value in trunk}
         rest = [value for value in self.model.parameters() if id(value) not in known]
         return [
-            {"params": rest, "peak": 1.5e-3},
+            {"params": rest, "peak": 1e-3},
             {"params": trunk, "peak": 8e-4},
             {"params": list(self.heads.parameters()), "peak": 1.5e-3},
         ]

@@ -12,6 +12,8 @@ import torch
 if TYPE_CHECKING:
     from torch import nn
 
+    from demo.optimizing import Optimizer
+
 
 @dataclass(slots=True)
 class Progress:
@@ -47,7 +49,7 @@ def save(
     path: Path,
     model: nn.Module,
     heads: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     progress: Progress,
 ) -> None:
     """Write everything in one move: a run that is killed leaves the last whole state."""
@@ -68,7 +70,7 @@ def restore(
     path: Path,
     model: nn.Module,
     heads: nn.Module,
-    optimizer: torch.optim.Optimizer | None,
+    optimizer: Optimizer | None,
     stage: str,
 ) -> Progress:
     """Take up a saved state, if there is one; without an optimizer only its weights."""

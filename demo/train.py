@@ -16,6 +16,7 @@ import torch
 from torch import multiprocessing
 
 from demo import checkpoint, network
+from demo.optimizing import Optimizer, matrices
 from demo.stages import Plan, Reader, Tower
 from demo.state import Clock, Progress, restore, save
 from demo.team import Team
@@ -51,25 +52,21 @@ def train(
 ) -> None:
     """Run a stage up to `steps` from the state at `path`; SIGTERM saves it and stops."""
     groups = stage.groups()
-    peaks = [group["peak"] for group in groups]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    every = [value for group in groups for value in group["params"]]
+    optimizer = Optimizer(groups, matrices(model))
     progress = restore(path, model, heads, optimizer, stage.name)
     clock, started = Clock(), time.monotonic()
     sums: dict[str, list[float]] = defaultdict(list)
-    every = [value for group in groups for value in group["params"]]
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     stop = False
     while progress.step < steps and not stop:
         share = rate(progress.step, steps)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * share
         loss, scores, samples = stage.losses(progress.step * team.size + team.rank)
         loss.backward()
         stop = team.join(every, asked.is_set())
         torch.nn.utils.clip_grad_norm_(every, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(share)
         progress.advance(samples * team.size, clock.lap())
         for name, score in {"loss": loss.item(), **scores}.items():
             if not math.isnan(score):

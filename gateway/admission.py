@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.asking import Asked
+from gateway.longimages import work_of
 from gateway.pressure import Pressure
 from gateway.submission import Submission
 from shared.costs import Prediction, Work, prompt_tokens
 from shared.errors import QueueFull
 from shared.forecast import Forecast, Forecasts
-from shared.jobs import Priority
+from shared.jobs import Priority, TilingTask
 from shared.row import JobRow
 from shared.settings import Settings
 
@@ -33,6 +34,8 @@ class Asking:
     kind: str
     prompt: str
     max_new_tokens: int
+    #: Each tile of a long image is answered by itself.
+    reads: bool = False
 
     @classmethod
     def of(cls, submission: Submission, asked: Asked, tenant: str) -> Asking:
@@ -44,6 +47,7 @@ class Asking:
             kind=asked.preset or "ask",
             prompt=asked.prompt,
             max_new_tokens=asked.params.max_new_tokens,
+            reads=asked.reads or submission.tiling == "read",
         )
 
     @classmethod
@@ -56,6 +60,7 @@ class Asking:
             kind=row.input.preset or "ask",
             prompt=row.input.prompt,
             max_new_tokens=row.input.params.max_new_tokens,
+            reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
         )
 
 
@@ -90,10 +95,12 @@ class Admission:
         self, forecast: Forecast, asking: Asking, images: Sequence[Mapping[str, Any]]
     ) -> Prediction:
         """Return what is predicted of a job, whether it would be taken or not."""
-        work = Work(
-            images=tuple(image["tokens"] for image in images),
+        work = work_of(
+            images,
             prompt_tokens=prompt_tokens(asking.prompt),
             answer_tokens=forecast.answer_tokens(asking.kind, asking.max_new_tokens),
+            reads=asking.reads,
+            workers=forecast.outlook.workers,
         )
         place = self._forecasts.place(asking.tenant, asking.priority)
         return forecast.outlook.predict(work, *place)

@@ -32,6 +32,8 @@ class Asked:
     postprocess: tuple[str, ...]
     #: What is done to the images first.
     enhance: Enhancement
+    #: It asks for the text of the image, which may be read part by part.
+    reads: bool = False
 
 
 def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleBook) -> Asked:
@@ -46,9 +48,11 @@ def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleB
             pointer="/preset",
         )
     rules_asked = submission.postprocess
+    params = _params(submission, preset)
     return Asked(
         prompt=_words(submission, preset),
-        params=_params(submission, preset),
+        params=params,
+        reads=preset.reads and not params.constrained_by,
         preset=preset.name,
         postprocess=preset.postprocess if rules_asked is None else tuple(rules_asked),
         enhance=preset.enhance if submission.enhance is None else submission.enhance,

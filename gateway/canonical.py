@@ -25,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway import preflight
 from gateway.imagefile import ImageFormat, Limits, sniff
+from gateway.pngfile import bands
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated
 
 #: The plugin's own class: Image.open hides why it failed, and takes some JPEGs for MPO albums.
@@ -70,7 +71,8 @@ class Canonical:
     def id(self) -> str:
         """Return the name that its pixels give it; equal pixels, equal name."""
         digest = hashlib.sha256(f"{self.image.width}x{self.image.height}\n".encode())
-        digest.update(self.image.tobytes())
+        for band in bands(self.image):
+            digest.update(band.tobytes())
         return f"img_{digest.hexdigest()}"
 
 

@@ -99,6 +99,7 @@ class Decoder:
             max_side=settings.image_max_side,
             max_aspect=settings.image_max_aspect,
             kept_pixels=settings.image_kept_pixels,
+            long_pixels=settings.image_long_pixels,
             memory_bytes=settings.decoder_memory_bytes,
             timeout_s=settings.decoder_timeout_s,
         )
@@ -109,32 +110,39 @@ class Decoder:
         """Start the children now instead of with the first image; call it after any fork."""
         self._pool_here().start()
 
-    def decode(self, upload: Upload, *, pointer: str | None = None) -> CanonicalImage:
+    def decode(
+        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
+    ) -> CanonicalImage:
         """Return the canonical image; raise an ImageError or PayloadTooLarge that names `pointer`.
+
+        `detailed`: it may be looked at in tiles, and keeps more pixels.
 
         Raises Unavailable, with seconds to wait, only if no decoder process can be had.
         """
         with _pointing(pointer):
             fmt = self._admit(upload.data)
-            header, png = self._ask(upload.data)
+            header, png = self._ask(upload.data, detailed=detailed)
             return _accepted(header, png, _mismatch(upload, fmt))
 
-    def measure(self, upload: Upload, *, pointer: str | None = None) -> Measured:
+    def measure(
+        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
+    ) -> Measured:
         """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
         with _pointing(pointer):
             self._admit(upload.data)
             header, _ = self._ask(upload.data, measure=True)
             if "error" in header:
                 raise _refusal(header)
-            return self._measured(*header["size"])
+            return self._measured(*header["size"], detailed=detailed)
 
-    def sized(self, width: int, height: int) -> Measured:
+    def sized(self, width: int, height: int, *, detailed: bool = False) -> Measured:
         """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
         self._limits.check(width, height, reducible=True)
-        return self._measured(width, height)
+        return self._measured(width, height, detailed=detailed)
 
-    def _measured(self, width: int, height: int) -> Measured:
-        kept_width, kept_height = self._limits.kept(width, height)
+    def _measured(self, width: int, height: int, *, detailed: bool) -> Measured:
+        limits = dataclasses.replace(self._limits, detailed=detailed)
+        kept_width, kept_height = limits.kept(width, height)
         return Measured(kept_width, kept_height, (width, height))
 
     def close(self) -> None:
@@ -161,14 +169,18 @@ class Decoder:
             )
         return sniff(data)
 
-    def _ask(self, data: bytes, *, measure: bool = False) -> tuple[frames.Header, bytes]:
+    def _ask(
+        self, data: bytes, *, measure: bool = False, detailed: bool = False
+    ) -> tuple[frames.Header, bytes]:
+        limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
+        request = limits | {"measure": measure}
         seconds = self._settings.decoder_timeout_s
         try:
             try:
-                return self._lend(data, measure=measure)
+                return self._lend(request, data)
             except ChildDied:
                 # Perhaps somebody else killed it; an image is to blame for the second death.
-                return self._lend(data, measure=measure)
+                return self._lend(request, data)
         except NoChild as error:
             raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -180,13 +192,14 @@ class Decoder:
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
 
-    def _lend(self, data: bytes, *, measure: bool) -> tuple[frames.Header, bytes]:
+    def _lend(self, request: frames.Header, data: bytes) -> tuple[frames.Header, bytes]:
         return self._pool_here().ask(
-            dataclasses.asdict(self._limits) | {"measure": measure},
+            request,
             data,
             timeout_s=self._settings.decoder_timeout_s,
             wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,
-            max_body=3 * self._settings.image_kept_pixels + _PNG_OVERHEAD_BYTES,
+            max_body=3 * max(self._limits.kept_pixels, self._limits.long_pixels)
+            + _PNG_OVERHEAD_BYTES,
         )
 
 

@@ -12,6 +12,7 @@ from pydantic import model_validator as check
 from gateway.admission import Asking
 from gateway.asking import resolved
 from gateway.intake import all_images
+from gateway.longimages import keeps_detail, tiling_of
 from gateway.looking import Measuring
 from gateway.problems import retry_after
 from gateway.services import Services
@@ -44,14 +45,16 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     received = receive(request, services.settings, Supposition)
     supposed = received.submission
     asked = resolved(supposed, services.presets, services.rules)
-    images = all_images(received, Measuring.begin(services, tenant))
+    detailed = keeps_detail(supposed, asked)
+    images = all_images(received, Measuring.begin(services, tenant, detailed=detailed))
     if supposed.width and supposed.height:
-        images.append(services.decoder.sized(supposed.width, supposed.height))
+        images.append(services.decoder.sized(supposed.width, supposed.height, detailed=detailed))
     forecast = services.admission.forecast()
-    infos = [
-        image_info(image, supposed.pixel_budget(), forecast.outlook.workers) for image in images
-    ]
-    check_context(infos, forecast.outlook.workers)
+    workers = forecast.outlook.workers
+    tiling = tiling_of(supposed, asked, images, workers)
+    pixels = tiling.budget if tiling else supposed.pixel_budget()
+    infos = [image_info(image, pixels, workers, tiling) for image in images]
+    check_context(infos, workers)
     asking = Asking.of(supposed, asked, tenant)
     predicted = services.admission.predict(forecast, asking, infos)
     return {

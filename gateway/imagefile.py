@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.errors import ImageAspect, ImageDimensions, UnsupportedImageFormat
+from shared.tiling import MIN_SIDE, is_long
+from shared.vision import MAX_ASPECT
 
 ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF"]
 
@@ -80,12 +82,18 @@ class Limits:
     max_side: int
     max_aspect: float
     kept_pixels: int
+    #: Kept of images that are looked at in tiles.
+    long_pixels: int
     memory_bytes: int
     timeout_s: float
+    #: This image may be looked at in tiles, whatever its shape.
+    detailed: bool = False
 
     def kept(self, width: int, height: int) -> tuple[int, int]:
         """Return the size at which an image of this size is stored."""
-        scale = math.sqrt(min(1.0, self.kept_pixels / (width * height)))
+        long = self.detailed or is_long(width, height)
+        most = max(self.long_pixels, self.kept_pixels) if long else self.kept_pixels
+        scale = math.sqrt(min(1.0, most / (width * height)))
         return max(1, int(width * scale)), max(1, int(height * scale))
 
     def check(self, width: int, height: int, *, reducible: bool = False) -> None:
@@ -105,6 +113,11 @@ class Limits:
             raise ImageAspect(
                 f"The image is {width}x{height}; its longer side may be at most "
                 f"{self.max_aspect:g} times the shorter."
+            )
+        if max(width, height) > MAX_ASPECT * min(width, height) and min(width, height) < MIN_SIDE:
+            raise ImageAspect(
+                f"The image is {width}x{height}; more than {MAX_ASPECT:g} times as long as wide, "
+                f"it must be {MIN_SIDE} pixels wide at least."
             )
 
 

@@ -16,6 +16,7 @@ from gateway.asking import Asked, resolved
 from gateway.chatting import Chat, Heard
 from gateway.constraints import check_constraint
 from gateway.fetching import is_url
+from gateway.longimages import budget, keeps_detail, tiling_of
 from gateway.looking import Looking
 from gateway.problems import from_validation
 from gateway.schemas import ImageUpload
@@ -33,6 +34,7 @@ from shared.jobs import JobInput, Priority, Said
 from shared.net import target
 from shared.row import JobRow
 from shared.store import Added, NewJob
+from shared.tiling import tiling_for
 from shared.webhooks import Webhook, WebhookEvent
 from shared.workers import Heartbeat
 
@@ -45,7 +47,8 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
     check_constraint(asked.params)
     asking = Asking.of(received.submission, asked, tenant)
     services.admission.check_queue(asking)
-    images = all_images(received, Looking.begin(services, tenant))
+    detailed = keeps_detail(received.submission, asked)
+    images = all_images(received, Looking.begin(services, tenant, detailed=detailed))
     job = _new_job(received.submission, asked, images, idempotency_key, services, asking)
     _keep(images, services, tenant)
     return _add(job, services)
@@ -63,7 +66,8 @@ def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str |
     check_constraint(asked.params)
     asking = Asking.of(chat.submission, asked, tenant)
     services.admission.check_queue(asking)
-    looking = Looking.begin(services, tenant)
+    detailed = keeps_detail(chat.submission, asked)
+    looking = Looking.begin(services, tenant, detailed=detailed)
     earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
     images = _named_in(chat.last, looking)
     job = _new_job(chat.submission, asked, images, idempotency_key, services, asking, earlier)
@@ -149,12 +153,21 @@ def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -
     """Enqueue a job that only encodes an image, so that a question finds its features."""
     services.admission.check_open(tenant)
     workers = services.admission.forecast().outlook.workers
+    pixels = budget(max_pixels, workers)
+    # as a question without a preset would look at it
+    tiling = tiling_for(image.width, image.height, pixels, task=None)
     return _add(
         NewJob(
             tenant=tenant,
-            input=JobInput(prompt="", images=(image.id,), max_pixels=max_pixels, encode_only=True),
+            input=JobInput(
+                prompt="",
+                images=(image.id,),
+                max_pixels=max_pixels,
+                encode_only=True,
+                tiling=tiling,
+            ),
             ttl_s=services.settings.job_ttl_s,
-            images=[image_info(image, max_pixels, workers)],
+            images=[image_info(image, max_pixels, workers, tiling)],
             model=workers[0].model if workers else "",
             trace=_trace(),
         ),
@@ -228,8 +241,10 @@ def _new_job(
     earlier: _Earlier = _Earlier(),
 ) -> NewJob:
     workers = services.admission.forecast().outlook.workers
+    tiling = tiling_of(submission, asked, images, workers)
+    pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)
-    infos += [image_info(image, submission.pixel_budget(), workers) for image in images]
+    infos += [image_info(image, pixels, workers, tiling) for image in images]
     check_context(infos, workers)
     said = earlier.said()
     ids = [image.id for image in images]
@@ -241,7 +256,8 @@ def _new_job(
             thread=earlier.thread,
             images=tuple(ids),
             params=asked.params,
-            max_pixels=submission.pixel_budget(),
+            max_pixels=pixels,
+            tiling=tiling,
             preset=asked.preset,
             postprocess=asked.postprocess,
             enhance=asked.enhance,

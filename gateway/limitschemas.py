@@ -15,6 +15,7 @@ class ImageLimits(BaseModel):
     max_side: int
     max_aspect: float
     kept_pixels: int
+    long_pixels: int = Field(description="Kept of an image that may be looked at in tiles.")
     detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
     ttl_s: int
 

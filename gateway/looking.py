@@ -26,12 +26,14 @@ class Looking:
     services: Services
     tenant: str
     fetching: Fetching
+    #: Images may be looked at in tiles.
+    detailed: bool = False
 
     @classmethod
-    def begin(cls, services: Services, tenant: str) -> Self:
+    def begin(cls, services: Services, tenant: str, *, detailed: bool = False) -> Self:
         """Return the looking of a request that came now."""
         fetching = Fetching.begin(services.outward, services.settings)
-        return cls(services, tenant, fetching)
+        return cls(services, tenant, fetching, detailed)
 
     def named(self, text: str, pointer: str) -> AnyImage:
         """Return the image that an id, a URL, a data: URI or base64 stands for.
@@ -60,7 +62,7 @@ class Looking:
     def decoded(self, upload: Upload, pointer: str) -> StoredImage:
         """Return the canonical image of a file's bytes; it is not stored yet."""
         with self.services.traffic.decoding():
-            image = self.services.decoder.decode(upload, pointer=pointer)
+            image = self.services.decoder.decode(upload, pointer=pointer, detailed=self.detailed)
         return StoredImage(
             id=image.id,
             png=image.png,
@@ -88,4 +90,4 @@ class Measuring(Looking):
 
     def seen(self, upload: Upload, pointer: str) -> AnyImage:
         """Return what an upload's header tells."""
-        return self.services.decoder.measure(upload, pointer=pointer)
+        return self.services.decoder.measure(upload, pointer=pointer, detailed=self.detailed)

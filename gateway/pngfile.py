@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTH, _RGB, _DEFLATE, _FILTERED_BY_ROW, _NOT_INTERLACED = 8, 2, 0, 0, 0
 #: Each sample is written as its difference from the same channel of the pixel to its left.
 _SUB = 1
+_BAND_PIXELS = 1 << 20
 
 
 def png(image: Image.Image) -> bytes:
@@ -23,9 +25,18 @@ def png(image: Image.Image) -> bytes:
     header = struct.pack(
         ">IIBBBBB", *image.size, _DEPTH, _RGB, _DEFLATE, _FILTERED_BY_ROW, _NOT_INTERLACED
     )
-    pixels = zlib.compress(_filtered(np.asarray(image)), 1)
+    squeeze = zlib.compressobj(1)
+    pixels = b"".join(squeeze.compress(_filtered(np.asarray(band))) for band in bands(image))
+    pixels += squeeze.flush()
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def bands(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield an image in bands of rows, so that no copy of all its pixels is made at once."""
+    tall = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, tall):
+        yield image.crop((0, top, image.width, min(image.height, top + tall)))
 
 
 def _filtered(pixels: np.ndarray) -> bytes:

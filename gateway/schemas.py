@@ -94,7 +94,21 @@ class ProgressState(BaseModel):
     stage: Stage
     percent: int
     output_tokens: int
+    tiles_done: int | None = Field(None, description="Of a long image.")
+    tiles_total: int | None = Field(None, description="Of a long image.")
     eta_s: float | None = None
+
+
+class TileState(BaseModel):
+    """A part of a long image."""
+
+    box: list[int] = Field(description="Left, top, right, bottom in pixels of the stored image.")
+    text: str | None = Field(
+        description="What it says, or its own answer; null where all were looked at together."
+    )
+    gap: bool = Field(False, description="It could not be read.")
+    evidence: bool = Field(False, description="The answer rests on it.")
+    confidence: float | None = None
 
 
 class OutputState(BaseModel):
@@ -123,6 +137,9 @@ class OutputState(BaseModel):
     )
     lines: list[Line] | None = Field(
         None, description="With `line_confidence`: the lines of the model's own text."
+    )
+    tiles: list[TileState] | None = Field(
+        None, description="The parts of a long image, in reading order."
     )
 
 
@@ -160,6 +177,7 @@ class EstimatedImage(BaseModel):
     height: int
     used: list[int] = Field(description="Pixels that the model would see.")
     tokens: int
+    tiles: int = Field(1, description="About how many parts it would be cut into.")
 
 
 class EstimatedSeconds(BaseModel):
@@ -237,6 +255,7 @@ class ImageState(BaseModel):
     height: int
     used: list[int] = Field(description="Pixels that the model sees by default.")
     tokens: int = Field(description="Visual tokens by default.")
+    tiles: int = Field(1, description="About how many parts it is cut into by default.")
     predicted_s: float | None = Field(
         description="Seconds to take it in by default; null while no worker has told its speed."
     )

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.decoding import Measured
 from shared.errors import ImageAspect, InputTooLong
 from shared.images import ImageHeader, StoredImage
+from shared.jobs import Tiling
 from shared.vision import visual_tokens
 from shared.workers import Heartbeat
 
+#: Pixels of a side that one visual token covers.
+_FACTOR = 32
 #: A stored image, one that is stored together with its job, or one that is only measured.
 AnyImage = ImageHeader | StoredImage | Measured
 
 
-def image_info(image: AnyImage, max_pixels: int, workers: Sequence[Heartbeat]) -> dict[str, Any]:
+def image_info(
+    image: AnyImage,
+    max_pixels: int,
+    workers: Sequence[Heartbeat],
+    tiling: Tiling | None = None,
+) -> dict[str, Any]:
     """Return what a job tells of an image: sizes and visual tokens under a pixel budget.
 
     The model's own bounds count as well, as soon as a worker has told them. Raises ImageAspect.
     """
+    if tiling is not None:
+        return _tiled_info(image, tiling)
     least = max((worker.min_pixels for worker in workers), default=4096)
     most = min((worker.max_pixels for worker in workers), default=max_pixels)
     try:
@@ -35,10 +46,24 @@ def image_info(image: AnyImage, max_pixels: int, workers: Sequence[Heartbeat]) -
     }
 
 
+def _tiled_info(image: AnyImage, tiling: Tiling) -> dict[str, Any]:
+    """Return what is told of an image that is cut: all of its pixels are looked at."""
+    tokens = math.ceil(image.width / _FACTOR) * math.ceil(image.height / _FACTOR)
+    return {
+        "id": image.id,
+        "width": image.source[0],
+        "height": image.source[1],
+        "used": [image.width, image.height],
+        "tokens": tokens,
+        "tiles": tiling.planned,
+    }
+
+
 def check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
     """Refuse now what no worker could take in later: images alone may fill the context."""
     window = max((worker.context_tokens for worker in workers), default=0)
-    tokens = sum(info["tokens"] for info in infos)
+    # tiles that don't fit together are looked at one by one
+    tokens = sum(info["tokens"] for info in infos if "tiles" not in info)
     if window and tokens >= window:
         raise InputTooLong(
             f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
@@ -52,6 +77,9 @@ def notices(images: Sequence[AnyImage], infos: Sequence[dict[str, Any]]) -> list
     for image, info in zip(images, infos, strict=True):
         told += image.notices
         used = info["used"]
+        if "tiles" in info:
+            detail = f"{image.width}x{image.height} → about {info['tiles']} tiles"
+            told.append({"code": "image_tiled", "detail": detail})
         scale = used[0] * used[1] / (image.width * image.height)
         if not 0.9 <= scale <= 1.1:
             detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"

@@ -83,6 +83,14 @@ class Submission(BaseModel):
     max_pixels: int | None = Field(
         None, ge=4096, le=4_194_304, description="Pixel budget of each image; overrides detail."
     )
+    tiling: Literal["auto", "off", "read", "ask"] = Field(
+        "auto",
+        description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
+        "one answer from all; `auto` decides by preset and shape, unless a budget is named.",
+    )
+    strict: bool = Field(
+        False, description="Fail when a tile cannot be read, instead of leaving a gap."
+    )
     max_new_tokens: int = Field(
         64, ge=1, le=4096, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
     )
@@ -172,6 +180,11 @@ class Submission(BaseModel):
     def pixel_budget(self) -> int:
         """Return the pixels that each image may keep."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
+
+    @property
+    def names_budget(self) -> bool:
+        """Tell whether the request chooses how closely its images are looked at."""
+        return self.max_pixels is not None or self.detail != "auto"
 
     def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
         """Return what two equal requests have in common, whatever their encoding."""

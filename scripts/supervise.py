@@ -95,6 +95,7 @@ class Kept(Process):  # type: ignore[misc]
         """Run the command until it ends for good."""
         self._deaths: deque[float] = deque(maxlen=RESTARTS)
         self._again = True
+        self._launcher = os.getppid()
         while self._again:
             self._again = False
             # a handler, for the command would inherit a signal that is ignored
@@ -107,7 +108,7 @@ class Kept(Process):  # type: ignore[misc]
             self._started(data["pid"])
         if type == "stop" and self._may_restart():
             self._say(f"died (exit {data['returncode']}), starting it again\n")
-            self._again = not self.phase.stopping.wait(RESTART_PAUSE_S)
+            self._again = not self.phase.stopping.wait(RESTART_PAUSE_S) and not self._orphaned()
             if self._again:
                 return
         super()._send_message(data, type)
@@ -121,7 +122,12 @@ class Kept(Process):  # type: ignore[misc]
         now = time.monotonic()
         often = len(self._deaths) == RESTARTS and now - self._deaths[0] < RESTART_WINDOW_S
         self._deaths.append(now)
-        return self.phase.ready.is_set() and not self.phase.stopping.is_set() and not often
+        wanted = self.phase.ready.is_set() and not self.phase.stopping.is_set()
+        return wanted and not often and not self._orphaned()
+
+    def _orphaned(self) -> bool:
+        # a launcher that was killed can no longer be stopped, so nothing may outlive it for long
+        return os.getppid() != self._launcher
 
     def _say(self, line: str) -> None:
         super()._send_message(line.encode())

@@ -38,6 +38,9 @@ class Preset(BaseModel):
     params: GenerationParams = Field(GenerationParams(), description="What a request may override.")
     postprocess: tuple[str, ...] = Field((), max_length=MAX_RULES, description="Names of rules.")
     enhance: Enhancement = Field("off", description="What is done to the images first.")
+    reads: bool = Field(
+        False, description="It asks for all text, so that long images are read in tiles."
+    )
 
     @model_validator(mode="after")
     def _asks_the_same(self) -> Self:
@@ -106,6 +109,7 @@ BUILT_IN = (
     ),
     Preset(
         name="ocr",
+        reads=True,
         description="All text in reading order; uncertain characters as [?].",
         prompt={
             "en": _listed(
@@ -121,6 +125,7 @@ BUILT_IN = (
     ),
     Preset(
         name="ocr_table",
+        reads=True,
         description="The table in the image, as Markdown.",
         prompt={
             "en": _listed(

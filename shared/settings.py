@@ -101,9 +101,18 @@ class Settings(BaseSettings):
         200_000_000, ge=1024, description="Pixels of a baseline JPEG, which is decoded reduced."
     )
     image_max_side: int = Field(30_000, ge=64, description="Longest side of an image, pixels.")
-    image_max_aspect: float = Field(200.0, ge=1, description="Longer side over shorter side.")
+    image_max_aspect: float = Field(
+        2000.0,
+        ge=1,
+        description="Longer side over shorter side; above 200 an image is looked at in tiles.",
+    )
     image_kept_pixels: int = Field(
         4_194_304, ge=65_536, description="Pixels that are stored; larger images are reduced."
+    )
+    image_long_pixels: int = Field(
+        40_000_000,
+        ge=65_536,
+        description="Pixels that are stored of an image that may be looked at in tiles.",
     )
     decoder_children: int = Field(2, ge=1, le=32, description="Decoder processes of a gateway.")
     decoder_timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds for one image.")

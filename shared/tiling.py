@@ -41,12 +41,14 @@ def tiling_for(
     *,
     task: TilingTask | None,
     reads: bool = False,
+    one_look: bool = False,
     strict: bool = False,
 ) -> Tiling | None:
     """Return how a job's image is cut, or None when it is looked at as a whole.
 
     With a `task` every image beyond the budget is cut. Without one: for a question that `reads`,
-    each image that would lose detail, and for any other only a long one.
+    each image that would lose detail, and for any other only a long one; with `one_look` only
+    what cannot be looked at as a whole.
     """
     planned = planned_tiles(width, height, budget)
     if planned == 1 or min(width, height) < MIN_SIDE:
@@ -56,7 +58,9 @@ def tiling_for(
         task = TilingTask.READ if reads else TilingTask.ASK
         too_slim = max(width, height) > MAX_ASPECT * min(width, height)
         asked = too_slim or (
-            width * height > _CUT_FROM * budget and (reads or is_long(width, height))
+            not one_look
+            and width * height > _CUT_FROM * budget
+            and (reads or is_long(width, height))
         )
     if not asked:
         return None

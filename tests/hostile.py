@@ -103,7 +103,8 @@ PNG = [
     Refused("png of 2^31 squared", lambda: png(ihdr(2**31 - 1, 2**31 - 1), b""), SIZE),
     Refused("png of 51 megapixels", lambda: png(ihdr(10_200, 5_000), b""), SIZE, "50000000"),
     Refused("png without width", lambda: png(ihdr(0, 10), b""), SIZE),
-    Refused("png 201 times as wide as high", lambda: png(ihdr(2010, 10), b""), ASPECT, "200"),
+    Refused("png 2001 times as wide as high", lambda: png(ihdr(20_010, 10), b""), ASPECT, "2000"),
+    Refused("png 201 times as wide as 7 rows", lambda: png(ihdr(1407, 7), b""), ASPECT, "8"),
     Refused(
         "png with a wrong IDAT checksum",
         lambda: png(_HEADER, idat=chunk(b"IDAT", zlib.compress(_RAW), crc=1)),
@@ -187,7 +188,7 @@ JPEG = [
     ),
     Refused("jpeg with a side of 65,535", lambda: resized_header(_jpeg(), 65_535, 400), SIZE),
     Refused("jpeg of no height", lambda: resized_header(_jpeg(), 64, 0), SIZE),
-    Refused("jpeg 300 times as high as wide", lambda: resized_header(_jpeg(), 50, 15_000), ASPECT),
+    Refused("jpeg 3000 times as high as wide", lambda: resized_header(_jpeg(), 5, 15_000), ASPECT),
     Refused("jpeg with two frames", _two_frames, BAD, "2 frames"),
     Refused("jpeg without a scan", lambda: b"\xff\xd8" + segment(0xFE, b"hi") + b"\xff\xd9", BAD),
     Refused("jpeg with an empty segment", lambda: b"\xff\xd8\xff\xe0\0\0" + _jpeg()[2:], BAD),
@@ -218,7 +219,7 @@ WEBP = [
     Refused("webp of a header alone", lambda: b"RIFF\x04\0\0\0WEBP", CUT),
     Refused("webp without an image", lambda: webp((b"EXIF", bytes(40))), BAD),
     Refused("webp with garbage for an image", lambda: webp((b"VP8L", b"\x2f" + b"\x11" * 60)), BAD),
-    Refused("webp 250 times as wide as high", lambda: webp(vp8l(2500, 10)), ASPECT),
+    Refused("webp 357 times as wide as high", lambda: webp(vp8l(2500, 7)), ASPECT),
     Refused(
         "animated webp whose frames are garbage",
         lambda: webp(vp8x(64, 64, 2), (b"ANIM", bytes(6)), (b"ANMF", b"\x07" * 60)),

@@ -251,12 +251,13 @@ class Answering:
     def _measure(self, row: JobRow, result: Result, claimed: float, done: float) -> None:
         """Learn from a job what the engine does not see of it."""
         told = result.fields["metrics"]
-        self._meter.finished(row.busy_ms / 1000)
-        whole = not row.phase and not row.input.encode_only
-        if whole and result.status is JobStatus.SUCCEEDED:
-            engine_s = sum(told.get(stage, 0.0) for stage in ("encode_s", "prefill_s", "decode_s"))
-            visual = sum(image["tokens"] for image in result.fields["images"])
-            self._meter.prepared(visual, done - claimed - engine_s, claimed, told["queue_s"])
+        self._meter.finished(0.0 if row.phase else row.busy_ms / 1000)
+        # a long job's seconds were spent by others, too
+        if row.phase or result.status is not JobStatus.SUCCEEDED or row.input.encode_only:
+            return
+        engine_s = sum(told[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
+        visual = sum(image["tokens"] for image in result.fields["images"])
+        self._meter.prepared(visual, done - claimed - engine_s, claimed, told["queue_s"])
 
     def patiently(self, held: Held, act: Callable[[], T]) -> T:
         """Return what `act` gives once the store answers; give up when the job is not ours."""

@@ -44,7 +44,9 @@ class Reporter:
         self._store = store
         self._held = held
         self._max_new_tokens = max_new_tokens
-        predicted = None if tiles else _predicted_shares(held.claim.row.predicted or {})
+        # what was predicted of a long job was mostly its tiles
+        told = {} if tiles else held.claim.row.predicted or {}
+        predicted = _predicted_shares(told)
         self._shares = predicted[0] if predicted else _SHARES
         self._predicted_s = predicted[1] if predicted else None
         self._began = time.monotonic()

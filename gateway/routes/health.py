@@ -95,6 +95,7 @@ def limits() -> Response:
                 "max_side": settings.image_max_side,
                 "max_aspect": settings.image_max_aspect,
                 "kept_pixels": settings.image_kept_pixels,
+                "long_pixels": settings.image_long_pixels,
                 "detail_pixels": DETAIL_PIXELS,
                 "ttl_s": settings.image_ttl_s,
             },

@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import intake, problems
 from gateway.auth import tenant
+from gateway.longimages import budget
 from gateway.routes.jobs import SUBMIT_ERRORS
 from gateway.schemas import ImagePath, ImageState, WarmQuery
 from gateway.services import services
@@ -16,6 +17,7 @@ from gateway.sizing import image_info
 from shared import errors
 from shared.images import ImageHeader
 from shared.jobs import DETAIL_PIXELS
+from shared.tiling import tiling_for
 
 images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 
@@ -24,7 +26,10 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 def _view(image: ImageHeader) -> dict[str, Any]:
     outlook = services().admission.forecast().outlook
-    info = image_info(image, DETAIL_PIXELS["auto"], outlook.workers)
+    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
+    # as a question without a preset would look at it
+    tiling = tiling_for(image.width, image.height, pixels, task=None)
+    info = {"tiles": 1} | image_info(image, pixels, outlook.workers, tiling)
     return info | {
         "object": "image",
         "predicted_s": outlook.intake_s(info["tokens"]),

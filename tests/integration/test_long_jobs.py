@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from PIL import Image, ImageDraw
@@ -21,7 +23,16 @@ from shared.row import JobRow
 from shared.settings import Settings
 from shared.store import NewJob, Store
 from shared.tiling import tiling_for
-from tests.harness import ROOT, RedisServer, System, eventually
+from tests.harness import (
+    QUICK,
+    ROOT,
+    Process,
+    RedisServer,
+    System,
+    eventually,
+    running_redis,
+    running_system,
+)
 
 BUDGET = 64 * 64
 #: Tiles that take long enough to be met in the middle.
@@ -42,9 +53,10 @@ def strips(count: int) -> bytes:
 
 
 class Longs:
-    """Submits long jobs as the gateway does."""
+    """Submits a tenant's long jobs as the gateway does."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, tenant: str = "t") -> None:
+        self.tenant = tenant
         settings = Settings(redis_url=redis_url)
         self.store = Store(settings)
         self.images = ImageStore(settings)
@@ -62,13 +74,13 @@ class Longs:
         png = strips(count)
         name = f"img_{hashlib.sha256(png).hexdigest()}"
         size = Image.open(io.BytesIO(png)).size
-        self.images.put("t", StoredImage(name, png, *size, size, "PNG"))
+        self.images.put(self.tenant, StoredImage(name, png, *size, size, "PNG"))
         tiling = tiling_for(*size, BUDGET, task=task, strict=strict)
         job = JobInput(prompt=prompt, images=(name,), max_pixels=BUDGET, tiling=tiling)
-        return self.ring(NewJob("t", job, **fields))
+        return self.ring(NewJob(self.tenant, job, **fields))
 
-    def short(self, tenant: str = "t") -> str:
-        return self.ring(NewJob(tenant, JobInput(prompt="What is it?")))
+    def short(self, prompt: str = "What is it?", **fields) -> str:
+        return self.ring(NewJob(self.tenant, JobInput(prompt=prompt), **fields))
 
     def ring(self, job: NewJob) -> str:
         bell = self.store.add(job).doorbell
@@ -80,8 +92,11 @@ class Longs:
         subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, check=True)
         return bell.job_id
 
-    def get(self, job_id: str, tenant: str = "t") -> JobRow:
-        return self.store.get(job_id, tenant)
+    def get(self, job_id: str) -> JobRow:
+        return self.store.get(job_id, self.tenant)
+
+    def cancel(self, job_id: str) -> str:
+        return self.store.cancel(job_id, self.tenant)
 
     def reaches(self, job_id: str, status: JobStatus, within_s: float = 30.0) -> JobRow:
         eventually(lambda: self.get(job_id).status is status, within_s)
@@ -95,147 +110,172 @@ class Longs:
         return [(e.data["tile"], e.data["text"]) for e in events if e.type == "output.delta"]
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Two workers that several tests share; each test has a tenant of its own."""
+
+    redis: RedisServer
+    workers: list[Process]
+
+    def finished(self, job_id: str) -> list[int]:
+        """Return how many of a job's tiles each worker has finished."""
+        return [finished(worker, job_id) for worker in self.workers]
+
+
+def finished(worker: Process, job_id: str) -> int:
+    lines = worker.logs().splitlines()
+    return sum('"tile.finished"' in line and job_id in line for line in lines)
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    folder = tmp_path_factory.mktemp("crew")
+    with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
+        workers = [system.worker(slots=3, wait=number == 1, **SLOW) for number in range(2)]
+        eventually(lambda: "worker.ready" in workers[0].logs(), 60)
+        yield Crew(redis, workers)
+
+
+@pytest.fixture
+def shared(crew: Crew, request: pytest.FixtureRequest) -> Longs:
+    return Longs(crew.redis.url, request.node.name)
+
+
 @pytest.fixture
 def longs(redis_server: RedisServer) -> Longs:
     return Longs(redis_server.url)
 
 
 def test_a_long_image_is_read_in_tiles_by_all_workers_and_streams_in_order(
-    system: System, longs: Longs
+    crew: Crew, shared: Longs
 ):
-    workers = [system.worker(slots=3, **SLOW) for _ in range(2)]
-    job_id = longs.submit(8)
-    row = longs.reaches(job_id, JobStatus.SUCCEEDED)
+    job_id = shared.submit(8)
+    row = shared.reaches(job_id, JobStatus.SUCCEEDED)
     texts = [tile["text"] for tile in row.output["tiles"]]
     assert len(texts) == 8
     assert all(text in row.output["text"] for text in texts)
     assert row.output["partial"] is False
-    told = longs.deltas(job_id)
+    told = shared.deltas(job_id)
     assert [tile for tile, _ in told] == sorted(tile for tile, _ in told)
     assert "".join(text for _, text in told) == "\n".join(texts)
-    assert all('"tile.finished"' in worker.logs() for worker in workers)
+    assert all(crew.finished(job_id))
     assert row.usage["completion_tokens"] == sum(len(text.split()) for text in texts)
 
 
-def test_a_worker_killed_in_the_middle_changes_nothing_of_the_text(system: System, longs: Longs):
+def test_a_worker_killed_in_the_middle_changes_nothing_of_the_text(
+    system: System, crew: Crew, shared: Longs, longs: Longs
+):
+    undisturbed = shared.submit(8)
     doomed = system.worker(slots=3, **SLOW)
-    undisturbed = longs.reaches(longs.submit(8), JobStatus.SUCCEEDED)
     job_id = longs.submit(8)
     eventually(lambda: longs.tiles_done(job_id) >= 2, every_s=0.01)
     doomed.kill()
     done = longs.tiles_done(job_id)
     second = system.worker(slots=3, **SLOW)
     row = longs.reaches(job_id, JobStatus.SUCCEEDED)
-    assert row.output == undisturbed.output
+    assert row.output == shared.reaches(undisturbed, JobStatus.SUCCEEDED).output
     assert row.commits == 1
     # what was finished was not done again
-    assert second.logs().count('"tile.finished"') == 8 - done
+    assert finished(second, job_id) == 8 - done
 
 
-def test_a_tile_that_fails_three_times_leaves_a_marked_gap(system: System, longs: Longs):
-    job_id = longs.submit(4)
-    worker = system.worker(slots=1, wait=False, **SLOW)
-    damage_tile(longs, job_id, 2)
-    row = longs.reaches(job_id, JobStatus.SUCCEEDED)
+def test_a_tile_that_fails_three_times_leaves_a_marked_gap(crew: Crew, shared: Longs):
+    job_id = shared.submit(9)
+    damage_tile(shared, job_id, 7)
+    row = shared.reaches(job_id, JobStatus.SUCCEEDED)
     assert row.output["partial"] is True
-    assert [tile["gap"] for tile in row.output["tiles"]] == [False, False, True, False]
+    assert [n for n, tile in enumerate(row.output["tiles"]) if tile["gap"]] == [7]
     assert row.output["text"].count("[unread: ") == 1
     (notice,) = [n for n in row.notices if n["code"] == "tile_failed"]
-    assert "Part 3 of 4" in notice["detail"]
-    assert worker.logs().count('"tile.failed"') == 3
+    assert "Part 8 of 9" in notice["detail"]
 
 
-def test_a_strict_job_fails_with_its_first_lost_tile(system: System, longs: Longs):
-    job_id = longs.submit(4, strict=True)
-    system.worker(slots=1, wait=False, **SLOW)
-    damage_tile(longs, job_id, 1)
-    row = longs.reaches(job_id, JobStatus.FAILED)
+def test_a_strict_job_fails_with_its_first_lost_tile(crew: Crew, shared: Longs):
+    job_id = shared.submit(9, strict=True)
+    damage_tile(shared, job_id, 7)
+    row = shared.reaches(job_id, JobStatus.FAILED)
     assert row.error["code"] == "tile_failed"
 
 
 def damage_tile(longs: Longs, job_id: str, number: int) -> None:
-    row = eventually(lambda: longs.get(job_id) if longs.get(job_id).tiles else None, 60, 0.01)
-    key = keys.image("t", row.tiles[number].id)
+    tiles = eventually(lambda: longs.get(job_id).tiles, 60, 0.01)
+    key = keys.image(longs.tenant, tiles[number].id)
     longs.store.redis.hset(key, "png", "damaged")
 
 
 def test_a_canceled_long_job_stops_its_tiles_at_once_and_keeps_what_was_read(
-    system: System, longs: Longs
+    crew: Crew, shared: Longs
 ):
-    worker = system.worker(slots=3, **SLOW)
-    job_id = longs.submit(12)
-    eventually(lambda: longs.tiles_done(job_id) >= 2)
-    assert longs.store.cancel(job_id, "t") == "canceled"
-    row = longs.get(job_id)
+    job_id = shared.submit(12)
+    eventually(lambda: shared.tiles_done(job_id) >= 2)
+    assert shared.cancel(job_id) == "canceled"
+    row = shared.get(job_id)
     assert row.status is JobStatus.CANCELED
     assert row.output["partial"] is True
     assert row.output["text"]
-    eventually(lambda: longs.store.redis.zcard(keys.LEASES) == 0, 5)
-    finished = worker.logs().count('"tile.finished"')
+    eventually(lambda: shared.store.redis.zcard(keys.LEASES) == 0, 5)
+    done = crew.finished(job_id)
     time.sleep(1)
-    assert worker.logs().count('"tile.finished"') == finished < 12
+    assert crew.finished(job_id) == done
+    assert sum(done) < 12
 
 
-def test_a_long_job_past_its_deadline_expires_with_what_was_read(system: System, longs: Longs):
-    system.worker(slots=2, **SLOW)
-    row = longs.reaches(longs.submit(30, deadline_s=3), JobStatus.EXPIRED)
+def test_a_long_job_past_its_deadline_expires_with_what_was_read(crew: Crew, shared: Longs):
+    row = shared.reaches(shared.submit(30, deadline_s=3), JobStatus.EXPIRED)
     assert row.output["finish_reason"] == "deadline"
     assert 0 < sum(tile["text"] is not None for tile in row.output["tiles"]) < 30
 
 
-def test_a_merge_whose_doorbell_was_lost_is_done_all_the_same(system: System, longs: Longs):
+def test_tiles_and_a_merge_whose_doorbells_were_lost_are_done_all_the_same(
+    system: System, longs: Longs
+):
     worker = system.worker(slots=2, **SLOW)
     job_id = longs.submit(4)
     eventually(lambda: longs.tiles_done(job_id) >= 1)
     worker.signal(signal.SIGSTOP)
-    children = list(longs.store.redis.smembers(keys.TILES_LIVE))
-    assert children
-    # every bell that lies in the queue is lost
     for name in longs.store.redis.keys("default*"):
         longs.store.redis.delete(name)
     worker.signal(signal.SIGCONT)
     assert longs.reaches(job_id, JobStatus.SUCCEEDED).commits == 1
 
 
-def test_a_short_job_is_not_held_up_by_a_long_one(system: System, longs: Longs):
-    system.worker(slots=2, **SLOW)
-    job_id = longs.submit(20)
-    eventually(lambda: longs.tiles_done(job_id) >= 1)
-    longs.reaches(longs.short(), JobStatus.SUCCEEDED)
-    done = longs.tiles_done(job_id)
-    assert longs.get(job_id).status is JobStatus.RUNNING
-    assert done < 12
+def test_a_short_job_is_not_held_up_by_a_long_one(crew: Crew, shared: Longs):
+    job_id = shared.submit(24)
+    eventually(lambda: shared.tiles_done(job_id) >= 1)
+    shared.reaches(shared.short(), JobStatus.SUCCEEDED)
+    assert shared.get(job_id).status is JobStatus.RUNNING
+    assert shared.tiles_done(job_id) < 16
+    shared.cancel(job_id)
 
 
-def test_two_long_jobs_advance_together(system: System, longs: Longs):
-    system.worker(slots=2, **SLOW)
-    first, second = longs.submit(12), longs.submit(11)
-    eventually(lambda: longs.tiles_done(second) >= 5, 30)
-    assert longs.get(first).status is JobStatus.RUNNING
-    assert longs.tiles_done(first) < 12
+def test_two_long_jobs_advance_together(crew: Crew, shared: Longs):
+    first, second = shared.submit(14), shared.submit(13)
+    eventually(lambda: shared.tiles_done(second) >= 4, 30)
+    assert shared.get(first).status is JobStatus.RUNNING
+    assert shared.tiles_done(first) < 14
+    for job_id in (first, second):
+        shared.cancel(job_id)
 
 
-def test_asking_looks_at_all_tiles_in_one_prompt_and_a_session_goes_on(
-    system: System, longs: Longs
-):
-    system.worker(slots=3, **SLOW)
-    job_id = longs.submit(4, task=TilingTask.ASK, prompt="What is the total?", session_id="s")
-    row = longs.reaches(job_id, JobStatus.SUCCEEDED)
+def test_asking_looks_at_all_tiles_in_one_prompt_and_a_session_goes_on(crew: Crew, shared: Longs):
+    prompt = "What is the total?"
+    job_id = shared.submit(4, task=TilingTask.ASK, prompt=prompt, session_id="s")
+    row = shared.reaches(job_id, JobStatus.SUCCEEDED)
     assert row.output["text"]
     assert [tile["text"] for tile in row.output["tiles"]] == [None] * 4
     assert row.usage["image_tokens"] > 0
-    again = longs.ring(NewJob("t", JobInput(prompt="And the date?"), session_id="s"))
-    follow_up = longs.reaches(again, JobStatus.SUCCEEDED)
-    assert follow_up.usage["image_tokens"] == row.usage["image_tokens"]
+    again = shared.reaches(shared.short("And the date?", session_id="s"), JobStatus.SUCCEEDED)
+    assert again.usage["image_tokens"] == row.usage["image_tokens"]
 
 
-def test_tiles_are_nobodys_jobs(system: System, longs: Longs):
-    system.worker(slots=2, **SLOW)
-    job_id = longs.submit(6)
-    eventually(lambda: longs.tiles_done(job_id) >= 1)
-    (child, *_) = longs.store.redis.smembers(keys.TILES_LIVE)
+def test_tiles_are_nobodys_jobs(crew: Crew, shared: Longs):
+    job_id = shared.submit(12)
+    eventually(lambda: shared.tiles_done(job_id) >= 1)
+    children = [
+        shared.store.redis.hget(keys.job(job_id) + keys.JOB_TILES, f"id:{n}") for n in range(12)
+    ]
     with pytest.raises(NotFound):
-        longs.get(child)
-    assert [row.id for row in longs.store.page("t", limit=100)[0]] == [job_id]
-    longs.store.erase(job_id, "t")
-    assert longs.store.redis.keys(keys.JOB + "*") == []
+        shared.get(children[-1])
+    assert [row.id for row in shared.store.page(shared.tenant, limit=100)[0]] == [job_id]
+    shared.store.erase(job_id, shared.tenant)
+    assert not any(shared.store.redis.exists(keys.job(child)) for child in children)

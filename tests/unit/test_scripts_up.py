@@ -90,6 +90,13 @@ class Launcher:
     def nothing_is_left(self) -> bool:
         return not self.instance.processes() and refusal("127.0.0.1", self.port) is None
 
+    def group_has_ended(self) -> bool:
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -146,6 +153,7 @@ def test_it_goes_on_and_ends_cleanly_when_nobody_reads_its_output(launch):
     killed.signal(signal.SIGKILL)
     assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 10)
     assert launcher.start("scripts.down").wait(30) == 0
+    assert wait_until(launcher.group_has_ended, 10)
     assert launcher.nothing_is_left()
 
 

@@ -26,8 +26,8 @@ _SIDE = 0.12
 _LEAST, _UNEVEN = 0.18, 2.5
 #: Lines of running text reach this far across their column; cells of a table do not.
 _FILLED = 0.72
-#: The same where the lines of all columns lie level, as in a receipt; the rows that do then.
-_FILLED_LEVEL, _LEVEL = 0.85, 0.9
+#: Where so many rows of all columns lie level, as in a receipt, lines must begin so far left.
+_LEVEL, _INDENT = 0.9, 0.08
 #: Share of its rows that hold ink.
 _DENSE = 0.35
 #: Share of a column of cells that dust may cover.
@@ -55,6 +55,20 @@ class _Band:
     top: int
     bottom: int
     gutters: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ink:
+    """How the ink of one column lies; shares are of the width that it covers."""
+
+    #: In cells.
+    width: int
+    #: What two fifths of the rows span at least.
+    fill: float
+    #: Usual distance of a row's first ink from the left.
+    indent: float
+    #: Rows that hold any.
+    rows: Flags
 
 
 def sections(image: Image.Image, tall: int) -> list[Section]:
@@ -211,13 +225,15 @@ def _are_columns(band: Flags, gutters: list[tuple[int, int]]) -> bool:
     """Tell running text from tables and receipts: its lines fill their columns."""
     edges = [0, *(x for gutter in gutters for x in gutter), band.shape[1]]
     parts = [_straightened(band[:, a:b]) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    measured = [_fill(part) for part in parts]
-    widths = [width for width, _, _ in measured]
+    measured = [_measured(part) for part in parts]
+    widths = [ink.width for ink in measured]
     if min(widths) < _LEAST * band.shape[1] or max(widths) > _UNEVEN * min(widths):
         return False
-    rows = np.stack([rows for _, _, rows in measured])
+    if min(ink.fill for ink in measured) < _FILLED:
+        return False
+    rows = np.stack([ink.rows for ink in measured])
     level = (rows.all(axis=0) | ~rows.any(axis=0)).mean() > _LEVEL
-    if min(fill for _, fill, _ in measured) < (_FILLED_LEVEL if level else _FILLED):
+    if level and max(ink.indent for ink in measured) > _INDENT:
         return False
     reach = [(r.argmax(), len(r) - r[::-1].argmax()) for r in rows]
     shared = min(stop for _, stop in reach) - max(start for start, _ in reach)
@@ -235,15 +251,14 @@ def _line(part: Flags) -> float:
     return median([b - a for q in quarters for a, b in runs(np.asarray(q.any(axis=1)))] or [0])
 
 
-def _fill(part: Flags) -> tuple[int, float, Flags]:
-    """Return the ink's width, the share of it that two fifths of its rows span, and its rows."""
-    inked: Flags = np.asarray(part.any(axis=1))
-    rows = np.flatnonzero(inked)
-    if len(rows) < 16 or len(rows) < max(_DENSE * np.ptp(rows), 0.5 * _LINES * _line(part)):
-        return 0, 0.0, inked
+def _measured(part: Flags) -> _Ink:
+    rows: Flags = np.asarray(part.any(axis=1))
+    inked = np.flatnonzero(rows)
+    if len(inked) < 16 or len(inked) < max(_DENSE * np.ptp(inked), 0.5 * _LINES * _line(part)):
+        return _Ink(0, 0.0, 1.0, rows)
     columns = np.flatnonzero(part.any(axis=0))
-    first = part[rows].argmax(axis=1)
-    last = part.shape[1] - 1 - part[rows][:, ::-1].argmax(axis=1)
+    first = part[inked].argmax(axis=1)
+    last = part.shape[1] - 1 - part[inked][:, ::-1].argmax(axis=1)
     width = int(columns[-1] - columns[0] + 1)
-    spans = (last - first + 1) / width
-    return width, float(np.percentile(spans, 60)), inked
+    fill = float(np.percentile((last - first + 1) / width, 60))
+    return _Ink(width, fill, float(np.median(first - columns[0])) / width, rows)

@@ -1,0 +1,121 @@
+"""Long images through the HTTP API: told in tiles, streamed, and one job to the caller."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from PIL import Image, ImageDraw
+
+
+def screenshot(width: int, height: int, fmt: str = "PNG") -> bytes:
+    """Draw lines of ink as a page of text has them."""
+    image = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(image)
+    for number, top in enumerate(range(10, height - 20, 40)):
+        pen.rectangle((10, top, width - 10 - number % 7 * width // 12, top + 16), fill="black")
+    out = io.BytesIO()
+    image.save(out, fmt)
+    return out.getvalue()
+
+
+def submit(service, data: bytes, **fields: str):
+    return service.http.post(
+        "/v1/jobs", data={"max_new_tokens": "2", **fields}, files={"image": ("a.png", data)}
+    )
+
+
+@pytest.fixture(scope="module")
+def long_page() -> bytes:
+    return screenshot(600, 9000)
+
+
+def test_the_answer_tells_tiles_and_the_job_ends_with_each_of_them(served, long_page):
+    answer = submit(served, long_page, preset="ocr")
+    assert answer.status_code == 202, answer.text
+    told = answer.json()["input"]["images"][0]
+    assert (told["width"], told["height"], told["used"]) == (600, 9000, [600, 9000])
+    assert told["tiles"] == 6
+    assert "image_tiled" in [w["code"] for w in answer.json()["warnings"]]
+    job = served.job(answer.json()["id"], wait_s=0)
+    with served.http.stream("GET", job["urls"]["events"]) as stream:
+        frames = "".join(stream.iter_text()).split("\n\n")
+    events = [dict(line.split(": ", 1) for line in f.splitlines() if ": " in line) for f in frames]
+    deltas = [json.loads(e["data"]) for e in events if e.get("event") == "output.delta"]
+    ended = json.loads(next(e["data"] for e in events if e.get("event") == "job.succeeded"))
+    boxes = [tile["box"] for tile in ended["output"]["tiles"]]
+    assert boxes[0][:2] == [0, 0]
+    assert boxes[-1][2:] == [600, 9000]
+    assert 5 <= len(boxes) <= 8
+    assert [d["tile"] for d in deltas] == sorted(d["tile"] for d in deltas)
+    progress = [json.loads(e["data"]) for e in events if e.get("event") == "job.progress"]
+    assert progress[-1]["tiles_done"] == progress[-1]["tiles_total"] == len(boxes)
+    jobs = served.http.get("/v1/jobs", params={"limit": 5}).json()["data"]
+    assert [j["id"] for j in jobs].count(job["id"]) == 1
+    assert all(j["input"]["images"] for j in jobs if j["id"] == job["id"])
+
+
+def test_a_question_about_a_long_image_is_answered_from_all_of_it(served, long_page):
+    answer = submit(served, long_page, prompt="What is the total?")
+    job = served.job(answer.json()["id"], wait_s=0)
+    while job["status"] not in ("succeeded", "failed"):
+        job = served.job(job["id"], wait_s=10)
+    assert job["status"] == "succeeded"
+    assert {tile["text"] for tile in job["output"]["tiles"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"preset": "ocr", "tiling": "off"},
+        {"preset": "ocr", "max_pixels": "262144"},
+        {"preset": "ocr", "detail": "low"},
+    ],
+)
+def test_one_look_can_be_asked_for(workerless, long_page, fields):
+    answer = submit(workerless, long_page, **fields)
+    assert answer.status_code == 202
+    assert "tiles" not in answer.json()["input"]["images"][0]
+
+
+def test_a_compact_image_is_cut_only_where_its_text_is_wanted(workerless):
+    scan = screenshot(1600, 2000)
+    read = submit(workerless, scan, preset="ocr").json()
+    asked = submit(workerless, scan, prompt="What is it?").json()
+    forced = submit(workerless, scan, prompt="What is it?", tiling="ask").json()
+    assert read["input"]["images"][0]["tiles"] == 4
+    assert "tiles" not in asked["input"]["images"][0]
+    assert forced["input"]["images"][0]["tiles"] == 4
+
+
+def test_an_image_of_thirty_thousand_rows_is_accepted_whole(workerless):
+    answer = submit(workerless, screenshot(1000, 30_000), preset="ocr")
+    assert answer.status_code == 202, answer.text
+    image = answer.json()["input"]["images"][0]
+    assert image["used"] == [1000, 30_000]
+    assert 29 <= image["tiles"] <= 34
+
+
+def test_an_image_too_slim_for_one_look_is_cut_and_refused_without_tiling(workerless):
+    slim = screenshot(40, 9000)
+    assert submit(workerless, slim, prompt="What is it?").json()["input"]["images"][0]["tiles"] > 1
+    refused = submit(workerless, slim, prompt="What is it?", tiling="off")
+    assert (refused.status_code, refused.json()["code"]) == (422, "image_aspect")
+    uploaded = workerless.http.post("/v1/images", files={"image": ("a.png", slim)})
+    assert uploaded.status_code == 201
+    assert uploaded.json()["tiles"] > 1
+
+
+def test_tiling_of_two_images_is_refused_by_name(workerless):
+    files = [("image", ("a.png", screenshot(64, 64))), ("image", ("b.png", screenshot(64, 96)))]
+    data = {"prompt": "What is it?", "tiling": "read"}
+    refused = workerless.http.post("/v1/jobs", data=data, files=files)
+    assert (refused.status_code, refused.json()["pointer"]) == (422, "/tiling")
+
+
+def test_an_estimate_tells_the_tiles_from_the_size_alone(workerless):
+    body = {"width": 1000, "height": 30_000, "preset": "ocr"}
+    told = workerless.http.post("/v1/estimate", json=body).json()
+    assert 29 <= told["tiles"] <= 34
+    assert told["image_tokens"] > 29_000
