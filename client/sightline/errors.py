@@ -63,6 +63,7 @@ class InvalidRequest(APIError):
         "invalid_json",
         "invalid_base64",
         "unsupported_media_type",
+        "request_timeout",
     )
 
 
