@@ -285,6 +285,13 @@ class ImageTruncated(ImageError):
     hint = "The upload or the file is incomplete; send the whole file."
 
 
+class UploadMismatch(ImageError):
+    """The image that arrived is not the one that was sent."""
+
+    code = "upload_mismatch"
+    hint = "It was cut off or changed on its way, or sha256 and bytes are of another file."
+
+
 class ImageDecodeFailed(ImageError):
     """Image decode failed: the file is damaged."""
 

@@ -111,6 +111,7 @@ class InvalidImage(InvalidRequest):
         "unsupported_image_format",
         "image_empty",
         "image_truncated",
+        "upload_mismatch",
         "image_decode_failed",
         "image_dimensions",
         "image_aspect",
