@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-long bench-webhooks demo-train demo-eval docs clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-long bench-overload bench-predictions bench-webhooks demo-train demo-eval docs clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -90,6 +90,14 @@ bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 bench-webhooks: $(DEV_STAMP) ## Measure how soon webhooks come, beside a dead endpoint too
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.webhooks $(ARGS)
+
+bench-overload: $(DEV_STAMP) ## Offer many times what can be done, and see what still gets done
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.overload $(ARGS)
+
+bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.predictions $(ARGS)
 
 demo-train: $(RUN_STAMP) ## Train the bundled model again
 	@exec $(PY) -m demo.train $(ARGS)

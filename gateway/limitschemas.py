@@ -18,6 +18,7 @@ class ImageLimits(BaseModel):
     long_pixels: int = Field(description="Kept of an image that may be looked at in tiles.")
     detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
     ttl_s: int
+    decode_timeout_s: float = Field(description="Seconds that decoding may take.")
 
 
 class RequestLimits(BaseModel):
@@ -27,6 +28,10 @@ class RequestLimits(BaseModel):
     max_images: int
     max_prompt_chars: int
     max_wait_s: int
+    max_metadata_bytes: int
+    headers_timeout_s: float = Field(description="Seconds for the headers.")
+    body_grace_s: float = Field(description="Seconds for any body.")
+    body_min_bytes_s: float = Field(description="Bytes a second that a longer body comes with.")
 
 
 class JobLimits(BaseModel):
@@ -34,8 +39,17 @@ class JobLimits(BaseModel):
 
     ttl_s: int
     max_ttl_s: int
+    max_deadline_s: int
+    max_new_tokens: int
     timeout_s: float
     max_attempts: int
+
+
+class QueueLimits(BaseModel):
+    """What ends in a 503 because others came first."""
+
+    max_wait_s: float = Field(description="Predicted wait beyond which a job is refused.")
+    max_jobs: int = Field(description="Waiting jobs of everybody together.")
 
 
 class KeyLimit(BaseModel):
@@ -59,4 +73,5 @@ class Limits(BaseModel):
     image: ImageLimits
     request: RequestLimits
     job: JobLimits
+    queue: QueueLimits
     key: KeyLimits

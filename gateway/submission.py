@@ -33,7 +33,8 @@ from shared.settings import Settings
 from shared.webhooks import WebhookEvent
 
 MAX_DEADLINE_S = 30 * 86_400
-_MAX_METADATA_BYTES = 4096
+MAX_METADATA_BYTES = 4096
+MAX_NEW_TOKENS = 4096
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
 _COMPLEX = (
@@ -97,7 +98,7 @@ class Submission(BaseModel):
         False, description="Fail when a tile cannot be read, instead of leaving a gap."
     )
     max_new_tokens: int = Field(
-        64, ge=1, le=4096, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
+        64, ge=1, le=MAX_NEW_TOKENS, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
     )
     do_sample: bool = False
     temperature: float = Field(0.3, ge=0, le=2, allow_inf_nan=False)
@@ -175,8 +176,8 @@ class Submission(BaseModel):
 
     @check(mode="after")
     def _metadata_is_small(self) -> Self:
-        if len(dump(self.metadata).encode()) > _MAX_METADATA_BYTES:
-            raise ValueError(f"metadata must stay below {_MAX_METADATA_BYTES} bytes of JSON")
+        if len(dump(self.metadata).encode()) > MAX_METADATA_BYTES:
+            raise ValueError(f"metadata must stay below {MAX_METADATA_BYTES} bytes of JSON")
         return self
 
     def params(self) -> GenerationParams:

@@ -14,6 +14,7 @@ from gateway.keyring import Usage
 from gateway.limitschemas import Limits
 from gateway.schemas import Ok, QueueView, WorkerState
 from gateway.services import services
+from gateway.submission import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.queue import QUEUES
@@ -98,18 +99,29 @@ def limits() -> Response:
                 "long_pixels": settings.image_long_pixels,
                 "detail_pixels": DETAIL_PIXELS,
                 "ttl_s": settings.image_ttl_s,
+                "decode_timeout_s": settings.decoder_timeout_s,
             },
             "request": {
                 "max_bytes": settings.request_max_bytes,
                 "max_images": settings.images_per_request,
                 "max_prompt_chars": settings.prompt_max_chars,
                 "max_wait_s": settings.max_wait_s,
+                "max_metadata_bytes": MAX_METADATA_BYTES,
+                "headers_timeout_s": settings.headers_timeout_s,
+                "body_grace_s": settings.body_grace_s,
+                "body_min_bytes_s": settings.body_min_bytes_s,
             },
             "job": {
                 "ttl_s": settings.job_ttl_s,
                 "max_ttl_s": settings.job_ttl_max_s,
+                "max_deadline_s": MAX_DEADLINE_S,
+                "max_new_tokens": MAX_NEW_TOKENS,
                 "timeout_s": settings.job_timeout_s,
                 "max_attempts": settings.max_attempts,
+            },
+            "queue": {
+                "max_wait_s": settings.queue_max_wait_s,
+                "max_jobs": settings.queue_max_jobs,
             },
             "key": _key(auth.usage()),
         }

@@ -145,3 +145,11 @@ def test_a_name_that_promises_another_format_is_told(decoder, filename, content_
 def test_postscript_named_jpg_never_reaches_a_decoder(decoder):
     with pytest.raises(UnsupportedImageFormat, match="PostScript"):
         decoder.decode(Upload(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "photo.jpg"))
+
+
+def test_a_gif_whose_later_frames_are_cut_off_keeps_its_first(decoder):
+    frames = [noise(120, 120).rotate(90 * turn).quantize(32) for turn in range(4)]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    whole, cut = decoder.decode(Upload(data)), decoder.decode(Upload(data[: len(data) * 2 // 3]))
+    assert cut.id == whole.id
+    assert "image_first_frame" in _codes(cut)

@@ -1,5 +1,6 @@
 """The children are bounded, replaced when they fail, shared fairly, and gone with their gateway."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 
 from gateway import decoder_pool
 from gateway.uploads import Upload
-from shared.errors import ImageDecodeFailed, Unavailable
+from shared.errors import ImageDecodeFailed, ImageError, Unavailable
+from tests.hostile import REFUSED
 from tests.imagebytes import chunk, ihdr, noise, png, quarters, rows, saved
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -326,3 +328,15 @@ signal.pause()
 
 def test_importing_the_gateways_decoder_starts_nothing():
     assert _run("import gateway.decoding, threading; print(threading.active_count())") == ["1"]
+
+
+@linux_only
+def test_no_hostile_file_makes_a_child_hold_more_than_its_memory(lone):
+    most_kib = 0
+    for case in REFUSED:
+        with contextlib.suppress(ImageError):
+            lone.decode(Upload(case.build()))
+        for pid in lone._pool.pids():
+            status = Path(f"/proc/{pid}/status").read_text()
+            most_kib = max(most_kib, int(status.split("VmHWM:")[1].split()[0]))
+    assert 0 < most_kib < 1 << 20
