@@ -46,7 +46,9 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     supposed = received.submission
     asked = resolved(supposed, services.presets, services.rules)
     detailed = keeps_detail(supposed, asked)
-    images = all_images(received, Measuring.begin(services, tenant, detailed=detailed))
+    claims = supposed.claims(len(received.files))
+    looking = Measuring.begin(services, tenant, detailed=detailed, claims=claims)
+    images = all_images(received, looking)
     if supposed.width and supposed.height:
         images.append(services.decoder.sized(supposed.width, supposed.height, detailed=detailed))
     forecast = services.admission.forecast()

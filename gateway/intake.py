@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Request, g
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from gateway.fetching import is_url
 from gateway.longimages import budget, keeps_detail, tiling_of
 from gateway.looking import Looking
 from gateway.problems import from_validation
-from gateway.schemas import ImageUpload
+from gateway.schemas import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.sizing import AnyImage, check_context, image_info, notices
 from gateway.submission import Received, S, Submission, is_json, json_object, receive
@@ -38,6 +38,8 @@ from shared.tiling import tiling_for
 from shared.webhooks import Webhook, WebhookEvent
 from shared.workers import Heartbeat
 
+M = TypeVar("M", bound=FileClaim)
+
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
@@ -48,7 +50,9 @@ def submit(request: Request, services: Services, tenant: str, idempotency_key: s
     asking = Asking.of(received.submission, asked, tenant)
     services.admission.check_queue(asking)
     detailed = keeps_detail(received.submission, asked)
-    images = all_images(received, Looking.begin(services, tenant, detailed=detailed))
+    claims = received.submission.claims(len(received.files))
+    looking = Looking.begin(services, tenant, detailed=detailed, claims=claims)
+    images = all_images(received, looking)
     job = _new_job(received.submission, asked, images, idempotency_key, services, asking)
     _keep(images, services, tenant)
     return _add(job, services)
@@ -180,15 +184,23 @@ def _single_upload(request: Request, looking: Looking) -> uploads.Upload:
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
+        told = _told(FileClaim, request.form.to_dict())
         settings = looking.services.settings
-        return uploads.from_file(files[0], pointer="/image", settings=settings)
-    if not is_json(request):
+        upload = uploads.from_file(files[0], pointer="/image", settings=settings)
+    elif is_json(request):
+        body = told = _told(ImageUpload, json_object(request))
+        upload = looking.uploaded(body.image, "/image")
+    else:
         raise UnsupportedMediaType
+    uploads.Claim(told.sha256, told.file_bytes).check(upload, "/image")
+    return upload
+
+
+def _told(shape: type[M], fields: dict[str, Any]) -> M:
     try:
-        text = ImageUpload.model_validate(json_object(request)).image
+        return shape.model_validate(fields)
     except ValidationError as error:
         raise from_validation(error) from None
-    return looking.uploaded(text, "/image")
 
 
 def all_images(received: Received[S], looking: Looking) -> list[AnyImage]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from werkzeug.datastructures import FileStorage
@@ -12,7 +13,7 @@ from gateway import uploads
 from gateway.fetching import Fetching, is_url
 from gateway.services import Services
 from gateway.sizing import AnyImage
-from gateway.uploads import Upload
+from gateway.uploads import Claim, Upload
 from shared.errors import ImageNotFound, InvalidBase64, NotFound
 from shared.images import ImageHeader, StoredImage
 
@@ -28,12 +29,21 @@ class Looking:
     fetching: Fetching
     #: Images may be looked at in tiles.
     detailed: bool = False
+    #: What the sender says of the files, by pointer.
+    claims: Mapping[str, Claim] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, services: Services, tenant: str, *, detailed: bool = False) -> Self:
+    def begin(
+        cls,
+        services: Services,
+        tenant: str,
+        *,
+        detailed: bool = False,
+        claims: Mapping[str, Claim] | None = None,
+    ) -> Self:
         """Return the looking of a request that came now."""
         fetching = Fetching.begin(services.outward, services.settings)
-        return cls(services, tenant, fetching, detailed)
+        return cls(services, tenant, fetching, detailed, claims or {})
 
     def named(self, text: str, pointer: str) -> AnyImage:
         """Return the image that an id, a URL, a data: URI or base64 stands for.
@@ -61,6 +71,7 @@ class Looking:
 
     def decoded(self, upload: Upload, pointer: str) -> StoredImage:
         """Return the canonical image of a file's bytes; it is not stored yet."""
+        self.compare(upload, pointer)
         with self.services.traffic.decoding():
             image = self.services.decoder.decode(upload, pointer=pointer, detailed=self.detailed)
         return StoredImage(
@@ -72,6 +83,10 @@ class Looking:
             format=image.format,
             notices=tuple(notice.model_dump() for notice in image.notices),
         )
+
+    def compare(self, upload: Upload, pointer: str) -> None:
+        """Raise UploadMismatch when the sender has said something else of this file."""
+        self.claims.get(pointer, Claim()).check(upload, pointer)
 
     def _known(self, image_id: str, pointer: str) -> ImageHeader:
         if not _IMAGE_ID.fullmatch(image_id):
@@ -90,4 +105,5 @@ class Measuring(Looking):
 
     def seen(self, upload: Upload, pointer: str) -> AnyImage:
         """Return what an upload's header tells."""
+        self.compare(upload, pointer)
         return self.services.decoder.measure(upload, pointer=pointer, detailed=self.detailed)

@@ -34,7 +34,9 @@ def complete(app: OpenAPI) -> None:
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
     schemas["SuppositionForm"] = _form(schemas["Supposition"])
     spec["paths"]["/v1/estimate"]["post"]["requestBody"] = _body("Supposition", "SuppositionForm")
+    claims = {name: schemas["ImageUpload"]["properties"][name] for name in ("sha256", "bytes")}
     schemas["ImageForm"] = _object({"image": _FILE})
+    schemas["ImageForm"]["properties"] |= claims
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)

@@ -13,6 +13,8 @@ from shared.jobs import FinishReason, JobStatus, Line, Stage
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
+Sha256 = Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")]
+
 
 def known_form(form: re.Pattern[str]) -> AfterValidator:
     """Answer 404 for an id that we never gave out: as part of a key it could name another."""
@@ -238,7 +240,16 @@ class JobList(BaseModel):
     last_id: str | None
 
 
-class ImageUpload(BaseModel):
+class FileClaim(BaseModel):
+    """What a sender says of its file, so that a loss on the way is noticed."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    sha256: Sha256 | None = Field(None, description="SHA-256 of the file.")
+    file_bytes: int | None = Field(None, ge=0, alias="bytes", description="Size of the file.")
+
+
+class ImageUpload(FileClaim):
     """The JSON body of an upload."""
 
     model_config = ConfigDict(extra="forbid")

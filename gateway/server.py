@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+from functools import cached_property
 from typing import Any
 
 from gunicorn.http.errors import (
@@ -14,15 +15,34 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.ggevent import GeventWorker
 
+from gateway.pacing import Pace, PacedSocket
 from gateway.problems import MIMETYPE, problem_text
 from shared.errors import InputError, ServiceError
+from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
-_REASONS = {400: "Bad Request", 500: "Internal Server Error"}
+_REASONS = {400: "Bad Request", 408: "Request Timeout", 500: "Internal Server Error"}
 
 
 class Worker(GeventWorker):
-    """Answers what never becomes a request (broken HTTP) with problem+json instead of HTML."""
+    """Hurries slow clients; answers what never becomes a request with problem+json, not HTML."""
+
+    def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
+        """Serve one connection at the pace that the settings ask for."""
+        super().handle(listener, PacedSocket(client, self._pace), addr)
+
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace.of(Settings(), self.cfg.keepalive)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serve one request; its body is on its way."""
+        # what is left of a body that was given up would be taken for the next request
+        sock.await_body(req.force_close)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.await_request()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Tell the client what was wrong with its bytes; the connection closes afterwards."""
@@ -40,6 +60,8 @@ class Worker(GeventWorker):
 
 def _refusal(exc: BaseException) -> ServiceError:
     ours = (InvalidResponseHeader, InvalidResponseHeaderName)
+    if isinstance(exc, ServiceError):
+        return exc
     if isinstance(exc, ParseException) and not isinstance(exc, ours):
         return InputError(f"The request is not valid HTTP: {exc}.")
     return ServiceError()

@@ -15,6 +15,8 @@ from werkzeug.datastructures import FileStorage
 
 from gateway import strictjson
 from gateway.problems import from_validation
+from gateway.schemas import Sha256
+from gateway.uploads import Claim
 from shared.enhancement import Enhancement
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.forms import ResponseFormat
@@ -36,16 +38,19 @@ _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
 _COMPLEX = (
     *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
-    *("choices", "response_format", "enhance"),
+    *("choices", "response_format", "enhance", "sha256", "bytes"),
 )
 #: Form fields that may be repeated.
-_REPEATED = ("stop", "fields", "postprocess", "webhook_events", "choices")
+_REPEATED = (
+    *("stop", "fields", "postprocess", "webhook_events", "choices"),
+    *("sha256", "bytes"),
+)
 #: Form fields of which one value may be a word and several are a list.
 _WORD_OR_LIST = ("enhance",)
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | int) else value
 
 
 class Submission(BaseModel):
@@ -157,6 +162,15 @@ class Submission(BaseModel):
         validation_alias=AliasChoices("webhook_events", "webhook_events_filter"),
         description="What it is told of: `completed` is any end.",
     )
+    sha256: Annotated[list[Sha256], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        description="SHA-256 of each image file in its order, files first: a loss is noticed.",
+    )
+    file_bytes: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("bytes", "file_bytes"),
+        description="Bytes of each image file in its order, files first: a loss is noticed.",
+    )
     metadata: dict[str, Any] = Field(default_factory=dict, description="Returned as it is.")
 
     @check(mode="after")
@@ -186,9 +200,30 @@ class Submission(BaseModel):
         """Tell whether the request chooses how closely its images are looked at."""
         return self.max_pixels is not None or self.detail != "auto"
 
+    def claims(self, files: int) -> dict[str, Claim]:
+        """Return what is said of each image by its pointer; raises BadParameters.
+
+        An image that is named by its id has nothing to lose on its way.
+        """
+        count = files + len(self.images)
+        for name, told in (("sha256", self.sha256), ("bytes", self.file_bytes)):
+            if told and len(told) != count:
+                raise BadParameters(
+                    f"{name} has {len(told)} values for {count} images.", pointer=f"/{name}"
+                )
+        return {
+            f"/images/{at}": Claim(
+                self.sha256[at] if self.sha256 else None,
+                self.file_bytes[at] if self.file_bytes else None,
+            )
+            for at in range(count if self.sha256 or self.file_bytes else 0)
+        }
+
     def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
         """Return what two equal requests have in common, whatever their encoding."""
-        told = self.model_dump(mode="json", exclude={"images"}) | {"images": image_ids}
+        told = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"}) | {
+            "images": image_ids
+        }
         if before:
             told["before"] = [said.model_dump() for said in before]
         if self.preset is not None:

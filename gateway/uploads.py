@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_to_bytes
 
 from werkzeug.datastructures import FileStorage
 
-from shared.errors import ImageEmpty, InvalidBase64, PayloadTooLarge
+from shared.errors import ImageEmpty, InvalidBase64, PayloadTooLarge, UploadMismatch
 from shared.settings import Settings
 
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<params>(?:;[^,]*)?),", re.IGNORECASE)
@@ -25,6 +26,25 @@ class Upload:
     data: bytes
     filename: str | None = None
     content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a sender says of an image file, so that a loss on the way is noticed."""
+
+    sha256: str | None = None
+    size: int | None = None
+
+    def check(self, upload: Upload, pointer: str) -> None:
+        """Raise UploadMismatch, naming `pointer`, when another file has arrived."""
+        got = len(upload.data)
+        if self.size is not None and got != self.size:
+            raise UploadMismatch(f"{got} of {self.size} bytes arrived.", pointer=pointer)
+        if self.sha256 is None:
+            return
+        digest = hashlib.sha256(upload.data).hexdigest()
+        if digest != self.sha256.lower():
+            raise UploadMismatch(f"The SHA-256 of what arrived is {digest}.", pointer=pointer)
 
 
 def from_text(value: str, *, pointer: str, settings: Settings) -> Upload:

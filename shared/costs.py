@@ -54,12 +54,13 @@ class Stages:
 def stages(work: Work, speed: Speed, together: float = 1.0) -> Stages:
     """Predict a job's seconds while `together` jobs of its kind share the worker.
 
-    Tower and prompts take turns, so they cost the time of all; answers grow in shared steps.
+    Images, tower and prompts take turns on the cores, so they cost the time of all; answers grow
+    in shared steps.
     """
     chunks, rest = divmod(work.visual + work.prompt_tokens, _CHUNK)
     last = speed.prefill.at(rest) if rest else 0.0
     return Stages(
-        prepare_s=speed.prepare.at(work.visual),
+        prepare_s=together * speed.prepare.at(work.visual),
         encode_s=together * sum(speed.encode.at(tokens) for tokens in work.images),
         prefill_s=together * (chunks * speed.prefill.at(_CHUNK) + last),
         decode_s=work.answer_tokens * speed.step.at(together),
@@ -69,7 +70,8 @@ def stages(work: Work, speed: Speed, together: float = 1.0) -> Stages:
 def busy_s(work: Work, speed: Speed, slots: int) -> float:
     """Return the seconds of a full worker that a job uses up: its share of the shared steps."""
     alone = stages(work, speed)
-    return alone.encode_s + alone.prefill_s + work.answer_tokens * speed.step.at(slots) / slots
+    apart = alone.prepare_s + alone.encode_s + alone.prefill_s
+    return apart + work.answer_tokens * speed.step.at(slots) / slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +200,8 @@ def _loaded(work: Work, worker: Heartbeat, speed: Speed, beside: float) -> Stage
     fullness = (together - 1) / (worker.slots - 1) if worker.slots > 1 else 0.0
     factor = 1 + (worker.load_factor - 1) * fullness
     return Stages(
-        told.prepare_s, told.encode_s * factor, told.prefill_s * factor, told.decode_s * factor
+        told.prepare_s * factor,
+        told.encode_s * factor,
+        told.prefill_s * factor,
+        told.decode_s * factor,
     )

@@ -238,6 +238,15 @@ class PayloadTooLarge(InputError):
     hint = "See /v1/limits; compress or scale the image down."
 
 
+class RequestTimeout(InputError):
+    """The request did not come in time: its headers or its body moved too slowly."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
+    hint = "Send it without pauses; see /v1/limits for the pace that is asked."
+
+
 class UnsupportedMediaType(InputError):
     """The Content-Type is neither JSON nor multipart/form-data."""
 
@@ -274,6 +283,13 @@ class ImageTruncated(ImageError):
 
     code = "image_truncated"
     hint = "The upload or the file is incomplete; send the whole file."
+
+
+class UploadMismatch(ImageError):
+    """The image that arrived is not the one that was sent."""
+
+    code = "upload_mismatch"
+    hint = "It was cut off or changed on its way, or sha256 and bytes are of another file."
 
 
 class ImageDecodeFailed(ImageError):

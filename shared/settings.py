@@ -138,6 +138,18 @@ class Settings(BaseSettings):
         None, description="TOML or JSON with presets of your own for questions."
     )
 
+    # what is asked of a client's connection
+    headers_timeout_s: float = Field(10.0, gt=0, description="Seconds for a request's headers.")
+    body_grace_s: float = Field(
+        15.0, gt=0, description="Seconds for any request body; larger ones get more, by the rate."
+    )
+    body_min_bytes_s: float = Field(
+        16_384.0, gt=0, description="Bytes a second that a request body must come with."
+    )
+    write_timeout_s: float = Field(
+        60.0, gt=0, description="A client that reads nothing of its answer is left after."
+    )
+
     # what is refused because it is too much
     queue_max_wait_s: float = Field(
         600.0, gt=0, description="A job that would wait longer is refused with 503."

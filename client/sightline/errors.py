@@ -63,6 +63,7 @@ class InvalidRequest(APIError):
         "invalid_json",
         "invalid_base64",
         "unsupported_media_type",
+        "request_timeout",
     )
 
 
@@ -110,6 +111,7 @@ class InvalidImage(InvalidRequest):
         "unsupported_image_format",
         "image_empty",
         "image_truncated",
+        "upload_mismatch",
         "image_decode_failed",
         "image_dimensions",
         "image_aspect",

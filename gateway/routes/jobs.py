@@ -34,6 +34,8 @@ SUBMIT_ERRORS = problems.documented(
     errors.UnsupportedImageFormat,
     errors.ImageDecodeFailed,
     errors.ImageTruncated,
+    errors.UploadMismatch,
+    errors.RequestTimeout,
     errors.ImageDimensions,
     errors.ImageAspect,
     errors.ImageEmpty,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.speed import Curve
+from shared.speed import UNKNOWN, Curve
 
 #: Sizes are counted in this unit, so that squares stay near the other terms.
 _UNIT = 256.0
@@ -12,10 +12,12 @@ _UNIT = 256.0
 _TERM_COST = 0.0005
 #: Terms whose equations are this far from independent cannot be told apart.
 _CONDITION_MAX = 1e9
+#: A measurement counts as at most so many times of what was expected.
+_STALL = 10.0
 
 
 class CurveFit:
-    """Least squares of relative errors without negative terms; old measurements fade.
+    """Least squares of errors relative to the curve so far, without negative terms; old ones fade.
 
     Written by one thread, read by any.
     """
@@ -26,17 +28,23 @@ class CurveFit:
         self._terms = terms
         self._products = np.zeros((terms, terms))
         self._sums = np.zeros(terms)
-        self._weight = 0.0
+        self._weight = self._squares = 0.0
+        self._latest = UNKNOWN
 
     def add(self, size: float, seconds: float, weight: float = 1.0) -> None:
         """Count one measurement; `weight` is its share of a whole one."""
         if seconds <= 0:
             return
-        # relative errors count: a second too much means little to a minute
-        row = (size / _UNIT) ** np.arange(self._terms) / seconds
+        # a second too much means little to a minute; but measured against itself every slow
+        # measurement would count for less than a quick one, and the curve would promise too much
+        expected = self._latest.at(size) or seconds
+        seconds = min(seconds, _STALL * expected)
+        row = (size / _UNIT) ** np.arange(self._terms) / expected
+        target = seconds / expected
         keep = self._keep**weight
         self._weight = self._weight * keep + weight
-        self._sums = self._sums * keep + weight * row
+        self._squares = self._squares * keep + weight * target * target
+        self._sums = self._sums * keep + weight * target * row
         self._products = self._products * keep + weight * np.outer(row, row)
 
     def curve(self) -> Curve:
@@ -51,7 +59,8 @@ class CurveFit:
         # of equals the first: in doubt seconds are proportional
         _, best = min(found, key=lambda choice: round(choice[0], 6))
         whole = [best.get(term, 0.0) / _UNIT**term for term in range(3)]
-        return Curve(*whole)
+        self._latest = Curve(*whole)
+        return self._latest
 
     def _solved(self, terms: tuple[int, ...]) -> tuple[float, dict[int, float]] | None:
         """Return the error with these terms only, and their factors; None if it has no sense."""
@@ -64,5 +73,6 @@ class CurveFit:
         factors = np.linalg.solve(even, sums / scale) / scale
         if factors.min() < 0:
             return None
-        error = max(0.0, 1 - float(factors @ sums) / self._weight) + _TERM_COST * len(terms)
+        unexplained = max(0.0, self._squares - float(factors @ sums)) / self._weight
+        error = unexplained + _TERM_COST * len(terms)
         return error, dict(zip(terms, factors.tolist(), strict=True))

@@ -57,3 +57,12 @@ def test_a_change_of_pace_is_learned():
     for seconds in [1.0] * 50 + [3.0] * 50:
         fit.add(100, seconds)
     assert fit.curve().at(100) == pytest.approx(3.0, rel=0.05)
+
+
+def test_what_is_slow_now_and_then_costs_its_average():
+    chance = random.Random(4)
+    fit = CurveFit(keep=0.995)
+    for _ in range(1000):
+        fit.add(100, 4.0 if chance.random() < 0.25 else 1.0)
+        fit.curve()
+    assert fit.curve().at(100) == pytest.approx(1.75, rel=0.15)
