@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -12,10 +13,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+from demo.drawing import draw_lines
 from shared.errors import BadConstraint, ConstraintTooComplex
 from shared.jobs import FinishReason
 from tests.model.checkpoints import answer, image, request, user
-from worker.engine.api import Completion, Delta, EngineRequest
+from worker.engine.api import Completion, Delta, EngineRequest, ImageInput
 from worker.engine.engine import load_engine
 from worker.engine.kv import SequenceKV
 
@@ -134,8 +136,9 @@ def test_a_constraint_that_grows_too_large_ends_its_own_request_only(engine) -> 
 
 
 def forced(engine, monkeypatch: pytest.MonkeyPatch, words: str, strength: float = 100.0) -> None:
-    """Make the model write `words` again and again, by the place of each token."""
+    """Make the model write `words` again and again, by the place of each token, and never end."""
     ids = engine.model.chat.backend.encode(words, add_special_tokens=False).ids
+    end_id = engine.model.chat.backend.token_to_id("<|im_end|>")
     forward = engine.model.text.forward
     begun: dict[int, int] = {}
 
@@ -147,6 +150,8 @@ def forced(engine, monkeypatch: pytest.MonkeyPatch, words: str, strength: float 
             if segment.count > 1:
                 begun[id(kv)] = end
             logits[row, ids[(end - begun[id(kv)]) % len(ids)]] += strength
+            if strength:
+                logits[row, end_id] = -1e9
         return logits
 
     monkeypatch.setattr(engine.model.text, "forward", loops)
@@ -223,9 +228,10 @@ def test_confidence_is_the_mean_of_the_models_own_probabilities(engine) -> None:
 
 
 def test_doubted_letters_are_marked_alike_in_stream_text_and_lines(engine) -> None:
-    plain = answer(engine, asked("Read the text.", tokens=80))
-    marked = asked("Read the text.", tokens=80, uncertain_below=0.999, line_confidence=True)
-    seen, done = streamed(engine, marked)
+    text = ImageInput("img_text", draw_lines(["Gate 12 Wq0OlI", "fjord 58 vex"]), 1 << 20)
+    read = functools.partial(request, user("Read the text.", text), tokens=80)
+    plain = answer(engine, read())
+    seen, done = streamed(engine, read(uncertain_below=0.9999, line_confidence=True))
     assert done.token_ids == plain.token_ids
     assert seen == done.text
     pattern = re.escape(done.text).replace(re.escape("[?]"), r"\w")
