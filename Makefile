@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-long bench-overload bench-predictions bench-webhooks demo-train demo-eval docs clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-webhooks demo-train demo-eval docs clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -94,6 +94,11 @@ bench-webhooks: $(DEV_STAMP) ## Measure how soon webhooks come, beside a dead en
 bench-overload: $(DEV_STAMP) ## Offer many times what can be done, and see what still gets done
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.overload $(ARGS)
+
+bench-accept: $(DEV_STAMP) ## Accept jobs beside LitServe and a plain Flask and Celery (installs them)
+	@$(PY) -m pip install -q -e '.[bench]'
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.accept $(ARGS)
 
 bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

@@ -1,0 +1,1 @@
+"""What the accept path is compared with; needs `pip install -e '.[bench]'`."""

@@ -1,0 +1,24 @@
+"""The usual few lines: Flask hands a job to Celery and answers with its id."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from flask import Flask, Response, jsonify, request
+
+_REDIS = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+
+queue = Celery("baseline", broker=_REDIS, backend=_REDIS)
+app = Flask(__name__)
+
+
+@queue.task
+def answer(prompt: str) -> str:
+    return prompt
+
+
+@app.post("/predict")
+def predict() -> tuple[Response, int]:
+    job = answer.delay(request.get_json()["prompt"])
+    return jsonify(id=job.id, status="queued"), 202
