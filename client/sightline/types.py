@@ -40,6 +40,10 @@ class SubmitOptions(TypedDict, total=False):
     line_confidence: bool
     postprocess: list[str]
     enhance: str | list[str]
+    tiling: Literal["auto", "off", "read", "ask"]
+    strict: bool
+    sha256: list[str]
+    bytes: list[int]
     priority: Priority
     ttl_s: int
     deadline_s: float

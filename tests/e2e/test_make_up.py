@@ -116,7 +116,7 @@ def test_flower_wants_the_printed_password_and_shows_ids_only(service):
         assert wait_until(lambda: job["id"] in flower.get("/api/tasks").text, 15)
         task = flower.get(f"/api/task/info/{job['id']}")
     assert job["id"] in task.json()["args"]
-    assert task.json()["result"] == "None"
+    assert task.json()["result"] == repr(job["id"])
     assert PROMPT not in task.text
 
 

@@ -20,7 +20,7 @@ from tests.harness import ROOT, eventually, free_port
 
 def png(colour):
     out = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(out, "PNG")
+    Image.new("RGB", (64, 64), colour).save(out, "PNG")
     return out.getvalue()
 
 

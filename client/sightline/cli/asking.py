@@ -30,7 +30,8 @@ from sightline.types import SubmitOptions
 #: Words of the command line that are options of a submission under the same name.
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
-    *("temperature", "seed", "stop", "postprocess", "enhance", "priority", "deadline_s", "webhook"),
+    *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "strict"),
+    *("priority", "deadline_s", "webhook"),
 )
 
 

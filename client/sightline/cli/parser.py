@@ -86,6 +86,12 @@ def _question(parser: argparse.ArgumentParser, *, preset: str | None = None) -> 
     parser.add_argument(
         "--enhance", nargs="+", metavar="STEP", help="auto, off, or steps such as deskew"
     )
+    parser.add_argument(
+        "--tiling", choices=["auto", "off", "read", "ask"], help="look at a long image in parts"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", default=None, help="fail if one part cannot be read"
+    )
     parser.add_argument("--priority", choices=["high", "default", "low"])
 
 
