@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from shared.speed import Speed
 from shared.workers import Heartbeat
@@ -54,13 +54,12 @@ class Stages:
 def stages(work: Work, speed: Speed, together: float = 1.0) -> Stages:
     """Predict a job's seconds while `together` jobs of its kind share the worker.
 
-    Images, tower and prompts take turns on the cores, so they cost the time of all; answers grow
-    in shared steps.
+    Tower and prompts take turns, so they cost the time of all; answers grow in shared steps.
     """
     chunks, rest = divmod(work.visual + work.prompt_tokens, _CHUNK)
     last = speed.prefill.at(rest) if rest else 0.0
     return Stages(
-        prepare_s=together * speed.prepare.at(work.visual),
+        prepare_s=speed.prepare.at(work.visual),
         encode_s=together * sum(speed.encode.at(tokens) for tokens in work.images),
         prefill_s=together * (chunks * speed.prefill.at(_CHUNK) + last),
         decode_s=work.answer_tokens * speed.step.at(together),
@@ -142,8 +141,16 @@ class Outlook:
         """Return the jobs that would be taken at once."""
         return max(0, sum(worker.slots for worker in self.taking) - self.backlog.running)
 
-    def predict(self, work: Work, position: int, queued: int = 0) -> Prediction:
-        """Predict a job that would be queued now behind so many others, while `queued` wait."""
+    def predict(
+        self, work: Work, position: int, queued: int = 0, running: int | None = None
+    ) -> Prediction:
+        """Predict a job that would be queued now behind so many others, while `queued` wait.
+
+        `running` is newer than what the backlog tells.
+        """
+        if running is not None:
+            newer = replace(self, backlog=replace(self.backlog, running=running))
+            return newer.predict(work, position, queued)
         own = self.busy_s(work)
         wait_s = self.wait_s(position, own)
         return Prediction(position, wait_s, self._stages(work, position), own, queued)

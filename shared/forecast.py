@@ -91,12 +91,12 @@ class Forecasts:
             tuple(map(float, ratios)),
         )
 
-    def place(self, tenant: str, priority: Priority) -> tuple[int, int]:
-        """Return how many jobs would be taken before a tenant's new one, and how many wait."""
+    def place(self, tenant: str, priority: Priority) -> tuple[int, int, int]:
+        """Return how many jobs would be taken before a tenant's new one, wait, and are running."""
         last = FIRST_SCORE[priority] + QUEUE_SPAN
         with guard():
-            position, queued = self._foresee(keys=[], args=[tenant, last])
-        return int(position), int(queued)
+            position, queued, running = self._foresee(keys=[], args=[tenant, last])
+        return int(position), int(queued), int(running)
 
     def truth(self) -> Truth:
         """Return how predictions compared with what happened."""
