@@ -14,6 +14,8 @@ MAX_NODES = 2000
 MAX_CHARS = 32_768
 #: All `multipleOf` of a schema, each scaled to a whole number: one state of an automaton each.
 MAX_MULTIPLES = 2000
+#: Whole numbers beyond this are rounded where a grammar or a client keeps numbers as floats.
+MAX_WHOLE = 2**53
 
 _UNIONS = ("anyOf", "oneOf")
 
@@ -28,6 +30,7 @@ def check_schema(schema: Mapping[str, Any], chars: int) -> None:
         raise BadSchema(f"the schema has {chars} characters; at most {MAX_CHARS} are taken")
     multiples = 0
     for count, node in enumerate(_nodes(schema, 0), start=1):
+        _check_numbers(node)
         multiples += _multiples(node)
         if count > MAX_NODES:
             raise BadSchema(f"the schema has more than {MAX_NODES} objects and lists")
@@ -45,6 +48,12 @@ def _nodes(value: Any, depth: int) -> Iterator[Any]:
     yield value
     for member in value.values() if isinstance(value, dict) else value:
         yield from _nodes(member, depth + 1)
+
+
+def _check_numbers(node: Any) -> None:
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, int) and abs(value) > MAX_WHOLE:
+            raise BadSchema(f"{value} is beyond 2^53, where numbers are rounded; ask for a string")
 
 
 def _multiples(node: Any) -> int:

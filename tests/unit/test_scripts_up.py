@@ -153,7 +153,6 @@ def test_it_goes_on_and_ends_cleanly_when_nobody_reads_its_output(launch):
     killed.signal(signal.SIGKILL)
     assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 10)
     assert launcher.start("scripts.down").wait(30) == 0
-    assert wait_until(launcher.group_has_ended, 10)
     assert launcher.nothing_is_left()
 
 
@@ -210,6 +209,7 @@ def test_down_ends_what_a_killed_launcher_left(launch):
     launcher.process.wait()
     assert refusal("127.0.0.1", launcher.port) is not None
     assert launcher.start("scripts.down").wait(30) == 0
+    assert wait_until(launcher.group_has_ended, 10)
     assert launcher.nothing_is_left()
 
 

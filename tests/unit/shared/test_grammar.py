@@ -60,6 +60,7 @@ REFUSED_SCHEMAS = {
     "nothing": {"type": "integer", "minimum": 5, "maximum": 3},
     "a member that cannot be": {"type": "object", "properties": {"a": False}, "required": ["a"]},
     "an unknown type": {"type": "strng"},
+    "a number that would be rounded": {"enum": [2**53 + 1]},
     "a keyword that could not be kept": {"type": "array", "uniqueItems": True},
     "another machine's schema": {"$ref": "http://127.0.0.1/schema.json"},
     "a file": {"$ref": "file:///etc/passwd"},
@@ -180,7 +181,9 @@ _LEAVES = st.one_of(
     st.builds(
         lambda values: {"enum": values},
         st.lists(
-            st.one_of(st.integers(), st.text(max_size=5), st.booleans()), min_size=1, max_size=4
+            st.one_of(st.integers(-(2**53), 2**53), st.text(max_size=5), st.booleans()),
+            min_size=1,
+            max_size=4,
         ),
     ),
     st.sampled_from(["[a-z]{2,5}", r"\\d{3}", "(yes|no)", "^[A-F0-9]+$"]).map(
