@@ -9,8 +9,8 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import estimating
 from gateway.auth import tenant
+from gateway.estimateschemas import Estimate
 from gateway.routes.jobs import SUBMIT_ERRORS
-from gateway.schemas import Estimate
 from gateway.services import services
 
 estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])

@@ -8,8 +8,8 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import problems
 from gateway.auth import tenant
-from gateway.schemas import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import services
+from gateway.sessionschemas import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.views import timestamp
 from shared import errors
 from shared.jobs import Turn
