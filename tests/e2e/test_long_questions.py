@@ -1,0 +1,80 @@
+"""Questions about long images, asked of the bundled model with room for a thousand tokens."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from random import Random
+
+import httpx
+import pytest
+
+from demo import words
+from demo.drawing import draw_receipt
+from shared.settings import BUNDLED_MODEL
+from tests.harness import QUICK, RedisServer, running_system
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
+
+#: A token's keys and values take 5,120 bytes.
+ROOM = 1000
+BUDGET = "65536"
+
+
+def receipt(lines: int) -> bytes:
+    rng = Random(11)
+    items = [(words.plain(rng).capitalize(), words.price(rng)) for _ in range(lines - 2)]
+    out = io.BytesIO()
+    draw_receipt("Corner Shop", items, "4812.50", size=26)[0].save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def client(shared_redis: RedisServer, tmp_path_factory) -> Iterator[httpx.Client]:
+    env = {"SIGHTLINE_MODEL": BUNDLED_MODEL, "SIGHTLINE_KV_MAX_BYTES": str(5120 * ROOM)}
+    folder = tmp_path_factory.mktemp("questions")
+    with running_system(shared_redis.url, folder, **QUICK, **env) as system:
+        system.worker(slots=4)
+        yield system.gateway()[1]
+
+
+def ask(client: httpx.Client, image: bytes | None = None, **fields: str) -> dict:
+    data = {"max_new_tokens": "48", **fields}
+    files = {"image": ("long.png", image)} if image else None
+    headers = {"Prefer": "wait=60"}
+    answer = client.post("/v1/jobs", data=data, files=files, headers=headers)
+    assert answer.status_code == 200, answer.text
+    job = answer.json()
+    assert job["status"] == "succeeded", job
+    return job
+
+
+def test_a_question_after_a_reading_is_answered_from_the_tiles_that_were_read(client):
+    read = ask(
+        client, receipt(20), preset="ocr", tiling="read", max_pixels=BUDGET, session_id="short"
+    )
+    assert len(read["output"]["tiles"]) > 3
+    asked = ask(client, prompt="Read the text.", session_id="short")
+    print(read["usage"], asked["usage"], asked["cache"], read["output"]["tiles"], asked["output"], asked["metrics"], asked["warnings"])
+    assert asked["cache"]["features"] == "hit"
+    assert asked["usage"]["image_tokens"] == read["usage"]["image_tokens"]
+    assert asked["output"]["tiles"] is None
+    assert asked["output"]["text"].split("\n")[0] == read["output"]["text"].split("\n")[0]
+
+
+def test_what_no_prompt_has_room_for_is_asked_part_by_part_and_its_evidence_named(client):
+    image, question = receipt(110), "Read the first line."
+    job = ask(client, image, prompt=question, tiling="ask", max_pixels=BUDGET, session_id="long")
+    tiles = job["output"]["tiles"]
+    visual = sum((t["box"][2] - t["box"][0]) * (t["box"][3] - t["box"][1]) for t in tiles) / 1024
+    assert visual > ROOM
+    assert "Corner Shop" in tiles[0]["text"]
+    assert all(tile["text"] for tile in tiles)
+    print(job["output"])
+    again = ask(client, prompt="Read the text.", session_id="long")
+    assert [tile["box"] for tile in again["output"]["tiles"]] == [tile["box"] for tile in tiles]
+    assert again["output"]["tiles"][0]["text"] != ""
+    print(again)
+    with client.stream("GET", job["urls"]["events"]) as stream:
+        body = "".join(stream.iter_text())
+    print(body[-3000:])
