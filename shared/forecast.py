@@ -9,7 +9,7 @@ from shared import keys
 from shared.connection import Client, guard, load_script
 from shared.costs import Backlog, Outlook
 from shared.jobs import Priority
-from shared.store import FIRST_SCORE, QUEUE_SPAN
+from shared.reading import FIRST_SCORE, QUEUE_SPAN
 from shared.workers import WorkerRegistry
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.

@@ -259,6 +259,8 @@ class TileInfo(_Frozen):
     box: tuple[int, int, int, int]
     #: The line that stands for it where it could not be read.
     mark: str
+    #: It shows nothing, so that nobody looks at it.
+    blank: bool = False
     #: How it hangs together with the tile before it, as the cut told it.
     seam: dict[str, Any] = {}
 

@@ -20,7 +20,7 @@ from shared.tiling import MIN_SIDE
 from shared.vision import visual_tokens
 from worker import tileprompts
 from worker.engine.api import ModelInfo
-from worker.outcomes import pieces, taken_over
+from worker.outcomes import pieces, seen_of, taken_over
 from worker.pictures import open_png
 from worker.tiling import Tile, can_be_told_live, cut, unread
 
@@ -67,17 +67,16 @@ class LongJobs:
         """
         if row.input.tiling is None:
             return None
-        told = list(self._stored(row, row.input.tiling.budget))
-        if len(told) == len(row.input.images):
+        infos = tuple(self._stored(row, row.input.tiling.budget))
+        if len(infos) == len(row.input.images):
             return None
-        infos = tuple(info for info, _ in told)
         together = row.input.tiling.task is TilingTask.ASK and self.fit_together(infos, row.input)
         inputs = self._work(row.input, infos, together=together)
         done = {} if together else self._taken_over(row)
         live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
         work = [
-            Given(TileOutcome()) if blank else Given(done.get((info.id, info.box), job), speaks)
-            for (info, blank), job, speaks in zip(told, inputs, live, strict=True)
+            Given(TileOutcome() if info.blank else done.get((info.id, info.box), job), speaks)
+            for info, job, speaks in zip(infos, inputs, live, strict=True)
         ]
         return Cut(infos, tuple(work), together)
 
@@ -93,7 +92,11 @@ class LongJobs:
         job = row.input.model_copy(update=looks)
         if self.fit_together(shown.parts, job):
             return None
-        work = [Given(one) for one in self._work(job, shown.parts, together=False)]
+        inputs = self._work(job, shown.parts, together=False)
+        work = [
+            Given(TileOutcome() if info.blank else one)
+            for info, one in zip(shown.parts, inputs, strict=True)
+        ]
         return Cut(shown.parts, tuple(work), together=False)
 
     def fit_together(self, tiles: Sequence[TileInfo], job: JobInput) -> bool:
@@ -107,8 +110,8 @@ class LongJobs:
         words = len(job.prompt.encode("utf-8", "replace")) + _TEMPLATE_TOKENS
         return visual + words + job.params.max_new_tokens <= self._info.context_tokens
 
-    def _stored(self, row: JobRow, budget: int) -> Iterator[tuple[TileInfo, bool]]:
-        """Store the pixels of each tile of each image; yield it and whether it is blank."""
+    def _stored(self, row: JobRow, budget: int) -> Iterator[TileInfo]:
+        """Store the pixels of each tile of each image."""
         order = 0
         for number, png in enumerate(self._images.pngs(row.tenant, row.input.images)):
             if png is None:
@@ -124,7 +127,7 @@ class LongJobs:
             return [Tile(0, (0, 0, *image.size))]
         return cut(image, min(budget, self._info.max_pixels))
 
-    def _keep(self, tenant: str, tile: Image.Image, part: Tile) -> tuple[TileInfo, bool]:
+    def _keep(self, tenant: str, tile: Image.Image, part: Tile) -> TileInfo:
         digest = hashlib.sha256(f"{tile.width}x{tile.height}\n".encode())
         digest.update(tile.tobytes())
         out = io.BytesIO()
@@ -133,8 +136,9 @@ class LongJobs:
         stored = StoredImage(name, out.getvalue(), *tile.size, tile.size, "PNG")
         self._images.put(tenant, stored, ttl_s=_UNCLAIMED_S)
         seam = asdict(part)
-        info = TileInfo(id=name, box=seam.pop("box"), mark=unread(part), seam=seam)
-        return info, _is_blank(tile)
+        return TileInfo(
+            id=name, box=seam.pop("box"), mark=unread(part), blank=_is_blank(tile), seam=seam
+        )
 
     def _work(
         self, job: JobInput, tiles: Sequence[TileInfo], *, together: bool
@@ -189,9 +193,9 @@ class LongJobs:
         """Return what is left to ask when every tile has been looked at."""
         job = row.input
         if row.together:
-            seen = [tile.id for tile, one in zip(row.tiles, outcomes, strict=True) if not one.gap]
             budget = job.tiling.budget if job.tiling else job.max_pixels
-            return job.model_copy(update={"images": tuple(seen), "max_pixels": budget})
+            seen = seen_of(row.tiles, outcomes)
+            return job.model_copy(update={"images": seen, "max_pixels": budget})
         words = len(job.prompt.encode("utf-8", "replace")) + 8 * _TEMPLATE_TOKENS
         room = self._info.context_tokens - words - job.params.max_new_tokens
         prompt = tileprompts.whole_prompt(job.prompt, outcomes, room)

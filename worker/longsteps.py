@@ -25,7 +25,7 @@ from worker import tileprompts
 from worker.engine.api import Completion, Timings
 from worker.leases import GivenBack, Held, Lost
 from worker.longjobs import LongJobs
-from worker.outcomes import gap, joined, outcome_of, with_costs
+from worker.outcomes import gap, joined, outcome_of, seen_of, with_costs
 from worker.pipeline import Question
 from worker.results import Answer, Whole
 
@@ -189,8 +189,9 @@ def _whole(
         )
         for number, (info, one) in enumerate(zip(row.tiles, outcomes, strict=True))
     )
-    seen = tuple(t.id for t, one in zip(row.tiles, outcomes, strict=True) if not one.gap)
-    return Whole(shown, seen, row.tiles, partial=any(one.gap for one in outcomes))
+    return Whole(
+        shown, seen_of(row.tiles, outcomes), row.tiles, partial=any(one.gap for one in outcomes)
+    )
 
 
 def _notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:

@@ -52,6 +52,12 @@ def joined(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> Comple
     return with_costs(answer, outcomes)
 
 
+def seen_of(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> tuple[str, ...]:
+    """Return the ids of the tiles that a question is to look at: all, if all are blank."""
+    readable = [tile for tile, one in zip(tiles, outcomes, strict=True) if not one.gap]
+    return tuple(t.id for t in readable if not t.blank) or tuple(t.id for t in readable)
+
+
 def pieces(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> list[str]:
     """Return what each of the first tiles is sure to add to the joined text."""
     return settled(_tiles(tiles), [_text(one) for one in outcomes], unread)

@@ -55,7 +55,15 @@ def test_a_question_after_a_reading_is_answered_from_the_tiles_that_were_read(cl
     )
     assert len(read["output"]["tiles"]) > 3
     asked = ask(client, prompt="Read the text.", session_id="short")
-    print(read["usage"], asked["usage"], asked["cache"], read["output"]["tiles"], asked["output"], asked["metrics"], asked["warnings"])
+    print(
+        read["usage"],
+        asked["usage"],
+        asked["cache"],
+        read["output"]["tiles"],
+        asked["output"],
+        asked["metrics"],
+        asked["warnings"],
+    )
     assert asked["cache"]["features"] == "hit"
     assert asked["usage"]["image_tokens"] == read["usage"]["image_tokens"]
     assert asked["output"]["tiles"] is None
