@@ -17,6 +17,7 @@ from shared.jobs import (
     Stage,
     Usage,
 )
+from shared.memory import UNBOUNDED, ImageRoom
 from shared.speed import UNKNOWN, Curve
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ModelInfo:
     #: Pixels between which the model's image processor keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216
+    #: Memory for the images of one request.
+    image_room: ImageRoom = UNBOUNDED
     demo: bool = False
     simulated: bool = False
 
