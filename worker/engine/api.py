@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from shared.enhancement import LETTER_HEIGHT
 from shared.jobs import (
     CacheState,
     FinishReason,
@@ -39,6 +40,8 @@ class ModelInfo:
     #: Pixels between which the model's image processor keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216
+    #: Height in pixels of the lowest letters that the model reads well.
+    letter_height: float = LETTER_HEIGHT
     demo: bool = False
     simulated: bool = False
 

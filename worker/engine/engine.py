@@ -46,6 +46,7 @@ class TorchEngine:
             numerics=settings.numerics,
             min_pixels=model.reader.pixels[0],
             max_pixels=model.reader.pixels[1],
+            letter_height=model.letter_height,
             demo=model.demo,
         )
         self._loop.start()
