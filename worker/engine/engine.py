@@ -48,6 +48,7 @@ class TorchEngine:
             min_pixels=model.reader.pixels[0],
             max_pixels=model.reader.pixels[1],
             image_room=room.for_images(self._costs),
+            letter_height=model.letter_height,
             demo=model.demo,
         )
         self._loop.start()
