@@ -102,13 +102,14 @@ class LongJobs:
     def fit_together(self, tiles: Sequence[TileInfo], job: JobInput) -> bool:
         """Tell whether one prompt has room for all tiles beside a job's question and answer."""
         budget = min(job.tiling.budget if job.tiling else job.max_pixels, self._info.max_pixels)
-        visual = sum(
+        visual = [
             visual_tokens(*tile.size, budget, min_pixels=self._info.min_pixels).tokens
             for tile in tiles
-        )
+        ]
         # no tokenizer makes more tokens than bytes
         words = len(job.prompt.encode("utf-8", "replace")) + _TEMPLATE_TOKENS
-        return visual + words + job.params.max_new_tokens <= self._info.context_tokens
+        tokens = sum(visual) + words + job.params.max_new_tokens
+        return tokens <= self._info.context_tokens and self._info.image_room.holds(visual)
 
     def _stored(self, row: JobRow, budget: int) -> Iterator[TileInfo]:
         """Store the pixels of each tile of each image."""
