@@ -13,7 +13,7 @@ from shared.enhancement import Enhancement
 from shared.forms import ResponseFormat
 
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
-ROW_VERSION = 2
+ROW_VERSION = 3
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
