@@ -35,11 +35,12 @@ def run(
     submitters: int = 1,
     pause_s: tuple[float, float] = (0.8, 2.0),
     most: int | None = None,
+    within_s: float = float("inf"),
     patience_s: float = 60,
 ) -> Account:
     """Submit jobs while a monkey is loose, let them all end, and return the account.
 
-    `most` bounds the faults: a slow machine gets its work done in the end.
+    `most` bounds the faults, and `within_s` ends submission: a slow machine gets done in the end.
     """
     account = Account(jobs)
     began = time.monotonic()
@@ -48,7 +49,9 @@ def run(
         history.start()
         monkey = Monkey(deck(stage), seed=seed, pause_s=pause_s, most=most)
         monkey.start()
-        hooks = _submit_all(stage, history, jobs, tokens, submitters, receiver)
+        until = time.monotonic() + within_s
+        hooks = _submit_all(stage, history, jobs, tokens, submitters, receiver, until)
+        jobs = account.jobs = len(history.accepted)
         # the last part ends in peace, or a run could go on for ever
         history.wait(jobs * 2 // 3 if jobs < 1000 else jobs * 19 // 20, patience_s)
         monkey.stop()
@@ -64,19 +67,27 @@ def run(
 
 
 def _submit_all(
-    stage: Stage, history: History, jobs: int, tokens: int, submitters: int, receiver: Receiver
+    stage: Stage,
+    history: History,
+    jobs: int,
+    tokens: int,
+    submitters: int,
+    receiver: Receiver,
+    until: float,
 ) -> list[str]:
-    """Submit all jobs, several at once; return the paths of their webhooks."""
-    hooked = range(0, jobs, _HOOKED) if stage.couriers else range(0)
-    hooks = {number: f"/hook/{number}" for number in hooked}
+    """Submit jobs, several at once, until the time is over; return the paths of their webhooks."""
+    hooks = []
 
     def one(number: int) -> None:
+        if time.monotonic() > until:
+            return
         dice = random.Random(number)
         if submitters == 1:
             time.sleep(dice.uniform(0, 0.3))
         body: dict[str, Any] = {"prompt": f"question {number}", "max_new_tokens": tokens}
-        if number in hooks:
-            body["webhook"] = receiver.url + hooks[number]
+        if stage.couriers and number % _HOOKED == 0:
+            body["webhook"] = f"{receiver.url}/hook/{number}"
+            hooks.append(f"/hook/{number}")
         doors = dice.sample(stage.doors, len(stage.doors))
         history.accepted.append(submit(doors, body, f"k{number}"))
 
@@ -84,7 +95,7 @@ def _submit_all(
         # the first failure ends the run
         for _ in pool.map(one, range(jobs)):
             pass
-    return list(hooks.values())
+    return hooks
 
 
 def main() -> int:
@@ -93,6 +104,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--within", type=float, default=3600.0, help="seconds of submitting")
     asked = parser.parse_args()
     size = Size(workers=asked.workers, gateways=2, couriers=2, slots=8, token_s=0.03)
     with tempfile.TemporaryDirectory() as folder:
@@ -105,6 +117,7 @@ def main() -> int:
             tokens=8,
             submitters=8,
             pause_s=(1.0, 3.0),
+            within_s=asked.within,
             patience_s=120,
         )
     print(f"seed {asked.seed}")

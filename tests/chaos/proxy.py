@@ -74,7 +74,6 @@ class Proxy:
         self._call(lambda: [pair.abort() for pair in self._pairs if pair.silent])
 
     def stop(self) -> None:
-        self.reset()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
@@ -98,10 +97,18 @@ class Proxy:
         self._listening.set()
         self._loop.run_forever()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._ended())
         self._loop.close()
+
+    async def _ended(self) -> None:
+        """Let every connection end before its loop does."""
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for pair in list(self._pairs):
+            pair.abort()
+        if serving:
+            await asyncio.wait(serving, timeout=5)
+        # transports tell of their end one turn later
+        await asyncio.sleep(0.05)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -118,8 +125,9 @@ class Proxy:
                 self._pump(pair, "answers", from_server, writer),
             )
         except OSError:
-            pair.abort()
+            pass
         finally:
+            pair.abort()
             self._pairs.discard(pair)
 
     async def _pump(
