@@ -38,6 +38,11 @@ class History(threading.Thread):
         self._store = Store(Settings(redis_url=server.url))
         self._stopped = threading.Event()
 
+    @property
+    def violations(self) -> list[str]:
+        """What must never be, as far as it was seen."""
+        return self._account.violations
+
     def run(self) -> None:
         while not self._stopped.wait(self._every_s):
             with contextlib.suppress(redis.RedisError):

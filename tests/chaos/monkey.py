@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import random
 import sys
 import tempfile
@@ -89,7 +90,7 @@ def _submit_all(
             body["webhook"] = f"{receiver.url}/hook/{number}"
             hooks.append(f"/hook/{number}")
         doors = dice.sample(stage.doors, len(stage.doors))
-        history.accepted.append(submit(doors, body, f"k{number}"))
+        history.accepted.append(submit(doors, body, f"k{number}", history.violations))
 
     with concurrent.futures.ThreadPoolExecutor(submitters) as pool:
         # the first failure ends the run
@@ -105,9 +106,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--within", type=float, default=3600.0, help="seconds of submitting")
+    parser.add_argument("--folder", help="where logs and data are kept; an empty one")
     asked = parser.parse_args()
     size = Size(workers=asked.workers, gateways=2, couriers=2, slots=8, token_s=0.03)
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as opened:
+        folder = asked.folder or opened.enter_context(tempfile.TemporaryDirectory())
         account = run(
             Path(folder),
             jobs=asked.jobs,
@@ -116,7 +119,7 @@ def main() -> int:
             seed=asked.seed,
             tokens=8,
             submitters=8,
-            pause_s=(1.0, 3.0),
+            pause_s=(2.0, 6.0),
             within_s=asked.within,
             patience_s=120,
         )

@@ -36,7 +36,7 @@ def test_old_and_new_gateways_and_workers_share_the_work(system: System, redis_s
     system.worker(newer=True, SIGHTLINE_RECONCILE_S="0.5")
     for job in newer:
         ended = new.get(f"/v1/jobs/{job}", params={"wait": 20}).json()
-        assert (ended["status"], ended["attempt"]) == ("succeeded", 1)
+        assert (ended["status"], ended["metrics"]["attempt"]) == ("succeeded", 1)
     older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=20"}).json()
     assert older["status"] == "succeeded"
     assert old_worker.running
