@@ -148,7 +148,11 @@ class Load:
         answer = self._http.post(f"/v1/jobs/{job['id']}/cancel")
         # 409: it was done first
         _expect(answer.status_code in (200, 202, 409), answer.text)
-        ended = self._http.get(f"/v1/jobs/{job['id']}", params={"wait": 20}).json()
+        for _ in range(5):
+            # the answer comes with every change
+            ended = self._http.get(f"/v1/jobs/{job['id']}", params={"wait": 5}).json()
+            if ended["status"] != "running":
+                break
         _expect(ended["status"] in ("canceled", "succeeded"), ended["status"])
 
     def refused(self, number: int) -> None:
