@@ -12,6 +12,7 @@ from gateway.decoding import Decoder
 from gateway.keyring import Keyring
 from gateway.pressure import Pressure
 from gateway.traffic import Traffic
+from shared.bells import Bells
 from shared.connection import Breaker, Client, connect
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
@@ -35,6 +36,7 @@ class Services:
 
     settings: Settings
     store: Store
+    bells: Bells
     keyring: Keyring
     images: ImageStore
     sessions: SessionStore
@@ -67,6 +69,7 @@ class Services:
         return cls(
             settings=settings,
             store=store,
+            bells=Bells(store.redis),
             keyring=Keyring(store.redis),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared import keys
 from shared.connection import Client, guard, load_script
@@ -16,10 +18,42 @@ from shared.workers import WorkerRegistry
 RATIO_STEP = 1.1
 #: Steps up and down beyond which all ratios are one, as in finish.lua.
 RATIO_STEPS = 30
+#: For each queue, the score below which a tenant's jobs come before its new one.
+LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
+#: Seconds for which a place in the queue is taken for the present one.
+_FRESH_S = 0.05
 #: Fewer comparisons tell nothing of the tail.
 _ENOUGH = 20
 #: Slowest of twenty jobs over its prediction, until that has been measured.
 _TAIL = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a tenant's new job would stand, and how full the service was, at one moment."""
+
+    #: Jobs that would be taken before it, by its queue.
+    ahead: Mapping[Priority, int]
+    queued: int
+    running: int
+    #: That moment, monotonic seconds.
+    seen_s: float
+
+    @classmethod
+    def told(cls, reply: Any) -> Standing:
+        """Return it of what foresee.lua answers."""
+        ahead, queued, running = reply
+        known = dict(zip(Priority, map(int, ahead), strict=True))
+        return cls(known, int(queued), int(running), time.monotonic())
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether it can be taken for the present."""
+        return time.monotonic() - self.seen_s < _FRESH_S
+
+    def place(self, priority: Priority) -> tuple[int, int, int]:
+        """Return how many jobs would be taken before the new one, wait, and are running."""
+        return self.ahead[priority], self.queued, self.running
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +125,10 @@ class Forecasts:
             tuple(map(float, ratios)),
         )
 
-    def place(self, tenant: str, priority: Priority) -> tuple[int, int, int]:
-        """Return how many jobs would be taken before a tenant's new one, wait, and are running."""
-        last = FIRST_SCORE[priority] + QUEUE_SPAN
+    def standing(self, tenant: str) -> Standing:
+        """Return where a tenant's new job would stand now."""
         with guard():
-            position, queued, running = self._foresee(keys=[], args=[tenant, last])
-        return int(position), int(queued), int(running)
+            return Standing.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))
 
     def truth(self) -> Truth:
         """Return how predictions compared with what happened."""
