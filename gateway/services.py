@@ -9,6 +9,7 @@ from flask import current_app
 
 from gateway.admission import Admission
 from gateway.decoding import Decoder
+from gateway.hosts import HostBreaker
 from gateway.keyring import Keyring
 from gateway.pressure import Pressure
 from gateway.traffic import Traffic
@@ -50,6 +51,7 @@ class Services:
     deliveries: DeliveryStore
     #: Fetches what callers name by URL.
     outward: GuardedClient
+    image_hosts: HostBreaker
     rules: RuleBook
     presets: Mapping[str, Preset]
     traffic: Traffic
@@ -83,6 +85,7 @@ class Services:
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),
+            image_hosts=HostBreaker.of(settings),
             rules=rules,
             presets=load_presets(settings, rules),
             traffic=Traffic(),

@@ -31,6 +31,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.InvalidBase64,
     errors.UrlNotAllowed,
     errors.UrlFetchFailed,
+    errors.ImageHostUnavailable,
     errors.PayloadTooLarge,
     errors.UnsupportedMediaType,
     errors.UnsupportedImageFormat,
