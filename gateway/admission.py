@@ -19,8 +19,8 @@ from shared.jobs import Priority, TilingTask
 from shared.row import JobRow
 from shared.settings import Settings
 
-#: Seconds that a look at workers and average costs stays good; places are always looked up.
-_FRESH_S = 0.25
+#: Seconds that a look at workers and their jobs stays good; places are looked up more often.
+_FRESH_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Admission:
         self._seen: tuple[float, Forecast] | None = None
 
     def forecast(self) -> Forecast:
-        """Return what is known of queue and workers, at most a quarter of a second old."""
+        """Return what is known of queue and workers, at most a tenth of a second old."""
         with self._lock:
             now = time.monotonic()
             if self._seen is None or now - self._seen[0] > _FRESH_S:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from shared.connection import Client, guard, load_script
 from shared.costs import Backlog, Outlook
 from shared.jobs import Priority
 from shared.store import FIRST_SCORE, QUEUE_SPAN
+from shared.turns import InHand
 from shared.workers import WorkerRegistry
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.
@@ -20,6 +21,8 @@ RATIO_STEP = 1.1
 RATIO_STEPS = 30
 #: For each queue, the score below which a tenant's jobs come before its new one.
 LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
+#: Jobs in hand that are looked at one by one.
+_HELD = 256
 #: Seconds for which a place in the queue is taken for the present one.
 _FRESH_S = 0.05
 #: Fewer comparisons tell nothing of the tail.
@@ -100,6 +103,11 @@ class Truth:
         return None
 
 
+def _hand(told: Sequence[int]) -> tuple[InHand, ...]:
+    pairs = zip(told[::2], told[1::2], strict=True)
+    return tuple(InHand(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
+
+
 class Forecasts:
     """Reads forecasts; raises StoreUnavailable like the Store."""
 
@@ -107,6 +115,7 @@ class Forecasts:
         self._redis = client
         self._workers = workers
         self._foresee = load_script(client, "foresee")
+        self._hand = load_script(client, "hand")
 
     def read(self) -> Forecast:
         """Return the forecast of this moment."""
@@ -118,9 +127,10 @@ class Forecasts:
             pipe.hgetall(keys.ANSWERS)
             pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
             queued, running, (busy_ms, counted), answers, ratios = pipe.execute()
+            held = self._hand(keys=[], args=[_HELD]) if running else []
         mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
         return Forecast(
-            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s)),
+            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _hand(held))),
             {kind: float(tokens) for kind, tokens in answers.items()},
             tuple(map(float, ratios)),
         )
