@@ -110,9 +110,17 @@ class InputTooLong(InputError):
     """Input too long: prompt and image tokens exceed the model's context window."""
 
     code = "input_too_long"
-    openai_code = "context_length_exceeded"
+    openai_code: ClassVar[str | None] = "context_length_exceeded"
     status = 422
     hint = "Shorten the prompt, lower max_pixels, send fewer images or start a new session."
+
+
+class InputTooLarge(InputTooLong):
+    """Input too large: its images need more memory than the model's machine has left."""
+
+    code = "input_too_large"
+    openai_code = None
+    hint = "Lower max_pixels or send fewer images; the operator may give the worker more memory."
 
 
 class IdempotencyKeyReused(InputError):
@@ -268,7 +276,7 @@ class UnsupportedImageFormat(ImageError):
 
     code = "unsupported_image_format"
     status = 415
-    hint = "Accepted: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, told by content and not by name."
+    hint = "Accepted: JPEG, PNG and what else /v1/limits names, told by content and not by name."
 
 
 class ImageEmpty(ImageError):
@@ -365,6 +373,13 @@ class QueueFull(Unavailable):
     """The queue is full."""
 
     code = "queue_full"
+
+
+class ImageHostUnavailable(Unavailable):
+    """The host of an image URL has failed repeatedly and is left alone for a while."""
+
+    code = "image_host_unavailable"
+    hint = "Wait for the seconds given in Retry-After, or upload the image's bytes."
 
 
 class NoWorkers(Unavailable):

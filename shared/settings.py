@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     fetch_timeout_s: float = Field(
         15.0, gt=0, le=60, description="Seconds for all image URLs of a request together."
     )
+    fetch_breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which an image host is left alone."
+    )
+    fetch_breaker_s: float = Field(
+        10.0, gt=0, le=120, description="Seconds of its first pause; each further one is doubled."
+    )
 
     # what the operator adds
     rules_file: Path | None = Field(
@@ -250,6 +256,12 @@ class Settings(BaseSettings):
     slots: int = Field(8, ge=1, le=128, description="Jobs that a worker answers at once (-c).")
     kv_max_bytes: int = Field(
         2 << 30, ge=1 << 20, description="Keys and values of running and idle conversations."
+    )
+    work_max_bytes: int | None = Field(
+        None,
+        ge=1 << 20,
+        description="Patches, features and the tower's work of running requests. Unset: what the "
+        "machine or container has left, keys and values and cached features apart.",
     )
     features_ram_bytes: int = Field(
         256 << 20, ge=0, description="Image features kept in a worker's memory."
