@@ -9,6 +9,7 @@ from flask import Request
 from pydantic import Field
 from pydantic import model_validator as check
 
+from gateway import auth
 from gateway.admission import Asking
 from gateway.asking import resolved
 from gateway.intake import all_images
@@ -58,7 +59,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     infos = [image_info(image, pixels, workers, tiling) for image in images]
     if tiling is None:
         check_fit(infos, workers)
-    asking = Asking.of(supposed, asked, tenant)
+    asking = Asking.of(supposed, asked, tenant, auth.standing())
     predicted = services.admission.predict(forecast, asking, infos)
     return {
         "object": "estimate",

@@ -1,4 +1,4 @@
-"""Reading what Redis knows of jobs: one, a page of them, and how full the queues are."""
+"""Reading what Redis knows of many jobs: pages of them, and how full the queues are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from shared import figures, keys
 from shared.connection import Client, guard
-from shared.errors import Erased, NotFound
+from shared.errors import NotFound
 from shared.figures import Figures
 from shared.jobs import JobStatus, Priority
-from shared.row import JobRow
+from shared.row import JobRow, read_row
 
 #: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
 QUEUE_SPAN = 1 << 43
@@ -32,20 +32,6 @@ class JobReader:
 
     def __init__(self, client: Client) -> None:
         self.redis = client
-
-    def get(self, job_id: str, tenant: str) -> JobRow:
-        """Return a job; raises Erased or NotFound, which is also the answer for a foreign job."""
-        with guard():
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.hgetall(keys.job(job_id))
-            pipe.get(keys.GONE + job_id)
-            fields, gone = pipe.execute()
-        # a tile's row is nobody's job
-        if fields and fields.get("tenant") == tenant and "parent" not in fields:
-            return JobRow.model_validate(fields)
-        if gone and gone.partition(":")[2] == tenant:
-            raise Erased
-        raise NotFound
 
     def tenant(self, job_id: str) -> str | None:
         """Return whose job it is; None for an unknown one."""
@@ -97,7 +83,7 @@ class JobReader:
         if dropped:
             # their rows have expired; removed here, the index needs no sweeper
             self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
-        return [JobRow.model_validate(row) for row in fields if row]
+        return [read_row(row) for row in fields if row]
 
     def load(self) -> Load:
         """Return how full the queues are."""
