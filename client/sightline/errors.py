@@ -181,7 +181,12 @@ class TooManyInFlight(LimitReached):
 class Unavailable(APIError):
     """The service cannot take this request now."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unavailable", "store_unavailable")
+    codes: ClassVar[tuple[str, ...]] = (
+        "unavailable",
+        "store_unavailable",
+        "image_host_unavailable",
+        "job_too_new",
+    )
 
 
 class QueueFull(Unavailable):
