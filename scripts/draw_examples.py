@@ -45,11 +45,11 @@ def _table() -> Image.Image:
 
 
 def _shapes() -> Image.Image:
-    image = Image.new("RGB", (320, 96), "white")
+    image = Image.new("RGB", (288, 96), "white")
     pen = ImageDraw.Draw(image)
-    pen.ellipse((22, 20, 78, 76), fill=(220, 30, 30))
-    pen.rectangle((112, 20, 168, 76), fill=(40, 70, 220))
-    pen.polygon(((230, 20), (202, 76), (258, 76)), fill=(30, 160, 50))
+    pen.ellipse((26, 20, 82, 76), fill=(220, 30, 30))
+    pen.rectangle((116, 20, 172, 76), fill=(40, 70, 220))
+    pen.polygon(((234, 20), (206, 76), (262, 76)), fill=(30, 160, 50))
     return image
 
 

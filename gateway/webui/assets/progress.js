@@ -11,8 +11,9 @@ export function bar({ percent, tiles_total: tiles, tiles_done: done }) {
   const parts = tiles && tiles <= MOST_SEGMENTS ? tiles : 1;
   const segments = Array.from({ length: parts }, (_, n) => {
     const filled = make("i");
-    const share = parts === 1 ? percent : n < done ? 100 : n === done ? 50 : 0;
+    const share = parts === 1 ? percent : n <= done ? 100 : 0;
     filled.style.width = `${share}%`;
+    filled.classList.toggle("doing", parts > 1 && n === done);
     return make("span", {}, filled);
   });
   const label = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": say("answer") };
