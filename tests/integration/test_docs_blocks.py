@@ -69,8 +69,8 @@ def test_openais_js_client_streams_as_the_page_says(address):
     ("page", "number", "told"),
     [
         ("docs/capacity.md", 0, '"tokens"'),
-        ("docs/capacity.md", 1, '"status":"queued"'),
-        ("docs/enhancement.md", 0, '"status":"queued"'),
+        ("docs/capacity.md", 1, '"object":"job"'),
+        ("docs/enhancement.md", 0, '"object":"job"'),
         ("docs/long-images.md", 0, '"tiles"'),
     ],
 )
