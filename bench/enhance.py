@@ -17,6 +17,7 @@ from PIL import Image
 
 from demo import fonts, prompts, scenes
 from demo.asking import Asker, user
+from demo.checkpoint import LETTER_HEIGHT
 from demo.drawing import Canvas, text_width
 from demo.evaluate import distance
 from worker.enhance import enhance
@@ -142,7 +143,7 @@ def measure(asker: Asker, kind: str, count: int) -> Outcome:
         messages = [user(prompts.reading(rng), image=True)]
         limit = len(drawing.text.encode()) + 24
         started = time.perf_counter()
-        done = enhance(drawing.image, "auto", BUDGET)
+        done = enhance(drawing.image, "auto", BUDGET, LETTER_HEIGHT)
         found.seconds += time.perf_counter() - started
         answer = asker.ask(messages, drawing.image, limit)
         better = asker.ask(messages, done.image, limit) if done.variant else answer

@@ -65,11 +65,12 @@ def tower_batch(seed: int, number: int, patches: int = 7000) -> Images:
 
 #: What the reader is asked for, and how much of it.
 MIX = {
-    scenes.block: 53,
+    scenes.block: 32,
+    scenes.small_print: 22,
     scenes.covered: 5,
-    tables.table: 8,
-    tables.receipt: 10,
-    shapes.scene: 19,
+    tables.table: 7,
+    tables.receipt: 8,
+    shapes.scene: 21,
     talks.about_text: 5,
 }
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "checkpoint"
 
+#: Height in pixels of the lowest letters that it reads well: those of about 19 px fonts.
+LETTER_HEIGHT = 11.0
+
 DESCRIPTION = (
     "A small Qwen3-VL trained from scratch on drawn images: reads printed text and answers simple "
     "questions about shapes. For tests and demonstrations only."
@@ -89,6 +92,7 @@ def export(model: nn.Module, folder: Path) -> None:
     marker = {
         "name": "sightline-demo",
         "demo": True,
+        "letter_height": LETTER_HEIGHT,
         "revision": hashlib.sha256(weights).hexdigest()[:12],
         "description": DESCRIPTION,
     }

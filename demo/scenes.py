@@ -104,14 +104,14 @@ def fill_line(rng: Random, width: float, face: str, size: int) -> str:
     return text.strip()
 
 
-def font_size(rng: Random, height: int) -> int:
+def font_size(rng: Random, height: int, largest: int = 40) -> int:
     """14–40 px, as far as a line of it fits into `height`."""
-    return rng.randint(14, max(14, min(40, int(height / 1.25))))
+    return rng.randint(14, max(14, min(largest, int(height / 1.25))))
 
 
-def block(rng: Random, width: int, height: int) -> Sample:
-    """Lines of text anywhere on the image."""
-    face, size = rng.choice(fonts.available()), font_size(rng, height)
+def block(rng: Random, width: int, height: int, largest: int = 40) -> Sample:
+    """Lines of text anywhere on the image, of at most `largest` px."""
+    face, size = rng.choice(fonts.available()), font_size(rng, height, largest)
     background, ink = colours(rng)
     canvas = Canvas.blank(width, height, background)
     left = rng.randint(1, max(1, min(24, width // 8)))
@@ -135,6 +135,11 @@ def block(rng: Random, width: int, height: int) -> Sample:
         y += round(size * spacing) + (size if rng.random() < 0.06 else 0)
     turns = [read_lines(prompts.reading(rng), lines, starts)]
     return Sample(augment.spoil(rng, canvas.image), turns, canvas.glyphs)
+
+
+def small_print(rng: Random, width: int, height: int) -> Sample:
+    """Lines so small that one image token holds parts of two or three."""
+    return block(rng, width, height, largest=20)
 
 
 def covered(rng: Random, width: int, height: int) -> Sample:

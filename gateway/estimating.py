@@ -16,7 +16,7 @@ from gateway.longimages import keeps_detail, tiling_of
 from gateway.looking import Measuring
 from gateway.problems import retry_after
 from gateway.services import Services
-from gateway.sizing import check_context, image_info, notices
+from gateway.sizing import check_fit, image_info, notices
 from gateway.submission import Submission, receive
 from shared.costs import Prediction
 from shared.errors import Unavailable
@@ -56,7 +56,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     tiling = tiling_of(supposed, asked, images, workers)
     pixels = tiling.budget if tiling else supposed.pixel_budget()
     infos = [image_info(image, pixels, workers, tiling) for image in images]
-    check_context(infos, workers)
+    check_fit(infos, workers)
     asking = Asking.of(supposed, asked, tenant)
     predicted = services.admission.predict(forecast, asking, infos)
     return {

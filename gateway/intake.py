@@ -21,7 +21,7 @@ from gateway.looking import Looking
 from gateway.problems import from_validation
 from gateway.schemas import FileClaim, ImageUpload
 from gateway.services import Services
-from gateway.sizing import AnyImage, check_context, image_info, notices
+from gateway.sizing import AnyImage, check_fit, image_info, notices
 from gateway.submission import Received, S, Submission, is_json, json_object, receive
 from shared import queue
 from shared.errors import (
@@ -257,7 +257,7 @@ def _new_job(
     pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)
     infos += [image_info(image, pixels, workers, tiling) for image in images]
-    check_context(infos, workers)
+    check_fit(infos, workers)
     said = earlier.said()
     ids = [image.id for image in images]
     return NewJob(

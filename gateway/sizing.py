@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.decoding import Measured
-from shared.errors import ImageAspect, InputTooLong
+from shared.errors import ImageAspect, InputTooLarge, InputTooLong
 from shared.images import ImageHeader, StoredImage
 from shared.jobs import Tiling
 from shared.vision import visual_tokens
@@ -59,16 +59,24 @@ def _tiled_info(image: AnyImage, tiling: Tiling) -> dict[str, Any]:
     }
 
 
-def check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
-    """Refuse now what no worker could take in later: images alone may fill the context."""
+def check_fit(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
+    """Refuse now what no worker could take in later: images alone may fill context or memory.
+
+    Raises InputTooLong and InputTooLarge.
+    """
     window = max((worker.context_tokens for worker in workers), default=0)
     # tiles that don't fit together are looked at one by one
-    tokens = sum(info["tokens"] for info in infos if "tiles" not in info)
+    images = [info["tokens"] for info in infos if "tiles" not in info]
+    tokens = sum(images)
     if window and tokens >= window:
         raise InputTooLong(
             f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
             pointer="/images",
         )
+    rooms = [worker.image_room for worker in workers]
+    if rooms and not any(room.holds(images) for room in rooms):
+        largest = max(rooms, key=lambda room: room.bytes)
+        raise InputTooLarge(largest.refusal(images), pointer="/images")
 
 
 def notices(images: Sequence[AnyImage], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

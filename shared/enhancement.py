@@ -7,6 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+#: Height in pixels of the lowest letters that a model reads well unless it says otherwise: those
+#: of fonts of about 12 pixels.
+LETTER_HEIGHT = 7.0
+
 
 class EnhanceStep(StrEnum):
     """A step of the enhancement, in the order in which the steps are taken."""

@@ -110,9 +110,17 @@ class InputTooLong(InputError):
     """Input too long: prompt and image tokens exceed the model's context window."""
 
     code = "input_too_long"
-    openai_code = "context_length_exceeded"
+    openai_code: ClassVar[str | None] = "context_length_exceeded"
     status = 422
     hint = "Shorten the prompt, lower max_pixels, send fewer images or start a new session."
+
+
+class InputTooLarge(InputTooLong):
+    """Input too large: its images need more memory than the model's machine has left."""
+
+    code = "input_too_large"
+    openai_code = None
+    hint = "Lower max_pixels or send fewer images; the operator may give the worker more memory."
 
 
 class IdempotencyKeyReused(InputError):

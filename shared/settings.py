@@ -257,6 +257,12 @@ class Settings(BaseSettings):
     kv_max_bytes: int = Field(
         2 << 30, ge=1 << 20, description="Keys and values of running and idle conversations."
     )
+    work_max_bytes: int | None = Field(
+        None,
+        ge=1 << 20,
+        description="Patches, features and the tower's work of running requests. Unset: what the "
+        "machine or container has left, keys and values and cached features apart.",
+    )
     features_ram_bytes: int = Field(
         256 << 20, ge=0, description="Image features kept in a worker's memory."
     )

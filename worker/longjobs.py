@@ -77,13 +77,14 @@ class LongJobs:
 
     def _fit_together(self, job: JobInput, parts: Sequence[Tile]) -> bool:
         budget = min(job.tiling.budget if job.tiling else job.max_pixels, self._info.max_pixels)
-        visual = sum(
+        visual = [
             visual_tokens(p.width, p.height, budget, min_pixels=self._info.min_pixels).tokens
             for p in parts
-        )
+        ]
         # no tokenizer makes more tokens than bytes
         words = len(job.prompt.encode("utf-8", "replace")) + _TEMPLATE_TOKENS
-        return visual + words + job.params.max_new_tokens <= self._info.context_tokens
+        tokens = sum(visual) + words + job.params.max_new_tokens
+        return tokens <= self._info.context_tokens and self._info.image_room.holds(visual)
 
     def _stored(
         self, tenant: str, image: Image.Image, parts: Sequence[Tile]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
-from shared.enhancement import Enhancement
+from shared.enhancement import LETTER_HEIGHT, Enhancement
 from shared.errors import InferenceFailed
 from shared.jobs import Notice
 from worker.engine.api import ImageInput
@@ -16,9 +16,10 @@ from worker.engine.api import ImageInput
 class Pictures:
     """The images of one question; each is opened once, and enhanced once for each way asked for."""
 
-    def __init__(self, pngs: Mapping[str, bytes]) -> None:
-        """Take canonical image bytes by image id."""
+    def __init__(self, pngs: Mapping[str, bytes], letter_height: float = LETTER_HEIGHT) -> None:
+        """Take canonical image bytes by image id, and how low letters the model reads (pixels)."""
         self._pngs = pngs
+        self._letter_height = letter_height
         self._opened: dict[str, Image.Image] = {}
         self._shown: dict[tuple[str, int, Enhancement], ImageInput] = {}
         self._notices: dict[str, list[Notice]] = {}
@@ -48,7 +49,7 @@ class Pictures:
         # OpenCV is imported only where an image is really enhanced
         from worker.enhance import enhance
 
-        done = enhance(image, wish, max_pixels)
+        done = enhance(image, wish, max_pixels, self._letter_height)
         self._notices[image_id] = _told(image_id, done.told, done.left_out)
         return ImageInput(image_id, done.image, max_pixels, done.variant)
 

@@ -44,7 +44,7 @@ class Pipeline:
         """
         history = list(question.history)
         deadline = time.monotonic() + question.time_left_s
-        pictures = Pictures(question.pngs)
+        pictures = Pictures(question.pngs, self.engine.info.letter_height)
         while True:
             request = EngineRequest(
                 id=question.id,

@@ -80,9 +80,9 @@ class IdempotencyKeyReused(InvalidRequest):
 
 
 class InputTooLong(InvalidRequest):
-    """Prompt and images exceed the model's context window."""
+    """Prompt and images exceed the model's context window, or the memory of its machine."""
 
-    codes: ClassVar[tuple[str, ...]] = ("input_too_long",)
+    codes: ClassVar[tuple[str, ...]] = ("input_too_long", "input_too_large")
 
 
 class PayloadTooLarge(InvalidRequest):

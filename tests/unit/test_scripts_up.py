@@ -84,8 +84,14 @@ class Launcher:
         return self.says("Sightline is ready")
 
     def running(self, name: str) -> Recorded:
-        assert wait_until(lambda: name in {one.name for one in self.instance.processes()}, 10)
-        return next(one for one in self.instance.processes() if one.name == name)
+        found: dict[str, Recorded] = {}
+
+        def there() -> bool:
+            found.update({one.name: one for one in self.instance.processes()})
+            return name in found
+
+        assert wait_until(there, 10)
+        return found[name]
 
     def nothing_is_left(self) -> bool:
         return not self.instance.processes() and refusal("127.0.0.1", self.port) is None

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from shared.enhancement import LETTER_HEIGHT
 from shared.settings import Settings
 from worker.engine.chat import ChatTokenizer
 from worker.engine.images import ImageReader
@@ -38,6 +39,7 @@ class LoadedModel:
     name: str
     revision: str
     demo: bool
+    letter_height: float
     shape: ModelShape
     chat: ChatTokenizer
     reader: ImageReader
@@ -94,6 +96,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         name=about["name"],
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
+        letter_height=float(about.get("letter_height", LETTER_HEIGHT)),
         shape=shape,
         chat=ChatTokenizer(tokenizer, shape.image_token),
         reader=ImageReader(

@@ -9,6 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 
 from worker.engine.ops import Linear, Product, TorchOps
 
+#: Rows that are quantised at once, which takes several times their own memory.
+_ROWS = 512
+
 
 class PackedOps(TorchOps):
     """bfloat16 with packed weights."""
@@ -46,6 +49,8 @@ class Int8Ops(TorchOps):
         multiply: Callable[..., torch.Tensor] = torch.ops.onednn.qlinear_pointwise
 
         def run(x: torch.Tensor) -> torch.Tensor:
+            if len(x) > _ROWS:
+                return torch.cat([run(part) for part in torch.split(x, _ROWS)])
             scale = x.abs().amax(-1, keepdim=True).float().div_(127).clamp_min_(1e-8)
             # 128 is the zero point; signed activations would hit a reference kernel
             levels = (x / scale + 128.5).to(torch.uint8)

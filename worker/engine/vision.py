@@ -14,6 +14,8 @@ from worker.engine.shapes import VisionShape
 from worker.engine.weights import TensorSource
 
 _PREFIX = "model.visual"
+#: Position embeddings that are interpolated at once: they take more memory than a block.
+_PLACES = 1024
 
 #: Yields the fraction done after every block; returns (1 + maps, tokens, out_hidden) features.
 Steps = Generator[float, None, torch.Tensor]
@@ -105,8 +107,9 @@ class VisionTower:
         column_taps, column_weights = _taps(column, columns, side)
         indices = (row_taps[:, :, None] * side + column_taps[:, None]).flatten(1)
         weights = (row_weights[:, :, None] * column_weights[:, None]).flatten(1)
-        embedded = (self._positions[indices] * weights[:, :, None]).sum(1)
-        return embedded.to(self._ops.dtype)
+        some = zip(torch.split(indices, _PLACES), torch.split(weights, _PLACES), strict=True)
+        embedded = [(self._positions[at] * weight[:, :, None]).sum(1) for at, weight in some]
+        return torch.cat(embedded).to(self._ops.dtype)
 
     def _rotary(self, row: torch.Tensor, column: torch.Tensor) -> Rotary:
         half = self.shape.head_dim // 2

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from shared.enhancement import Enhancement, EnhanceStep
+from shared.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
 from worker.enhance.steps import STEPS, Pixels, Request, Taken
 
 #: An image is not worked on in more pixels than this many times its budget, and at most _LARGEST.
@@ -33,9 +33,12 @@ class Enhanced:
     left_out: tuple[str, ...] = field(default=())
 
 
-def enhance(image: Image.Image, wish: Enhancement, max_pixels: int) -> Enhanced:
+def enhance(
+    image: Image.Image, wish: Enhancement, max_pixels: int, letter_height: float = LETTER_HEIGHT
+) -> Enhanced:
     """Take the steps of `wish` with an RGB image of which the model keeps `max_pixels`.
 
+    Letters lower than `letter_height` pixels count as too small for the model.
     Deterministic; time and memory are linear in the pixels and bounded, as a large image is
     scaled down first. `variant` is equal where image, steps and outcome are.
     """
@@ -45,7 +48,7 @@ def enhance(image: Image.Image, wish: Enhancement, max_pixels: int) -> Enhanced:
         return Enhanced(image)
     # the engine's threads own the cores
     cv2.setNumThreads(1)
-    request = Request(careful=careful, max_pixels=max_pixels)
+    request = Request(careful, max_pixels, letter_height)
     pixels = _workable(image, max_pixels)
     told: list[str] = []
     left_out: list[str] = []

@@ -32,6 +32,8 @@ class Request:
     careful: bool
     #: Pixels that the model will keep of the image.
     max_pixels: int
+    #: Height in pixels of the lowest letters that the model reads well.
+    letter_height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,11 @@ def upscale(pixels: Pixels, request: Request) -> Taken | str:
     tall = measures.letter_height(_grey(_cut(pixels)))
     if tall is None:
         return "no letters were found"
-    if tall >= (7 if request.careful else 14):
+    wanted = max(14.0, 1.4 * request.letter_height)
+    if tall >= (request.letter_height if request.careful else wanted):
         return f"its letters of {tall:.0f} pixels are not small"
     room = math.sqrt(request.max_pixels / (pixels.shape[0] * pixels.shape[1]))
-    factor = round(min(14 / tall, room, 4.0), 2)
+    factor = round(min(wanted / tall, room, 4.0), 2)
     if factor < 1.25:
         return f"its letters of {tall:.0f} pixels cannot grow within the pixel budget"
     grown = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)

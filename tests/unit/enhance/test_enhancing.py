@@ -101,6 +101,15 @@ def test_small_letters_grow_but_not_beyond_the_budget():
     assert area < bounded.image.width * bounded.image.height <= 2.02 * area
 
 
+def test_letters_grow_for_a_model_that_needs_larger_ones():
+    image = drawings.page(Random(6), size=13, rows=10, width=320)
+
+    assert not enhance(image, "auto", BUDGET).told
+    grown = enhance(image, "auto", BUDGET, letter_height=11)
+    assert [told.split(":")[0] for told in grown.told] == ["upscale"]
+    assert 1.25 < grown.image.height / image.height < 2
+
+
 def test_a_step_asked_for_by_name_acts_or_says_why_not():
     image = drawings.turned(drawings.page(Random(7)), 3)
 

@@ -10,8 +10,10 @@ from PIL import Image
 
 from shared.errors import InferenceFailed, InputTooLong
 from shared.jobs import JobInput, Turn
-from worker.engine.api import EngineRequest, Ticket
+from worker.engine.api import EngineRequest, ModelInfo, Ticket
 from worker.pipeline import Pipeline, Question
+
+NARROW = ModelInfo("narrow", "1", context_tokens=100, numerics="fp32")
 
 
 @dataclass
@@ -19,6 +21,7 @@ class Narrow:
     """Takes a limited number of messages, as a context window does."""
 
     most: int = 100
+    info: ModelInfo = NARROW
     taken: list[EngineRequest] = field(default_factory=list)
 
     def submit(self, request: EngineRequest) -> Ticket:
