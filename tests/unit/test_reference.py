@@ -39,7 +39,7 @@ def test_the_configuration_page_names_every_variable_that_is_read(language):
 def test_the_chinese_page_has_a_meaning_for_each_setting_and_no_other():
     words = Path(configuration.__file__).with_name("configuration.zh.json")
     meanings = json.loads(words.read_text(encoding="utf-8"))["meanings"]
-    assert list(meanings) == list(Settings.model_fields)
+    assert list(meanings) == list(Settings.model_fields), "put the new setting into it"
 
 
 @pytest.mark.parametrize("page", ["troubleshooting.md", "zh-CN/troubleshooting.md"])
