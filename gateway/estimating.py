@@ -9,6 +9,7 @@ from flask import Request
 from pydantic import Field
 from pydantic import model_validator as check
 
+from gateway import auth
 from gateway.admission import Asking
 from gateway.asking import resolved
 from gateway.intake import all_images
@@ -57,7 +58,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     pixels = tiling.budget if tiling else supposed.pixel_budget()
     infos = [image_info(image, pixels, workers, tiling) for image in images]
     check_fit(infos, workers)
-    asking = Asking.of(supposed, asked, tenant)
+    asking = Asking.of(supposed, asked, tenant, auth.standing())
     predicted = services.admission.predict(forecast, asking, infos)
     return {
         "object": "estimate",

@@ -19,11 +19,11 @@ from gateway.fetching import is_url
 from gateway.longimages import budget, keeps_detail, tiling_of
 from gateway.looking import Looking
 from gateway.problems import from_validation
+from gateway.repeats import Repeat
 from gateway.schemas import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.sizing import AnyImage, check_fit, image_info, notices
 from gateway.submission import Received, S, Submission, is_json, json_object, receive
-from shared import queue
 from shared.errors import (
     BadParameters,
     UnsupportedMediaType,
@@ -33,7 +33,7 @@ from shared.images import ImageHeader, StoredImage
 from shared.jobs import JobInput, Priority, Said
 from shared.net import target
 from shared.row import JobRow
-from shared.store import Added, NewJob
+from shared.store import Added, Doorbell, NewJob, Ring
 from shared.tiling import tiling_for
 from shared.webhooks import Webhook, WebhookEvent
 from shared.workers import Heartbeat
@@ -43,17 +43,18 @@ M = TypeVar("M", bound=FileClaim)
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
-    services.admission.check_open(tenant)
+    repeat = Repeat(services, tenant, idempotency_key)
+    repeat.unless_known(lambda: services.admission.check_open(tenant, auth.standing()))
     received = receive(request, services.settings, Submission)
     asked = resolved(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = Asking.of(received.submission, asked, tenant)
-    services.admission.check_queue(asking)
+    asking = Asking.of(received.submission, asked, tenant, auth.standing())
+    repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(received.submission, asked)
     claims = received.submission.claims(len(received.files))
     looking = Looking.begin(services, tenant, detailed=detailed, claims=claims)
     images = all_images(received, looking)
-    job = _new_job(received.submission, asked, images, idempotency_key, services, asking)
+    job = _new_job(received.submission, asked, images, repeat, asking)
     _keep(images, services, tenant)
     return _add(job, services)
 
@@ -68,13 +69,14 @@ def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str |
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolved(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = Asking.of(chat.submission, asked, tenant)
-    services.admission.check_queue(asking)
+    asking = Asking.of(chat.submission, asked, tenant, auth.standing())
+    repeat = Repeat(services, tenant, idempotency_key)
+    repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(chat.submission, asked)
     looking = Looking.begin(services, tenant, detailed=detailed)
     earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
     images = _named_in(chat.last, looking)
-    job = _new_job(chat.submission, asked, images, idempotency_key, services, asking, earlier)
+    job = _new_job(chat.submission, asked, images, repeat, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
     return _add(job, services)
 
@@ -247,12 +249,13 @@ def _new_job(
     submission: Submission,
     asked: Asked,
     images: Sequence[AnyImage],
-    idempotency_key: str | None,
-    services: Services,
+    repeat: Repeat,
     asking: Asking,
     earlier: _Earlier = _Earlier(),
 ) -> NewJob:
-    workers = services.admission.forecast().outlook.workers
+    services = repeat.services
+    forecast = services.admission.forecast()
+    workers = forecast.outlook.workers
     tiling = tiling_of(submission, asked, images, workers)
     pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)
@@ -260,6 +263,8 @@ def _new_job(
     check_fit(infos, workers)
     said = earlier.said()
     ids = [image.id for image in images]
+    predicted = services.admission.predict(forecast, asking, infos)
+    repeat.unless_known(lambda: services.admission.check(asking, predicted))
     return NewJob(
         tenant=asking.tenant,
         input=JobInput(
@@ -284,9 +289,9 @@ def _new_job(
         notices=notices([*earlier.images, *images], infos),
         model=workers[0].model if workers else "",
         trace=_trace(),
-        prediction=services.admission.admit(asking, infos),
-        idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids), said))
-        if idempotency_key
+        prediction=predicted,
+        idempotency=(repeat.key, submission.fingerprint(_named(submission, ids), said))
+        if repeat.key
         else None,
     )
 
@@ -310,7 +315,7 @@ def _trace() -> dict[str, str]:
 
 
 def _add(job: NewJob, services: Services) -> Added:
-    added = auth.add(job)
-    if not added.replayed:
-        queue.ring([nearest(added.doorbell, job.tenant, job.session_id, services)])
-    return added
+    def ring(bell: Doorbell) -> Ring:
+        return services.bells.ring(nearest(bell, job.tenant, job.session_id, services))
+
+    return auth.add(job, ring)

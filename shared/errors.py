@@ -276,7 +276,7 @@ class UnsupportedImageFormat(ImageError):
 
     code = "unsupported_image_format"
     status = 415
-    hint = "Accepted: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, told by content and not by name."
+    hint = "Accepted: JPEG, PNG and what else /v1/limits names, told by content and not by name."
 
 
 class ImageEmpty(ImageError):
@@ -366,6 +366,13 @@ class QueueFull(Unavailable):
     """The queue is full."""
 
     code = "queue_full"
+
+
+class ImageHostUnavailable(Unavailable):
+    """The host of an image URL has failed repeatedly and is left alone for a while."""
+
+    code = "image_host_unavailable"
+    hint = "Wait for the seconds given in Retry-After, or upload the image's bytes."
 
 
 class NoWorkers(Unavailable):

@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     fetch_timeout_s: float = Field(
         15.0, gt=0, le=60, description="Seconds for all image URLs of a request together."
     )
+    fetch_breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which an image host is left alone."
+    )
+    fetch_breaker_s: float = Field(
+        10.0, gt=0, le=120, description="Seconds of its first pause; each further one is doubled."
+    )
 
     # what the operator adds
     rules_file: Path | None = Field(

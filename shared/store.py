@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -38,6 +38,9 @@ FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 _REAP_GAP_MS = 3000
 
 
+#: The place of a job that is not queued, as scripts tell it.
+NOWHERE = -1
+
 #: When one of a key's own jobs may have ended, seconds.
 _JOB_ENDS_S = 5.0
 
@@ -54,6 +57,7 @@ _TRANSITIONS = (
     "cancel",
     "erase",
     "position",
+    "read",
 )
 
 
@@ -105,11 +109,33 @@ class Doorbell:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """A doorbell as Redis is told of it."""
+
+    #: The list that workers wait at, and what is put into it.
+    list: str
+    message: str
+    #: The channel on which operators listen, and what they hear.
+    channel: str
+    event: str
+    #: Milliseconds after which the list goes if nobody takes from it; None keeps it.
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """A stored job, or the earlier one that the same Idempotency-Key made."""
 
     doorbell: Doorbell
     replayed: bool = False
+    #: Queued jobs that are taken before it; None when it is not queued.
+    position: int | None = None
+    #: Its row in that moment.
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self) -> JobRow:
+        """Return the job as it was stored, or as it was found."""
+        return JobRow.model_validate(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +172,10 @@ class Store:
 
     # the gateway's side
 
-    def add(self, job: NewJob) -> Added:
-        """Store a job and put it into the queue; ring its doorbell afterwards.
+    def add(self, job: NewJob, ring: Callable[[Doorbell], Ring] | None = None) -> Added:
+        """Store a job, put it into the queue and ring its doorbell, all at once.
+
+        Without `ring` it waits for the reconciler to ring.
 
         Raises ImageNotFound, IdempotencyKeyReused, SessionBusy, InputTooLong and LimitErrors.
         """
@@ -158,23 +186,28 @@ class Store:
                 f"this key may use {limits.tokens} a minute."
             )
         key, fingerprint = job.idempotency or ("", "")
+        job_id, priority = new_job_id(), job.priority.value
+        rung = ring(Doorbell(job_id, priority)) if ring else None
         reply = self._run(
             "add",
             [
                 keys.idempotency(job.tenant, key),
                 *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
-            *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
-            *(job.priority.value, FIRST_SCORE[job.priority], job.ttl_s * 1000),
+            *(job_id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
+            *(priority, FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
             *(job.tokens, limits.tokens, limits.in_flight, limits.queued),
+            *_told(rung),
             *self._fields(job),
         )
         match reply:
-            case ["added" | "replayed" as how, job_id]:
-                return Added(Doorbell(job_id, job.priority.value), replayed=how == "replayed")
+            case ["added" | "replayed" as how, found_id, place, row]:
+                position = None if place == NOWHERE else int(place)
+                bell = Doorbell(found_id, priority)
+                return Added(bell, how == "replayed", position, pairs(row))
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
@@ -183,6 +216,12 @@ class Store:
                 raise _over(what, wait_ms)
             case _:
                 raise IdempotencyKeyReused
+
+    def answers(self, tenant: str, idempotency_key: str) -> bool:
+        """Tell whether the next job under this key would be an earlier one."""
+        with guard():
+            job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
+            return bool(job_id and self.redis.exists(keys.job(job_id)))
 
     def unbind(self, tenant: str, idempotency_key: str) -> None:
         """Let the next job under this key be a new one."""
@@ -209,17 +248,12 @@ class Store:
 
     def get(self, job_id: str, tenant: str) -> JobRow:
         """Return a job; raises Erased or NotFound, which is also the answer for a foreign job."""
-        with guard():
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.hgetall(keys.job(job_id))
-            pipe.get(keys.GONE + job_id)
-            fields, gone = pipe.execute()
-        # a tile's row is nobody's job
-        if fields and fields.get("tenant") == tenant and "parent" not in fields:
-            return JobRow.model_validate(fields)
-        if gone and gone.partition(":")[2] == tenant:
+        reply = self._run("read", [], job_id, tenant)
+        if reply == "erased":
             raise Erased
-        raise NotFound
+        if reply == "unknown":
+            raise NotFound
+        return JobRow.model_validate(pairs(reply))
 
     def tenant(self, job_id: str) -> str | None:
         """Return whose job it is; None for an unknown one."""
@@ -396,6 +430,12 @@ class Store:
         """Return what finished jobs and deliveries have added up to."""
         with guard():
             return figures.read(self.redis.hgetall(keys.FIGURES))
+
+
+def _told(rung: Ring | None) -> tuple[Any, ...]:
+    if rung is None:
+        return ("",) * 5
+    return rung.list, rung.message, rung.channel, rung.event, rung.expires_ms or ""
 
 
 def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:

@@ -181,7 +181,11 @@ class TooManyInFlight(LimitReached):
 class Unavailable(APIError):
     """The service cannot take this request now."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unavailable", "store_unavailable")
+    codes: ClassVar[tuple[str, ...]] = (
+        "unavailable",
+        "store_unavailable",
+        "image_host_unavailable",
+    )
 
 
 class QueueFull(Unavailable):
