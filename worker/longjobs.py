@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared.errors import ImageGone
 from shared.images import ImageStore, StoredImage
-from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, Turn
+from shared.jobs import JobInput, Notice, TileInfo, TileOutcome, TilingTask, Turn
 from shared.row import JobRow
 from shared.store import Claim, Doorbell
 from shared.tilestore import Given, TileStore
@@ -190,17 +190,22 @@ class LongJobs:
         """Return what became of each tile."""
         return self._tiles.outcomes(row)
 
-    def whole_question(self, row: JobRow, outcomes: Sequence[TileOutcome]) -> JobInput:
-        """Return what is left to ask when every tile has been looked at."""
+    def whole_question(
+        self, row: JobRow, outcomes: Sequence[TileOutcome]
+    ) -> tuple[JobInput, list[Notice]]:
+        """Return what is left to ask when every tile has been looked at, and what it leaves out."""
         job = row.input
         if row.together:
             budget = job.tiling.budget if job.tiling else job.max_pixels
             seen = seen_of(row.tiles, outcomes)
-            return job.model_copy(update={"images": seen, "max_pixels": budget})
-        words = len(job.prompt.encode("utf-8", "replace")) + 8 * _TEMPLATE_TOKENS
-        room = self._info.context_tokens - words - job.params.max_new_tokens
-        prompt = tileprompts.whole_prompt(job.prompt, outcomes, room)
-        return job.model_copy(update={"images": (), "prompt": prompt})
+            return job.model_copy(update={"images": seen, "max_pixels": budget}), []
+        room = self._info.context_tokens - _TEMPLATE_TOKENS - job.params.max_new_tokens
+        asked = tileprompts.whole_prompt(job.prompt, outcomes, room)
+        told = []
+        if asked.left_out:
+            detail = f"The answers of {asked.left_out} of {len(outcomes)} parts found no room."
+            told.append(Notice(code="parts_left_out", detail=detail))
+        return job.model_copy(update={"images": (), "prompt": asked.prompt}), told
 
 
 def _is_blank(tile: Image.Image) -> bool:

@@ -149,21 +149,24 @@ class LongSteps:
 
     def _answered(self, held: Held, outcomes: Sequence[TileOutcome]) -> Answer:
         row = held.claim.row
-        question = self._desk.question(held, self._jobs.whole_question(row, outcomes))
+        whole, told = self._jobs.whole_question(row, outcomes)
+        question = self._desk.question(held, whole)
         count = len(outcomes)
         if row.together:
             answer = self._desk.ask(held, question, tiles=count, percent=_TOGETHER_PERCENT)
             # the tiles' tokens are in this prompt; their seconds were spent before
             costs = [one.model_copy(update={"usage": Usage()}) for one in outcomes]
-            done, whole = with_costs(answer.done, costs), _whole(row, outcomes)
-            return replace(answer, done=done, whole=whole)
+            done = with_costs(answer.done, costs)
+            return replace(answer, done=done, whole=_whole(row, outcomes))
         # its words are not those that the conversation keeps
         question = replace(question, scope="", history=[_words(t) for t in question.history])
         answer = self._desk.ask(held, question, tiles=count, percent=_APART_PERCENT, silent=True)
         final = tileprompts.whole_answer(answer.done.text, outcomes)
         self._desk.say(held, final.text)
         done = with_costs(replace(answer.done, text=final.text, token_ids=()), outcomes)
-        return replace(answer, done=done, whole=_whole(row, outcomes, final.evidence))
+        notices = (*answer.notices, *told)
+        whole_of = _whole(row, outcomes, final.evidence)
+        return replace(answer, done=done, notices=notices, whole=whole_of)
 
 
 def _nothing() -> Completion:
