@@ -362,6 +362,13 @@ class StoreUnavailable(Unavailable):
     code = "store_unavailable"
 
 
+class JobTooNew(Unavailable):
+    """A newer version of the service made this job, and this gateway cannot read it."""
+
+    code = "job_too_new"
+    hint = "Ask again: another gateway may read it; upgrade those that cannot."
+
+
 class QueueFull(Unavailable):
     """The queue is full."""
 

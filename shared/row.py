@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from shared.jobs import JobInput, JobStatus, TileInfo
+from shared.errors import JobTooNew
+from shared.jobs import ROW_VERSION, JobInput, JobStatus, TileInfo
 
 
 def _from_json(value: Any) -> Any:
@@ -93,6 +95,19 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+
+def read_row(fields: Mapping[str, Any]) -> JobRow:
+    """Return the fields of a row's hash as values; what a newer version added is left out.
+
+    Raises JobTooNew where that cannot be done.
+    """
+    try:
+        return JobRow.model_validate(fields)
+    except ValidationError as error:
+        if int(fields.get("version") or 0) > ROW_VERSION:
+            raise JobTooNew from error
+        raise
 
 
 def dump(value: Any) -> str:

@@ -26,7 +26,7 @@ from shared.errors import (
 from shared.figures import Figures, Tally
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.limits import Limits
-from shared.row import JobRow, dump
+from shared.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.webhooks import Webhook
 
@@ -135,7 +135,7 @@ class Added:
 
     def row(self) -> JobRow:
         """Return the job as it was stored, or as it was found."""
-        return JobRow.model_validate(self.fields)
+        return read_row(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +247,13 @@ class Store:
         return [part for pair in fields.items() for part in pair]
 
     def get(self, job_id: str, tenant: str) -> JobRow:
-        """Return a job; raises Erased or NotFound, which is also the answer for a foreign job."""
+        """Return a job; raises Erased, JobTooNew, or NotFound, also for a foreign job."""
         reply = self._run("read", [], job_id, tenant)
         if reply == "erased":
             raise Erased
         if reply == "unknown":
             raise NotFound
-        return JobRow.model_validate(pairs(reply))
+        return read_row(pairs(reply))
 
     def tenant(self, job_id: str) -> str | None:
         """Return whose job it is; None for an unknown one."""
@@ -310,7 +310,7 @@ class Store:
         if dropped:
             # their rows have expired; removed here, the index needs no sweeper
             self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
-        return [JobRow.model_validate(row) for row in fields if row]
+        return [read_row(row) for row in fields if row]
 
     def cancel(self, job_id: str, tenant: str) -> str:
         """Cancel a queued job at once, ask a running one to stop; return what it found.
@@ -345,7 +345,7 @@ class Store:
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
         if reply[0] != "claimed":
             return str(reply[0])
-        return Claim(JobRow.model_validate(pairs(reply[2])), owner, int(reply[1]))
+        return Claim(read_row(pairs(reply[2])), owner, int(reply[1]))
 
     def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Renew the leases of (job id, owner) pairs; return a verdict for each."""

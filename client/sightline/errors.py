@@ -185,6 +185,7 @@ class Unavailable(APIError):
         "unavailable",
         "store_unavailable",
         "image_host_unavailable",
+        "job_too_new",
     )
 
 

@@ -55,7 +55,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.QueueFull,
 )
 READ_ERRORS = problems.documented(
-    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
+    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable, errors.JobTooNew
 )
 
 
@@ -136,6 +136,7 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.NoResult,
             errors.Erased,
             errors.StoreUnavailable,
+            errors.JobTooNew,
             errors.JobFailure,
             errors.InferenceFailed,
             errors.OutOfMemory,

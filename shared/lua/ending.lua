@@ -20,6 +20,8 @@ local function terminate(id, tenant, status, now)
   redis.call('PEXPIREAT', row, now + ttl)
   redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
   redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
+  -- whoever still waits can no longer end it by leaving
+  redis.call('DEL', row .. JOB_WAITERS)
 end
 
 -- A running row loses its worker: back into the queue, or into the end it has earned.
