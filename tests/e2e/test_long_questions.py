@@ -1,0 +1,88 @@
+"""Questions about long images, asked of the bundled model with room for a thousand tokens."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from random import Random
+
+import httpx
+import pytest
+
+from demo import words
+from demo.drawing import draw_receipt
+from shared.settings import BUNDLED_MODEL
+from tests.harness import QUICK, RedisServer, running_system
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
+
+#: Tokens of context, and bytes of the keys and values of one.
+ROOM, TOKEN_BYTES = 1000, 2560
+BUDGET = "65536"
+
+
+def receipt(lines: int) -> bytes:
+    rng = Random(11)
+    items = [(words.plain(rng).capitalize(), words.price(rng)) for _ in range(lines - 2)]
+    out = io.BytesIO()
+    draw_receipt("Corner Shop", items, "4812.50", size=26)[0].save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def client(shared_redis: RedisServer, tmp_path_factory) -> Iterator[httpx.Client]:
+    env = {"SIGHTLINE_MODEL": BUNDLED_MODEL, "SIGHTLINE_KV_MAX_BYTES": str(TOKEN_BYTES * ROOM)}
+    folder = tmp_path_factory.mktemp("questions")
+    with running_system(shared_redis.url, folder, **QUICK, **env) as system:
+        system.worker(slots=4)
+        yield system.gateway()[1]
+
+
+def ask(client: httpx.Client, image: bytes | None = None, **fields: str) -> dict:
+    data = {"max_new_tokens": "48", **fields}
+    files = {"image": ("long.png", image)} if image else None
+    headers = {"Prefer": "wait=60"}
+    answer = client.post("/v1/jobs", data=data, files=files, headers=headers)
+    assert answer.status_code == 200, answer.text
+    job = answer.json()
+    assert job["status"] == "succeeded", job
+    return job
+
+
+def test_a_question_after_a_reading_is_answered_from_the_tiles_that_were_read(client):
+    read = ask(
+        client, receipt(20), preset="ocr", tiling="read", max_pixels=BUDGET, session_id="short"
+    )
+    assert len(read["output"]["tiles"]) > 3
+    assert streamed(client, read) == read["output"]["text"]
+    asked = ask(client, prompt="Read the text.", session_id="short")
+    assert asked["cache"]["features"] == "hit"
+    assert asked["usage"]["image_tokens"] == read["usage"]["image_tokens"]
+    assert asked["output"]["tiles"] is None
+    assert asked["output"]["text"]
+
+
+def test_what_no_prompt_has_room_for_is_asked_part_by_part_and_its_evidence_named(client):
+    form = {"prompt": "What is the total?", "tiling": "ask", "max_pixels": BUDGET}
+    first = ask(client, receipt(110), session_id="long", **form)
+    boxes = [tile["box"] for tile in first["output"]["tiles"]]
+    assert sum((b[2] - b[0]) * (b[3] - b[1]) for b in boxes) / 1024 > ROOM
+    assert streamed(client, first) == first["output"]["text"]
+    # held to what one part has said, the answer rests on that part and its likes
+    said = first["output"]["tiles"][0]["text"].split("\n")[0].strip()
+    held = ask(client, receipt(110), choices=json.dumps([said]), **form)
+    tiles = held["output"]["tiles"]
+    assert held["output"]["text"] == said
+    assert tiles[0]["evidence"]
+    assert [t["text"] for t in tiles] == [t["text"] for t in first["output"]["tiles"]]
+    again = ask(client, prompt="Read the text.", session_id="long")
+    assert [tile["box"] for tile in again["output"]["tiles"]] == boxes
+
+
+def streamed(client: httpx.Client, job: dict) -> str:
+    with client.stream("GET", job["urls"]["events"]) as stream:
+        frames = "".join(stream.iter_text()).split("\n\n")
+    events = [dict(line.split(": ", 1) for line in f.splitlines() if ": " in line) for f in frames]
+    deltas = [json.loads(e["data"]) for e in events if e.get("event") == "output.delta"]
+    return "".join(delta["text"] for delta in deltas)
