@@ -58,10 +58,9 @@ def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
     return done.stdout if done.returncode == 0 else "failed: " + done.stderr
 
 
-def aborted(url: str) -> bool:
-    """Ask Flower, which may still be starting."""
+def up(address: str) -> bool:
     try:
-        return httpx.post(url, auth=("me", "word")).status_code == 200
+        return httpx.get(f"{address}/healthcheck").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -84,9 +83,11 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
         with redis.Redis.from_url(url(guarded, "watcher")["SIGHTLINE_REDIS_URL"]) as watcher:
             eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
             slow = {"prompt": "hi", "max_new_tokens": 4096}
+            address = f"http://127.0.0.1:{port}"
+            eventually(lambda: up(address), 60)
             job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]
-            abort = f"http://127.0.0.1:{port}/api/task/abort/{job}"
-            eventually(lambda: aborted(abort), 60)
+            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=20)
+            assert abort.status_code == 200
             seen = f"/v1/jobs/{job}"
             eventually(lambda: http.get(seen, headers=key).json()["status"] == "canceled")
             denied = guarded.client().acl_log()
