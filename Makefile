@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -125,6 +125,9 @@ demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 
 docs: $(DEV_STAMP) $(TOOLS_STAMP) ## Draw the page for docs/ and take the tour again
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m tests.draw_docs
+
+reference: $(DEV_STAMP) ## Write the pages of docs/ that are made from the code again
+	@exec $(PY) -m scripts.reference
 
 clean: ## Remove the Python environment and caches; the jobs in .run stay
 	rm -rf $(VENV) *.egg-info client/*.egg-info client/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -19,8 +19,11 @@ from shared.memory import owned_bytes
 from shared.redisinfo import RedisState, redis_state, roles
 from shared.settings import PREFIX, SECRETS_DIR, Settings, secret_file
 
-#: Variables with our prefix that are read by `make up` and the Makefile, and are no settings.
-_OTHERS = {PREFIX + "FLOWER_PORT", SECRETS_DIR}
+#: Variables with our prefix that `make up` and the client read, and that are no settings.
+_OTHERS = {
+    SECRETS_DIR,
+    *(PREFIX + name for name in ("FLOWER_PORT", "RUN_DIR", "URL", "API_KEY", "WEBHOOK_SECRET")),
+}
 #: Read as `make up` reads it: below the environment.
 DOTENV = Path(".env")
 _SECRET = re.compile("token|secret|password")

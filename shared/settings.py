@@ -74,7 +74,13 @@ class Settings(BaseSettings):
 
     # gateway
     host: str = Field("127.0.0.1", description="Address that the gateway binds.")
-    port: int = Field(7860, ge=1, le=65535, validation_alias=_alias("PORT", "PORT"))
+    port: int = Field(
+        7860,
+        ge=1,
+        le=65535,
+        validation_alias=_alias("PORT", "PORT"),
+        description="Port that the gateway listens on.",
+    )
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
     allow_anonymous: bool | None = Field(
         None,
@@ -283,7 +289,9 @@ class Settings(BaseSettings):
         description="Where traces go by OTLP over HTTP, as in http://collector:4318; unset: none.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL")
+        "INFO",
+        validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"),
+        description="What is less severe than this is not logged.",
     )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."

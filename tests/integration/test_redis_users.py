@@ -67,7 +67,8 @@ def up(address: str) -> bool:
 
 def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path):
     with running_system(guarded.url, tmp_path, **QUICK) as system:
-        system.worker(**url(guarded, "worker"))
+        # slow enough to be met running
+        system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.3", **url(guarded, "worker"))
         _, http = system.gateway(**url(guarded, "gateway"))
         port = str(free_port())
         command = [str(BIN / "celery"), "-A", "shared.queue", "flower", "--address=127.0.0.1"]
@@ -82,7 +83,7 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
             assert answer.json()["status"] == "succeeded"
         with redis.Redis.from_url(url(guarded, "watcher")["SIGHTLINE_REDIS_URL"]) as watcher:
             eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
-            slow = {"prompt": "hi", "max_new_tokens": 4096}
+            slow = {"prompt": "hi", "max_new_tokens": 64}
             address = f"http://127.0.0.1:{port}"
             eventually(lambda: up(address), 60)
             job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]

@@ -56,7 +56,7 @@ class VisionTower:
         load = _Loader(weights, ops)
         patch_weight = weights.get(f"{_PREFIX}.patch_embed.proj.weight").flatten(1)
         patch_bias = weights.get(f"{_PREFIX}.patch_embed.proj.bias")
-        self._patch_embed = ops.linear(patch_weight, patch_bias)
+        self._patch_embed = ops.linear(patch_weight, patch_bias, fine=True)
         self._positions = weights.get(f"{_PREFIX}.pos_embed.weight").to(ops.dtype)
         self._blocks = [load.block(f"blocks.{at}") for at in range(shape.depth)]
         self._merger = load.merger("merger", merged_norm=False)
@@ -154,13 +154,14 @@ class _Loader:
     def merger(self, name: str, *, merged_norm: bool) -> _Merger:
         return _Merger(
             norm=self._norm(f"{name}.norm"),
-            up=self._linear(f"{name}.linear_fc1"),
-            down=self._linear(f"{name}.linear_fc2"),
+            up=self._linear(f"{name}.linear_fc1", fine=True),
+            down=self._linear(f"{name}.linear_fc2", fine=True),
             merged_norm=merged_norm,
         )
 
-    def _linear(self, name: str, then: Then = "none") -> Linear:
-        return self._ops.linear(self._get(f"{name}.weight"), self._get(f"{name}.bias"), then)
+    def _linear(self, name: str, then: Then = "none", *, fine: bool = False) -> Linear:
+        weight, bias = self._get(f"{name}.weight"), self._get(f"{name}.bias")
+        return self._ops.linear(weight, bias, then, fine=fine)
 
     def _norm(self, name: str) -> _Norm:
         weight, bias = self._get(f"{name}.weight"), self._get(f"{name}.bias")
