@@ -191,7 +191,8 @@ def _new_job(
     pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)
     infos += [image_info(image, pixels, workers, tiling) for image in images]
-    check_fit(infos, workers)
+    # tiles that don't fit together are looked at one by one
+    check_fit(infos if tiling is None else earlier.infos(workers), workers)
     said = earlier.said()
     ids = [image.id for image in images]
     predicted = services.admission.predict(forecast, asking, infos)
