@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -103,6 +103,15 @@ bench-accept: $(DEV_STAMP) ## Accept jobs beside LitServe and a plain Flask and 
 	@$(PY) -m pip install -q -e '.[bench]'
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.accept $(ARGS)
+
+bench-capacity: $(DEV_STAMP) ## Measure what the service adds to the engine, and draw fleets from it
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" $(PY) -m bench.capacity $(ARGS)
+	@exec $(PY) -m bench.fleet
+
+bench-recovery: $(DEV_STAMP) ## Kill what works, here and in other set-ups (installs them)
+	@$(PY) -m pip install -q -e '.[bench]'
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.recovery $(ARGS)
 
 bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

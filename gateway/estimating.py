@@ -57,7 +57,8 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     tiling = tiling_of(supposed, asked, images, workers)
     pixels = tiling.budget if tiling else supposed.pixel_budget()
     infos = [image_info(image, pixels, workers, tiling) for image in images]
-    check_fit(infos, workers)
+    if tiling is None:
+        check_fit(infos, workers)
     asking = Asking.of(supposed, asked, tenant, auth.standing())
     predicted = services.admission.predict(forecast, asking, infos)
     return {

@@ -121,6 +121,7 @@ class ProgressState(BaseModel):
 class TileState(BaseModel):
     """A part of a long image."""
 
+    image: int = Field(0, description="Which of the job's images it is part of, from 0.")
     box: list[int] = Field(description="Left, top, right, bottom in pixels of the stored image.")
     text: str | None = Field(
         description="What it says, or its own answer; null where all were looked at together."

@@ -211,7 +211,7 @@ class NotCancelable(Conflict):
 
 
 class NotRetryable(Conflict):
-    """Only a failed, expired or canceled job can be retried."""
+    """Only a failed, expired, canceled or partial job can be retried."""
 
     code = "not_retryable"
     hint = "Wait until the job has ended, or submit a new one."

@@ -11,7 +11,7 @@ from shared import keys
 from shared.connection import Client, guard, load_script
 from shared.costs import Backlog, Outlook
 from shared.jobs import Priority
-from shared.store import FIRST_SCORE, QUEUE_SPAN
+from shared.reading import FIRST_SCORE, QUEUE_SPAN
 from shared.turns import InHand
 from shared.workers import WorkerRegistry
 

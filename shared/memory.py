@@ -8,10 +8,11 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _GROUPS = Path("/sys/fs/cgroup")
-#: Of a control group, version 2 and version 1: limit, use, and the use that a need ends.
+#: Of a control group, version 2 and version 1: limit, use, and what its lists of pages that any
+#: need takes from caches are called.
 _VERSIONS = (
-    ("memory.max", "memory.current", "inactive_file"),
-    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ("memory.max", "memory.current", ""),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
 )
 
 
@@ -80,14 +81,15 @@ def _limits(proc: Path, groups: Path) -> Iterator[tuple[int, int]]:
 
 
 def _limit(folder: Path) -> Iterator[tuple[int, int]]:
-    for limit, use, idle in _VERSIONS:
+    for limit, use, prefix in _VERSIONS:
+        caches = (f"{prefix}inactive_file ", f"{prefix}active_file ")
         most = "".join(_lines(folder / limit))
         used = "".join(_lines(folder / use))
         if most.isdigit() and used.isdigit():
             given_up = [
                 int(line.split()[1])
                 for line in _lines(folder / "memory.stat")
-                if line.startswith(f"{idle} ")
+                if line.startswith(caches)
             ]
             yield int(most), int(used) - sum(given_up)
 

@@ -79,6 +79,8 @@ class JobRow(BaseModel):
     #: Of a child: its long job, and the number of its tile.
     parent: Annotated[str | None, _Blank] = None
     tile: int = 0
+    #: Of a child: what it reads can be told while it reads on.
+    live: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     worker: Annotated[str | None, _Blank] = None
     progress: JsonDict = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from shared import figures, keys
+from shared import keys
 from shared.connection import Client, connect, guard, load_script, pairs
 from shared.costs import Prediction
 from shared.errors import (
@@ -23,16 +23,13 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.figures import Figures, Tally
+from shared.figures import Tally
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.limits import Limits
+from shared.reading import FIRST_SCORE, JobReader
 from shared.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.webhooks import Webhook
-
-#: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
-QUEUE_SPAN = 1 << 43
-FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
@@ -139,16 +136,6 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """How full the queues are."""
-
-    #: Queued jobs by queue.
-    depths: dict[str, int]
-    running: int
-    oldest_wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """A worker's right to a job."""
 
@@ -158,12 +145,12 @@ class Claim:
     at_ms: int = 0
 
 
-class Store:
+class Store(JobReader):
     """Reads and moves job rows; every method raises StoreUnavailable when Redis does not answer."""
 
     def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        super().__init__(client or connect(settings))
         self._settings = settings
-        self.redis = client or connect(settings)
         self._scripts = {name: load_script(self.redis, name) for name in _TRANSITIONS}
 
     def _run(self, name: str, names: Sequence[str], *args: Any) -> Any:
@@ -255,62 +242,10 @@ class Store:
             raise NotFound
         return read_row(pairs(reply))
 
-    def tenant(self, job_id: str) -> str | None:
-        """Return whose job it is; None for an unknown one."""
-        with guard():
-            found: str | None = self.redis.hget(keys.job(job_id), "tenant")
-        return found
-
     def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
         place: int | None = self._run("position", [], job_id, tenant)
         return place
-
-    def page(
-        self,
-        tenant: str,
-        *,
-        limit: int,
-        after: str | None = None,
-        status: JobStatus | None = None,
-        session_id: str | None = None,
-    ) -> tuple[list[JobRow], bool]:
-        """Return up to `limit` jobs, newest first, older than `after`, and whether more follow."""
-        found: list[JobRow] = []
-        with guard():
-            below = self._place(tenant, after) if after else "+inf"
-            while len(found) <= limit:
-                entries = self.redis.zrevrangebyscore(
-                    keys.tenant_jobs(tenant), below, "-inf", start=0, num=100, withscores=True
-                )
-                if not entries:
-                    return found, False
-                ids, below = [entry[0] for entry in entries], f"({entries[-1][1]:.0f}"
-                found += [
-                    row
-                    for row in self._rows(tenant, ids)
-                    if status in (None, row.status) and session_id in (None, row.session_id)
-                ]
-        return found[:limit], True
-
-    def _place(self, tenant: str, after: str) -> str:
-        """Return the bound below which jobs are older than `after`, even if it was erased."""
-        score = self.redis.zscore(keys.tenant_jobs(tenant), after)
-        place, _, owner = (self.redis.get(keys.GONE + after) or "").partition(":")
-        if score is None and owner != tenant:
-            raise NotFound("The cursor names an unknown job.", pointer="/after")
-        return f"({place}" if score is None else f"({score:.0f}"
-
-    def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:
-        pipe = self.redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.hgetall(keys.job(job_id))
-        fields = pipe.execute()
-        dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
-        if dropped:
-            # their rows have expired; removed here, the index needs no sweeper
-            self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
-        return [read_row(row) for row in fields if row]
 
     def cancel(self, job_id: str, tenant: str) -> str:
         """Cancel a queued job at once, ask a running one to stop; return what it found.
@@ -405,31 +340,6 @@ class Store:
         age_ms = int(self._settings.reconcile_s * 1000)
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
         return [Doorbell(job, queue) for job, queue in reply]
-
-    def load(self) -> Load:
-        """Return how full the queues are."""
-        with guard():
-            pipe = self.redis.pipeline(transaction=True)
-            for first in FIRST_SCORE.values():
-                pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
-            pipe.zcard(keys.LEASES)
-            pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
-            pipe.time()
-            *depths, running, oldest, (seconds, micros) = pipe.execute()
-        now = seconds + micros / 1e6
-        waited = now - oldest[0][1] / 1000 if oldest else 0.0
-        names = [priority.value for priority in Priority]
-        return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
-
-    def counters(self) -> dict[str, int]:
-        """Return the monotonic counters by name."""
-        with guard():
-            return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
-
-    def figures(self) -> Figures:
-        """Return what finished jobs and deliveries have added up to."""
-        with guard():
-            return figures.read(self.redis.hgetall(keys.FIGURES))
 
 
 def _told(rung: Ring | None) -> tuple[Any, ...]:

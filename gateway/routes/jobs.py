@@ -209,10 +209,15 @@ def cancel(path: JobPath) -> Response:
     },
 )
 def retry(path: JobPath) -> Response:
-    """Make a new job of a failed, expired or canceled one, which itself never changes."""
+    """Make a new job of a failed, expired, canceled or partial one, which itself never changes.
+
+    Parts of a long image that were read already are taken over.
+    """
     found, who = services(), tenant()
     row = found.store.get(path.job_id, who)
-    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED):
+    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) and not (
+        row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
+    ):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
     added = intake.resubmit(row, found)
     return added_response(added, found)

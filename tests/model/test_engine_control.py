@@ -114,6 +114,15 @@ def test_images_beyond_the_memory_are_refused_at_once_and_smaller_ones_are_answe
     assert isinstance(answer(engine, request(user("What?", image(1)))), Completion)
 
 
+def test_keys_and_values_get_less_with_a_warning_where_memory_is_short(
+    tiny, engine_of, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("worker.engine.engine.available_bytes", lambda: 400 << 20)
+    engine = engine_of(tiny, features_ram_bytes=300 << 20)
+    assert [(r.message, r.given_bytes) for r in caplog.records] == [("kv.reduced", 30 << 20)]
+    assert isinstance(answer(engine, request(user("What?", image(1)))), Completion)
+
+
 def test_images_that_fit_one_by_one_are_all_answered(tiny, engine_of) -> None:
     engine = engine_of(tiny, work_max_bytes=8 << 20)
     asked = [request(user(f"{n}?", image(n, 256, 256), image(n + 9, 256, 256))) for n in range(4)]

@@ -15,8 +15,8 @@ from gateway.traffic import Traffic
 from shared import figures
 from shared.deliveries import Outbox
 from shared.forecast import Truth
+from shared.reading import Load
 from shared.redisinfo import RedisState
-from shared.store import Load
 from shared.workers import Heartbeat
 from tests.harness import ROOT
 from tests.tools import promtool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from shared.errors import InputTooLarge, InputTooLong
 from shared.memory import available_bytes
 from shared.settings import Settings
@@ -17,6 +19,8 @@ from worker.engine.room import Costs, Room
 from worker.engine.sequence import ImageWork, Sequence
 from worker.engine.textstream import TextStream
 from worker.engine.writer import Writer
+
+_log = logging.getLogger(__name__)
 
 
 def load_engine(settings: Settings, *, feature_cache: FeatureCache | None = None) -> TorchEngine:
@@ -36,6 +40,9 @@ class TorchEngine:
         self.model = model
         self._costs = Costs.of(model.shape, model.text.dtype.itemsize)
         room = Room.of(settings, available_bytes())
+        if room.kv_bytes < settings.kv_max_bytes:
+            wanted = {"wanted_bytes": settings.kv_max_bytes, "given_bytes": room.kv_bytes}
+            _log.warning("kv.reduced", extra=wanted)
         self._grammars = Grammars(
             model.chat.backend, model.shape.text.vocab, model.shape.end_tokens
         )

@@ -7,7 +7,7 @@ from typing import Any
 from shared.jobs import ROW_VERSION, JobInput
 
 #: What a row of this version may ask for.
-VERSION = 2
+VERSION = 3
 WORDS = {
     "EnhanceStep": "binarize contrast denoise deskew perspective upscale",
     "GenerationParams": "choices do_sample line_confidence loop_guard max_new_tokens regex "
