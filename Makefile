@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-webhooks demo-train demo-eval docs clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -34,7 +34,7 @@ $(DEV_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
 
 TOOLS_STAMP := $(VENV)/.installed-tools
 $(TOOLS_STAMP): tests/node/package-lock.json scripts/test_tools.sh | $(DEV_STAMP)
-	@scripts/test_tools.sh
+	@VENV=$(VENV) scripts/test_tools.sh
 	@touch $@
 
 install: $(RUN_STAMP) ## Install what the service needs, and nothing outside this folder
@@ -79,13 +79,17 @@ config-check: $(RUN_STAMP) ## Tell what is set, from where, and what about it is
 secrets: $(RUN_STAMP) ## Make the passwords that compose.yaml reads from deploy/secrets
 	@exec $(PY) -m scripts.secrets
 
-chaos: $(DEV_STAMP) ## Kill processes under load for minutes; no accepted job may be lost
+chaos: $(DEV_STAMP) ## Kill processes and cut connections under 10,000 jobs; none may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.monkey $(ARGS)
 
 chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook must arrive
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.couriers $(ARGS)
+
+soak: $(DEV_STAMP) ## Ask at a steady rate for SECONDS=3600; nothing may grow
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m tests.chaos.soak --seconds $(or $(SECONDS),3600) $(ARGS)
 
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
 	@exec $(PY) -m tests.unit.tiling.many $(ARGS)
@@ -110,6 +114,15 @@ bench-accept: $(DEV_STAMP) ## Accept jobs beside LitServe and a plain Flask and 
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.accept $(ARGS)
 
+bench-capacity: $(DEV_STAMP) ## Measure what the service adds to the engine, and draw fleets from it
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" $(PY) -m bench.capacity $(ARGS)
+	@exec $(PY) -m bench.fleet
+
+bench-recovery: $(DEV_STAMP) ## Kill what works, here and in other set-ups (installs them)
+	@$(PY) -m pip install -q -e '.[bench]'
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.recovery $(ARGS)
+
 bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.predictions $(ARGS)
@@ -122,6 +135,9 @@ demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 
 docs: $(DEV_STAMP) $(TOOLS_STAMP) ## Draw the page for docs/ and take the tour again
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m tests.draw_docs
+
+reference: $(DEV_STAMP) ## Write the pages of docs/ that are made from the code again
+	@exec $(PY) -m scripts.reference
 
 clean: ## Remove the Python environment and caches; the jobs in .run stay
 	rm -rf $(VENV) *.egg-info client/*.egg-info client/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

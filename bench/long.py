@@ -2,7 +2,8 @@
 
 Each way reads the same drawn page with the same model and budget, in a process of its own. The
 naive ways: the whole image scaled to one budget; strips of one budget with a fixed overlap, cut
-without a look at the page, whose texts are put end to end.
+without a look at the page, whose texts are put end to end. Beside them stands what no service can
+do: each paragraph read by itself, as if its place were known.
 """
 
 from __future__ import annotations
@@ -16,31 +17,40 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from demo import fonts, words
-from demo.drawing import draw_lines, text_width
+from demo.drawing import Canvas, text_width
 from shared.jobs import GenerationParams
 from shared.presets import BUILT_IN
 from shared.settings import BUNDLED_MODEL, Settings
 from worker.engine.api import Completion, EngineRequest, Failed, ImageInput, Message
 from worker.engine.engine import TorchEngine, load_engine
-from worker.tiling import cut, merge
+from worker.tiling import Box, cut, merge
 
-WIDTH, SIZE, MARGIN = 512, 24, 12
+#: Pixels; letters of sizes that the bundled model reads.
+WIDTH, SIZES, MARGIN = 352, range(22, 33), 12
+#: A look as small as the bundled model's text: it reads a few lines at once.
+BUDGET = 49_152
 #: Pixels of a blind strip that the next one shows too.
-OVERLAP = 64
-WAYS = {"tiles": "tiles", "whole": "whole, scaled", "strips": "blind strips"}
+OVERLAP = 48
+WAYS = {
+    "blocks": "single paragraphs",
+    "tiles": "tiles",
+    "whole": "whole, scaled",
+    "strips": "blind strips",
+}
 _OCR = next(preset for preset in BUILT_IN if preset.name == "ocr")
 
 
 def main() -> None:
     """Print one table, or with --way the figures of one way as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lengths", default="1,2,4,8,16,30", help="in budgets")
-    parser.add_argument("--budget", type=int, default=WIDTH * WIDTH, help="pixels of one look")
+    parser.add_argument("--lengths", default="1,2,5,10,30", help="in budgets")
+    parser.add_argument("--budget", type=int, default=BUDGET, help="pixels of one look")
     parser.add_argument("--model", default=BUNDLED_MODEL)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -62,47 +72,67 @@ def main() -> None:
         print(f"| {length} | {' | '.join(cells)} |", flush=True)
 
 
-def page(length: int, budget: int) -> tuple[Image.Image, str]:
-    """Draw a page of `length` budgets; return it with its text."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A drawn page, what it says and where each of its paragraphs lies."""
+
+    image: Image.Image
+    text: str
+    paragraphs: list[Box]
+
+
+def page(length: int, budget: int) -> Page:
+    """Draw a page of `length` budgets: paragraphs of one to four lines, of one size each."""
     rng = random.Random(length)
-    height = length * budget // WIDTH
-    step = round(SIZE * 1.35)
-    lines = [_line(rng) for _ in range((height - 2 * MARGIN) // step)]
-    image = draw_lines(
-        lines, size=SIZE, width=WIDTH, height=height, margin=MARGIN, font=fonts.PILLOW
-    )
-    return image, "\n".join(lines)
+    canvas = Canvas.blank(WIDTH, length * budget // WIDTH)
+    top, lines, boxes = MARGIN, list[str](), list[Box]()
+    while True:
+        size = rng.choice(SIZES)
+        step = round(1.35 * size)
+        room = (canvas.image.height - MARGIN - top) // step
+        if room < 1:
+            return Page(canvas.image, "\n".join(lines), boxes)
+        first = top
+        for _ in range(min(room, rng.randint(1, 4))):
+            lines.append(_line(rng, size))
+            canvas.write(lines[-1], MARGIN, top, fonts.PILLOW, size)
+            top += step
+        boxes.append((0, first - MARGIN // 2, WIDTH, top + MARGIN // 2))
+        top += size // 2
 
 
-def _line(rng: random.Random) -> str:
+def _line(rng: random.Random, size: int) -> str:
     line = words.token(rng)
     while True:
         longer = f"{line} {words.token(rng)}"
-        if text_width(longer, fonts.PILLOW, SIZE) > WIDTH - 2 * MARGIN:
+        if text_width(longer, fonts.PILLOW, size) > WIDTH - 2 * MARGIN:
             return line
         line = longer
 
 
 def measured(way: str, length: int, budget: int, model: str) -> dict[str, float]:
     """Read a page; return errors per character, seconds, and peak memory of the process."""
-    image, truth = page(length, budget)
+    drawn = page(length, budget)
     engine = load_engine(Settings(model=model))
     try:
         _read(engine, [Image.new("RGB", (64, 64), "white")], budget)
         began = time.monotonic()
-        text = _text(way, engine, image, budget)
+        text = _text(way, engine, drawn, budget)
         seconds = time.monotonic() - began
     finally:
         engine.close()
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "errors": distance(text, truth) / len(truth),
+        "errors": distance(text, drawn.text) / len(drawn.text),
         "seconds": seconds,
         "megabytes": peak_kb / 1024,
     }
 
 
-def _text(way: str, engine: TorchEngine, image: Image.Image, budget: int) -> str:
+def _text(way: str, engine: TorchEngine, drawn: Page, budget: int) -> str:
+    image = drawn.image
+    if way == "blocks":
+        return "\n".join(_read(engine, [image.crop(box) for box in drawn.paragraphs], budget))
     if way == "whole":
         return _read(engine, [image], budget)[0]
     if way == "strips":

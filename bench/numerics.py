@@ -1,56 +1,92 @@
 """How far int8 and bfloat16 answer alike: `python -m bench.numerics [--count N]`.
 
-Asks the bundled model the questions of its evaluation, each kind equally often.
+Asks the bundled model the questions of its evaluation, each kind equally often, in each
+arithmetic, and compares answers, and logits up to the first token that differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+from unittest.mock import patch
 
 import torch
 
 from demo.evaluate import TASKS, distance, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
+from worker.engine import engine as engines
 from worker.engine.api import Completion, EngineRequest, ImageInput, Message
 from worker.engine.engine import TorchEngine, load_engine
+from worker.engine.writer import Writer
 
-_NUMERICS = ("fp32", "bf16", "int8")
+#: Name, and the settings that choose it. The second bfloat16 differs from the first in nothing but
+#: the order of its sums: how often its answers differ is what the model's near ties are worth.
+_ARITHMETICS: dict[str, dict[str, Any]] = {
+    "fp32": {"numerics": "fp32"},
+    "bf16": {"numerics": "bf16"},
+    "bf16, other order of sums": {"numerics": "bf16", "native_kernels": False},
+    "int8": {"numerics": "int8"},
+}
+_PAIRS = (
+    ("bf16", "fp32"),
+    ("bf16, other order of sums", "bf16"),
+    ("int8", "fp32"),
+    ("int8", "bf16"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    text: str
+    tokens: tuple[int, ...]
+    #: (tokens, vocab) that they were chosen from; one row more where the answer ended by itself.
+    logits: torch.Tensor
+
+
+class _Watched(Writer):
+    """A Writer that keeps the logits it chose from."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        """See Writer."""
+        super().__init__(*args, **named)
+        self.seen: list[torch.Tensor] = []
+
+    def choose(self, logits: torch.Tensor) -> tuple[int, float]:
+        """See Writer."""
+        self.seen.append(logits.detach().float().clone())
+        return super().choose(logits)
 
 
 def main() -> None:
-    """Print how right each numerics is, how alike they are, and how far their logits differ."""
+    """Print how right each arithmetic is, how alike they are, and how far their logits differ."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=40, help="images of each kind")
-    count = parser.parse_args().count
-    truths, requests = zip(*_requests(count), strict=True)
-    answers, logits = {}, {}
-    for numerics in _NUMERICS:
-        engine = load_engine(Settings(numerics=numerics))
-        logits[numerics] = torch.stack(list(_first_logits(engine, requests[::4])))
-        answers[numerics] = _answers(engine, requests)
-        engine.close()
-    print("| numerics | answers | right | character errors |\n|---|---|---|---|")
-    for numerics in _NUMERICS:
-        right, errors = _compare(answers[numerics], truths)
-        print(f"| {numerics} | {len(truths)} | {right:.1%} | {errors:.2%} |")
-    print("\n| | equal | characters that differ | logit difference: largest | mean | spread |")
-    print("|---|---|---|---|---|---|")
-    for ours, theirs in (("bf16", "fp32"), ("int8", "fp32"), ("int8", "bf16")):
-        same, errors = _compare(answers[ours], answers[theirs])
-        off = (logits[ours] - logits[theirs]).abs()
-        print(
-            f"| {ours} against {theirs} | {same:.1%} | {errors:.2%} | {off.max():.2f} |"
-            f" {off.mean():.3f} | {logits[theirs].std():.1f} |"
-        )
-
-
-def _compare(answers: Sequence[str], wanted: Sequence[str]) -> tuple[float, float]:
-    """Return the share of equal answers, and of characters that would have to change."""
-    pairs = list(zip(answers, wanted, strict=True))
-    edits = sum(distance(a, b) for a, b in pairs)
-    return sum(a == b for a, b in pairs) / len(pairs), edits / sum(map(len, wanted))
+    parser.add_argument("--count", type=int, default=12, help="images of each of eight kinds")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    args = parser.parse_args()
+    truths, requests = zip(*_requests(args.count), strict=True)
+    answers: dict[str, list[_Answer]] = {}
+    for name, chosen in _ARITHMETICS.items():
+        engine = load_engine(Settings(threads=args.threads, **chosen))
+        revision = engine.info.revision
+        try:
+            answers[name] = _answers(engine, requests)
+        finally:
+            engine.close()
+    print(f"Revision {revision}, {len(truths)} questions.\n")
+    print("| arithmetic | right | character errors |\n|---|---|---|")
+    for name, given in answers.items():
+        print(_quality(name, given, truths))
+    print(
+        "\n| | equal | of right ones | characters that differ | logits differ: mean | largest |"
+        " lead where they part: median | largest |\n|---|---|---|---|---|---|---|---|"
+    )
+    for ours, theirs in _PAIRS:
+        print(_likeness(f"{ours} against {theirs}", answers[ours], answers[theirs], truths))
 
 
 def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
@@ -64,23 +100,69 @@ def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
             yield turn.answer, EngineRequest("bench", (message,), params)
 
 
-def _answers(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[str]:
-    tickets = [engine.submit(request) for request in requests]
+def _answers(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[_Answer]:
+    writers: list[_Watched] = []
+
+    def watched(*args: Any, **named: Any) -> _Watched:
+        writers.append(_Watched(*args, **named))
+        return writers[-1]
+
+    with patch.object(engines, "Writer", watched):
+        tickets = [engine.submit(request) for request in requests]
     ends = [list(ticket.events())[-1] for ticket in tickets]
-    return [end.text for end in ends if isinstance(end, Completion)]
+    return [
+        _Answer(end.text, end.token_ids, torch.stack(writer.seen))
+        for end, writer in zip(ends, writers, strict=True)
+        if isinstance(end, Completion)
+    ]
 
 
-def _first_logits(engine: TorchEngine, requests: Sequence[EngineRequest]) -> Iterator[torch.Tensor]:
-    """Yield the logits of each answer's first token."""
-    seen: list[torch.Tensor] = []
-    model = engine.model.text
-    forward = model.forward
-    model.forward = lambda batch: seen.append(forward(batch)) or seen[-1]
-    for request in requests:
-        one = request.params.model_copy(update={"max_new_tokens": 1})
-        list(engine.submit(EngineRequest("bench", request.messages, one)).events())
-        yield seen[-1][0].float()
-    model.forward = forward
+def _quality(name: str, given: Sequence[_Answer], truths: Sequence[str]) -> str:
+    right = sum(one.text == truth for one, truth in zip(given, truths, strict=True))
+    errors = _edits(given, truths)
+    return f"| {name} | {right / len(truths):.1%} | {errors:.2%} |"
+
+
+def _likeness(
+    name: str, ours: Sequence[_Answer], theirs: Sequence[_Answer], truths: Sequence[str]
+) -> str:
+    pairs = list(zip(ours, theirs, strict=True))
+    same = [a.text == b.text for a, b in pairs]
+    where_right = [s for s, b, t in zip(same, theirs, truths, strict=True) if b.text == t]
+    off, leads = [], []
+    for a, b in pairs:
+        common, lead = _common(a, b)
+        off.append((a.logits[:common] - b.logits[:common]).abs().flatten())
+        leads += [] if lead is None else [lead]
+    every = torch.cat(off)
+    cells = (
+        f"{sum(same) / len(same):.1%}",
+        f"{sum(where_right)} of {len(where_right)}",
+        f"{_edits(ours, [b.text for b in theirs]):.2%}",
+        f"{every.mean():.3f}",
+        f"{every.max():.2f}",
+        f"{median(leads):.2f}" if leads else "–",
+        f"{max(leads):.2f}" if leads else "–",
+    )
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _common(ours: _Answer, theirs: _Answer) -> tuple[int, float | None]:
+    """Return how many choices had equal beginnings, and the lead of theirs where they part."""
+    rows = min(len(ours.logits), len(theirs.logits))
+    chosen = [one.logits[:rows].argmax(1) for one in (ours, theirs)]
+    apart = (chosen[0] != chosen[1]).nonzero().flatten().tolist()
+    if not apart:
+        return rows, None
+    at = apart[0]
+    row = theirs.logits[at]
+    return at + 1, float(row.max() - row[chosen[0][at]])
+
+
+def _edits(given: Sequence[_Answer], wanted: Sequence[str]) -> float:
+    """Return the share of the wanted characters that would have to change."""
+    edits = sum(distance(one.text, other) for one, other in zip(given, wanted, strict=True))
+    return edits / sum(map(len, wanted))
 
 
 if __name__ == "__main__":

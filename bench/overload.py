@@ -44,7 +44,7 @@ def quantile(values: list[float], share: float) -> float:
     return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-async def _exchange(port: int, body: bytes) -> bytes:
+async def exchange(port: int, body: bytes) -> bytes:
     """Return the head of the answer to a job; an HTTP library would cost more than the service."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -57,10 +57,10 @@ async def _exchange(port: int, body: bytes) -> bytes:
         writer.close()
 
 
-async def _post(port: int, phase: Phase, number: int) -> None:
+async def post(port: int, phase: Phase, number: int) -> None:
     body = json.dumps(BODY | {"prompt": f"{phase.name} {number}"}).encode()
     began = time.perf_counter()
-    head = await _exchange(port, body)
+    head = await exchange(port, body)
     took = time.perf_counter() - began
     match head.split(b" ", 2)[1]:
         case b"202":
@@ -77,7 +77,7 @@ async def arrivals(port: int, phase: Phase, rate: float, seconds: float) -> None
     began, tasks = time.perf_counter(), []
     for number in range(int(rate * seconds)):
         await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-        tasks.append(asyncio.create_task(_post(port, phase, number)))
+        tasks.append(asyncio.create_task(post(port, phase, number)))
     await asyncio.gather(*tasks)
     phase.offered = len(tasks)
 

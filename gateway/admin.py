@@ -46,7 +46,8 @@ def _seconds(text: str) -> int:
     return int(number) * factor
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="sightline-admin", description=__doc__)
     areas = parser.add_subparsers(dest="area", required=True)
     actions = areas.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
@@ -127,7 +128,7 @@ def _list(ring: Keyring, *, as_json: bool) -> None:
 
 def run(arguments: Sequence[str], settings: Settings) -> int:
     """Do what the arguments say in the Redis of the settings; return the exit code."""
-    asked = _parser().parse_args(arguments)
+    asked = build_parser().parse_args(arguments)
     client = connect(settings)
     try:
         _act(asked, Keyring(client))

@@ -14,13 +14,13 @@ from gateway.pressure import Pressure
 from gateway.submission import Submission
 from shared.costs import Prediction, Work, prompt_tokens
 from shared.errors import QueueFull
-from shared.forecast import Forecast, Forecasts
+from shared.forecast import Forecast, Forecasts, Standing
 from shared.jobs import Priority, TilingTask
 from shared.row import JobRow
 from shared.settings import Settings
 
-#: Seconds that a look at workers and average costs stays good; places are always looked up.
-_FRESH_S = 0.25
+#: Seconds that a look at workers and their jobs stays good; places are looked up more often.
+_FRESH_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,16 @@ class Asking:
     max_new_tokens: int
     #: Each tile of a long image is answered by itself.
     reads: bool = False
+    #: Where it would stand, as it was seen when its request came.
+    standing: Standing | None = None
 
     @classmethod
-    def of(cls, submission: Submission, asked: Asked, tenant: str) -> Asking:
+    def of(
+        cls, submission: Submission, asked: Asked, tenant: str, standing: Standing | None = None
+    ) -> Asking:
         """Return it of a request."""
         return cls(
+            standing=standing,
             tenant=tenant,
             priority=submission.priority,
             deadline_s=submission.deadline_s,
@@ -75,20 +80,20 @@ class Admission:
         self._seen: tuple[float, Forecast] | None = None
 
     def forecast(self) -> Forecast:
-        """Return what is known of queue and workers, at most a quarter of a second old."""
+        """Return what is known of queue and workers, at most a tenth of a second old."""
         with self._lock:
             now = time.monotonic()
             if self._seen is None or now - self._seen[0] > _FRESH_S:
                 self._seen = (now, self._forecasts.read())
             return self._seen[1]
 
-    def check_open(self, tenant: str) -> None:
+    def check_open(self, tenant: str, standing: Standing | None = None) -> None:
         """Refuse before the body is read what would be refused whatever it asks.
 
         Raises StoreUnavailable and QueueFull.
         """
         self._pressure.check()
-        place = self._forecasts.place(tenant, Priority.HIGH)
+        place = self._standing(tenant, standing).place(Priority.HIGH)
         self._check_wait(self.forecast().outlook.predict(Work(), *place))
 
     def predict(
@@ -102,7 +107,7 @@ class Admission:
             reads=asking.reads,
             workers=forecast.outlook.workers,
         )
-        place = self._forecasts.place(asking.tenant, asking.priority)
+        place = self._standing(asking.tenant, asking.standing).place(asking.priority)
         return forecast.outlook.predict(work, *place)
 
     def check(self, asking: Asking, predicted: Prediction) -> None:
@@ -135,6 +140,9 @@ class Admission:
         predicted = self.predict(forecast, asking, images)
         self.check(asking, predicted)
         return predicted
+
+    def _standing(self, tenant: str, seen: Standing | None) -> Standing:
+        return seen if seen and seen.fresh else self._forecasts.standing(tenant)
 
     def _check_wait(self, predicted: Prediction) -> None:
         most = self._settings.queue_max_jobs

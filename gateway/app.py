@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gateway import auth, errorpage, openapi, problems
 from gateway.keydocs import SECURITY_SCHEMES
+from gateway.multipart import FormRequest
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
 from gateway.routes.health import health
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         validation_error_callback=_invalid,
         static_folder=None,
     )
+    app.request_class = FormRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_bytes
     # base64 images travel in form fields too
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.request_max_bytes

@@ -12,9 +12,10 @@ from flask import Response, g, request
 from gateway.keyring import Anonymous, Usage
 from gateway.services import services
 from shared.errors import LimitError
+from shared.forecast import Standing
 from shared.limits import WINDOW_S, Limits
 from shared.settings import Settings
-from shared.store import Added, NewJob
+from shared.store import Added, Doorbell, NewJob, Ring
 
 #: Everybody without a key, where such callers are served.
 ANONYMOUS = "anonymous"
@@ -66,6 +67,11 @@ def tenant() -> str:
     return usage().tenant
 
 
+def standing() -> Standing | None:
+    """Return where a job of this request would stand, as it was seen when the request came."""
+    return usage().standing
+
+
 def usage() -> Usage:
     """Return who asks; looked up once a request, so that a revoked key ends with its last one."""
     if "usage" not in g:
@@ -85,10 +91,10 @@ def _look(cost: int) -> Usage:
     return services().keyring.admit(_secret(), anonymous(settings), cost, Limits.of(settings))
 
 
-def add(job: NewJob) -> Added:
-    """Store a job within the limits of who asks; raises what the store does."""
+def add(job: NewJob, ring: Callable[[Doorbell], Ring]) -> Added:
+    """Store a job and ring, within the limits of who asks; raises what the store does."""
     try:
-        added = services().store.add(dataclasses.replace(job, limits=usage().limits))
+        added = services().store.add(dataclasses.replace(job, limits=usage().limits), ring)
     except LimitError:
         # others of this key were faster: tell what they left
         g.usage = _look(0)

@@ -23,7 +23,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from gateway import preflight
+from gateway import heic, preflight
 from gateway.imagefile import ImageFormat, Limits, sniff
 from gateway.pngfile import bands
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated
@@ -37,6 +37,7 @@ _OPENERS: dict[ImageFormat, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImageFile,
     "GIF": GifImageFile,
     "AVIF": AvifImageFile,
+    "HEIC": heic.open_file,
 }
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -114,7 +115,7 @@ class _Decoding:
         self.format = fmt
         self.checked = checked
         self.limits = limits
-        self.notices: list[tuple[str, str]] = []
+        self.notices: list[tuple[str, str]] = list(checked.notices)
 
     def run(self) -> Canonical:
         """Open, check, load, then convert in the order that keeps memory small."""
@@ -147,7 +148,7 @@ class _Decoding:
 
     def _tell_frames(self, file: ImageFile.ImageFile) -> None:
         animated = self.checked.animated
-        if self.format in ("GIF", "TIFF", "AVIF"):
+        if self.format in ("GIF", "TIFF", "AVIF", "HEIC"):
             # A broken second frame is no reason to refuse the first.
             with contextlib.suppress(Exception):
                 animated = bool(getattr(file, "is_animated", False))
@@ -157,7 +158,10 @@ class _Decoding:
     def _load(self, file: ImageFile.ImageFile) -> Image.Image:
         if self.checked.reducible:
             file.draft(None, self.limits.kept(*file.size))
+        told = file.size
         file.load()
+        if self.format == "HEIC":
+            self._check_heic(file, told)
         if self.format == "PNG" and _may_lack_pixels(file):
             self._refuse_missing_pixels()
         if self.format == "JPEG" and file.mode == "CMYK" and "adobe" not in file.info:
@@ -166,6 +170,14 @@ class _Decoding:
         if file.mode.startswith("I;16") and _white_is_zero(file):
             return Image.fromarray(~np.asarray(file))
         return file
+
+    def _check_heic(self, file: ImageFile.ImageFile, told: tuple[int, int]) -> None:
+        if file.size != told:
+            raise ImageDecodeFailed("Image decode failed: its size is not the one that it tells.")
+        if file.info.get("original_orientation") not in (None, 1):
+            self._tell("image_rotated", "Turned upright as the file's container says.")
+        if (bits := file.info.get("bit_depth", 8)) > 8:
+            self._tell("image_converted", f"Samples scaled from {bits} to 8 bits.")
 
     def _refuse_missing_pixels(self) -> None:
         if preflight.png_pixels_missing(self.checked.data):
@@ -206,10 +218,13 @@ class _Decoding:
         return paper
 
     def _to_rgb(self, image: Image.Image, profile: object) -> Image.Image:
-        if isinstance(profile, bytes) and 128 <= len(profile) <= _MAX_PROFILE_BYTES:
+        if not isinstance(profile, bytes) or not profile:
+            return image.convert("RGB")
+        if 128 <= len(profile) <= _MAX_PROFILE_BYTES:
             # A broken profile costs its colours, not the image.
             with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
                 return self._managed(image, profile)
+        self._tell("image_profile_ignored", "Its colour profile is broken or far too large.")
         return image.convert("RGB")
 
     def _managed(self, image: Image.Image, profile: bytes) -> Image.Image:
@@ -218,7 +233,10 @@ class _Decoding:
         if space == "RGB" and image.mode == "L":
             image = image.convert("RGB")
         name = ImageCms.getProfileDescription(source).strip()
-        if space != image.mode or name.startswith("sRGB"):
+        if name.startswith("sRGB"):
+            return image.convert("RGB")
+        if space != image.mode:
+            self._tell("image_profile_ignored", "Its colour profile is of another kind of colours.")
             return image.convert("RGB")
         srgb = ImageCms.createProfile("sRGB")
         managed = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import AvifImagePlugin, Image, ImageFile
 
-from gateway import frames
+from gateway import frames, heic
 from gateway.canonical import Canonical, canonicalize, measure
 from gateway.imagefile import Limits
 from gateway.pngfile import png
@@ -53,6 +53,8 @@ def _harden_pillow() -> None:
     Image.MAX_IMAGE_PIXELS = None  # our own limits are checked before Pillow's
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    # loaded now: later it would count as memory of an image
+    heic.available()
 
 
 def _end_with_parent() -> None:

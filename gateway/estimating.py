@@ -9,6 +9,7 @@ from flask import Request
 from pydantic import Field
 from pydantic import model_validator as check
 
+from gateway import auth
 from gateway.admission import Asking
 from gateway.asking import resolved
 from gateway.intake import all_images
@@ -16,7 +17,7 @@ from gateway.longimages import keeps_detail, tiling_of
 from gateway.looking import Measuring
 from gateway.problems import retry_after
 from gateway.services import Services
-from gateway.sizing import check_context, image_info, notices
+from gateway.sizing import check_fit, image_info, notices
 from gateway.submission import Submission, receive
 from shared.costs import Prediction
 from shared.errors import Unavailable
@@ -56,8 +57,9 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     tiling = tiling_of(supposed, asked, images, workers)
     pixels = tiling.budget if tiling else supposed.pixel_budget()
     infos = [image_info(image, pixels, workers, tiling) for image in images]
-    check_context(infos, workers)
-    asking = Asking.of(supposed, asked, tenant)
+    if tiling is None:
+        check_fit(infos, workers)
+    asking = Asking.of(supposed, asked, tenant, auth.standing())
     predicted = services.admission.predict(forecast, asking, infos)
     return {
         "object": "estimate",

@@ -21,8 +21,9 @@ from shared.costs import Backlog, Outlook
 from shared.deliveries import DeliveryStore, Outbox
 from shared.errors import StoreUnavailable
 from shared.forecast import RATIO_STEP, RATIO_STEPS, Forecasts, Truth
+from shared.reading import Load
 from shared.redisinfo import RedisState, redis_state
-from shared.store import Load, Store
+from shared.store import Store
 from shared.workers import Heartbeat, WorkerRegistry, backlog_s
 
 _COUNTED = {

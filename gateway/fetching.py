@@ -6,9 +6,16 @@ import re
 import time
 from dataclasses import dataclass
 
+from gateway.hosts import Health, HostBreaker
 from gateway.uploads import Upload
-from shared.errors import ImageEmpty, PayloadTooLarge, UrlFetchFailed, UrlNotAllowed
-from shared.net import Answer, Ending, GuardedClient, Limits
+from shared.errors import (
+    ImageEmpty,
+    ImageHostUnavailable,
+    PayloadTooLarge,
+    UrlFetchFailed,
+    UrlNotAllowed,
+)
+from shared.net import Answer, Ending, GuardedClient, Limits, target
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -26,28 +33,53 @@ class Fetching:
     """The fetching of one request's images, which share one deadline."""
 
     client: GuardedClient
+    breaker: HostBreaker
+    tenant: str
     most_bytes: int
+    #: Seconds for all of them, and the monotonic moment when these are over.
+    total_s: float
     deadline: float
 
     @classmethod
-    def begin(cls, client: GuardedClient, settings: Settings) -> Fetching:
-        """Return the fetching of a request that came now."""
-        deadline = time.monotonic() + settings.fetch_timeout_s
-        return cls(client, settings.upload_max_bytes, deadline)
+    def begin(
+        cls, client: GuardedClient, breaker: HostBreaker, settings: Settings, tenant: str
+    ) -> Fetching:
+        """Return the fetching of a tenant's request that came now."""
+        total_s = settings.fetch_timeout_s
+        deadline = time.monotonic() + total_s
+        return cls(client, breaker, tenant, settings.upload_max_bytes, total_s, deadline)
 
     def fetch(self, url: str, pointer: str) -> Upload:
         """Return the bytes that a URL answers, whatever they are.
 
-        Raises UrlNotAllowed, UrlFetchFailed, PayloadTooLarge and ImageEmpty, each naming `pointer`.
+        Raises UrlNotAllowed, UrlFetchFailed, ImageHostUnavailable, PayloadTooLarge and ImageEmpty,
+        each naming `pointer`.
         """
-        left = max(0.01, self.deadline - time.monotonic())
-        limits = Limits(left, min(left, _CONNECT_S), self.most_bytes)
         try:
-            answer = self.client.fetch("GET", url.strip(), limits, headers=_HEADERS)
-        except (UrlNotAllowed, UrlFetchFailed) as error:
-            raise type(error)(error.detail, pointer=pointer) from None
+            answer = self._exchange(url.strip())
+        except (UrlNotAllowed, UrlFetchFailed, ImageHostUnavailable) as error:
+            error.pointer = pointer
+            raise
         self._check(answer, pointer)
         return Upload(answer.body, content_type=_media_type(answer))
+
+    def _exchange(self, url: str) -> Answer:
+        origin = target(url, self.client.policy).origin
+        left = max(0.01, self.deadline - time.monotonic())
+        limits = Limits(left, min(left, _CONNECT_S), self.most_bytes)
+        # an image that others of its request have left no time says nothing of its host
+        health = Health.BAD if left >= self.total_s / 2 else Health.UNKNOWN
+        self.breaker.enter(self.tenant, origin)
+        try:
+            answer = self.client.fetch("GET", url, limits, headers=_HEADERS)
+            if answer.status < 500 and answer.ending in (Ending.WHOLE, Ending.CAPPED):
+                health = Health.GOOD
+        except UrlNotAllowed:
+            health = Health.UNKNOWN
+            raise
+        finally:
+            self.breaker.leave(self.tenant, origin, health)
+        return answer
 
     def _check(self, answer: Answer, pointer: str) -> None:
         if answer.status != 200:

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway import heic
 from shared.errors import ImageAspect, ImageDimensions, UnsupportedImageFormat
 from shared.tiling import MIN_SIDE, is_long
 from shared.vision import MAX_ASPECT
 
-ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF"]
+ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"]
 
-ACCEPTED: tuple[ImageFormat, ...] = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF")
+_ALWAYS: tuple[ImageFormat, ...] = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF")
 
 #: File name endings and media types that fit each format.
 EXTENSIONS: dict[ImageFormat, tuple[str, ...]] = {
@@ -23,6 +24,7 @@ EXTENSIONS: dict[ImageFormat, tuple[str, ...]] = {
     "TIFF": ("tif", "tiff"),
     "GIF": ("gif",),
     "AVIF": ("avif", "avifs"),
+    "HEIC": ("heic", "heif", "heics", "heifs", "hif", "heic-sequence", "heif-sequence"),
 }
 
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -31,6 +33,10 @@ _BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _SNIFF_BYTES = 1024
+_HEIC_HINT = (
+    "Save it as JPEG (iPhones: Settings, Camera, Formats, Most Compatible), or have the operator "
+    f"install the extra: {heic.EXTRA}."
+)
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF"),
@@ -121,18 +127,25 @@ class Limits:
             )
 
 
+def accepted() -> tuple[ImageFormat, ...]:
+    """Return the formats that are served here."""
+    return (*_ALWAYS, "HEIC") if heic.available() else _ALWAYS
+
+
 def sniff(data: bytes) -> ImageFormat:
     """Return the format told by the first bytes; else UnsupportedImageFormat that names it."""
-    found = _accepted(data)
-    if found is None:
-        name = _foreign(data) or "not an image that we know"
-        raise UnsupportedImageFormat(
-            f"The file is {name}. Accepted formats: {', '.join(ACCEPTED)}."
-        )
-    return found
+    found = _known(data)
+    if found in accepted():
+        return found
+    name = "HEIC/HEIF" if found else _foreign(data) or "not an image that we know"
+    raise UnsupportedImageFormat(
+        f"The file is {name}. Accepted formats: {', '.join(accepted())}.",
+        hint=_HEIC_HINT if found else None,
+    )
 
 
-def _accepted(data: bytes) -> ImageFormat | None:
+def _known(data: bytes) -> ImageFormat | None:
+    brands = _brands(data)
     fixed: tuple[tuple[ImageFormat, bool], ...] = (
         ("JPEG", data.startswith(b"\xff\xd8\xff")),
         ("PNG", data.startswith(b"\x89PNG\r\n\x1a\n")),
@@ -140,7 +153,8 @@ def _accepted(data: bytes) -> ImageFormat | None:
         ("WebP", data.startswith(b"RIFF") and data[8:12] == b"WEBP"),
         ("BMP", data.startswith(b"BM") and _bmp_header_size(data) in _BMP_HEADERS),
         ("TIFF", data.startswith(_TIFF_MAGICS) and data[8:10] != b"CR"),
-        ("AVIF", bool(_brands(data) & _AVIF_BRANDS)),
+        ("AVIF", bool(brands & _AVIF_BRANDS)),
+        ("HEIC", bool(brands & _HEIC_BRANDS)),
     )
     return next((name for name, fits in fixed if fits), None)
 
@@ -169,10 +183,7 @@ def _foreign(data: bytes) -> str | None:
 
 
 def _media(head: bytes) -> str | None:
-    brands = _brands(head)
-    if brands & _HEIC_BRANDS:
-        return "HEIC/HEIF"
-    return "MP4/QuickTime video" if brands else None
+    return "MP4/QuickTime video" if _brands(head) else None
 
 
 def _text(head: bytes) -> str | None:

@@ -4,58 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Request, g
-from pydantic import ValidationError
 
-from gateway import auth, uploads
+from gateway import auth
 from gateway.admission import Asking
 from gateway.affinity import nearest
 from gateway.asking import Asked, resolved
 from gateway.chatting import Chat, Heard
 from gateway.constraints import check_constraint
 from gateway.fetching import is_url
-from gateway.longimages import budget, keeps_detail, tiling_of
+from gateway.longimages import keeps_detail, tiling_of
 from gateway.looking import Looking
-from gateway.problems import from_validation
-from gateway.schemas import FileClaim, ImageUpload
+from gateway.repeats import Repeat
 from gateway.services import Services
-from gateway.sizing import AnyImage, check_context, image_info, notices
-from gateway.submission import Received, S, Submission, is_json, json_object, receive
-from shared import queue
-from shared.errors import (
-    BadParameters,
-    UnsupportedMediaType,
-    UrlNotAllowed,
-)
-from shared.images import ImageHeader, StoredImage
+from gateway.sizing import AnyImage, check_fit, image_info, notices
+from gateway.submission import Received, S, Submission, receive
+from shared.errors import UrlNotAllowed
+from shared.images import StoredImage
 from shared.jobs import JobInput, Priority, Said
 from shared.net import target
 from shared.row import JobRow
-from shared.store import Added, NewJob
-from shared.tiling import tiling_for
+from shared.store import Added, Doorbell, NewJob, Ring
 from shared.webhooks import Webhook, WebhookEvent
 from shared.workers import Heartbeat
-
-M = TypeVar("M", bound=FileClaim)
 
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
-    services.admission.check_open(tenant)
+    repeat = Repeat(services, tenant, idempotency_key)
+    repeat.unless_known(lambda: services.admission.check_open(tenant, auth.standing()))
     received = receive(request, services.settings, Submission)
     asked = resolved(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = Asking.of(received.submission, asked, tenant)
-    services.admission.check_queue(asking)
+    asking = Asking.of(received.submission, asked, tenant, auth.standing())
+    repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(received.submission, asked)
     claims = received.submission.claims(len(received.files))
     looking = Looking.begin(services, tenant, detailed=detailed, claims=claims)
     images = all_images(received, looking)
-    job = _new_job(received.submission, asked, images, idempotency_key, services, asking)
+    job = _new_job(received.submission, asked, images, repeat, asking)
     _keep(images, services, tenant)
-    return _add(job, services)
+    return add(job, services)
 
 
 def _keep(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
@@ -68,15 +59,16 @@ def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str |
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolved(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = Asking.of(chat.submission, asked, tenant)
-    services.admission.check_queue(asking)
+    asking = Asking.of(chat.submission, asked, tenant, auth.standing())
+    repeat = Repeat(services, tenant, idempotency_key)
+    repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(chat.submission, asked)
     looking = Looking.begin(services, tenant, detailed=detailed)
     earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
     images = _named_in(chat.last, looking)
-    job = _new_job(chat.submission, asked, images, idempotency_key, services, asking, earlier)
+    job = _new_job(chat.submission, asked, images, repeat, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
-    return _add(job, services)
+    return add(job, services)
 
 
 def _named_in(said: Heard, looking: Looking) -> list[AnyImage]:
@@ -85,7 +77,7 @@ def _named_in(said: Heard, looking: Looking) -> list[AnyImage]:
 
 def resubmit(row: JobRow, services: Services) -> Added:
     """Store and enqueue a new job that asks what `row` asked; raises QueueFull."""
-    return _add(
+    return add(
         NewJob(
             tenant=row.tenant,
             input=row.input,
@@ -100,7 +92,7 @@ def resubmit(row: JobRow, services: Services) -> Added:
             retry_of=row.id,
             prediction=services.admission.admit(Asking.again(row, _deadline_s(row)), row.images),
             webhook=_webhook_of(row),
-            trace=_trace(),
+            trace=trace(),
         ),
         services,
     )
@@ -142,65 +134,6 @@ def _deadline_s(row: JobRow) -> float | None:
     """Return the seconds that a job was given; without a deadline it had its time to live."""
     given_ms = row.expire_ms - row.created_ms
     return None if given_ms == row.ttl_ms else given_ms / 1000
-
-
-def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
-    """Store the one image of a request by itself; raises a ServiceError of any kind."""
-    services.pressure.check(for_later=True)
-    looking = Looking.begin(services, tenant)
-    image = looking.decoded(_single_upload(request, looking), "/image")
-    services.images.put(tenant, image, uploaded=True)
-    return services.images.header(tenant, image.id)
-
-
-def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -> Added:
-    """Enqueue a job that only encodes an image, so that a question finds its features."""
-    services.admission.check_open(tenant)
-    workers = services.admission.forecast().outlook.workers
-    pixels = budget(max_pixels, workers)
-    # as a question without a preset would look at it
-    tiling = tiling_for(image.width, image.height, pixels, task=None)
-    return _add(
-        NewJob(
-            tenant=tenant,
-            input=JobInput(
-                prompt="",
-                images=(image.id,),
-                max_pixels=max_pixels,
-                encode_only=True,
-                tiling=tiling,
-            ),
-            ttl_s=services.settings.job_ttl_s,
-            images=[image_info(image, max_pixels, workers, tiling)],
-            model=workers[0].model if workers else "",
-            trace=_trace(),
-        ),
-        services,
-    )
-
-
-def _single_upload(request: Request, looking: Looking) -> uploads.Upload:
-    if request.mimetype == "multipart/form-data":
-        files = [*request.files.getlist("image"), *request.files.getlist("file")]
-        if len(files) != 1 or len(request.files) != 1:
-            raise BadParameters("Send exactly one file in the field image.", pointer="/image")
-        told = _told(FileClaim, request.form.to_dict())
-        settings = looking.services.settings
-        upload = uploads.from_file(files[0], pointer="/image", settings=settings)
-    elif is_json(request):
-        body = told = _told(ImageUpload, json_object(request))
-        upload = looking.uploaded(body.image, "/image")
-    else:
-        raise UnsupportedMediaType
-    uploads.Claim(told.sha256, told.file_bytes).check(upload, "/image")
-    return upload
-
-
-def _told(shape: type[M], fields: dict[str, Any]) -> M:
-    try:
-        return shape.model_validate(fields)
-    except ValidationError as error:
-        raise from_validation(error) from None
 
 
 def all_images(received: Received[S], looking: Looking) -> list[AnyImage]:
@@ -247,19 +180,23 @@ def _new_job(
     submission: Submission,
     asked: Asked,
     images: Sequence[AnyImage],
-    idempotency_key: str | None,
-    services: Services,
+    repeat: Repeat,
     asking: Asking,
     earlier: _Earlier = _Earlier(),
 ) -> NewJob:
-    workers = services.admission.forecast().outlook.workers
+    services = repeat.services
+    forecast = services.admission.forecast()
+    workers = forecast.outlook.workers
     tiling = tiling_of(submission, asked, images, workers)
     pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)
     infos += [image_info(image, pixels, workers, tiling) for image in images]
-    check_context(infos, workers)
+    # tiles that don't fit together are looked at one by one
+    check_fit(infos if tiling is None else earlier.infos(workers), workers)
     said = earlier.said()
     ids = [image.id for image in images]
+    predicted = services.admission.predict(forecast, asking, infos)
+    repeat.unless_known(lambda: services.admission.check(asking, predicted))
     return NewJob(
         tenant=asking.tenant,
         input=JobInput(
@@ -283,10 +220,10 @@ def _new_job(
         images=infos,
         notices=notices([*earlier.images, *images], infos),
         model=workers[0].model if workers else "",
-        trace=_trace(),
-        prediction=services.admission.admit(asking, infos),
-        idempotency=(idempotency_key, submission.fingerprint(_named(submission, ids), said))
-        if idempotency_key
+        trace=trace(),
+        prediction=predicted,
+        idempotency=(repeat.key, submission.fingerprint(_named(submission, ids), said))
+        if repeat.key
         else None,
     )
 
@@ -304,13 +241,16 @@ def _named(submission: Submission, ids: Sequence[str]) -> list[str]:
     return [*ids[:files], *named]
 
 
-def _trace() -> dict[str, str]:
+def trace() -> dict[str, str]:
+    """Return what leads from a job back to this request."""
     traceparent = g.traced.traceparent
     return {"request_id": g.request_id} | ({"traceparent": traceparent} if traceparent else {})
 
 
-def _add(job: NewJob, services: Services) -> Added:
-    added = auth.add(job)
-    if not added.replayed:
-        queue.ring([nearest(added.doorbell, job.tenant, job.session_id, services)])
-    return added
+def add(job: NewJob, services: Services) -> Added:
+    """Store a job of this request and ring for it; raises what the store does."""
+
+    def ring(bell: Doorbell) -> Ring:
+        return services.bells.ring(nearest(bell, job.tenant, job.session_id, services))
+
+    return auth.add(job, ring)

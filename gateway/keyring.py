@@ -11,6 +11,7 @@ from typing import Literal
 from shared import keys
 from shared.connection import Client, guard, load_script
 from shared.errors import Unauthorized
+from shared.forecast import LAST_SCORES, Standing
 from shared.limits import Limits
 
 _PREFIX = "slk_"
@@ -53,6 +54,8 @@ class Usage:
     reset_s: float
     #: The request is one too many: seconds until there is room for it.
     refused_s: float | None
+    #: Where a job of this request would stand; None where it was not charged as one.
+    standing: Standing | None = None
 
 
 class Keyring:
@@ -68,12 +71,14 @@ class Keyring:
         """Return who asks, and charge `cost` requests or refuse them; raises Unauthorized."""
         limits = (default.requests, default.tokens, default.in_flight, default.queued)
         with guard():
-            reply = self._admit(args=[_digest(secret), anonymous, cost, *limits])
+            reply = self._admit(
+                args=[_digest(secret), anonymous, cost, *map(str, (*limits, *LAST_SCORES))]
+            )
         if reply[0] == "missing":
             raise Unauthorized("This service asks for an API key.")
         if reply[0] == "unknown":
             raise Unauthorized("This API key is unknown or was revoked.")
-        verdict, tenant, name, *numbers = reply
+        verdict, tenant, name, *numbers, stand = reply
         return Usage(
             tenant,
             name,
@@ -81,6 +86,7 @@ class Keyring:
             Limits(*numbers[4:8]),
             reset_s=int(numbers[8]) / 1000,
             refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
+            standing=Standing.told(stand) if stand else None,
         )
 
     def any(self) -> bool:

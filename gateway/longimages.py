@@ -1,4 +1,4 @@
-"""Whether a job's image is cut into tiles, told from its size and from what is asked of it."""
+"""Whether a job's images are cut into tiles, told from their sizes and from what is asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.submission import Submission
 from shared.costs import Work
 from shared.errors import BadParameters
 from shared.jobs import Tiling, TilingTask
-from shared.tiling import tiling_for
+from shared.tiling import planned_tiles, tiling_for
 from shared.workers import Heartbeat
 
 
@@ -37,32 +37,39 @@ def keeps_detail(submission: Submission, asked: Asked) -> bool:
 def tiling_of(
     submission: Submission, asked: Asked, images: Sequence[Sized], workers: Sequence[Heartbeat]
 ) -> Tiling | None:
-    """Return how a job's image is cut, or None; raises BadParameters for more than one image."""
+    """Return how a job's images are cut, or None where each is looked at as a whole.
+
+    Beside a long image others are tiles of their own. Raises BadParameters.
+    """
     if submission.tiling == "off":
         return None
     task = None if submission.tiling == "auto" else TilingTask(submission.tiling)
-    if len(images) != 1:
-        if task is not None:
-            raise BadParameters(
-                f"tiling={task} takes one image, not {len(images)}.", pointer="/tiling"
-            )
-        return None
+    if task is not None and not images:
+        raise BadParameters(f"tiling={task} needs an image.", pointer="/tiling")
     if task is TilingTask.READ and asked.params.constrained_by:
         raise BadParameters(
             f"Texts that are joined cannot be held to {asked.params.constrained_by[0]}; "
             "use tiling=ask.",
             pointer="/tiling",
         )
-    (image,) = images
-    return tiling_for(
-        image.width,
-        image.height,
-        budget(submission.pixel_budget(), workers),
-        task=task,
-        reads=asked.reads,
-        one_look=submission.names_budget,
-        strict=submission.strict,
-    )
+    pixels = budget(submission.pixel_budget(), workers)
+    found = [
+        tiling_for(
+            image.width,
+            image.height,
+            pixels,
+            task=task,
+            reads=asked.reads,
+            one_look=submission.names_budget,
+            strict=submission.strict,
+        )
+        for image in images
+    ]
+    first = next((tiling for tiling in found if tiling), None)
+    if first is None:
+        return None
+    planned = sum(planned_tiles(image.width, image.height, pixels) for image in images)
+    return first.model_copy(update={"planned": planned})
 
 
 def budget(pixels: int, workers: Sequence[Heartbeat]) -> int:
@@ -78,9 +85,9 @@ def work_of(
     reads: bool,
     workers: Sequence[Heartbeat],
 ) -> Work:
-    """Return what a job asks of one worker: of a long image, the tiles that fall to it."""
-    tiles = max((image.get("tiles", 1) for image in images), default=1)
-    if tiles == 1:
+    """Return what a job asks of one worker: of long images, the tiles that fall to it."""
+    tiles = sum(image.get("tiles", 1) for image in images)
+    if tiles == len(images):
         return Work(tuple(image["tokens"] for image in images), prompt_tokens, answer_tokens)
     taking = [worker for worker in workers if not worker.draining]
     mine = math.ceil(tiles / max(1, len(taking)))

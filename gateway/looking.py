@@ -42,7 +42,7 @@ class Looking:
         claims: Mapping[str, Claim] | None = None,
     ) -> Self:
         """Return the looking of a request that came now."""
-        fetching = Fetching.begin(services.outward, services.settings)
+        fetching = Fetching.begin(services.outward, services.image_hosts, services.settings, tenant)
         return cls(services, tenant, fetching, detailed, claims or {})
 
     def named(self, text: str, pointer: str) -> AnyImage:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.imagefile import ImageFormat, Limits
@@ -49,6 +49,8 @@ class Checked:
     #: Can be decoded at a fraction of its size.
     reducible: bool = False
     animated: bool = False
+    #: (code, detail) of what was left out of it, though it changes how the picture looks.
+    notices: tuple[tuple[str, str], ...] = ()
 
 
 def check(fmt: ImageFormat, data: bytes, limits: Limits) -> Checked:
@@ -71,7 +73,7 @@ class _Chunk:
 def _png(data: bytes, limits: Limits) -> Checked:
     """Keep what is needed to draw the picture; text, bombs and private chunks are dropped."""
     kept = [data[:8]]
-    kinds = set()
+    kinds, lost = set(), dict[bytes, None]()
     for chunk in _png_chunks(data):
         kinds.add(chunk.kind)
         if chunk.kind == b"IHDR":
@@ -80,9 +82,18 @@ def _png(data: bytes, limits: Limits) -> Checked:
             raise _damaged("the PNG does not start with its header")
         if _worth_keeping(data, chunk):
             kept.append(data[chunk.start : chunk.end])
+        elif chunk.kind in _PNG_USEFUL:
+            lost[chunk.kind] = None
     if b"IDAT" not in kinds:
         raise _damaged("the PNG has no image data")
-    return Checked(b"".join(kept), animated=b"acTL" in kinds)
+    return Checked(b"".join(kept), animated=b"acTL" in kinds, notices=_left_out(lost))
+
+
+def _left_out(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
+    names = ", ".join(kind.decode("ascii") for kind in kinds)
+    if not names:
+        return ()
+    return (("image_metadata_dropped", f"Damaged or oversized parts of the PNG: {names}."),)
 
 
 def _png_chunks(data: bytes) -> Iterator[_Chunk]:
@@ -222,6 +233,16 @@ def _u24(data: bytes, at: int) -> int:
 
 
 def _avif(data: bytes, _limits: Limits) -> Checked:
+    _check_boxes(data, "AVIF")
+    return Checked(data)
+
+
+def _heic(data: bytes, _limits: Limits) -> Checked:
+    _check_boxes(data, "HEIC")
+    return Checked(data)
+
+
+def _check_boxes(data: bytes, name: str) -> None:
     at = 0
     while at + 8 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
@@ -230,11 +251,10 @@ def _avif(data: bytes, _limits: Limits) -> Checked:
         if length == 0:
             break
         if length < 8:
-            raise _damaged("an AVIF box has an impossible length")
+            raise _damaged(f"a box of the {name} file has an impossible length")
         at += length
     if at > len(data):
-        raise ImageTruncated(f"The AVIF file is cut off at byte {len(data)}; {at} are needed.")
-    return Checked(data)
+        raise ImageTruncated(f"The {name} file is cut off at byte {len(data)}; {at} are needed.")
 
 
 def _tiff(data: bytes, _limits: Limits) -> Checked:
@@ -269,4 +289,5 @@ _CHECKS: dict[ImageFormat, Callable[[bytes, Limits], Checked]] = {
     "TIFF": _tiff,
     "GIF": _gif,
     "AVIF": _avif,
+    "HEIC": _heic,
 }

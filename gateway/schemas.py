@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Annotated, Any, Literal
 
@@ -27,25 +28,41 @@ def known_form(form: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class JobPath(BaseModel):
+class Parameters(BaseModel):
+    """Parameters beside a body, whose schema flask-openapi3 wants to see with every request."""
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the schema; the usual one is made once."""
+        if args or kwargs:
+            return super().model_json_schema(*args, **kwargs)
+        return _usual_schema(cls)
+
+
+@functools.cache
+def _usual_schema(shape: type[Parameters]) -> dict[str, Any]:
+    return super(Parameters, shape).model_json_schema()
+
+
+class JobPath(Parameters):
     """Names a job."""
 
     job_id: Annotated[str, known_form(_JOB_ID)] = Field(description="`job_…`")
 
 
-class ImagePath(BaseModel):
+class ImagePath(Parameters):
     """Names an image."""
 
     image_id: Annotated[str, known_form(_IMAGE_ID)] = Field(description="`img_<sha256>`")
 
 
-class WaitQuery(BaseModel):
+class WaitQuery(Parameters):
     """Long-poll."""
 
     wait: str = Field("0", description="Seconds to wait for a change of status or progress.")
 
 
-class ListQuery(BaseModel):
+class ListQuery(Parameters):
     """A page of jobs, newest first."""
 
     status: JobStatus | None = None
@@ -56,13 +73,13 @@ class ListQuery(BaseModel):
     )
 
 
-class EventsQuery(BaseModel):
+class EventsQuery(Parameters):
     """Where to resume a stream."""
 
     starting_after: int = Field(0, ge=0, lt=2**53, description="The last event number seen.")
 
 
-class KeyHeader(BaseModel):
+class KeyHeader(Parameters):
     """Headers of everything that submits."""
 
     idempotency_key: str | None = Field(
@@ -104,6 +121,7 @@ class ProgressState(BaseModel):
 class TileState(BaseModel):
     """A part of a long image."""
 
+    image: int = Field(0, description="Which of the job's images it is part of, from 0.")
     box: list[int] = Field(description="Left, top, right, bottom in pixels of the stored image.")
     text: str | None = Field(
         description="What it says, or its own answer; null where all were looked at together."
@@ -225,7 +243,7 @@ class ImageState(BaseModel):
     warm_job: str | None = Field(description="The job that encodes it, if it was asked for.")
 
 
-class WarmQuery(BaseModel):
+class WarmQuery(Parameters):
     """Whether an uploaded image is encoded before the first question."""
 
     warm: bool = Field(False, description="Encode it now, under the budget of `detail`.")
@@ -285,7 +303,7 @@ class ModelState(BaseModel):
     simulated: bool = Field(description="Answers without weights: for load tests and trials.")
 
 
-class ModelPath(BaseModel):
+class ModelPath(Parameters):
     """Names a model."""
 
     model_id: str = Field(description="Its id, or `sightline` for whatever is loaded.")

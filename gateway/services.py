@@ -9,9 +9,11 @@ from flask import current_app
 
 from gateway.admission import Admission
 from gateway.decoding import Decoder
+from gateway.hosts import HostBreaker
 from gateway.keyring import Keyring
 from gateway.pressure import Pressure
 from gateway.traffic import Traffic
+from shared.bells import Bells
 from shared.connection import Breaker, Client, connect
 from shared.deliveries import DeliveryStore
 from shared.events import EventReader
@@ -35,6 +37,7 @@ class Services:
 
     settings: Settings
     store: Store
+    bells: Bells
     keyring: Keyring
     images: ImageStore
     sessions: SessionStore
@@ -48,6 +51,7 @@ class Services:
     deliveries: DeliveryStore
     #: Fetches what callers name by URL.
     outward: GuardedClient
+    image_hosts: HostBreaker
     rules: RuleBook
     presets: Mapping[str, Preset]
     traffic: Traffic
@@ -67,6 +71,7 @@ class Services:
         return cls(
             settings=settings,
             store=store,
+            bells=Bells(store.redis),
             keyring=Keyring(store.redis),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
@@ -80,6 +85,7 @@ class Services:
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),
+            image_hosts=HostBreaker.of(settings),
             rules=rules,
             presets=load_presets(settings, rules),
             traffic=Traffic(),

@@ -6,16 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from gateway.schemas import Parameters
 from shared.jobs import FinishReason
 
 
-class SessionPath(BaseModel):
+class SessionPath(Parameters):
     """Names a conversation."""
 
     session_id: str
 
 
-class SessionQuery(BaseModel):
+class SessionQuery(Parameters):
     """How many conversations."""
 
     limit: int = Field(20, ge=1, le=100)

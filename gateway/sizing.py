@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.decoding import Measured
-from shared.errors import ImageAspect, InputTooLong
+from shared.errors import ImageAspect, InputTooLarge, InputTooLong
 from shared.images import ImageHeader, StoredImage
 from shared.jobs import Tiling
+from shared.tiling import planned_tiles
 from shared.vision import visual_tokens
 from shared.workers import Heartbeat
 
@@ -29,8 +30,9 @@ def image_info(
 
     The model's own bounds count as well, as soon as a worker has told them. Raises ImageAspect.
     """
-    if tiling is not None:
-        return _tiled_info(image, tiling)
+    tiles = planned_tiles(image.width, image.height, tiling.budget) if tiling else 1
+    if tiles > 1:
+        return _tiled_info(image, tiles)
     least = max((worker.min_pixels for worker in workers), default=4096)
     most = min((worker.max_pixels for worker in workers), default=max_pixels)
     try:
@@ -46,7 +48,7 @@ def image_info(
     }
 
 
-def _tiled_info(image: AnyImage, tiling: Tiling) -> dict[str, Any]:
+def _tiled_info(image: AnyImage, tiles: int) -> dict[str, Any]:
     """Return what is told of an image that is cut: all of its pixels are looked at."""
     tokens = math.ceil(image.width / _FACTOR) * math.ceil(image.height / _FACTOR)
     return {
@@ -55,20 +57,27 @@ def _tiled_info(image: AnyImage, tiling: Tiling) -> dict[str, Any]:
         "height": image.source[1],
         "used": [image.width, image.height],
         "tokens": tokens,
-        "tiles": tiling.planned,
+        "tiles": tiles,
     }
 
 
-def check_context(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
-    """Refuse now what no worker could take in later: images alone may fill the context."""
+def check_fit(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
+    """Refuse now what no worker could take in later: images alone may fill context or memory.
+
+    Raises InputTooLong and InputTooLarge.
+    """
     window = max((worker.context_tokens for worker in workers), default=0)
-    # tiles that don't fit together are looked at one by one
-    tokens = sum(info["tokens"] for info in infos if "tiles" not in info)
+    images = [info["tokens"] for info in infos]
+    tokens = sum(images)
     if window and tokens >= window:
         raise InputTooLong(
             f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
             pointer="/images",
         )
+    rooms = [worker.image_room for worker in workers]
+    if rooms and not any(room.holds(images) for room in rooms):
+        largest = max(rooms, key=lambda room: room.bytes)
+        raise InputTooLarge(largest.refusal(images), pointer="/images")
 
 
 def notices(images: Sequence[AnyImage], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

@@ -98,14 +98,24 @@ class Submission(BaseModel):
         False, description="Fail when a tile cannot be read, instead of leaving a gap."
     )
     max_new_tokens: int = Field(
-        64, ge=1, le=MAX_NEW_TOKENS, validation_alias=AliasChoices("max_new_tokens", "max_tokens")
+        64,
+        ge=1,
+        le=MAX_NEW_TOKENS,
+        validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
+        description="Longest answer; `max_tokens` is the same.",
     )
-    do_sample: bool = False
-    temperature: float = Field(0.3, ge=0, le=2, allow_inf_nan=False)
-    top_p: float = Field(0.9, gt=0, le=1, allow_inf_nan=False)
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    do_sample: bool = Field(
+        False, description="Draw words by chance instead of taking the likeliest."
+    )
+    temperature: float = Field(
+        0.3, ge=0, le=2, allow_inf_nan=False, description="How freely words are drawn."
+    )
+    top_p: float = Field(
+        0.9, gt=0, le=1, allow_inf_nan=False, description="Words beyond this share are not drawn."
+    )
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes chance repeatable.")
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
-        default_factory=list, max_length=8
+        default_factory=list, max_length=8, description="The answer ends before the first of these."
     )
     choices: Annotated[list[Choice], BeforeValidator(_as_list)] = Field(
         default_factory=list,
@@ -145,7 +155,7 @@ class Submission(BaseModel):
         "that the measured image calls for, a list names steps, `off` takes none. Told in "
         "`warnings`. Overrides the preset's; `off` without a preset.",
     )
-    priority: Priority = Priority.DEFAULT
+    priority: Priority = Field(Priority.DEFAULT, description="Orders the jobs of your own key.")
     ttl_s: int | None = Field(None, ge=60, description="How long the result is kept.")
     deadline_s: float | None = Field(
         None,

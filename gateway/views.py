@@ -11,7 +11,7 @@ from shared.jobs import JobStatus
 from shared.jobview import timestamp
 from shared.row import JobRow
 
-__all__ = ["job_view", "poll_hint_s", "timestamp", "why_no_answer"]
+__all__ = ["job_view", "placed_view", "poll_hint_s", "timestamp", "why_no_answer"]
 
 #: Poll hint while nothing better is known, seconds.
 _POLL_S = 2.0
@@ -20,6 +20,11 @@ _POLL_S = 2.0
 def job_view(row: JobRow, services: Services) -> dict[str, Any]:
     """Return the job as `/v1/jobs/{id}` shows it."""
     position = services.store.position(row.id, row.tenant) if row.status == "queued" else None
+    return placed_view(row, position, services)
+
+
+def placed_view(row: JobRow, position: int | None, services: Services) -> dict[str, Any]:
+    """Return a job whose place in the queue is known; None when it is not queued."""
     if position is None:
         return jobview.job_view(row)
     told = waiting_s(position, services)

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gateway.schemas import known_form
+from gateway.schemas import Parameters, known_form
 
 _DELIVERY_ID = re.compile(r"dlv_[0-9A-Z]{36,40}(_[0-9]{1,9})?")
 
 
-class DeliveryPath(BaseModel):
+class DeliveryPath(Parameters):
     """Names a delivery."""
 
     delivery_id: Annotated[str, known_form(_DELIVERY_ID)] = Field(

@@ -11,7 +11,7 @@ import secrets
 import sys
 from pathlib import Path
 
-#: What Celery keeps and sends; Flower sees this and no job.
+#: What Celery keeps and sends.
 _CELERY = "~_kombu.* ~unacked* ~high* ~default* ~low* ~worker.* ~celeryev.* ~*.celery.pidbox*"
 #: Nothing that lists or empties the server, or looks at other clients.
 _COMMANDS = (
@@ -22,7 +22,10 @@ RULES = {
     # it looks API keys up and cannot make one
     "gateway": f"~sl:* %R~slk:* {_CELERY} &* {_COMMANDS}",
     "worker": f"~sl:* {_CELERY} &* {_COMMANDS}",
-    "flower": f"{_CELERY} &* {_COMMANDS}",
+    # who aborts in it cancels the job, which takes reading and writing rows
+    "flower": f"~sl:* {_CELERY} &* {_COMMANDS}",
+    # Flower with FLOWER_READ_ONLY=True sees the queue and no job
+    "watcher": f"{_CELERY} &* {_COMMANDS}",
     # for sightline-admin
     "operator": f"~slk:* ~sl:weights resetchannels {_COMMANDS}",
 }
@@ -37,8 +40,8 @@ def acl(passwords: dict[str, str]) -> str:
     return "\n".join(["user default off", *users, ""])
 
 
-def write(folder: Path) -> None:
-    """Write passwords that are not there yet, and the ACL file."""
+def write(folder: Path) -> dict[str, str]:
+    """Write passwords that are not there yet, and the ACL file; return all passwords."""
     folder.mkdir(parents=True, exist_ok=True)
     passwords = {}
     for name in RULES:
@@ -50,6 +53,7 @@ def write(folder: Path) -> None:
     path = folder / "users.acl"
     path.touch(mode=0o600)
     path.write_text(acl(passwords))
+    return passwords
 
 
 if __name__ == "__main__":

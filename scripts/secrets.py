@@ -5,18 +5,20 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from scripts import redis_users
 from scripts.instance import ROOT
 
 FOLDER = ROOT / "deploy" / "secrets"
 
 
-def contents(password: str) -> dict[str, str]:
-    """Return what stands in each file; `password` is that of both Redis servers."""
-    url = "redis://:{}@redis-{}:6379/0"
-    return {
-        "redis-auth": f"requirepass {password}\n",
-        "SIGHTLINE_REDIS_URL": url.format(password, "queue"),
-        "SIGHTLINE_CACHE_URL": url.format(password, "cache"),
+def contents(passwords: dict[str, str]) -> dict[str, str]:
+    """Return what stands in each file; `passwords` are those of the Redis users."""
+    urls = {
+        f"{user}-{role}-url": f"redis://{user}:{password}@redis-{role}:6379/0"
+        for user, password in passwords.items()
+        for role in ("queue", "cache")
+    }
+    return urls | {
         "SIGHTLINE_METRICS_TOKEN": secrets.token_urlsafe(24),
         "flower-login": f"sightline:{secrets.token_urlsafe(18)}",
         "grafana-password": secrets.token_urlsafe(18),
@@ -24,16 +26,19 @@ def contents(password: str) -> dict[str, str]:
 
 
 def write(folder: Path) -> list[str]:
-    """Write the files that are missing; return their names."""
+    """Write the files that are missing; return their names.
+
+    Beside them lie the Redis users' passwords, and `users.acl`, which is always written anew.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    auth = folder / "redis-auth"
-    known = auth.read_text().split()[1] if auth.exists() else secrets.token_urlsafe(24)
+    passwords = redis_users.write(folder)
+    # the containers' users must read it; nobody else gets into the folder
+    (folder / "users.acl").chmod(0o644)
     written = []
-    for name, text in contents(known).items():
+    for name, text in contents(passwords).items():
         file = folder / name
         if not file.exists():
             file.write_text(text)
-            # the containers' users must read it; nobody else gets into the folder
             file.chmod(0o644)
             written.append(name)
     return written

@@ -15,14 +15,17 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
 from shared.errors import StoreUnavailable
+from shared.memory import owned_bytes
 from shared.redisinfo import RedisState, redis_state, roles
 from shared.settings import PREFIX, SECRETS_DIR, Settings, secret_file
 
-#: Variables with our prefix that are read by `make up` and the Makefile, and are no settings.
-_OTHERS = {PREFIX + "FLOWER_PORT", SECRETS_DIR}
+#: Variables with our prefix that `make up` and the client read, and that are no settings.
+_OTHERS = {
+    SECRETS_DIR,
+    *(PREFIX + name for name in ("FLOWER_PORT", "RUN_DIR", "URL", "API_KEY", "WEBHOOK_SECRET")),
+}
 #: Read as `make up` reads it: below the environment.
 DOTENV = Path(".env")
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SECRET = re.compile("token|secret|password")
 
 
@@ -133,21 +136,11 @@ def of_machine(settings: Settings) -> Iterator[str]:
             "lower SIGHTLINE_THREADS"
         )
     memory = settings.kv_max_bytes + settings.features_ram_bytes
-    if (owned := _memory_bytes()) and memory > owned // 2:
+    if (owned := owned_bytes()) and memory > owned // 2:
         yield (
             f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {owned >> 20} MiB, "
             "beside the model's weights"
         )
-
-
-def _memory_bytes() -> int | None:
-    limit = _CONTAINER_LIMIT.read_text().strip() if _CONTAINER_LIMIT.is_file() else ""
-    if limit.isdigit():
-        return int(limit)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
 
 
 def of_redis(role: str, state: RedisState) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 from shared.speed import Speed
+from shared.turns import InHand, left_s
 from shared.workers import Heartbeat
 
 #: Prompt tokens that an engine computes in one pass.
@@ -51,17 +52,25 @@ class Stages:
         return self.prepare_s + self.encode_s + self.prefill_s + self.decode_s
 
 
-def stages(work: Work, speed: Speed, together: float = 1.0) -> Stages:
-    """Predict a job's seconds while `together` jobs of its kind share the worker.
+def stages(
+    work: Work, speed: Speed, together: float = 1.0, others_s: float | None = None
+) -> Stages:
+    """Predict a job's seconds while `together` jobs share the worker.
 
-    Tower and prompts take turns, so they cost the time of all; answers grow in shared steps.
+    Tower and prompts take turns, so they cost the time of all: `others_s` is that of the others,
+    who are taken for jobs of the same kind by default. Answers grow in shared steps.
     """
     chunks, rest = divmod(work.visual + work.prompt_tokens, _CHUNK)
     last = speed.prefill.at(rest) if rest else 0.0
+    encode_s = sum(speed.encode.at(tokens) for tokens in work.images)
+    prefill_s = chunks * speed.prefill.at(_CHUNK) + last
+    if others_s is None:
+        others_s = (together - 1) * (encode_s + prefill_s)
+    towers = encode_s / (encode_s + prefill_s) if encode_s else 0.0
     return Stages(
         prepare_s=speed.prepare.at(work.visual),
-        encode_s=together * sum(speed.encode.at(tokens) for tokens in work.images),
-        prefill_s=together * (chunks * speed.prefill.at(_CHUNK) + last),
+        encode_s=encode_s + towers * others_s,
+        prefill_s=prefill_s + (1 - towers) * others_s,
         decode_s=work.answer_tokens * speed.step.at(together),
     )
 
@@ -81,6 +90,24 @@ class Backlog:
     running: int = 0
     #: Average of the predicted busy seconds of those that wait.
     mean_s: float = 0.0
+    #: Those that are worked on, as far as they were looked at.
+    hand: tuple[InHand, ...] = ()
+
+    def usual_s(self, own_s: float) -> float:
+        """Return the busy seconds of a job among all these, of which `own_s` is one."""
+        known = [job.busy_s for job in self.hand if job.busy_s]
+        if self.mean_s and not known:
+            return self.mean_s
+        total = sum(known) + self.jobs * self.mean_s + own_s
+        return total / (len(known) + (self.jobs if self.mean_s else 0) + 1)
+
+    def held(self, own_s: float) -> list[InHand]:
+        """Return the jobs in hand, each with busy seconds; a job that nobody saw is a usual one."""
+        usual_s = self.usual_s(own_s)
+        seen = [replace(job, busy_s=job.busy_s or usual_s) for job in self.hand]
+        # those that came since are the youngest, those that went were the oldest
+        seen.sort(key=lambda job: job.since_s)
+        return [InHand(usual_s)] * (self.running - len(seen)) + seen[: self.running]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +180,7 @@ class Outlook:
             return newer.predict(work, position, queued)
         own = self.busy_s(work)
         wait_s = self.wait_s(position, own)
-        return Prediction(position, wait_s, self._stages(work, position), own, queued)
+        return Prediction(position, wait_s, self._stages(work, position, own), own, queued)
 
     def intake_s(self, tokens: int) -> float | None:
         """Predict the seconds to take in an image of so many visual tokens, before any answer."""
@@ -173,20 +200,28 @@ class Outlook:
         if position < self.free:
             return 0.0
         turns = position - self.free + 1
-        mean_s = self.backlog.mean_s or own_s
-        capacity = sum(1 / worker.load_factor for worker in self.taking)
-        if mean_s and capacity:
-            return turns * mean_s / capacity
+        mean_s = self.backlog.mean_s or self.backlog.usual_s(own_s)
+        if mean_s and self._capacity:
+            each_s = mean_s / self._capacity
+            first_s = left_s(self.backlog.held(own_s), self._capacity) if self.backlog.hand else 0.0
+            return max(first_s, each_s) + (turns - 1) * each_s
         rate = sum(1 / w.seconds_per_job for w in self.taking if w.seconds_per_job > 0)
         return turns / rate if rate else None
 
-    def _stages(self, work: Work, position: int) -> Stages | None:
+    @property
+    def _capacity(self) -> float:
+        """Return the busy seconds that all workers together do in a second."""
+        return sum(1 / worker.load_factor for worker in self.taking)
+
+    def _stages(self, work: Work, position: int, own_s: float) -> Stages | None:
         """Average over the workers, each shared with as many jobs as it will have by then."""
         speeds = self._speeds()
         if not speeds:
             return None
         beside = (self.backlog.running + position) / len(speeds)
-        parts = [_loaded(work, worker, speed, beside) for worker, speed in speeds]
+        # some of their work is done, but others will come meanwhile
+        usual_s = self.backlog.usual_s(own_s)
+        parts = [_loaded(work, worker, speed, beside, usual_s) for worker, speed in speeds]
         count = len(parts)
         return Stages(
             prepare_s=sum(part.prepare_s for part in parts) / count,
@@ -200,9 +235,11 @@ class Outlook:
         return [(worker, speed) for worker, speed in told if speed.step]
 
 
-def _loaded(work: Work, worker: Heartbeat, speed: Speed, beside: float) -> Stages:
+def _loaded(work: Work, worker: Heartbeat, speed: Speed, beside: float, usual_s: float) -> Stages:
     together = min(float(worker.slots), 1.0 + beside)
-    told = stages(work, speed, together)
+    # their answers grow in the same steps as this one's
+    apart_s = usual_s - work.answer_tokens * speed.step.at(worker.slots) / worker.slots
+    told = stages(work, speed, together, (together - 1) * max(0.0, apart_s))
     # the correction was measured with every slot taken; alone there is none
     fullness = (together - 1) / (worker.slots - 1) if worker.slots > 1 else 0.0
     factor = 1 + (worker.load_factor - 1) * fullness

@@ -207,8 +207,12 @@ class DeliveryStore:
 
     def get(self, delivery_id: str, tenant: str) -> tuple[Delivery, list[Attempt]]:
         """Return a delivery and its attempts, oldest first; raises NotFound."""
+        with guard():
+            # of another's delivery nothing is read, so that it takes no longer than an unknown one
+            if self._redis.hget(keys.DELIVERY + delivery_id, "tenant") != tenant:
+                raise NotFound
         found = self._read([delivery_id])
-        if not found or found[0][0].tenant != tenant:
+        if not found:
             raise NotFound
         return found[0]
 

@@ -110,9 +110,17 @@ class InputTooLong(InputError):
     """Input too long: prompt and image tokens exceed the model's context window."""
 
     code = "input_too_long"
-    openai_code = "context_length_exceeded"
+    openai_code: ClassVar[str | None] = "context_length_exceeded"
     status = 422
     hint = "Shorten the prompt, lower max_pixels, send fewer images or start a new session."
+
+
+class InputTooLarge(InputTooLong):
+    """Input too large: its images need more memory than the model's machine has left."""
+
+    code = "input_too_large"
+    openai_code = None
+    hint = "Lower max_pixels or send fewer images; the operator may give the worker more memory."
 
 
 class IdempotencyKeyReused(InputError):
@@ -203,7 +211,7 @@ class NotCancelable(Conflict):
 
 
 class NotRetryable(Conflict):
-    """Only a failed, expired or canceled job can be retried."""
+    """Only a failed, expired, canceled or partial job can be retried."""
 
     code = "not_retryable"
     hint = "Wait until the job has ended, or submit a new one."
@@ -268,7 +276,7 @@ class UnsupportedImageFormat(ImageError):
 
     code = "unsupported_image_format"
     status = 415
-    hint = "Accepted: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, told by content and not by name."
+    hint = "Accepted: JPEG, PNG and what else /v1/limits names, told by content and not by name."
 
 
 class ImageEmpty(ImageError):
@@ -354,10 +362,24 @@ class StoreUnavailable(Unavailable):
     code = "store_unavailable"
 
 
+class JobTooNew(Unavailable):
+    """A newer version of the service made this job, and this gateway cannot read it."""
+
+    code = "job_too_new"
+    hint = "Ask again: another gateway may read it; upgrade those that cannot."
+
+
 class QueueFull(Unavailable):
     """The queue is full."""
 
     code = "queue_full"
+
+
+class ImageHostUnavailable(Unavailable):
+    """The host of an image URL has failed repeatedly and is left alone for a while."""
+
+    code = "image_host_unavailable"
+    hint = "Wait for the seconds given in Retry-After, or upload the image's bytes."
 
 
 class NoWorkers(Unavailable):

@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared import keys
 from shared.connection import Client, guard, load_script
 from shared.costs import Backlog, Outlook
 from shared.jobs import Priority
-from shared.store import FIRST_SCORE, QUEUE_SPAN
+from shared.reading import FIRST_SCORE, QUEUE_SPAN
+from shared.turns import InHand
 from shared.workers import WorkerRegistry
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.
 RATIO_STEP = 1.1
 #: Steps up and down beyond which all ratios are one, as in finish.lua.
 RATIO_STEPS = 30
+#: For each queue, the score below which a tenant's jobs come before its new one.
+LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
+#: Jobs in hand that are looked at one by one.
+_HELD = 256
+#: Seconds for which a place in the queue is taken for the present one.
+_FRESH_S = 0.05
 #: Fewer comparisons tell nothing of the tail.
 _ENOUGH = 20
 #: Slowest of twenty jobs over its prediction, until that has been measured.
 _TAIL = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a tenant's new job would stand, and how full the service was, at one moment."""
+
+    #: Jobs that would be taken before it, by its queue.
+    ahead: Mapping[Priority, int]
+    queued: int
+    running: int
+    #: That moment, monotonic seconds.
+    seen_s: float
+
+    @classmethod
+    def told(cls, reply: Any) -> Standing:
+        """Return it of what foresee.lua answers."""
+        ahead, queued, running = reply
+        known = dict(zip(Priority, map(int, ahead), strict=True))
+        return cls(known, int(queued), int(running), time.monotonic())
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether it can be taken for the present."""
+        return time.monotonic() - self.seen_s < _FRESH_S
+
+    def place(self, priority: Priority) -> tuple[int, int, int]:
+        """Return how many jobs would be taken before the new one, wait, and are running."""
+        return self.ahead[priority], self.queued, self.running
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +103,11 @@ class Truth:
         return None
 
 
+def _hand(told: Sequence[int]) -> tuple[InHand, ...]:
+    pairs = zip(told[::2], told[1::2], strict=True)
+    return tuple(InHand(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
+
+
 class Forecasts:
     """Reads forecasts; raises StoreUnavailable like the Store."""
 
@@ -73,6 +115,7 @@ class Forecasts:
         self._redis = client
         self._workers = workers
         self._foresee = load_script(client, "foresee")
+        self._hand = load_script(client, "hand")
 
     def read(self) -> Forecast:
         """Return the forecast of this moment."""
@@ -84,19 +127,18 @@ class Forecasts:
             pipe.hgetall(keys.ANSWERS)
             pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
             queued, running, (busy_ms, counted), answers, ratios = pipe.execute()
+            held = self._hand(keys=[], args=[_HELD]) if running else []
         mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
         return Forecast(
-            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s)),
+            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _hand(held))),
             {kind: float(tokens) for kind, tokens in answers.items()},
             tuple(map(float, ratios)),
         )
 
-    def place(self, tenant: str, priority: Priority) -> tuple[int, int, int]:
-        """Return how many jobs would be taken before a tenant's new one, wait, and are running."""
-        last = FIRST_SCORE[priority] + QUEUE_SPAN
+    def standing(self, tenant: str) -> Standing:
+        """Return where a tenant's new job would stand now."""
         with guard():
-            position, queued, running = self._foresee(keys=[], args=[tenant, last])
-        return int(position), int(queued), int(running)
+            return Standing.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))
 
     def truth(self) -> Truth:
         """Return how predictions compared with what happened."""

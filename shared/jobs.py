@@ -13,7 +13,7 @@ from shared.enhancement import Enhancement
 from shared.forms import ResponseFormat
 
 #: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
-ROW_VERSION = 2
+ROW_VERSION = 3
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -173,12 +173,12 @@ class TilingTask(StrEnum):
 
 
 class Tiling(_Frozen):
-    """A job's only image is worked on in tiles."""
+    """A job's images are worked on in tiles."""
 
     task: TilingTask
     #: Pixels of one tile.
     budget: int
-    #: How many tiles its size alone promises; the cut may need one more or less.
+    #: How many tiles their sizes alone promise; the cut may need one more or less.
     planned: int
     #: A tile that cannot be read fails the job instead of leaving a gap.
     strict: bool = False
@@ -259,14 +259,31 @@ class TileInfo(_Frozen):
     box: tuple[int, int, int, int]
     #: The line that stands for it where it could not be read.
     mark: str
+    #: It shows nothing, so that nobody looks at it.
+    blank: bool = False
     #: How it hangs together with the tile before it, as the cut told it.
     seam: dict[str, Any] = {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return width and height in pixels."""
+        left, top, right, bottom = self.box
+        return right - left, bottom - top
+
+    @property
+    def image(self) -> int:
+        """Return which of the job's images it is part of, from 0."""
+        return int(self.seam.get("image", 0))
 
 
 class TileOutcome(_Frozen):
     """What became of one tile; kept until its job is merged."""
 
     text: str = ""
+    #: Of the model that gave it.
+    revision: str = ""
+    #: The job that this one repeats had it already.
+    taken_over: bool = False
     #: It could not be worked on.
     gap: bool = False
     error: dict[str, Any] | None = None
@@ -284,6 +301,8 @@ class TileOutcome(_Frozen):
 class TileOutput(_Frozen):
     """What one tile of a long image gave."""
 
+    #: Which of the job's images it is part of, from 0.
+    image: int = 0
     #: Left, top, right and bottom within the image as it is stored, pixels.
     box: tuple[int, int, int, int]
     #: What it says, or its own answer; None where all tiles were looked at together.
@@ -322,6 +341,8 @@ class Turn(_Frozen):
     images: tuple[str, ...] = ()
     #: Ids of the tiles that were looked at instead of the images.
     tiles: tuple[str, ...] = ()
+    #: All tiles of the images, for questions that they are too many for.
+    parts: tuple[TileInfo, ...] = ()
     #: Pixel budget of the images or tiles, so that they look the same again.
     max_pixels: int
     #: What was done to the images, for the same reason.

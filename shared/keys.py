@@ -14,7 +14,8 @@ EVENTS = ":events"
 JOB_DELIVERIES = ":deliveries"
 #: Suffix of the counter of requests that waited for a job.
 JOB_WAITERS = ":waiters"
-#: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome.
+#: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
+#: `told:<n>` what it adds to the text that was streamed.
 JOB_TILES = ":tiles"
 #: Zset of long jobs that have tiles to queue, the one served longest ago first.
 LONG = PREFIX + "long"

@@ -13,8 +13,6 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange
 from kombu import Queue as KombuQueue
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from shared.jobs import Priority
 from shared.settings import Settings
@@ -46,11 +44,12 @@ def declared(name: str) -> KombuQueue:
 
 def broker_lists(queues: Sequence[str] = QUEUES) -> list[str]:
     """Return the names of all Redis lists that the broker keeps for these queues."""
-    return [
-        f"{queue}{_SEPARATOR}{step}" if step else queue
-        for queue in queues
-        for step in PRIORITY_STEPS
-    ]
+    return [list_name(queue, step) for queue in queues for step in PRIORITY_STEPS]
+
+
+def list_name(queue: str, priority: int) -> str:
+    """Return the name of the Redis list in which messages of this priority wait."""
+    return f"{queue}{_SEPARATOR}{priority}" if priority else queue
 
 
 def _configuration() -> dict[str, Any]:
@@ -106,12 +105,22 @@ def ring(doorbells: Iterable[Doorbell]) -> None:
     """Wake a worker for each bell; one that fails now is rung again by the reconciler."""
     for bell in doorbells:
         try:
-            app.send_task(
-                TASK,
-                args=[bell.job_id],
-                task_id=bell.job_id,
-                kwargs={"only": True} if bell.queue.startswith(_DIRECT) else {},
-                queue=declared(bell.queue),
-            )
-        except (OperationalError, RedisError, OSError) as error:
-            _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": str(error)})
+            send(bell)
+        except Exception as error:  # noqa: BLE001
+            # a channel that kombu closes meanwhile ends in an AttributeError; whatever it was, the
+            # row is stored, and its submitter must hear so
+            _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": repr(error)})
+
+
+def send(bell: Doorbell, connection: Any = None) -> KombuQueue:
+    """Send a bell through Celery, over its own connection by default; return its queue."""
+    queue = declared(bell.queue)
+    app.send_task(
+        TASK,
+        args=[bell.job_id],
+        task_id=bell.job_id,
+        kwargs={"only": True} if bell.queue.startswith(_DIRECT) else {},
+        queue=queue,
+        connection=connection,
+    )
+    return queue

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from shared.jobs import JobInput, JobStatus, TileInfo
+from shared.errors import JobTooNew
+from shared.jobs import ROW_VERSION, JobInput, JobStatus, TileInfo
 
 
 def _from_json(value: Any) -> Any:
@@ -77,6 +79,8 @@ class JobRow(BaseModel):
     #: Of a child: its long job, and the number of its tile.
     parent: Annotated[str | None, _Blank] = None
     tile: int = 0
+    #: Of a child: what it reads can be told while it reads on.
+    live: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     worker: Annotated[str | None, _Blank] = None
     progress: JsonDict = None
@@ -93,6 +97,19 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+
+def read_row(fields: Mapping[str, Any]) -> JobRow:
+    """Return the fields of a row's hash as values; what a newer version added is left out.
+
+    Raises JobTooNew where that cannot be done.
+    """
+    try:
+        return JobRow.model_validate(fields)
+    except ValidationError as error:
+        if int(fields.get("version") or 0) > ROW_VERSION:
+            raise JobTooNew from error
+        raise
 
 
 def dump(value: Any) -> str:

@@ -74,7 +74,13 @@ class Settings(BaseSettings):
 
     # gateway
     host: str = Field("127.0.0.1", description="Address that the gateway binds.")
-    port: int = Field(7860, ge=1, le=65535, validation_alias=_alias("PORT", "PORT"))
+    port: int = Field(
+        7860,
+        ge=1,
+        le=65535,
+        validation_alias=_alias("PORT", "PORT"),
+        description="Port that the gateway listens on.",
+    )
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
     allow_anonymous: bool | None = Field(
         None,
@@ -128,6 +134,12 @@ class Settings(BaseSettings):
     )
     fetch_timeout_s: float = Field(
         15.0, gt=0, le=60, description="Seconds for all image URLs of a request together."
+    )
+    fetch_breaker_failures: int = Field(
+        5, ge=1, description="Failures in a row after which an image host is left alone."
+    )
+    fetch_breaker_s: float = Field(
+        10.0, gt=0, le=120, description="Seconds of its first pause; each further one is doubled."
     )
 
     # what the operator adds
@@ -251,6 +263,12 @@ class Settings(BaseSettings):
     kv_max_bytes: int = Field(
         2 << 30, ge=1 << 20, description="Keys and values of running and idle conversations."
     )
+    work_max_bytes: int | None = Field(
+        None,
+        ge=1 << 20,
+        description="Patches, features and the tower's work of running requests. Unset: what the "
+        "machine or container has left, keys and values and cached features apart.",
+    )
     features_ram_bytes: int = Field(
         256 << 20, ge=0, description="Image features kept in a worker's memory."
     )
@@ -271,7 +289,9 @@ class Settings(BaseSettings):
         description="Where traces go by OTLP over HTTP, as in http://collector:4318; unset: none.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL")
+        "INFO",
+        validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"),
+        description="What is less severe than this is not logged.",
     )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."

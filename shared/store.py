@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from shared import figures, keys
+from shared import keys
 from shared.connection import Client, connect, guard, load_script, pairs
 from shared.costs import Prediction
 from shared.errors import (
@@ -23,20 +23,20 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.figures import Figures, Tally
+from shared.figures import Tally
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.limits import Limits
-from shared.row import JobRow, dump
+from shared.reading import FIRST_SCORE, JobReader
+from shared.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.webhooks import Webhook
-
-#: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
-QUEUE_SPAN = 1 << 43
-FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
 
+
+#: The place of a job that is not queued, as scripts tell it.
+NOWHERE = -1
 
 #: When one of a key's own jobs may have ended, seconds.
 _JOB_ENDS_S = 5.0
@@ -54,6 +54,7 @@ _TRANSITIONS = (
     "cancel",
     "erase",
     "position",
+    "read",
 )
 
 
@@ -105,21 +106,33 @@ class Doorbell:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """A doorbell as Redis is told of it."""
+
+    #: The list that workers wait at, and what is put into it.
+    list: str
+    message: str
+    #: The channel on which operators listen, and what they hear.
+    channel: str
+    event: str
+    #: Milliseconds after which the list goes if nobody takes from it; None keeps it.
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """A stored job, or the earlier one that the same Idempotency-Key made."""
 
     doorbell: Doorbell
     replayed: bool = False
+    #: Queued jobs that are taken before it; None when it is not queued.
+    position: int | None = None
+    #: Its row in that moment.
+    fields: Mapping[str, str] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How full the queues are."""
-
-    #: Queued jobs by queue.
-    depths: dict[str, int]
-    running: int
-    oldest_wait_s: float
+    def row(self) -> JobRow:
+        """Return the job as it was stored, or as it was found."""
+        return read_row(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +145,12 @@ class Claim:
     at_ms: int = 0
 
 
-class Store:
+class Store(JobReader):
     """Reads and moves job rows; every method raises StoreUnavailable when Redis does not answer."""
 
     def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        super().__init__(client or connect(settings))
         self._settings = settings
-        self.redis = client or connect(settings)
         self._scripts = {name: load_script(self.redis, name) for name in _TRANSITIONS}
 
     def _run(self, name: str, names: Sequence[str], *args: Any) -> Any:
@@ -146,8 +159,10 @@ class Store:
 
     # the gateway's side
 
-    def add(self, job: NewJob) -> Added:
-        """Store a job and put it into the queue; ring its doorbell afterwards.
+    def add(self, job: NewJob, ring: Callable[[Doorbell], Ring] | None = None) -> Added:
+        """Store a job, put it into the queue and ring its doorbell, all at once.
+
+        Without `ring` it waits for the reconciler to ring.
 
         Raises ImageNotFound, IdempotencyKeyReused, SessionBusy, InputTooLong and LimitErrors.
         """
@@ -158,23 +173,28 @@ class Store:
                 f"this key may use {limits.tokens} a minute."
             )
         key, fingerprint = job.idempotency or ("", "")
+        job_id, priority = new_job_id(), job.priority.value
+        rung = ring(Doorbell(job_id, priority)) if ring else None
         reply = self._run(
             "add",
             [
                 keys.idempotency(job.tenant, key),
                 *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
-            *(new_job_id(), job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
-            *(job.priority.value, FIRST_SCORE[job.priority], job.ttl_s * 1000),
+            *(job_id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
+            *(priority, FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
             *(job.tokens, limits.tokens, limits.in_flight, limits.queued),
+            *_told(rung),
             *self._fields(job),
         )
         match reply:
-            case ["added" | "replayed" as how, job_id]:
-                return Added(Doorbell(job_id, job.priority.value), replayed=how == "replayed")
+            case ["added" | "replayed" as how, found_id, place, row]:
+                position = None if place == NOWHERE else int(place)
+                bell = Doorbell(found_id, priority)
+                return Added(bell, how == "replayed", position, pairs(row))
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
@@ -183,6 +203,12 @@ class Store:
                 raise _over(what, wait_ms)
             case _:
                 raise IdempotencyKeyReused
+
+    def answers(self, tenant: str, idempotency_key: str) -> bool:
+        """Tell whether the next job under this key would be an earlier one."""
+        with guard():
+            job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
+            return bool(job_id and self.redis.exists(keys.job(job_id)))
 
     def unbind(self, tenant: str, idempotency_key: str) -> None:
         """Let the next job under this key be a new one."""
@@ -208,75 +234,18 @@ class Store:
         return [part for pair in fields.items() for part in pair]
 
     def get(self, job_id: str, tenant: str) -> JobRow:
-        """Return a job; raises Erased or NotFound, which is also the answer for a foreign job."""
-        with guard():
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.hgetall(keys.job(job_id))
-            pipe.get(keys.GONE + job_id)
-            fields, gone = pipe.execute()
-        # a tile's row is nobody's job
-        if fields and fields.get("tenant") == tenant and "parent" not in fields:
-            return JobRow.model_validate(fields)
-        if gone and gone.partition(":")[2] == tenant:
+        """Return a job; raises Erased, JobTooNew, or NotFound, also for a foreign job."""
+        reply = self._run("read", [], job_id, tenant)
+        if reply == "erased":
             raise Erased
-        raise NotFound
-
-    def tenant(self, job_id: str) -> str | None:
-        """Return whose job it is; None for an unknown one."""
-        with guard():
-            found: str | None = self.redis.hget(keys.job(job_id), "tenant")
-        return found
+        if reply == "unknown":
+            raise NotFound
+        return read_row(pairs(reply))
 
     def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
         place: int | None = self._run("position", [], job_id, tenant)
         return place
-
-    def page(
-        self,
-        tenant: str,
-        *,
-        limit: int,
-        after: str | None = None,
-        status: JobStatus | None = None,
-        session_id: str | None = None,
-    ) -> tuple[list[JobRow], bool]:
-        """Return up to `limit` jobs, newest first, older than `after`, and whether more follow."""
-        found: list[JobRow] = []
-        with guard():
-            below = self._place(tenant, after) if after else "+inf"
-            while len(found) <= limit:
-                entries = self.redis.zrevrangebyscore(
-                    keys.tenant_jobs(tenant), below, "-inf", start=0, num=100, withscores=True
-                )
-                if not entries:
-                    return found, False
-                ids, below = [entry[0] for entry in entries], f"({entries[-1][1]:.0f}"
-                found += [
-                    row
-                    for row in self._rows(tenant, ids)
-                    if status in (None, row.status) and session_id in (None, row.session_id)
-                ]
-        return found[:limit], True
-
-    def _place(self, tenant: str, after: str) -> str:
-        """Return the bound below which jobs are older than `after`, even if it was erased."""
-        score = self.redis.zscore(keys.tenant_jobs(tenant), after)
-        place, _, owner = (self.redis.get(keys.GONE + after) or "").partition(":")
-        if score is None and owner != tenant:
-            raise NotFound("The cursor names an unknown job.", pointer="/after")
-        return f"({place}" if score is None else f"({score:.0f}"
-
-    def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:
-        pipe = self.redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.hgetall(keys.job(job_id))
-        fields = pipe.execute()
-        dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
-        if dropped:
-            # their rows have expired; removed here, the index needs no sweeper
-            self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
-        return [JobRow.model_validate(row) for row in fields if row]
 
     def cancel(self, job_id: str, tenant: str) -> str:
         """Cancel a queued job at once, ask a running one to stop; return what it found.
@@ -311,7 +280,7 @@ class Store:
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
         if reply[0] != "claimed":
             return str(reply[0])
-        return Claim(JobRow.model_validate(pairs(reply[2])), owner, int(reply[1]))
+        return Claim(read_row(pairs(reply[2])), owner, int(reply[1]))
 
     def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Renew the leases of (job id, owner) pairs; return a verdict for each."""
@@ -372,30 +341,11 @@ class Store:
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
         return [Doorbell(job, queue) for job, queue in reply]
 
-    def load(self) -> Load:
-        """Return how full the queues are."""
-        with guard():
-            pipe = self.redis.pipeline(transaction=True)
-            for first in FIRST_SCORE.values():
-                pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
-            pipe.zcard(keys.LEASES)
-            pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
-            pipe.time()
-            *depths, running, oldest, (seconds, micros) = pipe.execute()
-        now = seconds + micros / 1e6
-        waited = now - oldest[0][1] / 1000 if oldest else 0.0
-        names = [priority.value for priority in Priority]
-        return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 
-    def counters(self) -> dict[str, int]:
-        """Return the monotonic counters by name."""
-        with guard():
-            return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
-
-    def figures(self) -> Figures:
-        """Return what finished jobs and deliveries have added up to."""
-        with guard():
-            return figures.read(self.redis.hgetall(keys.FIGURES))
+def _told(rung: Ring | None) -> tuple[Any, ...]:
+    if rung is None:
+        return ("",) * 5
+    return rung.list, rung.message, rung.channel, rung.event, rung.expires_ms or ""
 
 
 def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:

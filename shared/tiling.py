@@ -22,6 +22,8 @@ MIN_SIDE = 8
 
 def planned_tiles(width: int, height: int, budget: int) -> int:
     """Return about how many tiles of `budget` pixels an image of this size will have."""
+    if min(width, height) < MIN_SIDE:
+        return 1
     longer, shorter = max(width, height), min(width, height)
     longest = max(_SLIM * shorter, min(_SHORT, round(0.75 * MAX_ASPECT) * shorter))
     if width * height <= budget and longer <= longest:
@@ -51,7 +53,7 @@ def tiling_for(
     what cannot be looked at as a whole.
     """
     planned = planned_tiles(width, height, budget)
-    if planned == 1 or min(width, height) < MIN_SIDE:
+    if planned == 1:
         return None
     asked = task is not None
     if task is None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from shared import keys
 from shared.connection import Client, guard
+from shared.memory import ImageRoom
 from shared.row import dump
 
 
@@ -23,6 +24,10 @@ class Heartbeat:
     #: Pixels between which its model keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216
+    #: Bytes that the images of a request may take, and take for each visual token; see ImageRoom.
+    work_bytes: int = 0
+    image_token_bytes: int = 0
+    tower_token_bytes: int = 0
     demo: bool = False
     simulated: bool = False
     #: The queue that only this worker listens to.
@@ -47,6 +52,11 @@ class Heartbeat:
     #: Requests that share a pass of its model, on average.
     batch_requests: float = 0.0
     extra: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def image_room(self) -> ImageRoom:
+        """Its memory for the images of one request."""
+        return ImageRoom(self.work_bytes, self.image_token_bytes, self.tower_token_bytes)
 
 
 class WorkerRegistry:

@@ -143,6 +143,10 @@ QUICK = {
 }
 
 
+def _program(name: str, newer: bool) -> list[str]:
+    return [sys.executable, "-m", "tests.newer", name] if newer else [str(BIN / name)]
+
+
 class System:
     """Workers and gateways against one Redis; ends all of them at its end."""
 
@@ -158,9 +162,12 @@ class System:
         self._processes: list[Process] = []
         self._clients: list[httpx.Client] = []
 
-    def worker(self, slots: int = 4, *, wait: bool = True, **env: str) -> Process:
+    def worker(
+        self, slots: int = 4, *, wait: bool = True, newer: bool = False, **env: str
+    ) -> Process:
+        """Start a worker, or one of the next version."""
         number = len(self._processes)
-        command = [str(BIN / "celery"), "-A", "worker.app", "worker", "-P", "threads"]
+        command = [*_program("celery", newer), "-A", "worker.app", "worker", "-P", "threads"]
         command += ["-c", str(slots), "-Q", "high,default,low", "-n", f"w{number}@%h"]
         process = self.spawn(command, f"worker{number}", {"SIGHTLINE_SLOTS": str(slots), **env})
         if wait:
@@ -176,16 +183,19 @@ class System:
             assert process.running, process.logs()
         return process
 
-    def gateway(self, **env: str) -> tuple[Process, httpx.Client]:
-        port = free_port()
-        command = [str(BIN / "gunicorn"), "-c", "gateway/gunicorn.conf.py"]
+    def gateway(
+        self, *, port: int | None = None, wait: bool = True, newer: bool = False, **env: str
+    ) -> tuple[Process, httpx.Client]:
+        port = port or free_port()
+        command = [*_program("gunicorn", newer), "-c", "gateway/gunicorn.conf.py"]
         command.append("gateway.app:create_app()")
         number = len(self._processes)
         process = self.spawn(command, f"gateway{number}", {"SIGHTLINE_PORT": str(port), **env})
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, trust_env=False)
         self._clients.append(client)
-        eventually(lambda: _healthy(client) or not process.running, 30)
-        assert process.running, process.logs()
+        if wait:
+            eventually(lambda: _healthy(client) or not process.running, 30)
+            assert process.running, process.logs()
         return process, client
 
     def spawn(self, command: list[str], name: str, env: dict[str, str]) -> Process:

@@ -9,6 +9,7 @@ from tests.imagebytes import (
     BLUE,
     RED,
     chunk,
+    heic,
     ihdr,
     noise,
     png,
@@ -79,6 +80,12 @@ def _avif_lying():
     data = saved(noise(), "AVIF")
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", 20_000, 20_000) + data[at + 8 :]
+
+
+def _heic_lying(side):
+    data = heic(noise())
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">II", side, side) + data[at + 8 :]
 
 
 def _gif_frame_of(width, height):
@@ -272,12 +279,18 @@ OTHERS = [
     Refused(
         "avif with a box of 3 bytes", lambda: b"\0\0\0\x14ftypavif\0\0\0\0avif\0\0\0\x03meta", BAD
     ),
+    Refused("heic cut at half", lambda: (whole := heic(noise()))[: len(whole) // 2], CUT),
+    Refused("heic that tells of 20,000 squared", lambda: _heic_lying(20_000), SIZE),
+    Refused("heic that tells of 4,000 squared", lambda: _heic_lying(4_000), BAD),
+    Refused("heic that tells of 16 squared", lambda: _heic_lying(16), BAD),
+    Refused("heic of brands alone", lambda: _HEIC_BRANDS, BAD),
+    Refused("heic of zeros", lambda: _HEIC_BRANDS + bytes(64), BAD),
+    Refused("heif without an image", lambda: _HEIC_BRANDS[:8] + b"mif1" + bytes(76), BAD),
 ]
 
+_HEIC_BRANDS = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 _MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(64)
 _FOREIGN = {
-    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64),
-    "HEIC/HEIF": b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(64),
     "PDF": b"%PDF-1.7\n%\xe2\xe3",
     "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "HTML": b"<!doctype html><html><img src=x></html>",

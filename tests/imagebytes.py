@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageCms
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255,) * 3, (0,) * 3
@@ -29,6 +30,12 @@ def noise(width=96, height=80, seed=7):
 def saved(image, fmt, **options):
     out = io.BytesIO()
     image.save(out, fmt, **options)
+    return out.getvalue()
+
+
+def heic(image, **options):
+    out = io.BytesIO()
+    pillow_heif.from_pillow(image).save(out, **options)
     return out.getvalue()
 
 

@@ -150,7 +150,11 @@ _LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "GIF": {}}
 CHUNKS = [
     Odd("png with a zTXt bomb", lambda: _quarters_png(chunk(b"zTXt", b"k\0\0" + _BOMB))),
     Odd("png with an iTXt bomb", lambda: _quarters_png(chunk(b"iTXt", b"k\0\1\0\0\0" + _BOMB))),
-    Odd("png with an iCCP bomb", lambda: _quarters_png(chunk(b"iCCP", b"k\0\0" + _BOMB))),
+    Odd(
+        "png with an iCCP bomb",
+        lambda: _quarters_png(chunk(b"iCCP", b"k\0\0" + _BOMB)),
+        notices=("image_metadata_dropped",),
+    ),
     Odd("png with 4 MB of text", lambda: _quarters_png(chunk(b"tEXt", b"k\0" + b"x" * (4 << 20)))),
     Odd(
         "png with a wrong checksum on its text",
@@ -159,11 +163,13 @@ CHUNKS = [
     Odd(
         "png with a wrong checksum on its gamma",
         lambda: _quarters_png(chunk(b"gAMA", b"\0\0\0\0", crc=1)),
+        notices=("image_metadata_dropped",),
     ),
     Odd("png with broken EXIF", lambda: _quarters_png(chunk(b"eXIf", b"II*\0\xff\xff\xff\xff"))),
     Odd(
         "png with a broken profile",
         lambda: _quarters_png(chunk(b"iCCP", b"k\0\0" + zlib.compress(b"\xff" * 400))),
+        notices=("image_profile_ignored",),
     ),
     Odd("png followed by a zip", lambda: _quarters_png(tail=b"PK\x03\x04" + bytes(99))),
     Odd(

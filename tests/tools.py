@@ -1,9 +1,10 @@
-"""Programs that tests need beside Python: node with its packages, and a browser."""
+"""Programs that tests need beside Python: node with its packages, a browser, promtool."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def browser() -> str:
         if found := shutil.which(name):
             return found
     return missing("Chromium")
+
+
+def promtool() -> str:
+    """Return the program that checks Prometheus' files."""
+    beside_python = Path(sys.executable).parent / "promtool"
+    return shutil.which("promtool") or (
+        str(beside_python) if beside_python.exists() else missing("promtool")
+    )
 
 
 def missing(what: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from shared.errors import ImageGone, InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
@@ -69,6 +69,7 @@ class Answering:
         self._tracing = tracing
         self._settings = settings
         self._must_give_back = must_give_back
+        self._long_jobs = long_jobs
         self._long = LongSteps(self, long_jobs)
 
     def answer(self, job_id: str | None = None) -> str | None:
@@ -153,7 +154,7 @@ class Answering:
         row = held.claim.row
         if row.phase:
             answer = self._long.merge(held)
-        elif row.input.tiling is not None and self._long.split(held):
+        elif self._long.split(held):
             return None
         else:
             answer = self.ask(held, self.question(held, row.input))
@@ -167,16 +168,30 @@ class Answering:
 
     def question(self, held: Held, job: JobInput) -> Question:
         """Return what `job` asks, with images and conversation; raises ImageGone and Lost."""
-        return self.patiently(held, lambda: self._question(held, job))
+        turns = [self._as_fits(turn, job) for turn in self.turns(held)]
+        return self.patiently(held, lambda: self._question(held, job, turns))
 
-    def _question(self, held: Held, job: JobInput) -> Question:
+    def _as_fits(self, turn: Turn, job: JobInput) -> Turn:
+        """Return a turn that shows a long image as a whole where its tiles leave no room."""
+        looks = {"max_pixels": turn.max_pixels, "tiling": None}
+        if self._long_jobs.fit_together(turn.parts, job.model_copy(update=looks)):
+            return turn
+        return turn.model_copy(update={"tiles": ()})
+
+    def turns(self, held: Held) -> list[Turn]:
+        """Return what was said before in the job's session; raises Lost."""
         row = held.claim.row
+        if row.session_id is None:
+            return []
         session = row.session_id
-        history = self._sessions.turns(row.tenant, session) if session else []
-        shown = {i for turn in history for i in (*turn.images, *turn.tiles)}
+        return self.patiently(held, lambda: self._sessions.turns(row.tenant, session))
+
+    def _question(self, held: Held, job: JobInput, turns: Sequence[Turn]) -> Question:
+        row = held.claim.row
+        shown = {i for turn in turns for i in (*turn.images, *turn.tiles)}
         ids = sorted(shown | set(job.every_image))
         pngs = dict(zip(ids, self._images.pngs(row.tenant, ids), strict=True))
-        history = [_with_tiles(turn, pngs) for turn in history]
+        history = [_with_tiles(turn, pngs) for turn in turns]
         # an image that only an old turn knows may be gone; without it the turn is pointless
         history = [turn for turn in history if all(pngs[i] for i in turn.images)]
         if not all(pngs[i] for i in job.every_image):
@@ -197,11 +212,22 @@ class Answering:
         until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
         return min(self._settings.job_timeout_s, until_expiry)
 
-    def ask(self, held: Held, question: Question, *, tiles: int = 0, percent: int = 0) -> Answer:
-        """Return the engine's answer; `percent` of the job were done before, and all `tiles`."""
+    def ask(
+        self,
+        held: Held,
+        question: Question,
+        *,
+        tiles: int = 0,
+        percent: int = 0,
+        silent: bool = False,
+    ) -> Answer:
+        """Return the engine's answer; `percent` of the job were done before, and all `tiles`.
+
+        The caller is told of the text as it comes, unless `silent`.
+        """
         ticket, notices = self._pipeline.start(question)
         most = question.job.params.max_new_tokens
-        reporter = Reporter(self._store, held, most, tiles=tiles, percent=percent)
+        reporter = Reporter(self._store, held, most, tiles=tiles, percent=percent, silent=silent)
         try:
             while True:
                 event = ticket.get(_POLL_S)
@@ -216,6 +242,12 @@ class Answering:
         except BaseException:
             ticket.cancel()
             raise
+
+    def say(self, held: Held, text: str) -> None:
+        """Tell the caller of text that no report has told; raises Lost."""
+        row, events = held.claim.row, [("output.delta", {"text": text})]
+        if text:
+            self.patiently(held, lambda: self._store.report(row.id, held.claim.owner, events))
 
     def _look_around(self, held: Held, ticket: Ticket) -> None:
         if held.lost:

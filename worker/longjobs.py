@@ -1,27 +1,28 @@
-"""The steps of a long job beside the model: cut its image, and make one answer of its tiles'."""
+"""The steps of a long job beside the model: cut its images, and hand their tiles around."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from PIL import Image
 
-from shared.errors import ImageGone, ServiceError
+from shared.errors import ImageGone
 from shared.images import ImageStore, StoredImage
-from shared.jobs import FinishReason, JobInput, TileInfo, TileOutcome, TilingTask, Usage
+from shared.jobs import JobInput, Notice, TileInfo, TileOutcome, TilingTask, Turn
 from shared.row import JobRow
 from shared.store import Claim, Doorbell
-from shared.tilestore import TileStore
+from shared.tilestore import Given, TileStore
+from shared.tiling import MIN_SIDE
 from shared.vision import visual_tokens
 from worker import tileprompts
-from worker.engine.api import Completion, ModelInfo, Timings
+from worker.engine.api import ModelInfo
+from worker.outcomes import pieces, seen_of, taken_over
 from worker.pictures import open_png
-from worker.tiling import Tile, cut, merge, unread
+from worker.tiling import Tile, can_be_told_live, cut, unread
 
 #: Difference between darkest and lightest sample of a tile that shows nothing.
 _BLANK = 12
@@ -34,10 +35,10 @@ _UNCLAIMED_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A long job's tiles, and the work on each: None where there is nothing to see."""
+    """A long job's tiles and the work on each."""
 
     tiles: tuple[TileInfo, ...]
-    work: tuple[JobInput | None, ...]
+    work: tuple[Given, ...]
     #: One prompt will look at all tiles, so that the work only makes their features.
     together: bool
 
@@ -54,68 +55,119 @@ class LongJobs:
         self._info = info
         self._room = room
 
+    @property
+    def revision(self) -> str:
+        """Return which weights this worker has loaded."""
+        return self._info.revision
+
     def cut(self, row: JobRow) -> Cut | None:
-        """Cut a job's image and store its tiles; None when it needs no cut.
+        """Cut a job's images and store their tiles; None when they need no cut.
 
         Raises ImageGone, and InferenceFailed for a damaged image.
         """
-        (png,) = self._images.pngs(row.tenant, row.input.images)
-        tiling = row.input.tiling
-        if tiling is None or png is None:
-            raise ImageGone
-        image = open_png(png)
-        parts = cut(image, min(tiling.budget, self._info.max_pixels))
-        if len(parts) == 1:
+        if row.input.tiling is None:
             return None
-        together = tiling.task is TilingTask.ASK and self._fit_together(row.input, parts)
-        told = list(self._stored(row.tenant, image, parts))
+        infos = tuple(self._stored(row, row.input.tiling.budget))
+        if len(infos) == len(row.input.images):
+            return None
+        together = row.input.tiling.task is TilingTask.ASK and self.fit_together(infos, row.input)
+        inputs = self._work(row.input, infos, together=together)
+        done = {} if together else self._taken_over(row)
+        live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
         work = [
-            None if blank else self._work(row.input, info, number, len(parts), together)
-            for number, (info, blank) in enumerate(told, start=1)
+            Given(TileOutcome() if info.blank else done.get((info.id, info.box), job), speaks)
+            for info, job, speaks in zip(infos, inputs, live, strict=True)
         ]
-        return Cut(tuple(info for info, _ in told), tuple(work), together)
+        return Cut(infos, tuple(work), together)
 
-    def _fit_together(self, job: JobInput, parts: Sequence[Tile]) -> bool:
+    def again(self, row: JobRow, turns: Sequence[Turn]) -> Cut | None:
+        """Return the tiles of the image that a conversation is about, to be asked one by one.
+
+        None when the question has images of its own, or when all tiles fit into one prompt.
+        """
+        shown = next((turn for turn in reversed(turns) if turn.images), None)
+        if row.input.images or row.input.encode_only or shown is None or not shown.parts:
+            return None
+        looks = {"max_pixels": shown.max_pixels, "enhance": shown.enhance}
+        job = row.input.model_copy(update=looks)
+        if self.fit_together(shown.parts, job):
+            return None
+        inputs = self._work(job, shown.parts, together=False)
+        work = [
+            Given(TileOutcome() if info.blank else one)
+            for info, one in zip(shown.parts, inputs, strict=True)
+        ]
+        return Cut(shown.parts, tuple(work), together=False)
+
+    def fit_together(self, tiles: Sequence[TileInfo], job: JobInput) -> bool:
+        """Tell whether one prompt has room for all tiles beside a job's question and answer."""
         budget = min(job.tiling.budget if job.tiling else job.max_pixels, self._info.max_pixels)
-        visual = sum(
-            visual_tokens(p.width, p.height, budget, min_pixels=self._info.min_pixels).tokens
-            for p in parts
-        )
+        visual = [
+            visual_tokens(*tile.size, budget, min_pixels=self._info.min_pixels).tokens
+            for tile in tiles
+        ]
         # no tokenizer makes more tokens than bytes
         words = len(job.prompt.encode("utf-8", "replace")) + _TEMPLATE_TOKENS
-        return visual + words + job.params.max_new_tokens <= self._info.context_tokens
+        tokens = sum(visual) + words + job.params.max_new_tokens
+        return tokens <= self._info.context_tokens and self._info.image_room.holds(visual)
 
-    def _stored(
-        self, tenant: str, image: Image.Image, parts: Sequence[Tile]
-    ) -> Iterator[tuple[TileInfo, bool]]:
-        """Store each tile's pixels; yield it and whether it is blank."""
-        for part in parts:
-            tile = image.crop(part.box)
-            digest = hashlib.sha256(f"{tile.width}x{tile.height}\n".encode())
-            digest.update(tile.tobytes())
-            out = io.BytesIO()
-            tile.save(out, "PNG", compress_level=1)
-            name = f"img_{digest.hexdigest()}"
-            stored = StoredImage(name, out.getvalue(), *tile.size, tile.size, "PNG")
-            self._images.put(tenant, stored, ttl_s=_UNCLAIMED_S)
-            seam = asdict(part)
-            info = TileInfo(id=name, box=seam.pop("box"), mark=unread(part), seam=seam)
-            yield info, _is_blank(tile)
+    def _stored(self, row: JobRow, budget: int) -> Iterator[TileInfo]:
+        """Store the pixels of each tile of each image."""
+        order = 0
+        for number, png in enumerate(self._images.pngs(row.tenant, row.input.images)):
+            if png is None:
+                raise ImageGone
+            image = open_png(png)
+            for part in self._parts(image, budget):
+                tile = image.crop(part.box)
+                yield self._keep(row.tenant, tile, replace(part, order=order, image=number))
+                order += 1
+
+    def _parts(self, image: Image.Image, budget: int) -> list[Tile]:
+        if min(image.size) < MIN_SIDE:
+            return [Tile(0, (0, 0, *image.size))]
+        return cut(image, min(budget, self._info.max_pixels))
+
+    def _keep(self, tenant: str, tile: Image.Image, part: Tile) -> TileInfo:
+        digest = hashlib.sha256(f"{tile.width}x{tile.height}\n".encode())
+        digest.update(tile.tobytes())
+        out = io.BytesIO()
+        tile.save(out, "PNG", compress_level=1)
+        name = f"img_{digest.hexdigest()}"
+        stored = StoredImage(name, out.getvalue(), *tile.size, tile.size, "PNG")
+        self._images.put(tenant, stored, ttl_s=_UNCLAIMED_S)
+        seam = asdict(part)
+        return TileInfo(
+            id=name, box=seam.pop("box"), mark=unread(part), blank=_is_blank(tile), seam=seam
+        )
 
     def _work(
-        self, job: JobInput, info: TileInfo, number: int, count: int, together: bool
-    ) -> JobInput:
+        self, job: JobInput, tiles: Sequence[TileInfo], *, together: bool
+    ) -> Iterator[JobInput]:
         read = job.tiling is not None and job.tiling.task is TilingTask.READ
-        prompt = job.prompt if read else tileprompts.part_prompt(job.prompt, number, count)
-        return JobInput(
-            prompt="" if together else prompt,
-            images=(info.id,),
-            # a part need not know the answer, so that it cannot be held to its form
-            params=job.params if read else job.params.model_copy(update=_UNHELD),
-            max_pixels=job.tiling.budget if job.tiling else job.max_pixels,
-            encode_only=together,
-            enhance=job.enhance,
-        )
+        for number, tile in enumerate(tiles, start=1):
+            prompt = tileprompts.part_prompt(job.prompt, number, len(tiles))
+            if read or together:
+                prompt = job.prompt if read else ""
+            yield JobInput(
+                prompt=prompt,
+                images=(tile.id,),
+                # a part need not know the answer, so that it cannot be held to its form
+                params=job.params if read else job.params.model_copy(update=_UNHELD),
+                max_pixels=job.tiling.budget if job.tiling else job.max_pixels,
+                encode_only=together or job.encode_only,
+                enhance=job.enhance,
+            )
+
+    def _taken_over(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:
+        """Return what the job that this one repeats has left, by the tile's id and box."""
+        if row.retry_of is None:
+            return {}
+        return {
+            (info.id, info.box): taken_over(one)
+            for info, one in self._tiles.kept(row.retry_of)
+            if one.revision == self.revision
+        }
 
     def split(self, claim: Claim, made: Cut) -> list[Doorbell] | None:
         """Give the tiles to the queue; None when the job is no longer ours."""
@@ -127,92 +179,35 @@ class LongJobs:
         """Give back a tile's outcome, None to have it tried again; None when it is not ours."""
         return self._tiles.finish(claim, outcome, self._room())
 
+    def tell(self, job_id: str) -> None:
+        """Stream what is settled of the text of a job that reads."""
+        begun = self._tiles.begun(job_id)
+        if begun is not None:
+            first, tiles, outcomes = begun
+            self._tiles.settle(job_id, first, pieces(tiles, outcomes)[first:])
+
     def outcomes(self, row: JobRow) -> list[TileOutcome]:
         """Return what became of each tile."""
         return self._tiles.outcomes(row)
 
-    def whole_question(self, row: JobRow, outcomes: Sequence[TileOutcome]) -> JobInput:
-        """Return what is left to ask when every tile has been looked at."""
+    def whole_question(
+        self, row: JobRow, outcomes: Sequence[TileOutcome]
+    ) -> tuple[JobInput, list[Notice]]:
+        """Return what is left to ask when every tile has been looked at, and what it leaves out."""
         job = row.input
         if row.together:
-            seen = [tile.id for tile, one in zip(row.tiles, outcomes, strict=True) if not one.gap]
             budget = job.tiling.budget if job.tiling else job.max_pixels
-            return job.model_copy(update={"images": tuple(seen), "max_pixels": budget})
-        words = len(job.prompt.encode("utf-8", "replace")) + 8 * _TEMPLATE_TOKENS
-        room = self._info.context_tokens - words - job.params.max_new_tokens
-        prompt = tileprompts.whole_prompt(job.prompt, outcomes, room)
-        return job.model_copy(update={"images": (), "prompt": prompt})
+            seen = seen_of(row.tiles, outcomes)
+            return job.model_copy(update={"images": seen, "max_pixels": budget}), []
+        room = self._info.context_tokens - _TEMPLATE_TOKENS - job.params.max_new_tokens
+        asked = tileprompts.whole_prompt(job.prompt, outcomes, room)
+        told = []
+        if asked.left_out:
+            detail = f"The answers of {asked.left_out} of {len(outcomes)} parts found no room."
+            told.append(Notice(code="parts_left_out", detail=detail))
+        return job.model_copy(update={"images": (), "prompt": asked.prompt}), told
 
 
 def _is_blank(tile: Image.Image) -> bool:
     extrema = tile.getextrema()
     return all(high - low < _BLANK for low, high in extrema)  # type: ignore[misc]
-
-
-def outcome_of(done: Completion) -> TileOutcome:
-    """Return what an answer about one tile leaves."""
-    return TileOutcome(
-        text=done.text,
-        finish_reason=done.finish_reason,
-        usage=done.usage,
-        tokens=done.usage.completion_tokens,
-        confidence=done.confidence,
-        notices=done.notices,
-        encode_s=done.timings.encode_s,
-        prefill_s=done.timings.prefill_s,
-        decode_s=done.timings.decode_s,
-    )
-
-
-def gap(error: ServiceError) -> TileOutcome:
-    """Return what a tile leaves that could not be worked on."""
-    return TileOutcome(gap=True, error=error.as_dict())
-
-
-def joined(row: JobRow, outcomes: Sequence[TileOutcome]) -> Completion:
-    """Return the texts of all tiles as one answer, with what they cost together."""
-    parts = [
-        (Tile(box=info.box, **info.seam), None if one.gap else one.text)
-        for info, one in zip(row.tiles, outcomes, strict=True)
-    ]
-    answer = Completion(
-        merge(parts, unread),
-        _worst_reason(outcomes),
-        Usage(),
-        Timings(),
-        confidence=_mean_confidence(outcomes),
-    )
-    return with_costs(answer, outcomes)
-
-
-def with_costs(done: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
-    """Return an answer with the tokens and seconds of its tiles added to its own."""
-    usages = [done.usage, *(one.usage for one in outcomes)]
-    usage = Usage(**{name: sum(getattr(u, name) for u in usages) for name in Usage.model_fields})
-    seconds: list[Timings | TileOutcome] = [done.timings, *outcomes]
-    return replace(
-        done,
-        usage=usage,
-        timings=Timings(
-            encode_s=sum(one.encode_s for one in seconds),
-            prefill_s=sum(one.prefill_s for one in seconds),
-            decode_s=sum(one.decode_s for one in seconds),
-        ),
-    )
-
-
-def _mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:
-    """Return the geometric mean over all tokens; None where no tile told any."""
-    told = [(one.confidence, one.tokens) for one in outcomes if one.confidence and one.tokens]
-    tokens = sum(count for _, count in told)
-    if not tokens:
-        return None
-    return math.exp(sum(count * math.log(mean) for mean, count in told) / tokens)
-
-
-def _worst_reason(outcomes: Sequence[TileOutcome]) -> FinishReason:
-    reasons = {one.finish_reason for one in outcomes}
-    for reason in (FinishReason.LOOP, FinishReason.LENGTH):
-        if reason in reasons:
-            return reason
-    return FinishReason.STOP

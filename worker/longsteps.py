@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from shared.errors import InferenceFailed, ServiceError, TileFailed
+from shared.errors import InferenceFailed, ServiceError, StoreUnavailable, TileFailed
 from shared.jobs import (
     FinishReason,
     JobInput,
@@ -15,6 +15,7 @@ from shared.jobs import (
     TileOutcome,
     TileOutput,
     TilingTask,
+    Turn,
     Usage,
 )
 from shared.queue import ring
@@ -23,7 +24,8 @@ from shared.tilestore import tiles_percent
 from worker import tileprompts
 from worker.engine.api import Completion, Timings
 from worker.leases import GivenBack, Held, Lost
-from worker.longjobs import LongJobs, gap, joined, outcome_of, with_costs
+from worker.longjobs import LongJobs
+from worker.outcomes import gap, joined, outcome_of, seen_of, with_costs
 from worker.pipeline import Question
 from worker.results import Answer, Whole
 
@@ -42,11 +44,25 @@ class Desk(Protocol):
     def patiently(self, held: Held, act: Callable[[], T]) -> T:
         """Return what `act` gives once the store answers."""
 
+    def turns(self, held: Held) -> list[Turn]:
+        """Return what was said before in the job's session."""
+
     def question(self, held: Held, job: JobInput) -> Question:
         """Return what is asked, with the images and the conversation that it needs."""
 
-    def ask(self, held: Held, question: Question, *, tiles: int = 0, percent: int = 0) -> Answer:
+    def ask(
+        self,
+        held: Held,
+        question: Question,
+        *,
+        tiles: int = 0,
+        percent: int = 0,
+        silent: bool = False,
+    ) -> Answer:
         """Return the engine's answer; `percent` of the job were done before, and all `tiles`."""
+
+    def say(self, held: Held, text: str) -> None:
+        """Tell the caller of text that no report has told."""
 
     def attempt(self, act: Callable[[], T]) -> T | ServiceError:
         """Return what `act` gives, or its failure."""
@@ -60,12 +76,15 @@ class LongSteps:
         self._jobs = jobs
 
     def split(self, held: Held) -> bool:
-        """Hand a job's tiles to the queue; False when its image needs no cut.
+        """Hand a job's tiles to the queue; False when its images need no cut.
 
-        Raises ImageGone, InferenceFailed and Lost.
+        A question about a long image that a conversation has shown before is asked of its tiles
+        again. Raises ImageGone, InferenceFailed and Lost.
         """
         row = held.claim.row
         made = self._desk.patiently(held, lambda: self._jobs.cut(row))
+        if made is None and row.session_id:
+            made = self._jobs.again(row, self._desk.turns(held))
         if made is None:
             return False
         bells = self._desk.patiently(held, lambda: self._jobs.split(held.claim, made))
@@ -73,7 +92,15 @@ class LongSteps:
             raise Lost
         _log.info("job.split", extra={"tiles": len(made.tiles), "together": made.together})
         ring(bells)
+        self._tell(row.id)
         return True
+
+    def _tell(self, job_id: str) -> None:
+        try:
+            self._jobs.tell(job_id)
+        except StoreUnavailable as error:
+            # the next tile's end, or the merge, tells it as well
+            _log.warning("report.failed", extra={"cause": error.detail})
 
     def tile(self, held: Held) -> None:
         """Work on one tile and give its outcome back; raises Lost and GivenBack."""
@@ -89,20 +116,19 @@ class LongSteps:
         if bells is None:
             raise Lost
         ring(bells)
+        if row.parent:
+            self._tell(row.parent)
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
 
     def _outcome(self, held: Held) -> TileOutcome:
         row = held.claim.row
-        # a tile knows nothing of the conversation
-        question = replace(
-            self._desk.question(held, row.input), history=(), scope="", background=True
-        )
+        question = replace(self._desk.question(held, row.input), scope="", background=True)
         done = self._desk.ask(held, question).done
         if done.finish_reason is FinishReason.CANCELED:
             raise GivenBack
         if done.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may.")
-        return outcome_of(done)
+        return outcome_of(done, self._jobs.revision)
 
     def merge(self, held: Held) -> Answer:
         """Make one answer of all tiles; raises TileFailed when there is nothing to make it of."""
@@ -115,31 +141,41 @@ class LongSteps:
         if row.input.encode_only:
             answer = Answer(_nothing(), whole=_whole(row, outcomes))
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
-            answer = Answer(joined(row, outcomes), whole=_whole(row, outcomes))
+            self._desk.patiently(held, lambda: self._jobs.tell(row.id))
+            answer = Answer(joined(row.tiles, outcomes), whole=_whole(row, outcomes))
         else:
             answer = self._answered(held, outcomes)
         return replace(answer, notices=(*answer.notices, *_notices(outcomes)))
 
     def _answered(self, held: Held, outcomes: Sequence[TileOutcome]) -> Answer:
         row = held.claim.row
-        question = self._desk.question(held, self._jobs.whole_question(row, outcomes))
+        whole, told = self._jobs.whole_question(row, outcomes)
+        question = self._desk.question(held, whole)
         count = len(outcomes)
         if row.together:
             answer = self._desk.ask(held, question, tiles=count, percent=_TOGETHER_PERCENT)
             # the tiles' tokens are in this prompt; their seconds were spent before
             costs = [one.model_copy(update={"usage": Usage()}) for one in outcomes]
-            done, whole = with_costs(answer.done, costs), _whole(row, outcomes)
-            return replace(answer, done=done, whole=whole)
+            done = with_costs(answer.done, costs)
+            return replace(answer, done=done, whole=_whole(row, outcomes))
         # its words are not those that the conversation keeps
-        question = replace(question, scope="")
-        answer = self._desk.ask(held, question, tiles=count, percent=_APART_PERCENT)
+        question = replace(question, scope="", history=[_words(t) for t in question.history])
+        answer = self._desk.ask(held, question, tiles=count, percent=_APART_PERCENT, silent=True)
         final = tileprompts.whole_answer(answer.done.text, outcomes)
+        self._desk.say(held, final.text)
         done = with_costs(replace(answer.done, text=final.text, token_ids=()), outcomes)
-        return replace(answer, done=done, whole=_whole(row, outcomes, final.evidence))
+        notices = (*answer.notices, *told)
+        whole_of = _whole(row, outcomes, final.evidence)
+        return replace(answer, done=done, notices=notices, whole=whole_of)
 
 
 def _nothing() -> Completion:
     return Completion("", FinishReason.STOP, Usage(), Timings())
+
+
+def _words(turn: Turn) -> Turn:
+    """Return a turn without its images: the parts have answered for theirs."""
+    return turn.model_copy(update={"images": (), "tiles": (), "parts": ()})
 
 
 def _whole(
@@ -147,6 +183,7 @@ def _whole(
 ) -> Whole:
     shown = tuple(
         TileOutput(
+            image=info.image,
             box=info.box,
             text=None if one.gap or row.together else one.text,
             gap=one.gap,
@@ -155,12 +192,16 @@ def _whole(
         )
         for number, (info, one) in enumerate(zip(row.tiles, outcomes, strict=True))
     )
-    seen = tuple(t.id for t, one in zip(row.tiles, outcomes, strict=True) if not one.gap)
-    return Whole(shown, seen, partial=any(one.gap for one in outcomes))
+    return Whole(
+        shown, seen_of(row.tiles, outcomes), row.tiles, partial=any(one.gap for one in outcomes)
+    )
 
 
 def _notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
     count, told = len(outcomes), []
+    if before := sum(one.taken_over for one in outcomes):
+        detail = f"{before} of {count} parts were read by the job that this one repeats."
+        told.append(Notice(code="tiles_taken_over", detail=detail))
     for number, one in enumerate(outcomes, start=1):
         for notice in one.notices:
             detail = f"Part {number} of {count}: {notice.detail}"

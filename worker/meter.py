@@ -17,6 +17,11 @@ _KEEP_FULL = 0.9
 _ENOUGH_FULL = 3
 
 
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.jobs: list[tuple[float, float]] = []
+
+
 class Meter:
     """Counts jobs in hand; thread-safe."""
 
@@ -28,11 +33,15 @@ class Meter:
         self._busy_since = 0.0
         self._unspent_s = 0.0
         self._seconds_per_job = 0.0
-        self._full_since = self._full_until = self._full_s = 0.0
+        #: When all slots were last taken and free again, and seconds in which they were, in all
+        #: and as far as they were charged.
+        self._full_since = self._full_until = self._full_s = self._full_charged_s = 0.0
         self._full_spent_s = self._full_predicted_s = 0.0
         self._full_jobs = 0
         self._prepare = CurveFit(keep=0.95, terms=2)
         self._pickup_s = 0.0
+        #: Of each job of this thread: when it began, and the full seconds until then.
+        self._own = _Own()
 
     @property
     def active(self) -> int:
@@ -67,10 +76,13 @@ class Meter:
             self._active += 1
             if self._active == self._slots:
                 self._full_since = time.monotonic()
+            now = time.monotonic()
+            self._own.jobs.append((now, self._full_until_now_s(now)))
         try:
             yield
         finally:
             with self._lock:
+                self._own.jobs.pop()
                 if self._active == self._slots:
                     self._full_until = time.monotonic()
                     self._full_s += self._full_until - self._full_since
@@ -89,14 +101,30 @@ class Meter:
             self._unspent_s, self._busy_since = 0.0, now
             old = self._seconds_per_job
             self._seconds_per_job = spent if old == 0 else old + _NEWEST * (spent - old)
-            if self._active == self._slots and predicted_s > 0:
-                self._finished_full(now, predicted_s)
+            self._charge_full(now, predicted_s)
 
-    def _finished_full(self, now: float, predicted_s: float) -> None:
-        spent = self._full_s + now - self._full_since
-        self._full_s, self._full_since = 0.0, now
+    def _full_until_now_s(self, now: float) -> float:
+        return self._full_s + (now - self._full_since if self._active == self._slots else 0.0)
+
+    def _charge_full(self, now: float, predicted_s: float) -> None:
+        """Compare full seconds with the predictions of all jobs that were in hand in them.
+
+        A job counts by the share of its time in which every slot was taken: those that outlast a
+        burst have done a part of its work.
+        """
+        began, full_before_s = self._own.jobs[-1]
+        full_s = self._full_until_now_s(now)
+        own_s = full_s - full_before_s
+        if own_s <= 0:
+            return
+        if predicted_s <= 0:
+            # its part of the time is nobody else's
+            self._full_spent_s = max(0.0, self._full_spent_s - own_s / self._slots)
+            return
+        spent, self._full_charged_s = full_s - self._full_charged_s, full_s
+        credit = predicted_s * own_s / (now - began)
         self._full_spent_s = self._full_spent_s * _KEEP_FULL + spent
-        self._full_predicted_s = self._full_predicted_s * _KEEP_FULL + predicted_s
+        self._full_predicted_s = self._full_predicted_s * _KEEP_FULL + credit
         self._full_jobs += 1
 
     def prepared(self, visual_tokens: int, seconds: float, claimed: float, pickup_s: float) -> None:

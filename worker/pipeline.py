@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
@@ -42,7 +42,7 @@ class Pipeline:
 
         Raises InputTooLong or BadParameters when the model can never answer it.
         """
-        history = list(question.history)
+        history, count = list(question.history), len(question.history)
         deadline = time.monotonic() + question.time_left_s
         pictures = Pictures(question.pngs, self.engine.info.letter_height)
         while True:
@@ -61,10 +61,10 @@ class Pipeline:
             except InputTooLong:
                 if not history:
                     raise
-                history = _without_oldest(history)
+                question, history = _without_oldest(question, history)
                 continue
             enhanced = pictures.notices(question.job.every_image)
-            return ticket, [*_told(len(question.history) - len(history)), *enhanced]
+            return ticket, [*_told(count - len(history)), *enhanced]
 
 
 def _messages(
@@ -85,16 +85,28 @@ def _messages(
     return tuple(messages)
 
 
-def _without_oldest(history: list[Turn]) -> list[Turn]:
-    """Drop the oldest words, but let its images stand before the next turn's as long as any."""
+def _without_oldest(question: Question, history: list[Turn]) -> tuple[Question, list[Turn]]:
+    """Drop the oldest words, but let its images stand before the next turn's as long as any.
+
+    The last turn's images stand before the question, unless it has its own.
+    """
     oldest, rest = history[0], history[1:]
+    if not rest and oldest.images and not question.job.images:
+        job = question.job.model_copy(
+            update={
+                "images": oldest.images,
+                "max_pixels": oldest.max_pixels,
+                "enhance": oldest.enhance,
+            }
+        )
+        return replace(question, job=job), rest
     if rest and oldest.images:
         first = rest[0]
         kept = tuple(i for i in oldest.images if i not in first.images) + first.images
         looks = first if first.images else oldest
         same = {"max_pixels": looks.max_pixels, "enhance": looks.enhance}
         rest = [first.model_copy(update={"images": kept} | same), *rest[1:]]
-    return rest
+    return question, rest
 
 
 def _told(dropped: int) -> list[Notice]:

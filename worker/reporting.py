@@ -12,6 +12,7 @@ from shared.jobs import Stage
 from shared.store import Store
 from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started, UsedImage
 from worker.leases import Held
+from worker.tiling import LiveText
 
 _log = logging.getLogger(__name__)
 
@@ -36,22 +37,37 @@ class Reporter:
     """Gathers the events of one job and reports them under its owner's token."""
 
     def __init__(
-        self, store: Store, held: Held, max_new_tokens: int, *, tiles: int = 0, percent: int = 0
+        self,
+        store: Store,
+        held: Held,
+        max_new_tokens: int,
+        *,
+        tiles: int = 0,
+        percent: int = 0,
+        silent: bool = False,
     ) -> None:
-        """`percent` of the job were done before, and all of its `tiles`."""
+        """`percent` of the job were done before, and all of its `tiles`.
+
+        A `silent` one tells no text: what comes is not yet what the caller gets.
+        """
+        row = held.claim.row
+        # a tile's text that its neighbours may change is told when they are read
+        self._silent = silent or bool(row.parent and not row.live)
         self._tiles = tiles
         self._before = percent
         self._store = store
         self._held = held
         self._max_new_tokens = max_new_tokens
         # what was predicted of a long job was mostly its tiles
-        told = {} if tiles else held.claim.row.predicted or {}
+        told = {} if tiles else row.predicted or {}
         predicted = _predicted_shares(told)
         self._shares = predicted[0] if predicted else _SHARES
         self._predicted_s = predicted[1] if predicted else None
         self._began = time.monotonic()
         #: What the model sees of each image, once the engine has told it.
         self.seen: tuple[UsedImage, ...] = ()
+        #: Of a tile: what of its text can be told as it comes.
+        self._live = LiveText() if row.live else None
         self._text: list[str] = []
         self._tokens = 0
         self._stage = Stage.ENCODE
@@ -65,8 +81,8 @@ class Reporter:
         """Take an event (None: nothing came) and report when it is time."""
         match event:
             case Delta(text, tokens):
-                if text:
-                    self._text.append(text)
+                if told := self._told(text):
+                    self._text.append(told)
                 self._tokens = tokens
                 self._stage, self._fraction = Stage.DECODE, tokens / self._max_new_tokens
             case Progress(stage, fraction):
@@ -77,6 +93,12 @@ class Reporter:
                 pass
         if self._due():
             self.flush()
+
+    def _told(self, text: str) -> str:
+        """Return what can be told of new text; a tile's neighbours may still change it."""
+        if self._silent:
+            return ""
+        return self._live.take(text) if self._live else text
 
     def _due(self) -> bool:
         now = time.monotonic()

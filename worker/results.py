@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.errors import ServiceError
 from shared.figures import Tally
-from shared.jobs import FinishReason, JobStatus, Notice, Output, TileOutput, Turn
+from shared.jobs import FinishReason, JobStatus, Notice, Output, TileInfo, TileOutput, Turn
 from shared.row import JobRow
 from worker.engine.api import Completion, UsedImage
 from worker.engine.notices import UNFINISHED
@@ -28,7 +28,9 @@ class Whole:
     tiles: tuple[TileOutput, ...]
     #: Image ids of the tiles that were looked at.
     seen: tuple[str, ...]
-    #: One at least could not be.
+    #: All of them.
+    parts: tuple[TileInfo, ...]
+    #: One at least could not be looked at.
     partial: bool
 
 
@@ -124,14 +126,15 @@ def log_line(row: JobRow, result: Result) -> dict[str, Any]:
 
 
 def _turn(row: JobRow, done: Completion, whole: Whole | None) -> Turn:
-    # tiles too many for one prompt are too many for the next question's, too
-    looked_at = whole.seen if whole and row.together else ()
+    # a question about an earlier turn's image leaves that turn to speak for it
+    looked_at = whole if whole and row.input.images else None
     return Turn(
         job_id=row.id,
         prompt=row.input.prompt,
         preset=row.input.preset,
         images=row.input.images,
-        tiles=looked_at,
+        tiles=looked_at.seen if looked_at else (),
+        parts=looked_at.parts if looked_at else (),
         max_pixels=row.input.max_pixels,
         enhance=row.input.enhance,
         text=done.text,

@@ -24,6 +24,8 @@ _WHOLE = {
     "zh": "一张长图分成 {count} 部分查看。各部分对问题的回答:\n{answers}\n"
     "请根据这些回答,针对整张图片回答问题:{prompt}\n最后注明依据的部分,例如 [part 3]。",
 }
+#: Bytes of an answer that tell anything, and of what stands around it.
+_LEAST, _LABEL = 16, len("[part 999] \n")
 _NAMED = re.compile(r"\[part (\d{1,3})\]", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 
@@ -39,13 +41,29 @@ def told(outcome: TileOutcome) -> bool:
     return bool(plain) and not outcome.gap and plain not in _NOTHING.values()
 
 
-def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) -> str:
-    """Return the question about all parts' answers, each cut to its share of `most_bytes`."""
-    telling = [(n, one) for n, one in enumerate(outcomes, start=1) if told(one)]
-    share = max(16, most_bytes // max(1, len(telling)))
-    answers = "\n".join(f"[part {n}] {_cut(one.text, share)}" for n, one in telling)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question about all parts' answers, and how many of these had no place in it."""
+
+    prompt: str
+    left_out: int
+
+
+def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) -> Asked:
+    """Return a question of at most `most_bytes`, unless the words around the answers need more.
+
+    Each answer is cut to its share; where that is too little, the surest answers stay.
+    """
     template = _WHOLE[language_of(prompt)]
-    return template.format(count=len(outcomes), answers=answers or "-", prompt=prompt)
+    frame = template.format(count=len(outcomes), answers="", prompt=prompt)
+    room = max(0, most_bytes - len(frame.encode("utf-8", "replace")))
+    telling = [n for n, one in enumerate(outcomes) if told(one)]
+    surest = sorted(telling, key=lambda n: -(outcomes[n].confidence or 0.0))
+    kept = sorted(surest[: max(1, room // (_LEAST + _LABEL))])
+    share = max(_LEAST, room // max(1, len(kept)) - _LABEL)
+    answers = "\n".join(f"[part {n + 1}] {_cut(outcomes[n].text, share)}" for n in kept)
+    asked = template.format(count=len(outcomes), answers=answers or "-", prompt=prompt)
+    return Asked(asked, len(telling) - len(kept))
 
 
 def _cut(text: str, most_bytes: int) -> str:

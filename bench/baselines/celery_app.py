@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from celery import Celery
 from flask import Flask, Response, jsonify, request
@@ -10,11 +11,14 @@ from flask import Flask, Response, jsonify, request
 _REDIS = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 queue = Celery("baseline", broker=_REDIS, backend=_REDIS)
+# acknowledged when a task ends, as is advised for workers that may die
+queue.conf.task_acks_late = os.environ.get("BASELINE_ACKS_LATE") == "1"
 app = Flask(__name__)
 
 
 @queue.task
 def answer(prompt: str) -> str:
+    time.sleep(float(os.environ.get("BASELINE_WORK_S", "0")))
     return prompt
 
 

@@ -80,9 +80,9 @@ class IdempotencyKeyReused(InvalidRequest):
 
 
 class InputTooLong(InvalidRequest):
-    """Prompt and images exceed the model's context window."""
+    """Prompt and images exceed the model's context window, or the memory of its machine."""
 
-    codes: ClassVar[tuple[str, ...]] = ("input_too_long",)
+    codes: ClassVar[tuple[str, ...]] = ("input_too_long", "input_too_large")
 
 
 class PayloadTooLarge(InvalidRequest):
@@ -181,7 +181,12 @@ class TooManyInFlight(LimitReached):
 class Unavailable(APIError):
     """The service cannot take this request now."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unavailable", "store_unavailable")
+    codes: ClassVar[tuple[str, ...]] = (
+        "unavailable",
+        "store_unavailable",
+        "image_host_unavailable",
+        "job_too_new",
+    )
 
 
 class QueueFull(Unavailable):

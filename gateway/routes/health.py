@@ -9,7 +9,7 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth, problems
-from gateway.imagefile import ACCEPTED
+from gateway.imagefile import accepted
 from gateway.keyring import Usage
 from gateway.limitschemas import Limits
 from gateway.schemas import Ok, QueueView, WorkerState
@@ -89,7 +89,7 @@ def limits() -> Response:
     return jsonify(
         {
             "image": {
-                "formats": list(ACCEPTED),
+                "formats": list(accepted()),
                 "max_bytes": settings.upload_max_bytes,
                 "max_pixels": settings.image_max_pixels,
                 "max_pixels_baseline_jpeg": settings.image_max_pixels_jpeg,

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import intake, problems
+from gateway import imagekeeping, problems
 from gateway.auth import tenant
 from gateway.longimages import budget
 from gateway.routes.jobs import SUBMIT_ERRORS
@@ -45,10 +45,10 @@ def _view(image: ImageHeader) -> dict[str, Any]:
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
     found, who = services(), tenant()
-    image = intake.keep_image(request, found, who)
+    image = imagekeeping.keep_image(request, found, who)
     view = _view(image)
     if query.warm:
-        job = intake.warm(image, DETAIL_PIXELS[query.detail], found, who)
+        job = imagekeeping.warm(image, DETAIL_PIXELS[query.detail], found, who)
         view["warm_job"] = job.doorbell.job_id
     return view, 201
 

@@ -10,13 +10,15 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway import intake, problems
 from gateway.auth import tenant
 from gateway.problems import retry_after
+from gateway.repeats import key_of
 from gateway.schemas import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import Services, services
-from gateway.views import job_view, poll_hint_s, why_no_answer
+from gateway.views import job_view, placed_view, poll_hint_s, why_no_answer
 from gateway.waiting import Waiting, preferred_wait_s, query_wait_s
 from shared import errors
 from shared.jobs import JobStatus
 from shared.row import JobRow
+from shared.store import Added
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -29,6 +31,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.InvalidBase64,
     errors.UrlNotAllowed,
     errors.UrlFetchFailed,
+    errors.ImageHostUnavailable,
     errors.PayloadTooLarge,
     errors.UnsupportedMediaType,
     errors.UnsupportedImageFormat,
@@ -41,6 +44,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.ImageEmpty,
     errors.ImageNotFound,
     errors.InputTooLong,
+    errors.InputTooLarge,
     errors.BadConstraint,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
@@ -51,13 +55,22 @@ SUBMIT_ERRORS = problems.documented(
     errors.QueueFull,
 )
 READ_ERRORS = problems.documented(
-    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
+    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable, errors.JobTooNew
 )
 
 
 def job_response(row: JobRow, found: Services, *, accepted: bool = False) -> Response:
     """Return a job as JSON; 202 with Location while it is unfinished and newly `accepted`."""
-    view = job_view(row, found)
+    return _told(job_view(row, found), row, accepted=accepted)
+
+
+def added_response(added: Added, found: Services) -> Response:
+    """Return a job as it was stored, or found in its place; 202 while it is unfinished."""
+    row = added.row()
+    return _told(placed_view(row, added.position, found), row, accepted=True)
+
+
+def _told(view: dict[str, Any], row: JobRow, *, accepted: bool) -> Response:
     response = jsonify(view)
     if not row.status.terminal:
         response.headers["Retry-After"] = retry_after(poll_hint_s(view))
@@ -72,10 +85,13 @@ def submit(header: SubmitHeader) -> Response:
     """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
     found, who = services(), tenant()
     wait_s = preferred_wait_s(request, found)
-    added = intake.submit(request, found, who, header.idempotency_key)
-    row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
-    response = job_response(row, found, accepted=True)
-    if wait_s:
+    key = key_of(request, found, who, header.idempotency_key)
+    added = intake.submit(request, found, who, key)
+    if not wait_s:
+        response = added_response(added, found)
+    else:
+        row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
+        response = job_response(row, found, accepted=True)
         response.headers["Preference-Applied"] = f"wait={wait_s}"
     if added.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -120,12 +136,14 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.NoResult,
             errors.Erased,
             errors.StoreUnavailable,
+            errors.JobTooNew,
             errors.JobFailure,
             errors.InferenceFailed,
             errors.OutOfMemory,
             errors.PoisonJob,
             errors.ImageGone,
             errors.InputTooLong,
+            errors.InputTooLarge,
             errors.BadConstraint,
             errors.ConstraintTooComplex,
         ),
@@ -181,6 +199,7 @@ def cancel(path: JobPath) -> Response:
             errors.NotRetryable,
             errors.ImageNotFound,
             errors.InputTooLong,
+            errors.InputTooLarge,
             errors.SessionBusy,
             errors.TooManyInFlight,
             errors.TooManyQueued,
@@ -190,13 +209,18 @@ def cancel(path: JobPath) -> Response:
     },
 )
 def retry(path: JobPath) -> Response:
-    """Make a new job of a failed, expired or canceled one, which itself never changes."""
+    """Make a new job of a failed, expired, canceled or partial one, which itself never changes.
+
+    Parts of a long image that were read already are taken over.
+    """
     found, who = services(), tenant()
     row = found.store.get(path.job_id, who)
-    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED):
+    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) and not (
+        row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
+    ):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
     added = intake.resubmit(row, found)
-    return job_response(found.store.get(added.doorbell.job_id, who), found, accepted=True)
+    return added_response(added, found)
 
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})

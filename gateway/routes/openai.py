@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -13,6 +12,7 @@ from gateway.auth import tenant
 from gateway.chatting import ANY_MODEL, Chat, receive_chat
 from gateway.completions import ChatCompletion, completion
 from gateway.holding import Holding, Patience, stream_patience_s
+from gateway.repeats import key_of, repeats_itself
 from gateway.routes.jobs import SUBMIT_ERRORS
 from gateway.schemas import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, services
@@ -55,7 +55,7 @@ def chat(header: KeyHeader) -> Response:
     _check_model(asked.request.model, found.workers.fresh())
     added = _submitted(asked, found, who, header.idempotency_key)
     # a client repeats itself until an answer begins, and a stream begins at once
-    repeats = not asked.request.stream and "X-Stainless-Retry-Count" in request.headers
+    repeats = not asked.request.stream and repeats_itself(request)
     holding = Holding(request, found, who, added.doorbell.job_id, may_return=repeats)
     return _streamed(asked, holding, found) if asked.request.stream else _whole(holding)
 
@@ -69,22 +69,17 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
 
 def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> Added:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
-    key, repeated = given_key, True
-    if key is None and (count := request.headers.get("X-Stainless-Retry-Count")) is not None:
-        key = "stainless:" + hashlib.sha256(request.get_data()).hexdigest()
-        repeated = count.strip() != "0"
-    if key is not None and not repeated:
-        found.store.unbind(who, key)
+    key = key_of(request, found, who, given_key)
     added = intake.converse(asked, found, who, key)
-    if key is None or not added.replayed or not _pointless(added, found, who):
+    if key is None or not added.replayed or not _pointless(added):
         return added
     found.store.unbind(who, key)
     return intake.converse(asked, found, who, key)
 
 
-def _pointless(added: Added, found: Services, who: str) -> bool:
+def _pointless(added: Added) -> bool:
     """Tell whether waiting for an earlier job can bring nothing, because it was stopped."""
-    row = found.store.get(added.doorbell.job_id, who)
+    row = added.row()
     return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 

@@ -7,6 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import intake
 from gateway.auth import tenant
+from gateway.repeats import key_of
 from gateway.routes.jobs import SUBMIT_ERRORS, job_response
 from gateway.schemas import Job, KeyHeader
 from gateway.services import services
@@ -19,7 +20,8 @@ predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     found, who = services(), tenant()
-    added = intake.submit(request, found, who, header.idempotency_key)
+    key = key_of(request, found, who, header.idempotency_key)
+    added = intake.submit(request, found, who, key)
     wait_s = found.settings.max_wait_s
     row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
     return job_response(row, found, accepted=True)

@@ -3,16 +3,22 @@
 -- ARGV: id, tenant, fingerprint ('' = none), idempotency ttl ms, queue, score of the queue's
 --       first job, ttl ms, deadline ms ('' = ttl), event limit, session ('' = none),
 --       session ttl ms, visual tokens, limits of the tenant: visual tokens a minute, unfinished
---       and queued jobs (0 = none), then row fields
+--       and queued jobs (0 = none), the doorbell: list ('' = not rung), message, channel, event,
+--       ms that the list lives ('' = for ever), then row fields
+-- Answers added or replayed, id, position (-1 when not queued) and row; or why not.
+local function shown(how, id, tenant)
+  return {how, id, position(id, tenant) or -1, redis.call('HGETALL', JOB .. id)}
+end
+
 local id, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
 -- the same call again: its first answer was lost on the way
-if redis.call('EXISTS', JOB .. id) == 1 then return {'added', id} end
+if redis.call('EXISTS', JOB .. id) == 1 then return shown('added', id, tenant) end
 if fingerprint ~= '' then
   local seen = redis.call('HMGET', KEYS[1], 'fingerprint', 'job')
   -- a job that has expired or was erased no longer stands for its key
   if seen[1] and redis.call('EXISTS', JOB .. seen[2]) == 1 then
-    if seen[1] == fingerprint then return {'replayed', seen[2]} end
+    if seen[1] == fingerprint then return shown('replayed', seen[2], tenant) end
     return {'reused', seen[2]}
   end
 end
@@ -49,7 +55,7 @@ local row = JOB .. id
 redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
   'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'score', score, 'number', number,
   'attempt', 0, 'lost', 0, 'events', 0)
-redis.call('HSET', row, 'session_id', ARGV[10], unpack(ARGV, 16))
+redis.call('HSET', row, 'session_id', ARGV[10], unpack(ARGV, 21))
 enqueue(id, tenant, score, now)
 redis.call('SADD', UNFINISHED .. tenant, id)
 if cost > 0 then charge(tokens, cost) end
@@ -75,4 +81,9 @@ if fingerprint ~= '' then
 end
 emit(id, 'job.queued', cjson.encode({position = position(id, tenant)}), ARGV[9])
 count('jobs.submitted')
-return {'added', id}
+if ARGV[16] ~= '' then
+  redis.call('LPUSH', ARGV[16], ARGV[17])
+  if ARGV[20] ~= '' then redis.call('PEXPIRE', ARGV[16], ARGV[20]) end
+  redis.call('PUBLISH', ARGV[18], ARGV[19])
+end
+return shown('added', id, tenant)

@@ -2,9 +2,11 @@
 -- everywhere and 50 requests at the same time count as 50.
 -- ARGV: sha256 of the secret ('' = none), callers without a key (yes, no, alone = while there is
 --       no key at all), requests to charge, then the limits of whoever has none of its own:
---       requests and visual tokens a minute, unfinished and queued jobs (0 = none)
+--       requests and visual tokens a minute, unfinished and queued jobs (0 = none), then as in
+--       foresee.lua the scores of the queues
 -- Answers verdict (ok, unknown, missing, limited), tenant, name, the four limits, what is used of
--- each, ms until this minute ends, ms to wait.
+-- each, ms until this minute ends, ms to wait, and for a request that is charged and served where
+-- its job would stand, as foresee.lua tells it.
 local now, tenant, name = now_ms(), 'anonymous', ''
 local open = ARGV[2] == 'yes' or (ARGV[2] == 'alone' and redis.call('EXISTS', API_KEYS) == 0)
 if ARGV[1] ~= '' then
@@ -32,6 +34,11 @@ if limits[1] > 0 and cost > 0 then
     charge(requests, cost)
   end
 end
+local stand = false
+if cost > 0 and verdict == 'ok' then
+  stand = {places(tenant, {unpack(ARGV, 8)}), redis.call('ZCARD', QUEUED),
+    redis.call('ZCARD', LEASES)}
+end
 return {verdict, tenant, name, limits[1], limits[2], limits[3], limits[4], requests.used,
   tokens.used, redis.call('SCARD', UNFINISHED .. tenant), redis.call('ZCARD', LINE .. tenant),
-  requests.left, wait}
+  requests.left, wait, stand}

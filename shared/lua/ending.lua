@@ -20,6 +20,9 @@ local function terminate(id, tenant, status, now)
   redis.call('PEXPIREAT', row, now + ttl)
   redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
   redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
+  redis.call('PEXPIREAT', row .. JOB_TILES, now + ttl)
+  -- whoever still waits can no longer end it by leaving
+  redis.call('DEL', row .. JOB_WAITERS)
 end
 
 -- A running row loses its worker: back into the queue, or into the end it has earned.
@@ -59,18 +62,11 @@ local function end_tile(child, parent, index, outcome, now)
   redis.call('HINCRBY', row, 'tile_tokens', told.tokens or 0)
   count(told.gap and 'tiles.gaps' or 'tiles.done')
   weigh_tile(child, parent, 100)
-  local said = redis.call('HGET', JOB .. child, 'said') or ''
-  local sent = told_of(parent, index)
   drop_tile(child, f[3])
   if told.gap and f[2] and f[2] ~= '' then
     redis.call('HSET', row, 'error', f[2])
     terminate(parent, f[3], 'failed', now)
     return schedule_tiles(now)
-  end
-  if string.sub(said, 1, sent) ~= string.sub(told.gap and '' or told.text, 1, sent) then
-    retell_tiles(parent, 'tile')
-  else
-    tell_tiles(parent)
   end
   tell_progress(parent, now, true)
   local ring = schedule_tiles(now)

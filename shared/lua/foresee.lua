@@ -1,6 +1,4 @@
--- Where a tenant's new job would stand. ARGV: tenant, score below which its other jobs come first
-local tenant = ARGV[1]
-local before = redis.call('ZCOUNT', LINE .. tenant, '-inf', '(' .. ARGV[2])
-local next_turn = tonumber(redis.call('ZSCORE', TURNS, tenant) or first_turn(tenant))
-return {ahead_of(tenant, before, next_turn), redis.call('ZCARD', QUEUED),
+-- Where a tenant's new jobs would stand, and how full the service is. ARGV: tenant, then for each
+-- queue the score below which the tenant's other jobs come first
+return {places(ARGV[1], {unpack(ARGV, 2)}), redis.call('ZCARD', QUEUED),
   redis.call('ZCARD', LEASES)}

@@ -106,6 +106,19 @@ local function ahead_of(tenant, before, next_turn)
   return before
 end
 
+-- How many jobs would be taken before a tenant's new one, for each score in `lasts` below which its
+-- other jobs come first.
+local function places(tenant, lasts)
+  local next_turn = tonumber(redis.call('ZSCORE', TURNS, tenant) or first_turn(tenant))
+  local known, told = {}, {}
+  for i, last in ipairs(lasts) do
+    local before = redis.call('ZCOUNT', LINE .. tenant, '-inf', '(' .. last)
+    known[before] = known[before] or ahead_of(tenant, before, next_turn)
+    told[i] = known[before]
+  end
+  return told
+end
+
 -- How many queued jobs will be taken before this one if none comes or goes; nil when not queued.
 local function position(id, tenant)
   local before = redis.call('ZRANK', LINE .. tenant, id)

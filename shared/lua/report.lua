@@ -15,7 +15,7 @@ if f[4] then
     weigh_tile(id, f[4], math.floor(cjson.decode(ARGV[3]).percent))
     tell_progress(f[4], now_ms(), false)
   end
-  tell_tiles(f[4])
+  if said ~= (f[5] or '') then tell_live(f[4]) end
   return 1
 end
 if ARGV[3] ~= '' then

@@ -49,47 +49,53 @@ local function queue_merge(parent, now)
   return {parent, f[3]}
 end
 
-local function tell_text(parent, index, text, sent)
-  if #text <= sent then return end
-  local row, new = JOB .. parent, string.sub(text, sent + 1)
-  if sent == 0 and redis.call('HGET', row, 'told_any') == '1' then new = '\n' .. new end
-  emit(parent, 'output.delta', cjson.encode({text = new, tile = index}))
-  redis.call('HSET', row, 'told_any', '1', 'told_bytes', #text)
-end
-
 local function shown_text(row, index, told)
   if not told.gap then return told.text end
   return cjson.decode(redis.call('HGET', row, 'tiles'))[index + 1].mark
 end
 
--- Text streams in reading order: all that is known from the first untold tile on.
-local function tell_tiles(parent)
-  local row, tiles = JOB .. parent, JOB .. parent .. JOB_TILES
-  local f = redis.call('HMGET', row, 'tile_stream', 'tile_told', 'told_bytes')
+local function tell_text(parent, index, text)
+  if text == '' then return end
+  emit(parent, 'output.delta', cjson.encode({text = text, tile = index}))
+  redis.call('HSET', JOB .. parent, 'told_any', '1')
+end
+
+-- The first tile that is not told for good speaks while it is read, if nothing else can change it.
+local function tell_live(parent)
+  local row = JOB .. parent
+  local f = redis.call('HMGET', row, 'tile_stream', 'tile_told', 'told_live', 'told_any')
   if f[1] ~= '1' then return end
-  local index, sent = tonumber(f[2]), tonumber(f[3])
-  local outcome = redis.call('HGET', tiles, 'out:' .. index)
-  while outcome do
-    tell_text(parent, index, shown_text(row, index, cjson.decode(outcome)), sent)
-    index, sent = index + 1, 0
-    redis.call('HSET', row, 'tile_told', index, 'told_bytes', 0)
-    outcome = redis.call('HGET', tiles, 'out:' .. index)
-  end
-  local child = redis.call('HGET', tiles, 'id:' .. index)
+  local child = redis.call('HGET', row .. JOB_TILES, 'id:' .. f[2])
   local said = child and redis.call('HGET', JOB .. child, 'said')
-  if said then tell_text(parent, index, said, sent) end
+  if not said or said == '' then return end
+  local sent = f[3] or ''
+  if sent == '' and f[4] == '1' then said = '\n' .. said end
+  if string.sub(sent, 1, 1) == '\n' then said = '\n' .. said end
+  redis.call('HSET', row, 'told_live', said)
+  tell_text(parent, tonumber(f[2]), string.sub(said, #sent + 1))
 end
 
--- What was told of a tile no longer holds: the stream starts over.
+-- What was told beyond the settled text no longer holds: the stream starts over.
 local function retell_tiles(parent, why)
-  redis.call('HSET', JOB .. parent, 'tile_told', 0, 'told_bytes', 0, 'told_any', '')
+  local row = JOB .. parent
+  redis.call('HSET', row, 'told_live', '', 'told_any', '')
   emit(parent, 'output.reset', cjson.encode({reason = why}))
-  tell_tiles(parent)
+  for index = 0, tonumber(redis.call('HGET', row, 'tile_told')) - 1 do
+    tell_text(parent, index, redis.call('HGET', row .. JOB_TILES, 'told:' .. index))
+  end
 end
 
-local function told_of(parent, index)
-  local f = redis.call('HMGET', JOB .. parent, 'tile_told', 'told_bytes')
-  return tonumber(f[1]) == tonumber(index) and tonumber(f[2]) or 0
+-- What a tile adds to the joined text is settled.
+local function settle_tile(parent, index, piece)
+  local row = JOB .. parent
+  local sent = redis.call('HGET', row, 'told_live') or ''
+  if string.sub(piece, 1, #sent) ~= sent then
+    retell_tiles(parent, 'tile')
+    sent = ''
+  end
+  redis.call('HSET', row .. JOB_TILES, 'told:' .. index, piece)
+  redis.call('HSET', row, 'tile_told', index + 1, 'told_live', '')
+  tell_text(parent, index, string.sub(piece, #sent + 1))
 end
 
 -- Note how far a tile has come, in percent.
@@ -102,9 +108,10 @@ end
 -- A worker has lost a tile's child or given it back.
 local function tile_starts_over(child, parent)
   weigh_tile(child, parent, 0)
-  local index = redis.call('HGET', JOB .. child, 'tile')
   redis.call('HSET', JOB .. child, 'said', '')
-  if told_of(parent, index) > 0 then retell_tiles(parent, 'retry') end
+  local f = redis.call('HMGET', JOB .. parent, 'tile_told', 'told_live')
+  local index = redis.call('HGET', JOB .. child, 'tile')
+  if f[1] == index and f[2] and f[2] ~= '' then retell_tiles(parent, 'retry') end
 end
 
 local function tell_progress(parent, now, always)
@@ -135,7 +142,7 @@ local function keep_partial(id, status)
   for number, tile in ipairs(cjson.decode(f[2])) do
     local outcome = redis.call('HGET', tiles, 'out:' .. (number - 1))
     local told = outcome and cjson.decode(outcome)
-    local part = {box = tile.box, text = cjson.null, gap = told and told.gap or false}
+    local part = {image = tile.seam.image or 0, box = tile.box, text = cjson.null, gap = told and told.gap or false}
     if told then
       local text = shown_text(row, number - 1, told)
       part.text = told.text
@@ -148,16 +155,22 @@ local function keep_partial(id, status)
     finish_reason = status == 'expired' and 'deadline' or 'canceled'}))
 end
 
--- A job ends: its children stop, and what they left is kept or removed.
+-- A job ends: its children stop. What they have read is kept if there is something to repeat.
 local function end_tiles(id, status)
-  local tiles = JOB .. id .. JOB_TILES
+  local row, tiles = JOB .. id, JOB .. id .. JOB_TILES
   redis.call('ZREM', LONG, id)
-  local kept = redis.call('HGETALL', tiles)
+  local kept, gaps = redis.call('HGETALL', tiles), false
   if #kept == 0 then return end
   if status == 'canceled' or status == 'expired' then keep_partial(id, status) end
-  local tenant = redis.call('HGET', JOB .. id, 'tenant')
+  local f = redis.call('HMGET', row, 'tenant', 'together')
   for i = 1, #kept, 2 do
-    if string.sub(kept[i], 1, 3) == 'id:' then drop_tile(kept[i + 1], tenant) end
+    local child = string.sub(kept[i], 1, 3) == 'id:'
+    if child then drop_tile(kept[i + 1], f[1]) end
+    local gap = string.sub(kept[i], 1, 4) == 'out:' and cjson.decode(kept[i + 1]).gap
+    if gap or string.sub(kept[i], 1, 4) ~= 'out:' then redis.call('HDEL', tiles, kept[i]) end
+    gaps = gaps or gap
   end
-  redis.call('DEL', tiles)
+  if status == 'erased' or f[2] == '1' or (status == 'succeeded' and not gaps) then
+    redis.call('DEL', tiles)
+  end
 end

@@ -73,7 +73,9 @@ def run(folder: Path, *, jobs: int, seed: int = 1, patience_s: float = 90) -> Ac
         ids = []
         for number in range(jobs):
             time.sleep(dice.uniform(0, 0.25))
-            ids.append(submit(http, _question(number, receiver), f"k{number}"))
+            ids.append(
+                submit([http], _question(number, receiver), f"k{number}", account.violations)
+            )
         deadline = time.monotonic() + patience_s
         # the last third ends in peace, or a run could go on for ever
         _ended(http, ids, len(ids) * 2 // 3, deadline)

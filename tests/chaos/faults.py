@@ -5,15 +5,19 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
 
 from tests.harness import Process, RedisServer
+
+#: How long a submission is tried.
+_SUBMIT_S = 60.0
 
 #: Something that goes wrong, by the name it has in the account.
 Fault = tuple[str, Callable[[], None]]
@@ -30,6 +34,9 @@ class Account:
     ends: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     #: Starts of jobs, or requests to receivers, beyond the first of each.
     repeated: int = 0
+    #: Webhooks that came, and messages beyond the first of each.
+    webhooks: int = 0
+    repeated_webhooks: int = 0
     #: What must never be: each a sentence.
     violations: list[str] = dataclasses.field(default_factory=list)
 
@@ -37,6 +44,7 @@ class Account:
         return (
             f"{self.jobs} jobs in {self.seconds:.0f} s, faults {dict(self.faults)}, "
             f"ends {dict(self.ends)}, repeated {self.repeated}, "
+            f"webhooks {self.webhooks} and {self.repeated_webhooks} again, "
             f"violations {len(self.violations)}"
         )
 
@@ -121,17 +129,26 @@ def redis_killer(
     return kill
 
 
-def submit(http: httpx.Client, body: dict[str, Any], key: str) -> str:
-    """Submit as a careful client does: again, with the same key, until the answer is known."""
-    for _ in range(200):
+def submit(
+    doors: Sequence[httpx.Client], body: dict[str, Any], key: str, violations: list[str]
+) -> str:
+    """Submit as a careful client does: again, with the same key, until the answer is known.
+
+    One gateway is asked after the other. Any refusal but 503 is a violation.
+    """
+    deadline = time.monotonic() + _SUBMIT_S
+    for http in itertools.cycle(doors):
         with contextlib.suppress(httpx.TransportError):
             answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
-            if answer.status_code == 202:
+            # 200: it was accepted before, and has ended
+            if answer.status_code in (200, 202):
                 return str(answer.json()["id"])
             if answer.status_code != 503:
-                raise AssertionError(f"{answer.status_code}: {answer.text}")
+                violations.append(f"{key}: {answer.status_code}: {answer.text}")
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.2)
-    raise AssertionError("no submission was accepted for 40 s")
+    raise AssertionError(f"no submission was accepted for {_SUBMIT_S:.0f} s")
 
 
 def told(account: Account) -> int:

@@ -1,141 +1,127 @@
-"""Kills, freezes and restarts parts of a running system, and checks what became of its jobs.
+"""Kills, freezes and cuts off parts of a running system, and checks what became of its jobs.
 
-`python -m tests.chaos.monkey --jobs 1000` runs the long form and prints its account.
+`python -m tests.chaos.monkey --jobs 10000` runs the long form and prints its account.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import random
-import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from shared.errors import StoreUnavailable
-from shared.events import EventReader
-from shared.jobs import JobStatus
-from shared.settings import Settings
-from shared.store import Store
-from tests.chaos.faults import Account, Monkey, Team, redis_killer, submit, told
-from tests.harness import QUICK, RedisServer, System, running_redis, running_system
+from tests.chaos.faults import Account, Fault, Monkey, submit, told
+from tests.chaos.history import History, undelivered
+from tests.chaos.stage import Size, Stage, staged
+from tests.receivers import Receiver, receiving
 
-_TENANT = "anonymous"
-#: Enough starts that even the unluckiest job is never taken for poison.
-_PATIENT = {"SIGHTLINE_MAX_ATTEMPTS": "20", "SIGHTLINE_SIMULATED_TOKEN_S": "0.06"}
+#: Every so manieth job of the long form has a webhook.
+_HOOKED = 20
 
 
 def run(
-    folder: Path, *, jobs: int, workers: int = 2, seed: int = 1, patience_s: float = 60
+    folder: Path,
+    *,
+    jobs: int,
+    size: Size,
+    deck: Callable[[Stage], list[Fault]],
+    seed: int = 1,
+    tokens: int = 64,
+    submitters: int = 1,
+    pause_s: tuple[float, float] = (0.8, 2.0),
+    most: int | None = None,
+    within_s: float = float("inf"),
+    patience_s: float = 60,
 ) -> Account:
-    """Submit jobs while a monkey is loose, let them all end, and return the account."""
+    """Submit jobs while a monkey is loose, let them all end, and return the account.
+
+    `most` bounds the faults, and `within_s` ends submission: a slow machine gets done in the end.
+    """
     account = Account(jobs)
     began = time.monotonic()
-    with (
-        running_redis(folder) as redis,
-        running_system(redis.url, folder, **QUICK | _PATIENT) as system,
-    ):
-        _, client = system.gateway()
-        store = Store(Settings(redis_url=redis.url))
-        monkey = _monkey(redis, system, workers, seed, max(14, jobs // 4))
+    with staged(folder, size, seed + 1) as stage, receiving() as receiver:
+        history = History(stage.redis, account, 0.3 if jobs < 1000 else 2.0)
+        history.start()
+        monkey = Monkey(deck(stage), seed=seed, pause_s=pause_s, most=most)
         monkey.start()
-        dice = random.Random(seed)
-        ids = []
-        for number in range(jobs):
-            time.sleep(dice.uniform(0, 0.3))
-            body = {"prompt": f"question {number}", "max_new_tokens": 64}
-            ids.append(submit(client, body, f"k{number}"))
-        ends = _watch(store, ids, account, patience_s, monkey)
+        until = time.monotonic() + within_s
+        hooks = _submit_all(stage, history, jobs, tokens, submitters, receiver, until)
+        jobs = account.jobs = len(history.accepted)
+        # the last part ends in peace, or a run could go on for ever
+        history.wait(jobs * 2 // 3 if jobs < 1000 else jobs * 19 // 20, patience_s)
         monkey.stop()
-        _check(store, ids, ends, account)
+        history.wait(jobs, patience_s)
+        history.stop()
+        late = undelivered(receiver, hooks, patience_s)
+        account.violations += [f"webhook {path} never came" for path in late]
+        history.look()
+        history.check(receiver)
         account.faults = monkey.faults
-        store.redis.close()
     account.seconds = time.monotonic() - began
     return account
 
 
-def _monkey(redis: RedisServer, system: System, workers: int, seed: int, most: int) -> Monkey:
-    """Return a monkey of at most so many faults: a slow machine gets its work done in the end."""
-    dice = random.Random(seed + 1)
-    team = Team(workers, lambda wait: system.worker(slots=3, wait=wait), dice)
+def _submit_all(
+    stage: Stage,
+    history: History,
+    jobs: int,
+    tokens: int,
+    submitters: int,
+    receiver: Receiver,
+    until: float,
+) -> list[str]:
+    """Submit jobs, several at once, until the time is over; return the paths of their webhooks."""
+    hooks = []
 
-    def freeze() -> None:
-        worker = team.any()
-        worker.signal(signal.SIGSTOP)
-        # longer than a lease: it wakes as a worker whose jobs others have
-        time.sleep(3.0)
-        worker.signal(signal.SIGCONT)
+    def one(number: int) -> None:
+        if time.monotonic() > until:
+            return
+        dice = random.Random(number)
+        if submitters == 1:
+            time.sleep(dice.uniform(0, 0.3))
+        body: dict[str, Any] = {"prompt": f"question {number}", "max_new_tokens": tokens}
+        if stage.couriers and number % _HOOKED == 0:
+            body["webhook"] = f"{receiver.url}/hook/{number}"
+            hooks.append(f"/hook/{number}")
+        doors = dice.sample(stage.doors, len(stage.doors))
+        history.accepted.append(submit(doors, body, f"k{number}", history.violations))
 
-    deck = [("kill_worker", team.kill)] * 3
-    deck += [("freeze_worker", freeze)]
-    deck += [("terminate_worker", lambda: team.signal_one(signal.SIGTERM))]
-    deck += [("kill_redis", redis_killer(redis, dice, (0.2, 1.5)))] * 2
-    return Monkey(deck, seed=seed, pause_s=(0.8, 2.0), most=most)
-
-
-def _watch(
-    store: Store, ids: list[str], account: Account, patience_s: float, monkey: Monkey
-) -> dict[str, JobStatus]:
-    """Follow all jobs to their ends; note every end that changes afterwards.
-
-    Give up when none has ended for `patience_s`.
-    """
-    ends: dict[str, JobStatus] = {}
-    calm = len(ids) * 2 // 3
-    moved = time.monotonic()
-    while len(ends) < len(ids) and time.monotonic() - moved < patience_s:
-        before = len(ends)
-        for job_id in ids:
-            with contextlib.suppress(StoreUnavailable):
-                status = store.get(job_id, _TENANT).status
-                if job_id in ends and status is not ends[job_id]:
-                    account.violations.append(f"{job_id}: {ends[job_id]} became {status}")
-                elif status.terminal:
-                    ends[job_id] = status
-        if len(ends) > before:
-            moved = time.monotonic()
-        if len(ends) >= calm and monkey.is_alive():
-            # the last third ends in peace, or a run could go on for ever
-            monkey.stop()
-        time.sleep(0.3)
-    return ends
-
-
-def _check(store: Store, ids: list[str], ends: dict[str, JobStatus], account: Account) -> None:
-    events = EventReader(store.redis, 1.0)
-    if len(set(ids)) != len(ids):
-        account.violations.append("two submissions share a job")
-    for job_id in ids:
-        row = store.get(job_id, _TENANT)
-        account.ends[row.status.value] += 1
-        account.repeated += max(0, row.attempt - 1)
-        stream = events.read(job_id, 0)
-        terminal = [event.type for event in stream if event.terminal]
-        if job_id not in ends:
-            account.violations.append(f"{job_id}: stuck in {row.status}")
-        elif row.status is not ends[job_id] or row.commits != 1:
-            account.violations.append(f"{job_id}: {row.status} with {row.commits} commits")
-        elif terminal != [f"job.{row.status.value}"] or not stream[-1].terminal:
-            account.violations.append(f"{job_id}: events end in {terminal}")
-        elif row.status is not JobStatus.SUCCEEDED:
-            account.violations.append(f"{job_id}: {row.status} {row.error}")
+    with concurrent.futures.ThreadPoolExecutor(submitters) as pool:
+        # the first failure ends the run
+        for _ in pool.map(one, range(jobs)):
+            pass
+    return hooks
 
 
 def main() -> int:
     """Run the long form."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--within", type=float, default=3600.0, help="seconds of submitting")
+    parser.add_argument("--folder", help="where logs and data are kept; an empty one")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    size = Size(workers=asked.workers, gateways=2, couriers=2, slots=8, token_s=0.03)
+    with contextlib.ExitStack() as opened:
+        folder = asked.folder or opened.enter_context(tempfile.TemporaryDirectory())
         account = run(
             Path(folder),
             jobs=asked.jobs,
-            workers=asked.workers,
+            size=size,
+            deck=Stage.everything,
             seed=asked.seed,
+            tokens=8,
+            submitters=8,
+            pause_s=(2.0, 6.0),
+            within_s=asked.within,
+            patience_s=120,
         )
     print(f"seed {asked.seed}")
     return told(account)

@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 @pytest.fixture(scope="module")
 def reading(shared_redis: RedisServer, tmp_path_factory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("reading")
-    with running_system(shared_redis.url, folder, SIGHTLINE_MODEL=BUNDLED_MODEL) as system:
+    settings = {"SIGHTLINE_MODEL": BUNDLED_MODEL, "SIGHTLINE_WORK_MAX_BYTES": str(112 << 20)}
+    with running_system(shared_redis.url, folder, **settings) as system:
         yield system
 
 
@@ -78,6 +79,17 @@ def test_eight_clients_at_once_get_the_answers_that_each_gets_alone(client, work
         together = list(pool.map(lambda q: ask(client, *q), QUESTIONS * 3))
     assert [job["output"]["text"] for job in together] == alone * 3
     assert all(text for text in alone)
+
+
+def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_reason(client, worker):
+    page = base64.b64encode(picture("one page", 1024, 1024)).decode()
+    body = {"prompt": "Read the text.", "images": [page] * 3, "max_new_tokens": 1}
+    for path in ("/v1/jobs", "/v1/estimate"):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "input_too_large")
+        assert "3072 visual tokens take" in answer.json()["detail"]
+    fewer = body | {"images": [page]}
+    assert client.post("/v1/jobs", json=fewer, headers={"Prefer": "wait=60"}).status_code == 200
 
 
 def test_a_short_clear_line_is_read(client, worker):

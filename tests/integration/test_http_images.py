@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 
 import pytest
 from PIL import Image
+
+from tests.imagebytes import heic, quarters
+from tests.integration.conftest import SMALL
 
 FORMATS = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF")
 
@@ -163,3 +167,20 @@ def test_a_resized_image_is_told_in_the_warnings(workerless):
     assert (image["width"], image["height"]) == (1600, 1200)
     assert image["used"][0] * image["used"][1] <= 262_144
     assert "image_resized" in {warning["code"] for warning in job["warnings"]}
+
+
+def test_heic_is_served_with_its_extra_and_refused_by_name_without_it(served, tmp_path):
+    photo = heic(quarters(64, 48))
+    answer = served.http.post("/v1/images", files={"image": ("IMG_1.HEIC", photo, "image/heic")})
+    assert (answer.status_code, answer.json()["format"]) == (201, "HEIC")
+    assert "HEIC" in served.http.get("/v1/limits").json()["image"]["formats"]
+
+    (tmp_path / "pillow_heif.py").write_text("raise ImportError('not installed')\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    _, bare = served.system.gateway(**SMALL, PYTHONPATH=path)
+    refused = bare.post("/v1/images", files={"image": ("IMG_1.HEIC", photo, "image/heic")})
+    assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_image_format")
+    assert "sightline-server[heic]" in refused.json()["hint"]
+    formats = bare.get("/v1/limits").json()["image"]["formats"]
+    assert "HEIC" not in formats
+    assert "AVIF" in formats

@@ -8,6 +8,10 @@ import json
 import pytest
 from PIL import Image, ImageDraw
 
+from shared.jobs import JobStatus
+from shared.settings import Settings
+from shared.store import Store
+
 
 def screenshot(width: int, height: int, fmt: str = "PNG") -> bytes:
     """Draw lines of ink as a page of text has them."""
@@ -107,11 +111,42 @@ def test_an_image_too_slim_for_one_look_is_cut_and_refused_without_tiling(worker
     assert uploaded.json()["tiles"] > 1
 
 
-def test_tiling_of_two_images_is_refused_by_name(workerless):
-    files = [("image", ("a.png", screenshot(64, 64))), ("image", ("b.png", screenshot(64, 96)))]
+def test_a_long_image_beside_a_short_one_is_read_in_tiles_and_the_short_one_whole(
+    served, long_page
+):
+    files = [("image", ("a.png", long_page)), ("image", ("b.png", screenshot(300, 200)))]
+    data = {"preset": "ocr", "max_new_tokens": "2"}
+    answer = served.http.post("/v1/jobs", data=data, files=files)
+    assert answer.status_code == 202, answer.text
+    long, short = answer.json()["input"]["images"]
+    assert long["tiles"] == 6
+    assert "tiles" not in short
+    job = served.job(answer.json()["id"])
+    while not job["completed_at"]:
+        job = served.job(job["id"], wait_s=10)
+    tiles = job["output"]["tiles"]
+    assert {tile["image"] for tile in tiles[:-1]} == {0}
+    assert (tiles[-1]["image"], tiles[-1]["box"]) == (1, [0, 0, 300, 200])
+
+
+def test_tiling_without_an_image_is_refused_by_name(workerless):
     data = {"prompt": "What is it?", "tiling": "read"}
-    refused = workerless.http.post("/v1/jobs", data=data, files=files)
+    refused = workerless.http.post("/v1/jobs", data=data)
     assert (refused.status_code, refused.json()["pointer"]) == (422, "/tiling")
+
+
+def test_a_partial_answer_can_be_asked_for_again_and_a_whole_one_cannot(workerless, long_page):
+    store = Store(Settings(redis_url=workerless.redis.url))
+    told = {}
+    for partial in (True, False):
+        job = submit(workerless, long_page, preset="ocr").json()
+        claim = store.claim(job["id"], "w1")
+        output = {"text": "", "partial": partial, "finish_reason": "stop"}
+        fields = {"output": output, "metrics": {}}
+        assert store.finish(job["id"], claim.owner, JobStatus.SUCCEEDED, fields)
+        told[partial] = workerless.http.post(f"/v1/jobs/{job['id']}/retry")
+    assert (told[True].status_code, told[False].status_code) == (202, 409)
+    assert told[False].json()["code"] == "not_retryable"
 
 
 def test_an_estimate_tells_the_tiles_from_the_size_alone(workerless):

@@ -61,7 +61,7 @@ def test_the_limits_told_are_the_limits_held(workerless):
     prompt = "x" * limits["request"]["max_prompt_chars"]
     assert workerless.http.post("/v1/jobs", json={"prompt": prompt}).status_code == 202
     assert workerless.http.post("/v1/jobs", json={"prompt": prompt + "x"}).status_code == 422
-    assert len(limits["image"]["formats"]) == 7
+    assert len(limits["image"]["formats"]) == 8
 
 
 def every_call(http, job_id, image_id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -94,3 +95,28 @@ def test_by_default_nothing_inside_is_reached(served, url):
 
 
 PNG_URI = "data:image/png;base64," + base64.b64encode(PNG).decode()
+
+
+def test_a_host_that_fails_again_and_again_is_refused_quickly_until_it_is_well(served):
+    outward = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
+    breaker = {"SIGHTLINE_FETCH_BREAKER_FAILURES": "2", "SIGHTLINE_FETCH_BREAKER_S": "1"}
+    http = served.system.gateway(**SMALL, **outward, **breaker)[1]
+    status = [500]
+    with (
+        receiving(lambda _: (status[0], {}, PNG)) as sick,
+        receiving(lambda _: (404, {}, b"")) as well,
+    ):
+        for _ in range(2):
+            assert submit(http, images=[sick.url]).json()["code"] == "url_fetch_failed"
+        refused = submit(http, images=[sick.url + "/other"])
+        assert (refused.status_code, refused.json()["code"]) == (503, "image_host_unavailable")
+        assert refused.json()["pointer"] == "/images/0"
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert len(sick.requests) == 2
+        for _ in range(4):
+            # it answers, if not with an image
+            assert submit(http, images=[well.url]).status_code == 422
+        status[0] = 200
+        time.sleep(1.1)
+        assert submit(http, images=[sick.url]).status_code == 200
+        assert submit(http, images=[sick.url]).status_code == 200

@@ -69,15 +69,20 @@ class Longs:
         task: TilingTask = TilingTask.READ,
         strict: bool = False,
         prompt: str = "Read it.",
+        beside: tuple[int, ...] = (),
         **fields,
     ) -> str:
-        png = strips(count)
+        """Submit an image of `count` tiles, and others `beside` it."""
+        names = [self.store_image(strips(one)) for one in (count, *beside)]
+        tiling = tiling_for(64, 60 * count, BUDGET, task=task, strict=strict)
+        job = JobInput(prompt=prompt, images=tuple(names), max_pixels=BUDGET, tiling=tiling)
+        return self.ring(NewJob(self.tenant, job, **fields))
+
+    def store_image(self, png: bytes) -> str:
         name = f"img_{hashlib.sha256(png).hexdigest()}"
         size = Image.open(io.BytesIO(png)).size
         self.images.put(self.tenant, StoredImage(name, png, *size, size, "PNG"))
-        tiling = tiling_for(*size, BUDGET, task=task, strict=strict)
-        job = JobInput(prompt=prompt, images=(name,), max_pixels=BUDGET, tiling=tiling)
-        return self.ring(NewJob(self.tenant, job, **fields))
+        return name
 
     def short(self, prompt: str = "What is it?", **fields) -> str:
         return self.ring(NewJob(self.tenant, JobInput(prompt=prompt), **fields))
@@ -157,7 +162,7 @@ def test_a_long_image_is_read_in_tiles_by_all_workers_and_streams_in_order(
     assert row.output["partial"] is False
     told = shared.deltas(job_id)
     assert [tile for tile, _ in told] == sorted(tile for tile, _ in told)
-    assert "".join(text for _, text in told) == "\n".join(texts)
+    assert "".join(text for _, text in told) == row.output["text"]
     assert all(crew.finished(job_id))
     assert row.usage["completion_tokens"] == sum(len(text.split()) for text in texts)
 
@@ -268,12 +273,47 @@ def test_asking_looks_at_all_tiles_in_one_prompt_and_a_session_goes_on(crew: Cre
     assert again.usage["image_tokens"] == row.usage["image_tokens"]
 
 
+def test_a_conversation_goes_on_over_the_tiles_of_what_was_read(crew: Crew, shared: Longs):
+    job_id = shared.submit(5, session_id="s")
+    read = shared.reaches(job_id, JobStatus.SUCCEEDED)
+    asked = shared.reaches(shared.short("And the date?", session_id="s"), JobStatus.SUCCEEDED)
+    assert asked.output["tiles"] is None
+    assert asked.usage["image_tokens"] == read.usage["image_tokens"] > 0
+
+
+def test_a_repeated_job_reads_only_what_was_not_read_before(crew: Crew, shared: Longs):
+    job_id = shared.submit(10)
+    eventually(lambda: shared.tiles_done(job_id) >= 3, every_s=0.02)
+    shared.cancel(job_id)
+    before = [tile["text"] for tile in shared.get(job_id).output["tiles"]]
+    kept = sum(text is not None for text in before)
+    again = shared.submit(10, retry_of=job_id)
+    row = shared.reaches(again, JobStatus.SUCCEEDED)
+    assert sum(crew.finished(again)) == 10 - kept
+    texts = [tile["text"] for tile in row.output["tiles"]]
+    assert all(one in (None, other) for one, other in zip(before, texts, strict=True))
+    assert all(texts)
+    (notice,) = [n for n in row.notices if n["code"] == "tiles_taken_over"]
+    assert notice["detail"].startswith(f"{kept} of 10 parts")
+    assert "".join(text for _, text in shared.deltas(again)) == row.output["text"]
+
+
+def test_several_images_in_one_job_are_read_one_after_the_other(crew: Crew, shared: Longs):
+    job_id = shared.submit(3, beside=(1, 2))
+    row = shared.reaches(job_id, JobStatus.SUCCEEDED)
+    tiles = row.output["tiles"]
+    assert [tile["image"] for tile in tiles] == [0, 0, 0, 1, 2, 2]
+    assert [tile["box"][1] for tile in tiles if tile["image"] == 1] == [0]
+    of_each = [[t["text"] for t in tiles if t["image"] == n] for n in range(3)]
+    assert row.output["text"] == "\n\n".join("\n".join(texts) for texts in of_each)
+    assert "".join(text for _, text in shared.deltas(job_id)) == row.output["text"]
+
+
 def test_tiles_are_nobodys_jobs(crew: Crew, shared: Longs):
     job_id = shared.submit(12)
-    eventually(lambda: shared.tiles_done(job_id) >= 1)
-    children = [
-        shared.store.redis.hget(keys.job(job_id) + keys.JOB_TILES, f"id:{n}") for n in range(12)
-    ]
+    tiles, names = keys.job(job_id) + keys.JOB_TILES, [f"id:{n}" for n in range(12)]
+    eventually(lambda: shared.store.redis.hexists(tiles, names[-1]), every_s=0.01)
+    children = shared.store.redis.hmget(tiles, names)
     with pytest.raises(NotFound):
         shared.get(children[-1])
     assert [row.id for row in shared.store.page(shared.tenant, limit=100)[0]] == [job_id]

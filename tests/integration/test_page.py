@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.harness import QUICK, ROOT, Process, System, running_redis, running_system
 from tests.integration.test_http_long import screenshot
 from tests.pages import Visit, chromium, picture
 
@@ -63,6 +69,15 @@ def test_a_conversation_streams_goes_on_and_is_there_after_a_refresh_and_elsewhe
     there.page.goto(f"{there.url}/#{session_of(here)}")
     assert there.answered(2) == second
     assert there.barriers() == []
+
+
+def test_an_example_is_asked_with_one_click(served, visit):
+    here = visit()
+    here.page.click("#examples button >> nth=2")
+    told = here.answered()
+    job = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"][0]
+    assert (job["input"]["preset"], job["output"]["text"]) == ("count", told)
+    expect(here.page.locator("#examples")).to_be_hidden()
 
 
 def test_a_refresh_while_the_answer_is_written_loses_nothing(served, visit):
@@ -220,5 +235,94 @@ def test_the_page_allows_nothing_from_elsewhere(served):
     assert "unsafe" not in policy
     asset = answer.text.split('href="')[2].split('"')[0]
     assert "immutable" in served.http.get(asset).headers["Cache-Control"]
-    old = "/assets/0123456789ab/page.css"
+    old = "/assets/0123456789ab/base.css"
     assert served.http.get(old).headers["Cache-Control"] == "no-store"
+
+
+@dataclass
+class Guarded:
+    """A system that wants keys: the secret of one, and the only worker."""
+
+    system: System
+    url: str
+    secret: str
+    worker: Process
+
+    def enter(self, visit):
+        visit.page.fill("#keys-input", self.secret)
+        visit.page.press("#keys-input", "Enter")
+        expect(visit.page.locator("#keys")).to_be_hidden()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guarded")
+    with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
+        make = [sys.executable, "-m", "gateway.admin", "keys", "create", "reader"]
+        secret = subprocess.check_output(make, cwd=ROOT, env=system.env, text=True).strip()
+        worker = system.worker(slots=4, SIGHTLINE_SIMULATED_TOKEN_S="0.2")
+        yield Guarded(system, str(system.gateway()[1].base_url), secret, worker)
+
+
+def test_who_needs_a_key_is_asked_for_it_and_keeps_the_conversation(guarded, visit):
+    here = visit(guarded.url)
+    expect(here.page.locator("#keys")).to_be_visible()
+    expect(here.page.locator("#health")).to_have_text("an API key is needed")
+    here.page.fill("#keys-input", "sk-wrong")
+    here.page.press("#keys-input", "Enter")
+    expect(here.page.locator("#keys-trouble")).to_contain_text("does not know this key")
+    assert here.barriers() == []
+    guarded.enter(here)
+    expect(here.page.locator("#health")).to_have_text("simulated")
+    here.give("gate.png", picture("Gate 12"))
+    here.ask("What is on it?")
+    first = here.answered()
+    expect(here.page.locator("#sessions a")).to_have_text(["What is on it?"])
+    here.page.reload()
+    assert here.answered() == first
+    expect(here.page.locator(".shown img")).to_have_js_property("naturalWidth", 320)
+    stranger = visit(guarded.url)
+    stranger.page.goto(f"{stranger.url}/#{session_of(here)}")
+    expect(stranger.page.locator("#keys")).to_be_visible()
+    expect(stranger.page.locator(".turn")).to_have_count(0)
+
+
+def test_what_was_refused_for_want_of_a_key_is_sent_once_there_is_one(guarded, visit):
+    here = visit(guarded.url)
+    here.page.click("#keys-close")
+    here.give("gate.png", picture("Gate 12"))
+    expect(here.page.locator("#pictures .bad")).to_contain_text("asks for an API key")
+    guarded.enter(here)
+    expect(here.page.locator("#pictures li")).to_contain_text("320 × 64")
+    expect(here.page.locator("#pictures .bad")).to_have_count(0)
+
+
+def test_an_answer_that_is_begun_anew_takes_the_place_of_what_was_written(guarded, visit):
+    here = visit(guarded.url)
+    guarded.enter(here)
+    here.ask("a story that is interrupted")
+    words = here.page.locator(".words")
+    expect(words).to_have_text(re.compile(r"\w \w"))
+    here.page.evaluate(
+        """() => {
+            window.emptied = 0;
+            window.said = "";
+            const words = document.querySelector(".words");
+            new MutationObserver((records) => {
+                for (const { target, addedNodes, removedNodes } of records) {
+                    const gone = removedNodes.length && !addedNodes.length;
+                    if (target === words && gone) window.emptied += 1;
+                    for (const node of addedNodes) window.said += node.textContent;
+                }
+            }).observe(words.parentNode, { childList: true, subtree: true });
+        }"""
+    )
+    guarded.worker.kill()
+    guarded.system.worker(slots=4, SIGHTLINE_SIMULATED_TOKEN_S="0.05")
+    told = here.answered()
+    assert here.page.evaluate("window.emptied") == 1
+    assert "begun anew" in here.page.evaluate("window.said")
+    headers = {"Authorization": f"Bearer {guarded.secret}"}
+    path = f"{here.url}/v1/jobs"
+    job = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False).json()["data"][0]
+    assert (told, job["metrics"]["attempt"]) == (job["output"]["text"], 2)

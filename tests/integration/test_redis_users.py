@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from redis.exceptions import NoPermissionError
@@ -57,13 +58,22 @@ def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
     return done.stdout if done.returncode == 0 else "failed: " + done.stderr
 
 
+def up(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthcheck").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path):
     with running_system(guarded.url, tmp_path, **QUICK) as system:
-        system.worker(**url(guarded, "worker"))
+        # slow enough to be met running
+        system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.3", **url(guarded, "worker"))
         _, http = system.gateway(**url(guarded, "gateway"))
         port = str(free_port())
         command = [str(BIN / "celery"), "-A", "shared.queue", "flower", "--address=127.0.0.1"]
-        system.spawn([*command, f"--port={port}"], "flower", url(guarded, "flower"))
+        command += ["--basic_auth=me:word", f"--port={port}"]
+        system.spawn(command, "flower", url(guarded, "flower"))
         assert "failed" in admin(system, url(guarded, "gateway"), "create", "shop")
         secret = admin(system, url(guarded, "operator"), "create", "shop", "--weight", "2").strip()
         key = {"Authorization": f"Bearer {secret}", "Prefer": "wait=30"}
@@ -71,14 +81,22 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
         for _ in range(2):
             answer = http.post("/v1/jobs", json=body, headers=key)
             assert answer.json()["status"] == "succeeded"
-        with redis.Redis.from_url(url(guarded, "flower")["SIGHTLINE_REDIS_URL"]) as flower:
-            eventually(lambda: flower.scard("_kombu.binding.celeryev") > 0)
+        with redis.Redis.from_url(url(guarded, "watcher")["SIGHTLINE_REDIS_URL"]) as watcher:
+            eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
+            slow = {"prompt": "hi", "max_new_tokens": 64}
+            address = f"http://127.0.0.1:{port}"
+            eventually(lambda: up(address), 60)
+            job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]
+            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=20)
+            assert abort.status_code == 200
+            seen = f"/v1/jobs/{job}"
+            eventually(lambda: http.get(seen, headers=key).json()["status"] == "canceled")
             denied = guarded.client().acl_log()
             assert {(entry["username"], entry["object"]) for entry in denied} == {
                 ("gateway", "slk:names")
             }
             with pytest.raises(NoPermissionError):
-                flower.hgetall("sl:job:x")
+                watcher.hgetall("sl:job:x")
         with redis.Redis.from_url(url(guarded, "worker")["SIGHTLINE_REDIS_URL"]) as worker:
             for forbidden in (worker.flushall, worker.client_list, lambda: worker.get("slk:keys")):
                 with pytest.raises(NoPermissionError):

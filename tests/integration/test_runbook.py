@@ -72,6 +72,7 @@ def test_a_look_at_a_service_in_trouble(system: System, redis_server: RedisServe
     assert 'sightline_stage_seconds_count{stage="decode"} 1.0' in _run(
         "Slow answers", tmp_path, **where
     )
+    assert "sightline_worker_info" in _run("Upgrade", tmp_path, **where)
     _run("Drain a worker", tmp_path, WORKER_PID=str(worker.pid), **where)
     eventually(lambda: not worker.running)
     assert worker.wait() in (0, -signal.SIGTERM)

@@ -13,7 +13,10 @@ from shared.queue import broker_lists
 from shared.row import JobRow
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict
-from shared.tilestore import TileStore
+from shared.tilestore import Given, TileStore
+from worker.engine.api import ModelInfo
+from worker.longjobs import LongJobs
+from worker.tiling import Tile, can_be_told_live, unread
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
 
@@ -25,6 +28,8 @@ class Longs:
         self.store = Store(settings)
         self.tiles = TileStore(self.store)
         self.images = ImageStore(settings)
+        info = ModelInfo("m", "r", 4096, "none")
+        self.jobs = LongJobs(self.tiles, self.images, info, lambda: 100)
 
     def add(self, tenant: str = "t", *, strict: bool = False, **fields) -> str:
         tiling = TILING.model_copy(update={"strict": strict})
@@ -42,20 +47,31 @@ class Longs:
         assert isinstance(found, Claim), found
         return found
 
-    def split(self, job_id: str, count: int = 4, *, room: int = 100, blank: int = -1) -> list[str]:
+    def live(self, infos: list[TileInfo]) -> list[bool]:
+        return can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
+
+    def split(
+        self, job_id: str, count: int = 4, *, room: int = 100, blank: int = -1, overlaps: int = -1
+    ) -> list[str]:
         """Split a job and return the ids of the children that were queued."""
         held = self.claim(job_id)
         infos = []
         for number in range(count):
             image = StoredImage(f"img_{number:064x}", b"png", 8, 8, (8, 8), "PNG")
             self.images.put(held.row.tenant, image)
-            infos.append(TileInfo(id=image.id, box=(0, 8 * number, 8, 8), mark=f"[gap {number}]"))
-        inputs = [
-            None if number == blank else JobInput(prompt="read", images=(info.id,))
-            for number, info in enumerate(infos)
+            overlap = 4 if number == overlaps else 0
+            part = Tile(number, (0, 8 * number, 8, 8 * number + 8), "y", overlap)
+            seam = {"order": number, "overlap": overlap}
+            infos.append(TileInfo(id=image.id, box=part.box, mark=unread(part), seam=seam))
+        work = [
+            Given(TileOutcome())
+            if number == blank
+            else Given(JobInput(prompt="read", images=(info.id,)), live)
+            for number, (info, live) in enumerate(zip(infos, self.live(infos), strict=True))
         ]
-        bells = self.tiles.split(held, infos, inputs, together=False, room=room)
+        bells = self.tiles.split(held, infos, work, together=False, room=room)
         assert bells is not None
+        self.jobs.tell(job_id)
         return [bell.job_id for bell in bells]
 
     def end(self, claim: Claim, text: str | None, *, room: int = 100) -> list[str]:
@@ -63,6 +79,7 @@ class Longs:
         outcome = TileOutcome(text=text) if text is not None else TileOutcome(gap=True)
         bells = self.tiles.finish(claim, outcome, room)
         assert bells is not None
+        self.jobs.tell(claim.row.parent)
         return [bell.job_id for bell in bells]
 
     def get(self, job_id: str) -> JobRow:
@@ -86,8 +103,12 @@ class Longs:
         """Return the keys of children and of what only a running long job needs."""
         redis = self.store.redis
         found = [key for key in redis.keys(keys.JOB + "*") if job_id not in key]
-        found += redis.keys(keys.JOB + "*" + keys.JOB_TILES)
+        found += [n for n in redis.hkeys(keys.job(job_id) + keys.JOB_TILES) if n[:4] != "out:"]
         return found + redis.keys(keys.LONG) + redis.keys(keys.TILES_LIVE)
+
+    def kept(self, job_id: str) -> list[str]:
+        """Return what a repetition of the job would find read already."""
+        return [outcome.text for _, outcome in self.tiles.kept(job_id)]
 
 
 @pytest.fixture
@@ -110,6 +131,7 @@ def test_the_last_tiles_end_queues_the_merge_and_its_finish_ends_the_job(longs):
     row = longs.get(job_id)
     assert (row.status, row.commits) == (JobStatus.SUCCEEDED, 1)
     assert longs.leftovers(job_id) == []
+    assert longs.kept(job_id) == []
 
 
 def test_to_its_caller_a_long_job_runs_from_the_cut_to_the_merge(longs):
@@ -150,6 +172,35 @@ def test_the_first_unfinished_tile_streams_as_it_is_read(longs):
     say(longs, claims[1], "ne")
     longs.end(claims[1], "one")
     assert longs.told(job_id) == [("ze", 0), ("ro", 0), ("!", 0), ("\no", 1), ("ne", 1)]
+
+
+def test_what_two_tiles_show_is_streamed_once(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 2, overlaps=1)]
+    longs.end(claims[0], "one line\nanother line\na third one")
+    assert longs.told(job_id) == []
+    longs.end(claims[1], "another line\na third one\nthe end")
+    assert longs.told(job_id) == [("one line\nanother line\na third one\nthe end", 1)]
+
+
+def test_a_tile_that_ended_unlike_it_spoke_is_told_anew(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 2)]
+    longs.end(claims[0], "zero")
+    say(longs, claims[1], "on and on")
+    longs.end(claims[1], "on")
+    assert longs.told(job_id)[2:] == [("reset", None), ("zero", 0), ("\non", 1)]
+
+
+def test_what_its_worker_did_not_live_to_tell_is_told_before_the_merge(longs):
+    job_id = longs.add()
+    (child,) = longs.split(job_id, 1)
+    longs.tiles.finish(longs.claim(child), TileOutcome(text="text"), 100)
+    assert longs.told(job_id) == []
+    longs.claim(job_id)
+    longs.jobs.tell(job_id)
+    longs.jobs.tell(job_id)
+    assert longs.told(job_id) == [("text", 0)]
 
 
 def test_a_tile_that_starts_over_takes_back_only_what_was_told_of_it(longs):
@@ -202,7 +253,11 @@ def test_a_tile_that_kills_three_workers_leaves_a_gap(longs):
     lose_three_times(longs, children[1])
     longs.end(longs.claim(children[0]), "zero")
     assert longs.end(longs.claim(children[2]), "two") == [job_id]
-    assert [text for text, _ in longs.told(job_id)] == ["zero", "\n[gap 1]", "\ntwo"]
+    assert [text for text, _ in longs.told(job_id)] == [
+        "zero",
+        "\n[unread: x 0-8, y 8-16]",
+        "\ntwo",
+    ]
     outcomes = longs.tiles.outcomes(longs.claim(job_id).row)
     assert [outcome.gap for outcome in outcomes] == [False, True, False]
     assert outcomes[1].error["code"] == "poison"
@@ -242,6 +297,10 @@ def test_a_canceled_long_job_keeps_what_was_read_and_stops_all_tiles(longs):
     assert row.output["finish_reason"] == "canceled"
     assert longs.leftovers(job_id) == []
     assert longs.queued() == []
+    assert longs.kept(job_id) == ["zero", "two"]
+    assert longs.store.redis.ttl(keys.job(job_id) + keys.JOB_TILES) > 0
+    longs.store.erase(job_id, "t")
+    assert not longs.store.redis.exists(keys.job(job_id) + keys.JOB_TILES)
 
 
 def test_a_long_job_past_its_time_expires_with_what_was_read(longs):
@@ -304,8 +363,8 @@ def test_a_job_canceled_while_it_was_cut_ends_without_children(longs):
     held = longs.claim(job_id)
     longs.store.cancel(job_id, "t")
     info = TileInfo(id="img_" + "0" * 64, box=(0, 0, 8, 8), mark="")
-    inputs = [JobInput(prompt="read")]
-    assert longs.tiles.split(held, [info], inputs, together=False, room=4) == []
+    work = [Given(JobInput(prompt="read"))]
+    assert longs.tiles.split(held, [info], work, together=False, room=4) == []
     assert longs.get(job_id).status is JobStatus.CANCELED
     assert longs.leftovers(job_id) == []
 

@@ -30,6 +30,13 @@ def bundled() -> Path:
     return Path(BUNDLED_MODEL)
 
 
+@pytest.fixture(params=["tiny", "bundled"])
+def model(request: pytest.FixtureRequest) -> Path:
+    """Each of both: what is exact must be so with any weights."""
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
+
+
 @pytest.fixture
 def engine_of() -> Iterator[Callable[..., TorchEngine]]:
     """A function that loads a new engine, closed after the test."""

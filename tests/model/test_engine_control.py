@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from shared.errors import InferenceFailed, InputTooLong, OutOfMemory
+from shared.errors import InferenceFailed, InputTooLarge, InputTooLong, OutOfMemory
 from shared.jobs import FinishReason, Stage
 from shared.settings import Settings
 from tests.model.checkpoints import answer, image, request, user
@@ -102,6 +102,35 @@ def test_a_prompt_beyond_the_memory_is_refused_at_once(tiny, engine_of) -> None:
     assert engine.info.context_tokens < 400
     with pytest.raises(InputTooLong, match=r"^Input too long"):
         engine.submit(request(user("x" * 1000)))
+
+
+def test_images_beyond_the_memory_are_refused_at_once_and_smaller_ones_are_answered(
+    tiny, engine_of
+) -> None:
+    engine = engine_of(tiny, work_max_bytes=8 << 20)
+    large = image(1, 512, 512)
+    with pytest.raises(InputTooLarge, match=r"^Input too large: the images' 256 visual tokens"):
+        engine.submit(request(user("What?", large)))
+    assert isinstance(answer(engine, request(user("What?", image(1)))), Completion)
+
+
+def test_keys_and_values_get_less_with_a_warning_where_memory_is_short(
+    tiny, engine_of, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("worker.engine.engine.available_bytes", lambda: 400 << 20)
+    engine = engine_of(tiny, features_ram_bytes=300 << 20)
+    assert [(r.message, r.given_bytes) for r in caplog.records] == [("kv.reduced", 30 << 20)]
+    assert isinstance(answer(engine, request(user("What?", image(1)))), Completion)
+
+
+def test_images_that_fit_one_by_one_are_all_answered(tiny, engine_of) -> None:
+    engine = engine_of(tiny, work_max_bytes=8 << 20)
+    asked = [request(user(f"{n}?", image(n, 256, 256), image(n + 9, 256, 256))) for n in range(4)]
+    tickets = [engine.submit(one) for one in asked]
+    ends = [list(ticket.events())[-1] for ticket in tickets]
+    alone = answer(engine_of(tiny), asked[3])
+    assert all(isinstance(end, Completion) for end in ends)
+    assert ends[3].token_ids == alone.token_ids
 
 
 def test_an_answer_ends_where_the_context_does(tiny, engine_of) -> None:
@@ -226,7 +255,7 @@ def test_damaged_weights_are_told_in_one_line(tiny, tmp_path) -> None:
 def test_a_running_answer_goes_on_between_the_blocks_of_the_tower(
     tiny, engine_of, monkeypatch
 ) -> None:
-    monkeypatch.setattr("worker.engine.loop._TOWER_SLICE_S", 0)
+    monkeypatch.setattr("worker.engine.loop._TOWER_MOST_S", 0)
     engine = engine_of(tiny)
     running = engine.submit(request(user("Write!"), tokens=3000))
     until(running, lambda event: isinstance(event, Delta))

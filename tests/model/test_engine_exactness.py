@@ -63,32 +63,32 @@ def test_int8_answers_as_bfloat16_on_the_bundled_model(bundled, engine_of) -> No
 
 
 @pytest.mark.parametrize("numerics", ["fp32", "bf16", "int8"])
-def test_requests_in_a_batch_are_answered_as_alone(tiny, engine_of, numerics) -> None:
-    engine = engine_of(tiny, numerics)
+def test_requests_in_a_batch_are_answered_as_alone(model, engine_of, numerics) -> None:
+    engine = engine_of(model, numerics)
     alone = [answer(engine, request(*messages)).token_ids for messages in QUESTIONS]
     tickets = [engine.submit(request(*messages)) for messages in QUESTIONS]
     together = [list(ticket.events())[-1].token_ids for ticket in tickets]
     assert together == alone
 
 
-def test_a_prompt_in_chunks_is_answered_as_in_one_piece(tiny, engine_of) -> None:
+def test_a_prompt_in_chunks_is_answered_as_in_one_piece(model, engine_of) -> None:
     messages = (user("Count to ten and back. " * 40, image(1, 256, 256)),)
-    whole = engine_of(tiny)
+    whole = engine_of(model)
     whole._loop._scheduler.idle_chunk = 4096
-    chunked = engine_of(tiny)
+    chunked = engine_of(model)
     chunked._loop._scheduler.idle_chunk = 37
     assert (
         answer(chunked, request(*messages)).token_ids == answer(whole, request(*messages)).token_ids
     )
 
 
-def test_a_stepped_tower_gives_the_features_of_transformers(tiny, reference_of) -> None:
-    model = reference_of(tiny, torch.float32).model
+def test_a_stepped_tower_gives_the_features_of_transformers(model, reference_of) -> None:
+    reference = reference_of(model, torch.float32)
     source = image(7, 160, 96)
-    pixels = reference_of(tiny, torch.float32).images([source.image], return_tensors="pt")
+    pixels = reference.images([source.image], return_tensors="pt")
     with torch.inference_mode():
-        theirs = model.get_image_features(**pixels)
-        tower = VisionTower(shape(model), WeightFiles(tiny), TorchOps(torch.float32))
+        theirs = reference.model.get_image_features(**pixels)
+        tower = VisionTower(shape(reference.model), WeightFiles(model), TorchOps(torch.float32))
         ours = features_of(tower, pixels["pixel_values"], visual_tokens(160, 96, 1 << 20))
     expected = [*theirs.pooler_output, *(maps[0] for maps in theirs.deepstack_features)]
     torch.testing.assert_close(ours, torch.stack(expected), rtol=1e-4, atol=1e-4)

@@ -83,6 +83,17 @@ def test_a_wild_row_does_not_spoil_its_neighbours_in_int8(kernels) -> None:
     assert linear(x)[0].equal(alone[0])
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_a_wild_value_does_not_spoil_its_own_row_in_int8(kernels, native) -> None:
+    x, weight = noise(40, 256), noise(64, 256, scale=0.1)
+    x[:, 7] = 60.0
+    narrow = NativeOps(kernels, "int8", threads=2) if native else Int8Ops()
+    exact = F.linear(x.float(), weight.float())
+    off = narrow.linear(weight)(x).float() - exact
+    # steps of 60 / 127 would make it 3.5 %
+    assert off.norm() < 0.015 * exact.norm()
+
+
 def test_rows_do_not_depend_on_how_many_there_are(ops) -> None:
     x, weight = noise(14, 2112), noise(130, 2112, scale=0.1)
     linear = ops.linear(weight)

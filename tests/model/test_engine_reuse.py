@@ -20,8 +20,8 @@ def next_turn(first: EngineRequest, done: Completion, *new: Message, scope: str)
     return request(*first.messages, said, *new, scope=scope)
 
 
-def test_cached_features_give_the_answer_of_fresh_ones(tiny, engine_of) -> None:
-    engine = engine_of(tiny)
+def test_cached_features_give_the_answer_of_fresh_ones(model, engine_of) -> None:
+    engine = engine_of(model)
     fresh = answer(engine, request(user("What?", image(1)), scope="a"))
     engine._loop._pool.shrink(0)
     cached = answer(engine, request(user("What?", image(1)), scope="a"))
@@ -55,8 +55,8 @@ def test_two_requests_for_one_image_encode_it_once(tiny, engine_of) -> None:
 
 
 @pytest.mark.parametrize("numerics", ["fp32", "bf16", "int8"])
-def test_a_second_turn_computes_only_the_new_words(tiny, engine_of, numerics) -> None:
-    engine, other = engine_of(tiny, numerics), engine_of(tiny, numerics)
+def test_a_second_turn_computes_only_the_new_words(model, engine_of, numerics) -> None:
+    engine, other = engine_of(model, numerics), engine_of(model, numerics)
     first = request(user("What?", image(1)), scope="a")
     done = answer(engine, first)
     second = next_turn(first, done, user("And why?"), scope="a")
@@ -66,8 +66,8 @@ def test_a_second_turn_computes_only_the_new_words(tiny, engine_of, numerics) ->
     assert reused.token_ids == computed.token_ids
 
 
-def test_a_second_turn_may_bring_another_image(tiny, engine_of) -> None:
-    engine, other = engine_of(tiny), engine_of(tiny)
+def test_a_second_turn_may_bring_another_image(model, engine_of) -> None:
+    engine, other = engine_of(model), engine_of(model)
     first = request(user("What?", image(1)), scope="a")
     second = next_turn(first, answer(engine, first), user("And this?", image(2)), scope="a")
     reused = answer(engine, second)
@@ -75,8 +75,8 @@ def test_a_second_turn_may_bring_another_image(tiny, engine_of) -> None:
     assert reused.token_ids == answer(other, second).token_ids
 
 
-def test_a_request_in_between_does_not_change_the_second_turn(tiny, engine_of) -> None:
-    engine, other = engine_of(tiny), engine_of(tiny)
+def test_a_request_in_between_does_not_change_the_second_turn(model, engine_of) -> None:
+    engine, other = engine_of(model), engine_of(model)
     first = request(user("What?", image(1)), scope="a")
     second = next_turn(first, answer(engine, first), user("And why?"), scope="a")
     answer(engine, request(user("Me too!", image(3, 64, 256)), scope="b"))
@@ -85,8 +85,8 @@ def test_a_request_in_between_does_not_change_the_second_turn(tiny, engine_of) -
     assert reused.token_ids == answer(other, second).token_ids
 
 
-def test_after_eviction_the_answer_is_what_it_was(tiny, engine_of) -> None:
-    engine = engine_of(tiny)
+def test_after_eviction_the_answer_is_what_it_was(model, engine_of) -> None:
+    engine = engine_of(model)
     first = request(user("What?", image(1)), scope="a")
     second = next_turn(first, answer(engine, first), user("And why?"), scope="a")
     before = answer(engine, second)

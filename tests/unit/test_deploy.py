@@ -48,7 +48,7 @@ def test_a_container_can_do_no_more_than_it_must(name):
     ports = service.get("ports", [])
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     assert bool(ports) == (name == "gateway")
-    assert set(service["secrets"]) <= set(COMPOSE["secrets"])
+    assert _read(name) <= set(COMPOSE["secrets"])
 
 
 def test_redis_is_reached_by_our_own_processes_only():
@@ -86,13 +86,35 @@ def test_a_stopping_process_gets_the_time_that_it_was_promised():
 
 
 def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
-    made = secrets.write(tmp_path / "secrets")
-    assert set(made) == set(COMPOSE["secrets"])
-    before = (tmp_path / "secrets" / "redis-auth").read_text()
-    (tmp_path / "secrets" / "SIGHTLINE_CACHE_URL").unlink()
-    assert secrets.write(tmp_path / "secrets") == ["SIGHTLINE_CACHE_URL"]
-    password = before.split()[1]
-    assert password in (tmp_path / "secrets" / "SIGHTLINE_CACHE_URL").read_text()
+    folder = tmp_path / "secrets"
+    made = secrets.write(folder)
+    assert set(COMPOSE["secrets"]) <= {*made, "users.acl"}
+    assert {name for name, file in COMPOSE["secrets"].items() if name not in file["file"]} == set()
+    password = (folder / "redis-worker-password").read_text()
+    (folder / "worker-cache-url").unlink()
+    assert secrets.write(folder) == ["worker-cache-url"]
+    told = (folder / "worker-cache-url").read_text()
+    assert told == f"redis://worker:{password}@redis-cache:6379/0"
+    assert password not in (folder / "users.acl").read_text()
+
+
+def _read(service):
+    told = SERVICES[service]["secrets"]
+    return {one if isinstance(one, str) else one["source"] for one in told}
+
+
+def test_a_process_knows_no_redis_user_but_its_own():
+    owners = {"gateway": "gateway", "courier": "gateway", "worker": "worker", "flower": "flower"}
+    for service in SERVICES:
+        known = {name.split("-")[0] for name in _read(service) if name.endswith("-url")}
+        owner = {"admin": "operator"}.get(service, owners.get(service))
+        assert known == ({owner} if owner else set())
+    for name, pod in PODS:
+        volume = next(one for one in pod["volumes"] if one["name"] == "secrets")
+        keys = [item["key"] for item in volume["secret"]["items"]]
+        known = {key.split("-")[0] for key in keys if key.endswith("-url")}
+        owner = {"admin": "operator"}.get(name, owners.get(name))
+        assert known == ({owner} if owner else set())
 
 
 def test_the_image_is_made_of_files_that_exist_and_are_sent():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -16,10 +15,11 @@ from gateway.traffic import Traffic
 from shared import figures
 from shared.deliveries import Outbox
 from shared.forecast import Truth
+from shared.reading import Load
 from shared.redisinfo import RedisState
-from shared.store import Load
 from shared.workers import Heartbeat
 from tests.harness import ROOT
+from tests.tools import promtool
 
 RULES = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sightline.json"
@@ -77,7 +77,6 @@ def test_no_two_panels_cover_each_other():
     assert max(x for x, _ in cells) < 24
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 @pytest.mark.parametrize(
     "command",
     [
@@ -88,12 +87,11 @@ def test_no_two_panels_cover_each_other():
 )
 def test_promtool_finds_the_alerts_right(command):
     done = subprocess.run(
-        ["promtool", *command], cwd=RULES, capture_output=True, text=True, check=False
+        [promtool(), *command], cwd=RULES, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_understands_every_query_of_the_dashboard(tmp_path):
     panels = json.loads(DASHBOARD.read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
@@ -101,6 +99,6 @@ def test_promtool_understands_every_query_of_the_dashboard(tmp_path):
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     done = subprocess.run(
-        ["promtool", "check", "rules", os.fspath(file)], capture_output=True, text=True, check=False
+        [promtool(), "check", "rules", os.fspath(file)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

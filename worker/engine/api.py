@@ -18,6 +18,7 @@ from shared.jobs import (
     Stage,
     Usage,
 )
+from shared.memory import UNBOUNDED, ImageRoom
 from shared.speed import UNKNOWN, Curve
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class ModelInfo:
     #: Pixels between which the model's image processor keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216
+    #: Memory for the images of one request.
+    image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float = LETTER_HEIGHT
     demo: bool = False

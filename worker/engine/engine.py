@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from shared.errors import InputTooLong
+import logging
+
+from shared.errors import InputTooLarge, InputTooLong
+from shared.memory import available_bytes
 from shared.settings import Settings
 from shared.vision import VisualSize
 from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
 from worker.engine.constraint import Grammars
 from worker.engine.features import FeatureCache
-from worker.engine.kv import token_bytes
 from worker.engine.loading import LoadedModel, load_model
 from worker.engine.loop import EngineLoop
 from worker.engine.memory import trim_memory
 from worker.engine.prompt import Prompt, build_prompt
+from worker.engine.room import Costs, Room
 from worker.engine.sequence import ImageWork, Sequence
 from worker.engine.textstream import TextStream
 from worker.engine.writer import Writer
+
+_log = logging.getLogger(__name__)
 
 
 def load_engine(settings: Settings, *, feature_cache: FeatureCache | None = None) -> TorchEngine:
@@ -33,19 +38,23 @@ class TorchEngine:
         """Start the loop's thread; `close` ends it."""
         #: Changed by nobody but the loop's thread; benches look into it.
         self.model = model
-        self._token_bytes = token_bytes(model.shape.text, model.text.dtype)
+        self._costs = Costs.of(model.shape, model.text.dtype.itemsize)
+        room = Room.of(settings, available_bytes())
+        if room.kv_bytes < settings.kv_max_bytes:
+            wanted = {"wanted_bytes": settings.kv_max_bytes, "given_bytes": room.kv_bytes}
+            _log.warning("kv.reduced", extra=wanted)
         self._grammars = Grammars(
             model.chat.backend, model.shape.text.vocab, model.shape.end_tokens
         )
-        self._loop = EngineLoop(model, features, settings.slots, settings.kv_max_bytes)
-        room = settings.kv_max_bytes // self._token_bytes
+        self._loop = EngineLoop(model, features, settings.slots, room)
         self._info = ModelInfo(
             name=model.name,
             revision=model.revision,
-            context_tokens=min(model.shape.text.context, room),
+            context_tokens=min(model.shape.text.context, room.kv_bytes // self._costs.kv),
             numerics=settings.numerics,
             min_pixels=model.reader.pixels[0],
             max_pixels=model.reader.pixels[1],
+            image_room=room.for_images(self._costs),
             letter_height=model.letter_height,
             demo=model.demo,
         )
@@ -79,13 +88,16 @@ class TorchEngine:
                 f"Input too long: {len(prompt.ids)} tokens, {prompt.image_tokens} of them for"
                 f" images, leave no room for an answer in {self._info.context_tokens}."
             )
+        images = [span.size.tokens for span in prompt.images]
+        if not self._info.image_room.holds(images):
+            raise InputTooLarge(self._info.image_room.refusal(images))
         limit = min(request.params.max_new_tokens, room)
         tokens = 0 if request.encode_only else len(prompt.ids) + limit
         ticket = Ticket(request)
         sequence = Sequence(
             ticket=ticket,
             prompt=prompt,
-            kv_bytes=tokens * self._token_bytes,
+            need=self._costs.need(tokens, images),
             writer=Writer(
                 request.params,
                 TextStream(self.model.chat.backend, request.params.stop),

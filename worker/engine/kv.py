@@ -44,11 +44,6 @@ class SequenceKV:
         return larger
 
 
-def token_bytes(shape: TextShape, dtype: torch.dtype) -> int:
-    """Return the bytes of keys and values of one token."""
-    return 2 * shape.layers * shape.kv_heads * shape.head_dim * dtype.itemsize
-
-
 @dataclass(frozen=True, slots=True)
 class KVEntry:
     """A finished sequence's keys and values, and the inputs that they came from."""

@@ -11,20 +11,23 @@ from collections.abc import Callable
 import torch
 
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError
-from shared.jobs import FinishReason
+from shared.jobs import DETAIL_PIXELS, FinishReason
 from worker.engine.features import FeatureCache
 from worker.engine.kv import KVEntry, KVPool, SequenceKV
 from worker.engine.loading import LoadedModel
 from worker.engine.memory import trim_memory
 from worker.engine.rates import RateMeter
+from worker.engine.room import Room
 from worker.engine.runner import Row, pack
 from worker.engine.scheduler import Phase, Scheduler
 from worker.engine.sequence import ImageWork, Sequence
 
 _log = logging.getLogger(__name__)
 
-#: Short blocks of the tower share a step of running answers, as each step reads all weights.
-_TOWER_SLICE_S = 0.25
+#: Running answers wait for the tower no longer than for one block of an image of this budget.
+_LARGEST_PIXELS = DETAIL_PIXELS["auto"]
+#: Nor longer than this where even such a block is slow.
+_TOWER_MOST_S = 0.25
 
 #: Room for the next turn of a conversation, so that it need not move to a larger buffer.
 _NEXT_TURN_TOKENS = 512
@@ -35,16 +38,14 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory")
 class EngineLoop:
     """All running requests, and the steps that move them on."""
 
-    def __init__(
-        self, model: LoadedModel, features: FeatureCache, slots: int, kv_bytes: int
-    ) -> None:
-        """`kv_bytes` bounds keys and values of running and of idle sequences together."""
+    def __init__(self, model: LoadedModel, features: FeatureCache, slots: int, room: Room) -> None:
+        """`room` bounds keys and values of running and of idle sequences together."""
         self.meter = RateMeter()
         self._model = model
         self._features = features
-        self._kv_bytes = kv_bytes
-        self._pool = KVPool(kv_bytes)
-        self._scheduler: Scheduler[Sequence] = Scheduler(slots, kv_bytes)
+        self._kv_bytes = room.kv_bytes
+        self._pool = KVPool(room.kv_bytes)
+        self._scheduler: Scheduler[Sequence] = Scheduler(slots, room)
         self._inbox: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         self._closing = False
         self._ended = False
@@ -65,9 +66,11 @@ class EngineLoop:
         request = sequence.ticket.request
         shared = bool(request.feature_scope)
         reusable = self._pool.reusable(request.scope, sequence.prompt.identity)
+        ahead = self._scheduler.fits_at_once(sequence.need)
         for image in sequence.images:
             if image.span.end > reusable:
-                self._prepare(image, self._features.get if shared else _no_features)
+                find = self._features.get if shared else _no_features
+                self._prepare(image, find, patches=ahead)
         with self._ending:
             self._inbox.put(sequence)
             if self._ended:
@@ -104,7 +107,7 @@ class EngineLoop:
             self._guard(self._start, sequence)
         plan = self._scheduler.plan()
         if plan.encode is not None:
-            self._run_tower(plan.encode, _TOWER_SLICE_S if plan.decode else 0)
+            self._run_tower(plan.encode, plan.blocks)
         rows: list[Row] = [(sequence, 0) for sequence in plan.decode]
         self._compute(rows + list(plan.prefill))
 
@@ -132,23 +135,21 @@ class EngineLoop:
         kv = kept.grown(shape, capacity) if kept else SequenceKV(shape, capacity + reserve, dtype)
         sequence.admitted(kv, kv.length)
 
-    def _prepare(self, image: ImageWork, find: Callable[[str], torch.Tensor | None]) -> None:
+    def _prepare(
+        self, image: ImageWork, find: Callable[[str], torch.Tensor | None], *, patches: bool = True
+    ) -> None:
         """Look for an image's features; have its patches ready if there are none."""
         image.features = find(image.span.key)
-        if image.features is None and image.patches is None:
+        if patches and image.features is None and image.patches is None:
             image.patches = self._model.reader.patches(image.span.source)
 
-    def _run_tower(self, sequence: Sequence, seconds: float) -> None:
-        """Run one block, and more while they fit in the time that running answers may wait."""
-        until = time.monotonic() + seconds
-        self._guard(self._encode, sequence)
-        while (
-            time.monotonic() < until
-            and sequence in self._scheduler.running
-            and sequence.phase is Phase.ENCODE
-            and not sequence.overdue
-        ):
+    def _run_tower(self, sequence: Sequence, blocks: int) -> None:
+        """Run so many blocks, fewer where the image or the sequence ends."""
+        for _ in range(blocks):
             self._guard(self._encode, sequence)
+            ended = sequence.steps is None or sequence not in self._scheduler.running
+            if ended or sequence.overdue:
+                return
 
     def _encode(self, sequence: Sequence) -> None:
         """Run one block of the tower for the first image that lacks features."""
@@ -171,11 +172,19 @@ class EngineLoop:
             if shared:
                 self._features.put(image.span.key, end.value)
             trim_memory()
+            self._scheduler.tower_s = self._largest_block_s()
             self._end_if_only_encoding(sequence)
             return
+        sequence.block_s = time.monotonic() - started
         share = 1 / self._model.shape.vision.depth
-        self.meter.encoded(image.span.size.tokens, share, time.monotonic() - started)
+        self.meter.encoded(image.span.size.tokens, share, sequence.block_s)
         sequence.encode_went_on(fraction)
+
+    def _largest_block_s(self) -> float:
+        """Return what a block of the largest usual image takes, as far as is known by now."""
+        pixels = min(_LARGEST_PIXELS, self._model.reader.pixels[1])
+        whole = self.meter.read().encode.at(pixels // self._model.reader.factor**2)
+        return min(_TOWER_MOST_S, whole / self._model.shape.vision.depth)
 
     def _end_if_only_encoding(self, sequence: Sequence) -> None:
         """End a request that wants no answer, once it has its features."""

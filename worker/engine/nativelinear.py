@@ -74,7 +74,10 @@ class Bf16Linear(_PackedLinear):
 
 
 class Int8Linear(_PackedLinear):
-    """int8 weights, one scale an output; uint8 activations, one scale a row; int32 sums."""
+    """int8 weights, one scale an output; uint8 activations, one scale a row; int32 sums.
+
+    Both are spread before they are quantised; see spread.h.
+    """
 
     def __init__(
         self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then

@@ -56,10 +56,16 @@ class NativeOps:
         kernels.set_threads(threads)
 
     def linear(
-        self, weight: torch.Tensor, bias: torch.Tensor | None = None, then: Then = "none"
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        then: Then = "none",
+        *,
+        fine: bool = False,
     ) -> Linear:
         """See Ops."""
-        return self._linear(self._kernels, weight, bias, then)
+        kind = Bf16Linear if fine else self._linear
+        return kind(self._kernels, weight, bias, then)
 
     def head(self, weight: torch.Tensor) -> Linear:
         """See Ops; in bfloat16 a tied head shares the embedding's pages."""

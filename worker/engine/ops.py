@@ -33,9 +33,17 @@ class Ops(Protocol):
     dtype: torch.dtype
 
     def linear(
-        self, weight: torch.Tensor, bias: torch.Tensor | None = None, then: Then = "none"
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        then: Then = "none",
+        *,
+        fine: bool = False,
     ) -> Linear:
-        """Prepare a linear layer from an (out, in) weight; swiglu halves the outputs."""
+        """Prepare a linear layer from an (out, in) weight; swiglu halves the outputs.
+
+        A `fine` one is small, and all that follows depends on it: it is not made int8.
+        """
 
     def head(self, weight: torch.Tensor) -> Linear:
         """Prepare the layer that makes logits; only ever a few rows at once."""
@@ -101,7 +109,12 @@ class TorchOps:
         self.dtype = dtype
 
     def linear(
-        self, weight: torch.Tensor, bias: torch.Tensor | None = None, then: Then = "none"
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        then: Then = "none",
+        *,
+        fine: bool = False,  # noqa: ARG002 - a single dtype
     ) -> Linear:
         """See Ops."""
         product = self.product(weight, bias)

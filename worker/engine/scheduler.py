@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
+from worker.engine.room import Need, Room
+
 
 class Phase(Enum):
     """Where a sequence stands between admission and end."""
@@ -28,8 +30,12 @@ class Plannable(Protocol):
         """Prompt tokens that are not computed yet."""
 
     @property
-    def kv_bytes(self) -> int:
-        """Bytes that it may need for keys and values."""
+    def block_s(self) -> float:
+        """Seconds that the latest block of its image took; 0 before the first."""
+
+    @property
+    def need(self) -> Need:
+        """Memory that it may take."""
 
     @property
     def background(self) -> bool:
@@ -41,9 +47,11 @@ S = TypeVar("S", bound=Plannable)
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[S]):
-    """One step: a block of the tower for one sequence, then one pass of the language model."""
+    """One step: some of the tower for one sequence, then one pass of the language model."""
 
     encode: S | None
+    #: Blocks of the tower for it.
+    blocks: int
     #: Sequences and how many tokens of their prompts.
     prefill: tuple[tuple[S, int], ...]
     decode: tuple[S, ...]
@@ -55,18 +63,20 @@ class Scheduler(Generic[S]):
 
     #: Sequences that may run at once.
     slots: int
-    #: Bytes of keys and values of all running sequences.
-    kv_bytes: int
+    #: Memory of all running sequences.
+    room: Room
     #: Prompt tokens of one step while answers run, and while none does.
     chunk: int = 96
     idle_chunk: int = 128
+    #: Seconds that running answers may wait for the tower, unless a single block takes longer.
+    tower_s: float = 0.0
     waiting: list[S] = field(default_factory=list)
     running: list[S] = field(default_factory=list)
 
     @property
     def reserved_bytes(self) -> int:
         """Bytes that the running sequences may use."""
-        return sum(sequence.kv_bytes for sequence in self.running)
+        return sum(sequence.need.kv_bytes for sequence in self.running)
 
     def add(self, sequence: S) -> None:
         """Let a sequence wait for its turn."""
@@ -82,10 +92,22 @@ class Scheduler(Generic[S]):
             if sequence in group:
                 group.remove(sequence)
 
+    def fits(self, need: Need) -> bool:
+        """Tell whether there is memory for one more sequence now."""
+        return self.room.holds([*(sequence.need for sequence in self.running), need])
+
+    def fits_at_once(self, need: Need) -> bool:
+        """Tell whether one more sequence could run beside all others, waiting ones too.
+
+        Any thread may ask; the answer may be a moment old.
+        """
+        others = [sequence.need for sequence in [*self.running, *self.waiting]]
+        return self.room.holds([*others, need])
+
     def admit(self) -> Iterator[S]:
         """Move waiting sequences to running while there is room, oldest first."""
         while self.waiting and len(self.running) < self.slots:
-            if self.reserved_bytes + self.waiting[0].kv_bytes > self.kv_bytes:
+            if not self.fits(self.waiting[0].need):
                 return
             sequence = self.waiting.pop(0)
             self.running.append(sequence)
@@ -96,7 +118,18 @@ class Scheduler(Generic[S]):
         decode = tuple(s for s in self.running if s.phase is Phase.DECODE)
         encode = next((s for s in self._in_turn() if s.phase is Phase.ENCODE), None)
         busy = bool(decode) or encode is not None
-        return Plan(encode, tuple(self._chunks(self.chunk if busy else self.idle_chunk)), decode)
+        prefill = tuple(self._chunks(self.chunk if busy else self.idle_chunk))
+        blocks = self._blocks(encode, waited_for=bool(decode)) if encode else 0
+        return Plan(encode, blocks, prefill, decode)
+
+    def _blocks(self, sequence: S, *, waited_for: bool) -> int:
+        """Return one, or as many short ones as running answers may wait for.
+
+        Every step reads all weights for the answers, so that fewer steps are less work.
+        """
+        if not waited_for or not sequence.block_s:
+            return 1
+        return max(1, int(self.tower_s / sequence.block_s))
 
     def _in_turn(self) -> list[S]:
         return sorted(self.running, key=lambda sequence: sequence.background)

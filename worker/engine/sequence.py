@@ -23,6 +23,7 @@ from worker.engine.api import (
 )
 from worker.engine.kv import SequenceKV
 from worker.engine.prompt import ImageSpan, Ints, Prompt
+from worker.engine.room import Need
 from worker.engine.scheduler import Phase
 from worker.engine.vision import Steps
 from worker.engine.writer import Writer
@@ -59,13 +60,15 @@ class Sequence:
 
     ticket: Ticket
     prompt: Prompt
-    kv_bytes: int
+    need: Need
     writer: Writer
     images: list[ImageWork]
     kv: SequenceKV | None = None
     steps: Steps | None = None
     cached_tokens: int = 0
     encoded_images: int = 0
+    #: Seconds that the latest block of the present image took; 0 before the first.
+    block_s: float = 0.0
     _clock: _Clock = field(default_factory=_Clock)
 
     @property
@@ -138,6 +141,7 @@ class Sequence:
     def encoded(self, image: ImageWork, features: torch.Tensor) -> None:
         """Take the features of an image."""
         image.features, image.patches, self.steps = features, None, None
+        self.block_s = 0.0
         self.encoded_images += 1
 
     def prefill_starts(self) -> None:

@@ -14,6 +14,8 @@ from worker.engine.shapes import VisionShape
 from worker.engine.weights import TensorSource
 
 _PREFIX = "model.visual"
+#: Position embeddings that are interpolated at once: they take more memory than a block.
+_PLACES = 1024
 
 #: Yields the fraction done after every block; returns (1 + maps, tokens, out_hidden) features.
 Steps = Generator[float, None, torch.Tensor]
@@ -54,7 +56,7 @@ class VisionTower:
         load = _Loader(weights, ops)
         patch_weight = weights.get(f"{_PREFIX}.patch_embed.proj.weight").flatten(1)
         patch_bias = weights.get(f"{_PREFIX}.patch_embed.proj.bias")
-        self._patch_embed = ops.linear(patch_weight, patch_bias)
+        self._patch_embed = ops.linear(patch_weight, patch_bias, fine=True)
         self._positions = weights.get(f"{_PREFIX}.pos_embed.weight").to(ops.dtype)
         self._blocks = [load.block(f"blocks.{at}") for at in range(shape.depth)]
         self._merger = load.merger("merger", merged_norm=False)
@@ -105,8 +107,9 @@ class VisionTower:
         column_taps, column_weights = _taps(column, columns, side)
         indices = (row_taps[:, :, None] * side + column_taps[:, None]).flatten(1)
         weights = (row_weights[:, :, None] * column_weights[:, None]).flatten(1)
-        embedded = (self._positions[indices] * weights[:, :, None]).sum(1)
-        return embedded.to(self._ops.dtype)
+        some = zip(torch.split(indices, _PLACES), torch.split(weights, _PLACES), strict=True)
+        embedded = [(self._positions[at] * weight[:, :, None]).sum(1) for at, weight in some]
+        return torch.cat(embedded).to(self._ops.dtype)
 
     def _rotary(self, row: torch.Tensor, column: torch.Tensor) -> Rotary:
         half = self.shape.head_dim // 2
@@ -151,13 +154,14 @@ class _Loader:
     def merger(self, name: str, *, merged_norm: bool) -> _Merger:
         return _Merger(
             norm=self._norm(f"{name}.norm"),
-            up=self._linear(f"{name}.linear_fc1"),
-            down=self._linear(f"{name}.linear_fc2"),
+            up=self._linear(f"{name}.linear_fc1", fine=True),
+            down=self._linear(f"{name}.linear_fc2", fine=True),
             merged_norm=merged_norm,
         )
 
-    def _linear(self, name: str, then: Then = "none") -> Linear:
-        return self._ops.linear(self._get(f"{name}.weight"), self._get(f"{name}.bias"), then)
+    def _linear(self, name: str, then: Then = "none", *, fine: bool = False) -> Linear:
+        weight, bias = self._get(f"{name}.weight"), self._get(f"{name}.bias")
+        return self._ops.linear(weight, bias, then, fine=fine)
 
     def _norm(self, name: str) -> _Norm:
         weight, bias = self._get(f"{name}.weight"), self._get(f"{name}.bias")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from worker.tiling import seams, tables
 from worker.tiling.tile import Tile
@@ -19,29 +19,51 @@ _FENCED = re.compile(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", re.DOTALL)
 def unread(tile: Tile) -> str:
     """Return the line that stands for a tile that could not be read."""
     left, top, right, bottom = tile.box
-    return f"[unread: x {left}-{right}, y {top}-{bottom}]"
+    image = f"image {tile.image + 1}, " if tile.image else ""
+    return f"[unread: {image}x {left}-{right}, y {top}-{bottom}]"
 
 
 def merge(parts: Sequence[Part], gap_mark: Callable[[Tile], str] = unread) -> str:
     """Join the texts of tiles in reading order.
 
     Lines in an overlap are told once; a Markdown table that crosses a seam stays one table; a tile
-    without text (None) leaves the line that `gap_mark` gives.
+    without text (None) leaves the line that `gap_mark` gives. An empty line parts several images.
     """
-    text = _Text()
-    for row in _rows(sorted(parts, key=lambda part: part[0].order)):
-        text.take(row, gap_mark)
-    return "\n".join(text.lines)
+    ordered = sorted(parts, key=lambda part: part[0].order)
+    return "".join(settled([tile for tile, _ in ordered], [text for _, text in ordered], gap_mark))
 
 
-def _rows(parts: Sequence[Part]) -> list[list[Part]]:
+def settled(
+    tiles: Sequence[Tile],
+    texts: Sequence[str | None],
+    gap_mark: Callable[[Tile], str] = unread,
+) -> list[str]:
+    """Return what each of the first tiles adds to the joined text.
+
+    `texts` are those of the first of all `tiles`, which are in reading order. A piece holds only
+    what no later tile can change, so that the pieces together begin what `merge` gives for all
+    tiles, whatever the others say; with every text they are all of it.
+    """
+    joined, pieces = _Text(), list[str]()
+    rows = _rows(tiles)
+    for row, after in zip_longest(rows, rows[1:]):
+        if len(pieces) + len(row) > len(texts):
+            break
+        read = texts[len(pieces) : len(pieces) + len(row)]
+        joined.take(list(zip(row, read, strict=True)), gap_mark)
+        pieces += [""] * (len(row) - 1)
+        pieces.append(joined.settle(shown_again=bool(after and after[0].overlap)))
+    return pieces + [""] * (len(texts) - len(pieces))
+
+
+def _rows(tiles: Sequence[Tile]) -> list[list[Tile]]:
     """Group tiles that lie side by side."""
-    rows: list[list[Part]] = []
-    for part in parts:
-        if part[0].axis == "x" and rows:
-            rows[-1].append(part)
+    rows: list[list[Tile]] = []
+    for tile in tiles:
+        if tile.axis == "x" and rows:
+            rows[-1].append(tile)
         else:
-            rows.append([part])
+            rows.append([tile])
     return rows
 
 
@@ -50,22 +72,38 @@ class _Text:
     """What is merged so far."""
 
     lines: list[str] = field(default_factory=list)
+    #: Which of several images the tile before is part of.
+    image: int = 0
     #: The lines come to the very end of the tile before.
     whole: bool = False
+    #: Lines of the last tiles taken, before they were joined.
+    latest: int = 0
+    #: So many of the lines stay as they are.
+    final: int = 0
 
     def take(self, row: Sequence[Part], gap_mark: Callable[[Tile], str]) -> None:
         tile = row[0][0]
         read = _side_by_side(row, gap_mark)
-        if not self.whole or row[0][1] is None:
+        if tile.image != self.image:
+            self.lines += ["", *read] if self.lines and read else read
+        elif not self.whole or row[0][1] is None:
             self.lines += read
         elif tile.overlap:
-            self.lines = _overlapped(self.lines, read, tile)
+            self.lines[self.final :] = _overlapped(self.lines[self.final :], read, tile)
         elif tile.breaks:
             apart = [""] if tables.apart(self.lines, read) else []
             self.lines += [*apart, *read]
         else:
             self._go_on(read)
-        self.whole = row[-1][1] is not None
+        self.image = tile.image
+        self.whole, self.latest = row[-1][1] is not None, len(read)
+
+    def settle(self, *, shown_again: bool) -> str:
+        """Return what is final from now on: what no overlap can show again."""
+        held = min(seams.MOST, self.latest) if shown_again else 0
+        first, self.final = self.final, max(self.final, len(self.lines) - held)
+        text = "\n".join(self.lines[first : self.final])
+        return "\n" + text if first and self.final > first else text
 
     def _go_on(self, read: list[str]) -> None:
         below = tables.continued(self.lines, read)

@@ -15,7 +15,7 @@ _PAR = 0.5
 #: Lines next to a tile's edge that may be mere cuttings.
 _CUT = 2
 #: Lines at each side that are compared, at most.
-_MOST = 60
+MOST = 60
 #: Characters at each side of a cut through a line without blanks that are compared.
 _REACH = 40
 #: What an overlap of another size than expected costs, for each line.
@@ -55,7 +55,7 @@ def words_across(left: str, right: str, expected: float) -> str:
 
 def _joined(above: Sequence[str], below: Sequence[str], expected: float) -> list[str] | None:
     """Return both readings with what they share once; None if they share nothing."""
-    reach = min(_MOST, round(2 * expected) + 4)
+    reach = min(MOST, round(2 * expected) + 4)
     base = max(0, len(above) - reach)
     tail, head = above[base:], below[:reach]
     pairs = _pairs(tail, head, expected)

@@ -26,6 +26,8 @@ class Tile:
     breaks: bool = True
     #: Middle of each line of text in the image's pixels; told only where tiles lie side by side.
     lines: tuple[int, ...] = ()
+    #: Which of several images it is part of.
+    image: int = 0
 
     def __post_init__(self) -> None:
         """Take lists for tuples, as JSON gives them."""

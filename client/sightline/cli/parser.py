@@ -11,7 +11,7 @@ from typing import Any
 from sightline._version import __version__
 from sightline.cli.completion import SCRIPTS, complete
 
-_EPILOG = """exit status: 0 done; 1 a job failed, was canceled or expired; 2 the command line or a
+EPILOG = """exit status: 0 done; 1 a job failed, was canceled or expired; 2 the command line or a
 file is at fault; 3 the service refused; 4 no connection; 5 --timeout is over; 130 interrupted.
 SIGHTLINE_URL and SIGHTLINE_API_KEY name the service and your key."""
 
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sightline",
         description="Ask questions about images.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         parents=[_common()],
     )
     parser.add_argument("--version", action="version", version=f"sightline {__version__}")
@@ -92,7 +92,9 @@ def _question(parser: argparse.ArgumentParser, *, preset: str | None = None) -> 
     parser.add_argument(
         "--strict", action="store_true", default=None, help="fail if one part cannot be read"
     )
-    parser.add_argument("--priority", choices=["high", "default", "low"])
+    parser.add_argument(
+        "--priority", choices=["high", "default", "low"], help="orders your own jobs"
+    )
 
 
 def _ask(commands: Any) -> None:
@@ -102,7 +104,9 @@ def _ask(commands: Any) -> None:
     )
     _question(parser)
     parser.add_argument("--session", dest="session_id", metavar="ID", help="go on with a talk")
-    parser.add_argument("--deadline", type=float, dest="deadline_s", metavar="S")
+    parser.add_argument(
+        "--deadline", type=float, dest="deadline_s", metavar="S", help="of use only so many seconds"
+    )
     parser.add_argument("--webhook", metavar="URL", help="is told of the job's end")
     parser.add_argument("--timeout", type=float, metavar="S", help="longest wait, seconds")
     parser.add_argument("--no-wait", action="store_true", help="print the job's id and leave")
@@ -120,9 +124,14 @@ def _ocr(commands: Any) -> None:
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders of them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the texts")
-    parser.add_argument("--format", choices=["txt", "md", "json"], default="txt")
+    parser.add_argument(
+        "--format",
+        choices=["txt", "md", "json"],
+        default="txt",
+        help="of the files, by default txt",
+    )
     parser.add_argument("--prompt", help="words of your own beside the preset")
-    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at once")
+    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="at once (4)")
     parser.add_argument("--force", action="store_true", help="read again what is there")
     _question(parser, preset="ocr")
 
@@ -132,7 +141,7 @@ def _jobs(commands: Any) -> None:
     parser.add_argument(
         "--status", choices=["queued", "running", "succeeded", "failed", "canceled", "expired"]
     )
-    parser.add_argument("--session", dest="session_id", metavar="ID")
+    parser.add_argument("--session", dest="session_id", metavar="ID", help="of one conversation")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="by default 20")
     cancel = _command(commands, "cancel", _later("managing", "cancel"), "stop jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
@@ -165,8 +174,8 @@ def _webhooks(commands: Any) -> None:
     )
     below = parser.add_subparsers(required=True, metavar="COMMAND")
     listen = _command(below, "listen", _later("hooks", "listen"), "print deliveries as they come")
-    listen.add_argument("--host", default="127.0.0.1")
-    listen.add_argument("--port", type=int, default=8080, help="by default 8080")
+    listen.add_argument("--host", default="127.0.0.1", metavar="NAME", help="by default loopback")
+    listen.add_argument("--port", type=int, default=8080, metavar="N", help="by default 8080")
     listen.add_argument("--secret", action="append", metavar="whsec_…", help="may be repeated")
     listen.add_argument("--rotate", action="store_true", help="make a new signing secret")
     listen.add_argument("--test", action="store_true", help="have a test message sent here")

@@ -1,7 +1,5 @@
 // The HTTP API: JSON in and out, failures as exceptions, and events that survive a broken line.
 
-import { find } from "./dom.js";
-
 const KEY = "sightline-key";
 const TERMINAL = new Set(["job.succeeded", "job.failed", "job.canceled", "job.expired", "job.erased"]);
 
@@ -21,20 +19,30 @@ export function useKey(key) {
   else sessionStorage.removeItem(KEY);
 }
 
+/** Is there a key that the caller gave? */
+export const hasKey = () => Boolean(sessionStorage.getItem(KEY));
+
+let unauthorized = () => {};
+
+/** Call `listener` whenever the service wants a key, or another one. */
+export function onUnauthorized(listener) {
+  unauthorized = listener;
+}
+
 function headers(more = {}) {
   const key = sessionStorage.getItem(KEY);
   return key ? { ...more, Authorization: `Bearer ${key}` } : more;
 }
 
-async function request(path, options = {}) {
+async function request(path, { quiet = false, ...options } = {}) {
   const response = await fetch(path, { ...options, headers: headers(options.headers) });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
-  if (response.status === 401) find("keys").showModal();
+  if (response.status === 401 && !quiet) unauthorized();
   throw new Refused(response.status, problem, Number(response.headers.get("Retry-After")) || null);
 }
 
-/** Return the JSON answer to a GET. */
+/** Return the JSON answer to a GET; `quiet` asks nobody for a key. */
 export const get = async (path, options) => (await request(path, options)).json();
 
 /** Return the JSON answer to a POST of JSON. */
@@ -58,7 +66,7 @@ export async function upload(file, signal) {
 /** Return an address under which an <img> can show a stored image. */
 export async function imageAddress(id) {
   const path = `/v1/images/${id}/content`;
-  if (!sessionStorage.getItem(KEY)) return path;
+  if (!hasKey()) return path;
   return URL.createObjectURL(await (await request(path)).blob());
 }
 

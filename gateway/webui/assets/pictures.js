@@ -57,6 +57,15 @@ export class Pictures {
     this.#show();
   }
 
+  /** Send once more what the service has not taken. */
+  resend() {
+    for (const picture of this.#kept.filter((kept) => !kept.stored)) {
+      picture.node.classList.remove("bad");
+      picture.facts.textContent = say("uploading");
+      picture.coming = this.#send(picture);
+    }
+  }
+
   async #send(picture) {
     try {
       picture.stored = await upload(picture.file, picture.stop.signal);

@@ -1,18 +1,19 @@
 // One question and its answer on the page, from waiting to the last word.
 
-import { follow, get, imageAddress, post } from "./api.js";
+import { follow, get, post } from "./api.js";
+import { question } from "./asked.js";
 import { find, icon, make, speak } from "./dom.js";
 import { plain, render } from "./markdown.js";
-import { duration, failure, presetName, say, warning } from "./words.js";
+import { bar } from "./progress.js";
+import { duration, failure, say, warning } from "./words.js";
 
 const PLACE_EVERY_MS = 3000;
-/** More tiles than this are one bar. */
-const MOST_SEGMENTS = 40;
 
 export class Turn {
   #text = "";
   #stop = new AbortController();
   #drawn = 0;
+  #anew = false;
 
   /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
   constructor(asked, again) {
@@ -107,11 +108,13 @@ export class Turn {
   }
 
   #going(head, ...rest) {
-    const parts = rest.filter(Boolean).map((part) => (typeof part === "string" ? make("span", {}, part) : part));
+    const anew = this.#anew ? say("begunAnew") : null;
+    const parts = [anew, ...rest].filter(Boolean).map((part) => (typeof part === "string" ? make("span", {}, part) : part));
     this.going.replaceChildren(make("strong", {}, head), ...parts);
   }
 
   #reset() {
+    this.#anew = true;
     this.#text = "";
     this.#draw();
   }
@@ -189,10 +192,10 @@ export class Turn {
     const lost = failed || (job && job.status !== "succeeded");
     this.foot.replaceChildren();
     if (this.#text) {
-      this.foot.append(
-        this.#button("copy", "copy", (button) => copy(button, this.#text)),
-        this.#button("text", "copyText", (button) => copy(button, plain(this.#text))),
-      );
+      const bare = plain(this.#text);
+      const marked = bare !== this.#text.trim();
+      this.foot.append(this.#button("copy", marked ? "copyMarkdown" : "copy", (button) => copy(button, this.#text)));
+      if (marked) this.foot.append(this.#button("text", "copyText", (button) => copy(button, bare)));
     }
     if (lost && this.again) this.foot.append(this.#button("again", "again", () => this.again(this)));
     const facts = job ? factsOf(job) : "";
@@ -204,47 +207,6 @@ export class Turn {
     button.addEventListener("click", () => act(button));
     return button;
   }
-}
-
-function question({ prompt, preset, images }) {
-  const shown = images.length ? make("div", { class: "shown" }, ...images.map(picture)) : null;
-  const named = preset && preset !== "qa";
-  const words = named
-    ? make("p", { class: "named" }, presetIcon(preset), presetName(preset))
-    : make("p", {}, prompt);
-  return make("div", { class: "asked" }, make("span", { class: "unseen" }, say("you")), shown, words);
-}
-
-/** Return the drawing of a preset; presets of the operator share one. */
-export function presetIcon(name) {
-  return icon(document.getElementById(`i-${name}`) ? name : "text");
-}
-
-function picture({ id, address }, number) {
-  const image = make("img", { alt: "" });
-  const button = make("button", { type: "button", "aria-label": say("enlarge", { n: number + 1 }) }, image);
-  image.addEventListener("error", () => button.replaceWith(make("p", { class: "gone" }, say("imageGone"))));
-  button.addEventListener("click", () => enlarge(image.src));
-  if (address) image.src = address;
-  else imageAddress(id).then((found) => (image.src = found), () => image.dispatchEvent(new Event("error")));
-  return button;
-}
-
-function enlarge(address) {
-  find("viewed").src = address;
-  find("viewer").showModal();
-}
-
-function bar({ percent, tiles_total: tiles, tiles_done: done }) {
-  const parts = tiles && tiles <= MOST_SEGMENTS ? tiles : 1;
-  const segments = Array.from({ length: parts }, (_, n) => {
-    const filled = make("i");
-    const share = parts === 1 ? percent : n < done ? 100 : n === done ? 50 : 0;
-    filled.style.width = `${share}%`;
-    return make("span", {}, filled);
-  });
-  const label = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": say("answer") };
-  return make("div", { class: "bar", "aria-valuenow": percent, ...label }, ...segments);
 }
 
 function factsOf(job) {

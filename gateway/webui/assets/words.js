@@ -25,8 +25,9 @@ export function failure(error) {
   const problem = error?.problem ?? error;
   const code = problem?.code;
   const translated = words.errors[code];
-  if (translated) return { message: translated[0], hint: translated[1] };
-  if (code) return { message: problem.detail ?? problem.message ?? code, hint: problem.hint ?? "" };
+  const wait = error?.retryAfter ? say("comeBack", { time: duration(error.retryAfter) }) : null;
+  if (translated) return { message: translated[0], hint: wait ?? translated[1] };
+  if (code) return { message: problem.detail ?? problem.message ?? code, hint: wait ?? problem.hint ?? "" };
   if (error instanceof TypeError) return { message: say("network"), hint: "" };
   return { message: say("unknown"), hint: error?.message ?? "" };
 }

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.engine.room import Need, Room
 from worker.engine.scheduler import Phase, Scheduler
+
+SMALL = Need(kv_bytes=10)
 
 
 @dataclass(eq=False)
 class Work:
     phase: Phase = Phase.PREFILL
     prefill_left: int = 300
-    kv_bytes: int = 10
+    need: Need = SMALL
     background: bool = False
+    block_s: float = 0.0
 
 
 def running(*works: Work, slots: int = 8) -> Scheduler[Work]:
-    scheduler: Scheduler[Work] = Scheduler(slots, kv_bytes=1000)
+    scheduler: Scheduler[Work] = Scheduler(slots, Room(kv_bytes=1000, work_bytes=100))
     for work in works:
         scheduler.add(work)
     list(scheduler.admit())
@@ -64,8 +68,8 @@ def test_no_more_sequences_run_than_there_are_slots() -> None:
 
 
 def test_a_sequence_waits_until_its_keys_and_values_fit() -> None:
-    large = Work(kv_bytes=700)
-    next_large = Work(kv_bytes=700)
+    large = Work(need=Need(kv_bytes=700))
+    next_large = Work(need=Need(kv_bytes=700))
     scheduler = running(large, next_large)
     assert scheduler.waiting == [next_large]
     scheduler.remove(large)
@@ -73,8 +77,63 @@ def test_a_sequence_waits_until_its_keys_and_values_fit() -> None:
 
 
 def test_a_small_request_does_not_overtake_one_that_waits_for_memory() -> None:
-    scheduler = running(Work(kv_bytes=700), Work(kv_bytes=700), Work(kv_bytes=1))
+    large, small = Need(kv_bytes=700), Need(kv_bytes=1)
+    scheduler = running(Work(need=large), Work(need=large), Work(need=small))
     assert len(scheduler.running) == 1
+
+
+def test_a_sequence_waits_until_its_images_fit() -> None:
+    image = Need(image_bytes=40, tower_bytes=20)
+    scheduler = running(Work(need=image), Work(need=image), Work(need=image))
+    # the tower works on one of them at a time
+    assert len(scheduler.running) == 2
+
+
+def test_what_waits_counts_when_work_is_done_ahead() -> None:
+    image = Need(image_bytes=40, tower_bytes=20)
+    scheduler = running(Work(need=image), Work(need=Need(image_bytes=70)))
+    assert (len(scheduler.running), len(scheduler.waiting)) == (1, 1)
+    assert scheduler.fits(image)
+    assert not scheduler.fits_at_once(image)
+
+
+def waits(scheduler: Scheduler[Work], image: Work, block_s: float, blocks: int) -> list[float]:
+    """Return for how long running answers wait in each step of an image's tower."""
+    waited, left = [], blocks
+    while left:
+        done = min(left, scheduler.plan().blocks)
+        left -= done
+        waited.append(done * block_s)
+        image.block_s = block_s
+    return waited
+
+
+def test_a_running_answer_waits_for_one_block_while_nothing_is_known() -> None:
+    image = Work(Phase.ENCODE)
+    scheduler = running(Work(Phase.DECODE), image)
+    assert waits(scheduler, image, block_s=0.06, blocks=24) == [0.06] * 24
+
+
+def test_short_blocks_share_a_step_but_take_no_longer_than_the_longest() -> None:
+    image = Work(Phase.ENCODE)
+    scheduler = running(Work(Phase.DECODE), image)
+    scheduler.tower_s = 0.25
+    waited = waits(scheduler, image, block_s=0.06, blocks=25)
+    assert len(waited) == 7
+    assert max(waited) <= scheduler.tower_s
+
+
+def test_a_block_that_is_longer_than_the_bound_comes_alone() -> None:
+    image = Work(Phase.ENCODE)
+    scheduler = running(Work(Phase.DECODE), image)
+    scheduler.tower_s = 0.25
+    assert waits(scheduler, image, block_s=0.4, blocks=3) == [0.4] * 3
+
+
+def test_new_requests_are_looked_at_after_every_block_while_nothing_is_answered() -> None:
+    scheduler = running(Work(Phase.ENCODE, block_s=0.06))
+    scheduler.tower_s = 0.25
+    assert scheduler.plan().blocks == 1
 
 
 def test_background_work_lets_all_others_go_first() -> None:
@@ -94,4 +153,4 @@ def test_background_work_that_waits_for_a_slot_is_overtaken() -> None:
 
 def test_nothing_to_do_is_an_empty_plan() -> None:
     plan = running().plan()
-    assert (plan.encode, plan.prefill, plan.decode) == (None, (), ())
+    assert (plan.encode, plan.blocks, plan.prefill, plan.decode) == (None, 0, (), ())

@@ -153,3 +153,19 @@ def test_a_gif_whose_later_frames_are_cut_off_keeps_its_first(decoder):
     whole, cut = decoder.decode(Upload(data)), decoder.decode(Upload(data[: len(data) * 2 // 3]))
     assert cut.id == whole.id
     assert "image_first_frame" in _codes(cut)
+
+
+def test_what_is_left_out_of_a_picture_is_told(decoder):
+    broken = chunk(b"iCCP", b"x\0\0garbage")
+    crooked = chunk(b"gAMA", b"\0\0\xb1\x8f", crc=1)
+    text = chunk(b"tEXt", b"k\0v", crc=1)
+    file = png(ihdr(8, 8), rows(8, b"\x10" * 24), broken, crooked, crooked, text)
+    (notice,) = decoder.decode(Upload(file)).notices
+    assert notice.code == "image_metadata_dropped"
+    assert notice.detail.endswith(": iCCP, gAMA.")
+
+
+@pytest.mark.parametrize("profile", [b"x", bytes(200), b"x" * (3 << 20)])
+def test_a_broken_colour_profile_is_told_and_costs_no_image(decoder, profile):
+    image = decoder.decode(Upload(saved(noise(), "TIFF", icc_profile=profile)))
+    assert _codes(image) == ("image_profile_ignored",)

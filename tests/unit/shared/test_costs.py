@@ -7,6 +7,7 @@ import pytest
 from shared.costs import Backlog, Outlook, Work, busy_s, stages
 from shared.forecast import Forecast, Truth
 from shared.speed import Curve, Speed
+from shared.turns import InHand, left_s
 from shared.workers import Heartbeat
 
 SPEED = Speed(
@@ -70,6 +71,39 @@ def test_free_slots_take_the_first_that_wait():
     backlog = _queued(9, 10.0, running=1)
     told = [Outlook((_worker(),), backlog).wait_s(position) for position in (2, 3, 5)]
     assert told == pytest.approx([0, 10, 30])
+
+
+def test_jobs_that_began_together_leave_no_slot_before_their_work_is_done():
+    began = tuple(InHand(2.0, since_s=0.5) for _ in range(4))
+    outlook = Outlook((_worker(),), Backlog(1, 4, 2.0, began))
+    assert [outlook.wait_s(position) for position in (0, 1)] == pytest.approx([7.5, 9.5])
+
+
+def test_jobs_that_began_one_after_the_other_leave_one_after_the_other():
+    began = tuple(InHand(2.0, since_s=2.0 * n) for n in range(4))
+    outlook = Outlook((_worker(),), Backlog(0, 4, 0.0, began))
+    assert [outlook.wait_s(position, 2.0) for position in (0, 1)] == pytest.approx([2.0, 4.0])
+
+
+def test_two_workers_have_done_what_is_in_hand_in_half_the_time():
+    began = (InHand(4.0), InHand(4.0))
+    assert left_s(began, 2.0) == left_s(began, 1.0) / 2 == 4.0
+    assert left_s([InHand(1.0, since_s=5.0)], 1.0) == 0
+
+
+def test_a_job_that_nobody_has_looked_at_yet_is_a_usual_one():
+    backlog = Backlog(0, 3, 0.0, (InHand(3.0, 9.0), InHand(0.0, 1.0)))
+    assert backlog.held(1.0) == [InHand(2.0), InHand(2.0, 1.0), InHand(3.0, 9.0)]
+    assert len(Backlog(0, 1, 0.0, backlog.hand).held(1.0)) == 1
+
+
+def test_a_large_image_among_small_ones_pays_for_theirs_and_not_for_four_of_its_own():
+    large, small = Work(images=(1000,)), Work(images=(10,))
+    beside = tuple(InHand(busy_s(small, SPEED, 4)) for _ in range(3))
+    busy = Outlook((_worker(),), Backlog(0, 3, 0.0, beside)).predict(large, 0, 0, 3)
+    alone = Outlook((_worker(),), Backlog(0, 0, 0.0)).predict(large, 0, 0, 0)
+    usual = (3 * busy_s(small, SPEED, 4) + busy_s(large, SPEED, 4)) / 4
+    assert busy.run_s == pytest.approx(alone.run_s + 3 * usual)
 
 
 def test_without_curves_the_experience_of_whole_jobs_counts():

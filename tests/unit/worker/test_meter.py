@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -64,6 +65,34 @@ def test_a_full_worker_tells_how_its_pace_compares_with_predictions(clock):
                 meter.finished(predicted_s=2)
             clock[0] += 50
     assert meter.load_factor == pytest.approx(1.5)
+
+
+def test_jobs_that_outlast_a_burst_count_for_what_they_did_in_it(clock):
+    meter = Meter(slots=2)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+
+        def begin(thread):
+            job = meter.working()
+            thread.submit(job.__enter__).result()
+            return lambda: thread.submit(job.__exit__, None, None, None).result()
+
+        def end(thread, leave, predicted_s):
+            thread.submit(meter.finished, predicted_s).result()
+            leave()
+
+        for _ in range(8):
+            # two at once share one engine: the long one does 2 of its 3 seconds in those four
+            long, short = begin(one), begin(other)
+            clock[0] += 2
+            end(other, short, 1)
+            short = begin(other)
+            clock[0] += 2
+            end(other, short, 1)
+            clock[0] += 1
+            end(one, long, 3)
+            clock[0] += 10
+    # by the short ones alone, which end in these seconds, it would be 2
+    assert 0.75 < meter.load_factor < 1.05
 
 
 def test_a_worker_that_was_never_full_has_no_correction(clock):

@@ -95,10 +95,10 @@ def test_the_oldest_words_go_first_and_their_images_stay():
     assert "2 turns" in notices[0].detail
 
 
-def test_a_question_that_fits_alone_is_answered_without_any_history():
+def test_a_question_that_fits_alone_is_answered_with_the_images_but_not_the_words_before_it():
     engine = Narrow(most=1)
     Pipeline(engine).start(question([turn(1, "img_a"), turn(2)]))
-    assert told(engine.taken[0]) == [("user", "now?", ())]
+    assert told(engine.taken[0]) == [("user", "now?", ("img_a",))]
 
 
 def test_a_question_that_can_never_fit_is_refused():

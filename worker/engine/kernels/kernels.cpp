@@ -50,21 +50,13 @@ void pack_panels(const char* weight, int64_t outputs, int64_t bytes, char* panel
 // weight (outputs, width) -> int8 levels, and per output a scale and 128 * sum of its levels
 void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t* levels,
                      float* scales, int32_t* offsets) {
-#pragma omp parallel for num_threads(threads)
-  for (int64_t n = 0; n < outputs; ++n) {
-    const bf16* row = weight + n * width;
-    __m512 most = _mm512_setzero_ps();
-    for (int64_t i = 0; i < width; i += 16)
-      most = _mm512_max_ps(most, _mm512_abs_ps(load16(row + i)));
-    scales[n] = std::max(_mm512_reduce_max_ps(most) / 127.f, 1e-8f);
-    const __m512 scale = _mm512_set1_ps(scales[n]);
-    __m512i sum = _mm512_setzero_si512();
-    for (int64_t i = 0; i < width; i += 16) {
-      const __m512i level = _mm512_cvtps_epi32(_mm512_div_ps(load16(row + i), scale));
-      sum = _mm512_add_epi32(sum, level);
-      _mm_storeu_si128((__m128i*)(levels + n * width + i), _mm512_cvtsepi32_epi8(level));
-    }
-    offsets[n] = 128 * _mm512_reduce_add_epi32(sum);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> spread(width);
+    const Share mine = share(outputs);
+    for (int64_t n = mine.first; n < mine.end; ++n)
+      quantize_output(weight + n * width, width, spread.data(), levels + n * width, scales + n,
+                      offsets + n);
   }
 }
 
@@ -79,9 +71,10 @@ void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* lev
   const int64_t width = linear->bytes;
 #pragma omp parallel num_threads(threads)
   {
+    std::vector<float> spread(width);
     const Share mine = share(rows);
     for (int64_t m = mine.first; m < mine.end; ++m)
-      quantize_row(x + m * width, width, levels + m * width, scales + m);
+      quantize_row(x + m * width, width, spread.data(), levels + m * width, scales + m);
 #pragma omp barrier
     run_panels<Int8Dot>(*linear, (const char*)levels, scales, rows, y, add);
   }

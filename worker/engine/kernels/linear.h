@@ -1,6 +1,6 @@
 // Linear layers over packed weights, in bfloat16 and in int8 with one scale a row.
 #pragma once
-#include "simd.h"
+#include "spread.h"
 
 namespace {
 
@@ -106,16 +106,30 @@ void run_panels(const Linear& linear, const char* left, const float* row_scales,
     run_panel<Dot>(linear, panel, left, row_scales, rows, y, y_width, add, parked);
 }
 
-// uint8 levels with zero point 128 and a scale of the row's own; width % 16 == 0
-void quantize_row(const bf16* x, int64_t width, uint8_t* levels, float* scale) {
-  __m512 most = _mm512_setzero_ps();
-  for (int64_t i = 0; i < width; i += 16) most = _mm512_max_ps(most, _mm512_abs_ps(load16(x + i)));
-  *scale = std::max(_mm512_reduce_max_ps(most) / 127.f, 1e-8f);
+// uint8 levels with zero point 128 and a scale of the row's own; `spread` holds width floats
+void quantize_row(const bf16* x, int64_t width, float* spread, uint8_t* levels, float* scale) {
+  *scale = spread_row(x, width, spread) / 127.f;
   const __m512 inverse = _mm512_set1_ps(1.f / *scale), half = _mm512_set1_ps(128.5f);
   for (int64_t i = 0; i < width; i += 16) {
-    const __m512i level = _mm512_cvttps_epi32(_mm512_fmadd_ps(load16(x + i), inverse, half));
+    const __m512i level =
+        _mm512_cvttps_epi32(_mm512_fmadd_ps(_mm512_loadu_ps(spread + i), inverse, half));
     _mm_storeu_si128((__m128i*)(levels + i), _mm512_cvtusepi32_epi8(level));
   }
+}
+
+// int8 levels, their scale and 128 times their sum
+void quantize_output(const bf16* weight, int64_t width, float* spread, int8_t* levels, float* scale,
+                     int32_t* offset) {
+  *scale = spread_row(weight, width, spread) / 127.f;
+  const __m512 divisor = _mm512_set1_ps(*scale);
+  __m512i sum = _mm512_setzero_si512();
+  for (int64_t i = 0; i < width; i += 16) {
+    const __m512i level =
+        _mm512_cvtps_epi32(_mm512_div_ps(_mm512_loadu_ps(spread + i), divisor));
+    sum = _mm512_add_epi32(sum, level);
+    _mm_storeu_si128((__m128i*)(levels + i), _mm512_cvtsepi32_epi8(level));
+  }
+  *offset = 128 * _mm512_reduce_add_epi32(sum);
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+"""HEIC, which phones save, by way of the extra `heic`; only the decoder child opens files."""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import Any
+
+#: What an operator has to install.
+EXTRA = "pip install 'sightline-server[heic]'"
+
+
+@functools.cache
+def available() -> bool:
+    """Tell whether the extra is installed and its libraries load."""
+    try:
+        import pillow_heif  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@functools.cache
+def _opener() -> Any:
+    import pillow_heif
+
+    # one image may use one core, and needs nothing that comes along with it
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.options.THUMBNAILS = False
+    pillow_heif.options.DEPTH_IMAGES = False
+    pillow_heif.options.AUX_IMAGES = False
+    return pillow_heif.HeifImageFile
+
+
+def open_file(stream: io.BytesIO) -> Any:
+    """Return a HEIC file with its pixels unread, as Pillow's plugins do."""
+    return _opener()(stream)

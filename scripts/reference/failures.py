@@ -1,0 +1,92 @@
+"""The page on errors, in both languages: every code, from the tree of errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from scripts.reference.markdown import code, page, table
+from shared import errors
+from shared.errors import ServiceError
+from sightline.errors import api_error
+
+_WORDS = Path(__file__).resolve().parents[2] / "gateway" / "webui" / "words.zh.json"
+
+_HEAD = {
+    "en": """# Errors
+
+Every error that a caller can meet, from [shared/errors.py](../../shared/errors.py);
+`make reference` writes this page. A refused request is answered with `application/problem+json`
+and one of these codes; a job that failed has one in `error`. Codes are stable, sentences may
+improve. `detail` tells what it was this time, `pointer` which part of the request, and
+`X-Request-Id` finds it in the log. "Later" says whether the same request may succeed later without
+a change. What to do beyond the hint: [troubleshooting](../troubleshooting.md).""",
+    "zh": """# 错误
+
+调用者可能遇到的全部错误,取自 [shared/errors.py](../../../shared/errors.py);
+本页由 `make reference` 生成。被拒绝的请求收到 `application/problem+json` 和下列代码之一;
+失败的任务在 `error` 中带有代码。代码保持不变,句子可能改进。`detail` 说明这一次的情况,
+`pointer` 指出请求中的位置,凭 `X-Request-Id` 可在日志中找到它。
+“稍后”表示同样的请求不作修改、稍后是否可能成功。
+提示以外还能做什么,见[故障排查](../troubleshooting.md)。""",
+}
+_COLUMNS = {
+    "en": ["code", "status", "later", "meaning", "what to do", "client"],
+    "zh": ["代码", "状态", "稍后", "含义", "怎么办", "客户端异常"],
+}
+_LATER = {"en": ("yes", "no"), "zh": ("是", "否")}
+#: An error belongs to the nearest of these above it.
+_FAMILIES: dict[type[ServiceError], dict[str, str]] = {
+    errors.InputError: {"en": "The request", "zh": "请求"},
+    errors.ImageError: {"en": "The image", "zh": "图片"},
+    errors.Conflict: {"en": "The present state", "zh": "与当前状态冲突"},
+    errors.LimitError: {"en": "Limits of the key", "zh": "密钥的限额"},
+    errors.Unavailable: {"en": "The service", "zh": "服务"},
+    errors.JobFailure: {"en": "A job that failed", "zh": "失败的任务"},
+    errors.ServiceError: {"en": "Everything else", "zh": "其他"},
+}
+
+
+def failures(language: Literal["en", "zh"]) -> str:
+    """Return the page in one language."""
+    chinese = json.loads(_WORDS.read_text(encoding="utf-8"))["errors"]
+    parts = [_HEAD[language]]
+    for title, kinds in _families(language):
+        told = [(kind, *_sentences(kind, chinese, language)) for kind in kinds]
+        rows = [_row(kind, meaning, hint, language) for kind, meaning, hint in told]
+        parts += [f"## {title}", table(_COLUMNS[language], rows)]
+    return page(*parts)
+
+
+def _families(language: str) -> Iterator[tuple[str, list[type[ServiceError]]]]:
+    found: dict[type[ServiceError], list[type[ServiceError]]] = {head: [] for head in _FAMILIES}
+    for _, kind in sorted(errors.by_code().items()):
+        found[next(above for above in kind.__mro__ if above in found)].append(kind)
+    for head, kinds in found.items():
+        yield _FAMILIES[head][language], kinds
+
+
+def _sentences(
+    kind: type[ServiceError], chinese: dict[str, tuple[str, str]], language: str
+) -> tuple[str, str]:
+    if language == "zh":
+        meaning, hint = chinese[kind.code]
+        return meaning, hint
+    return kind.title(), kind.hint
+
+
+def _row(kind: type[ServiceError], meaning: str, hint: str, language: str) -> list[str]:
+    yes, no = _LATER[language]
+    failed = issubclass(kind, errors.JobFailure)
+    raised = "JobFailed" if failed else type(api_error(kind.status, {"code": kind.code})).__name__
+    openai = f"<br>OpenAI: {code(kind.openai_code)}" if kind.openai_code else ""
+    return [
+        f'<a id="{kind.code}"></a>{code(kind.code)}{openai}',
+        str(kind.status),
+        yes if kind.retryable else no,
+        meaning,
+        hint.replace("<", "&lt;"),
+        code(raised),
+    ]

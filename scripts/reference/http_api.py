@@ -1,0 +1,88 @@
+"""The page on the HTTP API, from the OpenAPI document that a gateway serves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.app import create_app
+from scripts.reference.markdown import code, page, table
+from scripts.reference.schemas import bounds, default, kind, shape
+from shared.settings import Settings
+
+_HEAD = """# HTTP API
+
+Every path, parameter and answer, from the OpenAPI document that a gateway serves as
+`/openapi.json`; `make reference` writes this page. A running service shows the same at `/docs`, to
+try out. With examples: [ask with curl](../how-to/ask-with-curl.md). Codes of refusals:
+[errors](errors.md). Where keys are needed, they come as `Authorization: Bearer <key>` or
+`X-API-Key: <key>`."""
+_FORM = "{} as form fields, with files named `image`; complex values are JSON text."
+_TITLES = {
+    "jobs": "Jobs",
+    "images": "Images",
+    "sessions": "Conversations",
+    "openai": "OpenAI's API",
+    "webhooks": "Webhooks",
+    "service": "The service",
+}
+
+
+def http_api() -> str:
+    """Return the page."""
+    # declared values and not the environment's: the page is the same on every machine
+    document = create_app(Settings.model_construct()).api_doc
+    parts = [_HEAD]
+    for tag, title in _TITLES.items():
+        parts.append(f"## {title}")
+        for operation in _operations(document["paths"], tag):
+            parts += _operation(*operation)
+    parts.append("## Bodies and answers")
+    schemas = document["components"]["schemas"]
+    for name, schema in sorted(schemas.items()):
+        body = name.removesuffix("Form")
+        is_form = body != name and body in schemas
+        told = [_FORM.format(kind({"$ref": body}))] if is_form else shape(schema)
+        parts += [f"### {name}", *told]
+    return page(*parts)
+
+
+def _operations(paths: dict[str, Any], tag: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in paths.items():
+        for method, operation in item.items():
+            if operation["tags"] == [tag]:
+                yield method.upper(), path, operation
+
+
+def _operation(method: str, path: str, told: dict[str, Any]) -> list[str]:
+    description = told.get("description") or told["summary"] + "."
+    parts = [f"### {method} {path}", description.replace("<br/>", " ")]
+    if parameters := told.get("parameters"):
+        head = ["parameter", "in", "type", "bounds", "default", "meaning"]
+        parts.append(table(head, map(_parameter, parameters)))
+    if body := told.get("requestBody"):
+        kinds = [f"{kind(media['schema'])} as `{name}`" for name, media in body["content"].items()]
+        parts.append("Body: " + " or ".join(kinds) + ".")
+    answers = sorted(told["responses"].items())
+    parts.append(table(["status", "answer"], [[status, _answer(one)] for status, one in answers]))
+    return parts
+
+
+def _parameter(told: dict[str, Any]) -> list[str]:
+    schema = told["schema"]
+    name = code(told["name"]) + (", required" if told.get("required") else "")
+    meaning = told.get("description", "")
+    return [name, told["in"], kind(schema), bounds(schema), default(schema), meaning]
+
+
+def _answer(told: dict[str, Any]) -> str:
+    codes = re.findall(r"`(\w+)`:", told["description"])
+    if codes:
+        return ", ".join(f"[{code(name)}](errors.md#{name})" for name in codes)
+    bodies = []
+    for name, media in told.get("content", {}).items():
+        schema = kind(media["schema"]) if media.get("schema") else ""
+        bodies.append(f"{schema} as `{name}`" if schema else code(name))
+    body = " or ".join(bodies)
+    return body or "no body"

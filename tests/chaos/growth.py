@@ -1,0 +1,111 @@
+"""What a soak run reads off a system while it works, and when a series of readings has grown."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+_MIB = 1 << 20
+#: The time of a fixed piece of work: how slow the machine itself is at the moment.
+YARDSTICK = "a fixed piece of work takes, ms"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """By how much a figure may grow: a share of what it was, and so much beyond."""
+
+    share: float
+    beyond: float
+
+    def exceeded(self, early: float, late: float) -> bool:
+        return late > early * (1 + self.share) + self.beyond
+
+
+#: By the word that ends a figure's name.
+BOUNDS = {
+    "MiB": Bound(0.04, 6.0),
+    # requests under way hold some, and a slow moment of the machine has more of them
+    "files": Bound(0.5, 12.0),
+    "keys": Bound(0.10, 60.0),
+    "ms": Bound(1.0, 50.0),
+}
+
+
+@dataclass
+class Readings:
+    """Figures by name, each a series over time."""
+
+    series: dict[str, list[float]] = field(
+        default_factory=lambda: collections.defaultdict(list[float])
+    )
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self.series[name].append(value)
+
+    def quarters(self) -> dict[str, tuple[float, float]]:
+        """Return of each figure the median of its second quarter and of its last.
+
+        The first quarter is warming up: caches, pools and short-lived rows fill then.
+        """
+        return {name: _early_and_late(values) for name, values in self.series.items()}
+
+    def grown(self, units: str) -> list[str]:
+        """Return a sentence for each figure in these units that has grown beyond its bound.
+
+        Milliseconds may grow as much as the machine has become slower.
+        """
+        quarters = self.quarters()
+        before, after = quarters.pop(YARDSTICK, (1.0, 1.0))
+        slower = {"ms": max(1.0, after / before)}
+        return [
+            f"{name} grew from {early:.1f} to {late:.1f}"
+            for name, (early, late) in quarters.items()
+            if (unit := name.rsplit(maxsplit=1)[-1]) in units.split()
+            and BOUNDS[unit].exceeded(early * slower.get(unit, 1.0), late)
+        ]
+
+
+def _early_and_late(values: Sequence[float]) -> tuple[float, float]:
+    quarter = max(1, len(values) // 4)
+    return statistics.median(values[quarter : 2 * quarter] or values), statistics.median(
+        values[-quarter:]
+    )
+
+
+def of_process(name: str, pid: int) -> dict[str, float]:
+    """Return resident memory and open files of a process with all its children."""
+    resident, files = 0, 0
+    whole = psutil.Process(pid)
+    for process in (whole, *whole.children(recursive=True)):
+        # a child may end while it is looked at
+        with contextlib.suppress(psutil.NoSuchProcess):
+            resident += process.memory_info().rss
+            files += process.num_fds()
+    return {f"{name}, MiB": resident / _MIB, f"{name}, files": float(files)}
+
+
+def of_machine() -> dict[str, float]:
+    """Return how long a fixed piece of work takes, which is no part of the system."""
+    began = time.perf_counter()
+    hashlib.pbkdf2_hmac("sha256", b"soak", b"salt", 20_000)
+    return {YARDSTICK: 1000 * (time.perf_counter() - began)}
+
+
+def of_redis(client: Any) -> dict[str, float]:
+    """Return what Redis keeps."""
+    used = client.info("memory")["used_memory"] / _MIB
+    return {"redis, MiB": used, "redis, keys": float(client.dbsize())}
+
+
+def kinds(names: Iterable[str]) -> collections.Counter[str]:
+    """Count keys by their first two words, as in `sl:job`."""
+    return collections.Counter(":".join(name.split(":")[:2]) for name in names)

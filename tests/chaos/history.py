@@ -1,0 +1,141 @@
+"""Follows accepted jobs to their ends, and checks that each has exactly one that never changes."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+
+from shared import keys
+from shared.errors import StoreUnavailable
+from shared.events import EventReader
+from shared.jobs import JobStatus
+from shared.settings import Settings
+from shared.store import Store
+from tests.chaos.faults import Account
+from tests.harness import RedisServer
+from tests.receivers import Receiver
+
+_TENANT = "anonymous"
+_CHUNK = 1000
+
+
+class History(threading.Thread):
+    """Looks at all accepted jobs again and again, past any proxy, until it is told to stop."""
+
+    def __init__(self, server: RedisServer, account: Account, every_s: float) -> None:
+        super().__init__(daemon=True)
+        #: Appended to while it runs.
+        self.accepted: list[str] = []
+        self.ends: dict[str, str] = {}
+        self._account = account
+        self._every_s = every_s
+        self._store = Store(Settings(redis_url=server.url))
+        self._stopped = threading.Event()
+
+    @property
+    def violations(self) -> list[str]:
+        """What must never be, as far as it was seen."""
+        return self._account.violations
+
+    def run(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            with contextlib.suppress(redis.RedisError):
+                self.look()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+    def look(self) -> None:
+        """Note new ends, and ends that have changed."""
+        known = list(self.accepted)
+        for first in range(0, len(known), _CHUNK):
+            part = known[first : first + _CHUNK]
+            pipe = self._store.redis.pipeline(transaction=False)
+            for job_id in part:
+                pipe.hget(keys.job(job_id), "status")
+            for job_id, status in zip(part, pipe.execute(), strict=True):
+                self._note(job_id, status)
+
+    def _note(self, job_id: str, status: str | None) -> None:
+        ended = self.ends.get(job_id)
+        if ended is not None and status != ended:
+            self._account.violations.append(f"{job_id}: {ended} became {status}")
+        elif status is not None and JobStatus(status).terminal:
+            self.ends[job_id] = status
+
+    def wait(self, jobs: int, patience_s: float) -> None:
+        """Wait until so many jobs have ended; give up when none has for so long."""
+        seen, moved = -1, time.monotonic()
+        while len(self.ends) < jobs and time.monotonic() - moved < patience_s:
+            if len(self.ends) > seen:
+                seen, moved = len(self.ends), time.monotonic()
+            time.sleep(0.2)
+
+    def check(self, receiver: Receiver | None = None) -> None:
+        """Look at every job once more, with its events and its webhook."""
+        account, ids = self._account, self.accepted
+        if len(set(ids)) != len(ids):
+            account.violations.append("two submissions share a job")
+        submitted = self._store.counters().get("jobs.submitted")
+        if submitted != len(ids):
+            account.violations.append(f"{len(ids)} accepted, but {submitted} stored")
+        load = self._store.load()
+        if load.running or sum(load.depths.values()):
+            account.violations.append(f"the store still holds work: {load}")
+        events = EventReader(self._store.redis, 1.0)
+        for job_id in ids:
+            self._check_one(job_id, events)
+        if receiver:
+            self._check_webhooks(receiver)
+        self._store.redis.close()
+
+    def _check_one(self, job_id: str, events: EventReader) -> None:
+        account = self._account
+        try:
+            row = self._store.get(job_id, _TENANT)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001
+            account.violations.append(f"{job_id}: lost, {error!r}")
+            return
+        account.ends[row.status.value] += 1
+        account.repeated += max(0, row.attempt - 1)
+        stream = events.read(job_id, 0)
+        terminal = [event.type for event in stream if event.terminal]
+        if job_id not in self.ends:
+            account.violations.append(f"{job_id}: stuck in {row.status}")
+        elif row.status.value != self.ends[job_id] or row.commits != 1:
+            account.violations.append(f"{job_id}: {row.status} with {row.commits} commits")
+        elif terminal != [f"job.{row.status.value}"] or not stream[-1].terminal:
+            account.violations.append(f"{job_id}: events end in {terminal}")
+        elif row.status is not JobStatus.SUCCEEDED:
+            account.violations.append(f"{job_id}: {row.status} {row.error}")
+
+    def _check_webhooks(self, receiver: Receiver) -> None:
+        """The path of each hook is its number; all messages to one bear one id."""
+        ids_of: dict[str, set[str]] = collections.defaultdict(set)
+        for request in list(receiver.requests):
+            ids_of[request.path].add(request.headers["webhook-id"])
+        self._account.webhooks = len(ids_of)
+        self._account.repeated_webhooks = len(receiver.requests) - len(ids_of)
+        for path, told in ids_of.items():
+            if len(told) != 1:
+                self._account.violations.append(f"webhook {path}: ids {told}")
+
+
+def undelivered(receiver: Receiver, paths: Sequence[str], patience_s: float) -> list[str]:
+    """Return those paths that no message came to within that time."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        told: set[Any] = {request.path for request in list(receiver.requests)}
+        missing = [path for path in paths if path not in told]
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(0.2)

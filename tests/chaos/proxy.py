@@ -1,0 +1,152 @@
+"""A TCP proxy on loopback that slows, breaks, silences and forgets connections when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+#: Closing with this option sends a reset instead of an orderly end.
+_RESET = struct.pack("ii", 1, 0)
+_CHUNK = 1 << 16
+
+
+@dataclass(eq=False)
+class _Pair:
+    """A client's connection and the one to the server behind it."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    #: A side whose bytes were lost can never be understood again.
+    silent: set[str] = field(default_factory=set)
+
+    def abort(self) -> None:
+        for writer in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                plug = writer.get_extra_info("socket")
+                plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            writer.transport.abort()
+
+
+class Proxy:
+    """Passes bytes to a port of this machine, from a thread of its own; faults mend themselves."""
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        #: Connections that were ever passed on.
+        self.passed = 0
+        self._target = target
+        self._delay_s = 0.0
+        self._pairs: set[_Pair] = set()
+        self._loop = asyncio.new_event_loop()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._listening.wait(10)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def slow(self, delay_s: float, for_s: float) -> None:
+        """Hold back everything by so much, both ways."""
+        self._delay_s = delay_s
+        time.sleep(for_s)
+        self._delay_s = 0.0
+
+    def reset(self) -> None:
+        """Reset all connections; new ones pass."""
+        self._call(lambda: [pair.abort() for pair in self._pairs])
+
+    def forget(self) -> None:
+        """Leave all connections open and silent for ever, both ways; new ones pass."""
+        self._silence("requests", "answers")
+
+    def lose_answers(self, for_s: float) -> None:
+        """Pass requests and lose their answers for so long, then reset these connections."""
+        self._silence("answers")
+        time.sleep(for_s)
+        self._call(lambda: [pair.abort() for pair in self._pairs if pair.silent])
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _silence(self, *sides: str) -> None:
+        self._call(lambda: [pair.silent.update(sides) for pair in self._pairs])
+
+    def _call(self, act: Callable[[], object]) -> None:
+        done = threading.Event()
+
+        def acting() -> None:
+            act()
+            done.set()
+
+        self._loop.call_soon_threadsafe(acting)
+        done.wait(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        self._loop.run_forever()
+        server.close()
+        self._loop.run_until_complete(self._ended())
+        self._loop.close()
+
+    async def _ended(self) -> None:
+        """Let every connection end before its loop does."""
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for pair in list(self._pairs):
+            pair.abort()
+        if serving:
+            await asyncio.wait(serving, timeout=5)
+        # transports tell of their end one turn later
+        await asyncio.sleep(0.05)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = _Pair(writer, to_server)
+        self._pairs.add(pair)
+        self.passed += 1
+        try:
+            await asyncio.gather(
+                self._pump(pair, "requests", reader, to_server),
+                self._pump(pair, "answers", from_server, writer),
+            )
+        except OSError:
+            pass
+        finally:
+            pair.abort()
+            self._pairs.discard(pair)
+
+    async def _pump(
+        self, pair: _Pair, side: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
+        while data := await source.read(_CHUNK):
+            if self._delay_s:
+                await asyncio.sleep(self._delay_s)
+            if side not in pair.silent:
+                sink.write(data)
+                await sink.drain()
+        if side not in pair.silent:
+            sink.close()
+
+
+@contextlib.contextmanager
+def proxied(target: int) -> Iterator[Proxy]:
+    proxy = Proxy(target)
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
