@@ -49,8 +49,18 @@ down: ## Stop what `make up` started on PORT
 admin: $(RUN_STAMP) ## Look after API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
+# Tests of whole systems go by the clock: they run one by one, all others side by side.
+SYSTEMS := tests/integration tests/chaos tests/e2e $(wildcard tests/unit/test_scripts_*.py)
+define TEST_ALL
+failed=0; \
+	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(SYSTEMS)) || failed=$$?; \
+	$(PY) -m pytest $(SYSTEMS) || failed=$$?; \
+	exit $$failed
+endef
+
 test: $(DEV_STAMP) $(TOOLS_STAMP) ## Run all tests; ARGS="-k name" chooses
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+	$(if $(ARGS),exec $(PY) -m pytest $(ARGS),$(TEST_ALL))
 
 check: $(DEV_STAMP) ## Format, lint, types, import rules
 	$(VENV)/bin/ruff format --check .
