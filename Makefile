@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -49,8 +49,18 @@ down: ## Stop what `make up` started on PORT
 admin: $(RUN_STAMP) ## Look after API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
+# Tests of whole systems go by the clock: they run one by one, all others side by side.
+SYSTEMS := tests/integration tests/chaos tests/e2e $(wildcard tests/unit/test_scripts_*.py)
+define TEST_ALL
+failed=0; \
+	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(SYSTEMS)) || failed=$$?; \
+	$(PY) -m pytest $(SYSTEMS) || failed=$$?; \
+	exit $$failed
+endef
+
 test: $(DEV_STAMP) $(TOOLS_STAMP) ## Run all tests; ARGS="-k name" chooses
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest $(ARGS)
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+	$(if $(ARGS),exec $(PY) -m pytest $(ARGS),$(TEST_ALL))
 
 check: $(DEV_STAMP) ## Format, lint, types, import rules
 	$(VENV)/bin/ruff format --check .
@@ -103,6 +113,15 @@ bench-accept: $(DEV_STAMP) ## Accept jobs beside LitServe and a plain Flask and 
 	@$(PY) -m pip install -q -e '.[bench]'
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.accept $(ARGS)
+
+bench-capacity: $(DEV_STAMP) ## Measure what the service adds to the engine, and draw fleets from it
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" $(PY) -m bench.capacity $(ARGS)
+	@exec $(PY) -m bench.fleet
+
+bench-recovery: $(DEV_STAMP) ## Kill what works, here and in other set-ups (installs them)
+	@$(PY) -m pip install -q -e '.[bench]'
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.recovery $(ARGS)
 
 bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 class Costs:
     """What a job and a resting worker take of one core of Redis and of the gateways."""
 
-    redis_ms_per_job: float = 1.5
-    redis_ms_per_worker_s: float = 1.0
-    gateway_ms_per_job: float = 8.0
+    redis_ms_per_job: float = 2.8
+    redis_ms_per_worker_s: float = 0.9
+    gateway_ms_per_job: float = 5.5
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--images-per-minute", type=float, default=14.9, help="of one worker")
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--load", type=float, default=0.8, help="of what the fleet can do")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 2, 5, 10, 50, 200, 1000, 5000])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 2, 5, 10, 50, 200, 400, 1000])
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour")
     parser.add_argument("--cores", type=int, default=2, help="of one worker")
     asked = parser.parse_args()

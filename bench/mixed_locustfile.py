@@ -19,10 +19,10 @@ _SIDES = (96, 256, 512, 1024)
 
 def _picture(width: int, height: int, number: int) -> bytes:
     """Draw numbered lines; no two numbers give the same picture."""
-    image = Image.new("RGB", (width, height), "white")
+    image = Image.new("L", (width, height), 255)
     pen = ImageDraw.Draw(image)
     for line, top in enumerate(range(8, height - 12, 24)):
-        pen.text((8, top), f"line {line} of {number}", fill="black")
+        pen.text((8, top), f"line {line} of {number}", fill=0)
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
@@ -105,6 +105,11 @@ class OpenAI(_User):
     """Speaks as OpenAI's clients do, with and without a stream."""
 
     weight = 2
+    model = ""
+
+    def on_start(self) -> None:
+        """Learn the model's name."""
+        self.model = self.client.get("/v1/models").json()["data"][0]["id"]
 
     @task
     def complete(self) -> None:
@@ -113,7 +118,7 @@ class OpenAI(_User):
         image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
         streamed = random.random() < 0.5
         body = {
-            "model": "any",
+            "model": self.model,
             "stream": streamed,
             "max_tokens": 16,
             "messages": [

@@ -96,7 +96,7 @@ def _celery(system: System, redis: RedisServer, late: bool) -> Rival:
 
     def start() -> Process:
         command = [str(BIN / "celery"), "-A", f"{module}:queue", "worker", "-P", "threads"]
-        worker = system.spawn([*command, "-c", str(SLOTS)], "celery", told)
+        worker = system.spawn([*command, "-c", str(SLOTS), "-l", "INFO"], "celery", told)
         before = worker.logs().count("ready.")
         eventually(lambda: worker.logs().count("ready.") > before, 60)
         return worker

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
+import sys
 
-from tests.harness import BIN, ROOT
+from tests.harness import ROOT
 
 
 def _rows(served, folder, file: str, users: int) -> dict[str, dict[str, str]]:
-    command = [str(BIN / "locust"), "-f", file, "--headless", "--only-summary"]
+    command = [sys.executable, "-m", "locust", "-f", file, "--headless", "--only-summary"]
     command += ["--host", str(served.http.base_url), "-u", str(users), "-r", str(users)]
     command += ["-t", "6s", "--stop-timeout", "20", "--csv", str(folder / "load")]
     env = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}

@@ -71,6 +71,15 @@ def test_a_conversation_streams_goes_on_and_is_there_after_a_refresh_and_elsewhe
     assert there.barriers() == []
 
 
+def test_an_example_is_asked_with_one_click(served, visit):
+    here = visit()
+    here.page.click("#examples button >> nth=2")
+    told = here.answered()
+    job = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"][0]
+    assert (job["input"]["preset"], job["output"]["text"]) == ("count", told)
+    expect(here.page.locator("#examples")).to_be_hidden()
+
+
 def test_a_refresh_while_the_answer_is_written_loses_nothing(served, visit):
     here = visit()
     here.ask("a long story, please")

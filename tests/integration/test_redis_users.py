@@ -58,9 +58,17 @@ def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
     return done.stdout if done.returncode == 0 else "failed: " + done.stderr
 
 
+def up(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthcheck").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path):
     with running_system(guarded.url, tmp_path, **QUICK) as system:
-        system.worker(**url(guarded, "worker"))
+        # slow enough to be met running
+        system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.3", **url(guarded, "worker"))
         _, http = system.gateway(**url(guarded, "gateway"))
         port = str(free_port())
         command = [str(BIN / "celery"), "-A", "shared.queue", "flower", "--address=127.0.0.1"]
@@ -75,10 +83,12 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
             assert answer.json()["status"] == "succeeded"
         with redis.Redis.from_url(url(guarded, "watcher")["SIGHTLINE_REDIS_URL"]) as watcher:
             eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
-            slow = {"prompt": "hi", "max_new_tokens": 4000}
+            slow = {"prompt": "hi", "max_new_tokens": 64}
+            address = f"http://127.0.0.1:{port}"
+            eventually(lambda: up(address), 60)
             job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]
-            abort = f"http://127.0.0.1:{port}/api/task/abort/{job}"
-            eventually(lambda: httpx.post(abort, auth=("me", "word")).status_code == 200)
+            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=20)
+            assert abort.status_code == 200
             seen = f"/v1/jobs/{job}"
             eventually(lambda: http.get(seen, headers=key).json()["status"] == "canceled")
             denied = guarded.client().acl_log()
