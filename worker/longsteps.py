@@ -115,10 +115,10 @@ class LongSteps:
         bells = self._desk.patiently(held, lambda: self._jobs.finish(held.claim, kept))
         if bells is None:
             raise Lost
+        _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
         ring(bells)
         if row.parent:
             self._tell(row.parent)
-        _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
 
     def _outcome(self, held: Held) -> TileOutcome:
         row = held.claim.row
