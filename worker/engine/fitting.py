@@ -67,6 +67,8 @@ class CurveFit:
         chosen = list(terms)
         sums, products = self._sums[chosen], self._products[np.ix_(chosen, chosen)]
         scale = np.sqrt(products.diagonal())
+        if not scale.all():
+            return None
         even = products / np.outer(scale, scale)
         if not np.isfinite(even).all() or np.linalg.cond(even) > _CONDITION_MAX:
             return None

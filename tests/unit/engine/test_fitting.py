@@ -44,6 +44,11 @@ def test_nothing_measured_is_unknown():
     assert not CurveFit().curve()
 
 
+def test_work_of_no_size_has_a_fixed_cost_alone():
+    fitted = _fitted(Curve(fixed=0.5), [0])
+    assert fitted == Curve(fixed=pytest.approx(0.5))
+
+
 def test_more_never_costs_less():
     fit = CurveFit()
     for size, seconds in ((100, 3.0), (200, 2.0), (400, 1.0)):
