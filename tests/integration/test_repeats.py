@@ -7,10 +7,10 @@ import pytest
 from tests.integration.conftest import SMALL
 
 
-@pytest.fixture(scope="module")
-def full(workerless):
+@pytest.fixture
+def full(system):
     """A gateway that takes one job and no other."""
-    _, http = workerless.system.gateway(**SMALL, SIGHTLINE_QUEUE_MAX_JOBS="1")
+    _, http = system.gateway(**SMALL, SIGHTLINE_QUEUE_MAX_JOBS="1")
     return http
 
 
