@@ -49,12 +49,13 @@ down: ## Stop what `make up` started on PORT
 admin: $(RUN_STAMP) ## Look after API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
-# Tests of whole systems go by the clock: they run one by one, all others side by side.
-SYSTEMS := tests/integration tests/chaos tests/e2e $(wildcard tests/unit/test_scripts_*.py)
+# Tests that go by the clock run one by one, all others side by side.
+CLOCKED := tests/chaos tests/e2e $(wildcard tests/unit/test_scripts_*.py) \
+	$(foreach name,backpressure fairness job_life long_jobs overload page slow_clients,tests/integration/test_$(name).py)
 define TEST_ALL
 failed=0; \
-	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(SYSTEMS)) || failed=$$?; \
-	$(PY) -m pytest $(SYSTEMS) || failed=$$?; \
+	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(CLOCKED)) || failed=$$?; \
+	$(PY) -m pytest $(CLOCKED) || failed=$$?; \
 	exit $$failed
 endef
 

@@ -103,7 +103,7 @@ def a_bad_file(client: Client) -> None:
     try:
         client.upload(b"no picture at all")
     except SightlineError as error:
-        step("A bad file", f"`{type(error).__name__}`: {error}")
+        step("A bad file", f"`{type(error).__name__}`: {error.code}. {error.hint}")
 
 
 def a_canceled_job(client: Client) -> None:
