@@ -15,7 +15,7 @@ from typing import Any
 from openai import OpenAI
 from PIL import Image, ImageDraw, ImageFont
 
-from sightline import Client, SightlineError
+from sightline import APIError, Client
 from sightline.errors import NotCancelable
 
 URL = os.environ.get("SIGHTLINE_URL", "http://127.0.0.1:7860")
@@ -102,7 +102,7 @@ def a_bad_file(client: Client) -> None:
     """See how a failure is told."""
     try:
         client.upload(b"no picture at all")
-    except SightlineError as error:
+    except APIError as error:
         step("A bad file", f"`{type(error).__name__}`: {error.code}. {error.hint}")
 
 
