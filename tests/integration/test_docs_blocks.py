@@ -41,6 +41,18 @@ def run(command, address, folder=ROOT, **environ):
     return done.stdout
 
 
+def run_example(name, address, *arguments):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "examples" / name), *map(str, arguments)],
+        env=os.environ | {"SIGHTLINE_URL": address, "PYTHONPATH": str(ROOT / "client")},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.fixture
 def address(served):
     return str(served.http.base_url).rstrip("/")
@@ -80,3 +92,22 @@ def test_the_pages_shell_examples_work(address, tmp_path, page, number, told):
     command = ["bash", "-euo", "pipefail", "-c", script]
     printed = run(command, address, folder=tmp_path, URL=address, IMAGE=str(NOTE))
     assert told in printed.replace(" ", "")
+
+
+def test_the_folders_example_reads_what_it_can_and_goes_on_where_it_was(address, tmp_path):
+    pictures, texts = tmp_path / "pictures", tmp_path / "texts"
+    pictures.mkdir()
+    for name in ("one.png", "two.png"):
+        (pictures / name).write_bytes(NOTE.read_bytes())
+    (pictures / "notes.md").write_text("no picture, and not taken for one")
+    (pictures / "broken.png").write_bytes(b"no picture at all")
+    code, said, complained = run_example("read_folder.py", address, pictures, texts)
+    assert (code, said) == (1, "2 read, 1 not, 0 before\n")
+    assert complained.startswith("broken.png: unsupported_image_format")
+    assert (texts / "one.png.txt").read_text().strip()
+    assert {path.name for path in texts.iterdir()} == {"one.png.txt", "two.png.txt"}
+    (pictures / "broken.png").unlink()
+    assert run_example("read_folder.py", address, pictures, texts)[:2] == (
+        0,
+        "0 read, 0 not, 2 before\n",
+    )
