@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 
 from shared.errors import RequestTimeout
 from shared.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +105,9 @@ class PacedSocket:
         try:
             self._socket.sendall(data)
         except TimeoutError:
+            _log.info("client.gone", extra={"cause": "it does not read"})
             raise ConnectionResetError(errno.ECONNRESET, "the client does not read") from None
+        except OSError as error:
+            # the server says nothing of it: "Connection reset by peer" would be seen nowhere
+            _log.info("client.gone", extra={"cause": str(error)})
+            raise
