@@ -75,12 +75,16 @@ def _shown(field: str, value: object) -> str:
     if _SECRET.search(field):
         return "***"
     text = str(value)
-    parts = urlsplit(text) if field.endswith("_url") else None
-    if parts and parts.password:
-        place = parts.netloc.rpartition("@")[2]
-        user = f"{parts.username or ''}:***@"
-        return urlunsplit(parts._replace(netloc=user + place))
-    return text
+    return " ".join(map(_veiled, text.split())) if field.endswith("_url") else text
+
+
+def _veiled(url: str) -> str:
+    """Return a URL without its password."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
 
 
 def advice(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -114,9 +118,10 @@ def of_exposure(settings: Settings) -> Iterator[str]:
     if settings.log_level == "DEBUG":
         yield "at log level DEBUG prompts may stand in the log"
     for name in ("redis_url", "cache_url"):
-        parts = urlsplit(getattr(settings, name) or "")
-        if parts.hostname and not _here(parts.hostname) and not parts.password:
-            yield f"{name} names {parts.hostname} without a password"
+        for url in (getattr(settings, name) or "").split():
+            parts = urlsplit(url)
+            if parts.hostname and not _here(parts.hostname) and not parts.password:
+                yield f"{name} names {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
         yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are paths only"
 

@@ -36,8 +36,12 @@ def redis_state(client: Client) -> RedisState:
 
 
 def roles(settings: Settings) -> dict[str, Client]:
-    """Return a client of each role; one server may play both, and is then named once."""
+    """Return a client of each role; one server may play both, and is then named once.
+
+    Where several servers are the cache, the others are `cache-2`, `cache-3` and so on.
+    """
     found = {"queue": connect(settings)}
-    if settings.cache_url and settings.cache_url != settings.redis_url:
-        found["cache"] = connect(settings, url=settings.cache_url)
+    caches = [url for url in settings.cache_urls if url != settings.redis_url]
+    for number, url in enumerate(caches, start=1):
+        found["cache" if number == 1 else f"cache-{number}"] = connect(settings, url=url)
     return found

@@ -63,7 +63,9 @@ class Settings(BaseSettings):
         description="The queue role: jobs, images of unfinished jobs, events. AOF, noeviction.",
     )
     cache_url: str | None = Field(
-        None, description="The cache role: image features. Unset: the queue role's server."
+        None,
+        description="The cache role: image features. Unset: the queue role's server. Several URLs, "
+        "with spaces between them, share the images out among themselves.",
     )
     redis_timeout_s: float = Field(
         5.0, gt=0, le=60, description="Seconds that one Redis command may take."
@@ -276,7 +278,7 @@ class Settings(BaseSettings):
         3600, ge=60, description="Life of image features in Redis after their last use."
     )
     features_redis_bytes: int = Field(
-        1 << 30, ge=0, description="Bytes of all image features in Redis; 0 keeps none."
+        1 << 30, ge=0, description="Bytes of image features in each cache server; 0 keeps none."
     )
     heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
@@ -328,6 +330,11 @@ class Settings(BaseSettings):
         if self.lease_s < 3 * self.beat_s:
             raise ValueError("lease_s must be at least three times beat_s")
         return self
+
+    @property
+    def cache_urls(self) -> tuple[str, ...]:
+        """Return the servers of the cache role, at least one."""
+        return tuple((self.cache_url or "").split()) or (self.redis_url,)
 
     @property
     def loopback(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from shared import keys
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
-from tests.harness import free_port
+from tests.harness import free_port, running_redis
 
 pytest.importorskip("torch")
 from worker.features import RedisFeatures
@@ -62,6 +64,34 @@ def test_every_key_of_the_cache_fades(redis_server):
     features(redis_server).put("t:a", b"a")
     client = redis_server.client()
     assert all(client.ttl(key) > 0 for key in client.scan_iter("sl:*"))
+
+
+def test_several_servers_share_the_images_out(redis_server, tmp_path):
+    with running_redis(tmp_path) as other:
+        both = f"{redis_server.url} {other.url}"
+        one = RedisFeatures(Settings(redis_url=redis_server.url, cache_url=both))
+        for number in range(40):
+            one.put(f"t:{number}", b"%d" % number)
+        shares = [len(server.client().keys(f"{keys.FEATURES}*")) for server in (redis_server, other)]
+        assert sum(shares) == 40
+        assert min(shares) >= 8
+        # the order of the list says nothing, and another worker finds all of it
+        turned = " ".join(reversed(both.split()))
+        next_ = RedisFeatures(Settings(redis_url=redis_server.url, cache_url=turned))
+        assert all(next_.get(f"t:{number}") == b"%d" % number for number in range(40))
+
+
+def test_a_dead_server_costs_its_own_share_only(redis_server):
+    dead = f"redis://127.0.0.1:{free_port()}/0"
+    settings = Settings(redis_url=redis_server.url, cache_url=f"{redis_server.url} {dead}")
+    store = RedisFeatures(settings)
+    found = []
+    for number in range(40):
+        with contextlib.suppress(StoreUnavailable):
+            store.put(f"t:{number}", b"x")
+            found.append(store.get(f"t:{number}"))
+    assert 8 <= len(found) <= 32
+    assert set(found) == {b"x"}
 
 
 def test_a_missing_redis_is_told_and_not_hidden():

@@ -45,9 +45,14 @@ def test_a_variable_wins_over_a_file_of_secrets(monkeypatch, tmp_path):
 
 def test_passwords_are_not_shown():
     environ = {"SIGHTLINE_REDIS_URL": "redis://me:hidden@db:6379/0"}
-    settings = Settings(redis_url=environ["SIGHTLINE_REDIS_URL"], metrics_token="hidden-too")
+    settings = Settings(
+        redis_url=environ["SIGHTLINE_REDIS_URL"],
+        cache_url="redis://:hidden@one redis://:hidden@two",
+        metrics_token="hidden-too",
+    )
     text = str(list(advice.settings_in_force(settings, environ, {})))
     assert "redis://me:***@db:6379/0" in text
+    assert "redis://:***@one redis://:***@two" in text
     assert "hidden" not in text
 
 
@@ -59,6 +64,7 @@ def test_passwords_are_not_shown():
         ({"host": "0.0.0.0"}, "PUBLIC_URL"),
         ({"log_level": "DEBUG"}, "prompts"),
         ({"redis_url": "redis://db:6379/0"}, "without a password"),
+        ({"cache_url": "redis://:word@a:6379 redis://b:6379"}, "names b without a password"),
     ],
 )
 def test_what_strangers_could_do_is_told(changed, word):
