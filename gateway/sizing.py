@@ -11,11 +11,9 @@ from shared.errors import ImageAspect, InputTooLarge, InputTooLong
 from shared.images import ImageHeader, StoredImage
 from shared.jobs import Tiling
 from shared.tiling import planned_tiles
-from shared.vision import visual_tokens
+from shared.vision import TOKEN_SIDE, visual_tokens
 from shared.workers import Heartbeat
 
-#: Pixels of a side that one visual token covers.
-_FACTOR = 32
 #: A stored image, one that is stored together with its job, or one that is only measured.
 AnyImage = ImageHeader | StoredImage | Measured
 
@@ -31,12 +29,16 @@ def image_info(
     The model's own bounds count as well, as soon as a worker has told them. Raises ImageAspect.
     """
     tiles = planned_tiles(image.width, image.height, tiling.budget) if tiling else 1
+    # the finest count is never too low
+    side = min((worker.token_side for worker in workers), default=TOKEN_SIDE)
     if tiles > 1:
-        return _tiled_info(image, tiles)
+        return _tiled_info(image, tiles, side)
     least = max((worker.min_pixels for worker in workers), default=4096)
     most = min((worker.max_pixels for worker in workers), default=max_pixels)
     try:
-        used = visual_tokens(image.width, image.height, min(max_pixels, most), min_pixels=least)
+        used = visual_tokens(
+            image.width, image.height, min(max_pixels, most), min_pixels=least, factor=side
+        )
     except ValueError as error:
         raise ImageAspect(str(error)) from None
     return {
@@ -48,9 +50,9 @@ def image_info(
     }
 
 
-def _tiled_info(image: AnyImage, tiles: int) -> dict[str, Any]:
+def _tiled_info(image: AnyImage, tiles: int, side: int) -> dict[str, Any]:
     """Return what is told of an image that is cut: all of its pixels are looked at."""
-    tokens = math.ceil(image.width / _FACTOR) * math.ceil(image.height / _FACTOR)
+    tokens = math.ceil(image.width / side) * math.ceil(image.height / side)
     return {
         "id": image.id,
         "width": image.source[0],

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 #: Longer side over shorter side beyond which Qwen-VL refuses an image.
 MAX_ASPECT = 200.0
+#: Pixels of a side that one visual token covers in Qwen3-VL: patches of 16, two by two.
+TOKEN_SIDE = 32
 
 
 class VisualSize(NamedTuple):
@@ -18,7 +20,7 @@ class VisualSize(NamedTuple):
 
 
 def visual_tokens(
-    width: int, height: int, max_pixels: int, *, min_pixels: int = 4096, factor: int = 32
+    width: int, height: int, max_pixels: int, *, min_pixels: int = 4096, factor: int = TOKEN_SIDE
 ) -> VisualSize:
     """Return the size that an image of `width` x `height` pixels is scaled to, and its tokens.
 

@@ -10,6 +10,7 @@ from shared import keys
 from shared.connection import Client, guard
 from shared.memory import ImageRoom
 from shared.row import dump
+from shared.vision import TOKEN_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Heartbeat:
     #: Pixels between which its model keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216
+    #: Pixels of a side that one visual token covers.
+    token_side: int = TOKEN_SIDE
     #: Bytes that the images of a request may take, and take for each visual token; see ImageRoom.
     work_bytes: int = 0
     image_token_bytes: int = 0

@@ -102,8 +102,9 @@ class LongJobs:
     def fit_together(self, tiles: Sequence[TileInfo], job: JobInput) -> bool:
         """Tell whether one prompt has room for all tiles beside a job's question and answer."""
         budget = min(job.tiling.budget if job.tiling else job.max_pixels, self._info.max_pixels)
+        least, side = self._info.min_pixels, self._info.token_side
         visual = [
-            visual_tokens(*tile.size, budget, min_pixels=self._info.min_pixels).tokens
+            visual_tokens(*tile.size, budget, min_pixels=least, factor=side).tokens
             for tile in tiles
         ]
         # no tokenizer makes more tokens than bytes

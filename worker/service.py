@@ -128,6 +128,7 @@ class WorkerService:
                 context_tokens=info.context_tokens,
                 min_pixels=info.min_pixels,
                 max_pixels=info.max_pixels,
+                token_side=info.token_side,
                 work_bytes=info.image_room.bytes,
                 image_token_bytes=info.image_room.token_bytes,
                 tower_token_bytes=info.image_room.largest_token_bytes,

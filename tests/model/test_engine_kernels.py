@@ -40,9 +40,14 @@ def noise(*shape: int, scale: float = 1.0) -> torch.Tensor:
     return (torch.randn(shape, generator=generator) * scale).bfloat16()
 
 
-def close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float = 0.01) -> None:
+def close(
+    ours: torch.Tensor,
+    theirs: torch.Tensor,
+    tolerance: float = 0.01,
+    dtype: torch.dtype = torch.bfloat16,
+) -> None:
     """Compare to the reference, relative to its largest value."""
-    assert ours.dtype is torch.bfloat16
+    assert ours.dtype is dtype
     assert (ours.float() - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
@@ -100,9 +105,20 @@ def test_rows_do_not_depend_on_how_many_there_are(ops) -> None:
     assert torch.cat([linear(row[None]) for row in x]).equal(linear(x))
 
 
-def test_logits_from_the_weight_as_it_lies(ops) -> None:
+def test_logits_are_not_rounded_to_bfloat16(ops) -> None:
     x, weight = noise(11, 96), noise(75, 96, scale=0.1)
-    close(ops.head(weight)(x), x.float() @ weight.float().T)
+    exact = x.float() @ weight.float().T
+    close(ops.head(weight)(x), exact, 1e-6, torch.float32)
+    close(ops.head(weight.float())(x), exact, 1e-6, torch.float32)
+
+
+@pytest.mark.parametrize("rows", [1, 8, 40])
+def test_logits_in_int8_are_not_rounded_to_bfloat16(kernels, rows) -> None:
+    x, weight = noise(rows, 256), noise(75, 256, scale=0.1)
+    ours = NativeOps(kernels, "int8", threads=2).head(weight)(x)
+    close(ours, Int8Ops().head(weight)(x), 0.02, torch.float32)
+    close(ours, x.float() @ weight.float().T, 0.03, torch.float32)
+    assert not ours.equal(ours.bfloat16().float())
 
 
 def test_norms(ops) -> None:

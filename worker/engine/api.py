@@ -20,6 +20,7 @@ from shared.jobs import (
 )
 from shared.memory import UNBOUNDED, ImageRoom
 from shared.speed import UNKNOWN, Curve
+from shared.vision import TOKEN_SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,6 +42,8 @@ class ModelInfo:
     #: Pixels between which the model's image processor keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216
+    #: Pixels of a side that one visual token covers.
+    token_side: int = TOKEN_SIDE
     #: Memory for the images of one request.
     image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.

@@ -54,6 +54,7 @@ class TorchEngine:
             numerics=settings.numerics,
             min_pixels=model.reader.pixels[0],
             max_pixels=model.reader.pixels[1],
+            token_side=model.reader.factor,
             image_room=room.for_images(self._costs),
             letter_height=model.letter_height,
             demo=model.demo,

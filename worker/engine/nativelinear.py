@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import c_int64, c_void_p
+from typing import Self
 
 import torch
 
@@ -25,11 +26,15 @@ class _Struct(ctypes.Structure):
         ("scale", c_void_p),
         ("offset", c_void_p),
         ("then", c_int64),
+        ("wide", c_int64),
     )
 
 
 class _PackedLinear:
     """What both numerics share: the panels and the struct that points to them."""
+
+    #: float32 if nothing shall be rounded after the sum.
+    dtype = torch.bfloat16
 
     def __init__(
         self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
@@ -55,6 +60,11 @@ class _PackedLinear:
         )
         self._address = ctypes.addressof(self._struct)
 
+    def widen(self) -> Self:
+        """Give float32 from now on; nothing can be added then."""
+        self.dtype, self._struct.wide = torch.float32, 1
+        return self
+
 
 class Bf16Linear(_PackedLinear):
     """bfloat16 weights and activations, float32 sums."""
@@ -68,7 +78,7 @@ class Bf16Linear(_PackedLinear):
 
     def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
-        y = x.new_empty(len(x), self.outputs)
+        y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
         self._kernels.linear_bf16(self._address, x.data_ptr(), len(x), y.data_ptr(), pointer(add))
         return y
 
@@ -105,7 +115,7 @@ class Int8Linear(_PackedLinear):
 
     def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
-        y = x.new_empty(len(x), self.outputs)
+        y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
         levels = torch.empty(x.shape, dtype=torch.uint8)
         scales = torch.empty(len(x))
         self._kernels.linear_int8(
@@ -121,7 +131,7 @@ class Int8Linear(_PackedLinear):
 
 
 class UnpackedLinear:
-    """A bfloat16 weight used as it lies in the file, for a few rows at once."""
+    """A bfloat16 weight used as it lies in the file, for a few rows at once; gives float32."""
 
     def __init__(self, kernels: ctypes.CDLL, weight: torch.Tensor) -> None:
         """Share the (out, in) weight's memory."""
@@ -130,7 +140,7 @@ class UnpackedLinear:
     def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
         outputs, inputs = self._weight.shape
-        y = x.new_empty(len(x), outputs)
+        y = x.new_empty(len(x), outputs, dtype=torch.float32)
         self._kernels.linear_unpacked(
             self._weight.data_ptr(), outputs, inputs, x.data_ptr(), len(x), y.data_ptr()
         )

@@ -70,7 +70,7 @@ class NativeOps:
     def head(self, weight: torch.Tensor) -> Linear:
         """See Ops; in bfloat16 a tied head shares the embedding's pages."""
         if self._linear is Int8Linear or weight.dtype is not torch.bfloat16:
-            return self.linear(weight)
+            return self._linear(self._kernels, weight, None, "none").widen()
         return UnpackedLinear(self._kernels, weight)
 
     def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:

@@ -60,8 +60,18 @@ class Int8Ops(TorchOps):
             return self._fine.linear(weight, bias, then)
         return super().linear(weight, bias, then)
 
+    def head(self, weight: torch.Tensor) -> Linear:
+        """See Ops."""
+        product = self._wide_product(weight, None)
+        return lambda x, add=None: product(x) if add is None else product(x) + add
+
     def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
         """See TorchOps."""
+        wide = self._wide_product(weight, bias)
+        return lambda x: wide(x).to(x.dtype)
+
+    def _wide_product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
+        """Prepare a product that gives float32."""
         quantized, scales = quantize_rows(spread(weight.to(self.dtype)))
         packed = torch.ops.onednn.qlinear_prepack(quantized, None)
         zeros = torch.zeros(len(scales), dtype=torch.int64)
@@ -71,15 +81,14 @@ class Int8Ops(TorchOps):
         def run(x: torch.Tensor) -> torch.Tensor:
             if len(x) > _ROWS:
                 return torch.cat([run(part) for part in torch.split(x, _ROWS)])
-            dtype, x = x.dtype, spread(x)
+            x = spread(x)
             scale = x.abs().amax(-1, keepdim=True).float().div_(127).clamp_min_(1e-8)
             # 128 is the zero point; signed activations would hit a reference kernel
             levels = (x / scale + 128.5).to(torch.uint8)
             y = multiply(
                 levels, 1.0, 128, packed, scales, zeros, None, 1.0, 0, torch.float32, "none", [], ""
             )
-            y = y.mul_(scale) if wide_bias is None else torch.addcmul(wide_bias, y, scale)
-            return y.to(dtype)
+            return y.mul_(scale) if wide_bias is None else torch.addcmul(wide_bias, y, scale)
 
         return run
 

@@ -46,7 +46,11 @@ class Ops(Protocol):
         """
 
     def head(self, weight: torch.Tensor) -> Linear:
-        """Prepare the layer that makes logits; only ever a few rows at once."""
+        """Prepare the layer that makes logits; only ever a few rows at once.
+
+        They come in float32 where that costs nothing: rounded to bfloat16, the two best of them are
+        often equal.
+        """
 
     def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
         """Normalise each row by its root mean square."""

@@ -7,7 +7,7 @@ namespace {
 // R rows of y from `m` on, 4 outputs from `n` on; four weights share each load of x
 template <int R>
 void unpacked_tile(const bf16* weight, int64_t n, int64_t width, const bf16* x, int64_t m,
-                   int64_t outputs, bf16* y) {
+                   int64_t outputs, float* y) {
   __m512 sums[R][4] = {};
   for (int64_t i = 0; i < width; i += 32) {
     __m512bh w[4];
@@ -20,10 +20,7 @@ void unpacked_tile(const bf16* weight, int64_t n, int64_t width, const bf16* x, 
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < 4; ++c) {
-      const __m512 sum = _mm512_set1_ps(_mm512_reduce_add_ps(sums[r][c]));
-      y[(m + r) * outputs + n + c] = (bf16)_mm256_extract_epi16((__m256i)_mm512_cvtneps_pbh(sum), 0);
-    }
+    for (int c = 0; c < 4; ++c) y[(m + r) * outputs + n + c] = _mm512_reduce_add_ps(sums[r][c]);
 }
 
 }  // namespace
@@ -60,14 +57,14 @@ void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t*
   }
 }
 
-void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, bf16* y, const bf16* add) {
+void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, void* y, const bf16* add) {
 #pragma omp parallel num_threads(threads)
-  run_panels<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, add);
+  run_linear<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, add);
 }
 
 // `levels` (rows, width) and `scales` (rows) are scratch
 void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* levels, float* scales,
-                 bf16* y, const bf16* add) {
+                 void* y, const bf16* add) {
   const int64_t width = linear->bytes;
 #pragma omp parallel num_threads(threads)
   {
@@ -76,13 +73,13 @@ void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* lev
     for (int64_t m = mine.first; m < mine.end; ++m)
       quantize_row(x + m * width, width, spread.data(), levels + m * width, scales + m);
 #pragma omp barrier
-    run_panels<Int8Dot>(*linear, (const char*)levels, scales, rows, y, add);
+    run_linear<Int8Dot>(*linear, (const char*)levels, scales, rows, y, add);
   }
 }
 
 // y (rows, outputs) = x . weight as it lies in the file, (outputs, width); for few rows
 void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const bf16* x,
-                     int64_t rows, bf16* y) {
+                     int64_t rows, float* y) {
 #pragma omp parallel num_threads(threads)
   {
     const Share mine = share((outputs + 3) / 4);

@@ -17,6 +17,7 @@ struct Linear {
   const float* scale;       // int8 only: per output
   const int32_t* offset;    // int8 only: 128 * sum of the output's weights
   int64_t then;
+  int64_t wide;             // y is float32, and nothing is added
 };
 
 inline __m512 to_real(__m512 sum, const Linear&, int64_t, const float*) { return sum; }
@@ -38,10 +39,15 @@ inline void put(bf16* out, const bf16* add, __m512 x, int64_t room) {
   _mm256_mask_storeu_epi16(out, mask, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
+inline void put(float* out, const bf16*, __m512 x, int64_t room) {
+  const __mmask16 mask = room >= 16 ? 0xffff : (1u << std::max<int64_t>(room, 0)) - 1;
+  _mm512_mask_storeu_ps(out, mask, x);
+}
+
 // one row of a finished tile: scale, bias, activation, residual, rounding
-template <class Sum>
+template <class Sum, class Out>
 inline void finish_row(const Linear& linear, int64_t panel, const Sum (&sums)[4],
-                       const float* row_scale, bf16* y_row, const bf16* add_row) {
+                       const float* row_scale, Out* y_row, const bf16* add_row) {
   __m512 x[4];
   for (int c = 0; c < 4; ++c) {
     const int64_t column = panel * kColumns + c * 16;
@@ -50,7 +56,7 @@ inline void finish_row(const Linear& linear, int64_t panel, const Sum (&sums)[4]
   }
   if (linear.then == kSwiglu) {
     for (int c = 0; c < 2; ++c)
-      store16(y_row + panel * 32 + c * 16, _mm512_mul_ps(swish(x[c], x[c]), x[c + 2]));
+      put(y_row + panel * 32 + c * 16, nullptr, _mm512_mul_ps(swish(x[c], x[c]), x[c + 2]), 16);
     return;
   }
   for (int c = 0; c < 4; ++c) {
@@ -61,9 +67,9 @@ inline void finish_row(const Linear& linear, int64_t panel, const Sum (&sums)[4]
 }
 
 // all rows of one panel; long inner dimensions go in blocks, with sums parked in `parked`
-template <class Dot>
+template <class Dot, class Out>
 void run_panel(const Linear& linear, int64_t panel, const char* left, const float* row_scales,
-               int64_t rows, bf16* y, int64_t y_width, const bf16* add,
+               int64_t rows, Out* y, int64_t y_width, const bf16* add,
                std::vector<typename Dot::Sum>& parked) {
   using Sum = typename Dot::Sum;
   const int64_t groups = linear.bytes / 4;
@@ -95,15 +101,24 @@ void run_panel(const Linear& linear, int64_t panel, const char* left, const floa
   }
 }
 
-template <class Dot>
+template <class Dot, class Out>
 void run_panels(const Linear& linear, const char* left, const float* row_scales, int64_t rows,
-                bf16* y, const bf16* add) {
+                Out* y, const bf16* add) {
   const int64_t panels = (linear.outputs + kColumns - 1) / kColumns;
   const int64_t y_width = linear.then == kSwiglu ? linear.outputs / 2 : linear.outputs;
   std::vector<typename Dot::Sum> parked(std::min(rows, kRowBlock) * 4 + kRows * 4);
   const Share mine = share(panels);
   for (int64_t panel = mine.first; panel < mine.end; ++panel)
     run_panel<Dot>(linear, panel, left, row_scales, rows, y, y_width, add, parked);
+}
+
+template <class Dot>
+void run_linear(const Linear& linear, const char* left, const float* row_scales, int64_t rows,
+                void* y, const bf16* add) {
+  if (linear.wide)
+    run_panels<Dot>(linear, left, row_scales, rows, (float*)y, add);
+  else
+    run_panels<Dot>(linear, left, row_scales, rows, (bf16*)y, add);
 }
 
 // uint8 levels with zero point 128 and a scale of the row's own; `spread` holds width floats
