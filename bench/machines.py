@@ -92,8 +92,7 @@ def check(known: Sequence[Measured], base: Measured, doubling: float) -> str:
 def table(base: Measured, machines: Sequence[Machine], doubling: float, price: float) -> str:
     """Return a line for each machine; `price` is of a core for an hour."""
     lines = [
-        "| machine | GB/s | images/min | of it waiting for memory | core-hours for 1,000 images "
-        "| at this price |",
+        "| machine | GB/s | images/min | time for memory | core-hours / 1,000 | at this price |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for machine in machines:

@@ -41,7 +41,9 @@ _PAIRS = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """What was said, and what from."""
+
     text: str
     tokens: tuple[int, ...]
     #: (tokens, vocab) that they were chosen from; one row more where the answer ended by itself.
@@ -69,12 +71,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     truths, requests = zip(*_requests(args.count), strict=True)
-    answers: dict[str, list[_Answer]] = {}
+    answers: dict[str, list[Answer]] = {}
     for name, chosen in _ARITHMETICS.items():
         engine = load_engine(Settings(threads=args.threads, **chosen))
         revision = engine.info.revision
         try:
-            answers[name] = _answers(engine, requests)
+            answers[name] = answer_all(engine, requests)
         finally:
             engine.close()
     print(f"Revision {revision}, {len(truths)} questions.\n")
@@ -100,7 +102,8 @@ def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
             yield turn.answer, EngineRequest("bench", (message,), params)
 
 
-def _answers(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[_Answer]:
+def answer_all(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[Answer]:
+    """Ask everything at once; the answers come in the order of the requests."""
     writers: list[_Watched] = []
 
     def watched(*args: Any, **named: Any) -> _Watched:
@@ -111,20 +114,20 @@ def _answers(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[_An
         tickets = [engine.submit(request) for request in requests]
     ends = [list(ticket.events())[-1] for ticket in tickets]
     return [
-        _Answer(end.text, end.token_ids, torch.stack(writer.seen))
+        Answer(end.text, end.token_ids, torch.stack(writer.seen))
         for end, writer in zip(ends, writers, strict=True)
         if isinstance(end, Completion)
     ]
 
 
-def _quality(name: str, given: Sequence[_Answer], truths: Sequence[str]) -> str:
+def _quality(name: str, given: Sequence[Answer], truths: Sequence[str]) -> str:
     right = sum(one.text == truth for one, truth in zip(given, truths, strict=True))
     errors = _edits(given, truths)
     return f"| {name} | {right / len(truths):.1%} | {errors:.2%} |"
 
 
 def _likeness(
-    name: str, ours: Sequence[_Answer], theirs: Sequence[_Answer], truths: Sequence[str]
+    name: str, ours: Sequence[Answer], theirs: Sequence[Answer], truths: Sequence[str]
 ) -> str:
     pairs = list(zip(ours, theirs, strict=True))
     same = [a.text == b.text for a, b in pairs]
@@ -147,7 +150,7 @@ def _likeness(
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def _common(ours: _Answer, theirs: _Answer) -> tuple[int, float | None]:
+def _common(ours: Answer, theirs: Answer) -> tuple[int, float | None]:
     """Return how many choices had equal beginnings, and the lead of theirs where they part."""
     rows = min(len(ours.logits), len(theirs.logits))
     chosen = [one.logits[:rows].argmax(1) for one in (ours, theirs)]
@@ -159,7 +162,7 @@ def _common(ours: _Answer, theirs: _Answer) -> tuple[int, float | None]:
     return at + 1, float(row.max() - row[chosen[0][at]])
 
 
-def _edits(given: Sequence[_Answer], wanted: Sequence[str]) -> float:
+def _edits(given: Sequence[Answer], wanted: Sequence[str]) -> float:
     """Return the share of the wanted characters that would have to change."""
     edits = sum(distance(one.text, other) for one, other in zip(given, wanted, strict=True))
     return edits / sum(map(len, wanted))
