@@ -61,8 +61,14 @@ redis.call('SADD', UNFINISHED .. tenant, id)
 if cost > 0 then charge(tokens, cost) end
 redis.call('ZADD', EXPIRY, expire, id)
 redis.call('ZADD', TENANT_JOBS .. tenant, number, id)
+sweep(TENANT_JOBS .. tenant, JOB, number)
 extend(TENANT_JOBS .. tenant, now + 2 * ttl)
 for i = 2, #KEYS do
+  for _, other in ipairs(redis.call('SRANDMEMBER', KEYS[i] .. IMAGE_JOBS, 2)) do
+    if redis.call('EXISTS', JOB .. other) == 0 then
+      redis.call('SREM', KEYS[i] .. IMAGE_JOBS, other)
+    end
+  end
   redis.call('SADD', KEYS[i] .. IMAGE_JOBS, id)
   -- an image must outlive the job that may still be retried from it
   extend(KEYS[i], now + 2 * ttl)

@@ -126,6 +126,17 @@ local function position(id, tenant)
   return ahead_of(tenant, before, tonumber(redis.call('ZSCORE', TURNS, tenant)))
 end
 
+-- An index does not hear of a row that expires, so whoever adds to it looks at a few entries
+-- anywhere in it. Redis seeds Lua's own random numbers alike at each call: `turn` never repeats.
+local function sweep(index, prefix, turn)
+  local LOOKED_AT, RANGE = 4, 2 ^ 31
+  local drawn = (turn % 2 ^ 22 * 1103515245 + 12345) % RANGE
+  local first = math.floor(drawn / RANGE * redis.call('ZCARD', index))
+  for _, id in ipairs(redis.call('ZRANGE', index, first, first + LOOKED_AT - 1)) do
+    if redis.call('EXISTS', prefix .. id) == 0 then redis.call('ZREM', index, id) end
+  end
+end
+
 -- A conversation and all that its next turn needs live on together.
 local function touch_session(tenant, session, now)
   local key = SESSION .. tenant .. ':' .. session
@@ -133,6 +144,7 @@ local function touch_session(tenant, session, now)
   if not ttl then return end
   redis.call('HSET', key, 'updated_ms', now)
   redis.call('ZADD', TENANT_SESSIONS .. tenant, now, session)
+  sweep(TENANT_SESSIONS .. tenant, SESSION .. tenant .. ':', now)
   for _, image in ipairs(redis.call('SMEMBERS', key .. SESSION_IMAGES)) do
     extend(image, now + ttl)
     extend(image .. IMAGE_JOBS, now + ttl)

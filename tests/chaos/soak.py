@@ -192,7 +192,8 @@ def run(folder: Path, *, seconds: float, rate: float = 10.0, samples: int = 120)
         client = redis.client()
         soak.keys_before = client.dbsize()
         _watch(Load(http, receiver.url, soak), soak, watched, client, rate, samples)
-        soak.violations += soak.readings.grown("MiB files keys ms" if long_form else "MiB files")
+        units = "MiB files keys entries ms" if long_form else "MiB files"
+        soak.violations += soak.readings.grown(units)
         soak.violations += [f"{name} died" for name, one in watched.items() if not one.running]
         if long_form:
             soak.violations += _left_over(soak, client)
