@@ -88,9 +88,9 @@ chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook 
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.couriers $(ARGS)
 
-soak: $(DEV_STAMP) ## Ask at a steady rate for SECONDS=3600; nothing may grow
+soak: $(DEV_STAMP) ## Ask at a steady rate for SECONDS=7200; nothing may grow
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m tests.chaos.soak --seconds $(or $(SECONDS),3600) $(ARGS)
+		exec $(PY) -m tests.chaos.soak --seconds $(or $(SECONDS),7200) $(ARGS)
 
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
 	@exec $(PY) -m tests.unit.tiling.many $(ARGS)

@@ -1,7 +1,8 @@
 """How far int8 and bfloat16 answer alike: `python -m bench.numerics [--count N]`.
 
-Asks the bundled model the questions of its evaluation, each kind equally often, in each
-arithmetic, and compares answers, and logits up to the first token that differs.
+Asks the bundled model the first questions about each image of its evaluation, or about N images
+of each kind, in each arithmetic, and compares answers, and logits up to the first token that
+differs.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class _Watched(Writer):
 def main() -> None:
     """Print how right each arithmetic is, how alike they are, and how far their logits differ."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=12, help="images of each of eight kinds")
+    parser.add_argument("--count", type=int, help="images of each of the eight kinds")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     truths, requests = zip(*_requests(args.count), strict=True)
@@ -91,10 +92,10 @@ def main() -> None:
         print(_likeness(f"{ours} against {theirs}", answers[ours], answers[theirs], truths))
 
 
-def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
+def _requests(count: int | None) -> Iterator[tuple[str, EngineRequest]]:
     """Yield true answers and first questions."""
     for task in TASKS:
-        for number, sample in enumerate(samples(task, count)):
+        for number, sample in enumerate(samples(task, count or task.counts[0])):
             source = ImageInput(f"img_{task.name}_{number}", sample.image, 1 << 20)
             turn = sample.turns[0]
             params = GenerationParams(max_new_tokens=len(turn.answer.encode()) + 24)

@@ -42,9 +42,16 @@ def shade(rng: Random, image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) * ramp).astype(np.uint8))
 
 
+def rescale(rng: Random, image: Image.Image) -> Image.Image:
+    """Scale by a few pixels and back, as an image that is no multiple of a token is scaled once."""
+    size = (image.width + rng.randint(-9, 9), image.height + rng.randint(-9, 9))
+    return image.resize(size, Image.Resampling.BICUBIC).resize(image.size, Image.Resampling.BICUBIC)
+
+
 def spoil(rng: Random, image: Image.Image) -> Image.Image:
     """Leave an image clean in half of the cases, else apply one or two defects."""
-    for defect, chance in ((soften, 0.08), (shade, 0.06), (noise, 0.2), (jpeg, 0.2)):
+    defects = ((rescale, 0.12), (soften, 0.08), (shade, 0.06), (noise, 0.2), (jpeg, 0.2))
+    for defect, chance in defects:
         if rng.random() < chance:
             image = defect(rng, image)
     return image

@@ -48,17 +48,16 @@ def images(samples: list[Sample]) -> Images:
     return Images(pixels, marks, first.height // labels.PATCH, first.width // labels.PATCH)
 
 
-def tower_batch(seed: int, number: int, patches: int = 7000) -> Images:
+def tower_batch(seed: int, number: int, patches: int = 6000) -> Images:
     """Images for the tower alone: dense text of every size, and shapes."""
     rng = Random(f"tower:{seed}:{number}")
-    kind = rng.choices([scenes.block, shapes.scene, tables.table, scenes.covered], [75, 12, 6, 7])[
-        0
-    ]
-    width, height = 32 * rng.randint(3, 12), 32 * rng.choice([1, 2, 2, 3, 3, 4, 5])
-    if kind is not scenes.block:
-        width, height = 32 * rng.randint(5, 10), 32 * rng.randint(3, 7)
+    kinds = [scenes.block, scenes.small_print, shapes.scene, tables.table, scenes.covered]
+    kind = rng.choices(kinds, [40, 28, 20, 6, 6])[0]
+    width, height = 16 * rng.randint(5, 26), 16 * rng.choice([2, 2, 3, 4, 4, 5, 6, 8, 10])
+    if kind in (shapes.scene, tables.table):
+        width, height = 16 * rng.randint(10, 20), 16 * rng.randint(6, 14)
     if rng.random() < 0.04:
-        width, height = 32 * rng.randint(12, 26), 32 * rng.randint(12, 26)
+        width, height = 16 * rng.randint(24, 52), 16 * rng.randint(24, 52)
     count = max(1, patches // (width * height // labels.PATCH**2))
     return images([kind(rng, width, height) for _ in range(count)])
 
@@ -70,23 +69,38 @@ MIX = {
     scenes.covered: 5,
     tables.table: 7,
     tables.receipt: 8,
-    shapes.scene: 21,
+    shapes.scene: 28,
     talks.about_text: 5,
 }
+#: What large pages show.
+PAGES = {scenes.block: 70, scenes.small_print: 15, tables.receipt: 10, talks.about_text: 5}
 
 
-def size(rng: Random, kind: object, pages: float, largest: int) -> tuple[int, int]:
-    """Width and height in pixels: lines, blocks and strips up to 32 tokens long, some pages."""
+def size(rng: Random, kind: object, largest: int) -> tuple[int, int]:
+    """Width and height in pixels of all but large pages: lines, blocks, strips, scenes."""
     if kind is shapes.scene:
-        return 32 * rng.randint(4, 10), 32 * rng.randint(3, 8)
-    if rng.random() < pages:
-        side = rng.choice([16, 20, 24, 32])
-        return 32 * rng.randint(8, side), 32 * rng.randint(8, side)
+        return 16 * rng.randint(8, 20), 16 * rng.randint(6, 16)
     if kind in (tables.table, tables.receipt):
-        return 32 * rng.randint(5, 14), 32 * rng.randint(3, 8)
-    area = 2 ** rng.uniform(2.5, math.log2(largest))
-    width = round(2 ** rng.uniform(1.3, 5))
-    return 32 * width, 32 * max(1, min(32, round(area / width)))
+        return 16 * rng.randint(10, 28), 16 * rng.randint(6, 16)
+    area = 2 ** rng.uniform(3.5, math.log2(largest))
+    width = round(2 ** rng.uniform(2.3, 6))
+    return 16 * width, 16 * max(2, min(64, round(area / width)))
+
+
+def page_size(rng: Random) -> tuple[int, int]:
+    """Width and height in pixels of a page, of up to a megapixel."""
+    side = rng.choice([24, 32, 40, 48, 64])
+    return 16 * rng.randint(16, side), 16 * rng.randint(16, side)
+
+
+def cost(area: int, question: int) -> float:
+    """Million multiplications of a sample: an image of `area` tokens, `question` bytes beside it.
+
+    Attention grows with the square; small print has about a byte a token.
+    """
+    text = 60 + question + 0.7 * area
+    tower = area * (3.2 + 0.002 * area)
+    return tower + (area + text) * (4.6 + 0.0013 * (area + text))
 
 
 def instruct(rng: Random, samples: list[Sample]) -> None:
@@ -98,19 +112,19 @@ def instruct(rng: Random, samples: list[Sample]) -> None:
 
 
 def reader_batch(
-    seed: int, number: int, pages: float = 0.05, largest: int = 90, budget: int = 2400
+    seed: int, number: int, *, page: bool = False, largest: int = 360, budget: float = 26_000
 ) -> tuple[Images, list[Rows]]:
-    """Conversations of one kind about images of one size, of about `budget` tokens together.
+    """Conversations of one kind about images of one size, of about `budget` cost together.
 
-    A share of `pages` is large, other blocks have up to `largest` tokens. The rows come sorted
-    by length and in chunks, so that little of them is padding.
+    They are about a `page`, or about blocks of up to `largest` tokens. The rows come sorted by
+    length and in chunks, so that little of them is padding.
     """
     rng = Random(f"reader:{seed}:{number}")
-    kind = rng.choices(list(MIX), list(MIX.values()))[0]
-    width, height = size(rng, kind, pages, largest)
+    kind = rng.choices(list(PAGES if page else MIX), list((PAGES if page else MIX).values()))[0]
+    width, height = page_size(rng) if page else size(rng, kind, largest)
     area = width * height // labels.TOKEN**2
     strict = kind is not shapes.scene and rng.random() < 0.08
-    count = max(1, budget // (60 + 250 * strict + 2 * area))
+    count = max(1, round(budget / cost(area, 250 * strict)))
     samples = [kind(rng, width, height) for _ in range(count)]
     if strict:
         instruct(rng, samples)

@@ -11,6 +11,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from demo import labels
 from demo.tokens import IDS, SPECIAL
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ IMAGE_PROCESSOR = {
     "image_std": [0.5, 0.5, 0.5],
     "rescale_factor": 1 / 255,
     "resample": 3,
-    "patch_size": 16,
+    "patch_size": labels.PATCH,
     "temporal_patch_size": 2,
-    "merge_size": 2,
+    "merge_size": labels.MERGE,
     # pixels: from 32×32 up to the largest page seen in training
     "size": {"shortest_edge": 1024, "longest_edge": 1048576},
 }

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
+import os
+import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
+
+import torch
 
 from demo import fonts, prompts, scenes, shapes, tables, talks
 from demo.asking import Asker, Message, user
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
 
     from demo.scenes import Sample
 
+#: All numbers of samples.
+ALL = range(sys.maxsize)
 #: Never "tower" or "reader": those seeds are for training.
 SEED = "evaluation"
 
@@ -57,6 +65,12 @@ class Score:
     right: int = 0
     asked: int = 0
     misses: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __add__(self, other: Score) -> Score:
+        """Count both."""
+        return Score(
+            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)}
+        )
 
     @property
     def error_rate(self) -> float:
@@ -121,8 +135,9 @@ def sort(question: str, turn: int) -> str:
     return "colour or shape of one"
 
 
-def samples(task: Task, count: int) -> Iterator[Sample]:
-    for number in range(count):
+def samples(task: Task, count: int, share: range = ALL) -> Iterator[Sample]:
+    """Draw so many samples of a task, those whose numbers are in `share`."""
+    for number in range(count)[share.start :: share.step]:
         rng = Random(f"{SEED}:{task.name}:{number}")
         yield task.draw(rng, 32 * rng.randint(*task.widths), 32 * rng.randint(*task.heights))
 
@@ -138,11 +153,13 @@ def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]
         yield number, turn.question, answer, turn.answer
 
 
-def evaluate(asker: Asker, short: bool, tasks: tuple[Task, ...] = TASKS) -> dict[str, Score]:
+def evaluate(
+    asker: Asker, short: bool, tasks: tuple[Task, ...] = TASKS, share: range = ALL
+) -> dict[str, Score]:
     """Scores by row of the table; questions about shapes are split by their kind."""
     found: dict[str, Score] = {}
     for task in tasks:
-        for sample in samples(task, task.counts[short]):
+        for sample in samples(task, task.counts[short], share):
             rows = set()
             for number, question, answer, truth in converse(asker, sample):
                 row = task.name
@@ -152,6 +169,26 @@ def evaluate(asker: Asker, short: bool, tasks: tuple[Task, ...] = TASKS) -> dict
                 score.images += row not in rows
                 rows.add(row)
                 judge(score, task.measure, question, answer, truth)
+    return found
+
+
+def evaluate_part(folder: Path, short: bool, share: range) -> dict[str, Score]:
+    """Be one of several processes that share the samples."""
+    torch.set_num_threads(1)
+    return evaluate(Asker(folder), short, share=share)
+
+
+def evaluate_together(folder: Path, short: bool, workers: int) -> dict[str, Score]:
+    """Scores from several processes, which is faster than as many threads on so small a model."""
+    found: dict[str, Score] = {}
+    with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        shares = [range(rank, sys.maxsize, workers) for rank in range(workers)]
+        parts = pool.map(
+            evaluate_part, *zip(*((folder, short, one) for one in shares), strict=True)
+        )
+        for part in parts:
+            for row, score in part.items():
+                found[row] = found.get(row, Score()) + score
     return found
 
 
@@ -175,9 +212,10 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a few of each, without pages")
     parser.add_argument("--misses", action="store_true", help="print wrong answers too")
     parser.add_argument("--checkpoint", type=Path, default=FOLDER)
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     options = parser.parse_args()
     started = time.monotonic()
-    scores = evaluate(Asker(options.checkpoint), options.short)
+    scores = evaluate_together(options.checkpoint, options.short, options.workers)
     if options.misses:
         for name, score in scores.items():
             for question, answer, truth in score.misses:

@@ -10,10 +10,10 @@ from demo import words
 from demo.scenes import UNREADABLE
 
 if TYPE_CHECKING:
-    from demo.scenes import Sample
+    from demo.scenes import Region, Sample
 
 PATCH = 16
-MERGE = 2
+MERGE = 1
 TOKEN = PATCH * MERGE
 
 #: Characters told apart within one patch, from left to right.
@@ -24,8 +24,10 @@ CHARS = len(CLASSES) + 1
 LINES = 64
 COLUMNS = 128
 KINDS = 19
-#: Columns of a label row: SLOTS characters, line + 1, column + 1, kind of shape.
-WIDTH = SLOTS + 3
+#: Where a patch lies: in no shape, in one, at the centre of one.
+CENTRES = 3
+#: Columns of a label row: SLOTS characters, line + 1, column + 1, kind of shape, its centre.
+WIDTH = SLOTS + 4
 
 
 def patch_order(grid: np.ndarray) -> np.ndarray:
@@ -35,14 +37,21 @@ def patch_order(grid: np.ndarray) -> np.ndarray:
     return blocks.swapaxes(1, 2).reshape(height * width, *rest)
 
 
+def covered(region: Region, side: int) -> tuple[range, range]:
+    """Rows and columns of the squares that a region covers for the greater part."""
+    x, y, end_x, end_y = ((edge + side // 2) // side for edge in region.box)
+    return range(y, end_y), range(x, end_x)
+
+
 def patch_labels(sample: Sample) -> np.ndarray:
     """(patches, WIDTH) int64 in the tower's order."""
     height, width = sample.image.height // PATCH, sample.image.width // PATCH
     grid = np.zeros((height, width, WIDTH), np.int64)
-    for x, y, end_x, end_y, kind in sample.regions:
-        rows = slice((y + PATCH // 2) // PATCH, (end_y + PATCH // 2) // PATCH)
-        columns = slice((x + PATCH // 2) // PATCH, (end_x + PATCH // 2) // PATCH)
-        grid[rows, columns, -1] = kind
+    for region in sample.regions:
+        rows, columns = covered(region, PATCH)
+        grid[rows.start : rows.stop, columns.start : columns.stop, -2:] = region.kind, 1
+        x, y, end_x, end_y = region.box
+        grid[(y + end_y) // 2 // PATCH, (x + end_x) // 2 // PATCH, -1] = 2
     used = np.zeros((height, width), np.int64)
     for glyph in sample.glyphs:
         row, column = int(glyph.y) // PATCH, int(glyph.x) // PATCH
@@ -67,3 +76,10 @@ def glyph_tokens(sample: Sample) -> list[int]:
         inside = 0 <= row < rows and 0 <= column < columns
         found.append(row * columns + column if inside else -1)
     return found
+
+
+def region_tokens(sample: Sample) -> list[list[int]]:
+    """For each region the numbers (row by row) of the tokens that it covers."""
+    across = sample.image.width // TOKEN
+    both = [covered(region, TOKEN) for region in sample.regions]
+    return [[row * across + column for row in rows for column in columns] for rows, columns in both]

@@ -20,6 +20,8 @@ Scores = dict[str, float]
 #: The language model's layer that knows the place in the text, and those that look there.
 EARLY = 1
 POINTING = (2, 3)
+#: Weight of the numbers that answer how many.
+NUMBER = 0.5
 
 
 def characters(scores: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
@@ -53,8 +55,8 @@ def classes(scores: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
 
 
 def dense(heads: Heads, seen: Seen, marks: Tensor) -> tuple[Tensor, Scores]:
-    """Score the tower: characters of patches and tokens, lines, columns, kinds of shapes."""
-    chars, line, column, kind = marks.split([labels.SLOTS, 1, 1, 1], dim=-1)
+    """Score the tower: characters of patches and tokens, lines, columns, shapes, their places."""
+    chars, line, column, kind, centre = marks.split([labels.SLOTS, 1, 1, 1, 1], -1)
     patches = seen.patches.flatten(0, 1)
     wanted = chars.flatten(0, 1)
     found: Scores = {}
@@ -67,6 +69,7 @@ def dense(heads: Heads, seen: Seen, marks: Tensor) -> tuple[Tensor, Scores]:
     for name, head, mark, weight in (
         ("line", heads.patch_line, line, 0.3),
         ("column", heads.patch_column, column, 0.1),
+        ("centre", heads.patch_centre, centre, 0.5),
     ):
         loss, found[name] = classes(head(patches), mark.flatten())
         total = total + weight * loss
@@ -92,6 +95,23 @@ def pointing(scores: Tensor, pointers: Tensor) -> tuple[Tensor, float]:
     return functional.cross_entropy(chosen, wanted), right
 
 
+def counting(scores: Tensor, rows: Rows) -> tuple[Tensor, float]:
+    """One attention head shall look equally at each thing counted and at the image's beginning.
+
+    The share that the beginning gets, one of n + 1, tells the number n. How a thing's share is
+    spread over its tokens is free. Also the share that all of them get together.
+    scores (rows, length, length) before softmax.
+    """
+    if len(rows.counting) == 0:
+        return scores.sum() * 0, float("nan")
+    row, place = rows.counting.unbind(-1)
+    question, thing, key = rows.counted.unbind(-1)
+    later = torch.arange(scores.shape[-1], device=scores.device) > place[:, None]
+    shares = scores[row, place].float().masked_fill(later, float("-inf")).softmax(-1)
+    each = shares.new_zeros(int(thing[-1]) + 1).index_add(0, thing, shares[question, key])
+    return -each.clamp_min(1e-6).log().mean(), (each.sum() / len(row)).item()
+
+
 def reading(heads: Heads, head: Tensor, thought: Thought, rows: Rows) -> tuple[Tensor, Scores]:
     """Score the language model: next bytes, where to look, which line and column is next."""
     there = rows.targets >= 0
@@ -99,10 +119,17 @@ def reading(heads: Heads, head: Tensor, thought: Thought, rows: Rows) -> tuple[T
     wanted = rows.targets[there]
     loss = functional.cross_entropy(bytes_, wanted)
     found: Scores = {"nll": loss.item()}
+    if len(rows.counting):
+        # one byte of many, and yet the whole answer
+        numbers = rows.counting.unbind(-1)
+        said, true = functional.linear(thought.last[numbers], head).float(), rows.targets[numbers]
+        loss = loss + NUMBER * functional.cross_entropy(said, true)
+        found["number"] = (said.argmax(-1) == true).float().mean().item()
     found["byte"] = (bytes_.argmax(-1) == wanted).float().mean().item()
     for number, scores in enumerate(thought.scores):
-        part, found[f"point{number}"] = pointing(scores, rows.pointers)
-        loss = loss + 0.3 * part
+        part, found[f"point{number}"] = pointing(scores[:, 0], rows.pointers)
+        equal, found[f"count{number}"] = counting(scores[:, 1], rows)
+        loss = loss + 0.3 * part + 0.6 * equal
     early = thought.layers[EARLY]
     for name, read, mark in (
         ("at_line", heads.text_line, rows.lines),

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 HIDDEN = 256
 #: Rows up to this length are attended without the fused kernel.
 SHORT = 640
+#: The attention heads that are told where to look: one reads, one counts.
+TOLD = (0, 3)
 
 
 def config(depth: int = 4, layers: int = 5) -> Qwen3VLConfig:
-    """Describe a Qwen3-VL of about 10 million parameters."""
+    """Describe a Qwen3-VL of about 7 million parameters."""
     return Qwen3VLConfig(
         text_config={
             "vocab_size": VOCABULARY,
@@ -36,7 +38,7 @@ def config(depth: int = 4, layers: int = 5) -> Qwen3VLConfig:
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "head_dim": 64,
-            "max_position_embeddings": 4096,
+            "max_position_embeddings": 16384,
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 10000.0,
@@ -145,7 +147,7 @@ class Thought(NamedTuple):
     last: Tensor
     #: (sequences, length, hidden) of each layer's output
     layers: list[Tensor]
-    #: (sequences, length, length) raw scores of one head in each pointing layer
+    #: (sequences, heads, length, length) raw scores of the heads TOLD in each pointing layer
     scores: list[Tensor]
 
 
@@ -197,10 +199,13 @@ def _causal(
     mixed, scores = mix(
         queries, keys.repeat_interleave(shared, 1), values.repeat_interleave(shared, 1), causal=True
     )
-    if pointing and scores is None:
-        scores = queries[:, :1] @ keys[:, :1].transpose(-1, -2) * attention.scaling
     mixed = attention.o_proj(mixed.transpose(1, 2).flatten(2))
-    return mixed, scores[:, 0] if pointing else None
+    if not pointing:
+        return mixed, None
+    if scores is not None:
+        return mixed, scores[:, TOLD]
+    looking = [head // shared for head in TOLD]
+    return mixed, queries[:, TOLD] @ keys[:, looking].transpose(-1, -2) * attention.scaling
 
 
 def mix(
@@ -233,5 +238,6 @@ class Heads(nn.Module):
         self.patch_line = nn.Linear(HIDDEN, labels.LINES)
         self.patch_column = nn.Linear(HIDDEN, labels.COLUMNS)
         self.patch_kind = nn.Linear(HIDDEN, labels.KINDS)
+        self.patch_centre = nn.Linear(HIDDEN, labels.CENTRES)
         self.text_line = nn.Linear(HIDDEN, labels.LINES)
         self.text_column = nn.Linear(HIDDEN, labels.COLUMNS)

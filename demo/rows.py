@@ -33,6 +33,8 @@ class Row:
     #: Line and column + 1 of the glyph that the next byte is read from, 0 for none.
     lines: list[int] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)
+    #: Place of a token that counts, and the places of each thing that it looks at to do so.
+    counted: list[tuple[int, list[list[int]]]] = field(default_factory=list)
     #: Where the image tokens begin.
     image: int = 0
 
@@ -48,10 +50,16 @@ class Row:
         start = len(self.ids) - 1
         self.say(answer)
         self.targets[start : start + len(answer)] = answer
+        if turn.counted is not None:
+            regions = labels.region_tokens(sample)
+            things = [[self.image + token for token in regions[one]] for one in turn.counted]
+            self.counted.append((start, [[self.image - 1], *things]))
         for place, source in enumerate(turn.sources, start=start):
             if source >= 0 and tokens[source] >= 0:
                 glyph = sample.glyphs[source]
                 self.pointers[place] = self.image + tokens[source]
+                if not turn.ordered:
+                    continue
                 self.lines[place] = min(glyph.line + 1, labels.LINES - 1)
                 self.columns[place] = min(glyph.column + 1, labels.COLUMNS - 1)
 
@@ -90,6 +98,10 @@ class Rows:
     lines: Tensor
     columns: Tensor
     positions: Tensor
+    #: Row and place of each token that counts: (questions, 2)
+    counting: Tensor
+    #: What it looks at: (places, 3), numbers of a question and of a thing, and one of its places
+    counted: Tensor
 
     def to(self, device: torch.device) -> Rows:
         """Move the rows to another device."""
@@ -108,6 +120,23 @@ def positions(image: int, length: int, height: int, width: int) -> Tensor:
     return found
 
 
+def counts(rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """List who counts and what, as `Rows` keeps it."""
+    counting: list[tuple[int, int]] = []
+    counted: list[tuple[int, int, int]] = []
+    things = 0
+    for number, row in enumerate(rows):
+        for place, found in row.counted:
+            for thing in found:
+                counted += [(len(counting), things, key) for key in thing]
+                things += 1
+            counting.append((number, place))
+    return (
+        torch.tensor(counting, dtype=torch.long).reshape(-1, 2),
+        torch.tensor(counted, dtype=torch.long).reshape(-1, 3),
+    )
+
+
 def collate(rows: list[Row], height: int, width: int) -> Rows:
     """Pad rows to one length; the image's size in tokens is the same for all."""
     length = max(len(row.ids) for row in rows)
@@ -124,4 +153,5 @@ def collate(rows: list[Row], height: int, width: int) -> Rows:
         padded("lines", 0),
         padded("columns", 0),
         torch.stack([positions(row.image, length, height, width) for row in rows], dim=1),
+        *counts(rows),
     )

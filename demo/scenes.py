@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from demo import augment, fonts, prompts, words
 from demo.drawing import Canvas, Colour, Glyph, text_width
@@ -25,16 +25,27 @@ class Turn:
     answer: str
     #: Indices into the sample's glyphs, -1 where nothing is read.
     sources: list[int]
+    #: Whether line and column of what is read next follow from what has been said.
+    ordered: bool = True
+    #: Indices of the regions that the answer is the number of.
+    counted: tuple[int, ...] | None = None
+
+
+class Region(NamedTuple):
+    """The box of a shape in pixels and its class."""
+
+    box: tuple[int, int, int, int]
+    kind: int
 
 
 @dataclass(slots=True)
 class Sample:
-    """One drawn image with its conversation; `regions` are the shapes' boxes and classes."""
+    """One drawn image with its conversation, and the regions that its shapes cover."""
 
     image: Image.Image
     turns: list[Turn]
     glyphs: list[Glyph]
-    regions: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -65,8 +76,9 @@ class Script:
         return Turn(question, "".join(self.parts), self.sources)
 
 
-def plain_turn(question: str, answer: str) -> Turn:
-    return Turn(question, answer, [-1] * len(answer.encode()))
+def plain_turn(question: str, answer: str, source: int = -1) -> Turn:
+    """Make a turn whose whole answer is told by one glyph, or by none."""
+    return Turn(question, answer, [source] * len(answer.encode()), ordered=False)
 
 
 def colours(rng: Random) -> tuple[Colour, Colour]:

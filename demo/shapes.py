@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from demo import augment, prompts
 from demo.drawing import Canvas, Colour, Glyph
-from demo.scenes import Sample, Script, Turn, plain_turn
+from demo.scenes import Region, Sample, Script, Turn, plain_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,11 @@ class Shape:
     def kind(self) -> int:
         """Class of name and colour together, from 1 on."""
         return 1 + NAMES.index(self.name) * len(PAINT) + list(PAINT).index(self.colour)
+
+    @property
+    def region(self) -> Region:
+        """What it covers."""
+        return Region((self.x, self.y, self.x + self.size, self.y + self.size), self.kind)
 
     def english(self) -> str:
         """Colour and shape in English."""
@@ -120,19 +125,26 @@ class Talk:
 
     def count(self) -> Turn:
         """Ask for the number of all shapes."""
-        return plain_turn(self.rng.choice(prompts.COUNT), str(len(self.shapes)))
+        return self._number(self.rng.choice(prompts.COUNT), [True] * len(self.shapes))
 
     def count_colour(self) -> Turn:
         """Ask for the number of shapes of a colour."""
         colour = self._likely([shape.colour for shape in self.shapes], tuple(PAINT))
-        total = sum(shape.colour == colour for shape in self.shapes)
-        return plain_turn(self._ask(prompts.COUNT_COLOUR, self._colour(colour)), str(total))
+        question = self._ask(prompts.COUNT_COLOUR, self._colour(colour))
+        return self._number(question, [shape.colour == colour for shape in self.shapes])
 
     def count_shape(self) -> Turn:
         """Ask for the number of circles, squares or triangles."""
         name = self._likely([shape.name for shape in self.shapes], NAMES)
-        total = sum(shape.name == name for shape in self.shapes)
-        return plain_turn(self._ask(prompts.COUNT_SHAPE, self._name(name)), str(total))
+        question = self._ask(prompts.COUNT_SHAPE, self._name(name))
+        return self._number(question, [shape.name == name for shape in self.shapes])
+
+    @staticmethod
+    def _number(question: str, which: list[bool]) -> Turn:
+        """Answer with how many it is."""
+        turn = plain_turn(question, str(sum(which)))
+        turn.counted = tuple(number for number, counts in enumerate(which) if counts)
+        return turn
 
     def colour_of(self) -> Turn:
         """Ask for the colour of the only shape of its name."""
@@ -156,7 +168,8 @@ class Talk:
         found = [shape for shape in self.shapes if shape.name == name]
         self.topic = found[0] if len(found) == 1 else None
         answer = self._say("yes", "有") if found else self._say("no", "没有")
-        return plain_turn(self._ask(prompts.PRESENT, self._name(name)), answer)
+        seen = self.shapes.index(found[0]) if found else -1
+        return plain_turn(self._ask(prompts.PRESENT, self._name(name)), answer, seen)
 
     def colour_it(self) -> Turn:
         """Ask for the colour of the shape last talked about."""
@@ -196,14 +209,14 @@ class Talk:
             "name": self._name(shape.name),
             "both": self._say(f"the {shape.english()}", shape.chinese()),
         }[what]
-        script = Script()
-        script.read(answer, self.shapes.index(shape), step=0)
-        return script.turn(question)
+        return plain_turn(question, answer, self.shapes.index(shape))
 
     def opening(self) -> Callable[[], Turn]:
         """Pick a question that needs no conversation before it."""
-        makers = (self.count, self.count_colour, self.count_shape, self.colour_of, self.shape_of)
-        return self.rng.choice((*makers, self.present, self.describe, self.describe))
+        # counting is learned slowest
+        counts = (self.count, self.count_colour, self.count_shape)
+        others = (self.colour_of, self.shape_of, self.present, self.describe, self.describe)
+        return self.rng.choice((*counts, *counts, *others))
 
     def turns(self) -> list[Turn]:
         """Ask one to three questions; one that follows up on the last topic where there is one."""
@@ -227,6 +240,6 @@ def scene(rng: Random, width: int, height: int) -> Sample:
         Glyph(SHAPE, shape.x + shape.size / 2, shape.y + shape.size / 2, number, 0)
         for number, shape in enumerate(shapes)
     ]
-    regions = [(s.x, s.y, s.x + s.size, s.y + s.size, s.kind) for s in shapes]
+    regions = [shape.region for shape in shapes]
     turns = Talk(rng, shapes).turns()
     return Sample(augment.spoil(rng, canvas.image), turns, glyphs, regions)

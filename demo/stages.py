@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -37,9 +38,9 @@ class Tower:
             {"params": list(self.heads.parameters()), "peak": 2e-3},
         ]
 
-    def losses(self, step: int) -> tuple[Tensor, Scores, int]:
-        """Draw the batch of a step; its loss, scores and number of samples."""
-        images = batches.tower_batch(self.seed, step)
+    def losses(self, step: int, number: int) -> tuple[Tensor, Scores, int]:  # noqa: ARG002
+        """Draw batch `number`, which is one of a step's; its loss, scores and number of samples."""
+        images = batches.tower_batch(self.seed, number)
         _, loss, scores = see(self.visual, self.heads, images)
         return loss, scores, len(images.pixels)
 
@@ -47,18 +48,23 @@ class Tower:
 class Plan(NamedTuple):
     """What the reader sees, from short lines to pages."""
 
-    #: Batches for which the tower stays as it is.
+    #: Steps for which the tower stays as it is.
     frozen: int
-    #: Share of large pages.
+    #: Share of steps with large pages, for all processes together as they take longer.
     pages: float
     #: Size of the largest other blocks in image tokens.
     largest: int
     #: Every how many batches one is for the tower alone, which learns faster from it; 0 for none.
     dense_every: int
 
-    def dense(self, step: int) -> bool:
+    def dense(self, step: int, number: int) -> bool:
         """Whether a batch is for the tower alone."""
-        return bool(self.dense_every) and step >= self.frozen and (step + 1) % self.dense_every == 0
+        every = self.dense_every
+        return bool(every) and step >= self.frozen and (number + 1) % every == 0
+
+    def page(self, seed: int, step: int) -> bool:
+        """Whether a step is about large pages."""
+        return Random(f"page:{seed}:{step}").random() < self.pages
 
 
 class Reader:
@@ -82,13 +88,16 @@ class Reader:
             {"params": list(self.heads.parameters()), "peak": 1.5e-3},
         ]
 
-    def losses(self, step: int) -> tuple[Tensor, Scores, int]:
-        """Draw the batch of a step; its loss, scores and number of samples."""
+    def losses(self, step: int, number: int) -> tuple[Tensor, Scores, int]:
+        """Draw batch `number`, which is one of a step's; its loss, scores and number of samples."""
         for part in self.trunk:
             part.requires_grad_(step >= self.plan.frozen)
-        if self.plan.dense(step):
-            return self.look(step)
-        images, chunks = batches.reader_batch(self.seed, step, self.plan.pages, self.plan.largest)
+        if self.plan.dense(step, number):
+            return self.look(number)
+        page = self.plan.page(self.seed, step)
+        images, chunks = batches.reader_batch(
+            self.seed, number, page=page, largest=self.plan.largest
+        )
         seen, dense, found = see(self.model.model.visual, self.heads, images)
         loss, every = DENSE * dense, sum(answered(rows) for rows in chunks)
         sums: dict[str, float] = defaultdict(float)
@@ -101,9 +110,9 @@ class Reader:
                 sums[name] += share * score
         return loss, {**found, **sums}, first
 
-    def look(self, step: int) -> tuple[Tensor, Scores, int]:
+    def look(self, number: int) -> tuple[Tensor, Scores, int]:
         """Let the tower do its own tasks on a batch of the first stage."""
-        images = batches.tower_batch(self.seed, step)
+        images = batches.tower_batch(self.seed, number)
         _, loss, scores = see(self.model.model.visual, self.heads, images)
         return loss, scores, len(images.pixels)
 

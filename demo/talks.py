@@ -20,6 +20,8 @@ def about_text(rng: Random, width: int, height: int) -> Sample:
     sizes = [len(line) for line in lines]
     starts = [sum(sizes[:number]) for number in range(len(lines))]
 
+    last_start = starts[-1] if sample.glyphs else -1
+
     def one_line(forms: tuple[tuple[str, str], ...], number: int) -> Turn:
         script = Script()
         script.read(lines[number], starts[number])
@@ -32,7 +34,7 @@ def about_text(rng: Random, width: int, height: int) -> Sample:
         return one_line(prompts.LAST_LINE, -1)
 
     def count() -> Turn:
-        return plain_turn(rng.choice(prompts.LINES)[chinese], str(len(lines)))
+        return plain_turn(rng.choice(prompts.LINES)[chinese], str(len(lines)), last_start)
 
     makers = [first, last, count, lambda: whole]
     sample.turns = [maker() for maker in rng.sample(makers, rng.randint(1, 3))]

@@ -62,7 +62,8 @@ def train(
     stop = False
     while progress.step < steps and not stop:
         share = rate(progress.step, steps)
-        loss, scores, samples = stage.losses(progress.step * team.size + team.rank)
+        number = progress.step * team.size + team.rank
+        loss, scores, samples = stage.losses(progress.step, number)
         loss.backward()
         stop = team.join(every, asked.is_set())
         torch.nn.utils.clip_grad_norm_(every, 1.0)
@@ -86,10 +87,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, default=Path(".run/demo-train"), help="folder")
     parser.add_argument("--tower-steps", type=int, default=4000)
     parser.add_argument("--reader-steps", type=int, default=12000)
-    parser.add_argument("--frozen", type=int, default=800, help="reader batches without the tower")
-    parser.add_argument("--pages", type=float, default=0.05, help="share of large pages")
-    parser.add_argument("--largest", type=int, default=90, help="tokens of other blocks")
-    parser.add_argument("--dense-every", type=int, default=2, help="batches for the tower alone")
+    parser.add_argument("--frozen", type=int, default=400, help="reader steps without the tower")
+    parser.add_argument("--pages", type=float, default=0.03, help="share of steps with large pages")
+    parser.add_argument("--largest", type=int, default=360, help="tokens of other blocks")
+    parser.add_argument("--dense-every", type=int, default=3, help="batches for the tower alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core, or GPU")
     parser.add_argument("--export", type=Path, help="write a checkpoint here in the end")

@@ -1,6 +1,6 @@
 """Asks all kinds of things at a steady rate for long, and looks whether anything grows.
 
-`python -m tests.chaos.soak --seconds 3600` runs the long form and prints its figures.
+`python -m tests.chaos.soak --seconds 7200` runs the long form and prints its figures.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def _left_over(soak: Soak, client: Any) -> list[str]:
 def main() -> int:
     """Run the long form."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--seconds", type=float, default=7200.0)
     parser.add_argument("--rate", type=float, default=10.0, help="requests a second")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -72,7 +72,9 @@ def test_several_servers_share_the_images_out(redis_server, tmp_path):
         one = RedisFeatures(Settings(redis_url=redis_server.url, cache_url=both))
         for number in range(40):
             one.put(f"t:{number}", b"%d" % number)
-        shares = [len(server.client().keys(f"{keys.FEATURES}*")) for server in (redis_server, other)]
+        shares = [
+            len(server.client().keys(f"{keys.FEATURES}*")) for server in (redis_server, other)
+        ]
         assert sum(shares) == 40
         assert min(shares) >= 8
         # the order of the list says nothing, and another worker finds all of it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,10 +32,15 @@ _BORROWED = (
 
 
 def write_tiny_model(folder: Path) -> Path:
-    """Write a random model of 0.5 M parameters with all parts of the large one."""
+    """Write a random model of 0.5 M parameters with all parts of the large one.
+
+    Unlike the bundled one it joins 2×2 patches to a token, as Qwen3-VL does.
+    """
     bundled = Path(BUNDLED_MODEL)
     for name in _BORROWED:
         shutil.copy(bundled / name, folder / name)
+    images = folder / "preprocessor_config.json"
+    images.write_text(json.dumps(json.loads(images.read_text()) | {"merge_size": 2}))
     theirs = Qwen3VLConfig.from_pretrained(bundled)
     config = Qwen3VLConfig(
         text_config={
@@ -44,6 +50,7 @@ def write_tiny_model(folder: Path) -> Path:
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "num_hidden_layers": 3,
+            "max_position_embeddings": 4096,
         },
         vision_config={
             **theirs.vision_config.to_dict(),
@@ -51,6 +58,7 @@ def write_tiny_model(folder: Path) -> Path:
             "hidden_size": 128,
             "intermediate_size": 192,
             "num_heads": 2,
+            "spatial_merge_size": 2,
             "out_hidden_size": 128,
             "deepstack_visual_indexes": [0, 1],
         },
@@ -97,7 +105,9 @@ class Reference:
         }
         out = dict(self.images([s.image for s in sources], size=size, return_tensors="pt"))
         for grid in out["image_grid_thw"]:
-            text = text.replace("<|image_pad|>", "<|pad|>" * int(grid.prod() // 4), 1)
+            text = text.replace(
+                "<|image_pad|>", "<|pad|>" * int(grid.prod() // self.images.merge_size**2), 1
+            )
         text = text.replace("<|pad|>", "<|image_pad|>")
         out |= self.tokenizer(text, return_tensors="pt", add_special_tokens=False)
         out["mm_token_type_ids"] = (out["input_ids"] == self.model.config.image_token_id).int()

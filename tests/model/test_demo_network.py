@@ -1,3 +1,4 @@
+import math
 from random import Random
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from demo import batches, labels, network, rows, scenes  # noqa: E402
+from demo import batches, labels, losses, network, rows, scenes, shapes, stages  # noqa: E402
 from demo.tokens import IDS  # noqa: E402
 
 pytestmark = pytest.mark.model
@@ -44,7 +45,7 @@ def test_the_batched_tower_sees_what_the_module_sees(model, samples):
 @torch.no_grad()
 def test_the_batched_reader_thinks_what_the_model_thinks(model, samples):
     images = batches.images(samples[:1])
-    packed = rows.collate([rows.row(Random(1), samples[0])], 2, 4)
+    packed = rows.collate([rows.row(Random(1), samples[0])], images.height, images.width)
     grid = torch.tensor([[1, images.height, images.width]])
     places = packed.ids == IDS["<|image_pad|>"]
     known = model(
@@ -75,6 +76,65 @@ def test_a_label_lies_where_its_character_is_drawn():
     sample = scenes.block(Random(5), 128, 64)
     marks = labels.patch_labels(sample)
     glyph = sample.glyphs[0]
-    row, column = int(glyph.y) // 16, int(glyph.x) // 16
-    place = ((row // 2) * 4 + column // 2) * 4 + (row % 2) * 2 + column % 2
+    place = int(glyph.y) // 16 * 8 + int(glyph.x) // 16
     assert labels.CLASSES[glyph.char] in marks[place, : labels.SLOTS]
+
+
+SHAPES = [
+    shapes.Shape("circle", "red", 4, 4, 24),
+    shapes.Shape("square", "red", 44, 8, 40),
+    shapes.Shape("circle", "blue", 92, 4, 30),
+]
+
+
+def drawn(some):
+    canvas = shapes.draw_shapes(some, width=128, height=64)
+    return scenes.Sample(canvas.image, [], [], [shape.region for shape in some])
+
+
+def test_a_shape_is_in_the_patches_that_it_covers_and_its_centre_in_one():
+    marks = labels.patch_labels(drawn(SHAPES))
+    for shape in SHAPES:
+        own = marks[marks[:, -2] == shape.kind]
+        assert len(own) * 256 == pytest.approx(shape.size**2, rel=0.8)
+        assert sorted(own[:, -1])[-2:] == [1, 2]
+    covered = [one for some in labels.region_tokens(drawn(SHAPES)) for one in some]
+    assert len(set(covered)) == len(covered) == (marks[:, -2] > 0).sum()
+
+
+def test_a_number_is_counted_from_the_shapes_that_it_is_of():
+    talk = shapes.Talk(Random(1), SHAPES)
+    assert talk.count().counted == (0, 1, 2)
+    turns = [talk.count_colour() for _ in range(40)] + [talk.count_shape() for _ in range(40)]
+    assert {(turn.answer, turn.counted) for turn in turns} == {
+        *(("2", (0, 1)), ("1", (2,)), ("2", (0, 2)), ("1", (1,)), ("0", ())),
+    }
+
+
+def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
+    sample = drawn(SHAPES)
+    sample.turns = [shapes.Talk(Random(1), SHAPES).count()]
+    packed = rows.collate([rows.row(Random(1), sample)], 4, 8)
+    length = packed.ids.shape[1]
+    ((_, place),) = packed.counting.tolist()
+
+    def scored(weights):
+        scores = torch.full((1, length, length), -30.0)
+        for thing, weight in enumerate(weights):
+            keys = packed.counted[packed.counted[:, 1] == thing, 2]
+            scores[0, place, keys] = math.log(weight / len(keys))
+        return losses.counting(scores, packed)
+
+    assert packed.ids[0, packed.counted[0, 2]] == IDS["<|vision_start|>"]
+    assert (packed.ids[0, packed.counted[1:, 2]] == IDS["<|image_pad|>"]).all()
+    loss, share = scored([1, 1, 1, 1])
+    assert (loss.item(), share) == (pytest.approx(math.log(4)), pytest.approx(1))
+    assert scored([1, 1, 1, 2])[0] > loss
+    assert scored([2, 1, 1, 1])[0] > loss
+
+
+def test_all_processes_see_large_pages_in_the_same_steps():
+    plan = stages.Plan(frozen=0, pages=0.3, largest=90, dense_every=3)
+    seen = [plan.page(1, step) for step in range(200)]
+    assert seen == [plan.page(1, step) for step in range(200)]
+    assert 30 < sum(seen) < 90

@@ -89,7 +89,8 @@ def test_a_stepped_tower_gives_the_features_of_transformers(model, reference_of)
     with torch.inference_mode():
         theirs = reference.model.get_image_features(**pixels)
         tower = VisionTower(shape(reference.model), WeightFiles(model), TorchOps(torch.float32))
-        ours = features_of(tower, pixels["pixel_values"], visual_tokens(160, 96, 1 << 20))
+        size = visual_tokens(160, 96, 1 << 20, factor=tower.shape.factor)
+        ours = features_of(tower, pixels["pixel_values"], size)
     expected = [*theirs.pooler_output, *(maps[0] for maps in theirs.deepstack_features)]
     torch.testing.assert_close(ours, torch.stack(expected), rtol=1e-4, atol=1e-4)
 
