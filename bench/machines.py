@@ -64,7 +64,6 @@ def predicted(known: Measured, base: Measured, machine: Machine, doubling: float
 
 
 HERE = Machine("2 cores of a shared server (measured)", 2, 33)
-ONE = Machine("1 core of the same", 1, 33)
 INT8 = Measured("2B int8", HERE, 2.88, 68.1, 14.9, 1.72)
 OTHERS = (Measured("2B bf16", HERE, 4.62, 24.0, 8.56, 3.44),)
 #: Memory: channels times their transfers, and three quarters of that, as measured here.

@@ -31,7 +31,7 @@ WIDTH = SLOTS + 4
 
 
 def patch_order(grid: np.ndarray) -> np.ndarray:
-    """(height, width, …) in patches to the tower's order (height·width, …), 2×2 blocks together."""
+    """(height, width, …) in patches to (height·width, …), those of a token together."""
     height, width, *rest = grid.shape
     blocks = grid.reshape(height // MERGE, MERGE, width // MERGE, MERGE, *rest)
     return blocks.swapaxes(1, 2).reshape(height * width, *rest)
@@ -68,7 +68,7 @@ def patch_labels(sample: Sample) -> np.ndarray:
 
 
 def glyph_tokens(sample: Sample) -> list[int]:
-    """For each glyph the number of the 32×32 token (row by row) that its centre lies in, or -1."""
+    """For each glyph the number (row by row) of the token that its centre lies in, or -1."""
     rows, columns = sample.image.height // TOKEN, sample.image.width // TOKEN
     found = []
     for glyph in sample.glyphs:
