@@ -18,7 +18,7 @@ from tests.harness import QUICK, RedisServer, running_system
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
 #: Tokens of context, and bytes of the keys and values of one.
-ROOM, TOKEN_BYTES = 1000, 2560
+ROOM, TOKEN_BYTES = 1600, 2560
 BUDGET = "65536"
 #: Pixels of an image that a token covers.
 TOKEN_PIXELS = 256
