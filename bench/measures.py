@@ -6,15 +6,12 @@ import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
-import torch
 from PIL import Image
 
+from bench.watching import watching
 from shared.jobs import GenerationParams
-from worker.engine import engine as engines
 from worker.engine.api import (
     Completion,
     Engine,
@@ -24,7 +21,6 @@ from worker.engine.api import (
     Message,
     Ticket,
 )
-from worker.engine.writer import Writer
 
 #: Twenty tokens of the byte tokenizer, as twenty words are of a trained one.
 QUESTION = "What is in this one?"
@@ -141,13 +137,7 @@ class Bench:
         """
         images = [self._fresh(512) for _ in range(4)]
         started = time.perf_counter()
-        writers: list[_Timed] = []
-
-        def timed(*args: Any, **named: Any) -> _Timed:
-            writers.append(_Timed(*args, **named))
-            return writers[-1]
-
-        with patch.object(engines, "Writer", timed):
+        with watching() as writers:
             tickets = [
                 self._engine.submit(
                     self._request(Message("user", QUESTION, (image,)), tokens=tokens)
@@ -159,20 +149,6 @@ class Bench:
         self._figures.four_images_per_minute = 4 * 60 / (time.perf_counter() - started)
         gaps = [later - sooner for one in writers for sooner, later in pairwise(one.times)]
         self._figures.longest_stall_s = max(gaps, default=0.0)
-
-
-class _Timed(Writer):
-    """A Writer that keeps when it chose its tokens."""
-
-    def __init__(self, *args: Any, **named: Any) -> None:
-        """See Writer."""
-        super().__init__(*args, **named)
-        self.times: list[float] = []
-
-    def choose(self, logits: torch.Tensor) -> tuple[int, float]:
-        """See Writer."""
-        self.times.append(time.perf_counter())
-        return super().choose(logits)
 
 
 def _end(ticket: Ticket) -> Completion:

@@ -13,17 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
+from bench.watching import watching
 from demo.evaluate import TASKS, distance, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
-from worker.engine import engine as engines
 from worker.engine.api import Completion, EngineRequest, ImageInput, Message
 from worker.engine.engine import TorchEngine, load_engine
-from worker.engine.writer import Writer
 
 #: Name, and the settings that choose it. The second bfloat16 differs from the first in nothing but
 #: the order of its sums: how often its answers differ is what the model's near ties are worth.
@@ -49,20 +47,6 @@ class Answer:
     tokens: tuple[int, ...]
     #: (tokens, vocab) that they were chosen from; one row more where the answer ended by itself.
     logits: torch.Tensor
-
-
-class _Watched(Writer):
-    """A Writer that keeps the logits it chose from."""
-
-    def __init__(self, *args: Any, **named: Any) -> None:
-        """See Writer."""
-        super().__init__(*args, **named)
-        self.seen: list[torch.Tensor] = []
-
-    def choose(self, logits: torch.Tensor) -> tuple[int, float]:
-        """See Writer."""
-        self.seen.append(logits.detach().float().clone())
-        return super().choose(logits)
 
 
 def main() -> None:
@@ -105,13 +89,7 @@ def _requests(count: int | None) -> Iterator[tuple[str, EngineRequest]]:
 
 def answer_all(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[Answer]:
     """Ask everything at once; the answers come in the order of the requests."""
-    writers: list[_Watched] = []
-
-    def watched(*args: Any, **named: Any) -> _Watched:
-        writers.append(_Watched(*args, **named))
-        return writers[-1]
-
-    with patch.object(engines, "Writer", watched):
+    with watching(logits=True) as writers:
         tickets = [engine.submit(request) for request in requests]
     ends = [list(ticket.events())[-1] for ticket in tickets]
     return [

@@ -150,7 +150,7 @@ def block(rng: Random, width: int, height: int, largest: int = 40) -> Sample:
 
 
 def small_print(rng: Random, width: int, height: int) -> Sample:
-    """Lines so small that one image token holds parts of two or three."""
+    """Lines of the smallest print that is taught."""
     return block(rng, width, height, largest=20)
 
 

@@ -64,12 +64,7 @@ redis.call('ZADD', TENANT_JOBS .. tenant, number, id)
 sweep(TENANT_JOBS .. tenant, JOB, number)
 extend(TENANT_JOBS .. tenant, now + 2 * ttl)
 for i = 2, #KEYS do
-  for _, other in ipairs(redis.call('SRANDMEMBER', KEYS[i] .. IMAGE_JOBS, 2)) do
-    if redis.call('EXISTS', JOB .. other) == 0 then
-      redis.call('SREM', KEYS[i] .. IMAGE_JOBS, other)
-    end
-  end
-  redis.call('SADD', KEYS[i] .. IMAGE_JOBS, id)
+  use_image(KEYS[i], id)
   -- an image must outlive the job that may still be retried from it
   extend(KEYS[i], now + 2 * ttl)
   extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl)

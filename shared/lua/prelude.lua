@@ -137,6 +137,16 @@ local function sweep(index, prefix, turn)
   end
 end
 
+-- A job joins those that need an image; two of the others are looked at, as in an index.
+local function use_image(image, id)
+  for _, other in ipairs(redis.call('SRANDMEMBER', image .. IMAGE_JOBS, 2)) do
+    if redis.call('EXISTS', JOB .. other) == 0 then
+      redis.call('SREM', image .. IMAGE_JOBS, other)
+    end
+  end
+  redis.call('SADD', image .. IMAGE_JOBS, id)
+end
+
 -- A conversation and all that its next turn needs live on together.
 local function touch_session(tenant, session, now)
   local key = SESSION .. tenant .. ':' .. session

@@ -39,7 +39,7 @@ redis.call('ZREM', LEASES, id)
 local kept_until = now + 2 * tonumber(f[5])
 local session = f[9] and f[9] ~= '' and SESSION .. f[3] .. ':' .. f[9]
 for _, image in ipairs(KEYS) do
-  redis.call('SADD', image .. IMAGE_JOBS, id)
+  use_image(image, id)
   extend(image, kept_until)
   extend(image .. IMAGE_JOBS, kept_until)
   if session and redis.call('EXISTS', session) == 1 then

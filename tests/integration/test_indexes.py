@@ -17,11 +17,11 @@ def jobs(redis_server) -> Store:
     return Store(Settings(redis_url=redis_server.url))
 
 
-def add(jobs: Store, number: int, **fields: object) -> list[str]:
-    question = JobInput(prompt="what?", **fields)
+def add(jobs: Store, number: int) -> list[str]:
+    question = JobInput(prompt="what?")
     return [
-        jobs.add(NewJob("t", question, session_id=session)).doorbell.job_id
-        for session in (f"s{one}" for one in range(number))
+        jobs.add(NewJob("t", question, session_id=f"s{one}")).doorbell.job_id
+        for one in range(number)
     ]
 
 
