@@ -1,8 +1,8 @@
-"""How far int8 and bfloat16 answer alike: `python -m bench.numerics [--count N]`.
+"""How far int8 and bfloat16 answer alike: `python -m bench.numerics [--count N] [--more R]`.
 
 Asks the bundled model the first questions about each image of its evaluation, or about N images
 of each kind, in each arithmetic, and compares answers, and logits up to the first token that
-differs.
+differs. What is equal in so few answers is partly luck, so R more evaluations can be drawn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from bench.watching import watching
-from demo.evaluate import TASKS, distance, samples
+from demo.evaluate import SEED, TASKS, distance, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
 from worker.engine.api import Completion, EngineRequest, ImageInput, Message
@@ -53,9 +53,12 @@ def main() -> None:
     """Print how right each arithmetic is, how alike they are, and how far their logits differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, help="images of each of the eight kinds")
+    parser.add_argument("--more", type=int, default=0, help="evaluations drawn anew, beside it")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
-    truths, requests = zip(*_requests(args.count), strict=True)
+    seeds = [SEED, *(f"{SEED} {number}" for number in range(2, args.more + 2))]
+    rounds = [list(_requests(args.count, seed)) for seed in seeds]
+    truths, requests = zip(*(one for round_ in rounds for one in round_), strict=True)
     answers: dict[str, list[Answer]] = {}
     for name, chosen in _ARITHMETICS.items():
         engine = load_engine(Settings(threads=args.threads, **chosen))
@@ -74,13 +77,18 @@ def main() -> None:
     )
     for ours, theirs in _PAIRS:
         print(_likeness(f"{ours} against {theirs}", answers[ours], answers[theirs], truths))
+    if args.more:
+        print("\n| | equal in each evaluation |\n|---|---|")
+        for ours, theirs in _PAIRS:
+            shares = _shares(answers[ours], answers[theirs], len(rounds[0]))
+            print(f"| {ours} against {theirs} | {', '.join(f'{one:.1%}' for one in shares)} |")
 
 
-def _requests(count: int | None) -> Iterator[tuple[str, EngineRequest]]:
+def _requests(count: int | None, seed: str) -> Iterator[tuple[str, EngineRequest]]:
     """Yield true answers and first questions."""
     for task in TASKS:
-        for number, sample in enumerate(samples(task, count or task.counts[0])):
-            source = ImageInput(f"img_{task.name}_{number}", sample.image, 1 << 20)
+        for number, sample in enumerate(samples(task, count or task.counts[0], seed=seed)):
+            source = ImageInput(f"img_{seed}_{task.name}_{number}", sample.image, 1 << 20)
             turn = sample.turns[0]
             params = GenerationParams(max_new_tokens=len(turn.answer.encode()) + 24)
             message = Message("user", turn.question, (source,))
@@ -127,6 +135,12 @@ def _likeness(
         f"{max(leads):.2f}" if leads else "–",
     )
     return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _shares(ours: Sequence[Answer], theirs: Sequence[Answer], size: int) -> list[float]:
+    """Return the share of equal answers in each part of `size`."""
+    same = [a.text == b.text for a, b in zip(ours, theirs, strict=True)]
+    return [sum(same[start : start + size]) / size for start in range(0, len(same), size)]
 
 
 def _common(ours: Answer, theirs: Answer) -> tuple[int, float | None]:

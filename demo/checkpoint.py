@@ -12,6 +12,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from demo import labels
+from demo.network import inside
+from demo.rounding import rounded
 from demo.tokens import IDS, SPECIAL
 
 if TYPE_CHECKING:
@@ -84,7 +86,10 @@ def export(model: nn.Module, folder: Path) -> None:
     settings = model.generation_config
     settings.eos_token_id, settings.pad_token_id = IDS["<|im_end|>"], IDS["<|endoftext|>"]
     settings.do_sample = False
-    half = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
+    half = {
+        name: rounded(value) if inside(name, value) else value.to(torch.bfloat16)
+        for name, value in model.cpu().state_dict().items()
+    }
     model.config.dtype = torch.bfloat16
     model.save_pretrained(folder, state_dict=half)
     # safetensors keeps the file to its owner

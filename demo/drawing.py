@@ -41,13 +41,22 @@ class Canvas:
         return cls(image, ImageDraw.Draw(image))
 
     def write(
-        self, text: str, x: int, y: int, face: str, size: int, ink: Colour = INK, line: int = 0
+        self,
+        text: str,
+        x: int,
+        y: int,
+        face: str,
+        size: int,
+        ink: Colour = INK,
+        line: int = 0,
+        column: int = 0,
     ) -> None:
-        """Draw one line with its top left corner at (x, y) and note its glyphs."""
+        """Draw a line, or from `column` on, with its top left corner at (x, y); note its glyphs."""
         self.pen.text((x, y), text, font=fonts.load(face, size), fill=ink)
         middle = y + x_height_middle(face, size)
-        for column, (char, centre) in enumerate(zip(text, centres(text, face, size), strict=True)):
-            self.glyphs.append(Glyph(char, x + centre, middle, line, column))
+        places = zip(text, centres(text, face, size), strict=True)
+        for number, (char, centre) in enumerate(places, start=column):
+            self.glyphs.append(Glyph(char, x + centre, middle, line, number))
 
 
 @lru_cache(maxsize=100_000)

@@ -135,10 +135,10 @@ def sort(question: str, turn: int) -> str:
     return "colour or shape of one"
 
 
-def samples(task: Task, count: int, share: range = ALL) -> Iterator[Sample]:
+def samples(task: Task, count: int, share: range = ALL, seed: str = SEED) -> Iterator[Sample]:
     """Draw so many samples of a task, those whose numbers are in `share`."""
     for number in range(count)[share.start :: share.step]:
-        rng = Random(f"{SEED}:{task.name}:{number}")
+        rng = Random(f"{seed}:{task.name}:{number}")
         yield task.draw(rng, 32 * rng.randint(*task.widths), 32 * rng.randint(*task.heights))
 
 

@@ -22,7 +22,32 @@ FILES = {
     "Liberation Sans Bold": "liberation/LiberationSans-Bold.ttf",
     "Liberation Mono": "liberation/LiberationMono-Regular.ttf",
     "Liberation Serif": "liberation/LiberationSerif-Regular.ttf",
+    "DejaVu Sans Oblique": "dejavu/DejaVuSans-Oblique.ttf",
+    "Liberation Sans Italic": "liberation/LiberationSans-Italic.ttf",
+    "Liberation Serif Bold": "liberation/LiberationSerif-Bold.ttf",
+    "Liberation Serif Italic": "liberation/LiberationSerif-Italic.ttf",
+    "Lato": "lato/Lato-Regular.ttf",
+    "Noto Sans": "noto/NotoSans-Regular.ttf",
+    "Open Sans": "open-sans/OpenSans-Regular.ttf",
+    "Open Sans Bold": "open-sans/OpenSans-Bold.ttf",
+    "Roboto": "roboto/unhinted/RobotoTTF/Roboto-Regular.ttf",
+    "Roboto Bold": "roboto/unhinted/RobotoTTF/Roboto-Bold.ttf",
 }
+
+#: The weights and slants of one family, which stand beside each other on one page.
+FAMILIES = (
+    (PILLOW,),
+    ("DejaVu Sans", "DejaVu Sans Bold", "DejaVu Sans Oblique"),
+    ("DejaVu Sans Mono",),
+    ("DejaVu Serif",),
+    ("Liberation Sans", "Liberation Sans Bold", "Liberation Sans Italic"),
+    ("Liberation Mono",),
+    ("Liberation Serif", "Liberation Serif Bold", "Liberation Serif Italic"),
+    ("Lato",),
+    ("Noto Sans",),
+    ("Open Sans", "Open Sans Bold"),
+    ("Roboto", "Roboto Bold"),
+)
 
 
 def _find(file: str) -> Path | None:
@@ -35,7 +60,14 @@ def available() -> tuple[str, ...]:
     return (PILLOW, *(name for name, file in FILES.items() if _find(file)))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1)
+def families() -> tuple[tuple[str, ...], ...]:
+    """Families as far as they can be drawn here; the first face of each is its plain one."""
+    there = [tuple(name for name in family if name in available()) for family in FAMILIES]
+    return tuple(family for family in there if family)
+
+
+@lru_cache(maxsize=2048)
 def load(name: str, size: int) -> ImageFont.FreeTypeFont:
     """Open a face at `size` pixels; basic layout, so that a drawing does not depend on libraqm."""
     if name == PILLOW:

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from demo.network import Heads, Seen, Thought
     from demo.rows import Rows
 
-Scores = dict[str, float]
+#: Means of what was right; on their device until somebody reads them.
+Scores = dict[str, "Tensor | float"]
 
 #: The language model's layer that knows the place in the text, and those that look there.
 EARLY = 1
 POINTING = (2, 3)
 #: Weight of the numbers that answer how many.
-NUMBER = 0.5
+NUMBER = 1.0
 
 
-def characters(scores: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
+def characters(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
     """Cross-entropy over slots, and the share of characters that are right.
 
     scores (places, SLOTS · CHARS), wanted (places, SLOTS). All characters count, the end of each
@@ -40,17 +41,17 @@ def characters(scores: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
     chosen = there | ends | (empty & ~there)
     loss = functional.cross_entropy(scores[chosen].float(), wanted[chosen])
     with torch.no_grad():
-        right = (scores[there].argmax(-1) == wanted[there]).float().mean().item()
+        right = (scores[there].argmax(-1) == wanted[there]).float().mean()
     return loss, right
 
 
-def classes(scores: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
+def classes(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
     """Cross-entropy where something is wanted (> 0), and the share that is right."""
     there = wanted > 0
     if not there.any():
         return scores.sum() * 0, float("nan")
     loss = functional.cross_entropy(scores[there].float(), wanted[there])
-    right = (scores[there].argmax(-1) == wanted[there]).float().mean().item()
+    right = (scores[there].argmax(-1) == wanted[there]).float().mean()
     return loss, right
 
 
@@ -80,7 +81,7 @@ def dense(heads: Heads, seen: Seen, marks: Tensor) -> tuple[Tensor, Scores]:
     return total, found
 
 
-def pointing(scores: Tensor, pointers: Tensor) -> tuple[Tensor, float]:
+def pointing(scores: Tensor, pointers: Tensor) -> tuple[Tensor, Tensor | float]:
     """One attention head shall look at the image token that holds the next character.
 
     scores (rows, length, length) before softmax, pointers (rows, length) or -1.
@@ -91,11 +92,11 @@ def pointing(scores: Tensor, pointers: Tensor) -> tuple[Tensor, float]:
     chosen, wanted = scores[rows, places].float(), pointers[rows, places]
     later = torch.arange(scores.shape[-1], device=scores.device) > places[:, None]
     chosen = chosen.masked_fill(later, float("-inf"))
-    right = (chosen.argmax(-1) == wanted).float().mean().item()
+    right = (chosen.argmax(-1) == wanted).float().mean()
     return functional.cross_entropy(chosen, wanted), right
 
 
-def counting(scores: Tensor, rows: Rows) -> tuple[Tensor, float]:
+def counting(scores: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
     """One attention head shall look equally at each thing counted and at the image's beginning.
 
     The share that the beginning gets, one of n + 1, tells the number n. How a thing's share is
@@ -109,7 +110,7 @@ def counting(scores: Tensor, rows: Rows) -> tuple[Tensor, float]:
     later = torch.arange(scores.shape[-1], device=scores.device) > place[:, None]
     shares = scores[row, place].float().masked_fill(later, float("-inf")).softmax(-1)
     each = shares.new_zeros(int(thing[-1]) + 1).index_add(0, thing, shares[question, key])
-    return -each.clamp_min(1e-6).log().mean(), (each.sum() / len(row)).item()
+    return -each.clamp_min(1e-6).log().mean(), each.detach().sum() / len(row)
 
 
 def reading(heads: Heads, head: Tensor, thought: Thought, rows: Rows) -> tuple[Tensor, Scores]:
@@ -118,14 +119,14 @@ def reading(heads: Heads, head: Tensor, thought: Thought, rows: Rows) -> tuple[T
     bytes_ = functional.linear(thought.last[there], head).float()
     wanted = rows.targets[there]
     loss = functional.cross_entropy(bytes_, wanted)
-    found: Scores = {"nll": loss.item()}
+    found: Scores = {"nll": loss.detach()}
     if len(rows.counting):
         # one byte of many, and yet the whole answer
         numbers = rows.counting.unbind(-1)
         said, true = functional.linear(thought.last[numbers], head).float(), rows.targets[numbers]
         loss = loss + NUMBER * functional.cross_entropy(said, true)
-        found["number"] = (said.argmax(-1) == true).float().mean().item()
-    found["byte"] = (bytes_.argmax(-1) == wanted).float().mean().item()
+        found["number"] = (said.argmax(-1) == true).float().mean()
+    found["byte"] = (bytes_.argmax(-1) == wanted).float().mean()
     for number, scores in enumerate(thought.scores):
         part, found[f"point{number}"] = pointing(scores[:, 0], rows.pointers)
         equal, found[f"count{number}"] = counting(scores[:, 1], rows)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HIDDEN = 256
-#: Rows up to this length are attended without the fused kernel.
+#: On a CPU rows up to this length are attended without the fused kernel.
 SHORT = 640
 #: The attention heads that are told where to look: one reads, one counts.
 TOLD = (0, 3)
@@ -69,6 +69,11 @@ def config(depth: int = 4, layers: int = 5) -> Qwen3VLConfig:
 
 def build() -> Qwen3VLForConditionalGeneration:
     return Qwen3VLForConditionalGeneration(config())
+
+
+def inside(name: str, value: Tensor) -> bool:
+    """Whether it is a matrix inside the blocks of the tower or of the language model."""
+    return value.ndim == 2 and (".blocks." in name or ".layers." in name)
 
 
 class Seen(NamedTuple):
@@ -216,7 +221,7 @@ def mix(
     Written out for short rows: on a CPU that takes half of the fused kernel's time there.
     """
     length, size = queries.shape[-2:]
-    if length > SHORT:
+    if queries.is_cuda or length > SHORT:
         fused = functional.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
         return fused, None
     with torch.autocast(queries.device.type, enabled=False):

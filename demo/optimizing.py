@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from demo.network import inside
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -17,11 +19,7 @@ def matrices(model: nn.Module) -> set[int]:
 
     Only these: orthogonalising the mergers' wide layers would cost as much as their gradients.
     """
-    return {
-        id(value)
-        for name, value in model.named_parameters()
-        if value.ndim == 2 and (".blocks." in name or ".layers." in name)
-    }
+    return {id(value) for name, value in model.named_parameters() if inside(name, value)}
 
 
 class Optimizer:

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from demo import labels, prompts
 from demo.tokens import IDS, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
-
-    from torch import Tensor
+    from typing import Self
 
     from demo.scenes import Sample, Turn
 
@@ -88,8 +89,26 @@ def row(rng: Random, sample: Sample) -> Row:
     return found
 
 
+class Tensors:
+    """A dataclass whose tensors travel together."""
+
+    __slots__ = ()
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        values = [getattr(self, entry.name) for entry in fields(self)]  # type: ignore[arg-type]
+        return type(self)(*(change(v) if isinstance(v, Tensor) else v for v in values))
+
+    def to(self, device: torch.device) -> Self:
+        """Move to another device."""
+        return self._each(lambda value: value.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Self:
+        """Lay into memory that a GPU copies from by itself."""
+        return self._each(Tensor.pin_memory)
+
+
 @dataclass(slots=True)
-class Rows:
+class Rows(Tensors):
     """Right-padded rows as tensors (rows, length); positions (3, rows, length)."""
 
     ids: Tensor
@@ -102,10 +121,6 @@ class Rows:
     counting: Tensor
     #: What it looks at: (places, 3), numbers of a question and of a thing, and one of its places
     counted: Tensor
-
-    def to(self, device: torch.device) -> Rows:
-        """Move the rows to another device."""
-        return Rows(*(getattr(self, entry.name).to(device) for entry in fields(self)))
 
 
 def positions(image: int, length: int, height: int, width: int) -> Tensor:

@@ -116,14 +116,14 @@ def fill_line(rng: Random, width: float, face: str, size: int) -> str:
     return text.strip()
 
 
-def font_size(rng: Random, height: int, largest: int = 40) -> int:
+def font_size(rng: Random, height: int, smallest: int = 14, largest: int = 40) -> int:
     """14–40 px, as far as a line of it fits into `height`."""
-    return rng.randint(14, max(14, min(largest, int(height / 1.25))))
+    return rng.randint(smallest, max(smallest, min(largest, int(height / 1.25))))
 
 
-def block(rng: Random, width: int, height: int, largest: int = 40) -> Sample:
-    """Lines of text anywhere on the image, of at most `largest` px."""
-    face, size = rng.choice(fonts.available()), font_size(rng, height, largest)
+def block(rng: Random, width: int, height: int, smallest: int = 14, largest: int = 40) -> Sample:
+    """Lines of text anywhere on the image, of `smallest` to `largest` px."""
+    face, size = rng.choice(fonts.available()), font_size(rng, height, smallest, largest)
     background, ink = colours(rng)
     canvas = Canvas.blank(width, height, background)
     left = rng.randint(1, max(1, min(24, width // 8)))
@@ -150,8 +150,8 @@ def block(rng: Random, width: int, height: int, largest: int = 40) -> Sample:
 
 
 def small_print(rng: Random, width: int, height: int) -> Sample:
-    """Lines of the smallest print that is taught."""
-    return block(rng, width, height, largest=20)
+    """Lines of the smallest print that is taught, and of what is a little smaller."""
+    return block(rng, width, height, smallest=12, largest=20)
 
 
 def covered(rng: Random, width: int, height: int) -> Sample:

@@ -21,7 +21,19 @@ PAINT: dict[str, Colour] = {
     "black": (20, 20, 20),
     "purple": (140, 50, 180),
 }
+#: What else is called so.
+TINTS: dict[str, tuple[Colour, ...]] = {
+    "red": ((255, 0, 0), (200, 40, 60)),
+    "green": ((0, 128, 0), (60, 200, 60), (0, 170, 90)),
+    "blue": ((0, 0, 255), (30, 110, 210)),
+    "yellow": ((255, 255, 0), (255, 215, 0)),
+    "black": ((0, 0, 0), (45, 45, 45)),
+    "purple": ((128, 0, 128), (155, 80, 200)),
+}
 NAMES = tuple(prompts.SHAPES)
+
+#: Pixels between the centres of any two shapes from left to right, or nobody could order them.
+APART = 8
 
 #: Stands in a glyph for the centre of a shape.
 SHAPE = "\1"
@@ -56,14 +68,19 @@ class Shape:
         return prompts.COLOURS[self.colour] + prompts.SHAPES[self.name]
 
 
-def paint(canvas: Canvas, shape: Shape, ink: Colour) -> None:
-    x, y, end_x, end_y = shape.x, shape.y, shape.x + shape.size, shape.y + shape.size
+def paint(
+    canvas: Canvas, shape: Shape, ink: Colour, scale: int = 1, edge: Colour | None = None
+) -> None:
+    """Draw a shape on a canvas that is `scale` times as large, with an `edge` around it."""
+    x, y, end_x, end_y = (side * scale for side in shape.region.box)
+    thick = 2 * scale if edge else 0
     if shape.name == "circle":
-        canvas.pen.ellipse((x, y, end_x, end_y), fill=ink)
+        canvas.pen.ellipse((x, y, end_x, end_y), fill=ink, outline=edge, width=thick)
     elif shape.name == "square":
-        canvas.pen.rectangle((x, y, end_x, end_y), fill=ink)
+        canvas.pen.rectangle((x, y, end_x, end_y), fill=ink, outline=edge, width=thick)
     else:
-        canvas.pen.polygon([(x + shape.size / 2, y), (x, end_y), (end_x, end_y)], fill=ink)
+        corners = [((x + end_x) / 2, y), (x, end_y), (end_x, end_y)]
+        canvas.pen.polygon(corners, fill=ink, outline=edge, width=thick)
 
 
 def draw_shapes(
@@ -81,9 +98,9 @@ def draw_shapes(
 
 
 def scatter(rng: Random, width: int, height: int) -> list[Shape]:
-    """Up to nine shapes that do not touch, from left to right."""
+    """Up to nine shapes that do not touch, from left to right, their order plain to see."""
     wanted, found = rng.choice([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9]), []
-    largest = max(26, min(72, width // 3, height // 2))
+    largest = max(26, min(rng.choice([72, 110]), width // 3, height // 2))
     for _ in range(wanted * 12):
         if len(found) == wanted:
             break
@@ -93,7 +110,8 @@ def scatter(rng: Random, width: int, height: int) -> list[Shape]:
             x + size + 4 < o.x or x > o.x + o.size + 4 or y + size + 4 < o.y or y > o.y + o.size + 4
             for o in found
         )
-        if apart:
+        middle = x + size / 2
+        if apart and all(abs(middle - o.x - o.size / 2) >= APART for o in found):
             found.append(Shape(rng.choice(NAMES), rng.choice(list(PAINT)), x, y, size))
     return sorted(found, key=lambda shape: shape.x + shape.size / 2)
 
@@ -228,18 +246,28 @@ class Talk:
         return found
 
 
+def tint(rng: Random, colour: str) -> Colour:
+    """Pick what is called by a colour's name: mostly the pure one, or near to it."""
+    base = rng.choice((PAINT[colour], PAINT[colour], *TINTS[colour]))
+    return tuple(max(0, min(255, part + rng.randint(-15, 15))) for part in base)
+
+
 def scene(rng: Random, width: int, height: int) -> Sample:
     """Shapes on a light background with a conversation about them."""
     background = tuple(rng.randint(225, 255) for _ in range(3))
     shapes = scatter(rng, width, height)
-    canvas = Canvas.blank(width, height, background)
+    # half of them with smooth edges
+    scale, edged = rng.choice([1, 2]), rng.random() < 0.15
+    canvas = Canvas.blank(width * scale, height * scale, background)
     for shape in shapes:
-        ink = tuple(max(0, min(255, part + rng.randint(-15, 15))) for part in PAINT[shape.colour])
-        paint(canvas, shape, ink)
+        ink = tint(rng, shape.colour)
+        edge = tuple(part * 2 // 3 for part in ink) if edged else None
+        paint(canvas, shape, ink, scale, edge)
+    image = canvas.image if scale == 1 else canvas.image.reduce(scale)
     glyphs = [
         Glyph(SHAPE, shape.x + shape.size / 2, shape.y + shape.size / 2, number, 0)
         for number, shape in enumerate(shapes)
     ]
     regions = [shape.region for shape in shapes]
     turns = Talk(rng, shapes).turns()
-    return Sample(augment.spoil(rng, canvas.image), turns, glyphs, regions)
+    return Sample(augment.spoil(rng, image), turns, glyphs, regions)

@@ -24,10 +24,9 @@ class Progress:
     samples: int = 0
     seconds: float = 0.0
 
-    def advance(self, samples: int, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Count one step."""
         self.step += 1
-        self.samples += samples
         self.seconds += seconds
 
 
@@ -76,7 +75,7 @@ def restore(
     """Take up a saved state, if there is one; without an optimizer only its weights."""
     if not path.exists():
         return Progress(stage)
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     heads.load_state_dict(state["heads"])
     if optimizer is None:

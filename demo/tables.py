@@ -29,9 +29,8 @@ def fitting(rng: Random, width: float, face: str, size: int) -> str:
     return text
 
 
-def read_table(question: str, rows: list[list[str]], starts: list[list[int]]) -> Turn:
-    """Make the turn that reads cells as a Markdown table; glyphs of a cell begin at `starts`."""
-    script = Script()
+def tell_table(script: Script, rows: list[list[str]], starts: list[list[int]]) -> None:
+    """Tell cells as a Markdown table; the glyphs of a cell begin at `starts`."""
     for number, (row, begins) in enumerate(zip(rows, starts, strict=True)):
         if number:
             script.mark("\n")
@@ -42,7 +41,6 @@ def read_table(question: str, rows: list[list[str]], starts: list[list[int]]) ->
         script.mark("|")
         if number == 0:
             script.mark("\n|" + "---|" * len(row))
-    return script.turn(question)
 
 
 def table(rng: Random, width: int, height: int) -> Sample:
@@ -54,7 +52,7 @@ def table(rng: Random, width: int, height: int) -> Sample:
     rows = max(2, min(rng.randint(2, 6), (height - 8) // tall))
     columns = max(2, min(rng.randint(2, 4), (width - 8) // (size * 3)))
     left, top = rng.randint(2, 8), rng.randint(1, max(2, height - rows * tall - 4))
-    edges = _edges(rng, left, width - rng.randint(3, 8), columns)
+    borders = edges(rng, left, width - rng.randint(3, 8), columns)
     cells: list[list[str]] = []
     starts: list[list[int]] = []
     for row in range(rows):
@@ -62,31 +60,33 @@ def table(rng: Random, width: int, height: int) -> Sample:
         cells.append([])
         starts.append([])
         for column in range(columns):
-            text = fitting(rng, edges[column + 1] - edges[column] - 8, face, size)
+            text = fitting(rng, borders[column + 1] - borders[column] - 8, face, size)
             starts[-1].append(len(canvas.glyphs))
             cells[-1].append(text)
-            canvas.write(text, edges[column] + 4, y, face, size, ink, row)
-    _rule(rng, canvas, edges, [top + row * tall for row in range(rows + 1)])
-    turn = read_table(prompts.reading(rng), cells, starts)
+            canvas.write(text, borders[column] + 4, y, face, size, ink, row)
+    _rule(rng, canvas, borders, [top + row * tall for row in range(rows + 1)])
+    script = Script()
+    tell_table(script, cells, starts)
+    turn = script.turn(prompts.reading(rng))
     return Sample(augment.spoil(rng, canvas.image), [turn], canvas.glyphs)
 
 
-def _edges(rng: Random, left: int, right: int, columns: int) -> list[int]:
+def edges(rng: Random, left: int, right: int, columns: int) -> list[int]:
     """Borders of the columns in pixels, about evenly spaced."""
     even = (right - left) / columns
     inner = [round(left + even * (n + rng.uniform(-0.12, 0.12))) for n in range(1, columns)]
     return [left, *inner, right]
 
 
-def _rule(rng: Random, canvas: Canvas, edges: list[int], borders: list[int]) -> None:
+def _rule(rng: Random, canvas: Canvas, columns: list[int], rows: list[int]) -> None:
     """Draw the lines: all of them, or only the horizontal ones."""
     ink = tuple(rng.choice([(120,) * 3, (90,) * 3, (160,) * 3]))
     thick = rng.choice([1, 1, 2])
-    for y in borders:
-        canvas.pen.line((edges[0], y, edges[-1], y), fill=ink, width=thick)
+    for y in rows:
+        canvas.pen.line((columns[0], y, columns[-1], y), fill=ink, width=thick)
     if rng.random() < 0.8:
-        for x in edges:
-            canvas.pen.line((x, borders[0], x, borders[-1]), fill=ink, width=thick)
+        for x in columns:
+            canvas.pen.line((x, rows[0], x, rows[-1]), fill=ink, width=thick)
 
 
 def receipt(rng: Random, width: int, height: int) -> Sample:

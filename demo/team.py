@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
 from torch import distributed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -25,6 +27,13 @@ class Team:
             distributed.init_process_group(
                 "gloo", init_method=f"file://{meeting}", rank=rank, world_size=size
             )
+
+    def numbers(self, step: int, together: int) -> Iterator[tuple[int, int]]:
+        """Count steps from `step` on, each with the numbers of this process's batches in it."""
+        for later in count(step):
+            first = (later * self.size + self.rank) * together
+            for number in range(first, first + together):
+                yield later, number
 
     def join(self, parameters: list[Tensor], stop: bool) -> bool:
         """Average the gradients of all processes; true if one of them was asked to stop."""

@@ -1,10 +1,19 @@
+import itertools
 from random import Random
 
 import pytest
 
-from demo import drawing, fonts, scenes, shapes, tables, talks
+from demo import documents, drawing, fonts, scenes, shapes, tables, talks
 
-KINDS = [scenes.block, scenes.covered, tables.table, tables.receipt, shapes.scene, talks.about_text]
+KINDS = [
+    scenes.block,
+    scenes.covered,
+    documents.document,
+    tables.table,
+    tables.receipt,
+    shapes.scene,
+    talks.about_text,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -34,6 +43,29 @@ def test_a_read_byte_is_the_character_of_its_glyph():
     ]
     assert read
     assert all(char == drawn for char, drawn in read)
+
+
+def test_a_document_tells_what_is_drawn_line_by_line():
+    marked = 0
+    for seed in range(20):
+        sample = documents.document(Random(seed), 480, 320)
+        (turn,) = sample.turns
+        assert turn.answer
+        marked += "|---|" in turn.answer
+        for char, source in zip(turn.answer, turn.sources, strict=True):
+            drawn = sample.glyphs[source]
+            assert char in (drawn.char, "|", "-", " ", "\n")
+        heights = [glyph.y for glyph in sample.glyphs]
+        assert max(heights) < 320
+        lines = [glyph.line for glyph in sample.glyphs]
+        assert lines == sorted(lines)
+    assert 5 < marked < 20
+
+
+def test_the_order_of_shapes_from_left_to_right_is_plain_to_see():
+    for seed in range(60):
+        middles = [s.x + s.size / 2 for s in shapes.scatter(Random(seed), 256, 192)]
+        assert all(b - a >= shapes.APART for a, b in itertools.pairwise(middles))
 
 
 def test_hidden_characters_are_marked_once_a_run():

@@ -1,5 +1,7 @@
+import itertools
 import math
 from random import Random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,8 +9,22 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from demo import batches, labels, losses, network, rows, scenes, shapes, stages  # noqa: E402
+from demo import (  # noqa: E402
+    batches,
+    feeding,
+    labels,
+    losses,
+    network,
+    rounding,
+    rows,
+    scenes,
+    shapes,
+    stages,
+    team,
+    train,
+)
 from demo.tokens import IDS  # noqa: E402
+from worker.engine import onednn  # noqa: E402
 
 pytestmark = pytest.mark.model
 
@@ -33,9 +49,9 @@ def doubled(pixels):
 @torch.no_grad()
 def test_the_batched_tower_sees_what_the_module_sees(model, samples):
     images = batches.images(samples)
-    seen = network.look(model.model.visual, images.pixels, images.height, images.width)
+    seen = network.look(model.model.visual, images.values(), images.height, images.width)
     grid = torch.tensor([[1, images.height, images.width]] * len(samples))
-    known = model.model.visual(doubled(images.pixels), grid_thw=grid)
+    known = model.model.visual(doubled(images.values()), grid_thw=grid)
     torch.testing.assert_close(seen.tokens.flatten(0, 1), known.pooler_output, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(
         seen.deepstack[0].flatten(0, 1), known.deepstack_features[0], atol=1e-5, rtol=1e-4
@@ -50,12 +66,12 @@ def test_the_batched_reader_thinks_what_the_model_thinks(model, samples):
     places = packed.ids == IDS["<|image_pad|>"]
     known = model(
         input_ids=packed.ids,
-        pixel_values=doubled(images.pixels),
+        pixel_values=doubled(images.values()),
         image_grid_thw=grid,
         mm_token_type_ids=places.int(),
     )
     language = model.model.language_model
-    seen = network.look(model.model.visual, images.pixels, images.height, images.width)
+    seen = network.look(model.model.visual, images.values(), images.height, images.width)
     embeddings = language.embed_tokens(packed.ids).index_put((places,), seen.tokens.flatten(0, 1))
     deepstack = [level.flatten(0, 1) for level in seen.deepstack]
     thought = network.think(language, embeddings, packed.positions, deepstack, places, (2,))
@@ -68,7 +84,7 @@ def test_patches_come_in_the_processors_order(samples):
 
     processor = transformers.AutoImageProcessor.from_pretrained(FOLDER, backend="pil")
     known = processor(images=[samples[0].image], return_tensors="pt", do_resize=False)
-    ours = doubled(batches.images(samples[:1]).pixels)
+    ours = doubled(batches.images(samples[:1]).values())
     np.testing.assert_allclose(ours.numpy(), known["pixel_values"].numpy(), atol=1e-5)
 
 
@@ -133,8 +149,59 @@ def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
     assert scored([2, 1, 1, 1])[0] > loss
 
 
+PLAN = stages.Plan(frozen=0, pages=0.3, largest=90, dense_every=3, scale=0.1, together=2, parts=2)
+
+
 def test_all_processes_see_large_pages_in_the_same_steps():
-    plan = stages.Plan(frozen=0, pages=0.3, largest=90, dense_every=3)
-    seen = [plan.page(1, step) for step in range(200)]
-    assert seen == [plan.page(1, step) for step in range(200)]
-    assert 30 < sum(seen) < 90
+    seen = [[PLAN.page(1, step, 4 * step + k) for k in range(2)] for step in range(200)]
+    others = [[PLAN.page(1, step, 4 * step + 2 + k) for k in range(2)] for step in range(200)]
+    assert seen == others
+    assert 70 < sum(map(sum, seen)) < 170
+    assert any(first != second for first, second in seen)
+
+
+def numbers(step):
+    second = SimpleNamespace(size=3, rank=1)
+    return list(itertools.islice(team.Team.numbers(second, step, together=2), 4))
+
+
+def test_no_two_processes_draw_the_same_batch():
+    assert numbers(0) == [(0, 2), (0, 3), (1, 8), (1, 9)]
+    assert numbers(5) == [(5, 32), (5, 33), (6, 38), (6, 39)]
+
+
+def parts(batch):
+    """All tensors of a batch, of the tower's or of the reader's."""
+    images, chunks = batch if isinstance(batch, tuple) else (batch, [])
+    return [images.pixels, images.marks, *(chunk.ids for chunk in chunks)]
+
+
+def test_batches_drawn_ahead_are_those_drawn_at_once_and_in_order():
+    places = numbers(3)
+    draw = stages.ReaderBatches(seed=1, plan=PLAN)
+    ahead = list(feeding.feed(draw, places, drawers=2, pin=False))
+    assert len(ahead) == len(places)
+    for place, batch in zip(places, ahead, strict=True):
+        pairs = list(zip(parts(batch), parts(draw(*place)), strict=True))
+        assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_rate_rises_holds_and_falls_with_the_run():
+    assert train.rate(0, 0.0) == 1 / train.WARM
+    assert train.rate(1000, 0.5) == 1
+    assert train.rate(1000, 1 - train.FALL / 2) == pytest.approx(0.5)
+    assert train.rate(1000, 1.0) == train.LEAST
+    course = train.Course(200, None)
+    assert (course.done(0), course.done(50)) == (0, 0.25)
+    assert train.Course(200, 1e-9).done(0) > 1
+
+
+def test_rounded_weights_stay_as_they_are_when_int8_takes_them():
+    weight = torch.randn(96, 256) * torch.rand(96, 1)
+    near = rounding.rounded(weight)
+    assert (near.float() - weight).norm() < 0.01 * weight.norm()
+    levels, _ = onednn.quantize_rows(onednn.spread(weight))
+    again, steps = onednn.quantize_rows(onednn.spread(near.float()))
+    assert (levels == again).float().mean() > 0.999
+    taken = onednn.spread(again.float() * steps[:, None])
+    assert (taken - near.float()).norm() < 0.3 * (near.float() - weight).norm()
