@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from demo import fonts, prompts, scenes, shapes, tables, talks
+from demo import documents, fonts, prompts, scenes, shapes, tables, talks
 from demo.asking import Asker, Message, user
 from demo.checkpoint import FOLDER
 
@@ -47,6 +47,7 @@ TASKS = (
     Task("single lines", scenes.block, (3, 12), (1, 1), (120, 12)),
     Task("blocks", scenes.block, (4, 13), (2, 6), (120, 8)),
     Task("pages", scenes.block, (16, 32), (16, 32), (12, 0)),
+    Task("documents", documents.document, (12, 22), (8, 20), (30, 2)),
     Task("receipts", tables.receipt, (6, 13), (4, 8), (40, 3)),
     Task("tables", tables.table, (5, 13), (3, 7), (40, 3), "cells"),
     Task("hidden characters", scenes.covered, (4, 12), (1, 4), (60, 4), "marks"),

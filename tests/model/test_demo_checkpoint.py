@@ -82,7 +82,7 @@ def test_an_exported_model_is_the_committed_files_form(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("task", "errors"),
-    [("single lines", 0.04), ("blocks", 0.06), ("receipts", 0.04), ("tables", 0.04)],
+    [("single lines", 0.04), ("blocks", 0.04), ("receipts", 0.03), ("tables", 0.03)],
 )
 def test_it_reads_nearly_all_characters(scores, task, errors):
     assert scores[task].error_rate < errors
@@ -91,11 +91,12 @@ def test_it_reads_nearly_all_characters(scores, task, errors):
 @pytest.mark.parametrize(
     ("task", "share"),
     [
-        ("tables", 0.9),
-        ("hidden characters", 0.7),
+        ("tables", 0.95),
+        ("hidden characters", 0.75),
         ("shapes: colour or shape of one", 0.9),
-        ("shapes: count all", 0.7),
-        ("shapes: count by colour or shape", 0.7),
+        ("shapes: count all", 0.8),
+        ("shapes: count by colour or shape", 0.8),
+        ("shapes: describe", 0.8),
     ],
 )
 def test_it_answers_most_questions_right(scores, task, share):

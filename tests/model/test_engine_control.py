@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from tests.model.checkpoints import answer, image, request, user
 from worker.engine.api import Completion, Delta, Failed, Progress, Started
 from worker.engine.engine import load_engine
 from worker.engine.loading import ModelNotLoadable
+from worker.engine.weights import revision_of
 
 pytestmark = pytest.mark.model
 
@@ -243,8 +245,23 @@ def test_a_folder_without_a_model_is_told_in_one_line(tmp_path, missing) -> None
     assert "\n" not in str(told.value)
 
 
+def test_a_revision_changes_with_any_tensor_that_was_trained_further(tiny, tmp_path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    known = load_file(tiny / "model.safetensors")
+    before = revision_of(tiny)
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    assert revision_of(other) == before
+    seen = {before}
+    for name in known:
+        changed = {key: value + 1 if key == name else value for key, value in known.items()}
+        save_file(changed, other / "model.safetensors", metadata={"format": "pt"})
+        seen.add(revision_of(other))
+    assert len(seen) == len(known) + 1
+
+
 def test_damaged_weights_are_told_in_one_line(tiny, tmp_path) -> None:
-    import shutil
 
     shutil.copytree(tiny, tmp_path / "damaged")
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x10" + bytes(40))
