@@ -11,7 +11,7 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -77,6 +77,7 @@ def main() -> None:
     )
     for ours, theirs in _PAIRS:
         print(_likeness(f"{ours} against {theirs}", answers[ours], answers[theirs], truths))
+    print(_by_kind([request.messages[0].images[0].id for request in requests], answers, truths))
     if args.more:
         print("\n| | equal in each evaluation |\n|---|---|")
         for ours, theirs in _PAIRS:
@@ -135,6 +136,25 @@ def _likeness(
         f"{max(leads):.2f}" if leads else "–",
     )
     return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _by_kind(names: Sequence[str], answers: dict[str, list[Answer]], truths: Sequence[str]) -> str:
+    """Lay out how often each pair answers alike by kind of question: the longer, the less often."""
+    kinds = [name.split("_")[2] for name in names]
+    lines = [
+        "\n| kind | questions | characters each | "
+        + " | ".join(map(" against ".join, _PAIRS))
+        + " |",
+        "|---|---|---|" + "---|" * len(_PAIRS),
+    ]
+    for kind in dict.fromkeys(kinds):
+        places = [place for place, one in enumerate(kinds) if one == kind]
+        cells = [str(len(places)), str(round(mean(len(truths[place]) for place in places)))]
+        for ours, theirs in _PAIRS:
+            same = sum(answers[ours][at].text == answers[theirs][at].text for at in places)
+            cells.append(str(same))
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def _shares(ours: Sequence[Answer], theirs: Sequence[Answer], size: int) -> list[float]:

@@ -88,8 +88,8 @@ def train(
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     numbers = team.numbers(progress.step, options.together)
     feed = feeding.feed(stage.draw, numbers, options.drawers, pin=DEVICE == "cuda")
-    stop = False
-    while not stop and course.done(progress.step) < 1:
+    ended = progress.step >= steps
+    while not ended:
         share = rate(progress.step - first, course.done(progress.step))
         for _ in range(options.together):
             asking = time.monotonic()
@@ -100,7 +100,8 @@ def train(
             progress.samples += samples * team.size
             for name, score in {"loss": loss.detach(), **scores}.items():
                 sums[name].append(score)
-        stop = team.join(every, asked.is_set())
+        last = asked.is_set() or course.done(progress.step + 1) >= 1
+        ended = team.join(every, last)
         torch.nn.utils.clip_grad_norm_(every, 1.0)
         optimizer.step(share)
         progress.advance(clock.lap())
@@ -112,7 +113,7 @@ def train(
             save(path, model, heads, optimizer, progress)
     if team.rank == 0 and progress.step > first:
         save(path, model, heads, optimizer, progress)
-    if stop:
+    if progress.step < steps and course.done(progress.step) < 1:
         raise SystemExit(0)
 
 
