@@ -60,7 +60,7 @@ def contrast(grey: Grey) -> float:
     low = cv2.morphologyEx(blurred, cv2.MORPH_OPEN, np.ones((15, 15), np.uint8))
     dark, light = cv2.subtract(wide, blurred), cv2.subtract(blurred, low)
     # a lone word covers little of its image
-    share = min(grey.size, max(40, grey.size // 2000))
+    share = min(grey.size, max(40, grey.size // 4000))
     return float(max(np.partition(apart, -share, axis=None)[-share] for apart in (dark, light)))
 
 
