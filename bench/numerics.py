@@ -52,13 +52,13 @@ class Answer:
 def main() -> None:
     """Print how right each arithmetic is, how alike they are, and how far their logits differ."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, help="images of each of the eight kinds")
+    parser.add_argument("--count", type=int, help="images of each kind")
     parser.add_argument("--more", type=int, default=0, help="evaluations drawn anew, beside it")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     seeds = [SEED, *(f"{SEED} {number}" for number in range(2, args.more + 2))]
     rounds = [list(_requests(args.count, seed)) for seed in seeds]
-    truths, requests = zip(*(one for round_ in rounds for one in round_), strict=True)
+    kinds, truths, requests = zip(*(one for part in rounds for one in part), strict=True)
     answers: dict[str, list[Answer]] = {}
     for name, chosen in _ARITHMETICS.items():
         engine = load_engine(Settings(threads=args.threads, **chosen))
@@ -77,7 +77,7 @@ def main() -> None:
     )
     for ours, theirs in _PAIRS:
         print(_likeness(f"{ours} against {theirs}", answers[ours], answers[theirs], truths))
-    print(_by_kind([request.messages[0].images[0].id for request in requests], answers, truths))
+    print(_by_kind(kinds, answers, truths))
     if args.more:
         print("\n| | equal in each evaluation |\n|---|---|")
         for ours, theirs in _PAIRS:
@@ -85,15 +85,15 @@ def main() -> None:
             print(f"| {ours} against {theirs} | {', '.join(f'{one:.1%}' for one in shares)} |")
 
 
-def _requests(count: int | None, seed: str) -> Iterator[tuple[str, EngineRequest]]:
-    """Yield true answers and first questions."""
+def _requests(count: int | None, seed: str) -> Iterator[tuple[str, str, EngineRequest]]:
+    """Yield kinds, true answers and first questions."""
     for task in TASKS:
         for number, sample in enumerate(samples(task, count or task.counts[0], seed=seed)):
             source = ImageInput(f"img_{seed}_{task.name}_{number}", sample.image, 1 << 20)
             turn = sample.turns[0]
             params = GenerationParams(max_new_tokens=len(turn.answer.encode()) + 24)
             message = Message("user", turn.question, (source,))
-            yield turn.answer, EngineRequest("bench", (message,), params)
+            yield task.name, turn.answer, EngineRequest("bench", (message,), params)
 
 
 def answer_all(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[Answer]:
@@ -138,13 +138,11 @@ def _likeness(
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def _by_kind(names: Sequence[str], answers: dict[str, list[Answer]], truths: Sequence[str]) -> str:
+def _by_kind(kinds: Sequence[str], answers: dict[str, list[Answer]], truths: Sequence[str]) -> str:
     """Lay out how often each pair answers alike by kind of question: the longer, the less often."""
-    kinds = [name.split("_")[2] for name in names]
+    pairs = " | ".join(map(" against ".join, _PAIRS))
     lines = [
-        "\n| kind | questions | characters each | "
-        + " | ".join(map(" against ".join, _PAIRS))
-        + " |",
+        f"\n| kind | questions | characters each | {pairs} |",
         "|---|---|---|" + "---|" * len(_PAIRS),
     ]
     for kind in dict.fromkeys(kinds):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo import augment, fonts, prompts, words
 from demo.drawing import Canvas, Colour, text_width
 from demo.scenes import Sample, Script, colours, fill_line
-from demo.tables import edges, fitting, tell_table
+from demo.tables import edges, fitting, rule, tell_table
 
 if TYPE_CHECKING:
     from random import Random
@@ -19,6 +19,8 @@ class Piece(NamedTuple):
 
     text: str
     face: str
+    #: Where it begins, or None for right behind the piece before it.
+    x: int | None = None
 
 
 class Sheet:
@@ -48,27 +50,30 @@ class Sheet:
 
     def write(self, text: str, x: int, y: int, face: str, size: int, ink: Colour) -> int:
         """Draw a piece of the present line; the number of its first glyph."""
-        start = len(self.canvas.glyphs)
-        column = sum(1 for glyph in self.canvas.glyphs[-200:] if glyph.line == self.lines)
+        glyphs = self.canvas.glyphs
+        start = len(glyphs)
+        behind = bool(glyphs) and glyphs[-1].line == self.lines
+        column = glyphs[-1].column + 1 if behind else 0
         self.canvas.write(text, x, y, face, size, ink, self.lines, column)
         return start
 
+    def begin(self) -> None:
+        """Tell that something new begins below what is there."""
+        if self.lines:
+            self.script.mark("\n")
+
     def line(self, pieces: list[Piece], size: int, ink: Colour, x: int) -> None:
-        """Draw a line and tell it."""
+        """Draw a line from `x` on and tell it."""
         pieces = [piece for piece in pieces if piece.text]
         if not pieces:
             return
-        if self.lines:
-            self.script.mark("\n")
+        self.begin()
         at = float(x)
         for piece in pieces:
+            at = at if piece.x is None else piece.x
             start = self.write(piece.text, round(at), self.y, piece.face, size, ink)
             self.script.read(piece.text, start)
             at += fonts.load(piece.face, size).getlength(piece.text)
-        self.end(size)
-
-    def end(self, size: int) -> None:
-        """Go on to the next line."""
         self.lines += 1
         self.y += round(size * self.spacing)
 
@@ -162,16 +167,10 @@ def fields(sheet: Sheet) -> None:
         if not name or not value:
             return
         name += rng.choice([":", ":", ""]) + " "
-        if way == "close":
-            sheet.line([Piece(name, bold), Piece(value, sheet.face)], size, sheet.ink, sheet.left)
-            continue
-        if sheet.lines:
-            sheet.script.mark("\n")
-        wide = text_width(value, sheet.face, size)
-        x = round(sheet.left + half if way == "column" else sheet.right - wide)
-        for text, at, face in ((name, sheet.left, bold), (value, x, sheet.face)):
-            sheet.script.read(text, sheet.write(text, at, sheet.y, face, size, sheet.ink))
-        sheet.end(size)
+        right = round(sheet.right - text_width(value, sheet.face, size))
+        x = {"close": None, "column": round(sheet.left + half), "right": right}[way]
+        pieces = [Piece(name, bold), Piece(value, sheet.face, x)]
+        sheet.line(pieces, size, sheet.ink, sheet.left)
 
 
 def grid(sheet: Sheet) -> None:
@@ -185,15 +184,15 @@ def grid(sheet: Sheet) -> None:
     rows = rng.randint(2, min(8, room))
     borders = edges(rng, sheet.left, sheet.right, columns)
     top, head = sheet.y, rng.choice(sheet.family)
-    rules = rng.choice(["all", "rows", "head"])
+    sides = [top + row * tall for row in range(rows + 1)]
+    ruled = rng.choice([sides, sides[1:], sides[1:2]])
     ink = (rng.choice([90, 120, 160]),) * 3
     cells: list[list[str]] = []
     starts: list[list[int]] = []
-    if sheet.lines:
-        sheet.script.mark("\n")
-    for row in range(rows):
+    sheet.begin()
+    for row, side in enumerate(sides[:-1]):
         face = sheet.face if row else head
-        y = top + row * tall + round((tall - size * 1.2) / 2)
+        y = side + round((tall - size * 1.2) / 2)
         cells.append([])
         starts.append([])
         for left, right in pairwise(borders):
@@ -201,16 +200,9 @@ def grid(sheet: Sheet) -> None:
             cells[-1].append(text)
             starts[-1].append(sheet.write(text, left + 4, y, face, size, sheet.ink))
         sheet.lines += 1
-        if rules != "head" or row == 0:
-            below = top + (row + 1) * tall
-            sheet.canvas.pen.line((borders[0], below, borders[-1], below), fill=ink)
-    end = top + rows * tall
-    if rules == "all":
-        sheet.canvas.pen.line((borders[0], top, borders[-1], top), fill=ink)
-        for x in borders:
-            sheet.canvas.pen.line((x, top, x, end), fill=ink)
+    rule(sheet.canvas, borders, ruled, ink, upright=ruled is sides)
     tell_table(sheet.script, cells, starts)
-    sheet.y = end + 2
+    sheet.y = sides[-1] + 2
 
 
 def document(rng: Random, width: int, height: int) -> Sample:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def rounded(weight: Tensor) -> Tensor:
     """Round an (out, in) matrix to int8's steps; bfloat16, and quantised it gives the same steps.
 
-    bfloat16's own rounding of the result is a quarter of a step at most.
+    bfloat16 adds about a quarter of the error that int8's rounding makes.
     """
     levels, scales = quantize_rows(spread(weight.float()))
     return spread(levels.float() * scales[:, None]).to(torch.bfloat16)

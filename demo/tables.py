@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from demo import augment, fonts, prompts, words
-from demo.drawing import Canvas, text_width
+from demo.drawing import Canvas, Colour, text_width
 from demo.scenes import Sample, Script, Turn, colours, read_lines
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def table(rng: Random, width: int, height: int) -> Sample:
             starts[-1].append(len(canvas.glyphs))
             cells[-1].append(text)
             canvas.write(text, borders[column] + 4, y, face, size, ink, row)
-    _rule(rng, canvas, borders, [top + row * tall for row in range(rows + 1)])
+    grey = (rng.choice([120, 90, 160]),) * 3
+    thick = rng.choice([1, 1, 2])
+    sides = [top + row * tall for row in range(rows + 1)]
+    rule(canvas, borders, sides, grey, thick, upright=rng.random() < 0.8)
     script = Script()
     tell_table(script, cells, starts)
     turn = script.turn(prompts.reading(rng))
@@ -78,15 +81,20 @@ def edges(rng: Random, left: int, right: int, columns: int) -> list[int]:
     return [left, *inner, right]
 
 
-def _rule(rng: Random, canvas: Canvas, columns: list[int], rows: list[int]) -> None:
-    """Draw the lines: all of them, or only the horizontal ones."""
-    ink = tuple(rng.choice([(120,) * 3, (90,) * 3, (160,) * 3]))
-    thick = rng.choice([1, 1, 2])
+def rule(
+    canvas: Canvas,
+    columns: list[int],
+    rows: list[int],
+    ink: Colour,
+    thick: int = 1,
+    *,
+    upright: bool,
+) -> None:
+    """Draw the horizontal lines of a table at `rows`, and if wanted the upright ones."""
     for y in rows:
         canvas.pen.line((columns[0], y, columns[-1], y), fill=ink, width=thick)
-    if rng.random() < 0.8:
-        for x in columns:
-            canvas.pen.line((x, rows[0], x, rows[-1]), fill=ink, width=thick)
+    for x in columns if upright else ():
+        canvas.pen.line((x, rows[0], x, rows[-1]), fill=ink, width=thick)
 
 
 def receipt(rng: Random, width: int, height: int) -> Sample:

@@ -128,7 +128,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--largest", type=int, default=360, help="tokens of other blocks")
     parser.add_argument("--dense-every", type=int, default=3, help="batches for the tower alone")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scale", type=float, default=1, help="size of batches; on a GPU about 16")
+    parser.add_argument("--scale", type=float, default=1, help="size of batches; on a GPU about 24")
     parser.add_argument("--together", type=int, default=1, help="batches of a process in a step")
     parser.add_argument("--parts", type=int, default=2, help="chunks of a batch; on a GPU 1")
     parser.add_argument("--drawers", type=int, default=0, help="processes that draw ahead, each")

@@ -262,7 +262,6 @@ def test_a_revision_changes_with_any_tensor_that_was_trained_further(tiny, tmp_p
 
 
 def test_damaged_weights_are_told_in_one_line(tiny, tmp_path) -> None:
-
     shutil.copytree(tiny, tmp_path / "damaged")
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x10" + bytes(40))
     with pytest.raises(ModelNotLoadable, match="damaged"):

@@ -7,6 +7,8 @@ pytest.importorskip("cv2")
 
 from PIL import Image
 
+from demo import fonts
+from demo.drawing import Canvas
 from shared.enhancement import EnhanceStep
 from tests.unit.enhance import drawings
 from worker.enhance import enhance, measures, page
@@ -62,6 +64,13 @@ def test_a_photographed_page_is_seen_from_straight_above():
     difference = np.abs(back - grey(image))
     assert difference.mean() < 20
     assert abs(measures.skew(grey(done.image)).angle) <= 0.5
+
+
+@pytest.mark.parametrize("size", [16, 18, 20])
+def test_a_short_lone_word_has_the_contrast_of_its_ink(size):
+    canvas = Canvas.blank(704, 480, (250, 221, 221))
+    canvas.write("act", 8, 4, fonts.PILLOW, size, (70, 30, 20))
+    assert measures.contrast(grey(canvas.image)) >= 80
 
 
 @pytest.mark.parametrize("number", range(120))
