@@ -24,8 +24,8 @@ from PIL import Image
 
 from demo import fonts, words
 from demo.drawing import Canvas, text_width
+from shared.catalog.presets import BUILT_IN
 from shared.jobs import GenerationParams
-from shared.presets import BUILT_IN
 from shared.settings import BUNDLED_MODEL, Settings
 from worker.engine.api import Completion, EngineRequest, Failed, ImageInput, Message
 from worker.engine.engine import TorchEngine, load_engine

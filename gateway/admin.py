@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from gateway.keyring import DEFAULT, MAX_WEIGHT, Key, Keyring, KeyTrouble
-from shared.connection import connect
 from shared.errors import StoreUnavailable
-from shared.jobview import timestamp
+from shared.jobs.view import timestamp
 from shared.settings import Settings
+from shared.store.api_key_store import DEFAULT, MAX_WEIGHT, Key, Keyring, KeyTrouble
+from shared.store.connection import connect
 
 _DAY_S = 86_400
 #: Option and meaning of each limit, by its name in the key.

@@ -12,12 +12,12 @@ from gateway.asking import Asked
 from gateway.longimages import work_of
 from gateway.pressure import Pressure
 from gateway.submission import Submission
-from shared.costs import Prediction, Work, prompt_tokens
 from shared.errors import QueueFull
-from shared.forecast import Forecast, Forecasts, Standing
 from shared.jobs import Priority, TilingTask
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.prediction.cost_model import Prediction, Work, prompt_tokens
 from shared.settings import Settings
+from shared.store.forecasts import Forecast, Forecasts, Standing
 
 #: Seconds that a look at workers and their jobs stays good; places are looked up more often.
 _FRESH_S = 0.1

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.submission import Submission
-from shared.enhancement import Enhancement
+from shared.catalog.presets import Preset, language_of
+from shared.catalog.rules import RuleBook
 from shared.errors import BadParameters
-from shared.forms import ANY_OBJECT, JsonSchema, ResponseFormat
 from shared.jobs import CONSTRAINTS, GenerationParams
-from shared.presets import Preset, language_of
-from shared.rules import RuleBook
+from shared.jobs.enhancement import Enhancement
+from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
 #: Longest value of a field that a preset reads.
 _MAX_FIELD_CHARS = 500

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from flask import Response, g, request
 
-from gateway.keyring import Anonymous, Usage
 from gateway.services import services
 from shared.errors import LimitError
-from shared.forecast import Standing
-from shared.limits import WINDOW_S, Limits
 from shared.settings import Settings
 from shared.store import Added, Doorbell, NewJob, Ring
+from shared.store.api_key_store import Anonymous, Usage
+from shared.store.forecasts import Standing
+from shared.store.rate_limits import WINDOW_S, Limits
 
 #: Everybody without a key, where such callers are served.
 ANONYMOUS = "anonymous"

@@ -14,7 +14,7 @@ from gateway.problems import from_validation
 from gateway.submission import Submission, is_json, json_object, validated
 from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
 from shared.jobs import DETAIL_PIXELS
-from shared.row import dump
+from shared.jobs.row import dump
 from shared.settings import Settings
 
 #: Stands for whatever model is loaded.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from shared.jobs import FinishReason
-from shared.row import JobRow
+from shared.jobs.row import JobRow
 
 #: OpenAI knows no answer that was cut because it repeated itself.
 _FINISH = {FinishReason.LENGTH: "length", FinishReason.LOOP: "length"}

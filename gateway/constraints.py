@@ -7,11 +7,11 @@ from functools import cache
 from gevent import Timeout
 from gevent.threadpool import ThreadPool
 
+from shared.constraints.grammar import check
 from shared.errors import BadConstraint
-from shared.grammar import check
 from shared.jobs import GenerationParams
 
-#: Seconds that one trial may take; the bounds of shared.grammar end it long before.
+#: Seconds that one trial may take; the bounds of shared.constraints.grammar end it long before.
 _TRIAL_S = 3.0
 #: Trials at once in a gateway process.
 _THREADS = 2

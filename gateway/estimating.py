@@ -19,9 +19,9 @@ from gateway.problems import retry_after
 from gateway.services import Services
 from gateway.sizing import check_fit, image_info, notices
 from gateway.submission import Submission, receive
-from shared.costs import Prediction
 from shared.errors import Unavailable
-from shared.forecast import Forecast
+from shared.prediction.cost_model import Prediction
+from shared.store.forecasts import Forecast
 
 
 class Supposition(Submission):

@@ -15,16 +15,16 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from shared import figures
-from shared.connection import Client
-from shared.costs import Backlog, Outlook
-from shared.deliveries import DeliveryStore, Outbox
 from shared.errors import StoreUnavailable
-from shared.forecast import RATIO_STEP, RATIO_STEPS, Forecasts, Truth
-from shared.reading import Load
-from shared.redisinfo import RedisState, redis_state
-from shared.store import Store
-from shared.workers import Heartbeat, WorkerRegistry, backlog_s
+from shared.prediction.cost_model import Backlog, Outlook
+from shared.prediction.heartbeat import Heartbeat
+from shared.store import Store, job_metrics
+from shared.store.connection import Client
+from shared.store.delivery_store import DeliveryStore, Outbox
+from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, Truth
+from shared.store.job_reader import Load
+from shared.store.redis_info import RedisState, redis_state
+from shared.store.worker_registry import WorkerRegistry, backlog_s
 
 _COUNTED = {
     "jobs": "What happened to jobs, by event.",
@@ -35,7 +35,7 @@ _EVENTS = {
     "jobs": ("submitted", "succeeded", "failed", "canceled", "expired", "poison", "lost_lease"),
     "deliveries": ("attempts", "delivered", "failed"),
 }
-_LOOKUPS: dict[figures.Labels, float] = {
+_LOOKUPS: dict[job_metrics.Labels, float] = {
     (("cache", cache), ("state", state)): 0.0
     for cache in ("features", "prefix")
     for state in ("hit", "miss")
@@ -212,7 +212,7 @@ def of_counters(counters: dict[str, int]) -> Iterator[Metric]:
         yield family
 
 
-def of_figures(read: figures.Figures) -> Iterator[Metric]:
+def of_figures(read: job_metrics.Figures) -> Iterator[Metric]:
     """Yield what finished jobs added up to."""
     for name, text in _SUMMED.items():
         zeros = _LOOKUPS if name == "cache_lookups" else {}
@@ -229,7 +229,7 @@ def of_figures(read: figures.Figures) -> Iterator[Metric]:
         yield family
 
 
-def _names(series: Iterable[figures.Labels]) -> list[str]:
+def _names(series: Iterable[job_metrics.Labels]) -> list[str]:
     return [key for key, _ in next(iter(series), ())]
 
 

@@ -15,7 +15,7 @@ from shared.errors import (
     UrlFetchFailed,
     UrlNotAllowed,
 )
-from shared.net import Answer, Ending, GuardedClient, Limits, target
+from shared.outbound.client import Answer, Ending, GuardedClient, Limits, target
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)

@@ -21,16 +21,15 @@ import sys
 from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
-from gateway.keyring import Keyring
 from shared import log
-from shared.configfile import BadConfig
-from shared.connection import connect
-from shared.errors import StoreUnavailable
-from shared.presets import load_presets
-from shared.reaper import Reaper
-from shared.rules import load_rules
+from shared.catalog.presets import load_presets
+from shared.catalog.rules import load_rules
+from shared.errors import BadConfig, StoreUnavailable
+from shared.queue.reaper import Reaper
 from shared.settings import Settings
 from shared.store import Store
+from shared.store.api_key_store import Keyring
+from shared.store.connection import connect
 
 _settings = Settings()
 

@@ -17,7 +17,7 @@ from gateway.services import Services
 from gateway.waiting import Waiting
 from shared.errors import ServiceError
 from shared.jobs import JobStatus
-from shared.row import JobRow
+from shared.jobs.row import JobRow
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from gateway import heic
 from shared.errors import ImageAspect, ImageDimensions, UnsupportedImageFormat
-from shared.tiling import MIN_SIDE, is_long
-from shared.vision import MAX_ASPECT
+from shared.prediction.tile_plan import MIN_SIDE, is_long
+from shared.prediction.visual_tokens import MAX_ASPECT
 
 ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"]
 

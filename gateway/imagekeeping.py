@@ -17,10 +17,10 @@ from gateway.services import Services
 from gateway.sizing import image_info
 from gateway.submission import is_json, json_object
 from shared.errors import BadParameters, UnsupportedMediaType
-from shared.images import ImageHeader
 from shared.jobs import JobInput
+from shared.prediction.tile_plan import tiling_for
 from shared.store import Added, NewJob
-from shared.tiling import tiling_for
+from shared.store.image_store import ImageHeader
 
 M = TypeVar("M", bound=FileClaim)
 

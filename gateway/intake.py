@@ -22,13 +22,13 @@ from gateway.services import Services
 from gateway.sizing import AnyImage, check_fit, image_info, notices
 from gateway.submission import Received, S, Submission, receive
 from shared.errors import UrlNotAllowed
-from shared.images import StoredImage
 from shared.jobs import JobInput, Priority, Said
-from shared.net import target
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.outbound.client import target
+from shared.prediction.heartbeat import Heartbeat
 from shared.store import Added, Doorbell, NewJob, Ring
+from shared.store.image_store import StoredImage
 from shared.webhooks import Webhook, WebhookEvent
-from shared.workers import Heartbeat
 
 
 def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:

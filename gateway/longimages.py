@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from gateway.asking import Asked
 from gateway.submission import Submission
-from shared.costs import Work
 from shared.errors import BadParameters
 from shared.jobs import Tiling, TilingTask
-from shared.tiling import planned_tiles, tiling_for
-from shared.workers import Heartbeat
+from shared.prediction.cost_model import Work
+from shared.prediction.heartbeat import Heartbeat
+from shared.prediction.tile_plan import planned_tiles, tiling_for
 
 
 class Sized(Protocol):

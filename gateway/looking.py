@@ -15,7 +15,7 @@ from gateway.services import Services
 from gateway.sizing import AnyImage
 from gateway.uploads import Claim, Upload
 from shared.errors import ImageNotFound, InvalidBase64, NotFound
-from shared.images import ImageHeader, StoredImage
+from shared.store.image_store import ImageHeader, StoredImage
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 

@@ -8,9 +8,9 @@ import time
 
 import redis
 
-from shared.connection import Breaker, Client, connect
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
+from shared.store.connection import Breaker, Client, connect
 
 _log = logging.getLogger(__name__)
 

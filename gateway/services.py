@@ -10,25 +10,25 @@ from flask import current_app
 from gateway.admission import Admission
 from gateway.decoding import Decoder
 from gateway.hosts import HostBreaker
-from gateway.keyring import Keyring
 from gateway.pressure import Pressure
 from gateway.traffic import Traffic
-from shared.bells import Bells
-from shared.connection import Breaker, Client, connect
-from shared.deliveries import DeliveryStore
-from shared.events import EventReader
-from shared.forecast import Forecasts
-from shared.images import ImageStore
-from shared.net import GuardedClient
-from shared.presets import Preset, load_presets
-from shared.redisinfo import roles
-from shared.rules import RuleBook, load_rules
-from shared.sessions import SessionStore
+from shared.catalog.presets import Preset, load_presets
+from shared.catalog.rules import RuleBook, load_rules
+from shared.outbound.client import GuardedClient
+from shared.queue.doorbell import Bells
 from shared.settings import Settings
 from shared.store import Store
+from shared.store.api_key_store import Keyring
+from shared.store.connection import Breaker, Client, connect
+from shared.store.delivery_store import DeliveryStore
+from shared.store.forecasts import Forecasts
+from shared.store.image_store import ImageStore
+from shared.store.job_events import EventReader
+from shared.store.redis_info import roles
+from shared.store.session_store import SessionStore
+from shared.store.waiters import Waiters
+from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
-from shared.waiters import Waiters
-from shared.workers import WorkerRegistry
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from gateway.decoding import Measured
 from shared.errors import ImageAspect, InputTooLarge, InputTooLong
-from shared.images import ImageHeader, StoredImage
 from shared.jobs import Tiling
-from shared.tiling import planned_tiles
-from shared.vision import TOKEN_SIDE, visual_tokens
-from shared.workers import Heartbeat
+from shared.prediction.heartbeat import Heartbeat
+from shared.prediction.tile_plan import planned_tiles
+from shared.prediction.visual_tokens import TOKEN_SIDE, visual_tokens
+from shared.store.image_store import ImageHeader, StoredImage
 
 #: A stored image, one that is stored together with its job, or one that is only measured.
 AnyImage = ImageHeader | StoredImage | Measured

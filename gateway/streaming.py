@@ -13,9 +13,9 @@ from gateway.presence import LOOK_S
 from gateway.problems import openai_error
 from gateway.views import why_no_answer
 from shared.errors import AnswerChanged, ServiceError
-from shared.events import EventReader, JobEvent
 from shared.jobs import JobStatus
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.store.job_events import EventReader, JobEvent
 
 
 class ChatStream:

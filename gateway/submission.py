@@ -17,9 +17,8 @@ from gateway import strictjson
 from gateway.problems import from_validation
 from gateway.schemas import Sha256
 from gateway.uploads import Claim
-from shared.enhancement import Enhancement
+from shared.catalog.rules import MAX_RULES
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
-from shared.forms import ResponseFormat
 from shared.jobs import (
     DETAIL_PIXELS,
     Choice,
@@ -27,8 +26,9 @@ from shared.jobs import (
     Priority,
     Said,
 )
-from shared.row import dump
-from shared.rules import MAX_RULES
+from shared.jobs.enhancement import Enhancement
+from shared.jobs.response_format import ResponseFormat
+from shared.jobs.row import dump
 from shared.settings import Settings
 from shared.webhooks import WebhookEvent
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.services import Services
-from shared import jobview
 from shared.errors import JobFailure, NoResult, ServiceError, by_code
 from shared.jobs import JobStatus
-from shared.jobview import timestamp
-from shared.row import JobRow
+from shared.jobs import view as jobview
+from shared.jobs.row import JobRow
+from shared.jobs.view import timestamp
 
 __all__ = ["job_view", "placed_view", "poll_hint_s", "timestamp", "why_no_answer"]
 

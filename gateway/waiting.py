@@ -12,8 +12,8 @@ from flask import Request
 from gateway.presence import LOOK_S, watcher
 from gateway.services import Services
 from shared.errors import BadParameters
-from shared.events import JobEvent
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.store.job_events import JobEvent
 
 _PREFER_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})\b', re.IGNORECASE)
 

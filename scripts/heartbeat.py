@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import sys
 
-from shared.connection import connect
-from shared.deliveries import DeliveryStore
 from shared.errors import ServiceError
 from shared.settings import Settings
-from shared.workers import WorkerRegistry
+from shared.store.connection import connect
+from shared.store.delivery_store import DeliveryStore
+from shared.store.worker_registry import WorkerRegistry
 
 #: A courier looks every second; with this much overdue none has looked.
 OVERDUE_S = 60.0

@@ -12,11 +12,11 @@ import honcho.environ
 from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
-from gateway.keyring import Keyring
 from scripts.instance import ROOT, Trouble
-from shared.connection import connect
 from shared.errors import StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
+from shared.store.api_key_store import Keyring
+from shared.store.connection import connect
 
 FLOWER_PORT = 5555
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

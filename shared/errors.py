@@ -17,6 +17,10 @@ import inspect
 from typing import Any, ClassVar
 
 
+class BadConfig(Exception):
+    """A settings file cannot be used; the message is one line. Operators see it, callers do not."""
+
+
 class ServiceError(Exception):
     """Something went wrong on our side; the request may be repeated."""
 

@@ -347,4 +347,4 @@ class Settings(BaseSettings):
 
 if __name__ == "__main__":
     # by name: an import would tie everybody who reads settings to Redis
-    runpy.run_module("shared.advice", run_name="__main__")
+    runpy.run_module("shared.config_check", run_name="__main__")

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.configfile import BadConfig
-from shared.row import JobRow
+from shared.errors import BadConfig
+from shared.jobs.row import JobRow
 from shared.settings import Settings
 
 #: Version, trace id, parent id and flags, as W3C writes them.

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from shared.errors import ImageGone, InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
-from shared.images import ImageStore
 from shared.jobs import JobInput, JobStatus, Turn
+from shared.jobs.row import JobRow
 from shared.log import bound
 from shared.queue import ring
-from shared.row import JobRow
-from shared.sessions import SessionStore
 from shared.settings import Settings
 from shared.store import Claim, Store
+from shared.store.image_store import ImageStore
+from shared.store.session_store import SessionStore
 from shared.tracing import Tracing
 from worker import results
 from worker.engine.api import Completion, Failed, Ticket

@@ -14,11 +14,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from shared import log
-from shared.deliveries import Batch, Delivery, DeliveryStore, Settlement
 from shared.errors import StoreUnavailable
-from shared.net import GuardedClient
+from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import Store
+from shared.store.delivery_store import Batch, Delivery, DeliveryStore, Settlement
 from worker.delivering import Delivering
 
 #: Without a bell, and while Redis is away, the courier looks this often.

@@ -10,13 +10,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from shared import jobview, webhooks
-from shared.deliveries import Attempt, Delivery, DeliveryStore, Health, Settlement
+from shared import webhooks
 from shared.errors import Erased, NotFound, ServiceError, UrlFetchFailed, UrlNotAllowed
-from shared.jobview import timestamp
-from shared.net import Answer, GuardedClient, Limits
+from shared.jobs import view
+from shared.jobs.view import timestamp
+from shared.outbound.client import Answer, GuardedClient, Limits
 from shared.settings import Settings
 from shared.store import Store
+from shared.store.delivery_store import Attempt, Delivery, DeliveryStore, Health, Settlement
 
 #: Bytes of an answer that are read, and characters that the ledger keeps.
 READ_BYTES = 20_000
@@ -75,10 +76,10 @@ class Delivering:
                 "id": delivery.job,
                 "object": "job",
                 "status": delivery.job_status,
-                "urls": jobview.job_urls(delivery.job, self._settings.public_url),
+                "urls": view.job_urls(delivery.job, self._settings.public_url),
             }
             return webhooks.message(delivery.type, happened, webhooks.thin(gone))
-        job = jobview.job_view(row, base_url=self._settings.public_url)
+        job = view.job_view(row, base_url=self._settings.public_url)
         return webhooks.message(delivery.type, happened, job)
 
     def _send(self, delivery: Delivery, body: bytes, keys: Sequence[str]) -> Settlement:

@@ -11,13 +11,13 @@ from typing import Any
 from PIL import Image
 
 from shared.errors import ImageGone
-from shared.images import ImageStore, StoredImage
 from shared.jobs import JobInput, Notice, TileInfo, TileOutcome, TilingTask, Turn
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.prediction.tile_plan import MIN_SIDE
+from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim, Doorbell
-from shared.tilestore import Given, TileStore
-from shared.tiling import MIN_SIDE
-from shared.vision import visual_tokens
+from shared.store.image_store import ImageStore, StoredImage
+from shared.store.tile_store import Given, TileStore
 from worker import tileprompts
 from worker.engine.api import ModelInfo
 from worker.outcomes import pieces, seen_of, taken_over

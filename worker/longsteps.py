@@ -18,9 +18,9 @@ from shared.jobs import (
     Turn,
     Usage,
 )
+from shared.jobs.row import JobRow
 from shared.queue import ring
-from shared.row import JobRow
-from shared.tilestore import tiles_percent
+from shared.store.tile_store import tiles_percent
 from worker import tileprompts
 from worker.engine.api import Completion, Timings
 from worker.leases import GivenBack, Held, Lost

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.speed import Curve
+from shared.prediction.curves import Curve
 from worker.engine.fitting import CurveFit
 
 #: Weight of the newest job in the moving averages.

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
-from shared.enhancement import LETTER_HEIGHT, Enhancement
 from shared.errors import InferenceFailed
 from shared.jobs import Notice
+from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement
 from worker.engine.api import ImageInput
 
 

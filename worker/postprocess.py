@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from shared.catalog.rules import BUILT_IN, CustomRule, RuleBook
+from shared.constraints.regex import Budget, NotFollowed, compiled, whole_characters
 from shared.jobs import Notice
-from shared.regex import Budget, NotFollowed, compiled, whole_characters
-from shared.rules import BUILT_IN, CustomRule, RuleBook
 from worker.rules import cleaning, contacts, dates, identity, members, money, tables
 
 _Clean = Callable[[str, Budget], str]

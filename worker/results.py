@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import ServiceError
-from shared.figures import Tally
 from shared.jobs import FinishReason, JobStatus, Notice, Output, TileInfo, TileOutput, Turn
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.store.job_metrics import Tally
 from worker.engine.api import Completion, UsedImage
 from worker.engine.notices import UNFINISHED
 from worker.postprocess import Processed

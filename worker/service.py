@@ -10,21 +10,23 @@ from importlib.metadata import version
 
 from PIL import Image
 
-from shared.connection import connect
+from shared.catalog.presets import load_presets
+from shared.catalog.rules import load_rules
 from shared.errors import StoreUnavailable
-from shared.images import ImageStore
 from shared.jobs import GenerationParams
-from shared.presets import load_presets
+from shared.prediction.curves import Speed
+from shared.prediction.heartbeat import Heartbeat
 from shared.queue import direct_queue
-from shared.reaper import Reaper
-from shared.rules import load_rules
-from shared.sessions import SessionStore
+from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
-from shared.speed import Speed
 from shared.store import Store
-from shared.tilestore import TileStore
+from shared.store.connection import connect
+from shared.store.feature_store import RedisFeatures
+from shared.store.image_store import ImageStore
+from shared.store.session_store import SessionStore
+from shared.store.tile_store import TileStore
+from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
-from shared.workers import Heartbeat, WorkerRegistry
 from worker.answering import Answering
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.leases import Leases
@@ -159,9 +161,11 @@ def _load(settings: Settings) -> Engine:
         return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
-    from worker.features import feature_cache
+    from worker.engine.features import FeatureCache
 
-    engine = load_engine(settings, feature_cache=feature_cache(settings))
+    behind = RedisFeatures(settings) if settings.features_redis_bytes else None
+    cache = FeatureCache(settings.features_ram_bytes, behind)
+    engine = load_engine(settings, feature_cache=cache)
     _warm_up(engine)
     return engine
 

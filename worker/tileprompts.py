@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.catalog.presets import language_of
 from shared.jobs import TileOutcome
-from shared.presets import language_of
 
 #: What the model says of a part that has nothing to do with the question.
 _NOTHING = {"en": "not shown", "zh": "未显示"}

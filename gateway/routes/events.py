@@ -17,9 +17,9 @@ from gateway.schemas import EventsQuery, JobPath
 from gateway.services import Services, services
 from gateway.views import job_view, waiting_s
 from shared import errors
-from shared.events import JobEvent
 from shared.jobs import JobStatus
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.store.job_events import JobEvent
 
 events = APIBlueprint("events", __name__, abp_tags=[Tag(name="jobs")])
 

@@ -10,15 +10,15 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth, problems
 from gateway.imagefile import accepted
-from gateway.keyring import Usage
 from gateway.limitschemas import Limits
 from gateway.schemas import Ok, QueueView, WorkerState
 from gateway.services import services
 from gateway.submission import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
+from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES
-from shared.workers import Heartbeat
+from shared.store.api_key_store import Usage
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
 

@@ -15,9 +15,9 @@ from gateway.schemas import ImagePath, ImageState, WarmQuery
 from gateway.services import services
 from gateway.sizing import image_info
 from shared import errors
-from shared.images import ImageHeader
 from shared.jobs import DETAIL_PIXELS
-from shared.tiling import tiling_for
+from shared.prediction.tile_plan import tiling_for
+from shared.store.image_store import ImageHeader
 
 images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 

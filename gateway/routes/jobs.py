@@ -17,7 +17,7 @@ from gateway.views import job_view, placed_view, poll_hint_s, why_no_answer
 from gateway.waiting import Waiting, preferred_wait_s, query_wait_s
 from shared import errors
 from shared.jobs import JobStatus
-from shared.row import JobRow
+from shared.jobs.row import JobRow
 from shared.store import Added
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])

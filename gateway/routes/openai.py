@@ -20,9 +20,9 @@ from gateway.streaming import ChatStream
 from gateway.views import why_no_answer
 from shared import errors
 from shared.jobs import JobStatus
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.prediction.heartbeat import Heartbeat
 from shared.store import Added
-from shared.workers import Heartbeat
 
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
 

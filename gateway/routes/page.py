@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request, send_from_directory
 
 from gateway.services import services
-from shared.presets import BUILT_IN
+from shared.catalog.presets import BUILT_IN
 
 _HOME = Path(__file__).resolve().parent.parent / "webui"
 _ASSETS = _HOME / "assets"

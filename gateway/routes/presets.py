@@ -8,11 +8,11 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from gateway.services import services
-from shared.enhancement import Enhancement
+from shared.catalog.presets import BUILT_IN as BUILT_IN_PRESETS
+from shared.catalog.presets import Language, Preset
+from shared.catalog.rules import Rule
 from shared.jobs import GenerationParams
-from shared.presets import BUILT_IN as BUILT_IN_PRESETS
-from shared.presets import Language, Preset
-from shared.rules import Rule
+from shared.jobs.enhancement import Enhancement
 
 presets = APIBlueprint("presets", __name__, abp_tags=[Tag(name="service")])
 

@@ -13,7 +13,7 @@ from gateway.sessionschemas import SessionList, SessionPath, SessionQuery, Sessi
 from gateway.views import timestamp
 from shared import errors
 from shared.jobs import Turn
-from shared.sessions import Session
+from shared.store.session_store import Session
 
 sessions = APIBlueprint("sessions", __name__, abp_tags=[Tag(name="sessions")])
 

@@ -25,8 +25,8 @@ from gateway.webhookschemas import (
     WebhookTest,
 )
 from shared import errors
-from shared.deliveries import Attempt, Delivery, Endpoint, Secret
-from shared.jobview import timestamp
+from shared.jobs.view import timestamp
+from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
 from shared.webhooks import hint
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="webhooks")])

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from scripts.reference.markdown import code, page, table
-from shared.advice import variables
+from shared.config_check import variables
 from shared.settings import BUNDLED_MODEL, Settings
 
 _HOME = Path(__file__).parent

@@ -11,12 +11,11 @@ from typing import Any
 
 import redis
 
-from shared import keys
 from shared.errors import StoreUnavailable
-from shared.events import EventReader
 from shared.jobs import JobStatus
 from shared.settings import Settings
-from shared.store import Store
+from shared.store import Store, keys
+from shared.store.job_events import EventReader
 from tests.chaos.faults import Account
 from tests.harness import RedisServer
 from tests.receivers import Receiver

@@ -9,9 +9,9 @@ import kombu
 import pytest
 import redis
 
-from shared.bells import Bells
 from shared.jobs import JobInput, new_job_id
 from shared.queue import app, direct_queue, send
+from shared.queue.doorbell import Bells
 from shared.settings import Settings
 from shared.store import Doorbell, NewJob, Store
 from tests.harness import RedisServer

@@ -6,14 +6,13 @@ import time
 
 import pytest
 
-from shared import keys
 from shared.addresses import Policy
-from shared.deliveries import DeliveryStore
 from shared.errors import NotFound
 from shared.jobs import JobInput, JobStatus
-from shared.net import GuardedClient
+from shared.outbound.client import GuardedClient
 from shared.settings import Settings
-from shared.store import NewJob, Store
+from shared.store import NewJob, Store, keys
+from shared.store.delivery_store import DeliveryStore
 from shared.webhooks import Webhook, WebhookEvent
 from tests.receivers import receiving
 from worker.delivering import Delivering, retry_after_s

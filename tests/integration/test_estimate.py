@@ -8,10 +8,10 @@ import io
 import pytest
 from PIL import Image
 
-from shared.connection import connect
-from shared.forecast import Forecasts
 from shared.settings import Settings
-from shared.workers import WorkerRegistry
+from shared.store.connection import connect
+from shared.store.forecasts import Forecasts
+from shared.store.worker_registry import WorkerRegistry
 from tests.harness import System, eventually
 
 

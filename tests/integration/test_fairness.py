@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from shared import keys
 from shared.jobs import GenerationParams, JobInput
 from shared.settings import Settings
-from shared.store import NewJob, Store
+from shared.store import NewJob, Store, keys
 from tests.harness import System, eventually
 
 WORKERS = 2

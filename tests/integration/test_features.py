@@ -6,13 +6,13 @@ import contextlib
 
 import pytest
 
-from shared import keys
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
+from shared.store import keys
 from tests.harness import free_port, running_redis
 
 pytest.importorskip("torch")
-from worker.features import RedisFeatures
+from shared.store.feature_store import RedisFeatures
 
 pytestmark = pytest.mark.model
 

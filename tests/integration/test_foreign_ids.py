@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.bells import Bells
-from shared.deliveries import DeliveryStore
 from shared.errors import NotFound
 from shared.jobs import JobInput, new_job_id
+from shared.queue.doorbell import Bells
 from shared.settings import Settings
 from shared.store import NewJob, Store
+from shared.store.delivery_store import DeliveryStore
 from shared.webhooks import Webhook
 from tests.harness import RedisServer
 

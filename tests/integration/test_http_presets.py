@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from shared.presets import BUILT_IN
+from shared.catalog.presets import BUILT_IN
 from tests.harness import BIN, QUICK, Process, free_port, running_redis, running_system
 from tests.unit.enhance import drawings
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared import keys
 from shared.jobs import JobInput
 from shared.settings import Settings
-from shared.store import NewJob, Store
+from shared.store import NewJob, Store, keys
 
 IMAGE = "img_" + "0" * 64
 

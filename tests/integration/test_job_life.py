@@ -9,12 +9,11 @@ import time
 
 import pytest
 
-from shared import keys
 from shared.jobs import JobInput, JobStatus
+from shared.jobs.row import JobRow
 from shared.queue import broker_lists
-from shared.row import JobRow
 from shared.settings import Settings
-from shared.store import NewJob, Store
+from shared.store import NewJob, Store, keys
 from tests.harness import QUICK, ROOT, RedisServer, System, eventually, running_system
 
 #: Answers that take long enough to be killed in the middle.

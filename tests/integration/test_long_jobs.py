@@ -14,15 +14,14 @@ from dataclasses import dataclass
 import pytest
 from PIL import Image, ImageDraw
 
-from shared import keys
 from shared.errors import NotFound
-from shared.events import EventReader
-from shared.images import ImageStore, StoredImage
 from shared.jobs import JobInput, JobStatus, TilingTask
-from shared.row import JobRow
+from shared.jobs.row import JobRow
+from shared.prediction.tile_plan import tiling_for
 from shared.settings import Settings
-from shared.store import NewJob, Store
-from shared.tiling import tiling_for
+from shared.store import NewJob, Store, keys
+from shared.store.image_store import ImageStore, StoredImage
+from shared.store.job_events import EventReader
 from tests.harness import (
     QUICK,
     ROOT,

@@ -12,8 +12,8 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from scripts import redis_users
-from shared.connection import connect
 from shared.settings import Settings
+from shared.store.connection import connect
 from tests.harness import (
     BIN,
     QUICK,

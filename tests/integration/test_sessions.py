@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared import keys
 from shared.errors import NotFound, SessionBusy
-from shared.images import ImageStore, StoredImage
 from shared.jobs import JobInput, JobStatus, Turn
-from shared.sessions import SessionStore
-from shared.store import Claim, NewJob, Store
+from shared.store import Claim, NewJob, Store, keys
+from shared.store.image_store import ImageStore, StoredImage
+from shared.store.session_store import SessionStore
 
 IMAGE = StoredImage("img_" + "b" * 64, b"png", 32, 32, (32, 32), "PNG")
 

@@ -7,14 +7,13 @@ import time
 
 import pytest
 
-from shared import keys
 from shared.errors import Erased, IdempotencyKeyReused, ImageNotFound, NotFound
-from shared.events import EventReader
-from shared.images import ImageStore, StoredImage
 from shared.jobs import ROW_VERSION, JobInput, JobStatus
 from shared.queue import broker_lists
 from shared.settings import Settings
-from shared.store import Claim, NewJob, Store, Verdict
+from shared.store import Claim, NewJob, Store, Verdict, keys
+from shared.store.image_store import ImageStore, StoredImage
+from shared.store.job_events import EventReader
 
 IMAGE = StoredImage("img_" + "a" * 64, b"\x89PNG\x00\xff", 10, 20, (10, 20), "PNG")
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from shared import keys
 from shared.errors import NotFound
-from shared.events import EventReader, JobEvent
-from shared.images import ImageStore, StoredImage
 from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask
+from shared.jobs.row import JobRow
 from shared.queue import broker_lists
-from shared.row import JobRow
 from shared.settings import Settings
-from shared.store import Claim, NewJob, Store, Verdict
-from shared.tilestore import Given, TileStore
+from shared.store import Claim, NewJob, Store, Verdict, keys
+from shared.store.image_store import ImageStore, StoredImage
+from shared.store.job_events import EventReader, JobEvent
+from shared.store.tile_store import Given, TileStore
 from worker.engine.api import ModelInfo
 from worker.longjobs import LongJobs
 from worker.tiling import Tile, can_be_told_live, unread

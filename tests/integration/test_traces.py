@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared import tracing
-from shared.configfile import BadConfig
+from shared.errors import BadConfig
 from shared.settings import Settings
 from tests.harness import System, eventually
 

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from shared import keys
 from shared.jobs import JobInput, Priority
 from shared.settings import Settings
-from shared.store import Claim, NewJob, Store
+from shared.store import Claim, NewJob, Store, keys
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import JobTooNew
 from shared.jobs import ROW_VERSION, JobInput
-from shared.row import read_row
+from shared.jobs.row import read_row
 from shared.settings import Settings
 from shared.store import NewJob, Store
 from tests.harness import System, eventually

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from shared.vision import visual_tokens
+from shared.prediction.visual_tokens import visual_tokens
 from tests.model.checkpoints import answer, image, picture, request, user
 from worker.engine.api import ImageInput, Message
 from worker.engine.ops import TorchOps

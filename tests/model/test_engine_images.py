@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from shared.errors import ImageAspect
-from shared.vision import MAX_ASPECT, visual_tokens
+from shared.prediction.visual_tokens import MAX_ASPECT, visual_tokens
 from tests.model.checkpoints import image, request, user
 
 pytestmark = pytest.mark.model

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scripts import secrets
-from shared.advice import misspelt
+from shared.config_check import misspelt
 from shared.settings import Settings
 from tests.harness import ROOT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shared import presets, rules
+from shared.catalog import presets, rules
 from shared.settings import Settings
 from tests.harness import ROOT
 from worker.postprocess import Postprocessor

@@ -12,12 +12,12 @@ import pytest
 
 from gateway import exposition
 from gateway.traffic import Traffic
-from shared import figures
-from shared.deliveries import Outbox
-from shared.forecast import Truth
-from shared.reading import Load
-from shared.redisinfo import RedisState
-from shared.workers import Heartbeat
+from shared.prediction.heartbeat import Heartbeat
+from shared.store import job_metrics
+from shared.store.delivery_store import Outbox
+from shared.store.forecasts import Truth
+from shared.store.job_reader import Load
+from shared.store.redis_info import RedisState
 from tests.harness import ROOT
 from tests.tools import promtool
 
@@ -27,10 +27,10 @@ SERVER = RedisState("7", 100, 200, "noeviction", 0, aof=True)
 
 
 def _exposed() -> Iterator[str]:
-    tally = figures.Tally()
+    tally = job_metrics.Tally()
     tally.observe("stage_seconds", 1.0, stage="queue")
     tally.add("tokens", 1, kind="image")
-    told = figures.read({field: str(amount) for field, amount in tally.increments.items()})
+    told = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
     workers = [Heartbeat("w", "m", seconds_per_job=1.0)]
     families = [
         *exposition.of_servers({"queue": SERVER}),

@@ -9,10 +9,9 @@ import pytest
 from demo import prompts
 from gateway.asking import resolved
 from gateway.submission import Submission
-from shared.configfile import BadConfig
-from shared.errors import BadParameters
-from shared.presets import BUILT_IN, load_presets
-from shared.rules import RuleBook
+from shared.catalog.presets import BUILT_IN, load_presets
+from shared.catalog.rules import RuleBook
+from shared.errors import BadConfig, BadParameters
 from shared.settings import Settings
 
 RULES = RuleBook()

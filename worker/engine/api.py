@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from shared.enhancement import LETTER_HEIGHT
 from shared.jobs import (
     CacheState,
     FinishReason,
@@ -18,9 +17,10 @@ from shared.jobs import (
     Stage,
     Usage,
 )
-from shared.memory import UNBOUNDED, ImageRoom
-from shared.speed import UNKNOWN, Curve
-from shared.vision import TOKEN_SIDE
+from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.prediction.curves import UNKNOWN, Curve
+from shared.prediction.image_memory import UNBOUNDED, ImageRoom
+from shared.prediction.visual_tokens import TOKEN_SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -14,8 +14,8 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from tokenizers import Tokenizer
 
+from shared.constraints.grammar import compiled, grammar_of
 from shared.errors import ConstraintTooComplex
-from shared.grammar import compiled, grammar_of
 from shared.jobs import GenerationParams
 
 #: A mask that took less seconds is not worth waking another thread for.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from shared.errors import InputTooLarge, InputTooLong
-from shared.memory import available_bytes
+from shared.prediction.visual_tokens import VisualSize
 from shared.settings import Settings
-from shared.vision import VisualSize
+from shared.system_memory import available_bytes
 from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
 from worker.engine.constraint import Grammars
 from worker.engine.features import FeatureCache

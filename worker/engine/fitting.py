@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.speed import UNKNOWN, Curve
+from shared.prediction.curves import UNKNOWN, Curve
 
 #: Sizes are counted in this unit, so that squares stay near the other terms.
 _UNIT = 256.0

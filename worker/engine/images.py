@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from shared.errors import ImageAspect
-from shared.vision import VisualSize, visual_tokens
+from shared.prediction.visual_tokens import VisualSize, visual_tokens
 from worker.engine.api import ImageInput
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from llguidance import LLMatcher
 
+from shared.constraints.grammar import END_BYTE, byte_tokenizer, compiled, grammar_of
 from shared.errors import ConstraintTooComplex
-from shared.grammar import END_BYTE, byte_tokenizer, compiled, grammar_of
 from shared.jobs import GenerationParams, Notice
 from worker.engine.api import EngineRequest
 from worker.engine.notices import unfinished

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from shared.enhancement import LETTER_HEIGHT
+from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.settings import Settings
 from worker.engine.chat import ChatTokenizer
 from worker.engine.images import ImageReader

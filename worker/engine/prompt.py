@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.vision import VisualSize
+from shared.prediction.visual_tokens import VisualSize
 from worker.engine.api import ImageInput
 from worker.engine.chat import Element
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from shared.memory import ImageRoom
+from shared.prediction.image_memory import ImageRoom
 from shared.settings import Settings
 from worker.engine.shapes import ModelShape
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from shared.jobs import FinishReason, Notice, Stage, Usage
-from shared.speed import Curve
+from shared.prediction.curves import Curve
 from worker.engine.api import (
     Completion,
     Delta,

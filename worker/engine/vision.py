@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from shared.vision import VisualSize
+from shared.prediction.visual_tokens import VisualSize
 from worker.engine.ops import Linear, Ops, Rotary, Then
 from worker.engine.shapes import VisionShape
 from worker.engine.weights import TensorSource

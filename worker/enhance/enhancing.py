@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from shared.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
+from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
 from worker.enhance.steps import STEPS, Pixels, Request, Taken
 
 #: An image is not worked on in more pixels than this many times its budget, and at most _LARGEST.

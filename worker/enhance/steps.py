@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.enhancement import EnhanceStep
+from shared.jobs.enhancement import EnhanceStep
 from worker.enhance import measures, page
 
 #: (height, width, 3) RGB.

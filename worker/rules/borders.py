@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.regex import Found
+from shared.constraints.regex import Found
 
 _DIGITS = frozenset("0123456789")
 

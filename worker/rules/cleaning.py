@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.regex import Budget, check_size, compiled
+from shared.constraints.regex import Budget, check_size, compiled
 
 _NEWLINES = compiled(r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]")
 _INVISIBLE = compiled(r"[\x{200B}\x{2060}\x{FEFF}]")

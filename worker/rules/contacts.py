@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.regex import Budget, Found, compiled
+from shared.constraints.regex import Budget, Found, compiled
 from worker.rules.borders import in_number, is_word
 
 #: 13812345678, 138 1234 5678, 138-12345678, 1381-234-5678; +86, 0086, (+86) or `86-` before it.

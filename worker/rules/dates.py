@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 
-from shared.regex import Budget, Found, Pattern, compiled
+from shared.constraints.regex import Budget, Found, Pattern, compiled
 from worker.rules.borders import in_number
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

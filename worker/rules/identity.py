@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from shared.regex import Budget, Found, compiled
+from shared.constraints.regex import Budget, Found, compiled
 from worker.rules.borders import in_number, is_word
 
 _ID_CARD = compiled(r"([1-9]\d{5})[ -]?((?:18|19|20)\d{6})[ -]?(\d{3}[\dXx])")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.regex import Budget, NotFollowed, check_size, whole_characters
+from shared.constraints.regex import Budget, NotFollowed, check_size, whole_characters
 
 #: Members and characters of a name that are taken.
 _MAX_MEMBERS = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.regex import Budget, Found, compiled
+from shared.constraints.regex import Budget, Found, compiled
 from worker.rules.borders import digits_after, digits_before, is_word
 
 #: 1,234.50 · 1.234,50 · 1 234,50 · 5,50 · 12.30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.regex import Budget, Pattern, check_size, compiled
+from shared.constraints.regex import Budget, Pattern, check_size, compiled
 
 _SEPARATOR = compiled(r"\A:?[-‐‑–—―─]+:?\z")
 #: Below the second row a single dash is a cell's content: nothing.

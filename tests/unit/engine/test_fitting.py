@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from shared.speed import Curve
+from shared.prediction.curves import Curve
 from worker.engine.fitting import CurveFit
 
 

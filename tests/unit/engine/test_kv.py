@@ -87,7 +87,7 @@ def test_the_least_recently_used_buffer_makes_room(pool, make) -> None:
 
 
 def test_an_equal_text_over_another_image_is_not_the_same_beginning() -> None:
-    from shared.vision import VisualSize
+    from shared.prediction.visual_tokens import VisualSize
     from worker.engine.api import ImageInput
     from worker.engine.kv import common_prefix
     from worker.engine.prompt import build_prompt

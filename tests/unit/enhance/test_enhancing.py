@@ -9,7 +9,7 @@ from PIL import Image
 
 from demo import fonts
 from demo.drawing import Canvas
-from shared.enhancement import EnhanceStep
+from shared.jobs.enhancement import EnhanceStep
 from tests.unit.enhance import drawings
 from worker.enhance import enhance, measures, page
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.regex import (
+from shared.catalog.rules import BUILT_IN, CustomRule, RuleBook
+from shared.constraints.regex import (
     BUDGET_S,
     MAX_PATTERN_CHARS,
     MAX_TEXT_CHARS,
@@ -18,7 +19,6 @@ from shared.regex import (
     OverBudget,
     compiled,
 )
-from shared.rules import BUILT_IN, CustomRule, RuleBook
 from worker.postprocess import CLEANERS, EXTRACTORS, Postprocessor
 
 NAMES = [rule.name for rule in BUILT_IN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.rules import RuleBook
+from shared.catalog.rules import RuleBook
 from worker.postprocess import Postprocessor
 
 

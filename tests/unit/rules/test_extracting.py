@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from shared.rules import BUILT_IN, RuleBook
+from shared.catalog.rules import BUILT_IN, RuleBook
 from worker.postprocess import Postprocessor
 
 FIELDS = {rule.name: rule.field for rule in BUILT_IN}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from shared.configfile import BadConfig
-from shared.rules import load_rules
+from shared.catalog.rules import load_rules
+from shared.errors import BadConfig
 from shared.settings import Settings
 from worker.postprocess import Postprocessor
 

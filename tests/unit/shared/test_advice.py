@@ -8,16 +8,16 @@ import sys
 
 import pytest
 
-from shared import advice
-from shared.redisinfo import RedisState
+from shared import config_check
 from shared.settings import SECRETS_DIR, Settings
+from shared.store.redis_info import RedisState
 from tests.harness import ROOT
 
 GOOD = RedisState("7", 10, 100, "noeviction", 0, aof=True)
 
 
 def _lines(environ, from_file=None):
-    lines = advice.settings_in_force(Settings(), environ, from_file or {})
+    lines = config_check.settings_in_force(Settings(), environ, from_file or {})
     return {line.name: (line.value, line.source) for line in lines}
 
 
@@ -50,7 +50,7 @@ def test_passwords_are_not_shown():
         cache_url="redis://:hidden@one redis://:hidden@two",
         metrics_token="hidden-too",
     )
-    text = str(list(advice.settings_in_force(settings, environ, {})))
+    text = str(list(config_check.settings_in_force(settings, environ, {})))
     assert "redis://me:***@db:6379/0" in text
     assert "redis://:***@one redis://:***@two" in text
     assert "hidden" not in text
@@ -68,13 +68,15 @@ def test_passwords_are_not_shown():
     ],
 )
 def test_what_strangers_could_do_is_told(changed, word):
-    assert word in " ".join(advice.of_exposure(Settings(**changed)))
+    assert word in " ".join(config_check.of_exposure(Settings(**changed)))
 
 
 def test_more_threads_than_cores_are_told():
-    assert not list(advice.of_machine(Settings(threads=1, kv_max_bytes=1 << 20)))
-    assert "threads" in " ".join(advice.of_machine(Settings(threads=4096)))
-    assert "kv_max_bytes" in " ".join(advice.of_machine(Settings(threads=1, kv_max_bytes=1 << 60)))
+    assert not list(config_check.of_machine(Settings(threads=1, kv_max_bytes=1 << 20)))
+    assert "threads" in " ".join(config_check.of_machine(Settings(threads=4096)))
+    assert "kv_max_bytes" in " ".join(
+        config_check.of_machine(Settings(threads=1, kv_max_bytes=1 << 60))
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,12 +92,14 @@ def test_more_threads_than_cores_are_told():
 )
 def test_a_redis_that_does_not_fit_its_role_is_told(role, changed, word):
     fields = {name: getattr(GOOD, name) for name in RedisState.__slots__}
-    assert word in " ".join(advice.of_redis(role, RedisState(**fields | changed)))
-    assert not list(advice.of_redis("queue", GOOD))
+    assert word in " ".join(config_check.of_redis(role, RedisState(**fields | changed)))
+    assert not list(config_check.of_redis("queue", GOOD))
 
 
 def test_a_misspelt_variable_is_told():
-    told = list(advice.misspelt({"SIGHTLINE_SLOT": "4", "SIGHTLINE_SLOTS": "4", "OTHER": "x"}))
+    told = list(
+        config_check.misspelt({"SIGHTLINE_SLOT": "4", "SIGHTLINE_SLOTS": "4", "OTHER": "x"})
+    )
     assert len(told) == 1
     assert "SIGHTLINE_SLOT " in told[0]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.costs import Backlog, Outlook, Work, busy_s, stages
-from shared.forecast import Forecast, Truth
-from shared.speed import Curve, Speed
-from shared.turns import InHand, left_s
-from shared.workers import Heartbeat
+from shared.prediction.cost_model import Backlog, Outlook, Work, busy_s, stages
+from shared.prediction.curves import Curve, Speed
+from shared.prediction.heartbeat import Heartbeat
+from shared.prediction.remaining_work import InHand, left_s
+from shared.store.forecasts import Forecast, Truth
 
 SPEED = Speed(
     prepare=Curve(fixed=0.1),

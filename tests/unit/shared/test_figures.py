@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.figures import BOUNDS_S, Tally, read
+from shared.store.job_metrics import BOUNDS_S, Tally, read
 
 
 def _kept(*tallies: Tally) -> dict[str, str]:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.constraints.grammar import check
 from shared.errors import BadConstraint
-from shared.grammar import check
 from shared.jobs import GenerationParams
 from worker.engine.api import EngineRequest, Message
 from worker.engine.invented import Invented, invent

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.memory import ImageRoom, available_bytes, owned_bytes
+from shared.prediction.image_memory import ImageRoom
+from shared.system_memory import available_bytes, owned_bytes
 
 MIB = 1 << 20
 

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from shared.addresses import Policy, parse_ports
-from shared.dialing import system_resolver
 from shared.errors import UrlFetchFailed, UrlNotAllowed
-from shared.net import Ending, GuardedClient, Limits
+from shared.outbound.client import Ending, GuardedClient, Limits
+from shared.outbound.dialer import system_resolver
 from tests.harness import ROOT
 from tests.receivers import dripping, raw, receiving
 
@@ -270,7 +270,7 @@ from gevent import monkey; monkey.patch_all()
 import sys, time, gevent
 from shared.addresses import Policy
 from shared.errors import UrlFetchFailed
-from shared.net import GuardedClient, Limits
+from shared.outbound.client import GuardedClient, Limits
 ticks = []
 def tick():
     while True:

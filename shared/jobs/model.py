@@ -1,0 +1,359 @@
+"""The words of a job: what was asked, where it stands, what came out."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from shared.jobs.enhancement import Enhancement
+from shared.jobs.response_format import ResponseFormat
+
+#: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
+ROW_VERSION = 3
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _base32(value: int, length: int) -> str:
+    return "".join(_CROCKFORD[(value >> (5 * i)) & 31] for i in reversed(range(length)))
+
+
+def new_job_id() -> str:
+    """Return `job_` + 10 characters of milliseconds + 26 of 130 random bits; sorts by time."""
+    return "job_" + _base32(time.time_ns() // 1_000_000, 10) + _base32(secrets.randbits(130), 26)
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; the last four are terminal and never change."""
+
+    #: Waits for a worker.
+    QUEUED = "queued"
+    #: A worker holds its lease.
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    #: Its deadline or its time to live passed before it was done.
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        """Tell whether the status can no longer change."""
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Priority(StrEnum):
+    """The queue that a job waits in."""
+
+    HIGH = "high"
+    DEFAULT = "default"
+    LOW = "low"
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped writing."""
+
+    #: It ended its answer, or a stop string appeared.
+    STOP = "stop"
+    #: `max_new_tokens` or the context window was reached.
+    LENGTH = "length"
+    #: It repeated itself.
+    LOOP = "loop"
+    CANCELED = "canceled"
+    DEADLINE = "deadline"
+
+
+class Stage(StrEnum):
+    """What a running job is at."""
+
+    ENCODE = "encode"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    MERGE = "merge"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not s for s in stop):
+        raise ValueError("a stop string must not be empty")
+    return stop
+
+
+#: Parameters that hold the answer to a form; one of them at a time.
+CONSTRAINTS = ("choices", "regex", "response_format")
+Choice = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class GenerationParams(_Frozen):
+    """How the model writes its answer; the defaults are the article's."""
+
+    max_new_tokens: int = Field(64, ge=1, le=4096, description="Upper bound of new tokens.")
+    do_sample: bool = Field(False, description="False picks the most likely token each time.")
+    temperature: float = Field(0.3, ge=0.0, le=2.0, description="Used when do_sample is true.")
+    top_p: float = Field(0.9, gt=0.0, le=1.0, description="Used when do_sample is true.")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes sampling repeatable.")
+    stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
+        (), max_length=8, description="The answer ends before the first of these strings."
+    )
+    choices: tuple[Choice, ...] = Field(
+        (), max_length=128, description="The answer is one of these, letter by letter."
+    )
+    regex: str | None = Field(
+        None, min_length=1, max_length=1000, description="The whole answer matches it."
+    )
+    response_format: ResponseFormat | None = Field(
+        None, description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it."
+    )
+    loop_guard: bool = Field(
+        True, description="Take the answer back to where it began to repeat itself for ever."
+    )
+    uncertain_below: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Letters and digits that the model gave a lower probability become [?].",
+    )
+    line_confidence: bool = Field(
+        False, description="Tell the confidence of every line in `output.lines`."
+    )
+
+    @model_validator(mode="after")
+    def _one_form_at_a_time(self) -> Self:
+        named = self.constrained_by
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)} exclude each other")
+        if named and self.uncertain_below is not None:
+            raise ValueError(f"uncertain_below has no place in an answer held to {named[0]}")
+        return self
+
+    @property
+    def constrained_by(self) -> list[str]:
+        """Return the names of the parameters that hold the answer to a form."""
+        given = {
+            "choices": bool(self.choices),
+            "regex": self.regex is not None,
+            "response_format": self.wants_json,
+        }
+        return [name for name in CONSTRAINTS if given[name]]
+
+    @property
+    def wants_json(self) -> bool:
+        """Tell whether the answer is to be JSON."""
+        return self.response_format is not None and self.response_format.type != "text"
+
+
+#: Pixels that one image may keep for the model: 1 megapixel is about 1,024 visual tokens.
+DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
+
+
+class Said(_Frozen):
+    """A message of a conversation whose caller sends all of it each time."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[str, ...] = ()
+    #: Pixel budget of the images, so that they look the same again.
+    max_pixels: int = DETAIL_PIXELS["auto"]
+
+
+class TilingTask(StrEnum):
+    """What becomes of the tiles of a long image."""
+
+    #: Each is read by itself, and the texts are joined.
+    READ = "read"
+    #: One answer is given from all of them.
+    ASK = "ask"
+
+
+class Tiling(_Frozen):
+    """A job's images are worked on in tiles."""
+
+    task: TilingTask
+    #: Pixels of one tile.
+    budget: int
+    #: How many tiles their sizes alone promise; the cut may need one more or less.
+    planned: int
+    #: A tile that cannot be read fails the job instead of leaving a gap.
+    strict: bool = False
+
+
+class JobInput(_Frozen):
+    """What a worker needs to do the job; kept in the row as JSON."""
+
+    prompt: str
+    #: What was said before the prompt, oldest first; a session's turns come before it.
+    before: tuple[Said, ...] = ()
+    #: Names a conversation that its caller keeps, so that its keys and values are reused.
+    thread: str = ""
+    #: Image ids `img_<sha256>` in the order of the request.
+    images: tuple[str, ...] = ()
+    params: GenerationParams = GenerationParams()
+    #: Pixel budget of each image.
+    max_pixels: int = DETAIL_PIXELS["auto"]
+    preset: str | None = None
+    #: Names of the rules that the answer goes through, in their order.
+    postprocess: tuple[str, ...] = ()
+    #: Only compute and keep the images' features; there is no question yet.
+    encode_only: bool = False
+    tiling: Tiling | None = None
+    #: What is done to the images before the model sees them.
+    enhance: Enhancement = "off"
+
+    @property
+    def every_image(self) -> tuple[str, ...]:
+        """Return the ids of all images that the job needs, each once, oldest first."""
+        said = [image for message in self.before for image in message.images]
+        return tuple(dict.fromkeys([*said, *self.images]))
+
+
+class ImageInfo(_Frozen):
+    """An image as the job shows it; `used` is what the model sees, in pixels (width, height)."""
+
+    id: str
+    width: int
+    height: int
+    used: tuple[int, int]
+    tokens: int
+
+
+class Notice(_Frozen):
+    """Something done to the input that the caller should know."""
+
+    code: str
+    detail: str
+
+
+class Usage(_Frozen):
+    """Token counts of one answer."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    image_tokens: int = 0
+    cached_tokens: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts with their total, as OpenAI names them."""
+        return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
+
+
+class Line(_Frozen):
+    """A line of the model's own text; `confidence` is as in Output."""
+
+    text: str
+    confidence: float
+
+
+class TileInfo(_Frozen):
+    """A tile of a long image, as its job keeps it."""
+
+    #: Image id of its pixels.
+    id: str
+    #: Left, top, right and bottom within the image as it is stored, right and bottom excluded.
+    box: tuple[int, int, int, int]
+    #: The line that stands for it where it could not be read.
+    mark: str
+    #: It shows nothing, so that nobody looks at it.
+    blank: bool = False
+    #: How it hangs together with the tile before it, as the cut told it.
+    seam: dict[str, Any] = {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return width and height in pixels."""
+        left, top, right, bottom = self.box
+        return right - left, bottom - top
+
+    @property
+    def image(self) -> int:
+        """Return which of the job's images it is part of, from 0."""
+        return int(self.seam.get("image", 0))
+
+
+class TileOutcome(_Frozen):
+    """What became of one tile; kept until its job is merged."""
+
+    text: str = ""
+    #: Of the model that gave it.
+    revision: str = ""
+    #: The job that this one repeats had it already.
+    taken_over: bool = False
+    #: It could not be worked on.
+    gap: bool = False
+    error: dict[str, Any] | None = None
+    finish_reason: FinishReason = FinishReason.STOP
+    usage: Usage = Usage()
+    #: Tokens of its answer.
+    tokens: int = 0
+    confidence: float | None = None
+    notices: tuple[Notice, ...] = ()
+    encode_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+class TileOutput(_Frozen):
+    """What one tile of a long image gave."""
+
+    #: Which of the job's images it is part of, from 0.
+    image: int = 0
+    #: Left, top, right and bottom within the image as it is stored, pixels.
+    box: tuple[int, int, int, int]
+    #: What it says, or its own answer; None where all tiles were looked at together.
+    text: str | None = None
+    #: It could not be read.
+    gap: bool = False
+    #: The answer rests on it.
+    evidence: bool = False
+    confidence: float | None = None
+
+
+class Output(_Frozen):
+    """The answer."""
+
+    text: str = ""
+    json_value: Any = Field(None, serialization_alias="json")
+    fields: dict[str, list[str]] = {}
+    finish_reason: FinishReason = FinishReason.STOP
+    partial: bool = False
+    #: Geometric mean of the probabilities of its tokens; None where no model has told any.
+    confidence: float | None = None
+    lines: tuple[Line, ...] | None = None
+    #: The parts of a long image, in reading order.
+    tiles: tuple[TileOutput, ...] | None = None
+
+
+class Turn(_Frozen):
+    """A question and its answer, as the next question needs them."""
+
+    # a newer worker may have told more
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job_id: str
+    prompt: str
+    preset: str | None = None
+    images: tuple[str, ...] = ()
+    #: Ids of the tiles that were looked at instead of the images.
+    tiles: tuple[str, ...] = ()
+    #: All tiles of the images, for questions that they are too many for.
+    parts: tuple[TileInfo, ...] = ()
+    #: Pixel budget of the images or tiles, so that they look the same again.
+    max_pixels: int
+    #: What was done to the images, for the same reason.
+    enhance: Enhancement = "off"
+    text: str
+    #: What the model wrote, never to be tokenised again from the text.
+    token_ids: tuple[int, ...] = ()
+    finish_reason: str
+    created_ms: int
+
+
+#: What a JSON result column of the row may hold.
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None
+CacheState = Literal["hit", "miss"]

@@ -1,0 +1,117 @@
+"""A job's row in Redis, as typed values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from shared.errors import JobTooNew
+from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value else (value or None)
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+JsonDict = Annotated[dict[str, Any] | None, BeforeValidator(_from_json)]
+JsonList = Annotated[tuple[dict[str, Any], ...], BeforeValidator(lambda v: _from_json(v) or ())]
+TileList = Annotated[tuple[TileInfo, ...], BeforeValidator(lambda v: _from_json(v) or ())]
+_Blank = BeforeValidator(_none_if_empty)
+
+
+class JobRow(BaseModel):
+    """Everything that Redis knows of one job; times are milliseconds of Redis' clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    tenant: str
+    version: int
+    status: JobStatus
+    queue: str
+    attempt: int
+    max_attempts: int
+    #: Times that a worker went silent while it held the job.
+    lost: int = 0
+    #: Times that a finish was accepted: never more than one.
+    commits: int = 0
+    created_ms: int
+    queued_ms: int
+    started_ms: Annotated[int | None, _Blank] = None
+    completed_ms: Annotated[int | None, _Blank] = None
+    #: When the row is dropped (terminal) or gives up waiting.
+    expires_ms: int
+    #: When an unfinished job expires: its deadline or its time to live.
+    expire_ms: int
+    ttl_ms: int
+    input: Annotated[JobInput, BeforeValidator(_from_json)]
+    #: ImageInfo of each image.
+    images: JsonList = ()
+    notices: JsonList = ()
+    model: str = ""
+    session_id: Annotated[str | None, _Blank] = None
+    metadata: JsonDict = None
+    retry_of: Annotated[str | None, _Blank] = None
+    webhook: Annotated[str | None, _Blank] = None
+    #: Names between commas.
+    webhook_events: str = ""
+    webhook_origin: str = ""
+    trace: JsonDict = None
+    #: Seconds that were predicted when the job was accepted.
+    predicted: JsonDict = None
+    #: Milliseconds of a full worker that it was predicted to use up.
+    busy_ms: int = 0
+    #: Of a long job: "tiles" while its children work, "merge" from the last one's end on.
+    phase: str = ""
+    #: Of a long job: its tiles in reading order.
+    tiles: TileList = ()
+    #: Of a long job: one prompt looks at all tiles.
+    together: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
+    #: Of a long job: milliseconds that it waited before its image was cut.
+    waited_ms: int = 0
+    #: Of a child: its long job, and the number of its tile.
+    parent: Annotated[str | None, _Blank] = None
+    tile: int = 0
+    #: Of a child: what it reads can be told while it reads on.
+    live: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
+    cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
+    worker: Annotated[str | None, _Blank] = None
+    progress: JsonDict = None
+    output: JsonDict = None
+    usage: JsonDict = None
+    cache: JsonDict = None
+    metrics: JsonDict = None
+    error: JsonDict = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runs_until_merged(cls, fields: Any) -> Any:
+        """Show a long job as running while it waits for workers between its steps."""
+        if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
+            return fields | {"status": JobStatus.RUNNING.value}
+        return fields
+
+
+def read_row(fields: Mapping[str, Any]) -> JobRow:
+    """Return the fields of a row's hash as values; what a newer version added is left out.
+
+    Raises JobTooNew where that cannot be done.
+    """
+    try:
+        return JobRow.model_validate(fields)
+    except ValidationError as error:
+        if int(fields.get("version") or 0) > ROW_VERSION:
+            raise JobTooNew from error
+        raise
+
+
+def dump(value: Any) -> str:
+    """Return the compact JSON that a row keeps."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,65 @@
+"""How a job looks from outside."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from shared.jobs.row import JobRow
+
+
+def timestamp(ms: int | None) -> str | None:
+    """Return milliseconds since 1970 as RFC 3339 in UTC."""
+    if ms is None:
+        return None
+    moment = dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_view(
+    row: JobRow, *, position: int = 0, wait_s: float | None = 0.0, base_url: str = ""
+) -> dict[str, Any]:
+    """Return the job as `/v1/jobs/{id}` shows it; its URLs begin with `base_url`."""
+    return {
+        "id": row.id,
+        "object": "job",
+        "status": row.status.value,
+        "created_at": timestamp(row.created_ms),
+        "started_at": timestamp(row.started_ms),
+        "completed_at": timestamp(row.completed_ms),
+        "expires_at": timestamp(row.expires_ms),
+        "queue": {"name": row.queue, "position": position, "wait_s": wait_s},
+        "progress": None if row.status.terminal else row.progress,
+        "input": {"model": row.model, "preset": row.input.preset, "images": list(row.images)},
+        "output": row.output,
+        "warnings": list(row.notices),
+        "usage": row.usage,
+        "cache": row.cache,
+        "metrics": row.metrics,
+        "predicted": _predicted(row),
+        "error": row.error,
+        "retry_of": row.retry_of,
+        "session_id": row.session_id,
+        "metadata": row.metadata or {},
+        "urls": job_urls(row.id, base_url),
+    }
+
+
+def _predicted(row: JobRow) -> dict[str, float | None] | None:
+    told = row.predicted
+    if not told:
+        return None
+    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s")
+    run_s = round(sum(told[stage] for stage in stages), 3)
+    return {"wait_s": told["wait_s"], "run_s": run_s, "total_s": told["total_s"]}
+
+
+def job_urls(job_id: str, base_url: str = "") -> dict[str, str]:
+    """Return where to read, follow and stop a job."""
+    path = f"{base_url}/v1/jobs/{job_id}"
+    return {
+        "self": path,
+        "cancel": f"{path}/cancel",
+        "events": f"{path}/events",
+        "result": f"{path}/result",
+    }

@@ -1,0 +1,126 @@
+"""The Celery app: messages are doorbells that carry a job id and nothing else.
+
+A bell in a shared queue says that there is work; the store says whose turn it is. Its job id is
+that of the job that rang. A bell in a worker's own queue means this very job.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange
+from kombu import Queue as KombuQueue
+
+from shared.jobs import Priority
+from shared.settings import Settings
+from shared.store import Doorbell
+
+TASK = "sightline.answer"
+QUEUES = tuple(priority.value for priority in Priority)
+PRIORITY_STEPS = list(range(10))
+#: What kombu puts between a queue's name and a priority in the name of a Redis list.
+_SEPARATOR = "\x06\x16"
+
+_DIRECT = "worker."
+#: A worker that is away this long takes its queue with it; the reconciler rings elsewhere.
+_DIRECT_EXPIRES_S = 600
+
+_log = logging.getLogger(__name__)
+
+
+def direct_queue(node: str) -> str:
+    """Return the name of the queue that only one worker listens to."""
+    return _DIRECT + node
+
+
+def declared(name: str) -> KombuQueue:
+    """Return a queue as everybody declares it; a worker's own goes when nobody listens."""
+    expires = _DIRECT_EXPIRES_S if name.startswith(_DIRECT) else None
+    return KombuQueue(name, Exchange(name), routing_key=name, expires=expires)
+
+
+def broker_lists(queues: Sequence[str] = QUEUES) -> list[str]:
+    """Return the names of all Redis lists that the broker keeps for these queues."""
+    return [list_name(queue, step) for queue in queues for step in PRIORITY_STEPS]
+
+
+def list_name(queue: str, priority: int) -> str:
+    """Return the name of the Redis list in which messages of this priority wait."""
+    return f"{queue}{_SEPARATOR}{priority}" if priority else queue
+
+
+def _configuration() -> dict[str, Any]:
+    settings = Settings()
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            # a message is only a doorbell: the reconciler rings again long before this
+            "visibility_timeout": 43_200,
+            "socket_timeout": settings.redis_timeout_s,
+            "socket_connect_timeout": 1,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "priority_steps": PRIORITY_STEPS,
+            "queue_order_strategy": "priority",
+        },
+        "task_queues": [declared(name) for name in QUEUES],
+        "task_default_queue": Priority.DEFAULT.value,
+        "task_default_priority": 5,
+        # the lease guards a job; a message held until its end makes kombu restore it when Redis
+        # comes back, where it can fail and end the worker
+        "task_acks_late": False,
+        # it keeps nothing; Celery's own for Redis makes a publish block for 19 s while that is away
+        "result_backend": "shared.queue.celery_control:JobBackend",
+        "task_ignore_result": True,
+        "task_publish_retry_policy": {
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 0.2,
+        },
+        "task_send_sent_event": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_proc_alive_timeout": 600,
+    }
+
+
+app = Celery("sightline", control="shared.queue.celery_control:JobControl")
+# a callable, so that importing this module reads no settings
+app.add_defaults(_configuration)
+
+
+def ring(doorbells: Iterable[Doorbell]) -> None:
+    """Wake a worker for each bell; one that fails now is rung again by the reconciler."""
+    for bell in doorbells:
+        try:
+            send(bell)
+        except Exception as error:  # noqa: BLE001
+            # a channel that kombu closes meanwhile ends in an AttributeError; whatever it was, the
+            # row is stored, and its submitter must hear so
+            _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": repr(error)})
+
+
+def send(bell: Doorbell, connection: Any = None) -> KombuQueue:
+    """Send a bell through Celery, over its own connection by default; return its queue."""
+    queue = declared(bell.queue)
+    app.send_task(
+        TASK,
+        args=[bell.job_id],
+        task_id=bell.job_id,
+        kwargs={"only": True} if bell.queue.startswith(_DIRECT) else {},
+        queue=queue,
+        connection=connection,
+    )
+    return queue

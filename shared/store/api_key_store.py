@@ -1,0 +1,230 @@
+"""API keys in Redis: made, listed, changed, rotated, revoked, and looked up for each request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from shared.errors import Unauthorized
+from shared.store import keys
+from shared.store.connection import Client, guard, load_script
+from shared.store.forecasts import LAST_SCORES, Standing
+from shared.store.rate_limits import Limits
+
+_PREFIX = "slk_"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+MAX_WEIGHT = 100
+#: A limit that is the service's again.
+DEFAULT = -1
+
+Anonymous = Literal["yes", "no", "alone"]
+
+
+class KeyTrouble(Exception):
+    """What an operator asked of the keys cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key, which is a tenant; times are milliseconds of Redis' clock."""
+
+    id: str
+    name: str
+    created_ms: int
+    revoked_ms: int | None
+    #: What it has of its own; None takes the service's default.
+    limits: dict[str, int | None]
+    weight: int
+    #: The end of each secret that opens the door, the newest last, and the seconds until it closes.
+    secrets: list[tuple[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Who asks, what it may do and what it has used."""
+
+    tenant: str
+    name: str
+    limits: Limits
+    used: Limits
+    #: Seconds until this minute ends.
+    reset_s: float
+    #: The request is one too many: seconds until there is room for it.
+    refused_s: float | None
+    #: Where a job of this request would stand; None where it was not charged as one.
+    standing: Standing | None = None
+
+
+class Keyring:
+    """Every method raises StoreUnavailable when Redis does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._redis = client
+        self._admit = load_script(client, "admission/admit_request")
+
+    # for each request
+
+    def admit(self, secret: str, anonymous: Anonymous, cost: int, default: Limits) -> Usage:
+        """Return who asks, and charge `cost` requests or refuse them; raises Unauthorized."""
+        limits = (default.requests, default.tokens, default.in_flight, default.queued)
+        with guard():
+            reply = self._admit(
+                args=[_digest(secret), anonymous, cost, *map(str, (*limits, *LAST_SCORES))]
+            )
+        if reply[0] == "missing":
+            raise Unauthorized("This service asks for an API key.")
+        if reply[0] == "unknown":
+            raise Unauthorized("This API key is unknown or was revoked.")
+        verdict, tenant, name, *numbers, stand = reply
+        return Usage(
+            tenant,
+            name,
+            Limits(*numbers[:4]),
+            Limits(*numbers[4:8]),
+            reset_s=int(numbers[8]) / 1000,
+            refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
+            standing=Standing.told(stand) if stand else None,
+        )
+
+    def any(self) -> bool:
+        """Tell whether a key was ever made."""
+        with guard():
+            return bool(self._redis.exists(keys.API_KEYS))
+
+    # for the operator
+
+    def create(self, name: str, limits: dict[str, int | None], weight: int = 1) -> tuple[Key, str]:
+        """Return a new key and its secret, which is not kept; raises KeyTrouble."""
+        if not _NAME.fullmatch(name):
+            raise KeyTrouble("a name has up to 64 letters, digits, dots, dashes and underscores")
+        _check_weight(weight)
+        key_id = "key_" + secrets.token_hex(10)
+        with guard():
+            if not self._redis.hsetnx(keys.API_KEY_NAMES, name, key_id):
+                raise KeyTrouble(f"there is a key named {name} already")
+            now = self._now_ms()
+            row = {"id": key_id, "name": name, "created_ms": now}
+            self._redis.hset(keys.API_KEY + key_id, mapping=row)
+            self._redis.zadd(keys.API_KEYS, {key_id: now})
+        self.change(key_id, limits, weight)
+        secret = self._add_secret(key_id)
+        return self.get(key_id), secret
+
+    def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> Key:
+        """Set these limits and the weight, at once; raises KeyTrouble."""
+        _check_weight(weight)
+        key_id = self._find(which)
+        given = {name: value for name, value in limits.items() if value not in (None, DEFAULT)}
+        dropped = [name for name, value in limits.items() if value == DEFAULT]
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            if given:
+                pipe.hset(keys.API_KEY + key_id, mapping=given)
+            if dropped:
+                pipe.hdel(keys.API_KEY + key_id, *dropped)
+            if weight is not None:
+                pipe.hset(keys.WEIGHTS, key_id, weight)
+            pipe.execute()
+        return self.get(key_id)
+
+    def rotate(self, which: str, overlap_s: int) -> str:
+        """Return a second secret; the first one opens the door for `overlap_s` more."""
+        key_id = self._find(which)
+        held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        with guard():
+            known = [one for one in self._redis.zrange(held, 0, -1) if self._opens(one)]
+            pipe = self._redis.pipeline(transaction=True)
+            for old in known[:-1]:
+                pipe.delete(keys.API_SECRET + old)
+                pipe.zrem(held, old)
+            for last in known[-1:]:
+                pipe.pexpire(keys.API_SECRET + last, max(1, overlap_s * 1000))
+            pipe.execute()
+        return self._add_secret(key_id)
+
+    def revoke(self, which: str) -> Key:
+        """Close the door to all secrets of a key, at once and everywhere; raises KeyTrouble."""
+        key_id = self._find(which)
+        held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        with guard():
+            name = self._redis.hget(keys.API_KEY + key_id, "name")
+            known = self._redis.zrange(held, 0, -1)
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.delete(held, *(keys.API_SECRET + one for one in known))
+            pipe.hdel(keys.API_KEY_NAMES, name)
+            pipe.hset(keys.API_KEY + key_id, "revoked_ms", self._now_ms())
+            pipe.execute()
+        return self.get(key_id)
+
+    def all(self) -> list[Key]:
+        """Return every key, the oldest first."""
+        with guard():
+            ids = self._redis.zrange(keys.API_KEYS, 0, -1)
+        return [self.get(key_id) for key_id in ids]
+
+    def get(self, which: str) -> Key:
+        """Return a key by id or name; raises KeyTrouble."""
+        key_id = self._find(which)
+        with guard():
+            row: dict[str, str] = self._redis.hgetall(keys.API_KEY + key_id)
+            weight = self._redis.hget(keys.WEIGHTS, key_id)
+            held = self._redis.zrange(keys.API_KEY + key_id + keys.API_KEY_SECRETS, 0, -1)
+            told = [self._secret(one) for one in held]
+        revoked = row.get("revoked_ms")
+        return Key(
+            id=key_id,
+            name=row["name"],
+            created_ms=int(row["created_ms"]),
+            revoked_ms=int(revoked) if revoked else None,
+            limits={
+                name: int(row[name]) if name in row else None
+                for name in (field.name for field in fields(Limits))
+            },
+            weight=int(weight or 1),
+            secrets=[one for one in told if one],
+        )
+
+    def _find(self, which: str) -> str:
+        with guard():
+            key_id = self._redis.hget(keys.API_KEY_NAMES, which) or which
+            if not self._redis.exists(keys.API_KEY + key_id):
+                raise KeyTrouble(f"there is no key {which}")
+        return str(key_id)
+
+    def _add_secret(self, key_id: str) -> str:
+        secret = _PREFIX + secrets.token_urlsafe(32)
+        digest = _digest(secret)
+        held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        with guard():
+            if self._redis.hexists(keys.API_KEY + key_id, "revoked_ms"):
+                raise KeyTrouble("the key was revoked; make a new one")
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hset(keys.API_SECRET + digest, mapping={"key": key_id, "end": secret[-4:]})
+            pipe.zadd(held, {digest: self._now_ms()})
+            pipe.execute()
+        return secret
+
+    def _opens(self, digest: str) -> bool:
+        return bool(self._redis.exists(keys.API_SECRET + digest))
+
+    def _secret(self, digest: str) -> tuple[str, float | None] | None:
+        end = self._redis.hget(keys.API_SECRET + digest, "end")
+        left_ms = self._redis.pttl(keys.API_SECRET + digest)
+        return (end, left_ms / 1000 if left_ms > 0 else None) if end else None
+
+    def _now_ms(self) -> int:
+        seconds, micros = self._redis.time()
+        return int(seconds * 1000 + micros // 1000)
+
+
+def _check_weight(weight: int | None) -> None:
+    if weight is not None and not 1 <= weight <= MAX_WEIGHT:
+        raise KeyTrouble(f"a weight is between 1 and {MAX_WEIGHT}")
+
+
+def _digest(secret: str) -> str:
+    """Return what is kept of a secret; random ones need no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest() if secret else ""

@@ -1,0 +1,307 @@
+"""The deliveries of webhooks in Redis: their schedule, their ledger, their endpoints."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from shared import webhooks
+from shared.errors import NotFound
+from shared.settings import Settings
+from shared.store import keys
+from shared.store.connection import Client, guard, load_script, pairs
+from shared.webhooks import Webhook
+
+_SCRIPTS = (
+    "webhooks/take",
+    "webhooks/freeze",
+    "webhooks/settle",
+    "webhooks/replay",
+    "webhooks/send_test",
+    "webhooks/secret",
+)
+_BLANK = BeforeValidator(lambda value: None if value == "" else value)
+_REPLAYED_AT_ONCE = 1000
+_LISTED_ENDPOINTS = 200
+
+
+class Health(StrEnum):
+    """What an attempt told about its endpoint."""
+
+    GOOD = "good"
+    #: No answer, or that of a server in trouble.
+    BAD = "bad"
+    #: A quick answer that is no success.
+    ALIVE = "alive"
+    #: Nothing: it was not asked.
+    UNKNOWN = "unknown"
+
+
+class Delivery(BaseModel):
+    """One delivery; times are milliseconds of Redis' clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    #: Also the `webhook-id`, the same in every attempt.
+    id: str
+    tenant: str
+    endpoint: str
+    type: str
+    url: str
+    status: Literal["pending", "delivered", "failed"]
+    #: Why it failed.
+    reason: Annotated[str | None, _BLANK] = None
+    created_ms: int
+    due_ms: Annotated[int | None, _BLANK] = None
+    ended_ms: Annotated[int | None, _BLANK] = None
+    #: Attempts of the present schedule.
+    tries: int = 0
+    #: Who holds it now.
+    owner: str = ""
+    job: str | None = None
+    job_status: str | None = None
+
+
+class Attempt(BaseModel):
+    """One attempt of a delivery, as its ledger tells it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: str
+    #: HTTP status, None without an answer.
+    status: int | None
+    ms: int
+    #: The first of what was answered.
+    body: str
+    error: str | None
+
+
+class Endpoint(BaseModel):
+    """The health of one origin of one tenant."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    origin: str
+    #: Consecutive failures of those that count for the breaker.
+    failures: int = 0
+    failing_since: int | None = None
+    open_until: int | None = None
+    disabled_ms: int | None = None
+    #: Deliveries that wait.
+    pending: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a courier has taken, and in how many seconds there is more to take."""
+
+    owner: str
+    deliveries: list[Delivery]
+    next_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of a delivery after an attempt."""
+
+    outcome: Literal["delivered", "retry", "failed"]
+    health: Health
+    attempt: Attempt
+    reason: str = ""
+    retry_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """How the deliveries stand as a whole."""
+
+    #: Seconds that the most urgent one is overdue: only a missing courier lets it grow.
+    lag_s: float
+    #: Endpoints left alone for a while, and those left alone until they are tried by hand.
+    open: int
+    disabled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What a tenant's webhooks are signed with."""
+
+    secret: str
+    previous: str | None
+    previous_until_ms: int | None
+    created_ms: int
+    #: It has not been shown before.
+    fresh: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """Return every secret that signs now, the newest first."""
+        return [self.secret, *([self.previous] if self.previous else [])]
+
+
+class DeliveryStore:
+    """Reads and moves deliveries; every method raises StoreUnavailable without Redis."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._redis = client
+        self._scripts = {name: load_script(client, name) for name in _SCRIPTS}
+        self._keep_ms = settings.delivery_ttl_s * 1000
+
+    def _run(self, name: str, *args: Any, names: Sequence[str] = ()) -> Any:
+        with guard():
+            return self._scripts[name](keys=list(names), args=list(args))
+
+    # the courier's side
+
+    def take(self, most: int) -> Batch:
+        """Take up to `most` due deliveries, each under a lease longer than an attempt."""
+        owner = secrets.token_hex(16)
+        lease_ms = int(1000 * (self._settings.webhook_timeout_s + self._settings.webhook_grace_s))
+        cap = self._settings.webhook_endpoint_concurrency
+        now, first, rows = self._run("webhooks/take", owner, lease_ms, most, cap, self._keep_ms)
+        return Batch(
+            owner,
+            [Delivery.model_validate(pairs(row)) for row in rows],
+            max(0.0, (float(first) - int(now)) / 1000) if first else None,
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Return when there is something to take, at the latest after `seconds`."""
+        with guard():
+            # a blocking read must come back before the socket's own timeout
+            self._redis.blpop([keys.DELIVERIES_BELL], min(seconds, 1.0))
+
+    def frozen(self, delivery: Delivery) -> str | None:
+        """Return the body that the first attempt decided on; None before it."""
+        with guard():
+            body: str | None = self._redis.hget(keys.DELIVERY + delivery.id, "body")
+        return body
+
+    def freeze(self, delivery: Delivery, owner: str, body: str) -> str | None:
+        """Return the body to send: this one, or an earlier attempt's; None if it is lost."""
+        found: str | None = self._run("webhooks/freeze", delivery.id, owner, body)
+        return found
+
+    def settle(self, delivery: Delivery, owner: str, done: Settlement) -> bool:
+        """Note an attempt, if the delivery is still this owner's; return whether it was."""
+        return bool(
+            self._run(
+                "webhooks/settle",
+                *(delivery.id, owner, done.outcome, done.reason, done.attempt.model_dump_json()),
+                *(int(done.retry_s * 1000), done.health.value),
+                self._settings.webhook_breaker_failures,
+                int(self._settings.webhook_breaker_s * 1000),
+                int(self._settings.webhook_disable_s * 1000),
+                self._keep_ms,
+            )
+        )
+
+    # the ledger
+
+    def get(self, delivery_id: str, tenant: str) -> tuple[Delivery, list[Attempt]]:
+        """Return a delivery and its attempts, oldest first; raises NotFound."""
+        with guard():
+            # of another's delivery nothing is read, so that it takes no longer than an unknown one
+            if self._redis.hget(keys.DELIVERY + delivery_id, "tenant") != tenant:
+                raise NotFound
+        found = self._read([delivery_id])
+        if not found:
+            raise NotFound
+        return found[0]
+
+    def of_job(self, job_id: str) -> list[tuple[Delivery, list[Attempt]]]:
+        """Return the deliveries of a job that the caller may see, oldest first."""
+        with guard():
+            ids = self._redis.lrange(keys.job(job_id) + keys.JOB_DELIVERIES, 0, -1)
+        return self._read(ids)
+
+    def _read(self, ids: Sequence[str]) -> list[tuple[Delivery, list[Attempt]]]:
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            for delivery_id in ids:
+                pipe.hgetall(keys.DELIVERY + delivery_id)
+                pipe.lrange(keys.DELIVERY + delivery_id + keys.DELIVERY_ATTEMPTS, 0, -1)
+            flat = pipe.execute()
+        return [
+            (Delivery.model_validate(row), [Attempt(**json.loads(text)) for text in attempts])
+            for row, attempts in zip(flat[::2], flat[1::2], strict=True)
+            if row
+        ]
+
+    def replay(self, delivery_id: str, tenant: str) -> None:
+        """Send a delivery again now, under a new schedule; raises NotFound."""
+        if not self._run("webhooks/replay", delivery_id, tenant):
+            raise NotFound
+
+    def replay_failed(self, tenant: str, since_ms: int) -> int:
+        """Replay what has failed since then, up to 1000 at a time; return how many."""
+        with guard():
+            ids = self._redis.zrangebyscore(
+                keys.FAILED_DELIVERIES + tenant, since_ms, "+inf", start=0, num=_REPLAYED_AT_ONCE
+            )
+        return sum(self._run("webhooks/replay", delivery_id, tenant) for delivery_id in ids)
+
+    def try_out(self, webhook: Webhook, tenant: str) -> Delivery:
+        """Send a test message once, whatever is known of its endpoint."""
+        delivery_id = webhooks.new_delivery_id()
+        primary = webhook.endpoint(tenant)
+        self._run(
+            "webhooks/send_test",
+            *(delivery_id, tenant, f"{primary}-test", webhook.origin, webhook.url),
+            *(webhook.url_id(tenant), primary),
+        )
+        return self.get(delivery_id, tenant)[0]
+
+    def endpoints(self, tenant: str) -> list[Endpoint]:
+        """Return the endpoints that a tenant has used, the last one first."""
+        with guard():
+            ids = self._redis.zrevrange(keys.TENANT_ENDPOINTS + tenant, 0, _LISTED_ENDPOINTS - 1)
+            pipe = self._redis.pipeline(transaction=False)
+            for endpoint in ids:
+                pipe.hgetall(keys.ENDPOINT + endpoint)
+                pipe.zcard(keys.ENDPOINT + endpoint + keys.ENDPOINT_DUE)
+                pipe.zcard(keys.ENDPOINT + endpoint + keys.ENDPOINT_HELD)
+            flat = pipe.execute()
+        return [
+            Endpoint.model_validate(row | {"pending": due + held})
+            for row, due, held in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+            if row
+        ]
+
+    def outbox(self) -> Outbox:
+        """Return how the deliveries of all tenants stand."""
+        now = self.now_ms()
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zrange(keys.DELIVERIES, 0, 0, withscores=True)
+            pipe.zcount(keys.ENDPOINTS_OPEN, now, "+inf")
+            pipe.zcount(keys.ENDPOINTS_DISABLED, now, "+inf")
+            first, opened, disabled = pipe.execute()
+        return Outbox(max(0.0, (now - first[0][1]) / 1000) if first else 0.0, opened, disabled)
+
+    def now_ms(self) -> int:
+        """Return the time of Redis' clock."""
+        with guard():
+            seconds, micros = self._redis.time()
+        return int(seconds * 1000 + micros // 1000)
+
+    # secrets
+
+    def secret(self, tenant: str, mode: Literal["sign", "show", "rotate"]) -> Secret:
+        """Return a tenant's secret, made on first use; `rotate` replaces it by a new one."""
+        rotation_ms = self._settings.webhook_rotation_s * 1000
+        names = [keys.WEBHOOK_SECRET + tenant]
+        secret, previous, until, created, fresh = self._run(
+            "webhooks/secret", webhooks.new_secret(), mode, rotation_ms, names=names
+        )
+        return Secret(
+            secret, previous or None, int(until) if until else None, int(created), bool(fresh)
+        )

@@ -1,0 +1,65 @@
+"""The second level of the feature cache: Redis' cache role, shared by all workers.
+
+Several servers share the images out by rendezvous hashing (Thaler and Ravishankar, 1998): every
+worker finds the same server for a key without asking anyone, one that is added or taken away moves
+only its own share, and one that is dead costs misses for its share and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import urlsplit
+
+from shared.settings import Settings
+from shared.store import keys
+from shared.store.connection import Client, connect, guard, load_script
+
+
+class RedisFeatures:
+    """A ByteStore in Redis; values fade after their last use and stay within a sum of bytes."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Use the servers of the cache role, or the queue role's where there are no others."""
+        self._servers: dict[str, Client] = {
+            url: connect(settings, url=url, text=False) for url in settings.cache_urls
+        }
+        first = next(iter(self._servers.values()))
+        self._get = load_script(first, "images/get_features")
+        self._put = load_script(first, "images/put_features")
+        self._ttl_ms = settings.features_ttl_s * 1000
+        self._max_bytes = settings.features_redis_bytes
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was put, or None; raises StoreUnavailable."""
+        name = _name(key)
+        with guard():
+            found: bytes | None = self._get(
+                keys=[name], args=[self._ttl_ms], client=self._server(name)
+            )
+        return found
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep a value if it fits at all; raises StoreUnavailable."""
+        name = _name(key)
+        if len(value) <= self._max_bytes:
+            with guard():
+                self._put(
+                    keys=[name],
+                    args=[value, self._ttl_ms, self._max_bytes],
+                    client=self._server(name),
+                )
+
+    def _server(self, name: str) -> Client:
+        return self._servers[max(self._servers, key=lambda url: _weight(url, name))]
+
+
+def _weight(url: str, name: str) -> bytes:
+    # a server is its address: a new password moves nothing
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2] + parts.path
+    return hashlib.sha256(f"{address} {name}".encode()).digest()
+
+
+def _name(key: str) -> str:
+    # the key tells tenant and image; a name of fixed length keeps it out of monitors
+    return keys.FEATURES + hashlib.sha256(key.encode()).hexdigest()

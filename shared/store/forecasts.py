@@ -1,0 +1,152 @@
+"""Everything in Redis that a prediction needs, read at once; and how true predictions were."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.jobs import Priority
+from shared.prediction.cost_model import Backlog, Outlook
+from shared.prediction.remaining_work import InHand
+from shared.store import keys
+from shared.store.connection import Client, guard, load_script
+from shared.store.job_reader import FIRST_SCORE, QUEUE_SPAN
+from shared.store.worker_registry import WorkerRegistry
+
+#: Ratios of actual to predicted seconds are counted in steps of this factor.
+RATIO_STEP = 1.1
+#: Steps up and down beyond which all ratios are one, as in finish.lua.
+RATIO_STEPS = 30
+#: For each queue, the score below which a tenant's jobs come before its new one.
+LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
+#: Jobs in hand that are looked at one by one.
+_HELD = 256
+#: Seconds for which a place in the queue is taken for the present one.
+_FRESH_S = 0.05
+#: Fewer comparisons tell nothing of the tail.
+_ENOUGH = 20
+#: Slowest of twenty jobs over its prediction, until that has been measured.
+_TAIL = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a tenant's new job would stand, and how full the service was, at one moment."""
+
+    #: Jobs that would be taken before it, by its queue.
+    ahead: Mapping[Priority, int]
+    queued: int
+    running: int
+    #: That moment, monotonic seconds.
+    seen_s: float
+
+    @classmethod
+    def told(cls, reply: Any) -> Standing:
+        """Return it of what foresee.lua answers."""
+        ahead, queued, running = reply
+        known = dict(zip(Priority, map(int, ahead), strict=True))
+        return cls(known, int(queued), int(running), time.monotonic())
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether it can be taken for the present."""
+        return time.monotonic() - self.seen_s < _FRESH_S
+
+    def place(self, priority: Priority) -> tuple[int, int, int]:
+        """Return how many jobs would be taken before the new one, wait, and are running."""
+        return self.ahead[priority], self.queued, self.running
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What waits, who works and what was learned, at one moment."""
+
+    outlook: Outlook = field(default_factory=Outlook)
+    #: Average tokens of an answer by preset, "ask" without one.
+    answers: Mapping[str, float] = field(default_factory=dict)
+    #: Actual over predicted seconds of the latest jobs.
+    ratios: tuple[float, ...] = ()
+
+    def answer_tokens(self, kind: str, most: int) -> float:
+        """Return the tokens that an answer is expected to have, at most `most`."""
+        return min(float(most), self.answers.get(kind, float(most)))
+
+    @property
+    def tail(self) -> float:
+        """Return the factor within which 95 of 100 jobs stay of their prediction."""
+        if len(self.ratios) < _ENOUGH:
+            return _TAIL
+        return max(1.0, sorted(self.ratios)[int(0.95 * len(self.ratios))])
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Predictions against what happened, since the store was new."""
+
+    count: int
+    predicted_s: float
+    actual_s: float
+    #: Jobs by actual over predicted seconds: RATIO_STEP to this power.
+    steps: Mapping[int, int]
+
+    @property
+    def median_error(self) -> float | None:
+        """Return the error that half of the predictions stay below, as a share of the actual."""
+        errors = sorted((abs(1 - RATIO_STEP**-step), count) for step, count in self.steps.items())
+        seen = 0
+        for error, count in errors:
+            seen += count
+            if 2 * seen >= self.count:
+                return error
+        return None
+
+
+def _hand(told: Sequence[int]) -> tuple[InHand, ...]:
+    pairs = zip(told[::2], told[1::2], strict=True)
+    return tuple(InHand(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
+
+
+class Forecasts:
+    """Reads forecasts; raises StoreUnavailable like the Store."""
+
+    def __init__(self, client: Client, workers: WorkerRegistry) -> None:
+        self._redis = client
+        self._workers = workers
+        self._foresee = load_script(client, "admission/standing")
+        self._hand = load_script(client, "admission/held_jobs")
+
+    def read(self) -> Forecast:
+        """Return the forecast of this moment."""
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.zcard(keys.QUEUED)
+            pipe.zcard(keys.LEASES)
+            pipe.hmget(keys.BACKLOG, "ms", "jobs")
+            pipe.hgetall(keys.ANSWERS)
+            pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
+            queued, running, (busy_ms, counted), answers, ratios = pipe.execute()
+            held = self._hand(keys=[], args=[_HELD]) if running else []
+        mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
+        return Forecast(
+            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _hand(held))),
+            {kind: float(tokens) for kind, tokens in answers.items()},
+            tuple(map(float, ratios)),
+        )
+
+    def standing(self, tenant: str) -> Standing:
+        """Return where a tenant's new job would stand now."""
+        with guard():
+            return Standing.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))
+
+    def truth(self) -> Truth:
+        """Return how predictions compared with what happened."""
+        with guard():
+            told = {name: int(n) for name, n in self._redis.hgetall(keys.PREDICTIONS).items()}
+        return Truth(
+            count=told.get("count", 0),
+            predicted_s=told.get("predicted_ms", 0) / 1000,
+            actual_s=told.get("actual_ms", 0) / 1000,
+            steps={int(k[5:]): n for k, n in told.items() if k.startswith("step:")},
+        )

@@ -1,0 +1,118 @@
+"""Canonical images in Redis, named by the sha256 of their pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import NotFound
+from shared.jobs.row import dump
+from shared.settings import Settings
+from shared.store import keys
+from shared.store.connection import Client, connect, guard, load_script
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """A canonical RGB image: PNG bytes, its size, and what was done to reach it."""
+
+    id: str
+    png: bytes
+    width: int
+    height: int
+    #: Size in the file, after orientation.
+    source: tuple[int, int]
+    format: str
+    notices: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What is told of an image without its pixels."""
+
+    id: str
+    width: int
+    height: int
+    source: tuple[int, int]
+    format: str
+    bytes: int
+    notices: tuple[dict[str, str], ...]
+    expires_in_s: int
+
+
+_HEADER = ("width", "height", "source_width", "source_height", "format", "bytes", "notices")
+
+
+class ImageStore:
+    """Keeps images for the jobs that need them; raises StoreUnavailable like the Store."""
+
+    def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        """`client` must not decode what it reads."""
+        self._settings = settings
+        self._redis = client or connect(settings, text=False)
+        self._put = load_script(self._redis, "images/put_image")
+
+    def put(
+        self,
+        tenant: str,
+        image: StoredImage,
+        *,
+        uploaded: bool = False,
+        ttl_s: int | None = None,
+    ) -> None:
+        """Store an image; an `uploaded` one stays when the jobs that used it are erased."""
+        key = keys.image(tenant, image.id)
+        fields: dict[str, str | int | bytes] = {
+            "png": image.png,
+            "bytes": len(image.png),
+            "width": image.width,
+            "height": image.height,
+            "source_width": image.source[0],
+            "source_height": image.source[1],
+            "format": image.format,
+            "notices": dump(list(image.notices)),
+        }
+        if uploaded:
+            fields["uploaded"] = 1
+        flat = [part for pair in fields.items() for part in pair]
+        with guard():
+            self._put(keys=[key], args=[(ttl_s or self._settings.image_ttl_s) * 1000, *flat])
+
+    def header(self, tenant: str, image_id: str) -> ImageHeader:
+        """Return what is known of an image; raises NotFound."""
+        key = keys.image(tenant, image_id)
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hmget(key, _HEADER)
+            pipe.ttl(key)
+            values, ttl = pipe.execute()
+        if values[0] is None:
+            raise NotFound
+        width, height, source_width, source_height, kind, size, notices = values
+        return ImageHeader(
+            image_id,
+            int(width),
+            int(height),
+            (int(source_width), int(source_height)),
+            kind.decode(),
+            int(size),
+            tuple(json.loads(notices)),
+            max(0, int(ttl)),
+        )
+
+    def pngs(self, tenant: str, image_ids: Sequence[str]) -> list[bytes | None]:
+        """Return the PNG bytes of each image, None for one that is gone."""
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            for image_id in image_ids:
+                pipe.hget(keys.image(tenant, image_id), "png")
+            return list(pipe.execute())
+
+    def delete(self, tenant: str, image_id: str) -> None:
+        """Forget an image; a queued job that needs it will fail as image_gone. Raises NotFound."""
+        key = keys.image(tenant, image_id)
+        with guard():
+            if not self._redis.delete(key):
+                raise NotFound
+            self._redis.delete(key + keys.IMAGE_JOBS)

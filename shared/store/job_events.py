@@ -1,0 +1,75 @@
+"""Reading a job's event stream, from any process and from any event on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.jobs import JobStatus
+from shared.store import keys
+from shared.store.connection import Client, guard
+
+_TERMINAL = {f"job.{status.value}" for status in JobStatus if status.terminal}
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One event; `seq` counts from 1 within its job."""
+
+    seq: int
+    type: str
+    data: dict[str, Any]
+
+    @property
+    def terminal(self) -> bool:
+        """Tell whether no event can follow."""
+        return self.type in _TERMINAL
+
+
+class EventReader:
+    """Follows streams; every waiting reader holds one connection of the pool."""
+
+    def __init__(self, client: Client, block_s: float) -> None:
+        """`block_s` must stay below the client's socket timeout."""
+        self._redis = client
+        self._block_s = block_s
+
+    def read(self, job_id: str, after: int, wait_s: float = 0.0) -> list[JobEvent]:
+        """Return the events after number `after`, waiting up to `wait_s` for the first."""
+        deadline = time.monotonic() + wait_s
+        key = keys.events(job_id)
+        while True:
+            left = deadline - time.monotonic()
+            block = max(1, int(min(left, self._block_s) * 1000)) if left > 0 else None
+            with guard():
+                reply = self._redis.xread({key: f"{after}-0"}, count=500, block=block)
+            if reply:
+                return [_event(entry) for entry in reply[0][1]]
+            if time.monotonic() >= deadline:
+                return []
+
+    def last(self, job_id: str) -> int:
+        """Return the number of the newest event, 0 when there is none."""
+        with guard():
+            newest = self._redis.xrevrange(keys.events(job_id), count=1)
+        return int(newest[0][0].split("-")[0]) if newest else 0
+
+    def follow(self, job_id: str, after: int, quiet_s: float) -> Iterator[JobEvent | None]:
+        """Yield events until the terminal one, and None after every `quiet_s` without any."""
+        while True:
+            events = self.read(job_id, after, quiet_s)
+            if not events:
+                yield None
+            for event in events:
+                after = event.seq
+                yield event
+                if event.terminal:
+                    return
+
+
+def _event(entry: Any) -> JobEvent:
+    number, fields = entry
+    return JobEvent(int(number.split("-")[0]), fields["type"], json.loads(fields["data"]))

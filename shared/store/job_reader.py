@@ -1,0 +1,111 @@
+"""Reading what Redis knows of many jobs: pages of them, and how full the queues are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import NotFound
+from shared.jobs import JobStatus, Priority
+from shared.jobs.row import JobRow, read_row
+from shared.store import job_metrics, keys
+from shared.store.connection import Client, guard
+from shared.store.job_metrics import Figures
+
+#: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
+QUEUE_SPAN = 1 << 43
+FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How full the queues are."""
+
+    #: Queued jobs by queue.
+    depths: dict[str, int]
+    running: int
+    oldest_wait_s: float
+
+
+class JobReader:
+    """Reads; every method raises StoreUnavailable when Redis does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self.redis = client
+
+    def tenant(self, job_id: str) -> str | None:
+        """Return whose job it is; None for an unknown one."""
+        with guard():
+            found: str | None = self.redis.hget(keys.job(job_id), "tenant")
+        return found
+
+    def page(
+        self,
+        tenant: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        status: JobStatus | None = None,
+        session_id: str | None = None,
+    ) -> tuple[list[JobRow], bool]:
+        """Return up to `limit` jobs, newest first, older than `after`, and whether more follow."""
+        found: list[JobRow] = []
+        with guard():
+            below = self._place(tenant, after) if after else "+inf"
+            while len(found) <= limit:
+                entries = self.redis.zrevrangebyscore(
+                    keys.tenant_jobs(tenant), below, "-inf", start=0, num=100, withscores=True
+                )
+                if not entries:
+                    return found, False
+                ids, below = [entry[0] for entry in entries], f"({entries[-1][1]:.0f}"
+                found += [
+                    row
+                    for row in self._rows(tenant, ids)
+                    if status in (None, row.status) and session_id in (None, row.session_id)
+                ]
+        return found[:limit], True
+
+    def _place(self, tenant: str, after: str) -> str:
+        """Return the bound below which jobs are older than `after`, even if it was erased."""
+        score = self.redis.zscore(keys.tenant_jobs(tenant), after)
+        place, _, owner = (self.redis.get(keys.GONE + after) or "").partition(":")
+        if score is None and owner != tenant:
+            raise NotFound("The cursor names an unknown job.", pointer="/after")
+        return f"({place}" if score is None else f"({score:.0f}"
+
+    def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:
+        pipe = self.redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hgetall(keys.job(job_id))
+        fields = pipe.execute()
+        dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
+        if dropped:
+            # their rows have expired; removed here, the index needs no sweeper
+            self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
+        return [read_row(row) for row in fields if row]
+
+    def load(self) -> Load:
+        """Return how full the queues are."""
+        with guard():
+            pipe = self.redis.pipeline(transaction=True)
+            for first in FIRST_SCORE.values():
+                pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
+            pipe.zcard(keys.LEASES)
+            pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
+            pipe.time()
+            *depths, running, oldest, (seconds, micros) = pipe.execute()
+        now = seconds + micros / 1e6
+        waited = now - oldest[0][1] / 1000 if oldest else 0.0
+        names = [priority.value for priority in Priority]
+        return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
+
+    def counters(self) -> dict[str, int]:
+        """Return the monotonic counters by name."""
+        with guard():
+            return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
+
+    def figures(self) -> Figures:
+        """Return what finished jobs and deliveries have added up to."""
+        with guard():
+            return job_metrics.read(self.redis.hgetall(keys.FIGURES))

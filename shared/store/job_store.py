@@ -1,0 +1,362 @@
+"""The transitions of a job in Redis; each is one script, and the row is the only truth."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from shared.errors import (
+    Erased,
+    IdempotencyKeyReused,
+    ImageNotFound,
+    InputTooLong,
+    LimitError,
+    NotFound,
+    PoisonJob,
+    SessionBusy,
+    TooManyInFlight,
+    TooManyQueued,
+)
+from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
+from shared.jobs.row import JobRow, dump, read_row
+from shared.prediction.cost_model import Prediction
+from shared.settings import Settings
+from shared.store import keys
+from shared.store.connection import Client, connect, guard, load_script, pairs
+from shared.store.job_metrics import Tally
+from shared.store.job_reader import FIRST_SCORE, JobReader
+from shared.store.rate_limits import Limits
+from shared.webhooks import Webhook
+
+#: The longest silence of all reapers after which leases are renewed instead of reaped.
+_REAP_GAP_MS = 3000
+
+
+#: The place of a job that is not queued, as scripts tell it.
+NOWHERE = -1
+
+#: When one of a key's own jobs may have ended, seconds.
+_JOB_ENDS_S = 5.0
+
+#: One file in lua/jobs/ each.
+_TRANSITIONS = (
+    "add",
+    "claim",
+    "beat",
+    "report",
+    "finish",
+    "release",
+    "reap",
+    "reconcile",
+    "cancel",
+    "erase",
+    "position",
+    "read",
+)
+
+
+class Verdict(IntEnum):
+    """What a worker hears when it reports."""
+
+    #: The job is no longer this worker's.
+    LOST = 0
+    GO_ON = 1
+    #: The caller canceled it.
+    STOP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be stored."""
+
+    tenant: str
+    input: JobInput
+    priority: Priority = Priority.DEFAULT
+    ttl_s: int = 86_400
+    deadline_s: float | None = None
+    session_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: ImageInfo and Notice of the images, as dicts.
+    images: Sequence[Mapping[str, Any]] = ()
+    notices: Sequence[Mapping[str, Any]] = ()
+    model: str = ""
+    retry_of: str | None = None
+    webhook: Webhook | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
+    prediction: Prediction | None = None
+    limits: Limits = field(default_factory=Limits)
+    #: (Idempotency-Key, fingerprint of the body)
+    idempotency: tuple[str, str] | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Return the visual tokens of its images."""
+        return sum(int(image["tokens"]) for image in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """What the queue needs to wake a worker because of a job."""
+
+    job_id: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A doorbell as Redis is told of it."""
+
+    #: The list that workers wait at, and what is put into it.
+    list: str
+    message: str
+    #: The channel on which operators listen, and what they hear.
+    channel: str
+    event: str
+    #: Milliseconds after which the list goes if nobody takes from it; None keeps it.
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A stored job, or the earlier one that the same Idempotency-Key made."""
+
+    doorbell: Doorbell
+    replayed: bool = False
+    #: Queued jobs that are taken before it; None when it is not queued.
+    position: int | None = None
+    #: Its row in that moment.
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self) -> JobRow:
+        """Return the job as it was stored, or as it was found."""
+        return read_row(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to a job."""
+
+    row: JobRow
+    owner: str
+    #: Milliseconds of Redis' clock when it was given.
+    at_ms: int = 0
+
+
+class Store(JobReader):
+    """Reads and moves job rows; every method raises StoreUnavailable when Redis does not answer."""
+
+    def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        super().__init__(client or connect(settings))
+        self._settings = settings
+        self._scripts = {name: load_script(self.redis, f"jobs/{name}") for name in _TRANSITIONS}
+
+    def _run(self, name: str, names: Sequence[str], *args: Any) -> Any:
+        with guard():
+            return self._scripts[name](keys=list(names), args=list(args))
+
+    # the gateway's side
+
+    def add(self, job: NewJob, ring: Callable[[Doorbell], Ring] | None = None) -> Added:
+        """Store a job, put it into the queue and ring its doorbell, all at once.
+
+        Without `ring` it waits for the reconciler to ring.
+
+        Raises ImageNotFound, IdempotencyKeyReused, SessionBusy, InputTooLong and LimitErrors.
+        """
+        limits = job.limits
+        if 0 < limits.tokens < job.tokens:
+            raise InputTooLong(
+                f"The images have {job.tokens} visual tokens; "
+                f"this key may use {limits.tokens} a minute."
+            )
+        key, fingerprint = job.idempotency or ("", "")
+        job_id, priority = new_job_id(), job.priority.value
+        rung = ring(Doorbell(job_id, priority)) if ring else None
+        reply = self._run(
+            "add",
+            [
+                keys.idempotency(job.tenant, key),
+                *(keys.image(job.tenant, image) for image in job.input.every_image),
+            ],
+            *(job_id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
+            *(priority, FIRST_SCORE[job.priority], job.ttl_s * 1000),
+            "" if job.deadline_s is None else int(job.deadline_s * 1000),
+            self._settings.events_max,
+            *(job.session_id or "", self._settings.session_ttl_s * 1000),
+            *(job.tokens, limits.tokens, limits.in_flight, limits.queued),
+            *_told(rung),
+            *self._fields(job),
+        )
+        match reply:
+            case ["added" | "replayed" as how, found_id, place, row]:
+                position = None if place == NOWHERE else int(place)
+                bell = Doorbell(found_id, priority)
+                return Added(bell, how == "replayed", position, pairs(row))
+            case ["session_busy", busy]:
+                raise SessionBusy(f"The session is answering {busy}.")
+            case ["image_missing", index]:
+                raise ImageNotFound(pointer=f"/images/{index}")
+            case ["limited", what, *wait_ms]:
+                raise _over(what, wait_ms)
+            case _:
+                raise IdempotencyKeyReused
+
+    def answers(self, tenant: str, idempotency_key: str) -> bool:
+        """Tell whether the next job under this key would be an earlier one."""
+        with guard():
+            job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
+            return bool(job_id and self.redis.exists(keys.job(job_id)))
+
+    def unbind(self, tenant: str, idempotency_key: str) -> None:
+        """Let the next job under this key be a new one."""
+        with guard():
+            self.redis.delete(keys.idempotency(tenant, idempotency_key))
+
+    def _fields(self, job: NewJob) -> list[Any]:
+        fields = {
+            "version": ROW_VERSION,
+            "max_attempts": self._settings.max_attempts,
+            "input": job.input.model_dump_json(),
+            "images": dump(list(job.images)),
+            "notices": dump(list(job.notices)),
+            "model": job.model,
+            "metadata": dump(dict(job.metadata)),
+            "retry_of": job.retry_of or "",
+            "trace": dump(dict(job.trace)),
+            # nothing is learned of answers from a job that gives none
+            "kind": "" if job.input.encode_only else job.input.preset or "ask",
+            **(job.prediction.fields() if job.prediction else {}),
+            **(job.webhook.fields(job.tenant) if job.webhook else {}),
+        }
+        return [part for pair in fields.items() for part in pair]
+
+    def get(self, job_id: str, tenant: str) -> JobRow:
+        """Return a job; raises Erased, JobTooNew, or NotFound, also for a foreign job."""
+        reply = self._run("read", [], job_id, tenant)
+        if reply == "erased":
+            raise Erased
+        if reply == "unknown":
+            raise NotFound
+        return read_row(pairs(reply))
+
+    def position(self, job_id: str, tenant: str) -> int | None:
+        """Return how many queued jobs will be taken before this one, or None when not queued."""
+        place: int | None = self._run("position", [], job_id, tenant)
+        return place
+
+    def cancel(self, job_id: str, tenant: str) -> str:
+        """Cancel a queued job at once, ask a running one to stop; return what it found.
+
+        That is `canceled`, `canceling`, or the terminal status that the job had. Raises NotFound.
+        """
+        found = str(self._run("cancel", [], job_id, tenant))
+        if found == "missing":
+            self.get(job_id, tenant)
+            raise NotFound
+        return found
+
+    def erase(self, job_id: str, tenant: str) -> None:
+        """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
+        row = self.get(job_id, tenant)
+        images = dict.fromkeys([*row.input.every_image, *(tile.id for tile in row.tiles)])
+        names = [keys.image(tenant, image) for image in images]
+        ttl_ms = self._settings.erased_ttl_s * 1000
+        if not self._run("erase", names, job_id, tenant, ttl_ms):
+            raise NotFound
+
+    # the worker's side
+
+    def claim_next(self, worker_id: str) -> Claim | str:
+        """Take the queued job whose turn it is, or return `nothing`."""
+        return self.claim("", worker_id)
+
+    def claim(self, job_id: str, worker_id: str) -> Claim | str:
+        """Take this queued job, or return why not: missing, not_queued, expired, too_new."""
+        owner = secrets.token_hex(16)
+        lease_ms = int(self._settings.lease_s * 1000)
+        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
+        if reply[0] != "claimed":
+            return str(reply[0])
+        return Claim(read_row(pairs(reply[2])), owner, int(reply[1]))
+
+    def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Renew the leases of (job id, owner) pairs; return a verdict for each."""
+        flat = [part for pair in claims for part in pair]
+        reply = self._run("beat", [], int(self._settings.lease_s * 1000), *flat)
+        return [Verdict(int(code)) for code in reply]
+
+    def report(
+        self,
+        job_id: str,
+        owner: str,
+        events: Sequence[tuple[str, Mapping[str, Any]]],
+        progress: Mapping[str, Any] | None = None,
+    ) -> Verdict:
+        """Add events to a job's stream and set its progress, if it is still this owner's."""
+        flat = [part for kind, data in events for part in (kind, dump(dict(data)))]
+        told = "" if progress is None else dump(dict(progress))
+        reply = self._run("report", [], job_id, owner, told, self._settings.events_max, *flat)
+        return Verdict(int(reply))
+
+    def finish(
+        self,
+        job_id: str,
+        owner: str,
+        status: JobStatus,
+        fields: Mapping[str, Any],
+        *,
+        turn: Turn | None = None,
+        tally: Tally | None = None,
+    ) -> bool:
+        """End a job with its result, if it is still this owner's; return whether it was.
+
+        `turn` becomes part of the job's session, `tally` of the service's figures.
+        """
+        told = turn.model_dump_json() if turn else ""
+        kept = self._settings.session_turns_max
+        counted = dump(tally.increments if tally else {})
+        flat = [part for key, value in fields.items() for part in (key, _cell(value))]
+        return bool(
+            self._run("finish", [], job_id, owner, status.value, told, kept, counted, *flat)
+        )
+
+    def release(self, job_id: str, owner: str) -> Doorbell | None:
+        """Give a job back without counting the attempt; None when it was lost or has ended."""
+        reply = self._run("release", [], job_id, owner)
+        return Doorbell(job_id, reply) if reply else None
+
+    def reap(self) -> list[Doorbell]:
+        """Requeue jobs of silent workers, end poison and overdue ones; return what to ring."""
+        gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
+        lease_ms = int(self._settings.lease_s * 1000)
+        reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
+        return [Doorbell(job, queue) for job, queue in reply]
+
+    def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
+        """Return a bell to ring for each queued job beyond the messages in the broker's `lists`."""
+        age_ms = int(self._settings.reconcile_s * 1000)
+        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
+        return [Doorbell(job, queue) for job, queue in reply]
+
+
+def _told(rung: Ring | None) -> tuple[Any, ...]:
+    if rung is None:
+        return ("",) * 5
+    return rung.list, rung.message, rung.channel, rung.event, rung.expires_ms or ""
+
+
+def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:
+    if what == "tokens":
+        return LimitError(
+            "This key has used its visual tokens of this minute.",
+            retry_after_s=int(wait_ms[0]) / 1000,
+        )
+    kind = TooManyInFlight if what == "in_flight" else TooManyQueued
+    return kind(retry_after_s=_JOB_ENDS_S)
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else dump(value)

@@ -1,0 +1,172 @@
+"""The name of every key that we keep in Redis; no other module names one."""
+
+from __future__ import annotations
+
+PREFIX = "sl:"
+#: Of what only the gateway needs: a worker's Redis user may be kept from it.
+_GATE_PREFIX = "slk:"
+
+#: Hash: one job. The only truth about it.
+JOB = PREFIX + "job:"
+#: Suffix of a job's event stream.
+EVENTS = ":events"
+#: Suffix of the list of a job's delivery ids.
+JOB_DELIVERIES = ":deliveries"
+#: Suffix of the counter of requests that waited for a job.
+JOB_WAITERS = ":waiters"
+#: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
+#: `told:<n>` what it adds to the text that was streamed.
+JOB_TILES = ":tiles"
+#: Zset of long jobs that have tiles to queue, the one served longest ago first.
+LONG = PREFIX + "long"
+#: Set of the children that are queued or running, and how many of them there may be.
+TILES_LIVE = PREFIX + "tiles:live"
+TILES_ROOM = PREFIX + "tiles:room"
+#: Key that outlives an erased job, so that its id answers 410 and not 404.
+GONE = PREFIX + "gone:"
+#: Zset of all queued job ids by queue and number, which tells how full each queue is.
+QUEUED = PREFIX + "queued"
+#: Zset of queued job ids by the millisecond in which they were (last) queued.
+QUEUED_SINCE = PREFIX + "queued:since"
+#: Counter that numbers jobs as they come.
+SEQUENCE = PREFIX + "queued:sequence"
+#: Hash: predicted busy milliseconds of all queued jobs, and how many they are.
+BACKLOG = PREFIX + "queued:busy"
+#: Hash preset ("ask" without one) -> moving average of the tokens of its answers.
+ANSWERS = PREFIX + "answers"
+#: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
+PREDICTIONS = PREFIX + "predictions"
+PREDICTIONS_RECENT = PREFIX + "predictions:recent"
+#: Zset of a tenant's queued job ids in the order in which its turns take them.
+LINE = PREFIX + "line:"
+#: Zset of the tenants with queued jobs by the virtual time of their next turn.
+TURNS = PREFIX + "turns"
+#: Zset of tenants without queued jobs whose last turn still counts, by when the next may be.
+TURNED = PREFIX + "turns:past"
+#: Virtual time of the latest turn.
+TURN = PREFIX + "turn"
+#: Hash tenant -> turns that it gets while others get one.
+WEIGHTS = PREFIX + "weights"
+#: Set of a tenant's unfinished job ids.
+UNFINISHED = PREFIX + "unfinished:"
+#: Zset of running job ids by the millisecond in which their lease ends.
+LEASES = PREFIX + "leases"
+#: Zset of unfinished job ids by the millisecond after which they expire.
+EXPIRY = PREFIX + "expiry"
+#: Millisecond of the last look for expired leases.
+REAPED_AT = PREFIX + "reaped_at"
+#: Lock that lets one process at a time compare rows with doorbells.
+RECONCILE_LOCK = PREFIX + "reconcile:lock"
+#: Hash: what a tenant has used in this minute and in the last; `<kind>:<tenant>` follows.
+RATE = PREFIX + "rate:"
+#: Zset of a tenant's job ids by the number in which they came.
+TENANT_JOBS = PREFIX + "jobs:"
+#: Hash: idempotency key -> job id and body fingerprint.
+IDEMPOTENCY = PREFIX + "idem:"
+#: Hash: a canonical image.
+IMAGE = PREFIX + "img:"
+#: Suffix of the set of job ids that need an image.
+IMAGE_JOBS = ":jobs"
+#: Hash: a conversation; its suffixes name the list of its turns and the set of its images, and
+#: begin with what no id contains, or one conversation could be the turns of another.
+SESSION = PREFIX + "session:"
+SESSION_TURNS = "/turns"
+SESSION_IMAGES = "/images"
+#: Zset of a tenant's session ids by the millisecond of their last use.
+TENANT_SESSIONS = PREFIX + "sessions:"
+#: String in the cache role: the features of one image.
+FEATURES = PREFIX + "features:"
+#: Zset of feature keys by last use, and hash of their sizes with their sum under "".
+FEATURES_USED = PREFIX + "features_used"
+FEATURES_BYTES = PREFIX + "features_bytes"
+#: Hash: one webhook delivery; its suffix names the list of its attempts.
+DELIVERY = PREFIX + "delivery:"
+DELIVERY_ATTEMPTS = ":attempts"
+#: Hash: an endpoint (one origin of one tenant) and its health; its suffixes name the zsets of its
+#: delivery ids that wait, by the millisecond of their next attempt, and of those that a courier
+#: holds, by the millisecond in which its lease ends.
+ENDPOINT = PREFIX + "endpoint:"
+ENDPOINT_DUE = ":due"
+ENDPOINT_HELD = ":held"
+#: Zset of endpoint ids by the millisecond in which they next need a courier.
+DELIVERIES = PREFIX + "deliveries"
+#: List of at most one element that wakes a courier.
+DELIVERIES_BELL = PREFIX + "deliveries:bell"
+#: Zset of a tenant's failed delivery ids by the millisecond of their end.
+FAILED_DELIVERIES = PREFIX + "deliveries:failed:"
+#: Zset of a tenant's endpoint ids by their last use.
+TENANT_ENDPOINTS = PREFIX + "endpoints:"
+#: Zsets of endpoint ids whose breaker is open and that are disabled, by the millisecond in which
+#: that ends or is forgotten.
+ENDPOINTS_OPEN = PREFIX + "endpoints_open"
+ENDPOINTS_DISABLED = PREFIX + "endpoints_disabled"
+#: String: a webhook URL that has answered 410.
+GONE_URL = PREFIX + "webhook_gone:"
+#: Hash: what a tenant's webhooks are signed with.
+WEBHOOK_SECRET = PREFIX + "webhook_secret:"
+#: Zset of the ids of all API keys, revoked ones too, by the millisecond of their making.
+API_KEYS = _GATE_PREFIX + "keys"
+#: Hash: an API key, which is a tenant; its suffix names the zset of the hashes of its secrets.
+API_KEY = _GATE_PREFIX + "key:"
+API_KEY_SECRETS = ":secrets"
+#: Hash: the secret with this sha256, as long as it opens the door.
+API_SECRET = _GATE_PREFIX + "secret:"
+#: Hash: name of a key that is not revoked -> its id.
+API_KEY_NAMES = _GATE_PREFIX + "names"
+#: Hash: one worker's heartbeat, with its rates.
+WORKER = PREFIX + "worker:"
+#: Zset of worker ids by the millisecond of their last heartbeat.
+WORKERS = PREFIX + "workers"
+#: Hash: monotonic counters.
+COUNTERS = PREFIX + "counters"
+#: Hash: sums and histograms over finished jobs; see job_metrics.py.
+FIGURES = PREFIX + "figures"
+
+
+def job(job_id: str) -> str:
+    """Return the key of a job's row."""
+    return JOB + job_id
+
+
+def events(job_id: str) -> str:
+    """Return the key of a job's event stream."""
+    return JOB + job_id + EVENTS
+
+
+def tenant_jobs(tenant: str) -> str:
+    """Return the key of a tenant's index of jobs."""
+    return TENANT_JOBS + tenant
+
+
+def idempotency(tenant: str, key: str) -> str:
+    """Return the key of one idempotency record."""
+    return f"{IDEMPOTENCY}{tenant}:{key}"
+
+
+def image(tenant: str, image_id: str) -> str:
+    """Return the key of an image; `image_id` is `img_<sha256>`."""
+    return f"{IMAGE}{tenant}:{image_id.removeprefix('img_')}"
+
+
+def session(tenant: str, session_id: str) -> str:
+    """Return the key of a conversation."""
+    return f"{SESSION}{tenant}:{session_id}"
+
+
+def tenant_sessions(tenant: str) -> str:
+    """Return the key of a tenant's index of conversations."""
+    return TENANT_SESSIONS + tenant
+
+
+def worker(worker_id: str) -> str:
+    """Return the key of a worker's heartbeat."""
+    return WORKER + worker_id
+
+
+def lua_names() -> str:
+    """Return the constants above as Lua locals, for the prelude of every script."""
+    return "".join(
+        f"local {name} = '{value}'\n"
+        for name, value in globals().items()
+        if name.isupper() and name[0] != "_" and isinstance(value, str)
+    )

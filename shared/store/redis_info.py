@@ -1,0 +1,47 @@
+"""What the Redis servers of both roles tell of themselves: memory, persistence, eviction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.settings import Settings
+from shared.store.connection import Client, connect, guard
+
+
+@dataclass(frozen=True, slots=True)
+class RedisState:
+    """One server; bytes."""
+
+    version: str
+    used_bytes: int
+    #: 0 without a limit.
+    max_bytes: int
+    policy: str
+    evicted_keys: int
+    aof: bool
+
+
+def redis_state(client: Client) -> RedisState:
+    """Ask a server; raises StoreUnavailable."""
+    with guard():
+        info = client.info()
+    return RedisState(
+        version=str(info["redis_version"]),
+        used_bytes=int(info["used_memory"]),
+        max_bytes=int(info["maxmemory"]),
+        policy=str(info["maxmemory_policy"]),
+        evicted_keys=int(info["evicted_keys"]),
+        aof=bool(info["aof_enabled"]),
+    )
+
+
+def roles(settings: Settings) -> dict[str, Client]:
+    """Return a client of each role; one server may play both, and is then named once.
+
+    Where several servers are the cache, the others are `cache-2`, `cache-3` and so on.
+    """
+    found = {"queue": connect(settings)}
+    caches = [url for url in settings.cache_urls if url != settings.redis_url]
+    for number, url in enumerate(caches, start=1):
+        found["cache" if number == 1 else f"cache-{number}"] = connect(settings, url=url)
+    return found

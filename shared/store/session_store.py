@@ -1,0 +1,93 @@
+"""Conversations in Redis: their turns, their images and the worker that remembers them best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import NotFound
+from shared.jobs import Turn
+from shared.store import keys
+from shared.store.connection import Client, guard
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A conversation without its turns; times are milliseconds of Redis' clock."""
+
+    id: str
+    created_ms: int
+    updated_ms: int
+    ttl_ms: int
+    #: Id of the worker that answered last and may still hold keys and values.
+    worker: str | None
+    #: The unfinished job of the session.
+    busy: str | None
+    #: What it began with, if that is answered already.
+    first: Turn | None = None
+
+
+class SessionStore:
+    """Reads and forgets conversations; the scripts of the Store write them."""
+
+    def __init__(self, client: Client) -> None:
+        self._redis = client
+
+    def get(self, tenant: str, session_id: str) -> Session:
+        """Return a conversation; raises NotFound."""
+        with guard():
+            fields, first = self._read(tenant, [session_id])
+        if not fields:
+            raise NotFound
+        return _session(session_id, fields, first)
+
+    def _read(self, tenant: str, session_ids: Sequence[str]) -> list[Any]:
+        """Return the fields and the text of the first turn of each session, one after another."""
+        pipe = self._redis.pipeline(transaction=False)
+        for session_id in session_ids:
+            key = keys.session(tenant, session_id)
+            pipe.hgetall(key)
+            pipe.lindex(key + keys.SESSION_TURNS, 0)
+        return list(pipe.execute())
+
+    def turns(self, tenant: str, session_id: str) -> list[Turn]:
+        """Return the turns, oldest first; empty for an unknown session."""
+        with guard():
+            texts = self._redis.lrange(keys.session(tenant, session_id) + keys.SESSION_TURNS, 0, -1)
+        return [Turn.model_validate_json(text) for text in texts]
+
+    def page(self, tenant: str, limit: int) -> list[Session]:
+        """Return the sessions used last, newest first."""
+        index = keys.tenant_sessions(tenant)
+        with guard():
+            ids = self._redis.zrevrange(index, 0, limit - 1)
+            read = self._read(tenant, ids)
+            found = list(zip(ids, read[::2], read[1::2], strict=True))
+            dropped = [session_id for session_id, fields, _ in found if not fields]
+            if dropped:
+                self._redis.zrem(index, *dropped)
+        return [_session(i, fields, first) for i, fields, first in found if fields]
+
+    def delete(self, tenant: str, session_id: str) -> None:
+        """Forget a conversation; its jobs stay until they are erased. Raises NotFound."""
+        key = keys.session(tenant, session_id)
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.delete(key)
+            pipe.delete(key + keys.SESSION_TURNS, key + keys.SESSION_IMAGES)
+            pipe.zrem(keys.tenant_sessions(tenant), session_id)
+            if not pipe.execute()[0]:
+                raise NotFound
+
+
+def _session(session_id: str, fields: dict[str, str], first: str | None) -> Session:
+    return Session(
+        session_id,
+        int(fields["created_ms"]),
+        int(fields["updated_ms"]),
+        int(fields["ttl_ms"]),
+        fields.get("worker"),
+        fields.get("busy"),
+        Turn.model_validate_json(first) if first else None,
+    )

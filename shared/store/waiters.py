@@ -1,0 +1,29 @@
+"""Who still waits for a job over HTTP: a client that went and came back keeps its job alive."""
+
+from __future__ import annotations
+
+from shared.store import keys
+from shared.store.connection import Client, guard
+
+#: Far longer than any client waits before it comes back.
+_TTL_S = 3600
+
+
+class Waiters:
+    """Counts the requests that ever waited for a job; the newest one owns its fate."""
+
+    def __init__(self, client: Client) -> None:
+        self._redis = client
+
+    def join(self, job_id: str) -> int:
+        """Count one more and return its number, from 1."""
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.incr(keys.job(job_id) + keys.JOB_WAITERS)
+            pipe.expire(keys.job(job_id) + keys.JOB_WAITERS, _TTL_S)
+            return int(pipe.execute()[0])
+
+    def newest(self, job_id: str) -> int:
+        """Return the number of the request that joined last, 0 when that is long ago."""
+        with guard():
+            return int(self._redis.get(keys.job(job_id) + keys.JOB_WAITERS) or 0)

@@ -1,0 +1,59 @@
+"""The workers that are up: their heartbeats, speeds and what they have loaded."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+
+from shared.jobs.row import dump
+from shared.prediction.heartbeat import Heartbeat
+from shared.store import keys
+from shared.store.connection import Client, guard
+
+
+class WorkerRegistry:
+    """Heartbeats in Redis; a worker that stops beating fades out by itself."""
+
+    def __init__(self, client: Client, ttl_s: float) -> None:
+        self._redis = client
+        self._ttl_s = ttl_s
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Publish a heartbeat; it is fresh for the registry's time to live."""
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.set(keys.worker(heartbeat.id), dump(asdict(heartbeat)), px=int(self._ttl_s * 1000))
+            pipe.zadd(keys.WORKERS, {heartbeat.id: time.time()})
+            pipe.execute()
+
+    def forget(self, worker_id: str) -> None:
+        """Take a worker that has stopped off the list."""
+        with guard():
+            self._redis.delete(keys.worker(worker_id))
+            self._redis.zrem(keys.WORKERS, worker_id)
+
+    def fresh(self) -> list[Heartbeat]:
+        """Return the heartbeats that have not faded."""
+        with guard():
+            ids = self._redis.zrange(keys.WORKERS, 0, -1)
+            values = self._redis.mget([keys.worker(i) for i in ids]) if ids else []
+            faded = [i for i, value in zip(ids, values, strict=True) if value is None]
+            if faded:
+                self._redis.zrem(keys.WORKERS, *faded)
+        return [_parse(value) for value in values if value is not None]
+
+
+def _parse(text: str) -> Heartbeat:
+    fields = json.loads(text)
+    known = Heartbeat.__dataclass_fields__
+    # a newer worker may tell more than we know
+    return Heartbeat(**{name: value for name, value in fields.items() if name in known})
+
+
+def backlog_s(jobs: int, workers: list[Heartbeat]) -> float | None:
+    """Predict the seconds that one worker would need for these jobs; None without experience."""
+    if not jobs:
+        return 0.0
+    known = [worker.seconds_per_job for worker in workers if worker.seconds_per_job > 0]
+    return jobs * sum(known) / len(known) if known else None
