@@ -14,8 +14,8 @@ from bench.measures import QUESTION
 from shared.jobs import GenerationParams
 from shared.settings import BUNDLED_MODEL, Settings
 from worker.engine.api import Completion, Engine, EngineRequest, Failed, Message
-from worker.engine.constraint import Grammars
 from worker.engine.engine import TorchEngine, load_engine
+from worker.engine.generation.constraint import Grammars
 
 _ROW = {
     "type": "object",

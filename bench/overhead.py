@@ -7,12 +7,12 @@ import time
 import torch
 
 from worker.engine.batch import Batch, Segment
-from worker.engine.kv import SequenceKV
-from worker.engine.native import load_kernels
-from worker.engine.nativeops import NativeOps
-from worker.engine.onednn import PackedOps
-from worker.engine.shapes import TextShape
-from worker.engine.text import TextModel
+from worker.engine.config import TextShape
+from worker.engine.kernels.build import load_kernels
+from worker.engine.memory.kv_cache import SequenceKV
+from worker.engine.model.language_model import TextModel
+from worker.engine.ops.native import NativeOps
+from worker.engine.ops.onednn import PackedOps
 
 #: The layers of the full model, with next to no arithmetic in them.
 _SHAPE = TextShape(

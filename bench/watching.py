@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 
 from worker.engine import engine as engines
-from worker.engine.writer import Writer
+from worker.engine.generation.writer import Writer
 
 
 class Watched(Writer):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from worker.engine.onednn import quantize_rows, spread
+from worker.engine.ops.onednn import quantize_rows, spread
 
 if TYPE_CHECKING:
     from torch import Tensor

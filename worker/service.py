@@ -27,11 +27,11 @@ from shared.store.session_store import SessionStore
 from shared.store.tile_store import TileStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
-from worker.answering import Answering
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
-from worker.leases import Leases
-from worker.longjobs import LongJobs
-from worker.meter import Meter
+from worker.jobs.leases import Leases
+from worker.jobs.load_meter import Meter
+from worker.jobs.runner import Answering
+from worker.jobs.tiled.tiles import LongJobs
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 
@@ -161,7 +161,7 @@ def _load(settings: Settings) -> Engine:
         return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
-    from worker.engine.features import FeatureCache
+    from worker.engine.memory.feature_cache import FeatureCache
 
     behind = RedisFeatures(settings) if settings.features_redis_bytes else None
     cache = FeatureCache(settings.features_ram_bytes, behind)

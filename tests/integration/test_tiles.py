@@ -14,7 +14,7 @@ from shared.store.image_store import ImageStore, StoredImage
 from shared.store.job_events import EventReader, JobEvent
 from shared.store.tile_store import Given, TileStore
 from worker.engine.api import ModelInfo
-from worker.longjobs import LongJobs
+from worker.jobs.tiled.tiles import LongJobs
 from worker.tiling import Tile, can_be_told_live, unread
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)

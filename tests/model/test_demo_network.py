@@ -24,7 +24,7 @@ from demo import (  # noqa: E402
     train,
 )
 from demo.tokens import IDS  # noqa: E402
-from worker.engine import onednn  # noqa: E402
+from worker.engine.ops import onednn  # noqa: E402
 
 pytestmark = pytest.mark.model
 

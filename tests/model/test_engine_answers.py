@@ -19,7 +19,7 @@ from shared.jobs import FinishReason
 from tests.model.checkpoints import answer, image, request, user
 from worker.engine.api import Completion, Delta, EngineRequest, ImageInput
 from worker.engine.engine import load_engine
-from worker.engine.kv import SequenceKV
+from worker.engine.memory.kv_cache import SequenceKV
 
 pytestmark = pytest.mark.model
 
@@ -118,7 +118,7 @@ def test_a_constraint_that_nothing_satisfies_is_refused_at_once(engine) -> None:
 
 
 def test_a_constraint_that_grows_too_large_ends_its_own_request_only(engine) -> None:
-    from worker.engine import constraint
+    from worker.engine.generation import constraint
 
     held = constraint.Constraint.accept
 

@@ -11,9 +11,9 @@ import torch
 from shared.prediction.visual_tokens import visual_tokens
 from tests.model.checkpoints import answer, image, picture, request, user
 from worker.engine.api import ImageInput, Message
-from worker.engine.ops import TorchOps
-from worker.engine.vision import VisionTower
-from worker.engine.weights import WeightFiles
+from worker.engine.model.vision_tower import VisionTower
+from worker.engine.model.weights import WeightFiles
+from worker.engine.ops.base import TorchOps
 
 pytestmark = pytest.mark.model
 
@@ -96,7 +96,7 @@ def test_a_stepped_tower_gives_the_features_of_transformers(model, reference_of)
 
 
 def shape(model):
-    from worker.engine.shapes import shape_of
+    from worker.engine.config import shape_of
 
     return shape_of(model.config, frozenset()).vision
 

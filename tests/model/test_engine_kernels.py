@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from worker.engine.batch import Batch, Segment
-from worker.engine.kv import SequenceKV
-from worker.engine.native import load_kernels
-from worker.engine.nativeops import NativeOps
-from worker.engine.onednn import Int8Ops
-from worker.engine.ops import HeadNorms, TorchOps
-from worker.engine.shapes import TextShape
+from worker.engine.config import TextShape
+from worker.engine.kernels.build import load_kernels
+from worker.engine.memory.kv_cache import SequenceKV
+from worker.engine.ops.base import HeadNorms, TorchOps
+from worker.engine.ops.native import NativeOps
+from worker.engine.ops.onednn import Int8Ops
 
 pytestmark = pytest.mark.model
 

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 from tests.model.checkpoints import answer, image, request, user
 from worker.engine.api import Completion, EngineRequest, Message
-from worker.engine.kv import KVPool
+from worker.engine.memory.kv_cache import KVPool
 
 pytestmark = pytest.mark.model
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from worker.engine.kv import SequenceKV
+from worker.engine.memory.kv_cache import SequenceKV
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from shared.prediction.visual_tokens import VisualSize
 from shared.settings import Settings
 from shared.system_memory import available_bytes
 from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
-from worker.engine.constraint import Grammars
-from worker.engine.features import FeatureCache
-from worker.engine.loading import LoadedModel, load_model
+from worker.engine.generation.constraint import Grammars
+from worker.engine.generation.detokenizer import TextStream
+from worker.engine.generation.writer import Writer
+from worker.engine.input.prompt import Prompt, build_prompt
+from worker.engine.loader import LoadedModel, load_model
 from worker.engine.loop import EngineLoop
-from worker.engine.memory import trim_memory
-from worker.engine.prompt import Prompt, build_prompt
-from worker.engine.room import Costs, Room
+from worker.engine.memory.budget import Costs, Room
+from worker.engine.memory.feature_cache import FeatureCache
+from worker.engine.memory.malloc import trim_memory
 from worker.engine.sequence import ImageWork, Sequence
-from worker.engine.textstream import TextStream
-from worker.engine.writer import Writer
 
 _log = logging.getLogger(__name__)
 

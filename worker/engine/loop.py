@@ -12,15 +12,15 @@ import torch
 
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError
 from shared.jobs import DETAIL_PIXELS, FinishReason
-from worker.engine.features import FeatureCache
-from worker.engine.kv import KVEntry, KVPool, SequenceKV
-from worker.engine.loading import LoadedModel
-from worker.engine.memory import trim_memory
-from worker.engine.rates import RateMeter
-from worker.engine.room import Room
-from worker.engine.runner import Row, pack
+from worker.engine.loader import LoadedModel
+from worker.engine.memory.budget import Room
+from worker.engine.memory.feature_cache import FeatureCache
+from worker.engine.memory.kv_cache import KVEntry, KVPool, SequenceKV
+from worker.engine.memory.malloc import trim_memory
+from worker.engine.packing import Row, pack
 from worker.engine.scheduler import Phase, Scheduler
 from worker.engine.sequence import ImageWork, Sequence
+from worker.engine.speed.rates import RateMeter
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from worker.engine.room import Need, Room
+from worker.engine.memory.budget import Need, Room
 
 
 class Phase(Enum):

@@ -21,12 +21,12 @@ from worker.engine.api import (
     Timings,
     UsedImage,
 )
-from worker.engine.kv import SequenceKV
-from worker.engine.prompt import ImageSpan, Ints, Prompt
-from worker.engine.room import Need
+from worker.engine.generation.writer import Writer
+from worker.engine.input.prompt import ImageSpan, Ints, Prompt
+from worker.engine.memory.budget import Need
+from worker.engine.memory.kv_cache import SequenceKV
+from worker.engine.model.vision_tower import Steps
 from worker.engine.scheduler import Phase
-from worker.engine.vision import Steps
-from worker.engine.writer import Writer
 
 
 @dataclass(slots=True)

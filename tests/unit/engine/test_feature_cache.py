@@ -32,7 +32,7 @@ def features(tokens: int = 4):
 
 
 def cache(max_bytes: int = 1 << 20, behind: Shelf | None = None):
-    from worker.engine.features import FeatureCache
+    from worker.engine.memory.feature_cache import FeatureCache
 
     return FeatureCache(max_bytes, behind)
 

@@ -13,8 +13,8 @@ def make():
     """Return a function that makes an entry of so many tokens, 64 bytes each."""
     import torch
 
-    from worker.engine.kv import KVEntry, SequenceKV
-    from worker.engine.shapes import TextShape
+    from worker.engine.config import TextShape
+    from worker.engine.memory.kv_cache import KVEntry, SequenceKV
 
     shape = TextShape(
         layers=1, hidden=8, intermediate=8, heads=1, kv_heads=1, head_dim=8, vocab=9, eps=1e-6,
@@ -31,7 +31,7 @@ def make():
 
 @pytest.fixture
 def pool():
-    from worker.engine.kv import KVPool
+    from worker.engine.memory.kv_cache import KVPool
 
     return KVPool(max_bytes=64 * 10)
 
@@ -89,8 +89,8 @@ def test_the_least_recently_used_buffer_makes_room(pool, make) -> None:
 def test_an_equal_text_over_another_image_is_not_the_same_beginning() -> None:
     from shared.prediction.visual_tokens import VisualSize
     from worker.engine.api import ImageInput
-    from worker.engine.kv import common_prefix
-    from worker.engine.prompt import build_prompt
+    from worker.engine.input.prompt import build_prompt
+    from worker.engine.memory.kv_cache import common_prefix
 
     def identity(image_id: str):
         source = ImageInput(image_id, None, 1)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.engine.repetition import Repetition
+from worker.engine.generation.repetition import Repetition
 
 
 def endless_after(text: str) -> int | None:

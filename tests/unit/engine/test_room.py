@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.settings import Settings
-from worker.engine.room import Costs, Need, Room
-from worker.engine.shapes import ModelShape, TextShape, VisionShape
+from worker.engine.config import ModelShape, TextShape, VisionShape
+from worker.engine.memory.budget import Costs, Need, Room
 
 GIB = 1 << 30
 SHAPE = ModelShape(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.engine.room import Need, Room
+from worker.engine.memory.budget import Need, Room
 from worker.engine.scheduler import Phase, Scheduler
 
 SMALL = Need(kv_bytes=10)

@@ -22,7 +22,7 @@ def tokenizer():
 
 
 def pieces(tokenizer, text: str, *stops: str) -> Iterator[str]:
-    from worker.engine.textstream import TextStream
+    from worker.engine.generation.detokenizer import TextStream
 
     stream = TextStream(tokenizer, stops)
     for token in tokenizer.encode(text, add_special_tokens=False).ids:
@@ -37,7 +37,7 @@ def test_characters_of_several_bytes_come_whole(tokenizer) -> None:
 
 
 def test_a_character_that_never_ends_is_not_shown(tokenizer) -> None:
-    from worker.engine.textstream import TextStream
+    from worker.engine.generation.detokenizer import TextStream
 
     stream = TextStream(tokenizer, ())
     for token in tokenizer.encode("a你", add_special_tokens=False).ids[:-1]:
@@ -68,7 +68,7 @@ def test_a_stop_string_of_many_bytes_is_found(tokenizer) -> None:
 
 
 def test_letters_and_digits_that_the_model_doubts_are_marked(tokenizer) -> None:
-    from worker.engine.textstream import TextStream
+    from worker.engine.generation.detokenizer import TextStream
 
     stream = TextStream(tokenizer, ())
     said = [stream.push("No. "), stream.push("4-", sure=False), stream.push("酒", sure=False)]
@@ -77,7 +77,7 @@ def test_letters_and_digits_that_the_model_doubts_are_marked(tokenizer) -> None:
 
 
 def test_a_stop_string_is_found_in_the_models_own_words(tokenizer) -> None:
-    from worker.engine.textstream import TextStream
+    from worker.engine.generation.detokenizer import TextStream
 
     stream = TextStream(tokenizer, ("END",))
     assert stream.push("a b") + stream.push("EN", sure=False) + stream.push("D c") == "a b"
@@ -85,7 +85,7 @@ def test_a_stop_string_is_found_in_the_models_own_words(tokenizer) -> None:
 
 
 def test_a_stream_goes_on_behind_what_was_taken_back(tokenizer) -> None:
-    from worker.engine.textstream import TextStream
+    from worker.engine.generation.detokenizer import TextStream
 
     def push(text: str, hold_from: int | None = None) -> str:
         ids = tokenizer.encode(text, add_special_tokens=False).ids

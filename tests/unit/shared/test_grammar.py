@@ -17,7 +17,7 @@ from shared.constraints.grammar import check
 from shared.errors import BadConstraint
 from shared.jobs import GenerationParams
 from worker.engine.api import EngineRequest, Message
-from worker.engine.invented import Invented, invent
+from worker.engine.simulated.answers import Invented, invent
 
 #: CPU seconds that refusing or accepting may take, many times what it does.
 PATIENCE_S = 2.0

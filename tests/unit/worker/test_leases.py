@@ -10,7 +10,7 @@ from shared.jobs import JobInput
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store
 from tests.harness import eventually
-from worker.leases import Leases
+from worker.jobs.leases import Leases
 
 
 @pytest.fixture

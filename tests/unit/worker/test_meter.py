@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker.meter import Meter
+from worker.jobs.load_meter import Meter
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.jobs import TileOutcome
-from worker import tileprompts
+from worker.jobs.tiled import prompts
 
 
 def said(*texts: str | None) -> list[TileOutcome]:
@@ -11,14 +11,12 @@ def said(*texts: str | None) -> list[TileOutcome]:
 
 
 def test_a_part_is_asked_in_the_language_of_the_question():
-    assert tileprompts.part_prompt("What is the total?", 2, 9).startswith(
-        "This image is part 2 of 9"
-    )
-    assert "第 2 部分,共 9 部分" in tileprompts.part_prompt("总计是多少?", 2, 9)
+    assert prompts.part_prompt("What is the total?", 2, 9).startswith("This image is part 2 of 9")
+    assert "第 2 部分,共 9 部分" in prompts.part_prompt("总计是多少?", 2, 9)
 
 
 def test_only_parts_that_had_something_to_say_are_asked_about():
-    prompt = tileprompts.whole_prompt(
+    prompt = prompts.whole_prompt(
         "Total?", said("Not shown.", "48.12", None, "未显示。"), 400
     ).prompt
     assert [line for line in prompt.split("\n") if line.startswith("[part")] == ["[part 2] 48.12"]
@@ -26,7 +24,7 @@ def test_only_parts_that_had_something_to_say_are_asked_about():
 
 
 def test_long_answers_are_cut_to_their_share_of_the_room():
-    asked = tileprompts.whole_prompt("Total?", said("word " * 500, "é" * 500), 500)
+    asked = prompts.whole_prompt("Total?", said("word " * 500, "é" * 500), 500)
     first, second = [line for line in asked.prompt.split("\n") if line.startswith("[part")]
     assert 400 < len(asked.prompt.encode()) <= 500
     assert abs(len(first.encode()) - len(second.encode())) <= 2
@@ -35,7 +33,7 @@ def test_long_answers_are_cut_to_their_share_of_the_room():
 
 def test_of_more_answers_than_there_is_room_for_the_surest_are_asked_about():
     parts = [TileOutcome(text=f"answer number {n}", confidence=n / 100) for n in range(100)]
-    asked = tileprompts.whole_prompt("Total?", parts, 600)
+    asked = prompts.whole_prompt("Total?", parts, 600)
     lines = [line for line in asked.prompt.split("\n") if line.startswith("[part")]
     assert len(asked.prompt.encode()) <= 600
     assert len(lines) == 100 - asked.left_out > 5
@@ -45,12 +43,12 @@ def test_of_more_answers_than_there_is_room_for_the_surest_are_asked_about():
 
 def test_the_parts_that_an_answer_names_are_its_evidence_and_leave_its_text():
     parts = said("not shown", "48.12", "9.99")
-    final = tileprompts.whole_answer("48.12 [part 2]", parts)
+    final = prompts.whole_answer("48.12 [part 2]", parts)
     assert (final.text, final.evidence) == ("48.12", {1})
-    assert tileprompts.whole_answer("48.12 [part 1] [part 77]", parts).evidence == {1}
+    assert prompts.whole_answer("48.12 [part 1] [part 77]", parts).evidence == {1}
 
 
 def test_an_answer_that_names_no_part_rests_on_those_that_agree():
-    final = tileprompts.whole_answer("It is 48.12", said("48.12", None, "48.12", "7"))
+    final = prompts.whole_answer("It is 48.12", said("48.12", None, "48.12", "7"))
     assert final.evidence == {0, 2}
-    assert tileprompts.whole_answer("", said("a", "b")).evidence == frozenset()
+    assert prompts.whole_answer("", said("a", "b")).evidence == frozenset()

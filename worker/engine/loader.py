@@ -1,0 +1,132 @@
+"""Finding a checkpoint and making a model of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.settings import Settings
+from worker.engine.config import ModelShape, shape_of
+from worker.engine.input.chat_template import ChatTokenizer
+from worker.engine.input.image_processor import ImageReader
+from worker.engine.kernels.build import load_kernels
+from worker.engine.model.language_model import TextModel
+from worker.engine.model.vision_tower import VisionTower
+from worker.engine.model.weights import WeightFiles, revision_of
+from worker.engine.ops.base import Ops, TorchOps
+from worker.engine.ops.native import NativeOps, supports
+from worker.engine.ops.onednn import Int8Ops, PackedOps
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_FILES = ["*.json", "*.jinja", "*.safetensors", "*.txt"]
+
+
+class ModelNotLoadable(Exception):
+    """The model cannot be loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Everything of one checkpoint that the engine works with."""
+
+    name: str
+    revision: str
+    demo: bool
+    letter_height: float
+    shape: ModelShape
+    chat: ChatTokenizer
+    reader: ImageReader
+    tower: VisionTower
+    text: TextModel
+
+
+def load_model(settings: Settings) -> LoadedModel:
+    """Load `settings.model`; raise ModelNotLoadable with one line that says why not."""
+    folder = _folder(settings.model)
+    try:
+        return _load(folder, settings)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelNotLoadable(f"{settings.model}: {reason}") from error
+
+
+def _folder(model: str) -> Path:
+    """Return the checkpoint's folder, fetching it from the hub when it is a hub id."""
+    folder = Path(model)
+    if not folder.is_dir() and _HUB_ID.fullmatch(model):
+        return _fetch(model)
+    if not folder.is_dir():
+        raise ModelNotLoadable(f"{model}: no such folder")
+    if not (folder / "config.json").is_file():
+        raise ModelNotLoadable(f"{model}: the folder has no config.json")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    return folder
+
+
+def _fetch(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=_FILES))
+    except Exception as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelNotLoadable(f"{hub_id}: not a folder, and the hub said: {first_line}") from error
+
+
+def _load(folder: Path, settings: Settings) -> LoadedModel:
+    from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
+
+    torch.set_num_threads(settings.threads)
+    config = AutoConfig.from_pretrained(folder)
+    if config.model_type != "qwen3_vl":
+        raise ModelNotLoadable(f"{folder.name}: {config.model_type} is not qwen3_vl")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    shape = shape_of(config, _end_tokens(folder, tokenizer))
+    weights = WeightFiles(folder)
+    ops = _ops(settings, shape)
+    about = _about(folder, settings.model)
+    return LoadedModel(
+        name=about["name"],
+        revision=revision_of(folder),
+        demo=bool(about.get("demo")),
+        letter_height=float(about.get("letter_height", LETTER_HEIGHT)),
+        shape=shape,
+        chat=ChatTokenizer(tokenizer, shape.image_token),
+        reader=ImageReader(
+            AutoImageProcessor.from_pretrained(folder, backend="pil"), shape.vision.factor
+        ),
+        tower=VisionTower(shape.vision, weights, ops),
+        text=TextModel(shape.text, weights, ops),
+    )
+
+
+def _ops(settings: Settings, shape: ModelShape) -> Ops:
+    """Return the fastest arithmetic of the wanted numerics that works here."""
+    numerics = settings.numerics
+    if numerics == "fp32":
+        return TorchOps(torch.float32)
+    kernels = load_kernels() if settings.native_kernels and supports(shape) else None
+    if kernels is not None:
+        return NativeOps(kernels, numerics, settings.threads)
+    return Int8Ops() if numerics == "int8" else PackedOps()
+
+
+def _about(folder: Path, model: str) -> dict[str, Any]:
+    """Return the checkpoint's own name and flags, or a name made of the setting."""
+    file = folder / "sightline.json"
+    given = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return {"name": model if _HUB_ID.fullmatch(model) else folder.resolve().name} | given
+
+
+def _end_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
+    file = folder / "generation_config.json"
+    given = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+    given = tokenizer.eos_token_id if given is None else given
+    return frozenset(given if isinstance(given, list) else [given])

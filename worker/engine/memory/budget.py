@@ -1,0 +1,90 @@
+"""How much memory requests take while they run, and how much there is; knows no tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from shared.prediction.image_memory import ImageRoom
+from shared.settings import Settings
+from worker.engine.config import ModelShape
+
+#: What is not given to requests, of the memory that is left beside the model.
+_SPARE = 0.1
+#: Where nobody tells how much memory there is.
+_UNKNOWN = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one request may take."""
+
+    #: Keys and values of its prompt and its answer.
+    kv_bytes: int = 0
+    #: Patches and features of its images.
+    image_bytes: int = 0
+    #: What the tower works with beside them, on the largest image.
+    tower_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Bytes that one token of a model takes."""
+
+    kv: int
+    #: A visual token: of patches and features, and in the tower while its image is encoded.
+    image: int
+    tower: int
+
+    @classmethod
+    def of(cls, shape: ModelShape, width: int) -> Costs:
+        """Return those of a model that computes with numbers of so many bytes."""
+        text, vision = shape.text, shape.vision
+        patches = vision.merge**2
+        features = (1 + len(vision.deepstack)) * vision.out_hidden * width
+        inside = width * (7 * vision.hidden + 2 * vision.intermediate)
+        # scores, levels and scales pass through wider numbers
+        inside += 4 * (vision.hidden + vision.intermediate)
+        return cls(
+            kv=2 * text.layers * text.kv_heads * text.head_dim * width,
+            image=features + patches * vision.patch_values * 4,
+            tower=features + patches * inside,
+        )
+
+    def need(self, tokens: int, images: Collection[int]) -> Need:
+        """Return what a prompt and its answer take, and images of so many visual tokens each."""
+        return Need(
+            kv_bytes=tokens * self.kv,
+            image_bytes=sum(images) * self.image,
+            tower_bytes=max(images, default=0) * self.tower,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The memory of all requests that run together."""
+
+    kv_bytes: int
+    #: Of everything but keys and values; the tower works on one image at a time.
+    work_bytes: int = _UNKNOWN
+
+    @classmethod
+    def of(cls, settings: Settings, available: int | None) -> Room:
+        """Divide what is left once the model is loaded; None where nobody tells."""
+        if available is None:
+            return cls(settings.kv_max_bytes, settings.work_max_bytes or _UNKNOWN)
+        left = max(0, int(available * (1 - _SPARE)) - settings.features_ram_bytes)
+        kv_bytes = min(settings.kv_max_bytes, left // 2)
+        # with nothing left the first request tells so
+        return cls(kv_bytes, max(1, min(settings.work_max_bytes or _UNKNOWN, left - kv_bytes)))
+
+    def for_images(self, costs: Costs) -> ImageRoom:
+        """Return what one request may take alone, as the gateway counts it."""
+        return ImageRoom(self.work_bytes, costs.image, costs.tower)
+
+    def holds(self, needs: Collection[Need]) -> bool:
+        """Tell whether requests with these needs can run together."""
+        kv_bytes = sum(need.kv_bytes for need in needs)
+        images = sum(need.image_bytes for need in needs)
+        tower = max((need.tower_bytes for need in needs), default=0)
+        return kv_bytes <= self.kv_bytes and images + tower <= self.work_bytes

@@ -1,0 +1,110 @@
+"""The language model: packed rows of many sequences in, logits of each one's last row out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from worker.engine.batch import Batch
+from worker.engine.config import TextShape
+from worker.engine.model.weights import TensorSource
+from worker.engine.ops.base import HeadNorms, Linear, Ops, Rotary, Then
+
+_PREFIX = "model.language_model"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    before_attention: torch.Tensor
+    qkv: Linear
+    norms: HeadNorms
+    out: Linear
+    before_mlp: torch.Tensor
+    gate_up: Linear
+    down: Linear
+
+
+class TextModel:
+    """A Qwen3 decoder with DeepStack; keeps no state between passes but the segments' buffers."""
+
+    def __init__(self, shape: TextShape, weights: TensorSource, ops: Ops) -> None:
+        """Prepare all layers; each weight is copied at most once."""
+        self.shape = shape
+        self._ops = ops
+        self._embedding = weights.get(f"{_PREFIX}.embed_tokens.weight")
+        self._layers = [_load_layer(shape, weights, ops, at) for at in range(shape.layers)]
+        self._norm = weights.get(f"{_PREFIX}.norm.weight").to(ops.dtype)
+        self._head = ops.head(self._embedding if shape.tied else weights.get("lm_head.weight"))
+        half = torch.arange(0, shape.head_dim, 2, dtype=torch.float)
+        self._frequencies = 1.0 / shape.rope_theta ** (half / shape.head_dim)
+        self._axis = _axis_of_frequency(shape)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of hidden states, features, keys and values."""
+        return self._ops.dtype
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return (segments, vocab) logits and advance each segment's buffer."""
+        hidden = F.embedding(batch.ids, self._embedding).to(self._ops.dtype)
+        if batch.features is not None:
+            hidden[batch.visual_rows] = batch.features[0]
+        rotary = self._rotary(batch.positions)
+        for at, layer in enumerate(self._layers):
+            hidden = self._run_layer(layer, at, hidden, rotary, batch)
+            if batch.features is not None and at + 1 < len(batch.features):
+                hidden[batch.visual_rows] += batch.features[at + 1]
+        last = torch.tensor([segment.rows.stop - 1 for segment in batch.segments])
+        logits = self._head(self._ops.rms_norm(hidden[last], self._norm, self.shape.eps))
+        for segment in batch.segments:
+            segment.kv.length += segment.count
+        return logits
+
+    def _run_layer(
+        self, layer: _Layer, at: int, hidden: torch.Tensor, rotary: Rotary, batch: Batch
+    ) -> torch.Tensor:
+        ops = self._ops
+        qkv = layer.qkv(ops.rms_norm(hidden, layer.before_attention, self.shape.eps))
+        queries = ops.store_keys(qkv, layer.norms, rotary, batch, at)
+        hidden = layer.out(ops.attend(queries, batch, at), add=hidden)
+        gated = layer.gate_up(ops.rms_norm(hidden, layer.before_mlp, self.shape.eps))
+        return layer.down(gated, add=hidden)
+
+    def _rotary(self, positions: torch.Tensor) -> Rotary:
+        angles = positions[self._axis].T * self._frequencies
+        angles = torch.cat((angles, angles), -1)
+        return angles.cos().to(self._ops.dtype), angles.sin().to(self._ops.dtype)
+
+
+def _axis_of_frequency(shape: TextShape) -> torch.Tensor:
+    """Return which of temporal, row and column each rotary frequency follows (interleaved)."""
+    axis = torch.zeros(shape.head_dim // 2, dtype=torch.long)
+    for which in (1, 2):
+        axis[which : shape.mrope_section[which] * 3 : 3] = which
+    return axis
+
+
+def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _Layer:
+    def get(name: str) -> torch.Tensor:
+        return weights.get(f"{_PREFIX}.layers.{at}.{name}.weight")
+
+    def fused(*names: str, then: Then = "none") -> Linear:
+        return ops.linear(torch.cat([get(name) for name in names]), then=then)
+
+    return _Layer(
+        before_attention=get("input_layernorm").to(ops.dtype),
+        qkv=fused("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        norms=HeadNorms(
+            get("self_attn.q_norm").to(ops.dtype),
+            get("self_attn.k_norm").to(ops.dtype),
+            eps=shape.eps,
+            heads=shape.heads,
+            kv_heads=shape.kv_heads,
+        ),
+        out=fused("self_attn.o_proj"),
+        before_mlp=get("post_attention_layernorm").to(ops.dtype),
+        gate_up=fused("mlp.gate_proj", "mlp.up_proj", then="swiglu"),
+        down=fused("mlp.down_proj"),
+    )

@@ -1,0 +1,151 @@
+"""The model's arithmetic by the compiled kernels: bfloat16, or int8 linear layers."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_int64, c_void_p
+from typing import Literal
+
+import torch
+
+from worker.engine.batch import Batch
+from worker.engine.config import ModelShape
+from worker.engine.ops.base import HeadNorms, Linear, Rotary, Then
+from worker.engine.ops.native_linear import PANEL, Bf16Linear, Int8Linear, UnpackedLinear
+
+
+def supports(shape: ModelShape) -> bool:
+    """Tell whether the kernels know the model's widths."""
+    text, vision = shape.text, shape.vision
+    widths = (
+        *(text.hidden, text.intermediate, text.heads * text.head_dim),
+        *(vision.hidden, vision.intermediate, vision.patch_values),
+    )
+    return (
+        text.vocab >= 4
+        and text.head_dim in (64, 128)
+        and vision.head_dim == PANEL
+        and all(width % 32 == 0 for width in widths)
+    )
+
+
+class _Segment(ctypes.Structure):
+    """`struct Segment` of attention.h."""
+
+    _fields_ = (
+        ("data", c_void_p),
+        ("capacity", c_int64),
+        ("first", c_int64),
+        ("count", c_int64),
+        ("past", c_int64),
+    )
+
+
+class NativeOps:
+    """Ops by the kernels; results differ from torch's by rounding only."""
+
+    dtype = torch.bfloat16
+
+    def __init__(
+        self, kernels: ctypes.CDLL, numerics: Literal["bf16", "int8"], threads: int
+    ) -> None:
+        """`kernels` comes from load_kernels."""
+        self._kernels = kernels
+        self._linear = Int8Linear if numerics == "int8" else Bf16Linear
+        self._segments: tuple[Batch, ctypes.Array[_Segment]] | None = None
+        kernels.set_threads(threads)
+
+    def linear(
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        then: Then = "none",
+        *,
+        fine: bool = False,
+    ) -> Linear:
+        """See Ops."""
+        kind = Bf16Linear if fine else self._linear
+        return kind(self._kernels, weight, bias, then)
+
+    def head(self, weight: torch.Tensor) -> Linear:
+        """See Ops; in bfloat16 a tied head shares the embedding's pages."""
+        if self._linear is Int8Linear or weight.dtype is not torch.bfloat16:
+            return self._linear(self._kernels, weight, None, "none").widen()
+        return UnpackedLinear(self._kernels, weight)
+
+    def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        """See Ops."""
+        y = torch.empty_like(x)
+        self._kernels.rms_norm(x.data_ptr(), *x.shape, weight.data_ptr(), eps, y.data_ptr())
+        return y
+
+    def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """See Ops."""
+        y = torch.empty_like(x)
+        self._kernels.layer_norm(
+            x.data_ptr(), *x.shape, weight.data_ptr(), bias.data_ptr(), 1e-6, y.data_ptr()
+        )
+        return y
+
+    def store_keys(
+        self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
+    ) -> torch.Tensor:
+        """See Ops; returns (M, heads * head_dim)."""
+        queries = qkv.new_empty(len(qkv), norms.heads * norms.head_dim)
+        segments = self._segment_table(batch)
+        self._kernels.store_keys(
+            qkv.data_ptr(),
+            norms.queries.data_ptr(),
+            norms.keys.data_ptr(),
+            norms.eps,
+            rotary[0].data_ptr(),
+            rotary[1].data_ptr(),
+            ctypes.addressof(segments),
+            len(segments),
+            layer,
+            norms.heads,
+            norms.kv_heads,
+            norms.head_dim,
+            queries.data_ptr(),
+        )
+        return queries
+
+    def attend(self, queries: torch.Tensor, batch: Batch, layer: int) -> torch.Tensor:
+        """See Ops."""
+        segments = self._segment_table(batch)
+        _, _, kv_heads, _, width = batch.segments[0].kv.data.shape
+        out = torch.empty_like(queries)
+        self._kernels.attend(
+            queries.data_ptr(),
+            ctypes.addressof(segments),
+            len(segments),
+            layer,
+            queries.shape[1] // width,
+            kv_heads,
+            width,
+            out.data_ptr(),
+        )
+        return out
+
+    def attend_image(self, qkv: torch.Tensor, heads: int, rotary: Rotary) -> torch.Tensor:
+        """See Ops."""
+        out = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
+        self._kernels.attend_patches(
+            qkv.data_ptr(),
+            len(qkv),
+            heads,
+            rotary[0].data_ptr(),
+            rotary[1].data_ptr(),
+            out.data_ptr(),
+        )
+        return out
+
+    def _segment_table(self, batch: Batch) -> ctypes.Array[_Segment]:
+        """Return the batch's segments for the kernels, made once a pass."""
+        if self._segments is None or self._segments[0] is not batch:
+            table = (_Segment * len(batch.segments))()
+            for row, s in zip(table, batch.segments, strict=True):
+                row.data, row.capacity = s.kv.data.data_ptr(), s.kv.capacity
+                row.first, row.count, row.past = s.first, s.count, s.past
+            self._segments = batch, table
+        return self._segments[1]

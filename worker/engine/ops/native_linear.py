@@ -1,0 +1,159 @@
+"""Linear layers of the compiled kernels: weights in panels, bfloat16 or int8."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_int64, c_void_p
+from typing import Self
+
+import torch
+
+from worker.engine.ops.base import Then
+
+_THEN: dict[Then, int] = {"none": 0, "gelu": 1, "swiglu": 2}
+#: Outputs of one packed panel.
+PANEL = 64
+
+
+class _Struct(ctypes.Structure):
+    """`struct Linear` of linear.h."""
+
+    _fields_ = (
+        ("panels", c_void_p),
+        ("outputs", c_int64),
+        ("bytes", c_int64),
+        ("bias", c_void_p),
+        ("scale", c_void_p),
+        ("offset", c_void_p),
+        ("then", c_int64),
+        ("wide", c_int64),
+    )
+
+
+class _PackedLinear:
+    """What both numerics share: the panels and the struct that points to them."""
+
+    #: float32 if nothing shall be rounded after the sum.
+    dtype = torch.bfloat16
+
+    def __init__(
+        self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
+    ) -> None:
+        """`weight` is (out, in) in the type that is multiplied."""
+        self._kernels = kernels
+        rows, row_bytes = len(weight), weight.shape[1] * weight.element_size()
+        panels = -(-rows // PANEL)
+        self._panels = torch.empty(panels * PANEL * row_bytes, dtype=torch.uint8)
+        weight = weight.contiguous()
+        kernels.pack_panels(weight.data_ptr(), rows, row_bytes, self._panels.data_ptr())
+        self._bias = None
+        if bias is not None:
+            self._bias = torch.zeros(panels * PANEL)
+            self._bias[:rows] = bias
+        self.outputs = rows // 2 if then == "swiglu" else rows
+        self._struct = _Struct(
+            panels=self._panels.data_ptr(),
+            outputs=rows,
+            bytes=row_bytes,
+            bias=pointer(self._bias),
+            then=_THEN[then],
+        )
+        self._address = ctypes.addressof(self._struct)
+
+    def widen(self) -> Self:
+        """Give float32 from now on; nothing can be added then."""
+        self.dtype, self._struct.wide = torch.float32, 1
+        return self
+
+
+class Bf16Linear(_PackedLinear):
+    """bfloat16 weights and activations, float32 sums."""
+
+    def __init__(
+        self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
+    ) -> None:
+        """Pack an (out, in) weight."""
+        weight = weight.to(torch.bfloat16)
+        super().__init__(kernels, interleave(weight) if then == "swiglu" else weight, bias, then)
+
+    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (M, out) for (M, in)."""
+        y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
+        self._kernels.linear_bf16(self._address, x.data_ptr(), len(x), y.data_ptr(), pointer(add))
+        return y
+
+
+class Int8Linear(_PackedLinear):
+    """int8 weights, one scale an output; uint8 activations, one scale a row; int32 sums.
+
+    Both are spread before they are quantised; see spread.h.
+    """
+
+    def __init__(
+        self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
+    ) -> None:
+        """Quantise and pack an (out, in) weight."""
+        weight = weight.to(torch.bfloat16)
+        weight = interleave(weight) if then == "swiglu" else weight.contiguous()
+        rows, width = weight.shape
+        padded = -(-rows // PANEL) * PANEL
+        levels = torch.empty(rows, width, dtype=torch.int8)
+        self._scales = torch.zeros(padded)
+        # activations are shifted by 128 to be unsigned, and their sums shifted back by this
+        self._offsets = torch.zeros(padded, dtype=torch.int32)
+        kernels.quantize_weight(
+            weight.data_ptr(),
+            rows,
+            width,
+            levels.data_ptr(),
+            self._scales.data_ptr(),
+            self._offsets.data_ptr(),
+        )
+        super().__init__(kernels, levels, bias, then)
+        self._struct.scale = self._scales.data_ptr()
+        self._struct.offset = self._offsets.data_ptr()
+
+    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (M, out) for (M, in)."""
+        y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
+        levels = torch.empty(x.shape, dtype=torch.uint8)
+        scales = torch.empty(len(x))
+        self._kernels.linear_int8(
+            self._address,
+            x.data_ptr(),
+            len(x),
+            levels.data_ptr(),
+            scales.data_ptr(),
+            y.data_ptr(),
+            pointer(add),
+        )
+        return y
+
+
+class UnpackedLinear:
+    """A bfloat16 weight used as it lies in the file, for a few rows at once; gives float32."""
+
+    def __init__(self, kernels: ctypes.CDLL, weight: torch.Tensor) -> None:
+        """Share the (out, in) weight's memory."""
+        self._kernels, self._weight = kernels, weight
+
+    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (M, out) for (M, in)."""
+        outputs, inputs = self._weight.shape
+        y = x.new_empty(len(x), outputs, dtype=torch.float32)
+        self._kernels.linear_unpacked(
+            self._weight.data_ptr(), outputs, inputs, x.data_ptr(), len(x), y.data_ptr()
+        )
+        return y if add is None else y + add
+
+
+def pointer(tensor: torch.Tensor | None) -> int | None:
+    """Return a tensor's address, None for none."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+def interleave(weight: torch.Tensor) -> torch.Tensor:
+    """Order the halves' rows so that each panel holds 32 of both."""
+    half = PANEL // 2
+    blocks = weight.view(2, -1, half, weight.shape[1])
+    return blocks.transpose(0, 1).reshape(weight.shape)

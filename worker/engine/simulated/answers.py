@@ -1,0 +1,91 @@
+"""What an engine without weights says: words by chance, or what a constraint allows."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from llguidance import LLMatcher
+
+from shared.constraints.grammar import END_BYTE, byte_tokenizer, compiled, grammar_of
+from shared.errors import ConstraintTooComplex
+from shared.jobs import GenerationParams, Notice
+from worker.engine.api import EngineRequest
+from worker.engine.generation.notices import unfinished
+
+_SAYING = "simulated answer about the picture it shows 图片 and some text 两 shapes"
+_WORDS = tuple(_SAYING.split())
+#: Where nothing else decides, a constrained answer is made of these, and closes what it opened.
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
+_CLOSING = frozenset(b'"]}')
+_BLANK = frozenset(b" \n")
+_CLOSE_CHANCE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Invented:
+    """An answer in pieces, each of which counts as a token."""
+
+    pieces: tuple[str, ...]
+    #: Cut off by `max_new_tokens`.
+    limited: bool = False
+    notices: tuple[Notice, ...] = ()
+
+
+def invent(request: EngineRequest) -> Invented:
+    """Return an answer that depends on prompt, images, seed and constraint only.
+
+    Raises BadConstraint and ConstraintTooComplex.
+    """
+    if request.encode_only:
+        return Invented(())
+    images = [image.id for message in request.messages for image in message.images]
+    told = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
+    digest = hashlib.sha256(told.encode()).digest()
+    most = request.params.max_new_tokens
+    grammar = grammar_of(request.params)
+    if grammar is None:
+        length = min(8 + digest[0] % 25, most)
+        words = [_WORDS[byte % len(_WORDS)] for byte in (digest * 2)[1 : length + 1]]
+        spaced = [word if not at else " " + word for at, word in enumerate(words)]
+        return Invented(tuple(spaced), limited=length == most)
+    text, ended = _walk(compiled(grammar, byte_tokenizer()), random.Random(digest), most)
+    if ended:
+        return Invented(tuple(text))
+    return Invented(tuple(text), limited=True, notices=cut_off(request.params))
+
+
+def cut_off(params: GenerationParams) -> tuple[Notice, ...]:
+    """Return what is told of an answer that was cut off before it had the form asked for."""
+    return (unfinished(params),) if params.constrained_by else ()
+
+
+def _walk(matcher: LLMatcher, chance: random.Random, most: int) -> tuple[str, bool]:
+    """Return up to `most` characters that the grammar allows, and whether they satisfy it."""
+    said = bytearray()
+    text = ""
+    while len(text) < most and not matcher.is_stopped():
+        byte = _next(matcher, chance)
+        if byte == END_BYTE:
+            return text, True
+        matcher.consume_token(byte)
+        said.append(byte)
+        text = said.decode(errors="ignore")
+        if matcher.is_error():
+            raise ConstraintTooComplex
+    return text, bool(matcher.is_accepting())
+
+
+def _next(matcher: LLMatcher, chance: random.Random) -> int:
+    bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+    allowed = np.flatnonzero(np.unpackbits(bits, count=END_BYTE + 1, bitorder="little")).tolist()
+    if not allowed:
+        raise ConstraintTooComplex
+    closing = [byte for byte in allowed if byte in _CLOSING or byte == END_BYTE]
+    if closing and chance.random() < _CLOSE_CHANCE:
+        return chance.choice(closing)
+    plain = [byte for byte in allowed if byte in _PLAIN]
+    dense = [byte for byte in allowed if byte not in _BLANK]
+    return chance.choice(plain or dense or allowed)

@@ -1,0 +1,206 @@
+"""An engine without weights: settable seconds, deterministic answers; for load and integration."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from shared.jobs import FinishReason, Notice, Stage, Usage
+from shared.prediction.curves import Curve
+from worker.engine.api import (
+    Completion,
+    Delta,
+    EngineRequest,
+    ModelInfo,
+    Progress,
+    Rates,
+    Started,
+    Ticket,
+    Timings,
+    UsedImage,
+)
+from worker.engine.simulated.answers import Invented, cut_off, invent
+
+_TOKENS_PER_PIXEL = 1 / 1024
+_IDLE_S = 0.05
+#: A step takes at least this long.
+_STEP_S = 0.001
+#: Weight of the newest step in the average batch.
+_NEWEST = 0.1
+
+
+@dataclass(slots=True)
+class _Answer:
+    """A request on its way: seconds of its images left, words left to say."""
+
+    ticket: Ticket
+    invented: Invented
+    encode_left_s: float
+    prompt_tokens: int
+    image_tokens: int
+    said: list[str] = field(default_factory=list)
+    submitted: float = field(default_factory=time.monotonic)
+    decoding_since: float | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        if len(self.said) == len(self.invented.pieces):
+            return self.invented.notices
+        # cut off on the way
+        return cut_off(self.ticket.request.params)
+
+
+class SimulatedEngine:
+    """Encodes one image at a time, then says one word a step for every request, as a batch does."""
+
+    def __init__(self, image_s: float, token_s: float) -> None:
+        """`image_s` seconds for each image, `token_s` for each step of the batch."""
+        self._image_s = image_s
+        self._token_s = token_s
+        self._answers: list[_Answer] = []
+        self._batch = 0.0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="simulated-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def info(self) -> ModelInfo:
+        """Tell that nothing real is loaded."""
+        return ModelInfo(
+            name="simulated",
+            revision="simulated",
+            context_tokens=32_768,
+            numerics="none",
+            simulated=True,
+        )
+
+    @property
+    def rates(self) -> Rates:
+        """Return the speeds that were asked for."""
+        return Rates(
+            encode_tokens_per_s=1024 / self._image_s if self._image_s else 0.0,
+            prefill_tokens_per_s=0.0,
+            decode_tokens_per_s=1 / self._token_s if self._token_s else 0.0,
+            encode=Curve(fixed=self._image_s),
+            step=Curve(fixed=max(self._token_s, _STEP_S)),
+            batch_requests=self._batch,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread works."""
+        return self._thread.is_alive()
+
+    def submit(self, request: EngineRequest) -> Ticket:
+        """Take a request; its answer depends on what it asks only."""
+        ticket = Ticket(request)
+        images = [image for message in request.messages for image in message.images]
+        used = tuple(
+            UsedImage(i.id, i.image.size, int(i.image.width * i.image.height * _TOKENS_PER_PIXEL))
+            for i in images
+        )
+        prompt_tokens = sum(len(m.text.split()) for m in request.messages)
+        image_tokens = sum(image.tokens for image in used)
+        answer = _Answer(
+            ticket,
+            invent(request),
+            self._image_s * len(images),
+            prompt_tokens + image_tokens,
+            image_tokens,
+        )
+        ticket.put(Started(answer.prompt_tokens, used))
+        with self._lock:
+            self._answers.append(answer)
+        return ticket
+
+    def close(self) -> None:
+        """Stop; unfinished requests end as canceled."""
+        self._closed.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closed.is_set():
+            with self._lock:
+                answers = list(self._answers)
+            if not answers:
+                self._closed.wait(_IDLE_S)
+                continue
+            step_s = max(self._token_s, _STEP_S)
+            self._closed.wait(step_s)
+            self._batch += _NEWEST * (len(answers) - self._batch)
+            self._step(answers, step_s)
+        for answer in self._answers:
+            self._end(answer, FinishReason.CANCELED)
+
+    def _step(self, answers: list[_Answer], step_s: float) -> None:
+        encoding = min(
+            (a for a in answers if a.encode_left_s > 0),
+            key=lambda a: a.ticket.request.background,
+            default=None,
+        )
+        if encoding:
+            encoding.encode_left_s -= step_s
+            done = 1 - max(0.0, encoding.encode_left_s) / self._total_encode_s(encoding)
+            encoding.ticket.put(Progress(Stage.ENCODE, done))
+        for answer in answers:
+            reason = self._advance(answer)
+            if reason:
+                self._end(answer, reason)
+                with self._lock:
+                    self._answers.remove(answer)
+
+    def _total_encode_s(self, answer: _Answer) -> float:
+        count = sum(len(m.images) for m in answer.ticket.request.messages)
+        return max(self._image_s * count, 1e-9)
+
+    def _advance(self, answer: _Answer) -> FinishReason | None:
+        request = answer.ticket.request
+        if answer.ticket.canceled:
+            return FinishReason.CANCELED
+        if request.deadline is not None and time.monotonic() >= request.deadline:
+            return FinishReason.DEADLINE
+        if answer.encode_left_s > 0:
+            return None
+        if answer.decoding_since is None:
+            answer.decoding_since = time.monotonic()
+        if len(answer.said) == len(answer.invented.pieces):
+            return FinishReason.LENGTH if answer.invented.limited else FinishReason.STOP
+        return self._say_next(answer)
+
+    def _say_next(self, answer: _Answer) -> FinishReason | None:
+        piece = answer.invented.pieces[len(answer.said)]
+        stop = _first_stop(answer.text + piece, answer.ticket.request.params.stop)
+        if stop is not None:
+            answer.said = [(answer.text + piece)[:stop]]
+            return FinishReason.STOP
+        answer.said.append(piece)
+        answer.ticket.put(Delta(piece, len(answer.said)))
+        return None
+
+    def _end(self, answer: _Answer, reason: FinishReason) -> None:
+        now = time.monotonic()
+        decoding = answer.decoding_since or now
+        answer.ticket.put(
+            Completion(
+                text=answer.text,
+                finish_reason=reason,
+                usage=Usage(
+                    prompt_tokens=answer.prompt_tokens,
+                    completion_tokens=len(answer.said),
+                    image_tokens=answer.image_tokens,
+                ),
+                timings=Timings(encode_s=decoding - answer.submitted, decode_s=now - decoding),
+                notices=answer.notices,
+            )
+        )
+
+
+def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:
+    found = [text.find(stop) for stop in stops]
+    return min((index for index in found if index >= 0), default=None)

@@ -1,0 +1,46 @@
+"""Rules that find how to reach somebody: mobile numbers of mainland China, e-mail addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.constraints.regex import Budget, Found, compiled
+from worker.postprocess.borders import in_number, is_word
+
+#: 13812345678, 138 1234 5678, 138-12345678, 1381-234-5678; +86, 0086, (+86) or `86-` before it.
+_PHONE = compiled(
+    r"((?:\+|\b00)86[ \x{A0}-]?|[(（]\+86[)）] ?|\b86[ -])?"
+    r"(1[3-9]\d(?:\d{8}|[ \x{A0}–-]\d{4}[ \x{A0}–-]?\d{4}|\d[ –-]\d{3}[ –-]\d{4}))"
+)
+_EMAIL = compiled(
+    r"[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*"
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
+)
+_LONGEST_EMAIL = 254
+
+
+def phones(text: str, budget: Budget) -> Iterator[str]:
+    """Yield mobile numbers as 11 digits."""
+    for found in _PHONE.found(text, budget):
+        prefix, number = found.groups
+        part = in_number(found, "." if prefix else ".-") or is_word(found.after[:1])
+        if not part:
+            yield "".join(char for char in number or "" if char.isdigit())
+
+
+def emails(text: str, budget: Budget) -> Iterator[str]:
+    """Yield e-mail addresses."""
+    for found in _EMAIL.found(text, budget):
+        if len(found.whole) <= _LONGEST_EMAIL and not _cut(found):
+            yield found.whole
+
+
+def _cut(found: Found) -> bool:
+    """Tell whether the match is only a part of a longer, broken address."""
+    before, after = found.before[-1:], found.after
+    return (
+        before == "@"
+        or after[:1] == "@"
+        or is_word(after[:1])
+        or (after[:1] == "-" and is_word(after[1:]))
+    )

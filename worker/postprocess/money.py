@@ -1,0 +1,51 @@
+"""The rule that finds sums of money, with a sign, a code or a word before or behind the number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.constraints.regex import Budget, Found, compiled
+from worker.postprocess.borders import digits_after, digits_before, is_word
+
+#: 1,234.50 · 1.234,50 · 1 234,50 · 5,50 · 12.30
+_NUMBER = (
+    r"(?:\d{1,3}(?:,\d{3})+(?:\.\d{1,4})?|\d{1,3}(?:\.\d{3})+,\d{2}|\d{1,3}(?: \d{3})+,\d{2}"
+    r"|\d+,\d{2}|\d+(?:\.\d{1,4})?)"
+)
+_CODE = r"(?i:RMB|CNY|USD|EUR|GBP|JPY|HKD|TWD|SGD|AUD|CAD|CHF|KRW|INR)"
+_SIGN = r"(?:(?:US|HK|NT|CN|R|A|C|S)?[¥￥$＄€£₩₹])"
+_WORD = r"(?:元|圆|块钱|美元|美金|欧元|英镑|日元|韩元|港元|港币|新台币|台币|人民币)"
+_SCALE = r"(?: ?(?:万|亿|[Mm]illion|[Bb]illion|k|K|M|bn))?"
+_AMOUNT = compiled(
+    rf"(?:人民币|{_CODE}|{_SIGN})[ :：]?[-−]?{_NUMBER}{_SCALE}(?: ?{_WORD})?"
+    rf"|{_NUMBER}{_SCALE} ?(?:{_WORD}|{_CODE}|[€£])"
+)
+#: 元 begins other words too: 2026元旦, 12元素.
+_OTHER_WORDS = tuple("旦素件组宵月年")
+#: How a sum may end, digits apart.
+_ENDS = frozenset("元圆万亿kKM€£")
+
+
+def amounts(text: str, budget: Budget) -> Iterator[str]:
+    """Yield sums as they are printed."""
+    for found in _AMOUNT.found(text, budget):
+        if not _cut(found):
+            yield _minus(found) + " ".join(found.whole.split())
+
+
+def _cut(found: Found) -> bool:
+    """Tell whether the match is a part of a longer number or word."""
+    value, before, after = found.whole, found.before[-1:], found.after[:1]
+    if digits_after(found, ".,") or is_word(after):
+        return True
+    if value[0].isdigit() and digits_before(found, ".,"):
+        return True
+    if is_word(value[0]) and is_word(before):
+        return True
+    return value[-1] == "元" and after in _OTHER_WORDS
+
+
+def _minus(found: Found) -> str:
+    """Return the sign before the match unless it joins two sums: 10-20元."""
+    other, sign = found.before[:-1], found.before[-1:]
+    return "-" if sign in {"-", "−"} and not (other.isdigit() or other in _ENDS) else ""
