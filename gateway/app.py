@@ -12,9 +12,11 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
-from gateway import auth, errorpage, openapi, problems
-from gateway.keydocs import SECURITY_SCHEMES
-from gateway.multipart import FormRequest
+from gateway import auth
+from gateway.http import error_page, problems
+from gateway.http.multipart import FormRequest
+from gateway.openapi import document
+from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
 from gateway.routes.health import health
@@ -71,13 +73,13 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     for blueprint in own:
         app.register_api(blueprint)
     _add_documents(app)
-    openapi.complete(app)
+    document.complete(app)
     return app
 
 
 def _add_documents(app: OpenAPI) -> None:
     app.register_blueprint(page)
-    app.add_url_rule("/docs/errors", "errors", errorpage.page)
+    app.add_url_rule("/docs/errors", "errors", error_page.page)
     app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
     app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
 

@@ -39,7 +39,7 @@ bind = (
     else (f"{_settings.host}:{_settings.port}")
 )
 workers = _settings.gateway_processes
-worker_class = "gateway.server.Worker"
+worker_class = "gateway.http.gevent_worker.Worker"
 worker_connections = 2000
 #: Streams and long polls are greenlets: only a hung process is silent for this long.
 timeout = 60

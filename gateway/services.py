@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from gateway.admission import Admission
-from gateway.decoding import Decoder
-from gateway.hosts import HostBreaker
-from gateway.pressure import Pressure
-from gateway.traffic import Traffic
+from gateway.admission.admission import Admission
+from gateway.admission.store_health import Pressure
+from gateway.images.decoder.decoder import Decoder
+from gateway.images.host_breaker import HostBreaker
+from gateway.metrics.http_metrics import Traffic
 from shared.catalog.presets import Preset, load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.outbound.client import GuardedClient

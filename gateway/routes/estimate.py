@@ -7,11 +7,11 @@ from typing import Any
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import estimating
 from gateway.auth import tenant
-from gateway.estimateschemas import Estimate
 from gateway.routes.jobs import SUBMIT_ERRORS
+from gateway.schemas.estimates import Estimate
 from gateway.services import services
+from gateway.submission import estimate as estimating
 
 estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
 

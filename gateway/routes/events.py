@@ -10,12 +10,12 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import problems
 from gateway.auth import tenant
-from gateway.presence import LOOK_S, watcher
-from gateway.schemas import EventsQuery, JobPath
+from gateway.http import problems
+from gateway.http.client_connection import LOOK_S, watcher
+from gateway.responses.job_view import job_view, waiting_s
+from gateway.schemas.jobs import EventsQuery, JobPath
 from gateway.services import Services, services
-from gateway.views import job_view, waiting_s
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow

@@ -8,12 +8,13 @@ from typing import Any
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import auth, problems
-from gateway.imagefile import accepted
-from gateway.limitschemas import Limits
-from gateway.schemas import Ok, QueueView, WorkerState
+from gateway import auth
+from gateway.http import problems
+from gateway.images.formats import accepted
+from gateway.schemas.jobs import Ok, QueueView, WorkerState
+from gateway.schemas.limits import Limits
 from gateway.services import services
-from gateway.submission import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
+from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.heartbeat import Heartbeat

@@ -7,13 +7,14 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import imagekeeping, problems
 from gateway.auth import tenant
-from gateway.longimages import budget
+from gateway.http import problems
+from gateway.images.sizing import image_info
 from gateway.routes.jobs import SUBMIT_ERRORS
-from gateway.schemas import ImagePath, ImageState, WarmQuery
+from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import services
-from gateway.sizing import image_info
+from gateway.submission import image_upload
+from gateway.submission.tiling import budget
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.tile_plan import tiling_for
@@ -45,10 +46,10 @@ def _view(image: ImageHeader) -> dict[str, Any]:
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
     found, who = services(), tenant()
-    image = imagekeeping.keep_image(request, found, who)
+    image = image_upload.keep_image(request, found, who)
     view = _view(image)
     if query.warm:
-        job = imagekeeping.warm(image, DETAIL_PIXELS[query.detail], found, who)
+        job = image_upload.warm(image, DETAIL_PIXELS[query.detail], found, who)
         view["warm_job"] = job.doorbell.job_id
     return view, 201
 

@@ -7,14 +7,15 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import intake, problems
 from gateway.auth import tenant
-from gateway.problems import retry_after
-from gateway.repeats import key_of
-from gateway.schemas import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
+from gateway.http import problems
+from gateway.http.problems import retry_after
+from gateway.responses.job_view import job_view, placed_view, poll_hint_s, why_no_answer
+from gateway.responses.long_poll import Waiting, preferred_wait_s, query_wait_s
+from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import Services, services
-from gateway.views import job_view, placed_view, poll_hint_s, why_no_answer
-from gateway.waiting import Waiting, preferred_wait_s, query_wait_s
+from gateway.submission import submit as intake
+from gateway.submission.idempotency import key_of
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow

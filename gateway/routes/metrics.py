@@ -9,8 +9,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from gateway import problems
-from gateway.exposition import Service, Sources
+from gateway.http import problems
+from gateway.metrics.exposition import Service, Sources
 from gateway.services import services
 from shared.errors import Unauthorized
 

@@ -7,17 +7,18 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import intake, problems
 from gateway.auth import tenant
-from gateway.chatting import ANY_MODEL, Chat, receive_chat
-from gateway.completions import ChatCompletion, completion
-from gateway.holding import Holding, Patience, stream_patience_s
-from gateway.repeats import key_of, repeats_itself
+from gateway.http import problems
+from gateway.responses.chat_completion import ChatCompletion, completion
+from gateway.responses.chat_stream import ChatStream
+from gateway.responses.held_response import Holding, Patience, stream_patience_s
+from gateway.responses.job_view import why_no_answer
 from gateway.routes.jobs import SUBMIT_ERRORS
-from gateway.schemas import KeyHeader, ModelList, ModelPath, ModelState
+from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, services
-from gateway.streaming import ChatStream
-from gateway.views import why_no_answer
+from gateway.submission import submit
+from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
+from gateway.submission.idempotency import key_of, repeats_itself
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -70,11 +71,11 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
 def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> Added:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
     key = key_of(request, found, who, given_key)
-    added = intake.converse(asked, found, who, key)
+    added = submit.converse(asked, found, who, key)
     if key is None or not added.replayed or not _pointless(added):
         return added
     found.store.unbind(who, key)
-    return intake.converse(asked, found, who, key)
+    return submit.converse(asked, found, who, key)
 
 
 def _pointless(added: Added) -> bool:

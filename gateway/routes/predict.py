@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import intake
 from gateway.auth import tenant
-from gateway.repeats import key_of
+from gateway.responses.long_poll import Waiting
 from gateway.routes.jobs import SUBMIT_ERRORS, job_response
-from gateway.schemas import Job, KeyHeader
+from gateway.schemas.jobs import Job, KeyHeader
 from gateway.services import services
-from gateway.waiting import Waiting
+from gateway.submission import submit
+from gateway.submission.idempotency import key_of
 
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -21,7 +21,7 @@ def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     found, who = services(), tenant()
     key = key_of(request, found, who, header.idempotency_key)
-    added = intake.submit(request, found, who, key)
+    added = submit.submit(request, found, who, key)
     wait_s = found.settings.max_wait_s
     row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
     return job_response(row, found, accepted=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway import problems
 from gateway.auth import tenant
+from gateway.http import problems
+from gateway.responses.job_view import timestamp
+from gateway.schemas.sessions import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import services
-from gateway.sessionschemas import SessionList, SessionPath, SessionQuery, SessionState
-from gateway.views import timestamp
 from shared import errors
 from shared.jobs import Turn
 from shared.store.session_store import Session

@@ -8,13 +8,10 @@ from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
-from gateway import problems
 from gateway.auth import tenant
-from gateway.intake import checked_webhook
-from gateway.schemas import JobPath
-from gateway.services import services
-from gateway.submission import is_json, json_object
-from gateway.webhookschemas import (
+from gateway.http import problems
+from gateway.schemas.jobs import JobPath
+from gateway.schemas.webhooks import (
     DeliveryList,
     DeliveryPath,
     DeliveryState,
@@ -24,6 +21,9 @@ from gateway.webhookschemas import (
     SecretState,
     WebhookTest,
 )
+from gateway.services import services
+from gateway.submission.request import is_json, json_object
+from gateway.submission.submit import checked_webhook
 from shared import errors
 from shared.jobs.view import timestamp
 from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret

@@ -159,7 +159,7 @@ def test_kustomize_names_every_manifest():
 
 def test_keda_asks_for_figures_that_the_gateway_tells():
     scaled = next(one for one in MANIFESTS if one["kind"] == "ScaledObject")
-    source = (ROOT / "gateway" / "exposition.py").read_text()
+    source = (ROOT / "gateway" / "metrics" / "exposition.py").read_text()
     for trigger in scaled["spec"]["triggers"]:
         name = trigger["metadata"]["valueLocation"].partition("{")[0]
         assert f'"{name.removeprefix("sightline_")}"' in source

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway import exposition
-from gateway.traffic import Traffic
+from gateway.metrics import exposition
+from gateway.metrics.http_metrics import Traffic
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import job_metrics
 from shared.store.delivery_store import Outbox

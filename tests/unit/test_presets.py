@@ -7,8 +7,8 @@ import json
 import pytest
 
 from demo import prompts
-from gateway.asking import resolved
-from gateway.submission import Submission
+from gateway.submission.request import Submission
+from gateway.submission.resolve import resolved
 from shared.catalog.presets import BUILT_IN, load_presets
 from shared.catalog.rules import RuleBook
 from shared.errors import BadConfig, BadParameters

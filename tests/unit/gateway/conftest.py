@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.decoding import Decoder
+from gateway.images.decoder.decoder import Decoder
 from shared.settings import Settings
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.uploads import Upload
+from gateway.images.uploads import Upload
 from shared.errors import (
     ImageDimensions,
     ImageEmpty,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import decoder_pool
-from gateway.uploads import Upload
+from gateway.images.decoder import pool
+from gateway.images.uploads import Upload
 from shared.errors import ImageDecodeFailed, ImageError, Unavailable
 from tests.hostile import REFUSED
 from tests.imagebytes import chunk, ihdr, noise, png, quarters, rows, saved
@@ -137,7 +137,7 @@ def test_a_child_that_the_kernel_ends_for_its_cpu_time_takes_only_its_own_reques
 def test_an_image_whose_decoder_dies_twice_is_refused(lone, monkeypatch):
     crash = "import os, socket; gateway = socket.socket(fileno=0);"
     crash += "gateway.sendall(bytes((0, 0, 0, 2, 0, 0, 0, 0)) + b'{}'); gateway.recv(1); os.abort()"
-    monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", crash))
+    monkeypatch.setattr(pool, "_COMMAND", (sys.executable, "-c", crash))
     with pytest.raises(ImageDecodeFailed, match=r"^Image decode failed: .*signal 6"):
         lone.decode(SMALL)
 
@@ -154,7 +154,7 @@ def test_a_child_that_breaks_the_protocol_is_replaced(lone, monkeypatch):
         "import socket; gateway = socket.socket(fileno=0);"
         "gateway.sendall(bytes((0, 0, 0, 2, 0, 0, 0, 0)) + b'{}' + b'\\xff' * 9); gateway.recv(1)"
     )
-    monkeypatch.setattr(decoder_pool, "_COMMAND", (sys.executable, "-c", script))
+    monkeypatch.setattr(pool, "_COMMAND", (sys.executable, "-c", script))
     with pytest.raises(ImageDecodeFailed, match="the decoder process ended"):
         lone.decode(LARGE)
     monkeypatch.undo()
@@ -162,7 +162,7 @@ def test_a_child_that_breaks_the_protocol_is_replaced(lone, monkeypatch):
 
 
 def test_a_worn_child_is_replaced(lone, monkeypatch):
-    monkeypatch.setattr(decoder_pool, "_IMAGES_PER_CHILD", 3)
+    monkeypatch.setattr(pool, "_IMAGES_PER_CHILD", 3)
     pids = [_only_child(lone).pid for _ in range(6)]
     assert len(set(pids)) == 3
 
@@ -179,11 +179,11 @@ def test_twenty_images_at_once_go_through_two_children(decoder_with):
 def test_a_program_that_does_not_start_is_our_fault_and_is_not_started_in_a_loop(
     lone, monkeypatch, command
 ):
-    monkeypatch.setattr(decoder_pool, "_COMMAND", command)
+    monkeypatch.setattr(pool, "_COMMAND", command)
     started = []
     popen = subprocess.Popen
     monkeypatch.setattr(
-        decoder_pool.subprocess, "Popen", lambda *a, **k: started.append(a) or popen(*a, **k)
+        pool.subprocess, "Popen", lambda *a, **k: started.append(a) or popen(*a, **k)
     )
     with pytest.raises(Unavailable) as unavailable:
         lone.decode(SMALL)
@@ -247,8 +247,8 @@ def _run(script):
 
 _PRELUDE = """
 import os, signal, sys, time
-from gateway.decoding import Decoder
-from gateway.uploads import Upload
+from gateway.images.decoder.decoder import Decoder
+from gateway.images.uploads import Upload
 from shared.settings import Settings
 from tests.imagebytes import noise, quarters, saved
 decoder = Decoder(Settings(decoder_children=1))
@@ -329,7 +329,9 @@ signal.pause()
 
 
 def test_importing_the_gateways_decoder_starts_nothing():
-    assert _run("import gateway.decoding, threading; print(threading.active_count())") == ["1"]
+    assert _run(
+        "import gateway.images.decoder.decoder, threading; print(threading.active_count())"
+    ) == ["1"]
 
 
 @linux_only

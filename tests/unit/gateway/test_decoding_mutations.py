@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.decoding import CanonicalImage
-from gateway.uploads import Upload
+from gateway.images.decoder.decoder import CanonicalImage
+from gateway.images.uploads import Upload
 from shared.errors import ImageError
 from tests.imagebytes import exif, noise, saved, swapped_profile
 

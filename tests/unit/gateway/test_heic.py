@@ -7,8 +7,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from gateway.imagefile import accepted
-from gateway.uploads import Upload
+from gateway.images.formats import accepted
+from gateway.images.uploads import Upload
 from shared.errors import ImageDimensions
 from tests.imagebytes import GREEN, RED, exif, heic, noise, quarters
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.hosts import Health, HostBreaker
+from gateway.images.host_breaker import Health, HostBreaker
 from shared.errors import ImageHostUnavailable
 
 HOST = ("t", "https://example.com:443")

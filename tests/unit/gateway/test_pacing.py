@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from gateway.pacing import Pace, PacedSocket
+from gateway.http.paced_socket import Pace, PacedSocket
 
 PACE = Pace(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, write_s=0.2)
 

@@ -7,7 +7,7 @@ import json
 import flask
 import pytest
 
-from gateway.problems import MAX_RETRY_AFTER_S, Problem, install, problem_text, retry_after
+from gateway.http.problems import MAX_RETRY_AFTER_S, Problem, install, problem_text, retry_after
 from shared import errors
 
 

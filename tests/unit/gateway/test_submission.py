@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from gateway import strictjson
-from gateway.submission import Submission, receive
+from gateway.http import strict_json
+from gateway.submission.request import Submission, receive
 from shared.errors import BadParameters, InvalidJson
 from shared.jobs import DETAIL_PIXELS
 from shared.settings import Settings
@@ -90,20 +90,20 @@ def nested(depth):
 
 
 def test_json_is_taken_to_a_depth_and_no_deeper():
-    assert strictjson.parse(nested(strictjson.MAX_DEPTH - 1))
+    assert strict_json.parse(nested(strict_json.MAX_DEPTH - 1))
     with pytest.raises(InvalidJson, match="deeper"):
-        strictjson.parse(nested(strictjson.MAX_DEPTH + 1))
+        strict_json.parse(nested(strict_json.MAX_DEPTH + 1))
 
 
 @pytest.mark.parametrize("text", ['"\\ud83d\\ude00"', '"\\\\ud800"', '"👀"', "1.5e10", '"\\u0000"'])
 def test_json_that_only_looks_dangerous_is_taken(text):
-    assert strictjson.parse(text) == json.loads(text)
+    assert strict_json.parse(text) == json.loads(text)
 
 
 @pytest.mark.parametrize("text", ['"\\ude00\\ud83d"', '{"\\ud800": 1}', '[[{"a": "x\\udc00"}]]'])
 def test_half_characters_are_refused_wherever_they_stand(text):
     with pytest.raises(InvalidJson, match="surrogate"):
-        strictjson.parse(text, what="metadata", pointer="/metadata")
+        strict_json.parse(text, what="metadata", pointer="/metadata")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import FileStorage
 
-from gateway.uploads import Upload, from_file, from_text
+from gateway.images.uploads import Upload, from_file, from_text
 from shared.errors import ImageEmpty, InputError, InvalidBase64, PayloadTooLarge
 from shared.settings import Settings
 

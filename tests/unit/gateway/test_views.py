@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.views import poll_hint_s, timestamp
+from gateway.responses.job_view import poll_hint_s, timestamp
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.presence import watcher
-from gateway.waiting import preferred_wait_s, query_wait_s
+from gateway.http.client_connection import watcher
+from gateway.responses.long_poll import preferred_wait_s, query_wait_s
 from shared.errors import BadParameters
 
 SERVICES = SimpleNamespace(settings=SimpleNamespace(max_wait_s=60))

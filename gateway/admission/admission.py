@@ -1,0 +1,158 @@
+"""Whether a job is taken now: predicted seconds and the store's room, told before any work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.admission.store_health import Pressure
+from gateway.submission.request import Submission
+from gateway.submission.resolve import Asked
+from gateway.submission.tiling import work_of
+from shared.errors import QueueFull
+from shared.jobs import Priority, TilingTask
+from shared.jobs.row import JobRow
+from shared.prediction.cost_model import Prediction, Work, prompt_tokens
+from shared.settings import Settings
+from shared.store.forecasts import Forecast, Forecasts, Standing
+
+#: Seconds that a look at workers and their jobs stays good; places are looked up more often.
+_FRESH_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a prediction needs to know of a job."""
+
+    tenant: str
+    priority: Priority
+    deadline_s: float | None
+    #: Preset, or "ask".
+    kind: str
+    prompt: str
+    max_new_tokens: int
+    #: Each tile of a long image is answered by itself.
+    reads: bool = False
+    #: Where it would stand, as it was seen when its request came.
+    standing: Standing | None = None
+
+    @classmethod
+    def of(
+        cls, submission: Submission, asked: Asked, tenant: str, standing: Standing | None = None
+    ) -> Asking:
+        """Return it of a request."""
+        return cls(
+            standing=standing,
+            tenant=tenant,
+            priority=submission.priority,
+            deadline_s=submission.deadline_s,
+            kind=asked.preset or "ask",
+            prompt=asked.prompt,
+            max_new_tokens=asked.params.max_new_tokens,
+            reads=asked.reads or submission.tiling == "read",
+        )
+
+    @classmethod
+    def again(cls, row: JobRow, deadline_s: float | None) -> Asking:
+        """Return it of a job that is asked once more."""
+        return cls(
+            tenant=row.tenant,
+            priority=Priority(row.queue),
+            deadline_s=deadline_s,
+            kind=row.input.preset or "ask",
+            prompt=row.input.prompt,
+            max_new_tokens=row.input.params.max_new_tokens,
+            reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
+        )
+
+
+class Admission:
+    """Predicts and refuses; one of it serves all requests of a process."""
+
+    def __init__(self, forecasts: Forecasts, pressure: Pressure, settings: Settings) -> None:
+        self._forecasts = forecasts
+        self._pressure = pressure
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._seen: tuple[float, Forecast] | None = None
+
+    def forecast(self) -> Forecast:
+        """Return what is known of queue and workers, at most a tenth of a second old."""
+        with self._lock:
+            now = time.monotonic()
+            if self._seen is None or now - self._seen[0] > _FRESH_S:
+                self._seen = (now, self._forecasts.read())
+            return self._seen[1]
+
+    def check_open(self, tenant: str, standing: Standing | None = None) -> None:
+        """Refuse before the body is read what would be refused whatever it asks.
+
+        Raises StoreUnavailable and QueueFull.
+        """
+        self._pressure.check()
+        place = self._standing(tenant, standing).place(Priority.HIGH)
+        self._check_wait(self.forecast().outlook.predict(Work(), *place))
+
+    def predict(
+        self, forecast: Forecast, asking: Asking, images: Sequence[Mapping[str, Any]]
+    ) -> Prediction:
+        """Return what is predicted of a job, whether it would be taken or not."""
+        work = work_of(
+            images,
+            prompt_tokens=prompt_tokens(asking.prompt),
+            answer_tokens=forecast.answer_tokens(asking.kind, asking.max_new_tokens),
+            reads=asking.reads,
+            workers=forecast.outlook.workers,
+        )
+        place = self._standing(asking.tenant, asking.standing).place(asking.priority)
+        return forecast.outlook.predict(work, *place)
+
+    def check(self, asking: Asking, predicted: Prediction) -> None:
+        """Raise what a job with this prediction is refused with.
+
+        That is StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
+        """
+        self._pressure.check(for_later=asking.priority is Priority.LOW)
+        self._check_wait(predicted)
+        if asking.deadline_s is None or predicted.total_s is None:
+            return
+        late_s = predicted.total_s - asking.deadline_s
+        # a job that is taken at once gives what it can until its deadline
+        if predicted.wait_s and late_s > 0:
+            raise QueueFull(
+                f"The answer is expected in {predicted.total_s:.1f} s; "
+                f"the deadline is {asking.deadline_s:g} s from now.",
+                pointer="/deadline_s",
+                retry_after_s=min(late_s, predicted.wait_s),
+            )
+
+    def check_queue(self, asking: Asking) -> None:
+        """Refuse before any image is looked at what would wait too long; raises as `check`."""
+        forecast = self.forecast()
+        self.check(asking, self.predict(forecast, asking, ()))
+
+    def admit(self, asking: Asking, images: Sequence[Mapping[str, Any]]) -> Prediction:
+        """Return what is predicted of a job that is taken; raises as `check`."""
+        forecast = self.forecast()
+        predicted = self.predict(forecast, asking, images)
+        self.check(asking, predicted)
+        return predicted
+
+    def _standing(self, tenant: str, seen: Standing | None) -> Standing:
+        return seen if seen and seen.fresh else self._forecasts.standing(tenant)
+
+    def _check_wait(self, predicted: Prediction) -> None:
+        most = self._settings.queue_max_jobs
+        if predicted.queued >= most:
+            raise QueueFull(
+                f"{most} jobs wait already, which is the limit.", retry_after_s=predicted.wait_s
+            )
+        wait_s, limit_s = predicted.wait_s, self._settings.queue_max_wait_s
+        if wait_s is not None and wait_s > limit_s:
+            raise QueueFull(
+                f"A new job would wait {wait_s:.0f} s; {limit_s:g} s is the limit.",
+                retry_after_s=wait_s - limit_s,
+            )

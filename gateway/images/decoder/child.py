@@ -1,0 +1,131 @@
+"""The program of a decoder child: reads images on stdin, answers canonical ones, trusts nothing.
+
+Run as `python -m gateway.images.decoder.child` with a socket as its standard input. It is given no
+secret; the gateway kills it when an image takes too much time.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import AvifImagePlugin, Image, ImageFile
+
+from gateway.images.decoder import heic, protocol
+from gateway.images.decoder.canonical import Canonical, canonicalize, measure
+from gateway.images.decoder.png import png
+from gateway.images.formats import Limits
+from shared.errors import ImageError
+
+_STDIN, _STDERR = 0, 2
+
+
+def main() -> int:
+    """Serve requests until the gateway hangs up."""
+    _harden_pillow()
+    sock = socket.socket(fileno=_STDIN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    protocol.send(sock, {"ready": os.getpid()})
+    # libtiff and others write about broken files here; a failure to start was told before.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
+    while True:
+        try:
+            header, data = protocol.receive(sock, max_body=1 << 31)
+            only_measure = header.pop("measure", False)
+            limits = Limits(**header)
+            _limit_memory(limits.memory_bytes)
+            _limit_cpu(limits.timeout_s)
+            protocol.send(sock, *_answer(_measured if only_measure else _decoded, data, limits))
+        except protocol.PeerGone:
+            return 0
+
+
+def _harden_pillow() -> None:
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # our own limits are checked before Pillow's
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    # loaded now: later it would count as memory of an image
+    heic.available()
+
+
+def _end_with_parent() -> None:
+    """End at once when the gateway is gone, also in the middle of an image."""
+    watch = select.poll()
+    watch.register(_STDIN, 0)
+    watch.poll()
+    os._exit(0)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Bound what this process can ever hold, its libraries included, to `memory_bytes`."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        return
+    limit = _reserved_bytes() + memory_bytes
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    except (ValueError, OSError):
+        # macOS knows no such limit; the limits of time and pixels hold there.
+        if sys.platform == "linux":
+            raise
+
+
+def _reserved_bytes() -> int:
+    """Return the address space that is mapped, but in nobody's memory."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0
+    mapped, resident = statm.read_text(encoding="ascii").split()[:2]
+    return (int(mapped) - int(resident)) * resource.getpagesize()
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Let the kernel end us when this image has used `seconds` of CPU, should nobody else."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _answer(
+    work: Callable[[bytes, Limits], tuple[protocol.Header, bytes]], data: bytes, limits: Limits
+) -> tuple[protocol.Header, bytes]:
+    try:
+        return work(data, limits)
+    except ImageError as error:
+        cause = type(error.__cause__).__name__ if error.__cause__ else None
+        return {"error": error.code, "detail": error.detail, "cause": cause}, b""
+    except MemoryError:
+        return {"error": "memory"}, b""
+
+
+def _measured(data: bytes, limits: Limits) -> tuple[protocol.Header, bytes]:
+    return {"size": measure(data, limits)}, b""
+
+
+def _decoded(data: bytes, limits: Limits) -> tuple[protocol.Header, bytes]:
+    canonical = canonicalize(data, limits)
+    return _described(canonical), png(canonical.image)
+
+
+def _described(canonical: Canonical) -> protocol.Header:
+    return {
+        "id": canonical.id(),
+        "width": canonical.image.width,
+        "height": canonical.image.height,
+        "source_width": canonical.source_width,
+        "source_height": canonical.source_height,
+        "format": canonical.format,
+        "notices": canonical.notices,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

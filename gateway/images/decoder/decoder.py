@@ -1,0 +1,233 @@
+"""Verified bytes in, one canonical image out: the only door through which pixels come in."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.images.decoder import protocol
+from gateway.images.decoder.pool import ChildDied, ChildOverran, NoChild, Pool
+from gateway.images.formats import EXTENSIONS, ImageFormat, Limits, sniff
+from gateway.images.uploads import Upload
+from shared.errors import (
+    ImageAspect,
+    ImageDecodeFailed,
+    ImageDimensions,
+    ImageEmpty,
+    ImageError,
+    ImageTruncated,
+    PayloadTooLarge,
+    Unavailable,
+    UnsupportedImageFormat,
+)
+from shared.jobs import Notice
+from shared.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_ERRORS: dict[str, type[ImageError]] = {
+    error.code: error
+    for error in (
+        UnsupportedImageFormat,
+        ImageTruncated,
+        ImageDecodeFailed,
+        ImageDimensions,
+        ImageAspect,
+    )
+}
+_COSTLY_HINT = "Save the image again as plain JPEG or PNG, or send it smaller."
+#: A request waits for a free child as long as that many images may take before it.
+_WAIT_IMAGES = 3
+#: What a PNG may add to the raw pixels that it failed to compress.
+_PNG_OVERHEAD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalImage:
+    """An image as the service keeps it: upright, opaque, 8-bit sRGB, without metadata."""
+
+    #: `img_` + SHA-256 over `{width}x{height}\\n` and the raw RGB bytes.
+    id: str
+    png: bytes
+    #: Pixels of the kept image.
+    width: int
+    height: int
+    #: Pixels of the file, seen upright.
+    source_width: int
+    source_height: int
+    format: str
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An image of which only the size is known; it looks like a stored one."""
+
+    #: Pixels that would be kept.
+    width: int
+    height: int
+    #: Pixels of the file, seen upright.
+    source: tuple[int, int]
+    id: str = ""
+    notices: tuple[dict[str, str], ...] = ()
+
+
+@contextlib.contextmanager
+def _pointing(pointer: str | None) -> Iterator[None]:
+    """Let refusals name the part of the request that they are about."""
+    try:
+        yield
+    except (ImageError, PayloadTooLarge) as error:
+        error.pointer = pointer
+        _log.info("image.refused", extra={"code": error.code, "detail": error.detail})
+        raise
+
+
+class Decoder:
+    """Decodes uploads in killable children; one of it serves all threads of a process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limits = Limits(
+            max_pixels=settings.image_max_pixels,
+            max_pixels_jpeg=settings.image_max_pixels_jpeg,
+            max_side=settings.image_max_side,
+            max_aspect=settings.image_max_aspect,
+            kept_pixels=settings.image_kept_pixels,
+            long_pixels=settings.image_long_pixels,
+            memory_bytes=settings.decoder_memory_bytes,
+            timeout_s=settings.decoder_timeout_s,
+        )
+        self._pool: Pool | None = None
+        self._pool_guard = threading.Lock()
+
+    def start(self) -> None:
+        """Start the children now instead of with the first image; call it after any fork."""
+        self._pool_here().start()
+
+    def decode(
+        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
+    ) -> CanonicalImage:
+        """Return the canonical image; raise an ImageError or PayloadTooLarge that names `pointer`.
+
+        `detailed`: it may be looked at in tiles, and keeps more pixels.
+
+        Raises Unavailable, with seconds to wait, only if no decoder process can be had.
+        """
+        with _pointing(pointer):
+            fmt = self._admit(upload.data)
+            header, png = self._ask(upload.data, detailed=detailed)
+            return _accepted(header, png, _mismatch(upload, fmt))
+
+    def measure(
+        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
+    ) -> Measured:
+        """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
+        with _pointing(pointer):
+            self._admit(upload.data)
+            header, _ = self._ask(upload.data, measure=True)
+            if "error" in header:
+                raise _refusal(header)
+            return self._measured(*header["size"], detailed=detailed)
+
+    def sized(self, width: int, height: int, *, detailed: bool = False) -> Measured:
+        """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
+        self._limits.check(width, height, reducible=True)
+        return self._measured(width, height, detailed=detailed)
+
+    def _measured(self, width: int, height: int, *, detailed: bool) -> Measured:
+        limits = dataclasses.replace(self._limits, detailed=detailed)
+        kept_width, kept_height = limits.kept(width, height)
+        return Measured(kept_width, kept_height, (width, height))
+
+    def close(self) -> None:
+        """End all children; a later decode() starts new ones."""
+        with self._pool_guard:
+            pool, self._pool = self._pool, None
+        if pool and pool.owner_pid == os.getpid():
+            pool.close()
+
+    def _pool_here(self) -> Pool:
+        # A forked gunicorn worker must not talk into its parent's sockets.
+        with self._pool_guard:
+            if self._pool is None or self._pool.owner_pid != os.getpid():
+                self._pool = Pool(self._settings.decoder_children)
+            return self._pool
+
+    def _admit(self, data: bytes) -> ImageFormat:
+        if not data:
+            raise ImageEmpty
+        if len(data) > self._settings.upload_max_bytes:
+            raise PayloadTooLarge(
+                f"The image file has {len(data)} bytes; "
+                f"{self._settings.upload_max_bytes} are accepted."
+            )
+        return sniff(data)
+
+    def _ask(
+        self, data: bytes, *, measure: bool = False, detailed: bool = False
+    ) -> tuple[protocol.Header, bytes]:
+        limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
+        request = limits | {"measure": measure}
+        seconds = self._settings.decoder_timeout_s
+        try:
+            try:
+                return self._lend(request, data)
+            except ChildDied:
+                # Perhaps somebody else killed it; an image is to blame for the second death.
+                return self._lend(request, data)
+        except NoChild as error:
+            raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
+        except ChildOverran as error:
+            raise ImageDecodeFailed(
+                f"Image decode failed: it took more than {seconds:g} seconds.", hint=_COSTLY_HINT
+            ) from error
+        except ChildDied as error:
+            raise ImageDecodeFailed(
+                f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
+            ) from error
+
+    def _lend(self, request: protocol.Header, data: bytes) -> tuple[protocol.Header, bytes]:
+        return self._pool_here().ask(
+            request,
+            data,
+            timeout_s=self._settings.decoder_timeout_s,
+            wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,
+            max_body=3 * max(self._limits.kept_pixels, self._limits.long_pixels)
+            + _PNG_OVERHEAD_BYTES,
+        )
+
+
+def _accepted(header: protocol.Header, png: bytes, own: tuple[Notice, ...]) -> CanonicalImage:
+    if "error" in header:
+        raise _refusal(header)
+    told = tuple(Notice(code=code, detail=detail) for code, detail in header.pop("notices"))
+    return CanonicalImage(**header, png=png, notices=own + told)
+
+
+def _refusal(header: protocol.Header) -> ImageError:
+    if header["error"] == "memory":
+        return ImageDecodeFailed(
+            "Image decode failed: it needs more memory than one image may use.", hint=_COSTLY_HINT
+        )
+    error = _ERRORS.get(header["error"], ImageDecodeFailed)
+    return error(header["detail"], extra={"cause": header["cause"]})
+
+
+def _mismatch(upload: Upload, fmt: ImageFormat) -> tuple[Notice, ...]:
+    """Tell when name or media type promise another format; the content decides."""
+    ending = (upload.filename or "").rpartition(".")[2].lower()
+    known = {name for names in EXTENSIONS.values() for name in names}
+    if ending in known and ending not in EXTENSIONS[fmt]:
+        detail = f"The file is named .{ending} but is {fmt}."
+        return (Notice(code="image_extension_mismatch", detail=detail),)
+    main, _, subtype = (upload.content_type or "").lower().partition("/")
+    if main == "image" and subtype not in ("", "*", *EXTENSIONS[fmt]):
+        detail = f"The file was sent as image/{subtype[:40]} but is {fmt}."
+        return (Notice(code="image_extension_mismatch", detail=detail),)
+    return ()

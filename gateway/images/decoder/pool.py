@@ -1,0 +1,229 @@
+"""Keeps a few decoder children warm; kills and replaces those that overrun or die.
+
+Only sockets, locks and processes of the standard library are used, so that everything waits
+cooperatively once gevent has patched them, and just as well in plain threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gateway.images.decoder import protocol
+
+_log = logging.getLogger(__name__)
+
+_ROOT = Path(__file__).resolve().parents[3]
+_COMMAND = (sys.executable, "-P", "-m", "gateway.images.decoder.child")
+_ENVIRONMENT = {
+    "PYTHONPATH": str(_ROOT),
+    "LC_ALL": "C.UTF-8",
+    # Threads and arenas of their own would eat the address space that an image may use.
+    "MALLOC_ARENA_MAX": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+_START_TIMEOUT_S = 30.0
+_EXIT_TIMEOUT_S = 2.0
+#: A child is replaced after this many images, so that nothing can pile up in it.
+_IMAGES_PER_CHILD = 1000
+
+
+class ChildFailed(Exception):
+    """A decoder child did not answer."""
+
+
+class ChildOverran(ChildFailed):
+    """A decoder child used all its time; it was killed."""
+
+
+class ChildDied(ChildFailed):
+    """A decoder child ended by itself, told by its exit status."""
+
+
+class NoChild(Exception):
+    """No decoder child could be had: all are busy, or none can be started."""
+
+
+class Child:
+    """One decoder process and the socket to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process: subprocess.Popen[bytes] = subprocess.Popen(
+                    _COMMAND,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    env=_ENVIRONMENT,
+                    cwd="/",
+                    # Ctrl-C in a terminal is for the gateway; a child ends when its socket does.
+                    start_new_session=True,
+                )
+            except OSError:
+                ours.close()
+                raise
+        self._socket = ours
+        #: It has said that it is ready; one that never did is not replaced on its own account.
+        self.started = False
+        self._served = 0
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
+    @property
+    def worn(self) -> bool:
+        """Tell whether it has served long enough."""
+        return self._served >= _IMAGES_PER_CHILD
+
+    def alive(self) -> bool:
+        """Tell whether it still listens; unlike a look at the process this needs no SIGCHLD."""
+        self._socket.settimeout(0)
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def ask(
+        self, header: protocol.Header, data: bytes, *, timeout_s: float, max_body: int
+    ) -> tuple[protocol.Header, bytes]:
+        """Return its answer; raise NoChild if it does not start, ChildOverran or ChildDied."""
+        self._await_start()
+        deadline = time.monotonic() + timeout_s
+        self._served += 1
+        try:
+            self._socket.settimeout(timeout_s)
+            protocol.send(self._socket, header, data)
+            return protocol.receive(self._socket, max_body=max_body, deadline=deadline)
+        except TimeoutError as error:
+            raise ChildOverran from error
+        except protocol.PeerGone as error:
+            raise self._obituary() from error
+
+    def _await_start(self) -> None:
+        if self.started:
+            return
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        try:
+            protocol.receive(self._socket, max_body=0, deadline=deadline)
+        except (TimeoutError, protocol.PeerGone) as error:
+            raise NoChild("a decoder process does not start") from error
+        self.started = True
+
+    def _obituary(self) -> ChildFailed:
+        try:
+            status = self._process.wait(_EXIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return ChildDied("it broke the protocol")
+        if status == -signal.SIGXCPU:
+            return ChildOverran()
+        return ChildDied(f"signal {-status}" if status < 0 else f"exit status {status}")
+
+    def kill(self) -> None:
+        """End it at once and leave no zombie."""
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+class Pool:
+    """`size` children at most, lent to one request each; belongs to the process that made it."""
+
+    def __init__(self, size: int) -> None:
+        self.owner_pid = os.getpid()
+        self._closed = False
+        # The last one used is the warmest. None stands for a child that is yet to be started.
+        self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._idle.put(None)
+
+    def start(self) -> None:
+        """Start every child that is not running, without waiting until it is ready."""
+        for slot in [self._idle.get_nowait() for _ in range(self._idle.qsize())]:
+            self._idle.put(slot or self._fresh())
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the idle children."""
+        return [child.pid for child in list(self._idle.queue) if child]
+
+    def ask(
+        self,
+        header: protocol.Header,
+        data: bytes,
+        *,
+        timeout_s: float,
+        wait_s: float,
+        max_body: int,
+    ) -> tuple[protocol.Header, bytes]:
+        """Lend a child to one request; raise ChildFailed, or NoChild if none is free in time."""
+        slot = self._take(wait_s)
+        keep = False
+        try:
+            slot = self._running(slot)
+            reply = slot.ask(header, data, timeout_s=timeout_s, max_body=max_body)
+            # Memory that was refused once may be in pieces: the next image gets a new child.
+            keep = reply[0].get("error") != "memory" and not slot.worn
+        except ChildFailed as failure:
+            _log.warning("decoder.replaced", extra={"reason": repr(failure)})
+            raise
+        else:
+            return reply
+        finally:
+            self._give_back(slot, keep=keep)
+
+    def close(self) -> None:
+        """End the idle children now and the busy ones when they are given back."""
+        self._closed = True
+        while not self._idle.empty():
+            self._end(self._idle.get_nowait())
+
+    def _take(self, wait_s: float) -> Child | None:
+        try:
+            return self._idle.get(timeout=wait_s)
+        except queue.Empty:
+            raise NoChild("all decoder processes are busy") from None
+
+    def _running(self, slot: Child | None) -> Child:
+        if slot and slot.alive():
+            return slot
+        self._end(slot)
+        try:
+            return Child()
+        except OSError as error:
+            raise NoChild(f"no decoder process can be started: {error}") from error
+
+    def _give_back(self, slot: Child | None, *, keep: bool) -> None:
+        if keep and not self._closed:
+            self._idle.put(slot)
+            return
+        fresh = None
+        try:
+            self._end(slot)
+            if slot and slot.started and not self._closed:
+                fresh = self._fresh()
+        finally:
+            self._idle.put(fresh)
+
+    def _fresh(self) -> Child | None:
+        try:
+            return Child()
+        except OSError as error:
+            # The next request tries again and tells its client.
+            _log.warning("decoder.missing", extra={"reason": str(error)})
+            return None
+
+    @staticmethod
+    def _end(slot: Child | None) -> None:
+        if slot:
+            slot.kill()

@@ -1,0 +1,105 @@
+"""The OpenAPI document: what the routes declare, completed by bodies in two encodings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_openapi3 import OpenAPI
+
+from gateway.http.problems import Problem
+from gateway.openapi.security import describe_keys
+from gateway.routes.events import EVENT_TYPES
+from gateway.schemas.jobs import ImageUpload
+from gateway.schemas.webhooks import ReplaySince, WebhookTest
+from gateway.submission.chat_request import ChatRequest
+from gateway.submission.estimate import Supposition
+from gateway.submission.request import Submission
+
+_REF = "#/components/schemas/"
+_FILE = {"type": "string", "format": "binary"}
+
+
+def complete(app: OpenAPI) -> None:
+    """Add to the document of a finished app what its routes cannot declare; call it once."""
+    spec: dict[str, Any] = app.api_doc
+    schemas = spec["components"]["schemas"]
+    # flask-openapi3 adds its own shape of a validation error, which we never send
+    schemas.pop("ValidationErrorModel", None)
+    schemas.pop("UnprocessableEntity", None)
+    bodies = (Submission, Supposition, ImageUpload, ChatRequest, WebhookTest, ReplaySince)
+    for model in (Problem, *bodies):
+        _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
+    schemas["SubmissionForm"] = _form(schemas["Submission"])
+    for path in ("/v1/jobs", "/predict"):
+        spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
+    schemas["SuppositionForm"] = _form(schemas["Supposition"])
+    spec["paths"]["/v1/estimate"]["post"]["requestBody"] = _body("Supposition", "SuppositionForm")
+    claims = {name: schemas["ImageUpload"]["properties"][name] for name in ("sha256", "bytes")}
+    schemas["ImageForm"] = _object({"image": _FILE})
+    schemas["ImageForm"]["properties"] |= claims
+    spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
+    for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
+        spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
+    chat = spec["paths"]["/v1/chat/completions"]["post"]
+    chat["requestBody"] = _json_body("ChatRequest")
+    chat["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {}}}
+    _describe_streams(spec["paths"])
+    for path in spec["paths"].values():
+        for operation in path.values():
+            _drop_foreign_422(operation)
+    describe_keys(spec["paths"])
+
+
+def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = schema
+
+
+def _form(body: dict[str, Any]) -> dict[str, Any]:
+    properties = body["properties"] | {"image": {"type": "array", "items": _FILE}}
+    return body | {"title": body["title"] + "Form", "properties": properties}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": sorted(properties)}
+
+
+def _body(json_schema: str, form_schema: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": _REF + json_schema}},
+            "multipart/form-data": {"schema": {"$ref": _REF + form_schema}},
+        },
+    }
+
+
+def _json_body(schema: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REF + schema}}}
+    return {"required": True, "content": content}
+
+
+def _describe_streams(paths: dict[str, Any]) -> None:
+    paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"] = {
+        "description": "Events: " + ", ".join(EVENT_TYPES) + ".",
+        "content": {"text/event-stream": {"schema": {}}},
+    }
+    paths["/v1/images/{image_id}/content"]["get"]["responses"]["200"] = {
+        "description": "The pixels.",
+        "content": {"image/png": {"schema": _FILE}},
+    }
+    paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
+        "description": "The answer, by Accept.",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            "text/markdown": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"$ref": _REF + "OutputState"}},
+        },
+    }
+
+
+def _drop_foreign_422(operation: dict[str, Any]) -> None:
+    """Remove the 422 that the library adds to routes which can have none."""
+    answer = operation.get("responses", {}).get("422")
+    if answer and "application/json" in answer.get("content", {}):
+        del operation["responses"]["422"]

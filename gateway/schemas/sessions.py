@@ -1,0 +1,61 @@
+"""The shapes of conversations as the OpenAPI document tells them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from gateway.schemas.jobs import Parameters
+from shared.jobs import FinishReason
+
+
+class SessionPath(Parameters):
+    """Names a conversation."""
+
+    session_id: str
+
+
+class SessionQuery(Parameters):
+    """How many conversations."""
+
+    limit: int = Field(20, ge=1, le=100)
+
+
+class SessionSummary(BaseModel):
+    """A conversation without its turns."""
+
+    id: str
+    object: Literal["session"]
+    created_at: str
+    updated_at: str
+    expires_at: str
+    busy: str | None = Field(description="Its unfinished job.")
+    title: str | None = Field(description="The beginning of its first answered question.")
+    preset: str | None = Field(description="The preset of that question.")
+
+
+class SessionList(BaseModel):
+    """Conversations, the one used last first."""
+
+    object: Literal["list"]
+    data: list[SessionSummary]
+
+
+class SessionTurn(BaseModel):
+    """A question and its answer."""
+
+    job_id: str
+    created_at: str
+    prompt: str
+    preset: str | None
+    images: list[str]
+    text: str
+    finish_reason: FinishReason
+
+
+class SessionState(SessionSummary):
+    """A conversation, its turns oldest first, and all its images."""
+
+    turns: list[SessionTurn]
+    images: list[str]

@@ -1,0 +1,284 @@
+"""OpenAI's chat request: its messages and parameters, checked and put into our words."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from flask import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import model_validator as check
+
+from gateway.http.problems import from_validation
+from gateway.submission.request import Submission, is_json, json_object, validated
+from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
+from shared.jobs import DETAIL_PIXELS
+from shared.jobs.row import dump
+from shared.settings import Settings
+
+#: Stands for whatever model is loaded.
+ANY_MODEL = "sightline"
+#: Tokens of an answer when the caller names no bound; OpenAI has none at all.
+_MAX_TOKENS = 512
+#: Parameters of OpenAI's that only tell about the caller or ask for what every answer has.
+_WITHOUT_EFFECT = frozenset(
+    (
+        "user",
+        "store",
+        "service_tier",
+        "parallel_tool_calls",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "verbosity",
+        "tool_choice",
+        "prediction",
+    )
+)
+#: Parameters of OpenAI's that can be taken at these values only.
+_ONLY: dict[str, tuple[Any, ...]] = {
+    "n": (None, 1),
+    "logprobs": (None, False),
+    "top_logprobs": (None, 0),
+    "logit_bias": (None, {}),
+    "frequency_penalty": (None, 0),
+    "presence_penalty": (None, 0),
+    "tools": (None, []),
+    "functions": (None, []),
+    "function_call": (None, "none"),
+    "modalities": (None, ["text"]),
+    "audio": (None,),
+    "web_search_options": (None,),
+}
+#: What a chat says by its messages or by OpenAI's names.
+_SAID_OTHERWISE = frozenset(
+    ("prompt", "images", "detail", "session_id", "max_new_tokens", "do_sample")
+)
+
+
+def _as_parts(value: Any) -> Any:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+def _as_url(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
+class ChatImage(BaseModel):
+    """Where an image is, and how closely to look."""
+
+    url: str = Field(min_length=1, description="A data: URI, an http(s) URL or an `img_…` id.")
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ChatPart(BaseModel):
+    """A piece of a message."""
+
+    type: Literal["text", "image_url"]
+    text: str | None = None
+    image_url: Annotated[ChatImage | None, BeforeValidator(_as_url)] = None
+
+    @check(mode="after")
+    def _has_what_it_names(self) -> Self:
+        if getattr(self, self.type) is None:
+            raise ValueError(f"a part of type {self.type} needs {self.type}")
+        return self
+
+
+class ChatMessage(BaseModel):
+    """One message; members that OpenAI's answers carry beside these are ignored."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[list[ChatPart], BeforeValidator(_as_parts)] = Field(
+        description="Text, or parts of text and images. Images stand before the text."
+    )
+    tool_calls: list[Any] | None = Field(None, max_length=0)
+
+    @check(mode="after")
+    def _only_users_show_images(self) -> Self:
+        if self.role != "user" and self.images:
+            raise ValueError("only a message of the role user can have images")
+        return self
+
+    @property
+    def text(self) -> str:
+        """Return the text of all parts."""
+        return "\n".join(part.text for part in self.content if part.text is not None)
+
+    @property
+    def images(self) -> list[tuple[int, ChatImage]]:
+        """Return the images and the numbers of their parts."""
+        return [(n, p.image_url) for n, p in enumerate(self.content) if p.image_url is not None]
+
+
+class StreamOptions(BaseModel):
+    """What a stream tells beside the text."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """The body of POST /v1/chat/completions; also takes our own parameters, such as `preset`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = Field(
+        ANY_MODEL, description="An id of `/v1/models`; `sightline` is whatever is loaded."
+    )
+    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    max_completion_tokens: int | None = Field(None, ge=1, le=4096)
+    max_tokens: int | None = Field(None, ge=1, le=4096)
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Above 0 the answer is sampled; by default it is not."
+    )
+    top_p: float | None = Field(None, ge=0, le=1)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: str | list[str] | None = None
+    response_format: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def with_usage(self) -> bool:
+        """Tell whether a stream shall end with the usage."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image as a message names it, and where it does."""
+
+    text: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message in our words; `images` are not looked at yet."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[NamedImage, ...]
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A checked chat: what was said before, and the last message as a submission."""
+
+    request: ChatRequest
+    before: tuple[Heard, ...]
+    last: Heard
+    submission: Submission
+    #: Equal for all requests of one conversation: made of what it began with.
+    thread: str
+
+
+def receive_chat(request: Request, settings: Settings) -> Chat:
+    """Parse a chat request.
+
+    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong.
+    """
+    if not is_json(request):
+        raise UnsupportedMediaType
+    body = json_object(request)
+    try:
+        asked = ChatRequest.model_validate(body)
+    except ValidationError as error:
+        raise from_validation(error) from None
+    own = _own_parameters(asked)
+    heard = [_heard(n, message, own) for n, message in enumerate(asked.messages)]
+    _check_messages(heard, settings)
+    submission = _submission(asked, own, heard[-1])
+    return Chat(asked, tuple(heard[:-1]), heard[-1], submission, _thread(heard))
+
+
+def _own_parameters(asked: ChatRequest) -> dict[str, Any]:
+    """Return those of our own parameters that the body has; refuse what cannot be done."""
+    own: dict[str, Any] = {}
+    for name, value in (asked.model_extra or {}).items():
+        if name in _ONLY:
+            if value not in _ONLY[name]:
+                known = " or ".join(dump(v) for v in _ONLY[name])
+                raise BadParameters(f"{name}: only {known} can be taken.", pointer=f"/{name}")
+        elif name in Submission.model_fields and name not in _SAID_OTHERWISE:
+            own[name] = value
+        elif name not in _WITHOUT_EFFECT:
+            raise BadParameters(f"Unknown parameter: {name}.", pointer=f"/{name}")
+    return own
+
+
+def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> Heard:
+    budgets = [DETAIL_PIXELS[image.detail] for _, image in message.images]
+    given = own.get("max_pixels")
+    images = tuple(
+        NamedImage(image.url, f"/messages/{number}/content/{part}/image_url/url")
+        for part, image in message.images
+    )
+    return Heard(
+        role="system" if message.role == "developer" else message.role,
+        text=message.text,
+        images=images,
+        # a wrong max_pixels is refused with the submission
+        max_pixels=given if isinstance(given, int) else max(budgets, default=DETAIL_PIXELS["auto"]),
+    )
+
+
+def _check_messages(heard: list[Heard], settings: Settings) -> None:
+    if heard[-1].role != "user":
+        where = f"/messages/{len(heard) - 1}/role"
+        raise BadParameters("The last message must be of the role user.", pointer=where)
+    images = sum(len(message.images) for message in heard)
+    if images > settings.images_per_request:
+        told = f"{images} images; at most {settings.images_per_request} are taken."
+        raise BadParameters(told, pointer="/messages")
+    characters = sum(len(message.text) for message in heard)
+    if characters > settings.prompt_max_chars:
+        raise InputTooLong(
+            f"Input too long: the messages have {characters} characters; "
+            f"at most {settings.prompt_max_chars} are taken.",
+            pointer="/messages",
+        )
+
+
+def _submission(asked: ChatRequest, own: dict[str, Any], last: Heard) -> Submission:
+    fields = own | _sampling(asked)
+    # a preset may know better than our default
+    tokens = asked.max_completion_tokens or asked.max_tokens
+    if tokens or "preset" not in own:
+        fields["max_new_tokens"] = tokens or _MAX_TOKENS
+    fields["prompt"] = last.text or None
+    if last.max_pixels != DETAIL_PIXELS["auto"]:
+        # a budget that nobody has named leaves long images to their tiles
+        fields["max_pixels"] = last.max_pixels
+    if asked.stop:
+        fields["stop"] = asked.stop
+    if asked.response_format is not None:
+        fields["response_format"] = asked.response_format
+    fields["metadata"] = asked.metadata or {}
+    return validated(fields, Submission)
+
+
+def _sampling(asked: ChatRequest) -> dict[str, Any]:
+    """Return our parameters of sampling: none if neither temperature nor top_p asks for it."""
+    given = asked.temperature is not None or asked.top_p is not None
+    temperature = 1.0 if asked.temperature is None else asked.temperature
+    top_p = 1.0 if asked.top_p is None else asked.top_p
+    fields: dict[str, Any] = {} if asked.seed is None else {"seed": asked.seed % 2**63}
+    if not given:
+        return fields
+    if temperature == 0 or top_p == 0:
+        return fields | {"do_sample": False}
+    return fields | {"do_sample": True, "temperature": temperature, "top_p": top_p}
+
+
+def _thread(heard: list[Heard]) -> str:
+    """Name a conversation by all that came up to its first question."""
+    first = next(n for n, message in enumerate(heard) if message.role == "user")
+    told = [[m.role, m.text, [image.text for image in m.images]] for m in heard[: first + 1]]
+    return hashlib.sha256(dump(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]

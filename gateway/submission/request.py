@@ -1,0 +1,351 @@
+"""A submitted question: its parameters, from JSON or from a form, checked and typed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from flask import Request
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import model_validator as check
+from werkzeug.datastructures import FileStorage
+
+from gateway.http import strict_json
+from gateway.http.problems import from_validation
+from gateway.images.uploads import Claim
+from gateway.schemas.jobs import Sha256
+from shared.catalog.rules import MAX_RULES
+from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from shared.jobs import (
+    DETAIL_PIXELS,
+    Choice,
+    GenerationParams,
+    Priority,
+    Said,
+)
+from shared.jobs.enhancement import Enhancement
+from shared.jobs.response_format import ResponseFormat
+from shared.jobs.row import dump
+from shared.settings import Settings
+from shared.webhooks import WebhookEvent
+
+MAX_DEADLINE_S = 30 * 86_400
+MAX_METADATA_BYTES = 4096
+MAX_NEW_TOKENS = 4096
+_FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+#: Form fields whose text is JSON when it looks like it.
+_COMPLEX = (
+    *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
+    *("choices", "response_format", "enhance", "sha256", "bytes"),
+)
+#: Form fields that may be repeated.
+_REPEATED = (
+    *("stop", "fields", "postprocess", "webhook_events", "choices"),
+    *("sha256", "bytes"),
+)
+#: Form fields of which one value may be a word and several are a list.
+_WORD_OR_LIST = ("enhance",)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) else value
+
+
+class Submission(BaseModel):
+    """The body of POST /v1/jobs."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    prompt: str | None = Field(
+        None,
+        min_length=1,
+        description="The question about the images; a preset may have one of its own.",
+    )
+    preset: str | None = Field(
+        None, description="A name from `/v1/presets`; explicit parameters win over the preset's."
+    )
+    lang: Literal["en", "zh"] | None = Field(
+        None, description="Language of the preset's prompt; by default that of your words, or en."
+    )
+    fields: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]], BeforeValidator(_as_list)
+    ] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Names of what the preset `fields` shall read, such as `total` or `日期`.",
+    )
+    images: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
+        description="Each an http(s) URL, a data: URI, base64, or the id of an uploaded image.",
+    )
+    session_id: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
+    )
+    detail: str = Field("auto", pattern="^(auto|low|high)$", description="Pixel budget by name.")
+    max_pixels: int | None = Field(
+        None, ge=4096, le=4_194_304, description="Pixel budget of each image; overrides detail."
+    )
+    tiling: Literal["auto", "off", "read", "ask"] = Field(
+        "auto",
+        description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
+        "one answer from all; `auto` decides by preset and shape, unless a budget is named.",
+    )
+    strict: bool = Field(
+        False, description="Fail when a tile cannot be read, instead of leaving a gap."
+    )
+    max_new_tokens: int = Field(
+        64,
+        ge=1,
+        le=MAX_NEW_TOKENS,
+        validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
+        description="Longest answer; `max_tokens` is the same.",
+    )
+    do_sample: bool = Field(
+        False, description="Draw words by chance instead of taking the likeliest."
+    )
+    temperature: float = Field(
+        0.3, ge=0, le=2, allow_inf_nan=False, description="How freely words are drawn."
+    )
+    top_p: float = Field(
+        0.9, gt=0, le=1, allow_inf_nan=False, description="Words beyond this share are not drawn."
+    )
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes chance repeatable.")
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
+        default_factory=list, max_length=8, description="The answer ends before the first of these."
+    )
+    choices: Annotated[list[Choice], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        max_length=128,
+        description="The answer is one of these, letter by letter.",
+    )
+    regex: str | None = Field(
+        None, min_length=1, description="The whole answer matches it; RE2's syntax without `\\b`."
+    )
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it: the "
+        "answer is such JSON, parsed in `output.json`.",
+    )
+    loop_guard: bool = Field(
+        True, description="Take the answer back to where it began to repeat itself for ever."
+    )
+    uncertain_below: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Letters and digits that the model gave a lower probability become `[?]`.",
+    )
+    line_confidence: bool = Field(
+        False, description="Tell the confidence of every line in `output.lines`."
+    )
+    postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
+        None,
+        max_length=MAX_RULES,
+        description="Rules for the answer, in their order, by names from `/v1/presets`: they "
+        "clean `output.text` or fill `output.fields`. Overrides the preset's.",
+    )
+    enhance: Enhancement | None = Field(
+        None,
+        description="What is done to the images before the model sees them: `auto` takes the steps "
+        "that the measured image calls for, a list names steps, `off` takes none. Told in "
+        "`warnings`. Overrides the preset's; `off` without a preset.",
+    )
+    priority: Priority = Field(Priority.DEFAULT, description="Orders the jobs of your own key.")
+    ttl_s: int | None = Field(None, ge=60, description="How long the result is kept.")
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_DEADLINE_S,
+        allow_inf_nan=False,
+        description="The job expires when it is not done this many seconds from now.",
+    )
+    webhook: str | None = Field(
+        None, description="The http(s) URL that is told of the job, signed as Standard Webhooks."
+    )
+    webhook_events: Annotated[list[WebhookEvent], BeforeValidator(_as_list)] = Field(
+        default_factory=lambda: [WebhookEvent.COMPLETED],
+        min_length=1,
+        validation_alias=AliasChoices("webhook_events", "webhook_events_filter"),
+        description="What it is told of: `completed` is any end.",
+    )
+    sha256: Annotated[list[Sha256], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        description="SHA-256 of each image file in its order, files first: a loss is noticed.",
+    )
+    file_bytes: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("bytes", "file_bytes"),
+        description="Bytes of each image file in its order, files first: a loss is noticed.",
+    )
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Returned as it is.")
+
+    @check(mode="after")
+    def _metadata_is_small(self) -> Self:
+        if len(dump(self.metadata).encode()) > MAX_METADATA_BYTES:
+            raise ValueError(f"metadata must stay below {MAX_METADATA_BYTES} bytes of JSON")
+        return self
+
+    def params(self) -> GenerationParams:
+        """Return what the engine needs of it; raises ValidationError where it does not fit."""
+        return GenerationParams(
+            **{name: getattr(self, name) for name in GenerationParams.model_fields}
+        )
+
+    def explicit_params(self) -> dict[str, Any]:
+        """Return those of the engine's parameters that the request names."""
+        given = self.params()
+        named = self.model_fields_set.intersection(GenerationParams.model_fields)
+        return {name: getattr(given, name) for name in sorted(named)}
+
+    def pixel_budget(self) -> int:
+        """Return the pixels that each image may keep."""
+        return self.max_pixels or DETAIL_PIXELS[self.detail]
+
+    @property
+    def names_budget(self) -> bool:
+        """Tell whether the request chooses how closely its images are looked at."""
+        return self.max_pixels is not None or self.detail != "auto"
+
+    def claims(self, files: int) -> dict[str, Claim]:
+        """Return what is said of each image by its pointer; raises BadParameters.
+
+        An image that is named by its id has nothing to lose on its way.
+        """
+        count = files + len(self.images)
+        for name, told in (("sha256", self.sha256), ("bytes", self.file_bytes)):
+            if told and len(told) != count:
+                raise BadParameters(
+                    f"{name} has {len(told)} values for {count} images.", pointer=f"/{name}"
+                )
+        return {
+            f"/images/{at}": Claim(
+                self.sha256[at] if self.sha256 else None,
+                self.file_bytes[at] if self.file_bytes else None,
+            )
+            for at in range(count if self.sha256 or self.file_bytes else 0)
+        }
+
+    def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
+        """Return what two equal requests have in common, whatever their encoding."""
+        told = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"}) | {
+            "images": image_ids
+        }
+        if before:
+            told["before"] = [said.model_dump() for said in before]
+        if self.preset is not None:
+            # a default that is named wins over the preset's value
+            told["explicit"] = sorted(self.explicit_params())
+        return hashlib.sha256(dump(told).encode()).hexdigest()
+
+
+S = TypeVar("S", bound=Submission)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[S]):
+    """A parsed request: its parameters and the files beside them."""
+
+    submission: S
+    files: list[FileStorage]
+
+
+def receive(request: Request, settings: Settings, shape: type[S]) -> Received[S]:
+    """Parse a request of any accepted content type.
+
+    Raises InvalidJson, UnsupportedMediaType, BadParameters.
+    """
+    if request.mimetype in _FORM_TYPES:
+        fields, files = _form_fields(request), _files(request)
+    elif is_json(request):
+        fields, files = json_object(request), []
+    else:
+        raise UnsupportedMediaType
+    submission = validated(fields, shape)
+    _check_limits(submission, len(files), settings)
+    return Received(submission, files)
+
+
+def validated(fields: dict[str, Any], shape: type[S]) -> S:
+    """Return the fields as a submission whose parameters fit together; raises BadParameters."""
+    try:
+        submission = shape.model_validate(fields)
+        submission.params()
+    except ValidationError as error:
+        raise from_validation(error) from None
+    return submission
+
+
+def is_json(request: Request) -> bool:
+    """Tell whether the request says that its body is JSON."""
+    return request.mimetype == "application/json" or request.mimetype.endswith("+json")
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """Return the request's JSON object; raises InvalidJson and PayloadTooLarge."""
+    value = strict_json.parse(_whole_body(request))
+    if not isinstance(value, dict):
+        raise InvalidJson("The body must be a JSON object.")
+    return value
+
+
+def _whole_body(request: Request) -> bytes:
+    """Return all of the body, which the framework hands out cut off without a word."""
+    body = request.get_data()
+    length, most = request.content_length, request.max_content_length
+    if length is None and most is not None and len(body) >= most:
+        raise PayloadTooLarge
+    if length is not None and len(body) < length:
+        raise InvalidJson(f"The body ended after {len(body)} of {length} bytes.")
+    return body
+
+
+def _form_fields(request: Request) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, values in request.form.lists():
+        parsed = [_form_value(name, value) for value in values]
+        flat = [
+            part for value in parsed for part in (value if isinstance(value, list) else [value])
+        ]
+        if name in ("image", "image_url", "image_base64", "images"):
+            fields.setdefault("images", []).extend(flat)
+        elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
+            fields[name] = flat
+        else:
+            fields[name] = parsed[-1]
+    return fields
+
+
+def _form_value(name: str, value: str) -> Any:
+    if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
+        return value
+    return strict_json.parse(value, what=name, pointer=f"/{name}")
+
+
+def _files(request: Request) -> list[FileStorage]:
+    files = [file for name in ("image", "images") for file in request.files.getlist(name)]
+    unknown = set(request.files) - {"image", "images"}
+    if unknown:
+        name = min(unknown)
+        raise BadParameters(f"Unknown file field: {name}; use image.", pointer=f"/{name}")
+    return files
+
+
+def _check_limits(submission: Submission, files: int, settings: Settings) -> None:
+    count = len(submission.images) + files
+    if count > settings.images_per_request:
+        raise BadParameters(
+            f"{count} images; at most {settings.images_per_request} are taken.", pointer="/images"
+        )
+    if len(submission.prompt or "") > settings.prompt_max_chars:
+        raise BadParameters(
+            f"prompt has {len(submission.prompt or '')} characters; "
+            f"at most {settings.prompt_max_chars} are taken.",
+            pointer="/prompt",
+        )
+    if submission.ttl_s is not None and submission.ttl_s > settings.job_ttl_max_s:
+        raise BadParameters(f"ttl_s is at most {settings.job_ttl_max_s}.", pointer="/ttl_s")
