@@ -50,8 +50,9 @@ admin: $(RUN_STAMP) ## Look after API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
 # Tests that go by the clock run one by one, all others side by side.
-CLOCKED := tests/chaos tests/e2e $(wildcard tests/unit/test_scripts_*.py) \
-	$(foreach name,backpressure fairness job_life long_jobs overload page slow_clients,tests/integration/test_$(name).py)
+CLOCKED := tests/chaos tests/e2e tests/unit/scripts tests/integration/page \
+	$(foreach name,backpressure fairness job_life long_jobs overload,tests/integration/jobs/test_$(name).py) \
+	tests/integration/access/test_slow_clients.py
 define TEST_ALL
 failed=0; \
 	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(CLOCKED)) || failed=$$?; \
@@ -93,7 +94,7 @@ soak: $(DEV_STAMP) ## Ask at a steady rate for SECONDS=7200; nothing may grow
 		exec $(PY) -m tests.chaos.soak --seconds $(or $(SECONDS),7200) $(ARGS)
 
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
-	@exec $(PY) -m tests.unit.tiling.many $(ARGS)
+	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)
 
 bench-long: $(DEV_STAMP) ## Read long pages in tiles and in the naive ways; share a long job between workers
 	@$(PY) -m bench.long $(ARGS)
@@ -135,7 +136,7 @@ demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 	@exec $(PY) -m demo.evaluate $(ARGS)
 
 docs: $(DEV_STAMP) $(TOOLS_STAMP) ## Draw the page for docs/ and take the tour again
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m tests.draw_docs
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m tests.support.draw_docs
 
 reference: $(DEV_STAMP) ## Write the pages of docs/ that are made from the code again
 	@exec $(PY) -m scripts.reference

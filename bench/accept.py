@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from bench.overload import quantile
-from tests.harness import (
+from tests.support.harness import (
     BIN,
     QUICK,
     RedisServer,

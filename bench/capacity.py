@@ -21,7 +21,7 @@ import psutil
 
 from bench.fleet import Costs, Fleet, simulated
 from bench.overload import Phase, post, quantile
-from tests.harness import Process, RedisServer, System, running_redis, running_system
+from tests.support.harness import Process, RedisServer, System, running_redis, running_system
 
 SLOTS = 4
 TOKENS = 8

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 from PIL import Image, ImageDraw
 
-from tests.harness import running_redis, running_system
+from tests.support.harness import running_redis, running_system
 
 _WIDTH, _TILE = 512, 512
 _ENGINE = {"SIGHTLINE_SIMULATED_IMAGE_S": "1.0", "SIGHTLINE_SIMULATED_TOKEN_S": "0.02"}

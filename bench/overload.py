@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.harness import QUICK, running_redis, running_system
+from tests.support.harness import QUICK, running_redis, running_system
 
 SLOTS = 4
 #: A job of eight words takes about 2.25 s: four slots do not quite two a second.

@@ -20,7 +20,7 @@ import httpx
 from PIL import Image, ImageDraw
 
 from shared.settings import BUNDLED_MODEL
-from tests.harness import QUICK, running_redis, running_system
+from tests.support.harness import QUICK, running_redis, running_system
 
 PRESETS = ("ocr", "describe", "qa")
 #: Jobs that the worker may learn from before any counts.

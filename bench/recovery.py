@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.harness import (
+from tests.support.harness import (
     BIN,
     Process,
     RedisServer,

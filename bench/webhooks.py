@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.harness import System, eventually, running_redis, running_system
-from tests.receivers import Receiver, Request, dripping, raw, receiving
+from tests.support.harness import System, eventually, running_redis, running_system
+from tests.support.receivers import Receiver, Request, dripping, raw, receiving
 
 _ENVIRONMENT = {
     "SIGHTLINE_ALLOW_NETS": "127.0.0.0/8",

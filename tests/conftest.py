@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
-from tests.harness import QUICK, RedisServer, System, running_redis, running_system
+from tests.support.harness import QUICK, RedisServer, System, running_redis, running_system
 
 
 def pytest_configure() -> None:

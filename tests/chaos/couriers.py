@@ -20,8 +20,8 @@ import httpx
 from standardwebhooks import Webhook as Verifier
 
 from tests.chaos.faults import Account, Monkey, Team, redis_killer, submit, told
-from tests.harness import QUICK, RedisServer, System, running_redis, running_system
-from tests.receivers import Receiver, Request, receiving
+from tests.support.harness import QUICK, RedisServer, System, running_redis, running_system
+from tests.support.receivers import Receiver, Request, receiving
 
 _HASTY = {
     "SIGHTLINE_ALLOW_NETS": "127.0.0.0/8",

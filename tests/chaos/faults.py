@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.harness import Process, RedisServer
+from tests.support.harness import Process, RedisServer
 
 #: How long a submission is tried.
 _SUBMIT_S = 60.0

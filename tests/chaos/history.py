@@ -17,8 +17,8 @@ from shared.settings import Settings
 from shared.store import Store, keys
 from shared.store.job_events import EventReader
 from tests.chaos.faults import Account
-from tests.harness import RedisServer
-from tests.receivers import Receiver
+from tests.support.harness import RedisServer
+from tests.support.receivers import Receiver
 
 _TENANT = "anonymous"
 _CHUNK = 1000

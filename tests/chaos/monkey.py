@@ -19,7 +19,7 @@ from typing import Any
 from tests.chaos.faults import Account, Fault, Monkey, submit, told
 from tests.chaos.history import History, undelivered
 from tests.chaos.stage import Size, Stage, staged
-from tests.receivers import Receiver, receiving
+from tests.support.receivers import Receiver, receiving
 
 #: Every so manieth job of the long form has a webhook.
 _HOOKED = 20

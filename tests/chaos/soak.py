@@ -24,8 +24,8 @@ import httpx
 from PIL import Image
 
 from tests.chaos.growth import Readings, kinds, of_machine, of_process, of_redis
-from tests.harness import BIN, Process, System, free_port, running_redis, running_system
-from tests.receivers import receiving
+from tests.support.harness import BIN, Process, System, free_port, running_redis, running_system
+from tests.support.receivers import receiving
 
 #: Rows, images and conversations live as shortly as the settings allow, so that they come and go.
 _SHORT_LIVED = {

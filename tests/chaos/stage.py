@@ -14,8 +14,8 @@ import httpx
 
 from tests.chaos.faults import Fault, Team, redis_killer
 from tests.chaos.proxy import Proxy, proxied
-from tests.harness import QUICK, Process, RedisServer, System, free_port, running_redis
-from tests.harness import running_system as running_processes
+from tests.support.harness import QUICK, Process, RedisServer, System, free_port, running_redis
+from tests.support.harness import running_system as running_processes
 
 _PATIENT = {
     # enough starts that even the unluckiest job is never taken for poison

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from shared.settings import BUNDLED_MODEL
-from tests.draw_docs import TOUR_HEAD, tour
-from tests.harness import ROOT, Process, RedisServer, System, running_system
-from tests.pages import Visit, chromium
+from tests.support.browser import Visit, chromium
+from tests.support.draw_docs import TOUR_HEAD, tour
+from tests.support.harness import ROOT, Process, RedisServer, System, running_system
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 

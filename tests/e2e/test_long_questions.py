@@ -13,7 +13,7 @@ import pytest
 from demo import words
 from demo.drawing import draw_receipt
 from shared.settings import BUNDLED_MODEL
-from tests.harness import QUICK, RedisServer, running_system
+from tests.support.harness import QUICK, RedisServer, running_system
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.instance import Instance, wait_until
 from scripts.preflight import refusal
-from tests.harness import BIN, ROOT, free_port
+from tests.support.harness import BIN, ROOT, free_port
 
 pytestmark = pytest.mark.timeout(420)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.harness import QUICK, Process, RedisServer, System, running_redis, running_system
+from tests.support.harness import QUICK, Process, RedisServer, System, running_redis, running_system
 
 #: Small bounds, so that a test passes them with little.
 SMALL = {

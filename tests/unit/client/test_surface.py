@@ -11,7 +11,7 @@ import pytest
 import sightline
 from shared import errors as served
 from sightline import AsyncClient, AsyncJob, AsyncSession, Client, Job, Session, errors
-from tests.harness import ROOT
+from tests.support.harness import ROOT
 
 
 def test_the_public_names_are_these():

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from shared import webhooks
 from sightline import WebhookError, verify_webhook
-from tests.harness import ROOT
+from tests.support.harness import ROOT
 
 BODY = webhooks.message(
     "job.succeeded", "2026-01-31T00:00:00.000Z", {"id": "job_1", "object": "event", "ü": "图😀"}

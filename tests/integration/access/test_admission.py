@@ -1,0 +1,23 @@
+"""What is refused before it costs anything."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from tests.support.harness import System
+
+
+def test_images_that_fill_the_context_are_refused_at_once_with_the_reason(system: System):
+    system.worker()
+    _, client = system.gateway()
+    png = io.BytesIO()
+    Image.new("RGB", (2048, 2048), "white").save(png, "PNG")
+    image = client.post("/v1/images", files={"image": png.getvalue()}).json()["id"]
+    body = {"prompt": "what?", "images": [image] * 8, "detail": "high"}
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "input_too_long"
+    assert answer.json()["detail"].startswith("Input too long: the images have 32768 tokens")
+    assert client.post("/v1/jobs", json=body | {"detail": "low"}).status_code == 202

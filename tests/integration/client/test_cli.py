@@ -1,0 +1,231 @@
+"""The command `sightline` against a real gateway: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from sightline.cli import Exit, main
+from sightline.cli.completion import SCRIPTS, fitting
+from sightline.cli.parser import build_parser
+from tests.support.harness import ROOT, eventually, free_port
+
+
+def png(colour):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def note(tmp_path):
+    path = tmp_path / "note.png"
+    path.write_bytes(png("red"))
+    return str(path)
+
+
+@pytest.fixture
+def run(served, monkeypatch, capsys):
+    """Run a command line; return its status, output and errors."""
+    monkeypatch.setenv("SIGHTLINE_URL", str(served.http.base_url))
+
+    def command(*words):
+        status = main([str(word) for word in words])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return command
+
+
+def command_line(served, *words, **options):
+    environment = os.environ | {
+        "SIGHTLINE_URL": str(served.http.base_url),
+        "PYTHONPATH": str(ROOT / "client"),
+    }
+    command = [sys.executable, "-m", "sightline", *map(str, words)]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def test_a_question_is_answered_on_standard_output_and_nothing_else(run, note):
+    status, out, err = run("ask", note, "What is it?", "--max-tokens", "3")
+    assert (status, err) == (Exit.OK, "")
+    assert out.strip()
+    assert out.count("\n") == 1
+
+
+def test_a_program_gets_the_job(run, note):
+    status, out, _ = run("--json", "ask", note, "?", "--max-tokens", "3", "--session", "cli")
+    job = json.loads(out)
+    assert (status, job["status"], job["session_id"]) == (Exit.OK, "succeeded", "cli")
+    assert run("watch", job["id"])[1].strip() == job["output"]["text"].strip()
+    kinds = [json.loads(line)["type"] for line in run("watch", job["id"], "--json")[1].splitlines()]
+    assert (kinds[0], kinds[-1]) == ("job.queued", "job.succeeded")
+    assert job["id"] in run("jobs", "--session", "cli")[1]
+    assert "> ?" in run("sessions", "cli")[1]
+    assert run("sessions", "cli", "--delete")[0] == Exit.OK
+    assert run("sessions", "cli")[0] == Exit.REFUSED
+
+
+def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(served, note):
+    asked = command_line(
+        served, "ask", "-", "--preset=ocr", "--max-tokens=2", stdin=subprocess.PIPE
+    )
+    out, err = asked.communicate(png("blue"), timeout=60)
+    assert (asked.returncode, err) == (0, b"")
+    assert out.strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("ask", "nofile.png", "?"), Exit.USAGE, "no file nofile.png"),
+        (("ask", "NOTE"), Exit.USAGE, "no question"),
+        (("ask", "/", "?"), Exit.USAGE, "is a folder"),
+        (("--url", "ftp://x", "jobs"), Exit.USAGE, "ftp://x"),
+        (("ask", "?", "--preset", "nope"), Exit.REFUSED, "There is no preset"),
+        (("ask", "http://10.0.0.1/a.png", "?"), Exit.REFUSED, "sightline ask - "),
+        (("webhooks", "test", "http://127.0.0.1:8080/"), Exit.REFUSED, "SIGHTLINE_ALLOW_NETS"),
+        (("watch", "job_1"), Exit.REFUSED, "not_found"),
+        (("sessions", "--delete"), Exit.USAGE, "Which conversation"),
+        (("ocr", "nofile.png", "--out", "x"), Exit.USAGE, "no file"),
+        (("webhooks", "replay"), Exit.USAGE, "--since"),
+    ],
+)
+def test_what_is_wrong_is_said_with_a_way_out_and_a_status(run, note, words, status, said):
+    told, out, err = run(*(note if word == "NOTE" else word for word in words))
+    assert (told, out) == (status, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_job_can_be_left_stopped_and_is_then_a_failure(run):
+    status, out, _ = run("ask", "?", "--no-wait", "--max-tokens", "2000")
+    job = out.strip()
+    assert (status, job[:4]) == (Exit.OK, "job_")
+    assert run("watch", job, "--timeout", "0.2")[0] == Exit.TIMEOUT
+    assert run("cancel", job)[1] == f"{job} canceled\n"
+    status, _, err = run("watch", job)
+    assert status == Exit.FAILED
+    assert "canceled" in err
+
+
+def test_nobody_at_home_is_a_status_of_its_own(run, monkeypatch):
+    monkeypatch.setattr("sightline._steps.Policy.backoff_s", lambda *_: 0.0)
+    status, _, err = run("--url", f"http://127.0.0.1:{free_port()}", "jobs")
+    assert status == Exit.NO_CONNECTION
+    assert "make up" in err
+
+
+def test_interrupting_a_question_cancels_its_job(served):
+    asked = command_line(served, "ask", "interrupted", "--max-tokens", "2000")
+
+    def running():
+        listed = served.http.get("/v1/jobs?limit=1").json()["data"]
+        return listed and listed[0]["status"] == "running" and listed[0]["id"]
+
+    job = eventually(running)
+    asked.send_signal(signal.SIGINT)
+    _, err = asked.communicate(timeout=30)
+    assert asked.returncode == Exit.INTERRUPTED
+    assert job in err.decode()
+    assert served.job(job)["status"] == "canceled"
+
+
+@pytest.fixture
+def pages(tmp_path):
+    folder = tmp_path / "pages"
+    (folder / "more").mkdir(parents=True)
+    for number in range(6):
+        place = folder / "more" if number % 2 else folder
+        (place / f"p{number}.png").write_bytes(png((number, 0, 99)))
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_path):
+    out = tmp_path / "texts"
+    status, _, err = run("ocr", pages, "--out", out, "--max-tokens", "2")
+    assert (status, err) == (Exit.OK, "6 read, 0 there already, 0 failed\n")
+    texts = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert texts[:2] == ["more/p1.png.txt", "more/p3.png.txt"]
+    assert len(texts) == 6
+    (pages / "broken.png").write_bytes(b"no image")
+    (out / "p0.png.txt").unlink()
+    status, told, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
+    assert status == Exit.FAILED
+    assert "1 read, 5 there already, 1 failed" in err
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert {line["file"][-10:]: bool(line["error"]) for line in lines} == {
+        "broken.png": True,
+        "ges/p0.png": False,
+    }
+
+
+def test_an_interrupted_batch_goes_on_with_the_jobs_it_had(served, pages, tmp_path):
+    out = tmp_path / "texts"
+    words = ("ocr", pages, "--out", out, "--parallel", "2", "--max-tokens", "8")
+    before = {job["id"] for job in served.http.get("/v1/jobs?limit=100").json()["data"]}
+    first = command_line(served, *words)
+    eventually(lambda: list(out.glob("**/*.txt")), 30)
+    first.send_signal(signal.SIGINT)
+    _, err = first.communicate(timeout=30)
+    assert first.returncode == Exit.INTERRUPTED
+    assert b"goes on from here" in err
+    assert 0 < len(list(out.glob("**/*.txt"))) < 6
+    second = command_line(served, *words)
+    second.communicate(timeout=60)
+    assert second.returncode == Exit.OK
+    assert len(list(out.glob("**/*.txt"))) == 6
+    after = {job["id"] for job in served.http.get("/v1/jobs?limit=100").json()["data"]}
+    assert len(after - before) == 6
+
+
+def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_path):
+    (pages / "more" / "p0.png").write_bytes(png("white"))
+    status, _, err = run(
+        "ocr", pages / "p0.png", pages / "more" / "p0.png", "--out", tmp_path / "t"
+    )
+    assert status == Exit.USAGE
+    assert "would both become" in err
+    twice = pages / "more" / ".." / "p0.png"
+    status, _, err = run("ocr", pages / "p0.png", twice, "--out", tmp_path / "t", "--max-tokens=1")
+    assert (status, err) == (Exit.OK, "1 read, 0 there already, 0 failed\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["w"], ["watch", "webhooks"]),
+        (["webhooks", "l"], ["listen"]),
+        (["jobs", "--status", "s"], ["succeeded"]),
+        (["ask", "--pr"], ["--preset", "--priority"]),
+        (["completion", "z"], ["zsh"]),
+        (["ask", ""], []),
+    ],
+)
+def test_shells_are_told_the_words_that_fit(words, found):
+    assert fitting(build_parser(), words) == found
+
+
+def test_completion_works_in_a_real_bash(tmp_path):
+    (tmp_path / "sightline").write_text(f'#!/bin/sh\nexec {sys.executable} -m sightline "$@"\n')
+    (tmp_path / "sightline").chmod(0o755)
+    script = SCRIPTS["bash"] + "COMP_WORDS=(sightline jobs --status ca); COMP_CWORD=3\n_sightline\n"
+    done = subprocess.run(
+        ["bash", "-c", script + 'echo "${COMPREPLY[@]}"'],
+        env=os.environ
+        | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "client")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "canceled\n"

@@ -1,0 +1,79 @@
+"""The runbook's commands do what it says, on a real service."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.harness import ROOT, RedisServer, System, eventually, free_port
+
+PAGE = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+BLOCKS = {
+    part.splitlines()[0]: command
+    for part in PAGE.split("\n## ")
+    for command in re.findall(r"<!-- run -->\n```sh\n(.*?)```", part, re.DOTALL)
+}
+
+
+def _run(title: str, folder: Path, **environ: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", BLOCKS[title]],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{title}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("redis-check-rdb") is None, reason="needs redis-tools")
+def test_a_backup_holds_the_jobs_that_wait(system: System, redis_server: RedisServer, tmp_path):
+    _, http = system.gateway()
+    jobs = [http.post("/v1/jobs", json={"prompt": "hi"}).json()["id"] for _ in range(3)]
+    _run("Back up", tmp_path, REDIS=redis_server.url)
+    port = free_port()
+    restored = redis.Redis(port=port, decode_responses=True)
+    try:
+        told = _run("Restore", tmp_path, RESTORED=str(port))
+        assert told.splitlines()[-1] == "3"
+        assert set(restored.zrange("sl:queued", 0, -1)) == set(jobs)
+        assert restored.info("persistence")["aof_enabled"] == 1
+    finally:
+        restored.shutdown(nosave=True)
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="needs redis-tools")
+def test_a_look_at_a_service_in_trouble(system: System, redis_server: RedisServer, tmp_path):
+    worker = system.worker()
+    _, http = system.gateway()
+    where = {
+        "URL": str(http.base_url).rstrip("/"),
+        "REDIS": redis_server.url,
+        "SIGHTLINE_REDIS_URL": redis_server.url,
+    }
+    job = http.post("/v1/jobs", json={"prompt": "hi"}, headers={"Prefer": "wait=30"}).json()
+    assert job["status"] == "succeeded"
+    assert "jobs.succeeded" in _run("A queue that does not move", tmp_path, **where)
+    _run("A Redis that is full", tmp_path, **where)
+    assert redis_server.client().config_get("maxmemory")["maxmemory"] == str(2 << 30)
+    redis_server.client().config_set("maxmemory", 0)
+    assert 'sightline_stage_seconds_count{stage="decode"} 1.0' in _run(
+        "Slow answers", tmp_path, **where
+    )
+    assert "sightline_worker_info" in _run("Upgrade", tmp_path, **where)
+    _run("Drain a worker", tmp_path, WORKER_PID=str(worker.pid), **where)
+    eventually(lambda: not worker.running)
+    assert worker.wait() in (0, -signal.SIGTERM)
+    assert http.get("/v1/queue").json()["workers"] == []

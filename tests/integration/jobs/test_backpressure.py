@@ -1,0 +1,168 @@
+"""What is too much is refused at once and honestly, and what was taken is not harmed by it."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.support.harness import (
+    QUICK,
+    RedisServer,
+    System,
+    eventually,
+    running_redis,
+    running_system,
+)
+
+#: An answer within it counts as at once; the machine of the tests may be busy.
+AT_ONCE_S = 1.0
+SLOW = {"SIGHTLINE_SIMULATED_IMAGE_S": "0.05", "SIGHTLINE_SIMULATED_TOKEN_S": "0.1"}
+
+
+def _noise(side: int = 700) -> bytes:
+    file = io.BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _ask(http: httpx.Client, **fields: object) -> httpx.Response:
+    return http.post("/v1/jobs", json={"prompt": os.urandom(4).hex(), **fields})
+
+
+def _refused(answer: httpx.Response, code: str) -> bool:
+    if answer.status_code != 503:
+        return False
+    assert answer.json()["code"] == code, answer.text
+    assert 1 <= int(answer.headers["Retry-After"]) <= 120
+    return True
+
+
+def test_a_wait_beyond_the_limit_is_refused_with_the_time_to_come_back(system: System):
+    system.worker(slots=1, **SLOW)
+    _, http = system.gateway(SIGHTLINE_QUEUE_MAX_WAIT_S="3")
+    answers = [_ask(http) for _ in range(30)]
+    taken = [a.json()["id"] for a in answers if a.status_code == 202]
+    refused = [a for a in answers if _refused(a, "queue_full")]
+    assert len(taken) + len(refused) == 30
+    assert 1 <= len(taken) < 15
+    assert "would wait" in refused[0].json()["detail"]
+    for job in taken:
+        eventually(lambda job=job: http.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 40)
+
+
+def test_a_job_that_would_miss_its_deadline_in_the_queue_is_refused(system: System):
+    system.worker(slots=1, **SLOW)
+    _, http = system.gateway()
+    for _ in range(5):
+        assert _ask(http).status_code == 202
+    answer = _ask(http, deadline_s=1.5)
+    assert _refused(answer, "queue_full")
+    assert answer.json()["pointer"] == "/deadline_s"
+    assert _ask(http, deadline_s=300).status_code == 202
+
+
+def test_a_queue_of_the_greatest_length_takes_no_more(system: System):
+    _, http = system.gateway(SIGHTLINE_QUEUE_MAX_JOBS="3")
+    codes = [_ask(http).status_code for _ in range(5)]
+    assert codes == [202, 202, 202, 503, 503]
+
+
+def test_an_overdue_job_expires_without_being_started(system: System):
+    _, http = system.gateway()
+    job = _ask(http, deadline_s=0.3).json()["id"]
+    eventually(lambda: http.get(f"/v1/jobs/{job}").json()["status"] == "expired", 10)
+    system.worker()
+    told = http.get(f"/v1/jobs/{job}").json()
+    assert (told["status"], told["started_at"], told["output"]) == ("expired", None, None)
+
+
+@pytest.mark.parametrize("silence", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_silent_redis_is_told_within_a_second_by_every_request(
+    own_redis: RedisServer, tmp_path, silence
+):
+    with running_system(own_redis.url, tmp_path, **QUICK) as system:
+        worker = system.worker()
+        _, http = system.gateway()
+        image = _noise(64)
+        before = _ask(http).json()["id"]
+
+        def post(number: int) -> tuple[httpx.Response, float]:
+            began = time.monotonic()
+            files = {"image": image} if number % 2 else None
+            answer = http.post("/v1/jobs", data={"prompt": "?"}, files=files)
+            return answer, time.monotonic() - began
+
+        own_redis.signal(silence)
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(post, range(16)))
+        for answer, took_s in answers:
+            assert _refused(answer, "store_unavailable"), answer.text
+            assert took_s < AT_ONCE_S
+        answer, took_s = post(1)
+        assert _refused(answer, "store_unavailable")
+        assert took_s < AT_ONCE_S
+        if silence == signal.SIGKILL:
+            own_redis.stop()
+            own_redis.start()
+        else:
+            own_redis.signal(signal.SIGCONT)
+        eventually(lambda: _ask(http).status_code == 202, 20)
+        eventually(lambda: http.get(f"/v1/jobs/{before}").json()["status"] == "succeeded", 30)
+        assert worker.running
+
+
+def test_a_full_redis_takes_no_job_and_no_worker_ever_hears_of_it(tmp_path):
+    with (
+        running_redis(tmp_path, "--maxmemory", "40mb") as redis,
+        running_system(redis.url, tmp_path, **QUICK) as system,
+    ):
+        worker = system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.05")
+        _, http = system.gateway()
+        jobs, refused = [], None
+        for _ in range(60):
+            files = {"image": _noise()}
+            answer = http.post("/v1/jobs", data={"prompt": "?"}, files=files)
+            if _refused(answer, "store_unavailable"):
+                refused = answer
+                break
+            jobs.append(answer.json()["id"])
+        assert refused is not None
+        assert "of its memory" in refused.json()["detail"]
+        began = time.monotonic()
+        assert _refused(http.post("/v1/images", files={"image": _noise()}), "store_unavailable")
+        assert _refused(_ask(http), "store_unavailable")
+        assert time.monotonic() - began < 2 * AT_ONCE_S
+        for job in jobs:
+            eventually(lambda job=job: _terminal(http, job), 60)
+        states = {http.get(f"/v1/jobs/{job}").json()["status"] for job in jobs}
+        assert states == {"succeeded"}
+        assert worker.running
+        assert "OutOfMemory" not in worker.logs()
+        for job in jobs[: len(jobs) // 2]:
+            assert http.delete(f"/v1/jobs/{job}").status_code == 204
+        eventually(lambda: _ask(http).status_code == 202, 10)
+
+
+def _terminal(http: httpx.Client, job: str) -> bool:
+    return http.get(f"/v1/jobs/{job}").json()["status"] not in ("queued", "running")
+
+
+def test_what_can_wait_is_refused_before_what_cannot(tmp_path):
+    with (
+        running_redis(tmp_path, "--maxmemory", "40mb") as redis,
+        running_system(redis.url, tmp_path, **QUICK) as system,
+    ):
+        _, http = system.gateway()
+        for number in range(30):
+            redis.client().set(f"foreign:{number}", b"x" * 1_000_000)
+        eventually(lambda: _ask(http, priority="low").status_code == 503, 5)
+        assert _refused(_ask(http, priority="low"), "store_unavailable")
+        assert _refused(http.post("/v1/images", files={"image": _noise(32)}), "store_unavailable")
+        assert _ask(http).status_code == 202

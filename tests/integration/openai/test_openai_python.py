@@ -1,0 +1,238 @@
+"""openai-python, unchanged, against a started gateway."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+
+import httpx
+import openai
+import pytest
+from PIL import Image
+
+from tests.support.harness import eventually
+
+
+def png(colour: str = "teal") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def data_url(colour: str = "teal") -> str:
+    return "data:image/png;base64," + base64.b64encode(png(colour)).decode()
+
+
+def question(text: str, *urls: str) -> dict:
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
+
+
+@pytest.fixture
+def client(served):
+    url = f"{served.http.base_url}/v1"
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as made:
+        yield made
+
+
+def ask(client, *messages, **options):
+    options = {"max_tokens": 2, "model": "sightline", **options}
+    return client.chat.completions.create(messages=list(messages), **options)
+
+
+def job_of(served, answer_id):
+    return served.job(answer_id)
+
+
+def test_a_question_about_an_image_is_answered(served, client):
+    answer = ask(client, question("what?", data_url()))
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.model == "simulated"
+    job = served.job(answer.id)
+    assert answer.choices[0].message.content == job["output"]["text"] != ""
+    assert answer.usage.prompt_tokens == job["usage"]["prompt_tokens"] > 0
+    assert answer.usage.completion_tokens == 2
+    assert answer.usage.prompt_tokens_details.cached_tokens == 0
+
+
+def test_images_may_be_named_by_id_and_keep_their_order_over_the_turns(served, client):
+    first, second = (
+        served.http.post("/v1/images", files={"image": png(c)}).json()["id"]
+        for c in ("red", "blue")
+    )
+    answer = ask(
+        client,
+        {"role": "system", "content": "be short"},
+        question("what?", first),
+        {"role": "assistant", "content": "a square"},
+        question("and now?", second, first),
+    )
+    job = served.job(answer.id)
+    assert [image["id"] for image in job["input"]["images"]] == [first, second, first]
+    # 5 messages' words and 3 images of 4 tokens each
+    assert job["usage"]["image_tokens"] == 12
+    assert job["usage"]["prompt_tokens"] == 12 + 2 + 1 + 2 + 2
+
+
+def test_a_long_image_is_read_in_tiles_unless_a_detail_is_chosen(served, client):
+    long = Image.new("RGB", (300, 9000), "white")
+    out = io.BytesIO()
+    long.save(out, "PNG")
+    image = {"url": "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()}
+    tiles = []
+    for detail in ({}, {"detail": "low"}):
+        shown = {"type": "image_url", "image_url": image | detail}
+        asked = {"role": "user", "content": [shown, {"type": "text", "text": "read"}]}
+        job = served.job(ask(client, asked).id)
+        tiles.append(job["input"]["images"][0].get("tiles") or 1)
+    assert tiles[0] > 1
+    assert tiles[1] == 1
+
+
+def test_several_texts_of_a_message_are_all_asked(served, client):
+    parts = [{"type": "text", "text": text} for text in ("one two", "three")]
+    answer = ask(client, {"role": "user", "content": parts})
+    assert answer.usage.prompt_tokens == 3
+
+
+def test_a_stream_spells_the_answer_and_ends_with_its_usage(served, client):
+    stream = ask(
+        client,
+        question("tell me", data_url()),
+        max_tokens=6,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert text == served.job(chunks[0].id)["output"]["text"] != ""
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-2].choices[0].finish_reason == "length"
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage.completion_tokens == 6
+    assert sum(1 for c in chunks if c.choices and c.choices[0].delta.content) > 1
+
+
+def test_sampling_is_asked_for_as_openai_does(served, client):
+    said = {
+        ask(client, question("draw"), seed=seed, temperature=0.7, max_tokens=5)
+        .choices[0]
+        .message.content
+        for seed in (1, 1, -5)
+    }
+    assert len(said) == 2
+
+
+def test_a_stop_string_ends_the_answer(served, client):
+    whole = ask(client, question("stop here"), max_tokens=8).choices[0].message.content
+    stop = whole.split()[2]
+    cut = ask(client, question("stop here"), max_tokens=8, stop=stop)
+    assert cut.choices[0].finish_reason == "stop"
+    assert cut.choices[0].message.content == whole[: whole.index(stop)]
+
+
+def test_a_preset_may_be_named_beside_openais_parameters(served, client):
+    answer = ask(client, question("", data_url()), extra_body={"preset": "count"})
+    assert served.job(answer.id)["input"]["preset"] == "count"
+
+
+@pytest.mark.parametrize(
+    ("options", "pointer"),
+    [
+        ({"n": 2}, "/n"),
+        ({"temperature": 3}, "/temperature"),
+        ({"max_tokens": 5000}, "/max_tokens"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "/tools"),
+        ({"response_format": {"type": "nonsense"}}, "/response_format"),
+        ({"extra_body": {"nonsense": 1}}, "/nonsense"),
+        ({"extra_body": {"session_id": "s"}}, "/session_id"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_its_name(client, options, pointer):
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        ask(client, question("?"), **options)
+    assert refused.value.param.startswith(pointer)
+    assert refused.value.code in ("bad_parameters", "bad_constraint")
+    assert refused.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "code", "pointer"),
+    [
+        (question("?", "https://127.0.0.1/a.png"), openai.PermissionDeniedError,
+         "url_not_allowed", "/messages/0/content/0/image_url/url"),
+        (question("?", "data:image/png;base64,%%%"), openai.BadRequestError,
+         "invalid_base64", "/messages/0/content/0/image_url/url"),
+        (question("?", "img_" + "0" * 64), openai.UnprocessableEntityError,
+         "image_not_found", "/messages/0/content/0/image_url/url"),
+        ({"role": "assistant", "content": "I"}, openai.UnprocessableEntityError,
+         "bad_parameters", "/messages/0/role"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, openai.UnprocessableEntityError,
+         "bad_parameters", "/messages/0/content/0"),
+        ({"role": "user", "content": "x" * 40_000}, openai.UnprocessableEntityError,
+         "context_length_exceeded", "/messages"),
+    ],
+)  # fmt: skip
+def test_a_bad_message_is_a_typed_error_that_points_to_it(client, message, kind, code, pointer):
+    with pytest.raises(kind) as refused:
+        ask(client, message)
+    assert (refused.value.code, refused.value.param) == (code, pointer)
+
+
+def test_models_are_listed_and_an_unknown_one_is_not_found(client):
+    assert [model.id for model in client.models.list()] == ["simulated"]
+    assert client.models.retrieve("sightline").id == "simulated"
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.models.retrieve("gpt/none")
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.NotFoundError) as missing:
+        ask(client, question("?"), model="gpt-none")
+    assert "simulated" in missing.value.message
+
+
+def test_an_impatient_client_is_kept_alive_until_the_answer(served, client):
+    # 20 steps of 0.15 s are longer than the silence that the client bears
+    answer = ask(client, question("long", data_url()), max_tokens=20, timeout=1.0)
+    assert answer.usage.completion_tokens > 10
+
+
+def jobs(served, status):
+    return served.http.get("/v1/jobs", params={"status": status, "limit": 100}).json()["data"]
+
+
+def test_closing_a_stream_cancels_its_job(served, client):
+    stream = ask(client, question("close me"), max_tokens=30, stream=True)
+    job = next(iter(stream)).id
+    stream.close()
+    eventually(lambda: served.job(job)["status"] == "canceled")
+
+
+def post(served, body, **headers):
+    return served.http.post("/v1/chat/completions", json=body, headers=headers, timeout=0.4)
+
+
+def test_a_client_that_hangs_up_for_good_cancels_its_job(served):
+    body = {"messages": [question("hang up")], "max_tokens": 30}
+    before = {job["id"] for job in jobs(served, "canceled")}
+    with pytest.raises(httpx.ReadTimeout):
+        post(served, body)
+    eventually(lambda: {job["id"] for job in jobs(served, "canceled")} - before)
+
+
+def test_a_client_that_repeats_itself_meets_the_job_that_it_left(served):
+    body = {"messages": [question(f"come back {time.time()}")], "max_tokens": 30}
+    with pytest.raises(httpx.ReadTimeout):
+        post(served, body, **{"X-Stainless-Retry-Count": "0"})
+    left = jobs(served, "running")[0]["id"]
+    again = served.http.post(
+        "/v1/chat/completions", json=body, headers={"X-Stainless-Retry-Count": "1"}
+    )
+    assert again.json()["id"] == left
+    anew = served.http.post(
+        "/v1/chat/completions",
+        json=body | {"max_tokens": 1},
+        headers={"X-Stainless-Retry-Count": "0"},
+    )
+    assert anew.json()["id"] != left

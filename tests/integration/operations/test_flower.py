@@ -1,0 +1,162 @@
+"""Flower beside a working system, through its own API."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.harness import (
+    BIN,
+    QUICK,
+    RedisServer,
+    System,
+    eventually,
+    free_port,
+    running_system,
+)
+
+SECRET = "what is on this secret picture?"
+
+
+@pytest.fixture
+def flower(system: System) -> Iterator[httpx.Client]:
+    with started(system) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def started(system: System, **env: str) -> Iterator[httpx.Client]:
+    port = free_port()
+    command = [str(BIN / "celery"), "-A", "shared.queue", "flower"]
+    command += ["--address=127.0.0.1", f"--port={port}"]
+    system.spawn(command, "flower", {"FLOWER_BASIC_AUTH": "me:word", **env})
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+        client.auth = ("me", "word")
+        eventually(lambda: _up(client), 30)
+        yield client
+
+
+def _up(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthcheck").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_flower_shows_a_busy_worker_its_queues_and_tasks_but_no_question(
+    system: System, flower: httpx.Client
+):
+    system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.4")
+    _, client = system.gateway()
+    job = client.post("/v1/jobs", json={"prompt": SECRET}).json()["id"]
+    eventually(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "running")
+
+    (name, worker), *others = eventually(
+        lambda: flower.get("/api/workers", params={"refresh": "1"}).json()
+    ).items()
+    assert not others
+    queues = {queue["name"] for queue in worker["active_queues"]}
+    assert queues >= {"high", "default", "low"}
+    state = flower.get("/api/workers", params={"status": "1"}).json()
+    assert state == {name: True}, "a computing worker must answer"
+    assert client.get(f"/v1/jobs/{job}").json()["status"] == "running"
+
+    tasks = eventually(lambda: flower.get("/api/tasks").json())
+    assert tasks[job]["name"] == "sightline.answer"
+    assert tasks[job]["args"] == f"['{job}']"
+    eventually(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 30)
+    result = client.get(f"/v1/jobs/{job}/result").text
+    eventually(lambda: flower.get("/api/tasks").json()[job]["state"] == "SUCCESS")
+    assert flower.get(f"/api/task/info/{job}").json()["result"] == f"'{job}'"
+    for path in ("/api/tasks", f"/api/task/info/{job}", f"/task/{job}", "/tasks", "/workers"):
+        page = flower.get(path).text
+        assert SECRET not in page
+        assert result not in page
+
+
+def test_flower_asks_who_is_there(flower: httpx.Client):
+    for headers in ({}, {"Authorization": "Basic " + base64.b64encode(b"me:wrong").decode()}):
+        with httpx.Client(base_url=flower.base_url, trust_env=False) as stranger:
+            for path in ("/", "/workers", "/api/workers", "/api/tasks", "/broker"):
+                assert stranger.get(path, headers=headers).status_code == 401
+
+
+def _submitted(http: httpx.Client) -> str:
+    return http.post("/v1/jobs", json={"prompt": "What is it?"}).json()["id"]
+
+
+def _status(http: httpx.Client, job: str) -> str:
+    return http.get(f"/v1/jobs/{job}").json()["status"]
+
+
+ENDINGS = ["/api/task/abort/{}", "/api/task/revoke/{}", "/api/task/revoke/{}?terminate=true"]
+
+
+def test_flower_cancels_a_job_that_waits_though_no_worker_is_there(system, flower):
+    _, http = system.gateway()
+    for path in ENDINGS:
+        job = _submitted(http)
+        assert _status(http, job) == "queued"
+        told = flower.post(path.format(job))
+        assert told.status_code == 200, told.text
+        assert _status(http, job) == "canceled"
+        assert flower.get(f"/api/task/result/{job}").json()["state"] == "REVOKED"
+    assert flower.post(ENDINGS[0].format("job_unknown")).status_code == 200
+
+
+def test_flower_stops_a_running_job_and_its_worker_goes_on(system, flower):
+    worker = system.worker(slots=1, SIGHTLINE_SIMULATED_TOKEN_S="0.3")
+    _, http = system.gateway()
+    for path in ENDINGS:
+        job = _submitted(http)
+        eventually(lambda job=job: _status(http, job) == "running")
+        assert flower.post(path.format(job)).status_code == 200
+        assert eventually(lambda job=job: _status(http, job) != "running" and _status(http, job))
+        assert _status(http, job) == "canceled"
+    assert "Traceback" not in worker.logs()
+
+
+def test_celery_control_revoke_cancels_a_job(system):
+    system.worker(slots=1, SIGHTLINE_SIMULATED_TOKEN_S="0.3")
+    _, http = system.gateway()
+    running = _submitted(http)
+    eventually(lambda: _status(http, running) == "running")
+    waiting = _submitted(http)
+    command = [str(BIN / "celery"), "-A", "shared.queue", "control", "revoke", waiting, running]
+    done = subprocess.run(command, env=system.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert _status(http, waiting) == "canceled"
+    eventually(lambda: _status(http, running) == "canceled")
+
+
+def test_a_flower_that_only_reads_refuses_to_cancel(system):
+    _, http = system.gateway()
+    job = _submitted(http)
+    with started(system, FLOWER_READ_ONLY="True") as flower:
+        for path in ENDINGS:
+            assert flower.post(path.format(job)).status_code == 403
+        assert flower.post("/api/worker/shutdown/w0").status_code == 403
+        assert flower.get("/api/tasks").status_code == 200
+    assert _status(http, job) == "queued"
+
+
+def test_flower_survives_a_restart_of_redis(own_redis: RedisServer, tmp_path):
+    with running_system(own_redis.url, tmp_path, **QUICK) as system:
+        system.worker()
+        _, http = system.gateway()
+        with started(system) as flower:
+            seen = {"refresh": "1"}
+            eventually(lambda: flower.get("/api/workers", params=seen).json(), 30)
+            own_redis.kill()
+            own_redis.start()
+            job = eventually(lambda: http.post("/v1/jobs", json={"prompt": "hi"}).json().get("id"))
+            eventually(lambda: _status(http, job) == "succeeded", 30)
+            eventually(lambda: flower.get("/api/tasks").json().get(job, {}).get("state"), 60)
+            eventually(lambda: flower.get("/api/workers", params=seen).json(), 30)
+            assert flower.post(ENDINGS[0].format(job)).status_code == 200
+            assert _status(http, job) == "succeeded", "what has ended stays as it is"

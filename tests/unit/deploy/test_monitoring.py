@@ -1,0 +1,104 @@
+"""The dashboard and the alerts ask for figures that exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.metrics import exposition
+from gateway.metrics.http_metrics import Traffic
+from shared.prediction.heartbeat import Heartbeat
+from shared.store import job_metrics
+from shared.store.delivery_store import Outbox
+from shared.store.forecasts import Truth
+from shared.store.job_reader import Load
+from shared.store.redis_info import RedisState
+from tests.support.harness import ROOT
+from tests.support.tools import promtool
+
+RULES = ROOT / "deploy" / "prometheus"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sightline.json"
+SERVER = RedisState("7", 100, 200, "noeviction", 0, aof=True)
+
+
+def _exposed() -> Iterator[str]:
+    tally = job_metrics.Tally()
+    tally.observe("stage_seconds", 1.0, stage="queue")
+    tally.add("tokens", 1, kind="image")
+    told = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
+    workers = [Heartbeat("w", "m", seconds_per_job=1.0)]
+    families = [
+        *exposition.of_servers({"queue": SERVER}),
+        *exposition.of_queues(Load({"default": 1}, 1, 0.5), workers),
+        *exposition.of_predictions(Truth(1, 1.0, 1.0, {0: 1})),
+        *exposition.of_workers(workers),
+        *exposition.of_counters({}),
+        *exposition.of_figures(told),
+        *exposition.of_outbox(Outbox(0.0, 0, 0)),
+        *Traffic().registry().collect(),
+    ]
+    for family in families:
+        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+        for suffix in suffixes.get(family.type, ("",)):
+            yield family.name + suffix
+
+
+def _asked() -> dict[str, str]:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    texts = {"dashboard": " ".join(queries), "alerts": (RULES / "alerts.yml").read_text()}
+    return {
+        name: place
+        for place, text in texts.items()
+        for name in re.findall(r"\bsightline_[a-z_]+(?=[{\[)\s])", text)
+    }
+
+
+def test_the_dashboard_and_the_alerts_ask_for_figures_that_exist():
+    asked = _asked()
+    assert len(asked) > 20
+    assert set(asked) - set(_exposed()) == set()
+
+
+def test_no_two_panels_cover_each_other():
+    cells = [
+        (x, y)
+        for panel in json.loads(DASHBOARD.read_text())["panels"]
+        for at in [panel["gridPos"]]
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "config", "--syntax-only", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts.test.yml"),
+    ],
+)
+def test_promtool_finds_the_alerts_right(command):
+    done = subprocess.run(
+        [promtool(), *command], cwd=RULES, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_understands_every_query_of_the_dashboard(tmp_path):
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    rules = [{"record": f"q{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "queries.yml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run(
+        [promtool(), "check", "rules", os.fspath(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,39 @@
+"""What the page says: the same in both languages, and about every error."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from shared.errors import by_code
+from tests.support.harness import ROOT
+
+HOME = ROOT / "gateway" / "webui"
+WORDS = {
+    language: json.loads((HOME / f"words.{language}.json").read_text(encoding="utf-8"))
+    for language in ("en", "zh")
+}
+
+
+def test_both_languages_say_the_same_things_with_the_same_places():
+    assert list(WORDS["en"]) == list(WORDS["zh"])
+    for name, text in WORDS["en"].items():
+        if isinstance(text, str):
+            places = [sorted(re.findall(r"\{\w+\}", words[name])) for words in WORDS.values()]
+            assert places[0] == places[1], name
+
+
+@pytest.mark.parametrize("code", sorted(by_code()))
+def test_every_error_is_told_in_chinese_with_a_hint(code):
+    message, hint = WORDS["zh"]["errors"][code]
+    assert message.endswith("。")
+    assert hint.endswith("。")
+
+
+def test_every_sentence_that_the_page_asks_for_is_there():
+    source = "".join(path.read_text(encoding="utf-8") for path in HOME.rglob("*.js"))
+    asked = set(re.findall(r'say\("(\w+)"', source))
+    asked |= set(re.findall(r"\bt\.(\w+)", (HOME / "page.html").read_text(encoding="utf-8")))
+    assert asked <= set(WORDS["en"])

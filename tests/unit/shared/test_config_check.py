@@ -1,0 +1,132 @@
+"""The configuration check: where each setting comes from, and what is unwise about it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from shared import config_check
+from shared.settings import SECRETS_DIR, Settings
+from shared.store.redis_info import RedisState
+from tests.support.harness import ROOT
+
+GOOD = RedisState("7", 10, 100, "noeviction", 0, aof=True)
+
+
+def _lines(environ, from_file=None):
+    lines = config_check.settings_in_force(Settings(), environ, from_file or {})
+    return {line.name: (line.value, line.source) for line in lines}
+
+
+def test_each_setting_tells_where_it_comes_from(monkeypatch, tmp_path):
+    (tmp_path / "SIGHTLINE_METRICS_TOKEN").write_text("from-a-file\n")
+    monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
+    monkeypatch.setenv("PORT", "8123")
+    monkeypatch.setenv("SIGHTLINE_SLOTS", "3")
+    found = _lines(os.environ, {"SIGHTLINE_SLOTS": "3"})
+    assert found["SIGHTLINE_PORT"] == ("8123", "environment (PORT)")
+    assert found["SIGHTLINE_SLOTS"] == ("3", ".env")
+    assert found["SIGHTLINE_LEASE_S"] == ("8.0", "default")
+    token = tmp_path / "SIGHTLINE_METRICS_TOKEN"
+    assert found["SIGHTLINE_METRICS_TOKEN"] == ("***", str(token))
+    assert Settings().metrics_token == "from-a-file"
+
+
+def test_a_variable_wins_over_a_file_of_secrets(monkeypatch, tmp_path):
+    (tmp_path / "SIGHTLINE_REDIS_URL").write_text("redis://:file@a/0")
+    monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
+    assert Settings().redis_url == "redis://:file@a/0"
+    monkeypatch.setenv("SIGHTLINE_REDIS_URL", "redis://:word@b/0")
+    assert Settings().redis_url == "redis://:word@b/0"
+
+
+def test_passwords_are_not_shown():
+    environ = {"SIGHTLINE_REDIS_URL": "redis://me:hidden@db:6379/0"}
+    settings = Settings(
+        redis_url=environ["SIGHTLINE_REDIS_URL"],
+        cache_url="redis://:hidden@one redis://:hidden@two",
+        metrics_token="hidden-too",
+    )
+    text = str(list(config_check.settings_in_force(settings, environ, {})))
+    assert "redis://me:***@db:6379/0" in text
+    assert "redis://:***@one redis://:***@two" in text
+    assert "hidden" not in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"host": "0.0.0.0", "allow_anonymous": True}, "without a key"),
+        ({"host": "0.0.0.0"}, "METRICS_TOKEN"),
+        ({"host": "0.0.0.0"}, "PUBLIC_URL"),
+        ({"log_level": "DEBUG"}, "prompts"),
+        ({"redis_url": "redis://db:6379/0"}, "without a password"),
+        ({"cache_url": "redis://:word@a:6379 redis://b:6379"}, "names b without a password"),
+    ],
+)
+def test_what_strangers_could_do_is_told(changed, word):
+    assert word in " ".join(config_check.of_exposure(Settings(**changed)))
+
+
+def test_more_threads_than_cores_are_told():
+    assert not list(config_check.of_machine(Settings(threads=1, kv_max_bytes=1 << 20)))
+    assert "threads" in " ".join(config_check.of_machine(Settings(threads=4096)))
+    assert "kv_max_bytes" in " ".join(
+        config_check.of_machine(Settings(threads=1, kv_max_bytes=1 << 60))
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "changed", "word"),
+    [
+        ("queue", {"aof": False}, "append-only"),
+        ("queue", {"policy": "allkeys-lru"}, "noeviction"),
+        ("queue", {"max_bytes": 0}, "maxmemory"),
+        ("queue", {"used_bytes": 90}, "90% full"),
+        ("queue", {"evicted_keys": 3}, "thrown away 3"),
+        ("cache", {"policy": "noeviction"}, "allkeys-lfu"),
+    ],
+)
+def test_a_redis_that_does_not_fit_its_role_is_told(role, changed, word):
+    fields = {name: getattr(GOOD, name) for name in RedisState.__slots__}
+    assert word in " ".join(config_check.of_redis(role, RedisState(**fields | changed)))
+    assert not list(config_check.of_redis("queue", GOOD))
+
+
+def test_a_misspelt_variable_is_told():
+    told = list(
+        config_check.misspelt({"SIGHTLINE_SLOT": "4", "SIGHTLINE_SLOTS": "4", "OTHER": "x"})
+    )
+    assert len(told) == 1
+    assert "SIGHTLINE_SLOT " in told[0]
+
+
+def _checked(folder, **environ):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "shared.settings"],
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(ROOT)} | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_asks_redis_and_reads_the_file_that_make_up_reads(redis_server, tmp_path):
+    (tmp_path / ".env").write_text(f"SIGHTLINE_REDIS_URL={redis_server.url}\nSIGHTLINE_SLOTS=5\n")
+    done = _checked(tmp_path, SIGHTLINE_SLOTS="6")
+    assert done.returncode == 1, done.stderr
+    assert f"{redis_server.url}  [.env]" in done.stdout
+    assert "6  [environment]" in done.stdout
+    assert "unwise: the queue Redis has no maxmemory" in done.stdout
+    assert "append-only" not in done.stdout
+
+
+def test_the_command_tells_a_value_that_cannot_be(tmp_path):
+    done = _checked(tmp_path, SIGHTLINE_PORT="none")
+    assert done.returncode == 2
+    assert "SIGHTLINE_PORT" in done.stderr
