@@ -79,7 +79,7 @@ config-check: $(RUN_STAMP) ## Tell what is set, from where, and what about it is
 	@exec $(PY) -m shared.settings
 
 secrets: $(RUN_STAMP) ## Make the passwords that compose.yaml reads from deploy/secrets
-	@exec $(PY) -m scripts.secrets
+	@exec $(PY) -m scripts.make_secrets
 
 chaos: $(DEV_STAMP) ## Kill processes and cut connections under 10,000 jobs; none may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
@@ -97,40 +97,40 @@ tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost
 	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)
 
 bench-long: $(DEV_STAMP) ## Read long pages in tiles and in the naive ways; share a long job between workers
-	@$(PY) -m bench.long $(ARGS)
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m bench.long_workers
+	@$(PY) -m bench.quality.long $(ARGS)
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m bench.service.long_workers
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)
 
 bench-webhooks: $(DEV_STAMP) ## Measure how soon webhooks come, beside a dead endpoint too
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m bench.webhooks $(ARGS)
+		exec $(PY) -m bench.service.webhooks $(ARGS)
 
 bench-overload: $(DEV_STAMP) ## Offer many times what can be done, and see what still gets done
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m bench.overload $(ARGS)
+		exec $(PY) -m bench.service.overload $(ARGS)
 
 bench-accept: $(DEV_STAMP) ## Accept jobs beside LitServe and a plain Flask and Celery (installs them)
 	@$(PY) -m pip install -q -e '.[bench]'
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m bench.accept $(ARGS)
+		exec $(PY) -m bench.service.accept $(ARGS)
 
 bench-capacity: $(DEV_STAMP) ## Measure what the service adds to the engine, and draw fleets from it
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" $(PY) -m bench.capacity $(ARGS)
-	@exec $(PY) -m bench.fleet
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" $(PY) -m bench.service.capacity $(ARGS)
+	@exec $(PY) -m bench.service.fleet
 
 bench-recovery: $(DEV_STAMP) ## Kill what works, here and in other set-ups (installs them)
 	@$(PY) -m pip install -q -e '.[bench]'
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m bench.recovery $(ARGS)
+		exec $(PY) -m bench.service.recovery $(ARGS)
 
 bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m bench.predictions $(ARGS)
+		exec $(PY) -m bench.service.predictions $(ARGS)
 
 demo-train: $(RUN_STAMP) ## Train the bundled model again
-	@exec $(PY) -m demo.train $(ARGS)
+	@exec $(PY) -m demo.training.train $(ARGS)
 
 demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
 	@exec $(PY) -m demo.evaluate $(ARGS)

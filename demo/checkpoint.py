@@ -11,10 +11,10 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from demo import labels
-from demo.network import inside
-from demo.rounding import rounded
-from demo.tokens import IDS, SPECIAL
+from demo.training import labels
+from demo.training.network import inside
+from demo.training.rounding import rounded
+from demo.training.tokens import IDS, SPECIAL
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from demo import documents, fonts, prompts, scenes, shapes, tables, talks
 from demo.asking import Asker, Message, user
 from demo.checkpoint import FOLDER
+from demo.data import documents, fonts, prompts, scenes, shapes, tables, talks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from demo.scenes import Sample
+    from demo.data.scenes import Sample
 
 #: All numbers of samples.
 ALL = range(sys.maxsize)

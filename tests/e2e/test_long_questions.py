@@ -10,8 +10,8 @@ from random import Random
 import httpx
 import pytest
 
-from demo import words
-from demo.drawing import draw_receipt
+from demo.data import words
+from demo.data.drawing import draw_receipt
 from shared.settings import BUNDLED_MODEL
 from tests.support.harness import QUICK, RedisServer, running_system
 

@@ -8,7 +8,7 @@ pytest.importorskip("transformers")
 
 from demo import checkpoint
 from demo.asking import Asker, user
-from demo.drawing import draw_lines
+from demo.data.drawing import draw_lines
 from demo.evaluate import evaluate
 
 pytestmark = pytest.mark.model
@@ -72,7 +72,7 @@ def test_the_checkpoint_is_small_and_says_that_it_is_a_demonstration():
 
 
 def test_an_exported_model_is_the_committed_files_form(tmp_path: Path):
-    from demo import network
+    from demo.training import network
 
     checkpoint.export(network.build(), tmp_path)
     names = {file.name for file in tmp_path.iterdir()}

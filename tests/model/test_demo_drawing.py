@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from demo import documents, drawing, fonts, scenes, shapes, tables, talks
+from demo.data import documents, drawing, fonts, scenes, shapes, tables, talks
 
 KINDS = [
     scenes.block,

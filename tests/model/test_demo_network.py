@@ -9,7 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from demo import (  # noqa: E402
+from demo.data import scenes, shapes  # noqa: E402
+from demo.training import (  # noqa: E402
     batches,
     feeding,
     labels,
@@ -17,13 +18,11 @@ from demo import (  # noqa: E402
     network,
     rounding,
     rows,
-    scenes,
-    shapes,
     stages,
     team,
     train,
 )
-from demo.tokens import IDS  # noqa: E402
+from demo.training.tokens import IDS  # noqa: E402
 from worker.engine.ops import onednn  # noqa: E402
 
 pytestmark = pytest.mark.model

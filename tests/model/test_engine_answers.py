@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from demo.drawing import draw_lines
+from demo.data.drawing import draw_lines
 from shared.errors import BadConstraint, ConstraintTooComplex
 from shared.jobs import FinishReason
 from tests.model.checkpoints import answer, image, request, user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bench.overload import Phase, arrivals
+from bench.service.overload import Phase, arrivals
 from tests.support.harness import System, eventually
 
 

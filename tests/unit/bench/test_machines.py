@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.machines import INT8, OTHERS, Machine, predicted, seconds, table
+from bench.service.machines import INT8, OTHERS, Machine, predicted, seconds, table
 
 DOUBLING = 1.9
 

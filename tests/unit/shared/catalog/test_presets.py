@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from demo import prompts
+from demo.data import prompts
 from gateway.submission.request import Submission
 from gateway.submission.resolve import resolved
 from shared.catalog.presets import BUILT_IN, load_presets

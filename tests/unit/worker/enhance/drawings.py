@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from demo import fonts, scenes, tables, words
-from demo.drawing import Canvas
+from demo.data import fonts, scenes, tables, words
+from demo.data.drawing import Canvas
 
 
 def page(rng: Random, size: int = 24, rows: int = 8, width: int = 640) -> Image.Image:

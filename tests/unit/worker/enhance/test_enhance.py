@@ -7,8 +7,8 @@ pytest.importorskip("cv2")
 
 from PIL import Image
 
-from demo import fonts
-from demo.drawing import Canvas
+from demo.data import fonts
+from demo.data.drawing import Canvas
 from shared.jobs.enhancement import EnhanceStep
 from tests.unit.worker.enhance import drawings
 from worker.enhance import enhance, measures, page

@@ -11,9 +11,9 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageFont
 
-from demo import augment, fonts, words
-from demo.drawing import Canvas, Colour, text_width
-from demo.scenes import colours
+from demo.data import augment, fonts, words
+from demo.data.drawing import Canvas, Colour, text_width
+from demo.data.scenes import colours
 
 Box = tuple[float, float, float, float]
 

@@ -1,0 +1,160 @@
+"""What is measured of an engine, each measure in seconds, tokens a second or bytes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.engine.probe import watching
+from shared.jobs import GenerationParams
+from worker.engine.api import (
+    Completion,
+    Engine,
+    EngineRequest,
+    Failed,
+    ImageInput,
+    Message,
+    Ticket,
+)
+
+#: Twenty tokens of the byte tokenizer, as twenty words are of a trained one.
+QUESTION = "What is in this one?"
+BATCHES = (1, 2, 4, 8)
+SIDES = (512, 1024)
+
+
+@dataclass(slots=True)
+class Figures:
+    """The results of one engine; keys are sides in pixels, or requests at once."""
+
+    name: str
+    load_s: float = 0.0
+    cold_s: dict[int, float] = field(default_factory=dict)
+    encode_s: dict[int, float] = field(default_factory=dict)
+    features_only_s: dict[int, float] = field(default_factory=dict)
+    follow_up_s: dict[int, float] = field(default_factory=dict)
+    prefill_tokens_per_s: float = 0.0
+    #: Of all requests together, by requests at once.
+    decode_tokens_per_s: dict[int, float] = field(default_factory=dict)
+    four_images_per_minute: float = 0.0
+    longest_stall_s: float = 0.0
+    #: Resident memory beyond the page cache, at the end.
+    anonymous_bytes: int = 0
+
+
+def picture(side: int, seed: int) -> Image.Image:
+    """Return a square of noise; no two seeds share one."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def anonymous_bytes() -> int:
+    """Return resident memory beyond the page cache."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class Bench:
+    """Asks one engine the same things that the rivals were asked."""
+
+    def __init__(self, engine: Engine, figures: Figures) -> None:
+        self._engine = engine
+        self._figures = figures
+        self._seed = 0
+
+    def run(self) -> Figures:
+        """Measure everything."""
+        self._ask(self._fresh(256), tokens=4)  # the first request pays for first touches
+        for side in SIDES:
+            self._measure_turns(side)
+        for count in BATCHES:
+            self._measure_decode(count)
+        self._measure_four_at_once()
+        self._figures.anonymous_bytes = anonymous_bytes()
+        return self._figures
+
+    def _fresh(self, side: int) -> ImageInput:
+        self._seed += 1
+        return ImageInput(f"img_{side}_{self._seed}", picture(side, self._seed), 1 << 24)
+
+    def _request(
+        self, *messages: Message, tokens: int, scope: str = "", features: str = ""
+    ) -> EngineRequest:
+        params = GenerationParams(max_new_tokens=tokens)
+        return EngineRequest("bench", messages, params, scope=scope, feature_scope=features)
+
+    def _ask(
+        self, image: ImageInput, *, tokens: int, text: str = QUESTION, scope: str = ""
+    ) -> Completion:
+        message = Message("user", text, (image,))
+        return _end(self._engine.submit(self._request(message, tokens=tokens, scope=scope)))
+
+    def _measure_turns(self, side: int) -> None:
+        """Cold, then the same image from cached features, then a second turn from cached keys."""
+        figures, scope = self._figures, f"turns-{side}"
+        first = Message("user", QUESTION, (self._fresh(side),))
+        started = time.perf_counter()
+        asked = self._request(first, tokens=1, scope=scope, features=scope)
+        done = _end(self._engine.submit(asked))
+        figures.cold_s[side] = time.perf_counter() - started
+        figures.encode_s[side] = done.timings.encode_s
+        started = time.perf_counter()
+        again = _end(self._engine.submit(self._request(first, tokens=1, features=scope)))
+        figures.features_only_s[side] = time.perf_counter() - started
+        figures.prefill_tokens_per_s = again.usage.prompt_tokens / again.timings.prefill_s
+        said = Message("assistant", done.text, token_ids=done.token_ids)
+        second = Message("user", "And on the left?")
+        started = time.perf_counter()
+        asked = self._request(first, said, second, tokens=1, scope=scope, features=scope)
+        _end(self._engine.submit(asked))
+        figures.follow_up_s[side] = time.perf_counter() - started
+
+    def _measure_decode(self, count: int, tokens: int = 33) -> None:
+        """Let so many answers run that begin in one step, because their prompts are cached."""
+        messages = [Message("user", f"{n} {QUESTION}", (self._fresh(256),)) for n in range(count)]
+        scopes = [f"decode-{count}-{n}" for n in range(count)]
+        for message, scope in zip(messages, scopes, strict=True):
+            _end(self._engine.submit(self._request(message, tokens=1, scope=scope)))
+        tickets = [
+            self._engine.submit(self._request(message, tokens=tokens, scope=scope))
+            for message, scope in zip(messages, scopes, strict=True)
+        ]
+        done = [_end(ticket) for ticket in tickets]
+        slowest = max(one.timings.decode_s for one in done)
+        self._figures.decode_tokens_per_s[count] = count * (tokens - 1) / slowest
+
+    def _measure_four_at_once(self, tokens: int = 32) -> None:
+        """Submit four fresh images together; a stall is the time between two tokens of an answer.
+
+        Pieces of text would tell less: random weights say many bytes that make no character yet.
+        """
+        images = [self._fresh(512) for _ in range(4)]
+        started = time.perf_counter()
+        with watching() as writers:
+            tickets = [
+                self._engine.submit(
+                    self._request(Message("user", QUESTION, (image,)), tokens=tokens)
+                )
+                for image in images
+            ]
+        for ticket in tickets:
+            _end(ticket)
+        self._figures.four_images_per_minute = 4 * 60 / (time.perf_counter() - started)
+        gaps = [later - sooner for one in writers for sooner, later in pairwise(one.times)]
+        self._figures.longest_stall_s = max(gaps, default=0.0)
+
+
+def _end(ticket: Ticket) -> Completion:
+    last = list(ticket.events())[-1]
+    if isinstance(last, Failed):
+        raise last.error
+    if not isinstance(last, Completion):
+        raise TypeError(last)
+    return last

@@ -1,0 +1,125 @@
+"""What 1,000 images cost on machines of other sizes, on paper: measured stages, scaled.
+
+`python -m bench.service.machines` prints it. Tower and prompt go with the cores, a step of the
+answers with the memory that gives the weights and with the cores that multiply them. What was
+measured on one core and in the other arithmetic, and did not go into the scaling, is printed beside
+its prediction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: Tokens of an answer, and requests at once, in the measurement and here.
+ANSWER, SLOTS = 32, 4
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Cores that have AVX512-BF16 and -VNNI, and GB/s that their memory gives in practice."""
+
+    name: str
+    cores: int
+    gb_s: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `bench.engine` told of one engine: 512² images, answers of 32 tokens, four at once."""
+
+    name: str
+    machine: Machine
+    #: Seconds from a request to its first token, alone.
+    first_s: float
+    #: Tokens a second of four requests together.
+    tokens_s: float
+    images_per_minute: float
+    #: Weights that every step reads.
+    weights_gb: float
+
+    @property
+    def row_s(self) -> float:
+        """Return the seconds that a token takes beside the reading of the weights."""
+        return max(0.0, 1 / self.tokens_s - self.weights_gb / self.machine.gb_s / SLOTS)
+
+
+def faster(cores: int, than: int, doubling: float) -> float:
+    """Return how much more some cores compute, if twice as many do `doubling` times as much."""
+    return doubling ** math.log2(cores / than)
+
+
+def seconds(known: Measured, machine: Machine, doubling: float) -> float:
+    """Return the machine's seconds for an image, its stages after each other."""
+    speed = faster(machine.cores, known.machine.cores, doubling)
+    stream_s = known.weights_gb / machine.gb_s / SLOTS
+    return (known.first_s + ANSWER * known.row_s) / speed + ANSWER * stream_s
+
+
+def predicted(known: Measured, base: Measured, machine: Machine, doubling: float) -> float:
+    """Return images a minute; what mixing the stages costs is taken from `base`."""
+    kept = base.images_per_minute / (60 / seconds(base, base.machine, doubling))
+    return kept * 60 / seconds(known, machine, doubling)
+
+
+HERE = Machine("2 cores of a shared server (measured)", 2, 33)
+INT8 = Measured("2B int8", HERE, 2.88, 68.1, 14.9, 1.72)
+OTHERS = (Measured("2B bf16", HERE, 4.62, 24.0, 8.56, 3.44),)
+#: Memory: channels times their transfers, and three quarters of that, as measured here.
+MACHINES = (
+    HERE,
+    Machine("4 cores of a server", 4, 40),
+    Machine("8 cores of a server", 8, 60),
+    Machine("desktop, 8 cores, 2 channels DDR5-5600", 8, 67),
+    Machine("desktop, 16 cores, 2 channels DDR5-5600", 16, 67),
+    Machine("socket of 32 cores, 12 channels DDR5-4800", 32, 345),
+    Machine("socket of 96 cores, 12 channels DDR5-4800", 96, 345),
+)
+
+
+def check(known: Sequence[Measured], base: Measured, doubling: float) -> str:
+    """Return predictions of what was measured and not used."""
+    lines = ["| | images/min, measured | from int8 on two cores |", "|---|---:|---:|"]
+    for one in known:
+        told = predicted(one, base, one.machine, doubling)
+        name = f"{one.name}, {one.machine.name}"
+        lines.append(f"| {name} | {one.images_per_minute:.1f} | {told:.1f} |")
+    return "\n".join(lines)
+
+
+def table(base: Measured, machines: Sequence[Machine], doubling: float, price: float) -> str:
+    """Return a line for each machine; `price` is of a core for an hour."""
+    lines = [
+        "| machine | GB/s | images/min | time for memory | core-hours / 1,000 | at this price |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for machine in machines:
+        rate = predicted(base, base, machine, doubling)
+        stream = ANSWER * base.weights_gb / machine.gb_s / SLOTS
+        share = stream / seconds(base, machine, doubling)
+        hours = machine.cores * 1000 / rate / 60
+        lines.append(
+            f"| {machine.name} | {machine.gb_s:g} | {rate:.1f} | {share:.0%} "
+            f"| {hours:.1f} | {hours * price:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour")
+    parser.add_argument("--doubling", type=float, default=1.9, help="speed of twice the cores")
+    parser.add_argument("--cores", type=int, help="a machine of your own")
+    parser.add_argument("--gb-s", type=float, default=60.0, help="what its memory gives")
+    asked = parser.parse_args()
+    machines = (
+        [Machine(f"{asked.cores} cores", asked.cores, asked.gb_s)] if asked.cores else MACHINES
+    )
+    print(check([INT8, *OTHERS], INT8, asked.doubling), end="\n\n")
+    print(table(INT8, machines, asked.doubling, asked.price))
+
+
+if __name__ == "__main__":
+    main()

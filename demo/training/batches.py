@@ -1,0 +1,174 @@
+"""Batches of drawn samples as tensors; each is a function of the seed and its number alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from demo.data import documents, prompts, scenes, shapes, tables, talks
+from demo.training import labels
+from demo.training.rows import Rows, Tensors, collate, row
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from demo.data.scenes import Sample
+
+
+@dataclass(slots=True)
+class Images(Tensors):
+    """Images of one size in patches: pixels (images, patches, 768) in 0…255, labels per patch."""
+
+    pixels: Tensor
+    marks: Tensor
+    height: int
+    width: int
+
+    def values(self) -> Tensor:
+        """Pixels in -1…1, as the tower takes them."""
+        return self.pixels.float().div_(127.5).sub_(1)
+
+
+def patchify(samples: list[Sample]) -> Tensor:
+    """(images, patches, 768) uint8 in the tower's order, channels first within a patch."""
+    stack = np.stack([np.asarray(sample.image) for sample in samples])
+    count, height, width, _ = stack.shape
+    side, step = labels.PATCH, labels.MERGE
+    blocks = stack.reshape(
+        count, height // side // step, step, side, width // side // step, step, side, 3
+    )
+    ordered = blocks.transpose(0, 1, 4, 2, 5, 7, 3, 6)
+    return torch.from_numpy(np.ascontiguousarray(ordered).reshape(count, -1, 3 * side * side))
+
+
+def images(samples: list[Sample]) -> Images:
+    first = samples[0].image
+    marks = torch.from_numpy(np.stack([labels.patch_labels(sample) for sample in samples]))
+    return Images(
+        patchify(samples), marks, first.height // labels.PATCH, first.width // labels.PATCH
+    )
+
+
+#: Cost of a batch that suits one CPU, in million multiplications.
+BUDGET = 26_000
+
+#: What the tower looks at by itself.
+SIGHTS = {
+    scenes.block: 36,
+    scenes.small_print: 25,
+    shapes.scene: 18,
+    documents.document: 10,
+    tables.table: 5,
+    scenes.covered: 6,
+}
+
+
+def tower_batch(seed: int, number: int, patches: int = 6000) -> Images:
+    """Images for the tower alone: dense text of every size, and shapes."""
+    rng = Random(f"tower:{seed}:{number}")
+    kind = rng.choices(list(SIGHTS), list(SIGHTS.values()))[0]
+    width, height = 16 * rng.randint(5, 26), 16 * rng.choice([2, 2, 3, 4, 4, 5, 6, 8, 10])
+    if kind in (shapes.scene, tables.table, documents.document):
+        width, height = 16 * rng.randint(10, 20), 16 * rng.randint(6, 14)
+    if rng.random() < 0.04:
+        width, height = 16 * rng.randint(24, 52), 16 * rng.randint(24, 52)
+    count = max(1, patches // (width * height // labels.PATCH**2))
+    return images([kind(rng, width, height) for _ in range(count)])
+
+
+#: What the reader is asked for, and how much of it.
+MIX = {
+    scenes.block: 26,
+    scenes.small_print: 18,
+    scenes.covered: 6,
+    documents.document: 14,
+    tables.table: 7,
+    tables.receipt: 6,
+    shapes.scene: 30,
+    talks.about_text: 7,
+}
+#: What large pages show.
+PAGES = {
+    scenes.block: 55,
+    scenes.small_print: 15,
+    documents.document: 18,
+    tables.receipt: 6,
+    talks.about_text: 6,
+}
+
+
+def size(rng: Random, kind: object, largest: int) -> tuple[int, int]:
+    """Width and height in pixels of all but large pages: lines, blocks, strips, scenes."""
+    if kind is shapes.scene:
+        large = rng.random() < 0.12
+        return 16 * rng.randint(8, 40 if large else 20), 16 * rng.randint(6, 30 if large else 16)
+    if kind is documents.document:
+        return 16 * rng.randint(12, 40), 16 * rng.randint(8, 28)
+    if kind in (tables.table, tables.receipt):
+        return 16 * rng.randint(10, 28), 16 * rng.randint(6, 16)
+    area = 2 ** rng.uniform(3.5, math.log2(largest))
+    width = round(2 ** rng.uniform(2.3, 6))
+    return 16 * width, 16 * max(2, min(64, round(area / width)))
+
+
+def page_size(rng: Random) -> tuple[int, int]:
+    """Width and height in pixels of a page, of up to a megapixel."""
+    side = rng.choice([24, 32, 40, 48, 64, 64])
+    return 16 * rng.randint(16, side), 16 * rng.randint(16, side)
+
+
+def cost(area: int, question: int) -> float:
+    """Million multiplications of a sample: an image of `area` tokens, `question` bytes beside it.
+
+    Attention grows with the square; small print has about a byte a token.
+    """
+    text = 60 + question + 0.7 * area
+    tower = area * (3.2 + 0.002 * area)
+    return tower + (area + text) * (4.6 + 0.0013 * (area + text))
+
+
+def instruct(rng: Random, samples: list[Sample]) -> None:
+    """Put the strict instructions, which are long, in the place of the short requests to read."""
+    for sample in samples:
+        for turn in sample.turns:
+            if turn.question in prompts.READ:
+                turn.question = prompts.instructions(rng)
+
+
+def reader_batch(
+    seed: int,
+    number: int,
+    *,
+    page: bool = False,
+    largest: int = 360,
+    budget: float = BUDGET,
+    parts: int = 2,
+) -> tuple[Images, list[Rows]]:
+    """Conversations of one kind about images of one size, of about `budget` cost together.
+
+    They are about a `page`, or about blocks of up to `largest` tokens. The rows come sorted by
+    length and in so many parts, so that little of them is padding.
+    """
+    rng = Random(f"reader:{seed}:{number}")
+    kind = rng.choices(list(PAGES if page else MIX), list((PAGES if page else MIX).values()))[0]
+    width, height = page_size(rng) if page else size(rng, kind, largest)
+    area = width * height // labels.TOKEN**2
+    strict = kind is not shapes.scene and rng.random() < 0.08
+    count = max(1, round(budget / cost(area, 250 * strict)))
+    samples = [kind(rng, width, height) for _ in range(count)]
+    if strict:
+        instruct(rng, samples)
+    pairs = [(row(rng, sample), sample) for sample in samples]
+    pairs.sort(key=lambda pair: len(pair[0].ids))
+    rows = [pair[0] for pair in pairs]
+    share = max(4, math.ceil(count / parts))
+    chunks = [rows[start : start + share] for start in range(0, count, share)]
+    return (
+        images([pair[1] for pair in pairs]),
+        [collate(chunk, height // labels.TOKEN, width // labels.TOKEN) for chunk in chunks],
+    )
