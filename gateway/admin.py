@@ -11,7 +11,7 @@ from dataclasses import asdict
 from shared.errors import StoreUnavailable
 from shared.jobs.view import timestamp
 from shared.settings import Settings
-from shared.store.api_key_store import DEFAULT, MAX_WEIGHT, Key, Keyring, KeyTrouble
+from shared.store.api_key_store import DEFAULT, MAX_WEIGHT, ApiKey, ApiKeyError, ApiKeyStore
 from shared.store.connection import connect
 
 _DAY_S = 86_400
@@ -81,7 +81,7 @@ def _limits(asked: argparse.Namespace) -> dict[str, int | None]:
     }
 
 
-def _describe(key: Key) -> str:
+def _describe(key: ApiKey) -> str:
     state = "revoked" if key.revoked_ms else f"made {timestamp(key.created_ms)}"
     limits = ", ".join(
         f"{name} {'default' if value is None else value or 'no limit'}"
@@ -103,7 +103,7 @@ def _hand_over(secret: str, told: str) -> None:
     print(secret)
 
 
-def _act(asked: argparse.Namespace, ring: Keyring) -> None:
+def _act(asked: argparse.Namespace, ring: ApiKeyStore) -> None:
     match asked.action:
         case "create":
             key, secret = ring.create(asked.name, _limits(asked), asked.weight or 1)
@@ -119,7 +119,7 @@ def _act(asked: argparse.Namespace, ring: Keyring) -> None:
             _list(ring, as_json=asked.json)
 
 
-def _list(ring: Keyring, *, as_json: bool) -> None:
+def _list(ring: ApiKeyStore, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(key) for key in ring.all()]))
     else:
@@ -131,8 +131,8 @@ def run(arguments: Sequence[str], settings: Settings) -> int:
     asked = build_parser().parse_args(arguments)
     client = connect(settings)
     try:
-        _act(asked, Keyring(client))
-    except (KeyTrouble, StoreUnavailable) as trouble:
+        _act(asked, ApiKeyStore(client))
+    except (ApiKeyError, StoreUnavailable) as trouble:
         print(f"sightline-admin: {trouble}", file=sys.stderr)
         return 1
     finally:

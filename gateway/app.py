@@ -29,7 +29,7 @@ from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
-from gateway.services import Services, services
+from gateway.services import Services, current_services
 from shared.errors import ServiceError
 from shared.log import bound
 from shared.settings import Settings
@@ -92,7 +92,7 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(12)
     g.began = time.perf_counter()
-    g.traced = services().tracing.begin(request.headers.get("traceparent"))
+    g.traced = current_services().tracing.begin(request.headers.get("traceparent"))
     g.lines = bound(request_id=g.request_id)
     g.lines.__enter__()
 
@@ -104,8 +104,10 @@ def _end(response: Response) -> ResponseReturnValue:
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.began
-    services().traffic.answered(request.method, route, response.status_code, seconds, refusal)
-    services().tracing.end(g.traced, request.method, route, response.status_code)
+    current_services().traffic.answered(
+        request.method, route, response.status_code, seconds, refusal
+    )
+    current_services().tracing.end(g.traced, request.method, route, response.status_code)
     # the title and not the detail, which may quote the caller
     why = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(

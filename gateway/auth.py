@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from flask import Response, g, request
 
-from gateway.services import services
+from gateway.services import current_services
 from shared.errors import LimitError
 from shared.settings import Settings
-from shared.store import Added, Doorbell, NewJob, Ring
-from shared.store.api_key_store import Anonymous, Usage
-from shared.store.forecasts import Standing
-from shared.store.rate_limits import WINDOW_S, Limits
+from shared.store import Doorbell, DoorbellMessage, NewJob, StoredJob
+from shared.store.api_key_store import Anonymous, Caller
+from shared.store.forecasts import QueuePosition
+from shared.store.rate_limits import WINDOW_S, RateLimits
 
 #: Everybody without a key, where such callers are served.
 ANONYMOUS = "anonymous"
@@ -62,17 +62,17 @@ def costs(method: str, path: str) -> bool:
     return method == "POST" and not path.endswith("/cancel")
 
 
-def tenant() -> str:
+def current_tenant() -> str:
     """Return the tenant of this request."""
     return usage().tenant
 
 
-def standing() -> Standing | None:
+def standing() -> QueuePosition | None:
     """Return where a job of this request would stand, as it was seen when the request came."""
     return usage().standing
 
 
-def usage() -> Usage:
+def usage() -> Caller:
     """Return who asks; looked up once a request, so that a revoked key ends with its last one."""
     if "usage" not in g:
         g.usage = _look(int(costs(request.method, request.path)))
@@ -82,19 +82,21 @@ def usage() -> Usage:
                 hint="Wait for the seconds in Retry-After; reading and canceling stay free.",
                 retry_after_s=g.usage.refused_s,
             )
-    found: Usage = g.usage
+    found: Caller = g.usage
     return found
 
 
-def _look(cost: int) -> Usage:
-    settings = services().settings
-    return services().keyring.admit(_secret(), anonymous(settings), cost, Limits.of(settings))
+def _look(cost: int) -> Caller:
+    settings = current_services().settings
+    return current_services().keyring.admit(
+        _secret(), anonymous(settings), cost, RateLimits.of(settings)
+    )
 
 
-def add(job: NewJob, ring: Callable[[Doorbell], Ring]) -> Added:
+def add(job: NewJob, ring: Callable[[Doorbell], DoorbellMessage]) -> StoredJob:
     """Store a job and ring, within the limits of who asks; raises what the store does."""
     try:
-        added = services().store.add(dataclasses.replace(job, limits=usage().limits), ring)
+        added = current_services().store.add(dataclasses.replace(job, limits=usage().limits), ring)
     except LimitError:
         # others of this key were faster: tell what they left
         g.usage = _look(0)
@@ -120,7 +122,7 @@ def _secret() -> str:
 
 def tell(response: Response) -> None:
     """Add the RateLimit headers of whoever asked; nothing for who has no limits."""
-    found: Usage | None = g.get("usage")
+    found: Caller | None = g.get("usage")
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="sightline"'
     if found is None:

@@ -28,7 +28,7 @@ from shared.errors import BadConfig, StoreUnavailable
 from shared.queue.reaper import Reaper
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.api_key_store import Keyring
+from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 
 _settings = Settings()
@@ -75,7 +75,7 @@ def on_starting(server: Any) -> None:  # noqa: ARG001
 def _check_door() -> None:
     client = connect(_settings)
     try:
-        check_binding(_settings, Keyring(client).any)
+        check_binding(_settings, ApiKeyStore(client).any)
     except StoreUnavailable as error:
         # nothing is served until Redis answers, and then only to holders of keys
         logging.getLogger("gateway").warning("gateway.unchecked", extra={"cause": error.detail})

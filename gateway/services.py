@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.admission.admission import Admission
-from gateway.admission.store_health import Pressure
+from gateway.admission.store_health import StoreHealth
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
-from gateway.metrics.http_metrics import Traffic
+from gateway.metrics.http_metrics import HttpMetrics
 from shared.catalog.presets import Preset, load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.outbound.client import GuardedClient
-from shared.queue.doorbell import Bells
+from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.api_key_store import Keyring
+from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import Breaker, Client, connect
 from shared.store.delivery_store import DeliveryStore
 from shared.store.forecasts import Forecasts
@@ -37,15 +37,15 @@ class Services:
 
     settings: Settings
     store: Store
-    bells: Bells
-    keyring: Keyring
+    bells: DoorbellMessages
+    keyring: ApiKeyStore
     images: ImageStore
     sessions: SessionStore
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
     forecasts: Forecasts
-    pressure: Pressure
+    pressure: StoreHealth
     admission: Admission
     decoder: Decoder
     deliveries: DeliveryStore
@@ -54,7 +54,7 @@ class Services:
     image_hosts: HostBreaker
     rules: RuleBook
     presets: Mapping[str, Preset]
-    traffic: Traffic
+    traffic: HttpMetrics
     tracing: Tracing
     #: A client of each Redis role, to ask how it is.
     servers: dict[str, Client]
@@ -67,12 +67,12 @@ class Services:
         store = Store(settings, connect(settings, breaker=breaker))
         workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
         forecasts = Forecasts(store.redis, workers)
-        pressure = Pressure(settings, breaker)
+        pressure = StoreHealth(settings, breaker)
         return cls(
             settings=settings,
             store=store,
-            bells=Bells(store.redis),
-            keyring=Keyring(store.redis),
+            bells=DoorbellMessages(store.redis),
+            keyring=ApiKeyStore(store.redis),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
@@ -88,13 +88,13 @@ class Services:
             image_hosts=HostBreaker.of(settings),
             rules=rules,
             presets=load_presets(settings, rules),
-            traffic=Traffic(),
+            traffic=HttpMetrics(),
             tracing=Tracing(settings, "sightline-gateway"),
             servers=roles(settings),
         )
 
 
-def services() -> Services:
+def current_services() -> Services:
     """Return the services of the app that handles this request."""
     found: Services = current_app.extensions["sightline"]
     return found

@@ -7,7 +7,7 @@ import re
 import sys
 
 from gateway import admin
-from scripts.instance import Instance, Trouble
+from scripts.instance import Instance, InstanceError
 from scripts.preflight import read_settings
 from scripts.redis_server import PrivateRedis, find
 
@@ -31,7 +31,7 @@ def main() -> int:
                 url = redis_url(Instance(settings.port), stack)
                 settings = settings.model_copy(update={"redis_url": url})
             return admin.run(sys.argv[1:], settings)
-    except (Trouble, OSError) as trouble:
+    except (InstanceError, OSError) as trouble:
         print(f"make admin: {trouble}", file=sys.stderr)
         return 1
 

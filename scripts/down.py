@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from scripts.instance import Instance, Trouble, wait_until
+from scripts.instance import Instance, InstanceError, wait_until
 from scripts.preflight import read_settings
 from scripts.up import STOP_S
 
@@ -20,7 +20,7 @@ def main() -> int:
             launcher.signal(signal.SIGTERM)
             wait_until(lambda: not launcher.alive(), settings.drain_s + STOP_S + 30)
         instance.sweep()
-    except (Trouble, OSError) as trouble:
+    except (InstanceError, OSError) as trouble:
         print(f"make down: {trouble}", file=sys.stderr)
         return 1
     print(f"{'stopped' if found else 'nothing runs on'} port {settings.port}")

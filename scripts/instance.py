@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = "up"
 
 
-class Trouble(Exception):
+class InstanceError(Exception):
     """What stopped us, in one line for the person at the terminal."""
 
 
@@ -38,7 +38,7 @@ def _birth_by_ps(pid: int) -> str | None:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedProcess:
     """A process that we started, as noted on disk."""
 
     name: str
@@ -75,7 +75,7 @@ class Instance:
         with (self.directory / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if launcher := self.launcher():
-                raise Trouble(
+                raise InstanceError(
                     f"Sightline runs on port {self.port} already (pid {launcher.pid}); "
                     f"stop it with: make down PORT={self.port}"
                 )
@@ -89,19 +89,19 @@ class Instance:
 
     def note(self, name: str, pid: int) -> None:
         """Remember a process under a name; an earlier one of that name is forgotten."""
-        record = Recorded(name, pid, birth(pid) or "dead")
+        record = RecordedProcess(name, pid, birth(pid) or "dead")
         path = self._noted(name)
         draft = path.with_suffix(".new")
         draft.write_text(json.dumps(asdict(record)))
         draft.replace(path)
 
-    def processes(self) -> list[Recorded]:
+    def processes(self) -> list[RecordedProcess]:
         """Return the remembered processes that still run; Redis last, for the others need it."""
         noted = sorted(self.directory.glob("*.pid"), key=lambda path: path.stem == "redis")
-        found = [Recorded(**json.loads(path.read_text())) for path in noted]
+        found = [RecordedProcess(**json.loads(path.read_text())) for path in noted]
         return [process for process in found if process.alive()]
 
-    def launcher(self) -> Recorded | None:
+    def launcher(self) -> RecordedProcess | None:
         """Return the launcher, if it runs."""
         return next((one for one in self.processes() if one.name == LAUNCHER), None)
 
@@ -126,7 +126,7 @@ class Instance:
         return self.directory / f"{name}.pid"
 
 
-def end(process: Recorded, grace_s: float) -> None:
+def end(process: RecordedProcess, grace_s: float) -> None:
     """Ask a process to stop, and after `grace_s` make it."""
     process.signal(signal.SIGTERM)
     if not wait_until(lambda: not process.alive(), grace_s):

@@ -12,10 +12,10 @@ import honcho.environ
 from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
-from scripts.instance import ROOT, Trouble
+from scripts.instance import ROOT, InstanceError
 from shared.errors import StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
-from shared.store.api_key_store import Keyring
+from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 
 FLOWER_PORT = 5555
@@ -46,7 +46,7 @@ def read_settings() -> Settings:
     except ValidationError as error:
         faults = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
         told = (f"{where or 'settings'}: {what}" for where, what in faults)
-        raise Trouble("; ".join(told)) from None
+        raise InstanceError("; ".join(told)) from None
 
 
 def check_model(model: str) -> str:
@@ -58,14 +58,14 @@ def check_model(model: str) -> str:
         return model
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "does not exist"
-        raise Trouble(f"MODEL={model}: the folder {folder.resolve()} {what}")
+        raise InstanceError(f"MODEL={model}: the folder {folder.resolve()} {what}")
     return str(folder.resolve())
 
 
 def check_address(settings: Settings) -> None:
     """Raise Trouble if the gateway could not bind its address."""
     if reason := refusal(settings.host, settings.port):
-        raise Trouble(
+        raise InstanceError(
             f"port {settings.port} on {settings.host} cannot be used ({reason}); "
             f"choose another: make up PORT={settings.port + 1}"
         )
@@ -75,9 +75,9 @@ def check_door(settings: Settings) -> None:
     """Raise Trouble if the gateway would let in nobody, or everybody unasked."""
     client = connect(settings)
     try:
-        check_binding(settings, Keyring(client).any)
+        check_binding(settings, ApiKeyStore(client).any)
     except (UnsafeBinding, StoreUnavailable) as trouble:
-        raise Trouble(str(trouble)) from None
+        raise InstanceError(str(trouble)) from None
     finally:
         client.close()
 
@@ -99,7 +99,7 @@ def flower_address(gateway_port: int) -> Address:
     if asked := os.environ.get("SIGHTLINE_FLOWER_PORT"):
         reason = refusal("127.0.0.1", int(asked)) if asked.isdigit() else "not a number"
         if reason:
-            raise Trouble(f"FLOWER_PORT={asked} cannot be used ({reason})")
+            raise InstanceError(f"FLOWER_PORT={asked} cannot be used ({reason})")
         return Address("127.0.0.1", int(asked))
     usual = gateway_port == Settings.model_fields["port"].default
     if usual and refusal("127.0.0.1", FLOWER_PORT) is None:

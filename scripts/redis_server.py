@@ -17,7 +17,7 @@ from typing import Self
 
 import redis
 
-from scripts.instance import ROOT, Instance, Recorded, Trouble, birth, end
+from scripts.instance import ROOT, Instance, InstanceError, RecordedProcess, birth, end
 from scripts.preflight import free_port
 
 CONFIGURATION = """\
@@ -51,7 +51,7 @@ def find() -> Path:
     remedy = (
         "brew install redis" if sys.platform == "darwin" else "sudo apt-get install redis-server"
     )
-    raise Trouble(f"no Redis server found; install one with: {remedy}")
+    raise InstanceError(f"no Redis server found; install one with: {remedy}")
 
 
 def _on_path() -> Path | None:
@@ -102,7 +102,7 @@ def check(url: str) -> None:
             client.ping()
     except (redis.RedisError, ValueError, OSError) as error:
         place = url.rpartition("@")[2]
-        raise Trouble(f"the Redis at {place} does not answer: {error}") from None
+        raise InstanceError(f"the Redis at {place} does not answer: {error}") from None
 
 
 class PrivateRedis:
@@ -136,7 +136,7 @@ class PrivateRedis:
             if self._launch():
                 return
         log = self._directory / "redis.log"
-        raise Trouble(f"Redis cannot start: {_last_line(log)} (whole log: {log})")
+        raise InstanceError(f"Redis cannot start: {_last_line(log)} (whole log: {log})")
 
     def died(self) -> bool:
         """Tell whether the server has ended by itself."""
@@ -145,12 +145,14 @@ class PrivateRedis:
     def restart(self) -> None:
         """Start again on the same port with the same data, after the server died."""
         if not self._launch():
-            raise Trouble(f"Redis died and cannot start again; see {self._directory / 'redis.log'}")
+            raise InstanceError(
+                f"Redis died and cannot start again; see {self._directory / 'redis.log'}"
+            )
 
     def stop(self) -> None:
         """Let the server write its file to the end and exit."""
         if self._process and (born := birth(self._process.pid)):
-            end(Recorded("redis", self._process.pid, born), grace_s=20)
+            end(RecordedProcess("redis", self._process.pid, born), grace_s=20)
             self._process.wait()
 
     def _launch(self) -> bool:
@@ -196,5 +198,5 @@ def _last_line(log: Path) -> str:
 if __name__ == "__main__":
     try:
         print(find().parent)
-    except Trouble as trouble:
+    except InstanceError as trouble:
         sys.exit(f"redis: {trouble}")

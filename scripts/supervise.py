@@ -85,7 +85,7 @@ class Phase:
         self.stopping = Flag()
 
 
-class Kept(Process):  # type: ignore[misc]
+class SupervisedProcess(Process):  # type: ignore[misc]
     """A process that is recorded in the run directory and started again after a death."""
 
     instance: Instance
@@ -164,8 +164,8 @@ class Supervisor(honcho.manager.Manager):  # type: ignore[misc]
         if self._all_started():
             super().terminate()
 
-    def _kept(self, *args: Any, **options: Any) -> Kept:
-        process = Kept(*args, **options)
+    def _kept(self, *args: Any, **options: Any) -> SupervisedProcess:
+        process = SupervisedProcess(*args, **options)
         process.instance, process.phase = self._instance, self.phase
         return process
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import honcho.environ
 
 from scripts import preflight
-from scripts.instance import LAUNCHER, ROOT, Instance, Trouble
+from scripts.instance import LAUNCHER, ROOT, Instance, InstanceError
 from scripts.preflight import Address
 from scripts.redis_server import PrivateRedis, check, find
 from scripts.supervise import Supervisor, say
@@ -77,7 +77,7 @@ class Launch:
             self.instance.sweep(keep=(LAUNCHER, "redis"))
         for name, code in supervisor.died:
             when = "again and again" if supervisor.phase.ready.is_set() else "before it was ready"
-            raise Trouble(f"{name} ended {when} (exit {code}); its last lines above say why")
+            raise InstanceError(f"{name} ended {when} (exit {code}); its last lines above say why")
 
     def _watch(self, supervisor: Supervisor) -> None:
         phase = supervisor.phase
@@ -98,7 +98,7 @@ class Launch:
                 say("Redis died, starting it again")
                 try:
                     self.redis.restart()
-                except Trouble as trouble:
+                except InstanceError as trouble:
                     say(f"make up: {trouble}")
                     supervisor.terminate()
 
@@ -187,7 +187,7 @@ def main() -> int:
         launch(ROOT / arguments.procfile)
     except KeyboardInterrupt:
         return 0
-    except (Trouble, OSError) as trouble:
+    except (InstanceError, OSError) as trouble:
         print(f"make up: {trouble}", file=sys.stderr)
         return 1
     return 0

@@ -30,7 +30,7 @@ _SECRET = re.compile("token|secret|password")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EffectiveSetting:
     """One setting as it is in force."""
 
     name: str
@@ -40,7 +40,7 @@ class Line:
 
 def settings_in_force(
     settings: Settings, environ: Mapping[str, str], from_file: Mapping[str, str]
-) -> Iterator[Line]:
+) -> Iterator[EffectiveSetting]:
     """Yield every setting with its source; passwords are not shown.
 
     `environ` holds all variables, `from_file` those of them that come from the file `.env`.
@@ -48,7 +48,7 @@ def settings_in_force(
     for field, info in Settings.model_fields.items():
         names = variables(field, info)
         value = _shown(field, getattr(settings, field))
-        yield Line(names[0], value, _source(names, environ, from_file))
+        yield EffectiveSetting(names[0], value, _source(names, environ, from_file))
 
 
 def variables(field: str, info: FieldInfo) -> list[str]:

@@ -21,7 +21,7 @@ STAGES = ("encode", "prefill", "decode")
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class RequestTrace:
     """A request that is under way."""
 
     #: What jobs of this request carry along; None without a trace.
@@ -38,17 +38,17 @@ class Tracing:
         self._provider = _provider(settings, service) if settings.otlp_endpoint else None
         self._tracer: Any = self._provider.get_tracer("sightline") if self._provider else None
 
-    def begin(self, traceparent: str | None) -> Traced:
+    def begin(self, traceparent: str | None) -> RequestTrace:
         """Note the beginning of a request that came with this header; a bad one does not count."""
         valid = traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None
         if self._tracer is None:
-            return Traced(valid)
+            return RequestTrace(valid)
         from opentelemetry.trace import SpanKind
 
         span = self._tracer.start_span("request", _context(valid), SpanKind.SERVER)
-        return Traced(_traceparent(span), span)
+        return RequestTrace(_traceparent(span), span)
 
-    def end(self, traced: Traced, method: str, route: str | None, status: int) -> None:
+    def end(self, traced: RequestTrace, method: str, route: str | None, status: int) -> None:
         """Note the answer to a request."""
         if traced.span is not None:
             traced.span.update_name(f"{method} {route}" if route else method)

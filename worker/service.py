@@ -29,9 +29,9 @@ from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.jobs.leases import Leases
-from worker.jobs.load_meter import Meter
-from worker.jobs.runner import Answering
-from worker.jobs.tiled.tiles import LongJobs
+from worker.jobs.load_meter import LoadMeter
+from worker.jobs.runner import JobRunner
+from worker.jobs.tiled.tiles import TileCutter
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 
@@ -51,7 +51,7 @@ class WorkerService:
         self._queue = direct_queue(name)
         self.engine = _load(settings)
         self._leaving_since: float | None = None
-        self._meter = Meter(settings.slots)
+        self._meter = LoadMeter(settings.slots)
         self._tracing = Tracing(settings, "sightline-worker")
         self._store = Store(settings)
         self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
@@ -60,11 +60,11 @@ class WorkerService:
         )
         self._reaper = Reaper(self._store, settings)
         images = ImageStore(settings)
-        self.answering = Answering(
+        self.answering = JobRunner(
             worker_id=self.id,
             store=self._store,
             images=images,
-            long_jobs=LongJobs(TileStore(self._store), images, self.engine.info, self._room),
+            long_jobs=TileCutter(TileStore(self._store), images, self.engine.info, self._room),
             sessions=SessionStore(self._store.redis),
             pipeline=Pipeline(self.engine),
             postprocessor=Postprocessor(rules),

@@ -8,23 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.admission.store_health import Pressure
+from gateway.admission.store_health import StoreHealth
 from gateway.submission.request import Submission
-from gateway.submission.resolve import Asked
+from gateway.submission.resolve import ResolvedRequest
 from gateway.submission.tiling import work_of
 from shared.errors import QueueFull
 from shared.jobs import Priority, TilingTask
 from shared.jobs.row import JobRow
 from shared.prediction.cost_model import Prediction, Work, prompt_tokens
 from shared.settings import Settings
-from shared.store.forecasts import Forecast, Forecasts, Standing
+from shared.store.forecasts import Forecast, Forecasts, QueuePosition
 
 #: Seconds that a look at workers and their jobs stays good; places are looked up more often.
 _FRESH_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class JobProfile:
     """What a prediction needs to know of a job."""
 
     tenant: str
@@ -37,12 +37,16 @@ class Asking:
     #: Each tile of a long image is answered by itself.
     reads: bool = False
     #: Where it would stand, as it was seen when its request came.
-    standing: Standing | None = None
+    standing: QueuePosition | None = None
 
     @classmethod
     def of(
-        cls, submission: Submission, asked: Asked, tenant: str, standing: Standing | None = None
-    ) -> Asking:
+        cls,
+        submission: Submission,
+        asked: ResolvedRequest,
+        tenant: str,
+        standing: QueuePosition | None = None,
+    ) -> JobProfile:
         """Return it of a request."""
         return cls(
             standing=standing,
@@ -56,7 +60,7 @@ class Asking:
         )
 
     @classmethod
-    def again(cls, row: JobRow, deadline_s: float | None) -> Asking:
+    def again(cls, row: JobRow, deadline_s: float | None) -> JobProfile:
         """Return it of a job that is asked once more."""
         return cls(
             tenant=row.tenant,
@@ -72,7 +76,7 @@ class Asking:
 class Admission:
     """Predicts and refuses; one of it serves all requests of a process."""
 
-    def __init__(self, forecasts: Forecasts, pressure: Pressure, settings: Settings) -> None:
+    def __init__(self, forecasts: Forecasts, pressure: StoreHealth, settings: Settings) -> None:
         self._forecasts = forecasts
         self._pressure = pressure
         self._settings = settings
@@ -87,7 +91,7 @@ class Admission:
                 self._seen = (now, self._forecasts.read())
             return self._seen[1]
 
-    def check_open(self, tenant: str, standing: Standing | None = None) -> None:
+    def check_open(self, tenant: str, standing: QueuePosition | None = None) -> None:
         """Refuse before the body is read what would be refused whatever it asks.
 
         Raises StoreUnavailable and QueueFull.
@@ -97,7 +101,7 @@ class Admission:
         self._check_wait(self.forecast().outlook.predict(Work(), *place))
 
     def predict(
-        self, forecast: Forecast, asking: Asking, images: Sequence[Mapping[str, Any]]
+        self, forecast: Forecast, asking: JobProfile, images: Sequence[Mapping[str, Any]]
     ) -> Prediction:
         """Return what is predicted of a job, whether it would be taken or not."""
         work = work_of(
@@ -110,7 +114,7 @@ class Admission:
         place = self._standing(asking.tenant, asking.standing).place(asking.priority)
         return forecast.outlook.predict(work, *place)
 
-    def check(self, asking: Asking, predicted: Prediction) -> None:
+    def check(self, asking: JobProfile, predicted: Prediction) -> None:
         """Raise what a job with this prediction is refused with.
 
         That is StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
@@ -129,19 +133,19 @@ class Admission:
                 retry_after_s=min(late_s, predicted.wait_s),
             )
 
-    def check_queue(self, asking: Asking) -> None:
+    def check_queue(self, asking: JobProfile) -> None:
         """Refuse before any image is looked at what would wait too long; raises as `check`."""
         forecast = self.forecast()
         self.check(asking, self.predict(forecast, asking, ()))
 
-    def admit(self, asking: Asking, images: Sequence[Mapping[str, Any]]) -> Prediction:
+    def admit(self, asking: JobProfile, images: Sequence[Mapping[str, Any]]) -> Prediction:
         """Return what is predicted of a job that is taken; raises as `check`."""
         forecast = self.forecast()
         predicted = self.predict(forecast, asking, images)
         self.check(asking, predicted)
         return predicted
 
-    def _standing(self, tenant: str, seen: Standing | None) -> Standing:
+    def _standing(self, tenant: str, seen: QueuePosition | None) -> QueuePosition:
         return seen if seen and seen.fresh else self._forecasts.standing(tenant)
 
     def _check_wait(self, predicted: Prediction) -> None:

@@ -24,7 +24,7 @@ _FULL_RETRY_S = 30.0
 _SILENT_RETRY_S = 5.0
 
 
-class Pressure(threading.Thread):
+class StoreHealth(threading.Thread):
     """Opens the breaker while Redis is silent; tells when too much of its memory is used."""
 
     def __init__(self, settings: Settings, breaker: Breaker) -> None:

@@ -15,7 +15,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.ggevent import GeventWorker
 
-from gateway.http.paced_socket import Pace, PacedSocket
+from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 from gateway.http.problems import MIMETYPE, problem_text
 from shared.errors import InputError, ServiceError
 from shared.settings import Settings
@@ -32,8 +32,8 @@ class Worker(GeventWorker):
         super().handle(listener, PacedSocket(client, self._pace), addr)
 
     @cached_property
-    def _pace(self) -> Pace:
-        return Pace.of(Settings(), self.cfg.keepalive)
+    def _pace(self) -> ClientTimeouts:
+        return ClientTimeouts.of(Settings(), self.cfg.keepalive)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Serve one request; its body is on its way."""

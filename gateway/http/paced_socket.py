@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ClientTimeouts:
     """What a client is given; seconds, and bytes a second."""
 
     idle_s: float
@@ -27,7 +27,7 @@ class Pace:
     write_s: float
 
     @classmethod
-    def of(cls, settings: Settings, idle_s: float) -> Pace:
+    def of(cls, settings: Settings, idle_s: float) -> ClientTimeouts:
         """Return the pace that the operator wants; a connection may rest for `idle_s`."""
         return cls(
             idle_s,
@@ -41,7 +41,7 @@ class Pace:
 class PacedSocket:
     """Wraps a connected socket; everything but reading and writing is the socket's own."""
 
-    def __init__(self, sock: socket.socket, pace: Pace) -> None:
+    def __init__(self, sock: socket.socket, pace: ClientTimeouts) -> None:
         """Wait for the first request."""
         self._socket = sock
         self._pace = pace

@@ -80,7 +80,7 @@ _MARKUP: tuple[tuple[bytes, str], ...] = ((b"<svg", "SVG"), (b"<html", "HTML"), 
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DecodeLimits:
     """What an image may measure; pixels, bytes, and seconds of CPU."""
 
     max_pixels: int

@@ -20,7 +20,7 @@ _LONGEST_S = 120.0
 _PROBE_S = 1.0
 
 
-class Health(Enum):
+class HostHealth(Enum):
     """What an exchange told of its host."""
 
     GOOD = "good"
@@ -74,12 +74,12 @@ class HostBreaker:
                 raise ImageHostUnavailable(retry_after_s=max(left_s, _PROBE_S))
             host.probing = True
 
-    def leave(self, tenant: str, origin: str, health: Health) -> None:
+    def leave(self, tenant: str, origin: str, health: HostHealth) -> None:
         """Note how an exchange that was let in has ended."""
         with self._lock:
-            if health is Health.GOOD:
+            if health is HostHealth.GOOD:
                 self._hosts.pop((tenant, origin), None)
-            elif health is Health.BAD:
+            elif health is HostHealth.BAD:
                 self._hurt((tenant, origin))
             elif host := self._hosts.get((tenant, origin)):
                 host.probing = False

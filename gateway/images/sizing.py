@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.images.decoder.decoder import Measured
+from gateway.images.decoder.decoder import MeasuredImage
 from shared.errors import ImageAspect, InputTooLarge, InputTooLong
 from shared.jobs import Tiling
 from shared.prediction.heartbeat import Heartbeat
@@ -15,7 +15,7 @@ from shared.prediction.visual_tokens import TOKEN_SIDE, visual_tokens
 from shared.store.image_store import ImageHeader, StoredImage
 
 #: A stored image, one that is stored together with its job, or one that is only measured.
-AnyImage = ImageHeader | StoredImage | Measured
+AnyImage = ImageHeader | StoredImage | MeasuredImage
 
 
 def image_info(

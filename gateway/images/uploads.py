@@ -29,7 +29,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class UploadChecksum:
     """What a sender says of an image file, so that a loss on the way is noticed."""
 
     sha256: str | None = None

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from gateway.images.host_breaker import Health, HostBreaker
+from gateway.images.host_breaker import HostBreaker, HostHealth
 from gateway.images.uploads import Upload
 from shared.errors import (
     ImageEmpty,
@@ -15,7 +15,7 @@ from shared.errors import (
     UrlFetchFailed,
     UrlNotAllowed,
 )
-from shared.outbound.client import Answer, Ending, GuardedClient, Limits, target
+from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, target
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -29,7 +29,7 @@ def is_url(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetching:
+class ImageFetcher:
     """The fetching of one request's images, which share one deadline."""
 
     client: GuardedClient
@@ -43,7 +43,7 @@ class Fetching:
     @classmethod
     def begin(
         cls, client: GuardedClient, breaker: HostBreaker, settings: Settings, tenant: str
-    ) -> Fetching:
+    ) -> ImageFetcher:
         """Return the fetching of a tenant's request that came now."""
         total_s = settings.fetch_timeout_s
         deadline = time.monotonic() + total_s
@@ -63,25 +63,25 @@ class Fetching:
         self._check(answer, pointer)
         return Upload(answer.body, content_type=_media_type(answer))
 
-    def _exchange(self, url: str) -> Answer:
+    def _exchange(self, url: str) -> FetchedResponse:
         origin = target(url, self.client.policy).origin
         left = max(0.01, self.deadline - time.monotonic())
-        limits = Limits(left, min(left, _CONNECT_S), self.most_bytes)
+        limits = FetchLimits(left, min(left, _CONNECT_S), self.most_bytes)
         # an image that others of its request have left no time says nothing of its host
-        health = Health.BAD if left >= self.total_s / 2 else Health.UNKNOWN
+        health = HostHealth.BAD if left >= self.total_s / 2 else HostHealth.UNKNOWN
         self.breaker.enter(self.tenant, origin)
         try:
             answer = self.client.fetch("GET", url, limits, headers=_HEADERS)
             if answer.status < 500 and answer.ending in (Ending.WHOLE, Ending.CAPPED):
-                health = Health.GOOD
+                health = HostHealth.GOOD
         except UrlNotAllowed:
-            health = Health.UNKNOWN
+            health = HostHealth.UNKNOWN
             raise
         finally:
             self.breaker.leave(self.tenant, origin, health)
         return answer
 
-    def _check(self, answer: Answer, pointer: str) -> None:
+    def _check(self, answer: FetchedResponse, pointer: str) -> None:
         if answer.status != 200:
             told = " and redirects are not followed" if 300 <= answer.status < 400 else ""
             raise UrlFetchFailed(f"The URL answered {answer.status}{told}.", pointer=pointer)
@@ -98,5 +98,5 @@ class Fetching:
             raise ImageEmpty(pointer=pointer)
 
 
-def _media_type(answer: Answer) -> str | None:
+def _media_type(answer: FetchedResponse) -> str | None:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower() or None

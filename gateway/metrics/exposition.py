@@ -16,12 +16,12 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from shared.errors import StoreUnavailable
-from shared.prediction.cost_model import Backlog, Outlook
+from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import Store, job_metrics
 from shared.store.connection import Client
 from shared.store.delivery_store import DeliveryStore, Outbox
-from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, Truth
+from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState, redis_state
 from shared.store.worker_registry import WorkerRegistry, backlog_s
@@ -136,7 +136,7 @@ def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iter
     yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
     yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
     queued = sum(load.depths.values())
-    outlook = Outlook(tuple(workers), Backlog(queued, load.running, mean_s))
+    outlook = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
     wait, backlog = outlook.wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
@@ -150,7 +150,7 @@ def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iter
         )
 
 
-def of_predictions(truth: Truth) -> Iterator[Metric]:
+def of_predictions(truth: PredictionAccuracy) -> Iterator[Metric]:
     """Yield how the seconds of finished jobs compared with what was predicted of them."""
     below, buckets = 0.0, []
     for step in range(-RATIO_STEPS, RATIO_STEPS + 1):
@@ -212,7 +212,7 @@ def of_counters(counters: dict[str, int]) -> Iterator[Metric]:
         yield family
 
 
-def of_figures(read: job_metrics.Figures) -> Iterator[Metric]:
+def of_figures(read: job_metrics.MetricsSnapshot) -> Iterator[Metric]:
     """Yield what finished jobs added up to."""
     for name, text in _SUMMED.items():
         zeros = _LOOKUPS if name == "cache_lookups" else {}

@@ -18,7 +18,7 @@ _BOUNDS_S = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 _UNKNOWN = "unknown"
 
 
-class Traffic:
+class HttpMetrics:
     """Counts requests, refusals and decoded images."""
 
     def __init__(self) -> None:

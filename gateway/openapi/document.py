@@ -12,7 +12,7 @@ from gateway.routes.events import EVENT_TYPES
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chat_request import ChatRequest
-from gateway.submission.estimate import Supposition
+from gateway.submission.estimate import EstimateRequest
 from gateway.submission.request import Submission
 
 _REF = "#/components/schemas/"
@@ -26,7 +26,7 @@ def complete(app: OpenAPI) -> None:
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    bodies = (Submission, Supposition, ImageUpload, ChatRequest, WebhookTest, ReplaySince)
+    bodies = (Submission, EstimateRequest, ImageUpload, ChatRequest, WebhookTest, ReplaySince)
     for model in (Problem, *bodies):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])

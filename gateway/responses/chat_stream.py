@@ -10,7 +10,7 @@ from typing import Any
 from gateway.http.client_connection import LOOK_S
 from gateway.http.problems import openai_error
 from gateway.responses.chat_completion import chunk, finish_reason, usage_chunk
-from gateway.responses.held_response import Holding
+from gateway.responses.held_response import HeldResponse
 from gateway.responses.job_view import why_no_answer
 from shared.errors import AnswerChanged, ServiceError
 from shared.jobs import JobStatus
@@ -22,7 +22,7 @@ class ChatStream:
     """One client's view of one answer; what it has read is never taken back."""
 
     def __init__(
-        self, holding: Holding, events: EventReader, *, ping_s: float, with_usage: bool
+        self, holding: HeldResponse, events: EventReader, *, ping_s: float, with_usage: bool
     ) -> None:
         self._holding = holding
         self._events = events

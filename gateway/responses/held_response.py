@@ -13,7 +13,7 @@ from typing import Any
 from flask import Request
 
 from gateway.http.client_connection import hang_up, watcher
-from gateway.responses.long_poll import Waiting
+from gateway.responses.long_poll import LongPoll
 from gateway.services import Services
 from shared.errors import ServiceError
 from shared.jobs import JobStatus
@@ -32,14 +32,14 @@ _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class KeepAlive:
     """How long a client waits in silence, and how often it must hear something then."""
 
     quiet_s: float
     every_s: float
 
     @classmethod
-    def of(cls, request: Request) -> Patience:
+    def of(cls, request: Request) -> KeepAlive:
         """Return what the client says of itself."""
         for name in ("X-Stainless-Read-Timeout", "X-Stainless-Timeout"):
             told = request.headers.get(name, "").strip()
@@ -48,13 +48,13 @@ class Patience:
         return cls.within(_PATIENCE_S)
 
     @classmethod
-    def within(cls, seconds: float) -> Patience:
+    def within(cls, seconds: float) -> KeepAlive:
         """Return the patience of a client that gives up after so many seconds of silence."""
         rest = seconds * (1 - _QUIET_SHARE)
         return cls(seconds * _QUIET_SHARE, min(_SIGN_EVERY_S, rest / 2))
 
 
-class Holding:
+class HeldResponse:
     """One request that holds on to one job."""
 
     def __init__(
@@ -83,10 +83,10 @@ class Holding:
     def until_terminal(self, wait_s: float) -> JobRow:
         """Return the job when it has ended, the time is over or the client gone."""
         found, who = self._services, self._tenant
-        return Waiting(self._request, found, who, self.job_id, wait_s).until_terminal()
+        return LongPoll(self._request, found, who, self.job_id, wait_s).until_terminal()
 
     def signs_of_life(
-        self, patience: Patience, answer: Callable[[JobRow], dict[str, Any]]
+        self, patience: KeepAlive, answer: Callable[[JobRow], dict[str, Any]]
     ) -> Iterator[str]:
         """Yield newlines until the job has ended, then the answer as JSON.
 
@@ -135,4 +135,4 @@ class Holding:
 
 def stream_patience_s(request: Request) -> float:
     """Return after how many silent seconds a stream needs a sign of life."""
-    return max(0.05, min(15.0, Patience.of(request).quiet_s / 2))
+    return max(0.05, min(15.0, KeepAlive.of(request).quiet_s / 2))

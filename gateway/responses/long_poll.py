@@ -32,7 +32,7 @@ def query_wait_s(request: Request, services: Services) -> int:
     return min(int(text), services.settings.max_wait_s)
 
 
-class Waiting:
+class LongPoll:
     """One request that waits for one job; ends early when its client has gone."""
 
     def __init__(

@@ -7,10 +7,10 @@ from typing import Any
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.routes.jobs import SUBMIT_ERRORS
 from gateway.schemas.estimates import Estimate
-from gateway.services import services
+from gateway.services import current_services
 from gateway.submission import estimate as estimating
 
 estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
@@ -24,4 +24,4 @@ def ask() -> dict[str, Any]:
 
     Takes what `POST /v1/jobs` takes, or `width` and `height` alone; nothing is decoded or kept.
     """
-    return estimating.estimate(request, services(), tenant())
+    return estimating.estimate(request, current_services(), current_tenant())

@@ -10,12 +10,12 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.http.client_connection import LOOK_S, watcher
 from gateway.responses.job_view import job_view, waiting_s
 from gateway.schemas.jobs import EventsQuery, JobPath
-from gateway.services import Services, services
+from gateway.services import Services, current_services
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -35,10 +35,10 @@ _RETRY_MS = 2000
 )
 def follow(path: JobPath, query: EventsQuery) -> Response:
     """Stream the job's events until its end; resume with Last-Event-ID or `starting_after`."""
-    found, who = services(), tenant()
+    found, who = current_services(), current_tenant()
     after = _last_event_id() or query.starting_after
     found.store.get(path.job_id, who)
-    story = _Story(path.job_id, who, found, watcher(request))
+    story = _EventStream(path.job_id, who, found, watcher(request))
     return Response(
         story.told(after),
         mimetype="text/event-stream",
@@ -51,7 +51,7 @@ def _last_event_id() -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-class _Story:
+class _EventStream:
     """One client's view of one job's events."""
 
     def __init__(

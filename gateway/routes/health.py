@@ -13,13 +13,13 @@ from gateway.http import problems
 from gateway.images.formats import accepted
 from gateway.schemas.jobs import Ok, QueueView, WorkerState
 from gateway.schemas.limits import Limits
-from gateway.services import services
+from gateway.services import current_services
 from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES
-from shared.store.api_key_store import Usage
+from shared.store.api_key_store import Caller
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
 
@@ -46,7 +46,7 @@ def healthz() -> dict[str, str]:
 )
 def readyz() -> dict[str, str]:
     """Answer 200 when Redis answers and a worker with a loaded model beats."""
-    if not any(not worker.draining for worker in services().workers.fresh()):
+    if not any(not worker.draining for worker in current_services().workers.fresh()):
         raise errors.NoWorkers(retry_after_s=5)
     return {"status": "ready"}
 
@@ -54,7 +54,7 @@ def readyz() -> dict[str, str]:
 @health.get("/v1/queue", summary="How full is it?", responses={200: QueueView, **_STORE})
 def queue() -> dict[str, Any]:
     """Return the depth of each queue, the oldest wait and the workers that are up."""
-    found = services()
+    found = current_services()
     state = found.store.load()
     return {
         "queues": [{"name": name, "depth": state.depths[name]} for name in QUEUES],
@@ -70,7 +70,7 @@ def _told(worker: Heartbeat) -> dict[str, Any]:
     return {name: getattr(worker, name) for name in WorkerState.model_fields}
 
 
-def _key(usage: Usage) -> dict[str, Any]:
+def _key(usage: Caller) -> dict[str, Any]:
     """Return the limits of who asks."""
     limits, used = asdict(usage.limits), asdict(usage.used)
     return {
@@ -86,7 +86,7 @@ def _key(usage: Usage) -> dict[str, Any]:
 @health.get("/v1/limits", summary="What is accepted?", responses={200: Limits})
 def limits() -> Response:
     """Return every bound that a request is held to."""
-    settings = services().settings
+    settings = current_services().settings
     return jsonify(
         {
             "image": {

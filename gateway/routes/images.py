@@ -7,12 +7,12 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.images.sizing import image_info
 from gateway.routes.jobs import SUBMIT_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
-from gateway.services import services
+from gateway.services import current_services
 from gateway.submission import image_upload
 from gateway.submission.tiling import budget
 from shared import errors
@@ -26,7 +26,7 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
 def _view(image: ImageHeader) -> dict[str, Any]:
-    outlook = services().admission.forecast().outlook
+    outlook = current_services().admission.forecast().outlook
     pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
@@ -45,11 +45,11 @@ def _view(image: ImageHeader) -> dict[str, Any]:
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
-    found, who = services(), tenant()
-    image = image_upload.keep_image(request, found, who)
+    found, who = current_services(), current_tenant()
+    image = image_upload.store_upload(request, found, who)
     view = _view(image)
     if query.warm:
-        job = image_upload.warm(image, DETAIL_PIXELS[query.detail], found, who)
+        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], found, who)
         view["warm_job"] = job.doorbell.job_id
     return view, 201
 
@@ -59,7 +59,7 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
 )
 def read(path: ImagePath) -> dict[str, Any]:
     """Return an image's size and visual tokens."""
-    return _view(services().images.header(tenant(), path.image_id))
+    return _view(current_services().images.header(current_tenant(), path.image_id))
 
 
 @images.get(
@@ -67,7 +67,7 @@ def read(path: ImagePath) -> dict[str, Any]:
 )
 def content(path: ImagePath) -> Response:
     """Return the stored pixels as PNG: upright, RGB, without metadata."""
-    png = services().images.pngs(tenant(), [path.image_id])[0]
+    png = current_services().images.pngs(current_tenant(), [path.image_id])[0]
     if png is None:
         raise errors.NotFound
     # an id names its pixels, so they never change; but they belong to one caller
@@ -78,5 +78,5 @@ def content(path: ImagePath) -> Response:
 @images.delete("/v1/images/<image_id>", summary="Forget an image", responses={204: None, **_ERRORS})
 def forget(path: ImagePath) -> tuple[str, int]:
     """Remove an image; an unfinished job that needs it will fail as `image_gone`."""
-    services().images.delete(tenant(), path.image_id)
+    current_services().images.delete(current_tenant(), path.image_id)
     return "", 204

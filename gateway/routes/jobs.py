@@ -7,19 +7,19 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.http.problems import retry_after
 from gateway.responses.job_view import job_view, placed_view, poll_hint_s, why_no_answer
-from gateway.responses.long_poll import Waiting, preferred_wait_s, query_wait_s
+from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
-from gateway.services import Services, services
+from gateway.services import Services, current_services
 from gateway.submission import submit as intake
 from gateway.submission.idempotency import key_of
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
-from shared.store import Added
+from shared.store import StoredJob
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -65,7 +65,7 @@ def job_response(row: JobRow, found: Services, *, accepted: bool = False) -> Res
     return _told(job_view(row, found), row, accepted=accepted)
 
 
-def added_response(added: Added, found: Services) -> Response:
+def added_response(added: StoredJob, found: Services) -> Response:
     """Return a job as it was stored, or found in its place; 202 while it is unfinished."""
     row = added.row()
     return _told(placed_view(row, added.position, found), row, accepted=True)
@@ -84,14 +84,14 @@ def _told(view: dict[str, Any], row: JobRow, *, accepted: bool) -> Response:
 @jobs.post("/v1/jobs", summary="Submit a question", responses={202: Job, 200: Job, **SUBMIT_ERRORS})
 def submit(header: SubmitHeader) -> Response:
     """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
-    found, who = services(), tenant()
+    found, who = current_services(), current_tenant()
     wait_s = preferred_wait_s(request, found)
     key = key_of(request, found, who, header.idempotency_key)
-    added = intake.submit(request, found, who, key)
+    added = intake.submit_request(request, found, who, key)
     if not wait_s:
         response = added_response(added, found)
     else:
-        row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
+        row = LongPoll(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
         response = job_response(row, found, accepted=True)
         response.headers["Preference-Applied"] = f"wait={wait_s}"
     if added.replayed:
@@ -102,9 +102,9 @@ def submit(header: SubmitHeader) -> Response:
 @jobs.get("/v1/jobs", summary="List jobs", responses={200: JobList, **READ_ERRORS})
 def list_jobs(query: ListQuery) -> dict[str, Any]:
     """Return a page of jobs, newest first."""
-    found = services()
+    found = current_services()
     rows, more = found.store.page(
-        tenant(),
+        current_tenant(),
         limit=query.limit,
         after=query.after,
         status=query.status,
@@ -121,9 +121,9 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
 @jobs.get("/v1/jobs/<job_id>", summary="Read a job", responses={200: Job, **READ_ERRORS})
 def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
     """Return the job; with `wait`, as soon as its status or progress changes."""
-    found = services()
+    found = current_services()
     wait_s = query_wait_s(request, found)
-    row = Waiting(request, found, tenant(), path.job_id, wait_s).until_change()
+    row = LongPoll(request, found, current_tenant(), path.job_id, wait_s).until_change()
     return job_response(row, found)
 
 
@@ -152,8 +152,8 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
 )
 def result(path: JobPath) -> Response:
     """Return the answer as text, Markdown or JSON by `Accept`; 202 while there is none."""
-    found = services()
-    row = found.store.get(path.job_id, tenant())
+    found = current_services()
+    row = found.store.get(path.job_id, current_tenant())
     if not row.status.terminal:
         return job_response(row, found, accepted=True)
     if row.output is None:
@@ -181,12 +181,12 @@ def cancel(path: JobPath) -> Response:
 
     The answer waits a moment for that, and shows a running job if it takes longer.
     """
-    found, who = services(), tenant()
+    found, who = current_services(), current_tenant()
     what = found.store.cancel(path.job_id, who)
     if what not in ("canceled", "canceling"):
         raise errors.NotCancelable(f"The job is {what} already.")
     wait_s = _STOP_S if what == "canceling" else 0
-    return job_response(Waiting(request, found, who, path.job_id, wait_s).until_terminal(), found)
+    return job_response(LongPoll(request, found, who, path.job_id, wait_s).until_terminal(), found)
 
 
 @jobs.post(
@@ -214,18 +214,18 @@ def retry(path: JobPath) -> Response:
 
     Parts of a long image that were read already are taken over.
     """
-    found, who = services(), tenant()
+    found, who = current_services(), current_tenant()
     row = found.store.get(path.job_id, who)
     if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) and not (
         row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
     ):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
-    added = intake.resubmit(row, found)
+    added = intake.resubmit_job(row, found)
     return added_response(added, found)
 
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})
 def erase(path: JobPath) -> tuple[str, int]:
     """Cancel the job and remove everything it left; later reads answer 410."""
-    services().store.erase(path.job_id, tenant())
+    current_services().store.erase(path.job_id, current_tenant())
     return "", 204

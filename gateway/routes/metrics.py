@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from gateway.http import problems
 from gateway.metrics.exposition import Service, Sources
-from gateway.services import services
+from gateway.services import current_services
 from shared.errors import Unauthorized
 
 metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="service")])
@@ -27,7 +27,7 @@ metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="service")])
 )
 def scrape() -> Response:
     """Return every figure; without Redis, those of this gateway alone."""
-    found = services()
+    found = current_services()
     _check_token(found.settings.metrics_token)
     service = CollectorRegistry(auto_describe=False)
     service.register(Service(Sources(found.store, found.workers, found.deliveries, found.servers)))

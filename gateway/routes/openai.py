@@ -7,15 +7,15 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
-from gateway.responses.held_response import Holding, Patience, stream_patience_s
+from gateway.responses.held_response import HeldResponse, KeepAlive, stream_patience_s
 from gateway.responses.job_view import why_no_answer
 from gateway.routes.jobs import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
-from gateway.services import Services, services
+from gateway.services import Services, current_services
 from gateway.submission import submit
 from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
 from gateway.submission.idempotency import key_of, repeats_itself
@@ -23,7 +23,7 @@ from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import Added
+from shared.store import StoredJob
 
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
 
@@ -51,13 +51,13 @@ def chat(header: KeyHeader) -> Response:
     The request is held as long as the client waits by its own headers; if it hangs up, its job is
     canceled, unless it comes back with the same request.
     """
-    found, who = services(), tenant()
+    found, who = current_services(), current_tenant()
     asked = receive_chat(request, found.settings)
     _check_model(asked.request.model, found.workers.fresh())
     added = _submitted(asked, found, who, header.idempotency_key)
     # a client repeats itself until an answer begins, and a stream begins at once
     repeats = not asked.request.stream and repeats_itself(request)
-    holding = Holding(request, found, who, added.doorbell.job_id, may_return=repeats)
+    holding = HeldResponse(request, found, who, added.doorbell.job_id, may_return=repeats)
     return _streamed(asked, holding, found) if asked.request.stream else _whole(holding)
 
 
@@ -68,24 +68,24 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
         raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
 
 
-def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> Added:
+def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> StoredJob:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
     key = key_of(request, found, who, given_key)
-    added = submit.converse(asked, found, who, key)
+    added = submit.submit_chat(asked, found, who, key)
     if key is None or not added.replayed or not _pointless(added):
         return added
     found.store.unbind(who, key)
-    return submit.converse(asked, found, who, key)
+    return submit.submit_chat(asked, found, who, key)
 
 
-def _pointless(added: Added) -> bool:
+def _pointless(added: StoredJob) -> bool:
     """Tell whether waiting for an earlier job can bring nothing, because it was stopped."""
     row = added.row()
     return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 
-def _whole(holding: Holding) -> Response:
-    patience = Patience.of(request)
+def _whole(holding: HeldResponse) -> Response:
+    patience = KeepAlive.of(request)
     row = holding.until_terminal(patience.quiet_s)
     if not row.status.terminal:
         told = holding.signs_of_life(patience, completion)
@@ -100,7 +100,7 @@ def _named(response: Response, row: JobRow) -> Response:
     return response
 
 
-def _streamed(asked: Chat, holding: Holding, found: Services) -> Response:
+def _streamed(asked: Chat, holding: HeldResponse, found: Services) -> Response:
     ping_s = min(found.settings.ping_s, stream_patience_s(request))
     stream = ChatStream(holding, found.events, ping_s=ping_s, with_usage=asked.request.with_usage)
     return Response(
@@ -113,7 +113,7 @@ def _streamed(asked: Chat, holding: Holding, found: Services) -> Response:
 @openai.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
     """Return the models of the workers that are up."""
-    seen = {worker.model: worker for worker in services().workers.fresh()}
+    seen = {worker.model: worker for worker in current_services().workers.fresh()}
     return {"object": "list", "data": [_model(worker) for worker in seen.values()]}
 
 
@@ -127,7 +127,7 @@ def models() -> dict[str, Any]:
 )
 def model(path: ModelPath) -> dict[str, Any]:
     """Return one of the models of the workers that are up."""
-    workers = services().workers.fresh()
+    workers = current_services().workers.fresh()
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
             return _model(worker)

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, request, send_from_directory
 
-from gateway.services import services
+from gateway.services import current_services
 from shared.catalog.presets import BUILT_IN
 
 _HOME = Path(__file__).resolve().parent.parent / "webui"
@@ -32,7 +32,7 @@ def show() -> Response:
     """Return the page; `?lang=` chooses its language, else the cookie or the browser does."""
     language = _language()
     words = _words()[language]
-    found = services()
+    found = current_services()
     built_in = {preset.name for preset in BUILT_IN}
     told = {
         "language": language,

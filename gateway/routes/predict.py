@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
-from gateway.responses.long_poll import Waiting
+from gateway.auth import current_tenant
+from gateway.responses.long_poll import LongPoll
 from gateway.routes.jobs import SUBMIT_ERRORS, job_response
 from gateway.schemas.jobs import Job, KeyHeader
-from gateway.services import services
+from gateway.services import current_services
 from gateway.submission import submit
 from gateway.submission.idempotency import key_of
 
@@ -19,9 +19,9 @@ predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 @predict.post("/predict", summary="Ask and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS})
 def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
-    found, who = services(), tenant()
+    found, who = current_services(), current_tenant()
     key = key_of(request, found, who, header.idempotency_key)
-    added = submit.submit(request, found, who, key)
+    added = submit.submit_request(request, found, who, key)
     wait_s = found.settings.max_wait_s
-    row = Waiting(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
+    row = LongPoll(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
     return job_response(row, found, accepted=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from gateway.services import services
+from gateway.services import current_services
 from shared.catalog.presets import BUILT_IN as BUILT_IN_PRESETS
 from shared.catalog.presets import Language, Preset
 from shared.catalog.rules import Rule
@@ -49,7 +49,7 @@ class PresetList(BaseModel):
 @presets.get("/v1/presets", summary="What can be asked by name?", responses={200: PresetList})
 def list_presets() -> dict[str, Any]:
     """Return every preset and every rule of this service."""
-    found = services()
+    found = current_services()
     return {
         "object": "list",
         "data": [_told(preset) for preset in found.presets.values()],

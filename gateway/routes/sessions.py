@@ -6,11 +6,11 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.job_view import timestamp
 from gateway.schemas.sessions import SessionList, SessionPath, SessionQuery, SessionState
-from gateway.services import services
+from gateway.services import current_services
 from shared import errors
 from shared.jobs import Turn
 from shared.store.session_store import Session
@@ -58,7 +58,7 @@ def _turn(turn: Turn) -> dict[str, Any]:
 )
 def list_sessions(query: SessionQuery) -> dict[str, Any]:
     """Return the conversations used last, newest first."""
-    found = services().sessions.page(tenant(), query.limit)
+    found = current_services().sessions.page(current_tenant(), query.limit)
     return {"object": "list", "data": [_summary(session) for session in found]}
 
 
@@ -69,7 +69,7 @@ def list_sessions(query: SessionQuery) -> dict[str, Any]:
 )
 def read(path: SessionPath) -> dict[str, Any]:
     """Return a conversation with its turns, oldest first."""
-    store, who = services().sessions, tenant()
+    store, who = current_services().sessions, current_tenant()
     session = store.get(who, path.session_id)
     turns = [_turn(turn) for turn in store.turns(who, path.session_id)]
     images = list(dict.fromkeys(image for turn in turns for image in turn["images"]))
@@ -83,5 +83,5 @@ def read(path: SessionPath) -> dict[str, Any]:
 )
 def forget(path: SessionPath) -> tuple[str, int]:
     """Remove the conversation and its turns; its jobs stay until they are erased."""
-    services().sessions.delete(tenant(), path.session_id)
+    current_services().sessions.delete(current_tenant(), path.session_id)
     return "", 204

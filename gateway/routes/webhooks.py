@@ -8,7 +8,7 @@ from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
-from gateway.auth import tenant
+from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.schemas.jobs import JobPath
 from gateway.schemas.webhooks import (
@@ -21,7 +21,7 @@ from gateway.schemas.webhooks import (
     SecretState,
     WebhookTest,
 )
-from gateway.services import services
+from gateway.services import current_services
 from gateway.submission.request import is_json, json_object
 from gateway.submission.submit import checked_webhook
 from shared import errors
@@ -78,8 +78,8 @@ def _body(kind: type[_Model]) -> _Model:
 )
 def of_job(path: JobPath) -> dict[str, Any]:
     """Return the job's deliveries with every attempt."""
-    found = services()
-    row = found.store.get(path.job_id, tenant())
+    found = current_services()
+    row = found.store.get(path.job_id, current_tenant())
     data = [_view(*one) for one in found.deliveries.of_job(row.id)]
     return {"object": "list", "data": data}
 
@@ -91,7 +91,7 @@ def of_job(path: JobPath) -> dict[str, Any]:
 )
 def read(path: DeliveryPath) -> dict[str, Any]:
     """Return a delivery with every attempt."""
-    return _view(*services().deliveries.get(path.delivery_id, tenant()))
+    return _view(*current_services().deliveries.get(path.delivery_id, current_tenant()))
 
 
 @webhooks.post(
@@ -101,7 +101,7 @@ def read(path: DeliveryPath) -> dict[str, Any]:
 )
 def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
     """Send the same message now, with the same id, and by a new schedule if that fails."""
-    store, who = services().deliveries, tenant()
+    store, who = current_services().deliveries, current_tenant()
     store.replay(path.delivery_id, who)
     return _view(*store.get(path.delivery_id, who)), 202
 
@@ -114,7 +114,7 @@ def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
 def replay_failed() -> tuple[dict[str, Any], int]:
     """Send again what has failed since a time."""
     wanted = _body(ReplaySince)
-    count = services().deliveries.replay_failed(tenant(), wanted.since_ms)
+    count = current_services().deliveries.replay_failed(current_tenant(), wanted.since_ms)
     return {"object": "replay", "replayed": count}, 202
 
 
@@ -125,9 +125,9 @@ def replay_failed() -> tuple[dict[str, Any], int]:
 )
 def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
-    found = services()
+    found = current_services()
     webhook = checked_webhook(_body(WebhookTest).url, "/url", found)
-    return _view(found.deliveries.try_out(webhook, tenant()), []), 202
+    return _view(found.deliveries.try_out(webhook, current_tenant()), []), 202
 
 
 @webhooks.get(
@@ -137,7 +137,7 @@ def test() -> tuple[dict[str, Any], int]:
 )
 def endpoints() -> dict[str, Any]:
     """Return every host that was sent something, and whether it is left alone."""
-    store, who = services().deliveries, tenant()
+    store, who = current_services().deliveries, current_tenant()
     now = store.now_ms()
     return {"object": "list", "data": [_health(one, now) for one in store.endpoints(who)]}
 
@@ -166,7 +166,7 @@ def _health(endpoint: Endpoint, now: int) -> dict[str, Any]:
 )
 def secret() -> dict[str, Any]:
     """Return the secret the first time it is asked for; afterwards only its hint."""
-    return _secret(services().deliveries.secret(tenant(), "show"))
+    return _secret(current_services().deliveries.secret(current_tenant(), "show"))
 
 
 @webhooks.post(
@@ -176,7 +176,7 @@ def secret() -> dict[str, Any]:
 )
 def rotate() -> dict[str, Any]:
     """Return a new secret, once; for a day messages carry the signatures of both."""
-    return _secret(services().deliveries.secret(tenant(), "rotate"))
+    return _secret(current_services().deliveries.secret(current_tenant(), "rotate"))
 
 
 def _secret(found: Secret) -> dict[str, Any]:

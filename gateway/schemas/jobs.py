@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.errors import NotFound
-from shared.jobs import FinishReason, JobStatus, Line, Stage
+from shared.jobs import FinishReason, JobStatus, Stage, TextLine
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -155,7 +155,7 @@ class OutputState(BaseModel):
         description="Geometric mean of the probabilities that the model gave its tokens among "
         "those that were allowed; null without a model.",
     )
-    lines: list[Line] | None = Field(
+    lines: list[TextLine] | None = Field(
         None, description="With `line_confidence`: the lines of the model's own text."
     )
     tiles: list[TileState] | None = Field(

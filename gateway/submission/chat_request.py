@@ -158,7 +158,7 @@ class NamedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ChatTurn:
     """A message in our words; `images` are not looked at yet."""
 
     role: Literal["system", "user", "assistant"]
@@ -172,8 +172,8 @@ class Chat:
     """A checked chat: what was said before, and the last message as a submission."""
 
     request: ChatRequest
-    before: tuple[Heard, ...]
-    last: Heard
+    before: tuple[ChatTurn, ...]
+    last: ChatTurn
     submission: Submission
     #: Equal for all requests of one conversation: made of what it began with.
     thread: str
@@ -213,14 +213,14 @@ def _own_parameters(asked: ChatRequest) -> dict[str, Any]:
     return own
 
 
-def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> Heard:
+def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
     budgets = [DETAIL_PIXELS[image.detail] for _, image in message.images]
     given = own.get("max_pixels")
     images = tuple(
         NamedImage(image.url, f"/messages/{number}/content/{part}/image_url/url")
         for part, image in message.images
     )
-    return Heard(
+    return ChatTurn(
         role="system" if message.role == "developer" else message.role,
         text=message.text,
         images=images,
@@ -229,7 +229,7 @@ def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> Heard:
     )
 
 
-def _check_messages(heard: list[Heard], settings: Settings) -> None:
+def _check_messages(heard: list[ChatTurn], settings: Settings) -> None:
     if heard[-1].role != "user":
         where = f"/messages/{len(heard) - 1}/role"
         raise BadParameters("The last message must be of the role user.", pointer=where)
@@ -246,7 +246,7 @@ def _check_messages(heard: list[Heard], settings: Settings) -> None:
         )
 
 
-def _submission(asked: ChatRequest, own: dict[str, Any], last: Heard) -> Submission:
+def _submission(asked: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
     fields = own | _sampling(asked)
     # a preset may know better than our default
     tokens = asked.max_completion_tokens or asked.max_tokens
@@ -277,7 +277,7 @@ def _sampling(asked: ChatRequest) -> dict[str, Any]:
     return fields | {"do_sample": True, "temperature": temperature, "top_p": top_p}
 
 
-def _thread(heard: list[Heard]) -> str:
+def _thread(heard: list[ChatTurn]) -> str:
     """Name a conversation by all that came up to its first question."""
     first = next(n for n, message in enumerate(heard) if message.role == "user")
     told = [[m.role, m.text, [image.text for image in m.images]] for m in heard[: first + 1]]

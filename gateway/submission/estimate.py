@@ -10,13 +10,13 @@ from pydantic import Field
 from pydantic import model_validator as check
 
 from gateway import auth
-from gateway.admission.admission import Asking
+from gateway.admission.admission import JobProfile
 from gateway.http.problems import retry_after
 from gateway.images.sizing import check_fit, image_info, notices
 from gateway.services import Services
-from gateway.submission.images import Measuring
+from gateway.submission.images import MeasuredImages
 from gateway.submission.request import Submission, receive
-from gateway.submission.resolve import resolved
+from gateway.submission.resolve import resolve
 from gateway.submission.submit import all_images
 from gateway.submission.tiling import keeps_detail, tiling_of
 from shared.errors import Unavailable
@@ -24,7 +24,7 @@ from shared.prediction.cost_model import Prediction
 from shared.store.forecasts import Forecast
 
 
-class Supposition(Submission):
+class EstimateRequest(Submission):
     """The body of POST /v1/estimate: a submission, or the mere size of an image."""
 
     prompt: str | None = Field("?", min_length=1, description="May be left out.")
@@ -43,12 +43,12 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
 
     A refusal for want of room is part of the answer.
     """
-    received = receive(request, services.settings, Supposition)
+    received = receive(request, services.settings, EstimateRequest)
     supposed = received.submission
-    asked = resolved(supposed, services.presets, services.rules)
+    asked = resolve(supposed, services.presets, services.rules)
     detailed = keeps_detail(supposed, asked)
     claims = supposed.claims(len(received.files))
-    looking = Measuring.begin(services, tenant, detailed=detailed, claims=claims)
+    looking = MeasuredImages.begin(services, tenant, detailed=detailed, claims=claims)
     images = all_images(received, looking)
     if supposed.width and supposed.height:
         images.append(services.decoder.sized(supposed.width, supposed.height, detailed=detailed))
@@ -59,7 +59,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     infos = [image_info(image, pixels, workers, tiling) for image in images]
     if tiling is None:
         check_fit(infos, workers)
-    asking = Asking.of(supposed, asked, tenant, auth.standing())
+    asking = JobProfile.of(supposed, asked, tenant, auth.standing())
     predicted = services.admission.predict(forecast, asking, infos)
     return {
         "object": "estimate",
@@ -92,7 +92,7 @@ def _seconds(forecast: Forecast, predicted: Prediction) -> dict[str, float] | No
     }
 
 
-def _verdict(asking: Asking, predicted: Prediction, services: Services) -> dict[str, Any]:
+def _verdict(asking: JobProfile, predicted: Prediction, services: Services) -> dict[str, Any]:
     try:
         services.admission.check(asking, predicted)
     except Unavailable as error:

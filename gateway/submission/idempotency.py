@@ -36,7 +36,7 @@ def key_of(request: Request, services: Services, tenant: str, given: str | None)
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Idempotency:
     """What a request may be a repetition of."""
 
     services: Services

@@ -13,29 +13,31 @@ from gateway.images import uploads
 from gateway.images.sizing import image_info
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
-from gateway.submission.images import Looking
+from gateway.submission.images import RequestImages
 from gateway.submission.request import is_json, json_object
 from gateway.submission.submit import add, trace
 from gateway.submission.tiling import budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
 from shared.prediction.tile_plan import tiling_for
-from shared.store import Added, NewJob
+from shared.store import NewJob, StoredJob
 from shared.store.image_store import ImageHeader
 
 M = TypeVar("M", bound=FileClaim)
 
 
-def keep_image(request: Request, services: Services, tenant: str) -> ImageHeader:
+def store_upload(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
     services.pressure.check(for_later=True)
-    looking = Looking.begin(services, tenant)
+    looking = RequestImages.begin(services, tenant)
     image = looking.decoded(_single_upload(request, looking), "/image")
     services.images.put(tenant, image, uploaded=True)
     return services.images.header(tenant, image.id)
 
 
-def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -> Added:
+def enqueue_encode(
+    image: ImageHeader, max_pixels: int, services: Services, tenant: str
+) -> StoredJob:
     """Enqueue a job that only encodes an image, so that a question finds its features."""
     services.admission.check_open(tenant, auth.standing())
     workers = services.admission.forecast().outlook.workers
@@ -61,7 +63,7 @@ def warm(image: ImageHeader, max_pixels: int, services: Services, tenant: str) -
     )
 
 
-def _single_upload(request: Request, looking: Looking) -> uploads.Upload:
+def _single_upload(request: Request, looking: RequestImages) -> uploads.Upload:
     if request.mimetype == "multipart/form-data":
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
@@ -74,7 +76,7 @@ def _single_upload(request: Request, looking: Looking) -> uploads.Upload:
         upload = looking.uploaded(body.image, "/image")
     else:
         raise UnsupportedMediaType
-    uploads.Claim(told.sha256, told.file_bytes).check(upload, "/image")
+    uploads.UploadChecksum(told.sha256, told.file_bytes).check(upload, "/image")
     return upload
 
 

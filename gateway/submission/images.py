@@ -11,8 +11,8 @@ from werkzeug.datastructures import FileStorage
 
 from gateway.images import uploads
 from gateway.images.sizing import AnyImage
-from gateway.images.uploads import Claim, Upload
-from gateway.images.url_fetch import Fetching, is_url
+from gateway.images.uploads import Upload, UploadChecksum
+from gateway.images.url_fetch import ImageFetcher, is_url
 from gateway.services import Services
 from shared.errors import ImageNotFound, InvalidBase64, NotFound
 from shared.store.image_store import ImageHeader, StoredImage
@@ -21,16 +21,16 @@ _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class RequestImages:
     """Takes in the images of one request of one tenant."""
 
     services: Services
     tenant: str
-    fetching: Fetching
+    fetching: ImageFetcher
     #: Images may be looked at in tiles.
     detailed: bool = False
     #: What the sender says of the files, by pointer.
-    claims: Mapping[str, Claim] = field(default_factory=dict)
+    claims: Mapping[str, UploadChecksum] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -39,10 +39,12 @@ class Looking:
         tenant: str,
         *,
         detailed: bool = False,
-        claims: Mapping[str, Claim] | None = None,
+        claims: Mapping[str, UploadChecksum] | None = None,
     ) -> Self:
         """Return the looking of a request that came now."""
-        fetching = Fetching.begin(services.outward, services.image_hosts, services.settings, tenant)
+        fetching = ImageFetcher.begin(
+            services.outward, services.image_hosts, services.settings, tenant
+        )
         return cls(services, tenant, fetching, detailed, claims or {})
 
     def named(self, text: str, pointer: str) -> AnyImage:
@@ -86,7 +88,7 @@ class Looking:
 
     def compare(self, upload: Upload, pointer: str) -> None:
         """Raise UploadMismatch when the sender has said something else of this file."""
-        self.claims.get(pointer, Claim()).check(upload, pointer)
+        self.claims.get(pointer, UploadChecksum()).check(upload, pointer)
 
     def _known(self, image_id: str, pointer: str) -> ImageHeader:
         if not _IMAGE_ID.fullmatch(image_id):
@@ -100,7 +102,7 @@ class Looking:
             raise ImageNotFound(pointer=pointer) from None
 
 
-class Measuring(Looking):
+class MeasuredImages(RequestImages):
     """Takes in the sizes of a request's images and nothing else of them."""
 
     def seen(self, upload: Upload, pointer: str) -> AnyImage:

@@ -15,16 +15,16 @@ from werkzeug.datastructures import FileStorage
 
 from gateway.http import strict_json
 from gateway.http.problems import from_validation
-from gateway.images.uploads import Claim
+from gateway.images.uploads import UploadChecksum
 from gateway.schemas.jobs import Sha256
 from shared.catalog.rules import MAX_RULES
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.jobs import (
     DETAIL_PIXELS,
     Choice,
+    ConversationMessage,
     GenerationParams,
     Priority,
-    Said,
 )
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
@@ -211,7 +211,7 @@ class Submission(BaseModel):
         """Tell whether the request chooses how closely its images are looked at."""
         return self.max_pixels is not None or self.detail != "auto"
 
-    def claims(self, files: int) -> dict[str, Claim]:
+    def claims(self, files: int) -> dict[str, UploadChecksum]:
         """Return what is said of each image by its pointer; raises BadParameters.
 
         An image that is named by its id has nothing to lose on its way.
@@ -223,14 +223,14 @@ class Submission(BaseModel):
                     f"{name} has {len(told)} values for {count} images.", pointer=f"/{name}"
                 )
         return {
-            f"/images/{at}": Claim(
+            f"/images/{at}": UploadChecksum(
                 self.sha256[at] if self.sha256 else None,
                 self.file_bytes[at] if self.file_bytes else None,
             )
             for at in range(count if self.sha256 or self.file_bytes else 0)
         }
 
-    def fingerprint(self, image_ids: list[str], before: Sequence[Said] = ()) -> str:
+    def fingerprint(self, image_ids: list[str], before: Sequence[ConversationMessage] = ()) -> str:
         """Return what two equal requests have in common, whatever their encoding."""
         told = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"}) | {
             "images": image_ids
@@ -247,14 +247,14 @@ S = TypeVar("S", bound=Submission)
 
 
 @dataclass(frozen=True, slots=True)
-class Received(Generic[S]):
+class ReceivedRequest(Generic[S]):
     """A parsed request: its parameters and the files beside them."""
 
     submission: S
     files: list[FileStorage]
 
 
-def receive(request: Request, settings: Settings, shape: type[S]) -> Received[S]:
+def receive(request: Request, settings: Settings, shape: type[S]) -> ReceivedRequest[S]:
     """Parse a request of any accepted content type.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters.
@@ -267,7 +267,7 @@ def receive(request: Request, settings: Settings, shape: type[S]) -> Received[S]
         raise UnsupportedMediaType
     submission = validated(fields, shape)
     _check_limits(submission, len(files), settings)
-    return Received(submission, files)
+    return ReceivedRequest(submission, files)
 
 
 def validated(fields: dict[str, Any], shape: type[S]) -> S:

@@ -22,7 +22,7 @@ _UNHELD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResolvedRequest:
     """The words, parameters and rules that a worker needs; what was given explicitly has won."""
 
     prompt: str
@@ -36,7 +36,9 @@ class Asked:
     reads: bool = False
 
 
-def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleBook) -> Asked:
+def resolve(
+    submission: Submission, presets: Mapping[str, Preset], rules: RuleBook
+) -> ResolvedRequest:
     """Return what is asked; raises BadParameters for unknown names and for missing words."""
     _check_rules(submission, rules)
     if submission.preset is None:
@@ -49,7 +51,7 @@ def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleB
         )
     rules_asked = submission.postprocess
     params = _params(submission, preset)
-    return Asked(
+    return ResolvedRequest(
         prompt=_words(submission, preset),
         params=params,
         reads=preset.reads and not params.constrained_by,
@@ -59,12 +61,12 @@ def resolved(submission: Submission, presets: Mapping[str, Preset], rules: RuleB
     )
 
 
-def _without_preset(submission: Submission) -> Asked:
+def _without_preset(submission: Submission) -> ResolvedRequest:
     if submission.prompt is None:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
         raise _fields_unused("a preset that takes them, such as fields")
-    return Asked(
+    return ResolvedRequest(
         prompt=submission.prompt,
         params=submission.params(),
         preset=None,

@@ -9,40 +9,42 @@ from typing import Any
 from flask import Request, g
 
 from gateway import auth
-from gateway.admission.admission import Asking
+from gateway.admission.admission import JobProfile
 from gateway.images.sizing import AnyImage, check_fit, image_info, notices
 from gateway.images.url_fetch import is_url
 from gateway.services import Services
 from gateway.submission.affinity import nearest
-from gateway.submission.chat_request import Chat, Heard
+from gateway.submission.chat_request import Chat, ChatTurn
 from gateway.submission.constraints import check_constraint
-from gateway.submission.idempotency import Repeat
-from gateway.submission.images import Looking
-from gateway.submission.request import Received, S, Submission, receive
-from gateway.submission.resolve import Asked, resolved
+from gateway.submission.idempotency import Idempotency
+from gateway.submission.images import RequestImages
+from gateway.submission.request import ReceivedRequest, S, Submission, receive
+from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail, tiling_of
 from shared.errors import UrlNotAllowed
-from shared.jobs import JobInput, Priority, Said
+from shared.jobs import ConversationMessage, JobInput, Priority
 from shared.jobs.row import JobRow
 from shared.outbound.client import target
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import Added, Doorbell, NewJob, Ring
+from shared.store import Doorbell, DoorbellMessage, NewJob, StoredJob
 from shared.store.image_store import StoredImage
 from shared.webhooks import Webhook, WebhookEvent
 
 
-def submit(request: Request, services: Services, tenant: str, idempotency_key: str | None) -> Added:
+def submit_request(
+    request: Request, services: Services, tenant: str, idempotency_key: str | None
+) -> StoredJob:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
-    repeat = Repeat(services, tenant, idempotency_key)
+    repeat = Idempotency(services, tenant, idempotency_key)
     repeat.unless_known(lambda: services.admission.check_open(tenant, auth.standing()))
     received = receive(request, services.settings, Submission)
-    asked = resolved(received.submission, services.presets, services.rules)
+    asked = resolve(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = Asking.of(received.submission, asked, tenant, auth.standing())
+    asking = JobProfile.of(received.submission, asked, tenant, auth.standing())
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(received.submission, asked)
     claims = received.submission.claims(len(received.files))
-    looking = Looking.begin(services, tenant, detailed=detailed, claims=claims)
+    looking = RequestImages.begin(services, tenant, detailed=detailed, claims=claims)
     images = all_images(received, looking)
     job = _new_job(received.submission, asked, images, repeat, asking)
     _keep(images, services, tenant)
@@ -55,27 +57,31 @@ def _keep(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
             services.images.put(tenant, image)
 
 
-def converse(chat: Chat, services: Services, tenant: str, idempotency_key: str | None) -> Added:
+def submit_chat(
+    chat: Chat, services: Services, tenant: str, idempotency_key: str | None
+) -> StoredJob:
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
-    asked = resolved(chat.submission, services.presets, services.rules)
+    asked = resolve(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = Asking.of(chat.submission, asked, tenant, auth.standing())
-    repeat = Repeat(services, tenant, idempotency_key)
+    asking = JobProfile.of(chat.submission, asked, tenant, auth.standing())
+    repeat = Idempotency(services, tenant, idempotency_key)
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(chat.submission, asked)
-    looking = Looking.begin(services, tenant, detailed=detailed)
-    earlier = _Earlier(chat.thread, [(said, _named_in(said, looking)) for said in chat.before])
+    looking = RequestImages.begin(services, tenant, detailed=detailed)
+    earlier = _EarlierMessages(
+        chat.thread, [(said, _named_in(said, looking)) for said in chat.before]
+    )
     images = _named_in(chat.last, looking)
     job = _new_job(chat.submission, asked, images, repeat, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
     return add(job, services)
 
 
-def _named_in(said: Heard, looking: Looking) -> list[AnyImage]:
+def _named_in(said: ChatTurn, looking: RequestImages) -> list[AnyImage]:
     return [looking.named(image.text, image.pointer) for image in said.images]
 
 
-def resubmit(row: JobRow, services: Services) -> Added:
+def resubmit_job(row: JobRow, services: Services) -> StoredJob:
     """Store and enqueue a new job that asks what `row` asked; raises QueueFull."""
     return add(
         NewJob(
@@ -90,7 +96,9 @@ def resubmit(row: JobRow, services: Services) -> Added:
             notices=row.notices,
             model=row.model,
             retry_of=row.id,
-            prediction=services.admission.admit(Asking.again(row, _deadline_s(row)), row.images),
+            prediction=services.admission.admit(
+                JobProfile.again(row, _deadline_s(row)), row.images
+            ),
             webhook=_webhook_of(row),
             trace=trace(),
         ),
@@ -136,7 +144,7 @@ def _deadline_s(row: JobRow) -> float | None:
     return None if given_ms == row.ttl_ms else given_ms / 1000
 
 
-def all_images(received: Received[S], looking: Looking) -> list[AnyImage]:
+def all_images(received: ReceivedRequest[S], looking: RequestImages) -> list[AnyImage]:
     """Return the images of a request in their order, files first."""
     images: list[AnyImage] = []
     for file in received.files:
@@ -147,11 +155,11 @@ def all_images(received: Received[S], looking: Looking) -> list[AnyImage]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Earlier:
+class _EarlierMessages:
     """What was said before a chat's last message, with the images found in it."""
 
     thread: str = ""
-    messages: Sequence[tuple[Heard, Sequence[AnyImage]]] = ()
+    messages: Sequence[tuple[ChatTurn, Sequence[AnyImage]]] = ()
 
     @property
     def images(self) -> list[AnyImage]:
@@ -164,9 +172,9 @@ class _Earlier:
             for image in images
         ]
 
-    def said(self) -> tuple[Said, ...]:
+    def said(self) -> tuple[ConversationMessage, ...]:
         return tuple(
-            Said(
+            ConversationMessage(
                 role=heard.role,
                 text=heard.text,
                 images=tuple(image.id for image in images),
@@ -178,11 +186,11 @@ class _Earlier:
 
 def _new_job(
     submission: Submission,
-    asked: Asked,
+    asked: ResolvedRequest,
     images: Sequence[AnyImage],
-    repeat: Repeat,
-    asking: Asking,
-    earlier: _Earlier = _Earlier(),
+    repeat: Idempotency,
+    asking: JobProfile,
+    earlier: _EarlierMessages = _EarlierMessages(),
 ) -> NewJob:
     services = repeat.services
     forecast = services.admission.forecast()
@@ -247,10 +255,10 @@ def trace() -> dict[str, str]:
     return {"request_id": g.request_id} | ({"traceparent": traceparent} if traceparent else {})
 
 
-def add(job: NewJob, services: Services) -> Added:
+def add(job: NewJob, services: Services) -> StoredJob:
     """Store a job of this request and ring for it; raises what the store does."""
 
-    def ring(bell: Doorbell) -> Ring:
+    def ring(bell: Doorbell) -> DoorbellMessage:
         return services.bells.ring(nearest(bell, job.tenant, job.session_id, services))
 
     return auth.add(job, ring)

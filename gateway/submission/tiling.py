@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.submission.request import Submission
-from gateway.submission.resolve import Asked
+from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters
 from shared.jobs import Tiling, TilingTask
 from shared.prediction.cost_model import Work
@@ -15,7 +15,7 @@ from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.tile_plan import planned_tiles, tiling_for
 
 
-class Sized(Protocol):
+class SizedImage(Protocol):
     """An image whose size is known."""
 
     @property
@@ -27,7 +27,7 @@ class Sized(Protocol):
         """Pixels down, as it is stored."""
 
 
-def keeps_detail(submission: Submission, asked: Asked) -> bool:
+def keeps_detail(submission: Submission, asked: ResolvedRequest) -> bool:
     """Tell whether uploads are stored with all the detail that tiles could show."""
     if submission.tiling == "auto":
         return asked.reads and not submission.names_budget
@@ -35,7 +35,10 @@ def keeps_detail(submission: Submission, asked: Asked) -> bool:
 
 
 def tiling_of(
-    submission: Submission, asked: Asked, images: Sequence[Sized], workers: Sequence[Heartbeat]
+    submission: Submission,
+    asked: ResolvedRequest,
+    images: Sequence[SizedImage],
+    workers: Sequence[Heartbeat],
 ) -> Tiling | None:
     """Return how a job's images are cut, or None where each is looked at as a whole.
 

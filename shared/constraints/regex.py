@@ -28,11 +28,11 @@ class BadPattern(ValueError):
     """The pattern cannot be used."""
 
 
-class NotFollowed(Exception):
+class RuleFailed(Exception):
     """A rule cannot be followed on this text; the message is the cause."""
 
 
-class OverBudget(NotFollowed):
+class OverBudget(RuleFailed):
     """A rule would take more time or space than an answer is worth."""
 
 
@@ -50,7 +50,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Match:
     """One match: its place in the text, the whole and the groups that took part."""
 
     text: str
@@ -91,7 +91,7 @@ class Pattern:
         """Return how many groups it captures."""
         return int(self._compiled.groups)
 
-    def found(self, text: str, budget: Budget) -> Iterator[Found]:
+    def found(self, text: str, budget: Budget) -> Iterator[Match]:
         """Yield the matches from left to right; raises OverBudget.
 
         A single match is linear in the text, but all of them can be quadratic: the budget is
@@ -101,7 +101,7 @@ class Pattern:
         budget.check()
         for match in self._compiled.finditer(text):
             budget.check()
-            yield Found(text, match.start(), match.end(), match.groups())
+            yield Match(text, match.start(), match.end(), match.groups())
 
     def replaced(self, text: str, template: str, budget: Budget) -> str:
         """Return the text with each match replaced by the template; raises OverBudget."""

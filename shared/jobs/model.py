@@ -153,7 +153,7 @@ class GenerationParams(_Frozen):
 DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 
 
-class Said(_Frozen):
+class ConversationMessage(_Frozen):
     """A message of a conversation whose caller sends all of it each time."""
 
     role: Literal["system", "user", "assistant"]
@@ -189,7 +189,7 @@ class JobInput(_Frozen):
 
     prompt: str
     #: What was said before the prompt, oldest first; a session's turns come before it.
-    before: tuple[Said, ...] = ()
+    before: tuple[ConversationMessage, ...] = ()
     #: Names a conversation that its caller keeps, so that its keys and values are reused.
     thread: str = ""
     #: Image ids `img_<sha256>` in the order of the request.
@@ -243,7 +243,7 @@ class Usage(_Frozen):
         return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
 
 
-class Line(_Frozen):
+class TextLine(_Frozen):
     """A line of the model's own text; `confidence` is as in Output."""
 
     text: str
@@ -324,7 +324,7 @@ class Output(_Frozen):
     partial: bool = False
     #: Geometric mean of the probabilities of its tokens; None where no model has told any.
     confidence: float | None = None
-    lines: tuple[Line, ...] | None = None
+    lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
 

@@ -44,7 +44,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FetchLimits:
     """What one exchange may take: seconds in all and to connect, bytes of the answer's body."""
 
     total_s: float
@@ -53,7 +53,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FetchedResponse:
     """What the peer said; `body` has at most the bytes that were asked for, names are lower."""
 
     status: int
@@ -140,11 +140,11 @@ class GuardedClient:
         self,
         method: str,
         url: str,
-        limits: Limits,
+        limits: FetchLimits,
         *,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
-    ) -> Answer:
+    ) -> FetchedResponse:
         """Exchange one request; raises UrlNotAllowed and UrlFetchFailed."""
         deadline = time.monotonic() + limits.total_s
         wanted = target(url, self.policy)
@@ -175,7 +175,7 @@ class GuardedClient:
         ):
             body, ending = _read(response.iter_stream(), limits.body_bytes, deadline)
             told = {name.decode("latin-1").lower(): value for name, value in response.headers}
-            return Answer(
+            return FetchedResponse(
                 response.status,
                 {name: value.decode("latin-1") for name, value in told.items()},
                 body,

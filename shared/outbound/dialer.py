@@ -81,7 +81,7 @@ class Dialer(httpcore.NetworkBackend):
                 failure = error
             else:
                 sock = stream.get_extra_info("socket")
-                return Line(stream, sock, self._deadline, self._connect_by, self._bytes)
+                return BoundedStream(stream, sock, self._deadline, self._connect_by, self._bytes)
         raise failure or httpcore.ConnectError("the name has no address")
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
@@ -114,7 +114,7 @@ class Dialer(httpcore.NetworkBackend):
         return answer
 
 
-class Line(httpcore.NetworkStream):
+class BoundedStream(httpcore.NetworkStream):
     """A connection whose every step ends by the same deadline, within a number of bytes."""
 
     def __init__(
@@ -179,7 +179,7 @@ class Line(httpcore.NetworkStream):
             alarm.cancel()
             line.close()
         sock = inner.get_extra_info("socket")
-        return Line(inner, sock, self._deadline, self._connect_by, self._most)
+        return BoundedStream(inner, sock, self._deadline, self._connect_by, self._most)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the connection tells of itself."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.remaining_work import InHand, left_s
+from shared.prediction.remaining_work import RunningJob, left_s
 
 #: Prompt tokens that an engine computes in one pass.
 _CHUNK = 128
@@ -91,7 +91,7 @@ class Backlog:
     #: Average of the predicted busy seconds of those that wait.
     mean_s: float = 0.0
     #: Those that are worked on, as far as they were looked at.
-    hand: tuple[InHand, ...] = ()
+    hand: tuple[RunningJob, ...] = ()
 
     def usual_s(self, own_s: float) -> float:
         """Return the busy seconds of a job among all these, of which `own_s` is one."""
@@ -101,13 +101,13 @@ class Backlog:
         total = sum(known) + self.jobs * self.mean_s + own_s
         return total / (len(known) + (self.jobs if self.mean_s else 0) + 1)
 
-    def held(self, own_s: float) -> list[InHand]:
+    def held(self, own_s: float) -> list[RunningJob]:
         """Return the jobs in hand, each with busy seconds; a job that nobody saw is a usual one."""
         usual_s = self.usual_s(own_s)
         seen = [replace(job, busy_s=job.busy_s or usual_s) for job in self.hand]
         # those that came since are the youngest, those that went were the oldest
         seen.sort(key=lambda job: job.since_s)
-        return [InHand(usual_s)] * (self.running - len(seen)) + seen[: self.running]
+        return [RunningJob(usual_s)] * (self.running - len(seen)) + seen[: self.running]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class FleetSnapshot:
     """The workers that are up and what waits for them, at one moment."""
 
     workers: tuple[Heartbeat, ...] = ()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class InHand:
+class RunningJob:
     """A job that a worker has taken: its busy seconds as predicted, and the seconds since then."""
 
     busy_s: float
     since_s: float = 0.0
 
 
-def left_s(hand: Iterable[InHand], capacity: float) -> float:
+def left_s(hand: Iterable[RunningJob], capacity: float) -> float:
     """Return the seconds until all these jobs would be done, at `capacity` busy seconds a second.
 
     An engine takes in what came first first, so jobs that began together also end together: a

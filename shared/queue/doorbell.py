@@ -20,7 +20,7 @@ import kombu
 from celery.events.event import get_exchange
 
 from shared.queue.app import app, list_name, send
-from shared.store import Doorbell, Ring
+from shared.store import Doorbell, DoorbellMessage
 from shared.store.connection import Client
 
 #: As long as any job's id, and part of nothing else in a message.
@@ -58,19 +58,19 @@ class _Template:
         return named.replace(_TAG, str(uuid.uuid4()))
 
 
-class Bells:
+class DoorbellMessages:
     """Makes what rings for a job."""
 
     def __init__(self, client: Client) -> None:
         """`client` is of the Redis that is also the broker."""
         self._events = f"/{client.connection_pool.connection_kwargs.get('db') or 0}."
 
-    def ring(self, bell: Doorbell) -> Ring:
+    def ring(self, bell: Doorbell) -> DoorbellMessage:
         """Return what Redis is told to wake a worker, and to let Flower know."""
         message, event, expires_ms = _templates(bell.queue, os.getpid())
         told = json.loads(event.body.replace(_ID, bell.job_id))
         told |= {"timestamp": time.time(), "clock": app.clock.forward()}
-        return Ring(
+        return DoorbellMessage(
             list_name(message.routing_key, message.priority),
             message.filled(bell.job_id, message.body.replace(_ID, bell.job_id)),
             f"{self._events}{event.exchange}/{event.routing_key}",

@@ -1,21 +1,21 @@
 """Everything we keep in Redis; no other package names a key."""
 
 from shared.store.job_store import (
-    Added,
     Claim,
     Doorbell,
+    DoorbellMessage,
     NewJob,
-    Ring,
     Store,
+    StoredJob,
     Verdict,
 )
 
 __all__ = [
-    "Added",
     "Claim",
     "Doorbell",
+    "DoorbellMessage",
     "NewJob",
-    "Ring",
     "Store",
+    "StoredJob",
     "Verdict",
 ]

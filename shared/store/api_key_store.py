@@ -11,8 +11,8 @@ from typing import Literal
 from shared.errors import Unauthorized
 from shared.store import keys
 from shared.store.connection import Client, guard, load_script
-from shared.store.forecasts import LAST_SCORES, Standing
-from shared.store.rate_limits import Limits
+from shared.store.forecasts import LAST_SCORES, QueuePosition
+from shared.store.rate_limits import RateLimits
 
 _PREFIX = "slk_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
@@ -23,12 +23,12 @@ DEFAULT = -1
 Anonymous = Literal["yes", "no", "alone"]
 
 
-class KeyTrouble(Exception):
+class ApiKeyError(Exception):
     """What an operator asked of the keys cannot be done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """An API key, which is a tenant; times are milliseconds of Redis' clock."""
 
     id: str
@@ -43,22 +43,22 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Caller:
     """Who asks, what it may do and what it has used."""
 
     tenant: str
     name: str
-    limits: Limits
-    used: Limits
+    limits: RateLimits
+    used: RateLimits
     #: Seconds until this minute ends.
     reset_s: float
     #: The request is one too many: seconds until there is room for it.
     refused_s: float | None
     #: Where a job of this request would stand; None where it was not charged as one.
-    standing: Standing | None = None
+    standing: QueuePosition | None = None
 
 
-class Keyring:
+class ApiKeyStore:
     """Every method raises StoreUnavailable when Redis does not answer."""
 
     def __init__(self, client: Client) -> None:
@@ -67,7 +67,7 @@ class Keyring:
 
     # for each request
 
-    def admit(self, secret: str, anonymous: Anonymous, cost: int, default: Limits) -> Usage:
+    def admit(self, secret: str, anonymous: Anonymous, cost: int, default: RateLimits) -> Caller:
         """Return who asks, and charge `cost` requests or refuse them; raises Unauthorized."""
         limits = (default.requests, default.tokens, default.in_flight, default.queued)
         with guard():
@@ -79,14 +79,14 @@ class Keyring:
         if reply[0] == "unknown":
             raise Unauthorized("This API key is unknown or was revoked.")
         verdict, tenant, name, *numbers, stand = reply
-        return Usage(
+        return Caller(
             tenant,
             name,
-            Limits(*numbers[:4]),
-            Limits(*numbers[4:8]),
+            RateLimits(*numbers[:4]),
+            RateLimits(*numbers[4:8]),
             reset_s=int(numbers[8]) / 1000,
             refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
-            standing=Standing.told(stand) if stand else None,
+            standing=QueuePosition.told(stand) if stand else None,
         )
 
     def any(self) -> bool:
@@ -96,15 +96,17 @@ class Keyring:
 
     # for the operator
 
-    def create(self, name: str, limits: dict[str, int | None], weight: int = 1) -> tuple[Key, str]:
+    def create(
+        self, name: str, limits: dict[str, int | None], weight: int = 1
+    ) -> tuple[ApiKey, str]:
         """Return a new key and its secret, which is not kept; raises KeyTrouble."""
         if not _NAME.fullmatch(name):
-            raise KeyTrouble("a name has up to 64 letters, digits, dots, dashes and underscores")
+            raise ApiKeyError("a name has up to 64 letters, digits, dots, dashes and underscores")
         _check_weight(weight)
         key_id = "key_" + secrets.token_hex(10)
         with guard():
             if not self._redis.hsetnx(keys.API_KEY_NAMES, name, key_id):
-                raise KeyTrouble(f"there is a key named {name} already")
+                raise ApiKeyError(f"there is a key named {name} already")
             now = self._now_ms()
             row = {"id": key_id, "name": name, "created_ms": now}
             self._redis.hset(keys.API_KEY + key_id, mapping=row)
@@ -113,7 +115,7 @@ class Keyring:
         secret = self._add_secret(key_id)
         return self.get(key_id), secret
 
-    def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> Key:
+    def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> ApiKey:
         """Set these limits and the weight, at once; raises KeyTrouble."""
         _check_weight(weight)
         key_id = self._find(which)
@@ -145,7 +147,7 @@ class Keyring:
             pipe.execute()
         return self._add_secret(key_id)
 
-    def revoke(self, which: str) -> Key:
+    def revoke(self, which: str) -> ApiKey:
         """Close the door to all secrets of a key, at once and everywhere; raises KeyTrouble."""
         key_id = self._find(which)
         held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
@@ -159,13 +161,13 @@ class Keyring:
             pipe.execute()
         return self.get(key_id)
 
-    def all(self) -> list[Key]:
+    def all(self) -> list[ApiKey]:
         """Return every key, the oldest first."""
         with guard():
             ids = self._redis.zrange(keys.API_KEYS, 0, -1)
         return [self.get(key_id) for key_id in ids]
 
-    def get(self, which: str) -> Key:
+    def get(self, which: str) -> ApiKey:
         """Return a key by id or name; raises KeyTrouble."""
         key_id = self._find(which)
         with guard():
@@ -174,14 +176,14 @@ class Keyring:
             held = self._redis.zrange(keys.API_KEY + key_id + keys.API_KEY_SECRETS, 0, -1)
             told = [self._secret(one) for one in held]
         revoked = row.get("revoked_ms")
-        return Key(
+        return ApiKey(
             id=key_id,
             name=row["name"],
             created_ms=int(row["created_ms"]),
             revoked_ms=int(revoked) if revoked else None,
             limits={
                 name: int(row[name]) if name in row else None
-                for name in (field.name for field in fields(Limits))
+                for name in (field.name for field in fields(RateLimits))
             },
             weight=int(weight or 1),
             secrets=[one for one in told if one],
@@ -191,7 +193,7 @@ class Keyring:
         with guard():
             key_id = self._redis.hget(keys.API_KEY_NAMES, which) or which
             if not self._redis.exists(keys.API_KEY + key_id):
-                raise KeyTrouble(f"there is no key {which}")
+                raise ApiKeyError(f"there is no key {which}")
         return str(key_id)
 
     def _add_secret(self, key_id: str) -> str:
@@ -200,7 +202,7 @@ class Keyring:
         held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
         with guard():
             if self._redis.hexists(keys.API_KEY + key_id, "revoked_ms"):
-                raise KeyTrouble("the key was revoked; make a new one")
+                raise ApiKeyError("the key was revoked; make a new one")
             pipe = self._redis.pipeline(transaction=True)
             pipe.hset(keys.API_SECRET + digest, mapping={"key": key_id, "end": secret[-4:]})
             pipe.zadd(held, {digest: self._now_ms()})
@@ -222,7 +224,7 @@ class Keyring:
 
 def _check_weight(weight: int | None) -> None:
     if weight is not None and not 1 <= weight <= MAX_WEIGHT:
-        raise KeyTrouble(f"a weight is between 1 and {MAX_WEIGHT}")
+        raise ApiKeyError(f"a weight is between 1 and {MAX_WEIGHT}")
 
 
 def _digest(secret: str) -> str:

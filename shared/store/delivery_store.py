@@ -31,7 +31,7 @@ _REPLAYED_AT_ONCE = 1000
 _LISTED_ENDPOINTS = 200
 
 
-class Health(StrEnum):
+class EndpointHealth(StrEnum):
     """What an attempt told about its endpoint."""
 
     GOOD = "good"
@@ -99,7 +99,7 @@ class Endpoint(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DeliveryBatch:
     """What a courier has taken, and in how many seconds there is more to take."""
 
     owner: str
@@ -112,7 +112,7 @@ class Settlement:
     """What becomes of a delivery after an attempt."""
 
     outcome: Literal["delivered", "retry", "failed"]
-    health: Health
+    health: EndpointHealth
     attempt: Attempt
     reason: str = ""
     retry_s: float = 0.0
@@ -161,13 +161,13 @@ class DeliveryStore:
 
     # the courier's side
 
-    def take(self, most: int) -> Batch:
+    def take(self, most: int) -> DeliveryBatch:
         """Take up to `most` due deliveries, each under a lease longer than an attempt."""
         owner = secrets.token_hex(16)
         lease_ms = int(1000 * (self._settings.webhook_timeout_s + self._settings.webhook_grace_s))
         cap = self._settings.webhook_endpoint_concurrency
         now, first, rows = self._run("webhooks/take", owner, lease_ms, most, cap, self._keep_ms)
-        return Batch(
+        return DeliveryBatch(
             owner,
             [Delivery.model_validate(pairs(row)) for row in rows],
             max(0.0, (float(first) - int(now)) / 1000) if first else None,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.jobs import Priority
-from shared.prediction.cost_model import Backlog, Outlook
-from shared.prediction.remaining_work import InHand
+from shared.prediction.cost_model import Backlog, FleetSnapshot
+from shared.prediction.remaining_work import RunningJob
 from shared.store import keys
 from shared.store.connection import Client, guard, load_script
 from shared.store.job_reader import FIRST_SCORE, QUEUE_SPAN
@@ -32,7 +32,7 @@ _TAIL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QueuePosition:
     """Where a tenant's new job would stand, and how full the service was, at one moment."""
 
     #: Jobs that would be taken before it, by its queue.
@@ -43,7 +43,7 @@ class Standing:
     seen_s: float
 
     @classmethod
-    def told(cls, reply: Any) -> Standing:
+    def told(cls, reply: Any) -> QueuePosition:
         """Return it of what foresee.lua answers."""
         ahead, queued, running = reply
         known = dict(zip(Priority, map(int, ahead), strict=True))
@@ -63,7 +63,7 @@ class Standing:
 class Forecast:
     """What waits, who works and what was learned, at one moment."""
 
-    outlook: Outlook = field(default_factory=Outlook)
+    outlook: FleetSnapshot = field(default_factory=FleetSnapshot)
     #: Average tokens of an answer by preset, "ask" without one.
     answers: Mapping[str, float] = field(default_factory=dict)
     #: Actual over predicted seconds of the latest jobs.
@@ -82,7 +82,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class PredictionAccuracy:
     """Predictions against what happened, since the store was new."""
 
     count: int
@@ -103,9 +103,9 @@ class Truth:
         return None
 
 
-def _hand(told: Sequence[int]) -> tuple[InHand, ...]:
+def _hand(told: Sequence[int]) -> tuple[RunningJob, ...]:
     pairs = zip(told[::2], told[1::2], strict=True)
-    return tuple(InHand(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
+    return tuple(RunningJob(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
 
 
 class Forecasts:
@@ -130,21 +130,23 @@ class Forecasts:
             held = self._hand(keys=[], args=[_HELD]) if running else []
         mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
         return Forecast(
-            Outlook(tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _hand(held))),
+            FleetSnapshot(
+                tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _hand(held))
+            ),
             {kind: float(tokens) for kind, tokens in answers.items()},
             tuple(map(float, ratios)),
         )
 
-    def standing(self, tenant: str) -> Standing:
+    def standing(self, tenant: str) -> QueuePosition:
         """Return where a tenant's new job would stand now."""
         with guard():
-            return Standing.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))
+            return QueuePosition.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))
 
-    def truth(self) -> Truth:
+    def truth(self) -> PredictionAccuracy:
         """Return how predictions compared with what happened."""
         with guard():
             told = {name: int(n) for name, n in self._redis.hgetall(keys.PREDICTIONS).items()}
-        return Truth(
+        return PredictionAccuracy(
             count=told.get("count", 0),
             predicted_s=told.get("predicted_ms", 0) / 1000,
             actual_s=told.get("actual_ms", 0) / 1000,

@@ -23,14 +23,14 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class MetricsSnapshot:
     """Everything that was added up, by name and labels."""
 
     sums: Mapping[str, Mapping[Labels, float]]
     histograms: Mapping[str, Mapping[Labels, Histogram]]
 
 
-class Tally:
+class JobMetrics:
     """Figures of one job, to be added in the transaction that ends it."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ def _parse(field: str) -> tuple[str, Labels]:
     return name, tuple((key, value) for key, _, value in pairs)
 
 
-def read(fields: Mapping[str, str]) -> Figures:
+def read(fields: Mapping[str, str]) -> MetricsSnapshot:
     """Return the figures of the hash that Redis keeps."""
     sums: dict[str, dict[Labels, float]] = {}
     counts: dict[str, dict[Labels, dict[str, float]]] = {}
@@ -72,7 +72,7 @@ def read(fields: Mapping[str, str]) -> Figures:
             counts.setdefault(name, {}).setdefault(labels[:-1], {})[labels[-1][1]] = float(value)
         else:
             sums.setdefault(name, {})[labels] = float(value)
-    return Figures(
+    return MetricsSnapshot(
         sums,
         {
             name: {labels: _histogram(found) for labels, found in series.items()}

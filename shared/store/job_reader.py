@@ -10,7 +10,7 @@ from shared.jobs import JobStatus, Priority
 from shared.jobs.row import JobRow, read_row
 from shared.store import job_metrics, keys
 from shared.store.connection import Client, guard
-from shared.store.job_metrics import Figures
+from shared.store.job_metrics import MetricsSnapshot
 
 #: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
 QUEUE_SPAN = 1 << 43
@@ -105,7 +105,7 @@ class JobReader:
         with guard():
             return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
 
-    def figures(self) -> Figures:
+    def figures(self) -> MetricsSnapshot:
         """Return what finished jobs and deliveries have added up to."""
         with guard():
             return job_metrics.read(self.redis.hgetall(keys.FIGURES))

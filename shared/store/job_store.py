@@ -26,9 +26,9 @@ from shared.prediction.cost_model import Prediction
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, guard, load_script, pairs
-from shared.store.job_metrics import Tally
+from shared.store.job_metrics import JobMetrics
 from shared.store.job_reader import FIRST_SCORE, JobReader
-from shared.store.rate_limits import Limits
+from shared.store.rate_limits import RateLimits
 from shared.webhooks import Webhook
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
@@ -87,7 +87,7 @@ class NewJob:
     webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     prediction: Prediction | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: RateLimits = field(default_factory=RateLimits)
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
 
@@ -106,7 +106,7 @@ class Doorbell:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class DoorbellMessage:
     """A doorbell as Redis is told of it."""
 
     #: The list that workers wait at, and what is put into it.
@@ -120,7 +120,7 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class StoredJob:
     """A stored job, or the earlier one that the same Idempotency-Key made."""
 
     doorbell: Doorbell
@@ -159,7 +159,9 @@ class Store(JobReader):
 
     # the gateway's side
 
-    def add(self, job: NewJob, ring: Callable[[Doorbell], Ring] | None = None) -> Added:
+    def add(
+        self, job: NewJob, ring: Callable[[Doorbell], DoorbellMessage] | None = None
+    ) -> StoredJob:
         """Store a job, put it into the queue and ring its doorbell, all at once.
 
         Without `ring` it waits for the reconciler to ring.
@@ -194,7 +196,7 @@ class Store(JobReader):
             case ["added" | "replayed" as how, found_id, place, row]:
                 position = None if place == NOWHERE else int(place)
                 bell = Doorbell(found_id, priority)
-                return Added(bell, how == "replayed", position, pairs(row))
+                return StoredJob(bell, how == "replayed", position, pairs(row))
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
@@ -309,7 +311,7 @@ class Store(JobReader):
         fields: Mapping[str, Any],
         *,
         turn: Turn | None = None,
-        tally: Tally | None = None,
+        tally: JobMetrics | None = None,
     ) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was.
 
@@ -342,7 +344,7 @@ class Store(JobReader):
         return [Doorbell(job, queue) for job, queue in reply]
 
 
-def _told(rung: Ring | None) -> tuple[Any, ...]:
+def _told(rung: DoorbellMessage | None) -> tuple[Any, ...]:
     if rung is None:
         return ("",) * 5
     return rung.list, rung.message, rung.channel, rung.event, rung.expires_ms or ""

@@ -10,7 +10,7 @@ WINDOW_S = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """The bounds of one key; 0 is no bound."""
 
     #: Submitting requests a minute.
@@ -23,7 +23,7 @@ class Limits:
     queued: int = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> Limits:
+    def of(cls, settings: Settings) -> RateLimits:
         """Return the bounds of a key that has none of its own, and of callers without a key."""
         return cls(
             requests=settings.limit_requests_per_minute,

@@ -24,7 +24,7 @@ def tiles_percent(*, together: bool, reads: bool) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class NewTile:
     """What a tile is given when its job is split."""
 
     #: What a child is to do, or an outcome that is known already.
@@ -46,7 +46,7 @@ class TileStore:
         self,
         claim: Claim,
         tiles: Sequence[TileInfo],
-        work: Sequence[Given],
+        work: Sequence[NewTile],
         *,
         together: bool,
         room: int,
@@ -141,7 +141,7 @@ def _infos(text: str | None) -> list[TileInfo]:
     return [TileInfo.model_validate(one) for one in json.loads(text or "[]")]
 
 
-def _child(given: Given) -> tuple[str, str, str]:
+def _child(given: NewTile) -> tuple[str, str, str]:
     if isinstance(given.what, TileOutcome):
         return "", given.what.model_dump_json(), ""
     return new_job_id(), given.what.model_dump_json(), "1" if given.live else ""

@@ -18,8 +18,8 @@ from shared.errors import StoreUnavailable
 from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import Batch, Delivery, DeliveryStore, Settlement
-from worker.courier.delivery import Delivering
+from shared.store.delivery_store import Delivery, DeliveryBatch, DeliveryStore, Settlement
+from worker.courier.delivery import DeliverySender
 
 #: Without a bell, and while Redis is away, the courier looks this often.
 _LOOK_S = 1.0
@@ -35,7 +35,7 @@ class Courier:
         store = Store(settings)
         self._deliveries = DeliveryStore(settings, store.redis)
         client = GuardedClient.build(settings)
-        self._delivering = Delivering(store, self._deliveries, client, settings)
+        self._delivering = DeliverySender(store, self._deliveries, client, settings)
         self._free = settings.webhook_concurrency
         self._changed = threading.Condition()
         self._stopped = threading.Event()
@@ -74,7 +74,7 @@ class Courier:
         if not batch.deliveries:
             self._rest(batch)
 
-    def _rest(self, batch: Batch) -> None:
+    def _rest(self, batch: DeliveryBatch) -> None:
         pause = _LOOK_S if batch.next_s is None else min(_LOOK_S, batch.next_s)
         if pause > 0:
             self._deliveries.wait(max(pause, 0.01))

@@ -14,10 +14,10 @@ from shared import webhooks
 from shared.errors import Erased, NotFound, ServiceError, UrlFetchFailed, UrlNotAllowed
 from shared.jobs import view
 from shared.jobs.view import timestamp
-from shared.outbound.client import Answer, GuardedClient, Limits
+from shared.outbound.client import FetchedResponse, FetchLimits, GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import Attempt, Delivery, DeliveryStore, Health, Settlement
+from shared.store.delivery_store import Attempt, Delivery, DeliveryStore, EndpointHealth, Settlement
 
 #: Bytes of an answer that are read, and characters that the ledger keeps.
 READ_BYTES = 20_000
@@ -30,7 +30,7 @@ _AGENT = "Sightline-Courier/1"
 _log = logging.getLogger(__name__)
 
 
-class Delivering:
+class DeliverySender:
     """Makes attempts; its threads share it."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Delivering:
         self._deliveries = deliveries
         self._client = client
         self._settings = settings
-        self._limits = Limits(
+        self._limits = FetchLimits(
             settings.webhook_timeout_s,
             min(settings.webhook_connect_s, settings.webhook_timeout_s),
             READ_BYTES,
@@ -62,7 +62,7 @@ class Delivering:
         """Return what becomes of a delivery that met a fault of our own."""
         now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
         told = Attempt(at=now, status=None, ms=0, body="", error="The courier failed; see its log.")
-        return self._failed(delivery, told, health=Health.UNKNOWN)
+        return self._failed(delivery, told, health=EndpointHealth.UNKNOWN)
 
     def _body(self, delivery: Delivery) -> str:
         happened = str(timestamp(delivery.created_ms))
@@ -89,7 +89,7 @@ class Delivering:
             "User-Agent": _AGENT,
             **webhooks.signed_headers(keys, delivery.id, int(moment), body),
         }
-        answer: Answer | None = None
+        answer: FetchedResponse | None = None
         failure: ServiceError | None = None
         try:
             answer = self._client.fetch(
@@ -109,13 +109,13 @@ class Delivering:
             return self._failed(delivery, told, final="url_not_allowed" if final else "")
         return self._answered(delivery, told, answer)
 
-    def _answered(self, delivery: Delivery, told: Attempt, answer: Answer) -> Settlement:
+    def _answered(self, delivery: Delivery, told: Attempt, answer: FetchedResponse) -> Settlement:
         if 200 <= answer.status < 300:
-            return Settlement("delivered", Health.GOOD, told)
+            return Settlement("delivered", EndpointHealth.GOOD, told)
         if answer.status == 410:
-            return Settlement("failed", Health.ALIVE, told, reason="url_gone")
+            return Settlement("failed", EndpointHealth.ALIVE, told, reason="url_gone")
         troubled = answer.status >= 500 or answer.status == 429
-        health = Health.BAD if troubled else Health.ALIVE
+        health = EndpointHealth.BAD if troubled else EndpointHealth.ALIVE
         return self._failed(delivery, told, health=health, wait_s=retry_after_s(answer.headers))
 
     def _failed(
@@ -124,11 +124,11 @@ class Delivering:
         told: Attempt,
         *,
         final: str = "",
-        health: Health = Health.BAD,
+        health: EndpointHealth = EndpointHealth.BAD,
         wait_s: float = 0.0,
     ) -> Settlement:
         if final:
-            return Settlement("failed", Health.UNKNOWN, told, reason=final)
+            return Settlement("failed", EndpointHealth.UNKNOWN, told, reason=final)
         schedule = self._settings.webhook_schedule_s
         after = delivery.tries + 1
         # a test is asked for by somebody who looks on; newer progress follows by itself
@@ -139,7 +139,7 @@ class Delivering:
         return Settlement("retry", health, told, retry_s=max(delay, wait_s))
 
 
-def _complaint(answer: Answer | None) -> str | None:
+def _complaint(answer: FetchedResponse | None) -> str | None:
     if answer is None or 200 <= answer.status < 300:
         return None
     if 300 <= answer.status < 400:

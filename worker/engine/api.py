@@ -12,9 +12,9 @@ from shared.jobs import (
     CacheState,
     FinishReason,
     GenerationParams,
-    Line,
     Notice,
     Stage,
+    TextLine,
     Usage,
 )
 from shared.jobs.enhancement import LETTER_HEIGHT
@@ -150,7 +150,7 @@ class Completion:
     prefix: CacheState | None = None
     #: Geometric mean of the tokens' probabilities; None where no model told any.
     confidence: float | None = None
-    lines: tuple[Line, ...] | None = None
+    lines: tuple[TextLine, ...] | None = None
     #: What became of constraints and of repetitions.
     notices: tuple[Notice, ...] = ()
 

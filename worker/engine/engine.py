@@ -15,7 +15,7 @@ from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import Prompt, build_prompt
 from worker.engine.loader import LoadedModel, load_model
 from worker.engine.loop import EngineLoop
-from worker.engine.memory.budget import Costs, Room
+from worker.engine.memory.budget import MemoryBudget, TokenCosts
 from worker.engine.memory.feature_cache import FeatureCache
 from worker.engine.memory.malloc import trim_memory
 from worker.engine.sequence import ImageWork, Sequence
@@ -38,8 +38,8 @@ class TorchEngine:
         """Start the loop's thread; `close` ends it."""
         #: Changed by nobody but the loop's thread; benches look into it.
         self.model = model
-        self._costs = Costs.of(model.shape, model.text.dtype.itemsize)
-        room = Room.of(settings, available_bytes())
+        self._costs = TokenCosts.of(model.shape, model.text.dtype.itemsize)
+        room = MemoryBudget.of(settings, available_bytes())
         if room.kv_bytes < settings.kv_max_bytes:
             wanted = {"wanted_bytes": settings.kv_max_bytes, "given_bytes": room.kv_bytes}
             _log.warning("kv.reduced", extra=wanted)

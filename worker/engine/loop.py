@@ -13,7 +13,7 @@ import torch
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError
 from shared.jobs import DETAIL_PIXELS, FinishReason
 from worker.engine.loader import LoadedModel
-from worker.engine.memory.budget import Room
+from worker.engine.memory.budget import MemoryBudget
 from worker.engine.memory.feature_cache import FeatureCache
 from worker.engine.memory.kv_cache import KVEntry, KVPool, SequenceKV
 from worker.engine.memory.malloc import trim_memory
@@ -38,7 +38,9 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory")
 class EngineLoop:
     """All running requests, and the steps that move them on."""
 
-    def __init__(self, model: LoadedModel, features: FeatureCache, slots: int, room: Room) -> None:
+    def __init__(
+        self, model: LoadedModel, features: FeatureCache, slots: int, room: MemoryBudget
+    ) -> None:
         """`room` bounds keys and values of running and of idle sequences together."""
         self.meter = RateMeter()
         self._model = model

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from worker.engine.memory.budget import Need, Room
+from worker.engine.memory.budget import MemoryBudget, MemoryNeed
 
 
 class Phase(Enum):
@@ -34,7 +34,7 @@ class Plannable(Protocol):
         """Seconds that the latest block of its image took; 0 before the first."""
 
     @property
-    def need(self) -> Need:
+    def need(self) -> MemoryNeed:
         """Memory that it may take."""
 
     @property
@@ -64,7 +64,7 @@ class Scheduler(Generic[S]):
     #: Sequences that may run at once.
     slots: int
     #: Memory of all running sequences.
-    room: Room
+    room: MemoryBudget
     #: Prompt tokens of one step while answers run, and while none does.
     chunk: int = 96
     idle_chunk: int = 128
@@ -92,11 +92,11 @@ class Scheduler(Generic[S]):
             if sequence in group:
                 group.remove(sequence)
 
-    def fits(self, need: Need) -> bool:
+    def fits(self, need: MemoryNeed) -> bool:
         """Tell whether there is memory for one more sequence now."""
         return self.room.holds([*(sequence.need for sequence in self.running), need])
 
-    def fits_at_once(self, need: Need) -> bool:
+    def fits_at_once(self, need: MemoryNeed) -> bool:
         """Tell whether one more sequence could run beside all others, waiting ones too.
 
         Any thread may ask; the answer may be a moment old.

@@ -23,7 +23,7 @@ from worker.engine.api import (
 )
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import ImageSpan, Ints, Prompt
-from worker.engine.memory.budget import Need
+from worker.engine.memory.budget import MemoryNeed
 from worker.engine.memory.kv_cache import SequenceKV
 from worker.engine.model.vision_tower import Steps
 from worker.engine.scheduler import Phase
@@ -60,7 +60,7 @@ class Sequence:
 
     ticket: Ticket
     prompt: Prompt
-    need: Need
+    need: MemoryNeed
     writer: Writer
     images: list[ImageWork]
     kv: SequenceKV | None = None

@@ -6,6 +6,6 @@ Every step measures before it acts, and says what it measured. `auto` leaves an 
 measures are those of a clean one; a step asked for by name acts wherever it can.
 """
 
-from worker.enhance.enhance import Enhanced, enhance
+from worker.enhance.enhance import EnhancedImage, enhance
 
-__all__ = ["Enhanced", "enhance"]
+__all__ = ["EnhancedImage", "enhance"]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
-from worker.enhance.steps import STEPS, Pixels, Request, Taken
+from worker.enhance.steps import STEPS, Pixels, StepOptions, StepResult
 
 #: An image is not worked on in more pixels than this many times its budget, and at most _LARGEST.
 _SPARE = 4
@@ -21,7 +21,7 @@ _LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Enhanced:
+class EnhancedImage:
     """An image after its enhancement."""
 
     image: Image.Image
@@ -35,7 +35,7 @@ class Enhanced:
 
 def enhance(
     image: Image.Image, wish: Enhancement, max_pixels: int, letter_height: float = LETTER_HEIGHT
-) -> Enhanced:
+) -> EnhancedImage:
     """Take the steps of `wish` with an RGB image of which the model keeps `max_pixels`.
 
     Letters lower than `letter_height` pixels count as too small for the model.
@@ -45,10 +45,10 @@ def enhance(
     careful = wish == "auto"
     asked = [step for step in EnhanceStep if careful or step in wish]
     if wish == "off" or not asked or min(image.size) < _LEAST:
-        return Enhanced(image)
+        return EnhancedImage(image)
     # the engine's threads own the cores
     cv2.setNumThreads(1)
-    request = Request(careful, max_pixels, letter_height)
+    request = StepOptions(careful, max_pixels, letter_height)
     pixels = _workable(image, max_pixels)
     told: list[str] = []
     left_out: list[str] = []
@@ -56,15 +56,15 @@ def enhance(
         if step is EnhanceStep.DESKEW and any("straightened" in done for done in told):
             continue
         taken = STEPS[step](pixels, request)
-        if isinstance(taken, Taken):
+        if isinstance(taken, StepResult):
             pixels = taken.pixels
             told.append(f"{step.value}: {taken.told}")
         else:
             left_out.append(f"{step.value}: {taken}")
     kept = () if careful else tuple(left_out)
     if not told:
-        return Enhanced(image, left_out=kept)
-    return Enhanced(Image.fromarray(pixels), _variant(pixels), tuple(told), kept)
+        return EnhancedImage(image, left_out=kept)
+    return EnhancedImage(Image.fromarray(pixels), _variant(pixels), tuple(told), kept)
 
 
 def _workable(image: Image.Image, max_pixels: int) -> Pixels:

@@ -25,7 +25,7 @@ _PATIENT = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class StepOptions:
     """How a step is to be taken."""
 
     #: Act on what is measured only where it is clearly not that of a clean image.
@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StepResult:
     """What a step made of an image."""
 
     pixels: Pixels
@@ -45,10 +45,10 @@ class Taken:
     told: str
 
 
-Step = Callable[[Pixels, Request], Taken | str]
+Step = Callable[[Pixels, StepOptions], StepResult | str]
 
 
-def perspective(pixels: Pixels, request: Request) -> Taken | str:
+def perspective(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Cut out a page that is seen askew on darker ground."""
     del request
     found = page.corners(_grey(pixels))
@@ -56,10 +56,10 @@ def perspective(pixels: Pixels, request: Request) -> Taken | str:
         return "no page with four corners on darker ground was found"
     straight = page.straightened(pixels, found)
     places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in found)
-    return Taken(straight, f"a page with corners {places} was straightened")
+    return StepResult(straight, f"a page with corners {places} was straightened")
 
 
-def deskew(pixels: Pixels, request: Request) -> Taken | str:
+def deskew(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Turn the image until its lines are level."""
     grey = _grey(_shrunk(pixels))
     found = measures.skew(grey)
@@ -68,7 +68,7 @@ def deskew(pixels: Pixels, request: Request) -> Taken | str:
     if request.careful and not _is_skewed(found):
         return f"its skew of {abs(found.angle):.1f}° is too little or too uncertain"
     turned = _turned(pixels, found.angle)
-    return Taken(turned, f"a skew of {abs(found.angle):.1f}° was turned level")
+    return StepResult(turned, f"a skew of {abs(found.angle):.1f}° was turned level")
 
 
 def _is_skewed(found: measures.Skew) -> bool:
@@ -77,7 +77,7 @@ def _is_skewed(found: measures.Skew) -> bool:
     return sure and abs(found.angle) >= 0.5
 
 
-def denoise(pixels: Pixels, request: Request) -> Taken | str:
+def denoise(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Take out grain from the brightness, and blotches from the colours."""
     grain = measures.grain(_grey(_cut(pixels)))
     if grain < (14 if request.careful else 2):
@@ -89,10 +89,10 @@ def denoise(pixels: Pixels, request: Request) -> Taken | str:
         calm = cv2.bilateralFilter(light, 5, 3 * grain, 2)
     merged = cv2.merge([calm, *(cv2.blur(c, (5, 5)) for c in colours)])
     rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
-    return Taken(rgb, f"grain of {grain:.0f} grey levels was smoothed")
+    return StepResult(rgb, f"grain of {grain:.0f} grey levels was smoothed")
 
 
-def upscale(pixels: Pixels, request: Request) -> Taken | str:
+def upscale(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Enlarge small letters as far as the pixel budget allows."""
     tall = measures.letter_height(_grey(_cut(pixels)))
     if tall is None:
@@ -105,13 +105,13 @@ def upscale(pixels: Pixels, request: Request) -> Taken | str:
     if factor < 1.25:
         return f"its letters of {tall:.0f} pixels cannot grow within the pixel budget"
     grown = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    return Taken(
+    return StepResult(
         np.asarray(grown, dtype=np.uint8),
         f"letters of {tall:.1f} pixels were enlarged {factor:g} times",
     )
 
 
-def contrast(pixels: Pixels, request: Request) -> Taken | str:
+def contrast(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Even out the light, spread the brightness and sharpen local contrast by CLAHE."""
     small = _grey(_shrunk(pixels))
     found, uneven = measures.contrast(small), measures.unevenness(small)
@@ -123,10 +123,10 @@ def contrast(pixels: Pixels, request: Request) -> Taken | str:
     spread = _spread(np.asarray(light, dtype=np.uint8))
     merged = cv2.merge([spread, *colours])
     rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
-    return Taken(rgb, f"a contrast of {found:.0f} grey levels was raised")
+    return StepResult(rgb, f"a contrast of {found:.0f} grey levels was raised")
 
 
-def binarize(pixels: Pixels, request: Request) -> Taken | str:
+def binarize(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Make ink black and paper white by what surrounds each pixel; light ink becomes dark."""
     if request.careful:
         return "black and white is only made where it is asked for"
@@ -137,7 +137,7 @@ def binarize(pixels: Pixels, request: Request) -> Taken | str:
     black = cv2.adaptiveThreshold(
         grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, side, 15
     )
-    return Taken(np.repeat(black[:, :, None], 3, axis=2), "it was made black and white")
+    return StepResult(np.repeat(black[:, :, None], 3, axis=2), "it was made black and white")
 
 
 STEPS: dict[EnhanceStep, Step] = {

@@ -17,16 +17,16 @@ from shared.store import Claim, Store, Verdict
 _log = logging.getLogger(__name__)
 
 
-class Lost(Exception):
+class LeaseLost(Exception):
     """The job is no longer ours."""
 
 
-class GivenBack(Exception):
+class JobReleased(Exception):
     """The worker stops and the job must go back."""
 
 
 @dataclass(slots=True)
-class Held:
+class ClaimedJob:
     """A claimed job, and what has become of our right to it."""
 
     claim: Claim
@@ -64,18 +64,18 @@ class Leases(threading.Thread):
         self._every_beat = every_beat
         self._healthy = healthy
         self._die = die
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, ClaimedJob] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def hold(self, claim: Claim) -> Held:
+    def hold(self, claim: Claim) -> ClaimedJob:
         """Keep a claim's lease alive from now on."""
-        held = Held(claim)
+        held = ClaimedJob(claim)
         with self._lock:
             self._held[claim.owner] = held
         return held
 
-    def drop(self, held: Held) -> None:
+    def drop(self, held: ClaimedJob) -> None:
         """Stop beating for a job that has ended or is no longer ours."""
         with self._lock:
             self._held.pop(held.claim.owner, None)
@@ -100,14 +100,14 @@ class Leases(threading.Thread):
                 # a worker that cannot beat loses all its jobs: outlive every surprise
                 _log.exception("beat.failed")
 
-    def _beat(self, held: list[Held]) -> None:
+    def _beat(self, held: list[ClaimedJob]) -> None:
         if not held:
             return
         verdicts = self._store.beat([(h.claim.row.id, h.claim.owner) for h in held])
         for one, verdict in zip(held, verdicts, strict=True):
             one.hear(verdict)
 
-    def _watch(self, held: list[Held]) -> None:
+    def _watch(self, held: list[ClaimedJob]) -> None:
         if not self._healthy():
             self._end("worker.engine_died", jobs=len(held))
         limit = self._settings.job_timeout_s + self._settings.watchdog_grace_s

@@ -22,7 +22,7 @@ class _Own(threading.local):
         self.jobs: list[tuple[float, float]] = []
 
 
-class Meter:
+class LoadMeter:
     """Counts jobs in hand; thread-safe."""
 
     def __init__(self, slots: int = 1) -> None:

@@ -11,7 +11,7 @@ from shared.errors import StoreUnavailable
 from shared.jobs import Stage
 from shared.store import Store
 from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started, UsedImage
-from worker.jobs.leases import Held
+from worker.jobs.leases import ClaimedJob
 from worker.tiling import LiveText
 
 _log = logging.getLogger(__name__)
@@ -33,13 +33,13 @@ _SHARES: dict[Stage, Share] = {
 }
 
 
-class Reporter:
+class ProgressReporter:
     """Gathers the events of one job and reports them under its owner's token."""
 
     def __init__(
         self,
         store: Store,
-        held: Held,
+        held: ClaimedJob,
         max_new_tokens: int,
         *,
         tiles: int = 0,

@@ -10,7 +10,7 @@ from typing import Any
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, JobStatus, Notice, Output, TileInfo, TileOutput, Turn
 from shared.jobs.row import JobRow
-from shared.store.job_metrics import Tally
+from shared.store.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
 from worker.postprocess import Processed
@@ -22,7 +22,7 @@ _STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class TiledPart:
     """What the parts of a long image add to its answer."""
 
     tiles: tuple[TileOutput, ...]
@@ -35,13 +35,13 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EngineAnswer:
     """What the engine has answered."""
 
     done: Completion
     seen: tuple[UsedImage, ...] = ()
     notices: tuple[Notice, ...] = ()
-    whole: Whole | None = None
+    whole: TiledPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class Result:
     fields: dict[str, Any]
     turn: Turn | None = None
     #: What it adds to the service's figures.
-    tally: Tally = field(default_factory=Tally)
+    tally: JobMetrics = field(default_factory=JobMetrics)
 
 
 def answered(
-    row: JobRow, answer: Answer, processed: Processed, *, model: str, worker: str
+    row: JobRow, answer: EngineAnswer, processed: Processed, *, model: str, worker: str
 ) -> Result:
     """Return the end of a job that the engine has answered, in full or in part.
 
@@ -125,7 +125,7 @@ def log_line(row: JobRow, result: Result) -> dict[str, Any]:
     }
 
 
-def _turn(row: JobRow, done: Completion, whole: Whole | None) -> Turn:
+def _turn(row: JobRow, done: Completion, whole: TiledPart | None) -> Turn:
     # a question about an earlier turn's image leaves that turn to speak for it
     looked_at = whole if whole and row.input.images else None
     return Turn(
@@ -159,9 +159,9 @@ def _metrics(row: JobRow, worker: str, done: Completion | None) -> dict[str, Any
     return {k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}
 
 
-def _tally(metrics: dict[str, Any], done: Completion | None) -> Tally:
+def _tally(metrics: dict[str, Any], done: Completion | None) -> JobMetrics:
     """Return what a job adds to the figures; a stage that it never reached is not counted."""
-    tally = Tally()
+    tally = JobMetrics()
     tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
     if done is None:
         return tally

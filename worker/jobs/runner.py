@@ -19,12 +19,12 @@ from shared.store.session_store import SessionStore
 from shared.tracing import Tracing
 from worker.engine.api import Completion, Failed, Ticket
 from worker.jobs import results
-from worker.jobs.leases import GivenBack, Held, Leases, Lost
-from worker.jobs.load_meter import Meter
-from worker.jobs.progress import Reporter
-from worker.jobs.results import Answer, Result
-from worker.jobs.tiled.steps import LongSteps
-from worker.jobs.tiled.tiles import LongJobs
+from worker.jobs.leases import ClaimedJob, JobReleased, LeaseLost, Leases
+from worker.jobs.load_meter import LoadMeter
+from worker.jobs.progress import ProgressReporter
+from worker.jobs.results import EngineAnswer, Result
+from worker.jobs.tiled.steps import TiledSteps
+from worker.jobs.tiled.tiles import TileCutter
 from worker.pipeline import Pipeline, Question
 from worker.postprocess import Postprocessor
 
@@ -38,7 +38,7 @@ _PATIENCE_S = 600.0
 T = TypeVar("T")
 
 
-class Answering:
+class JobRunner:
     """Answers one job after another in the threads of the pool."""
 
     def __init__(
@@ -51,10 +51,10 @@ class Answering:
         pipeline: Pipeline,
         postprocessor: Postprocessor,
         leases: Leases,
-        meter: Meter,
+        meter: LoadMeter,
         tracing: Tracing,
         settings: Settings,
-        long_jobs: LongJobs,
+        long_jobs: TileCutter,
         must_give_back: Callable[[], bool],
     ) -> None:
         """`must_give_back` tells whether this process is leaving and its patience is over."""
@@ -70,7 +70,7 @@ class Answering:
         self._settings = settings
         self._must_give_back = must_give_back
         self._long_jobs = long_jobs
-        self._long = LongSteps(self, long_jobs)
+        self._long = TiledSteps(self, long_jobs)
 
     def answer(self, job_id: str | None = None) -> str | None:
         """Do what a doorbell asks for: this job, or without one the job whose turn it is.
@@ -100,9 +100,9 @@ class Answering:
         try:
             with self._meter.working():
                 self._work(held)
-        except Lost:
+        except LeaseLost:
             _log.warning("job.lost", extra={"attempt": claim.row.attempt})
-        except GivenBack:
+        except JobReleased:
             self._give_back(held)
         except BaseException:
             # Celery ends threads by exceptions that are no Exception
@@ -111,7 +111,7 @@ class Answering:
         finally:
             self._leases.drop(held)
 
-    def _give_back(self, held: Held) -> None:
+    def _give_back(self, held: ClaimedJob) -> None:
         try:
             bell = self._store.release(held.claim.row.id, held.claim.owner)
         except StoreUnavailable as error:
@@ -121,7 +121,7 @@ class Answering:
             _log.info("job.released", extra={"attempt": held.claim.row.attempt})
             ring([bell])
 
-    def _work(self, held: Held) -> None:
+    def _work(self, held: ClaimedJob) -> None:
         row = held.claim.row
         if row.parent:
             self._long.tile(held)
@@ -135,10 +135,10 @@ class Answering:
             self._finish(held, result)
 
     def attempt(self, act: Callable[[], T]) -> T | ServiceError:
-        """Return what `act` gives, or its failure; raises Lost and GivenBack."""
+        """Return what `act` gives, or its failure; raises LeaseLost and JobReleased."""
         try:
             return act()
-        except (Lost, GivenBack):
+        except (LeaseLost, JobReleased):
             raise
         except ServiceError as error:
             return error
@@ -149,7 +149,7 @@ class Answering:
             _log.exception("job.crashed")
             return InferenceFailed(f"{type(error).__name__} while answering.")
 
-    def _result(self, held: Held) -> Result | None:
+    def _result(self, held: ClaimedJob) -> Result | None:
         """Return a job's end; None when its tiles were handed to the queue instead."""
         row = held.claim.row
         if row.phase:
@@ -166,7 +166,7 @@ class Answering:
             worker=self._worker_id,
         )
 
-    def question(self, held: Held, job: JobInput) -> Question:
+    def question(self, held: ClaimedJob, job: JobInput) -> Question:
         """Return what `job` asks, with images and conversation; raises ImageGone and Lost."""
         turns = [self._as_fits(turn, job) for turn in self.turns(held)]
         return self.patiently(held, lambda: self._question(held, job, turns))
@@ -178,7 +178,7 @@ class Answering:
             return turn
         return turn.model_copy(update={"tiles": ()})
 
-    def turns(self, held: Held) -> list[Turn]:
+    def turns(self, held: ClaimedJob) -> list[Turn]:
         """Return what was said before in the job's session; raises Lost."""
         row = held.claim.row
         if row.session_id is None:
@@ -186,7 +186,7 @@ class Answering:
         session = row.session_id
         return self.patiently(held, lambda: self._sessions.turns(row.tenant, session))
 
-    def _question(self, held: Held, job: JobInput, turns: Sequence[Turn]) -> Question:
+    def _question(self, held: ClaimedJob, job: JobInput, turns: Sequence[Turn]) -> Question:
         row = held.claim.row
         shown = {i for turn in turns for i in (*turn.images, *turn.tiles)}
         ids = sorted(shown | set(job.every_image))
@@ -214,20 +214,22 @@ class Answering:
 
     def ask(
         self,
-        held: Held,
+        held: ClaimedJob,
         question: Question,
         *,
         tiles: int = 0,
         percent: int = 0,
         silent: bool = False,
-    ) -> Answer:
+    ) -> EngineAnswer:
         """Return the engine's answer; `percent` of the job were done before, and all `tiles`.
 
         The caller is told of the text as it comes, unless `silent`.
         """
         ticket, notices = self._pipeline.start(question)
         most = question.job.params.max_new_tokens
-        reporter = Reporter(self._store, held, most, tiles=tiles, percent=percent, silent=silent)
+        reporter = ProgressReporter(
+            self._store, held, most, tiles=tiles, percent=percent, silent=silent
+        )
         try:
             while True:
                 event = ticket.get(_POLL_S)
@@ -237,30 +239,30 @@ class Answering:
                     raise event.error
                 if isinstance(event, Completion):
                     reporter.flush()
-                    return Answer(event, reporter.seen, tuple(notices))
+                    return EngineAnswer(event, reporter.seen, tuple(notices))
                 reporter.take(event)
         except BaseException:
             ticket.cancel()
             raise
 
-    def say(self, held: Held, text: str) -> None:
+    def say(self, held: ClaimedJob, text: str) -> None:
         """Tell the caller of text that no report has told; raises Lost."""
         row, events = held.claim.row, [("output.delta", {"text": text})]
         if text:
             self.patiently(held, lambda: self._store.report(row.id, held.claim.owner, events))
 
-    def _look_around(self, held: Held, ticket: Ticket) -> None:
+    def _look_around(self, held: ClaimedJob, ticket: Ticket) -> None:
         if held.lost:
-            raise Lost
+            raise LeaseLost
         if held.canceled:
             ticket.cancel()
         elif self._must_give_back():
-            raise GivenBack
+            raise JobReleased
         if not self._pipeline.engine.alive:
             # not the job's fault: its lease ends with this process, and another one takes it
-            raise Lost
+            raise LeaseLost
 
-    def _finish(self, held: Held, result: Result) -> None:
+    def _finish(self, held: ClaimedJob, result: Result) -> None:
         row, owner = held.claim.row, held.claim.owner
         done = time.monotonic()
         kept = self.patiently(
@@ -275,7 +277,7 @@ class Answering:
             ),
         )
         if not kept:
-            raise Lost
+            raise LeaseLost
         self._measure(row, result, held.since, done)
         self._tracing.job(row, result.status, result.fields["metrics"], time.time())
         _log.info("job.finished", extra=results.log_line(row, result))
@@ -291,7 +293,7 @@ class Answering:
         visual = sum(image["tokens"] for image in result.fields["images"])
         self._meter.prepared(visual, done - claimed - engine_s, claimed, told["queue_s"])
 
-    def patiently(self, held: Held, act: Callable[[], T]) -> T:
+    def patiently(self, held: ClaimedJob, act: Callable[[], T]) -> T:
         """Return what `act` gives once the store answers; give up when the job is not ours."""
         patience = time.monotonic() + _PATIENCE_S
         while True:
@@ -299,7 +301,7 @@ class Answering:
                 return act()
             except StoreUnavailable:
                 if held.lost or self._must_give_back() or time.monotonic() > patience:
-                    raise Lost from None
+                    raise LeaseLost from None
                 time.sleep(_POLL_S * 10)
 
 

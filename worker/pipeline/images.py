@@ -13,7 +13,7 @@ from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement
 from worker.engine.api import ImageInput
 
 
-class Pictures:
+class QuestionImages:
     """The images of one question; each is opened once, and enhanced once for each way asked for."""
 
     def __init__(self, pngs: Mapping[str, bytes], letter_height: float = LETTER_HEIGHT) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
 from worker.engine.api import Engine, EngineRequest, Message, Ticket
-from worker.pipeline.images import Pictures
+from worker.pipeline.images import QuestionImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Pipeline:
         """
         history, count = list(question.history), len(question.history)
         deadline = time.monotonic() + question.time_left_s
-        pictures = Pictures(question.pngs, self.engine.info.letter_height)
+        pictures = QuestionImages(question.pngs, self.engine.info.letter_height)
         while True:
             request = EngineRequest(
                 id=question.id,
@@ -68,7 +68,7 @@ class Pipeline:
 
 
 def _messages(
-    question: Question, history: Sequence[Turn], pictures: Pictures
+    question: Question, history: Sequence[Turn], pictures: QuestionImages
 ) -> tuple[Message, ...]:
     messages: list[Message] = []
     for turn in history:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.constraints.regex import Budget, Found, compiled
+from shared.constraints.regex import Budget, Match, compiled
 from worker.postprocess.borders import in_number, is_word
 
 #: 13812345678, 138 1234 5678, 138-12345678, 1381-234-5678; +86, 0086, (+86) or `86-` before it.
@@ -35,7 +35,7 @@ def emails(text: str, budget: Budget) -> Iterator[str]:
             yield found.whole
 
 
-def _cut(found: Found) -> bool:
+def _cut(found: Match) -> bool:
     """Tell whether the match is only a part of a longer, broken address."""
     before, after = found.before[-1:], found.after
     return (

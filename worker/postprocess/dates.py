@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 
-from shared.constraints.regex import Budget, Found, Pattern, compiled
+from shared.constraints.regex import Budget, Match, Pattern, compiled
 from worker.postprocess.borders import in_number
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -38,16 +38,16 @@ def _iso(year: str | None, month: str | int | None, day: str | None) -> str | No
     return date.isoformat() if date.year >= 1000 else None
 
 
-def _year_first(found: Found) -> str | None:
+def _year_first(found: Match) -> str | None:
     return _iso(*found.groups)
 
 
-def _day_first(found: Found) -> str | None:
+def _day_first(found: Match) -> str | None:
     day, month, year = found.groups
     return _iso(year, month, day)
 
 
-def _unclear(found: Found) -> str | None:
+def _unclear(found: Match) -> str | None:
     """Return 22/11/2026 and 11/22/2026 as ISO, and 3/4/2026 as it is printed."""
     first, second, year = found.groups
     readings = {_iso(year, second, first), _iso(year, first, second)} - {None}
@@ -58,21 +58,21 @@ def _month_number(name: str | None) -> int:
     return _MONTHS.index((name or "")[:3].lower()) + 1
 
 
-def _month_day(found: Found) -> str | None:
+def _month_day(found: Match) -> str | None:
     month, day, year = found.groups
     return None if _in_word(found) else _iso(year, _month_number(month), day)
 
 
-def _day_month(found: Found) -> str | None:
+def _day_month(found: Match) -> str | None:
     day, month, year = found.groups
     return _iso(year, _month_number(month), day)
 
 
-def _in_word(found: Found) -> bool:
+def _in_word(found: Match) -> bool:
     return found.before[-1:].isascii() and found.before[-1:].isalpha()
 
 
-def _chinese(found: Found) -> str | None:
+def _chinese(found: Match) -> str | None:
     year, month, day = found.groups
     return _iso(_digits(year), _numeral(month), _numeral(day))
 
@@ -93,7 +93,7 @@ def _numeral(text: str | None) -> str:
     return _digits(tens or "一") + _digits(ones or "零")
 
 
-_Reading = Callable[[Found], str | None]
+_Reading = Callable[[Match], str | None]
 #: Each form with the signs that would make it a part of something longer.
 _READINGS: tuple[tuple[Pattern, str, _Reading], ...] = (
     *((pattern, mark, _year_first) for pattern, mark in zip(_YEAR_FIRST, "-/.", strict=True)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from shared.constraints.regex import Budget, Found, compiled
+from shared.constraints.regex import Budget, Match, compiled
 from worker.postprocess.borders import in_number, is_word
 
 _ID_CARD = compiled(r"([1-9]\d{5})[ -]?((?:18|19|20)\d{6})[ -]?(\d{3}[\dXx])")
@@ -38,7 +38,7 @@ def id_cards(text: str, budget: Budget) -> Iterator[str]:
             yield number
 
 
-def _joined(found: Found) -> bool:
+def _joined(found: Match) -> bool:
     return in_number(found, "-.") or is_word(found.before[-1:]) or is_word(found.after[:1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.constraints.regex import Budget, NotFollowed, check_size, whole_characters
+from shared.constraints.regex import Budget, RuleFailed, check_size, whole_characters
 
 #: Members and characters of a name that are taken.
 _MAX_MEMBERS = 100
@@ -27,7 +27,7 @@ def json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise NotFollowed("the answer has no whole JSON object")
+        raise RuleFailed("the answer has no whole JSON object")
     members = list(found.items())[:_MAX_MEMBERS]
     return [(whole_characters(name[:_MAX_NAME]), _values(value)) for name, value in members]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.constraints.regex import Budget, Found, compiled
+from shared.constraints.regex import Budget, Match, compiled
 from worker.postprocess.borders import digits_after, digits_before, is_word
 
 #: 1,234.50 · 1.234,50 · 1 234,50 · 5,50 · 12.30
@@ -33,7 +33,7 @@ def amounts(text: str, budget: Budget) -> Iterator[str]:
             yield _minus(found) + " ".join(found.whole.split())
 
 
-def _cut(found: Found) -> bool:
+def _cut(found: Match) -> bool:
     """Tell whether the match is a part of a longer number or word."""
     value, before, after = found.whole, found.before[-1:], found.after[:1]
     if digits_after(found, ".,") or is_word(after):
@@ -45,7 +45,7 @@ def _cut(found: Found) -> bool:
     return value[-1] == "元" and after in _OTHER_WORDS
 
 
-def _minus(found: Found) -> str:
+def _minus(found: Match) -> str:
     """Return the sign before the match unless it joins two sums: 10-20元."""
     other, sign = found.before[:-1], found.before[-1:]
     return "-" if sign in {"-", "−"} and not (other.isdigit() or other in _ENDS) else ""

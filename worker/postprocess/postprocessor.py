@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shared.catalog.rules import BUILT_IN, CustomRule, RuleBook
-from shared.constraints.regex import Budget, NotFollowed, compiled, whole_characters
+from shared.constraints.regex import Budget, RuleFailed, compiled, whole_characters
 from shared.jobs import Notice
 from worker.postprocess import cleaning, contacts, dates, identity, json_fields, money, tables
 
@@ -60,7 +60,7 @@ class Postprocessor:
                 continue
             try:
                 act(answer)
-            except NotFollowed as error:
+            except RuleFailed as error:
                 notices.append(_left_out(name, str(error)))
         return Processed(answer.text, answer.fields, tuple(notices))
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import cast
 
 from sightline.cli.terminal import (
-    Line,
+    StatusLine,
     UsageError,
     complain,
     connect,
@@ -97,7 +97,7 @@ def _live(args: argparse.Namespace) -> bool:
 
 def follow(args: argparse.Namespace, job: Job, *, live: bool) -> None:
     """Wait for a job and print its answer; raises JobFailed."""
-    line = Line(args)
+    line = StatusLine(args)
     try:
         if live:
             _stream(job, line)
@@ -115,7 +115,7 @@ def follow(args: argparse.Namespace, job: Job, *, live: bool) -> None:
             say(args, f"note: {warning['detail']}")
 
 
-def _stream(job: Job, line: Line) -> None:
+def _stream(job: Job, line: StatusLine) -> None:
     begun = False
     for event in job.stream():
         if event.text:

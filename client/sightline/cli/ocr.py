@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.cli.asking import options
-from sightline.cli.terminal import Line, UsageError, complain, connect, say, show
+from sightline.cli.terminal import StatusLine, UsageError, complain, connect, say, show
 from sightline.client import Client, Job
 from sightline.errors import SightlineError
 from sightline.jobs import Answer, answer_of
@@ -40,7 +40,7 @@ class Task:
 
 
 @dataclass(slots=True)
-class Tally:
+class BatchProgress:
     """How far the batch has come."""
 
     total: int
@@ -67,9 +67,9 @@ def ocr(args: argparse.Namespace) -> int:
     """Read files into a folder; what is there already stays."""
     tasks = _tasks([Path(name) for name in args.files], args.out, args.format)
     waiting = [task for task in tasks if args.force or not task.done]
-    tally = Tally(len(tasks), kept=len(tasks) - len(waiting))
+    tally = BatchProgress(len(tasks), kept=len(tasks) - len(waiting))
     args.out.mkdir(parents=True, exist_ok=True)
-    line = Line(args)
+    line = StatusLine(args)
     line.put(tally.bar())
     with connect(args, retries=_RETRIES) as client:
         _each(waiting, _reader(args, client), args, tally, line)
@@ -82,8 +82,8 @@ def _each(
     tasks: list[Task],
     read: Callable[[Task], None],
     args: argparse.Namespace,
-    tally: Tally,
-    line: Line,
+    tally: BatchProgress,
+    line: StatusLine,
 ) -> None:
     pool = ThreadPoolExecutor(args.parallel)
     try:

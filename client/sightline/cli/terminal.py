@@ -119,7 +119,7 @@ def progress_line(job: Mapping[str, Any]) -> str:
     return f"{progress.get('stage', 'running')} {progress.get('percent', 0)} %{tiles}{left}"
 
 
-class Line:
+class StatusLine:
     """One line on standard error that is written again and again, where that is a terminal."""
 
     def __init__(self, args: argparse.Namespace) -> None:

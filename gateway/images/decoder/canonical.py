@@ -25,7 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway.images.decoder import heic, preflight
 from gateway.images.decoder.png import bands
-from gateway.images.formats import ImageFormat, Limits, sniff
+from gateway.images.formats import DecodeLimits, ImageFormat, sniff
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated
 
 #: The plugin's own class: Image.open hides why it failed, and takes some JPEGs for MPO albums.
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Canonical:
+class CanonicalPixels:
     """What a file became; sizes in pixels, source sizes as seen upright."""
 
     image: Image.Image
@@ -77,17 +77,17 @@ class Canonical:
         return f"img_{digest.hexdigest()}"
 
 
-def canonicalize(data: bytes, limits: Limits) -> Canonical:
+def canonicalize(data: bytes, limits: DecodeLimits) -> CanonicalPixels:
     """Decode `data`; raise ImageError, or MemoryError when the process has no room left."""
     return _typed_failures(lambda: _decoding(data, limits).run())
 
 
-def measure(data: bytes, limits: Limits) -> tuple[int, int]:
+def measure(data: bytes, limits: DecodeLimits) -> tuple[int, int]:
     """Return width and height as seen upright, from the header alone; raises like the above."""
     return _typed_failures(lambda: _decoding(data, limits).open()[2])
 
 
-def _decoding(data: bytes, limits: Limits) -> _Decoding:
+def _decoding(data: bytes, limits: DecodeLimits) -> _Decoding:
     fmt = sniff(data)
     return _Decoding(fmt, preflight.check(fmt, data, limits), limits)
 
@@ -111,13 +111,15 @@ def _typed(error: Exception) -> ImageError:
 class _Decoding:
     """One image on its way from file to canonical pixels."""
 
-    def __init__(self, fmt: ImageFormat, checked: preflight.Checked, limits: Limits) -> None:
+    def __init__(
+        self, fmt: ImageFormat, checked: preflight.CheckedFile, limits: DecodeLimits
+    ) -> None:
         self.format = fmt
         self.checked = checked
         self.limits = limits
         self.notices: list[tuple[str, str]] = list(checked.notices)
 
-    def run(self) -> Canonical:
+    def run(self) -> CanonicalPixels:
         """Open, check, load, then convert in the order that keeps memory small."""
         file, orientation, (width, height) = self.open()
         self._tell_frames(file)
@@ -131,7 +133,7 @@ class _Decoding:
         image = self._to_rgb(self._flatten(image), profile)
         if image.size != (width, height):
             self._tell("image_reduced", f"{width}x{height} → {image.width}x{image.height}")
-        return Canonical(image, self.format, width, height, self.notices)
+        return CanonicalPixels(image, self.format, width, height, self.notices)
 
     def open(self) -> tuple[ImageFile.ImageFile, int, tuple[int, int]]:
         """Return the file unread, its EXIF orientation and its size as seen upright."""

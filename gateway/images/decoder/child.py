@@ -19,9 +19,9 @@ from pathlib import Path
 from PIL import AvifImagePlugin, Image, ImageFile
 
 from gateway.images.decoder import heic, protocol
-from gateway.images.decoder.canonical import Canonical, canonicalize, measure
+from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, measure
 from gateway.images.decoder.png import png
-from gateway.images.formats import Limits
+from gateway.images.formats import DecodeLimits
 from shared.errors import ImageError
 
 _STDIN, _STDERR = 0, 2
@@ -40,7 +40,7 @@ def main() -> int:
         try:
             header, data = protocol.receive(sock, max_body=1 << 31)
             only_measure = header.pop("measure", False)
-            limits = Limits(**header)
+            limits = DecodeLimits(**header)
             _limit_memory(limits.memory_bytes)
             _limit_cpu(limits.timeout_s)
             protocol.send(sock, *_answer(_measured if only_measure else _decoded, data, limits))
@@ -95,7 +95,9 @@ def _limit_cpu(seconds: float) -> None:
 
 
 def _answer(
-    work: Callable[[bytes, Limits], tuple[protocol.Header, bytes]], data: bytes, limits: Limits
+    work: Callable[[bytes, DecodeLimits], tuple[protocol.Header, bytes]],
+    data: bytes,
+    limits: DecodeLimits,
 ) -> tuple[protocol.Header, bytes]:
     try:
         return work(data, limits)
@@ -106,16 +108,16 @@ def _answer(
         return {"error": "memory"}, b""
 
 
-def _measured(data: bytes, limits: Limits) -> tuple[protocol.Header, bytes]:
+def _measured(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
     return {"size": measure(data, limits)}, b""
 
 
-def _decoded(data: bytes, limits: Limits) -> tuple[protocol.Header, bytes]:
+def _decoded(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
     canonical = canonicalize(data, limits)
     return _described(canonical), png(canonical.image)
 
 
-def _described(canonical: Canonical) -> protocol.Header:
+def _described(canonical: CanonicalPixels) -> protocol.Header:
     return {
         "id": canonical.id(),
         "width": canonical.image.width,

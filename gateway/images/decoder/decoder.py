@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.images.decoder import protocol
 from gateway.images.decoder.pool import ChildDied, ChildOverran, NoChild, Pool
-from gateway.images.formats import EXTENSIONS, ImageFormat, Limits, sniff
+from gateway.images.formats import EXTENSIONS, DecodeLimits, ImageFormat, sniff
 from gateway.images.uploads import Upload
 from shared.errors import (
     ImageAspect,
@@ -65,7 +65,7 @@ class CanonicalImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredImage:
     """An image of which only the size is known; it looks like a stored one."""
 
     #: Pixels that would be kept.
@@ -93,7 +93,7 @@ class Decoder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._limits = Limits(
+        self._limits = DecodeLimits(
             max_pixels=settings.image_max_pixels,
             max_pixels_jpeg=settings.image_max_pixels_jpeg,
             max_side=settings.image_max_side,
@@ -126,7 +126,7 @@ class Decoder:
 
     def measure(
         self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
-    ) -> Measured:
+    ) -> MeasuredImage:
         """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
         with _pointing(pointer):
             self._admit(upload.data)
@@ -135,15 +135,15 @@ class Decoder:
                 raise _refusal(header)
             return self._measured(*header["size"], detailed=detailed)
 
-    def sized(self, width: int, height: int, *, detailed: bool = False) -> Measured:
+    def sized(self, width: int, height: int, *, detailed: bool = False) -> MeasuredImage:
         """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
         self._limits.check(width, height, reducible=True)
         return self._measured(width, height, detailed=detailed)
 
-    def _measured(self, width: int, height: int, *, detailed: bool) -> Measured:
+    def _measured(self, width: int, height: int, *, detailed: bool) -> MeasuredImage:
         limits = dataclasses.replace(self._limits, detailed=detailed)
         kept_width, kept_height = limits.kept(width, height)
-        return Measured(kept_width, kept_height, (width, height))
+        return MeasuredImage(kept_width, kept_height, (width, height))
 
     def close(self) -> None:
         """End all children; a later decode() starts new ones."""

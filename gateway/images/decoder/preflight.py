@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.images.formats import ImageFormat, Limits
+from gateway.images.formats import DecodeLimits, ImageFormat
 from shared.errors import ImageDecodeFailed, ImageTruncated
 
 #: More scans than any encoder writes; each costs a pass over the whole image.
@@ -42,7 +42,7 @@ _JPEG_SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedFile:
     """A file that may be handed to its decoder."""
 
     data: bytes
@@ -53,7 +53,7 @@ class Checked:
     notices: tuple[tuple[str, str], ...] = ()
 
 
-def check(fmt: ImageFormat, data: bytes, limits: Limits) -> Checked:
+def check(fmt: ImageFormat, data: bytes, limits: DecodeLimits) -> CheckedFile:
     """Return the file to decode; raise ImageTruncated, ImageDecodeFailed or a limit's error."""
     return _CHECKS[fmt](data, limits)
 
@@ -70,7 +70,7 @@ class _Chunk:
     sound: bool
 
 
-def _png(data: bytes, limits: Limits) -> Checked:
+def _png(data: bytes, limits: DecodeLimits) -> CheckedFile:
     """Keep what is needed to draw the picture; text, bombs and private chunks are dropped."""
     kept = [data[:8]]
     kinds, lost = set(), dict[bytes, None]()
@@ -86,7 +86,7 @@ def _png(data: bytes, limits: Limits) -> Checked:
             lost[chunk.kind] = None
     if b"IDAT" not in kinds:
         raise _damaged("the PNG has no image data")
-    return Checked(b"".join(kept), animated=b"acTL" in kinds, notices=_left_out(lost))
+    return CheckedFile(b"".join(kept), animated=b"acTL" in kinds, notices=_left_out(lost))
 
 
 def _left_out(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
@@ -166,7 +166,7 @@ def _png_raw_bytes(data: bytes) -> int:
     return total
 
 
-def _jpeg(data: bytes, limits: Limits) -> Checked:
+def _jpeg(data: bytes, limits: DecodeLimits) -> CheckedFile:
     frames, scans = [], 0
     for marker, at in _jpeg_segments(data):
         if marker in _JPEG_FRAMES:
@@ -181,7 +181,7 @@ def _jpeg(data: bytes, limits: Limits) -> Checked:
     # Several scans make libjpeg keep every coefficient, however small the result.
     reducible = kind in _JPEG_SEQUENTIAL and scans == 1
     limits.check(width, height, reducible=reducible)
-    return Checked(data, reducible=reducible)
+    return CheckedFile(data, reducible=reducible)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
@@ -209,14 +209,14 @@ def _jpeg_cut() -> ImageTruncated:
     return ImageTruncated("The JPEG file is cut off: its end marker is missing.")
 
 
-def _webp(data: bytes, limits: Limits) -> Checked:
+def _webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
     """Check the sizes that the container and the bitstream tell; open() allocates them at once."""
     if len(data) < 8 + int.from_bytes(data[4:8], "little") or len(data) < 30:
         raise ImageTruncated("The WebP file is shorter than its header says.")
     kind = data[12:16]
     if kind == b"VP8X":
         limits.check(1 + _u24(data, 24), 1 + _u24(data, 27))
-        return Checked(data, animated=bool(data[20] & 2))
+        return CheckedFile(data, animated=bool(data[20] & 2))
     if kind == b"VP8L":
         packed = int.from_bytes(data[21:25], "little")
         limits.check(1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF))
@@ -225,21 +225,21 @@ def _webp(data: bytes, limits: Limits) -> Checked:
         limits.check(width & 0x3FFF, height & 0x3FFF)
     else:
         raise _damaged("the WebP file does not start with an image")
-    return Checked(data)
+    return CheckedFile(data)
 
 
 def _u24(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 3], "little")
 
 
-def _avif(data: bytes, _limits: Limits) -> Checked:
+def _avif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     _check_boxes(data, "AVIF")
-    return Checked(data)
+    return CheckedFile(data)
 
 
-def _heic(data: bytes, _limits: Limits) -> Checked:
+def _heic(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     _check_boxes(data, "HEIC")
-    return Checked(data)
+    return CheckedFile(data)
 
 
 def _check_boxes(data: bytes, name: str) -> None:
@@ -257,7 +257,7 @@ def _check_boxes(data: bytes, name: str) -> None:
         raise ImageTruncated(f"The {name} file is cut off at byte {len(data)}; {at} are needed.")
 
 
-def _tiff(data: bytes, _limits: Limits) -> Checked:
+def _tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     order = "<" if data.startswith(b"II") else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     if len(data) < 16:
@@ -265,23 +265,23 @@ def _tiff(data: bytes, _limits: Limits) -> Checked:
     (directory,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     if directory + 2 > len(data):
         raise ImageTruncated("The TIFF file is cut off: its directory lies behind its end.")
-    return Checked(data)
+    return CheckedFile(data)
 
 
-def _bmp(data: bytes, _limits: Limits) -> Checked:
+def _bmp(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     offset = int.from_bytes(data[10:14], "little")
     if offset >= len(data):
         raise ImageTruncated("The BMP file is cut off before its pixels.")
-    return Checked(data)
+    return CheckedFile(data)
 
 
-def _gif(data: bytes, _limits: Limits) -> Checked:
+def _gif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     if len(data) < 13:
         raise ImageTruncated
-    return Checked(data)
+    return CheckedFile(data)
 
 
-_CHECKS: dict[ImageFormat, Callable[[bytes, Limits], Checked]] = {
+_CHECKS: dict[ImageFormat, Callable[[bytes, DecodeLimits], CheckedFile]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "WebP": _webp,

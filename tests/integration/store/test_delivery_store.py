@@ -15,7 +15,7 @@ from shared.store import NewJob, Store, keys
 from shared.store.delivery_store import DeliveryStore
 from shared.webhooks import Webhook, WebhookEvent
 from tests.support.receivers import receiving
-from worker.courier.delivery import Delivering, retry_after_s
+from worker.courier.delivery import DeliverySender, retry_after_s
 
 LOCAL = GuardedClient(Policy.parse("127.0.0.0/8", "1-65535"))
 BEGIN = {"webhook_schedule_s": (0, 0, 0), "webhook_timeout_s": 0.4, "webhook_grace_s": 0.2}
@@ -29,7 +29,7 @@ class Desk:
         self.store = Store(self.settings)
         self.redis = self.store.redis
         self.deliveries = DeliveryStore(self.settings, self.redis)
-        self.hands = Delivering(self.store, self.deliveries, client, self.settings)
+        self.hands = DeliverySender(self.store, self.deliveries, client, self.settings)
 
     def ended(self, url, *events, tenant="t"):
         """Run a job to its end; return its id."""

@@ -11,7 +11,7 @@ import redis
 
 from shared.jobs import JobInput, new_job_id
 from shared.queue import app, direct_queue, send
-from shared.queue.doorbell import Bells
+from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
 from shared.store import Doorbell, NewJob, Store
 from tests.support.harness import RedisServer
@@ -46,7 +46,7 @@ def test_a_stored_bell_is_the_message_that_celery_would_send(redis_server: Redis
         with kombu.Connection(redis_server.url, transport_options=options) as connection:
             send(bell, connection)
         channel, event = _heard(ear)
-    ours = Bells(client).ring(bell)
+    ours = DoorbellMessages(client).ring(bell)
     assert _known(ours.message) == _known(client.lindex(ours.list, 0))
     assert (ours.channel, _known(ours.event)) == (channel, event)
     kept_ms = client.pttl(ours.list)
@@ -57,8 +57,8 @@ def test_a_job_and_its_bell_are_stored_together_and_once(redis_server: RedisServ
     client = redis_server.client()
     store = Store(Settings(redis_url=redis_server.url))
     job = NewJob("t", JobInput(prompt="what?"), idempotency=("key", "body"))
-    added = store.add(job, Bells(client).ring)
-    again = store.add(job, Bells(client).ring)
+    added = store.add(job, DoorbellMessages(client).ring)
+    again = store.add(job, DoorbellMessages(client).ring)
     assert again.replayed
     assert again.row().id == added.row().id == added.doorbell.job_id
     (message,) = client.lrange("default", 0, -1)
@@ -66,7 +66,7 @@ def test_a_job_and_its_bell_are_stored_together_and_once(redis_server: RedisServ
 
 
 def test_two_messages_are_never_taken_for_one(redis_server: RedisServer):
-    bells = Bells(redis_server.client())
+    bells = DoorbellMessages(redis_server.client())
     tags = {
         json.loads(bells.ring(Doorbell(new_job_id(), "default")).message)["properties"][
             "delivery_tag"

@@ -12,9 +12,9 @@ from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
 from shared.store.image_store import ImageStore, StoredImage
 from shared.store.job_events import EventReader, JobEvent
-from shared.store.tile_store import Given, TileStore
+from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
-from worker.jobs.tiled.tiles import LongJobs
+from worker.jobs.tiled.tiles import TileCutter
 from worker.tiling import Tile, can_be_told_live, unread
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
@@ -28,7 +28,7 @@ class Longs:
         self.tiles = TileStore(self.store)
         self.images = ImageStore(settings)
         info = ModelInfo("m", "r", 4096, "none")
-        self.jobs = LongJobs(self.tiles, self.images, info, lambda: 100)
+        self.jobs = TileCutter(self.tiles, self.images, info, lambda: 100)
 
     def add(self, tenant: str = "t", *, strict: bool = False, **fields) -> str:
         tiling = TILING.model_copy(update={"strict": strict})
@@ -63,9 +63,9 @@ class Longs:
             seam = {"order": number, "overlap": overlap}
             infos.append(TileInfo(id=image.id, box=part.box, mark=unread(part), seam=seam))
         work = [
-            Given(TileOutcome())
+            NewTile(TileOutcome())
             if number == blank
-            else Given(JobInput(prompt="read", images=(info.id,)), live)
+            else NewTile(JobInput(prompt="read", images=(info.id,)), live)
             for number, (info, live) in enumerate(zip(infos, self.live(infos), strict=True))
         ]
         bells = self.tiles.split(held, infos, work, together=False, room=room)
@@ -362,7 +362,7 @@ def test_a_job_canceled_while_it_was_cut_ends_without_children(longs):
     held = longs.claim(job_id)
     longs.store.cancel(job_id, "t")
     info = TileInfo(id="img_" + "0" * 64, box=(0, 0, 8, 8), mark="")
-    work = [Given(JobInput(prompt="read"))]
+    work = [NewTile(JobInput(prompt="read"))]
     assert longs.tiles.split(held, [info], work, together=False, room=4) == []
     assert longs.get(job_id).status is JobStatus.CANCELED
     assert longs.leftovers(job_id) == []

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.metrics import exposition
-from gateway.metrics.http_metrics import Traffic
+from gateway.metrics.http_metrics import HttpMetrics
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import job_metrics
 from shared.store.delivery_store import Outbox
-from shared.store.forecasts import Truth
+from shared.store.forecasts import PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState
 from tests.support.harness import ROOT
@@ -27,7 +27,7 @@ SERVER = RedisState("7", 100, 200, "noeviction", 0, aof=True)
 
 
 def _exposed() -> Iterator[str]:
-    tally = job_metrics.Tally()
+    tally = job_metrics.JobMetrics()
     tally.observe("stage_seconds", 1.0, stage="queue")
     tally.add("tokens", 1, kind="image")
     told = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
@@ -35,12 +35,12 @@ def _exposed() -> Iterator[str]:
     families = [
         *exposition.of_servers({"queue": SERVER}),
         *exposition.of_queues(Load({"default": 1}, 1, 0.5), workers),
-        *exposition.of_predictions(Truth(1, 1.0, 1.0, {0: 1})),
+        *exposition.of_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.of_workers(workers),
         *exposition.of_counters({}),
         *exposition.of_figures(told),
         *exposition.of_outbox(Outbox(0.0, 0, 0)),
-        *Traffic().registry().collect(),
+        *HttpMetrics().registry().collect(),
     ]
     for family in families:
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.instance import Instance, Recorded, Trouble, birth, end, wait_until
+from scripts.instance import Instance, InstanceError, RecordedProcess, birth, end, wait_until
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -82,7 +82,7 @@ def test_a_second_launcher_on_the_same_port_is_told_how_to_stop_the_first(instan
         with Instance(7999, instance.directory.parent).claimed():
             pytest.fail("claimed twice")
 
-    with instance.claimed(), pytest.raises(Trouble, match="make down PORT=7999"):
+    with instance.claimed(), pytest.raises(InstanceError, match="make down PORT=7999"):
         claim_again()
 
 
@@ -103,7 +103,7 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_group():
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    end(Recorded("worker", process.pid, birth(process.pid) or ""), grace_s=0.3)
+    end(RecordedProcess("worker", process.pid, birth(process.pid) or ""), grace_s=0.3)
     assert process.wait(5) == -signal.SIGKILL
     process.stdout.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import preflight
-from scripts.instance import Trouble
+from scripts.instance import InstanceError
 from scripts.preflight import Address
 from shared.settings import BUNDLED_MODEL, Settings
 
@@ -22,7 +22,7 @@ def taken() -> int:
 
 
 def test_a_taken_port_is_named_with_the_next_one(taken):
-    with pytest.raises(Trouble, match=f"port {taken} .*make up PORT={taken + 1}"):
+    with pytest.raises(InstanceError, match=f"port {taken} .*make up PORT={taken + 1}"):
         preflight.check_address(Settings(port=taken))
 
 
@@ -32,7 +32,7 @@ def test_a_free_port_is_fine():
 
 def test_a_host_that_is_not_of_this_machine_is_refused():
     settings = Settings(host="192.0.2.1", port=7860, allow_anonymous=True)
-    with pytest.raises(Trouble, match=r"192\.0\.2\.1"):
+    with pytest.raises(InstanceError, match=r"192\.0\.2\.1"):
         preflight.check_address(settings)
 
 
@@ -54,25 +54,25 @@ def test_a_relative_model_folder_becomes_absolute(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("model", ["/no/such/model", "./model", "model"])
 def test_a_missing_model_folder_is_named(model):
-    with pytest.raises(Trouble, match=r"MODEL=.*does not exist"):
+    with pytest.raises(InstanceError, match=r"MODEL=.*does not exist"):
         preflight.check_model(model)
 
 
 def test_a_folder_beside_a_hub_like_name_is_meant_as_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("models").mkdir()
-    with pytest.raises(Trouble, match="does not exist"):
+    with pytest.raises(InstanceError, match="does not exist"):
         preflight.check_model("models/qwen")
 
 
 def test_a_folder_without_a_configuration_is_named(tmp_path):
-    with pytest.raises(Trouble, match=r"no config\.json"):
+    with pytest.raises(InstanceError, match=r"no config\.json"):
         preflight.check_model(str(tmp_path))
 
 
 def test_a_wrong_setting_is_one_line_with_its_name(monkeypatch):
     monkeypatch.setenv("SIGHTLINE_SLOTS", "many")
-    with pytest.raises(Trouble, match="slots") as trouble:
+    with pytest.raises(InstanceError, match="slots") as trouble:
         preflight.read_settings()
     assert "\n" not in str(trouble.value)
 
@@ -86,7 +86,7 @@ def test_flower_moves_aside_when_its_port_is_taken(taken, monkeypatch):
 
 def test_a_port_asked_for_flower_that_is_taken_is_refused(taken, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken))
-    with pytest.raises(Trouble, match=f"FLOWER_PORT={taken}"):
+    with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken}"):
         preflight.flower_address(7860)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from scripts.instance import Instance, Trouble, wait_until
+from scripts.instance import Instance, InstanceError, wait_until
 from scripts.redis_server import PrivateRedis, check, find
 
 
@@ -75,19 +75,19 @@ def test_damaged_data_is_one_line_that_names_the_log(instance):
     folder = instance.directory / "redis"
     folder.mkdir()
     (folder / "appendonlydir").write_text("this should be a folder")
-    with pytest.raises(Trouble, match=r"Redis cannot start: .+redis\.log") as trouble:
+    with pytest.raises(InstanceError, match=r"Redis cannot start: .+redis\.log") as trouble:
         PrivateRedis(instance, find()).start()
     assert "\n" not in str(trouble.value)
 
 
 def test_a_redis_elsewhere_that_does_not_answer_is_named_without_its_password():
-    with pytest.raises(Trouble, match=r"127\.0\.0\.1:1/0 does not answer") as trouble:
+    with pytest.raises(InstanceError, match=r"127\.0\.0\.1:1/0 does not answer") as trouble:
         check("redis://:secret@127.0.0.1:1/0")
     assert "secret" not in str(trouble.value)
 
 
 def test_a_url_that_is_none_is_named():
-    with pytest.raises(Trouble, match="nonsense"):
+    with pytest.raises(InstanceError, match="nonsense"):
         check("nonsense")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from scripts.instance import ROOT, Instance, Recorded, wait_until
+from scripts.instance import ROOT, Instance, RecordedProcess, wait_until
 from scripts.preflight import free_port, refusal
 
 GATEWAY = """
@@ -83,8 +83,8 @@ class Launcher:
     def ready(self) -> bool:
         return self.says("Sightline is ready")
 
-    def running(self, name: str) -> Recorded:
-        found: dict[str, Recorded] = {}
+    def running(self, name: str) -> RecordedProcess:
+        found: dict[str, RecordedProcess] = {}
 
         def there() -> bool:
             found.update({one.name: one for one in self.instance.processes()})

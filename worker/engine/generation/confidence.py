@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import torch
 
-from shared.jobs import Line
+from shared.jobs import TextLine
 
 #: Digits of a confidence that mean something.
 _DIGITS = 4
@@ -25,7 +25,7 @@ def confidence(logs: Iterable[float]) -> float | None:
     return round(math.exp(sum(told) / len(told)), _DIGITS) if told else None
 
 
-def lines(shown: str, pieces: Iterable[tuple[str, float]]) -> tuple[Line, ...]:
+def lines(shown: str, pieces: Iterable[tuple[str, float]]) -> tuple[TextLine, ...]:
     """Return the lines of `shown` that have text; `pieces` are tokens' texts and logarithms.
 
     A token that ends a line counts for that line, and one without a text for the next one's.
@@ -38,7 +38,7 @@ def lines(shown: str, pieces: Iterable[tuple[str, float]]) -> tuple[Line, ...]:
             logs[at].append(log)
         at += piece.count("\n")
     return tuple(
-        Line(text=text, confidence=sure)
+        TextLine(text=text, confidence=sure)
         for text, told in zip(texts, logs, strict=True)
         if text.strip() and (sure := confidence(told)) is not None
     )

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from shared.jobs import FinishReason, GenerationParams, Line, Notice
+from shared.jobs import FinishReason, GenerationParams, Notice, TextLine
 from worker.engine.generation import confidence
 from worker.engine.generation.constraint import Constraint
 from worker.engine.generation.detokenizer import TextStream
@@ -99,7 +99,7 @@ class Writer:
         """Return the geometric mean of the tokens' probabilities."""
         return confidence.confidence(log for _, log in self._pieces)
 
-    def lines(self) -> tuple[Line, ...] | None:
+    def lines(self) -> tuple[TextLine, ...] | None:
         """Return the confidence of each line, if it was asked for."""
         if not self._params.line_confidence:
             return None

@@ -16,7 +16,7 @@ _UNKNOWN = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class MemoryNeed:
     """What one request may take."""
 
     #: Keys and values of its prompt and its answer.
@@ -28,7 +28,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
+class TokenCosts:
     """Bytes that one token of a model takes."""
 
     kv: int
@@ -37,7 +37,7 @@ class Costs:
     tower: int
 
     @classmethod
-    def of(cls, shape: ModelShape, width: int) -> Costs:
+    def of(cls, shape: ModelShape, width: int) -> TokenCosts:
         """Return those of a model that computes with numbers of so many bytes."""
         text, vision = shape.text, shape.vision
         patches = vision.merge**2
@@ -51,9 +51,9 @@ class Costs:
             tower=features + patches * inside,
         )
 
-    def need(self, tokens: int, images: Collection[int]) -> Need:
+    def need(self, tokens: int, images: Collection[int]) -> MemoryNeed:
         """Return what a prompt and its answer take, and images of so many visual tokens each."""
-        return Need(
+        return MemoryNeed(
             kv_bytes=tokens * self.kv,
             image_bytes=sum(images) * self.image,
             tower_bytes=max(images, default=0) * self.tower,
@@ -61,7 +61,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class MemoryBudget:
     """The memory of all requests that run together."""
 
     kv_bytes: int
@@ -69,7 +69,7 @@ class Room:
     work_bytes: int = _UNKNOWN
 
     @classmethod
-    def of(cls, settings: Settings, available: int | None) -> Room:
+    def of(cls, settings: Settings, available: int | None) -> MemoryBudget:
         """Divide what is left once the model is loaded; None where nobody tells."""
         if available is None:
             return cls(settings.kv_max_bytes, settings.work_max_bytes or _UNKNOWN)
@@ -78,11 +78,11 @@ class Room:
         # with nothing left the first request tells so
         return cls(kv_bytes, max(1, min(settings.work_max_bytes or _UNKNOWN, left - kv_bytes)))
 
-    def for_images(self, costs: Costs) -> ImageRoom:
+    def for_images(self, costs: TokenCosts) -> ImageRoom:
         """Return what one request may take alone, as the gateway counts it."""
         return ImageRoom(self.work_bytes, costs.image, costs.tower)
 
-    def holds(self, needs: Collection[Need]) -> bool:
+    def holds(self, needs: Collection[MemoryNeed]) -> bool:
         """Tell whether requests with these needs can run together."""
         kv_bytes = sum(need.kv_bytes for need in needs)
         images = sum(need.image_bytes for need in needs)

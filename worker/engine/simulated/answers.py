@@ -25,7 +25,7 @@ _CLOSE_CHANCE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Invented:
+class InventedAnswer:
     """An answer in pieces, each of which counts as a token."""
 
     pieces: tuple[str, ...]
@@ -34,13 +34,13 @@ class Invented:
     notices: tuple[Notice, ...] = ()
 
 
-def invent(request: EngineRequest) -> Invented:
+def invent(request: EngineRequest) -> InventedAnswer:
     """Return an answer that depends on prompt, images, seed and constraint only.
 
     Raises BadConstraint and ConstraintTooComplex.
     """
     if request.encode_only:
-        return Invented(())
+        return InventedAnswer(())
     images = [image.id for message in request.messages for image in message.images]
     told = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
     digest = hashlib.sha256(told.encode()).digest()
@@ -50,11 +50,11 @@ def invent(request: EngineRequest) -> Invented:
         length = min(8 + digest[0] % 25, most)
         words = [_WORDS[byte % len(_WORDS)] for byte in (digest * 2)[1 : length + 1]]
         spaced = [word if not at else " " + word for at, word in enumerate(words)]
-        return Invented(tuple(spaced), limited=length == most)
+        return InventedAnswer(tuple(spaced), limited=length == most)
     text, ended = _walk(compiled(grammar, byte_tokenizer()), random.Random(digest), most)
     if ended:
-        return Invented(tuple(text))
-    return Invented(tuple(text), limited=True, notices=cut_off(request.params))
+        return InventedAnswer(tuple(text))
+    return InventedAnswer(tuple(text), limited=True, notices=cut_off(request.params))
 
 
 def cut_off(params: GenerationParams) -> tuple[Notice, ...]:

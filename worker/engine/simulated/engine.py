@@ -20,7 +20,7 @@ from worker.engine.api import (
     Timings,
     UsedImage,
 )
-from worker.engine.simulated.answers import Invented, cut_off, invent
+from worker.engine.simulated.answers import InventedAnswer, cut_off, invent
 
 _TOKENS_PER_PIXEL = 1 / 1024
 _IDLE_S = 0.05
@@ -35,7 +35,7 @@ class _Answer:
     """A request on its way: seconds of its images left, words left to say."""
 
     ticket: Ticket
-    invented: Invented
+    invented: InventedAnswer
     encode_left_s: float
     prompt_tokens: int
     image_tokens: int

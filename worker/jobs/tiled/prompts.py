@@ -42,14 +42,14 @@ def told(outcome: TileOutcome) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReductionPrompt:
     """The question about all parts' answers, and how many of these had no place in it."""
 
     prompt: str
     left_out: int
 
 
-def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) -> Asked:
+def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) -> ReductionPrompt:
     """Return a question of at most `most_bytes`, unless the words around the answers need more.
 
     Each answer is cut to its share; where that is too little, the surest answers stay.
@@ -63,7 +63,7 @@ def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) 
     share = max(_LEAST, room // max(1, len(kept)) - _LABEL)
     answers = "\n".join(f"[part {n + 1}] {_cut(outcomes[n].text, share)}" for n in kept)
     asked = template.format(count=len(outcomes), answers=answers or "-", prompt=prompt)
-    return Asked(asked, len(telling) - len(kept))
+    return ReductionPrompt(asked, len(telling) - len(kept))
 
 
 def _cut(text: str, most_bytes: int) -> str:
@@ -72,21 +72,21 @@ def _cut(text: str, most_bytes: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class EvidencedAnswer:
     """An answer without the parts that it named, and the numbers of those parts from 0."""
 
     text: str
     evidence: frozenset[int]
 
 
-def whole_answer(text: str, outcomes: Sequence[TileOutcome]) -> Answered:
+def whole_answer(text: str, outcomes: Sequence[TileOutcome]) -> EvidencedAnswer:
     """Return what was answered, and on which parts it rests: those named, else those that agree."""
     named = {int(found[1]) - 1 for found in _NAMED.finditer(text)}
     named &= {n for n, one in enumerate(outcomes) if told(one)}
     plain = _NAMED.sub("", text).strip()
     if not named and plain:
         named = {n for n, one in enumerate(outcomes) if told(one) and _agree(plain, one.text)}
-    return Answered(plain, frozenset(named))
+    return EvidencedAnswer(plain, frozenset(named))
 
 
 def _agree(answer: str, part: str) -> bool:

@@ -22,11 +22,11 @@ from shared.jobs.row import JobRow
 from shared.queue import ring
 from shared.store.tile_store import tiles_percent
 from worker.engine.api import Completion, Timings
-from worker.jobs.leases import GivenBack, Held, Lost
-from worker.jobs.results import Answer, Whole
+from worker.jobs.leases import ClaimedJob, JobReleased, LeaseLost
+from worker.jobs.results import EngineAnswer, TiledPart
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import gap, joined, outcome_of, seen_of, with_costs
-from worker.jobs.tiled.tiles import LongJobs
+from worker.jobs.tiled.tiles import TileCutter
 from worker.pipeline import Question
 
 _log = logging.getLogger(__name__)
@@ -41,41 +41,41 @@ T = TypeVar("T")
 class Desk(Protocol):
     """Where a held job is answered."""
 
-    def patiently(self, held: Held, act: Callable[[], T]) -> T:
+    def patiently(self, held: ClaimedJob, act: Callable[[], T]) -> T:
         """Return what `act` gives once the store answers."""
 
-    def turns(self, held: Held) -> list[Turn]:
+    def turns(self, held: ClaimedJob) -> list[Turn]:
         """Return what was said before in the job's session."""
 
-    def question(self, held: Held, job: JobInput) -> Question:
+    def question(self, held: ClaimedJob, job: JobInput) -> Question:
         """Return what is asked, with the images and the conversation that it needs."""
 
     def ask(
         self,
-        held: Held,
+        held: ClaimedJob,
         question: Question,
         *,
         tiles: int = 0,
         percent: int = 0,
         silent: bool = False,
-    ) -> Answer:
+    ) -> EngineAnswer:
         """Return the engine's answer; `percent` of the job were done before, and all `tiles`."""
 
-    def say(self, held: Held, text: str) -> None:
+    def say(self, held: ClaimedJob, text: str) -> None:
         """Tell the caller of text that no report has told."""
 
     def attempt(self, act: Callable[[], T]) -> T | ServiceError:
         """Return what `act` gives, or its failure."""
 
 
-class LongSteps:
+class TiledSteps:
     """One of it serves all threads of a worker."""
 
-    def __init__(self, desk: Desk, jobs: LongJobs) -> None:
+    def __init__(self, desk: Desk, jobs: TileCutter) -> None:
         self._desk = desk
         self._jobs = jobs
 
-    def split(self, held: Held) -> bool:
+    def split(self, held: ClaimedJob) -> bool:
         """Hand a job's tiles to the queue; False when its images need no cut.
 
         A question about a long image that a conversation has shown before is asked of its tiles
@@ -89,7 +89,7 @@ class LongSteps:
             return False
         bells = self._desk.patiently(held, lambda: self._jobs.split(held.claim, made))
         if bells is None:
-            raise Lost
+            raise LeaseLost
         _log.info("job.split", extra={"tiles": len(made.tiles), "together": made.together})
         ring(bells)
         self._tell(row.id)
@@ -102,8 +102,8 @@ class LongSteps:
             # the next tile's end, or the merge, tells it as well
             _log.warning("report.failed", extra={"cause": error.detail})
 
-    def tile(self, held: Held) -> None:
-        """Work on one tile and give its outcome back; raises Lost and GivenBack."""
+    def tile(self, held: ClaimedJob) -> None:
+        """Work on one tile and give its outcome back; raises LeaseLost and JobReleased."""
         row = held.claim.row
         outcome = self._desk.attempt(lambda: self._outcome(held))
         if isinstance(outcome, ServiceError):
@@ -114,23 +114,23 @@ class LongSteps:
             kept = outcome
         bells = self._desk.patiently(held, lambda: self._jobs.finish(held.claim, kept))
         if bells is None:
-            raise Lost
+            raise LeaseLost
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
         ring(bells)
         if row.parent:
             self._tell(row.parent)
 
-    def _outcome(self, held: Held) -> TileOutcome:
+    def _outcome(self, held: ClaimedJob) -> TileOutcome:
         row = held.claim.row
         question = replace(self._desk.question(held, row.input), scope="", background=True)
         done = self._desk.ask(held, question).done
         if done.finish_reason is FinishReason.CANCELED:
-            raise GivenBack
+            raise JobReleased
         if done.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may.")
         return outcome_of(done, self._jobs.revision)
 
-    def merge(self, held: Held) -> Answer:
+    def merge(self, held: ClaimedJob) -> EngineAnswer:
         """Make one answer of all tiles; raises TileFailed when there is nothing to make it of."""
         row = held.claim.row
         outcomes = self._desk.patiently(held, lambda: self._jobs.outcomes(row))
@@ -139,15 +139,15 @@ class LongSteps:
             why = (lost[0] or {}).get("message", TileFailed.title())
             raise TileFailed(f"None of the {len(outcomes)} parts could be read: {why}")
         if row.input.encode_only:
-            answer = Answer(_nothing(), whole=_whole(row, outcomes))
+            answer = EngineAnswer(_nothing(), whole=_whole(row, outcomes))
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
             self._desk.patiently(held, lambda: self._jobs.tell(row.id))
-            answer = Answer(joined(row.tiles, outcomes), whole=_whole(row, outcomes))
+            answer = EngineAnswer(joined(row.tiles, outcomes), whole=_whole(row, outcomes))
         else:
             answer = self._answered(held, outcomes)
         return replace(answer, notices=(*answer.notices, *_notices(outcomes)))
 
-    def _answered(self, held: Held, outcomes: Sequence[TileOutcome]) -> Answer:
+    def _answered(self, held: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         row = held.claim.row
         whole, told = self._jobs.whole_question(row, outcomes)
         question = self._desk.question(held, whole)
@@ -180,7 +180,7 @@ def _words(turn: Turn) -> Turn:
 
 def _whole(
     row: JobRow, outcomes: Sequence[TileOutcome], evidence: frozenset[int] = frozenset()
-) -> Whole:
+) -> TiledPart:
     shown = tuple(
         TileOutput(
             image=info.image,
@@ -192,7 +192,7 @@ def _whole(
         )
         for number, (info, one) in enumerate(zip(row.tiles, outcomes, strict=True))
     )
-    return Whole(
+    return TiledPart(
         shown, seen_of(row.tiles, outcomes), row.tiles, partial=any(one.gap for one in outcomes)
     )
 

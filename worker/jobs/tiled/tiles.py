@@ -17,7 +17,7 @@ from shared.prediction.tile_plan import MIN_SIDE
 from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim, Doorbell
 from shared.store.image_store import ImageStore, StoredImage
-from shared.store.tile_store import Given, TileStore
+from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import pieces, seen_of, taken_over
@@ -34,16 +34,16 @@ _UNCLAIMED_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class TiledJob:
     """A long job's tiles and the work on each."""
 
     tiles: tuple[TileInfo, ...]
-    work: tuple[Given, ...]
+    work: tuple[NewTile, ...]
     #: One prompt will look at all tiles, so that the work only makes their features.
     together: bool
 
 
-class LongJobs:
+class TileCutter:
     """Cuts, and takes in what comes back; what is asked of the engine goes through others."""
 
     def __init__(
@@ -60,7 +60,7 @@ class LongJobs:
         """Return which weights this worker has loaded."""
         return self._info.revision
 
-    def cut(self, row: JobRow) -> Cut | None:
+    def cut(self, row: JobRow) -> TiledJob | None:
         """Cut a job's images and store their tiles; None when they need no cut.
 
         Raises ImageGone, and InferenceFailed for a damaged image.
@@ -75,12 +75,12 @@ class LongJobs:
         done = {} if together else self._taken_over(row)
         live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
         work = [
-            Given(TileOutcome() if info.blank else done.get((info.id, info.box), job), speaks)
+            NewTile(TileOutcome() if info.blank else done.get((info.id, info.box), job), speaks)
             for info, job, speaks in zip(infos, inputs, live, strict=True)
         ]
-        return Cut(infos, tuple(work), together)
+        return TiledJob(infos, tuple(work), together)
 
-    def again(self, row: JobRow, turns: Sequence[Turn]) -> Cut | None:
+    def again(self, row: JobRow, turns: Sequence[Turn]) -> TiledJob | None:
         """Return the tiles of the image that a conversation is about, to be asked one by one.
 
         None when the question has images of its own, or when all tiles fit into one prompt.
@@ -94,10 +94,10 @@ class LongJobs:
             return None
         inputs = self._work(job, shown.parts, together=False)
         work = [
-            Given(TileOutcome() if info.blank else one)
+            NewTile(TileOutcome() if info.blank else one)
             for info, one in zip(shown.parts, inputs, strict=True)
         ]
-        return Cut(shown.parts, tuple(work), together=False)
+        return TiledJob(shown.parts, tuple(work), together=False)
 
     def fit_together(self, tiles: Sequence[TileInfo], job: JobInput) -> bool:
         """Tell whether one prompt has room for all tiles beside a job's question and answer."""
@@ -170,7 +170,7 @@ class LongJobs:
             if one.revision == self.revision
         }
 
-    def split(self, claim: Claim, made: Cut) -> list[Doorbell] | None:
+    def split(self, claim: Claim, made: TiledJob) -> list[Doorbell] | None:
         """Give the tiles to the queue; None when the job is no longer ours."""
         return self._tiles.split(
             claim, made.tiles, made.work, together=made.together, room=self._room()

@@ -8,9 +8,9 @@ import struct
 
 import pytest
 
-from gateway.http.paced_socket import Pace, PacedSocket
+from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 
-PACE = Pace(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, write_s=0.2)
+PACE = ClientTimeouts(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, write_s=0.2)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.images.host_breaker import Health, HostBreaker
+from gateway.images.host_breaker import HostBreaker, HostHealth
 from shared.errors import ImageHostUnavailable
 
 HOST = ("t", "https://example.com:443")
@@ -28,7 +28,7 @@ def breaker(clock: Clock) -> HostBreaker:
 def fail(breaker: HostBreaker, times: int = 1, host: tuple[str, str] = HOST) -> None:
     for _ in range(times):
         breaker.enter(*host)
-        breaker.leave(*host, Health.BAD)
+        breaker.leave(*host, HostHealth.BAD)
 
 
 def test_a_host_that_fails_repeatedly_is_left_alone_and_then_probed_once(breaker, clock):
@@ -40,7 +40,7 @@ def test_a_host_that_fails_repeatedly_is_left_alone_and_then_probed_once(breaker
     breaker.enter(*HOST)
     with pytest.raises(ImageHostUnavailable):
         breaker.enter(*HOST)
-    breaker.leave(*HOST, Health.GOOD)
+    breaker.leave(*HOST, HostHealth.GOOD)
     fail(breaker, 2)
     breaker.enter(*HOST)
 
@@ -61,7 +61,7 @@ def test_exchanges_that_began_before_the_pause_do_not_lengthen_it(breaker, clock
     for _ in range(6):
         breaker.enter(*HOST)
     for _ in range(6):
-        breaker.leave(*HOST, Health.BAD)
+        breaker.leave(*HOST, HostHealth.BAD)
     clock.now += 10
     breaker.enter(*HOST)
 
@@ -70,7 +70,7 @@ def test_a_probe_that_told_nothing_leaves_room_for_the_next(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     breaker.enter(*HOST)
-    breaker.leave(*HOST, Health.UNKNOWN)
+    breaker.leave(*HOST, HostHealth.UNKNOWN)
     breaker.enter(*HOST)
 
 

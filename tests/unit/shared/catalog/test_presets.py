@@ -8,7 +8,7 @@ import pytest
 
 from demo.data import prompts
 from gateway.submission.request import Submission
-from gateway.submission.resolve import resolved
+from gateway.submission.resolve import resolve
 from shared.catalog.presets import BUILT_IN, load_presets
 from shared.catalog.rules import RuleBook
 from shared.errors import BadConfig, BadParameters
@@ -19,7 +19,7 @@ PRESETS = {preset.name: preset for preset in BUILT_IN}
 
 
 def asked(**body):
-    return resolved(Submission.model_validate(body), PRESETS, RULES)
+    return resolve(Submission.model_validate(body), PRESETS, RULES)
 
 
 def refused(**body):
@@ -131,7 +131,7 @@ def load(folder, text, name="presets.json"):
 def test_own_presets_stand_beside_the_built_in_ones(tmp_path):
     presets = load(tmp_path, GOOD, "presets.toml")
     assert set(presets) == {*PRESETS, "invoice"}
-    own = resolved(Submission(preset="invoice", prompt="多少钱?"), presets, RULES)
+    own = resolve(Submission(preset="invoice", prompt="多少钱?"), presets, RULES)
     assert own.prompt == "用一行回答:多少钱?"
     assert (own.params.max_new_tokens, own.params.stop) == (32, ("END",))
     assert own.postprocess == ("whitespace", "amount")
@@ -139,7 +139,7 @@ def test_own_presets_stand_beside_the_built_in_ones(tmp_path):
 
 def test_a_preset_in_one_language_serves_both(tmp_path):
     presets = load(tmp_path, json.dumps({"presets": [{"name": "a", "prompt": {"en": "Hi"}}]}))
-    assert resolved(Submission(preset="a", lang="zh"), presets, RULES).prompt == "Hi"
+    assert resolve(Submission(preset="a", lang="zh"), presets, RULES).prompt == "Hi"
 
 
 def preset(**members):

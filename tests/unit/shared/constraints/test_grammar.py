@@ -17,7 +17,7 @@ from shared.constraints.grammar import check
 from shared.errors import BadConstraint
 from shared.jobs import GenerationParams
 from worker.engine.api import EngineRequest, Message
-from worker.engine.simulated.answers import Invented, invent
+from worker.engine.simulated.answers import InventedAnswer, invent
 
 #: CPU seconds that refusing or accepting may take, many times what it does.
 PATIENCE_S = 2.0
@@ -28,7 +28,7 @@ def held_to(schema: Any, **more: Any) -> GenerationParams:
     return GenerationParams(response_format=wrapped, **more)
 
 
-def invented(params: GenerationParams, seed: int = 0) -> Invented:
+def invented(params: GenerationParams, seed: int = 0) -> InventedAnswer:
     asked = params.model_copy(update={"seed": seed})
     return invent(EngineRequest("job", (Message("user", "?"),), asked))
 

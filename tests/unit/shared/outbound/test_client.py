@@ -11,7 +11,7 @@ import pytest
 
 from shared.addresses import Policy, parse_ports
 from shared.errors import UrlFetchFailed, UrlNotAllowed
-from shared.outbound.client import Ending, GuardedClient, Limits
+from shared.outbound.client import Ending, FetchLimits, GuardedClient
 from shared.outbound.dialer import system_resolver
 from tests.support.harness import ROOT
 from tests.support.receivers import dripping, raw, receiving
@@ -19,7 +19,7 @@ from tests.support.receivers import dripping, raw, receiving
 ALL_PORTS = parse_ports("1-65535")
 STRICT = Policy(ports=ALL_PORTS)
 LOCAL = Policy.parse("127.0.0.0/8", "1-65535")
-LIMITS = Limits(total_s=5, connect_s=2, body_bytes=20_000)
+LIMITS = FetchLimits(total_s=5, connect_s=2, body_bytes=20_000)
 
 #: What the names of these tests resolve to.
 NAMES = {
@@ -207,7 +207,7 @@ def test_a_slow_peer_ends_at_the_deadline(what):
     client = GuardedClient(
         LOCAL, resolver=(lambda *_: time.sleep(20)) if what == "name" else resolver
     )
-    limits = Limits(total_s=1.0, connect_s=0.7, body_bytes=100)
+    limits = FetchLimits(total_s=1.0, connect_s=0.7, body_bytes=100)
     with raw(behave or _endless_headers) as port:
         began = time.monotonic()
         with pytest.raises(UrlFetchFailed):
@@ -218,7 +218,9 @@ def test_a_slow_peer_ends_at_the_deadline(what):
 def test_a_dripping_body_ends_at_the_deadline_with_its_status():
     with raw(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")) as port:
         answer = GuardedClient(LOCAL, resolver=resolver).fetch(
-            "GET", f"http://127.0.0.1:{port}/", Limits(total_s=1, connect_s=1, body_bytes=20_000)
+            "GET",
+            f"http://127.0.0.1:{port}/",
+            FetchLimits(total_s=1, connect_s=1, body_bytes=20_000),
         )
     assert (answer.status, answer.ending) == (200, Ending.LATE)
     assert answer.body
@@ -229,7 +231,7 @@ def test_a_peer_that_takes_no_bytes_ends_at_the_deadline():
         GuardedClient(LOCAL, resolver=resolver).fetch(
             "POST",
             f"http://127.0.0.1:{port}/",
-            Limits(total_s=1, connect_s=1, body_bytes=1),
+            FetchLimits(total_s=1, connect_s=1, body_bytes=1),
             content=b"x" * (64 << 20),
         )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.prediction.cost_model import Backlog, Outlook, Work, busy_s, stages
+from shared.prediction.cost_model import Backlog, FleetSnapshot, Work, busy_s, stages
 from shared.prediction.curves import Curve, Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.remaining_work import InHand, left_s
-from shared.store.forecasts import Forecast, Truth
+from shared.prediction.remaining_work import RunningJob, left_s
+from shared.store.forecasts import Forecast, PredictionAccuracy
 
 SPEED = Speed(
     prepare=Curve(fixed=0.1),
@@ -48,80 +48,80 @@ def test_neighbours_slow_the_tower_down_and_share_the_steps():
 
 
 def test_a_free_slot_means_no_wait():
-    outlook = Outlook((_worker(),), _queued(0, 0, running=3))
+    outlook = FleetSnapshot((_worker(),), _queued(0, 0, running=3))
     assert outlook.predict(Work(answer_tokens=5), 0).wait_s == 0
 
 
 def test_the_wait_is_the_work_before_it_over_all_workers():
     work = Work(images=(100,), answer_tokens=10)
-    one = Outlook((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
-    two = Outlook((_worker(), _worker()), _queued(9, 10.0, running=8)).predict(work, 9).wait_s
+    one = FleetSnapshot((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
+    two = FleetSnapshot((_worker(), _worker()), _queued(9, 10.0, running=8)).predict(work, 9).wait_s
     assert one == pytest.approx(100)
     assert two == pytest.approx(one / 2)
 
 
 def test_a_slow_load_makes_waits_longer():
     work = Work(answer_tokens=10)
-    usual = Outlook((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
-    slow = Outlook((_worker(load_factor=2.0),), _queued(9, 10.0)).predict(work, 9).wait_s
+    usual = FleetSnapshot((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
+    slow = FleetSnapshot((_worker(load_factor=2.0),), _queued(9, 10.0)).predict(work, 9).wait_s
     assert slow == pytest.approx(2 * usual)
 
 
 def test_free_slots_take_the_first_that_wait():
     backlog = _queued(9, 10.0, running=1)
-    told = [Outlook((_worker(),), backlog).wait_s(position) for position in (2, 3, 5)]
+    told = [FleetSnapshot((_worker(),), backlog).wait_s(position) for position in (2, 3, 5)]
     assert told == pytest.approx([0, 10, 30])
 
 
 def test_jobs_that_began_together_leave_no_slot_before_their_work_is_done():
-    began = tuple(InHand(2.0, since_s=0.5) for _ in range(4))
-    outlook = Outlook((_worker(),), Backlog(1, 4, 2.0, began))
+    began = tuple(RunningJob(2.0, since_s=0.5) for _ in range(4))
+    outlook = FleetSnapshot((_worker(),), Backlog(1, 4, 2.0, began))
     assert [outlook.wait_s(position) for position in (0, 1)] == pytest.approx([7.5, 9.5])
 
 
 def test_jobs_that_began_one_after_the_other_leave_one_after_the_other():
-    began = tuple(InHand(2.0, since_s=2.0 * n) for n in range(4))
-    outlook = Outlook((_worker(),), Backlog(0, 4, 0.0, began))
+    began = tuple(RunningJob(2.0, since_s=2.0 * n) for n in range(4))
+    outlook = FleetSnapshot((_worker(),), Backlog(0, 4, 0.0, began))
     assert [outlook.wait_s(position, 2.0) for position in (0, 1)] == pytest.approx([2.0, 4.0])
 
 
 def test_two_workers_have_done_what_is_in_hand_in_half_the_time():
-    began = (InHand(4.0), InHand(4.0))
+    began = (RunningJob(4.0), RunningJob(4.0))
     assert left_s(began, 2.0) == left_s(began, 1.0) / 2 == 4.0
-    assert left_s([InHand(1.0, since_s=5.0)], 1.0) == 0
+    assert left_s([RunningJob(1.0, since_s=5.0)], 1.0) == 0
 
 
 def test_a_job_that_nobody_has_looked_at_yet_is_a_usual_one():
-    backlog = Backlog(0, 3, 0.0, (InHand(3.0, 9.0), InHand(0.0, 1.0)))
-    assert backlog.held(1.0) == [InHand(2.0), InHand(2.0, 1.0), InHand(3.0, 9.0)]
+    backlog = Backlog(0, 3, 0.0, (RunningJob(3.0, 9.0), RunningJob(0.0, 1.0)))
+    assert backlog.held(1.0) == [RunningJob(2.0), RunningJob(2.0, 1.0), RunningJob(3.0, 9.0)]
     assert len(Backlog(0, 1, 0.0, backlog.hand).held(1.0)) == 1
 
 
 def test_a_large_image_among_small_ones_pays_for_theirs_and_not_for_four_of_its_own():
     large, small = Work(images=(1000,)), Work(images=(10,))
-    beside = tuple(InHand(busy_s(small, SPEED, 4)) for _ in range(3))
-    busy = Outlook((_worker(),), Backlog(0, 3, 0.0, beside)).predict(large, 0, 0, 3)
-    alone = Outlook((_worker(),), Backlog(0, 0, 0.0)).predict(large, 0, 0, 0)
+    beside = tuple(RunningJob(busy_s(small, SPEED, 4)) for _ in range(3))
+    busy = FleetSnapshot((_worker(),), Backlog(0, 3, 0.0, beside)).predict(large, 0, 0, 3)
+    alone = FleetSnapshot((_worker(),), Backlog(0, 0, 0.0)).predict(large, 0, 0, 0)
     usual = (3 * busy_s(small, SPEED, 4) + busy_s(large, SPEED, 4)) / 4
     assert busy.run_s == pytest.approx(alone.run_s + 3 * usual)
 
 
 def test_without_curves_the_experience_of_whole_jobs_counts():
     worker = Heartbeat("w", "m", slots=1, seconds_per_job=3.0)
-    told = Outlook((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
+    told = FleetSnapshot((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
     assert told.wait_s == pytest.approx(15)
     assert told.stages is None
     assert told.total_s is None
 
 
 def test_nobody_to_ask_means_nothing_is_known():
-    told = Outlook().predict(Work(answer_tokens=5), 0)
+    told = FleetSnapshot().predict(Work(answer_tokens=5), 0)
     assert (told.wait_s, told.run_s, told.busy_s) == (None, None, 0)
     assert told.fields() == {}
 
 
 def test_a_worker_that_leaves_is_not_counted_on():
-    outlook = Outlook((_worker(draining=True),), _queued(0, 0, running=0))
+    outlook = FleetSnapshot((_worker(draining=True),), _queued(0, 0, running=0))
     assert outlook.free == 0
     assert outlook.predict(Work(answer_tokens=5), 0).run_s is None
 
@@ -140,5 +140,5 @@ def test_the_tail_is_what_was_seen_once_enough_was_seen():
 
 def test_the_median_error_is_read_from_the_counts():
     steps = {0: 3, 1: 2, -5: 1, 20: 1}
-    assert Truth(7, 10.0, 10.0, steps).median_error == pytest.approx(1 - 1 / 1.1)
-    assert Truth(0, 0.0, 0.0, {}).median_error is None
+    assert PredictionAccuracy(7, 10.0, 10.0, steps).median_error == pytest.approx(1 - 1 / 1.1)
+    assert PredictionAccuracy(0, 0.0, 0.0, {}).median_error is None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shared.store.job_metrics import BOUNDS_S, Tally, read
+from shared.store.job_metrics import BOUNDS_S, JobMetrics, read
 
 
-def _kept(*tallies: Tally) -> dict[str, str]:
+def _kept(*tallies: JobMetrics) -> dict[str, str]:
     fields: dict[str, float] = {}
     for tally in tallies:
         for field, amount in tally.increments.items():
@@ -14,7 +14,7 @@ def _kept(*tallies: Tally) -> dict[str, str]:
 
 
 def test_sums_add_up_by_their_labels():
-    one, two = Tally(), Tally()
+    one, two = JobMetrics(), JobMetrics()
     one.add("tokens", 3, kind="image")
     two.add("tokens", 4, kind="image")
     two.add("tokens", 1, kind="prompt")
@@ -23,7 +23,7 @@ def test_sums_add_up_by_their_labels():
 
 
 def test_a_histogram_counts_each_value_below_every_bound_that_it_does_not_pass():
-    tally = Tally()
+    tally = JobMetrics()
     for seconds in (0.0, 0.01, 0.02, 2.0, 99_999.0, -0.5):
         tally.observe("stage_seconds", seconds, stage="queue")
     found = read(_kept(tally)).histograms["stage_seconds"][("stage", "queue"),]
@@ -35,7 +35,7 @@ def test_a_histogram_counts_each_value_below_every_bound_that_it_does_not_pass()
 
 
 def test_nothing_counted_is_nothing_exposed():
-    tally = Tally()
+    tally = JobMetrics()
     tally.add("tokens", 0, kind="cached")
     assert tally.increments == {}
     assert read({}).sums == read({}).histograms == {}

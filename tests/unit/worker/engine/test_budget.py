@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.settings import Settings
 from worker.engine.config import ModelShape, TextShape, VisionShape
-from worker.engine.memory.budget import Costs, Need, Room
+from worker.engine.memory.budget import MemoryBudget, MemoryNeed, TokenCosts
 
 GIB = 1 << 30
 SHAPE = ModelShape(
@@ -23,7 +23,7 @@ SHAPE = ModelShape(
 
 
 def test_a_token_costs_what_the_arrays_of_the_2b_model_take() -> None:
-    costs = Costs.of(SHAPE, width=2)
+    costs = TokenCosts.of(SHAPE, width=2)
     assert costs.kv == 114_688
     features, patches = 4 * 2048 * 2, 4 * 1536 * 4
     assert costs.image == features + patches
@@ -32,43 +32,45 @@ def test_a_token_costs_what_the_arrays_of_the_2b_model_take() -> None:
 
 
 def test_a_request_needs_its_images_and_the_tower_for_the_largest() -> None:
-    costs = Costs(kv=1, image=10, tower=100)
-    assert costs.need(7, [3, 5]) == Need(kv_bytes=7, image_bytes=80, tower_bytes=500)
-    assert costs.need(7, []) == Need(kv_bytes=7)
+    costs = TokenCosts(kv=1, image=10, tower=100)
+    assert costs.need(7, [3, 5]) == MemoryNeed(kv_bytes=7, image_bytes=80, tower_bytes=500)
+    assert costs.need(7, []) == MemoryNeed(kv_bytes=7)
 
 
 def test_a_roomy_machine_gives_all_that_is_asked_and_the_rest_to_images() -> None:
     settings = Settings(kv_max_bytes=2 * GIB, features_ram_bytes=GIB)
-    room = Room.of(settings, available=20 * GIB)
+    room = MemoryBudget.of(settings, available=20 * GIB)
     assert room.kv_bytes == 2 * GIB
     assert room.work_bytes == 15 * GIB
 
 
 def test_a_tight_machine_halves_what_is_left() -> None:
-    room = Room.of(Settings(kv_max_bytes=8 * GIB, features_ram_bytes=GIB), available=10 * GIB)
-    assert room == Room(kv_bytes=4 * GIB, work_bytes=4 * GIB)
+    room = MemoryBudget.of(
+        Settings(kv_max_bytes=8 * GIB, features_ram_bytes=GIB), available=10 * GIB
+    )
+    assert room == MemoryBudget(kv_bytes=4 * GIB, work_bytes=4 * GIB)
 
 
 def test_the_setting_bounds_what_images_take() -> None:
     settings = Settings(work_max_bytes=GIB)
-    assert Room.of(settings, available=64 * GIB).work_bytes == GIB
-    assert Room.of(settings, available=None).work_bytes == GIB
+    assert MemoryBudget.of(settings, available=64 * GIB).work_bytes == GIB
+    assert MemoryBudget.of(settings, available=None).work_bytes == GIB
 
 
 def test_a_full_machine_holds_no_image() -> None:
-    room = Room.of(Settings(features_ram_bytes=GIB), available=GIB)
-    assert not room.for_images(Costs.of(SHAPE, width=2)).holds([1])
-    assert not room.holds([Need(kv_bytes=1)])
+    room = MemoryBudget.of(Settings(features_ram_bytes=GIB), available=GIB)
+    assert not room.for_images(TokenCosts.of(SHAPE, width=2)).holds([1])
+    assert not room.holds([MemoryNeed(kv_bytes=1)])
 
 
 def test_a_system_that_tells_nothing_bounds_keys_and_values_only() -> None:
-    room = Room.of(Settings(kv_max_bytes=GIB), available=None)
-    assert room.holds([Need(kv_bytes=GIB, image_bytes=1 << 50)])
-    assert not room.holds([Need(kv_bytes=GIB), Need(kv_bytes=1)])
+    room = MemoryBudget.of(Settings(kv_max_bytes=GIB), available=None)
+    assert room.holds([MemoryNeed(kv_bytes=GIB, image_bytes=1 << 50)])
+    assert not room.holds([MemoryNeed(kv_bytes=GIB), MemoryNeed(kv_bytes=1)])
 
 
 def test_requests_share_the_towers_memory_and_nothing_else() -> None:
-    room = Room(kv_bytes=10, work_bytes=100)
-    assert room.holds([Need(kv_bytes=5, image_bytes=30, tower_bytes=40)] * 2)
-    assert not room.holds([Need(kv_bytes=6)] * 2)
-    assert not room.holds([Need(image_bytes=31, tower_bytes=40)] * 2)
+    room = MemoryBudget(kv_bytes=10, work_bytes=100)
+    assert room.holds([MemoryNeed(kv_bytes=5, image_bytes=30, tower_bytes=40)] * 2)
+    assert not room.holds([MemoryNeed(kv_bytes=6)] * 2)
+    assert not room.holds([MemoryNeed(image_bytes=31, tower_bytes=40)] * 2)

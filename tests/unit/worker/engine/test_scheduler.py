@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.engine.memory.budget import Need, Room
+from worker.engine.memory.budget import MemoryBudget, MemoryNeed
 from worker.engine.scheduler import Phase, Scheduler
 
-SMALL = Need(kv_bytes=10)
+SMALL = MemoryNeed(kv_bytes=10)
 
 
 @dataclass(eq=False)
 class Work:
     phase: Phase = Phase.PREFILL
     prefill_left: int = 300
-    need: Need = SMALL
+    need: MemoryNeed = SMALL
     background: bool = False
     block_s: float = 0.0
 
 
 def running(*works: Work, slots: int = 8) -> Scheduler[Work]:
-    scheduler: Scheduler[Work] = Scheduler(slots, Room(kv_bytes=1000, work_bytes=100))
+    scheduler: Scheduler[Work] = Scheduler(slots, MemoryBudget(kv_bytes=1000, work_bytes=100))
     for work in works:
         scheduler.add(work)
     list(scheduler.admit())
@@ -68,8 +68,8 @@ def test_no_more_sequences_run_than_there_are_slots() -> None:
 
 
 def test_a_sequence_waits_until_its_keys_and_values_fit() -> None:
-    large = Work(need=Need(kv_bytes=700))
-    next_large = Work(need=Need(kv_bytes=700))
+    large = Work(need=MemoryNeed(kv_bytes=700))
+    next_large = Work(need=MemoryNeed(kv_bytes=700))
     scheduler = running(large, next_large)
     assert scheduler.waiting == [next_large]
     scheduler.remove(large)
@@ -77,21 +77,21 @@ def test_a_sequence_waits_until_its_keys_and_values_fit() -> None:
 
 
 def test_a_small_request_does_not_overtake_one_that_waits_for_memory() -> None:
-    large, small = Need(kv_bytes=700), Need(kv_bytes=1)
+    large, small = MemoryNeed(kv_bytes=700), MemoryNeed(kv_bytes=1)
     scheduler = running(Work(need=large), Work(need=large), Work(need=small))
     assert len(scheduler.running) == 1
 
 
 def test_a_sequence_waits_until_its_images_fit() -> None:
-    image = Need(image_bytes=40, tower_bytes=20)
+    image = MemoryNeed(image_bytes=40, tower_bytes=20)
     scheduler = running(Work(need=image), Work(need=image), Work(need=image))
     # the tower works on one of them at a time
     assert len(scheduler.running) == 2
 
 
 def test_what_waits_counts_when_work_is_done_ahead() -> None:
-    image = Need(image_bytes=40, tower_bytes=20)
-    scheduler = running(Work(need=image), Work(need=Need(image_bytes=70)))
+    image = MemoryNeed(image_bytes=40, tower_bytes=20)
+    scheduler = running(Work(need=image), Work(need=MemoryNeed(image_bytes=70)))
     assert (len(scheduler.running), len(scheduler.waiting)) == (1, 1)
     assert scheduler.fits(image)
     assert not scheduler.fits_at_once(image)

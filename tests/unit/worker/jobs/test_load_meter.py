@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker.jobs.load_meter import Meter
+from worker.jobs.load_meter import LoadMeter
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def clock(monkeypatch) -> list[float]:
 
 
 def test_the_first_job_costs_what_it_took(clock):
-    meter = Meter()
+    meter = LoadMeter()
     with meter.working():
         clock[0] += 4
         meter.finished()
@@ -26,7 +26,7 @@ def test_the_first_job_costs_what_it_took(clock):
 
 
 def test_jobs_side_by_side_share_the_time(clock):
-    meter = Meter()
+    meter = LoadMeter()
     with meter.working(), meter.working():
         assert meter.active == 2
         clock[0] += 4
@@ -37,7 +37,7 @@ def test_jobs_side_by_side_share_the_time(clock):
 
 
 def test_idle_time_costs_nothing(clock):
-    meter = Meter()
+    meter = LoadMeter()
     for _ in range(5):
         with meter.working():
             clock[0] += 2
@@ -47,7 +47,7 @@ def test_idle_time_costs_nothing(clock):
 
 
 def test_time_spent_on_a_job_that_was_given_back_is_charged_to_the_next(clock):
-    meter = Meter()
+    meter = LoadMeter()
     with meter.working():
         clock[0] += 3
     with meter.working():
@@ -57,7 +57,7 @@ def test_time_spent_on_a_job_that_was_given_back_is_charged_to_the_next(clock):
 
 
 def test_a_full_worker_tells_how_its_pace_compares_with_predictions(clock):
-    meter = Meter(slots=2)
+    meter = LoadMeter(slots=2)
     with meter.working():
         for _ in range(6):
             with meter.working():
@@ -68,7 +68,7 @@ def test_a_full_worker_tells_how_its_pace_compares_with_predictions(clock):
 
 
 def test_jobs_that_outlast_a_burst_count_for_what_they_did_in_it(clock):
-    meter = Meter(slots=2)
+    meter = LoadMeter(slots=2)
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
 
         def begin(thread):
@@ -96,7 +96,7 @@ def test_jobs_that_outlast_a_burst_count_for_what_they_did_in_it(clock):
 
 
 def test_a_worker_that_was_never_full_has_no_correction(clock):
-    meter = Meter(slots=2)
+    meter = LoadMeter(slots=2)
     for _ in range(6):
         with meter.working():
             clock[0] += 3
@@ -105,7 +105,7 @@ def test_a_worker_that_was_never_full_has_no_correction(clock):
 
 
 def test_a_wait_for_a_free_slot_is_not_taken_for_slowness(clock):
-    meter = Meter(slots=1)
+    meter = LoadMeter(slots=1)
     with meter.working():
         meter.prepared(100, 0.2, claimed=clock[0], pickup_s=0.01)
     at_first = meter.prepare.at(100)
