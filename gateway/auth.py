@@ -88,7 +88,7 @@ def usage() -> Caller:
 
 def _look(cost: int) -> Caller:
     settings = current_services().settings
-    return current_services().keyring.admit(
+    return current_services().api_keys.admit(
         _secret(), anonymous(settings), cost, RateLimits.of(settings)
     )
 

@@ -91,7 +91,7 @@ def post_worker_init(worker: Any) -> None:
     log.configure(_settings)
     services = worker.wsgi.extensions["sightline"]
     services.decoder.start()
-    services.pressure.start()
+    services.store_health.start()
     # a look over a long queue may take its time: not through the breaker
     Reaper(Store(_settings), _settings).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})

@@ -37,15 +37,15 @@ class Services:
 
     settings: Settings
     store: Store
-    bells: DoorbellMessages
-    keyring: ApiKeyStore
+    doorbells: DoorbellMessages
+    api_keys: ApiKeyStore
     images: ImageStore
     sessions: SessionStore
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
     forecasts: Forecasts
-    pressure: StoreHealth
+    store_health: StoreHealth
     admission: Admission
     decoder: Decoder
     deliveries: DeliveryStore
@@ -54,7 +54,7 @@ class Services:
     image_hosts: HostBreaker
     rules: RuleBook
     presets: Mapping[str, Preset]
-    traffic: HttpMetrics
+    http_metrics: HttpMetrics
     tracing: Tracing
     #: A client of each Redis role, to ask how it is.
     servers: dict[str, Client]
@@ -67,12 +67,12 @@ class Services:
         store = Store(settings, connect(settings, breaker=breaker))
         workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
         forecasts = Forecasts(store.redis, workers)
-        pressure = StoreHealth(settings, breaker)
+        store_health = StoreHealth(settings, breaker)
         return cls(
             settings=settings,
             store=store,
-            bells=DoorbellMessages(store.redis),
-            keyring=ApiKeyStore(store.redis),
+            doorbells=DoorbellMessages(store.redis),
+            api_keys=ApiKeyStore(store.redis),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must come back before the socket's own timeout
@@ -80,15 +80,15 @@ class Services:
             waiters=Waiters(store.redis),
             workers=workers,
             forecasts=forecasts,
-            pressure=pressure,
-            admission=Admission(forecasts, pressure, settings),
+            store_health=store_health,
+            admission=Admission(forecasts, store_health, settings),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),
             image_hosts=HostBreaker.of(settings),
             rules=rules,
             presets=load_presets(settings, rules),
-            traffic=HttpMetrics(),
+            http_metrics=HttpMetrics(),
             tracing=Tracing(settings, "sightline-gateway"),
             servers=roles(settings),
         )
@@ -96,5 +96,5 @@ class Services:
 
 def current_services() -> Services:
     """Return the services of the app that handles this request."""
-    found: Services = current_app.extensions["sightline"]
-    return found
+    services: Services = current_app.extensions["sightline"]
+    return services

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.admission.store_health import StoreHealth
-from gateway.submission.request import Submission
-from gateway.submission.resolve import ResolvedRequest
-from gateway.submission.tiling import work_of
+from gateway.admission.work import work_of
 from shared.errors import QueueFull
-from shared.jobs import Priority, TilingTask
-from shared.jobs.row import JobRow
+from shared.jobs import Priority
 from shared.prediction.cost_model import Prediction, Work, prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
@@ -39,46 +36,13 @@ class JobProfile:
     #: Where it would stand, as it was seen when its request came.
     standing: QueuePosition | None = None
 
-    @classmethod
-    def of(
-        cls,
-        submission: Submission,
-        asked: ResolvedRequest,
-        tenant: str,
-        standing: QueuePosition | None = None,
-    ) -> JobProfile:
-        """Return it of a request."""
-        return cls(
-            standing=standing,
-            tenant=tenant,
-            priority=submission.priority,
-            deadline_s=submission.deadline_s,
-            kind=asked.preset or "ask",
-            prompt=asked.prompt,
-            max_new_tokens=asked.params.max_new_tokens,
-            reads=asked.reads or submission.tiling == "read",
-        )
-
-    @classmethod
-    def again(cls, row: JobRow, deadline_s: float | None) -> JobProfile:
-        """Return it of a job that is asked once more."""
-        return cls(
-            tenant=row.tenant,
-            priority=Priority(row.queue),
-            deadline_s=deadline_s,
-            kind=row.input.preset or "ask",
-            prompt=row.input.prompt,
-            max_new_tokens=row.input.params.max_new_tokens,
-            reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
-        )
-
 
 class Admission:
     """Predicts and refuses; one of it serves all requests of a process."""
 
-    def __init__(self, forecasts: Forecasts, pressure: StoreHealth, settings: Settings) -> None:
+    def __init__(self, forecasts: Forecasts, store_health: StoreHealth, settings: Settings) -> None:
         self._forecasts = forecasts
-        self._pressure = pressure
+        self._store_health = store_health
         self._settings = settings
         self._lock = threading.Lock()
         self._seen: tuple[float, Forecast] | None = None
@@ -96,7 +60,7 @@ class Admission:
 
         Raises StoreUnavailable and QueueFull.
         """
-        self._pressure.check()
+        self._store_health.check()
         place = self._standing(tenant, standing).place(Priority.HIGH)
         self._check_wait(self.forecast().outlook.predict(Work(), *place))
 
@@ -119,7 +83,7 @@ class Admission:
 
         That is StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
         """
-        self._pressure.check(for_later=asking.priority is Priority.LOW)
+        self._store_health.check(for_later=asking.priority is Priority.LOW)
         self._check_wait(predicted)
         if asking.deadline_s is None or predicted.total_s is None:
             return

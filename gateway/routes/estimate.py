@@ -8,7 +8,7 @@ from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
-from gateway.routes.jobs import SUBMIT_ERRORS
+from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.estimates import Estimate
 from gateway.services import current_services
 from gateway.submission import estimate as estimating

@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.images.sizing import image_info
-from gateway.routes.jobs import SUBMIT_ERRORS
+from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
 from gateway.submission import image_upload

@@ -9,76 +9,21 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.http.problems import retry_after
-from gateway.responses.job_view import job_view, placed_view, poll_hint_s, why_no_answer
+from gateway.responses.job_response import added_response, job_response
+from gateway.responses.job_view import job_view, why_no_answer
 from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
+from gateway.routes.refusals import READ_ERRORS, SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
-from gateway.services import Services, current_services
+from gateway.services import current_services
 from gateway.submission import submit as intake
 from gateway.submission.idempotency import key_of
 from shared import errors
 from shared.jobs import JobStatus
-from shared.jobs.row import JobRow
-from shared.store import StoredJob
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
 #: A worker hears of a cancel with its next beat and stops within one step.
 _STOP_S = 3.0
-
-#: Every way in which a submission can be refused.
-SUBMIT_ERRORS = problems.documented(
-    errors.InvalidJson,
-    errors.InvalidBase64,
-    errors.UrlNotAllowed,
-    errors.UrlFetchFailed,
-    errors.ImageHostUnavailable,
-    errors.PayloadTooLarge,
-    errors.UnsupportedMediaType,
-    errors.UnsupportedImageFormat,
-    errors.ImageDecodeFailed,
-    errors.ImageTruncated,
-    errors.UploadMismatch,
-    errors.RequestTimeout,
-    errors.ImageDimensions,
-    errors.ImageAspect,
-    errors.ImageEmpty,
-    errors.ImageNotFound,
-    errors.InputTooLong,
-    errors.InputTooLarge,
-    errors.BadConstraint,
-    errors.BadParameters,
-    errors.IdempotencyKeyReused,
-    errors.SessionBusy,
-    errors.TooManyInFlight,
-    errors.TooManyQueued,
-    errors.StoreUnavailable,
-    errors.QueueFull,
-)
-READ_ERRORS = problems.documented(
-    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable, errors.JobTooNew
-)
-
-
-def job_response(row: JobRow, found: Services, *, accepted: bool = False) -> Response:
-    """Return a job as JSON; 202 with Location while it is unfinished and newly `accepted`."""
-    return _told(job_view(row, found), row, accepted=accepted)
-
-
-def added_response(added: StoredJob, found: Services) -> Response:
-    """Return a job as it was stored, or found in its place; 202 while it is unfinished."""
-    row = added.row()
-    return _told(placed_view(row, added.position, found), row, accepted=True)
-
-
-def _told(view: dict[str, Any], row: JobRow, *, accepted: bool) -> Response:
-    response = jsonify(view)
-    if not row.status.terminal:
-        response.headers["Retry-After"] = retry_after(poll_hint_s(view))
-        response.status_code = 202 if accepted else 200
-    if accepted:
-        response.headers["Location"] = view["urls"]["self"]
-    return response
 
 
 @jobs.post("/v1/jobs", summary="Submit a question", responses={202: Job, 200: Job, **SUBMIT_ERRORS})

@@ -31,7 +31,7 @@ def scrape() -> Response:
     _check_token(found.settings.metrics_token)
     service = CollectorRegistry(auto_describe=False)
     service.register(Service(Sources(found.store, found.workers, found.deliveries, found.servers)))
-    text = generate_latest(service) + generate_latest(found.traffic.registry())
+    text = generate_latest(service) + generate_latest(found.http_metrics.registry())
     return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

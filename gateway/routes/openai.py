@@ -13,7 +13,7 @@ from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
 from gateway.responses.held_response import HeldResponse, KeepAlive, stream_patience_s
 from gateway.responses.job_view import why_no_answer
-from gateway.routes.jobs import SUBMIT_ERRORS
+from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
 from gateway.submission import submit

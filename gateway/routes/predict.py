@@ -6,8 +6,9 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
+from gateway.responses.job_response import job_response
 from gateway.responses.long_poll import LongPoll
-from gateway.routes.jobs import SUBMIT_ERRORS, job_response
+from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, KeyHeader
 from gateway.services import current_services
 from gateway.submission import submit

@@ -15,6 +15,7 @@ from gateway.http.problems import retry_after
 from gateway.images.sizing import check_fit, image_info, notices
 from gateway.services import Services
 from gateway.submission.images import MeasuredImages
+from gateway.submission.job_profile import profile_request
 from gateway.submission.request import Submission, receive
 from gateway.submission.resolve import resolve
 from gateway.submission.submit import all_images
@@ -59,7 +60,7 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     infos = [image_info(image, pixels, workers, tiling) for image in images]
     if tiling is None:
         check_fit(infos, workers)
-    asking = JobProfile.of(supposed, asked, tenant, auth.standing())
+    asking = profile_request(supposed, asked, tenant, auth.standing())
     predicted = services.admission.predict(forecast, asking, infos)
     return {
         "object": "estimate",

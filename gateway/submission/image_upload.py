@@ -28,7 +28,7 @@ M = TypeVar("M", bound=FileClaim)
 
 def store_upload(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
-    services.pressure.check(for_later=True)
+    services.store_health.check(for_later=True)
     looking = RequestImages.begin(services, tenant)
     image = looking.decoded(_single_upload(request, looking), "/image")
     services.images.put(tenant, image, uploaded=True)

@@ -74,7 +74,7 @@ class RequestImages:
     def decoded(self, upload: Upload, pointer: str) -> StoredImage:
         """Return the canonical image of a file's bytes; it is not stored yet."""
         self.compare(upload, pointer)
-        with self.services.traffic.decoding():
+        with self.services.http_metrics.decoding():
             image = self.services.decoder.decode(upload, pointer=pointer, detailed=self.detailed)
         return StoredImage(
             id=image.id,

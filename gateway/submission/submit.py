@@ -18,6 +18,7 @@ from gateway.submission.chat_request import Chat, ChatTurn
 from gateway.submission.constraints import check_constraint
 from gateway.submission.idempotency import Idempotency
 from gateway.submission.images import RequestImages
+from gateway.submission.job_profile import profile_request, profile_row
 from gateway.submission.request import ReceivedRequest, S, Submission, receive
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail, tiling_of
@@ -40,7 +41,7 @@ def submit_request(
     received = receive(request, services.settings, Submission)
     asked = resolve(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = JobProfile.of(received.submission, asked, tenant, auth.standing())
+    asking = profile_request(received.submission, asked, tenant, auth.standing())
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(received.submission, asked)
     claims = received.submission.claims(len(received.files))
@@ -63,7 +64,7 @@ def submit_chat(
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolve(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = JobProfile.of(chat.submission, asked, tenant, auth.standing())
+    asking = profile_request(chat.submission, asked, tenant, auth.standing())
     repeat = Idempotency(services, tenant, idempotency_key)
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(chat.submission, asked)
@@ -96,9 +97,7 @@ def resubmit_job(row: JobRow, services: Services) -> StoredJob:
             notices=row.notices,
             model=row.model,
             retry_of=row.id,
-            prediction=services.admission.admit(
-                JobProfile.again(row, _deadline_s(row)), row.images
-            ),
+            prediction=services.admission.admit(profile_row(row, _deadline_s(row)), row.images),
             webhook=_webhook_of(row),
             trace=trace(),
         ),
@@ -259,6 +258,6 @@ def add(job: NewJob, services: Services) -> StoredJob:
     """Store a job of this request and ring for it; raises what the store does."""
 
     def ring(bell: Doorbell) -> DoorbellMessage:
-        return services.bells.ring(nearest(bell, job.tenant, job.session_id, services))
+        return services.doorbells.ring(nearest(bell, job.tenant, job.session_id, services))
 
     return auth.add(job, ring)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters
 from shared.jobs import Tiling, TilingTask
-from shared.prediction.cost_model import Work
 from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.tile_plan import planned_tiles, tiling_for
 
@@ -78,25 +76,3 @@ def tiling_of(
 def budget(pixels: int, workers: Sequence[Heartbeat]) -> int:
     """Return the pixels that a model takes of one tile."""
     return min([pixels, *(worker.max_pixels for worker in workers)])
-
-
-def work_of(
-    images: Sequence[Mapping[str, Any]],
-    *,
-    prompt_tokens: int,
-    answer_tokens: float,
-    reads: bool,
-    workers: Sequence[Heartbeat],
-) -> Work:
-    """Return what a job asks of one worker: of long images, the tiles that fall to it."""
-    tiles = sum(image.get("tiles", 1) for image in images)
-    if tiles == len(images):
-        return Work(tuple(image["tokens"] for image in images), prompt_tokens, answer_tokens)
-    taking = [worker for worker in workers if not worker.draining]
-    mine = math.ceil(tiles / max(1, len(taking)))
-    tokens = math.ceil(sum(image["tokens"] for image in images) / tiles)
-    if not reads:
-        return Work((tokens,) * mine, prompt_tokens, answer_tokens)
-    slots = max((worker.slots - 1 for worker in taking), default=1)
-    rounds = math.ceil(mine / max(1, slots))
-    return Work((tokens,) * mine, mine * prompt_tokens, rounds * answer_tokens)

@@ -1,0 +1,39 @@
+"""The errors with which a request can be refused, as the OpenAPI document lists them."""
+
+from __future__ import annotations
+
+from gateway.http import problems
+from shared import errors
+
+#: Every way in which a submission can be refused.
+SUBMIT_ERRORS = problems.documented(
+    errors.InvalidJson,
+    errors.InvalidBase64,
+    errors.UrlNotAllowed,
+    errors.UrlFetchFailed,
+    errors.ImageHostUnavailable,
+    errors.PayloadTooLarge,
+    errors.UnsupportedMediaType,
+    errors.UnsupportedImageFormat,
+    errors.ImageDecodeFailed,
+    errors.ImageTruncated,
+    errors.UploadMismatch,
+    errors.RequestTimeout,
+    errors.ImageDimensions,
+    errors.ImageAspect,
+    errors.ImageEmpty,
+    errors.ImageNotFound,
+    errors.InputTooLong,
+    errors.InputTooLarge,
+    errors.BadConstraint,
+    errors.BadParameters,
+    errors.IdempotencyKeyReused,
+    errors.SessionBusy,
+    errors.TooManyInFlight,
+    errors.TooManyQueued,
+    errors.StoreUnavailable,
+    errors.QueueFull,
+)
+READ_ERRORS = problems.documented(
+    errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable, errors.JobTooNew
+)

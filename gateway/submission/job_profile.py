@@ -1,0 +1,42 @@
+"""What a prediction needs to know of a job, taken from a request or from a stored job."""
+
+from __future__ import annotations
+
+from gateway.admission.admission import JobProfile
+from gateway.submission.request import Submission
+from gateway.submission.resolve import ResolvedRequest
+from shared.jobs import Priority, TilingTask
+from shared.jobs.row import JobRow
+from shared.store.forecasts import QueuePosition
+
+
+def profile_request(
+    submission: Submission,
+    resolved: ResolvedRequest,
+    tenant: str,
+    standing: QueuePosition | None = None,
+) -> JobProfile:
+    """Return the profile of a request."""
+    return JobProfile(
+        standing=standing,
+        tenant=tenant,
+        priority=submission.priority,
+        deadline_s=submission.deadline_s,
+        kind=resolved.preset or "ask",
+        prompt=resolved.prompt,
+        max_new_tokens=resolved.params.max_new_tokens,
+        reads=resolved.reads or submission.tiling == "read",
+    )
+
+
+def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
+    """Return the profile of a stored job that is to be run once more."""
+    return JobProfile(
+        tenant=row.tenant,
+        priority=Priority(row.queue),
+        deadline_s=deadline_s,
+        kind=row.input.preset or "ask",
+        prompt=row.input.prompt,
+        max_new_tokens=row.input.params.max_new_tokens,
+        reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
+    )
