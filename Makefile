@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test check coverage format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -60,16 +60,24 @@ failed=0; \
 	exit $$failed
 endef
 
-test: $(DEV_STAMP) $(TOOLS_STAMP) ## Run all tests; ARGS="-k name" chooses
+# Chosen tests start at once; the whole suite begins with the checks.
+test: $(DEV_STAMP) $(TOOLS_STAMP) $(if $(ARGS),,check) ## Run all checks and tests; ARGS="-k name" chooses tests
 	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
 	$(if $(ARGS),exec $(PY) -m pytest $(ARGS),$(TEST_ALL))
 
-check: $(DEV_STAMP) ## Format, lint, types, import rules
+check: $(DEV_STAMP) ## Format, lint, names, types, import rules
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	$(PY) -m scripts.check_names
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p scripts
 	$(VENV)/bin/lint-imports
+
+coverage: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the tests and report which lines and branches they reach, processes too
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+	$(PY) -m coverage erase && \
+	{ $(PY) -m coverage run -m pytest $(or $(ARGS),tests/unit tests/integration); \
+	$(PY) -m coverage combine -q && $(PY) -m coverage report; }
 
 format: $(DEV_STAMP) ## Format the code and mend what ruff can mend
 	$(VENV)/bin/ruff format .
