@@ -27,7 +27,7 @@ def answer(job_id: str, *, only: bool = False) -> str | None:
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
-    return _service.answering.answer(job_id if only else None)
+    return _service.runner.run(job_id if only else None)
 
 
 @control_command(name="revoke", variadic="task_id", signature="[job1 [job2 [... [jobN]]]]")

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from PIL import Image
 
 from shared.catalog.presets import load_presets
-from shared.catalog.rules import load_rules
+from shared.catalog.rules import RuleBook, load_rules
 from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams
 from shared.prediction.curves import Speed
@@ -28,9 +28,12 @@ from shared.store.tile_store import TileStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
+from worker.jobs.claimed_job import JobResources
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
+from worker.jobs.questions import QuestionBuilder
 from worker.jobs.runner import JobRunner
+from worker.jobs.tiled.steps import TiledSteps
 from worker.jobs.tiled.tiles import TileCutter
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
@@ -59,20 +62,24 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
-        images = ImageStore(settings)
-        self.answering = JobRunner(
+        self.runner = self._make_runner(rules)
+
+    def _make_runner(self, rules: RuleBook) -> JobRunner:
+        images, info = ImageStore(self.settings), self.engine.info
+        sessions = SessionStore(self._store.redis)
+        return JobRunner(
             worker_id=self.id,
-            store=self._store,
-            images=images,
-            long_jobs=TileCutter(TileStore(self._store), images, self.engine.info, self._room),
-            sessions=SessionStore(self._store.redis),
-            pipeline=Pipeline(self.engine),
-            postprocessor=Postprocessor(rules),
+            resources=JobResources(
+                self._store,
+                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s),
+                Pipeline(self.engine),
+                self._must_release,
+            ),
             leases=self._leases,
+            tiled=TiledSteps(TileCutter(TileStore(self._store), images, info, self._max_tiles)),
+            postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,
-            settings=settings,
-            must_give_back=self._must_give_back,
         )
 
     def start(self) -> None:
@@ -107,7 +114,7 @@ class WorkerService:
         self._tracing.close()
         _log.info("worker.stopped", extra={"worker": self.id})
 
-    def _room(self) -> int:
+    def _max_tiles(self) -> int:
         """Return how many tiles all workers may have: one slot of each is left to other jobs."""
         taking = [worker for worker in self._registry.fresh() if not worker.draining]
         return max(1, sum(max(1, worker.slots - 1) for worker in taking))
@@ -115,7 +122,7 @@ class WorkerService:
     def _healthy(self) -> bool:
         return self.engine.alive or self._leaving_since is not None
 
-    def _must_give_back(self) -> bool:
+    def _must_release(self) -> bool:
         since = self._leaving_since
         return since is not None and time.monotonic() - since >= self.settings.drain_s
 

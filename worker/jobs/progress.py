@@ -11,7 +11,7 @@ from shared.errors import StoreUnavailable
 from shared.jobs import Stage
 from shared.store import Store
 from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started, UsedImage
-from worker.jobs.leases import ClaimedJob
+from worker.jobs.leases import Lease
 from worker.tiling import LiveText
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class ProgressReporter:
     def __init__(
         self,
         store: Store,
-        held: ClaimedJob,
+        lease: Lease,
         max_new_tokens: int,
         *,
         tiles: int = 0,
@@ -50,13 +50,13 @@ class ProgressReporter:
 
         A `silent` one tells no text: what comes is not yet what the caller gets.
         """
-        row = held.claim.row
+        row = lease.claim.row
         # a tile's text that its neighbours may change is told when they are read
         self._silent = silent or bool(row.parent and not row.live)
         self._tiles = tiles
         self._before = percent
         self._store = store
-        self._held = held
+        self._lease = lease
         self._max_new_tokens = max_new_tokens
         # what was predicted of a long job was mostly its tiles
         told = {} if tiles else row.predicted or {}
@@ -122,15 +122,15 @@ class ProgressReporter:
         if not events:
             return
         self._flushed = now
-        row = self._held.claim.row
+        row = self._lease.claim.row
         try:
-            verdict = self._store.report(row.id, self._held.claim.owner, events, progress)
+            verdict = self._store.report(row.id, self._lease.claim.owner, events, progress)
         except StoreUnavailable as error:
             # the text stays gathered and travels with the next report
             self._hold_until = now + _AWAY_S
             _log.warning("report.failed", extra={"cause": error.detail})
             return
-        self._held.hear(verdict)
+        self._lease.apply(verdict)
         self._text.clear()
         if progress:
             self._progressed, self._told_stage = now, self._stage

@@ -14,11 +14,11 @@ from shared.errors import ImageGone
 from shared.jobs import JobInput, Notice, TileInfo, TileOutcome, TilingTask, Turn
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
-from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim, Doorbell
 from shared.store.image_store import ImageStore, StoredImage
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
+from worker.jobs.questions import TEMPLATE_TOKENS, fit_one_prompt
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import pieces, seen_of, taken_over
 from worker.pipeline.images import open_png
@@ -27,8 +27,6 @@ from worker.tiling import Tile, can_be_told_live, cut, unread
 #: Difference between darkest and lightest sample of a tile that shows nothing.
 _BLANK = 12
 _UNHELD: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
-#: Tokens of a chat template and of what is said around a question.
-_TEMPLATE_TOKENS = 64
 #: Seconds that a tile's pixels live until its job is split and takes care of them.
 _UNCLAIMED_S = 3600
 
@@ -70,7 +68,9 @@ class TileCutter:
         infos = tuple(self._stored(row, row.input.tiling.budget))
         if len(infos) == len(row.input.images):
             return None
-        together = row.input.tiling.task is TilingTask.ASK and self.fit_together(infos, row.input)
+        together = row.input.tiling.task is TilingTask.ASK and fit_one_prompt(
+            infos, row.input, self._info
+        )
         inputs = self._work(row.input, infos, together=together)
         done = {} if together else self._taken_over(row)
         live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
@@ -90,7 +90,7 @@ class TileCutter:
             return None
         looks = {"max_pixels": shown.max_pixels, "enhance": shown.enhance}
         job = row.input.model_copy(update=looks)
-        if self.fit_together(shown.parts, job):
+        if fit_one_prompt(shown.parts, job, self._info):
             return None
         inputs = self._work(job, shown.parts, together=False)
         work = [
@@ -98,19 +98,6 @@ class TileCutter:
             for info, one in zip(shown.parts, inputs, strict=True)
         ]
         return TiledJob(shown.parts, tuple(work), together=False)
-
-    def fit_together(self, tiles: Sequence[TileInfo], job: JobInput) -> bool:
-        """Tell whether one prompt has room for all tiles beside a job's question and answer."""
-        budget = min(job.tiling.budget if job.tiling else job.max_pixels, self._info.max_pixels)
-        least, side = self._info.min_pixels, self._info.token_side
-        visual = [
-            visual_tokens(*tile.size, budget, min_pixels=least, factor=side).tokens
-            for tile in tiles
-        ]
-        # no tokenizer makes more tokens than bytes
-        words = len(job.prompt.encode("utf-8", "replace")) + _TEMPLATE_TOKENS
-        tokens = sum(visual) + words + job.params.max_new_tokens
-        return tokens <= self._info.context_tokens and self._info.image_room.holds(visual)
 
     def _stored(self, row: JobRow, budget: int) -> Iterator[TileInfo]:
         """Store the pixels of each tile of each image."""
@@ -200,7 +187,7 @@ class TileCutter:
             budget = job.tiling.budget if job.tiling else job.max_pixels
             seen = seen_of(row.tiles, outcomes)
             return job.model_copy(update={"images": seen, "max_pixels": budget}), []
-        room = self._info.context_tokens - _TEMPLATE_TOKENS - job.params.max_new_tokens
+        room = self._info.context_tokens - TEMPLATE_TOKENS - job.params.max_new_tokens
         asked = prompts.whole_prompt(job.prompt, outcomes, room)
         told = []
         if asked.left_out:
