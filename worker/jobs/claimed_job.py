@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -61,21 +62,6 @@ class ClaimedJob:
     def row(self) -> JobRow:
         """Return the job's row as it was claimed."""
         return self.lease.claim.row
-
-    def attempt(self, act: Callable[[], T]) -> T | ServiceError:
-        """Return what `act` gives, or its failure; raises LeaseLost and JobReleased."""
-        try:
-            return act()
-        except (LeaseLost, JobReleased):
-            raise
-        except ServiceError as error:
-            return error
-        except MemoryError:
-            return OutOfMemory()
-        except Exception as error:  # noqa: BLE001
-            # whatever it was, it is this job's end and not the worker's
-            _log.exception("job.crashed")
-            return InferenceFailed(f"{type(error).__name__} while answering.")
 
     def retry_while_store_is_down(self, call: Callable[[], T]) -> T:
         """Return the result of `call`, which is repeated while Redis does not answer.
@@ -163,3 +149,21 @@ class ClaimedJob:
             self.retry_while_store_is_down(
                 lambda: self._resources.store.report(claim.row.id, claim.owner, events)
             )
+
+
+@contextmanager
+def as_service_errors() -> Iterator[None]:
+    """Raise whatever goes wrong inside the block as a ServiceError that ends the job.
+
+    LeaseLost and JobReleased pass unchanged.
+    """
+    try:
+        yield
+    except (ServiceError, LeaseLost, JobReleased):
+        raise
+    except MemoryError:
+        raise OutOfMemory from None
+    except Exception as error:
+        # whatever it was, it is this job's end and not the worker's
+        _log.exception("job.crashed")
+        raise InferenceFailed(f"{type(error).__name__} while answering.") from error

@@ -13,7 +13,7 @@ from shared.queue import ring
 from shared.store import Claim
 from shared.tracing import Tracing
 from worker.jobs import results
-from worker.jobs.claimed_job import ClaimedJob, JobResources
+from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.results import Result
@@ -104,9 +104,11 @@ class JobRunner:
             self._meter.finished()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
-        result = job.attempt(lambda: self._make_result(job))
-        if isinstance(result, ServiceError):
-            result = results.failed(row, result, worker=self._worker_id)
+        try:
+            with as_service_errors():
+                result = self._make_result(job)
+        except ServiceError as error:
+            result = results.failed(row, error, worker=self._worker_id)
         if result is not None:
             self._finish(job, result)
 

@@ -20,7 +20,7 @@ from shared.jobs.row import JobRow
 from shared.queue import ring
 from shared.store.tile_store import tiles_percent
 from worker.engine.api import Completion, Timings
-from worker.jobs.claimed_job import ClaimedJob
+from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost
 from worker.jobs.results import EngineAnswer, TiledPart
 from worker.jobs.tiled import prompts
@@ -69,15 +69,8 @@ class TiledSteps:
 
     def run_tile(self, job: ClaimedJob) -> None:
         """Work on one tile and give its outcome back; raises LeaseLost and JobReleased."""
-        row = job.row
-        outcome = job.attempt(lambda: self._outcome(job))
-        if isinstance(outcome, ServiceError):
-            again = outcome.retryable and row.attempt < row.max_attempts
-            _log.warning("tile.failed", extra={"code": outcome.code, "attempt": row.attempt})
-            kept = None if again else gap(outcome)
-        else:
-            kept = outcome
-        bells = job.retry_while_store_is_down(lambda: self._jobs.finish(job.claim, kept))
+        row, outcome = job.row, self._tile_outcome(job)
+        bells = job.retry_while_store_is_down(lambda: self._jobs.finish(job.claim, outcome))
         if bells is None:
             raise LeaseLost
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
@@ -85,7 +78,18 @@ class TiledSteps:
         if row.parent:
             self._tell(row.parent)
 
-    def _outcome(self, job: ClaimedJob) -> TileOutcome:
+    def _tile_outcome(self, job: ClaimedJob) -> TileOutcome | None:
+        """Return what a tile gave: a gap when it failed for good, None to have it tried again."""
+        row = job.row
+        try:
+            with as_service_errors():
+                return self._read_tile(job)
+        except ServiceError as error:
+            _log.warning("tile.failed", extra={"code": error.code, "attempt": row.attempt})
+            again = error.retryable and row.attempt < row.max_attempts
+            return None if again else gap(error)
+
+    def _read_tile(self, job: ClaimedJob) -> TileOutcome:
         row = job.row
         question = replace(job.build_question(row.input), scope="", background=True)
         done = job.run_engine(question).done
