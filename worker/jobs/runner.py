@@ -101,7 +101,7 @@ class JobRunner:
         row = job.row
         if row.parent:
             self._tiled.run_tile(job)
-            self._meter.finished()
+            self._meter.charge_job()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
         try:
@@ -151,10 +151,12 @@ class JobRunner:
     def _measure(self, row: JobRow, result: Result, claimed: float, ended: float) -> None:
         """Learn from a job what the engine does not see of it."""
         metrics = result.fields["metrics"]
-        self._meter.finished(0.0 if row.phase else row.busy_ms / 1000)
+        self._meter.charge_job(0.0 if row.phase else row.busy_ms / 1000)
         # other jobs took part in a long job's seconds
         if row.phase or result.status is not JobStatus.SUCCEEDED or row.input.encode_only:
             return
         engine_s = sum(metrics[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
         visual = sum(image["tokens"] for image in result.fields["images"])
-        self._meter.prepared(visual, ended - claimed - engine_s, claimed, metrics["queue_s"])
+        self._meter.add_preparation(
+            visual, ended - claimed - engine_s, claimed=claimed, pickup_s=metrics["queue_s"]
+        )
