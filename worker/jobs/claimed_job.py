@@ -116,7 +116,7 @@ class ClaimedJob:
         except BaseException:
             ticket.cancel()
             raise
-        return EngineAnswer(completion, reporter.seen, tuple(notices))
+        return EngineAnswer(completion, reporter.used_images, tuple(notices))
 
     def _follow(self, ticket: Ticket, reporter: ProgressReporter) -> Completion:
         """Report the engine's events until the last one."""
