@@ -34,7 +34,6 @@ from worker.jobs.load_meter import LoadMeter
 from worker.jobs.questions import QuestionBuilder
 from worker.jobs.runner import JobRunner
 from worker.jobs.tiled.steps import TiledSteps
-from worker.jobs.tiled.tiles import TileCutter
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 
@@ -76,7 +75,7 @@ class WorkerService:
                 self._must_release,
             ),
             leases=self._leases,
-            tiled=TiledSteps(TileCutter(TileStore(self._store), images, info, self._max_tiles)),
+            tiled=TiledSteps(TileStore(self._store), images, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,

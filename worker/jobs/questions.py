@@ -77,9 +77,14 @@ class QuestionBuilder:
         return min(self._job_timeout_s, until_expiry)
 
 
+def pixel_budget(job: JobInput) -> int:
+    """Return the pixels of one of a job's images, or of one tile of a tiled job."""
+    return job.tiling.budget if job.tiling else job.max_pixels
+
+
 def fit_one_prompt(tiles: Sequence[TileInfo], job: JobInput, info: ModelInfo) -> bool:
     """Tell whether one prompt has room for all tiles beside a job's question and answer."""
-    budget = min(job.tiling.budget if job.tiling else job.max_pixels, info.max_pixels)
+    budget = min(pixel_budget(job), info.max_pixels)
     visual = [
         visual_tokens(*tile.size, budget, min_pixels=info.min_pixels, factor=info.token_side).tokens
         for tile in tiles

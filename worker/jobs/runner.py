@@ -108,7 +108,7 @@ class JobRunner:
             with as_service_errors():
                 result = self._make_result(job)
         except ServiceError as error:
-            result = results.failed(row, error, worker=self._worker_id)
+            result = results.make_failure(row, error, worker=self._worker_id)
         if result is not None:
             self._finish(job, result)
 
@@ -121,10 +121,10 @@ class JobRunner:
             return None
         else:
             answer = job.run_engine(job.build_question(row.input))
-        return results.answered(
+        return results.make_result(
             row,
             answer,
-            self._postprocessor.process(answer.done.text, row.input.postprocess),
+            self._postprocessor.process(answer.completion.text, row.input.postprocess),
             model=self._resources.pipeline.engine.info.name,
             worker=self._worker_id,
         )
@@ -146,7 +146,7 @@ class JobRunner:
             raise LeaseLost
         self._measure(claim.row, result, job.lease.since, ended)
         self._tracing.job(claim.row, result.status, result.fields["metrics"], time.time())
-        _log.info("job.finished", extra=results.log_line(claim.row, result))
+        _log.info("job.finished", extra=results.log_fields(claim.row, result))
 
     def _measure(self, row: JobRow, result: Result, claimed: float, ended: float) -> None:
         """Learn from a job what the engine does not see of it."""
