@@ -1,4 +1,4 @@
-"""A worker process put together: engine, store, leases, reaper; started and stopped by Celery."""
+"""Puts a worker process together: engine, store, leases, reaper, job runner."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerService:
-    """Everything that one worker process owns."""
+    """Everything that one worker process owns; Celery starts and stops it."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         """Load and warm the model; `name` is Celery's node name."""
         self.settings = settings
         rules = load_rules(settings)
-        # the gateway serves them; a worker beside it is configured by the same hand
+        # only the gateway serves presets; checked here, a bad file stops the worker as well
         load_presets(settings, rules)
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
@@ -82,7 +82,7 @@ class WorkerService:
         )
 
     def start(self) -> None:
-        """Begin to beat and to look after the jobs of others."""
+        """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
         self._leases.start()
         self._reaper.start()
         try:
@@ -96,13 +96,13 @@ class WorkerService:
         )
 
     def leave(self) -> None:
-        """Take note that the process was asked to stop; jobs get `drain_s` to finish."""
+        """Note that the process is stopping; jobs get `drain_s` to finish."""
         if self._leaving_since is None:
             self._leaving_since = time.monotonic()
             _log.info("worker.leaving", extra={"worker": self.id, "jobs": self._meter.active})
 
     def stop(self) -> None:
-        """End all threads; called when the pool has no task left."""
+        """End all threads; called when no job is running any more."""
         self._reaper.stop()
         self._leases.stop()
         try:
@@ -114,9 +114,9 @@ class WorkerService:
         _log.info("worker.stopped", extra={"worker": self.id})
 
     def _max_tiles(self) -> int:
-        """Return how many tiles all workers may have: one slot of each is left to other jobs."""
-        taking = [worker for worker in self._registry.fresh() if not worker.draining]
-        return max(1, sum(max(1, worker.slots - 1) for worker in taking))
+        """Return how many tiles may run in the whole service: one slot a worker is left free."""
+        workers = [worker for worker in self._registry.fresh() if not worker.draining]
+        return max(1, sum(max(1, worker.slots - 1) for worker in workers))
 
     def _healthy(self) -> bool:
         return self.engine.alive or self._leaving_since is not None
@@ -169,15 +169,15 @@ def _load(settings: Settings) -> Engine:
     from worker.engine.engine import load_engine
     from worker.engine.memory.feature_cache import FeatureCache
 
-    behind = RedisFeatures(settings) if settings.features_redis_bytes else None
-    cache = FeatureCache(settings.features_ram_bytes, behind)
+    redis_cache = RedisFeatures(settings) if settings.features_redis_bytes else None
+    cache = FeatureCache(settings.features_ram_bytes, redis_cache)
     engine = load_engine(settings, feature_cache=cache)
     _warm_up(engine)
     return engine
 
 
 def _warm_up(engine: Engine) -> None:
-    """Answer one small question, so that the first caller does not pay for first times.
+    """Answer one small question, so that the first caller does not wait for one-time set-up.
 
     Raises the ServiceError of an engine that cannot answer.
     """
