@@ -113,7 +113,7 @@ class Courier:
 
     def _settle_crash(self, delivery: Delivery, owner: str) -> None:
         try:
-            self._settle(delivery, owner, self._sender.crashed(delivery))
+            self._settle(delivery, owner, self._sender.settle_crash(delivery))
         except Exception:  # noqa: BLE001
             # its lease brings it back
             _log.exception("delivery.unsettled")

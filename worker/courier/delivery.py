@@ -61,7 +61,7 @@ class DeliverySender:
         keys = self._deliveries.secret(delivery.tenant, "sign").keys
         return self._send(delivery, body.encode(), keys)
 
-    def crashed(self, delivery: Delivery) -> Settlement:
+    def settle_crash(self, delivery: Delivery) -> Settlement:
         """Return what becomes of a delivery whose attempt failed by an error of our own."""
         now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
         error = "The courier failed; see its log."

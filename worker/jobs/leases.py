@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """The job is no longer ours."""
+    """The job is no longer this worker's."""
 
 
 class JobReleased(Exception):
@@ -78,7 +78,7 @@ class Leases(threading.Thread):
         return lease
 
     def drop(self, lease: Lease) -> None:
-        """Stop renewing the lease of a job that has ended or is no longer ours."""
+        """Stop renewing the lease of a job that has ended or was lost."""
         with self._lock:
             self._leases.pop(lease.claim.owner, None)
 

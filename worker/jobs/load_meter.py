@@ -1,4 +1,4 @@
-"""How busy this worker is, and what a job costs it beside the engine's own measurements."""
+"""Measures the load of this worker: busy time, pace against predictions, cost beside the engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _moved(average: float, newest: float) -> float:
 class BusyTime:
     """Busy seconds per finished job.
 
-    A worker is busy while at least one job is in hand. A finished job is charged the busy seconds
+    A worker is busy while at least one job is running. A finished job is charged the busy seconds
     since the one before it; `per_job_s` is their moving average:
     per_job_s += 0.2·(charged - per_job_s).
     """
@@ -40,22 +40,22 @@ class BusyTime:
         self._uncharged_s = 0.0
 
     def begin(self, now: float) -> None:
-        """Note that the first job came in hand."""
+        """Note that the first job began."""
         self._busy_since = now
 
     def end(self, now: float) -> None:
-        """Note that no job is in hand any more."""
+        """Note that no job is running any more."""
         self._uncharged_s += now - self._busy_since
 
     def charge_job(self, now: float) -> None:
-        """Charge a finished job, which is still in hand."""
+        """Charge a finished job, which still counts as running."""
         charged_s = self._uncharged_s + now - self._busy_since
         self._uncharged_s, self._busy_since = 0.0, now
         self.per_job_s = _moved(self.per_job_s, charged_s)
 
 
 class JobStart(NamedTuple):
-    """When a job came in hand, and the full seconds of the worker until then."""
+    """When a job began, and the full seconds of the worker until then."""
 
     at: float
     full_s: float
@@ -66,12 +66,12 @@ class LoadFactor:
 
     A worker is full while every slot is taken. A job that ends counts by its share of full time:
     credit = predicted_s · full seconds of the job / all seconds of the job, so that a job that
-    outlasts a burst has done a part of the burst's work. Then
+    outlasts a burst counts in part. Then
     factor = Σ full seconds / Σ credit, where older jobs' terms fade by 0.9 with each new job.
     """
 
     def __init__(self, slots: int) -> None:
-        """`slots` is the most jobs that can be in hand."""
+        """`slots` is the most jobs that can run at once."""
         self._slots = slots
         self._full_since: float | None = None
         #: `time.monotonic()` at which a slot was last free after none was.
@@ -123,7 +123,7 @@ class LoadFactor:
 
 
 class PrepareCurve:
-    """Seconds of a job beside its engine's work, over its visual tokens.
+    """Seconds of a job outside its engine's work, over its visual tokens.
 
     curve(n) = pickup + fixed + each·n: fixed and each are fitted to (seconds of a job - seconds
     of its engine); pickup is the moving average of the time between queueing and claim.
@@ -134,7 +134,7 @@ class PrepareCurve:
         self._pickup_s = 0.0
 
     def add(self, visual_tokens: int, seconds: float) -> None:
-        """Count what a job took beside the engine."""
+        """Count what a job took outside the engine."""
         self._fit.add(visual_tokens, seconds)
 
     def add_pickup(self, seconds: float) -> None:
@@ -148,17 +148,17 @@ class PrepareCurve:
 
 
 class _ThreadJobs(threading.local):
-    """The jobs that this thread has in hand, the latest last."""
+    """The jobs that this thread runs, the latest last."""
 
     def __init__(self) -> None:
         self.starts: list[JobStart] = []
 
 
 class LoadMeter:
-    """Counts the jobs in hand and feeds the three estimators; thread-safe."""
+    """Counts running jobs and feeds the three estimators; thread-safe."""
 
     def __init__(self, slots: int = 1) -> None:
-        """`slots` is the most jobs that can be in hand."""
+        """`slots` is the most jobs that can run at once."""
         self._slots = slots
         self._lock = threading.Lock()
         self._active = 0
@@ -169,7 +169,7 @@ class LoadMeter:
 
     @property
     def active(self) -> int:
-        """Return the number of jobs in hand."""
+        """Return the number of running jobs."""
         return self._active
 
     @property
@@ -184,13 +184,13 @@ class LoadMeter:
 
     @property
     def prepare(self) -> Curve:
-        """Return the seconds of a job beside its engine's work, over its visual tokens."""
+        """Return the seconds of a job outside its engine's work, over its visual tokens."""
         with self._lock:
             return self._prepare.curve()
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Count a job as in hand inside the block."""
+        """Count a job as running inside the block."""
         with self._lock:
             self._begin_job(time.monotonic())
         try:
@@ -228,7 +228,7 @@ class LoadMeter:
     def add_preparation(
         self, visual_tokens: int, seconds: float, *, claimed: float, pickup_s: float
     ) -> None:
-        """Count what a job took beside the engine, and `pickup_s`, its wait before `claimed`.
+        """Count what a job took outside the engine, and `pickup_s`, its wait before `claimed`.
 
         `claimed` is of `time.monotonic()`.
         """

@@ -130,7 +130,7 @@ class JobRunner:
         )
 
     def _finish(self, job: ClaimedJob, result: Result) -> None:
-        """Store a job's end; raises LeaseLost when it is no longer ours."""
+        """Store a job's end; raises LeaseLost when it is no longer this worker's."""
         claim, ended = job.claim, time.monotonic()
         accepted = job.retry_while_store_is_down(
             lambda: self._store.finish(

@@ -35,7 +35,7 @@ def build_part_prompt(prompt: str, number: int, count: int) -> str:
     return _PART[language_of(prompt)].format(number=number, count=count, prompt=prompt)
 
 
-def has_answer(outcome: TileOutcome) -> bool:
+def _has_answer(outcome: TileOutcome) -> bool:
     """Tell whether a part has anything to do with the question."""
     text = outcome.text.strip(" .。").casefold()
     return bool(text) and not outcome.gap and text not in _NOTHING.values()
@@ -59,7 +59,7 @@ def build_reduction_prompt(
     template = _REDUCTION[language_of(prompt)]
     frame = template.format(count=len(outcomes), answers="", prompt=prompt)
     room = max(0, most_bytes - len(frame.encode("utf-8", "replace")))
-    answering = [n for n, one in enumerate(outcomes) if has_answer(one)]
+    answering = [n for n, one in enumerate(outcomes) if _has_answer(one)]
     surest = sorted(answering, key=lambda n: -(outcomes[n].confidence or 0.0))
     chosen = sorted(surest[: max(1, room // (_ANSWER_BYTES_MIN + _LABEL_BYTES))])
     share = max(_ANSWER_BYTES_MIN, room // max(1, len(chosen)) - _LABEL_BYTES)
@@ -84,10 +84,12 @@ class EvidencedAnswer:
 def read_evidence(text: str, outcomes: Sequence[TileOutcome]) -> EvidencedAnswer:
     """Return the answer and the parts that it rests on: those it names, else those that agree."""
     named = {int(match[1]) - 1 for match in _PART_LABEL.finditer(text)}
-    named &= {n for n, one in enumerate(outcomes) if has_answer(one)}
+    named &= {n for n, one in enumerate(outcomes) if _has_answer(one)}
     plain = _PART_LABEL.sub("", text).strip()
     if not named and plain:
-        named = {n for n, one in enumerate(outcomes) if has_answer(one) and _agree(plain, one.text)}
+        named = {
+            n for n, one in enumerate(outcomes) if _has_answer(one) and _agree(plain, one.text)
+        }
     return EvidencedAnswer(plain, frozenset(named))
 
 
