@@ -14,8 +14,7 @@ from typing import TypeVar
 
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
 from shared.jobs import JobInput, Turn
-from shared.jobs.row import JobRow
-from shared.store import Claim, Store
+from shared.store import Store
 from worker.engine.api import Completion, Failed, Ticket
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import ProgressReporter
@@ -51,17 +50,10 @@ class ClaimedJob:
 
     def __init__(self, lease: Lease, resources: JobResources) -> None:
         self.lease = lease
+        self.claim = lease.claim
+        #: The job's row as it was claimed.
+        self.row = lease.claim.row
         self._resources = resources
-
-    @property
-    def claim(self) -> Claim:
-        """Return the claim that the lease keeps alive."""
-        return self.lease.claim
-
-    @property
-    def row(self) -> JobRow:
-        """Return the job's row as it was claimed."""
-        return self.lease.claim.row
 
     def retry_while_store_is_down(self, call: Callable[[], T]) -> T:
         """Return the result of `call`, which is repeated while Redis does not answer.
