@@ -23,11 +23,11 @@ _service: WorkerService | None = None
 def answer(job_id: str, *, only: bool = False) -> str | None:
     """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits.
 
-    Returns the id of the job, which Flower shows beside that of the doorbell.
+    Returns the id of the job that was run, which Flower shows beside that of the doorbell.
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
-    return _service.answering.answer(job_id if only else None)
+    return _service.runner.run(job_id if only else None)
 
 
 @control_command(name="revoke", variadic="task_id", signature="[job1 [job2 [... [jobN]]]]")
@@ -44,7 +44,7 @@ def _configure_logs(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _listen_to_own_queue(sender: str, instance: Any, **_: Any) -> None:
-    """Take the follow-up questions whose keys and values this worker still has."""
+    """Listen for follow-up questions whose keys and values this worker still has."""
     instance.app.amqp.queues.select_add(declared(direct_queue(sender)))
 
 
@@ -56,7 +56,7 @@ def _load(sender: Any, **_: Any) -> None:
     try:
         _service = WorkerService(settings, sender.hostname)
     except Exception as error:  # noqa: BLE001
-        # whatever it was, there is nothing to serve: one line, and no traceback below DEBUG
+        # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)
         _log.critical("worker.cannot_start", extra={"cause": str(error), "model": settings.model})
         sys.exit(f"sightline worker cannot start: {error}")

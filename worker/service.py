@@ -1,4 +1,4 @@
-"""A worker process put together: engine, store, leases, reaper; started and stopped by Celery."""
+"""Puts a worker process together: engine, store, leases, reaper, job runner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from PIL import Image
 
 from shared.catalog.presets import load_presets
-from shared.catalog.rules import load_rules
+from shared.catalog.rules import RuleBook, load_rules
 from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams
 from shared.prediction.curves import Speed
@@ -28,10 +28,12 @@ from shared.store.tile_store import TileStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
+from worker.jobs.claimed_job import JobResources
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
+from worker.jobs.questions import QuestionBuilder
 from worker.jobs.runner import JobRunner
-from worker.jobs.tiled.tiles import TileCutter
+from worker.jobs.tiled.steps import TiledSteps
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 
@@ -39,13 +41,13 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerService:
-    """Everything that one worker process owns."""
+    """Everything that one worker process owns; Celery starts and stops it."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         """Load and warm the model; `name` is Celery's node name."""
         self.settings = settings
         rules = load_rules(settings)
-        # the gateway serves them; a worker beside it is configured by the same hand
+        # only the gateway serves presets; checked here, a bad file stops the worker as well
         load_presets(settings, rules)
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
@@ -59,24 +61,28 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
-        images = ImageStore(settings)
-        self.answering = JobRunner(
+        self.runner = self._make_runner(rules)
+
+    def _make_runner(self, rules: RuleBook) -> JobRunner:
+        images, info = ImageStore(self.settings), self.engine.info
+        sessions = SessionStore(self._store.redis)
+        return JobRunner(
             worker_id=self.id,
-            store=self._store,
-            images=images,
-            long_jobs=TileCutter(TileStore(self._store), images, self.engine.info, self._room),
-            sessions=SessionStore(self._store.redis),
-            pipeline=Pipeline(self.engine),
-            postprocessor=Postprocessor(rules),
+            resources=JobResources(
+                self._store,
+                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s),
+                Pipeline(self.engine),
+                self._must_release,
+            ),
             leases=self._leases,
+            tiled=TiledSteps(TileStore(self._store), images, info, self._max_tiles),
+            postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,
-            settings=settings,
-            must_give_back=self._must_give_back,
         )
 
     def start(self) -> None:
-        """Begin to beat and to look after the jobs of others."""
+        """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
         self._leases.start()
         self._reaper.start()
         try:
@@ -90,13 +96,13 @@ class WorkerService:
         )
 
     def leave(self) -> None:
-        """Take note that the process was asked to stop; jobs get `drain_s` to finish."""
+        """Note that the process is stopping; jobs get `drain_s` to finish."""
         if self._leaving_since is None:
             self._leaving_since = time.monotonic()
             _log.info("worker.leaving", extra={"worker": self.id, "jobs": self._meter.active})
 
     def stop(self) -> None:
-        """End all threads; called when the pool has no task left."""
+        """End all threads; called when no job is running any more."""
         self._reaper.stop()
         self._leases.stop()
         try:
@@ -107,15 +113,15 @@ class WorkerService:
         self._tracing.close()
         _log.info("worker.stopped", extra={"worker": self.id})
 
-    def _room(self) -> int:
-        """Return how many tiles all workers may have: one slot of each is left to other jobs."""
-        taking = [worker for worker in self._registry.fresh() if not worker.draining]
-        return max(1, sum(max(1, worker.slots - 1) for worker in taking))
+    def _max_tiles(self) -> int:
+        """Return how many tiles may run in the whole service: one slot a worker is left free."""
+        workers = [worker for worker in self._registry.fresh() if not worker.draining]
+        return max(1, sum(max(1, worker.slots - 1) for worker in workers))
 
     def _healthy(self) -> bool:
         return self.engine.alive or self._leaving_since is not None
 
-    def _must_give_back(self) -> bool:
+    def _must_release(self) -> bool:
         since = self._leaving_since
         return since is not None and time.monotonic() - since >= self.settings.drain_s
 
@@ -163,15 +169,15 @@ def _load(settings: Settings) -> Engine:
     from worker.engine.engine import load_engine
     from worker.engine.memory.feature_cache import FeatureCache
 
-    behind = RedisFeatures(settings) if settings.features_redis_bytes else None
-    cache = FeatureCache(settings.features_ram_bytes, behind)
+    redis_cache = RedisFeatures(settings) if settings.features_redis_bytes else None
+    cache = FeatureCache(settings.features_ram_bytes, redis_cache)
     engine = load_engine(settings, feature_cache=cache)
     _warm_up(engine)
     return engine
 
 
 def _warm_up(engine: Engine) -> None:
-    """Answer one small question, so that the first caller does not pay for first times.
+    """Answer one small question, so that the first caller does not wait for one-time set-up.
 
     Raises the ServiceError of an engine that cannot answer.
     """

@@ -1,7 +1,7 @@
 """The courier: a process that delivers webhooks by the schedule that Redis keeps.
 
 It is a loop of its own and no Celery worker: the schedule, the leases and the fairness between
-endpoints are in Redis already, and a message for each attempt would only be a second truth.
+endpoints are in Redis already, and messages for the attempts could only contradict them.
 """
 
 from __future__ import annotations
@@ -21,27 +21,30 @@ from shared.store import Store
 from shared.store.delivery_store import Delivery, DeliveryBatch, DeliveryStore, Settlement
 from worker.courier.delivery import DeliverySender
 
-#: Without a bell, and while Redis is away, the courier looks this often.
-_LOOK_S = 1.0
+#: Seconds between two polls for due deliveries without a wake-up, and while Redis is down.
+_POLL_S = 1.0
+#: Seconds between two tries to store a settlement while Redis is down.
+_SETTLE_RETRY_S = 0.2
 
 _log = logging.getLogger(__name__)
 
 
 class Courier:
-    """Takes what is due and delivers it in threads."""
+    """Takes due deliveries and delivers them in threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         store = Store(settings)
         self._deliveries = DeliveryStore(settings, store.redis)
         client = GuardedClient.build(settings)
-        self._delivering = DeliverySender(store, self._deliveries, client, settings)
+        self._sender = DeliverySender(store, self._deliveries, client, settings)
         self._free = settings.webhook_concurrency
+        #: Notified when `_free` grows.
         self._changed = threading.Condition()
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Take nothing more; what is under way ends by its deadline or its lease."""
+        """Take no more deliveries; attempts under way end by their deadline or their lease."""
         self._stopped.set()
 
     def run(self) -> None:
@@ -50,20 +53,20 @@ class Courier:
         pool = ThreadPoolExecutor(self._settings.webhook_concurrency, "attempt")
         while not self._stopped.is_set():
             try:
-                self._look(pool)
+                self._take_due(pool)
             except StoreUnavailable as error:
                 _log.warning("courier.waiting", extra={"cause": error.detail})
-                self._stopped.wait(_LOOK_S)
+                self._stopped.wait(_POLL_S)
             except Exception:  # noqa: BLE001
-                # one row that surprises must not end the deliveries of all others
+                # one bad row must not end the deliveries of all others
                 _log.exception("courier.failed")
-                self._stopped.wait(_LOOK_S)
+                self._stopped.wait(_POLL_S)
         pool.shutdown(wait=False, cancel_futures=True)
         self._drain()
         _log.info("courier.stopped")
 
-    def _look(self, pool: ThreadPoolExecutor) -> None:
-        free = self._wait_for_room()
+    def _take_due(self, pool: ThreadPoolExecutor) -> None:
+        free = self._wait_for_thread()
         if not free:
             return
         batch = self._deliveries.take(free)
@@ -72,74 +75,78 @@ class Courier:
                 self._free -= 1
             pool.submit(self._deliver, delivery, batch.owner)
         if not batch.deliveries:
-            self._rest(batch)
+            self._wait_for_due(batch)
 
-    def _rest(self, batch: DeliveryBatch) -> None:
-        pause = _LOOK_S if batch.next_s is None else min(_LOOK_S, batch.next_s)
+    def _wait_for_due(self, batch: DeliveryBatch) -> None:
+        pause = _POLL_S if batch.next_s is None else min(_POLL_S, batch.next_s)
         if pause > 0:
             self._deliveries.wait(max(pause, 0.01))
 
-    def _wait_for_room(self) -> int:
+    def _wait_for_thread(self) -> int:
+        """Return the number of free threads, 0 if none came free in time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._free > 0, _LOOK_S)
+            self._changed.wait_for(lambda: self._free > 0, _POLL_S)
             return self._free
 
     def _drain(self) -> None:
-        """Give what is under way as long as a stopping process may take."""
-        whole = self._settings.webhook_concurrency
+        """Wait for the attempts under way, for at most `drain_s`."""
+        threads = self._settings.webhook_concurrency
         with self._changed:
-            self._changed.wait_for(lambda: self._free == whole, self._settings.drain_s)
+            self._changed.wait_for(lambda: self._free == threads, self._settings.drain_s)
 
     def _deliver(self, delivery: Delivery, owner: str) -> None:
         with log.bound(delivery_id=delivery.id, job_id=delivery.job, endpoint=delivery.endpoint):
             try:
-                done = self._delivering.attempt(delivery, owner)
-                if done is not None:
-                    self._settle(delivery, owner, done)
+                settlement = self._sender.attempt(delivery, owner)
+                if settlement is not None:
+                    self._settle(delivery, owner, settlement)
             except StoreUnavailable as error:
                 # its lease brings it back
                 _log.warning("delivery.waiting", extra={"cause": error.detail})
             except Exception:  # noqa: BLE001
                 _log.exception("delivery.crashed")
-                self._give_up(delivery, owner)
+                self._settle_crash(delivery, owner)
             finally:
                 with self._changed:
                     self._free += 1
                     self._changed.notify_all()
 
-    def _give_up(self, delivery: Delivery, owner: str) -> None:
+    def _settle_crash(self, delivery: Delivery, owner: str) -> None:
         try:
-            self._settle(delivery, owner, self._delivering.crashed(delivery))
+            self._settle(delivery, owner, self._sender.settle_crash(delivery))
         except Exception:  # noqa: BLE001
             # its lease brings it back
             _log.exception("delivery.unsettled")
 
-    def _settle(self, delivery: Delivery, owner: str, done: Settlement) -> None:
-        """Note the attempt, however long Redis is away: a lost note is a second message."""
+    def _settle(self, delivery: Delivery, owner: str, settlement: Settlement) -> None:
+        """Store the result of an attempt; without it the message would be sent again.
+
+        Retries while Redis is down; raises StoreUnavailable after `webhook_timeout_s`.
+        """
         until = time.monotonic() + self._settings.webhook_timeout_s
         while True:
             try:
-                kept = self._deliveries.settle(delivery, owner, done)
+                accepted = self._deliveries.settle(delivery, owner, settlement)
                 break
             except StoreUnavailable:
                 if time.monotonic() >= until:
                     raise
-                time.sleep(0.2)
+                time.sleep(_SETTLE_RETRY_S)
         _log.info(
             "delivery.attempted",
             extra={
-                "outcome": done.outcome if kept else "lost",
+                "outcome": settlement.outcome if accepted else "lost",
                 "type": delivery.type,
-                "http_status": done.attempt.status,
-                "ms": done.attempt.ms,
+                "http_status": settlement.attempt.status,
+                "ms": settlement.attempt.ms,
                 "attempt": delivery.tries + 1,
-                "cause": done.attempt.error,
+                "cause": settlement.attempt.error,
             },
         )
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run a courier until SIGTERM or SIGINT."""
     settings = Settings()
     log.configure(settings)
     courier = Courier(settings)

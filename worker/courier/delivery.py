@@ -1,4 +1,4 @@
-"""One attempt of one webhook delivery: what is sent, and what its answer means."""
+"""One attempt of a webhook delivery: the request that is sent, and what its response means."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from shared.settings import Settings
 from shared.store import Store
 from shared.store.delivery_store import Attempt, Delivery, DeliveryStore, EndpointHealth, Settlement
 
-#: Bytes of an answer that are read, and characters that the ledger keeps.
+#: Bytes of a response that are read, and characters of it that the ledger keeps.
 READ_BYTES = 20_000
 KEPT_CHARS = 1000
-#: The longest wait that a receiver may ask for.
+#: Longest wait that a receiver may ask for with Retry-After.
 RETRY_AFTER_MAX_S = 3600.0
+#: Retries are spread by this share of their delay.
 _JITTER = 0.2
 _AGENT = "Sightline-Courier/1"
 
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class DeliverySender:
-    """Makes attempts; its threads share it."""
+    """Makes the attempts of deliveries; the courier's threads share it."""
 
     def __init__(
         self, store: Store, deliveries: DeliveryStore, client: GuardedClient, settings: Settings
@@ -47,115 +48,122 @@ class DeliverySender:
         )
 
     def attempt(self, delivery: Delivery, owner: str) -> Settlement | None:
-        """Send a delivery; None when it is no longer this owner's, or was erased.
+        """Send a delivery and return what becomes of it.
+
+        None when it is no longer this owner's, or was erased.
 
         Raises StoreUnavailable before anything was sent.
         """
-        told = self._deliveries.frozen(delivery) or self._body(delivery)
-        body = self._deliveries.freeze(delivery, owner, told)
+        first = self._deliveries.frozen(delivery) or self._body(delivery)
+        body = self._deliveries.freeze(delivery, owner, first)
         if body is None:
             return None
         keys = self._deliveries.secret(delivery.tenant, "sign").keys
         return self._send(delivery, body.encode(), keys)
 
-    def crashed(self, delivery: Delivery) -> Settlement:
-        """Return what becomes of a delivery that met a fault of our own."""
+    def settle_crash(self, delivery: Delivery) -> Settlement:
+        """Return what becomes of a delivery whose attempt failed by an error of our own."""
         now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
-        told = Attempt(at=now, status=None, ms=0, body="", error="The courier failed; see its log.")
-        return self._failed(delivery, told, health=EndpointHealth.UNKNOWN)
+        error = "The courier failed; see its log."
+        attempt = Attempt(at=now, status=None, ms=0, body="", error=error)
+        return self._settle_failure(delivery, attempt, health=EndpointHealth.UNKNOWN)
 
     def _body(self, delivery: Delivery) -> str:
-        happened = str(timestamp(delivery.created_ms))
+        created = str(timestamp(delivery.created_ms))
         if delivery.job is None:
-            return webhooks.message(delivery.type, happened, {"id": delivery.id})
+            return webhooks.message(delivery.type, created, {"id": delivery.id})
         try:
             row = self._store.get(delivery.job, delivery.tenant)
         except (NotFound, Erased):
-            # the job lived shorter than its message waited: tell what is still known
+            # the job expired before its message was sent: send what is still known
             gone = {
                 "id": delivery.job,
                 "object": "job",
                 "status": delivery.job_status,
                 "urls": view.job_urls(delivery.job, self._settings.public_url),
             }
-            return webhooks.message(delivery.type, happened, webhooks.thin(gone))
+            return webhooks.message(delivery.type, created, webhooks.thin(gone))
         job = view.job_view(row, base_url=self._settings.public_url)
-        return webhooks.message(delivery.type, happened, job)
+        return webhooks.message(delivery.type, created, job)
 
     def _send(self, delivery: Delivery, body: bytes, keys: Sequence[str]) -> Settlement:
-        began, moment = time.monotonic(), time.time()
+        began, sent_at = time.monotonic(), time.time()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": _AGENT,
-            **webhooks.signed_headers(keys, delivery.id, int(moment), body),
+            **webhooks.signed_headers(keys, delivery.id, int(sent_at), body),
         }
-        answer: FetchedResponse | None = None
+        response: FetchedResponse | None = None
         failure: ServiceError | None = None
         try:
-            answer = self._client.fetch(
+            response = self._client.fetch(
                 "POST", delivery.url, self._limits, headers=headers, content=body
             )
         except (UrlNotAllowed, UrlFetchFailed) as error:
             failure = error
-        told = Attempt(
-            at=dt.datetime.fromtimestamp(moment, tz=dt.UTC).isoformat(timespec="milliseconds"),
-            status=answer.status if answer else None,
+        attempt = Attempt(
+            at=dt.datetime.fromtimestamp(sent_at, tz=dt.UTC).isoformat(timespec="milliseconds"),
+            status=response.status if response else None,
             ms=round(1000 * (time.monotonic() - began)),
-            body=answer.body.decode("utf-8", "replace")[:KEPT_CHARS] if answer else "",
-            error=failure.detail if failure else _complaint(answer),
+            body=response.body.decode("utf-8", "replace")[:KEPT_CHARS] if response else "",
+            error=failure.detail if failure else _complain(response),
         )
-        if answer is None:
+        if response is None:
             final = isinstance(failure, UrlNotAllowed)
-            return self._failed(delivery, told, final="url_not_allowed" if final else "")
-        return self._answered(delivery, told, answer)
+            return self._settle_failure(delivery, attempt, final="url_not_allowed" if final else "")
+        return self._settle_response(delivery, attempt, response)
 
-    def _answered(self, delivery: Delivery, told: Attempt, answer: FetchedResponse) -> Settlement:
-        if 200 <= answer.status < 300:
-            return Settlement("delivered", EndpointHealth.GOOD, told)
-        if answer.status == 410:
-            return Settlement("failed", EndpointHealth.ALIVE, told, reason="url_gone")
-        troubled = answer.status >= 500 or answer.status == 429
-        health = EndpointHealth.BAD if troubled else EndpointHealth.ALIVE
-        return self._failed(delivery, told, health=health, wait_s=retry_after_s(answer.headers))
+    def _settle_response(
+        self, delivery: Delivery, attempt: Attempt, response: FetchedResponse
+    ) -> Settlement:
+        if 200 <= response.status < 300:
+            return Settlement("delivered", EndpointHealth.GOOD, attempt)
+        if response.status == 410:
+            return Settlement("failed", EndpointHealth.ALIVE, attempt, reason="url_gone")
+        overloaded = response.status >= 500 or response.status == 429
+        health = EndpointHealth.BAD if overloaded else EndpointHealth.ALIVE
+        wait_s = retry_after_s(response.headers)
+        return self._settle_failure(delivery, attempt, health=health, wait_s=wait_s)
 
-    def _failed(
+    def _settle_failure(
         self,
         delivery: Delivery,
-        told: Attempt,
+        attempt: Attempt,
         *,
         final: str = "",
         health: EndpointHealth = EndpointHealth.BAD,
         wait_s: float = 0.0,
     ) -> Settlement:
+        """Return the next attempt by the schedule, or the end; `final` is a reason to end now."""
         if final:
-            return Settlement("failed", EndpointHealth.UNKNOWN, told, reason=final)
+            return Settlement("failed", EndpointHealth.UNKNOWN, attempt, reason=final)
         schedule = self._settings.webhook_schedule_s
-        after = delivery.tries + 1
-        # a test is asked for by somebody who looks on; newer progress follows by itself
+        tries = delivery.tries + 1
+        # somebody waits for the result of a test; newer progress follows anyway
         once = delivery.type in ("webhook.test", "job.progress")
-        if once or after >= len(schedule):
-            return Settlement("failed", health, told, reason="attempts_exhausted")
-        delay = schedule[after] * random.uniform(1 - _JITTER, 1 + _JITTER)
-        return Settlement("retry", health, told, retry_s=max(delay, wait_s))
+        if once or tries >= len(schedule):
+            return Settlement("failed", health, attempt, reason="attempts_exhausted")
+        delay = schedule[tries] * random.uniform(1 - _JITTER, 1 + _JITTER)
+        return Settlement("retry", health, attempt, retry_s=max(delay, wait_s))
 
 
-def _complaint(answer: FetchedResponse | None) -> str | None:
-    if answer is None or 200 <= answer.status < 300:
+def _complain(response: FetchedResponse | None) -> str | None:
+    if response is None or 200 <= response.status < 300:
         return None
-    if 300 <= answer.status < 400:
-        return f"Answered {answer.status}; redirects are not followed."
-    return f"Answered {answer.status}."
+    if 300 <= response.status < 400:
+        return f"Answered {response.status}; redirects are not followed."
+    return f"Answered {response.status}."
 
 
 def retry_after_s(headers: Any, now: float | None = None) -> float:
-    """Return the seconds that a receiver asks to be left alone, within bounds."""
+    """Return the seconds of a Retry-After header, 0 to `RETRY_AFTER_MAX_S`; 0 without one."""
     text = str(headers.get("retry-after", "")).strip()
     try:
-        asked = float(text) if text.isdigit() else _until(text, now or time.time())
+        seconds = float(text) if text.isdigit() else _seconds_until(text, now or time.time())
     except ValueError:
         return 0.0
-    return min(max(asked, 0.0), RETRY_AFTER_MAX_S)
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
 
 
-def _until(text: str, now: float) -> float:
+def _seconds_until(text: str, now: float) -> float:
     return email.utils.parsedate_to_datetime(text).timestamp() - now

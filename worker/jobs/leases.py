@@ -1,4 +1,4 @@
-"""The jobs that this worker holds, and the thread that keeps their leases alive."""
+"""The leases of the jobs that this worker has claimed, and the thread that renews them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,32 +18,33 @@ _log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """The job is no longer ours."""
+    """The job is no longer this worker's."""
 
 
 class JobReleased(Exception):
-    """The worker stops and the job must go back."""
+    """The worker stops and the job must go back to the queue."""
 
 
 @dataclass(slots=True)
-class ClaimedJob:
-    """A claimed job, and what has become of our right to it."""
+class Lease:
+    """This worker's right to a job, as far as it is known here."""
 
     claim: Claim
+    #: `time.monotonic()` of the claim.
     since: float = field(default_factory=time.monotonic)
-    #: Another worker has it, or it was erased: stop and keep silent.
+    #: Another worker has the job, or it was erased: stop and write nothing.
     lost: bool = False
-    #: The caller wants it stopped: end it as canceled.
+    #: The caller wants the job stopped: end it as canceled.
     canceled: bool = False
 
-    def hear(self, verdict: Verdict) -> None:
-        """Take in what the store answered to a beat or a report."""
+    def apply(self, verdict: Verdict) -> None:
+        """Note the store's reply to a beat or a report."""
         self.lost = self.lost or verdict is Verdict.LOST
         self.canceled = self.canceled or verdict is Verdict.STOP
 
 
 class Leases(threading.Thread):
-    """Beats for all held jobs at once; ends the process when one overruns its hard limit."""
+    """Renews all leases at once; ends the process when a job overruns its hard limit."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Leases(threading.Thread):
         healthy: Callable[[], bool] = lambda: True,
         die: Callable[[int], None] = os._exit,
     ) -> None:
-        """`every_beat` is told the number of held jobs.
+        """`every_beat` is called with the number of leases.
 
         `die` ends the process at once, when it is no longer `healthy` or a job cannot be stopped.
         """
@@ -64,21 +65,22 @@ class Leases(threading.Thread):
         self._every_beat = every_beat
         self._healthy = healthy
         self._die = die
-        self._held: dict[str, ClaimedJob] = {}
+        #: By owner token.
+        self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def hold(self, claim: Claim) -> ClaimedJob:
-        """Keep a claim's lease alive from now on."""
-        held = ClaimedJob(claim)
+    def hold(self, claim: Claim) -> Lease:
+        """Renew a claim's lease from now on."""
+        lease = Lease(claim)
         with self._lock:
-            self._held[claim.owner] = held
-        return held
+            self._leases[claim.owner] = lease
+        return lease
 
-    def drop(self, held: ClaimedJob) -> None:
-        """Stop beating for a job that has ended or is no longer ours."""
+    def drop(self, lease: Lease) -> None:
+        """Stop renewing the lease of a job that has ended or was lost."""
         with self._lock:
-            self._held.pop(held.claim.owner, None)
+            self._leases.pop(lease.claim.owner, None)
 
     def stop(self) -> None:
         """End the thread."""
@@ -88,36 +90,37 @@ class Leases(threading.Thread):
         """Beat every `beat_s` until stopped."""
         while not self._stopped.wait(self._settings.beat_s):
             with self._lock:
-                held = list(self._held.values())
-            self._watch(held)
+                leases = list(self._leases.values())
+            self._check_limits(leases)
             try:
-                self._beat(held)
-                self._every_beat(len(held))
+                self._beat(leases)
+                self._every_beat(len(leases))
             except StoreUnavailable as error:
                 # leases are renewed after such a silence; see reap.lua
                 _log.warning("beat.waiting", extra={"cause": error.detail})
             except Exception:  # noqa: BLE001
-                # a worker that cannot beat loses all its jobs: outlive every surprise
+                # a worker that cannot beat loses all its jobs: survive every error
                 _log.exception("beat.failed")
 
-    def _beat(self, held: list[ClaimedJob]) -> None:
-        if not held:
+    def _beat(self, leases: Sequence[Lease]) -> None:
+        if not leases:
             return
-        verdicts = self._store.beat([(h.claim.row.id, h.claim.owner) for h in held])
-        for one, verdict in zip(held, verdicts, strict=True):
-            one.hear(verdict)
+        verdicts = self._store.beat([(lease.claim.row.id, lease.claim.owner) for lease in leases])
+        for lease, verdict in zip(leases, verdicts, strict=True):
+            lease.apply(verdict)
 
-    def _watch(self, held: list[ClaimedJob]) -> None:
+    def _check_limits(self, leases: Sequence[Lease]) -> None:
+        """End the process if its engine is dead or a job is past its hard limit."""
         if not self._healthy():
-            self._end("worker.engine_died", jobs=len(held))
+            self._end_process("worker.engine_died", jobs=len(leases))
         limit = self._settings.job_timeout_s + self._settings.watchdog_grace_s
-        for one in held:
-            if time.monotonic() - one.since > limit:
+        for lease in leases:
+            if time.monotonic() - lease.since > limit:
                 # threads cannot be killed
-                self._end("worker.stuck", job_id=one.claim.row.id, limit_s=limit)
+                self._end_process("worker.stuck", job_id=lease.claim.row.id, limit_s=limit)
 
-    def _end(self, why: str, **told: Any) -> None:
-        """Leave at once and hold nothing: the leases bring every job back."""
-        _log.critical(why, extra=told)
+    def _end_process(self, event: str, **fields: Any) -> None:
+        """Exit without releasing anything: expired leases bring every job back."""
+        _log.critical(event, extra=fields)
         logging.shutdown()
         self._die(1)

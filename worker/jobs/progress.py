@@ -1,4 +1,4 @@
-"""What a running job tells the world: text as it comes, progress now and then."""
+"""Progress of a running job: the estimate of what is left, and the reports that callers see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.errors import StoreUnavailable
 from shared.jobs import Stage
 from shared.store import Store
 from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started, UsedImage
-from worker.jobs.leases import ClaimedJob
+from worker.jobs.leases import Lease
 from worker.tiling import LiveText
 
 _log = logging.getLogger(__name__)
@@ -19,11 +19,13 @@ _log = logging.getLogger(__name__)
 #: Deltas within this time travel together: one round trip instead of one for each token.
 _GATHER_S = 0.05
 _PROGRESS_EVERY_S = 0.5
-#: A store that does not answer is asked again after this time.
+#: A store that does not answer is called again after this time.
 _AWAY_S = 0.5
-#: From here on a job's own pace tells more than its prediction.
+#: From this percentage on a job's own pace is a better guide than its prediction; and where
+#: nothing was predicted.
 _PACE_PERCENT = 25
-#: Share of the whole that is done when a stage begins, and its own share, in percent.
+_PACE_PERCENT_UNPREDICTED = 5
+#: Percent of the whole that are done when a stage begins, and percent that it takes itself.
 Share = tuple[float, float]
 #: Shares of a job of which nothing was predicted.
 _SHARES: dict[Stage, Share] = {
@@ -33,138 +35,172 @@ _SHARES: dict[Stage, Share] = {
 }
 
 
+class ProgressEstimator:
+    """Estimates how much of a job is done, and the seconds that are left.
+
+    Each stage has a share of the job in proportion to its predicted seconds, 99 % in all:
+    percent = start of the stage + its share · done fraction of the stage. The seconds left are
+    predicted_s · (100 - percent) / 100 at first, spent_s · (100 - percent) / percent later.
+    """
+
+    def __init__(self, predicted: Mapping[str, float | None], max_new_tokens: int) -> None:
+        """`predicted` has the seconds of each stage as `encode_s` and so on, as far as known."""
+        shares = _predicted_shares(predicted)
+        self._shares = shares[0] if shares else _SHARES
+        self._predicted_s = shares[1] if shares else None
+        self._max_new_tokens = max_new_tokens
+        self._began = time.monotonic()
+        self._fraction = 0.0
+        self.stage = Stage.ENCODE
+        self.output_tokens = 0
+
+    def set_stage(self, stage: Stage, fraction: float) -> None:
+        """Note that a `fraction` of a stage is done, 0 to 1."""
+        self.stage, self._fraction = stage, fraction
+
+    def set_output_tokens(self, tokens: int) -> None:
+        """Note how many tokens of the answer are written."""
+        self.output_tokens = tokens
+        self.set_stage(Stage.DECODE, tokens / self._max_new_tokens)
+
+    def percent(self) -> float:
+        """Return the percent that are done; 100 is for the end itself."""
+        start, share = self._shares[self.stage]
+        return start + share * min(1.0, self._fraction)
+
+    def eta_s(self, now: float) -> float | None:
+        """Return the seconds left, None while nothing is known of them."""
+        percent = self.percent()
+        unpredicted = self._predicted_s is None
+        if percent >= _PACE_PERCENT or (unpredicted and percent >= _PACE_PERCENT_UNPREDICTED):
+            return round((now - self._began) * (100 - percent) / percent, 1)
+        if self._predicted_s is None:
+            return None
+        return round(self._predicted_s * (100 - percent) / 100, 1)
+
+
+def _predicted_shares(
+    predicted: Mapping[str, float | None],
+) -> tuple[dict[Stage, Share], float] | None:
+    """Return the share of each stage as it was predicted, and the seconds of all."""
+    stages = (Stage.ENCODE, Stage.PREFILL, Stage.DECODE)
+    seconds = [predicted.get(f"{stage.value}_s") or 0.0 for stage in stages]
+    whole_s = sum(seconds)
+    if whole_s <= 0:
+        return None
+    shares, start = {}, 0.0
+    for stage, part in zip(stages, seconds, strict=True):
+        shares[stage] = (start, 99 * part / whole_s)
+        start += 99 * part / whole_s
+    return shares, whole_s
+
+
 class ProgressReporter:
-    """Gathers the events of one job and reports them under its owner's token."""
+    """Gathers the events of one job and reports them under its lease."""
 
     def __init__(
         self,
         store: Store,
-        held: ClaimedJob,
+        lease: Lease,
         max_new_tokens: int,
         *,
         tiles: int = 0,
         percent: int = 0,
         silent: bool = False,
     ) -> None:
-        """`percent` of the job were done before, and all of its `tiles`.
+        """`percent` of the job, and all of its `tiles`, were done before.
 
-        A `silent` one tells no text: what comes is not yet what the caller gets.
+        A `silent` reporter sends no text: what the engine writes is not yet the caller's answer.
         """
-        row = held.claim.row
-        # a tile's text that its neighbours may change is told when they are read
+        row = lease.claim.row
+        self._store = store
+        self._lease = lease
+        # a tile's text that its neighbours may change is sent when they are read
         self._silent = silent or bool(row.parent and not row.live)
+        #: Of a tile: which of its text can be sent while it is written.
+        self._live = LiveText() if row.live else None
         self._tiles = tiles
         self._before = percent
-        self._store = store
-        self._held = held
-        self._max_new_tokens = max_new_tokens
-        # what was predicted of a long job was mostly its tiles
-        told = {} if tiles else row.predicted or {}
-        predicted = _predicted_shares(told)
-        self._shares = predicted[0] if predicted else _SHARES
-        self._predicted_s = predicted[1] if predicted else None
-        self._began = time.monotonic()
-        #: What the model sees of each image, once the engine has told it.
-        self.seen: tuple[UsedImage, ...] = ()
-        #: Of a tile: what of its text can be told as it comes.
-        self._live = LiveText() if row.live else None
+        # the prediction of a long job was mostly for its tiles, which are done
+        self._estimator = ProgressEstimator({} if tiles else row.predicted or {}, max_new_tokens)
+        #: What the model sees of each image, once the engine has started.
+        self.used_images: tuple[UsedImage, ...] = ()
         self._text: list[str] = []
-        self._tokens = 0
-        self._stage = Stage.ENCODE
-        self._fraction = 0.0
-        self._told_stage: Stage | None = None
-        self._flushed = 0.0
+        self._reported_stage: Stage | None = None
+        self._flushed_at = 0.0
+        self._progress_at = 0.0
         self._hold_until = 0.0
-        self._progressed = 0.0
 
     def take(self, event: Event | None) -> None:
         """Take an event (None: nothing came) and report when it is time."""
         match event:
             case Delta(text, tokens):
-                if told := self._told(text):
-                    self._text.append(told)
-                self._tokens = tokens
-                self._stage, self._fraction = Stage.DECODE, tokens / self._max_new_tokens
+                if publishable := self._publishable(text):
+                    self._text.append(publishable)
+                self._estimator.set_output_tokens(tokens)
             case Progress(stage, fraction):
-                self._stage, self._fraction = stage, fraction
+                self._estimator.set_stage(stage, fraction)
             case Started(_, images):
-                self.seen = images
+                self.used_images = images
             case None | Completion() | Failed():
                 pass
-        if self._due():
+        if self._is_due():
             self.flush()
 
-    def _told(self, text: str) -> str:
-        """Return what can be told of new text; a tile's neighbours may still change it."""
+    def _publishable(self, text: str) -> str:
+        """Return what of new text can be sent; a tile's neighbours may still change the rest."""
         if self._silent:
             return ""
         return self._live.take(text) if self._live else text
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         now = time.monotonic()
         if now < self._hold_until:
             return False
         if self._text:
-            return now - self._flushed >= _GATHER_S
-        return self._stage is not self._told_stage or now - self._progressed >= _PROGRESS_EVERY_S
+            return now - self._flushed_at >= _GATHER_S
+        return self._progress_is_due(now)
+
+    def _progress_is_due(self, now: float) -> bool:
+        new_stage = self._estimator.stage is not self._reported_stage
+        return new_stage or now - self._progress_at >= _PROGRESS_EVERY_S
 
     def flush(self) -> None:
-        """Report what has gathered; a store that is away loses nothing but time."""
+        """Report what has gathered; while the store is down it is kept for later."""
         now = time.monotonic()
         events: list[tuple[str, dict[str, Any]]] = []
         if self._text:
             events.append(("output.delta", {"text": "".join(self._text)}))
         progress = None
-        stage_changed = self._stage is not self._told_stage
-        if stage_changed or now - self._progressed >= _PROGRESS_EVERY_S:
+        if self._progress_is_due(now):
             progress = self._progress(now)
             events.append(("job.progress", progress))
-        if not events:
-            return
-        self._flushed = now
-        row = self._held.claim.row
+        if events:
+            self._report(now, events, progress)
+
+    def _report(
+        self, now: float, events: list[tuple[str, dict[str, Any]]], progress: dict[str, Any] | None
+    ) -> None:
+        self._flushed_at = now
+        claim = self._lease.claim
         try:
-            verdict = self._store.report(row.id, self._held.claim.owner, events, progress)
+            verdict = self._store.report(claim.row.id, claim.owner, events, progress)
         except StoreUnavailable as error:
             # the text stays gathered and travels with the next report
             self._hold_until = now + _AWAY_S
             _log.warning("report.failed", extra={"cause": error.detail})
             return
-        self._held.hear(verdict)
+        self._lease.apply(verdict)
         self._text.clear()
         if progress:
-            self._progressed, self._told_stage = now, self._stage
+            self._progress_at, self._reported_stage = now, self._estimator.stage
 
     def _progress(self, now: float) -> dict[str, Any]:
-        start, share = self._shares[self._stage]
-        percent = start + share * min(1.0, self._fraction)
+        estimator, before = self._estimator, self._before
         tiles = {"tiles_done": self._tiles, "tiles_total": self._tiles} if self._tiles else {}
         return tiles | {
-            "stage": self._stage.value,
-            "percent": round(self._before + (100 - self._before) * percent / 100),
-            "output_tokens": self._tokens,
-            "eta_s": self._eta_s(percent, now - self._began),
+            "stage": estimator.stage.value,
+            "percent": round(before + (100 - before) * estimator.percent() / 100),
+            "output_tokens": estimator.output_tokens,
+            "eta_s": estimator.eta_s(now),
         }
-
-    def _eta_s(self, percent: float, spent_s: float) -> float | None:
-        """Return the seconds left: by what was predicted at first, by our own pace later on."""
-        if percent >= _PACE_PERCENT or (self._predicted_s is None and percent >= 5):
-            return round(spent_s * (100 - percent) / percent, 1)
-        if self._predicted_s is None:
-            return None
-        return round(self._predicted_s * (100 - percent) / 100, 1)
-
-
-def _predicted_shares(told: Mapping[str, float | None]) -> tuple[dict[Stage, Share], float] | None:
-    """Return each stage's place in the whole as it was predicted, and the whole's seconds."""
-    stages = (Stage.ENCODE, Stage.PREFILL, Stage.DECODE)
-    seconds = [told.get(f"{stage.value}_s") or 0.0 for stage in stages]
-    whole_s = sum(seconds)
-    if whole_s <= 0:
-        return None
-    shares, start = {}, 0.0
-    for stage, part in zip(stages, seconds, strict=True):
-        # 100 is for the end itself
-        shares[stage] = (start, 99 * part / whole_s)
-        start += 99 * part / whole_s
-    return shares, whole_s

@@ -1,4 +1,4 @@
-"""What a job leaves behind: the fields of its row, its turn of the session, its line in the log."""
+"""The end of a job: the fields of its row, its turn of the session, its log line."""
 
 from __future__ import annotations
 
@@ -22,86 +22,78 @@ _STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TiledPart:
-    """What the parts of a long image add to its answer."""
+class TilingResult:
+    """What the tiles of a long image add to its answer."""
 
-    tiles: tuple[TileOutput, ...]
-    #: Image ids of the tiles that were looked at.
-    seen: tuple[str, ...]
-    #: All of them.
-    parts: tuple[TileInfo, ...]
-    #: One at least could not be looked at.
+    outputs: tuple[TileOutput, ...]
+    #: Image ids of the tiles that the model was shown.
+    shown_ids: tuple[str, ...]
+    #: All tiles.
+    tiles: tuple[TileInfo, ...]
+    #: At least one tile failed.
     partial: bool
 
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
-    """What the engine has answered."""
+    """The engine's answer to a job, or what its tiles' answers were merged to."""
 
-    done: Completion
-    seen: tuple[UsedImage, ...] = ()
+    completion: Completion
+    used_images: tuple[UsedImage, ...] = ()
     notices: tuple[Notice, ...] = ()
-    whole: TiledPart | None = None
+    #: Of a long image.
+    tiling: TilingResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The end of a job."""
+    """The end of a job, as the store takes it."""
 
     status: JobStatus
     #: Fields of the row.
     fields: dict[str, Any]
+    #: What the job's session keeps of it.
     turn: Turn | None = None
-    #: What it adds to the service's figures.
+    #: What it adds to the service's metrics.
     tally: JobMetrics = field(default_factory=JobMetrics)
 
 
-def answered(
+def make_result(
     row: JobRow, answer: EngineAnswer, processed: Processed, *, model: str, worker: str
 ) -> Result:
-    """Return the end of a job that the engine has answered, in full or in part.
+    """Return the end of a job that was answered, in full or in part.
 
     Callers get the processed text; the session keeps the model's own, which its tokens spell.
     """
-    done, whole = answer.done, answer.whole
-    status = _STATUS.get(done.finish_reason, JobStatus.SUCCEEDED)
+    completion, tiling = answer.completion, answer.tiling
+    status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
     output = Output(
         text=processed.text,
         fields=processed.fields,
-        finish_reason=done.finish_reason,
-        partial=status is not JobStatus.SUCCEEDED or bool(whole and whole.partial),
-        json_value=_parsed(done) if row.input.params.wants_json else None,
-        confidence=done.confidence,
-        lines=done.lines,
-        tiles=whole.tiles if whole else None,
+        finish_reason=completion.finish_reason,
+        partial=status is not JobStatus.SUCCEEDED or bool(tiling and tiling.partial),
+        json_value=_parse_json(completion) if row.input.params.wants_json else None,
+        confidence=completion.confidence,
+        lines=completion.lines,
+        tiles=tiling.outputs if tiling else None,
     )
-    told = (*answer.notices, *done.notices, *processed.notices)
-    metrics = _metrics(row, worker, done)
+    notices = (*answer.notices, *completion.notices, *processed.notices)
+    metrics = _metrics(row, worker, completion)
     fields = {
         "model": model,
-        "images": _as_seen(row, answer.seen),
-        "notices": [*row.notices, *(notice.model_dump() for notice in told)],
+        "images": _add_usage(row.images, answer.used_images),
+        "notices": [*row.notices, *(notice.model_dump() for notice in notices)],
         "output": output.model_dump(mode="json", by_alias=True),
-        "usage": done.usage.as_dict(),
-        "cache": {"features": done.features, "prefix": done.prefix},
+        "usage": completion.usage.as_dict(),
+        "cache": {"features": completion.features, "prefix": completion.prefix},
         "metrics": metrics,
     }
-    kept = status is JobStatus.SUCCEEDED and not row.input.encode_only
-    turn = _turn(row, done, whole) if kept and row.session_id else None
-    return Result(status, fields, turn, _tally(metrics, done))
+    remembered = status is JobStatus.SUCCEEDED and not row.input.encode_only and row.session_id
+    turn = _turn(row, completion, tiling) if remembered else None
+    return Result(status, fields, turn, _tally(metrics, completion))
 
 
-def _parsed(done: Completion) -> Any:
-    """Return the JSON that the answer is, None for one that was cut off."""
-    if any(notice.code == UNFINISHED for notice in done.notices):
-        return None
-    try:
-        return json.loads(done.text)
-    except ValueError:
-        return None
-
-
-def failed(row: JobRow, error: ServiceError, *, worker: str) -> Result:
+def make_failure(row: JobRow, error: ServiceError, *, worker: str) -> Result:
     """Return the end of a job that could not be answered."""
     metrics = _metrics(row, worker, None)
     fields = {"error": error.as_dict(), "metrics": metrics}
@@ -110,8 +102,8 @@ def failed(row: JobRow, error: ServiceError, *, worker: str) -> Result:
     return Result(JobStatus.FAILED, fields, tally=tally)
 
 
-def log_line(row: JobRow, result: Result) -> dict[str, Any]:
-    """Return the members of the one line that tells a job's whole story, without its content."""
+def log_fields(row: JobRow, result: Result) -> dict[str, Any]:
+    """Return the fields of a job's one log line, without its content."""
     usage, error = result.fields.get("usage") or {}, result.fields.get("error") or {}
     return {
         "status": result.status.value,
@@ -125,55 +117,49 @@ def log_line(row: JobRow, result: Result) -> dict[str, Any]:
     }
 
 
-def _turn(row: JobRow, done: Completion, whole: TiledPart | None) -> Turn:
-    # a question about an earlier turn's image leaves that turn to speak for it
-    looked_at = whole if whole and row.input.images else None
+def _parse_json(completion: Completion) -> Any:
+    """Return the JSON value of an answer, None for one that was cut off."""
+    if any(notice.code == UNFINISHED for notice in completion.notices):
+        return None
+    try:
+        return json.loads(completion.text)
+    except ValueError:
+        return None
+
+
+def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> Turn:
+    # the tiles of an earlier turn's image stay with that turn
+    own = tiling if tiling and row.input.images else None
     return Turn(
         job_id=row.id,
         prompt=row.input.prompt,
         preset=row.input.preset,
         images=row.input.images,
-        tiles=looked_at.seen if looked_at else (),
-        parts=looked_at.parts if looked_at else (),
+        tiles=own.shown_ids if own else (),
+        parts=own.tiles if own else (),
         max_pixels=row.input.max_pixels,
         enhance=row.input.enhance,
-        text=done.text,
-        token_ids=done.token_ids,
-        finish_reason=done.finish_reason.value,
+        text=completion.text,
+        token_ids=completion.token_ids,
+        finish_reason=completion.finish_reason.value,
         created_ms=row.created_ms,
     )
 
 
-def _metrics(row: JobRow, worker: str, done: Completion | None) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "queue_s": _queue_s(row),
+def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[str, Any]:
+    """Return the row's metrics; the engine's seconds only of a job that was answered."""
+    metrics: dict[str, Any] = {
+        "queue_s": round(_queue_s(row), 3),
         "attempt": row.attempt,
         "worker": worker,
     }
-    if done:
-        told |= {
-            "encode_s": done.timings.encode_s,
-            "prefill_s": done.timings.prefill_s,
-            "decode_s": done.timings.decode_s,
+    if completion:
+        metrics |= {
+            "encode_s": round(completion.timings.encode_s, 3),
+            "prefill_s": round(completion.timings.prefill_s, 3),
+            "decode_s": round(completion.timings.decode_s, 3),
         }
-    return {k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}
-
-
-def _tally(metrics: dict[str, Any], done: Completion | None) -> JobMetrics:
-    """Return what a job adds to the figures; a stage that it never reached is not counted."""
-    tally = JobMetrics()
-    tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
-    if done is None:
-        return tally
-    for stage in ("encode", "prefill", "decode"):
-        if metrics[f"{stage}_s"] > 0:
-            tally.observe("stage_seconds", metrics[f"{stage}_s"], stage=stage)
-    for kind, tokens in done.usage.model_dump().items():
-        tally.add("tokens", tokens, kind=kind.removesuffix("_tokens"))
-    for cache, state in (("features", done.features), ("prefix", done.prefix)):
-        if state:
-            tally.add("cache_lookups", cache=cache, state=state)
-    return tally
+    return metrics
 
 
 def _queue_s(row: JobRow) -> float:
@@ -181,7 +167,26 @@ def _queue_s(row: JobRow) -> float:
     return waited_ms / 1000
 
 
-def _as_seen(row: JobRow, seen: Sequence[UsedImage]) -> list[dict[str, Any]]:
-    """Return the row's images with what the model really saw of them."""
-    told = {image.id: {"used": list(image.used), "tokens": image.tokens} for image in seen}
-    return [image | told.get(image["id"], {}) for image in row.images]
+def _tally(metrics: dict[str, Any], completion: Completion | None) -> JobMetrics:
+    """Return what a job adds to the metrics; a stage that it never reached is not counted."""
+    tally = JobMetrics()
+    tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
+    if completion is None:
+        return tally
+    for stage in ("encode", "prefill", "decode"):
+        if metrics[f"{stage}_s"] > 0:
+            tally.observe("stage_seconds", metrics[f"{stage}_s"], stage=stage)
+    for kind, tokens in completion.usage.model_dump().items():
+        tally.add("tokens", tokens, kind=kind.removesuffix("_tokens"))
+    for cache, state in (("features", completion.features), ("prefix", completion.prefix)):
+        if state:
+            tally.add("cache_lookups", cache=cache, state=state)
+    return tally
+
+
+def _add_usage(
+    images: Sequence[dict[str, Any]], used_images: Sequence[UsedImage]
+) -> list[dict[str, Any]]:
+    """Return the row's images with the pixels and tokens that the model really used."""
+    used = {image.id: {"used": list(image.used), "tokens": image.tokens} for image in used_images}
+    return [image | used.get(image["id"], {}) for image in images]

@@ -1,4 +1,4 @@
-"""From stored images, a question and its history to a request for the engine."""
+"""Turns a question with its images and history into a request for the engine."""
 
 from worker.pipeline.pipeline import (
     Pipeline,

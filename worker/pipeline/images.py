@@ -1,4 +1,4 @@
-"""A question's images as the model is to see them: opened, and enhanced where that is asked for."""
+"""The images of one question as the engine gets them: opened, and enhanced on request."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from worker.engine.api import ImageInput
 
 
 class QuestionImages:
-    """The images of one question; each is opened once, and enhanced once for each way asked for."""
+    """The images of one question; each is opened once, and enhanced once for each `Enhancement`."""
 
     def __init__(self, pngs: Mapping[str, bytes], letter_height: float = LETTER_HEIGHT) -> None:
-        """Take canonical image bytes by image id, and how low letters the model reads (pixels)."""
+        """`pngs` are canonical images by id; the model reads letters of `letter_height` pixels."""
         self._pngs = pngs
         self._letter_height = letter_height
         self._opened: dict[str, Image.Image] = {}
-        self._shown: dict[tuple[str, int, Enhancement], ImageInput] = {}
+        self._inputs: dict[tuple[str, int, Enhancement], ImageInput] = {}
         self._notices: dict[str, list[Notice]] = {}
 
-    def shown(
+    def inputs(
         self, ids: Sequence[str], max_pixels: int, enhance: Enhancement
     ) -> tuple[ImageInput, ...]:
-        """Return images for the engine; raises InferenceFailed for one that is damaged."""
-        return tuple(self._show(image_id, max_pixels, enhance) for image_id in ids)
+        """Return RGB images for the engine; raises InferenceFailed for a damaged one."""
+        return tuple(self._input(image_id, max_pixels, enhance) for image_id in ids)
 
     def notices(self, ids: Sequence[str]) -> list[Notice]:
         """Return what was done to these images."""
         return [notice for image_id in ids for notice in self._notices.get(image_id, ())]
 
-    def _show(self, image_id: str, max_pixels: int, wish: Enhancement) -> ImageInput:
-        key = (image_id, max_pixels, wish)
-        if key not in self._shown:
-            self._shown[key] = self._make(image_id, max_pixels, wish)
-        return self._shown[key]
+    def _input(self, image_id: str, max_pixels: int, enhance: Enhancement) -> ImageInput:
+        key = (image_id, max_pixels, enhance)
+        if key not in self._inputs:
+            self._inputs[key] = self._make_input(image_id, max_pixels, enhance)
+        return self._inputs[key]
 
-    def _make(self, image_id: str, max_pixels: int, wish: Enhancement) -> ImageInput:
+    def _make_input(self, image_id: str, max_pixels: int, enhance: Enhancement) -> ImageInput:
         if image_id not in self._opened:
             self._opened[image_id] = open_png(self._pngs[image_id])
         image = self._opened[image_id]
-        if wish == "off":
+        if enhance == "off":
             return ImageInput(image_id, image, max_pixels)
         # OpenCV is imported only where an image is really enhanced
-        from worker.enhance import enhance
+        from worker.enhance import enhance as enhance_image
 
-        done = enhance(image, wish, max_pixels, self._letter_height)
-        self._notices[image_id] = _told(image_id, done.told, done.left_out)
-        return ImageInput(image_id, done.image, max_pixels, done.variant)
+        enhanced = enhance_image(image, enhance, max_pixels, self._letter_height)
+        self._notices[image_id] = _notices(image_id, enhanced.told, enhanced.left_out)
+        return ImageInput(image_id, enhanced.image, max_pixels, enhanced.variant)
 
 
-def _told(image_id: str, told: Sequence[str], left_out: Sequence[str]) -> list[Notice]:
+def _notices(image_id: str, steps: Sequence[str], left_out: Sequence[str]) -> list[Notice]:
     notices = []
-    if told:
-        detail = f"{image_id}: {'; '.join(told)}."
+    if steps:
+        detail = f"{image_id}: {'; '.join(steps)}."
         notices.append(Notice(code="image_enhanced", detail=detail))
     if left_out:
         detail = f"{image_id}: {'; '.join(left_out)}."
@@ -66,7 +66,7 @@ def _told(image_id: str, told: Sequence[str], left_out: Sequence[str]) -> list[N
 
 
 def open_png(png: bytes) -> Image.Image:
-    """Return the canonical image; our own PNG, so a failure is ours too."""
+    """Return a stored canonical image; raises InferenceFailed when it is damaged."""
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])
         image.load()

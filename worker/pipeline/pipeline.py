@@ -1,4 +1,4 @@
-"""From stored bytes, a question and its history to a request for the engine."""
+"""Turns a question with its images and history into a request, and submits it to the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.pipeline.images import QuestionImages
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A job as the pipeline needs it."""
+    """What a job asks of the model."""
 
     id: str
     job: JobInput
@@ -22,33 +22,34 @@ class Question:
     history: Sequence[Turn]
     #: Canonical image bytes by image id, of the job and of its history.
     pngs: Mapping[str, bytes]
-    #: Image features are shared within it: a tenant.
+    #: Image features are shared within this scope: a tenant.
     feature_scope: str
-    #: Keys and values are shared within it: a tenant's session; "" shares nothing.
+    #: Keys and values are shared within this scope: a tenant's session; "" shares nothing.
     scope: str
     time_left_s: float
-    #: Others may overtake it.
+    #: Questions that somebody waits for go first.
     background: bool = False
 
 
 class Pipeline:
-    """Turns questions into requests; knows nothing of queues and stores."""
+    """Submits questions to the engine; knows nothing of queues and stores."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def start(self, question: Question) -> tuple[Ticket, list[Notice]]:
-        """Submit a question; return its ticket and what was done to make it fit.
+        """Submit a question; return its ticket and notices of what was done to its input.
 
-        Raises InputTooLong or BadParameters when the model can never answer it.
+        The oldest turns are dropped until it fits. Raises InputTooLong or BadParameters when the
+        model can never answer it, and InferenceFailed for a damaged image.
         """
-        history, count = list(question.history), len(question.history)
+        history, turns = list(question.history), len(question.history)
         deadline = time.monotonic() + question.time_left_s
-        pictures = QuestionImages(question.pngs, self.engine.info.letter_height)
+        images = QuestionImages(question.pngs, self.engine.info.letter_height)
         while True:
             request = EngineRequest(
                 id=question.id,
-                messages=_messages(question, history, pictures),
+                messages=_messages(question, history, images),
                 params=question.job.params,
                 deadline=deadline,
                 scope=question.scope,
@@ -61,34 +62,34 @@ class Pipeline:
             except InputTooLong:
                 if not history:
                     raise
-                question, history = _without_oldest(question, history)
+                question, history = _drop_oldest(question, history)
                 continue
-            enhanced = pictures.notices(question.job.every_image)
-            return ticket, [*_told(count - len(history)), *enhanced]
+            enhancements = images.notices(question.job.every_image)
+            return ticket, [*_dropped_notice(turns - len(history)), *enhancements]
 
 
 def _messages(
-    question: Question, history: Sequence[Turn], pictures: QuestionImages
+    question: Question, history: Sequence[Turn], images: QuestionImages
 ) -> tuple[Message, ...]:
     messages: list[Message] = []
     for turn in history:
-        shown = pictures.shown(turn.images, turn.max_pixels, turn.enhance)
+        shown = images.inputs(turn.images, turn.max_pixels, turn.enhance)
         messages.append(Message("user", turn.prompt, shown))
         messages.append(Message("assistant", turn.text, token_ids=turn.token_ids or None))
     job = question.job
     messages += [
-        Message(s.role, s.text, pictures.shown(s.images, s.max_pixels, job.enhance))
-        for s in job.before
+        Message(m.role, m.text, images.inputs(m.images, m.max_pixels, job.enhance))
+        for m in job.before
     ]
-    shown = pictures.shown(job.images, job.max_pixels, job.enhance)
+    shown = images.inputs(job.images, job.max_pixels, job.enhance)
     messages.append(Message("user", job.prompt, shown))
     return tuple(messages)
 
 
-def _without_oldest(question: Question, history: list[Turn]) -> tuple[Question, list[Turn]]:
-    """Drop the oldest words, but let its images stand before the next turn's as long as any.
+def _drop_oldest(question: Question, history: list[Turn]) -> tuple[Question, list[Turn]]:
+    """Drop the text of the oldest turn; its images move to the next turn.
 
-    The last turn's images stand before the question, unless it has its own.
+    Those of the last turn move to the question, unless it has its own.
     """
     oldest, rest = history[0], history[1:]
     if not rest and oldest.images and not question.job.images:
@@ -102,14 +103,14 @@ def _without_oldest(question: Question, history: list[Turn]) -> tuple[Question, 
         return replace(question, job=job), rest
     if rest and oldest.images:
         first = rest[0]
-        kept = tuple(i for i in oldest.images if i not in first.images) + first.images
+        moved = tuple(i for i in oldest.images if i not in first.images) + first.images
         looks = first if first.images else oldest
         same = {"max_pixels": looks.max_pixels, "enhance": looks.enhance}
-        rest = [first.model_copy(update={"images": kept} | same), *rest[1:]]
+        rest = [first.model_copy(update={"images": moved} | same), *rest[1:]]
     return question, rest
 
 
-def _told(dropped: int) -> list[Notice]:
+def _dropped_notice(dropped: int) -> list[Notice]:
     if not dropped:
         return []
     turns = "turn was" if dropped == 1 else "turns were"

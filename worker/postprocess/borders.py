@@ -1,4 +1,7 @@
-"""What stands around a match; Chinese has no blanks between words, so only ASCII counts."""
+"""Checks of the characters around a match: whether it is part of a longer number or word.
+
+Chinese has no blanks between words, so only ASCII counts.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,21 @@ from shared.constraints.regex import Match
 _DIGITS = frozenset("0123456789")
 
 
-def digits_before(found: Match, joiners: str) -> bool:
-    """Tell whether a number goes on to the left of the match, at once or behind a joiner."""
-    before = found.before
+def has_digit_before(match: Match, joiners: str) -> bool:
+    """Tell whether a digit stands before the match, directly or with a joiner between."""
+    before = match.before
     return before[-1:] in _DIGITS or (before[-1:] in {*joiners} and before[:-1] in _DIGITS)
 
 
-def digits_after(found: Match, joiners: str) -> bool:
-    """Tell whether a number goes on to the right of the match, at once or behind a joiner."""
-    after = found.after
+def has_digit_after(match: Match, joiners: str) -> bool:
+    """Tell whether a digit stands after the match, directly or with a joiner between."""
+    after = match.after
     return after[:1] in _DIGITS or (after[:1] in {*joiners} and after[1:] in _DIGITS)
 
 
-def in_number(found: Match, joiners: str) -> bool:
+def is_in_number(match: Match, joiners: str) -> bool:
     """Tell whether the match is a part of a longer number."""
-    return digits_before(found, joiners) or digits_after(found, joiners)
+    return has_digit_before(match, joiners) or has_digit_after(match, joiners)
 
 
 def is_word(char: str) -> bool:

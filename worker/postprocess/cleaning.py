@@ -1,4 +1,4 @@
-"""Rules that clean the text of an answer: blanks, and full-width characters."""
+"""Rules that clean the text of an answer: whitespace, and full-width characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _INVISIBLE = compiled(r"[\x{200B}\x{2060}\x{FEFF}]")
 _ODD_SPACES = compiled(r"[\x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]")
 
 
-def whitespace(text: str, budget: Budget) -> str:
+def clean_whitespace(text: str, budget: Budget) -> str:
     """Return the text with one newline for several, plain spaces, and no blanks at line ends."""
     for pattern, by in ((_NEWLINES, "\n"), (_INVISIBLE, ""), (_ODD_SPACES, " ")):
         text = pattern.replaced(text, by, budget)
@@ -17,7 +17,7 @@ def whitespace(text: str, budget: Budget) -> str:
     return "\n".join(line for line in lines if line)
 
 
-#: Chinese writes these wide; they are left alone.
+#: Chinese punctuation is full-width; it stays.
 _PUNCTUATION = "！（），：；？［］～"
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code) not in _PUNCTUATION} | {
     0x3000: 0x20,
@@ -27,7 +27,7 @@ _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code) not 
 }
 
 
-def fullwidth(text: str, budget: Budget) -> str:  # noqa: ARG001
+def narrow_fullwidth(text: str, budget: Budget) -> str:  # noqa: ARG001
     """Return the text with full-width letters, digits and signs as ASCII."""
     check_size(text)
     return text.translate(_WIDE)

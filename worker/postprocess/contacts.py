@@ -1,11 +1,11 @@
-"""Rules that find how to reach somebody: mobile numbers of mainland China, e-mail addresses."""
+"""Rules that find mobile numbers of mainland China and e-mail addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from shared.constraints.regex import Budget, Match, compiled
-from worker.postprocess.borders import in_number, is_word
+from worker.postprocess.borders import is_in_number, is_word
 
 #: 13812345678, 138 1234 5678, 138-12345678, 1381-234-5678; +86, 0086, (+86) or `86-` before it.
 _PHONE = compiled(
@@ -19,25 +19,25 @@ _EMAIL = compiled(
 _LONGEST_EMAIL = 254
 
 
-def phones(text: str, budget: Budget) -> Iterator[str]:
+def find_phones(text: str, budget: Budget) -> Iterator[str]:
     """Yield mobile numbers as 11 digits."""
-    for found in _PHONE.found(text, budget):
-        prefix, number = found.groups
-        part = in_number(found, "." if prefix else ".-") or is_word(found.after[:1])
+    for match in _PHONE.found(text, budget):
+        prefix, number = match.groups
+        part = is_in_number(match, "." if prefix else ".-") or is_word(match.after[:1])
         if not part:
             yield "".join(char for char in number or "" if char.isdigit())
 
 
-def emails(text: str, budget: Budget) -> Iterator[str]:
+def find_emails(text: str, budget: Budget) -> Iterator[str]:
     """Yield e-mail addresses."""
-    for found in _EMAIL.found(text, budget):
-        if len(found.whole) <= _LONGEST_EMAIL and not _cut(found):
-            yield found.whole
+    for match in _EMAIL.found(text, budget):
+        if len(match.whole) <= _LONGEST_EMAIL and not _is_cut(match):
+            yield match.whole
 
 
-def _cut(found: Match) -> bool:
+def _is_cut(match: Match) -> bool:
     """Tell whether the match is only a part of a longer, broken address."""
-    before, after = found.before[-1:], found.after
+    before, after = match.before[-1:], match.after
     return (
         before == "@"
         or after[:1] == "@"

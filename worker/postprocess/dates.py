@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 
 from shared.constraints.regex import Budget, Match, Pattern, compiled
-from worker.postprocess.borders import in_number
+from worker.postprocess.borders import is_in_number
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
@@ -30,7 +30,7 @@ _CHINESE = compiled(
 
 
 def _iso(year: str | None, month: str | int | None, day: str | None) -> str | None:
-    """Return YYYY-MM-DD, or None for a day that no calendar has."""
+    """Return YYYY-MM-DD, None for a day that no calendar has."""
     try:
         date = dt.date(int(year or 0), int(month or 0), int(day or 0))
     except ValueError:
@@ -38,42 +38,42 @@ def _iso(year: str | None, month: str | int | None, day: str | None) -> str | No
     return date.isoformat() if date.year >= 1000 else None
 
 
-def _year_first(found: Match) -> str | None:
-    return _iso(*found.groups)
+def _read_year_first(match: Match) -> str | None:
+    return _iso(*match.groups)
 
 
-def _day_first(found: Match) -> str | None:
-    day, month, year = found.groups
+def _read_day_first(match: Match) -> str | None:
+    day, month, year = match.groups
     return _iso(year, month, day)
 
 
-def _unclear(found: Match) -> str | None:
+def _read_unclear(match: Match) -> str | None:
     """Return 22/11/2026 and 11/22/2026 as ISO, and 3/4/2026 as it is printed."""
-    first, second, year = found.groups
+    first, second, year = match.groups
     readings = {_iso(year, second, first), _iso(year, first, second)} - {None}
-    return readings.pop() if len(readings) == 1 else (found.whole if readings else None)
+    return readings.pop() if len(readings) == 1 else (match.whole if readings else None)
 
 
 def _month_number(name: str | None) -> int:
     return _MONTHS.index((name or "")[:3].lower()) + 1
 
 
-def _month_day(found: Match) -> str | None:
-    month, day, year = found.groups
-    return None if _in_word(found) else _iso(year, _month_number(month), day)
+def _read_month_day(match: Match) -> str | None:
+    month, day, year = match.groups
+    return None if _is_in_word(match) else _iso(year, _month_number(month), day)
 
 
-def _day_month(found: Match) -> str | None:
-    day, month, year = found.groups
+def _read_day_month(match: Match) -> str | None:
+    day, month, year = match.groups
     return _iso(year, _month_number(month), day)
 
 
-def _in_word(found: Match) -> bool:
-    return found.before[-1:].isascii() and found.before[-1:].isalpha()
+def _is_in_word(match: Match) -> bool:
+    return match.before[-1:].isascii() and match.before[-1:].isalpha()
 
 
-def _chinese(found: Match) -> str | None:
-    year, month, day = found.groups
+def _read_chinese(match: Match) -> str | None:
+    year, month, day = match.groups
     return _iso(_digits(year), _numeral(month), _numeral(day))
 
 
@@ -93,28 +93,31 @@ def _numeral(text: str | None) -> str:
     return _digits(tens or "一") + _digits(ones or "零")
 
 
-_Reading = Callable[[Match], str | None]
-#: Each form with the signs that would make it a part of something longer.
-_READINGS: tuple[tuple[Pattern, str, _Reading], ...] = (
-    *((pattern, mark, _year_first) for pattern, mark in zip(_YEAR_FIRST, "-/.", strict=True)),
-    (_DAY_FIRST, ".", _day_first),
-    *((pattern, mark, _unclear) for pattern, mark in zip(_UNCLEAR, "-/", strict=True)),
-    (_MONTH_DAY, "", _month_day),
-    (_DAY_MONTH, "", _day_month),
-    (_CHINESE, "", _chinese),
+_Reader = Callable[[Match], str | None]
+#: Each form with the joiners that would make it a part of something longer.
+_READERS: tuple[tuple[Pattern, str, _Reader], ...] = (
+    *((pattern, mark, _read_year_first) for pattern, mark in zip(_YEAR_FIRST, "-/.", strict=True)),
+    (_DAY_FIRST, ".", _read_day_first),
+    *((pattern, mark, _read_unclear) for pattern, mark in zip(_UNCLEAR, "-/", strict=True)),
+    (_MONTH_DAY, "", _read_month_day),
+    (_DAY_MONTH, "", _read_day_month),
+    (_CHINESE, "", _read_chinese),
 )
 
 
-def dates(text: str, budget: Budget) -> Iterator[str]:
-    """Yield dates in order of appearance; days that no calendar has are none."""
-    told: list[tuple[int, int, str]] = []
-    for pattern, joiners, reading in _READINGS:
-        for found in pattern.found(text, budget):
-            value = None if in_number(found, joiners) else reading(found)
+def find_dates(text: str, budget: Budget) -> Iterator[str]:
+    """Yield dates as YYYY-MM-DD in order of appearance; days that no calendar has are left out.
+
+    A date whose day and month cannot be told apart is yielded as it is printed.
+    """
+    dates: list[tuple[int, int, str]] = []
+    for pattern, joiners, read in _READERS:
+        for match in pattern.found(text, budget):
+            value = None if is_in_number(match, joiners) else read(match)
             if value:
-                told.append((found.start, found.end, value))
-    free = 0
-    for start, end, value in sorted(told):
-        if start >= free:
-            free = end
+                dates.append((match.start, match.end, value))
+    last_end = 0
+    for start, end, value in sorted(dates):
+        if start >= last_end:
+            last_end = end
             yield value

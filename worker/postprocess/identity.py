@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from shared.constraints.regex import Budget, Match, compiled
-from worker.postprocess.borders import in_number, is_word
+from worker.postprocess.borders import is_in_number, is_word
 
 _ID_CARD = compiled(r"([1-9]\d{5})[ -]?((?:18|19|20)\d{6})[ -]?(\d{3}[\dXx])")
-#: The first two digits of a place: province or region.
+#: Provinces and regions: the first two digits of an identity number.
 _REGIONS = frozenset(
     {11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46}
     | {50, 51, 52, 53, 54, 61, 62, 63, 64, 65, 71, 81, 82, 83, 91}
@@ -30,19 +30,19 @@ _LAYOUTS = (
 )
 
 
-def id_cards(text: str, budget: Budget) -> Iterator[str]:
+def find_id_cards(text: str, budget: Budget) -> Iterator[str]:
     """Yield identity numbers as 18 characters, the last may be X."""
-    for found in _ID_CARD.found(text, budget):
-        number = "".join(group or "" for group in found.groups).upper()
-        if not _joined(found) and valid_id_card(number):
+    for match in _ID_CARD.found(text, budget):
+        number = "".join(group or "" for group in match.groups).upper()
+        if not _is_part(match) and is_valid_id_card(number):
             yield number
 
 
-def _joined(found: Match) -> bool:
-    return in_number(found, "-.") or is_word(found.before[-1:]) or is_word(found.after[:1])
+def _is_part(match: Match) -> bool:
+    return is_in_number(match, "-.") or is_word(match.before[-1:]) or is_word(match.after[:1])
 
 
-def valid_id_card(number: str) -> bool:
+def is_valid_id_card(number: str) -> bool:
     """Tell whether place, birthday and check digit of an 18-character number are right."""
     try:
         dt.datetime.strptime(number[6:14], "%Y%m%d")  # noqa: DTZ007
@@ -52,38 +52,38 @@ def valid_id_card(number: str) -> bool:
     return int(number[:2]) in _REGIONS and _CHECKS[total % 11] == number[17]
 
 
-def bank_cards(text: str, budget: Budget) -> Iterator[str]:
+def find_bank_cards(text: str, budget: Budget) -> Iterator[str]:
     """Yield card numbers as 13 to 19 digits."""
-    for found in _GROUPS_OF_DIGITS.found(text, budget):
-        if not (is_word(found.before[-1:]) or is_word(found.after[:1])):
-            yield from _cards(found.whole.replace("-", " ").split(" "), budget)
+    for match in _GROUPS_OF_DIGITS.found(text, budget):
+        if not (is_word(match.before[-1:]) or is_word(match.after[:1])):
+            yield from _split_cards(match.whole.replace("-", " ").split(" "), budget)
 
 
-def _cards(groups: Sequence[str], budget: Budget) -> Iterator[str]:
+def _split_cards(groups: Sequence[str], budget: Budget) -> Iterator[str]:
     at = 0
     while at < len(groups):
         budget.check()
-        taken = _card_at(groups, at)
-        if taken:
-            yield "".join(groups[at : at + taken])
-        at += taken or 1
+        count = _count_groups(groups, at)
+        if count:
+            yield "".join(groups[at : at + count])
+        at += count or 1
 
 
-def _card_at(groups: Sequence[str], at: int) -> int:
+def _count_groups(groups: Sequence[str], at: int) -> int:
     """Return how many groups from `at` on are one card; 0 if none."""
     lengths = tuple(len(group) for group in groups[at : at + 5])
     for layout in ((lengths[0],), *_LAYOUTS):
         number = "".join(groups[at : at + len(layout)])
-        if lengths[: len(layout)] == layout and valid_bank_card(number):
+        if lengths[: len(layout)] == layout and is_valid_bank_card(number):
             return len(layout)
     return 0
 
 
-def valid_bank_card(number: str) -> bool:
+def is_valid_bank_card(number: str) -> bool:
     """Tell whether a number has the length, the first digit and the sum of a bank card."""
     if not 13 <= len(number) <= 19 or number[0] not in "23456789":
         return False
-    if len(number) == 18 and valid_id_card(number):
+    if len(number) == 18 and is_valid_id_card(number):
         return False
     total = 0
     for place, digit in enumerate(reversed(number)):

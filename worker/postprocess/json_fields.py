@@ -1,4 +1,4 @@
-"""The rule that takes the members of a JSON object in the answer as fields."""
+"""The rule that makes the members of a JSON object in the answer its fields."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from shared.constraints.regex import Budget, RuleFailed, check_size, whole_characters
 
-#: Members and characters of a name that are taken.
+#: Members that are read, and characters of a name.
 _MAX_MEMBERS = 100
 _MAX_NAME = 200
 
 
-def json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
+def read_json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     """Return name and values of each member of the first object; null gives no value.
 
-    Raises NotFollowed for an answer without one, or with one that was cut off.
+    Raises RuleFailed for an answer without one, or with one that was cut off.
     """
     check_size(text)
     budget.check()
@@ -23,20 +23,20 @@ def json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     # numbers stay as they are printed: 12.30 is not 12.3
     decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
     try:
-        found, _ = decoder.raw_decode(text, max(0, start))
+        value, _ = decoder.raw_decode(text, max(0, start))
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise RuleFailed("the answer has no whole JSON object")
-    members = list(found.items())[:_MAX_MEMBERS]
-    return [(whole_characters(name[:_MAX_NAME]), _values(value)) for name, value in members]
+    members = list(value.items())[:_MAX_MEMBERS]
+    return [(whole_characters(name[:_MAX_NAME]), _texts(member)) for name, member in members]
 
 
-def _values(value: Any) -> list[str]:
+def _texts(value: Any) -> list[str]:
     parts = value if isinstance(value, list) else [value]
-    return [_told(part) for part in parts if part is not None]
+    return [_text(part) for part in parts if part is not None]
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return whole_characters(text)

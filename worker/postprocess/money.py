@@ -1,11 +1,11 @@
-"""The rule that finds sums of money, with a sign, a code or a word before or behind the number."""
+"""The rule that finds sums of money, with a sign, a code or a word before or after the number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from shared.constraints.regex import Budget, Match, compiled
-from worker.postprocess.borders import digits_after, digits_before, is_word
+from worker.postprocess.borders import has_digit_after, has_digit_before, is_word
 
 #: 1,234.50 · 1.234,50 · 1 234,50 · 5,50 · 12.30
 _NUMBER = (
@@ -22,30 +22,30 @@ _AMOUNT = compiled(
 )
 #: 元 begins other words too: 2026元旦, 12元素.
 _OTHER_WORDS = tuple("旦素件组宵月年")
-#: How a sum may end, digits apart.
+#: How a sum may end, other than in a digit.
 _ENDS = frozenset("元圆万亿kKM€£")
 
 
-def amounts(text: str, budget: Budget) -> Iterator[str]:
+def find_amounts(text: str, budget: Budget) -> Iterator[str]:
     """Yield sums as they are printed."""
-    for found in _AMOUNT.found(text, budget):
-        if not _cut(found):
-            yield _minus(found) + " ".join(found.whole.split())
+    for match in _AMOUNT.found(text, budget):
+        if not _is_cut(match):
+            yield _minus(match) + " ".join(match.whole.split())
 
 
-def _cut(found: Match) -> bool:
+def _is_cut(match: Match) -> bool:
     """Tell whether the match is a part of a longer number or word."""
-    value, before, after = found.whole, found.before[-1:], found.after[:1]
-    if digits_after(found, ".,") or is_word(after):
+    value, before, after = match.whole, match.before[-1:], match.after[:1]
+    if has_digit_after(match, ".,") or is_word(after):
         return True
-    if value[0].isdigit() and digits_before(found, ".,"):
+    if value[0].isdigit() and has_digit_before(match, ".,"):
         return True
     if is_word(value[0]) and is_word(before):
         return True
     return value[-1] == "元" and after in _OTHER_WORDS
 
 
-def _minus(found: Match) -> str:
+def _minus(match: Match) -> str:
     """Return the sign before the match unless it joins two sums: 10-20元."""
-    other, sign = found.before[:-1], found.before[-1:]
+    other, sign = match.before[:-1], match.before[-1:]
     return "-" if sign in {"-", "−"} and not (other.isdigit() or other in _ENDS) else ""

@@ -1,4 +1,4 @@
-"""What is done to an answer after the model: rules in order, each cleans the text or extracts."""
+"""Applies rules to an answer in order: each cleans its text or extracts fields from it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _Clean = Callable[[str, Budget], str]
 _Extract = Callable[[str, Budget], Iterator[str]]
 
 CLEANERS: Mapping[str, _Clean] = {
-    "whitespace": cleaning.whitespace,
-    "fullwidth": cleaning.fullwidth,
-    "markdown_table": tables.markdown_table,
+    "whitespace": cleaning.clean_whitespace,
+    "fullwidth": cleaning.narrow_fullwidth,
+    "markdown_table": tables.repair_tables,
 }
 EXTRACTORS: Mapping[str, _Extract] = {
-    "cn_phone": contacts.phones,
-    "email": contacts.emails,
-    "date": dates.dates,
-    "amount": money.amounts,
-    "cn_id_card": identity.id_cards,
-    "bank_card": identity.bank_cards,
+    "cn_phone": contacts.find_phones,
+    "email": contacts.find_emails,
+    "date": dates.find_dates,
+    "amount": money.find_amounts,
+    "cn_id_card": identity.find_id_cards,
+    "bank_card": identity.find_bank_cards,
 }
 _FIELDS = {rule.name: rule.field for rule in BUILT_IN if rule.field}
 
@@ -35,9 +35,9 @@ class Processed:
     """An answer after the rules."""
 
     text: str
-    #: Values by field, in order of appearance and without doubles; [] where none was found.
+    #: Values by field, in order of appearance, each once; [] where there are none.
     fields: dict[str, list[str]]
-    #: Rules that could not be followed.
+    #: Rules that were left out.
     notices: tuple[Notice, ...] = ()
 
 
@@ -48,29 +48,29 @@ class Postprocessor:
         self._custom = book.custom
 
     def process(self, text: str, names: Sequence[str]) -> Processed:
-        """Apply the named rules in order; one that cannot be followed is told and left out."""
+        """Apply the named rules in order; one that fails is left out with a notice."""
         if not names:
             return Processed(text, {})
         answer = _Answer(whole_characters(text), Budget())
         notices = []
         for name in names:
-            act = self._act(name)
-            if act is None:
-                notices.append(_left_out(name, "this worker does not know it"))
+            apply_rule = self._find_rule(name)
+            if apply_rule is None:
+                notices.append(_left_out_notice(name, "this worker does not know it"))
                 continue
             try:
-                act(answer)
+                apply_rule(answer)
             except RuleFailed as error:
-                notices.append(_left_out(name, str(error)))
+                notices.append(_left_out_notice(name, str(error)))
         return Processed(answer.text, answer.fields, tuple(notices))
 
-    def _act(self, name: str) -> Callable[[_Answer], None] | None:
+    def _find_rule(self, name: str) -> Callable[[_Answer], None] | None:
         if name in CLEANERS:
             return partial(_clean, CLEANERS[name])
         if name in EXTRACTORS:
             return partial(_extract, _FIELDS[name], EXTRACTORS[name])
         if name == "json_fields":
-            return _take_members
+            return _add_members
         rule = self._custom.get(name)
         return partial(_apply_custom, rule) if rule else None
 
@@ -83,25 +83,25 @@ class _Answer:
     budget: Budget
     fields: dict[str, list[str]] = field(default_factory=dict)
 
-    def take(self, name: str, values: Sequence[str]) -> None:
+    def add(self, name: str, values: Sequence[str]) -> None:
         """Add values to a field, each once."""
         self.fields[name] = list(dict.fromkeys([*self.fields.get(name, []), *values]))
 
 
-# a rule that runs out of its budget changes nothing: all is found before anything is taken
+# a rule that runs out of its budget changes nothing: everything is searched before a field is set
 
 
-def _clean(act: _Clean, answer: _Answer) -> None:
-    answer.text = act(answer.text, answer.budget)
+def _clean(clean: _Clean, answer: _Answer) -> None:
+    answer.text = clean(answer.text, answer.budget)
 
 
-def _extract(name: str, act: _Extract, answer: _Answer) -> None:
-    answer.take(name, list(act(answer.text, answer.budget)))
+def _extract(name: str, extract: _Extract, answer: _Answer) -> None:
+    answer.add(name, list(extract(answer.text, answer.budget)))
 
 
-def _take_members(answer: _Answer) -> None:
-    for name, values in json_fields.json_fields(answer.text, answer.budget):
-        answer.take(name, values)
+def _add_members(answer: _Answer) -> None:
+    for name, values in json_fields.read_json_fields(answer.text, answer.budget):
+        answer.add(name, values)
 
 
 def _apply_custom(rule: CustomRule, answer: _Answer) -> None:
@@ -110,9 +110,9 @@ def _apply_custom(rule: CustomRule, answer: _Answer) -> None:
         answer.text = pattern.replaced(answer.text, rule.replacement or "", answer.budget)
         return
     matches = pattern.found(answer.text, answer.budget)
-    values = [(found.groups[0] if found.groups else found.whole) or "" for found in matches]
-    answer.take(rule.field, [value for value in values if value])
+    values = [(match.groups[0] if match.groups else match.whole) or "" for match in matches]
+    answer.add(rule.field, [value for value in values if value])
 
 
-def _left_out(name: str, cause: str) -> Notice:
+def _left_out_notice(name: str, cause: str) -> Notice:
     return Notice(code="rule_left_out", detail=f"The rule {name} was left out: {cause}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from shared.constraints.regex import Budget, Pattern, check_size, compiled
 
 _SEPARATOR = compiled(r"\A:?[-‐‑–—―─]+:?\z")
-#: Below the second row a single dash is a cell's content: nothing.
+#: Below the second row a single dash is the content of an empty cell.
 _LATE_SEPARATOR = compiled(r"\A:?(?:[-‐‑–─]{3,}|[—―]+):?\z")
 #: Fences whose content is Markdown.
 _MARKDOWN = ("", "md", "markdown", "table")
@@ -17,49 +17,50 @@ _MAX_COLUMNS = 100
 
 
 @dataclass(slots=True)
-class _Reader:
+class _TableReader:
     """Splits lines into plain ones and blocks that could be tables."""
 
     budget: Budget
-    foreign: bool = False
+    #: Inside a fence, and inside one whose content is no Markdown.
     fenced: bool = False
+    foreign: bool = False
     block: list[str] = field(default_factory=list)
 
     def lines(self, text: str) -> Iterator[str]:
         """Yield the lines of the text with every table repaired."""
         for line in text.split("\n"):
-            self._see_fence(line)
+            self._check_fence(line)
             if not self.foreign and "|" in line:
                 self.block.append(line)
                 continue
-            yield from self._ended()
+            yield from self._end_block()
             yield line
-        yield from self._ended()
+        yield from self._end_block()
 
-    def _see_fence(self, line: str) -> None:
+    def _check_fence(self, line: str) -> None:
         mark = line.lstrip(" ")
         if mark.startswith(("```", "~~~")):
             self.fenced = not self.fenced
             self.foreign = self.fenced and mark.strip("`~ \t").lower() not in _MARKDOWN
 
-    def _ended(self) -> Sequence[str]:
+    def _end_block(self) -> Sequence[str]:
         block, self.block = self.block, []
-        return _repaired(block, self.budget) if block else ()
+        return _repair(block, self.budget) if block else ()
 
 
-def markdown_table(text: str, budget: Budget) -> str:
-    """Return the text with its tables repaired; tables that are whole stay as they are."""
+def repair_tables(text: str, budget: Budget) -> str:
+    """Return the text with its tables repaired; intact tables stay as they are."""
     check_size(text)
-    return "\n".join(_Reader(budget).lines(text))
+    return "\n".join(_TableReader(budget).lines(text))
 
 
-def _repaired(lines: list[str], budget: Budget) -> Sequence[str]:
+def _repair(lines: list[str], budget: Budget) -> Sequence[str]:
     rows = [_cells(line) for line in lines]
     rules = [
         _is_separator(row, _SEPARATOR if at < 2 else _LATE_SEPARATOR, budget)
         for at, row in enumerate(rows)
     ]
-    if not _is_table(lines, rules) or _is_whole(lines, rows, rules):
+    if not _is_table(lines, rules) or _is_intact(lines, rows, rules):
         return lines
     body = [row for row, rule in zip(rows, rules, strict=True) if not rule and any(row)]
     width = max((_used(row) for row in body), default=0)
@@ -80,7 +81,7 @@ def _is_table(lines: Sequence[str], rules: Sequence[bool]) -> bool:
     return any(rules) or (lines[0].lstrip().startswith("|") and 2 * opened > len(lines))
 
 
-def _is_whole(lines: Sequence[str], rows: Sequence[Sequence[str]], rules: Sequence[bool]) -> bool:
+def _is_intact(lines: Sequence[str], rows: Sequence[Sequence[str]], rules: Sequence[bool]) -> bool:
     same_width = len({len(row) for row in rows}) == 1
     plain = all(mark in "-: " for cell in rows[1] for mark in cell)
     edges = len({(line.strip()[:1] == "|", line.strip()[-1:] == "|") for line in lines}) == 1

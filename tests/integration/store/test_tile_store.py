@@ -14,7 +14,7 @@ from shared.store.image_store import ImageStore, StoredImage
 from shared.store.job_events import EventReader, JobEvent
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
-from worker.jobs.tiled.tiles import TileCutter
+from worker.jobs.tiled.steps import TiledSteps
 from worker.tiling import Tile, can_be_told_live, unread
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
@@ -28,7 +28,7 @@ class Longs:
         self.tiles = TileStore(self.store)
         self.images = ImageStore(settings)
         info = ModelInfo("m", "r", 4096, "none")
-        self.jobs = TileCutter(self.tiles, self.images, info, lambda: 100)
+        self.steps = TiledSteps(self.tiles, self.images, info, lambda: 100)
 
     def add(self, tenant: str = "t", *, strict: bool = False, **fields) -> str:
         tiling = TILING.model_copy(update={"strict": strict})
@@ -70,7 +70,7 @@ class Longs:
         ]
         bells = self.tiles.split(held, infos, work, together=False, room=room)
         assert bells is not None
-        self.jobs.tell(job_id)
+        self.steps.stream_text(job_id)
         return [bell.job_id for bell in bells]
 
     def end(self, claim: Claim, text: str | None, *, room: int = 100) -> list[str]:
@@ -78,7 +78,7 @@ class Longs:
         outcome = TileOutcome(text=text) if text is not None else TileOutcome(gap=True)
         bells = self.tiles.finish(claim, outcome, room)
         assert bells is not None
-        self.jobs.tell(claim.row.parent)
+        self.steps.stream_text(claim.row.parent)
         return [bell.job_id for bell in bells]
 
     def get(self, job_id: str) -> JobRow:
@@ -197,8 +197,8 @@ def test_what_its_worker_did_not_live_to_tell_is_told_before_the_merge(longs):
     longs.tiles.finish(longs.claim(child), TileOutcome(text="text"), 100)
     assert longs.told(job_id) == []
     longs.claim(job_id)
-    longs.jobs.tell(job_id)
-    longs.jobs.tell(job_id)
+    longs.steps.stream_text(job_id)
+    longs.steps.stream_text(job_id)
     assert longs.told(job_id) == [("text", 0)]
 
 

@@ -1,4 +1,4 @@
-"""What a tile leaves for the end of its long job, and what all of them come to."""
+"""The outcomes of tiles: made from one answer or error, and added up for the merge."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from worker.engine.api import Completion, Timings
 from worker.tiling import Tile, merge, settled, unread
 
 
-def outcome_of(done: Completion, revision: str) -> TileOutcome:
-    """Return what an answer about one tile leaves; `revision` is that of the model."""
+def make_outcome(completion: Completion, revision: str) -> TileOutcome:
+    """Return the outcome of a tile that was answered; `revision` is that of the model."""
     return TileOutcome(
-        text=done.text,
+        text=completion.text,
         revision=revision,
-        finish_reason=done.finish_reason,
-        usage=done.usage,
-        tokens=done.usage.completion_tokens,
-        confidence=done.confidence,
-        notices=done.notices,
-        encode_s=done.timings.encode_s,
-        prefill_s=done.timings.prefill_s,
-        decode_s=done.timings.decode_s,
+        finish_reason=completion.finish_reason,
+        usage=completion.usage,
+        tokens=completion.usage.completion_tokens,
+        confidence=completion.confidence,
+        notices=completion.notices,
+        encode_s=completion.timings.encode_s,
+        prefill_s=completion.timings.prefill_s,
+        decode_s=completion.timings.decode_s,
     )
 
 
-def gap(error: ServiceError) -> TileOutcome:
-    """Return what a tile leaves that could not be worked on."""
+def make_gap(error: ServiceError) -> TileOutcome:
+    """Return the outcome of a tile that failed."""
     return TileOutcome(gap=True, error=error.as_dict())
 
 
-def taken_over(outcome: TileOutcome) -> TileOutcome:
-    """Return what another job made, which costs this one nothing."""
+def reuse_outcome(outcome: TileOutcome) -> TileOutcome:
+    """Return another job's outcome, which costs this one nothing."""
     free = {"usage": Usage(), "encode_s": 0.0, "prefill_s": 0.0, "decode_s": 0.0}
     return outcome.model_copy(update=free | {"taken_over": True})
 
 
-def joined(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> Completion:
+def join_outcomes(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> Completion:
     """Return the texts of all tiles as one answer, with what they cost together."""
     texts = [_text(one) for one in outcomes]
-    answer = Completion(
+    completion = Completion(
         merge(list(zip(_tiles(tiles), texts, strict=True)), unread),
         _worst_reason(outcomes),
         Usage(),
         Timings(),
         confidence=_mean_confidence(outcomes),
     )
-    return with_costs(answer, outcomes)
+    return add_costs(completion, outcomes)
 
 
-def seen_of(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> tuple[str, ...]:
-    """Return the ids of the tiles that a question is to look at: all, if all are blank."""
+def ids_to_view(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> tuple[str, ...]:
+    """Return the image ids of the tiles to show to the model; blank ones only if all are blank."""
     readable = [tile for tile, one in zip(tiles, outcomes, strict=True) if not one.gap]
     return tuple(t.id for t in readable if not t.blank) or tuple(t.id for t in readable)
 
 
-def pieces(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> list[str]:
-    """Return what each of the first tiles is sure to add to the joined text."""
+def settled_pieces(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> list[str]:
+    """Return what each of the first tiles adds to the joined text, as far as that is settled."""
     return settled(_tiles(tiles), [_text(one) for one in outcomes], unread)
 
 
@@ -71,13 +71,13 @@ def _text(outcome: TileOutcome) -> str | None:
     return None if outcome.gap else outcome.text
 
 
-def with_costs(done: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
+def add_costs(completion: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
     """Return an answer with the tokens and seconds of its tiles added to its own."""
-    usages = [done.usage, *(one.usage for one in outcomes)]
+    usages = [completion.usage, *(one.usage for one in outcomes)]
     usage = Usage(**{name: sum(getattr(u, name) for u in usages) for name in Usage.model_fields})
-    seconds: list[Timings | TileOutcome] = [done.timings, *outcomes]
+    seconds: list[Timings | TileOutcome] = [completion.timings, *outcomes]
     return replace(
-        done,
+        completion,
         usage=usage,
         timings=Timings(
             encode_s=sum(one.encode_s for one in seconds),
@@ -88,12 +88,12 @@ def with_costs(done: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
 
 
 def _mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:
-    """Return the geometric mean over all tokens; None where no tile told any."""
-    told = [(one.confidence, one.tokens) for one in outcomes if one.confidence and one.tokens]
-    tokens = sum(count for _, count in told)
+    """Return the geometric mean over all tokens; None where no tile has any."""
+    known = [(one.confidence, one.tokens) for one in outcomes if one.confidence and one.tokens]
+    tokens = sum(count for _, count in known)
     if not tokens:
         return None
-    return math.exp(sum(count * math.log(mean) for mean, count in told) / tokens)
+    return math.exp(sum(count * math.log(mean) for mean, count in known) / tokens)
 
 
 def _worst_reason(outcomes: Sequence[TileOutcome]) -> FinishReason:

@@ -1,16 +1,15 @@
-"""What a worker does for a long job: the cut, one tile, the merge."""
+"""The three steps of a tiled job: it is split, each tile is run, the outcomes are merged."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Any
 
 from shared.errors import InferenceFailed, ServiceError, StoreUnavailable, TileFailed
 from shared.jobs import (
     FinishReason,
-    JobInput,
     Notice,
     TileOutcome,
     TileOutput,
@@ -20,168 +19,198 @@ from shared.jobs import (
 )
 from shared.jobs.row import JobRow
 from shared.queue import ring
-from shared.store.tile_store import tiles_percent
-from worker.engine.api import Completion, Timings
-from worker.jobs.leases import ClaimedJob, JobReleased, LeaseLost
-from worker.jobs.results import EngineAnswer, TiledPart
+from shared.store.image_store import ImageStore
+from shared.store.tile_store import TileStore, tiles_percent
+from worker.engine.api import Completion, ModelInfo, Timings
+from worker.jobs.claimed_job import ClaimedJob, as_service_errors
+from worker.jobs.leases import JobReleased, LeaseLost
+from worker.jobs.questions import TEMPLATE_TOKENS, pixel_budget
+from worker.jobs.results import EngineAnswer, TilingResult
 from worker.jobs.tiled import prompts
-from worker.jobs.tiled.outcomes import gap, joined, outcome_of, seen_of, with_costs
+from worker.jobs.tiled.outcomes import (
+    add_costs,
+    ids_to_view,
+    join_outcomes,
+    make_gap,
+    make_outcome,
+    settled_pieces,
+)
 from worker.jobs.tiled.tiles import TileCutter
-from worker.pipeline import Question
 
 _log = logging.getLogger(__name__)
 
-#: Percent of a job that asks that are done when its tiles are.
+#: Percent of a job that are done when its tiles are: of one that asks all tiles together, and of
+#: one that asks each apart.
 _TOGETHER_PERCENT = tiles_percent(together=True, reads=False)
 _APART_PERCENT = tiles_percent(together=False, reads=False)
 
-T = TypeVar("T")
-
-
-class Desk(Protocol):
-    """Where a held job is answered."""
-
-    def patiently(self, held: ClaimedJob, act: Callable[[], T]) -> T:
-        """Return what `act` gives once the store answers."""
-
-    def turns(self, held: ClaimedJob) -> list[Turn]:
-        """Return what was said before in the job's session."""
-
-    def question(self, held: ClaimedJob, job: JobInput) -> Question:
-        """Return what is asked, with the images and the conversation that it needs."""
-
-    def ask(
-        self,
-        held: ClaimedJob,
-        question: Question,
-        *,
-        tiles: int = 0,
-        percent: int = 0,
-        silent: bool = False,
-    ) -> EngineAnswer:
-        """Return the engine's answer; `percent` of the job were done before, and all `tiles`."""
-
-    def say(self, held: ClaimedJob, text: str) -> None:
-        """Tell the caller of text that no report has told."""
-
-    def attempt(self, act: Callable[[], T]) -> T | ServiceError:
-        """Return what `act` gives, or its failure."""
-
 
 class TiledSteps:
-    """One of it serves all threads of a worker."""
+    """Takes the steps of every tiled job of a worker; its threads share it."""
 
-    def __init__(self, desk: Desk, jobs: TileCutter) -> None:
-        self._desk = desk
-        self._jobs = jobs
+    def __init__(
+        self,
+        tiles: TileStore,
+        images: ImageStore,
+        info: ModelInfo,
+        max_tiles: Callable[[], int],
+    ) -> None:
+        """`max_tiles` returns how many tiles may be queued or running in the whole service."""
+        self._tiles = tiles
+        self._info = info
+        self._max_tiles = max_tiles
+        self._cutter = TileCutter(tiles, images, info)
 
-    def split(self, held: ClaimedJob) -> bool:
-        """Hand a job's tiles to the queue; False when its images need no cut.
+    def split(self, job: ClaimedJob) -> bool:
+        """Queue a job's tiles; False when its images need no cut.
 
-        A question about a long image that a conversation has shown before is asked of its tiles
-        again. Raises ImageGone, InferenceFailed and Lost.
+        A question about a long image of an earlier turn is asked of that image's tiles again.
+        Raises ImageGone, InferenceFailed and LeaseLost.
         """
-        row = held.claim.row
-        made = self._desk.patiently(held, lambda: self._jobs.cut(row))
-        if made is None and row.session_id:
-            made = self._jobs.again(row, self._desk.turns(held))
-        if made is None:
+        row = job.row
+        plan = job.retry_while_store_is_down(lambda: self._cutter.cut(row))
+        if plan is None and row.session_id:
+            plan = self._cutter.reuse_tiles(row, job.read_turns())
+        if plan is None:
             return False
-        bells = self._desk.patiently(held, lambda: self._jobs.split(held.claim, made))
-        if bells is None:
+        doorbells = job.retry_while_store_is_down(
+            lambda: self._tiles.split(
+                job.claim, plan.tiles, plan.work, together=plan.together, room=self._max_tiles()
+            )
+        )
+        if doorbells is None:
             raise LeaseLost
-        _log.info("job.split", extra={"tiles": len(made.tiles), "together": made.together})
-        ring(bells)
-        self._tell(row.id)
+        _log.info("job.split", extra={"tiles": len(plan.tiles), "together": plan.together})
+        ring(doorbells)
+        self._try_stream_text(row.id)
         return True
 
-    def _tell(self, job_id: str) -> None:
-        try:
-            self._jobs.tell(job_id)
-        except StoreUnavailable as error:
-            # the next tile's end, or the merge, tells it as well
-            _log.warning("report.failed", extra={"cause": error.detail})
-
-    def tile(self, held: ClaimedJob) -> None:
-        """Work on one tile and give its outcome back; raises LeaseLost and JobReleased."""
-        row = held.claim.row
-        outcome = self._desk.attempt(lambda: self._outcome(held))
-        if isinstance(outcome, ServiceError):
-            again = outcome.retryable and row.attempt < row.max_attempts
-            _log.warning("tile.failed", extra={"code": outcome.code, "attempt": row.attempt})
-            kept = None if again else gap(outcome)
-        else:
-            kept = outcome
-        bells = self._desk.patiently(held, lambda: self._jobs.finish(held.claim, kept))
-        if bells is None:
+    def run_tile(self, job: ClaimedJob) -> None:
+        """Run one tile and store its outcome; raises LeaseLost and JobReleased."""
+        row, outcome = job.row, self._tile_outcome(job)
+        doorbells = job.retry_while_store_is_down(
+            lambda: self._tiles.finish(job.claim, outcome, self._max_tiles())
+        )
+        if doorbells is None:
             raise LeaseLost
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
-        ring(bells)
+        ring(doorbells)
         if row.parent:
-            self._tell(row.parent)
+            self._try_stream_text(row.parent)
 
-    def _outcome(self, held: ClaimedJob) -> TileOutcome:
-        row = held.claim.row
-        question = replace(self._desk.question(held, row.input), scope="", background=True)
-        done = self._desk.ask(held, question).done
-        if done.finish_reason is FinishReason.CANCELED:
+    def _tile_outcome(self, job: ClaimedJob) -> TileOutcome | None:
+        """Return a tile's outcome: a gap when it failed for good, None to have it tried again."""
+        row = job.row
+        try:
+            with as_service_errors():
+                return self._ask_tile(job)
+        except ServiceError as error:
+            _log.warning("tile.failed", extra={"code": error.code, "attempt": row.attempt})
+            again = error.retryable and row.attempt < row.max_attempts
+            return None if again else make_gap(error)
+
+    def _ask_tile(self, job: ClaimedJob) -> TileOutcome:
+        question = replace(job.build_question(job.row.input), scope="", background=True)
+        completion = job.run_engine(question).completion
+        if completion.finish_reason is FinishReason.CANCELED:
             raise JobReleased
-        if done.finish_reason is FinishReason.DEADLINE:
+        if completion.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may.")
-        return outcome_of(done, self._jobs.revision)
+        return make_outcome(completion, self._info.revision)
 
-    def merge(self, held: ClaimedJob) -> EngineAnswer:
-        """Make one answer of all tiles; raises TileFailed when there is nothing to make it of."""
-        row = held.claim.row
-        outcomes = self._desk.patiently(held, lambda: self._jobs.outcomes(row))
-        lost = [one.error for one in outcomes if one.gap]
-        if len(lost) == len(outcomes):
-            why = (lost[0] or {}).get("message", TileFailed.title())
-            raise TileFailed(f"None of the {len(outcomes)} parts could be read: {why}")
+    def stream_text(self, job_id: str) -> None:
+        """Stream the settled text of a job that reads; raises StoreUnavailable."""
+        begun = self._tiles.begun(job_id)
+        if begun is not None:
+            first, tiles, outcomes = begun
+            self._tiles.settle(job_id, first, settled_pieces(tiles, outcomes)[first:])
+
+    def _try_stream_text(self, job_id: str) -> None:
+        try:
+            self.stream_text(job_id)
+        except StoreUnavailable as error:
+            # the next tile's end, or the merge, streams it
+            _log.warning("report.failed", extra={"cause": error.detail})
+
+    def merge(self, job: ClaimedJob) -> EngineAnswer:
+        """Return one answer from all tiles; raises TileFailed when every tile failed."""
+        row = job.row
+        outcomes = job.retry_while_store_is_down(lambda: self._tiles.outcomes(row))
+        _check_any_succeeded(outcomes)
         if row.input.encode_only:
-            answer = EngineAnswer(_nothing(), whole=_whole(row, outcomes))
+            answer = EngineAnswer(_empty_completion(), tiling=_tiling_result(row, outcomes))
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
-            self._desk.patiently(held, lambda: self._jobs.tell(row.id))
-            answer = EngineAnswer(joined(row.tiles, outcomes), whole=_whole(row, outcomes))
+            job.retry_while_store_is_down(lambda: self.stream_text(row.id))
+            joined = join_outcomes(row.tiles, outcomes)
+            answer = EngineAnswer(joined, tiling=_tiling_result(row, outcomes))
+        elif row.together:
+            answer = self._ask_together(job, outcomes)
         else:
-            answer = self._answered(held, outcomes)
-        return replace(answer, notices=(*answer.notices, *_notices(outcomes)))
+            answer = self._reduce_answers(job, outcomes)
+        return replace(answer, notices=(*answer.notices, *_tile_notices(outcomes)))
 
-    def _answered(self, held: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
-        row = held.claim.row
-        whole, told = self._jobs.whole_question(row, outcomes)
-        question = self._desk.question(held, whole)
-        count = len(outcomes)
-        if row.together:
-            answer = self._desk.ask(held, question, tiles=count, percent=_TOGETHER_PERCENT)
-            # the tiles' tokens are in this prompt; their seconds were spent before
-            costs = [one.model_copy(update={"usage": Usage()}) for one in outcomes]
-            done = with_costs(answer.done, costs)
-            return replace(answer, done=done, whole=_whole(row, outcomes))
-        # its words are not those that the conversation keeps
-        question = replace(question, scope="", history=[_words(t) for t in question.history])
-        answer = self._desk.ask(held, question, tiles=count, percent=_APART_PERCENT, silent=True)
-        final = prompts.whole_answer(answer.done.text, outcomes)
-        self._desk.say(held, final.text)
-        done = with_costs(replace(answer.done, text=final.text, token_ids=()), outcomes)
-        notices = (*answer.notices, *told)
-        whole_of = _whole(row, outcomes, final.evidence)
-        return replace(answer, done=done, notices=notices, whole=whole_of)
+    def _ask_together(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
+        """Ask the question in one prompt that shows all tiles."""
+        row, ids = job.row, ids_to_view(job.row.tiles, outcomes)
+        looks = {"images": ids, "max_pixels": pixel_budget(row.input)}
+        question = job.build_question(row.input.model_copy(update=looks))
+        answer = job.run_engine(question, tiles=len(outcomes), percent=_TOGETHER_PERCENT)
+        # the tiles' tokens are in this prompt; their seconds were spent before
+        costs = [one.model_copy(update={"usage": Usage()}) for one in outcomes]
+        completion = add_costs(answer.completion, costs)
+        return replace(answer, completion=completion, tiling=_tiling_result(row, outcomes))
+
+    def _reduce_answers(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
+        """Ask for one answer from the answers of the tiles."""
+        row, params = job.row, job.row.input.params
+        # no tokenizer makes more tokens than bytes
+        most_bytes = self._info.context_tokens - TEMPLATE_TOKENS - params.max_new_tokens
+        reduction = prompts.build_reduction_prompt(row.input.prompt, outcomes, most_bytes)
+        prompt = {"images": (), "prompt": reduction.prompt}
+        question = job.build_question(row.input.model_copy(update=prompt))
+        # the conversation keeps the caller's prompt and not this one
+        history = [_without_images(turn) for turn in question.history]
+        answer = job.run_engine(
+            replace(question, scope="", history=history),
+            tiles=len(outcomes),
+            percent=_APART_PERCENT,
+            silent=True,
+        )
+        final = prompts.read_evidence(answer.completion.text, outcomes)
+        job.publish_text(final.text)
+        completion = replace(answer.completion, text=final.text, token_ids=())
+        return EngineAnswer(
+            add_costs(completion, outcomes),
+            answer.used_images,
+            (*answer.notices, *_left_out_notices(reduction.left_out, len(outcomes))),
+            _tiling_result(row, outcomes, final.evidence),
+        )
 
 
-def _nothing() -> Completion:
+def _check_any_succeeded(outcomes: Sequence[TileOutcome]) -> None:
+    failures = [one.error for one in outcomes if one.gap]
+    if len(failures) == len(outcomes):
+        cause = _cause(failures[0])
+        raise TileFailed(f"None of the {len(outcomes)} parts could be read: {cause}")
+
+
+def _cause(error: dict[str, Any] | None) -> Any:
+    return (error or {}).get("message", TileFailed.title())
+
+
+def _empty_completion() -> Completion:
     return Completion("", FinishReason.STOP, Usage(), Timings())
 
 
-def _words(turn: Turn) -> Turn:
-    """Return a turn without its images: the parts have answered for theirs."""
+def _without_images(turn: Turn) -> Turn:
     return turn.model_copy(update={"images": (), "tiles": (), "parts": ()})
 
 
-def _whole(
+def _tiling_result(
     row: JobRow, outcomes: Sequence[TileOutcome], evidence: frozenset[int] = frozenset()
-) -> TiledPart:
-    shown = tuple(
+) -> TilingResult:
+    """Return what callers get of each tile; `evidence` are the numbers of tiles, from 0."""
+    outputs = tuple(
         TileOutput(
             image=info.image,
             box=info.box,
@@ -192,25 +221,30 @@ def _whole(
         )
         for number, (info, one) in enumerate(zip(row.tiles, outcomes, strict=True))
     )
-    return TiledPart(
-        shown, seen_of(row.tiles, outcomes), row.tiles, partial=any(one.gap for one in outcomes)
-    )
+    partial = any(one.gap for one in outcomes)
+    return TilingResult(outputs, ids_to_view(row.tiles, outcomes), row.tiles, partial=partial)
 
 
-def _notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
-    count, told = len(outcomes), []
+def _left_out_notices(left_out: int, count: int) -> list[Notice]:
+    if not left_out:
+        return []
+    detail = f"The answers of {left_out} of {count} parts found no room."
+    return [Notice(code="parts_left_out", detail=detail)]
+
+
+def _tile_notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
+    count, notices = len(outcomes), []
     if before := sum(one.taken_over for one in outcomes):
         detail = f"{before} of {count} parts were read by the job that this one repeats."
-        told.append(Notice(code="tiles_taken_over", detail=detail))
+        notices.append(Notice(code="tiles_taken_over", detail=detail))
     for number, one in enumerate(outcomes, start=1):
         for notice in one.notices:
             detail = f"Part {number} of {count}: {notice.detail}"
-            told.append(Notice(code=notice.code, detail=detail))
+            notices.append(Notice(code=notice.code, detail=detail))
         if one.gap:
-            why = (one.error or {}).get("message", TileFailed.title())
-            detail = f"Part {number} of {count} could not be read: {why}"
-            told.append(Notice(code="tile_failed", detail=detail))
+            detail = f"Part {number} of {count} could not be read: {_cause(one.error)}"
+            notices.append(Notice(code="tile_failed", detail=detail))
         elif one.finish_reason is FinishReason.LENGTH:
             detail = f"Part {number} of {count} has more text than max_new_tokens allows."
-            told.append(Notice(code="tile_cut_short", detail=detail))
-    return told
+            notices.append(Notice(code="tile_cut_short", detail=detail))
+    return notices

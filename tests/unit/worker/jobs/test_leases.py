@@ -44,12 +44,12 @@ def claimed(store: Store) -> Claim:
 
 def test_a_held_job_is_never_reaped_and_a_dropped_one_is(store, quick):
     leases = running(store, quick, die=lambda _: None)
-    held = leases.hold(claimed(store))
+    lease = leases.hold(claimed(store))
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         assert store.reap() == []
         time.sleep(0.1)
-    leases.drop(held)
+    leases.drop(lease)
     eventually(store.reap, 5)
     leases.stop()
 

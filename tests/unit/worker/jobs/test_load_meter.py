@@ -21,7 +21,7 @@ def test_the_first_job_costs_what_it_took(clock):
     meter = LoadMeter()
     with meter.working():
         clock[0] += 4
-        meter.finished()
+        meter.charge_job()
     assert meter.seconds_per_job == 4
 
 
@@ -30,8 +30,8 @@ def test_jobs_side_by_side_share_the_time(clock):
     with meter.working(), meter.working():
         assert meter.active == 2
         clock[0] += 4
-        meter.finished()
-        meter.finished()
+        meter.charge_job()
+        meter.charge_job()
     assert meter.active == 0
     assert meter.seconds_per_job < 4
 
@@ -41,7 +41,7 @@ def test_idle_time_costs_nothing(clock):
     for _ in range(5):
         with meter.working():
             clock[0] += 2
-            meter.finished()
+            meter.charge_job()
         clock[0] += 1000
     assert meter.seconds_per_job == pytest.approx(2)
 
@@ -52,7 +52,7 @@ def test_time_spent_on_a_job_that_was_given_back_is_charged_to_the_next(clock):
         clock[0] += 3
     with meter.working():
         clock[0] += 2
-        meter.finished()
+        meter.charge_job()
     assert meter.seconds_per_job == pytest.approx(5)
 
 
@@ -62,7 +62,7 @@ def test_a_full_worker_tells_how_its_pace_compares_with_predictions(clock):
         for _ in range(6):
             with meter.working():
                 clock[0] += 3
-                meter.finished(predicted_s=2)
+                meter.charge_job(predicted_s=2)
             clock[0] += 50
     assert meter.load_factor == pytest.approx(1.5)
 
@@ -77,7 +77,7 @@ def test_jobs_that_outlast_a_burst_count_for_what_they_did_in_it(clock):
             return lambda: thread.submit(job.__exit__, None, None, None).result()
 
         def end(thread, leave, predicted_s):
-            thread.submit(meter.finished, predicted_s).result()
+            thread.submit(meter.charge_job, predicted_s).result()
             leave()
 
         for _ in range(8):
@@ -100,17 +100,17 @@ def test_a_worker_that_was_never_full_has_no_correction(clock):
     for _ in range(6):
         with meter.working():
             clock[0] += 3
-            meter.finished(predicted_s=2)
+            meter.charge_job(predicted_s=2)
     assert meter.load_factor == 1
 
 
 def test_a_wait_for_a_free_slot_is_not_taken_for_slowness(clock):
     meter = LoadMeter(slots=1)
     with meter.working():
-        meter.prepared(100, 0.2, claimed=clock[0], pickup_s=0.01)
+        meter.add_preparation(100, 0.2, claimed=clock[0], pickup_s=0.01)
     at_first = meter.prepare.at(100)
     with meter.working():
         clock[0] += 30
     with meter.working():
-        meter.prepared(100, 0.2, claimed=clock[0], pickup_s=29)
+        meter.add_preparation(100, 0.2, claimed=clock[0], pickup_s=29)
     assert meter.prepare.at(100) == pytest.approx(at_first) == pytest.approx(0.21)

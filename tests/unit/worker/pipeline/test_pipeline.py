@@ -63,7 +63,7 @@ def question(history: list[Turn], *images: str, data: bytes | None = None) -> Qu
     )
 
 
-def told(request: EngineRequest) -> list[tuple[str, str, tuple[str, ...]]]:
+def messages(request: EngineRequest) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(m.role, m.text, tuple(i.id for i in m.images)) for m in request.messages]
 
 
@@ -71,7 +71,7 @@ def test_history_comes_first_with_its_images_and_the_ids_that_were_written():
     engine = Narrow()
     Pipeline(engine).start(question([turn(1, "img_a"), turn(2)], "img_b"))
     (request,) = engine.taken
-    assert told(request) == [
+    assert messages(request) == [
         ("user", "q1", ("img_a",)),
         ("assistant", "a1", ()),
         ("user", "q2", ()),
@@ -86,7 +86,7 @@ def test_history_comes_first_with_its_images_and_the_ids_that_were_written():
 def test_the_oldest_words_go_first_and_their_images_stay():
     engine = Narrow(most=3)
     _, notices = Pipeline(engine).start(question([turn(1, "img_a"), turn(2), turn(3)]))
-    assert told(engine.taken[0]) == [
+    assert messages(engine.taken[0]) == [
         ("user", "q3", ("img_a",)),
         ("assistant", "a3", ()),
         ("user", "now?", ()),
@@ -98,7 +98,7 @@ def test_the_oldest_words_go_first_and_their_images_stay():
 def test_a_question_that_fits_alone_is_answered_with_the_images_but_not_the_words_before_it():
     engine = Narrow(most=1)
     Pipeline(engine).start(question([turn(1, "img_a"), turn(2)]))
-    assert told(engine.taken[0]) == [("user", "now?", ("img_a",))]
+    assert messages(engine.taken[0]) == [("user", "now?", ("img_a",))]
 
 
 def test_a_question_that_can_never_fit_is_refused():

@@ -12,7 +12,7 @@ from worker.postprocess import Postprocessor
 FIELDS = {rule.name: rule.field for rule in BUILT_IN}
 
 
-def found(rule, text):
+def extracted(rule, text):
     processed = Postprocessor(RuleBook()).process(text, [rule])
     assert processed.text == text
     assert processed.notices == ()
@@ -37,7 +37,7 @@ def found(rule, text):
     ],
 )
 def test_mobile_numbers_are_found_as_they_are_printed(text, numbers):
-    assert found("cn_phone", text) == numbers
+    assert extracted("cn_phone", text) == numbers
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_mobile_numbers_are_found_as_they_are_printed(text, numbers):
     ],
 )
 def test_parts_of_longer_numbers_are_no_mobile_numbers(text):
-    assert found("cn_phone", text) == []
+    assert extracted("cn_phone", text) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_parts_of_longer_numbers_are_no_mobile_numbers(text):
     ],
 )
 def test_addresses_are_found_without_the_sentence_around_them(text, addresses):
-    assert found("email", text) == addresses
+    assert extracted("email", text) == addresses
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_addresses_are_found_without_the_sentence_around_them(text, addresses):
     ],
 )
 def test_broken_addresses_are_left(text):
-    assert found("email", text) == []
+    assert extracted("email", text) == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_broken_addresses_are_left(text):
     ],
 )
 def test_a_date_is_told_as_iso_however_it_is_printed(text):
-    assert found("date", text) == ["2026-11-22"]
+    assert extracted("date", text) == ["2026-11-22"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_date_is_told_as_iso_however_it_is_printed(text):
     ],
 )
 def test_dates_come_in_their_order_and_unclear_ones_as_printed(text, dates):
-    assert found("date", text) == dates
+    assert extracted("date", text) == dates
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_dates_come_in_their_order_and_unclear_ones_as_printed(text, dates):
     ],
 )
 def test_what_is_no_day_of_a_calendar_is_no_date(text):
-    assert found("date", text) == []
+    assert extracted("date", text) == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_what_is_no_day_of_a_calendar_is_no_date(text):
     ],
 )
 def test_sums_of_money_are_found_as_printed(text, sums):
-    assert found("amount", text) == sums
+    assert extracted("amount", text) == sums
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_sums_of_money_are_found_as_printed(text, sums):
     ],
 )
 def test_numbers_without_a_currency_are_no_sums(text):
-    assert found("amount", text) == []
+    assert extracted("amount", text) == []
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_numbers_without_a_currency_are_no_sums(text):
     ],
 )
 def test_identity_numbers_with_the_right_check_digit_are_found(text, numbers):
-    assert found("cn_id_card", text) == numbers
+    assert extracted("cn_id_card", text) == numbers
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_identity_numbers_with_the_right_check_digit_are_found(text, numbers):
     ],
 )
 def test_identity_numbers_that_do_not_add_up_are_left(text):
-    assert found("cn_id_card", text) == []
+    assert extracted("cn_id_card", text) == []
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_identity_numbers_that_do_not_add_up_are_left(text):
     ],
 )
 def test_card_numbers_with_the_right_sum_are_found(text, numbers):
-    assert found("bank_card", text) == numbers
+    assert extracted("bank_card", text) == numbers
 
 
 @pytest.mark.parametrize(
@@ -281,13 +281,13 @@ def test_card_numbers_with_the_right_sum_are_found(text, numbers):
     ],
 )
 def test_numbers_that_fail_the_sum_are_no_cards(text):
-    assert found("bank_card", text) == []
+    assert extracted("bank_card", text) == []
 
 
 def test_an_identity_number_that_passes_luhn_too_is_no_card():
     both = "510104199001010019"
-    assert found("cn_id_card", both) == [both]
-    assert found("bank_card", both) == []
+    assert extracted("cn_id_card", both) == [both]
+    assert extracted("bank_card", both) == []
 
 
 def members(text):

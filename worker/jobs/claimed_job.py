@@ -1,0 +1,161 @@
+"""A job in this worker's hands: how its store, its question and the engine are reached.
+
+The runner and the tiled steps both work through it; it knows neither of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
+from shared.jobs import JobInput, Turn
+from shared.store import Store
+from worker.engine.api import Completion, Failed, Ticket
+from worker.jobs.leases import JobReleased, Lease, LeaseLost
+from worker.jobs.progress import ProgressReporter
+from worker.jobs.questions import QuestionBuilder
+from worker.jobs.results import EngineAnswer
+from worker.pipeline import Pipeline, Question
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two checks of cancel, lease and shutdown while no token comes.
+_POLL_S = 0.05
+#: Seconds between two calls of a store that is down, and for how long it is called again; after
+#: that the lease decides.
+_RETRY_S = 0.5
+_PATIENCE_S = 600.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class JobResources:
+    """What all claimed jobs of a worker share."""
+
+    store: Store
+    questions: QuestionBuilder
+    pipeline: Pipeline
+    #: Tells whether the process is stopping and jobs must go back to the queue.
+    must_release: Callable[[], bool]
+
+
+class ClaimedJob:
+    """One attempt at a job, under its lease."""
+
+    def __init__(self, lease: Lease, resources: JobResources) -> None:
+        self.lease = lease
+        self.claim = lease.claim
+        #: The job's row as it was claimed.
+        self.row = lease.claim.row
+        self._resources = resources
+
+    def retry_while_store_is_down(self, call: Callable[[], T]) -> T:
+        """Return the result of `call`, which is repeated while Redis does not answer.
+
+        Raises LeaseLost when it is silent for too long, or the job is lost or must be released
+        meanwhile.
+        """
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return call()
+            except StoreUnavailable:
+                if self.lease.lost or self._resources.must_release() or time.monotonic() > until:
+                    raise LeaseLost from None
+                time.sleep(_RETRY_S)
+
+    def read_turns(self) -> list[Turn]:
+        """Return the earlier turns of the job's session, oldest first; raises LeaseLost."""
+        return self.retry_while_store_is_down(
+            lambda: self._resources.questions.read_turns(self.row)
+        )
+
+    def build_question(self, job: JobInput) -> Question:
+        """Return the question of `job` with its images and conversation.
+
+        Raises ImageGone and LeaseLost.
+        """
+        turns = self.read_turns()
+        return self.retry_while_store_is_down(
+            lambda: self._resources.questions.build(self.claim, job, turns)
+        )
+
+    def run_engine(
+        self, question: Question, *, tiles: int = 0, percent: int = 0, silent: bool = False
+    ) -> EngineAnswer:
+        """Return the engine's answer; its text is published as it comes, unless `silent`.
+
+        `percent` of the job, and all of its `tiles`, were done before. Raises ServiceError,
+        LeaseLost and JobReleased.
+        """
+        ticket, notices = self._resources.pipeline.start(question)
+        reporter = ProgressReporter(
+            self._resources.store,
+            self.lease,
+            question.job.params.max_new_tokens,
+            tiles=tiles,
+            percent=percent,
+            silent=silent,
+        )
+        try:
+            completion = self._follow(ticket, reporter)
+        except BaseException:
+            ticket.cancel()
+            raise
+        return EngineAnswer(completion, reporter.used_images, tuple(notices))
+
+    def _follow(self, ticket: Ticket, reporter: ProgressReporter) -> Completion:
+        """Report the engine's events until the last one."""
+        while True:
+            event = ticket.get(_POLL_S)
+            # first: an engine that died has failed all its tickets
+            self._check_interruption(ticket)
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Completion):
+                reporter.flush()
+                return event
+            reporter.take(event)
+
+    def _check_interruption(self, ticket: Ticket) -> None:
+        if self.lease.lost:
+            raise LeaseLost
+        if self.lease.canceled:
+            ticket.cancel()
+        elif self._resources.must_release():
+            raise JobReleased
+        if not self._resources.pipeline.engine.alive:
+            # not the job's fault: its lease ends with this process, and another one takes it
+            raise LeaseLost
+
+    def publish_text(self, text: str) -> None:
+        """Send the caller text that no report has carried; raises LeaseLost."""
+        claim, events = self.claim, [("output.delta", {"text": text})]
+        if text:
+            self.retry_while_store_is_down(
+                lambda: self._resources.store.report(claim.row.id, claim.owner, events)
+            )
+
+
+@contextmanager
+def as_service_errors() -> Iterator[None]:
+    """Raise whatever goes wrong inside the block as a ServiceError that ends the job.
+
+    LeaseLost and JobReleased pass unchanged.
+    """
+    try:
+        yield
+    except (ServiceError, LeaseLost, JobReleased):
+        raise
+    except MemoryError:
+        raise OutOfMemory from None
+    except Exception as error:
+        # whatever it was, it is this job's end and not the worker's
+        _log.exception("job.crashed")
+        raise InferenceFailed(f"{type(error).__name__} while answering.") from error

@@ -1,0 +1,110 @@
+"""Builds the question of a claimed job from Redis: its input, its images, its conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shared.errors import ImageGone
+from shared.jobs import JobInput, TileInfo, Turn
+from shared.jobs.row import JobRow
+from shared.prediction.visual_tokens import visual_tokens
+from shared.store import Claim
+from shared.store.image_store import ImageStore
+from shared.store.session_store import SessionStore
+from worker.engine.api import ModelInfo
+from worker.pipeline import Question
+
+#: Tokens of a chat template and of the words around a question.
+TEMPLATE_TOKENS = 64
+
+
+class QuestionBuilder:
+    """Reads what a question needs; every method raises StoreUnavailable without Redis."""
+
+    def __init__(
+        self, images: ImageStore, sessions: SessionStore, info: ModelInfo, job_timeout_s: float
+    ) -> None:
+        self._images = images
+        self._sessions = sessions
+        self._info = info
+        self._job_timeout_s = job_timeout_s
+
+    def read_turns(self, row: JobRow) -> list[Turn]:
+        """Return the earlier turns of a job's session, oldest first; none without a session."""
+        if row.session_id is None:
+            return []
+        return self._sessions.turns(row.tenant, row.session_id)
+
+    def build(self, claim: Claim, job: JobInput, turns: Sequence[Turn]) -> Question:
+        """Return the question of `job` after these turns; raises ImageGone."""
+        row = claim.row
+        fitting = [self._drop_tiles_without_room(turn, job) for turn in turns]
+        pngs = self._read_pngs(row.tenant, job, fitting)
+        if not all(pngs[image_id] for image_id in job.every_image):
+            raise ImageGone
+        history = [_show_tiles(turn, pngs) for turn in fitting]
+        # an image of an old turn may be gone; without it the turn is pointless
+        history = [turn for turn in history if all(pngs[i] for i in turn.images)]
+        needed = {i for turn in history for i in turn.images} | set(job.every_image)
+        return Question(
+            id=row.id,
+            job=job,
+            history=history,
+            pngs={i: png for i, png in pngs.items() if png and i in needed},
+            feature_scope=row.tenant,
+            scope=_scope(row),
+            time_left_s=self._time_left_s(claim),
+        )
+
+    def _drop_tiles_without_room(self, turn: Turn, job: JobInput) -> Turn:
+        """Return a turn that shows its long image as a whole where its tiles do not fit."""
+        looks = {"max_pixels": turn.max_pixels, "tiling": None}
+        if fit_one_prompt(turn.parts, job.model_copy(update=looks), self._info):
+            return turn
+        return turn.model_copy(update={"tiles": ()})
+
+    def _read_pngs(
+        self, tenant: str, job: JobInput, turns: Sequence[Turn]
+    ) -> dict[str, bytes | None]:
+        """Return PNG bytes by image id; None for those that are gone."""
+        shown = {i for turn in turns for i in (*turn.images, *turn.tiles)}
+        ids = sorted(shown | set(job.every_image))
+        return dict(zip(ids, self._images.pngs(tenant, ids), strict=True))
+
+    def _time_left_s(self, claim: Claim) -> float:
+        # both times are of Redis' clock: the claim was made a moment ago
+        until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
+        return min(self._job_timeout_s, until_expiry)
+
+
+def pixel_budget(job: JobInput) -> int:
+    """Return the pixels of one of a job's images, or of one tile of a tiled job."""
+    return job.tiling.budget if job.tiling else job.max_pixels
+
+
+def fit_one_prompt(tiles: Sequence[TileInfo], job: JobInput, info: ModelInfo) -> bool:
+    """Tell whether one prompt has room for all tiles beside a job's question and answer."""
+    budget = min(pixel_budget(job), info.max_pixels)
+    visual = [
+        visual_tokens(*tile.size, budget, min_pixels=info.min_pixels, factor=info.token_side).tokens
+        for tile in tiles
+    ]
+    # no tokenizer makes more tokens than bytes
+    words = len(job.prompt.encode("utf-8", "replace")) + TEMPLATE_TOKENS
+    tokens = sum(visual) + words + job.params.max_new_tokens
+    return tokens <= info.context_tokens and info.image_room.holds(visual)
+
+
+def _show_tiles(turn: Turn, pngs: Mapping[str, bytes | None]) -> Turn:
+    """Return a turn that shows the tiles of its long image while all of them are stored."""
+    if turn.tiles and all(pngs[i] for i in turn.tiles):
+        return turn.model_copy(update={"images": turn.tiles, "tiles": ()})
+    return turn
+
+
+def _scope(row: JobRow) -> str:
+    """Return the scope within which keys and values are shared, "" for none."""
+    # neither a session nor a thread has a NUL in its name
+    if row.session_id:
+        return f"{row.tenant}\x00{row.session_id}"
+    return f"{row.tenant}\x00\x00{row.input.thread}" if row.input.thread else ""
