@@ -96,7 +96,7 @@ def advice(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
         try:
             yield from of_redis(role, redis_state(client))
         except StoreUnavailable as error:
-            yield f"the {role} Redis cannot be asked: {error.detail}"
+            yield f"the {role} Redis cannot be queried: {error.detail}"
 
 
 def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
@@ -106,24 +106,24 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
     }
     for name in sorted(environ):
         if name.startswith(PREFIX) and name.upper() not in known | _OTHERS:
-            yield f"{name} is no setting and does nothing; is it misspelt?"
+            yield f"{name} is not a known setting and has no effect; is it misspelt?"
 
 
 def of_exposure(settings: Settings) -> Iterator[str]:
     """Yield what strangers could do."""
     if not settings.loopback and settings.allow_anonymous:
-        yield f"other machines reach {settings.host}, and everybody may use it without a key"
+        yield f"other machines can reach {settings.host}, and anyone can use it without a key"
     if not settings.loopback and settings.metrics_token is None:
-        yield "/metrics can be read by whoever reaches the gateway: set SIGHTLINE_METRICS_TOKEN"
+        yield "anyone who reaches the gateway can read /metrics: set SIGHTLINE_METRICS_TOKEN"
     if settings.log_level == "DEBUG":
-        yield "at log level DEBUG prompts may stand in the log"
+        yield "at log level DEBUG the log may contain prompts"
     for name in ("redis_url", "cache_url"):
         for url in (getattr(settings, name) or "").split():
             parts = urlsplit(url)
             if parts.hostname and not _here(parts.hostname) and not parts.password:
-                yield f"{name} names {parts.hostname} without a password"
+                yield f"{name} points to {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
-        yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are paths only"
+        yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are only paths"
 
 
 def _here(host: str) -> bool:
@@ -144,7 +144,7 @@ def of_machine(settings: Settings) -> Iterator[str]:
     if (owned := owned_bytes()) and memory > owned // 2:
         yield (
             f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {owned >> 20} MiB, "
-            "beside the model's weights"
+            "in addition to the model's weights"
         )
 
 
@@ -152,17 +152,17 @@ def of_redis(role: str, state: RedisState) -> Iterator[str]:
     """Yield what a server of this role should do differently."""
     if role == "queue":
         if not state.aof:
-            yield "the queue Redis has no append-only file: its end loses all jobs (appendonly yes)"
+            yield "the queue Redis has no append-only file: a restart loses all jobs"
         if state.policy != "noeviction":
-            yield f"a full queue Redis throws jobs away ({state.policy}; use noeviction)"
+            yield f"a full queue Redis drops jobs ({state.policy}; use noeviction)"
     elif not state.policy.startswith("allkeys"):
-        yield f"a full cache Redis refuses features ({state.policy}; use allkeys-lfu)"
+        yield f"a full cache Redis rejects features ({state.policy}; use allkeys-lfu)"
     if not state.max_bytes:
-        yield f"the {role} Redis has no maxmemory: it grows until the machine ends it"
+        yield f"the {role} Redis has no maxmemory: it grows until the machine kills it"
     elif state.used_bytes > 0.8 * state.max_bytes and role == "queue":
         yield f"the queue Redis is {state.used_bytes / state.max_bytes:.0%} full"
     if state.evicted_keys and role == "queue":
-        yield f"the queue Redis has thrown away {state.evicted_keys} keys"
+        yield f"the queue Redis has evicted {state.evicted_keys} keys"
 
 
 def main() -> int:
@@ -182,9 +182,9 @@ def main() -> int:
     for line in sorted(lines, key=lambda line: line.source == "default"):
         sys.stdout.write(f"{line.name:<{width}}  {line.value}  [{line.source}]\n")
     unwise = list(advice(settings, os.environ))
-    sys.stdout.write("\n" + "".join(f"unwise: {one}\n" for one in unwise))
+    sys.stdout.write("\n" + "".join(f"warning: {one}\n" for one in unwise))
     if not unwise:
-        sys.stdout.write("nothing unwise found\n")
+        sys.stdout.write("no problems found\n")
     return 1 if unwise else 0
 
 

@@ -34,8 +34,8 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _SNIFF_BYTES = 1024
 _HEIC_HINT = (
-    "Save it as JPEG (iPhones: Settings, Camera, Formats, Most Compatible), or have the operator "
-    f"install the extra: {heic.EXTRA}."
+    "Save it as JPEG (iPhones: Settings, Camera, Formats, Most Compatible), or ask the operator "
+    f"to install HEIC support: {heic.EXTRA}."
 )
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
@@ -108,12 +108,12 @@ class DecodeLimits:
             raise ImageDimensions(f"The image has no pixels: {width}x{height}.")
         if max(width, height) > self.max_side:
             raise ImageDimensions(
-                f"The image is {width}x{height}; a side may have {self.max_side} pixels."
+                f"The image is {width}x{height}; a side may have at most {self.max_side} pixels."
             )
         most = self.max_pixels_jpeg if reducible else self.max_pixels
         if width * height > most:
             raise ImageDimensions(
-                f"The image is {width}x{height} = {width * height} pixels; {most} are accepted."
+                f"The image is {width}x{height} = {width * height} pixels; the limit is {most}."
             )
         if max(width, height) > self.max_aspect * min(width, height):
             raise ImageAspect(
@@ -122,8 +122,8 @@ class DecodeLimits:
             )
         if max(width, height) > MAX_ASPECT * min(width, height) and min(width, height) < MIN_SIDE:
             raise ImageAspect(
-                f"The image is {width}x{height}; more than {MAX_ASPECT:g} times as long as wide, "
-                f"it must be {MIN_SIDE} pixels wide at least."
+                f"The image is {width}x{height}; above an aspect ratio of {MAX_ASPECT:g} "
+                f"the shorter side must have at least {MIN_SIDE} pixels."
             )
 
 
@@ -137,9 +137,9 @@ def sniff(data: bytes) -> ImageFormat:
     found = _known(data)
     if found in accepted():
         return found
-    name = "HEIC/HEIF" if found else _foreign(data) or "not an image that we know"
+    name = "HEIC/HEIF" if found else _foreign(data) or "not a known image format"
     raise UnsupportedImageFormat(
-        f"The file is {name}. Accepted formats: {', '.join(accepted())}.",
+        f"The file is {name}. Supported formats: {', '.join(accepted())}.",
         hint=_HEIC_HINT if found else None,
     )
 

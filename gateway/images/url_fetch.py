@@ -84,16 +84,16 @@ class ImageFetcher:
     def _check(self, answer: FetchedResponse, pointer: str) -> None:
         if answer.status != 200:
             told = " and redirects are not followed" if 300 <= answer.status < 400 else ""
-            raise UrlFetchFailed(f"The URL answered {answer.status}{told}.", pointer=pointer)
+            raise UrlFetchFailed(f"The URL returned {answer.status}{told}.", pointer=pointer)
         if answer.headers.get("content-encoding", "identity") != "identity":
-            raise UrlFetchFailed("The URL answered with a compressed body.", pointer=pointer)
+            raise UrlFetchFailed("The URL returned a compressed body.", pointer=pointer)
         if answer.ending is Ending.CAPPED:
             raise PayloadTooLarge(
-                f"The image file is larger than the {self.most_bytes} bytes that are accepted.",
+                f"The image file is larger than the limit of {self.most_bytes} bytes.",
                 pointer=pointer,
             )
         if answer.ending is not Ending.WHOLE:
-            raise UrlFetchFailed("The URL's answer did not come to its end.", pointer=pointer)
+            raise UrlFetchFailed("The response from the URL was incomplete.", pointer=pointer)
         if not answer.body:
             raise ImageEmpty(pointer=pointer)
 

@@ -27,8 +27,8 @@ from shared.store.redis_info import RedisState, redis_state
 from shared.store.worker_registry import WorkerRegistry, backlog_s
 
 _COUNTED = {
-    "jobs": "What happened to jobs, by event.",
-    "deliveries": "What happened to webhook deliveries, by event.",
+    "jobs": "Job events.",
+    "deliveries": "Webhook delivery events.",
 }
 #: Told from the start: Prometheus sees no increase in a series that begins with its first event.
 _EVENTS = {
@@ -42,11 +42,11 @@ _LOOKUPS: dict[job_metrics.Labels, float] = {
 }
 _SUMMED = {
     "tokens": "Tokens of finished jobs, by kind.",
-    "cache_lookups": "Finished jobs whose features or prefix were found (hit) or not (miss).",
-    "job_errors": "Jobs that failed, by the code of their error.",
-    "delivery_failures": "Webhook deliveries that were given up, by reason.",
+    "cache_lookups": "Cache hits and misses of finished jobs, for features and prefixes.",
+    "job_errors": "Failed jobs, by error code.",
+    "delivery_failures": "Failed webhook deliveries, by reason.",
 }
-_HISTOGRAMS = {"stage_seconds": "Seconds of finished jobs in each stage."}
+_HISTOGRAMS = {"stage_seconds": "Seconds that finished jobs spent in each stage."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +113,15 @@ def _gauge(name: str, text: str, *series: tuple[tuple[str, ...], float], by: str
 def of_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     """Yield how each Redis role is; None for one that does not answer."""
     up = [((role,), float(state is not None)) for role, state in states.items()]
-    yield _gauge("redis_up", "Whether this Redis answers.", *up, by="role")
+    yield _gauge("redis_up", "Whether this Redis responds.", *up, by="role")
     known = [(role, state) for role, state in states.items() if state]
     used = [((role,), float(state.used_bytes)) for role, state in known]
-    yield _gauge("redis_memory_used_bytes", "Memory that Redis uses.", *used, by="role")
+    yield _gauge("redis_memory_used_bytes", "Memory used by Redis.", *used, by="role")
     most = [((role,), float(state.max_bytes)) for role, state in known]
-    yield _gauge("redis_memory_max_bytes", "Its maxmemory; 0 without one.", *most, by="role")
+    yield _gauge("redis_memory_max_bytes", "Redis' maxmemory; 0 if unset.", *most, by="role")
     evicted = CounterMetricFamily(
         "sightline_redis_evicted_keys",
-        "Keys that Redis threw out for want of room.",
+        "Keys that Redis evicted for lack of memory.",
         labels=["role"],
     )
     for role, state in known:
@@ -132,20 +132,22 @@ def of_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
 def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iterator[Metric]:
     """Yield what waits and how long; `mean_s` is the predicted average of the waiting jobs."""
     depths = [((name,), float(depth)) for name, depth in load.depths.items()]
-    yield _gauge("queue_depth", "Jobs that wait, by queue.", *depths, by="queue")
-    yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
-    yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
+    yield _gauge("queue_depth", "Waiting jobs, by queue.", *depths, by="queue")
+    yield _gauge("jobs_running", "Jobs held by a worker.", ((), load.running))
+    yield _gauge(
+        "queue_oldest_wait_seconds", "Wait of the oldest waiting job.", ((), load.oldest_wait_s)
+    )
     queued = sum(load.depths.values())
     outlook = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
     wait, backlog = outlook.wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
-            "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)
+            "queue_predicted_wait_seconds", "Predicted wait of a job submitted now.", ((), wait)
         )
     if backlog is not None:
         yield _gauge(
             "backlog_seconds",
-            "Predicted seconds that one worker would need for all that waits or runs.",
+            "Predicted seconds that one worker would need for all waiting and running jobs.",
             ((), backlog),
         )
 
@@ -157,19 +159,23 @@ def of_predictions(truth: PredictionAccuracy) -> Iterator[Metric]:
         below += truth.steps.get(step, 0)
         buckets.append((f"{RATIO_STEP ** (step + 0.5):.4g}", below))
     ratios = HistogramMetricFamily(
-        "sightline_prediction_ratio", "Actual over predicted seconds of finished jobs."
+        "sightline_prediction_ratio", "Actual divided by predicted seconds of finished jobs."
     )
     ratios.add_metric([], [*buckets, ("+Inf", below)], sum_value=None)
     yield ratios
     seconds = CounterMetricFamily(
-        "sightline_prediction_seconds", "Seconds of finished jobs.", labels=["kind"]
+        "sightline_prediction_seconds",
+        "Predicted and actual seconds of finished jobs.",
+        labels=["kind"],
     )
     seconds.add_metric(["predicted"], truth.predicted_s)
     seconds.add_metric(["actual"], truth.actual_s)
     yield seconds
     if truth.median_error is not None:
         yield _gauge(
-            "prediction_median_error", "Half of all predictions err less.", ((), truth.median_error)
+            "prediction_median_error",
+            "Median relative error of predictions.",
+            ((), truth.median_error),
         )
 
 
@@ -182,16 +188,16 @@ def of_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
     yield _gauge("workers", "Workers with a fresh heartbeat, by state.", *told, by="state")
     about = [((w.id, w.model, w.numerics, w.version), 1.0) for w in workers]
     yield _gauge("worker_info", "A worker.", *about, by="worker model numerics version")
-    yield _of_each(workers, "slots", "Jobs that it answers at once.")
-    yield _of_each(workers, "busy", "Jobs that it answers now.")
-    yield _of_each(workers, "seconds_per_job", "Busy seconds that a job costs it.")
-    yield _of_each(workers, "batch_requests", "Requests that share a pass of its model.")
+    yield _of_each(workers, "slots", "Jobs that the worker can run at once.")
+    yield _of_each(workers, "busy", "Jobs that the worker is running.")
+    yield _of_each(workers, "seconds_per_job", "Busy seconds of the worker per job.")
+    yield _of_each(workers, "batch_requests", "Requests that share a pass of the model.")
     speeds = [
         ((worker.id, stage), getattr(worker, f"{stage}_tokens_per_s"))
         for worker in workers
         for stage in ("encode", "prefill", "decode")
     ]
-    text = "Its measured speed, by stage; decode is of one answer."
+    text = "The worker's measured speed, by stage; decode is for one answer."
     yield _gauge("worker_tokens_per_second", text, *speeds, by="worker stage")
 
 
@@ -235,8 +241,8 @@ def _names(series: Iterable[job_metrics.Labels]) -> list[str]:
 
 def of_outbox(outbox: Outbox) -> Iterator[Metric]:
     """Yield how the webhooks stand."""
-    text = "Seconds that the most urgent webhook is overdue; it grows without a courier."
+    text = "Seconds by which the most urgent webhook is overdue; grows if no courier is running."
     yield _gauge("webhook_lag_seconds", text, ((), outbox.lag_s))
     told = (("open",), float(outbox.open)), (("disabled",), float(outbox.disabled))
-    text = "Endpoints that are left alone: for a while (open) or until tried by hand (disabled)."
+    text = "Endpoints not contacted: temporarily (open) or until a test succeeds (disabled)."
     yield _gauge("webhook_endpoints", text, *told, by="state")

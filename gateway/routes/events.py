@@ -28,7 +28,7 @@ _RETRY_MS = 2000
 
 @events.get(
     "/v1/jobs/<job_id>/events",
-    summary="Follow a job",
+    summary="Stream a job's events",
     responses=problems.documented(
         errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
     ),

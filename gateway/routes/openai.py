@@ -42,11 +42,11 @@ _CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
 
 @openai.post(
     "/v1/chat/completions",
-    summary="Chat, as OpenAI's clients do",
+    summary="Create a chat completion",
     responses={200: ChatCompletion, **_CHAT_ERRORS},
 )
 def chat(header: KeyHeader) -> Response:
-    """Answer the last message, when it is known or as it is written (`stream`).
+    """Answer the last message, all at once or as it is written (`stream`).
 
     The request is held as long as the client waits by its own headers; if it hangs up, its job is
     canceled, unless it comes back with the same request.
@@ -65,7 +65,9 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
     loaded = {worker.model for worker in workers}
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))
-        raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
+        raise errors.ModelNotFound(
+            f"The model {name!r} is not loaded; {known} is.", pointer="/model"
+        )
 
 
 def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> StoredJob:
@@ -110,28 +112,28 @@ def _streamed(asked: Chat, holding: HeldResponse, found: Services) -> Response:
     )
 
 
-@openai.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
+@openai.get("/v1/models", summary="List models", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
-    """Return the models of the workers that are up."""
+    """Return the models of the running workers."""
     seen = {worker.model: worker for worker in current_services().workers.fresh()}
     return {"object": "list", "data": [_model(worker) for worker in seen.values()]}
 
 
 @openai.get(
     "/v1/models/<path:model_id>",
-    summary="Is it loaded?",
+    summary="Get a model",
     responses={
         200: ModelState,
         **problems.documented(errors.ModelNotFound, errors.StoreUnavailable),
     },
 )
 def model(path: ModelPath) -> dict[str, Any]:
-    """Return one of the models of the workers that are up."""
+    """Return one of the models of the running workers."""
     workers = current_services().workers.fresh()
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
             return _model(worker)
-    raise errors.ModelNotFound(f"There is no model {path.model_id!r}.")
+    raise errors.ModelNotFound(f"The model {path.model_id!r} is not loaded.")
 
 
 def _model(worker: Heartbeat) -> dict[str, Any]:

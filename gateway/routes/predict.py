@@ -17,7 +17,9 @@ from gateway.submission.idempotency import key_of
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 
 
-@predict.post("/predict", summary="Ask and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS})
+@predict.post(
+    "/predict", summary="Submit and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS}
+)
 def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     found, who = current_services(), current_tenant()

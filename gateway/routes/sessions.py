@@ -57,14 +57,14 @@ def _turn(turn: Turn) -> dict[str, Any]:
     },
 )
 def list_sessions(query: SessionQuery) -> dict[str, Any]:
-    """Return the conversations used last, newest first."""
+    """Return the most recently used conversations, newest first."""
     found = current_services().sessions.page(current_tenant(), query.limit)
     return {"object": "list", "data": [_summary(session) for session in found]}
 
 
 @sessions.get(
     "/v1/sessions/<session_id>",
-    summary="Read a conversation",
+    summary="Get a conversation",
     responses={200: SessionState, **_ERRORS},
 )
 def read(path: SessionPath) -> dict[str, Any]:
@@ -78,10 +78,10 @@ def read(path: SessionPath) -> dict[str, Any]:
 
 @sessions.delete(
     "/v1/sessions/<session_id>",
-    summary="Forget a conversation",
+    summary="Delete a conversation",
     responses={204: None, **_ERRORS},
 )
 def forget(path: SessionPath) -> tuple[str, int]:
-    """Remove the conversation and its turns; its jobs stay until they are erased."""
+    """Delete the conversation and its turns; its jobs stay until they are erased."""
     current_services().sessions.delete(current_tenant(), path.session_id)
     return "", 204

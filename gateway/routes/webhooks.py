@@ -70,7 +70,7 @@ def _body(kind: type[_Model]) -> _Model:
 
 @webhooks.get(
     "/v1/jobs/<job_id>/deliveries",
-    summary="Read what was sent of a job",
+    summary="List a job's deliveries",
     responses={
         200: DeliveryList,
         **problems.documented(errors.NotFound, errors.Erased, errors.StoreUnavailable),
@@ -86,7 +86,7 @@ def of_job(path: JobPath) -> dict[str, Any]:
 
 @webhooks.get(
     "/v1/deliveries/<delivery_id>",
-    summary="Read a delivery",
+    summary="Get a delivery",
     responses={200: DeliveryState, **_FIND},
 )
 def read(path: DeliveryPath) -> dict[str, Any]:
@@ -96,11 +96,11 @@ def read(path: DeliveryPath) -> dict[str, Any]:
 
 @webhooks.post(
     "/v1/deliveries/<delivery_id>/replay",
-    summary="Send a delivery again",
+    summary="Replay a delivery",
     responses={202: DeliveryState, **_FIND},
 )
 def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
-    """Send the same message now, with the same id, and by a new schedule if that fails."""
+    """Resend the same message now, with the same ID, and on a new schedule if that fails."""
     store, who = current_services().deliveries, current_tenant()
     store.replay(path.delivery_id, who)
     return _view(*store.get(path.delivery_id, who)), 202
@@ -108,11 +108,11 @@ def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
 
 @webhooks.post(
     "/v1/deliveries/replay",
-    summary="Send all failed deliveries again",
+    summary="Replay failed deliveries",
     responses={202: Replayed, **problems.documented(*_BODY_ERRORS)},
 )
 def replay_failed() -> tuple[dict[str, Any], int]:
-    """Send again what has failed since a time."""
+    """Resend all deliveries that have failed since the given time."""
     wanted = _body(ReplaySince)
     count = current_services().deliveries.replay_failed(current_tenant(), wanted.since_ms)
     return {"object": "replay", "replayed": count}, 202
@@ -132,11 +132,11 @@ def test() -> tuple[dict[str, Any], int]:
 
 @webhooks.get(
     "/v1/webhooks/endpoints",
-    summary="Read the health of endpoints",
+    summary="List webhook endpoints",
     responses={200: EndpointList, **_STORE},
 )
 def endpoints() -> dict[str, Any]:
-    """Return every host that was sent something, and whether it is left alone."""
+    """Return every host that received messages, and whether it is paused or disabled."""
     store, who = current_services().deliveries, current_tenant()
     now = store.now_ms()
     return {"object": "list", "data": [_health(one, now) for one in store.endpoints(who)]}
@@ -161,21 +161,21 @@ def _health(endpoint: Endpoint, now: int) -> dict[str, Any]:
 
 @webhooks.get(
     "/v1/webhooks/secret",
-    summary="Read the signing secret, once",
+    summary="Get the signing secret",
     responses={200: SecretState, **_STORE},
 )
 def secret() -> dict[str, Any]:
-    """Return the secret the first time it is asked for; afterwards only its hint."""
+    """Return the secret on the first request; afterwards only its hint."""
     return _secret(current_services().deliveries.secret(current_tenant(), "show"))
 
 
 @webhooks.post(
     "/v1/webhooks/secret/rotate",
-    summary="Replace the signing secret",
+    summary="Rotate the signing secret",
     responses={200: SecretState, **_STORE},
 )
 def rotate() -> dict[str, Any]:
-    """Return a new secret, once; for a day messages carry the signatures of both."""
+    """Return a new secret, once; for a day, messages carry the signatures of both."""
     return _secret(current_services().deliveries.secret(current_tenant(), "rotate"))
 
 

@@ -67,14 +67,14 @@ def _as_url(value: Any) -> Any:
 
 
 class ChatImage(BaseModel):
-    """Where an image is, and how closely to look."""
+    """An image's location and pixel budget."""
 
     url: str = Field(min_length=1, description="A data: URI, an http(s) URL or an `img_…` id.")
     detail: Literal["auto", "low", "high"] = "auto"
 
 
 class ChatPart(BaseModel):
-    """A piece of a message."""
+    """A part of a message."""
 
     type: Literal["text", "image_url"]
     text: str | None = None
@@ -88,18 +88,18 @@ class ChatPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """One message; members that OpenAI's answers carry beside these are ignored."""
+    """One message; other members of OpenAI's messages are ignored."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[list[ChatPart], BeforeValidator(_as_parts)] = Field(
-        description="Text, or parts of text and images. Images stand before the text."
+        description="Text, or text and image parts. Images must come before the text."
     )
     tool_calls: list[Any] | None = Field(None, max_length=0)
 
     @check(mode="after")
     def _only_users_show_images(self) -> Self:
         if self.role != "user" and self.images:
-            raise ValueError("only a message of the role user can have images")
+            raise ValueError("only messages with the role user can have images")
         return self
 
     @property
@@ -114,7 +114,7 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream tells beside the text."""
+    """What a stream includes besides the text."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -122,12 +122,13 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """The body of POST /v1/chat/completions; also takes our own parameters, such as `preset`."""
+    """The body of POST /v1/chat/completions; also takes Sightline's, such as `preset`."""
 
     model_config = ConfigDict(extra="allow")
 
     model: str = Field(
-        ANY_MODEL, description="An id of `/v1/models`; `sightline` is whatever is loaded."
+        ANY_MODEL,
+        description="An ID from `/v1/models`, or `sightline` for whichever model is loaded.",
     )
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     stream: bool | None = False
@@ -135,7 +136,10 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1, le=4096)
     max_tokens: int | None = Field(None, ge=1, le=4096)
     temperature: float | None = Field(
-        None, ge=0, le=2, description="Above 0 the answer is sampled; by default it is not."
+        None,
+        ge=0,
+        le=2,
+        description="Above 0 the answer is sampled; the default is greedy decoding.",
     )
     top_p: float | None = Field(None, ge=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
@@ -205,7 +209,7 @@ def _own_parameters(asked: ChatRequest) -> dict[str, Any]:
         if name in _ONLY:
             if value not in _ONLY[name]:
                 known = " or ".join(dump(v) for v in _ONLY[name])
-                raise BadParameters(f"{name}: only {known} can be taken.", pointer=f"/{name}")
+                raise BadParameters(f"{name}: only {known} is supported.", pointer=f"/{name}")
         elif name in Submission.model_fields and name not in _SAID_OTHERWISE:
             own[name] = value
         elif name not in _WITHOUT_EFFECT:
@@ -232,16 +236,16 @@ def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
 def _check_messages(heard: list[ChatTurn], settings: Settings) -> None:
     if heard[-1].role != "user":
         where = f"/messages/{len(heard) - 1}/role"
-        raise BadParameters("The last message must be of the role user.", pointer=where)
+        raise BadParameters("The last message must have the role user.", pointer=where)
     images = sum(len(message.images) for message in heard)
     if images > settings.images_per_request:
-        told = f"{images} images; at most {settings.images_per_request} are taken."
+        told = f"{images} images; the limit is {settings.images_per_request}."
         raise BadParameters(told, pointer="/messages")
     characters = sum(len(message.text) for message in heard)
     if characters > settings.prompt_max_chars:
         raise InputTooLong(
             f"Input too long: the messages have {characters} characters; "
-            f"at most {settings.prompt_max_chars} are taken.",
+            f"the limit is {settings.prompt_max_chars}.",
             pointer="/messages",
         )
 

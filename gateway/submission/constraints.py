@@ -27,7 +27,7 @@ def check_constraint(params: GenerationParams) -> None:
             _pool().apply(check, (params,))
     except Timeout:
         raise BadConstraint(
-            f"{asked[0]}: it takes more than {_TRIAL_S:g} s to compile.", pointer=f"/{asked[0]}"
+            f"{asked[0]}: compiling it took more than {_TRIAL_S:g} s.", pointer=f"/{asked[0]}"
         ) from None
 
 

@@ -46,7 +46,7 @@ def resolve(
     preset = presets.get(submission.preset)
     if preset is None:
         raise BadParameters(
-            f"There is no preset {submission.preset!r}; known are {', '.join(presets)}.",
+            f"Unknown preset {submission.preset!r}; available: {', '.join(presets)}.",
             pointer="/preset",
         )
     rules_asked = submission.postprocess
@@ -65,7 +65,7 @@ def _without_preset(submission: Submission) -> ResolvedRequest:
     if submission.prompt is None:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
-        raise _fields_unused("a preset that takes them, such as fields")
+        raise _fields_unused("a preset that uses them, such as fields")
     return ResolvedRequest(
         prompt=submission.prompt,
         params=submission.params(),
@@ -110,10 +110,10 @@ def _words(submission: Submission, preset: Preset) -> str:
         raise BadParameters(f"The preset {preset.name} needs a prompt.", pointer="/prompt")
     if "fields" in preset.needs and not submission.fields and not replaced:
         raise BadParameters(
-            f"The preset {preset.name} needs the names of the fields to read.", pointer="/fields"
+            f"The preset {preset.name} needs `fields`: the names to read.", pointer="/fields"
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
-        raise _fields_unused("a prompt of the preset that takes them")
+        raise _fields_unused("a preset's prompt that uses them")
     language = submission.lang or language_of(own or "", *submission.fields)
     return preset.words(language, own, submission.fields)
 
@@ -128,6 +128,6 @@ def _check_rules(submission: Submission, rules: RuleBook) -> None:
     if unknown is not None:
         known = ", ".join(rule.name for rule in rules.shown)
         raise BadParameters(
-            f"There is no rule {unknown!r}; known are {known}.",
+            f"Unknown rule {unknown!r}; available: {known}.",
             pointer=f"/postprocess/{names.index(unknown)}",
         )

@@ -49,7 +49,7 @@ def tiling_of(
         raise BadParameters(f"tiling={task} needs an image.", pointer="/tiling")
     if task is TilingTask.READ and asked.params.constrained_by:
         raise BadParameters(
-            f"Texts that are joined cannot be held to {asked.params.constrained_by[0]}; "
+            f"Joined texts cannot be constrained by {asked.params.constrained_by[0]}; "
             "use tiling=ask.",
             pointer="/tiling",
         )

@@ -104,7 +104,7 @@ def compiled(grammar: Grammar, tokenizer: LLTokenizer) -> LLMatcher:
     empty = matcher.is_stopped() and not matcher.is_accepting()
     if matcher.is_error() or empty:
         name = grammar.pointer.split("/")[1]
-        cause = _complaint(matcher) or "nothing satisfies it"
+        cause = _complaint(matcher) or "no answer can satisfy it"
         raise BadConstraint(f"{name}: {cause}.", pointer=grammar.pointer)
     return matcher
 

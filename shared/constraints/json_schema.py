@@ -27,7 +27,7 @@ class BadSchema(ValueError):
 def check_schema(schema: Mapping[str, Any], chars: int) -> None:
     """Raise BadSchema for one that is too large or that only an endless answer satisfies."""
     if chars > MAX_CHARS:
-        raise BadSchema(f"the schema has {chars} characters; at most {MAX_CHARS} are taken")
+        raise BadSchema(f"the schema has {chars} characters; the limit is {MAX_CHARS}")
     multiples = 0
     for count, node in enumerate(_nodes(schema, 0), start=1):
         _check_numbers(node)
@@ -37,7 +37,7 @@ def check_schema(schema: Mapping[str, Any], chars: int) -> None:
         if multiples > MAX_MULTIPLES:
             raise BadSchema(f"multipleOf may add up to {MAX_MULTIPLES} in whole steps")
     if not _Endings(schema).of_root():
-        raise BadSchema("a $ref requires itself for ever, so no answer could end")
+        raise BadSchema("a $ref requires itself, so no answer could ever end")
 
 
 def _nodes(value: Any, depth: int) -> Iterator[Any]:

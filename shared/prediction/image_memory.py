@@ -27,8 +27,8 @@ class ImageRoom:
     def refusal(self, images: Collection[int]) -> str:
         """Return why they do not."""
         return (
-            f"Input too large: the images' {sum(images)} visual tokens take"
-            f" {self.takes(images) >> 20} MiB of memory; the model has {self.bytes >> 20} for them."
+            f"Input too large: the images' {sum(images)} visual tokens need"
+            f" {self.takes(images) >> 20} MiB of memory; the worker has {self.bytes >> 20} MiB."
         )
 
 

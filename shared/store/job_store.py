@@ -172,7 +172,7 @@ class Store(JobReader):
         if 0 < limits.tokens < job.tokens:
             raise InputTooLong(
                 f"The images have {job.tokens} visual tokens; "
-                f"this key may use {limits.tokens} a minute."
+                f"this key may use {limits.tokens} per minute."
             )
         key, fingerprint = job.idempotency or ("", "")
         job_id, priority = new_job_id(), job.priority.value
@@ -353,7 +353,7 @@ def _told(rung: DoorbellMessage | None) -> tuple[Any, ...]:
 def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:
     if what == "tokens":
         return LimitError(
-            "This key has used its visual tokens of this minute.",
+            "This key has used up its visual tokens for this minute.",
             retry_after_s=int(wait_ms[0]) / 1000,
         )
     kind = TooManyInFlight if what == "in_flight" else TooManyQueued

@@ -53,10 +53,10 @@ def perspective(pixels: Pixels, request: StepOptions) -> StepResult | str:
     del request
     found = page.corners(_grey(pixels))
     if found is None:
-        return "no page with four corners on darker ground was found"
+        return "no page with four corners on a darker background was found"
     straight = page.straightened(pixels, found)
     places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in found)
-    return StepResult(straight, f"a page with corners {places} was straightened")
+    return StepResult(straight, f"a page with corners {places} was cropped and straightened")
 
 
 def deskew(pixels: Pixels, request: StepOptions) -> StepResult | str:
@@ -66,9 +66,9 @@ def deskew(pixels: Pixels, request: StepOptions) -> StepResult | str:
     if abs(found.angle) < 0.1 or abs(found.angle) >= measures.MOST_SKEW:
         return f"no skew between 0.1° and {measures.MOST_SKEW:g}° was found"
     if request.careful and not _is_skewed(found):
-        return f"its skew of {abs(found.angle):.1f}° is too little or too uncertain"
+        return f"its skew of {abs(found.angle):.1f}° is too small or too uncertain"
     turned = _turned(pixels, found.angle)
-    return StepResult(turned, f"a skew of {abs(found.angle):.1f}° was turned level")
+    return StepResult(turned, f"a skew of {abs(found.angle):.1f}° was corrected")
 
 
 def _is_skewed(found: measures.Skew) -> bool:
@@ -81,7 +81,7 @@ def denoise(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Take out grain from the brightness, and blotches from the colours."""
     grain = measures.grain(_grey(_cut(pixels)))
     if grain < (14 if request.careful else 2):
-        return f"its grain of {grain:.1f} grey levels is too little"
+        return f"its noise of {grain:.1f} grey levels is too low"
     light, *colours = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
     if light.size <= _PATIENT:
         calm = cv2.fastNlMeansDenoising(light, None, 0.9 * grain, 5, 15)
@@ -89,7 +89,7 @@ def denoise(pixels: Pixels, request: StepOptions) -> StepResult | str:
         calm = cv2.bilateralFilter(light, 5, 3 * grain, 2)
     merged = cv2.merge([calm, *(cv2.blur(c, (5, 5)) for c in colours)])
     rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
-    return StepResult(rgb, f"grain of {grain:.0f} grey levels was smoothed")
+    return StepResult(rgb, f"noise of {grain:.0f} grey levels was smoothed")
 
 
 def upscale(pixels: Pixels, request: StepOptions) -> StepResult | str:
@@ -103,7 +103,7 @@ def upscale(pixels: Pixels, request: StepOptions) -> StepResult | str:
     room = math.sqrt(request.max_pixels / (pixels.shape[0] * pixels.shape[1]))
     factor = round(min(wanted / tall, room, 4.0), 2)
     if factor < 1.25:
-        return f"its letters of {tall:.0f} pixels cannot grow within the pixel budget"
+        return f"its letters of {tall:.0f} pixels cannot be enlarged within the pixel budget"
     grown = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     return StepResult(
         np.asarray(grown, dtype=np.uint8),
@@ -116,20 +116,20 @@ def contrast(pixels: Pixels, request: StepOptions) -> StepResult | str:
     small = _grey(_shrunk(pixels))
     found, uneven = measures.contrast(small), measures.unevenness(small)
     if request.careful and (found >= 60 or found < 6):
-        return f"its contrast of {found:.0f} grey levels is enough"
+        return f"its contrast of {found:.0f} grey levels is high enough"
     light, *colours = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
     if uneven > 30:
         light = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(4, 4)).apply(light)
     spread = _spread(np.asarray(light, dtype=np.uint8))
     merged = cv2.merge([spread, *colours])
     rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
-    return StepResult(rgb, f"a contrast of {found:.0f} grey levels was raised")
+    return StepResult(rgb, f"a contrast of {found:.0f} grey levels was increased")
 
 
 def binarize(pixels: Pixels, request: StepOptions) -> StepResult | str:
     """Make ink black and paper white by what surrounds each pixel; light ink becomes dark."""
     if request.careful:
-        return "black and white is only made where it is asked for"
+        return "conversion to black and white only happens on request"
     grey = _grey(pixels)
     if measures.background(grey) < 96:
         grey = np.asarray(255 - grey, dtype=np.uint8)
@@ -137,7 +137,7 @@ def binarize(pixels: Pixels, request: StepOptions) -> StepResult | str:
     black = cv2.adaptiveThreshold(
         grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, side, 15
     )
-    return StepResult(np.repeat(black[:, :, None], 3, axis=2), "it was made black and white")
+    return StepResult(np.repeat(black[:, :, None], 3, axis=2), "converted to black and white")
 
 
 STEPS: dict[EnhanceStep, Step] = {

@@ -53,9 +53,7 @@ def words(args: argparse.Namespace) -> tuple[list[str], str | None]:
         return [*images, last], None
     if images or not is_image(last):
         return images, last
-    raise UsageError(
-        f"There is no question about {last}.", f'sightline ask {last} "What does it say?"'
-    )
+    raise UsageError(f"No question given for {last}.", f'sightline ask {last} "What does it say?"')
 
 
 def ask(args: argparse.Namespace) -> None:
@@ -124,7 +122,7 @@ def _stream(job: Job, line: StatusLine) -> None:
             begun = True
             print(event.text, end="", flush=True)
         elif event.type == "output.reset":
-            print("\n… once more:", flush=True)
+            print("\n… restarted:", flush=True)
         elif event.type == "job.progress" and not begun:
             line.put(progress_line({"status": "running", "progress": event.data}))
 

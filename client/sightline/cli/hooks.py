@@ -32,7 +32,7 @@ def listen(args: argparse.Namespace) -> int:
         try:
             if args.test:
                 sent = client.test_webhook(url)
-                say(args, f"asked for a test message, {sent['id']}")
+                say(args, f"requested a test message, {sent['id']}")
             while not server.full.wait(0.2):
                 pass
         finally:
@@ -49,11 +49,11 @@ def _secrets(args: argparse.Namespace, client: Client) -> list[str]:
     told = client.webhook_secret(rotate=args.rotate)
     if told["secret"] is None:
         raise UsageError(
-            f"The signing secret {told['hint']} was shown before and is not shown again.",
+            f"The signing secret {told['hint']} was already shown and cannot be shown again.",
             "Set SIGHTLINE_WEBHOOK_SECRET to it, or replace it with --rotate "
-            "(the old one signs along for a day).",
+            "(the old one stays valid for a day).",
         )
-    say(args, f"signing secret, shown once: {told['secret']}")
+    say(args, f"signing secret, shown only once: {told['secret']}")
     return [told["secret"]]
 
 
@@ -135,7 +135,7 @@ def deliveries(args: argparse.Namespace) -> None:
 def replay(args: argparse.Namespace) -> None:
     """Send a delivery again, or all that failed since a time."""
     if (args.delivery is None) == (args.since is None):
-        raise UsageError("Name one delivery, or a time with --since.")
+        raise UsageError("Specify either one delivery or a time with --since.")
     with connect(args) as client:
         if args.since is None:
             _show_delivery(args, client.replay(args.delivery))
@@ -143,7 +143,7 @@ def replay(args: argparse.Namespace) -> None:
         count = client.replay_failed(args.since)
     show(args, {"replayed": count})
     if not wants_json(args):
-        print(f"{count} sent again")
+        print(f"{count} resent")
 
 
 def secret(args: argparse.Namespace) -> None:
@@ -154,7 +154,7 @@ def secret(args: argparse.Namespace) -> None:
     if not wants_json(args):
         print(told["secret"] or told["hint"])
         if told["secret"] is None:
-            print("shown before; --rotate replaces it", file=sys.stderr)
+            print("already shown; --rotate replaces it", file=sys.stderr)
 
 
 def _show_delivery(args: argparse.Namespace, delivery: Any) -> None:

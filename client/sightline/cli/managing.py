@@ -66,7 +66,7 @@ def sessions(args: argparse.Namespace) -> None:
     with connect(args) as client:
         if args.session is None:
             if args.delete:
-                raise UsageError("Which conversation?", "sightline sessions ID --delete")
+                raise UsageError("No conversation given.", "sightline sessions ID --delete")
             _list(args, client.sessions(limit=args.limit))
         elif args.delete:
             client.session(args.session).delete()
@@ -105,14 +105,14 @@ def estimate(args: argparse.Namespace) -> None:
         return
     for one in told["images"]:
         used = "x".join(map(str, one["used"]))
-        print(f"{one['width']}x{one['height']} seen as {used}: {one['tokens']} visual tokens")
+        print(f"{one['width']}x{one['height']} scaled to {used}: {one['tokens']} visual tokens")
     seconds, queue = told["seconds"], told["queue"]
     wait = f", {queue['wait_s']:.0f} s" if queue["wait_s"] is not None else ""
-    print(f"queue: {queue['position']} before it{wait}")
+    print(f"queue: {queue['position']} ahead{wait}")
     if seconds:
-        print(f"answer in {seconds['p50']:.1f} s, 19 of 20 times within {seconds['p95']:.1f} s")
+        print(f"answer in {seconds['p50']:.1f} s, 95 % within {seconds['p95']:.1f} s")
     else:
-        print("no worker has told its speed yet")
+        print("no worker has measured its speed yet")
     if told["refusal"]:
         refusal = told["refusal"]
         print(f"would be refused now ({refusal['code']}): {refusal['detail']}")

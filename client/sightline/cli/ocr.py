@@ -74,7 +74,7 @@ def ocr(args: argparse.Namespace) -> int:
     with connect(args, retries=_RETRIES) as client:
         _each(waiting, _reader(args, client), args, tally, line)
     line.clear()
-    say(args, f"{tally.read} read, {tally.kept} there already, {tally.failed} failed")
+    say(args, f"{tally.read} read, {tally.kept} skipped, {tally.failed} failed")
     return 1 if tally.failed else 0
 
 
@@ -103,7 +103,7 @@ def _each(
             line.put(tally.bar())
     except KeyboardInterrupt:
         line.clear()
-        complain(f"stopped after {tally.read}; the same command goes on from here")
+        complain(f"stopped after {tally.read}; run the same command again to continue")
         # the service finishes what it has, and the next run finds it by its key
         pool.shutdown(wait=False, cancel_futures=True)
         sys.stderr.flush()
@@ -159,11 +159,11 @@ def _tasks(names: list[Path], out: Path, form: str) -> list[Task]:
         other = seen.setdefault(task.out, task.source)
         if not other.samefile(task.source):
             raise UsageError(
-                f"{other} and {task.source} would both become {task.out}.",
-                "Name their common folder instead, or read them with two --out.",
+                f"{other} and {task.source} would both be written to {task.out}.",
+                "Pass their common folder instead, or run two commands with different --out.",
             )
     if not tasks:
-        raise UsageError("There are no images to read.")
+        raise UsageError("No images found.")
     return list({task.out: task for task in tasks}.values())
 
 
@@ -173,5 +173,5 @@ def _sources(name: Path) -> list[tuple[Path, Path]]:
         found = sorted(path for path in name.rglob("*") if path.suffix.lower() in _SUFFIXES)
         return [(path, path.relative_to(name)) for path in found]
     if not name.is_file():
-        raise UsageError(f"There is no file {name}.")
+        raise UsageError(f"File not found: {name}.")
     return [(name, Path(name.name))]

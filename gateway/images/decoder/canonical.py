@@ -104,7 +104,7 @@ def _typed_failures(work: Callable[[], T]) -> T:
 def _typed(error: Exception) -> ImageError:
     text = " ".join(str(error).split())[:160] or type(error).__name__
     if "truncated" in text.lower() or isinstance(error, EOFError):
-        return ImageTruncated(f"The image file is cut off: {text}.")
+        return ImageTruncated(f"The image file is truncated: {text}.")
     return ImageDecodeFailed(f"Image decode failed: {text}.")
 
 
@@ -127,7 +127,9 @@ class _Decoding:
         image = self._eight_bits(self._load(file))
         image = self._reduce(image)
         if orientation in _UPRIGHT:
-            self._tell("image_rotated", f"Turned upright by its EXIF orientation {orientation}.")
+            self._tell(
+                "image_rotated", f"Rotated upright according to its EXIF orientation {orientation}."
+            )
             # Pillow has turned a TIFF already.
             image = image if self.format == "TIFF" else image.transpose(_UPRIGHT[orientation])
         image = self._to_rgb(self._flatten(image), profile)
@@ -155,7 +157,7 @@ class _Decoding:
             with contextlib.suppress(Exception):
                 animated = bool(getattr(file, "is_animated", False))
         if animated:
-            self._tell("image_first_frame", "Only the first frame or page is used.")
+            self._tell("image_first_frame", "Only the first frame or page was used.")
 
     def _load(self, file: ImageFile.ImageFile) -> Image.Image:
         if self.checked.reducible:
@@ -175,15 +177,15 @@ class _Decoding:
 
     def _check_heic(self, file: ImageFile.ImageFile, told: tuple[int, int]) -> None:
         if file.size != told:
-            raise ImageDecodeFailed("Image decode failed: its size is not the one that it tells.")
+            raise ImageDecodeFailed("Image decode failed: its size differs from its header.")
         if file.info.get("original_orientation") not in (None, 1):
-            self._tell("image_rotated", "Turned upright as the file's container says.")
+            self._tell("image_rotated", "Rotated upright according to the file's container.")
         if (bits := file.info.get("bit_depth", 8)) > 8:
             self._tell("image_converted", f"Samples scaled from {bits} to 8 bits.")
 
     def _refuse_missing_pixels(self) -> None:
         if preflight.png_pixels_missing(self.checked.data):
-            raise ImageTruncated("The PNG's pixels end before the image does.")
+            raise ImageTruncated("The PNG's pixel data ends too early.")
 
     def _eight_bits(self, image: Image.Image) -> Image.Image:
         """Return the image in a mode that resizes well, its transparency as a channel."""
@@ -214,7 +216,7 @@ class _Decoding:
         opaque = image.convert(image.mode[:-1])
         if alpha.getextrema() == (255, 255):
             return opaque
-        self._tell("image_flattened", "Transparency was laid on white.")
+        self._tell("image_flattened", "Transparency was replaced by white.")
         paper = Image.new(opaque.mode, image.size, "white")
         paper.paste(opaque, mask=alpha)
         return paper
@@ -226,7 +228,10 @@ class _Decoding:
             # A broken profile costs its colours, not the image.
             with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
                 return self._managed(image, profile)
-        self._tell("image_profile_ignored", "Its colour profile is broken or far too large.")
+        self._tell(
+            "image_profile_ignored",
+            "Its colour profile is broken or far too large and was ignored.",
+        )
         return image.convert("RGB")
 
     def _managed(self, image: Image.Image, profile: bytes) -> Image.Image:
@@ -238,7 +243,10 @@ class _Decoding:
         if name.startswith("sRGB"):
             return image.convert("RGB")
         if space != image.mode:
-            self._tell("image_profile_ignored", "Its colour profile is of another kind of colours.")
+            self._tell(
+                "image_profile_ignored",
+                "Its colour profile is for a different colour space and was ignored.",
+            )
             return image.convert("RGB")
         srgb = ImageCms.createProfile("sRGB")
         managed = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")

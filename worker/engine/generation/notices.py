@@ -17,9 +17,9 @@ def unfinished(params: GenerationParams) -> Notice:
 
 def repeated(characters: int, *, again: bool) -> Notice:
     """Return the notice for an answer that was taken back to its first `characters`."""
-    went = "repeated itself too" if again else "went on"
+    went = "also repeated itself" if again else "continued normally"
     detail = (
-        f"The answer repeated itself and was taken back to its first {characters} characters; "
-        f"a second try from there, with other sampling, {went}."
+        f"The answer repeated itself and was cut back to its first {characters} characters; "
+        f"a second try from there, with different sampling, {went}."
     )
     return Notice(code=REPEATED, detail=detail)
