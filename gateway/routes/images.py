@@ -45,11 +45,11 @@ def _view(image: ImageHeader) -> dict[str, Any]:
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
-    found, who = current_services(), current_tenant()
-    image = image_upload.store_upload(request, found, who)
+    services, tenant = current_services(), current_tenant()
+    image = image_upload.store_upload(request, services, tenant)
     view = _view(image)
     if query.warm:
-        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], found, who)
+        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], services, tenant)
         view["warm_job"] = job.doorbell.job_id
     return view, 201
 
