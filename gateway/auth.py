@@ -12,7 +12,7 @@ from flask import Response, g, request
 from gateway.services import current_services
 from shared.errors import LimitError
 from shared.settings import Settings
-from shared.store import Doorbell, DoorbellMessage, NewJob, StoredJob
+from shared.store import DoorbellMessage, NewJob, StoredJob
 from shared.store.api_key_store import Anonymous, Caller
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
@@ -93,24 +93,30 @@ def _look(cost: int) -> Caller:
     )
 
 
-def add(job: NewJob, ring: Callable[[Doorbell], DoorbellMessage]) -> StoredJob:
-    """Store a job and ring, within the limits of who asks; raises what the store does."""
+def add_job(job: NewJob, message: DoorbellMessage) -> StoredJob:
+    """Store a job within the caller's limits; raises what `Store.add` raises."""
+    limited = dataclasses.replace(job, limits=usage().limits)
     try:
-        added = current_services().store.add(dataclasses.replace(job, limits=usage().limits), ring)
+        stored = current_services().store.add(limited, message)
     except LimitError:
-        # others of this key were faster: tell what they left
+        # other requests of this key were faster: show what they left
         g.usage = _look(0)
         raise
-    if not added.replayed:
-        used = usage().used
-        more = dataclasses.replace(
-            used,
-            tokens=used.tokens + job.tokens,
-            in_flight=used.in_flight + 1,
-            queued=used.queued + 1,
-        )
-        g.usage = dataclasses.replace(usage(), used=more)
-    return added
+    if not stored.replayed:
+        _count_job(job)
+    return stored
+
+
+def _count_job(job: NewJob) -> None:
+    """Add a stored job to what this request shows of the caller's use."""
+    used = usage().used
+    used = dataclasses.replace(
+        used,
+        tokens=used.tokens + job.tokens,
+        in_flight=used.in_flight + 1,
+        queued=used.queued + 1,
+    )
+    g.usage = dataclasses.replace(usage(), used=used)
 
 
 def _secret() -> str:

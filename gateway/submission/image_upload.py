@@ -13,9 +13,9 @@ from gateway.images import uploads
 from gateway.images.sizing import image_info
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
+from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.images import RequestImages
 from gateway.submission.request import is_json, json_object
-from gateway.submission.submit import add, trace
 from gateway.submission.tiling import budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
@@ -44,7 +44,7 @@ def enqueue_encode(
     pixels = budget(max_pixels, workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
-    return add(
+    return enqueue_job(
         NewJob(
             tenant=tenant,
             input=JobInput(
@@ -57,7 +57,7 @@ def enqueue_encode(
             ttl_s=services.settings.job_ttl_s,
             images=[image_info(image, max_pixels, workers, tiling)],
             model=workers[0].model if workers else "",
-            trace=trace(),
+            trace=trace_context(),
         ),
         services,
     )

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Request, g
+from flask import Request
 
 from gateway import auth
 from gateway.admission.admission import JobProfile
 from gateway.images.sizing import AnyImage, check_fit, image_info, notices
 from gateway.images.url_fetch import is_url
 from gateway.services import Services
-from gateway.submission.affinity import nearest
 from gateway.submission.chat_request import Chat, ChatTurn
 from gateway.submission.constraints import check_constraint
+from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.idempotency import Idempotency
 from gateway.submission.images import RequestImages
 from gateway.submission.job_profile import profile_request, profile_row
@@ -27,7 +27,7 @@ from shared.jobs import ConversationMessage, JobInput, Priority
 from shared.jobs.row import JobRow
 from shared.outbound.client import target
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import Doorbell, DoorbellMessage, NewJob, StoredJob
+from shared.store import NewJob, StoredJob
 from shared.store.image_store import StoredImage
 from shared.webhooks import Webhook, WebhookEvent
 
@@ -49,7 +49,7 @@ def submit_request(
     images = all_images(received, looking)
     job = _new_job(received.submission, asked, images, repeat, asking)
     _keep(images, services, tenant)
-    return add(job, services)
+    return enqueue_job(job, services)
 
 
 def _keep(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
@@ -75,7 +75,7 @@ def submit_chat(
     images = _named_in(chat.last, looking)
     job = _new_job(chat.submission, asked, images, repeat, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
-    return add(job, services)
+    return enqueue_job(job, services)
 
 
 def _named_in(said: ChatTurn, looking: RequestImages) -> list[AnyImage]:
@@ -84,7 +84,7 @@ def _named_in(said: ChatTurn, looking: RequestImages) -> list[AnyImage]:
 
 def resubmit_job(row: JobRow, services: Services) -> StoredJob:
     """Store and enqueue a new job that asks what `row` asked; raises QueueFull."""
-    return add(
+    return enqueue_job(
         NewJob(
             tenant=row.tenant,
             input=row.input,
@@ -99,7 +99,7 @@ def resubmit_job(row: JobRow, services: Services) -> StoredJob:
             retry_of=row.id,
             prediction=services.admission.admit(profile_row(row, _deadline_s(row)), row.images),
             webhook=_webhook_of(row),
-            trace=trace(),
+            trace=trace_context(),
         ),
         services,
     )
@@ -227,7 +227,7 @@ def _new_job(
         images=infos,
         notices=notices([*earlier.images, *images], infos),
         model=workers[0].model if workers else "",
-        trace=trace(),
+        trace=trace_context(),
         prediction=predicted,
         idempotency=(repeat.key, submission.fingerprint(_named(submission, ids), said))
         if repeat.key
@@ -246,18 +246,3 @@ def _named(submission: Submission, ids: Sequence[str]) -> list[str]:
         for text, image_id in zip(submission.images, ids[files:], strict=True)
     ]
     return [*ids[:files], *named]
-
-
-def trace() -> dict[str, str]:
-    """Return what leads from a job back to this request."""
-    traceparent = g.traced.traceparent
-    return {"request_id": g.request_id} | ({"traceparent": traceparent} if traceparent else {})
-
-
-def add(job: NewJob, services: Services) -> StoredJob:
-    """Store a job of this request and ring for it; raises what the store does."""
-
-    def ring(bell: Doorbell) -> DoorbellMessage:
-        return services.doorbells.ring(nearest(bell, job.tenant, job.session_id, services))
-
-    return auth.add(job, ring)
