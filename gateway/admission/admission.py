@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import work_of
 from shared.errors import QueueFull
-from shared.jobs import Priority
+from shared.jobs import ImageInfo, Priority
 from shared.prediction.cost_model import Prediction, Work, prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
@@ -65,7 +64,7 @@ class Admission:
         self._check_wait(self.forecast().outlook.predict(Work(), *place))
 
     def predict(
-        self, forecast: Forecast, asking: JobProfile, images: Sequence[Mapping[str, Any]]
+        self, forecast: Forecast, asking: JobProfile, images: Sequence[ImageInfo]
     ) -> Prediction:
         """Return what is predicted of a job, whether it would be taken or not."""
         work = work_of(
@@ -102,7 +101,7 @@ class Admission:
         forecast = self.forecast()
         self.check(asking, self.predict(forecast, asking, ()))
 
-    def admit(self, asking: JobProfile, images: Sequence[Mapping[str, Any]]) -> Prediction:
+    def admit(self, asking: JobProfile, images: Sequence[ImageInfo]) -> Prediction:
         """Return what is predicted of a job that is taken; raises as `check`."""
         forecast = self.forecast()
         predicted = self.predict(forecast, asking, images)

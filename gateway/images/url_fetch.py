@@ -30,7 +30,7 @@ def is_url(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ImageFetcher:
-    """The fetching of one request's images, which share one deadline."""
+    """Fetches the images of one request, which share one deadline."""
 
     client: GuardedClient
     breaker: HostBreaker
@@ -41,10 +41,10 @@ class ImageFetcher:
     deadline: float
 
     @classmethod
-    def begin(
+    def start(
         cls, client: GuardedClient, breaker: HostBreaker, settings: Settings, tenant: str
     ) -> ImageFetcher:
-        """Return the fetching of a tenant's request that came now."""
+        """Return the fetcher of a tenant's request whose deadline is counted from now."""
         total_s = settings.fetch_timeout_s
         deadline = time.monotonic() + total_s
         return cls(client, breaker, tenant, settings.upload_max_bytes, total_s, deadline)

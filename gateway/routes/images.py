@@ -30,16 +30,20 @@ def _view(image: ImageHeader) -> dict[str, Any]:
     pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
-    info = {"tiles": 1} | image_info(image, pixels, outlook.workers, tiling)
-    return info | {
-        "object": "image",
-        "predicted_s": outlook.intake_s(info["tokens"]),
-        "format": image.format,
-        "bytes": image.bytes,
-        "warnings": list(image.notices),
-        "expires_in_s": image.expires_in_s,
-        "warm_job": None,
-    }
+    info = image_info(image, pixels, outlook.workers, tiling)
+    return (
+        {"tiles": 1}
+        | info.as_dict()
+        | {
+            "object": "image",
+            "predicted_s": outlook.intake_s(info.tokens),
+            "format": image.format,
+            "bytes": image.bytes,
+            "warnings": list(image.notices),
+            "expires_in_s": image.expires_in_s,
+            "warm_job": None,
+        }
+    )
 
 
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 from typing import Any, Self
 
 from flask import Request
@@ -12,15 +12,15 @@ from pydantic import model_validator as check
 from gateway import auth
 from gateway.admission.admission import JobProfile
 from gateway.http.problems import retry_after
-from gateway.images.sizing import check_fit, image_info, notices
+from gateway.images.sizing import check_fit, image_info, image_notices
 from gateway.services import Services
-from gateway.submission.images import MeasuredImages
+from gateway.submission.images import RequestImages
 from gateway.submission.job_profile import profile_request
 from gateway.submission.request import Submission, receive
 from gateway.submission.resolve import resolve
-from gateway.submission.submit import all_images
 from gateway.submission.tiling import keeps_detail, tiling_of
 from shared.errors import Unavailable
+from shared.jobs import ImageInfo
 from shared.prediction.cost_model import Prediction
 from shared.store.forecasts import Forecast
 
@@ -48,9 +48,10 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     supposed = received.submission
     asked = resolve(supposed, services.presets, services.rules)
     detailed = keeps_detail(supposed, asked)
-    claims = supposed.claims(len(received.files))
-    looking = MeasuredImages.begin(services, tenant, detailed=detailed, claims=claims)
-    images = all_images(received, looking)
+    checksums = supposed.claims(len(received.files))
+    measure = functools.partial(services.decoder.measure, detailed=detailed)
+    request_images = RequestImages.start(services, tenant, measure, checksums)
+    images = request_images.read_all(received)
     if supposed.width and supposed.height:
         images.append(services.decoder.sized(supposed.width, supposed.height, detailed=detailed))
     forecast = services.admission.forecast()
@@ -65,18 +66,18 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     return {
         "object": "estimate",
         "images": [_shown(info) for info in infos],
-        "image_tokens": sum(info["tokens"] for info in infos),
+        "image_tokens": sum(info.tokens for info in infos),
         "expected_tokens": round(forecast.answer_tokens(asking.kind, asking.max_new_tokens)),
-        "tiles": sum(info.get("tiles", 1) for info in infos),
+        "tiles": sum(info.tiles for info in infos),
         "seconds": _seconds(forecast, predicted),
         "queue": {"position": predicted.position, "wait_s": _rounded(predicted.wait_s)},
-        "warnings": notices(images, infos),
+        "warnings": image_notices(images, infos),
         **_verdict(asking, predicted, services),
     }
 
 
-def _shown(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in info.items() if name != "id" or value}
+def _shown(info: ImageInfo) -> dict[str, Any]:
+    return {name: value for name, value in info.as_dict().items() if name != "id" or value}
 
 
 def _seconds(forecast: Forecast, predicted: Prediction) -> dict[str, float] | None:

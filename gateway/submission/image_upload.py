@@ -14,11 +14,12 @@ from gateway.images.sizing import image_info
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.submission.enqueue import enqueue_job, trace_context
-from gateway.submission.images import RequestImages
+from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.request import is_json, json_object
 from gateway.submission.tiling import budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
+from shared.jobs.image import StoredImage
 from shared.prediction.tile_plan import tiling_for
 from shared.store import NewJob, StoredJob
 from shared.store.image_store import ImageHeader
@@ -29,8 +30,8 @@ M = TypeVar("M", bound=FileClaim)
 def store_upload(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
     services.store_health.check(for_later=True)
-    looking = RequestImages.begin(services, tenant)
-    image = looking.decoded(_single_upload(request, looking), "/image")
+    request_images = RequestImages.start(services, tenant, timed_decode(services))
+    image = request_images.decode_upload(_single_upload(request, request_images), "/image")
     services.images.put(tenant, image, uploaded=True)
     return services.images.header(tenant, image.id)
 
@@ -63,24 +64,24 @@ def enqueue_encode(
     )
 
 
-def _single_upload(request: Request, looking: RequestImages) -> uploads.Upload:
+def _single_upload(request: Request, request_images: RequestImages[StoredImage]) -> uploads.Upload:
     if request.mimetype == "multipart/form-data":
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
-        told = _told(FileClaim, request.form.to_dict())
-        settings = looking.services.settings
+        claim = _parse(FileClaim, request.form.to_dict())
+        settings = request_images.services.settings
         upload = uploads.from_file(files[0], pointer="/image", settings=settings)
     elif is_json(request):
-        body = told = _told(ImageUpload, json_object(request))
-        upload = looking.uploaded(body.image, "/image")
+        body = claim = _parse(ImageUpload, json_object(request))
+        upload = request_images.load_upload(body.image, "/image")
     else:
         raise UnsupportedMediaType
-    uploads.UploadChecksum(told.sha256, told.file_bytes).check(upload, "/image")
+    uploads.UploadChecksum(claim.sha256, claim.file_bytes).check(upload, "/image")
     return upload
 
 
-def _told(shape: type[M], fields: dict[str, Any]) -> M:
+def _parse(shape: type[M], fields: dict[str, Any]) -> M:
     try:
         return shape.model_validate(fields)
     except ValidationError as error:

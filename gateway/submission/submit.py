@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Request
 
 from gateway import auth
 from gateway.admission.admission import JobProfile
-from gateway.images.sizing import AnyImage, check_fit, image_info, notices
+from gateway.images.sizing import AnyImage, check_fit, image_info, image_notices
 from gateway.images.url_fetch import is_url
 from gateway.services import Services
 from gateway.submission.chat_request import Chat, ChatTurn
 from gateway.submission.constraints import check_constraint
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.idempotency import Idempotency
-from gateway.submission.images import RequestImages
+from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.job_profile import profile_request, profile_row
-from gateway.submission.request import ReceivedRequest, S, Submission, receive
+from gateway.submission.request import Submission, receive
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail, tiling_of
 from shared.errors import UrlNotAllowed
-from shared.jobs import ConversationMessage, JobInput, Priority
+from shared.jobs import ConversationMessage, ImageInfo, JobInput, Priority
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.outbound.client import target
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import NewJob, StoredJob
-from shared.store.image_store import StoredImage
 from shared.webhooks import Webhook, WebhookEvent
 
 
@@ -44,9 +43,11 @@ def submit_request(
     asking = profile_request(received.submission, asked, tenant, auth.standing())
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(received.submission, asked)
-    claims = received.submission.claims(len(received.files))
-    looking = RequestImages.begin(services, tenant, detailed=detailed, claims=claims)
-    images = all_images(received, looking)
+    checksums = received.submission.claims(len(received.files))
+    request_images = RequestImages.start(
+        services, tenant, timed_decode(services, detailed=detailed), checksums
+    )
+    images = request_images.read_all(received)
     job = _new_job(received.submission, asked, images, repeat, asking)
     _keep(images, services, tenant)
     return enqueue_job(job, services)
@@ -68,22 +69,25 @@ def submit_chat(
     repeat = Idempotency(services, tenant, idempotency_key)
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(chat.submission, asked)
-    looking = RequestImages.begin(services, tenant, detailed=detailed)
-    earlier = _EarlierMessages(
-        chat.thread, [(said, _named_in(said, looking)) for said in chat.before]
+    request_images = RequestImages.start(
+        services, tenant, timed_decode(services, detailed=detailed)
     )
-    images = _named_in(chat.last, looking)
+    earlier = _EarlierMessages(
+        chat.thread, [(said, _named_in(said, request_images)) for said in chat.before]
+    )
+    images = _named_in(chat.last, request_images)
     job = _new_job(chat.submission, asked, images, repeat, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
     return enqueue_job(job, services)
 
 
-def _named_in(said: ChatTurn, looking: RequestImages) -> list[AnyImage]:
-    return [looking.named(image.text, image.pointer) for image in said.images]
+def _named_in(turn: ChatTurn, request_images: RequestImages[StoredImage]) -> list[AnyImage]:
+    return [request_images.read_text(image.text, image.pointer) for image in turn.images]
 
 
 def resubmit_job(row: JobRow, services: Services) -> StoredJob:
     """Store and enqueue a new job that asks what `row` asked; raises QueueFull."""
+    images = [ImageInfo.model_validate(image) for image in row.images]
     return enqueue_job(
         NewJob(
             tenant=row.tenant,
@@ -93,11 +97,11 @@ def resubmit_job(row: JobRow, services: Services) -> StoredJob:
             deadline_s=_deadline_s(row),
             session_id=row.session_id,
             metadata=row.metadata or {},
-            images=row.images,
+            images=images,
             notices=row.notices,
             model=row.model,
             retry_of=row.id,
-            prediction=services.admission.admit(profile_row(row, _deadline_s(row)), row.images),
+            prediction=services.admission.admit(profile_row(row, _deadline_s(row)), images),
             webhook=_webhook_of(row),
             trace=trace_context(),
         ),
@@ -143,16 +147,6 @@ def _deadline_s(row: JobRow) -> float | None:
     return None if given_ms == row.ttl_ms else given_ms / 1000
 
 
-def all_images(received: ReceivedRequest[S], looking: RequestImages) -> list[AnyImage]:
-    """Return the images of a request in their order, files first."""
-    images: list[AnyImage] = []
-    for file in received.files:
-        images.append(looking.sent(file, f"/images/{len(images)}"))
-    for text in received.submission.images:
-        images.append(looking.named(text, f"/images/{len(images)}"))
-    return images
-
-
 @dataclass(frozen=True, slots=True)
 class _EarlierMessages:
     """What was said before a chat's last message, with the images found in it."""
@@ -164,7 +158,7 @@ class _EarlierMessages:
     def images(self) -> list[AnyImage]:
         return [image for _, images in self.messages for image in images]
 
-    def infos(self, workers: Sequence[Heartbeat]) -> list[dict[str, Any]]:
+    def infos(self, workers: Sequence[Heartbeat]) -> list[ImageInfo]:
         return [
             image_info(image, heard.max_pixels, workers)
             for heard, images in self.messages
@@ -225,7 +219,7 @@ def _new_job(
         webhook=_webhook(submission, services),
         metadata=submission.metadata,
         images=infos,
-        notices=notices([*earlier.images, *images], infos),
+        notices=image_notices([*earlier.images, *images], infos),
         model=workers[0].model if workers else "",
         trace=trace_context(),
         prediction=predicted,

@@ -214,13 +214,26 @@ class JobInput(_Frozen):
 
 
 class ImageInfo(_Frozen):
-    """An image as the job shows it; `used` is what the model sees, in pixels (width, height)."""
+    """An image as its job shows it."""
 
+    # a newer gateway may have stored more
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    #: Empty for an image that is only measured.
     id: str
+    #: Pixels of the file, seen upright.
     width: int
     height: int
+    #: Pixels that the model sees: width, height.
     used: tuple[int, int]
+    #: Visual tokens, of all tiles where it is cut.
     tokens: int
+    #: About how many tiles it is cut into.
+    tiles: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the image as a row and the API show it: `tiles` only where there are several."""
+        return self.model_dump(mode="json", exclude={"tiles"} if self.tiles == 1 else None)
 
 
 class Notice(_Frozen):

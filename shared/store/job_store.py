@@ -20,7 +20,7 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
+from shared.jobs import ROW_VERSION, ImageInfo, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.jobs.row import JobRow, dump, read_row
 from shared.prediction.cost_model import Prediction
 from shared.settings import Settings
@@ -80,8 +80,8 @@ class NewJob:
     deadline_s: float | None = None
     session_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    #: ImageInfo and Notice of the images, as dicts.
-    images: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[ImageInfo] = ()
+    #: Notices of the images, as dicts.
     notices: Sequence[Mapping[str, Any]] = ()
     model: str = ""
     retry_of: str | None = None
@@ -95,7 +95,7 @@ class NewJob:
     @property
     def tokens(self) -> int:
         """Return the visual tokens of its images."""
-        return sum(int(image["tokens"]) for image in self.images)
+        return sum(image.tokens for image in self.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class Store(JobReader):
             "version": ROW_VERSION,
             "max_attempts": self._settings.max_attempts,
             "input": job.input.model_dump_json(),
-            "images": dump(list(job.images)),
+            "images": dump([image.as_dict() for image in job.images]),
             "notices": dump(list(job.notices)),
             "model": job.model,
             "metadata": dump(dict(job.metadata)),

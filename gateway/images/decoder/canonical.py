@@ -60,12 +60,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class CanonicalPixels:
-    """What a file became; sizes in pixels, source sizes as seen upright."""
+    """What a file became."""
 
     image: Image.Image
     format: ImageFormat
-    source_width: int
-    source_height: int
+    #: Pixels of the file, seen upright: width, height.
+    source: tuple[int, int]
     #: (code, detail) of everything that was done to it.
     notices: list[tuple[str, str]] = field(default_factory=list)
 
@@ -133,7 +133,7 @@ class _Decoding:
         image = self._to_rgb(self._flatten(image), profile)
         if image.size != (width, height):
             self._tell("image_reduced", f"{width}x{height} → {image.width}x{image.height}")
-        return CanonicalPixels(image, self.format, width, height, self.notices)
+        return CanonicalPixels(image, self.format, (width, height), self.notices)
 
     def open(self) -> tuple[ImageFile.ImageFile, int, tuple[int, int]]:
         """Return the file unread, its EXIF orientation and its size as seen upright."""

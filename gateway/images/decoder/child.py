@@ -122,8 +122,7 @@ def _described(canonical: CanonicalPixels) -> protocol.Header:
         "id": canonical.id(),
         "width": canonical.image.width,
         "height": canonical.image.height,
-        "source_width": canonical.source_width,
-        "source_height": canonical.source_height,
+        "source": canonical.source,
         "format": canonical.format,
         "notices": canonical.notices,
     }

@@ -25,7 +25,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedImageFormat,
 )
-from shared.jobs import Notice
+from shared.jobs.image import StoredImage
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -45,23 +45,6 @@ _COSTLY_HINT = "Save the image again as plain JPEG or PNG, or send it smaller."
 _WAIT_IMAGES = 3
 #: What a PNG may add to the raw pixels that it failed to compress.
 _PNG_OVERHEAD_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class CanonicalImage:
-    """An image as the service keeps it: upright, opaque, 8-bit sRGB, without metadata."""
-
-    #: `img_` + SHA-256 over `{width}x{height}\\n` and the raw RGB bytes.
-    id: str
-    png: bytes
-    #: Pixels of the kept image.
-    width: int
-    height: int
-    #: Pixels of the file, seen upright.
-    source_width: int
-    source_height: int
-    format: str
-    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +94,9 @@ class Decoder:
         self._pool_here().start()
 
     def decode(
-        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
-    ) -> CanonicalImage:
-        """Return the canonical image; raise an ImageError or PayloadTooLarge that names `pointer`.
+        self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
+    ) -> StoredImage:
+        """Return the image to store; raise an ImageError or PayloadTooLarge that names `pointer`.
 
         `detailed`: it may be looked at in tiles, and keeps more pixels.
 
@@ -122,10 +105,10 @@ class Decoder:
         with _pointing(pointer):
             fmt = self._admit(upload.data)
             header, png = self._ask(upload.data, detailed=detailed)
-            return _accepted(header, png, _mismatch(upload, fmt))
+            return _stored_image(header, png, _mismatch_notices(upload, fmt))
 
     def measure(
-        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
+        self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
     ) -> MeasuredImage:
         """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
         with _pointing(pointer):
@@ -203,11 +186,14 @@ class Decoder:
         )
 
 
-def _accepted(header: protocol.Header, png: bytes, own: tuple[Notice, ...]) -> CanonicalImage:
+def _stored_image(
+    header: protocol.Header, png: bytes, mismatch: list[dict[str, str]]
+) -> StoredImage:
     if "error" in header:
         raise _refusal(header)
-    told = tuple(Notice(code=code, detail=detail) for code, detail in header.pop("notices"))
-    return CanonicalImage(**header, png=png, notices=own + told)
+    width, height = header.pop("source")
+    decoded = [{"code": code, "detail": detail} for code, detail in header.pop("notices")]
+    return StoredImage(**header, png=png, source=(width, height), notices=(*mismatch, *decoded))
 
 
 def _refusal(header: protocol.Header) -> ImageError:
@@ -219,15 +205,15 @@ def _refusal(header: protocol.Header) -> ImageError:
     return error(header["detail"], extra={"cause": header["cause"]})
 
 
-def _mismatch(upload: Upload, fmt: ImageFormat) -> tuple[Notice, ...]:
-    """Tell when name or media type promise another format; the content decides."""
+def _mismatch_notices(upload: Upload, fmt: ImageFormat) -> list[dict[str, str]]:
+    """Return a notice if name or media type promise another format; the content decides."""
     ending = (upload.filename or "").rpartition(".")[2].lower()
     known = {name for names in EXTENSIONS.values() for name in names}
     if ending in known and ending not in EXTENSIONS[fmt]:
         detail = f"The file is named .{ending} but is {fmt}."
-        return (Notice(code="image_extension_mismatch", detail=detail),)
+        return [{"code": "image_extension_mismatch", "detail": detail}]
     main, _, subtype = (upload.content_type or "").lower().partition("/")
     if main == "image" and subtype not in ("", "*", *EXTENSIONS[fmt]):
         detail = f"The file was sent as image/{subtype[:40]} but is {fmt}."
-        return (Notice(code="image_extension_mismatch", detail=detail),)
-    return ()
+        return [{"code": "image_extension_mismatch", "detail": detail}]
+    return []

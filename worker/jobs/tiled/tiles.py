@@ -12,11 +12,12 @@ from PIL import Image
 
 from shared.errors import ImageGone
 from shared.jobs import JobInput, Notice, TileInfo, TileOutcome, TilingTask, Turn
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
 from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim, Doorbell
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled import prompts
