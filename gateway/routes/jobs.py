@@ -16,7 +16,7 @@ from gateway.routes.refusals import READ_ERRORS, SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import current_services
 from gateway.submission import submit as intake
-from gateway.submission.idempotency import key_of
+from gateway.submission.idempotency import find_key
 from shared import errors
 from shared.jobs import JobStatus
 
@@ -31,7 +31,7 @@ def submit(header: SubmitHeader) -> Response:
     """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
     services, tenant = current_services(), current_tenant()
     wait_s = preferred_wait_s(request, services)
-    key = key_of(request, services, tenant, header.idempotency_key)
+    key = find_key(request, services, tenant, header.idempotency_key)
     added = intake.submit_request(request, services, tenant, key)
     if not wait_s:
         response = added_response(added, services)

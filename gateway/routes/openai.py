@@ -18,7 +18,7 @@ from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
 from gateway.submission import submit
 from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
-from gateway.submission.idempotency import key_of, repeats_itself
+from gateway.submission.idempotency import counts_retries, find_key
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -56,7 +56,7 @@ def chat(header: KeyHeader) -> Response:
     _check_model(asked.request.model, services.workers.fresh())
     added = _submitted(asked, services, tenant, header.idempotency_key)
     # a client repeats itself until an answer begins, and a stream begins at once
-    repeats = not asked.request.stream and repeats_itself(request)
+    repeats = not asked.request.stream and counts_retries(request)
     holding = HeldResponse(request, services, tenant, added.doorbell.job_id, may_return=repeats)
     return _streamed(asked, holding, services) if asked.request.stream else _whole(holding)
 
@@ -70,7 +70,7 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
 
 def _submitted(asked: Chat, services: Services, tenant: str, header_key: str | None) -> StoredJob:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
-    key = key_of(request, services, tenant, header_key)
+    key = find_key(request, services, tenant, header_key)
     added = submit.submit_chat(asked, services, tenant, key)
     if key is None or not added.replayed or not _pointless(added):
         return added

@@ -35,20 +35,22 @@ def submit_request(
     request: Request, services: Services, tenant: str, idempotency_key: str | None
 ) -> StoredJob:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
-    repeat = Idempotency(services, tenant, idempotency_key)
-    repeat.unless_known(lambda: services.admission.check_open(tenant, auth.standing()))
+    idempotency = Idempotency(services.store, tenant, idempotency_key)
+    with idempotency.allow_replay():
+        services.admission.check_open(tenant, auth.standing())
     received = receive(request, services.settings, Submission)
     asked = resolve(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
     asking = profile_request(received.submission, asked, tenant, auth.standing())
-    repeat.unless_known(lambda: services.admission.check_queue(asking))
+    with idempotency.allow_replay():
+        services.admission.check_queue(asking)
     detailed = keeps_detail(received.submission, asked)
     checksums = received.submission.claims(len(received.files))
     request_images = RequestImages.start(
         services, tenant, timed_decode(services, detailed=detailed), checksums
     )
     images = request_images.read_all(received)
-    job = _new_job(received.submission, asked, images, repeat, asking)
+    job = _new_job(received.submission, asked, images, idempotency, services, asking)
     _keep(images, services, tenant)
     return enqueue_job(job, services)
 
@@ -66,8 +68,9 @@ def submit_chat(
     asked = resolve(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
     asking = profile_request(chat.submission, asked, tenant, auth.standing())
-    repeat = Idempotency(services, tenant, idempotency_key)
-    repeat.unless_known(lambda: services.admission.check_queue(asking))
+    idempotency = Idempotency(services.store, tenant, idempotency_key)
+    with idempotency.allow_replay():
+        services.admission.check_queue(asking)
     detailed = keeps_detail(chat.submission, asked)
     request_images = RequestImages.start(
         services, tenant, timed_decode(services, detailed=detailed)
@@ -76,7 +79,7 @@ def submit_chat(
         chat.thread, [(said, _named_in(said, request_images)) for said in chat.before]
     )
     images = _named_in(chat.last, request_images)
-    job = _new_job(chat.submission, asked, images, repeat, asking, earlier)
+    job = _new_job(chat.submission, asked, images, idempotency, services, asking, earlier)
     _keep([*earlier.images, *images], services, tenant)
     return enqueue_job(job, services)
 
@@ -181,11 +184,11 @@ def _new_job(
     submission: Submission,
     asked: ResolvedRequest,
     images: Sequence[AnyImage],
-    repeat: Idempotency,
+    idempotency: Idempotency,
+    services: Services,
     asking: JobProfile,
     earlier: _EarlierMessages = _EarlierMessages(),
 ) -> NewJob:
-    services = repeat.services
     forecast = services.admission.forecast()
     workers = forecast.outlook.workers
     tiling = tiling_of(submission, asked, images, workers)
@@ -197,7 +200,8 @@ def _new_job(
     said = earlier.said()
     ids = [image.id for image in images]
     predicted = services.admission.predict(forecast, asking, infos)
-    repeat.unless_known(lambda: services.admission.check(asking, predicted))
+    with idempotency.allow_replay():
+        services.admission.check(asking, predicted)
     return NewJob(
         tenant=asking.tenant,
         input=JobInput(
@@ -223,8 +227,8 @@ def _new_job(
         model=workers[0].model if workers else "",
         trace=trace_context(),
         prediction=predicted,
-        idempotency=(repeat.key, submission.fingerprint(_named(submission, ids), said))
-        if repeat.key
+        idempotency=(idempotency.key, submission.fingerprint(_named(submission, ids), said))
+        if idempotency.key
         else None,
     )
 
