@@ -14,7 +14,7 @@ from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
 from gateway.submission import image_upload
-from gateway.submission.tiling import budget
+from gateway.submission.tiling import tile_budget
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.tile_plan import tiling_for
@@ -27,7 +27,7 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 def _view(image: ImageHeader) -> dict[str, Any]:
     outlook = current_services().admission.forecast().outlook
-    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
+    pixels = tile_budget(DETAIL_PIXELS["auto"], outlook.workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
     info = image_info(image, pixels, outlook.workers, tiling)

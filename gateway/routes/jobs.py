@@ -17,6 +17,7 @@ from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader,
 from gateway.services import current_services
 from gateway.submission import submit as intake
 from gateway.submission.idempotency import find_key
+from gateway.submission.resubmit import resubmit_job
 from shared import errors
 from shared.jobs import JobStatus
 
@@ -167,7 +168,7 @@ def retry(path: JobPath) -> Response:
         row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
     ):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
-    added = intake.resubmit_job(row, services)
+    added = resubmit_job(row, services)
     return added_response(added, services)
 
 

@@ -23,7 +23,7 @@ from gateway.schemas.webhooks import (
 )
 from gateway.services import current_services
 from gateway.submission.request import is_json, json_object
-from gateway.submission.submit import checked_webhook
+from gateway.submission.webhook import check_webhook
 from shared import errors
 from shared.jobs.view import timestamp
 from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
@@ -126,7 +126,7 @@ def replay_failed() -> tuple[dict[str, Any], int]:
 def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
     services = current_services()
-    webhook = checked_webhook(_body(WebhookTest).url, "/url", services)
+    webhook = check_webhook(_body(WebhookTest).url, "/url", services)
     return _view(services.deliveries.try_out(webhook, current_tenant()), []), 202
 
 

@@ -16,7 +16,7 @@ from gateway.services import Services
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.request import is_json, json_object
-from gateway.submission.tiling import budget
+from gateway.submission.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
@@ -42,7 +42,7 @@ def enqueue_encode(
     """Enqueue a job that only encodes an image, so that a question finds its features."""
     services.admission.check_open(tenant, auth.standing())
     workers = services.admission.forecast().outlook.workers
-    pixels = budget(max_pixels, workers)
+    pixels = tile_budget(max_pixels, workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
     return enqueue_job(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.admission.admission import JobProfile
-from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.jobs import Priority, TilingTask
 from shared.jobs.row import JobRow
@@ -11,12 +10,10 @@ from shared.store.forecasts import QueuePosition
 
 
 def profile_request(
-    submission: Submission,
-    resolved: ResolvedRequest,
-    tenant: str,
-    standing: QueuePosition | None = None,
+    resolved: ResolvedRequest, tenant: str, standing: QueuePosition | None = None
 ) -> JobProfile:
     """Return the profile of a request."""
+    submission = resolved.submission
     return JobProfile(
         standing=standing,
         tenant=tenant,

@@ -211,16 +211,16 @@ class Submission(BaseModel):
         """Tell whether the request chooses how closely its images are looked at."""
         return self.max_pixels is not None or self.detail != "auto"
 
-    def claims(self, files: int) -> dict[str, UploadChecksum]:
-        """Return what is said of each image by its pointer; raises BadParameters.
+    def checksums(self, files: int) -> dict[str, UploadChecksum]:
+        """Return the checksum of each image by its pointer, `files` first; raises BadParameters.
 
-        An image that is named by its id has nothing to lose on its way.
+        Those of images that are named by their id are never compared.
         """
         count = files + len(self.images)
-        for name, told in (("sha256", self.sha256), ("bytes", self.file_bytes)):
-            if told and len(told) != count:
+        for name, values in (("sha256", self.sha256), ("bytes", self.file_bytes)):
+            if values and len(values) != count:
                 raise BadParameters(
-                    f"{name} has {len(told)} values for {count} images.", pointer=f"/{name}"
+                    f"{name} has {len(values)} values for {count} images.", pointer=f"/{name}"
                 )
         return {
             f"/images/{at}": UploadChecksum(

@@ -23,8 +23,12 @@ _UNHELD = {
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """The words, parameters and rules that a worker needs; what was given explicitly has won."""
+    """A submission with its preset merged in: the prompt, parameters and rules of its job.
 
+    What the submission names explicitly wins over the preset.
+    """
+
+    submission: Submission
     prompt: str
     params: GenerationParams
     preset: str | None
@@ -52,6 +56,7 @@ def resolve(
     rules_asked = submission.postprocess
     params = _params(submission, preset)
     return ResolvedRequest(
+        submission=submission,
         prompt=_words(submission, preset),
         params=params,
         reads=preset.reads and not params.constrained_by,
@@ -67,6 +72,7 @@ def _without_preset(submission: Submission) -> ResolvedRequest:
     if submission.fields:
         raise _fields_unused("a preset that takes them, such as fields")
     return ResolvedRequest(
+        submission=submission,
         prompt=submission.prompt,
         params=submission.params(),
         preset=None,

@@ -118,7 +118,7 @@ class Decoder:
                 raise _refusal(header)
             return self._measured(*header["size"], detailed=detailed)
 
-    def sized(self, width: int, height: int, *, detailed: bool = False) -> MeasuredImage:
+    def measure_size(self, width: int, height: int, *, detailed: bool = False) -> MeasuredImage:
         """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
         self._limits.check(width, height, reducible=True)
         return self._measured(width, height, detailed=detailed)
