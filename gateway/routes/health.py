@@ -14,9 +14,9 @@ from gateway.images.formats import accepted
 from gateway.schemas.jobs import Ok, QueueView, WorkerState
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
-from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
+from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
 from shared import errors
-from shared.jobs import DETAIL_PIXELS
+from shared.jobs import DETAIL_PIXELS, MAX_NEW_TOKENS
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES
 from shared.store.api_key_store import Caller

@@ -13,7 +13,7 @@ from pydantic import model_validator as check
 from gateway.http.problems import from_validation
 from gateway.submission.request import Submission, is_json, json_object, validated
 from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
-from shared.jobs import DETAIL_PIXELS
+from shared.jobs import DETAIL_PIXELS, MaxNewTokens, Temperature
 from shared.jobs.row import dump
 from shared.settings import Settings
 
@@ -132,10 +132,10 @@ class ChatRequest(BaseModel):
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    max_completion_tokens: int | None = Field(None, ge=1, le=4096)
-    max_tokens: int | None = Field(None, ge=1, le=4096)
-    temperature: float | None = Field(
-        None, ge=0, le=2, description="Above 0 the answer is sampled; by default it is not."
+    max_completion_tokens: MaxNewTokens | None = None
+    max_tokens: MaxNewTokens | None = None
+    temperature: Temperature | None = Field(
+        None, description="Above 0 the answer is sampled; by default it is not."
     )
     top_p: float | None = Field(None, ge=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)

@@ -21,10 +21,17 @@ from shared.catalog.rules import MAX_RULES
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.jobs import (
     DETAIL_PIXELS,
+    MAX_CHOICES,
+    MAX_STOPS,
     Choice,
     ConversationMessage,
     GenerationParams,
+    MaxNewTokens,
     Priority,
+    Seed,
+    Temperature,
+    Threshold,
+    TopP,
 )
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
@@ -34,7 +41,8 @@ from shared.webhooks import WebhookEvent
 
 MAX_DEADLINE_S = 30 * 86_400
 MAX_METADATA_BYTES = 4096
-MAX_NEW_TOKENS = 4096
+#: What a parameter is where neither the request nor a preset names it.
+_DEFAULTS = GenerationParams()
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
 _COMPLEX = (
@@ -48,6 +56,10 @@ _REPEATED = (
 )
 #: Form fields of which one value may be a word and several are a list.
 _WORD_OR_LIST = ("enhance",)
+
+
+def _description(parameter: str) -> str | None:
+    return GenerationParams.model_fields[parameter].description
 
 
 def _as_list(value: Any) -> Any:
@@ -97,30 +109,30 @@ class Submission(BaseModel):
     strict: bool = Field(
         False, description="Fail when a tile cannot be read, instead of leaving a gap."
     )
-    max_new_tokens: int = Field(
-        64,
-        ge=1,
-        le=MAX_NEW_TOKENS,
+    max_new_tokens: MaxNewTokens = Field(
+        _DEFAULTS.max_new_tokens,
         validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
         description="Longest answer; `max_tokens` is the same.",
     )
     do_sample: bool = Field(
-        False, description="Draw words by chance instead of taking the likeliest."
+        _DEFAULTS.do_sample, description="Draw words by chance instead of taking the likeliest."
     )
-    temperature: float = Field(
-        0.3, ge=0, le=2, allow_inf_nan=False, description="How freely words are drawn."
+    temperature: Temperature = Field(
+        _DEFAULTS.temperature, allow_inf_nan=False, description="How freely words are drawn."
     )
-    top_p: float = Field(
-        0.9, gt=0, le=1, allow_inf_nan=False, description="Words beyond this share are not drawn."
+    top_p: TopP = Field(
+        _DEFAULTS.top_p, allow_inf_nan=False, description="Words beyond this share are not drawn."
     )
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes chance repeatable.")
+    seed: Seed | None = Field(_DEFAULTS.seed, description="Makes chance repeatable.")
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
-        default_factory=list, max_length=8, description="The answer ends before the first of these."
+        default_factory=list,
+        max_length=MAX_STOPS,
+        description="The answer ends before the first of these.",
     )
     choices: Annotated[list[Choice], BeforeValidator(_as_list)] = Field(
         default_factory=list,
-        max_length=128,
-        description="The answer is one of these, letter by letter.",
+        max_length=MAX_CHOICES,
+        description=_description("choices"),
     )
     regex: str | None = Field(
         None, min_length=1, description="The whole answer matches it; RE2's syntax without `\\b`."
@@ -130,18 +142,14 @@ class Submission(BaseModel):
         description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it: the "
         "answer is such JSON, parsed in `output.json`.",
     )
-    loop_guard: bool = Field(
-        True, description="Take the answer back to where it began to repeat itself for ever."
-    )
-    uncertain_below: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
+    loop_guard: bool = Field(_DEFAULTS.loop_guard, description=_description("loop_guard"))
+    uncertain_below: Threshold | None = Field(
+        _DEFAULTS.uncertain_below,
         allow_inf_nan=False,
         description="Letters and digits that the model gave a lower probability become `[?]`.",
     )
     line_confidence: bool = Field(
-        False, description="Tell the confidence of every line in `output.lines`."
+        _DEFAULTS.line_confidence, description=_description("line_confidence")
     )
     postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
