@@ -1,4 +1,4 @@
-"""What the routes of one gateway process share."""
+"""The services that all requests of a gateway process share, and how they are put together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.admission.admission import Admission
+from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
@@ -47,6 +48,7 @@ class Services:
     forecasts: Forecasts
     store_health: StoreHealth
     admission: Admission
+    constraints: ConstraintChecker
     decoder: Decoder
     deliveries: DeliveryStore
     #: Fetches what callers name by URL.
@@ -82,6 +84,7 @@ class Services:
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),
+            constraints=ConstraintChecker(),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),

@@ -13,7 +13,6 @@ from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
 from gateway.services import Services
 from gateway.submission.chat_request import Chat
-from gateway.submission.constraints import check_constraint
 from gateway.submission.conversation import (
     EarlierMessages,
     read_earlier_messages,
@@ -75,7 +74,7 @@ def _check_request(
 ) -> _CheckedRequest:
     """Merge the preset in; raises BadParameters, BadConstraint, StoreUnavailable, QueueFull."""
     resolved = resolve(submission, services.presets, services.rules)
-    check_constraint(resolved.params)
+    services.constraints.check(resolved.params)
     profile = profile_request(resolved, idempotency.tenant, auth.standing())
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
