@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         info=Info(title="Sightline", version="1", description="Questions about images."),
         doc_prefix="/docs",
         security_schemes=SECURITY_SCHEMES,
-        validation_error_callback=_invalid,
+        validation_error_callback=_refuse_invalid,
         static_folder=None,
     )
     app.request_class = FormRequest
@@ -62,10 +62,10 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["SWAGGER_CONFIG"] = {"validatorUrl": "none"}
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
-    app.before_request(_begin)
-    app.before_request(auth.begin)
-    app.after_request(_end)
-    app.teardown_request(_unbind)
+    app.before_request(_begin_request)
+    app.before_request(auth.admit_request)
+    app.after_request(_end_request)
+    app.teardown_request(_unbind_log_fields)
     own = (
         *(jobs, estimate, events, images, sessions, predict, openai, presets),
         *(health, webhooks, metrics),
@@ -84,11 +84,11 @@ def _add_documents(app: OpenAPI) -> None:
     app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
 
 
-def _invalid(error: ValidationError) -> Response:
+def _refuse_invalid(error: ValidationError) -> Response:
     return problems.problem(problems.from_validation(error))
 
 
-def _begin() -> None:
+def _begin_request() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(12)
     g.began = time.perf_counter()
@@ -97,10 +97,10 @@ def _begin() -> None:
     g.lines.__enter__()
 
 
-def _end(response: Response) -> ResponseReturnValue:
+def _end_request(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    auth.tell(response)
+    auth.add_limit_headers(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.began
@@ -124,7 +124,7 @@ def _end(response: Response) -> ResponseReturnValue:
     return response
 
 
-def _unbind(_: BaseException | None) -> None:
+def _unbind_log_fields(_: BaseException | None) -> None:
     lines = g.pop("lines", None)
     if lines is not None:
         lines.__exit__(None, None, None)

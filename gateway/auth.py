@@ -29,7 +29,7 @@ class UnsafeBinding(Exception):
     """The gateway would serve other machines without asking who they are."""
 
 
-def anonymous(settings: Settings) -> Anonymous:
+def anonymous_access(settings: Settings) -> Anonymous:
     """Return whether callers without a key are served; `alone` is as long as there is no key."""
     if settings.allow_anonymous is not None:
         return "yes" if settings.allow_anonymous else "no"
@@ -38,7 +38,7 @@ def anonymous(settings: Settings) -> Anonymous:
 
 def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
     """Refuse to serve where nobody could be let in, or everybody would be."""
-    if anonymous(settings) == "no" and not any_key():
+    if anonymous_access(settings) == "no" and not any_key():
         raise UnsafeBinding(
             f"SIGHTLINE_HOST={settings.host} is served to holders of an API key only, and there is "
             "none: make one with `sightline-admin keys create NAME` (after `make up`: make admin "
@@ -46,10 +46,10 @@ def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
         )
 
 
-def begin() -> None:
+def admit_request() -> None:
     """Let a request to the API in, or raise Unauthorized or LimitError."""
     if needs_key(request.path):
-        usage()
+        current_caller()
 
 
 def needs_key(path: str) -> bool:
@@ -57,25 +57,25 @@ def needs_key(path: str) -> bool:
     return bool(_PRIVATE.match(path))
 
 
-def costs(method: str, path: str) -> bool:
+def counts_as_request(method: str, path: str) -> bool:
     """Tell what counts as a request: who is at its limit must still get what it has asked for."""
     return method == "POST" and not path.endswith("/cancel")
 
 
 def current_tenant() -> str:
     """Return the tenant of this request."""
-    return usage().tenant
+    return current_caller().tenant
 
 
-def standing() -> QueuePosition | None:
+def current_position() -> QueuePosition | None:
     """Return where a job of this request would stand, as it was seen when the request came."""
-    return usage().standing
+    return current_caller().standing
 
 
-def usage() -> Caller:
+def current_caller() -> Caller:
     """Return who asks; looked up once a request, so that a revoked key ends with its last one."""
     if "usage" not in g:
-        g.usage = _look(int(costs(request.method, request.path)))
+        g.usage = _admit_caller(int(counts_as_request(request.method, request.path)))
         if g.usage.refused_s is not None:
             raise LimitError(
                 "This key has sent its requests of this minute.",
@@ -86,21 +86,21 @@ def usage() -> Caller:
     return found
 
 
-def _look(cost: int) -> Caller:
+def _admit_caller(cost: int) -> Caller:
     settings = current_services().settings
     return current_services().api_keys.admit(
-        _secret(), anonymous(settings), cost, RateLimits.of(settings)
+        _read_secret(), anonymous_access(settings), cost, RateLimits.of(settings)
     )
 
 
 def add_job(job: NewJob, message: DoorbellMessage) -> StoredJob:
     """Store a job within the caller's limits; raises what `Store.add` raises."""
-    limited = dataclasses.replace(job, limits=usage().limits)
+    limited = dataclasses.replace(job, limits=current_caller().limits)
     try:
         stored = current_services().store.add(limited, message)
     except LimitError:
         # other requests of this key were faster: show what they left
-        g.usage = _look(0)
+        g.usage = _admit_caller(0)
         raise
     if not stored.replayed:
         _count_job(job)
@@ -109,24 +109,24 @@ def add_job(job: NewJob, message: DoorbellMessage) -> StoredJob:
 
 def _count_job(job: NewJob) -> None:
     """Add a stored job to what this request shows of the caller's use."""
-    used = usage().used
+    used = current_caller().used
     used = dataclasses.replace(
         used,
         tokens=used.tokens + job.tokens,
         in_flight=used.in_flight + 1,
         queued=used.queued + 1,
     )
-    g.usage = dataclasses.replace(usage(), used=used)
+    g.usage = dataclasses.replace(current_caller(), used=used)
 
 
-def _secret() -> str:
+def _read_secret() -> str:
     kind, _, value = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer" and value.strip():
         return value.strip()
     return request.headers.get("X-API-Key", "").strip()
 
 
-def tell(response: Response) -> None:
+def add_limit_headers(response: Response) -> None:
     """Add the RateLimit headers of whoever asked; nothing for who has no limits."""
     found: Caller | None = g.get("usage")
     if response.status_code == 401:

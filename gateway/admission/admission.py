@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.admission.store_health import StoreHealth
-from gateway.admission.work import work_of
+from gateway.admission.work import estimate_work
 from shared.errors import QueueFull
 from shared.jobs import ImageInfo, Priority
 from shared.prediction.cost_model import Prediction, Work, prompt_tokens
@@ -67,7 +67,7 @@ class Admission:
         self, forecast: Forecast, asking: JobProfile, images: Sequence[ImageInfo]
     ) -> Prediction:
         """Return what is predicted of a job, whether it would be taken or not."""
-        work = work_of(
+        work = estimate_work(
             images,
             prompt_tokens=prompt_tokens(asking.prompt),
             answer_tokens=forecast.answer_tokens(asking.kind, asking.max_new_tokens),

@@ -10,7 +10,7 @@ from shared.prediction.cost_model import Work
 from shared.prediction.heartbeat import Heartbeat
 
 
-def work_of(
+def estimate_work(
     images: Sequence[ImageInfo],
     *,
     prompt_tokens: int,

@@ -127,25 +127,25 @@ class DecodeLimits:
             )
 
 
-def accepted() -> tuple[ImageFormat, ...]:
+def accepted_formats() -> tuple[ImageFormat, ...]:
     """Return the formats that are served here."""
-    return (*_ALWAYS, "HEIC") if heic.available() else _ALWAYS
+    return (*_ALWAYS, "HEIC") if heic.is_available() else _ALWAYS
 
 
-def sniff(data: bytes) -> ImageFormat:
+def sniff_format(data: bytes) -> ImageFormat:
     """Return the format told by the first bytes; else UnsupportedImageFormat that names it."""
-    found = _known(data)
-    if found in accepted():
+    found = _known_format(data)
+    if found in accepted_formats():
         return found
-    name = "HEIC/HEIF" if found else _foreign(data) or "not an image that we know"
+    name = "HEIC/HEIF" if found else _foreign_format(data) or "not an image that we know"
     raise UnsupportedImageFormat(
-        f"The file is {name}. Accepted formats: {', '.join(accepted())}.",
+        f"The file is {name}. Accepted formats: {', '.join(accepted_formats())}.",
         hint=_HEIC_HINT if found else None,
     )
 
 
-def _known(data: bytes) -> ImageFormat | None:
-    brands = _brands(data)
+def _known_format(data: bytes) -> ImageFormat | None:
+    brands = _read_brands(data)
     fixed: tuple[tuple[ImageFormat, bool], ...] = (
         ("JPEG", data.startswith(b"\xff\xd8\xff")),
         ("PNG", data.startswith(b"\x89PNG\r\n\x1a\n")),
@@ -163,7 +163,7 @@ def _bmp_header_size(data: bytes) -> int:
     return int.from_bytes(data[14:18], "little")
 
 
-def _brands(data: bytes) -> frozenset[bytes]:
+def _read_brands(data: bytes) -> frozenset[bytes]:
     """Return the major and compatible brands of an ISO media file, else nothing."""
     if data[4:8] != b"ftyp":
         return frozenset()
@@ -172,21 +172,21 @@ def _brands(data: bytes) -> frozenset[bytes]:
     return frozenset(data[i : i + 4] for i in starts)
 
 
-def _foreign(data: bytes) -> str | None:
+def _foreign_format(data: bytes) -> str | None:
     head = data[:_SNIFF_BYTES]
     for offset, magic, name in _FOREIGN:
         if head.startswith(magic, offset):
             return name
     if head.startswith(_TIFF_MAGICS):
         return "camera raw (CR2)"
-    return _media(head) or _text(head)
+    return _video_format(head) or _text_format(head)
 
 
-def _media(head: bytes) -> str | None:
-    return "MP4/QuickTime video" if _brands(head) else None
+def _video_format(head: bytes) -> str | None:
+    return "MP4/QuickTime video" if _read_brands(head) else None
 
 
-def _text(head: bytes) -> str | None:
+def _text_format(head: bytes) -> str | None:
     lowered = head.lower()
     for tag, name in _MARKUP:
         if tag in lowered:

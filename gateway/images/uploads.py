@@ -47,7 +47,7 @@ class UploadChecksum:
             raise UploadMismatch(f"The SHA-256 of what arrived is {digest}.", pointer=pointer)
 
 
-def from_text(value: str, *, pointer: str, settings: Settings) -> Upload:
+def read_text(value: str, *, pointer: str, settings: Settings) -> Upload:
     """Return the image in a data: URI or in plain base64, in any of their usual spellings.
 
     Raises InvalidBase64, ImageEmpty or PayloadTooLarge, each naming `pointer`.
@@ -62,12 +62,12 @@ def from_text(value: str, *, pointer: str, settings: Settings) -> Upload:
     if uri and not uri["params"].lower().rstrip().endswith(";base64"):
         data = unquote_to_bytes(text)
     else:
-        data = _decoded(text, pointer, settings.upload_max_bytes)
+        data = _decode_base64(text, pointer, settings.upload_max_bytes)
     _check_size(len(data), pointer, settings.upload_max_bytes)
     return Upload(data, content_type=content_type)
 
 
-def from_file(storage: FileStorage, *, pointer: str, settings: Settings) -> Upload:
+def read_file(storage: FileStorage, *, pointer: str, settings: Settings) -> Upload:
     """Return the image in a file of a form; never reads more than one byte too many.
 
     Raises ImageEmpty or PayloadTooLarge, each naming `pointer`.
@@ -81,19 +81,19 @@ def _check_size(size: int, pointer: str, most: int) -> None:
     if not size:
         raise ImageEmpty(pointer=pointer)
     if size > most:
-        raise _too_large(pointer, most)
+        raise _too_large_error(pointer, most)
 
 
-def _too_large(pointer: str, most: int) -> PayloadTooLarge:
+def _too_large_error(pointer: str, most: int) -> PayloadTooLarge:
     return PayloadTooLarge(
         f"The image file is larger than the {most} bytes that are accepted.", pointer=pointer
     )
 
 
-def _decoded(text: str, pointer: str, most: int) -> bytes:
-    digits = _normalised(text)
+def _decode_base64(text: str, pointer: str, most: int) -> bytes:
+    digits = _normalise(text)
     if len(digits) * 3 // 4 > most:
-        raise _too_large(pointer, most)
+        raise _too_large_error(pointer, most)
     strange = _NOT_BASE64.search(digits)
     if strange:
         raise InvalidBase64(
@@ -108,17 +108,17 @@ def _decoded(text: str, pointer: str, most: int) -> bytes:
     return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
 
 
-def _normalised(text: str) -> str:
+def _normalise(text: str) -> str:
     """Return the text in the standard alphabet, without escapes, whitespace and padding."""
     if "%" in text:
         text = unquote(text)
     text = _LINE_BREAK.sub("", text.strip())
     if " " in text:
-        text = _without_spaces(text)
+        text = _join_wrapped_lines(text)
     return text.rstrip("=").translate(_URL_SAFE)
 
 
-def _without_spaces(text: str) -> str:
+def _join_wrapped_lines(text: str) -> str:
     """Join lines that were wrapped with spaces; any other space is a + that a form decoder ate."""
     lines = text.split(" ")
     joined = "".join(lines)

@@ -61,7 +61,7 @@ class ImageFetcher:
             error.pointer = pointer
             raise
         self._check(answer, pointer)
-        return Upload(answer.body, content_type=_media_type(answer))
+        return Upload(answer.body, content_type=_read_media_type(answer))
 
     def _exchange(self, url: str) -> FetchedResponse:
         origin = target(url, self.client.policy).origin
@@ -98,5 +98,5 @@ class ImageFetcher:
             raise ImageEmpty(pointer=pointer)
 
 
-def _media_type(answer: FetchedResponse) -> str | None:
+def _read_media_type(answer: FetchedResponse) -> str | None:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower() or None

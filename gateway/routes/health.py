@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
-from gateway.images.formats import accepted
+from gateway.images.formats import accepted_formats
 from gateway.schemas.jobs import Ok, QueueView, WorkerState
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
@@ -90,7 +90,7 @@ def limits() -> Response:
     return jsonify(
         {
             "image": {
-                "formats": list(accepted()),
+                "formats": list(accepted_formats()),
                 "max_bytes": settings.upload_max_bytes,
                 "max_pixels": settings.image_max_pixels,
                 "max_pixels_baseline_jpeg": settings.image_max_pixels_jpeg,
@@ -124,6 +124,6 @@ def limits() -> Response:
                 "max_wait_s": settings.queue_max_wait_s,
                 "max_jobs": settings.queue_max_jobs,
             },
-            "key": _key_view(auth.usage()),
+            "key": _key_view(auth.current_caller()),
         }
     )

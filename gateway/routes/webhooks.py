@@ -22,7 +22,7 @@ from gateway.schemas.webhooks import (
     WebhookTest,
 )
 from gateway.services import current_services
-from gateway.submission.request import is_json, json_object
+from gateway.submission.request import is_json, parse_json_object
 from gateway.submission.webhook import check_webhook
 from shared import errors
 from shared.jobs.view import timestamp
@@ -63,7 +63,7 @@ def _body(kind: type[_Model]) -> _Model:
     if not is_json(request):
         raise errors.UnsupportedMediaType
     try:
-        return kind.model_validate(json_object(request))
+        return kind.model_validate(parse_json_object(request))
     except ValidationError as error:
         raise problems.from_validation(error) from None
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic import model_validator as check
 
 from gateway.http.problems import from_validation
-from gateway.submission.request import Submission, is_json, json_object, validated
+from gateway.submission.request import Submission, is_json, parse_json_object, validate_fields
 from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
 from shared.jobs import DETAIL_PIXELS, MaxNewTokens, Temperature
 from shared.jobs.row import dump
@@ -38,7 +38,7 @@ _WITHOUT_EFFECT = frozenset(
     )
 )
 #: Parameters of OpenAI's that can be taken at these values only.
-_ONLY: dict[str, tuple[Any, ...]] = {
+_FIXED_VALUES: dict[str, tuple[Any, ...]] = {
     "n": (None, 1),
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
@@ -53,7 +53,7 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "web_search_options": (None,),
 }
 #: What a chat says by its messages or by OpenAI's names.
-_SAID_OTHERWISE = frozenset(
+_SET_BY_CHAT = frozenset(
     ("prompt", "images", "detail", "session_id", "max_new_tokens", "do_sample")
 )
 
@@ -186,34 +186,34 @@ def receive_chat(request: Request, settings: Settings) -> Chat:
     """
     if not is_json(request):
         raise UnsupportedMediaType
-    body = json_object(request)
+    body = parse_json_object(request)
     try:
         asked = ChatRequest.model_validate(body)
     except ValidationError as error:
         raise from_validation(error) from None
-    own = _own_parameters(asked)
-    heard = [_heard(n, message, own) for n, message in enumerate(asked.messages)]
+    own = _pick_own_parameters(asked)
+    heard = [_chat_turn(n, message, own) for n, message in enumerate(asked.messages)]
     _check_messages(heard, settings)
-    submission = _submission(asked, own, heard[-1])
-    return Chat(asked, tuple(heard[:-1]), heard[-1], submission, _thread(heard))
+    submission = _build_submission(asked, own, heard[-1])
+    return Chat(asked, tuple(heard[:-1]), heard[-1], submission, _thread_name(heard))
 
 
-def _own_parameters(asked: ChatRequest) -> dict[str, Any]:
+def _pick_own_parameters(asked: ChatRequest) -> dict[str, Any]:
     """Return those of our own parameters that the body has; refuse what cannot be done."""
     own: dict[str, Any] = {}
     for name, value in (asked.model_extra or {}).items():
-        if name in _ONLY:
-            if value not in _ONLY[name]:
-                known = " or ".join(dump(v) for v in _ONLY[name])
+        if name in _FIXED_VALUES:
+            if value not in _FIXED_VALUES[name]:
+                known = " or ".join(dump(v) for v in _FIXED_VALUES[name])
                 raise BadParameters(f"{name}: only {known} can be taken.", pointer=f"/{name}")
-        elif name in Submission.model_fields and name not in _SAID_OTHERWISE:
+        elif name in Submission.model_fields and name not in _SET_BY_CHAT:
             own[name] = value
         elif name not in _WITHOUT_EFFECT:
             raise BadParameters(f"Unknown parameter: {name}.", pointer=f"/{name}")
     return own
 
 
-def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
+def _chat_turn(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
     budgets = [DETAIL_PIXELS[image.detail] for _, image in message.images]
     given = own.get("max_pixels")
     images = tuple(
@@ -246,8 +246,8 @@ def _check_messages(heard: list[ChatTurn], settings: Settings) -> None:
         )
 
 
-def _submission(asked: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
-    fields = own | _sampling(asked)
+def _build_submission(asked: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
+    fields = own | _sampling_fields(asked)
     # a preset may know better than our default
     tokens = asked.max_completion_tokens or asked.max_tokens
     if tokens or "preset" not in own:
@@ -261,10 +261,10 @@ def _submission(asked: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Subm
     if asked.response_format is not None:
         fields["response_format"] = asked.response_format
     fields["metadata"] = asked.metadata or {}
-    return validated(fields, Submission)
+    return validate_fields(fields, Submission)
 
 
-def _sampling(asked: ChatRequest) -> dict[str, Any]:
+def _sampling_fields(asked: ChatRequest) -> dict[str, Any]:
     """Return our parameters of sampling: none if neither temperature nor top_p asks for it."""
     given = asked.temperature is not None or asked.top_p is not None
     temperature = 1.0 if asked.temperature is None else asked.temperature
@@ -277,7 +277,7 @@ def _sampling(asked: ChatRequest) -> dict[str, Any]:
     return fields | {"do_sample": True, "temperature": temperature, "top_p": top_p}
 
 
-def _thread(heard: list[ChatTurn]) -> str:
+def _thread_name(heard: list[ChatTurn]) -> str:
     """Name a conversation by all that came up to its first question."""
     first = next(n for n, message in enumerate(heard) if message.role == "user")
     told = [[m.role, m.text, [image.text for image in m.images]] for m in heard[: first + 1]]

@@ -17,7 +17,7 @@ from gateway.services import Services
 from gateway.submission.images import RequestImages
 from gateway.submission.job_profile import profile_request
 from gateway.submission.plan import plan_job
-from gateway.submission.request import ReceivedRequest, Submission, receive
+from gateway.submission.request import ReceivedRequest, Submission, receive_request
 from gateway.submission.resolve import resolve
 from gateway.submission.tiling import keeps_detail
 from shared.errors import Unavailable
@@ -41,14 +41,14 @@ class EstimateRequest(Submission):
         return self
 
 
-def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any]:
+def estimate_request(request: Request, services: Services, tenant: str) -> dict[str, Any]:
     """Return what a request would cost; raises what it would be refused with for its input.
 
     A refusal for want of room is part of the answer.
     """
-    received = receive(request, services.settings, EstimateRequest)
+    received = receive_request(request, services.settings, EstimateRequest)
     resolved = resolve(received.submission, services.presets, services.rules)
-    profile = profile_request(resolved, tenant, auth.standing())
+    profile = profile_request(resolved, tenant, auth.current_position())
     images = _measure_images(received, keeps_detail(resolved), services, tenant)
     plan = plan_job(resolved, profile, images, services.admission)
     forecast, prediction = plan.forecast, plan.prediction

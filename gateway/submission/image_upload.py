@@ -15,7 +15,7 @@ from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.images import RequestImages, timed_decode
-from gateway.submission.request import is_json, json_object
+from gateway.submission.request import is_json, parse_json_object
 from gateway.submission.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
@@ -31,7 +31,7 @@ def store_upload(request: Request, services: Services, tenant: str) -> ImageHead
     """Store the one image of a request by itself; raises a ServiceError of any kind."""
     services.store_health.check(for_later=True)
     request_images = RequestImages.start(services, tenant, timed_decode(services))
-    image = request_images.decode_upload(_single_upload(request, request_images), "/image")
+    image = request_images.decode_upload(_read_upload(request, request_images), "/image")
     services.images.put(tenant, image, uploaded=True)
     return services.images.header(tenant, image.id)
 
@@ -40,7 +40,7 @@ def enqueue_encode(
     image: ImageHeader, max_pixels: int, services: Services, tenant: str
 ) -> StoredJob:
     """Enqueue a job that only encodes an image, so that a question finds its features."""
-    services.admission.check_open(tenant, auth.standing())
+    services.admission.check_open(tenant, auth.current_position())
     workers = services.admission.forecast().outlook.workers
     pixels = tile_budget(max_pixels, workers)
     # as a question without a preset would look at it
@@ -64,16 +64,16 @@ def enqueue_encode(
     )
 
 
-def _single_upload(request: Request, request_images: RequestImages[StoredImage]) -> uploads.Upload:
+def _read_upload(request: Request, request_images: RequestImages[StoredImage]) -> uploads.Upload:
     if request.mimetype == "multipart/form-data":
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
-        claim = _parse(FileClaim, request.form.to_dict())
+        claim = _validate(FileClaim, request.form.to_dict())
         settings = request_images.services.settings
-        upload = uploads.from_file(files[0], pointer="/image", settings=settings)
+        upload = uploads.read_file(files[0], pointer="/image", settings=settings)
     elif is_json(request):
-        body = claim = _parse(ImageUpload, json_object(request))
+        body = claim = _validate(ImageUpload, parse_json_object(request))
         upload = request_images.load_upload(body.image, "/image")
     else:
         raise UnsupportedMediaType
@@ -81,7 +81,7 @@ def _single_upload(request: Request, request_images: RequestImages[StoredImage])
     return upload
 
 
-def _parse(shape: type[M], fields: dict[str, Any]) -> M:
+def _validate(shape: type[M], fields: dict[str, Any]) -> M:
     try:
         return shape.model_validate(fields)
     except ValidationError as error:

@@ -83,14 +83,14 @@ class RequestImages(Generic[Decoded]):
     def read_file(self, file: FileStorage, pointer: str) -> Decoded:
         """Return the image in a file of a form; raises InputErrors that name `pointer`."""
         settings = self.services.settings
-        upload = uploads.from_file(file, pointer=pointer, settings=settings)
+        upload = uploads.read_file(file, pointer=pointer, settings=settings)
         return self.decode_upload(upload, pointer)
 
     def load_upload(self, text: str, pointer: str) -> Upload:
         """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
         if is_url(text):
             return self.fetcher.fetch(text, pointer)
-        return uploads.from_text(text, pointer=pointer, settings=self.services.settings)
+        return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
 
     def decode_upload(self, upload: Upload, pointer: str) -> Decoded:
         """Return the image in a file's bytes; nothing is stored. Raises UploadMismatch too."""

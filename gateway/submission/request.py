@@ -262,23 +262,23 @@ class ReceivedRequest(Generic[S]):
     files: list[FileStorage]
 
 
-def receive(request: Request, settings: Settings, shape: type[S]) -> ReceivedRequest[S]:
+def receive_request(request: Request, settings: Settings, shape: type[S]) -> ReceivedRequest[S]:
     """Parse a request of any accepted content type.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters.
     """
     if request.mimetype in _FORM_TYPES:
-        fields, files = _form_fields(request), _files(request)
+        fields, files = _parse_form_fields(request), _form_files(request)
     elif is_json(request):
-        fields, files = json_object(request), []
+        fields, files = parse_json_object(request), []
     else:
         raise UnsupportedMediaType
-    submission = validated(fields, shape)
+    submission = validate_fields(fields, shape)
     _check_limits(submission, len(files), settings)
     return ReceivedRequest(submission, files)
 
 
-def validated(fields: dict[str, Any], shape: type[S]) -> S:
+def validate_fields(fields: dict[str, Any], shape: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     try:
         submission = shape.model_validate(fields)
@@ -293,15 +293,15 @@ def is_json(request: Request) -> bool:
     return request.mimetype == "application/json" or request.mimetype.endswith("+json")
 
 
-def json_object(request: Request) -> dict[str, Any]:
+def parse_json_object(request: Request) -> dict[str, Any]:
     """Return the request's JSON object; raises InvalidJson and PayloadTooLarge."""
-    value = strict_json.parse(_whole_body(request))
+    value = strict_json.parse(_read_whole_body(request))
     if not isinstance(value, dict):
         raise InvalidJson("The body must be a JSON object.")
     return value
 
 
-def _whole_body(request: Request) -> bytes:
+def _read_whole_body(request: Request) -> bytes:
     """Return all of the body, which the framework hands out cut off without a word."""
     body = request.get_data()
     length, most = request.content_length, request.max_content_length
@@ -312,10 +312,10 @@ def _whole_body(request: Request) -> bytes:
     return body
 
 
-def _form_fields(request: Request) -> dict[str, Any]:
+def _parse_form_fields(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, values in request.form.lists():
-        parsed = [_form_value(name, value) for value in values]
+        parsed = [_parse_form_value(name, value) for value in values]
         flat = [
             part for value in parsed for part in (value if isinstance(value, list) else [value])
         ]
@@ -328,13 +328,13 @@ def _form_fields(request: Request) -> dict[str, Any]:
     return fields
 
 
-def _form_value(name: str, value: str) -> Any:
+def _parse_form_value(name: str, value: str) -> Any:
     if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
         return value
     return strict_json.parse(value, what=name, pointer=f"/{name}")
 
 
-def _files(request: Request) -> list[FileStorage]:
+def _form_files(request: Request) -> list[FileStorage]:
     files = [file for name in ("image", "images") for file in request.files.getlist(name)]
     unknown = set(request.files) - {"image", "images"}
     if unknown:

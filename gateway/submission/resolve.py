@@ -16,7 +16,7 @@ from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 #: Longest value of a field that a preset reads.
 _MAX_FIELD_CHARS = 500
 #: Parameters without any form and without marks.
-_UNHELD = {
+_UNCONSTRAINED = {
     name: GenerationParams.model_fields[name].default for name in (*CONSTRAINTS, "uncertain_below")
 }
 
@@ -46,7 +46,7 @@ def resolve(
     """Return what is asked; raises BadParameters for unknown names and for missing words."""
     _check_rules(submission, rules)
     if submission.preset is None:
-        return _without_preset(submission)
+        return _resolve_without_preset(submission)
     preset = presets.get(submission.preset)
     if preset is None:
         raise BadParameters(
@@ -54,10 +54,10 @@ def resolve(
             pointer="/preset",
         )
     rules_asked = submission.postprocess
-    params = _params(submission, preset)
+    params = _resolve_params(submission, preset)
     return ResolvedRequest(
         submission=submission,
-        prompt=_words(submission, preset),
+        prompt=_resolve_prompt(submission, preset),
         params=params,
         reads=preset.reads and not params.constrained_by,
         preset=preset.name,
@@ -66,11 +66,11 @@ def resolve(
     )
 
 
-def _without_preset(submission: Submission) -> ResolvedRequest:
+def _resolve_without_preset(submission: Submission) -> ResolvedRequest:
     if submission.prompt is None:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
-        raise _fields_unused("a preset that takes them, such as fields")
+        raise _unused_fields_error("a preset that takes them, such as fields")
     return ResolvedRequest(
         submission=submission,
         prompt=submission.prompt,
@@ -81,7 +81,7 @@ def _without_preset(submission: Submission) -> ResolvedRequest:
     )
 
 
-def _params(submission: Submission, preset: Preset) -> GenerationParams:
+def _resolve_params(submission: Submission, preset: Preset) -> GenerationParams:
     """Return the preset's parameters under those of the request.
 
     A form that the request asks for takes the place of the preset's, and of its `[?]`.
@@ -89,15 +89,15 @@ def _params(submission: Submission, preset: Preset) -> GenerationParams:
     explicit = submission.explicit_params()
     params = preset.params
     if submission.params().constrained_by:
-        params = params.model_copy(update=_UNHELD)
+        params = params.model_copy(update=_UNCONSTRAINED)
     elif submission.uncertain_below is not None:
-        params = params.model_copy(update={name: _UNHELD[name] for name in CONSTRAINTS})
+        params = params.model_copy(update={name: _UNCONSTRAINED[name] for name in CONSTRAINTS})
     elif submission.fields and params.response_format == ANY_OBJECT:
-        explicit["response_format"] = _object_of(submission.fields)
+        explicit["response_format"] = _fields_format(submission.fields)
     return params.model_copy(update=explicit)
 
 
-def _object_of(names: Sequence[str]) -> ResponseFormat:
+def _fields_format(names: Sequence[str]) -> ResponseFormat:
     """Return the form of an object that has exactly these members: strings or null."""
     value = {"anyOf": [{"type": "string", "maxLength": _MAX_FIELD_CHARS}, {"type": "null"}]}
     schema = {
@@ -109,7 +109,7 @@ def _object_of(names: Sequence[str]) -> ResponseFormat:
     return ResponseFormat(type="json_schema", json_schema=JsonSchema(name="fields", schema=schema))
 
 
-def _words(submission: Submission, preset: Preset) -> str:
+def _resolve_prompt(submission: Submission, preset: Preset) -> str:
     own = submission.prompt
     replaced = own is not None and "prompt" not in preset.needs
     if "prompt" in preset.needs and own is None:
@@ -119,12 +119,12 @@ def _words(submission: Submission, preset: Preset) -> str:
             f"The preset {preset.name} needs the names of the fields to read.", pointer="/fields"
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
-        raise _fields_unused("a prompt of the preset that takes them")
+        raise _unused_fields_error("a prompt of the preset that takes them")
     language = submission.lang or language_of(own or "", *submission.fields)
     return preset.words(language, own, submission.fields)
 
 
-def _fields_unused(wanted: str) -> BadParameters:
+def _unused_fields_error(wanted: str) -> BadParameters:
     return BadParameters(f"fields has no effect without {wanted}.", pointer="/fields")
 
 

@@ -23,7 +23,7 @@ from gateway.submission.idempotency import Idempotency
 from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.job_profile import profile_request
 from gateway.submission.plan import JobPlan, plan_job
-from gateway.submission.request import Submission, receive
+from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
@@ -38,8 +38,8 @@ def submit_request(
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
     idempotency = Idempotency(services.store, tenant, idempotency_key)
     with idempotency.allow_replay():
-        services.admission.check_open(tenant, auth.standing())
-    received = receive(request, services.settings, Submission)
+        services.admission.check_open(tenant, auth.current_position())
+    received = receive_request(request, services.settings, Submission)
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
     decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
@@ -75,7 +75,7 @@ def _check_request(
     """Merge the preset in; raises BadParameters, BadConstraint, StoreUnavailable, QueueFull."""
     resolved = resolve(submission, services.presets, services.rules)
     services.constraints.check(resolved.params)
-    profile = profile_request(resolved, idempotency.tenant, auth.standing())
+    profile = profile_request(resolved, idempotency.tenant, auth.current_position())
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
     return _CheckedRequest(resolved, profile, idempotency)

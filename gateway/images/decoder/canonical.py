@@ -24,8 +24,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway.images.decoder import heic, preflight
-from gateway.images.decoder.png import bands
-from gateway.images.formats import DecodeLimits, ImageFormat, sniff
+from gateway.images.decoder.png import split_bands
+from gateway.images.formats import DecodeLimits, ImageFormat, sniff_format
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated
 
 #: The plugin's own class: Image.open hides why it failed, and takes some JPEGs for MPO albums.
@@ -72,43 +72,43 @@ class CanonicalPixels:
     def id(self) -> str:
         """Return the name that its pixels give it; equal pixels, equal name."""
         digest = hashlib.sha256(f"{self.image.width}x{self.image.height}\n".encode())
-        for band in bands(self.image):
+        for band in split_bands(self.image):
             digest.update(band.tobytes())
         return f"img_{digest.hexdigest()}"
 
 
 def canonicalize(data: bytes, limits: DecodeLimits) -> CanonicalPixels:
     """Decode `data`; raise ImageError, or MemoryError when the process has no room left."""
-    return _typed_failures(lambda: _decoding(data, limits).run())
+    return _with_image_errors(lambda: _new_decoder(data, limits).run())
 
 
-def measure(data: bytes, limits: DecodeLimits) -> tuple[int, int]:
+def read_size(data: bytes, limits: DecodeLimits) -> tuple[int, int]:
     """Return width and height as seen upright, from the header alone; raises like the above."""
-    return _typed_failures(lambda: _decoding(data, limits).open()[2])
+    return _with_image_errors(lambda: _new_decoder(data, limits).open()[2])
 
 
-def _decoding(data: bytes, limits: DecodeLimits) -> _Decoding:
-    fmt = sniff(data)
-    return _Decoding(fmt, preflight.check(fmt, data, limits), limits)
+def _new_decoder(data: bytes, limits: DecodeLimits) -> _ImageDecoder:
+    fmt = sniff_format(data)
+    return _ImageDecoder(fmt, preflight.check_file(fmt, data, limits), limits)
 
 
-def _typed_failures(work: Callable[[], T]) -> T:
+def _with_image_errors(work: Callable[[], T]) -> T:
     try:
         return work()
     except (ImageError, MemoryError):
         raise
     except Exception as error:
-        raise _typed(error) from error
+        raise _image_error(error) from error
 
 
-def _typed(error: Exception) -> ImageError:
+def _image_error(error: Exception) -> ImageError:
     text = " ".join(str(error).split())[:160] or type(error).__name__
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return ImageTruncated(f"The image file is cut off: {text}.")
     return ImageDecodeFailed(f"Image decode failed: {text}.")
 
 
-class _Decoding:
+class _ImageDecoder:
     """One image on its way from file to canonical pixels."""
 
     def __init__(
@@ -139,7 +139,7 @@ class _Decoding:
         """Return the file unread, its EXIF orientation and its size as seen upright."""
         file = _OPENERS[self.format](io.BytesIO(self.checked.data))
         self.limits.check(*file.size, reducible=self.checked.reducible)
-        orientation = _orientation(file)
+        orientation = _read_orientation(file)
         width, height = file.size
         if orientation in _SIDEWAYS and self.format != "TIFF":
             width, height = height, width
@@ -189,12 +189,12 @@ class _Decoding:
         """Return the image in a mode that resizes well, its transparency as a channel."""
         mode = image.mode
         if mode == "F" or mode.startswith("I"):
-            self._tell("image_converted", f"Samples scaled from {_depth(mode)} to 8 bits.")
-            return _scaled(image)
+            self._tell("image_converted", f"Samples scaled from {_depth_name(mode)} to 8 bits.")
+            return _scale_samples(image)
         if mode not in _PLAIN_MODES:
             self._tell("image_converted", f"Colours converted from {mode} to RGB.")
         if mode == "PA" or (mode != "CMYK" and "transparency" in image.info):
-            return _with_alpha(image)
+            return _add_alpha(image)
         if mode == "P":
             return image.convert("RGB")
         if mode in ("RGBa", "La"):
@@ -248,7 +248,7 @@ class _Decoding:
         return managed
 
 
-def _orientation(file: ImageFile.ImageFile) -> int:
+def _read_orientation(file: ImageFile.ImageFile) -> int:
     # EXIF is a hint from a camera; a broken one leaves the image as it is.
     with contextlib.suppress(Exception):
         return int(file.getexif().get(ExifTags.Base.Orientation, 1))
@@ -268,18 +268,18 @@ def _may_lack_pixels(file: ImageFile.ImageFile) -> bool:
     return last.getbbox(alpha_only=False) is None
 
 
-def _depth(mode: str) -> str:
+def _depth_name(mode: str) -> str:
     return {"F": "floating point", "I": "32 bits"}.get(mode, "16 bits")
 
 
-def _with_alpha(image: Image.Image) -> Image.Image:
+def _add_alpha(image: Image.Image) -> Image.Image:
     value = image.info.get("transparency")
     if isinstance(value, tuple) and max(value) > 255:
         image.info["transparency"] = tuple(v >> 8 for v in value)
     return image.convert("LA" if image.mode == "L" else "RGBA")
 
 
-def _scaled(image: Image.Image) -> Image.Image:
+def _scale_samples(image: Image.Image) -> Image.Image:
     samples = np.array(image)
     if image.mode.startswith("I;16"):
         grey = Image.fromarray((samples >> 8).astype(np.uint8))
@@ -288,10 +288,10 @@ def _scaled(image: Image.Image) -> Image.Image:
             alpha = np.where(samples == clear, np.uint8(0), np.uint8(255))
             return Image.merge("LA", (grey, Image.fromarray(alpha)))
         return grey
-    return Image.fromarray(_stretched(samples.astype(np.float32, copy=False)))
+    return Image.fromarray(_stretch_samples(samples.astype(np.float32, copy=False)))
 
 
-def _stretched(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _stretch_samples(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Scale from 0..1, 0..255 or 0..65535 if the samples fill one of these, else end to end."""
     finite = np.isfinite(samples)
     samples[~finite] = 0

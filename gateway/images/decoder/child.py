@@ -19,8 +19,8 @@ from pathlib import Path
 from PIL import AvifImagePlugin, Image, ImageFile
 
 from gateway.images.decoder import heic, protocol
-from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, measure
-from gateway.images.decoder.png import png
+from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, read_size
+from gateway.images.decoder.png import encode_png
 from gateway.images.formats import DecodeLimits
 from shared.errors import ImageError
 
@@ -43,7 +43,7 @@ def main() -> int:
             limits = DecodeLimits(**header)
             _limit_memory(limits.memory_bytes)
             _limit_cpu(limits.timeout_s)
-            protocol.send(sock, *_answer(_measured if only_measure else _decoded, data, limits))
+            protocol.send(sock, *_run(_measure if only_measure else _decode, data, limits))
         except protocol.PeerGone:
             return 0
 
@@ -54,7 +54,7 @@ def _harden_pillow() -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     # loaded now: later it would count as memory of an image
-    heic.available()
+    heic.is_available()
 
 
 def _end_with_parent() -> None:
@@ -94,7 +94,7 @@ def _limit_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _answer(
+def _run(
     work: Callable[[bytes, DecodeLimits], tuple[protocol.Header, bytes]],
     data: bytes,
     limits: DecodeLimits,
@@ -108,16 +108,16 @@ def _answer(
         return {"error": "memory"}, b""
 
 
-def _measured(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
-    return {"size": measure(data, limits)}, b""
+def _measure(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
+    return {"size": read_size(data, limits)}, b""
 
 
-def _decoded(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
+def _decode(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
     canonical = canonicalize(data, limits)
-    return _described(canonical), png(canonical.image)
+    return _header_of(canonical), encode_png(canonical.image)
 
 
-def _described(canonical: CanonicalPixels) -> protocol.Header:
+def _header_of(canonical: CanonicalPixels) -> protocol.Header:
     return {
         "id": canonical.id(),
         "width": canonical.image.width,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.images.decoder import protocol
 from gateway.images.decoder.pool import ChildDied, ChildOverran, NoChild, Pool
-from gateway.images.formats import EXTENSIONS, DecodeLimits, ImageFormat, sniff
+from gateway.images.formats import EXTENSIONS, DecodeLimits, ImageFormat, sniff_format
 from gateway.images.uploads import Upload
 from shared.errors import (
     ImageAspect,
@@ -61,7 +61,7 @@ class MeasuredImage:
 
 
 @contextlib.contextmanager
-def _pointing(pointer: str | None) -> Iterator[None]:
+def _name_pointer(pointer: str | None) -> Iterator[None]:
     """Let refusals name the part of the request that they are about."""
     try:
         yield
@@ -102,7 +102,7 @@ class Decoder:
 
         Raises Unavailable, with seconds to wait, only if no decoder process can be had.
         """
-        with _pointing(pointer):
+        with _name_pointer(pointer):
             fmt = self._admit(upload.data)
             header, png = self._ask(upload.data, detailed=detailed)
             return _stored_image(header, png, _mismatch_notices(upload, fmt))
@@ -111,7 +111,7 @@ class Decoder:
         self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
     ) -> MeasuredImage:
         """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
-        with _pointing(pointer):
+        with _name_pointer(pointer):
             self._admit(upload.data)
             header, _ = self._ask(upload.data, measure=True)
             if "error" in header:
@@ -150,7 +150,7 @@ class Decoder:
                 f"The image file has {len(data)} bytes; "
                 f"{self._settings.upload_max_bytes} are accepted."
             )
-        return sniff(data)
+        return sniff_format(data)
 
     def _ask(
         self, data: bytes, *, measure: bool = False, detailed: bool = False

@@ -11,7 +11,7 @@ EXTRA = "pip install 'sightline-server[heic]'"
 
 
 @functools.cache
-def available() -> bool:
+def is_available() -> bool:
     """Tell whether the extra is installed and its libraries load."""
     try:
         import pillow_heif  # noqa: F401
@@ -21,7 +21,7 @@ def available() -> bool:
 
 
 @functools.cache
-def _opener() -> Any:
+def _load_plugin() -> Any:
     import pillow_heif
 
     # one image may use one core, and needs nothing that comes along with it
@@ -34,4 +34,4 @@ def _opener() -> Any:
 
 def open_file(stream: io.BytesIO) -> Any:
     """Return a HEIC file with its pixels unread, as Pillow's plugins do."""
-    return _opener()(stream)
+    return _load_plugin()(stream)

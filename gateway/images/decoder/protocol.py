@@ -33,17 +33,19 @@ def receive(
     sock: socket.socket, *, max_body: int, deadline: float | None = None
 ) -> tuple[Header, bytes]:
     """Read one frame; raise TimeoutError past `deadline` (monotonic), PeerGone at its end."""
-    header_length, body_length = _LENGTHS.unpack(_exactly(sock, _LENGTHS.size, deadline))
+    header_length, body_length = _LENGTHS.unpack(_receive_exactly(sock, _LENGTHS.size, deadline))
     if header_length > _MAX_HEADER_BYTES or body_length > max_body:
         raise PeerGone("a frame is larger than agreed")
-    text, body = (_exactly(sock, length, deadline) for length in (header_length, body_length))
+    text, body = (
+        _receive_exactly(sock, length, deadline) for length in (header_length, body_length)
+    )
     try:
         return json.loads(text), bytes(body)
     except ValueError as error:
         raise PeerGone("a frame's header is not JSON") from error
 
 
-def _exactly(sock: socket.socket, length: int, deadline: float | None) -> bytearray:
+def _receive_exactly(sock: socket.socket, length: int, deadline: float | None) -> bytearray:
     data = bytearray(length)
     view, got = memoryview(data), 0
     while got < length:

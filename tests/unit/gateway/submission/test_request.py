@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from gateway.http import strict_json
-from gateway.submission.request import Submission, receive
+from gateway.submission.request import Submission, receive_request
 from shared.errors import BadParameters, InvalidJson
 from shared.jobs import DETAIL_PIXELS
 from shared.settings import Settings
@@ -23,7 +23,7 @@ def received(**form):
         contextlib.closing(EnvironBuilder("/", method="POST", data=form)) as builder,
         Request(builder.get_environ()) as request,
     ):
-        return receive(request, Settings(), Submission)
+        return receive_request(request, Settings(), Submission)
 
 
 def test_the_defaults_are_the_articles():

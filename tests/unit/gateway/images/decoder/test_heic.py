@@ -7,7 +7,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from gateway.images.formats import accepted
+from gateway.images.formats import accepted_formats
 from gateway.images.uploads import Upload
 from shared.errors import ImageDimensions
 from tests.support.image_bytes import GREEN, RED, exif, heic, noise, quarters
@@ -27,7 +27,7 @@ def test_a_photograph_of_a_phone_becomes_the_pixels_that_were_taken(decoder):
     assert (image.format, image.width, image.height) == ("HEIC", 96, 64)
     assert np.abs(_pixels(image) - np.asarray(taken)).max() <= 4
     assert _codes(image) == []
-    assert "HEIC" in accepted()
+    assert "HEIC" in accepted_formats()
 
 
 def test_a_turned_photograph_is_upright_and_says_so(decoder):
