@@ -75,9 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen_limits(asked: argparse.Namespace) -> dict[str, int | None]:
+def _chosen_limits(options: argparse.Namespace) -> dict[str, int | None]:
     return {
-        name: getattr(asked, option[2:].replace("-", "_")) for name, (option, _) in _LIMITS.items()
+        name: getattr(options, option[2:].replace("-", "_"))
+        for name, (option, _) in _LIMITS.items()
     }
 
 
@@ -87,53 +88,55 @@ def _describe_key(key: ApiKey) -> str:
         f"{name} {'default' if value is None else value or 'no limit'}"
         for name, value in key.limits.items()
     )
-    doors = ", ".join(
+    secrets = ", ".join(
         f"…{end}" + ("" if left is None else f" for {left:.0f} s more") for end, left in key.secrets
     )
     return (
         f"{key.name}  {key.id}  {state}\n  weight {key.weight}; {limits}\n"
-        f"  secrets: {doors or 'none'}"
+        f"  secrets: {secrets or 'none'}"
     )
 
 
-def _print_secret(secret: str, told: str) -> None:
-    """Print the secret alone where a program reads, and what a person should know beside it."""
-    print(told, file=sys.stderr)
+def _print_secret(secret: str, description: str) -> None:
+    """Print the secret alone to stdout, for programs, and the rest to stderr."""
+    print(description, file=sys.stderr)
     print("This secret is shown once, keep it:", file=sys.stderr)
     print(secret)
 
 
-def _run_action(asked: argparse.Namespace, ring: ApiKeyStore) -> None:
-    match asked.action:
+def _run_action(options: argparse.Namespace, api_keys: ApiKeyStore) -> None:
+    match options.action:
         case "create":
-            key, secret = ring.create(asked.name, _chosen_limits(asked), asked.weight or 1)
+            limits, weight = _chosen_limits(options), options.weight or 1
+            key, secret = api_keys.create(options.name, limits, weight)
             _print_secret(secret, _describe_key(key))
         case "rotate":
-            secret = ring.rotate(asked.name, asked.overlap)
-            _print_secret(secret, _describe_key(ring.get(asked.name)))
+            secret = api_keys.rotate(options.name, options.overlap)
+            _print_secret(secret, _describe_key(api_keys.get(options.name)))
         case "set":
-            print(_describe_key(ring.change(asked.name, _chosen_limits(asked), asked.weight)))
+            key = api_keys.change(options.name, _chosen_limits(options), options.weight)
+            print(_describe_key(key))
         case "revoke":
-            print(_describe_key(ring.revoke(asked.name)))
+            print(_describe_key(api_keys.revoke(options.name)))
         case _:
-            _print_keys(ring, as_json=asked.json)
+            _print_keys(api_keys, as_json=options.json)
 
 
-def _print_keys(ring: ApiKeyStore, *, as_json: bool) -> None:
+def _print_keys(api_keys: ApiKeyStore, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([asdict(key) for key in ring.all()]))
+        print(json.dumps([asdict(key) for key in api_keys.all()]))
     else:
-        print("\n".join(map(_describe_key, ring.all())) or "There is no key yet.")
+        print("\n".join(map(_describe_key, api_keys.all())) or "There is no key yet.")
 
 
 def run(arguments: Sequence[str], settings: Settings) -> int:
     """Do what the arguments say in the Redis of the settings; return the exit code."""
-    asked = build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     client = connect(settings)
     try:
-        _run_action(asked, ApiKeyStore(client))
-    except (ApiKeyError, StoreUnavailable) as trouble:
-        print(f"sightline-admin: {trouble}", file=sys.stderr)
+        _run_action(options, ApiKeyStore(client))
+    except (ApiKeyError, StoreUnavailable) as error:
+        print(f"sightline-admin: {error}", file=sys.stderr)
         return 1
     finally:
         client.close()

@@ -1,4 +1,4 @@
-"""Who is asking: every request belongs to one tenant, sees nothing of another's, has its limits."""
+"""Authentication and limits: every request belongs to one tenant and sees nothing of another's."""
 
 from __future__ import annotations
 
@@ -17,27 +17,24 @@ from shared.store.api_key_store import Anonymous, Caller
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
 
-#: Everybody without a key, where such callers are served.
-ANONYMOUS = "anonymous"
-
 _PRIVATE = re.compile(r"/(v1|predict)(/|$)")
-#: Names of the limits in RateLimit headers, and whether they are of a window.
+#: The limits in RateLimit headers, and whether they count within a minute.
 _POLICIES = {"requests": True, "tokens": True, "in_flight": False, "queued": False}
 
 
 class UnsafeBinding(Exception):
-    """The gateway would serve other machines without asking who they are."""
+    """Callers need an API key to be served, and none exists."""
 
 
 def anonymous_access(settings: Settings) -> Anonymous:
-    """Return whether callers without a key are served; `alone` is as long as there is no key."""
+    """Return whether callers without a key are served; `alone`: only until there is a key."""
     if settings.allow_anonymous is not None:
         return "yes" if settings.allow_anonymous else "no"
     return "alone" if settings.loopback else "no"
 
 
 def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
-    """Refuse to serve where nobody could be let in, or everybody would be."""
+    """Raise UnsafeBinding where callers need a key and there is none."""
     if anonymous_access(settings) == "no" and not any_key():
         raise UnsafeBinding(
             f"SIGHTLINE_HOST={settings.host} is served to holders of an API key only, and there is "
@@ -47,7 +44,7 @@ def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
 
 
 def admit_request() -> None:
-    """Let a request to the API in, or raise Unauthorized or LimitError."""
+    """Authenticate a request to the API; raises Unauthorized and LimitError."""
     if needs_key(request.path):
         current_caller()
 
@@ -58,7 +55,7 @@ def needs_key(path: str) -> bool:
 
 
 def counts_as_request(method: str, path: str) -> bool:
-    """Tell what counts as a request: who is at its limit must still get what it has asked for."""
+    """Tell whether a request counts against the limit; reading and canceling stay free."""
     return method == "POST" and not path.endswith("/cancel")
 
 
@@ -68,28 +65,31 @@ def current_tenant() -> str:
 
 
 def current_position() -> QueuePosition | None:
-    """Return where a job of this request would stand, as it was seen when the request came."""
+    """Return the queue position of a job of this request, as of when the request arrived."""
     return current_caller().standing
 
 
 def current_caller() -> Caller:
-    """Return who asks; looked up once a request, so that a revoked key ends with its last one."""
-    if "usage" not in g:
-        g.usage = _admit_caller(int(counts_as_request(request.method, request.path)))
-        if g.usage.refused_s is not None:
+    """Return the caller of this request, looked up once; raises Unauthorized and LimitError."""
+    if "caller" not in g:
+        g.caller = _admit_caller(int(counts_as_request(request.method, request.path)))
+        if g.caller.refused_s is not None:
             raise LimitError(
                 "This key has sent its requests of this minute.",
                 hint="Wait for the seconds in Retry-After; reading and canceling stay free.",
-                retry_after_s=g.usage.refused_s,
+                retry_after_s=g.caller.refused_s,
             )
-    found: Caller = g.usage
-    return found
+    caller: Caller = g.caller
+    return caller
 
 
 def _admit_caller(cost: int) -> Caller:
-    settings = current_services().settings
-    return current_services().api_keys.admit(
-        _read_secret(), anonymous_access(settings), cost, RateLimits.of(settings)
+    services = current_services()
+    return services.api_keys.admit(
+        _read_secret(),
+        anonymous_access(services.settings),
+        cost,
+        RateLimits.of(services.settings),
     )
 
 
@@ -100,7 +100,7 @@ def add_job(job: NewJob, message: DoorbellMessage) -> StoredJob:
         stored = current_services().store.add(limited, message)
     except LimitError:
         # other requests of this key were faster: show what they left
-        g.usage = _admit_caller(0)
+        g.caller = _admit_caller(0)
         raise
     if not stored.replayed:
         _count_job(job)
@@ -116,7 +116,7 @@ def _count_job(job: NewJob) -> None:
         in_flight=used.in_flight + 1,
         queued=used.queued + 1,
     )
-    g.usage = dataclasses.replace(current_caller(), used=used)
+    g.caller = dataclasses.replace(current_caller(), used=used)
 
 
 def _read_secret() -> str:
@@ -127,25 +127,31 @@ def _read_secret() -> str:
 
 
 def add_limit_headers(response: Response) -> None:
-    """Add the RateLimit headers of whoever asked; nothing for who has no limits."""
-    found: Caller | None = g.get("usage")
+    """Add the RateLimit headers of the caller, if it is known and has limits."""
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="sightline"'
-    if found is None:
-        return
+    if "caller" in g:
+        response.headers.update(_limit_headers(g.caller))
+
+
+def _limit_headers(caller: Caller) -> dict[str, str]:
+    reset_s = math.ceil(caller.reset_s)
+    headers: dict[str, str] = {}
     policies, states = [], []
     for name, windowed in _POLICIES.items():
-        limit, used = getattr(found.limits, name), getattr(found.used, name)
+        limit, used = getattr(caller.limits, name), getattr(caller.used, name)
         if limit:
-            word = name.replace("_", "-")
-            policies.append(f'"{word}";q={limit}' + (f";w={WINDOW_S}" if windowed else ""))
-            reset = f";t={math.ceil(found.reset_s)}" if windowed else ""
-            states.append(f'"{word}";r={max(0, limit - used)}{reset}')
+            label = name.replace("_", "-")
+            policies.append(f'"{label}";q={limit}' + (f";w={WINDOW_S}" if windowed else ""))
+            reset = f";t={reset_s}" if windowed else ""
+            states.append(f'"{label}";r={max(0, limit - used)}{reset}')
     if policies:
-        response.headers["RateLimit-Policy"] = ", ".join(policies)
-        response.headers["RateLimit"] = ", ".join(states)
-    if limit := found.limits.requests:
-        # what clients of earlier drafts read
-        response.headers["RateLimit-Limit"] = str(limit)
-        response.headers["RateLimit-Remaining"] = str(max(0, limit - found.used.requests))
-        response.headers["RateLimit-Reset"] = str(math.ceil(found.reset_s))
+        headers |= {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
+    if limit := caller.limits.requests:
+        # clients of earlier drafts of the standard read these
+        headers |= {
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": str(max(0, limit - caller.used.requests)),
+            "RateLimit-Reset": str(reset_s),
+        }
+    return headers

@@ -88,7 +88,7 @@ class Services:
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
             outward=GuardedClient.build(settings),
-            image_hosts=HostBreaker.of(settings),
+            image_hosts=HostBreaker.from_settings(settings),
             rules=rules,
             presets=load_presets(settings, rules),
             http_metrics=HttpMetrics(),

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes, and the limits that an image must keep."""
+"""The format of a file, detected from its first bytes, and the limits that an image must keep."""
 
 from __future__ import annotations
 
@@ -81,21 +81,22 @@ _MARKUP: tuple[tuple[bytes, str], ...] = ((b"<svg", "SVG"), (b"<html", "HTML"), 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What an image may measure; pixels, bytes, and seconds of CPU."""
+    """Limits of one image: pixels, bytes of memory, and seconds of CPU."""
 
     max_pixels: int
     max_pixels_jpeg: int
     max_side: int
     max_aspect: float
+    #: Pixels at most of the image that is stored.
     kept_pixels: int
-    #: Kept of images that are looked at in tiles.
+    #: The same for images that are cut into tiles.
     long_pixels: int
     memory_bytes: int
     timeout_s: float
-    #: This image may be looked at in tiles, whatever its shape.
+    #: This image may be cut into tiles, whatever its shape.
     detailed: bool = False
 
-    def kept(self, width: int, height: int) -> tuple[int, int]:
+    def kept_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size at which an image of this size is stored."""
         long = self.detailed or is_long(width, height)
         most = max(self.long_pixels, self.kept_pixels) if long else self.kept_pixels
@@ -128,19 +129,19 @@ class DecodeLimits:
 
 
 def accepted_formats() -> tuple[ImageFormat, ...]:
-    """Return the formats that are served here."""
+    """Return the formats that this installation can decode."""
     return (*_ALWAYS, "HEIC") if heic.is_available() else _ALWAYS
 
 
 def sniff_format(data: bytes) -> ImageFormat:
-    """Return the format told by the first bytes; else UnsupportedImageFormat that names it."""
-    found = _known_format(data)
-    if found in accepted_formats():
-        return found
-    name = "HEIC/HEIF" if found else _foreign_format(data) or "not an image that we know"
+    """Return the format by the first bytes; raises UnsupportedImageFormat, which names it."""
+    fmt = _known_format(data)
+    if fmt in accepted_formats():
+        return fmt
+    name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not an image that we know"
     raise UnsupportedImageFormat(
         f"The file is {name}. Accepted formats: {', '.join(accepted_formats())}.",
-        hint=_HEIC_HINT if found else None,
+        hint=_HEIC_HINT if fmt else None,
     )
 
 

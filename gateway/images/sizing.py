@@ -1,4 +1,4 @@
-"""What the model will see of an image, told from its size before any work is done."""
+"""How an image will look to the model, computed from its size: pixels, visual tokens, tiles."""
 
 from __future__ import annotations
 
@@ -29,15 +29,19 @@ def image_info(
     The model's own bounds count as well, once a worker has reported them. Raises ImageAspect.
     """
     tiles = planned_tiles(image.width, image.height, tiling.budget) if tiling else 1
-    # the finest count is never too low
+    # the smallest side counts the most tokens, which is never too few
     side = min((worker.token_side for worker in workers), default=TOKEN_SIDE)
     if tiles > 1:
         return _tiled_info(image, tiles, side)
-    least = max((worker.min_pixels for worker in workers), default=4096)
-    most = min((worker.max_pixels for worker in workers), default=max_pixels)
+    min_pixels = max((worker.min_pixels for worker in workers), default=4096)
+    most_pixels = min((worker.max_pixels for worker in workers), default=max_pixels)
     try:
         used = visual_tokens(
-            image.width, image.height, min(max_pixels, most), min_pixels=least, factor=side
+            image.width,
+            image.height,
+            min(max_pixels, most_pixels),
+            min_pixels=min_pixels,
+            factor=side,
         )
     except ValueError as error:
         raise ImageAspect(str(error)) from None

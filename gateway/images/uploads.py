@@ -1,4 +1,4 @@
-"""Takes an image's bytes out of what a request wraps them in: a form file, base64, a data: URI."""
+"""Unpacks the bytes of an image that a request sends: a form file, base64 or a data: URI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The bytes of one image file and what their sender said about them."""
+    """The bytes of one image file, with the name and media type that the client sent."""
 
     data: bytes
     filename: str | None = None
@@ -30,16 +30,16 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class UploadChecksum:
-    """What a sender says of an image file, so that a loss on the way is noticed."""
+    """The size and SHA-256 that a client sent of an image file, to detect corruption."""
 
     sha256: str | None = None
     size: int | None = None
 
     def check(self, upload: Upload, pointer: str) -> None:
         """Raise UploadMismatch, naming `pointer`, when another file has arrived."""
-        got = len(upload.data)
-        if self.size is not None and got != self.size:
-            raise UploadMismatch(f"{got} of {self.size} bytes arrived.", pointer=pointer)
+        size = len(upload.data)
+        if self.size is not None and size != self.size:
+            raise UploadMismatch(f"{size} of {self.size} bytes arrived.", pointer=pointer)
         if self.sha256 is None:
             return
         digest = hashlib.sha256(upload.data).hexdigest()
@@ -91,13 +91,13 @@ def _too_large_error(pointer: str, most: int) -> PayloadTooLarge:
 
 
 def _decode_base64(text: str, pointer: str, most: int) -> bytes:
-    digits = _normalise(text)
+    digits = _normalise_base64(text)
     if len(digits) * 3 // 4 > most:
         raise _too_large_error(pointer, most)
-    strange = _NOT_BASE64.search(digits)
-    if strange:
+    invalid = _NOT_BASE64.search(digits)
+    if invalid:
         raise InvalidBase64(
-            f"Character {strange.start() + 1} of the base64 text, {strange[0]!r}, is not base64.",
+            f"Character {invalid.start() + 1} of the base64 text, {invalid[0]!r}, is not base64.",
             pointer=pointer,
         )
     if len(digits) % 4 == 1:
@@ -108,7 +108,7 @@ def _decode_base64(text: str, pointer: str, most: int) -> bytes:
     return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
 
 
-def _normalise(text: str) -> str:
+def _normalise_base64(text: str) -> str:
     """Return the text in the standard alphabet, without escapes, whitespace and padding."""
     if "%" in text:
         text = unquote(text)
@@ -122,5 +122,5 @@ def _join_wrapped_lines(text: str) -> str:
     """Join lines that were wrapped with spaces; any other space is a + that a form decoder ate."""
     lines = text.split(" ")
     joined = "".join(lines)
-    even = len({len(line) for line in lines[:-1]}) == 1
-    return joined if even and len(joined) % 4 == 0 else text.replace(" ", "+")
+    equal_lengths = len({len(line) for line in lines[:-1]}) == 1
+    return joined if equal_lengths and len(joined) % 4 == 0 else text.replace(" ", "+")

@@ -10,12 +10,12 @@ from shared.store.forecasts import QueuePosition
 
 
 def profile_request(
-    resolved: ResolvedRequest, tenant: str, standing: QueuePosition | None = None
+    resolved: ResolvedRequest, tenant: str, position: QueuePosition | None = None
 ) -> JobProfile:
     """Return the profile of a request."""
     submission = resolved.submission
     return JobProfile(
-        standing=standing,
+        position=position,
         tenant=tenant,
         priority=submission.priority,
         deadline_s=submission.deadline_s,

@@ -1,7 +1,7 @@
-"""The program of a decoder child: reads images on stdin, answers canonical ones, trusts nothing.
+"""The program of a decoder child: reads files from a socket and replies with canonical images.
 
-Run as `python -m gateway.images.decoder.child` with a socket as its standard input. It is given no
-secret; the gateway kills it when an image takes too much time.
+Run as `python -m gateway.images.decoder.child` with a socket as its standard input. It has no
+access to secrets; the gateway kills it when an image takes too much time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     protocol.send(sock, {"ready": os.getpid()})
-    # libtiff and others write about broken files here; a failure to start was told before.
+    # libtiff and others write about broken files here; a failed start was reported before
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
     while True:
         try:
@@ -50,10 +50,11 @@ def main() -> int:
 
 def _harden_pillow() -> None:
     warnings.simplefilter("ignore")
-    Image.MAX_IMAGE_PIXELS = None  # our own limits are checked before Pillow's
+    # DecodeLimits are checked instead
+    Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    # loaded now: later it would count as memory of an image
+    # loaded now, or its memory would count as the first HEIC image's
     heic.is_available()
 
 
@@ -73,13 +74,13 @@ def _limit_memory(memory_bytes: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     except (ValueError, OSError):
-        # macOS knows no such limit; the limits of time and pixels hold there.
+        # macOS has no such limit; the limits of time and pixels hold there
         if sys.platform == "linux":
             raise
 
 
 def _reserved_bytes() -> int:
-    """Return the address space that is mapped, but in nobody's memory."""
+    """Return the bytes of address space that are mapped but not resident."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return 0
@@ -88,7 +89,7 @@ def _reserved_bytes() -> int:
 
 
 def _limit_cpu(seconds: float) -> None:
-    """Let the kernel end us when this image has used `seconds` of CPU, should nobody else."""
+    """Let the kernel end this process when an image has used `seconds` of CPU."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime + seconds) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -119,7 +120,7 @@ def _decode(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
 
 def _header_of(canonical: CanonicalPixels) -> protocol.Header:
     return {
-        "id": canonical.id(),
+        "id": canonical.content_id(),
         "width": canonical.image.width,
         "height": canonical.image.height,
         "source": canonical.source,

@@ -1,4 +1,4 @@
-"""Verified bytes in, one canonical image out: the only door through which pixels come in."""
+"""Decodes uploads in sandboxed children: the one way by which pixels enter the gateway."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _ERRORS: dict[str, type[ImageError]] = {
     )
 }
 _COSTLY_HINT = "Save the image again as plain JPEG or PNG, or send it smaller."
-#: A request waits for a free child as long as that many images may take before it.
+#: A request waits for a free child as long as this many images may take.
 _WAIT_IMAGES = 3
-#: What a PNG may add to the raw pixels that it failed to compress.
+#: Bytes that a PNG may add to raw pixels that do not compress.
 _PNG_OVERHEAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredImage:
-    """An image of which only the size is known; it looks like a stored one."""
+    """An image of which only the size is known; it has what image_info needs of a stored one."""
 
     #: Pixels that would be kept.
     width: int
@@ -62,7 +62,7 @@ class MeasuredImage:
 
 @contextlib.contextmanager
 def _name_pointer(pointer: str | None) -> Iterator[None]:
-    """Let refusals name the part of the request that they are about."""
+    """Let refusals inside the block name the part of the request that they are about."""
     try:
         yield
     except (ImageError, PayloadTooLarge) as error:
@@ -91,41 +91,40 @@ class Decoder:
 
     def start(self) -> None:
         """Start the children now instead of with the first image; call it after any fork."""
-        self._pool_here().start()
+        self._own_pool().start()
 
     def decode(
         self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
     ) -> StoredImage:
-        """Return the image to store; raise an ImageError or PayloadTooLarge that names `pointer`.
+        """Return the image to store; `detailed`: it may be cut into tiles and keeps more pixels.
 
-        `detailed`: it may be looked at in tiles, and keeps more pixels.
-
-        Raises Unavailable, with seconds to wait, only if no decoder process can be had.
+        Raises ImageErrors and PayloadTooLarge, which name `pointer`, and Unavailable, with seconds
+        to wait, if no decoder process is free or can be started.
         """
         with _name_pointer(pointer):
-            fmt = self._admit(upload.data)
-            header, png = self._ask(upload.data, detailed=detailed)
+            fmt = self._check_file(upload.data)
+            header, png = self._ask_twice(upload.data, detailed=detailed)
             return _stored_image(header, png, _mismatch_notices(upload, fmt))
 
     def measure(
         self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
     ) -> MeasuredImage:
-        """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
+        """Return the size in an upload's header; nothing is decoded. Raises as `decode`."""
         with _name_pointer(pointer):
-            self._admit(upload.data)
-            header, _ = self._ask(upload.data, measure=True)
+            self._check_file(upload.data)
+            header, _ = self._ask_twice(upload.data, measure=True)
             if "error" in header:
                 raise _refusal(header)
-            return self._measured(*header["size"], detailed=detailed)
+            return self._measured_image(*header["size"], detailed=detailed)
 
     def measure_size(self, width: int, height: int, *, detailed: bool = False) -> MeasuredImage:
-        """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
+        """Return an image of this size in pixels; raises ImageDimensions and ImageAspect."""
         self._limits.check(width, height, reducible=True)
-        return self._measured(width, height, detailed=detailed)
+        return self._measured_image(width, height, detailed=detailed)
 
-    def _measured(self, width: int, height: int, *, detailed: bool) -> MeasuredImage:
+    def _measured_image(self, width: int, height: int, *, detailed: bool) -> MeasuredImage:
         limits = dataclasses.replace(self._limits, detailed=detailed)
-        kept_width, kept_height = limits.kept(width, height)
+        kept_width, kept_height = limits.kept_size(width, height)
         return MeasuredImage(kept_width, kept_height, (width, height))
 
     def close(self) -> None:
@@ -135,14 +134,15 @@ class Decoder:
         if pool and pool.owner_pid == os.getpid():
             pool.close()
 
-    def _pool_here(self) -> Pool:
-        # A forked gunicorn worker must not talk into its parent's sockets.
+    def _own_pool(self) -> Pool:
+        # a forked gunicorn worker must not use its parent's sockets
         with self._pool_guard:
             if self._pool is None or self._pool.owner_pid != os.getpid():
                 self._pool = Pool(self._settings.decoder_children)
             return self._pool
 
-    def _admit(self, data: bytes) -> ImageFormat:
+    def _check_file(self, data: bytes) -> ImageFormat:
+        """Raise ImageEmpty, PayloadTooLarge and UnsupportedImageFormat."""
         if not data:
             raise ImageEmpty
         if len(data) > self._settings.upload_max_bytes:
@@ -152,7 +152,7 @@ class Decoder:
             )
         return sniff_format(data)
 
-    def _ask(
+    def _ask_twice(
         self, data: bytes, *, measure: bool = False, detailed: bool = False
     ) -> tuple[protocol.Header, bytes]:
         limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
@@ -160,10 +160,10 @@ class Decoder:
         seconds = self._settings.decoder_timeout_s
         try:
             try:
-                return self._lend(request, data)
+                return self._ask_child(request, data)
             except ChildDied:
-                # Perhaps somebody else killed it; an image is to blame for the second death.
-                return self._lend(request, data)
+                # something else may have killed it; a second death is the image's fault
+                return self._ask_child(request, data)
         except NoChild as error:
             raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -175,8 +175,8 @@ class Decoder:
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
 
-    def _lend(self, request: protocol.Header, data: bytes) -> tuple[protocol.Header, bytes]:
-        return self._pool_here().ask(
+    def _ask_child(self, request: protocol.Header, data: bytes) -> tuple[protocol.Header, bytes]:
+        return self._own_pool().ask(
             request,
             data,
             timeout_s=self._settings.decoder_timeout_s,

@@ -1,4 +1,4 @@
-"""HEIC, which phones save, by way of the extra `heic`; only the decoder child opens files."""
+"""HEIC files by the optional extra `heic`; only the decoder child opens them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_available() -> bool:
 def _load_plugin() -> Any:
     import pillow_heif
 
-    # one image may use one core, and needs nothing that comes along with it
+    # one image may use one core; its thumbnails and extra channels are not needed
     pillow_heif.options.DECODE_THREADS = 1
     pillow_heif.options.THUMBNAILS = False
     pillow_heif.options.DEPTH_IMAGES = False
@@ -33,5 +33,5 @@ def _load_plugin() -> Any:
 
 
 def open_file(stream: io.BytesIO) -> Any:
-    """Return a HEIC file with its pixels unread, as Pillow's plugins do."""
+    """Return a HEIC file whose pixels are not read yet, as Pillow's plugins do."""
     return _load_plugin()(stream)

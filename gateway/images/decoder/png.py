@@ -1,4 +1,4 @@
-"""Writes RGB pixels as a PNG: lossless, without metadata, the same bytes for the same pixels."""
+"""Encodes RGB pixels as PNG: without metadata, the same bytes for the same pixels."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def encode_png(image: Image.Image) -> bytes:
     header = struct.pack(
         ">IIBBBBB", *image.size, _DEPTH, _RGB, _DEFLATE, _FILTERED_BY_ROW, _NOT_INTERLACED
     )
-    squeeze = zlib.compressobj(1)
+    compressor = zlib.compressobj(1)
     pixels = b"".join(
-        squeeze.compress(_filter_rows(np.asarray(band))) for band in split_bands(image)
+        compressor.compress(_filter_rows(np.asarray(band))) for band in split_bands(image)
     )
-    pixels += squeeze.flush()
+    pixels += compressor.flush()
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
 def split_bands(image: Image.Image) -> Iterator[Image.Image]:
     """Yield an image in bands of rows, so that no copy of all its pixels is made at once."""
-    tall = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, tall):
-        yield image.crop((0, top, image.width, min(image.height, top + tall)))
+    band_height = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, band_height):
+        yield image.crop((0, top, image.width, min(image.height, top + band_height)))
 
 
 def _filter_rows(pixels: np.ndarray) -> bytes:

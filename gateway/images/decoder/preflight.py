@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from gateway.images.formats import DecodeLimits, ImageFormat
 from shared.errors import ImageDecodeFailed, ImageTruncated
 
-#: More scans than any encoder writes; each costs a pass over the whole image.
+#: More than any encoder writes; each scan costs a pass over the whole image.
 MAX_SCANS = 100
 MAX_CHUNKS = 50_000
-#: No honest colour profile or EXIF block is larger.
+#: No valid colour profile or EXIF block is larger.
 MAX_METADATA_BYTES = 1 << 20
 
 _PNG_CRITICAL = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND"))
@@ -49,7 +49,7 @@ class CheckedFile:
     #: Can be decoded at a fraction of its size.
     reducible: bool = False
     animated: bool = False
-    #: (code, detail) of what was left out of it, though it changes how the picture looks.
+    #: (code, detail) of what was dropped, though it changes how the image looks.
     notices: tuple[tuple[str, str], ...] = ()
 
 
@@ -71,9 +71,9 @@ class _Chunk:
 
 
 def _check_png(data: bytes, limits: DecodeLimits) -> CheckedFile:
-    """Keep what is needed to draw the picture; text, bombs and private chunks are dropped."""
+    """Keep the chunks that change how the image looks; text, bombs and private chunks go."""
     kept = [data[:8]]
-    kinds, lost = set(), dict[bytes, None]()
+    kinds, dropped = set(), dict[bytes, None]()
     for chunk in _read_png_chunks(data):
         kinds.add(chunk.kind)
         if chunk.kind == b"IHDR":
@@ -83,10 +83,10 @@ def _check_png(data: bytes, limits: DecodeLimits) -> CheckedFile:
         if _keeps_chunk(data, chunk):
             kept.append(data[chunk.start : chunk.end])
         elif chunk.kind in _PNG_USEFUL:
-            lost[chunk.kind] = None
+            dropped[chunk.kind] = None
     if b"IDAT" not in kinds:
         raise _damage_error("the PNG has no image data")
-    return CheckedFile(b"".join(kept), animated=b"acTL" in kinds, notices=_dropped_notices(lost))
+    return CheckedFile(b"".join(kept), animated=b"acTL" in kinds, notices=_dropped_notices(dropped))
 
 
 def _dropped_notices(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
@@ -143,7 +143,7 @@ def _inflates_small(data: bytes, chunk: _Chunk) -> bool:
 
 
 def png_pixels_missing(data: bytes) -> bool:
-    """Tell whether the pixel stream of a checked PNG ends early; Pillow would leave it black."""
+    """Tell whether a checked PNG lacks pixel data; Pillow would leave the rest black."""
     inflater = zlib.decompressobj()
     missing = _png_raw_bytes(data)
     for chunk in _read_png_chunks(data):
@@ -151,7 +151,7 @@ def png_pixels_missing(data: bytes) -> bool:
         while packed and missing > 0 and not inflater.eof:
             missing -= len(inflater.decompress(packed, 1 << 20))
             packed = inflater.unconsumed_tail
-    # Asked only while bytes are missing, or flush() would inflate a whole bomb.
+    # only while bytes are missing, or flush() would inflate a whole bomb
     return missing > 0 and missing > len(inflater.flush())
 
 
@@ -178,7 +178,7 @@ def _check_jpeg(data: bytes, limits: DecodeLimits) -> CheckedFile:
     if len(frames) != 1 or not scans:
         raise _damage_error(f"the JPEG has {len(frames)} frames and {scans} scans")
     kind, height, width = frames[0]
-    # Several scans make libjpeg keep every coefficient, however small the result.
+    # with several scans libjpeg keeps every coefficient, however small the result
     reducible = kind in _JPEG_SEQUENTIAL and scans == 1
     limits.check(width, height, reducible=reducible)
     return CheckedFile(data, reducible=reducible)
@@ -188,10 +188,10 @@ def _read_jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield (marker, offset of its length field) up to the end marker of the main image."""
     at = 2
     while True:
-        found = _JPEG_MARKER.search(data, at)
-        if found is None:
+        match = _JPEG_MARKER.search(data, at)
+        if match is None:
             raise _jpeg_truncated()
-        marker, at = found[1][0], found.end()
+        marker, at = match[1][0], match.end()
         if marker == _JPEG_END:
             return
         if marker in (0x01, 0xD8):
@@ -210,7 +210,7 @@ def _jpeg_truncated() -> ImageTruncated:
 
 
 def _check_webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
-    """Check the sizes that the container and the bitstream tell; open() allocates them at once."""
+    """Check the sizes in container and bitstream: the decoder allocates them when it opens."""
     if len(data) < 8 + int.from_bytes(data[4:8], "little") or len(data) < 30:
         raise ImageTruncated("The WebP file is shorter than its header says.")
     kind = data[12:16]
