@@ -22,7 +22,7 @@ from gateway.schemas.webhooks import (
     WebhookTest,
 )
 from gateway.services import current_services
-from gateway.submission.request import is_json, parse_json_object
+from gateway.submission.body import is_json, parse_json_object
 from gateway.submission.webhook import check_webhook
 from shared import errors
 from shared.jobs.view import timestamp

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flask import Request
 
 from gateway.services import Services
-from gateway.submission.request import is_json
+from gateway.submission.body import is_json
 from shared.errors import Unavailable
 from shared.store import Store
 

@@ -1,4 +1,4 @@
-"""Images that come by themselves: kept under the name of their pixels, and encoded ahead."""
+"""Stores an image that is uploaded by itself, and enqueues a job that encodes it ahead."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gateway.images import uploads
 from gateway.images.sizing import image_info
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
+from gateway.submission.body import is_json, parse_json_object
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.images import RequestImages, timed_decode
-from gateway.submission.request import is_json, parse_json_object
 from gateway.submission.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=FileClaim)
 
 
 def store_upload(request: Request, services: Services, tenant: str) -> ImageHeader:
-    """Store the one image of a request by itself; raises a ServiceError of any kind."""
+    """Store the one image of a request; raises a ServiceError of any kind."""
     services.store_health.check(for_later=True)
     request_images = RequestImages.start(services, tenant, timed_decode(services))
     image = request_images.decode_upload(_read_upload(request, request_images), "/image")
@@ -39,11 +39,11 @@ def store_upload(request: Request, services: Services, tenant: str) -> ImageHead
 def enqueue_encode(
     image: ImageHeader, max_pixels: int, services: Services, tenant: str
 ) -> StoredJob:
-    """Enqueue a job that only encodes an image, so that a question finds its features."""
+    """Enqueue a job that only encodes an image, for later questions; raises as submit_request."""
     services.admission.check_open(tenant, auth.current_position())
     workers = services.admission.forecast().outlook.workers
     pixels = tile_budget(max_pixels, workers)
-    # as a question without a preset would look at it
+    # as for a question without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)
     return enqueue_job(
         NewJob(
@@ -81,8 +81,8 @@ def _read_upload(request: Request, request_images: RequestImages[StoredImage]) -
     return upload
 
 
-def _validate(shape: type[M], fields: dict[str, Any]) -> M:
+def _validate(model: type[M], fields: dict[str, Any]) -> M:
     try:
-        return shape.model_validate(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         raise from_validation(error) from None

@@ -58,7 +58,7 @@ class RequestImages(Generic[Decoded]):
     ) -> Self:
         """Return the reader of a request; its time to fetch URLs begins now."""
         fetcher = ImageFetcher.start(
-            services.outward, services.image_hosts, services.settings, tenant
+            services.outbound, services.host_breaker, services.settings, tenant
         )
         return cls(services, tenant, fetcher, decode, checksums or {})
 

@@ -1,4 +1,4 @@
-"""What a prediction needs to know of a job, taken from a request or from a stored job."""
+"""Makes the JobProfile that admission works with, from a request or from a stored job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def profile_request(
 
 
 def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
-    """Return the profile of a stored job that is to be run once more."""
+    """Return the profile of a stored job that is submitted again."""
     return JobProfile(
         tenant=row.tenant,
         priority=Priority(row.queue),

@@ -18,7 +18,7 @@ def check_webhook(
 ) -> Webhook:
     """Return where to send events; raises UrlNotAllowed naming `pointer`."""
     try:
-        origin = target(url, services.outward.policy).origin
+        origin = target(url, services.outbound.policy).origin
     except UrlNotAllowed as error:
         raise UrlNotAllowed(
             error.detail,

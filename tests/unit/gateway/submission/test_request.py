@@ -65,9 +65,9 @@ def test_text_that_only_looks_like_json_stays_text():
 
 def test_files_come_before_images_that_are_told_as_text():
     file = (io.BytesIO(b"bytes"), "a.png")
-    found = received(prompt="hi", image=[file, "aGk="])
-    assert [f.filename for f in found.files] == ["a.png"]
-    assert found.submission.images == ["aGk="]
+    request = received(prompt="hi", image=[file, "aGk="])
+    assert [f.filename for f in request.files] == ["a.png"]
+    assert request.submission.images == ["aGk="]
 
 
 def test_more_images_than_the_limit_are_counted_over_files_and_text():

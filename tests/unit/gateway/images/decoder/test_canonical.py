@@ -126,7 +126,7 @@ def test_limits_come_from_the_settings(decoder_with):
 
 
 @pytest.mark.parametrize(
-    ("filename", "content_type", "told"),
+    ("filename", "content_type", "noticed"),
     [
         ("photo.png", None, False),
         ("photo.PNG", "image/png", False),
@@ -137,9 +137,9 @@ def test_limits_come_from_the_settings(decoder_with):
         (None, "image/jpeg", True),
     ],
 )
-def test_a_name_that_promises_another_format_is_told(decoder, filename, content_type, told):
+def test_a_name_that_promises_another_format_is_told(decoder, filename, content_type, noticed):
     image = decoder.decode(Upload(saved(quarters(), "PNG"), filename, content_type))
-    assert _codes(image) == (("image_extension_mismatch",) if told else ())
+    assert _codes(image) == (("image_extension_mismatch",) if noticed else ())
 
 
 def test_postscript_named_jpg_never_reaches_a_decoder(decoder):
