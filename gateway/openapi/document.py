@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_openapi3 import OpenAPI
+from pydantic import BaseModel
 
 from gateway.http.problems import Problem
 from gateway.openapi.security import describe_keys
@@ -16,6 +17,16 @@ from gateway.submission.estimate import EstimateRequest
 from gateway.submission.request import Submission
 
 _REF = "#/components/schemas/"
+#: Models that no route declares, by the names that the document gives them.
+_MODELS: dict[str, type[BaseModel]] = {
+    "Problem": Problem,
+    "Submission": Submission,
+    "Supposition": EstimateRequest,
+    "ImageUpload": ImageUpload,
+    "ChatRequest": ChatRequest,
+    "WebhookTest": WebhookTest,
+    "ReplaySince": ReplaySince,
+}
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -26,9 +37,8 @@ def complete(app: OpenAPI) -> None:
     # flask-openapi3 adds its own shape of a validation error, which we never send
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    bodies = (Submission, EstimateRequest, ImageUpload, ChatRequest, WebhookTest, ReplaySince)
-    for model in (Problem, *bodies):
-        _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
+    for name, model in _MODELS.items():
+        _add(schemas, name, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
@@ -52,7 +62,7 @@ def complete(app: OpenAPI) -> None:
 
 def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
     schemas.update(schema.pop("$defs", {}))
-    schemas[name] = schema
+    schemas[name] = schema | {"title": name}
 
 
 def _form(body: dict[str, Any]) -> dict[str, Any]:

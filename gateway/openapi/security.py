@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.auth import costs, needs_key
+from gateway.auth import counts_as_request, needs_key
 from gateway.http import problems
 from shared import errors
 
@@ -29,7 +29,7 @@ def describe_keys(paths: dict[str, Any]) -> None:
             continue
         for method, operation in item.items():
             _add(operation, errors.Unauthorized, errors.StoreUnavailable)
-            if costs(method.upper(), path):
+            if counts_as_request(method.upper(), path):
                 _add(operation, errors.LimitError)
             operation["security"] = _SECURITY
             for answer in operation["responses"].values():

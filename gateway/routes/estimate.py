@@ -24,4 +24,4 @@ def ask() -> dict[str, Any]:
 
     Takes what `POST /v1/jobs` takes, or `width` and `height` alone; nothing is decoded or kept.
     """
-    return estimating.estimate(request, current_services(), current_tenant())
+    return estimating.estimate_request(request, current_services(), current_tenant())

@@ -35,10 +35,10 @@ _RETRY_MS = 2000
 )
 def follow(path: JobPath, query: EventsQuery) -> Response:
     """Stream the job's events until its end; resume with Last-Event-ID or `starting_after`."""
-    found, who = current_services(), current_tenant()
+    services, tenant = current_services(), current_tenant()
     after = _last_event_id() or query.starting_after
-    found.store.get(path.job_id, who)
-    story = _EventStream(path.job_id, who, found, watcher(request))
+    services.store.get(path.job_id, tenant)
+    story = _EventStream(path.job_id, tenant, services, watcher(request))
     return Response(
         story.told(after),
         mimetype="text/event-stream",
@@ -55,11 +55,11 @@ class _EventStream:
     """One client's view of one job's events."""
 
     def __init__(
-        self, job_id: str, who: str, found: Services, client_gone: Callable[[], bool]
+        self, job_id: str, tenant: str, services: Services, client_gone: Callable[[], bool]
     ) -> None:
         self._job_id = job_id
-        self._who = who
-        self._found = found
+        self._tenant = tenant
+        self._services = services
         self._client_gone = client_gone
 
     def told(self, after: int) -> Iterator[str]:
@@ -67,9 +67,9 @@ class _EventStream:
         yield f"retry: {_RETRY_MS}\n\n"
         try:
             row = self._row()
-            if row.status.terminal and (last := self._found.events.last(row.id)) <= after:
+            if row.status.terminal and (last := self._services.events.last(row.id)) <= after:
                 # the caller has seen the end already; say it again rather than hang
-                yield _frame(last, f"job.{row.status.value}", job_view(row, self._found))
+                yield _frame(last, f"job.{row.status.value}", job_view(row, self._services))
                 return
             yield from self._following(after)
         except (errors.Erased, errors.NotFound):
@@ -80,7 +80,7 @@ class _EventStream:
 
     def _following(self, after: int) -> Iterator[str]:
         spoke = time.monotonic()
-        for event in self._found.events.follow(self._job_id, after, LOOK_S):
+        for event in self._services.events.follow(self._job_id, after, LOOK_S):
             if self._client_gone():
                 return
             if event is not None:
@@ -89,19 +89,19 @@ class _EventStream:
                 continue
             # an erased job's stream is gone and would stay silent for ever
             self._row()
-            if time.monotonic() - spoke >= self._found.settings.ping_s:
+            if time.monotonic() - spoke >= self._services.settings.ping_s:
                 spoke = time.monotonic()
                 yield ": ping\n\n"
 
     def _row(self) -> JobRow:
-        return self._found.store.get(self._job_id, self._who)
+        return self._services.store.get(self._job_id, self._tenant)
 
     def _data(self, event: JobEvent) -> dict[str, Any]:
         if event.terminal:
-            return job_view(self._row(), self._found)
+            return job_view(self._row(), self._services)
         if event.type == "job.queued":
             position = event.data.get("position") or 0
-            return event.data | {"wait_s": waiting_s(position, self._found)}
+            return event.data | {"wait_s": waiting_s(position, self._services)}
         return event.data
 
 

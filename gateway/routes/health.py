@@ -10,13 +10,13 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
-from gateway.images.formats import accepted
+from gateway.images.formats import accepted_formats
 from gateway.schemas.jobs import Ok, QueueView, WorkerState
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
-from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES, MAX_NEW_TOKENS
+from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
 from shared import errors
-from shared.jobs import DETAIL_PIXELS
+from shared.jobs import DETAIL_PIXELS, MAX_NEW_TOKENS
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES
 from shared.store.api_key_store import Caller
@@ -54,32 +54,32 @@ def readyz() -> dict[str, str]:
 @health.get("/v1/queue", summary="How full is it?", responses={200: QueueView, **_STORE})
 def queue() -> dict[str, Any]:
     """Return the depth of each queue, the oldest wait and the workers that are up."""
-    found = current_services()
-    state = found.store.load()
+    services = current_services()
+    state = services.store.load()
     return {
         "queues": [{"name": name, "depth": state.depths[name]} for name in QUEUES],
         "queued": sum(state.depths.values()),
         "running": state.running,
         "oldest_wait_s": state.oldest_wait_s,
-        "workers": [_told(worker) for worker in found.workers.fresh()],
+        "workers": [_worker_view(worker) for worker in services.workers.fresh()],
     }
 
 
-def _told(worker: Heartbeat) -> dict[str, Any]:
+def _worker_view(worker: Heartbeat) -> dict[str, Any]:
     """Return what callers may know of a worker: not where it runs."""
     return {name: getattr(worker, name) for name in WorkerState.model_fields}
 
 
-def _key(usage: Caller) -> dict[str, Any]:
+def _key_view(caller: Caller) -> dict[str, Any]:
     """Return the limits of who asks."""
-    limits, used = asdict(usage.limits), asdict(usage.used)
+    limits, used = asdict(caller.limits), asdict(caller.used)
     return {
-        "name": usage.name or None,
+        "name": caller.name or None,
         "limits": {
             _LIMIT_NAMES[name]: {"limit": limit or None, "used": used[name]}
             for name, limit in limits.items()
         },
-        "reset_s": round(usage.reset_s, 1),
+        "reset_s": round(caller.reset_s, 1),
     }
 
 
@@ -90,7 +90,7 @@ def limits() -> Response:
     return jsonify(
         {
             "image": {
-                "formats": list(accepted()),
+                "formats": list(accepted_formats()),
                 "max_bytes": settings.upload_max_bytes,
                 "max_pixels": settings.image_max_pixels,
                 "max_pixels_baseline_jpeg": settings.image_max_pixels_jpeg,
@@ -124,6 +124,6 @@ def limits() -> Response:
                 "max_wait_s": settings.queue_max_wait_s,
                 "max_jobs": settings.queue_max_jobs,
             },
-            "key": _key(auth.usage()),
+            "key": _key_view(auth.current_caller()),
         }
     )

@@ -14,7 +14,7 @@ from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
 from gateway.submission import image_upload
-from gateway.submission.tiling import budget
+from gateway.submission.tiling import tile_budget
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.tile_plan import tiling_for
@@ -27,29 +27,33 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 def _view(image: ImageHeader) -> dict[str, Any]:
     outlook = current_services().admission.forecast().outlook
-    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
+    pixels = tile_budget(DETAIL_PIXELS["auto"], outlook.workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
-    info = {"tiles": 1} | image_info(image, pixels, outlook.workers, tiling)
-    return info | {
-        "object": "image",
-        "predicted_s": outlook.intake_s(info["tokens"]),
-        "format": image.format,
-        "bytes": image.bytes,
-        "warnings": list(image.notices),
-        "expires_in_s": image.expires_in_s,
-        "warm_job": None,
-    }
+    info = image_info(image, pixels, outlook.workers, tiling)
+    return (
+        {"tiles": 1}
+        | info.as_dict()
+        | {
+            "object": "image",
+            "predicted_s": outlook.intake_s(info.tokens),
+            "format": image.format,
+            "bytes": image.bytes,
+            "warnings": list(image.notices),
+            "expires_in_s": image.expires_in_s,
+            "warm_job": None,
+        }
+    )
 
 
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
-    found, who = current_services(), current_tenant()
-    image = image_upload.store_upload(request, found, who)
+    services, tenant = current_services(), current_tenant()
+    image = image_upload.store_upload(request, services, tenant)
     view = _view(image)
     if query.warm:
-        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], found, who)
+        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], services, tenant)
         view["warm_job"] = job.doorbell.job_id
     return view, 201
 

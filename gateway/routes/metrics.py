@@ -27,15 +27,17 @@ metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="service")])
 )
 def scrape() -> Response:
     """Return every figure; without Redis, those of this gateway alone."""
-    found = current_services()
-    _check_token(found.settings.metrics_token)
+    services = current_services()
+    _check_token(services.settings.metrics_token)
     service = CollectorRegistry(auto_describe=False)
-    service.register(Service(Sources(found.store, found.workers, found.deliveries, found.servers)))
-    text = generate_latest(service) + generate_latest(found.http_metrics.registry())
+    service.register(
+        Service(Sources(services.store, services.workers, services.deliveries, services.servers))
+    )
+    text = generate_latest(service) + generate_latest(services.http_metrics.registry())
     return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _check_token(wanted: str | None) -> None:
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if wanted and not hmac.compare_digest(given.encode(), wanted.encode()):
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if wanted and not hmac.compare_digest(token.encode(), wanted.encode()):
         raise Unauthorized("/metrics asks for the bearer token SIGHTLINE_METRICS_TOKEN.")

@@ -18,7 +18,7 @@ from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
 from gateway.submission import submit
 from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
-from gateway.submission.idempotency import key_of, repeats_itself
+from gateway.submission.idempotency import counts_retries, find_key
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -51,14 +51,14 @@ def chat(header: KeyHeader) -> Response:
     The request is held as long as the client waits by its own headers; if it hangs up, its job is
     canceled, unless it comes back with the same request.
     """
-    found, who = current_services(), current_tenant()
-    asked = receive_chat(request, found.settings)
-    _check_model(asked.request.model, found.workers.fresh())
-    added = _submitted(asked, found, who, header.idempotency_key)
+    services, tenant = current_services(), current_tenant()
+    asked = receive_chat(request, services.settings)
+    _check_model(asked.request.model, services.workers.fresh())
+    added = _submitted(asked, services, tenant, header.idempotency_key)
     # a client repeats itself until an answer begins, and a stream begins at once
-    repeats = not asked.request.stream and repeats_itself(request)
-    holding = HeldResponse(request, found, who, added.doorbell.job_id, may_return=repeats)
-    return _streamed(asked, holding, found) if asked.request.stream else _whole(holding)
+    repeats = not asked.request.stream and counts_retries(request)
+    holding = HeldResponse(request, services, tenant, added.doorbell.job_id, may_return=repeats)
+    return _streamed(asked, holding, services) if asked.request.stream else _whole(holding)
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:
@@ -68,14 +68,14 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
         raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
 
 
-def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> StoredJob:
+def _submitted(asked: Chat, services: Services, tenant: str, header_key: str | None) -> StoredJob:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
-    key = key_of(request, found, who, given_key)
-    added = submit.submit_chat(asked, found, who, key)
+    key = find_key(request, services, tenant, header_key)
+    added = submit.submit_chat(asked, services, tenant, key)
     if key is None or not added.replayed or not _pointless(added):
         return added
-    found.store.unbind(who, key)
-    return submit.submit_chat(asked, found, who, key)
+    services.store.unbind(tenant, key)
+    return submit.submit_chat(asked, services, tenant, key)
 
 
 def _pointless(added: StoredJob) -> bool:
@@ -88,8 +88,8 @@ def _whole(holding: HeldResponse) -> Response:
     patience = KeepAlive.of(request)
     row = holding.until_terminal(patience.quiet_s)
     if not row.status.terminal:
-        told = holding.signs_of_life(patience, completion)
-        return Response(told, mimetype="application/json")
+        chunks = holding.signs_of_life(patience, completion)
+        return Response(chunks, mimetype="application/json")
     if row.status is not JobStatus.SUCCEEDED:
         raise why_no_answer(row)
     return _named(jsonify(completion(row)), row)
@@ -100,9 +100,11 @@ def _named(response: Response, row: JobRow) -> Response:
     return response
 
 
-def _streamed(asked: Chat, holding: HeldResponse, found: Services) -> Response:
-    ping_s = min(found.settings.ping_s, stream_patience_s(request))
-    stream = ChatStream(holding, found.events, ping_s=ping_s, with_usage=asked.request.with_usage)
+def _streamed(asked: Chat, holding: HeldResponse, services: Services) -> Response:
+    ping_s = min(services.settings.ping_s, stream_patience_s(request))
+    stream = ChatStream(
+        holding, services.events, ping_s=ping_s, with_usage=asked.request.with_usage
+    )
     return Response(
         stream.told(),
         mimetype="text/event-stream",
@@ -113,8 +115,8 @@ def _streamed(asked: Chat, holding: HeldResponse, found: Services) -> Response:
 @openai.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
     """Return the models of the workers that are up."""
-    seen = {worker.model: worker for worker in current_services().workers.fresh()}
-    return {"object": "list", "data": [_model(worker) for worker in seen.values()]}
+    by_model = {worker.model: worker for worker in current_services().workers.fresh()}
+    return {"object": "list", "data": [_model(worker) for worker in by_model.values()]}
 
 
 @openai.get(

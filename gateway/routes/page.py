@@ -32,16 +32,16 @@ def show() -> Response:
     """Return the page; `?lang=` chooses its language, else the cookie or the browser does."""
     language = _language()
     words = _words()[language]
-    found = current_services()
+    services = current_services()
     built_in = {preset.name for preset in BUILT_IN}
-    told = {
+    page_data = {
         "language": language,
         "words": words,
-        "max_images": found.settings.images_per_request,
-        "max_bytes": found.settings.upload_max_bytes,
+        "max_images": services.settings.images_per_request,
+        "max_bytes": services.settings.upload_max_bytes,
         "presets": [
             {"name": preset.name, "own": preset.name not in built_in}
-            for preset in found.presets.values()
+            for preset in services.presets.values()
             if not preset.needs
         ],
     }
@@ -53,7 +53,7 @@ def show() -> Response:
         other="en" if language == "zh" else "zh",
         theme=theme if theme in _THEMES else None,
         assets=f"/assets/{_version()}",
-        told=told,
+        told=page_data,
     )
     response = make_response(html)
     response.headers["Content-Security-Policy"] = _POLICY

@@ -12,7 +12,7 @@ from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, KeyHeader
 from gateway.services import current_services
 from gateway.submission import submit
-from gateway.submission.idempotency import key_of
+from gateway.submission.idempotency import find_key
 
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -20,9 +20,9 @@ predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 @predict.post("/predict", summary="Ask and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS})
 def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
-    found, who = current_services(), current_tenant()
-    key = key_of(request, found, who, header.idempotency_key)
-    added = submit.submit_request(request, found, who, key)
-    wait_s = found.settings.max_wait_s
-    row = LongPoll(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
-    return job_response(row, found, accepted=True)
+    services, tenant = current_services(), current_tenant()
+    key = find_key(request, services, tenant, header.idempotency_key)
+    added = submit.submit_request(request, services, tenant, key)
+    wait_s = services.settings.max_wait_s
+    row = LongPoll(request, services, tenant, added.doorbell.job_id, wait_s).until_terminal()
+    return job_response(row, services, accepted=True)

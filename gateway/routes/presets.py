@@ -49,15 +49,15 @@ class PresetList(BaseModel):
 @presets.get("/v1/presets", summary="What can be asked by name?", responses={200: PresetList})
 def list_presets() -> dict[str, Any]:
     """Return every preset and every rule of this service."""
-    found = current_services()
+    services = current_services()
     return {
         "object": "list",
-        "data": [_told(preset) for preset in found.presets.values()],
-        "rules": [rule.model_dump() for rule in found.rules.shown],
+        "data": [_preset_view(preset) for preset in services.presets.values()],
+        "rules": [rule.model_dump() for rule in services.rules.shown],
     }
 
 
-def _told(preset: Preset) -> dict[str, Any]:
+def _preset_view(preset: Preset) -> dict[str, Any]:
     return {
         "name": preset.name,
         "object": "preset",

@@ -58,8 +58,8 @@ def _turn(turn: Turn) -> dict[str, Any]:
 )
 def list_sessions(query: SessionQuery) -> dict[str, Any]:
     """Return the conversations used last, newest first."""
-    found = current_services().sessions.page(current_tenant(), query.limit)
-    return {"object": "list", "data": [_summary(session) for session in found]}
+    page = current_services().sessions.page(current_tenant(), query.limit)
+    return {"object": "list", "data": [_summary(session) for session in page]}
 
 
 @sessions.get(
@@ -69,9 +69,9 @@ def list_sessions(query: SessionQuery) -> dict[str, Any]:
 )
 def read(path: SessionPath) -> dict[str, Any]:
     """Return a conversation with its turns, oldest first."""
-    store, who = current_services().sessions, current_tenant()
-    session = store.get(who, path.session_id)
-    turns = [_turn(turn) for turn in store.turns(who, path.session_id)]
+    store, tenant = current_services().sessions, current_tenant()
+    session = store.get(tenant, path.session_id)
+    turns = [_turn(turn) for turn in store.turns(tenant, path.session_id)]
     images = list(dict.fromkeys(image for turn in turns for image in turn["images"]))
     return _summary(session) | {"turns": turns, "images": images}
 

@@ -22,8 +22,8 @@ from gateway.schemas.webhooks import (
     WebhookTest,
 )
 from gateway.services import current_services
-from gateway.submission.request import is_json, json_object
-from gateway.submission.submit import checked_webhook
+from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.webhook import check_webhook
 from shared import errors
 from shared.jobs.view import timestamp
 from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
@@ -63,7 +63,7 @@ def _body(kind: type[_Model]) -> _Model:
     if not is_json(request):
         raise errors.UnsupportedMediaType
     try:
-        return kind.model_validate(json_object(request))
+        return kind.model_validate(parse_json_object(request))
     except ValidationError as error:
         raise problems.from_validation(error) from None
 
@@ -78,9 +78,9 @@ def _body(kind: type[_Model]) -> _Model:
 )
 def of_job(path: JobPath) -> dict[str, Any]:
     """Return the job's deliveries with every attempt."""
-    found = current_services()
-    row = found.store.get(path.job_id, current_tenant())
-    data = [_view(*one) for one in found.deliveries.of_job(row.id)]
+    services = current_services()
+    row = services.store.get(path.job_id, current_tenant())
+    data = [_view(*delivery) for delivery in services.deliveries.of_job(row.id)]
     return {"object": "list", "data": data}
 
 
@@ -101,9 +101,9 @@ def read(path: DeliveryPath) -> dict[str, Any]:
 )
 def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
     """Send the same message now, with the same id, and by a new schedule if that fails."""
-    store, who = current_services().deliveries, current_tenant()
-    store.replay(path.delivery_id, who)
-    return _view(*store.get(path.delivery_id, who)), 202
+    store, tenant = current_services().deliveries, current_tenant()
+    store.replay(path.delivery_id, tenant)
+    return _view(*store.get(path.delivery_id, tenant)), 202
 
 
 @webhooks.post(
@@ -125,9 +125,9 @@ def replay_failed() -> tuple[dict[str, Any], int]:
 )
 def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
-    found = current_services()
-    webhook = checked_webhook(_body(WebhookTest).url, "/url", found)
-    return _view(found.deliveries.try_out(webhook, current_tenant()), []), 202
+    services = current_services()
+    webhook = check_webhook(_body(WebhookTest).url, "/url", services)
+    return _view(services.deliveries.try_out(webhook, current_tenant()), []), 202
 
 
 @webhooks.get(
@@ -137,9 +137,9 @@ def test() -> tuple[dict[str, Any], int]:
 )
 def endpoints() -> dict[str, Any]:
     """Return every host that was sent something, and whether it is left alone."""
-    store, who = current_services().deliveries, current_tenant()
+    store, tenant = current_services().deliveries, current_tenant()
     now = store.now_ms()
-    return {"object": "list", "data": [_health(one, now) for one in store.endpoints(who)]}
+    return {"object": "list", "data": [_health(one, now) for one in store.endpoints(tenant)]}
 
 
 def _health(endpoint: Endpoint, now: int) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _health(endpoint: Endpoint, now: int) -> dict[str, Any]:
 )
 def secret() -> dict[str, Any]:
     """Return the secret the first time it is asked for; afterwards only its hint."""
-    return _secret(current_services().deliveries.secret(current_tenant(), "show"))
+    return _secret_view(current_services().deliveries.secret(current_tenant(), "show"))
 
 
 @webhooks.post(
@@ -176,15 +176,15 @@ def secret() -> dict[str, Any]:
 )
 def rotate() -> dict[str, Any]:
     """Return a new secret, once; for a day messages carry the signatures of both."""
-    return _secret(current_services().deliveries.secret(current_tenant(), "rotate"))
+    return _secret_view(current_services().deliveries.secret(current_tenant(), "rotate"))
 
 
-def _secret(found: Secret) -> dict[str, Any]:
+def _secret_view(secret: Secret) -> dict[str, Any]:
     return {
         "object": "webhook_secret",
-        "secret": found.secret if found.fresh else None,
-        "hint": hint(found.secret),
-        "created_at": timestamp(found.created_ms),
-        "previous_hint": hint(found.previous) if found.previous else None,
-        "previous_until": timestamp(found.previous_until_ms),
+        "secret": secret.secret if secret.fresh else None,
+        "hint": hint(secret.secret),
+        "created_at": timestamp(secret.created_ms),
+        "previous_hint": hint(secret.previous) if secret.previous else None,
+        "previous_until": timestamp(secret.previous_until_ms),
     }

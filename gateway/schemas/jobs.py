@@ -131,6 +131,10 @@ class TileState(BaseModel):
     confidence: float | None = None
 
 
+class Line(TextLine):
+    """A line of the model's own text; `confidence` is as in Output."""
+
+
 class OutputState(BaseModel):
     """The answer."""
 
@@ -155,7 +159,7 @@ class OutputState(BaseModel):
         description="Geometric mean of the probabilities that the model gave its tokens among "
         "those that were allowed; null without a model.",
     )
-    lines: list[TextLine] | None = Field(
+    lines: list[Line] | None = Field(
         None, description="With `line_confidence`: the lines of the model's own text."
     )
     tiles: list[TileState] | None = Field(

@@ -6,11 +6,12 @@ import pytest
 
 from shared.errors import NotFound
 from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader, JobEvent
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo

@@ -12,9 +12,10 @@ from PIL import Image
 
 from shared.errors import ImageGone
 from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, Turn
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.questions import fit_one_prompt, pixel_budget
