@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gateway.http.problems import Problem
 from gateway.openapi.security import describe_keys
-from gateway.routes.events import EVENT_TYPES
+from gateway.responses.event_stream import EVENT_TYPES
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chat_request import ChatRequest

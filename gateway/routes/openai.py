@@ -11,7 +11,7 @@ from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
-from gateway.responses.held_response import HeldResponse, KeepAlive, stream_patience_s
+from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.job_view import why_no_answer
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
@@ -56,9 +56,13 @@ def chat(header: KeyHeader) -> Response:
     _check_model(asked.request.model, services.workers.fresh())
     added = _submitted(asked, services, tenant, header.idempotency_key)
     # a client repeats itself until an answer begins, and a stream begins at once
-    repeats = not asked.request.stream and repeats_itself(request)
-    holding = HeldResponse(request, services, tenant, added.doorbell.job_id, may_return=repeats)
-    return _streamed(asked, holding, services) if asked.request.stream else _whole(holding)
+    may_retry = not asked.request.stream and repeats_itself(request)
+    held_response = HeldResponse(
+        request, services, tenant, added.doorbell.job_id, may_retry=may_retry
+    )
+    return (
+        _streamed(asked, held_response, services) if asked.request.stream else _whole(held_response)
+    )
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:
@@ -84,12 +88,12 @@ def _pointless(added: StoredJob) -> bool:
     return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 
-def _whole(holding: HeldResponse) -> Response:
-    patience = KeepAlive.of(request)
-    row = holding.until_terminal(patience.quiet_s)
+def _whole(held_response: HeldResponse) -> Response:
+    keep_alive = KeepAlive.of(request)
+    row = held_response.until_terminal(keep_alive.quiet_s)
     if not row.status.terminal:
-        chunks = holding.signs_of_life(patience, completion)
-        return Response(chunks, mimetype="application/json")
+        body = held_response.iter_body(keep_alive.every_s, completion)
+        return Response(body, mimetype="application/json")
     if row.status is not JobStatus.SUCCEEDED:
         raise why_no_answer(row)
     return _named(jsonify(completion(row)), row)
@@ -100,13 +104,11 @@ def _named(response: Response, row: JobRow) -> Response:
     return response
 
 
-def _streamed(asked: Chat, holding: HeldResponse, services: Services) -> Response:
-    ping_s = min(services.settings.ping_s, stream_patience_s(request))
-    stream = ChatStream(
-        holding, services.events, ping_s=ping_s, with_usage=asked.request.with_usage
-    )
+def _streamed(asked: Chat, held_response: HeldResponse, services: Services) -> Response:
+    ping_s = min(services.settings.ping_s, stream_ping_s(request))
+    stream = ChatStream(held_response, ping_s=ping_s, with_usage=asked.request.with_usage)
     return Response(
-        stream.told(),
+        stream.iter_frames(),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

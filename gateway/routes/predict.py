@@ -6,13 +6,14 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
+from gateway.responses.followed_job import FollowedJob
 from gateway.responses.job_response import job_response
 from gateway.responses.long_poll import LongPoll
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, KeyHeader
 from gateway.services import current_services
-from gateway.submission import submit
 from gateway.submission.idempotency import key_of
+from gateway.submission.submit import submit_request
 
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -22,7 +23,7 @@ def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     services, tenant = current_services(), current_tenant()
     key = key_of(request, services, tenant, header.idempotency_key)
-    added = submit.submit_request(request, services, tenant, key)
-    wait_s = services.settings.max_wait_s
-    row = LongPoll(request, services, tenant, added.doorbell.job_id, wait_s).until_terminal()
+    stored = submit_request(request, services, tenant, key)
+    job = FollowedJob.of(request, services, tenant, stored.doorbell.job_id)
+    row = LongPoll(job, services.settings.max_wait_s).until_terminal()
     return job_response(row, services, accepted=True)

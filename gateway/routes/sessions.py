@@ -8,11 +8,11 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.responses.job_view import timestamp
 from gateway.schemas.sessions import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import current_services
 from shared import errors
 from shared.jobs import Turn
+from shared.jobs.view import timestamp
 from shared.store.session_store import Session
 
 sessions = APIBlueprint("sessions", __name__, abp_tags=[Tag(name="sessions")])
