@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import current_tenant
+from gateway import auth
 from gateway.http import problems
 from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
@@ -16,9 +16,9 @@ from gateway.responses.job_view import why_no_answer
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
-from gateway.submission import submit
 from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
-from gateway.submission.idempotency import key_of, repeats_itself
+from gateway.submission.idempotency import Idempotency, key_of, repeats_itself
+from gateway.submission.submit import submit_chat
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -51,18 +51,21 @@ def chat(header: KeyHeader) -> Response:
     The request is held as long as the client waits by its own headers; if it hangs up, its job is
     canceled, unless it comes back with the same request.
     """
-    services, tenant = current_services(), current_tenant()
-    asked = receive_chat(request, services.settings)
-    _check_model(asked.request.model, services.workers.fresh())
-    added = _submitted(asked, services, tenant, header.idempotency_key)
-    # a client repeats itself until an answer begins, and a stream begins at once
-    may_retry = not asked.request.stream and repeats_itself(request)
-    held_response = HeldResponse(
-        request, services, tenant, added.doorbell.job_id, may_retry=may_retry
+    services, tenant = current_services(), auth.current_tenant()
+    key = key_of(request, services, tenant, header.idempotency_key)
+    # refused before the messages and their images are read and parsed
+    Idempotency(services, tenant, key).unless_known(
+        lambda: services.admission.check_open(tenant, auth.standing())
     )
-    return (
-        _streamed(asked, held_response, services) if asked.request.stream else _whole(held_response)
-    )
+    chat = receive_chat(request, services.settings)
+    _check_model(chat.request.model, services.workers.fresh())
+    stored = _submit(chat, services, tenant, key)
+    stream = bool(chat.request.stream)
+    # a client retries until an answer begins, and a stream begins at once
+    may_retry = not stream and repeats_itself(request)
+    job_id = stored.doorbell.job_id
+    held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
+    return _stream(chat, held_response, services) if stream else _respond(held_response)
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:
@@ -72,23 +75,21 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
         raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
 
 
-def _submitted(asked: Chat, services: Services, tenant: str, header_key: str | None) -> StoredJob:
+def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> StoredJob:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
-    key = key_of(request, services, tenant, header_key)
-    added = submit.submit_chat(asked, services, tenant, key)
-    if key is None or not added.replayed or not _pointless(added):
-        return added
+    stored = submit_chat(chat, services, tenant, key)
+    if key is None or not stored.replayed or not _was_stopped(stored.row()):
+        return stored
     services.store.unbind(tenant, key)
-    return submit.submit_chat(asked, services, tenant, key)
+    return submit_chat(chat, services, tenant, key)
 
 
-def _pointless(added: StoredJob) -> bool:
-    """Tell whether waiting for an earlier job can bring nothing, because it was stopped."""
-    row = added.row()
+def _was_stopped(row: JobRow) -> bool:
+    """Tell whether a job ends without an answer that is worth waiting for."""
     return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 
-def _whole(held_response: HeldResponse) -> Response:
+def _respond(held_response: HeldResponse) -> Response:
     keep_alive = KeepAlive.of(request)
     row = held_response.until_terminal(keep_alive.quiet_s)
     if not row.status.terminal:
@@ -96,17 +97,14 @@ def _whole(held_response: HeldResponse) -> Response:
         return Response(body, mimetype="application/json")
     if row.status is not JobStatus.SUCCEEDED:
         raise why_no_answer(row)
-    return _named(jsonify(completion(row)), row)
-
-
-def _named(response: Response, row: JobRow) -> Response:
+    response = jsonify(completion(row))
     response.headers["Content-Location"] = f"/v1/jobs/{row.id}"
     return response
 
 
-def _streamed(asked: Chat, held_response: HeldResponse, services: Services) -> Response:
+def _stream(chat: Chat, held_response: HeldResponse, services: Services) -> Response:
     ping_s = min(services.settings.ping_s, stream_ping_s(request))
-    stream = ChatStream(held_response, ping_s=ping_s, with_usage=asked.request.with_usage)
+    stream = ChatStream(held_response, ping_s=ping_s, with_usage=chat.request.with_usage)
     return Response(
         stream.iter_frames(),
         mimetype="text/event-stream",
