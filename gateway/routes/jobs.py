@@ -20,6 +20,7 @@ from gateway.submission.idempotency import key_of
 from gateway.submission.submit import resubmit_job, submit_request
 from shared import errors
 from shared.jobs import JobStatus
+from shared.jobs.row import JobRow
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -164,11 +165,16 @@ def retry(path: JobPath) -> Response:
     """
     services, tenant = current_services(), current_tenant()
     row = services.store.get(path.job_id, tenant)
-    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) and not (
-        row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
-    ):
+    if not _is_retryable(row):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
     return stored_response(resubmit_job(row, services), services)
+
+
+def _is_retryable(row: JobRow) -> bool:
+    is_partial = bool(row.output and row.output["partial"])
+    return row.status in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) or (
+        row.status is JobStatus.SUCCEEDED and is_partial
+    )
 
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})

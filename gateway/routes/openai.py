@@ -13,6 +13,7 @@ from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
 from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.job_view import why_no_answer
+from gateway.responses.worker_view import model_view
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
@@ -116,7 +117,7 @@ def _stream(chat: Chat, held_response: HeldResponse, services: Services) -> Resp
 def models() -> dict[str, Any]:
     """Return the models of the workers that are up."""
     by_model = {worker.model: worker for worker in current_services().workers.fresh()}
-    return {"object": "list", "data": [_model(worker) for worker in by_model.values()]}
+    return {"object": "list", "data": [model_view(worker) for worker in by_model.values()]}
 
 
 @openai.get(
@@ -132,19 +133,5 @@ def model(path: ModelPath) -> dict[str, Any]:
     workers = current_services().workers.fresh()
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
-            return _model(worker)
+            return model_view(worker)
     raise errors.ModelNotFound(f"There is no model {path.model_id!r}.")
-
-
-def _model(worker: Heartbeat) -> dict[str, Any]:
-    return {
-        "id": worker.model,
-        "object": "model",
-        "created": 0,
-        "owned_by": "sightline",
-        "revision": worker.revision,
-        "numerics": worker.numerics,
-        "context_tokens": worker.context_tokens,
-        "demo": worker.demo,
-        "simulated": worker.simulated,
-    }
