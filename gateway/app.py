@@ -104,7 +104,7 @@ def _end(response: Response) -> ResponseReturnValue:
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.began
-    current_services().http_metrics.answered(
+    current_services().http_metrics.count_response(
         request.method, route, response.status_code, seconds, refusal
     )
     current_services().tracing.end(g.traced, request.method, route, response.status_code)

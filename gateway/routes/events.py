@@ -1,4 +1,4 @@
-"""A job's events as they happen, over server-sent events."""
+"""Following a job by server-sent events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the service lives, is ready, how full it is and what it accepts."""
+"""Health checks, the state of queues and workers, and the limits of the service."""
 
 from __future__ import annotations
 

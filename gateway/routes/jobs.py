@@ -1,4 +1,4 @@
-"""Submitting, reading, stopping, repeating and erasing jobs."""
+"""Submitting, reading, canceling, retrying and erasing jobs."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def result(path: JobPath) -> Response:
         return job_response(row, services, accepted=True)
     if row.output is None:
         raise why_no_answer(row)
-    kind = request.accept_mimetypes.best_match(
+    mimetype = request.accept_mimetypes.best_match(
         ["text/plain", "text/markdown", "application/json"], default="text/plain"
     )
-    if kind == "application/json":
+    if mimetype == "application/json":
         return jsonify(row.output)
-    return Response(row.output["text"], mimetype=kind)
+    return Response(row.output["text"], mimetype=mimetype)
 
 
 @jobs.post(

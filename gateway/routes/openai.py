@@ -1,4 +1,4 @@
-"""OpenAI's API on the same queue: chat completions, streamed or whole, and models."""
+"""OpenAI's API: chat completions, streamed or whole, and models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The article's endpoint: ask and wait, on the same queue as everything else."""
+"""`/predict`: submit a job and wait for its answer in one request."""
 
 from __future__ import annotations
 
