@@ -103,8 +103,8 @@ def _end_request(response: Response) -> ResponseReturnValue:
     auth.add_limit_headers(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
-    seconds = time.perf_counter() - g.started_at
-    current_services().http_metrics.answered(
+    seconds = time.perf_counter() - g.began
+    current_services().http_metrics.count_response(
         request.method, route, response.status_code, seconds, refusal
     )
     current_services().tracing.end(g.traced, request.method, route, response.status_code)

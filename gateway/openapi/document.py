@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the routes declare, completed by bodies in two encodings."""
+"""The OpenAPI document: what routes declare, completed by request bodies and streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gateway.http.problems import Problem
 from gateway.openapi.security import describe_keys
-from gateway.routes.events import EVENT_TYPES
+from gateway.responses.event_stream import EVENT_TYPES
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chat_request import ChatRequest
@@ -31,10 +31,10 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def complete(app: OpenAPI) -> None:
-    """Add to the document of a finished app what its routes cannot declare; call it once."""
+    """Add what routes cannot declare to the document of an app; call it once, at the end."""
     spec: dict[str, Any] = app.api_doc
     schemas = spec["components"]["schemas"]
-    # flask-openapi3 adds its own shape of a validation error, which we never send
+    # flask-openapi3 adds its own schema of a validation error, which is never sent
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
     for name, model in _MODELS.items():
@@ -44,9 +44,9 @@ def complete(app: OpenAPI) -> None:
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
     schemas["SuppositionForm"] = _form(schemas["Supposition"])
     spec["paths"]["/v1/estimate"]["post"]["requestBody"] = _body("Supposition", "SuppositionForm")
-    claims = {name: schemas["ImageUpload"]["properties"][name] for name in ("sha256", "bytes")}
+    checksums = {name: schemas["ImageUpload"]["properties"][name] for name in ("sha256", "bytes")}
     schemas["ImageForm"] = _object({"image": _FILE})
-    schemas["ImageForm"]["properties"] |= claims
+    schemas["ImageForm"]["properties"] |= checksums
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)

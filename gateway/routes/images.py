@@ -1,4 +1,4 @@
-"""Images uploaded by themselves and named by their pixels."""
+"""Uploading, reading and deleting images that jobs name by id."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
-def _view(image: ImageHeader) -> dict[str, Any]:
+def _image_view(image: ImageHeader) -> dict[str, Any]:
     outlook = current_services().admission.forecast().outlook
-    pixels = tile_budget(DETAIL_PIXELS["auto"], outlook.workers)
-    # as a question without a preset would look at it
+    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
+    # as for a job without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)
     info = image_info(image, pixels, outlook.workers, tiling)
     return (
@@ -51,7 +51,7 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
     services, tenant = current_services(), current_tenant()
     image = image_upload.store_upload(request, services, tenant)
-    view = _view(image)
+    view = _image_view(image)
     if query.warm:
         job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], services, tenant)
         view["warm_job"] = job.doorbell.job_id
@@ -63,7 +63,7 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
 )
 def read(path: ImagePath) -> dict[str, Any]:
     """Return an image's size and visual tokens."""
-    return _view(current_services().images.header(current_tenant(), path.image_id))
+    return _image_view(current_services().images.header(current_tenant(), path.image_id))
 
 
 @images.get(
@@ -74,7 +74,7 @@ def content(path: ImagePath) -> Response:
     png = current_services().images.pngs(current_tenant(), [path.image_id])[0]
     if png is None:
         raise errors.NotFound
-    # an id names its pixels, so they never change; but they belong to one caller
+    # the id is a hash of the pixels, so they never change; they belong to one caller
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return Response(png, mimetype="image/png", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Submitting, reading, stopping, repeating and erasing jobs."""
+"""Submitting, reading, canceling, retrying and erasing jobs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.responses.job_response import added_response, job_response
-from gateway.responses.job_view import job_view, why_no_answer
+from gateway.responses.followed_job import FollowedJob
+from gateway.responses.job_response import job_response, stored_response
+from gateway.responses.job_view import live_job_view, why_no_answer
 from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.routes.refusals import READ_ERRORS, SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import current_services
-from gateway.submission import submit as intake
-from gateway.submission.idempotency import find_key
-from gateway.submission.resubmit import resubmit_job
+from gateway.submission.idempotency import key_of
+from gateway.submission.submit import resubmit_job, submit_request
 from shared import errors
 from shared.jobs import JobStatus
+from shared.jobs.row import JobRow
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
-#: A worker hears of a cancel with its next beat and stops within one step.
+#: Seconds: a worker learns of a cancel with its next heartbeat and stops within one step.
 _STOP_S = 3.0
 
 
@@ -32,15 +33,16 @@ def submit(header: SubmitHeader) -> Response:
     """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
     services, tenant = current_services(), current_tenant()
     wait_s = preferred_wait_s(request, services)
-    key = find_key(request, services, tenant, header.idempotency_key)
-    added = intake.submit_request(request, services, tenant, key)
+    key = key_of(request, services, tenant, header.idempotency_key)
+    stored = submit_request(request, services, tenant, key)
     if not wait_s:
-        response = added_response(added, services)
+        response = stored_response(stored, services)
     else:
-        row = LongPoll(request, services, tenant, added.doorbell.job_id, wait_s).until_terminal()
+        job = FollowedJob.of(request, services, tenant, stored.doorbell.job_id)
+        row = LongPoll(job, wait_s).until_terminal()
         response = job_response(row, services, accepted=True)
         response.headers["Preference-Applied"] = f"wait={wait_s}"
-    if added.replayed:
+    if stored.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response
 
@@ -58,7 +60,7 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
     )
     return {
         "object": "list",
-        "data": [job_view(row, services) for row in rows],
+        "data": [live_job_view(row, services) for row in rows],
         "has_more": more,
         "last_id": rows[-1].id if rows else None,
     }
@@ -69,8 +71,8 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
     """Return the job; with `wait`, as soon as its status or progress changes."""
     services = current_services()
     wait_s = query_wait_s(request, services)
-    row = LongPoll(request, services, current_tenant(), path.job_id, wait_s).until_change()
-    return job_response(row, services)
+    job = FollowedJob.of(request, services, current_tenant(), path.job_id)
+    return job_response(LongPoll(job, wait_s).until_change(), services)
 
 
 @jobs.get(
@@ -104,12 +106,12 @@ def result(path: JobPath) -> Response:
         return job_response(row, services, accepted=True)
     if row.output is None:
         raise why_no_answer(row)
-    kind = request.accept_mimetypes.best_match(
+    mimetype = request.accept_mimetypes.best_match(
         ["text/plain", "text/markdown", "application/json"], default="text/plain"
     )
-    if kind == "application/json":
+    if mimetype == "application/json":
         return jsonify(row.output)
-    return Response(row.output["text"], mimetype=kind)
+    return Response(row.output["text"], mimetype=mimetype)
 
 
 @jobs.post(
@@ -128,13 +130,12 @@ def cancel(path: JobPath) -> Response:
     The answer waits a moment for that, and shows a running job if it takes longer.
     """
     services, tenant = current_services(), current_tenant()
-    what = services.store.cancel(path.job_id, tenant)
-    if what not in ("canceled", "canceling"):
-        raise errors.NotCancelable(f"The job is {what} already.")
-    wait_s = _STOP_S if what == "canceling" else 0
-    return job_response(
-        LongPoll(request, services, tenant, path.job_id, wait_s).until_terminal(), services
-    )
+    outcome = services.store.cancel(path.job_id, tenant)
+    if outcome not in ("canceled", "canceling"):
+        raise errors.NotCancelable(f"The job is {outcome} already.")
+    wait_s = _STOP_S if outcome == "canceling" else 0
+    job = FollowedJob.of(request, services, tenant, path.job_id)
+    return job_response(LongPoll(job, wait_s).until_terminal(), services)
 
 
 @jobs.post(
@@ -164,12 +165,16 @@ def retry(path: JobPath) -> Response:
     """
     services, tenant = current_services(), current_tenant()
     row = services.store.get(path.job_id, tenant)
-    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) and not (
-        row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
-    ):
+    if not _is_retryable(row):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
-    added = resubmit_job(row, services)
-    return added_response(added, services)
+    return stored_response(resubmit_job(row, services), services)
+
+
+def _is_retryable(row: JobRow) -> bool:
+    is_partial = bool(row.output and row.output["partial"])
+    return row.status in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) or (
+        row.status is JobStatus.SUCCEEDED and is_partial
+    )
 
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})
