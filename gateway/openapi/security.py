@@ -29,7 +29,7 @@ def describe_keys(paths: dict[str, Any]) -> None:
             continue
         for method, operation in item.items():
             _add_errors(operation, errors.Unauthorized, errors.StoreUnavailable)
-            if costs(method.upper(), path):
+            if counts_as_request(method.upper(), path):
                 _add_errors(operation, errors.LimitError)
             operation["security"] = _SECURITY
             for response in operation["responses"].values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from gateway.images.formats import accepted
+from gateway.images.formats import accepted_formats
 from shared.jobs import DETAIL_PIXELS
 from shared.settings import Settings
 from shared.store.api_key_store import Caller
@@ -22,7 +22,7 @@ _KEY_LIMIT_NAMES = {
 def image_limits(settings: Settings) -> dict[str, Any]:
     """Return the limits of an image."""
     return {
-        "formats": list(accepted()),
+        "formats": list(accepted_formats()),
         "max_bytes": settings.upload_max_bytes,
         "max_pixels": settings.image_max_pixels,
         "max_pixels_baseline_jpeg": settings.image_max_pixels_jpeg,

@@ -27,7 +27,7 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 def _image_view(image: ImageHeader) -> dict[str, Any]:
     outlook = current_services().admission.forecast().outlook
-    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
+    pixels = tile_budget(DETAIL_PIXELS["auto"], outlook.workers)
     # as for a job without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)
     info = image_info(image, pixels, outlook.workers, tiling)

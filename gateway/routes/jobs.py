@@ -16,8 +16,9 @@ from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.routes.refusals import READ_ERRORS, SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import current_services
-from gateway.submission.idempotency import key_of
-from gateway.submission.submit import resubmit_job, submit_request
+from gateway.submission.idempotency import find_key
+from gateway.submission.resubmit import resubmit_job
+from gateway.submission.submit import submit_request
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -33,7 +34,7 @@ def submit(header: SubmitHeader) -> Response:
     """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
     services, tenant = current_services(), current_tenant()
     wait_s = preferred_wait_s(request, services)
-    key = key_of(request, services, tenant, header.idempotency_key)
+    key = find_key(request, services, tenant, header.idempotency_key)
     stored = submit_request(request, services, tenant, key)
     if not wait_s:
         response = stored_response(stored, services)

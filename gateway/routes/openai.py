@@ -18,7 +18,7 @@ from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
 from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
-from gateway.submission.idempotency import Idempotency, key_of, repeats_itself
+from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
 from shared.jobs import JobStatus
@@ -53,17 +53,16 @@ def chat(header: KeyHeader) -> Response:
     canceled, unless it comes back with the same request.
     """
     services, tenant = current_services(), auth.current_tenant()
-    key = key_of(request, services, tenant, header.idempotency_key)
+    key = find_key(request, services, tenant, header.idempotency_key)
     # refused before the messages and their images are read and parsed
-    Idempotency(services, tenant, key).unless_known(
-        lambda: services.admission.check_open(tenant, auth.standing())
-    )
+    with Idempotency(services.store, tenant, key).allow_replay():
+        services.admission.check_open(tenant, auth.current_position())
     chat = receive_chat(request, services.settings)
     _check_model(chat.request.model, services.workers.fresh())
     stored = _submit(chat, services, tenant, key)
     stream = bool(chat.request.stream)
     # a client retries until an answer begins, and a stream begins at once
-    may_retry = not stream and repeats_itself(request)
+    may_retry = not stream and counts_retries(request)
     job_id = stored.doorbell.job_id
     held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
     return _stream(chat, held_response, services) if stream else _respond(held_response)

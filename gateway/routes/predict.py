@@ -12,7 +12,7 @@ from gateway.responses.long_poll import LongPoll
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, KeyHeader
 from gateway.services import current_services
-from gateway.submission.idempotency import key_of
+from gateway.submission.idempotency import find_key
 from gateway.submission.submit import submit_request
 
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
@@ -22,7 +22,7 @@ predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     services, tenant = current_services(), current_tenant()
-    key = key_of(request, services, tenant, header.idempotency_key)
+    key = find_key(request, services, tenant, header.idempotency_key)
     stored = submit_request(request, services, tenant, key)
     job = FollowedJob.of(request, services, tenant, stored.doorbell.job_id)
     row = LongPoll(job, services.settings.max_wait_s).until_terminal()

@@ -45,7 +45,7 @@ def _parse_body(model: type[_Model]) -> _Model:
     if not is_json(request):
         raise errors.UnsupportedMediaType
     try:
-        return model.model_validate(json_object(request))
+        return model.model_validate(parse_json_object(request))
     except ValidationError as error:
         raise problems.from_validation(error) from None
 
@@ -108,7 +108,7 @@ def replay_failed() -> tuple[dict[str, Any], int]:
 def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
     services = current_services()
-    webhook = checked_webhook(_parse_body(WebhookTest).url, "/url", services)
+    webhook = check_webhook(_parse_body(WebhookTest).url, "/url", services)
     return delivery_view(services.deliveries.try_out(webhook, current_tenant()), []), 202
 
 
