@@ -9,7 +9,7 @@ from dataclasses import replace
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, TileInfo, TileOutcome, Usage
 from worker.engine.api import Completion, Timings
-from worker.tiling import Tile, merge, settled, unread
+from worker.tiling import Tile, merge, settle_pieces, unread_mark
 
 
 def outcome_of(done: Completion, revision: str) -> TileOutcome:
@@ -43,7 +43,7 @@ def joined(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> Comple
     """Return the texts of all tiles as one answer, with what they cost together."""
     texts = [_text(one) for one in outcomes]
     answer = Completion(
-        merge(list(zip(_tiles(tiles), texts, strict=True)), unread),
+        merge(list(zip(_tiles(tiles), texts, strict=True)), unread_mark),
         _worst_reason(outcomes),
         Usage(),
         Timings(),
@@ -60,7 +60,7 @@ def seen_of(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> tuple
 
 def pieces(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> list[str]:
     """Return what each of the first tiles is sure to add to the joined text."""
-    return settled(_tiles(tiles), [_text(one) for one in outcomes], unread)
+    return settle_pieces(_tiles(tiles), [_text(one) for one in outcomes], unread_mark)
 
 
 def _tiles(infos: Sequence[TileInfo]) -> list[Tile]:

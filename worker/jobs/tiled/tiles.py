@@ -22,7 +22,7 @@ from worker.engine.api import ModelInfo
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import pieces, seen_of, taken_over
 from worker.pipeline.images import open_png
-from worker.tiling import Tile, can_be_told_live, cut, unread
+from worker.tiling import Tile, can_stream, cut, unread_mark
 
 #: Difference between darkest and lightest sample of a tile that shows nothing.
 _BLANK = 12
@@ -73,7 +73,7 @@ class TileCutter:
         together = row.input.tiling.task is TilingTask.ASK and self.fit_together(infos, row.input)
         inputs = self._work(row.input, infos, together=together)
         done = {} if together else self._taken_over(row)
-        live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
+        live = can_stream([Tile(box=info.box, **info.seam) for info in infos])
         work = [
             NewTile(TileOutcome() if info.blank else done.get((info.id, info.box), job), speaks)
             for info, job, speaks in zip(infos, inputs, live, strict=True)
@@ -139,7 +139,7 @@ class TileCutter:
         self._images.put(tenant, stored, ttl_s=_UNCLAIMED_S)
         seam = asdict(part)
         return TileInfo(
-            id=name, box=seam.pop("box"), mark=unread(part), blank=_is_blank(tile), seam=seam
+            id=name, box=seam.pop("box"), mark=unread_mark(part), blank=_is_blank(tile), seam=seam
         )
 
     def _work(
