@@ -50,7 +50,7 @@ class QuestionImages:
         from worker.enhance import enhance
 
         done = enhance(image, wish, max_pixels, self._letter_height)
-        self._notices[image_id] = _told(image_id, done.told, done.left_out)
+        self._notices[image_id] = _told(image_id, done.report, done.skipped)
         return ImageInput(image_id, done.image, max_pixels, done.variant)
 
 
