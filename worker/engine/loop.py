@@ -17,7 +17,7 @@ from worker.engine.memory.budget import MemoryBudget
 from worker.engine.memory.feature_cache import FeatureCache
 from worker.engine.memory.kv_cache import KVEntry, KVPool, SequenceKV
 from worker.engine.memory.malloc import trim_memory
-from worker.engine.packing import Row, pack
+from worker.engine.packing import Row, pack_batch
 from worker.engine.scheduler import Phase, Scheduler
 from worker.engine.sequence import ImageWork, Sequence
 from worker.engine.speed.rates import RateMeter
@@ -201,7 +201,7 @@ class EngineLoop:
             sequence.prefill_starts()
         started = time.monotonic()
         try:
-            logits = self._model.text.forward(pack(rows))
+            logits = self._model.text.forward(pack_batch(rows))
         except Exception as error:  # noqa: BLE001 - no error of a request may end the thread
             if len(rows) == 1:
                 self._fail(rows[0][0], error)

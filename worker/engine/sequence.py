@@ -25,7 +25,7 @@ from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import ImageSpan, Ints, Prompt
 from worker.engine.memory.budget import MemoryNeed
 from worker.engine.memory.kv_cache import SequenceKV
-from worker.engine.model.vision_tower import Steps
+from worker.engine.model.vision_tower import EncodeSteps
 from worker.engine.scheduler import Phase
 
 
@@ -64,7 +64,7 @@ class Sequence:
     writer: Writer
     images: list[ImageWork]
     kv: SequenceKV | None = None
-    steps: Steps | None = None
+    steps: EncodeSteps | None = None
     cached_tokens: int = 0
     encoded_images: int = 0
     #: Seconds that the latest block of the present image took; 0 before the first.
