@@ -48,7 +48,7 @@ class Longs:
         return found
 
     def live(self, infos: list[TileInfo]) -> list[bool]:
-        return can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
+        return can_stream([Tile(box=info.box, **info.seam) for info in infos])
 
     def split(
         self, job_id: str, count: int = 4, *, room: int = 100, blank: int = -1, overlaps: int = -1
@@ -62,7 +62,7 @@ class Longs:
             overlap = 4 if number == overlaps else 0
             part = Tile(number, (0, 8 * number, 8, 8 * number + 8), "y", overlap)
             seam = {"order": number, "overlap": overlap}
-            infos.append(TileInfo(id=image.id, box=part.box, mark=unread(part), seam=seam))
+            infos.append(TileInfo(id=image.id, box=part.box, mark=unread_mark(part), seam=seam))
         work = [
             NewTile(TileOutcome())
             if number == blank

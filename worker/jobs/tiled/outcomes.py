@@ -9,7 +9,7 @@ from dataclasses import replace
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, TileInfo, TileOutcome, Usage
 from worker.engine.api import Completion, Timings
-from worker.tiling import Tile, merge, settled, unread
+from worker.tiling import Tile, merge, settle_pieces, unread_mark
 
 
 def make_outcome(completion: Completion, revision: str) -> TileOutcome:

@@ -22,7 +22,7 @@ from worker.jobs.questions import fit_one_prompt, pixel_budget
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import reuse_outcome
 from worker.pipeline.images import open_png
-from worker.tiling import Tile, can_be_told_live, cut, unread
+from worker.tiling import Tile, can_stream, cut, unread_mark
 
 #: Difference between darkest and lightest sample below which a tile shows nothing.
 _BLANK_CONTRAST = 12
