@@ -16,7 +16,7 @@ from shared.store.job_events import EventReader, JobEvent
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled.steps import TiledSteps
-from worker.tiling import Tile, can_be_told_live, unread
+from worker.tiling import Tile, can_stream, unread_mark
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
 

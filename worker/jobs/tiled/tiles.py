@@ -64,7 +64,7 @@ class TileCutter:
         together = job.tiling.task is TilingTask.ASK and fit_one_prompt(infos, job, self._info)
         inputs = self._tile_inputs(job, infos, together=together)
         known = {} if together else self._known_outcomes(row)
-        live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
+        live = can_stream([Tile(box=info.box, **info.seam) for info in infos])
         work = [
             NewTile(TileOutcome() if info.blank else known.get((info.id, info.box), tile), streams)
             for info, tile, streams in zip(infos, inputs, live, strict=True)
@@ -118,7 +118,7 @@ class TileCutter:
         self._images.put(tenant, stored, ttl_s=_UNSPLIT_TTL_S)
         seam = asdict(tile)
         box, blank = seam.pop("box"), _is_blank(pixels)
-        return TileInfo(id=image_id, box=box, mark=unread(tile), blank=blank, seam=seam)
+        return TileInfo(id=image_id, box=box, mark=unread_mark(tile), blank=blank, seam=seam)
 
     def _tile_inputs(
         self, job: JobInput, tiles: Sequence[TileInfo], *, together: bool
