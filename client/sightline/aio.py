@@ -149,7 +149,7 @@ class AsyncClient:
         return await self._runner.run(self._runner.api.ask_json("GET", path("presets")))
 
     async def limits(self) -> dict[str, Any]:
-        """Return every bound that a request is held to."""
+        """Return every limit that applies to a request."""
         return await self._runner.run(self._runner.api.ask_json("GET", path("limits")))
 
     async def queue(self) -> dict[str, Any]:

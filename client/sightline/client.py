@@ -147,7 +147,7 @@ class Client:
         return self._runner.run(self._runner.api.ask_json("GET", path("presets")))
 
     def limits(self) -> dict[str, Any]:
-        """Return every bound that a request is held to."""
+        """Return every limit that applies to a request."""
         return self._runner.run(self._runner.api.ask_json("GET", path("limits")))
 
     def queue(self) -> dict[str, Any]:
