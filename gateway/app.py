@@ -103,7 +103,7 @@ def _end_request(response: Response) -> ResponseReturnValue:
     auth.add_limit_headers(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
-    seconds = time.perf_counter() - g.began
+    seconds = time.perf_counter() - g.started_at
     current_services().http_metrics.count_response(
         request.method, route, response.status_code, seconds, refusal
     )
