@@ -24,7 +24,7 @@ _LIMITS = {
 }
 
 
-def _bound(text: str) -> int:
+def _parse_limit(text: str) -> int:
     if text == "default":
         return DEFAULT
     if not text.isascii() or not text.isdigit() or len(text) > 12:
@@ -32,13 +32,13 @@ def _bound(text: str) -> int:
     return int(text)
 
 
-def _weight(text: str) -> int:
+def _parse_weight(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_WEIGHT:
         raise argparse.ArgumentTypeError(f"a whole number between 1 and {MAX_WEIGHT}")
     return int(text)
 
 
-def _seconds(text: str) -> int:
+def _parse_duration(text: str) -> int:
     number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "s")
     factor = {"s": 1, "m": 60, "h": 3600, "d": _DAY_S}.get(unit)
     if factor is None or not number.isascii() or not number.isdigit() or len(number) > 9:
@@ -59,13 +59,13 @@ def build_parser() -> argparse.ArgumentParser:
         action.add_argument("name", help="name or id of the key")
     for action in (create, change):
         for option, meaning in _LIMITS.values():
-            action.add_argument(option, type=_bound, metavar="N", help=meaning)
+            action.add_argument(option, type=_parse_limit, metavar="N", help=meaning)
         action.add_argument(
-            "--weight", type=_weight, metavar="N", help="turns while others get one (1)"
+            "--weight", type=_parse_weight, metavar="N", help="turns while others get one (1)"
         )
     rotate.add_argument(
         "--overlap",
-        type=_seconds,
+        type=_parse_duration,
         default=_DAY_S,
         metavar="TIME",
         help="how long the first secret stays good, such as 30m or 1d (1d)",
@@ -75,65 +75,68 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _limits(asked: argparse.Namespace) -> dict[str, int | None]:
+def _chosen_limits(options: argparse.Namespace) -> dict[str, int | None]:
     return {
-        name: getattr(asked, option[2:].replace("-", "_")) for name, (option, _) in _LIMITS.items()
+        name: getattr(options, option[2:].replace("-", "_"))
+        for name, (option, _) in _LIMITS.items()
     }
 
 
-def _describe(key: ApiKey) -> str:
+def _describe_key(key: ApiKey) -> str:
     state = "revoked" if key.revoked_ms else f"made {timestamp(key.created_ms)}"
     limits = ", ".join(
         f"{name} {'default' if value is None else value or 'no limit'}"
         for name, value in key.limits.items()
     )
-    doors = ", ".join(
+    secrets = ", ".join(
         f"…{end}" + ("" if left is None else f" for {left:.0f} s more") for end, left in key.secrets
     )
     return (
         f"{key.name}  {key.id}  {state}\n  weight {key.weight}; {limits}\n"
-        f"  secrets: {doors or 'none'}"
+        f"  secrets: {secrets or 'none'}"
     )
 
 
-def _hand_over(secret: str, told: str) -> None:
-    """Print the secret alone where a program reads, and what a person should know beside it."""
-    print(told, file=sys.stderr)
+def _print_secret(secret: str, description: str) -> None:
+    """Print the secret alone to stdout, for programs, and the rest to stderr."""
+    print(description, file=sys.stderr)
     print("This secret is shown once, keep it:", file=sys.stderr)
     print(secret)
 
 
-def _act(asked: argparse.Namespace, ring: ApiKeyStore) -> None:
-    match asked.action:
+def _run_action(options: argparse.Namespace, api_keys: ApiKeyStore) -> None:
+    match options.action:
         case "create":
-            key, secret = ring.create(asked.name, _limits(asked), asked.weight or 1)
-            _hand_over(secret, _describe(key))
+            limits, weight = _chosen_limits(options), options.weight or 1
+            key, secret = api_keys.create(options.name, limits, weight)
+            _print_secret(secret, _describe_key(key))
         case "rotate":
-            secret = ring.rotate(asked.name, asked.overlap)
-            _hand_over(secret, _describe(ring.get(asked.name)))
+            secret = api_keys.rotate(options.name, options.overlap)
+            _print_secret(secret, _describe_key(api_keys.get(options.name)))
         case "set":
-            print(_describe(ring.change(asked.name, _limits(asked), asked.weight)))
+            key = api_keys.change(options.name, _chosen_limits(options), options.weight)
+            print(_describe_key(key))
         case "revoke":
-            print(_describe(ring.revoke(asked.name)))
+            print(_describe_key(api_keys.revoke(options.name)))
         case _:
-            _list(ring, as_json=asked.json)
+            _print_keys(api_keys, as_json=options.json)
 
 
-def _list(ring: ApiKeyStore, *, as_json: bool) -> None:
+def _print_keys(api_keys: ApiKeyStore, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([asdict(key) for key in ring.all()]))
+        print(json.dumps([asdict(key) for key in api_keys.all()]))
     else:
-        print("\n".join(map(_describe, ring.all())) or "There is no key yet.")
+        print("\n".join(map(_describe_key, api_keys.all())) or "There is no key yet.")
 
 
 def run(arguments: Sequence[str], settings: Settings) -> int:
     """Do what the arguments say in the Redis of the settings; return the exit code."""
-    asked = build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     client = connect(settings)
     try:
-        _act(asked, ApiKeyStore(client))
-    except (ApiKeyError, StoreUnavailable) as trouble:
-        print(f"sightline-admin: {trouble}", file=sys.stderr)
+        _run_action(options, ApiKeyStore(client))
+    except (ApiKeyError, StoreUnavailable) as error:
+        print(f"sightline-admin: {error}", file=sys.stderr)
         return 1
     finally:
         client.close()

@@ -1,4 +1,4 @@
-"""The gateway's Flask app."""
+"""Makes the gateway's Flask app: its configuration, blueprints and hooks around each request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from shared.log import bound
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
-#: Asked every second by machines; their lines would bury the others.
+#: Requested every second by machines; their log lines would bury the others.
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         info=Info(title="Sightline", version="1", description="Questions about images."),
         doc_prefix="/docs",
         security_schemes=SECURITY_SCHEMES,
-        validation_error_callback=_invalid,
+        validation_error_callback=_refuse_invalid,
         static_folder=None,
     )
     app.request_class = FormRequest
@@ -62,15 +62,15 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["SWAGGER_CONFIG"] = {"validatorUrl": "none"}
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
-    app.before_request(_begin)
-    app.before_request(auth.begin)
-    app.after_request(_end)
-    app.teardown_request(_unbind)
-    own = (
+    app.before_request(_begin_request)
+    app.before_request(auth.admit_request)
+    app.after_request(_end_request)
+    app.teardown_request(_unbind_log_fields)
+    blueprints = (
         *(jobs, estimate, events, images, sessions, predict, openai, presets),
         *(health, webhooks, metrics),
     )
-    for blueprint in own:
+    for blueprint in blueprints:
         app.register_api(blueprint)
     _add_documents(app)
     document.complete(app)
@@ -84,32 +84,32 @@ def _add_documents(app: OpenAPI) -> None:
     app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
 
 
-def _invalid(error: ValidationError) -> Response:
+def _refuse_invalid(error: ValidationError) -> Response:
     return problems.problem(problems.from_validation(error))
 
 
-def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(12)
-    g.began = time.perf_counter()
+def _begin_request() -> None:
+    sent_id = request.headers.get("X-Request-Id", "")
+    g.request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else "req_" + secrets.token_hex(12)
+    g.started_at = time.perf_counter()
     g.traced = current_services().tracing.begin(request.headers.get("traceparent"))
-    g.lines = bound(request_id=g.request_id)
-    g.lines.__enter__()
+    g.log_fields = bound(request_id=g.request_id)
+    g.log_fields.__enter__()
 
 
-def _end(response: Response) -> ResponseReturnValue:
+def _end_request(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    auth.tell(response)
+    auth.add_limit_headers(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.began
-    current_services().http_metrics.answered(
+    current_services().http_metrics.count_response(
         request.method, route, response.status_code, seconds, refusal
     )
     current_services().tracing.end(g.traced, request.method, route, response.status_code)
     # the title and not the detail, which may quote the caller
-    why = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
+    cause = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(
         logging.DEBUG if route in _PROBES else logging.INFO,
         "request.finished",
@@ -118,13 +118,13 @@ def _end(response: Response) -> ResponseReturnValue:
             "route": route,
             "status": response.status_code,
             "ms": round(1000 * seconds, 1),
-            **why,
+            **cause,
         },
     )
     return response
 
 
-def _unbind(_: BaseException | None) -> None:
-    lines = g.pop("lines", None)
-    if lines is not None:
-        lines.__exit__(None, None, None)
+def _unbind_log_fields(_: BaseException | None) -> None:
+    log_fields = g.pop("log_fields", None)
+    if log_fields is not None:
+        log_fields.__exit__(None, None, None)

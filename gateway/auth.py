@@ -1,4 +1,4 @@
-"""Who is asking: every request belongs to one tenant, sees nothing of another's, has its limits."""
+"""Authentication and limits: every request belongs to one tenant and sees nothing of another's."""
 
 from __future__ import annotations
 
@@ -12,33 +12,30 @@ from flask import Response, g, request
 from gateway.services import current_services
 from shared.errors import LimitError
 from shared.settings import Settings
-from shared.store import Doorbell, DoorbellMessage, NewJob, StoredJob
+from shared.store import DoorbellMessage, NewJob, StoredJob
 from shared.store.api_key_store import Anonymous, Caller
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
 
-#: Everybody without a key, where such callers are served.
-ANONYMOUS = "anonymous"
-
 _PRIVATE = re.compile(r"/(v1|predict)(/|$)")
-#: Names of the limits in RateLimit headers, and whether they are of a window.
+#: The limits in RateLimit headers, and whether they count within a minute.
 _POLICIES = {"requests": True, "tokens": True, "in_flight": False, "queued": False}
 
 
 class UnsafeBinding(Exception):
-    """The gateway would serve other machines without asking who they are."""
+    """Callers need an API key to be served, and none exists."""
 
 
-def anonymous(settings: Settings) -> Anonymous:
-    """Return whether callers without a key are served; `alone` is as long as there is no key."""
+def anonymous_access(settings: Settings) -> Anonymous:
+    """Return whether callers without a key are served; `alone`: only until there is a key."""
     if settings.allow_anonymous is not None:
         return "yes" if settings.allow_anonymous else "no"
     return "alone" if settings.loopback else "no"
 
 
 def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
-    """Refuse to serve where nobody could be let in, or everybody would be."""
-    if anonymous(settings) == "no" and not any_key():
+    """Raise UnsafeBinding where callers need a key and there is none."""
+    if anonymous_access(settings) == "no" and not any_key():
         raise UnsafeBinding(
             f"SIGHTLINE_HOST={settings.host} is served to holders of an API key only, and there is "
             "none: make one with `sightline-admin keys create NAME` (after `make up`: make admin "
@@ -46,10 +43,10 @@ def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
         )
 
 
-def begin() -> None:
-    """Let a request to the API in, or raise Unauthorized or LimitError."""
+def admit_request() -> None:
+    """Authenticate a request to the API; raises Unauthorized and LimitError."""
     if needs_key(request.path):
-        usage()
+        current_caller()
 
 
 def needs_key(path: str) -> bool:
@@ -57,89 +54,104 @@ def needs_key(path: str) -> bool:
     return bool(_PRIVATE.match(path))
 
 
-def costs(method: str, path: str) -> bool:
-    """Tell what counts as a request: who is at its limit must still get what it has asked for."""
+def counts_as_request(method: str, path: str) -> bool:
+    """Tell whether a request counts against the limit; reading and canceling stay free."""
     return method == "POST" and not path.endswith("/cancel")
 
 
 def current_tenant() -> str:
     """Return the tenant of this request."""
-    return usage().tenant
+    return current_caller().tenant
 
 
-def standing() -> QueuePosition | None:
-    """Return where a job of this request would stand, as it was seen when the request came."""
-    return usage().standing
+def current_position() -> QueuePosition | None:
+    """Return the queue position of a job of this request, as of when the request arrived."""
+    return current_caller().standing
 
 
-def usage() -> Caller:
-    """Return who asks; looked up once a request, so that a revoked key ends with its last one."""
-    if "usage" not in g:
-        g.usage = _look(int(costs(request.method, request.path)))
-        if g.usage.refused_s is not None:
+def current_caller() -> Caller:
+    """Return the caller of this request, looked up once; raises Unauthorized and LimitError."""
+    if "caller" not in g:
+        g.caller = _admit_caller(int(counts_as_request(request.method, request.path)))
+        if g.caller.refused_s is not None:
             raise LimitError(
                 "This key has sent its requests of this minute.",
                 hint="Wait for the seconds in Retry-After; reading and canceling stay free.",
-                retry_after_s=g.usage.refused_s,
+                retry_after_s=g.caller.refused_s,
             )
-    found: Caller = g.usage
-    return found
+    caller: Caller = g.caller
+    return caller
 
 
-def _look(cost: int) -> Caller:
-    settings = current_services().settings
-    return current_services().api_keys.admit(
-        _secret(), anonymous(settings), cost, RateLimits.of(settings)
+def _admit_caller(cost: int) -> Caller:
+    services = current_services()
+    return services.api_keys.admit(
+        _read_secret(),
+        anonymous_access(services.settings),
+        cost,
+        RateLimits.of(services.settings),
     )
 
 
-def add(job: NewJob, ring: Callable[[Doorbell], DoorbellMessage]) -> StoredJob:
-    """Store a job and ring, within the limits of who asks; raises what the store does."""
+def add_job(job: NewJob, message: DoorbellMessage) -> StoredJob:
+    """Store a job within the caller's limits; raises what `Store.add` raises."""
+    limited = dataclasses.replace(job, limits=current_caller().limits)
     try:
-        added = current_services().store.add(dataclasses.replace(job, limits=usage().limits), ring)
+        stored = current_services().store.add(limited, message)
     except LimitError:
-        # others of this key were faster: tell what they left
-        g.usage = _look(0)
+        # other requests of this key were faster: show what they left
+        g.caller = _admit_caller(0)
         raise
-    if not added.replayed:
-        used = usage().used
-        more = dataclasses.replace(
-            used,
-            tokens=used.tokens + job.tokens,
-            in_flight=used.in_flight + 1,
-            queued=used.queued + 1,
-        )
-        g.usage = dataclasses.replace(usage(), used=more)
-    return added
+    if not stored.replayed:
+        _count_job(job)
+    return stored
 
 
-def _secret() -> str:
+def _count_job(job: NewJob) -> None:
+    """Add a stored job to what this request shows of the caller's use."""
+    used = current_caller().used
+    used = dataclasses.replace(
+        used,
+        tokens=used.tokens + job.tokens,
+        in_flight=used.in_flight + 1,
+        queued=used.queued + 1,
+    )
+    g.caller = dataclasses.replace(current_caller(), used=used)
+
+
+def _read_secret() -> str:
     kind, _, value = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer" and value.strip():
         return value.strip()
     return request.headers.get("X-API-Key", "").strip()
 
 
-def tell(response: Response) -> None:
-    """Add the RateLimit headers of whoever asked; nothing for who has no limits."""
-    found: Caller | None = g.get("usage")
+def add_limit_headers(response: Response) -> None:
+    """Add the RateLimit headers of the caller, if it is known and has limits."""
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="sightline"'
-    if found is None:
-        return
+    if "caller" in g:
+        response.headers.update(_limit_headers(g.caller))
+
+
+def _limit_headers(caller: Caller) -> dict[str, str]:
+    reset_s = math.ceil(caller.reset_s)
+    headers: dict[str, str] = {}
     policies, states = [], []
     for name, windowed in _POLICIES.items():
-        limit, used = getattr(found.limits, name), getattr(found.used, name)
+        limit, used = getattr(caller.limits, name), getattr(caller.used, name)
         if limit:
-            word = name.replace("_", "-")
-            policies.append(f'"{word}";q={limit}' + (f";w={WINDOW_S}" if windowed else ""))
-            reset = f";t={math.ceil(found.reset_s)}" if windowed else ""
-            states.append(f'"{word}";r={max(0, limit - used)}{reset}')
+            label = name.replace("_", "-")
+            policies.append(f'"{label}";q={limit}' + (f";w={WINDOW_S}" if windowed else ""))
+            reset = f";t={reset_s}" if windowed else ""
+            states.append(f'"{label}";r={max(0, limit - used)}{reset}')
     if policies:
-        response.headers["RateLimit-Policy"] = ", ".join(policies)
-        response.headers["RateLimit"] = ", ".join(states)
-    if limit := found.limits.requests:
-        # what clients of earlier drafts read
-        response.headers["RateLimit-Limit"] = str(limit)
-        response.headers["RateLimit-Remaining"] = str(max(0, limit - found.used.requests))
-        response.headers["RateLimit-Reset"] = str(math.ceil(found.reset_s))
+        headers |= {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
+    if limit := caller.limits.requests:
+        # clients of earlier drafts of the standard read these
+        headers |= {
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": str(max(0, limit - caller.used.requests)),
+            "RateLimit-Reset": str(reset_s),
+        }
+    return headers

@@ -1,4 +1,4 @@
-"""gunicorn's configuration, from the settings."""
+"""gunicorn's configuration, from the settings, and the start and end of each gateway process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ monkey.patch_all()
 import os
 import tempfile
 
-# before anything imports prometheus_client, or its processes do not add up what they count
-_shares_figures = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
-if _shares_figures:
+# before anything imports prometheus_client, or the counts of its processes are not summed
+_shares_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _shares_metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
 
 import logging
@@ -45,7 +45,7 @@ worker_connections = 2000
 timeout = 60
 graceful_timeout = 5
 keepalive = 75
-#: The control socket can shut the server down and lies in the user's home.
+#: The control socket can shut the server down and is in the home of the user.
 control_socket_disable = True
 limit_request_line = 8190
 logger_class = "gunicorn.glogging.Logger"
@@ -61,23 +61,23 @@ logconfig_dict: dict[str, Any] = {
 
 
 def on_starting(server: Any) -> None:  # noqa: ARG001
-    """Point the logs at our handlers before the first line; check the operator's files."""
+    """Configure logging first; exit if presets, rules or the binding are invalid."""
     log.configure(_settings)
     try:
         load_presets(_settings, load_rules(_settings))
     except BadConfig as error:
-        # here, because a child that cannot start leaves a traceback and is started again
+        # here, because a child that cannot start would leave a traceback and be started again
         logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
         sys.exit(f"sightline gateway cannot start: {error}")
-    _check_door()
+    _check_access()
 
 
-def _check_door() -> None:
+def _check_access() -> None:
     client = connect(_settings)
     try:
         check_binding(_settings, ApiKeyStore(client).any)
     except StoreUnavailable as error:
-        # nothing is served until Redis answers, and then only to holders of keys
+        # until Redis answers nothing is served, and then only to callers with a key
         logging.getLogger("gateway").warning("gateway.unchecked", extra={"cause": error.detail})
     except UnsafeBinding as error:
         logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
@@ -87,24 +87,24 @@ def _check_door() -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start what every gateway process does beside its requests."""
+    """Start the background work of a gateway process: decoder, Redis watchdog, reaper."""
     log.configure(_settings)
     services = worker.wsgi.extensions["sightline"]
     services.decoder.start()
     services.store_health.start()
-    # a look over a long queue may take its time: not through the breaker
+    # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """End the decoder children with their process."""
+    """Stop the decoder children and flush traces when a gateway process ends."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["sightline"].decoder.close()
         worker.wsgi.extensions["sightline"].tracing.close()
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
-    """Take the processes' figures away with them."""
-    if _shares_figures:
+    """Delete the folder in which the processes shared their metrics."""
+    if _shares_metrics:
         shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

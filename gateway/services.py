@@ -1,4 +1,4 @@
-"""What the routes of one gateway process share."""
+"""The services that all requests of a gateway process share, and how they are put together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from gateway.admission.admission import Admission
+from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
@@ -33,7 +34,7 @@ from shared.tracing import Tracing
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Connections and helpers; made once by create_app."""
+    """One object of each service; made once by create_app."""
 
     settings: Settings
     store: Store
@@ -47,21 +48,22 @@ class Services:
     forecasts: Forecasts
     store_health: StoreHealth
     admission: Admission
+    constraints: ConstraintChecker
     decoder: Decoder
     deliveries: DeliveryStore
-    #: Fetches what callers name by URL.
-    outward: GuardedClient
-    image_hosts: HostBreaker
+    #: Fetches the URLs that callers name.
+    outbound: GuardedClient
+    host_breaker: HostBreaker
     rules: RuleBook
     presets: Mapping[str, Preset]
     http_metrics: HttpMetrics
     tracing: Tracing
-    #: A client of each Redis role, to ask how it is.
+    #: A client of each Redis role, to check its health.
     servers: dict[str, Client]
 
     @classmethod
     def build(cls, settings: Settings) -> Services:
-        """Connect on first use; nothing here waits for Redis. Raises BadConfig."""
+        """Return the services, which connect on first use; raises BadConfig."""
         rules = load_rules(settings)
         breaker = Breaker()
         store = Store(settings, connect(settings, breaker=breaker))
@@ -75,17 +77,18 @@ class Services:
             api_keys=ApiKeyStore(store.redis),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
-            # a blocking read must come back before the socket's own timeout
+            # a blocking read must return before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),
+            constraints=ConstraintChecker(),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
-            outward=GuardedClient.build(settings),
-            image_hosts=HostBreaker.of(settings),
+            outbound=GuardedClient.build(settings),
+            host_breaker=HostBreaker.from_settings(settings),
             rules=rules,
             presets=load_presets(settings, rules),
             http_metrics=HttpMetrics(),

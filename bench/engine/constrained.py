@@ -68,17 +68,17 @@ def alone_ms(engine: TorchEngine, params: dict[str, Any], ids: tuple[int, ...]) 
     """
     model = engine.model
     grammars = Grammars(model.chat.backend, model.shape.text.vocab, model.shape.end_tokens)
-    grammars.constraint(GenerationParams(regex="a"))
+    grammars.make_constraint(GenerationParams(regex="a"))
     logits = torch.zeros(model.shape.text.vocab)
     marks = [time.perf_counter()]
-    constraint = grammars.constraint(GenerationParams(**params))
+    constraint = grammars.make_constraint(GenerationParams(**params))
     if constraint is None:
         raise ValueError("nothing is constrained")
-    constraint.hold(logits)
+    constraint.mask_logits(logits)
     marks.append(time.perf_counter())
     for token in ids:
         constraint.accept(token)
-        constraint.hold(logits)
+        constraint.mask_logits(logits)
         marks.append(time.perf_counter())
     grammars.close()
     compiling, *steps = [(after - before) * 1000 for before, after in pairwise(marks)]

@@ -1,23 +1,22 @@
-"""Whether a job is taken now: predicted seconds and the store's room, told before any work."""
+"""Decides whether a new job is accepted, by its predicted seconds and the store's free memory."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.admission.store_health import StoreHealth
-from gateway.admission.work import work_of
+from gateway.admission.work import estimate_work
 from shared.errors import QueueFull
-from shared.jobs import Priority
+from shared.jobs import ImageInfo, Priority
 from shared.prediction.cost_model import Prediction, Work, prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
 
-#: Seconds that a look at workers and their jobs stays good; places are looked up more often.
-_FRESH_S = 0.1
+#: Seconds for which a forecast is used again; queue positions are read more often.
+_FORECAST_TTL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class JobProfile:
     max_new_tokens: int
     #: Each tile of a long image is answered by itself.
     reads: bool = False
-    #: Where it would stand, as it was seen when its request came.
-    standing: QueuePosition | None = None
+    #: Its queue position as of when its request arrived, if that was read.
+    position: QueuePosition | None = None
 
 
 class Admission:
@@ -45,80 +44,80 @@ class Admission:
         self._store_health = store_health
         self._settings = settings
         self._lock = threading.Lock()
-        self._seen: tuple[float, Forecast] | None = None
+        self._cached: tuple[float, Forecast] | None = None
 
     def forecast(self) -> Forecast:
         """Return what is known of queue and workers, at most a tenth of a second old."""
         with self._lock:
             now = time.monotonic()
-            if self._seen is None or now - self._seen[0] > _FRESH_S:
-                self._seen = (now, self._forecasts.read())
-            return self._seen[1]
+            if self._cached is None or now - self._cached[0] > _FORECAST_TTL_S:
+                self._cached = (now, self._forecasts.read())
+            return self._cached[1]
 
-    def check_open(self, tenant: str, standing: QueuePosition | None = None) -> None:
-        """Refuse before the body is read what would be refused whatever it asks.
+    def check_open(self, tenant: str, position: QueuePosition | None = None) -> None:
+        """Refuse a request before its body is read, if no job at all is accepted now.
 
         Raises StoreUnavailable and QueueFull.
         """
         self._store_health.check()
-        place = self._standing(tenant, standing).place(Priority.HIGH)
+        place = self._fresh_position(tenant, position).place(Priority.HIGH)
         self._check_wait(self.forecast().outlook.predict(Work(), *place))
 
     def predict(
-        self, forecast: Forecast, asking: JobProfile, images: Sequence[Mapping[str, Any]]
+        self, forecast: Forecast, profile: JobProfile, images: Sequence[ImageInfo]
     ) -> Prediction:
-        """Return what is predicted of a job, whether it would be taken or not."""
-        work = work_of(
+        """Return the prediction of a job, whether it would be accepted or not."""
+        work = estimate_work(
             images,
-            prompt_tokens=prompt_tokens(asking.prompt),
-            answer_tokens=forecast.answer_tokens(asking.kind, asking.max_new_tokens),
-            reads=asking.reads,
+            prompt_tokens=prompt_tokens(profile.prompt),
+            answer_tokens=forecast.answer_tokens(profile.kind, profile.max_new_tokens),
+            reads=profile.reads,
             workers=forecast.outlook.workers,
         )
-        place = self._standing(asking.tenant, asking.standing).place(asking.priority)
+        place = self._fresh_position(profile.tenant, profile.position).place(profile.priority)
         return forecast.outlook.predict(work, *place)
 
-    def check(self, asking: JobProfile, predicted: Prediction) -> None:
-        """Raise what a job with this prediction is refused with.
+    def check(self, profile: JobProfile, prediction: Prediction) -> None:
+        """Refuse a job with this prediction if it cannot be accepted.
 
-        That is StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
+        Raises StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
         """
-        self._store_health.check(for_later=asking.priority is Priority.LOW)
-        self._check_wait(predicted)
-        if asking.deadline_s is None or predicted.total_s is None:
+        self._store_health.check(for_later=profile.priority is Priority.LOW)
+        self._check_wait(prediction)
+        if profile.deadline_s is None or prediction.total_s is None:
             return
-        late_s = predicted.total_s - asking.deadline_s
-        # a job that is taken at once gives what it can until its deadline
-        if predicted.wait_s and late_s > 0:
+        late_s = prediction.total_s - profile.deadline_s
+        # a job that starts at once returns what it has written by its deadline
+        if prediction.wait_s and late_s > 0:
             raise QueueFull(
-                f"The answer is expected in {predicted.total_s:.1f} s; "
-                f"the deadline is {asking.deadline_s:g} s from now.",
+                f"The answer is expected in {prediction.total_s:.1f} s; "
+                f"the deadline is {profile.deadline_s:g} s from now.",
                 pointer="/deadline_s",
-                retry_after_s=min(late_s, predicted.wait_s),
+                retry_after_s=min(late_s, prediction.wait_s),
             )
 
-    def check_queue(self, asking: JobProfile) -> None:
-        """Refuse before any image is looked at what would wait too long; raises as `check`."""
+    def check_queue(self, profile: JobProfile) -> None:
+        """Refuse before any image is read a job that would wait too long; raises as `check`."""
         forecast = self.forecast()
-        self.check(asking, self.predict(forecast, asking, ()))
+        self.check(profile, self.predict(forecast, profile, ()))
 
-    def admit(self, asking: JobProfile, images: Sequence[Mapping[str, Any]]) -> Prediction:
-        """Return what is predicted of a job that is taken; raises as `check`."""
+    def admit(self, profile: JobProfile, images: Sequence[ImageInfo]) -> Prediction:
+        """Return the prediction of a job that is accepted; raises as `check`."""
         forecast = self.forecast()
-        predicted = self.predict(forecast, asking, images)
-        self.check(asking, predicted)
-        return predicted
+        prediction = self.predict(forecast, profile, images)
+        self.check(profile, prediction)
+        return prediction
 
-    def _standing(self, tenant: str, seen: QueuePosition | None) -> QueuePosition:
-        return seen if seen and seen.fresh else self._forecasts.standing(tenant)
+    def _fresh_position(self, tenant: str, position: QueuePosition | None) -> QueuePosition:
+        return position if position and position.fresh else self._forecasts.standing(tenant)
 
-    def _check_wait(self, predicted: Prediction) -> None:
+    def _check_wait(self, prediction: Prediction) -> None:
         most = self._settings.queue_max_jobs
-        if predicted.queued >= most:
+        if prediction.queued >= most:
             raise QueueFull(
-                f"{most} jobs wait already, which is the limit.", retry_after_s=predicted.wait_s
+                f"{most} jobs wait already, which is the limit.", retry_after_s=prediction.wait_s
             )
-        wait_s, limit_s = predicted.wait_s, self._settings.queue_max_wait_s
+        wait_s, limit_s = prediction.wait_s, self._settings.queue_max_wait_s
         if wait_s is not None and wait_s > limit_s:
             raise QueueFull(
                 f"A new job would wait {wait_s:.0f} s; {limit_s:g} s is the limit.",

@@ -1,4 +1,4 @@
-"""Tells whether the client of a request is still there, without having to write to it."""
+"""Detects that a request's client has closed its connection, and closes it from our side."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from flask import Request
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks while a request waits for something to happen.
-LOOK_S = 2.0
+#: Seconds between two checks while a request waits for its job.
+CHECK_INTERVAL_S = 2.0
 
 
-def watcher(request: Request) -> Callable[[], bool]:
+def watch_client(request: Request) -> Callable[[], bool]:
     """Return a function that tells whether the client has closed its connection."""
     client = request.environ.get("gunicorn.socket")
-    return (lambda: _closed(client)) if client is not None else (lambda: False)
+    return (lambda: _has_closed(client)) if client is not None else (lambda: False)
 
 
-def _closed(client: Any) -> bool:
+def _has_closed(client: Any) -> bool:
     try:
         readable, _, _ = select.select([client], [], [], 0)
         if not readable or client.recv(1, socket.MSG_PEEK):
@@ -37,7 +37,7 @@ def _closed(client: Any) -> bool:
 
 
 def hang_up(request: Request) -> None:
-    """Cut a begun answer off, so that its client knows that the rest is missing."""
+    """Close the connection in the middle of an answer, so that the client sees it is incomplete."""
     client = request.environ.get("gunicorn.socket")
     if client is not None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The page that every problem's `type` points to, made from the error tree."""
+"""The page `/docs/errors`, which lists every error code; each problem's `type` links to it."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ _PAGE = """<!doctype html>
 
 
 def page() -> str:
-    """Return the page."""
-    return render_template_string(_PAGE, errors=[kind for _, kind in sorted(by_code().items())])
+    """Return the page as HTML."""
+    return render_template_string(_PAGE, errors=[error for _, error in sorted(by_code().items())])

@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, whose own refusals are problems like all others."""
+"""gunicorn's gevent worker with client timeouts, and with problem+json for broken requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers.ggevent import GeventWorker
 
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
-from gateway.http.problems import MIMETYPE, problem_text
+from gateway.http.problems import MIMETYPE, problem_body
 from shared.errors import InputError, ServiceError
 from shared.settings import Settings
 
@@ -25,19 +25,19 @@ _REASONS = {400: "Bad Request", 408: "Request Timeout", 500: "Internal Server Er
 
 
 class Worker(GeventWorker):
-    """Hurries slow clients; answers what never becomes a request with problem+json, not HTML."""
+    """Cuts off slow clients; answers bytes that are no valid request with problem+json."""
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """Serve one connection at the pace that the settings ask for."""
-        super().handle(listener, PacedSocket(client, self._pace), addr)
+        """Serve one connection under the timeouts of the settings."""
+        super().handle(listener, PacedSocket(client, self._timeouts), addr)
 
     @cached_property
-    def _pace(self) -> ClientTimeouts:
+    def _timeouts(self) -> ClientTimeouts:
         return ClientTimeouts.of(Settings(), self.cfg.keepalive)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Serve one request; its body is on its way."""
-        # what is left of a body that was given up would be taken for the next request
+        """Serve one request, whose body may still be coming."""
+        # the rest of a body that was given up would be read as the next request
         sock.await_body(req.force_close)
         try:
             super().handle_request(listener_name, req, sock, addr)
@@ -45,30 +45,31 @@ class Worker(GeventWorker):
             sock.await_request()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
-        """Tell the client what was wrong with its bytes; the connection closes afterwards."""
+        """Answer bytes that gunicorn cannot parse; the connection closes afterwards."""
         request_id = "req_" + secrets.token_hex(12)
-        error = _refusal(exc)
+        error = _service_error(exc)
         if error.status >= 500:
             _log.error("connection.crashed", exc_info=exc, extra={"request_id": request_id})
         else:
             _log.info("connection.refused", extra={"request_id": request_id, "code": error.code})
         try:
-            client.sendall(_response(error, getattr(req, "path", None) or "/", request_id))
+            client.sendall(_response_bytes(error, getattr(req, "path", None) or "/", request_id))
         except OSError:
             _log.debug("connection.gone", extra={"request_id": request_id})
 
 
-def _refusal(exc: BaseException) -> ServiceError:
-    ours = (InvalidResponseHeader, InvalidResponseHeaderName)
+def _service_error(exc: BaseException) -> ServiceError:
+    # a ParseException too, but of our response
+    server_faults = (InvalidResponseHeader, InvalidResponseHeaderName)
     if isinstance(exc, ServiceError):
         return exc
-    if isinstance(exc, ParseException) and not isinstance(exc, ours):
+    if isinstance(exc, ParseException) and not isinstance(exc, server_faults):
         return InputError(f"The request is not valid HTTP: {exc}.")
     return ServiceError()
 
 
-def _response(error: ServiceError, path: str, request_id: str) -> bytes:
-    body = problem_text(error, path, request_id)
+def _response_bytes(error: ServiceError, path: str, request_id: str) -> bytes:
+    body = problem_body(error, path, request_id)
     head = (
         f"HTTP/1.1 {error.status} {_REASONS[error.status]}",
         "Connection: close",

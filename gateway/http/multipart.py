@@ -1,4 +1,4 @@
-"""Multipart bodies; one inside another is refused, for nobody means to send it."""
+"""Parsing of multipart forms; a form inside a form is refused, as it is always a mistake."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from werkzeug.formparser import FormDataParser, MultiPartParser
 from shared.errors import BadParameters
 
 
-class _Parts(MultiPartParser):
+class _FlatParser(MultiPartParser):
     def get_part_charset(self, headers: Headers) -> str:
-        """Return how a field's text is written; raises BadParameters for a form inside the form."""
+        """Return the charset of a field; raises BadParameters if the field is a form itself."""
         disposition = headers.get("content-disposition", "")
         if headers.get("content-type", "").lower().startswith("multipart/"):
             name = disposition.partition('name="')[2].partition('"')[0]
@@ -26,15 +26,15 @@ class _Parts(MultiPartParser):
         return super().get_part_charset(headers)
 
 
-class _Form(FormDataParser):
+class _FlatFormParser(FormDataParser):
     def _parse_multipart(
         self,
         stream: IO[bytes],
-        mimetype: str,  # noqa: ARG002 as its base is called
+        mimetype: str,  # noqa: ARG002 as the base class has it
         content_length: int | None,
         options: dict[str, str],
     ) -> Any:
-        parser = _Parts(
+        parser = _FlatParser(
             stream_factory=self.stream_factory,
             max_form_memory_size=self.max_form_memory_size,
             max_form_parts=self.max_form_parts,
@@ -48,6 +48,6 @@ class _Form(FormDataParser):
 
 
 class FormRequest(Request):
-    """A request whose forms have no forms inside."""
+    """A request that refuses a form inside its form."""
 
-    form_data_parser_class = _Form
+    form_data_parser_class = _FlatFormParser

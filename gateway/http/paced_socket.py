@@ -1,4 +1,4 @@
-"""A client's socket that does not wait for ever: headers, bodies and answers have to move on."""
+"""A client's socket with timeouts for idling, headers, bodies and answers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
-    """What a client is given; seconds, and bytes a second."""
+    """How long a client may take; seconds, and bytes a second."""
 
+    #: Between two requests of a connection.
     idle_s: float
     headers_s: float
+    #: For any body; a longer one must come with `body_bytes_s` on average.
     body_grace_s: float
     body_bytes_s: float
+    #: For each write to a client that does not read.
     write_s: float
 
     @classmethod
     def of(cls, settings: Settings, idle_s: float) -> ClientTimeouts:
-        """Return the pace that the operator wants; a connection may rest for `idle_s`."""
+        """Return the timeouts of the settings; a connection may be idle for `idle_s`."""
         return cls(
             idle_s,
             settings.headers_timeout_s,
@@ -39,12 +42,12 @@ class ClientTimeouts:
 
 
 class PacedSocket:
-    """Wraps a connected socket; everything but reading and writing is the socket's own."""
+    """Wraps a connected socket; all but reading and writing is passed on to it."""
 
-    def __init__(self, sock: socket.socket, pace: ClientTimeouts) -> None:
-        """Wait for the first request."""
+    def __init__(self, sock: socket.socket, timeouts: ClientTimeouts) -> None:
+        """Start idle: the first request may begin within `idle_s`."""
         self._socket = sock
-        self._pace = pace
+        self._timeouts = timeouts
         self._body_began: float | None = None
         self._request_began: float | None = None
         self._received = 0
@@ -54,19 +57,19 @@ class PacedSocket:
         return getattr(self._socket, name)
 
     def await_request(self) -> None:
-        """Let the next request begin whenever it comes."""
+        """Return to idle until the next request begins."""
         self._body_began = self._request_began = None
         self._give_up = None
 
     def await_body(self, give_up: Callable[[], None]) -> None:
-        """Measure from now on how fast the body comes; `give_up` is called when it is too slow."""
+        """Time the body from now on; `give_up` is called before RequestTimeout is raised."""
         self._body_began, self._received = time.monotonic(), 0
         self._give_up = give_up
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Return what has come; b"" from a client that rests too long between two requests.
+        """Return up to `size` bytes; b"" from a client that has closed or idles for too long.
 
-        Raises RequestTimeout when headers or body take too much time.
+        Raises RequestTimeout when headers or body take too long, OSError when the socket fails.
         """
         if flags:
             return self._socket.recv(size, flags)
@@ -82,32 +85,36 @@ class PacedSocket:
             if self._give_up is not None:
                 self._give_up()
             raise RequestTimeout
-        self._count(len(data))
+        self._count_received(len(data))
         return data
 
-    def _count(self, size: int) -> None:
+    def _count_received(self, size: int) -> None:
         self._received += size
         if self._request_began is None:
             self._request_began = time.monotonic()
 
     def _left_s(self) -> float:
-        now, pace = time.monotonic(), self._pace
+        now, timeouts = time.monotonic(), self._timeouts
         if self._body_began is not None:
-            given_s = pace.body_grace_s + self._received / pace.body_bytes_s
-            return self._body_began + given_s - now
+            allowed_s = timeouts.body_grace_s + self._received / timeouts.body_bytes_s
+            return self._body_began + allowed_s - now
         if self._request_began is not None:
-            return self._request_began + pace.headers_s - now
-        return pace.idle_s
+            return self._request_began + timeouts.headers_s - now
+        return timeouts.idle_s
 
     def sendall(self, data: bytes) -> None:
-        """Write all of it; a client that takes nothing for too long is treated as gone."""
-        self._socket.settimeout(self._pace.write_s)
+        """Write all of `data`.
+
+        Raises ConnectionResetError when the client reads nothing for `write_s`, and OSError when
+        the socket fails, as for a client that has closed it.
+        """
+        self._socket.settimeout(self._timeouts.write_s)
         try:
             self._socket.sendall(data)
         except TimeoutError:
             _log.info("client.gone", extra={"cause": "it does not read"})
             raise ConnectionResetError(errno.ECONNRESET, "the client does not read") from None
         except OSError as error:
-            # the server says nothing of it: "Connection reset by peer" would be seen nowhere
+            # gunicorn does not log it
             _log.info("client.gone", extra={"cause": str(error)})
             raise

@@ -1,4 +1,4 @@
-"""How failures reach a caller: RFC 9457 problem+json that also carries OpenAI's error member."""
+"""Errors as HTTP responses: RFC 9457 problem+json that also carries OpenAI's error member."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def retry_after(seconds: float | None) -> str:
     return str(min(MAX_RETRY_AFTER_S, max(1, math.ceil(seconds or 1))))
 
 
-def problem_text(error: ServiceError, instance: str, request_id: str) -> bytes:
-    """Return the body for an error at the path `instance`."""
+def problem_body(error: ServiceError, instance: str, request_id: str) -> bytes:
+    """Return the JSON body of an error at the path `instance`, in UTF-8."""
     body = {
         "type": f"/docs/errors#{error.code}",
         "title": error.title(),
@@ -72,37 +72,37 @@ def problem_text(error: ServiceError, instance: str, request_id: str) -> bytes:
         "error": openai_error(error),
         **error.extra,
     }
-    # a detail may quote half a character of the request: JSON can tell it, UTF-8 cannot
+    # a detail may quote half a surrogate pair: JSON can express it, UTF-8 cannot
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def openai_error(error: ServiceError) -> dict[str, Any]:
-    """Return what OpenAI's clients read of an error."""
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    """Return the error object that OpenAI's clients read."""
+    error_type = "invalid_request_error" if error.status < 500 else "server_error"
     return {
         "message": f"{error.detail} {error.hint_text}",
-        "type": "rate_limit_error" if error.status == 429 else kind,
+        "type": "rate_limit_error" if error.status == 429 else error_type,
         "param": error.pointer,
         "code": error.openai_code or error.code,
     }
 
 
 def problem(error: ServiceError) -> Response:
-    """Return the response for an error, and leave the error for the log."""
+    """Return the response of an error, and note the error for the log line of the request."""
     g.refusal = error
-    body = problem_text(error, request.path, g.get("request_id", ""))
+    body = problem_body(error, request.path, g.get("request_id", ""))
     response = Response(body, error.status, mimetype=MIMETYPE)
     if error.status in (429, 503):
         response.headers["Retry-After"] = retry_after(error.retry_after_s)
     if error.status == 409 or isinstance(error, errors.JobFailure):
-        # OpenAI's clients repeat these otherwise: a conflict cannot change, and a job has been
-        # tried as often as it may
+        # OpenAI's clients would retry them: a conflict does not go away, and a failed job has
+        # had all its attempts
         response.headers["x-should-retry"] = "false"
     return response
 
 
 def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
-    """Return the first failure of a model as BadParameters that points to it."""
+    """Return the first failure of a model as BadParameters with a pointer below `where`."""
     first = error.errors()[0]
     pointer = where + "".join(f"/{part}" for part in first["loc"])
     name = pointer.lstrip("/") or "body"
@@ -123,12 +123,12 @@ def _http_error(error: HTTPException) -> Response:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return response
     status = error.code or 500
-    kind = _BY_STATUS.get(status, errors.InputError if status < 500 else ServiceError)
-    return problem(kind(None if status == 413 else error.description))
+    error_class = _BY_STATUS.get(status, errors.InputError if status < 500 else ServiceError)
+    return problem(error_class(None if status == 413 else error.description))
 
 
-def _broken_http(error: ParseException) -> Response:
-    """Answer a body that ends its own framing, such as a chunk without a size."""
+def _invalid_http(error: ParseException) -> Response:
+    """Answer a body whose framing is broken, such as a chunk without a size."""
     response = problem(errors.InputError(f"The request is not valid HTTP: {error}."))
     response.headers["Connection"] = "close"
     return response
@@ -140,18 +140,18 @@ def _crash(error: Exception) -> Response:
 
 
 def install(app: Flask) -> None:
-    """Make every failure of the app a problem."""
+    """Answer every error of the app with a problem."""
     app.register_error_handler(ServiceError, problem)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(ParseException, _broken_http)
+    app.register_error_handler(ParseException, _invalid_http)
     app.register_error_handler(Exception, _crash)
 
 
-def documented(*kinds: type[ServiceError]) -> dict[int, Any]:
+def documented(*error_classes: type[ServiceError]) -> dict[int, Any]:
     """Return the OpenAPI responses for these errors, one for each status."""
     by_status: dict[int, list[str]] = {}
-    for kind in kinds:
-        by_status.setdefault(kind.status, []).append(f"`{kind.code}`: {kind.title()}")
+    for error in error_classes:
+        by_status.setdefault(error.status, []).append(f"`{error.code}`: {error.title()}")
     return {
         status: {
             "description": " ".join(lines),

@@ -1,4 +1,4 @@
-"""Reading JSON that others wrote: nothing that JSON does not know, and nothing too deep to keep."""
+"""Parsing of JSON from callers: strict, finite numbers only, and of bounded depth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parse(text: str | bytes, *, what: str = "The body", pointer: str | None = No
     """Return the value of a JSON text; raises InvalidJson, which names `what` and `pointer`."""
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        _check(value, suspicious=_may_hold_surrogates(text))
+        _check(value, suspicious=_may_have_surrogates(text))
     except (ValueError, RecursionError) as error:
         raise InvalidJson(f"{what} is not valid JSON: {error}.", pointer=pointer) from None
     return value
@@ -36,14 +36,14 @@ def _finite(text: str) -> float:
     return value
 
 
-def _may_hold_surrogates(text: str | bytes) -> bool:
+def _may_have_surrogates(text: str | bytes) -> bool:
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    # UTF-16 and UTF-32 bodies hide the escape; they are rare enough to be looked through
+    # UTF-16 and UTF-32 bodies hide the escape; they are rare enough to be checked in full
     return bool(_ESCAPED_SURROGATE.search(raw)) or b"\0" in raw
 
 
 def _check(value: Any, *, suspicious: bool) -> None:
-    """Refuse deep nesting and half characters, which could be taken in but not be told again."""
+    """Refuse deep nesting, and half surrogate pairs, which could not be written as UTF-8 again."""
     layer = [value]
     for _ in range(MAX_DEPTH):
         if suspicious and any(isinstance(v, str) and _SURROGATE.search(v) for v in layer):

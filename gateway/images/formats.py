@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes, and the limits that an image must keep."""
+"""The format of a file, detected from its first bytes, and the limits that an image must keep."""
 
 from __future__ import annotations
 
@@ -81,21 +81,22 @@ _MARKUP: tuple[tuple[bytes, str], ...] = ((b"<svg", "SVG"), (b"<html", "HTML"), 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What an image may measure; pixels, bytes, and seconds of CPU."""
+    """Limits of one image: pixels, bytes of memory, and seconds of CPU."""
 
     max_pixels: int
     max_pixels_jpeg: int
     max_side: int
     max_aspect: float
+    #: Pixels at most of the image that is stored.
     kept_pixels: int
-    #: Kept of images that are looked at in tiles.
+    #: The same for images that are cut into tiles.
     long_pixels: int
     memory_bytes: int
     timeout_s: float
-    #: This image may be looked at in tiles, whatever its shape.
+    #: This image may be cut into tiles, whatever its shape.
     detailed: bool = False
 
-    def kept(self, width: int, height: int) -> tuple[int, int]:
+    def kept_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size at which an image of this size is stored."""
         long = self.detailed or is_long(width, height)
         most = max(self.long_pixels, self.kept_pixels) if long else self.kept_pixels
@@ -127,25 +128,25 @@ class DecodeLimits:
             )
 
 
-def accepted() -> tuple[ImageFormat, ...]:
-    """Return the formats that are served here."""
-    return (*_ALWAYS, "HEIC") if heic.available() else _ALWAYS
+def accepted_formats() -> tuple[ImageFormat, ...]:
+    """Return the formats that this installation can decode."""
+    return (*_ALWAYS, "HEIC") if heic.is_available() else _ALWAYS
 
 
-def sniff(data: bytes) -> ImageFormat:
-    """Return the format told by the first bytes; else UnsupportedImageFormat that names it."""
-    found = _known(data)
-    if found in accepted():
-        return found
-    name = "HEIC/HEIF" if found else _foreign(data) or "not an image that we know"
+def sniff_format(data: bytes) -> ImageFormat:
+    """Return the format by the first bytes; raises UnsupportedImageFormat, which names it."""
+    fmt = _known_format(data)
+    if fmt in accepted_formats():
+        return fmt
+    name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not an image that we know"
     raise UnsupportedImageFormat(
-        f"The file is {name}. Accepted formats: {', '.join(accepted())}.",
-        hint=_HEIC_HINT if found else None,
+        f"The file is {name}. Accepted formats: {', '.join(accepted_formats())}.",
+        hint=_HEIC_HINT if fmt else None,
     )
 
 
-def _known(data: bytes) -> ImageFormat | None:
-    brands = _brands(data)
+def _known_format(data: bytes) -> ImageFormat | None:
+    brands = _read_brands(data)
     fixed: tuple[tuple[ImageFormat, bool], ...] = (
         ("JPEG", data.startswith(b"\xff\xd8\xff")),
         ("PNG", data.startswith(b"\x89PNG\r\n\x1a\n")),
@@ -163,7 +164,7 @@ def _bmp_header_size(data: bytes) -> int:
     return int.from_bytes(data[14:18], "little")
 
 
-def _brands(data: bytes) -> frozenset[bytes]:
+def _read_brands(data: bytes) -> frozenset[bytes]:
     """Return the major and compatible brands of an ISO media file, else nothing."""
     if data[4:8] != b"ftyp":
         return frozenset()
@@ -172,21 +173,21 @@ def _brands(data: bytes) -> frozenset[bytes]:
     return frozenset(data[i : i + 4] for i in starts)
 
 
-def _foreign(data: bytes) -> str | None:
+def _foreign_format(data: bytes) -> str | None:
     head = data[:_SNIFF_BYTES]
     for offset, magic, name in _FOREIGN:
         if head.startswith(magic, offset):
             return name
     if head.startswith(_TIFF_MAGICS):
         return "camera raw (CR2)"
-    return _media(head) or _text(head)
+    return _video_format(head) or _text_format(head)
 
 
-def _media(head: bytes) -> str | None:
-    return "MP4/QuickTime video" if _brands(head) else None
+def _video_format(head: bytes) -> str | None:
+    return "MP4/QuickTime video" if _read_brands(head) else None
 
 
-def _text(head: bytes) -> str | None:
+def _text_format(head: bytes) -> str | None:
     lowered = head.lower()
     for tag, name in _MARKUP:
         if tag in lowered:

@@ -1,4 +1,4 @@
-"""The breaker before hosts that image URLs name: who does not answer is left alone for a while."""
+"""A circuit breaker per image host: after repeated failures its URLs are refused for a while."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from enum import Enum
 from shared.errors import ImageHostUnavailable
 from shared.settings import Settings
 
-#: Hosts that are remembered; of more, the ones not asked for longest are forgotten.
-_REMEMBERED = 1024
-#: Clients don't wait longer than this.
-_LONGEST_S = 120.0
-#: When another request should come back while one finds out whether the host is well again.
+#: Hosts that are remembered; beyond that, those not used for longest are forgotten.
+_MAX_HOSTS = 1024
+#: Longest pause; clients don't wait longer.
+_MAX_PAUSE_S = 120.0
+#: When other requests should retry while one probes whether the host has recovered.
 _PROBE_S = 1.0
 
 
 class HostHealth(Enum):
-    """What an exchange told of its host."""
+    """What an exchange showed of its host."""
 
     GOOD = "good"
     BAD = "bad"
@@ -32,15 +32,15 @@ class HostHealth(Enum):
 @dataclass(slots=True)
 class _Host:
     failures: int = 0
-    #: Times in a row that it was given a pause.
-    pauses: int = 0
-    #: Monotonic seconds; 0 while it may be asked.
-    closed_until_s: float = 0.0
+    #: Times in a row that the breaker has opened.
+    opened: int = 0
+    #: Monotonic seconds; 0 while the breaker is closed.
+    open_until_s: float = 0.0
     probing: bool = False
 
 
 class HostBreaker:
-    """Remembers who failed repeatedly; each tenant by itself, or one could spoil it for others.
+    """Counts failures per tenant and host, so that no tenant can block a host for others.
 
     One of it serves all threads of a process.
     """
@@ -48,7 +48,7 @@ class HostBreaker:
     def __init__(
         self, failures: int, pause_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """After so many failures in a row a host gets a pause, doubled each time that it lasts."""
+        """`failures` in a row open it for `pause_s`, twice as long each time they go on."""
         self._failures = failures
         self._pause_s = pause_s
         self._clock = clock
@@ -56,43 +56,43 @@ class HostBreaker:
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, settings: Settings) -> HostBreaker:
-        """Return the breaker that the operator wants."""
+    def from_settings(cls, settings: Settings) -> HostBreaker:
+        """Return a breaker with the operator's limits."""
         return cls(settings.fetch_breaker_failures, settings.fetch_breaker_s)
 
     def __len__(self) -> int:
         return len(self._hosts)
 
     def enter(self, tenant: str, origin: str) -> None:
-        """Let an exchange begin, whose `leave` must follow; raises ImageHostUnavailable."""
+        """Let an exchange begin, which must end with `leave`; raises ImageHostUnavailable."""
         with self._lock:
             host = self._hosts.get((tenant, origin))
-            if host is None or not host.closed_until_s:
+            if host is None or not host.open_until_s:
                 return
-            left_s = host.closed_until_s - self._clock()
+            left_s = host.open_until_s - self._clock()
             if left_s > 0 or host.probing:
                 raise ImageHostUnavailable(retry_after_s=max(left_s, _PROBE_S))
             host.probing = True
 
     def leave(self, tenant: str, origin: str, health: HostHealth) -> None:
-        """Note how an exchange that was let in has ended."""
+        """Record how an exchange that was let in has ended."""
         with self._lock:
             if health is HostHealth.GOOD:
                 self._hosts.pop((tenant, origin), None)
             elif health is HostHealth.BAD:
-                self._hurt((tenant, origin))
+                self._count_failure((tenant, origin))
             elif host := self._hosts.get((tenant, origin)):
                 host.probing = False
 
-    def _hurt(self, name: tuple[str, str]) -> None:
+    def _count_failure(self, name: tuple[str, str]) -> None:
         host = self._hosts.setdefault(name, _Host())
         self._hosts.move_to_end(name)
         host.failures += 1
         now = self._clock()
-        # those that were under way when the pause began tell nothing new
-        if host.failures >= self._failures and now >= host.closed_until_s:
-            pause_s = min(_LONGEST_S, self._pause_s * 2.0 ** min(host.pauses, 10))
-            host.closed_until_s, host.pauses = now + pause_s, host.pauses + 1
+        # exchanges that were under way when it opened must not prolong the pause
+        if host.failures >= self._failures and now >= host.open_until_s:
+            pause_s = min(_MAX_PAUSE_S, self._pause_s * 2.0 ** min(host.opened, 10))
+            host.open_until_s, host.opened = now + pause_s, host.opened + 1
         host.probing = False
-        if len(self._hosts) > _REMEMBERED:
+        if len(self._hosts) > _MAX_HOSTS:
             self._hosts.popitem(last=False)

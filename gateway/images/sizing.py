@@ -1,18 +1,18 @@
-"""What the model will see of an image, told from its size before any work is done."""
+"""How an image will look to the model, computed from its size: pixels, visual tokens, tiles."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from gateway.images.decoder.decoder import MeasuredImage
 from shared.errors import ImageAspect, InputTooLarge, InputTooLong
-from shared.jobs import Tiling
+from shared.jobs import ImageInfo, Tiling
+from shared.jobs.image import StoredImage
 from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.tile_plan import planned_tiles
 from shared.prediction.visual_tokens import TOKEN_SIDE, visual_tokens
-from shared.store.image_store import ImageHeader, StoredImage
+from shared.store.image_store import ImageHeader
 
 #: A stored image, one that is stored together with its job, or one that is only measured.
 AnyImage = ImageHeader | StoredImage | MeasuredImage
@@ -23,77 +23,75 @@ def image_info(
     max_pixels: int,
     workers: Sequence[Heartbeat],
     tiling: Tiling | None = None,
-) -> dict[str, Any]:
-    """Return what a job tells of an image: sizes and visual tokens under a pixel budget.
+) -> ImageInfo:
+    """Return the sizes and visual tokens of an image under a budget of `max_pixels`.
 
-    The model's own bounds count as well, as soon as a worker has told them. Raises ImageAspect.
+    The model's own bounds count as well, once a worker has reported them. Raises ImageAspect.
     """
     tiles = planned_tiles(image.width, image.height, tiling.budget) if tiling else 1
-    # the finest count is never too low
+    # the smallest side counts the most tokens, which is never too few
     side = min((worker.token_side for worker in workers), default=TOKEN_SIDE)
     if tiles > 1:
         return _tiled_info(image, tiles, side)
-    least = max((worker.min_pixels for worker in workers), default=4096)
-    most = min((worker.max_pixels for worker in workers), default=max_pixels)
+    min_pixels = max((worker.min_pixels for worker in workers), default=4096)
+    most_pixels = min((worker.max_pixels for worker in workers), default=max_pixels)
     try:
         used = visual_tokens(
-            image.width, image.height, min(max_pixels, most), min_pixels=least, factor=side
+            image.width,
+            image.height,
+            min(max_pixels, most_pixels),
+            min_pixels=min_pixels,
+            factor=side,
         )
     except ValueError as error:
         raise ImageAspect(str(error)) from None
-    return {
-        "id": image.id,
-        "width": image.source[0],
-        "height": image.source[1],
-        "used": [used.width, used.height],
-        "tokens": used.tokens,
-    }
+    return _info(image, (used.width, used.height), used.tokens)
 
 
-def _tiled_info(image: AnyImage, tiles: int, side: int) -> dict[str, Any]:
-    """Return what is told of an image that is cut: all of its pixels are looked at."""
+def _tiled_info(image: AnyImage, tiles: int, side: int) -> ImageInfo:
+    """Return the info of an image that is cut: the model sees all of its pixels."""
     tokens = math.ceil(image.width / side) * math.ceil(image.height / side)
-    return {
-        "id": image.id,
-        "width": image.source[0],
-        "height": image.source[1],
-        "used": [image.width, image.height],
-        "tokens": tokens,
-        "tiles": tiles,
-    }
+    return _info(image, (image.width, image.height), tokens, tiles)
 
 
-def check_fit(infos: Sequence[dict[str, Any]], workers: Sequence[Heartbeat]) -> None:
-    """Refuse now what no worker could take in later: images alone may fill context or memory.
+def _info(image: AnyImage, used: tuple[int, int], tokens: int, tiles: int = 1) -> ImageInfo:
+    width, height = image.source
+    return ImageInfo(id=image.id, width=width, height=height, used=used, tokens=tokens, tiles=tiles)
+
+
+def check_fit(infos: Sequence[ImageInfo], workers: Sequence[Heartbeat]) -> None:
+    """Refuse images that fill the context or the memory of every worker by themselves.
 
     Raises InputTooLong and InputTooLarge.
     """
     window = max((worker.context_tokens for worker in workers), default=0)
-    images = [info["tokens"] for info in infos]
-    tokens = sum(images)
+    image_tokens = [info.tokens for info in infos]
+    tokens = sum(image_tokens)
     if window and tokens >= window:
         raise InputTooLong(
             f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
             pointer="/images",
         )
     rooms = [worker.image_room for worker in workers]
-    if rooms and not any(room.holds(images) for room in rooms):
+    if rooms and not any(room.holds(image_tokens) for room in rooms):
         largest = max(rooms, key=lambda room: room.bytes)
-        raise InputTooLarge(largest.refusal(images), pointer="/images")
+        raise InputTooLarge(largest.refusal(image_tokens), pointer="/images")
 
 
-def notices(images: Sequence[AnyImage], infos: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return what was and will be done to the images."""
-    told: list[dict[str, str]] = []
+def image_notices(images: Sequence[AnyImage], infos: Sequence[ImageInfo]) -> list[dict[str, str]]:
+    """Return what was and will be done to each image, as `{"code": …, "detail": …}`."""
+    notices: list[dict[str, str]] = []
     for image, info in zip(images, infos, strict=True):
-        told += image.notices
-        used = info["used"]
-        if "tiles" in info:
-            detail = f"{image.width}x{image.height} → about {info['tiles']} tiles"
-            told.append({"code": "image_tiled", "detail": detail})
-        scale = used[0] * used[1] / (image.width * image.height)
-        if not 0.9 <= scale <= 1.1:
-            detail = f"{image.width}x{image.height} → {used[0]}x{used[1]}"
-            code = "image_resized" if scale < 1 else "image_enlarged"
-            told.append({"code": code, "detail": detail})
-    return told
+        notices += [*image.notices, *_planned_notices(image, info)]
+    return notices
+
+
+def _planned_notices(image: AnyImage, info: ImageInfo) -> Iterator[dict[str, str]]:
+    size = f"{image.width}x{image.height}"
+    if info.tiles > 1:
+        yield {"code": "image_tiled", "detail": f"{size} → about {info.tiles} tiles"}
+    width, height = info.used
+    scale = width * height / (image.width * image.height)
+    if not 0.9 <= scale <= 1.1:
+        code = "image_resized" if scale < 1 else "image_enlarged"
+        yield {"code": code, "detail": f"{size} → {width}x{height}"}

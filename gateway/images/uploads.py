@@ -1,4 +1,4 @@
-"""Takes an image's bytes out of what a request wraps them in: a form file, base64, a data: URI."""
+"""Unpacks the bytes of an image that a request sends: a form file, base64 or a data: URI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The bytes of one image file and what their sender said about them."""
+    """The bytes of one image file, with the name and media type that the client sent."""
 
     data: bytes
     filename: str | None = None
@@ -30,16 +30,16 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class UploadChecksum:
-    """What a sender says of an image file, so that a loss on the way is noticed."""
+    """The size and SHA-256 that a client sent of an image file, to detect corruption."""
 
     sha256: str | None = None
     size: int | None = None
 
     def check(self, upload: Upload, pointer: str) -> None:
         """Raise UploadMismatch, naming `pointer`, when another file has arrived."""
-        got = len(upload.data)
-        if self.size is not None and got != self.size:
-            raise UploadMismatch(f"{got} of {self.size} bytes arrived.", pointer=pointer)
+        size = len(upload.data)
+        if self.size is not None and size != self.size:
+            raise UploadMismatch(f"{size} of {self.size} bytes arrived.", pointer=pointer)
         if self.sha256 is None:
             return
         digest = hashlib.sha256(upload.data).hexdigest()
@@ -47,7 +47,7 @@ class UploadChecksum:
             raise UploadMismatch(f"The SHA-256 of what arrived is {digest}.", pointer=pointer)
 
 
-def from_text(value: str, *, pointer: str, settings: Settings) -> Upload:
+def read_text(value: str, *, pointer: str, settings: Settings) -> Upload:
     """Return the image in a data: URI or in plain base64, in any of their usual spellings.
 
     Raises InvalidBase64, ImageEmpty or PayloadTooLarge, each naming `pointer`.
@@ -62,12 +62,12 @@ def from_text(value: str, *, pointer: str, settings: Settings) -> Upload:
     if uri and not uri["params"].lower().rstrip().endswith(";base64"):
         data = unquote_to_bytes(text)
     else:
-        data = _decoded(text, pointer, settings.upload_max_bytes)
+        data = _decode_base64(text, pointer, settings.upload_max_bytes)
     _check_size(len(data), pointer, settings.upload_max_bytes)
     return Upload(data, content_type=content_type)
 
 
-def from_file(storage: FileStorage, *, pointer: str, settings: Settings) -> Upload:
+def read_file(storage: FileStorage, *, pointer: str, settings: Settings) -> Upload:
     """Return the image in a file of a form; never reads more than one byte too many.
 
     Raises ImageEmpty or PayloadTooLarge, each naming `pointer`.
@@ -81,23 +81,23 @@ def _check_size(size: int, pointer: str, most: int) -> None:
     if not size:
         raise ImageEmpty(pointer=pointer)
     if size > most:
-        raise _too_large(pointer, most)
+        raise _too_large_error(pointer, most)
 
 
-def _too_large(pointer: str, most: int) -> PayloadTooLarge:
+def _too_large_error(pointer: str, most: int) -> PayloadTooLarge:
     return PayloadTooLarge(
         f"The image file is larger than the {most} bytes that are accepted.", pointer=pointer
     )
 
 
-def _decoded(text: str, pointer: str, most: int) -> bytes:
-    digits = _normalised(text)
+def _decode_base64(text: str, pointer: str, most: int) -> bytes:
+    digits = _normalise_base64(text)
     if len(digits) * 3 // 4 > most:
-        raise _too_large(pointer, most)
-    strange = _NOT_BASE64.search(digits)
-    if strange:
+        raise _too_large_error(pointer, most)
+    invalid = _NOT_BASE64.search(digits)
+    if invalid:
         raise InvalidBase64(
-            f"Character {strange.start() + 1} of the base64 text, {strange[0]!r}, is not base64.",
+            f"Character {invalid.start() + 1} of the base64 text, {invalid[0]!r}, is not base64.",
             pointer=pointer,
         )
     if len(digits) % 4 == 1:
@@ -108,19 +108,19 @@ def _decoded(text: str, pointer: str, most: int) -> bytes:
     return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
 
 
-def _normalised(text: str) -> str:
+def _normalise_base64(text: str) -> str:
     """Return the text in the standard alphabet, without escapes, whitespace and padding."""
     if "%" in text:
         text = unquote(text)
     text = _LINE_BREAK.sub("", text.strip())
     if " " in text:
-        text = _without_spaces(text)
+        text = _join_wrapped_lines(text)
     return text.rstrip("=").translate(_URL_SAFE)
 
 
-def _without_spaces(text: str) -> str:
+def _join_wrapped_lines(text: str) -> str:
     """Join lines that were wrapped with spaces; any other space is a + that a form decoder ate."""
     lines = text.split(" ")
     joined = "".join(lines)
-    even = len({len(line) for line in lines[:-1]}) == 1
-    return joined if even and len(joined) % 4 == 0 else text.replace(" ", "+")
+    equal_lengths = len({len(line) for line in lines[:-1]}) == 1
+    return joined if equal_lengths and len(joined) % 4 == 0 else text.replace(" ", "+")

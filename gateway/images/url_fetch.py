@@ -1,4 +1,4 @@
-"""Images that a request names by URL, fetched through the guarded client."""
+"""Fetches the images that a request names by URL, through the guarded client."""
 
 from __future__ import annotations
 
@@ -24,79 +24,79 @@ _HEADERS = {"Accept": "image/*", "User-Agent": "Sightline"}
 
 
 def is_url(text: str) -> bool:
-    """Tell whether an image is given as a URL of any scheme."""
+    """Tell whether an image is named by a URL of any scheme."""
     return bool(_URL.match(text.lstrip()))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFetcher:
-    """The fetching of one request's images, which share one deadline."""
+    """Fetches the images of one request, which share one deadline."""
 
     client: GuardedClient
     breaker: HostBreaker
     tenant: str
     most_bytes: int
-    #: Seconds for all of them, and the monotonic moment when these are over.
+    #: Seconds for all images together, and the end of them by the monotonic clock.
     total_s: float
     deadline: float
 
     @classmethod
-    def begin(
+    def start(
         cls, client: GuardedClient, breaker: HostBreaker, settings: Settings, tenant: str
     ) -> ImageFetcher:
-        """Return the fetching of a tenant's request that came now."""
+        """Return the fetcher of a tenant's request whose deadline is counted from now."""
         total_s = settings.fetch_timeout_s
         deadline = time.monotonic() + total_s
         return cls(client, breaker, tenant, settings.upload_max_bytes, total_s, deadline)
 
     def fetch(self, url: str, pointer: str) -> Upload:
-        """Return the bytes that a URL answers, whatever they are.
+        """Return the body of a URL, whatever it is.
 
         Raises UrlNotAllowed, UrlFetchFailed, ImageHostUnavailable, PayloadTooLarge and ImageEmpty,
         each naming `pointer`.
         """
         try:
-            answer = self._exchange(url.strip())
+            response = self._get(url.strip())
         except (UrlNotAllowed, UrlFetchFailed, ImageHostUnavailable) as error:
             error.pointer = pointer
             raise
-        self._check(answer, pointer)
-        return Upload(answer.body, content_type=_media_type(answer))
+        self._check_response(response, pointer)
+        return Upload(response.body, content_type=_read_media_type(response))
 
-    def _exchange(self, url: str) -> FetchedResponse:
+    def _get(self, url: str) -> FetchedResponse:
         origin = target(url, self.client.policy).origin
-        left = max(0.01, self.deadline - time.monotonic())
-        limits = FetchLimits(left, min(left, _CONNECT_S), self.most_bytes)
-        # an image that others of its request have left no time says nothing of its host
-        health = HostHealth.BAD if left >= self.total_s / 2 else HostHealth.UNKNOWN
+        left_s = max(0.01, self.deadline - time.monotonic())
+        limits = FetchLimits(left_s, min(left_s, _CONNECT_S), self.most_bytes)
+        # a fetch that began with little time left says nothing about its host
+        health = HostHealth.BAD if left_s >= self.total_s / 2 else HostHealth.UNKNOWN
         self.breaker.enter(self.tenant, origin)
         try:
-            answer = self.client.fetch("GET", url, limits, headers=_HEADERS)
-            if answer.status < 500 and answer.ending in (Ending.WHOLE, Ending.CAPPED):
+            response = self.client.fetch("GET", url, limits, headers=_HEADERS)
+            if response.status < 500 and response.ending in (Ending.WHOLE, Ending.CAPPED):
                 health = HostHealth.GOOD
         except UrlNotAllowed:
             health = HostHealth.UNKNOWN
             raise
         finally:
             self.breaker.leave(self.tenant, origin, health)
-        return answer
+        return response
 
-    def _check(self, answer: FetchedResponse, pointer: str) -> None:
-        if answer.status != 200:
-            told = " and redirects are not followed" if 300 <= answer.status < 400 else ""
-            raise UrlFetchFailed(f"The URL answered {answer.status}{told}.", pointer=pointer)
-        if answer.headers.get("content-encoding", "identity") != "identity":
+    def _check_response(self, response: FetchedResponse, pointer: str) -> None:
+        if response.status != 200:
+            reason = " and redirects are not followed" if 300 <= response.status < 400 else ""
+            raise UrlFetchFailed(f"The URL answered {response.status}{reason}.", pointer=pointer)
+        if response.headers.get("content-encoding", "identity") != "identity":
             raise UrlFetchFailed("The URL answered with a compressed body.", pointer=pointer)
-        if answer.ending is Ending.CAPPED:
+        if response.ending is Ending.CAPPED:
             raise PayloadTooLarge(
                 f"The image file is larger than the {self.most_bytes} bytes that are accepted.",
                 pointer=pointer,
             )
-        if answer.ending is not Ending.WHOLE:
+        if response.ending is not Ending.WHOLE:
             raise UrlFetchFailed("The URL's answer did not come to its end.", pointer=pointer)
-        if not answer.body:
+        if not response.body:
             raise ImageEmpty(pointer=pointer)
 
 
-def _media_type(answer: FetchedResponse) -> str | None:
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+def _read_media_type(response: FetchedResponse) -> str | None:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() or None

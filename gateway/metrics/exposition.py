@@ -1,4 +1,4 @@
-"""The service's figures as Prometheus reads them; true for all processes, whichever answers."""
+"""The service's metrics for Prometheus, read from Redis: every gateway shows the same."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COUNTED = {
     "jobs": "What happened to jobs, by event.",
     "deliveries": "What happened to webhook deliveries, by event.",
 }
-#: Told from the start: Prometheus sees no increase in a series that begins with its first event.
+#: Shown as 0 from the start: Prometheus sees no increase in a series that begins above 0.
 _EVENTS = {
     "jobs": ("submitted", "succeeded", "failed", "canceled", "expired", "poison", "lost_lease"),
     "deliveries": ("attempts", "delivered", "failed"),
@@ -50,8 +50,8 @@ _HISTOGRAMS = {"stage_seconds": "Seconds of finished jobs in each stage."}
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the figures come from."""
+class MetricSources:
+    """What the metrics are read from."""
 
     store: Store
     workers: WorkerRegistry
@@ -60,43 +60,43 @@ class Sources:
     servers: dict[str, Client]
 
 
-class Service(Collector):
-    """Reads everything that Redis knows at the moment of a scrape."""
+class ServiceCollector(Collector):
+    """Reads the state of the whole service from Redis at each scrape."""
 
-    def __init__(self, sources: Sources) -> None:
-        """Nothing is read before a scrape."""
+    def __init__(self, sources: MetricSources) -> None:
+        """Keep the sources; nothing is read before a scrape."""
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families; a store that is away leaves only the news that it is."""
+        """Yield all metrics; those of the gateway and of Redis alone while Redis is down."""
         yield InfoMetricFamily(
             "sightline_gateway", "This gateway.", {"version": version("sightline-server")}
         )
-        states = {role: _asked(client) for role, client in self._sources.servers.items()}
-        yield from of_servers(states)
+        states = {role: _state_or_none(client) for role, client in self._sources.servers.items()}
+        yield from collect_servers(states)
         if states["queue"] is None:
             return
         try:
-            # gathered first: half an exposition would be worse than none
-            families = list(self._of_store())
+            # read before anything is yielded: half an exposition would be worse than none
+            families = list(self._collect_store())
         except StoreUnavailable:
             return
         yield from families
 
-    def _of_store(self) -> Iterator[Metric]:
-        found = self._sources
-        workers = found.workers.fresh()
-        load = found.store.load()
-        forecasts = Forecasts(found.store.redis, found.workers)
-        yield from of_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
-        yield from of_predictions(forecasts.truth())
-        yield from of_workers(workers)
-        yield from of_counters(found.store.counters())
-        yield from of_figures(found.store.figures())
-        yield from of_outbox(found.deliveries.outbox())
+    def _collect_store(self) -> Iterator[Metric]:
+        sources = self._sources
+        workers = sources.workers.fresh()
+        load = sources.store.load()
+        forecasts = Forecasts(sources.store.redis, sources.workers)
+        yield from collect_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
+        yield from collect_predictions(forecasts.truth())
+        yield from collect_workers(workers)
+        yield from collect_counters(sources.store.counters())
+        yield from collect_job_metrics(sources.store.figures())
+        yield from collect_outbox(sources.deliveries.outbox())
 
 
-def _asked(client: Client) -> RedisState | None:
+def _state_or_none(client: Client) -> RedisState | None:
     try:
         return redis_state(client)
     except StoreUnavailable:
@@ -110,15 +110,15 @@ def _gauge(name: str, text: str, *series: tuple[tuple[str, ...], float], by: str
     return family
 
 
-def of_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
-    """Yield how each Redis role is; None for one that does not answer."""
+def collect_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
+    """Yield whether each Redis role answers, and its memory; a state is None if it does not."""
     up = [((role,), float(state is not None)) for role, state in states.items()]
     yield _gauge("redis_up", "Whether this Redis answers.", *up, by="role")
     known = [(role, state) for role, state in states.items() if state]
     used = [((role,), float(state.used_bytes)) for role, state in known]
     yield _gauge("redis_memory_used_bytes", "Memory that Redis uses.", *used, by="role")
-    most = [((role,), float(state.max_bytes)) for role, state in known]
-    yield _gauge("redis_memory_max_bytes", "Its maxmemory; 0 without one.", *most, by="role")
+    limits = [((role,), float(state.max_bytes)) for role, state in known]
+    yield _gauge("redis_memory_max_bytes", "Its maxmemory; 0 without one.", *limits, by="role")
     evicted = CounterMetricFamily(
         "sightline_redis_evicted_keys",
         "Keys that Redis threw out for want of room.",
@@ -129,8 +129,8 @@ def of_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     yield evicted
 
 
-def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iterator[Metric]:
-    """Yield what waits and how long; `mean_s` is the predicted average of the waiting jobs."""
+def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iterator[Metric]:
+    """Yield queue depths and waits; `mean_s` is the mean predicted run time of waiting jobs."""
     depths = [((name,), float(depth)) for name, depth in load.depths.items()]
     yield _gauge("queue_depth", "Jobs that wait, by queue.", *depths, by="queue")
     yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
@@ -150,11 +150,11 @@ def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iter
         )
 
 
-def of_predictions(truth: PredictionAccuracy) -> Iterator[Metric]:
-    """Yield how the seconds of finished jobs compared with what was predicted of them."""
+def collect_predictions(accuracy: PredictionAccuracy) -> Iterator[Metric]:
+    """Yield how the seconds of finished jobs compare with their predictions."""
     below, buckets = 0.0, []
     for step in range(-RATIO_STEPS, RATIO_STEPS + 1):
-        below += truth.steps.get(step, 0)
+        below += accuracy.steps.get(step, 0)
         buckets.append((f"{RATIO_STEP ** (step + 0.5):.4g}", below))
     ratios = HistogramMetricFamily(
         "sightline_prediction_ratio", "Actual over predicted seconds of finished jobs."
@@ -164,28 +164,30 @@ def of_predictions(truth: PredictionAccuracy) -> Iterator[Metric]:
     seconds = CounterMetricFamily(
         "sightline_prediction_seconds", "Seconds of finished jobs.", labels=["kind"]
     )
-    seconds.add_metric(["predicted"], truth.predicted_s)
-    seconds.add_metric(["actual"], truth.actual_s)
+    seconds.add_metric(["predicted"], accuracy.predicted_s)
+    seconds.add_metric(["actual"], accuracy.actual_s)
     yield seconds
-    if truth.median_error is not None:
+    if accuracy.median_error is not None:
         yield _gauge(
-            "prediction_median_error", "Half of all predictions err less.", ((), truth.median_error)
+            "prediction_median_error",
+            "Half of all predictions err less.",
+            ((), accuracy.median_error),
         )
 
 
-def of_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
-    """Yield what the heartbeats tell."""
+def collect_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
+    """Yield states and speeds of workers, from their heartbeats."""
     states = {"ready": 0, "draining": 0}
     for worker in workers:
         states["draining" if worker.draining else "ready"] += 1
-    told = [((state,), float(count)) for state, count in states.items()]
-    yield _gauge("workers", "Workers with a fresh heartbeat, by state.", *told, by="state")
-    about = [((w.id, w.model, w.numerics, w.version), 1.0) for w in workers]
-    yield _gauge("worker_info", "A worker.", *about, by="worker model numerics version")
-    yield _of_each(workers, "slots", "Jobs that it answers at once.")
-    yield _of_each(workers, "busy", "Jobs that it answers now.")
-    yield _of_each(workers, "seconds_per_job", "Busy seconds that a job costs it.")
-    yield _of_each(workers, "batch_requests", "Requests that share a pass of its model.")
+    counts = [((state,), float(count)) for state, count in states.items()]
+    yield _gauge("workers", "Workers with a fresh heartbeat, by state.", *counts, by="state")
+    infos = [((w.id, w.model, w.numerics, w.version), 1.0) for w in workers]
+    yield _gauge("worker_info", "A worker.", *infos, by="worker model numerics version")
+    yield _worker_gauge(workers, "slots", "Jobs that it answers at once.")
+    yield _worker_gauge(workers, "busy", "Jobs that it answers now.")
+    yield _worker_gauge(workers, "seconds_per_job", "Busy seconds that a job costs it.")
+    yield _worker_gauge(workers, "batch_requests", "Requests that share a pass of its model.")
     speeds = [
         ((worker.id, stage), getattr(worker, f"{stage}_tokens_per_s"))
         for worker in workers
@@ -195,13 +197,13 @@ def of_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
     yield _gauge("worker_tokens_per_second", text, *speeds, by="worker stage")
 
 
-def _of_each(workers: list[Heartbeat], field: str, text: str) -> Metric:
-    told = [((worker.id,), float(getattr(worker, field))) for worker in workers]
-    return _gauge(f"worker_{field}", text, *told, by="worker")
+def _worker_gauge(workers: list[Heartbeat], field: str, text: str) -> Metric:
+    values = [((worker.id,), float(getattr(worker, field))) for worker in workers]
+    return _gauge(f"worker_{field}", text, *values, by="worker")
 
 
-def of_counters(counters: dict[str, int]) -> Iterator[Metric]:
-    """Yield how often things happened."""
+def collect_counters(counters: dict[str, int]) -> Iterator[Metric]:
+    """Yield the counters of events; `counters` has them as `prefix.event`."""
     for prefix, text in _COUNTED.items():
         family = CounterMetricFamily(f"sightline_{prefix}", text, labels=["event"])
         zeros = {f"{prefix}.{event}": 0 for event in _EVENTS[prefix]}
@@ -212,20 +214,22 @@ def of_counters(counters: dict[str, int]) -> Iterator[Metric]:
         yield family
 
 
-def of_figures(read: job_metrics.MetricsSnapshot) -> Iterator[Metric]:
-    """Yield what finished jobs added up to."""
+def collect_job_metrics(snapshot: job_metrics.MetricsSnapshot) -> Iterator[Metric]:
+    """Yield sums and histograms over all finished jobs."""
     for name, text in _SUMMED.items():
         zeros = _LOOKUPS if name == "cache_lookups" else {}
-        series = {**zeros, **read.sums.get(name, {})}
+        series = {**zeros, **snapshot.sums.get(name, {})}
         summed = CounterMetricFamily(f"sightline_{name}", text, labels=_names(series))
         for labels, value in sorted(series.items()):
             summed.add_metric([word for _, word in labels], value)
         yield summed
     for name, text in _HISTOGRAMS.items():
-        spread = read.histograms.get(name, {})
-        family = HistogramMetricFamily(f"sightline_{name}", text, labels=_names(spread))
-        for labels, found in sorted(spread.items()):
-            family.add_metric([word for _, word in labels], list(found.buckets), found.total)
+        series_by_labels = snapshot.histograms.get(name, {})
+        family = HistogramMetricFamily(f"sightline_{name}", text, labels=_names(series_by_labels))
+        for labels, histogram in sorted(series_by_labels.items()):
+            family.add_metric(
+                [word for _, word in labels], list(histogram.buckets), histogram.total
+            )
         yield family
 
 
@@ -233,10 +237,10 @@ def _names(series: Iterable[job_metrics.Labels]) -> list[str]:
     return [key for key, _ in next(iter(series), ())]
 
 
-def of_outbox(outbox: Outbox) -> Iterator[Metric]:
-    """Yield how the webhooks stand."""
+def collect_outbox(outbox: Outbox) -> Iterator[Metric]:
+    """Yield the lag of webhook deliveries and the endpoints that get none for now."""
     text = "Seconds that the most urgent webhook is overdue; it grows without a courier."
     yield _gauge("webhook_lag_seconds", text, ((), outbox.lag_s))
-    told = (("open",), float(outbox.open)), (("disabled",), float(outbox.disabled))
+    counts = (("open",), float(outbox.open)), (("disabled",), float(outbox.disabled))
     text = "Endpoints that are left alone: for a while (open) or until tried by hand (disabled)."
-    yield _gauge("webhook_endpoints", text, *told, by="state")
+    yield _gauge("webhook_endpoints", text, *counts, by="state")

@@ -1,4 +1,4 @@
-"""What this gateway counts of its own requests; all processes under one gunicorn add up."""
+"""Metrics of this gateway's own requests, summed over the processes of its gunicorn."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from shared.errors import ServiceError
 
-#: Names the folder in which prometheus_client's processes share their figures.
+#: The variable that names the folder where prometheus_client's processes share their counts.
 SHARED_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _BOUNDS_S = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 _UNKNOWN = "unknown"
 
 
 class HttpMetrics:
-    """Counts requests, refusals and decoded images."""
+    """Counts and times requests, refusals and image decoding."""
 
     def __init__(self) -> None:
-        """Figures of other processes are shared through files, if a folder is named for them."""
+        """Share counts with other processes through files if `SHARED_DIR` names a folder."""
         self._own = CollectorRegistry()
         self._requests = Counter(
             "sightline_http_requests",
@@ -50,7 +50,7 @@ class HttpMetrics:
             registry=self._own,
         )
 
-    def answered(
+    def count_response(
         self,
         method: str,
         route: str | None,
@@ -58,11 +58,11 @@ class HttpMetrics:
         seconds: float,
         refusal: ServiceError | None,
     ) -> None:
-        """Count an answer, and the problem that it tells."""
-        # names of what does not exist are a stranger's choice, and each would be a series
-        method, place = (method, route) if route else (_UNKNOWN, _UNKNOWN)
-        self._requests.labels(method, place, str(status)).inc()
-        self._seconds.labels(place).observe(seconds)
+        """Count a response, and its problem if it is one; `seconds` is until it began."""
+        # callers choose the paths and methods that do not exist, and each would be a series
+        method, route_name = (method, route) if route else (_UNKNOWN, _UNKNOWN)
+        self._requests.labels(method, route_name, str(status)).inc()
+        self._seconds.labels(route_name).observe(seconds)
         if refusal:
             self._refusals.labels(refusal.code, str(status)).inc()
 
@@ -76,7 +76,7 @@ class HttpMetrics:
             self._decoded.observe(time.perf_counter() - began)
 
     def registry(self) -> CollectorRegistry:
-        """Return what is to be exposed: of all processes where they share, else of this one."""
+        """Return the metrics of all processes that share them, or else of this one."""
         if not os.environ.get(SHARED_DIR):
             return self._own
         shared = CollectorRegistry()

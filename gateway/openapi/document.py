@@ -1,14 +1,15 @@
-"""The OpenAPI document: what the routes declare, completed by bodies in two encodings."""
+"""The OpenAPI document: what routes declare, completed by request bodies and streams."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flask_openapi3 import OpenAPI
+from pydantic import BaseModel
 
 from gateway.http.problems import Problem
 from gateway.openapi.security import describe_keys
-from gateway.routes.events import EVENT_TYPES
+from gateway.responses.event_stream import EVENT_TYPES
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chat_request import ChatRequest
@@ -16,27 +17,36 @@ from gateway.submission.estimate import EstimateRequest
 from gateway.submission.request import Submission
 
 _REF = "#/components/schemas/"
+#: Models that no route declares, by the names that the document gives them.
+_MODELS: dict[str, type[BaseModel]] = {
+    "Problem": Problem,
+    "Submission": Submission,
+    "Supposition": EstimateRequest,
+    "ImageUpload": ImageUpload,
+    "ChatRequest": ChatRequest,
+    "WebhookTest": WebhookTest,
+    "ReplaySince": ReplaySince,
+}
 _FILE = {"type": "string", "format": "binary"}
 
 
 def complete(app: OpenAPI) -> None:
-    """Add to the document of a finished app what its routes cannot declare; call it once."""
+    """Add what routes cannot declare to the document of an app; call it once, at the end."""
     spec: dict[str, Any] = app.api_doc
     schemas = spec["components"]["schemas"]
-    # flask-openapi3 adds its own shape of a validation error, which we never send
+    # flask-openapi3 adds its own schema of a validation error, which is never sent
     schemas.pop("ValidationErrorModel", None)
     schemas.pop("UnprocessableEntity", None)
-    bodies = (Submission, EstimateRequest, ImageUpload, ChatRequest, WebhookTest, ReplaySince)
-    for model in (Problem, *bodies):
-        _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF + "{model}"))
+    for name, model in _MODELS.items():
+        _add(schemas, name, model.model_json_schema(ref_template=_REF + "{model}"))
     schemas["SubmissionForm"] = _form(schemas["Submission"])
     for path in ("/v1/jobs", "/predict"):
         spec["paths"][path]["post"]["requestBody"] = _body("Submission", "SubmissionForm")
     schemas["SuppositionForm"] = _form(schemas["Supposition"])
     spec["paths"]["/v1/estimate"]["post"]["requestBody"] = _body("Supposition", "SuppositionForm")
-    claims = {name: schemas["ImageUpload"]["properties"][name] for name in ("sha256", "bytes")}
+    checksums = {name: schemas["ImageUpload"]["properties"][name] for name in ("sha256", "bytes")}
     schemas["ImageForm"] = _object({"image": _FILE})
-    schemas["ImageForm"]["properties"] |= claims
+    schemas["ImageForm"]["properties"] |= checksums
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
@@ -52,7 +62,7 @@ def complete(app: OpenAPI) -> None:
 
 def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
     schemas.update(schema.pop("$defs", {}))
-    schemas[name] = schema
+    schemas[name] = schema | {"title": name}
 
 
 def _form(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""What the OpenAPI document tells of keys and limits: the same for all that needs a key."""
+"""API keys and rate limits in the OpenAPI document, the same for every path that needs a key."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gateway.auth import costs, needs_key
+from gateway.auth import counts_as_request, needs_key
 from gateway.http import problems
 from shared import errors
 
@@ -12,7 +12,7 @@ SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-#: Without a key too, where the operator lets such callers in.
+#: The empty one: callers without a key, where the operator admits them.
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}, {}]
 
 _TEXT = {"schema": {"type": "string"}}
@@ -23,23 +23,23 @@ _HEADERS = {
 
 
 def describe_keys(paths: dict[str, Any]) -> None:
-    """Add to every operation that needs a key how one is refused."""
+    """Add security, refusals and RateLimit headers to every operation that needs a key."""
     for path, item in paths.items():
         if not needs_key(path):
             continue
         for method, operation in item.items():
-            _add(operation, errors.Unauthorized, errors.StoreUnavailable)
-            if costs(method.upper(), path):
-                _add(operation, errors.LimitError)
+            _add_errors(operation, errors.Unauthorized, errors.StoreUnavailable)
+            if counts_as_request(method.upper(), path):
+                _add_errors(operation, errors.LimitError)
             operation["security"] = _SECURITY
-            for answer in operation["responses"].values():
-                answer.setdefault("headers", {}).update(_HEADERS)
+            for response in operation["responses"].values():
+                response.setdefault("headers", {}).update(_HEADERS)
 
 
-def _add(operation: dict[str, Any], *kinds: type[errors.ServiceError]) -> None:
-    told = operation.setdefault("responses", {})
-    for kind in kinds:
-        for status, answer in problems.documented(kind).items():
-            known = told.setdefault(str(status), answer)
-            if f"`{kind.code}`" not in known["description"]:
-                known["description"] += " " + answer["description"]
+def _add_errors(operation: dict[str, Any], *error_classes: type[errors.ServiceError]) -> None:
+    responses = operation.setdefault("responses", {})
+    for error in error_classes:
+        for status, response in problems.documented(error).items():
+            present = responses.setdefault(str(status), response)
+            if f"`{error.code}`" not in present["description"]:
+                present["description"] += " " + response["description"]

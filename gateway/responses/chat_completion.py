@@ -1,4 +1,4 @@
-"""Jobs as OpenAI's clients read them: chat completions, and the pieces of a streamed one."""
+"""Jobs in the form of OpenAI's chat completions, whole or in chunks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from shared.jobs import FinishReason
 from shared.jobs.row import JobRow
 
-#: OpenAI knows no answer that was cut because it repeated itself.
-_FINISH = {FinishReason.LENGTH: "length", FinishReason.LOOP: "length"}
+#: OpenAI has no reason for an answer that was cut because it repeated itself.
+_FINISH_REASONS = {FinishReason.LENGTH: "length", FinishReason.LOOP: "length"}
 
 
 class ChatUsage(BaseModel):
@@ -52,7 +52,7 @@ class ChatCompletion(BaseModel):
 
 
 def completion(row: JobRow) -> dict[str, Any]:
-    """Return the whole answer of a job that has succeeded."""
+    """Return the completion of a job that has succeeded."""
     message = {"role": "assistant", "content": (row.output or {})["text"], "refusal": None}
     choice = {
         "index": 0,
@@ -68,30 +68,30 @@ def completion(row: JobRow) -> dict[str, Any]:
 
 
 def chunk(row: JobRow, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-    """Return a piece of a streamed answer."""
+    """Return a chunk of a streamed answer."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
     return _head(row, "chat.completion.chunk") | {"choices": [choice]}
 
 
 def usage_chunk(row: JobRow) -> dict[str, Any]:
-    """Return the last piece of a stream that was asked for its usage."""
+    """Return the chunk that ends a stream with `include_usage`."""
     return _head(row, "chat.completion.chunk") | {"choices": [], "usage": usage(row)}
 
 
 def finish_reason(row: JobRow) -> str:
     """Return why the answer ended, as OpenAI names it."""
-    return _FINISH.get((row.output or {})["finish_reason"], "stop")
+    return _FINISH_REASONS.get((row.output or {})["finish_reason"], "stop")
 
 
 def usage(row: JobRow) -> dict[str, Any]:
-    """Return the tokens of an ended job."""
-    told = row.usage or {}
-    counts = {name: told.get(name, 0) for name in ("prompt_tokens", "completion_tokens")}
+    """Return the token counts of an ended job."""
+    tokens = row.usage or {}
+    counts = {name: tokens.get(name, 0) for name in ("prompt_tokens", "completion_tokens")}
     return counts | {
         "total_tokens": sum(counts.values()),
         "prompt_tokens_details": {
-            "cached_tokens": told.get("cached_tokens", 0),
-            "image_tokens": told.get("image_tokens", 0),
+            "cached_tokens": tokens.get("cached_tokens", 0),
+            "image_tokens": tokens.get("image_tokens", 0),
         },
     }
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.http.client_connection import LOOK_S
+from gateway.http.client_connection import CHECK_INTERVAL_S
 from gateway.http.problems import openai_error
 from gateway.responses.chat_completion import chunk, finish_reason, usage_chunk
 from gateway.responses.held_response import HeldResponse
@@ -15,70 +14,58 @@ from gateway.responses.job_view import why_no_answer
 from shared.errors import AnswerChanged, ServiceError
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
-from shared.store.job_events import EventReader, JobEvent
+from shared.store.job_events import JobEvent
 
 
 class ChatStream:
-    """One client's view of one answer; what it has read is never taken back."""
+    """One client's stream of one answer; text that was sent is never taken back."""
 
-    def __init__(
-        self, holding: HeldResponse, events: EventReader, *, ping_s: float, with_usage: bool
-    ) -> None:
-        self._holding = holding
-        self._events = events
+    def __init__(self, held_response: HeldResponse, *, ping_s: float, with_usage: bool) -> None:
+        """Send a ping after `ping_s` of silence, and the usage at the end if `with_usage`."""
+        self._held_response = held_response
+        self._job = held_response.job
         self._ping_s = ping_s
         self._with_usage = with_usage
         self._sent = ""
-        self._fresh = ""
+        #: The text of the present attempt, which may still repeat what was sent.
+        self._current = ""
 
-    def told(self) -> Iterator[str]:
+    def iter_frames(self) -> Iterator[str]:
         """Yield the frames up to `[DONE]`, or up to an error."""
         try:
-            row = self._holding.row()
+            row = self._job.row()
             yield _frame(chunk(row, {"role": "assistant", "content": ""}))
-            for event in self._following():
-                if event is None:
-                    yield ": ping\n\n"
-                elif piece := self._piece(event):
-                    yield _frame(chunk(row, {"content": piece}))
-            if not self._holding.gone():
-                yield from self._end(self._holding.row())
+            yield from self._iter_text(row)
+            if not self._job.client_gone():
+                yield from self._iter_end(self._job.row())
         except ServiceError as error:
             yield _frame({"error": openai_error(error)})
         finally:
-            self._holding.leave()
+            self._held_response.leave()
 
-    def _following(self) -> Iterator[JobEvent | None]:
-        """Yield events to the end of the job or of the client, and None when a ping is due."""
-        spoke = time.monotonic()
-        for event in self._events.follow(self._holding.job_id, 0, min(LOOK_S, self._ping_s)):
-            if self._holding.gone():
-                return
-            if event is not None:
-                spoke = time.monotonic()
-                yield event
-                continue
-            # an erased job's stream is gone and would stay silent for ever
-            self._holding.row()
-            if time.monotonic() - spoke >= self._ping_s:
-                spoke = time.monotonic()
-                yield None
+    def _iter_text(self, row: JobRow) -> Iterator[str]:
+        check_s = min(CHECK_INTERVAL_S, self._ping_s)
+        for event in self._job.follow(0, ping_s=self._ping_s, check_s=check_s):
+            if event is None:
+                yield ": ping\n\n"
+            elif piece := self._new_text(event):
+                yield _frame(chunk(row, {"content": piece}))
 
-    def _piece(self, event: JobEvent) -> str:
-        """Return what the event adds to the text that was sent."""
+    def _new_text(self, event: JobEvent) -> str:
+        """Return what the event adds to the text that was sent; raises AnswerChanged."""
         if event.type == "output.reset":
-            self._fresh = ""
+            self._current = ""
         if event.type != "output.delta":
             return ""
-        self._fresh += event.data["text"]
-        length = min(len(self._sent), len(self._fresh))
-        if self._sent[:length] != self._fresh[:length]:
+        self._current += event.data["text"]
+        length = min(len(self._sent), len(self._current))
+        if self._sent[:length] != self._current[:length]:
             raise AnswerChanged
-        piece = self._fresh[len(self._sent) :]
+        piece = self._current[len(self._sent) :]
         self._sent += piece
         return piece
 
-    def _end(self, row: JobRow) -> Iterator[str]:
+    def _iter_end(self, row: JobRow) -> Iterator[str]:
         if row.status is not JobStatus.SUCCEEDED:
             raise why_no_answer(row)
         yield _frame(chunk(row, {}, finish_reason(row)))

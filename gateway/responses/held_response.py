@@ -1,4 +1,4 @@
-"""An answer held back for a client that waits in one request: kept alive, or given up with it."""
+"""A response held open for a client that waits in one request; its job is canceled if it leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 from flask import Request
 
-from gateway.http.client_connection import hang_up, watcher
+from gateway.http.client_connection import hang_up
+from gateway.responses.followed_job import FollowedJob
 from gateway.responses.long_poll import LongPoll
 from gateway.services import Services
 from shared.errors import ServiceError
@@ -21,86 +22,76 @@ from shared.jobs.row import JobRow
 
 _log = logging.getLogger(__name__)
 
-#: Silence that any client and any proxy between bears, seconds.
-_PATIENCE_S = 60.0
-#: Share of its patience after which a client hears a sign of life, and the rest in steps.
+#: Seconds of silence that any client, and any proxy on the way, puts up with.
+_DEFAULT_TIMEOUT_S = 60.0
+#: Share of a client's timeout that may pass in silence; newlines are sent during the rest.
 _QUIET_SHARE = 0.8
-_SIGN_EVERY_S = 1.0
-#: OpenAI's clients come back within 8 seconds of a failure.
-_COME_BACK_S = 12.0
+_NEWLINE_EVERY_S = 1.0
+#: OpenAI's clients retry within 8 seconds of a failure.
+_RETRY_WITHIN_S = 12.0
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """How long a client waits in silence, and how often it must hear something then."""
+    """Seconds that a client waits in silence, and seconds between newlines after that."""
 
     quiet_s: float
     every_s: float
 
     @classmethod
     def of(cls, request: Request) -> KeepAlive:
-        """Return what the client says of itself."""
+        """Return what fits the timeout that the client states in its headers."""
         for name in ("X-Stainless-Read-Timeout", "X-Stainless-Timeout"):
-            told = request.headers.get(name, "").strip()
-            if _SECONDS.fullmatch(told) and float(told) > 0:
-                return cls.within(float(told))
-        return cls.within(_PATIENCE_S)
+            timeout = request.headers.get(name, "").strip()
+            if _SECONDS.fullmatch(timeout) and float(timeout) > 0:
+                return cls.within(float(timeout))
+        return cls.within(_DEFAULT_TIMEOUT_S)
 
     @classmethod
-    def within(cls, seconds: float) -> KeepAlive:
-        """Return the patience of a client that gives up after so many seconds of silence."""
-        rest = seconds * (1 - _QUIET_SHARE)
-        return cls(seconds * _QUIET_SHARE, min(_SIGN_EVERY_S, rest / 2))
+    def within(cls, timeout_s: float) -> KeepAlive:
+        """Return what fits a client that gives up after `timeout_s` of silence."""
+        rest_s = timeout_s * (1 - _QUIET_SHARE)
+        return cls(timeout_s * _QUIET_SHARE, min(_NEWLINE_EVERY_S, rest_s / 2))
 
 
 class HeldResponse:
-    """One request that holds on to one job."""
+    """One request that waits for one job until it ends or the client leaves."""
 
     def __init__(
-        self,
-        request: Request,
-        services: Services,
-        tenant: str,
-        job_id: str,
-        *,
-        may_return: bool,
+        self, request: Request, services: Services, tenant: str, job_id: str, *, may_retry: bool
     ) -> None:
-        """Join those that wait for the job; a client that `may_return` is not given up at once."""
-        self.job_id = job_id
-        self.gone: Callable[[], bool] = watcher(request)
-        # the request itself, because its proxy is good for nothing once an answer streams
-        self._request = Request(request.environ)
-        self._services = services
-        self._tenant = tenant
-        self._number = services.waiters.join(job_id)
-        self._may_return = may_return
+        """Join the waiters of the job; raises StoreUnavailable.
 
-    def row(self) -> JobRow:
-        """Return the job now; raises NotFound, Erased, StoreUnavailable."""
-        return self._services.store.get(self.job_id, self._tenant)
+        The job of a client that `may_retry` is canceled only if no retry has come for it.
+        """
+        # not flask's proxy, which stops working once the answer streams
+        self._request = Request(request.environ)
+        self.job = FollowedJob.of(self._request, services, tenant, job_id)
+        self._waiter = services.waiters.join(job_id)
+        self._may_retry = may_retry
 
     def until_terminal(self, wait_s: float) -> JobRow:
-        """Return the job when it has ended, the time is over or the client gone."""
-        found, who = self._services, self._tenant
-        return LongPoll(self._request, found, who, self.job_id, wait_s).until_terminal()
+        """Return the job when it has ended, after `wait_s`, or when the client is gone.
 
-    def signs_of_life(
-        self, patience: KeepAlive, answer: Callable[[JobRow], dict[str, Any]]
-    ) -> Iterator[str]:
-        """Yield newlines until the job has ended, then the answer as JSON.
+        Raises NotFound, Erased, StoreUnavailable.
+        """
+        return LongPoll(self.job, wait_s).until_terminal()
 
-        The status has been sent by now: a job that fails can only be told by cutting the answer
-        off. The client repeats its request then and gets the failure.
+    def iter_body(self, every_s: float, view: Callable[[JobRow], dict[str, Any]]) -> Iterator[str]:
+        """Yield a newline every `every_s` seconds until the job has ended, then its view as JSON.
+
+        The status has been sent by then: a failure can only be shown by cutting the answer off.
+        The client retries and gets the failure with its status.
         """
         try:
             yield "\n"
-            while not (row := self.until_terminal(patience.every_s)).status.terminal:
-                if self.gone():
+            while not (row := self.until_terminal(every_s)).status.terminal:
+                if self.job.client_gone():
                     return
                 yield "\n"
             if row.status is JobStatus.SUCCEEDED:
-                yield json.dumps(answer(row), ensure_ascii=False)
+                yield json.dumps(view(row), ensure_ascii=False)
             else:
                 hang_up(self._request)
         except ServiceError as error:
@@ -112,27 +103,28 @@ class HeldResponse:
     def leave(self) -> None:
         """Cancel the job if it is unfinished and its client is not coming back for it."""
         try:
-            if self.row().status.terminal:
+            if self.job.row().status.terminal:
                 return
         except ServiceError:
             return
-        if not self._may_return:
-            self._give_up()
+        if not self._may_retry:
+            self._cancel_unless_joined()
             return
-        timer = threading.Timer(_COME_BACK_S, self._give_up)
+        timer = threading.Timer(_RETRY_WITHIN_S, self._cancel_unless_joined)
         timer.daemon = True
         timer.start()
 
-    def _give_up(self) -> None:
+    def _cancel_unless_joined(self) -> None:
+        job, services = self.job, self.job.services
         try:
-            if self._services.waiters.newest(self.job_id) == self._number:
-                self._services.store.cancel(self.job_id, self._tenant)
-                _log.info("job.left", extra={"job_id": self.job_id})
+            if services.waiters.newest(job.id) == self._waiter:
+                services.store.cancel(job.id, job.tenant)
+                _log.info("job.left", extra={"job_id": job.id})
         except ServiceError as error:
-            # it will be answered for nobody, which harms nobody
-            _log.warning("cancel.failed", extra={"job_id": self.job_id, "code": error.code})
+            # the job then runs to its end and nobody reads its answer
+            _log.warning("cancel.failed", extra={"job_id": job.id, "code": error.code})
 
 
-def stream_patience_s(request: Request) -> float:
-    """Return after how many silent seconds a stream needs a sign of life."""
+def stream_ping_s(request: Request) -> float:
+    """Return the seconds of silence after which a stream to this client needs a ping."""
     return max(0.05, min(15.0, KeepAlive.of(request).quiet_s / 2))

@@ -1,4 +1,4 @@
-"""A job as an HTTP response: 202 while it is unfinished, with the time after which to ask again."""
+"""A job as an HTTP response: its status, where it is, and when to poll again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from gateway.http.problems import retry_after
-from gateway.responses.job_view import job_view, placed_view, poll_hint_s
+from gateway.responses.job_view import live_job_view, placed_job_view, poll_hint_s
 from gateway.services import Services
 from shared.jobs.row import JobRow
 from shared.store import StoredJob
@@ -15,13 +15,13 @@ from shared.store import StoredJob
 
 def job_response(row: JobRow, services: Services, *, accepted: bool = False) -> Response:
     """Return a job as JSON; 202 with Location while it is unfinished and newly `accepted`."""
-    return _respond(job_view(row, services), row, accepted=accepted)
+    return _respond(live_job_view(row, services), row, accepted=accepted)
 
 
-def added_response(added: StoredJob, services: Services) -> Response:
-    """Return a job as it was stored, or found in its place; 202 while it is unfinished."""
-    row = added.row()
-    return _respond(placed_view(row, added.position, services), row, accepted=True)
+def stored_response(stored: StoredJob, services: Services) -> Response:
+    """Return a job just stored, or the one of the same idempotency key; 202 while unfinished."""
+    row = stored.row()
+    return _respond(placed_job_view(row, stored.position, services), row, accepted=True)
 
 
 def _respond(view: dict[str, Any], row: JobRow, *, accepted: bool) -> Response:

@@ -1,4 +1,4 @@
-"""The price of a question before it is asked."""
+"""Predicting what a job would cost, without submitting it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.auth import current_tenant
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.estimates import Estimate
 from gateway.services import current_services
-from gateway.submission import estimate as estimating
+from gateway.submission.estimate import estimate_request
 
 estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -24,4 +24,4 @@ def ask() -> dict[str, Any]:
 
     Takes what `POST /v1/jobs` takes, or `width` and `height` alone; nothing is decoded or kept.
     """
-    return estimating.estimate(request, current_services(), current_tenant())
+    return estimate_request(request, current_services(), current_tenant())

@@ -1,4 +1,4 @@
-"""Images uploaded by themselves and named by their pixels."""
+"""Uploading, reading and deleting images that jobs name by id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
 from gateway.submission import image_upload
-from gateway.submission.tiling import budget
+from gateway.submission.tiling import tile_budget
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.tile_plan import tiling_for
@@ -25,31 +25,35 @@ images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
-def _view(image: ImageHeader) -> dict[str, Any]:
+def _image_view(image: ImageHeader) -> dict[str, Any]:
     outlook = current_services().admission.forecast().outlook
-    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
-    # as a question without a preset would look at it
+    pixels = tile_budget(DETAIL_PIXELS["auto"], outlook.workers)
+    # as for a job without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)
-    info = {"tiles": 1} | image_info(image, pixels, outlook.workers, tiling)
-    return info | {
-        "object": "image",
-        "predicted_s": outlook.intake_s(info["tokens"]),
-        "format": image.format,
-        "bytes": image.bytes,
-        "warnings": list(image.notices),
-        "expires_in_s": image.expires_in_s,
-        "warm_job": None,
-    }
+    info = image_info(image, pixels, outlook.workers, tiling)
+    return (
+        {"tiles": 1}
+        | info.as_dict()
+        | {
+            "object": "image",
+            "predicted_s": outlook.intake_s(info.tokens),
+            "format": image.format,
+            "bytes": image.bytes,
+            "warnings": list(image.notices),
+            "expires_in_s": image.expires_in_s,
+            "warm_job": None,
+        }
+    )
 
 
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
-    found, who = current_services(), current_tenant()
-    image = image_upload.store_upload(request, found, who)
-    view = _view(image)
+    services, tenant = current_services(), current_tenant()
+    image = image_upload.store_upload(request, services, tenant)
+    view = _image_view(image)
     if query.warm:
-        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], found, who)
+        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], services, tenant)
         view["warm_job"] = job.doorbell.job_id
     return view, 201
 
@@ -59,7 +63,7 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
 )
 def read(path: ImagePath) -> dict[str, Any]:
     """Return an image's size and visual tokens."""
-    return _view(current_services().images.header(current_tenant(), path.image_id))
+    return _image_view(current_services().images.header(current_tenant(), path.image_id))
 
 
 @images.get(
@@ -70,7 +74,7 @@ def content(path: ImagePath) -> Response:
     png = current_services().images.pngs(current_tenant(), [path.image_id])[0]
     if png is None:
         raise errors.NotFound
-    # an id names its pixels, so they never change; but they belong to one caller
+    # the id is a hash of the pixels, so they never change; they belong to one caller
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return Response(png, mimetype="image/png", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Submitting, reading, stopping, repeating and erasing jobs."""
+"""Submitting, reading, canceling, retrying and erasing jobs."""
 
 from __future__ import annotations
 
@@ -9,37 +9,41 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.responses.job_response import added_response, job_response
-from gateway.responses.job_view import job_view, why_no_answer
+from gateway.responses.followed_job import FollowedJob
+from gateway.responses.job_response import job_response, stored_response
+from gateway.responses.job_view import live_job_view, why_no_answer
 from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.routes.refusals import READ_ERRORS, SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import current_services
-from gateway.submission import submit as intake
-from gateway.submission.idempotency import key_of
+from gateway.submission.idempotency import find_key
+from gateway.submission.resubmit import resubmit_job
+from gateway.submission.submit import submit_request
 from shared import errors
 from shared.jobs import JobStatus
+from shared.jobs.row import JobRow
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
-#: A worker hears of a cancel with its next beat and stops within one step.
+#: Seconds: a worker learns of a cancel with its next heartbeat and stops within one step.
 _STOP_S = 3.0
 
 
 @jobs.post("/v1/jobs", summary="Submit a question", responses={202: Job, 200: Job, **SUBMIT_ERRORS})
 def submit(header: SubmitHeader) -> Response:
     """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
-    found, who = current_services(), current_tenant()
-    wait_s = preferred_wait_s(request, found)
-    key = key_of(request, found, who, header.idempotency_key)
-    added = intake.submit_request(request, found, who, key)
+    services, tenant = current_services(), current_tenant()
+    wait_s = preferred_wait_s(request, services)
+    key = find_key(request, services, tenant, header.idempotency_key)
+    stored = submit_request(request, services, tenant, key)
     if not wait_s:
-        response = added_response(added, found)
+        response = stored_response(stored, services)
     else:
-        row = LongPoll(request, found, who, added.doorbell.job_id, wait_s).until_terminal()
-        response = job_response(row, found, accepted=True)
+        job = FollowedJob.of(request, services, tenant, stored.doorbell.job_id)
+        row = LongPoll(job, wait_s).until_terminal()
+        response = job_response(row, services, accepted=True)
         response.headers["Preference-Applied"] = f"wait={wait_s}"
-    if added.replayed:
+    if stored.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response
 
@@ -47,8 +51,8 @@ def submit(header: SubmitHeader) -> Response:
 @jobs.get("/v1/jobs", summary="List jobs", responses={200: JobList, **READ_ERRORS})
 def list_jobs(query: ListQuery) -> dict[str, Any]:
     """Return a page of jobs, newest first."""
-    found = current_services()
-    rows, more = found.store.page(
+    services = current_services()
+    rows, more = services.store.page(
         current_tenant(),
         limit=query.limit,
         after=query.after,
@@ -57,7 +61,7 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
     )
     return {
         "object": "list",
-        "data": [job_view(row, found) for row in rows],
+        "data": [live_job_view(row, services) for row in rows],
         "has_more": more,
         "last_id": rows[-1].id if rows else None,
     }
@@ -66,10 +70,10 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
 @jobs.get("/v1/jobs/<job_id>", summary="Read a job", responses={200: Job, **READ_ERRORS})
 def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
     """Return the job; with `wait`, as soon as its status or progress changes."""
-    found = current_services()
-    wait_s = query_wait_s(request, found)
-    row = LongPoll(request, found, current_tenant(), path.job_id, wait_s).until_change()
-    return job_response(row, found)
+    services = current_services()
+    wait_s = query_wait_s(request, services)
+    job = FollowedJob.of(request, services, current_tenant(), path.job_id)
+    return job_response(LongPoll(job, wait_s).until_change(), services)
 
 
 @jobs.get(
@@ -97,18 +101,18 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
 )
 def result(path: JobPath) -> Response:
     """Return the answer as text, Markdown or JSON by `Accept`; 202 while there is none."""
-    found = current_services()
-    row = found.store.get(path.job_id, current_tenant())
+    services = current_services()
+    row = services.store.get(path.job_id, current_tenant())
     if not row.status.terminal:
-        return job_response(row, found, accepted=True)
+        return job_response(row, services, accepted=True)
     if row.output is None:
         raise why_no_answer(row)
-    kind = request.accept_mimetypes.best_match(
+    mimetype = request.accept_mimetypes.best_match(
         ["text/plain", "text/markdown", "application/json"], default="text/plain"
     )
-    if kind == "application/json":
+    if mimetype == "application/json":
         return jsonify(row.output)
-    return Response(row.output["text"], mimetype=kind)
+    return Response(row.output["text"], mimetype=mimetype)
 
 
 @jobs.post(
@@ -126,12 +130,13 @@ def cancel(path: JobPath) -> Response:
 
     The answer waits a moment for that, and shows a running job if it takes longer.
     """
-    found, who = current_services(), current_tenant()
-    what = found.store.cancel(path.job_id, who)
-    if what not in ("canceled", "canceling"):
-        raise errors.NotCancelable(f"The job is {what} already.")
-    wait_s = _STOP_S if what == "canceling" else 0
-    return job_response(LongPoll(request, found, who, path.job_id, wait_s).until_terminal(), found)
+    services, tenant = current_services(), current_tenant()
+    outcome = services.store.cancel(path.job_id, tenant)
+    if outcome not in ("canceled", "canceling"):
+        raise errors.NotCancelable(f"The job is {outcome} already.")
+    wait_s = _STOP_S if outcome == "canceling" else 0
+    job = FollowedJob.of(request, services, tenant, path.job_id)
+    return job_response(LongPoll(job, wait_s).until_terminal(), services)
 
 
 @jobs.post(
@@ -159,14 +164,18 @@ def retry(path: JobPath) -> Response:
 
     Parts of a long image that were read already are taken over.
     """
-    found, who = current_services(), current_tenant()
-    row = found.store.get(path.job_id, who)
-    if row.status not in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) and not (
-        row.status is JobStatus.SUCCEEDED and row.output and row.output["partial"]
-    ):
+    services, tenant = current_services(), current_tenant()
+    row = services.store.get(path.job_id, tenant)
+    if not _is_retryable(row):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
-    added = intake.resubmit_job(row, found)
-    return added_response(added, found)
+    return stored_response(resubmit_job(row, services), services)
+
+
+def _is_retryable(row: JobRow) -> bool:
+    is_partial = bool(row.output and row.output["partial"])
+    return row.status in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) or (
+        row.status is JobStatus.SUCCEEDED and is_partial
+    )
 
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})

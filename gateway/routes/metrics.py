@@ -1,4 +1,4 @@
-"""The figures that Prometheus scrapes."""
+"""The metrics that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from gateway.http import problems
-from gateway.metrics.exposition import Service, Sources
+from gateway.metrics.exposition import MetricSources, ServiceCollector
 from gateway.services import current_services
 from shared.errors import Unauthorized
 
@@ -27,15 +27,16 @@ metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="service")])
 )
 def scrape() -> Response:
     """Return every figure; without Redis, those of this gateway alone."""
-    found = current_services()
-    _check_token(found.settings.metrics_token)
+    services = current_services()
+    _check_token(services.settings.metrics_token)
+    sources = MetricSources(services.store, services.workers, services.deliveries, services.servers)
     service = CollectorRegistry(auto_describe=False)
-    service.register(Service(Sources(found.store, found.workers, found.deliveries, found.servers)))
-    text = generate_latest(service) + generate_latest(found.http_metrics.registry())
+    service.register(ServiceCollector(sources))
+    text = generate_latest(service) + generate_latest(services.http_metrics.registry())
     return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _check_token(wanted: str | None) -> None:
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if wanted and not hmac.compare_digest(given.encode(), wanted.encode()):
+def _check_token(expected: str | None) -> None:
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if expected and not hmac.compare_digest(token.encode(), expected.encode()):
         raise Unauthorized("/metrics asks for the bearer token SIGHTLINE_METRICS_TOKEN.")

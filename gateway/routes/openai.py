@@ -1,4 +1,4 @@
-"""OpenAI's API on the same queue: chat completions, streamed or whole, and models."""
+"""OpenAI's API: chat completions, streamed or whole, and models."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.auth import current_tenant
+from gateway import auth
 from gateway.http import problems
 from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
-from gateway.responses.held_response import HeldResponse, KeepAlive, stream_patience_s
+from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.job_view import why_no_answer
+from gateway.responses.worker_view import model_view
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
-from gateway.submission import submit
 from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
-from gateway.submission.idempotency import key_of, repeats_itself
+from gateway.submission.idempotency import Idempotency, counts_retries, find_key
+from gateway.submission.submit import submit_chat
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -51,14 +52,20 @@ def chat(header: KeyHeader) -> Response:
     The request is held as long as the client waits by its own headers; if it hangs up, its job is
     canceled, unless it comes back with the same request.
     """
-    found, who = current_services(), current_tenant()
-    asked = receive_chat(request, found.settings)
-    _check_model(asked.request.model, found.workers.fresh())
-    added = _submitted(asked, found, who, header.idempotency_key)
-    # a client repeats itself until an answer begins, and a stream begins at once
-    repeats = not asked.request.stream and repeats_itself(request)
-    holding = HeldResponse(request, found, who, added.doorbell.job_id, may_return=repeats)
-    return _streamed(asked, holding, found) if asked.request.stream else _whole(holding)
+    services, tenant = current_services(), auth.current_tenant()
+    key = find_key(request, services, tenant, header.idempotency_key)
+    # refused before the messages and their images are read and parsed
+    with Idempotency(services.store, tenant, key).allow_replay():
+        services.admission.check_open(tenant, auth.current_position())
+    chat = receive_chat(request, services.settings)
+    _check_model(chat.request.model, services.workers.fresh())
+    stored = _submit(chat, services, tenant, key)
+    stream = bool(chat.request.stream)
+    # a client retries until an answer begins, and a stream begins at once
+    may_retry = not stream and counts_retries(request)
+    job_id = stored.doorbell.job_id
+    held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
+    return _stream(chat, held_response, services) if stream else _respond(held_response)
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:
@@ -68,43 +75,38 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
         raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
 
 
-def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) -> StoredJob:
+def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> StoredJob:
     """Enqueue the chat, or find the job of the same request that its client repeats."""
-    key = key_of(request, found, who, given_key)
-    added = submit.submit_chat(asked, found, who, key)
-    if key is None or not added.replayed or not _pointless(added):
-        return added
-    found.store.unbind(who, key)
-    return submit.submit_chat(asked, found, who, key)
+    stored = submit_chat(chat, services, tenant, key)
+    if key is None or not stored.replayed or not _was_stopped(stored.row()):
+        return stored
+    services.store.unbind(tenant, key)
+    return submit_chat(chat, services, tenant, key)
 
 
-def _pointless(added: StoredJob) -> bool:
-    """Tell whether waiting for an earlier job can bring nothing, because it was stopped."""
-    row = added.row()
+def _was_stopped(row: JobRow) -> bool:
+    """Tell whether a job ends without an answer that is worth waiting for."""
     return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 
-def _whole(holding: HeldResponse) -> Response:
-    patience = KeepAlive.of(request)
-    row = holding.until_terminal(patience.quiet_s)
+def _respond(held_response: HeldResponse) -> Response:
+    keep_alive = KeepAlive.of(request)
+    row = held_response.until_terminal(keep_alive.quiet_s)
     if not row.status.terminal:
-        told = holding.signs_of_life(patience, completion)
-        return Response(told, mimetype="application/json")
+        body = held_response.iter_body(keep_alive.every_s, completion)
+        return Response(body, mimetype="application/json")
     if row.status is not JobStatus.SUCCEEDED:
         raise why_no_answer(row)
-    return _named(jsonify(completion(row)), row)
-
-
-def _named(response: Response, row: JobRow) -> Response:
+    response = jsonify(completion(row))
     response.headers["Content-Location"] = f"/v1/jobs/{row.id}"
     return response
 
 
-def _streamed(asked: Chat, holding: HeldResponse, found: Services) -> Response:
-    ping_s = min(found.settings.ping_s, stream_patience_s(request))
-    stream = ChatStream(holding, found.events, ping_s=ping_s, with_usage=asked.request.with_usage)
+def _stream(chat: Chat, held_response: HeldResponse, services: Services) -> Response:
+    ping_s = min(services.settings.ping_s, stream_ping_s(request))
+    stream = ChatStream(held_response, ping_s=ping_s, with_usage=chat.request.with_usage)
     return Response(
-        stream.told(),
+        stream.iter_frames(),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -113,8 +115,8 @@ def _streamed(asked: Chat, holding: HeldResponse, found: Services) -> Response:
 @openai.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
     """Return the models of the workers that are up."""
-    seen = {worker.model: worker for worker in current_services().workers.fresh()}
-    return {"object": "list", "data": [_model(worker) for worker in seen.values()]}
+    by_model = {worker.model: worker for worker in current_services().workers.fresh()}
+    return {"object": "list", "data": [model_view(worker) for worker in by_model.values()]}
 
 
 @openai.get(
@@ -130,19 +132,5 @@ def model(path: ModelPath) -> dict[str, Any]:
     workers = current_services().workers.fresh()
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
-            return _model(worker)
+            return model_view(worker)
     raise errors.ModelNotFound(f"There is no model {path.model_id!r}.")
-
-
-def _model(worker: Heartbeat) -> dict[str, Any]:
-    return {
-        "id": worker.model,
-        "object": "model",
-        "created": 0,
-        "owned_by": "sightline",
-        "revision": worker.revision,
-        "numerics": worker.numerics,
-        "context_tokens": worker.context_tokens,
-        "demo": worker.demo,
-        "simulated": worker.simulated,
-    }

@@ -1,4 +1,4 @@
-"""The page at `/`: its HTML in the reader's language, and the files that it needs."""
+"""The web page at `/` in English or Chinese, and its assets."""
 
 from __future__ import annotations
 
@@ -15,36 +15,30 @@ from shared.catalog.presets import BUILT_IN
 
 _HOME = Path(__file__).resolve().parent.parent / "webui"
 _ASSETS = _HOME / "assets"
-#: Nothing from elsewhere, nothing inline, nothing framed.
+#: Own files only, nothing inline, no frames.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Language, Cookie",
+}
 _LANGUAGES = ("en", "zh")
 _THEMES = ("light", "dark")
 _A_YEAR_S = 365 * 86_400
+_BUILT_IN_NAMES = {preset.name for preset in BUILT_IN}
 
 page = Blueprint("page", __name__, template_folder=str(_HOME))
 
 
 @page.get("/")
 def show() -> Response:
-    """Return the page; `?lang=` chooses its language, else the cookie or the browser does."""
-    language = _language()
-    words = _words()[language]
-    found = current_services()
-    built_in = {preset.name for preset in BUILT_IN}
-    told = {
-        "language": language,
-        "words": words,
-        "max_images": found.settings.images_per_request,
-        "max_bytes": found.settings.upload_max_bytes,
-        "presets": [
-            {"name": preset.name, "own": preset.name not in built_in}
-            for preset in found.presets.values()
-            if not preset.needs
-        ],
-    }
+    """Return the page in the language of `?lang=`, else of the cookie, else of the browser."""
+    language = _choose_language()
+    words = _load_words()[language]
     theme = request.cookies.get("theme")
     html = render_template(
         "page.html",
@@ -52,26 +46,39 @@ def show() -> Response:
         lang="zh-Hans" if language == "zh" else "en",
         other="en" if language == "zh" else "zh",
         theme=theme if theme in _THEMES else None,
-        assets=f"/assets/{_version()}",
-        told=told,
+        assets=f"/assets/{_assets_version()}",
+        told=_page_data(language, words),
     )
     response = make_response(html)
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["Vary"] = "Accept-Language, Cookie"
+    response.headers.update(_HEADERS)
     if request.args.get("lang") in _LANGUAGES:
         response.set_cookie("lang", language, max_age=_A_YEAR_S, samesite="Lax")
     return response
 
 
+def _page_data(language: str, words: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page's scripts need to know, as its JSON."""
+    services = current_services()
+    return {
+        "language": language,
+        "words": words,
+        "max_images": services.settings.images_per_request,
+        "max_bytes": services.settings.upload_max_bytes,
+        "presets": [
+            {"name": preset.name, "own": preset.name not in _BUILT_IN_NAMES}
+            for preset in services.presets.values()
+            if not preset.needs
+        ],
+    }
+
+
 @page.get("/assets/<version>/<path:name>")
 def asset(version: str, name: str) -> Response:
-    """Return a file of the page; one of the present version may be kept for ever."""
+    """Return a file of the page; the current version of it may be cached for a year."""
     response = send_from_directory(_ASSETS, name)
-    current = version == _version()
+    is_current = version == _assets_version()
     response.headers["Cache-Control"] = (
-        f"public, max-age={_A_YEAR_S}, immutable" if current else "no-store"
+        f"public, max-age={_A_YEAR_S}, immutable" if is_current else "no-store"
     )
     response.headers["Content-Security-Policy"] = "default-src 'none'"
     return response
@@ -79,19 +86,19 @@ def asset(version: str, name: str) -> Response:
 
 @page.get("/favicon.ico")
 def favicon() -> Response:
-    """Return the icon where browsers look for it unasked."""
+    """Return the icon at the path that browsers try by themselves."""
     return send_from_directory(_ASSETS, "icon.svg")
 
 
-def _language() -> str:
-    for named in (request.args.get("lang"), request.cookies.get("lang")):
-        if named in _LANGUAGES:
-            return str(named)
+def _choose_language() -> str:
+    for language in (request.args.get("lang"), request.cookies.get("lang")):
+        if language in _LANGUAGES:
+            return str(language)
     return request.accept_languages.best_match(_LANGUAGES, default="en") or "en"
 
 
 @functools.cache
-def _words() -> dict[str, dict[str, Any]]:
+def _load_words() -> dict[str, dict[str, Any]]:
     return {
         language: json.loads((_HOME / f"words.{language}.json").read_text(encoding="utf-8"))
         for language in _LANGUAGES
@@ -99,8 +106,8 @@ def _words() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def _version() -> str:
-    """Return what changes whenever a file of the page does."""
+def _assets_version() -> str:
+    """Return a hash of all assets."""
     digest = hashlib.sha256()
     for path in sorted(_ASSETS.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

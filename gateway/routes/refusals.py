@@ -1,11 +1,11 @@
-"""The errors with which a request can be refused, as the OpenAPI document lists them."""
+"""Errors of several routes, as the OpenAPI document lists them."""
 
 from __future__ import annotations
 
 from gateway.http import problems
 from shared import errors
 
-#: Every way in which a submission can be refused.
+#: Of every route that takes a submission.
 SUBMIT_ERRORS = problems.documented(
     errors.InvalidJson,
     errors.InvalidBase64,
@@ -34,6 +34,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.StoreUnavailable,
     errors.QueueFull,
 )
+#: Of every route that reads a job.
 READ_ERRORS = problems.documented(
     errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable, errors.JobTooNew
 )

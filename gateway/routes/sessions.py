@@ -1,4 +1,4 @@
-"""Conversations: their turns, and how to forget them."""
+"""Listing, reading and forgetting conversations."""
 
 from __future__ import annotations
 
@@ -8,44 +8,14 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.responses.job_view import timestamp
+from gateway.responses.session_view import session_summary, session_view
 from gateway.schemas.sessions import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import current_services
 from shared import errors
-from shared.jobs import Turn
-from shared.store.session_store import Session
 
 sessions = APIBlueprint("sessions", __name__, abp_tags=[Tag(name="sessions")])
 
 _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
-
-
-_TITLE_CHARS = 80
-
-
-def _summary(session: Session) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "object": "session",
-        "created_at": timestamp(session.created_ms),
-        "updated_at": timestamp(session.updated_ms),
-        "expires_at": timestamp(session.updated_ms + session.ttl_ms),
-        "busy": session.busy,
-        "title": session.first.prompt[:_TITLE_CHARS] if session.first else None,
-        "preset": session.first.preset if session.first else None,
-    }
-
-
-def _turn(turn: Turn) -> dict[str, Any]:
-    return {
-        "job_id": turn.job_id,
-        "created_at": timestamp(turn.created_ms),
-        "prompt": turn.prompt,
-        "preset": turn.preset,
-        "images": list(turn.images),
-        "text": turn.text,
-        "finish_reason": turn.finish_reason,
-    }
 
 
 @sessions.get(
@@ -58,8 +28,8 @@ def _turn(turn: Turn) -> dict[str, Any]:
 )
 def list_sessions(query: SessionQuery) -> dict[str, Any]:
     """Return the conversations used last, newest first."""
-    found = current_services().sessions.page(current_tenant(), query.limit)
-    return {"object": "list", "data": [_summary(session) for session in found]}
+    page = current_services().sessions.page(current_tenant(), query.limit)
+    return {"object": "list", "data": [session_summary(session) for session in page]}
 
 
 @sessions.get(
@@ -69,11 +39,9 @@ def list_sessions(query: SessionQuery) -> dict[str, Any]:
 )
 def read(path: SessionPath) -> dict[str, Any]:
     """Return a conversation with its turns, oldest first."""
-    store, who = current_services().sessions, current_tenant()
-    session = store.get(who, path.session_id)
-    turns = [_turn(turn) for turn in store.turns(who, path.session_id)]
-    images = list(dict.fromkeys(image for turn in turns for image in turn["images"]))
-    return _summary(session) | {"turns": turns, "images": images}
+    store, tenant = current_services().sessions, current_tenant()
+    session = store.get(tenant, path.session_id)
+    return session_view(session, store.turns(tenant, path.session_id))
 
 
 @sessions.delete(

@@ -1,4 +1,4 @@
-"""The ledger of webhooks: what was sent, what became of it, and sending it again."""
+"""Webhook deliveries, their endpoints and signing secrets: reading, sending again, rotating."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.auth import current_tenant
 from gateway.http import problems
+from gateway.responses.webhook_view import delivery_view, endpoint_view, secret_view
 from gateway.schemas.jobs import JobPath
 from gateway.schemas.webhooks import (
     DeliveryList,
@@ -22,12 +23,9 @@ from gateway.schemas.webhooks import (
     WebhookTest,
 )
 from gateway.services import current_services
-from gateway.submission.request import is_json, json_object
-from gateway.submission.submit import checked_webhook
+from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.webhook import check_webhook
 from shared import errors
-from shared.jobs.view import timestamp
-from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
-from shared.webhooks import hint
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="webhooks")])
 
@@ -43,27 +41,11 @@ _BODY_ERRORS = (
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _view(delivery: Delivery, attempts: list[Attempt]) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "object": "delivery",
-        "job_id": delivery.job,
-        "type": delivery.type,
-        "url": delivery.url,
-        "status": delivery.status,
-        "reason": delivery.reason,
-        "created_at": timestamp(delivery.created_ms),
-        "next_attempt_at": timestamp(delivery.due_ms),
-        "ended_at": timestamp(delivery.ended_ms),
-        "attempts": [attempt.model_dump() for attempt in attempts],
-    }
-
-
-def _body(kind: type[_Model]) -> _Model:
+def _parse_body(model: type[_Model]) -> _Model:
     if not is_json(request):
         raise errors.UnsupportedMediaType
     try:
-        return kind.model_validate(json_object(request))
+        return model.model_validate(parse_json_object(request))
     except ValidationError as error:
         raise problems.from_validation(error) from None
 
@@ -78,9 +60,9 @@ def _body(kind: type[_Model]) -> _Model:
 )
 def of_job(path: JobPath) -> dict[str, Any]:
     """Return the job's deliveries with every attempt."""
-    found = current_services()
-    row = found.store.get(path.job_id, current_tenant())
-    data = [_view(*one) for one in found.deliveries.of_job(row.id)]
+    services = current_services()
+    row = services.store.get(path.job_id, current_tenant())
+    data = [delivery_view(*delivery) for delivery in services.deliveries.of_job(row.id)]
     return {"object": "list", "data": data}
 
 
@@ -91,7 +73,7 @@ def of_job(path: JobPath) -> dict[str, Any]:
 )
 def read(path: DeliveryPath) -> dict[str, Any]:
     """Return a delivery with every attempt."""
-    return _view(*current_services().deliveries.get(path.delivery_id, current_tenant()))
+    return delivery_view(*current_services().deliveries.get(path.delivery_id, current_tenant()))
 
 
 @webhooks.post(
@@ -101,9 +83,9 @@ def read(path: DeliveryPath) -> dict[str, Any]:
 )
 def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
     """Send the same message now, with the same id, and by a new schedule if that fails."""
-    store, who = current_services().deliveries, current_tenant()
-    store.replay(path.delivery_id, who)
-    return _view(*store.get(path.delivery_id, who)), 202
+    store, tenant = current_services().deliveries, current_tenant()
+    store.replay(path.delivery_id, tenant)
+    return delivery_view(*store.get(path.delivery_id, tenant)), 202
 
 
 @webhooks.post(
@@ -113,8 +95,8 @@ def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
 )
 def replay_failed() -> tuple[dict[str, Any], int]:
     """Send again what has failed since a time."""
-    wanted = _body(ReplaySince)
-    count = current_services().deliveries.replay_failed(current_tenant(), wanted.since_ms)
+    since_ms = _parse_body(ReplaySince).since_ms
+    count = current_services().deliveries.replay_failed(current_tenant(), since_ms)
     return {"object": "replay", "replayed": count}, 202
 
 
@@ -125,9 +107,9 @@ def replay_failed() -> tuple[dict[str, Any], int]:
 )
 def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
-    found = current_services()
-    webhook = checked_webhook(_body(WebhookTest).url, "/url", found)
-    return _view(found.deliveries.try_out(webhook, current_tenant()), []), 202
+    services = current_services()
+    webhook = check_webhook(_parse_body(WebhookTest).url, "/url", services)
+    return delivery_view(services.deliveries.try_out(webhook, current_tenant()), []), 202
 
 
 @webhooks.get(
@@ -137,25 +119,11 @@ def test() -> tuple[dict[str, Any], int]:
 )
 def endpoints() -> dict[str, Any]:
     """Return every host that was sent something, and whether it is left alone."""
-    store, who = current_services().deliveries, current_tenant()
-    now = store.now_ms()
-    return {"object": "list", "data": [_health(one, now) for one in store.endpoints(who)]}
-
-
-def _health(endpoint: Endpoint, now: int) -> dict[str, Any]:
-    state = "ok" if endpoint.failing_since is None else "failing"
-    if endpoint.open_until is not None:
-        state = "open"
-    if endpoint.disabled_ms is not None:
-        state = "disabled"
-    left_alone = endpoint.open_until is not None and endpoint.open_until > now
+    store, tenant = current_services().deliveries, current_tenant()
+    now_ms = store.now_ms()
     return {
-        "origin": endpoint.origin,
-        "state": state,
-        "consecutive_failures": endpoint.failures,
-        "failing_since": timestamp(endpoint.failing_since),
-        "open_until": timestamp(endpoint.open_until) if left_alone else None,
-        "pending": endpoint.pending,
+        "object": "list",
+        "data": [endpoint_view(one, now_ms) for one in store.endpoints(tenant)],
     }
 
 
@@ -166,7 +134,7 @@ def _health(endpoint: Endpoint, now: int) -> dict[str, Any]:
 )
 def secret() -> dict[str, Any]:
     """Return the secret the first time it is asked for; afterwards only its hint."""
-    return _secret(current_services().deliveries.secret(current_tenant(), "show"))
+    return secret_view(current_services().deliveries.secret(current_tenant(), "show"))
 
 
 @webhooks.post(
@@ -176,15 +144,4 @@ def secret() -> dict[str, Any]:
 )
 def rotate() -> dict[str, Any]:
     """Return a new secret, once; for a day messages carry the signatures of both."""
-    return _secret(current_services().deliveries.secret(current_tenant(), "rotate"))
-
-
-def _secret(found: Secret) -> dict[str, Any]:
-    return {
-        "object": "webhook_secret",
-        "secret": found.secret if found.fresh else None,
-        "hint": hint(found.secret),
-        "created_at": timestamp(found.created_ms),
-        "previous_hint": hint(found.previous) if found.previous else None,
-        "previous_until": timestamp(found.previous_until_ms),
-    }
+    return secret_view(current_services().deliveries.secret(current_tenant(), "rotate"))

@@ -1,4 +1,4 @@
-"""The shapes of an estimate as the OpenAPI document tells them."""
+"""The shapes of an estimate as the OpenAPI document shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers as the OpenAPI document tells them."""
+"""The shapes of jobs, images, queues, workers and models as the OpenAPI document shows them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 Sha256 = Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")]
 
 
-def known_form(form: re.Pattern[str]) -> AfterValidator:
-    """Answer 404 for an id that we never gave out: as part of a key it could name another."""
+def known_form(pattern: re.Pattern[str]) -> AfterValidator:
+    """Return a check that raises NotFound for an id of another form than ours.
+
+    As part of a Redis key such an id could name another key.
+    """
 
     def check(value: str) -> str:
-        if not form.fullmatch(value):
+        if not pattern.fullmatch(value):
             raise NotFound
         return value
 
@@ -29,18 +32,21 @@ def known_form(form: re.Pattern[str]) -> AfterValidator:
 
 
 class Parameters(BaseModel):
-    """Parameters beside a body, whose schema flask-openapi3 wants to see with every request."""
+    """Parameters of a path, query or header.
+
+    flask-openapi3 asks for their schema at each request, so it is cached.
+    """
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the schema; the usual one is made once."""
+        """Return the schema, cached if called without arguments."""
         if args or kwargs:
             return super().model_json_schema(*args, **kwargs)
-        return _usual_schema(cls)
+        return _default_schema(cls)
 
 
 @functools.cache
-def _usual_schema(shape: type[Parameters]) -> dict[str, Any]:
+def _default_schema(shape: type[Parameters]) -> dict[str, Any]:
     return super(Parameters, shape).model_json_schema()
 
 
@@ -131,6 +137,10 @@ class TileState(BaseModel):
     confidence: float | None = None
 
 
+class Line(TextLine):
+    """A line of the model's own text; `confidence` is as in Output."""
+
+
 class OutputState(BaseModel):
     """The answer."""
 
@@ -155,7 +165,7 @@ class OutputState(BaseModel):
         description="Geometric mean of the probabilities that the model gave its tokens among "
         "those that were allowed; null without a model.",
     )
-    lines: list[TextLine] | None = Field(
+    lines: list[Line] | None = Field(
         None, description="With `line_confidence`: the lines of the model's own text."
     )
     tiles: list[TileState] | None = Field(

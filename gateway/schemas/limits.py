@@ -1,4 +1,4 @@
-"""The shape of `/v1/limits` as the OpenAPI document tells it."""
+"""The shape of `/v1/limits` as the OpenAPI document shows it."""
 
 from __future__ import annotations
 

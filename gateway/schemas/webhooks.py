@@ -1,4 +1,4 @@
-"""The shapes of webhook requests and answers as the OpenAPI document tells them."""
+"""The shapes of webhook requests and answers as the OpenAPI document shows them."""
 
 from __future__ import annotations
 

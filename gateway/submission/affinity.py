@@ -1,27 +1,27 @@
-"""Which worker's bell to ring: a follow-up goes where its keys and values still are."""
+"""Which worker a job wakes: a follow-up goes to the one that still holds its session's KV cache."""
 
 from __future__ import annotations
 
-import dataclasses
-
 from gateway.services import Services
 from shared.errors import NotFound
-from shared.store import Doorbell
+from shared.store import NewJob
 
 
-def nearest(bell: Doorbell, tenant: str, session_id: str | None, services: Services) -> Doorbell:
-    """Return the bell of the session's worker while it beats and has a free slot.
+def choose_queue(job: NewJob, services: Services) -> str:
+    """Return the queue of the worker that answered the session last, else the priority's.
 
-    If it dies or fills up meanwhile, the reconciler rings for everybody a few seconds later.
+    Only a worker that still sends heartbeats and has a free slot is chosen. If it dies or fills up
+    meanwhile, the reconciler wakes the others a few seconds later. Raises StoreUnavailable.
     """
-    if session_id is None:
-        return bell
+    shared_queue = job.priority.value
+    if job.session_id is None:
+        return shared_queue
     try:
-        remembers = services.sessions.get(tenant, session_id).worker
+        last_worker = services.sessions.get(job.tenant, job.session_id).worker
     except NotFound:
-        return bell
+        return shared_queue
     for worker in services.workers.fresh():
-        free = worker.busy < worker.slots and not worker.draining
-        if worker.id == remembers and worker.queue and free:
-            return dataclasses.replace(bell, queue=worker.queue)
-    return bell
+        has_room = worker.busy < worker.slots and not worker.draining
+        if worker.id == last_worker and worker.queue and has_room:
+            return worker.queue
+    return shared_queue

@@ -1,4 +1,4 @@
-"""OpenAI's chat request: its messages and parameters, checked and put into our words."""
+"""OpenAI's chat request: its messages and parameters, checked and turned into a submission."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic import model_validator as check
 
 from gateway.http.problems import from_validation
-from gateway.submission.request import Submission, is_json, json_object, validated
+from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.request import Submission, validate_fields
 from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
-from shared.jobs import DETAIL_PIXELS
+from shared.jobs import DETAIL_PIXELS, MaxNewTokens, Temperature
 from shared.jobs.row import dump
 from shared.settings import Settings
 
@@ -21,7 +22,7 @@ from shared.settings import Settings
 ANY_MODEL = "sightline"
 #: Tokens of an answer when the caller names no bound; OpenAI has none at all.
 _MAX_TOKENS = 512
-#: Parameters of OpenAI's that only tell about the caller or ask for what every answer has.
+#: OpenAI's parameters that only describe the caller or change nothing here.
 _WITHOUT_EFFECT = frozenset(
     (
         "user",
@@ -37,8 +38,8 @@ _WITHOUT_EFFECT = frozenset(
         "prediction",
     )
 )
-#: Parameters of OpenAI's that can be taken at these values only.
-_ONLY: dict[str, tuple[Any, ...]] = {
+#: OpenAI's parameters that are accepted with these values only.
+_FIXED_VALUES: dict[str, tuple[Any, ...]] = {
     "n": (None, 1),
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
@@ -52,8 +53,8 @@ _ONLY: dict[str, tuple[Any, ...]] = {
     "audio": (None,),
     "web_search_options": (None,),
 }
-#: What a chat says by its messages or by OpenAI's names.
-_SAID_OTHERWISE = frozenset(
+#: Our parameters that a chat sets by its messages or by OpenAI's names.
+_SET_BY_CHAT = frozenset(
     ("prompt", "images", "detail", "session_id", "max_new_tokens", "do_sample")
 )
 
@@ -132,10 +133,10 @@ class ChatRequest(BaseModel):
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    max_completion_tokens: int | None = Field(None, ge=1, le=4096)
-    max_tokens: int | None = Field(None, ge=1, le=4096)
-    temperature: float | None = Field(
-        None, ge=0, le=2, description="Above 0 the answer is sampled; by default it is not."
+    max_completion_tokens: MaxNewTokens | None = None
+    max_tokens: MaxNewTokens | None = None
+    temperature: Temperature | None = Field(
+        None, description="Above 0 the answer is sampled; by default it is not."
     )
     top_p: float | None = Field(None, ge=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
@@ -159,7 +160,7 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class ChatTurn:
-    """A message in our words; `images` are not looked at yet."""
+    """A message as the engine knows it; its images are not read yet."""
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -169,13 +170,13 @@ class ChatTurn:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A checked chat: what was said before, and the last message as a submission."""
+    """A checked chat: the earlier messages, and the last one as a submission."""
 
     request: ChatRequest
     before: tuple[ChatTurn, ...]
     last: ChatTurn
     submission: Submission
-    #: Equal for all requests of one conversation: made of what it began with.
+    #: The same for all requests of one conversation.
     thread: str
 
 
@@ -186,36 +187,41 @@ def receive_chat(request: Request, settings: Settings) -> Chat:
     """
     if not is_json(request):
         raise UnsupportedMediaType
-    body = json_object(request)
+    body = parse_json_object(request)
     try:
-        asked = ChatRequest.model_validate(body)
+        chat_request = ChatRequest.model_validate(body)
     except ValidationError as error:
         raise from_validation(error) from None
-    own = _own_parameters(asked)
-    heard = [_heard(n, message, own) for n, message in enumerate(asked.messages)]
-    _check_messages(heard, settings)
-    submission = _submission(asked, own, heard[-1])
-    return Chat(asked, tuple(heard[:-1]), heard[-1], submission, _thread(heard))
+    own_parameters = _pick_own_parameters(chat_request)
+    turns = [
+        _chat_turn(n, message, own_parameters) for n, message in enumerate(chat_request.messages)
+    ]
+    _check_turns(turns, settings)
+    submission = _build_submission(chat_request, own_parameters, turns[-1])
+    return Chat(chat_request, tuple(turns[:-1]), turns[-1], submission, _thread_name(turns))
 
 
-def _own_parameters(asked: ChatRequest) -> dict[str, Any]:
-    """Return those of our own parameters that the body has; refuse what cannot be done."""
+def _pick_own_parameters(chat_request: ChatRequest) -> dict[str, Any]:
+    """Return those of our own parameters that the body has; raises BadParameters for others."""
     own: dict[str, Any] = {}
-    for name, value in (asked.model_extra or {}).items():
-        if name in _ONLY:
-            if value not in _ONLY[name]:
-                known = " or ".join(dump(v) for v in _ONLY[name])
+    for name, value in (chat_request.model_extra or {}).items():
+        if name in _FIXED_VALUES:
+            if value not in _FIXED_VALUES[name]:
+                known = " or ".join(dump(v) for v in _FIXED_VALUES[name])
                 raise BadParameters(f"{name}: only {known} can be taken.", pointer=f"/{name}")
-        elif name in Submission.model_fields and name not in _SAID_OTHERWISE:
+        elif name in Submission.model_fields and name not in _SET_BY_CHAT:
             own[name] = value
         elif name not in _WITHOUT_EFFECT:
             raise BadParameters(f"Unknown parameter: {name}.", pointer=f"/{name}")
     return own
 
 
-def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
+def _chat_turn(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
     budgets = [DETAIL_PIXELS[image.detail] for _, image in message.images]
-    given = own.get("max_pixels")
+    max_pixels = own.get("max_pixels")
+    if not isinstance(max_pixels, int):
+        # a wrong max_pixels is refused with the submission
+        max_pixels = max(budgets, default=DETAIL_PIXELS["auto"])
     images = tuple(
         NamedImage(image.url, f"/messages/{number}/content/{part}/image_url/url")
         for part, image in message.images
@@ -224,20 +230,19 @@ def _heard(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
         role="system" if message.role == "developer" else message.role,
         text=message.text,
         images=images,
-        # a wrong max_pixels is refused with the submission
-        max_pixels=given if isinstance(given, int) else max(budgets, default=DETAIL_PIXELS["auto"]),
+        max_pixels=max_pixels,
     )
 
 
-def _check_messages(heard: list[ChatTurn], settings: Settings) -> None:
-    if heard[-1].role != "user":
-        where = f"/messages/{len(heard) - 1}/role"
-        raise BadParameters("The last message must be of the role user.", pointer=where)
-    images = sum(len(message.images) for message in heard)
+def _check_turns(turns: list[ChatTurn], settings: Settings) -> None:
+    if turns[-1].role != "user":
+        pointer = f"/messages/{len(turns) - 1}/role"
+        raise BadParameters("The last message must be of the role user.", pointer=pointer)
+    images = sum(len(turn.images) for turn in turns)
     if images > settings.images_per_request:
-        told = f"{images} images; at most {settings.images_per_request} are taken."
-        raise BadParameters(told, pointer="/messages")
-    characters = sum(len(message.text) for message in heard)
+        detail = f"{images} images; at most {settings.images_per_request} are taken."
+        raise BadParameters(detail, pointer="/messages")
+    characters = sum(len(turn.text) for turn in turns)
     if characters > settings.prompt_max_chars:
         raise InputTooLong(
             f"Input too long: the messages have {characters} characters; "
@@ -246,39 +251,41 @@ def _check_messages(heard: list[ChatTurn], settings: Settings) -> None:
         )
 
 
-def _submission(asked: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
-    fields = own | _sampling(asked)
+def _build_submission(chat_request: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
+    fields = own | _sampling_fields(chat_request)
     # a preset may know better than our default
-    tokens = asked.max_completion_tokens or asked.max_tokens
+    tokens = chat_request.max_completion_tokens or chat_request.max_tokens
     if tokens or "preset" not in own:
         fields["max_new_tokens"] = tokens or _MAX_TOKENS
     fields["prompt"] = last.text or None
     if last.max_pixels != DETAIL_PIXELS["auto"]:
-        # a budget that nobody has named leaves long images to their tiles
+        # without a named budget long images are cut into tiles
         fields["max_pixels"] = last.max_pixels
-    if asked.stop:
-        fields["stop"] = asked.stop
-    if asked.response_format is not None:
-        fields["response_format"] = asked.response_format
-    fields["metadata"] = asked.metadata or {}
-    return validated(fields, Submission)
+    if chat_request.stop:
+        fields["stop"] = chat_request.stop
+    if chat_request.response_format is not None:
+        fields["response_format"] = chat_request.response_format
+    fields["metadata"] = chat_request.metadata or {}
+    return validate_fields(fields, Submission)
 
 
-def _sampling(asked: ChatRequest) -> dict[str, Any]:
+def _sampling_fields(chat_request: ChatRequest) -> dict[str, Any]:
     """Return our parameters of sampling: none if neither temperature nor top_p asks for it."""
-    given = asked.temperature is not None or asked.top_p is not None
-    temperature = 1.0 if asked.temperature is None else asked.temperature
-    top_p = 1.0 if asked.top_p is None else asked.top_p
-    fields: dict[str, Any] = {} if asked.seed is None else {"seed": asked.seed % 2**63}
-    if not given:
+    samples = chat_request.temperature is not None or chat_request.top_p is not None
+    temperature = 1.0 if chat_request.temperature is None else chat_request.temperature
+    top_p = 1.0 if chat_request.top_p is None else chat_request.top_p
+    fields: dict[str, Any] = (
+        {} if chat_request.seed is None else {"seed": chat_request.seed % 2**63}
+    )
+    if not samples:
         return fields
     if temperature == 0 or top_p == 0:
         return fields | {"do_sample": False}
     return fields | {"do_sample": True, "temperature": temperature, "top_p": top_p}
 
 
-def _thread(heard: list[ChatTurn]) -> str:
-    """Name a conversation by all that came up to its first question."""
-    first = next(n for n, message in enumerate(heard) if message.role == "user")
-    told = [[m.role, m.text, [image.text for image in m.images]] for m in heard[: first + 1]]
-    return hashlib.sha256(dump(told).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _thread_name(turns: list[ChatTurn]) -> str:
+    """Return a hash of all messages up to the first question, as the conversation's name."""
+    first = next(n for n, turn in enumerate(turns) if turn.role == "user")
+    opening = [[t.role, t.text, [image.text for image in t.images]] for t in turns[: first + 1]]
+    return hashlib.sha256(dump(opening).encode("utf-8", "surrogatepass")).hexdigest()[:32]

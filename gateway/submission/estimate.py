@@ -1,8 +1,8 @@
-"""What a job would cost and when it would be done, without doing any of it."""
+"""POST /v1/estimate: what a job would cost and when it would be done, without storing it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 from typing import Any, Self
 
 from flask import Request
@@ -12,17 +12,19 @@ from pydantic import model_validator as check
 from gateway import auth
 from gateway.admission.admission import JobProfile
 from gateway.http.problems import retry_after
-from gateway.images.sizing import check_fit, image_info, notices
+from gateway.images.decoder.decoder import MeasuredImage
 from gateway.services import Services
-from gateway.submission.images import MeasuredImages
+from gateway.submission.images import RequestImages
 from gateway.submission.job_profile import profile_request
-from gateway.submission.request import Submission, receive
+from gateway.submission.plan import plan_job
+from gateway.submission.request import ReceivedRequest, Submission, receive_request
 from gateway.submission.resolve import resolve
-from gateway.submission.submit import all_images
-from gateway.submission.tiling import keeps_detail, tiling_of
+from gateway.submission.tiling import keeps_detail
 from shared.errors import Unavailable
+from shared.jobs import ImageInfo
 from shared.prediction.cost_model import Prediction
 from shared.store.forecasts import Forecast
+from shared.store.image_store import ImageHeader
 
 
 class EstimateRequest(Submission):
@@ -39,48 +41,50 @@ class EstimateRequest(Submission):
         return self
 
 
-def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any]:
+def estimate_request(request: Request, services: Services, tenant: str) -> dict[str, Any]:
     """Return what a request would cost; raises what it would be refused with for its input.
 
     A refusal for want of room is part of the answer.
     """
-    received = receive(request, services.settings, EstimateRequest)
-    supposed = received.submission
-    asked = resolve(supposed, services.presets, services.rules)
-    detailed = keeps_detail(supposed, asked)
-    claims = supposed.claims(len(received.files))
-    looking = MeasuredImages.begin(services, tenant, detailed=detailed, claims=claims)
-    images = all_images(received, looking)
-    if supposed.width and supposed.height:
-        images.append(services.decoder.sized(supposed.width, supposed.height, detailed=detailed))
-    forecast = services.admission.forecast()
-    workers = forecast.outlook.workers
-    tiling = tiling_of(supposed, asked, images, workers)
-    pixels = tiling.budget if tiling else supposed.pixel_budget()
-    infos = [image_info(image, pixels, workers, tiling) for image in images]
-    if tiling is None:
-        check_fit(infos, workers)
-    asking = profile_request(supposed, asked, tenant, auth.standing())
-    predicted = services.admission.predict(forecast, asking, infos)
+    received = receive_request(request, services.settings, EstimateRequest)
+    resolved = resolve(received.submission, services.presets, services.rules)
+    profile = profile_request(resolved, tenant, auth.current_position())
+    images = _measure_images(received, keeps_detail(resolved), services, tenant)
+    plan = plan_job(resolved, profile, images, services.admission)
+    forecast, prediction = plan.forecast, plan.prediction
     return {
         "object": "estimate",
-        "images": [_shown(info) for info in infos],
-        "image_tokens": sum(info["tokens"] for info in infos),
-        "expected_tokens": round(forecast.answer_tokens(asking.kind, asking.max_new_tokens)),
-        "tiles": sum(info.get("tiles", 1) for info in infos),
-        "seconds": _seconds(forecast, predicted),
-        "queue": {"position": predicted.position, "wait_s": _rounded(predicted.wait_s)},
-        "warnings": notices(images, infos),
-        **_verdict(asking, predicted, services),
+        "images": [_image_view(info) for info in plan.infos],
+        "image_tokens": sum(info.tokens for info in plan.infos),
+        "expected_tokens": round(forecast.answer_tokens(profile.kind, profile.max_new_tokens)),
+        "tiles": sum(info.tiles for info in plan.infos),
+        "seconds": _seconds(forecast, prediction),
+        "queue": {"position": prediction.position, "wait_s": _rounded(prediction.wait_s)},
+        "warnings": plan.notices,
+        **_verdict(profile, prediction, services),
     }
 
 
-def _shown(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in info.items() if name != "id" or value}
+def _measure_images(
+    received: ReceivedRequest[EstimateRequest], detailed: bool, services: Services, tenant: str
+) -> list[ImageHeader | MeasuredImage]:
+    submission = received.submission
+    checksums = submission.checksums(len(received.files))
+    measure = functools.partial(services.decoder.measure, detailed=detailed)
+    images = RequestImages.start(services, tenant, measure, checksums).read_all(received)
+    if submission.width and submission.height:
+        images.append(
+            services.decoder.measure_size(submission.width, submission.height, detailed=detailed)
+        )
+    return images
 
 
-def _seconds(forecast: Forecast, predicted: Prediction) -> dict[str, float] | None:
-    total_s, stages = predicted.total_s, predicted.stages
+def _image_view(info: ImageInfo) -> dict[str, Any]:
+    return {name: value for name, value in info.as_dict().items() if name != "id" or value}
+
+
+def _seconds(forecast: Forecast, prediction: Prediction) -> dict[str, float] | None:
+    total_s, stages = prediction.total_s, prediction.stages
     if total_s is None or stages is None:
         return None
     return {
@@ -93,13 +97,13 @@ def _seconds(forecast: Forecast, predicted: Prediction) -> dict[str, float] | No
     }
 
 
-def _verdict(asking: JobProfile, predicted: Prediction, services: Services) -> dict[str, Any]:
+def _verdict(profile: JobProfile, prediction: Prediction, services: Services) -> dict[str, Any]:
     try:
-        services.admission.check(asking, predicted)
+        services.admission.check(profile, prediction)
     except Unavailable as error:
         seconds = int(retry_after(error.retry_after_s))
-        why = {"code": error.code, "detail": error.detail, "retry_after_s": seconds}
-        return {"admitted": False, "refusal": why}
+        refusal = {"code": error.code, "detail": error.detail, "retry_after_s": seconds}
+        return {"admitted": False, "refusal": refusal}
     return {"admitted": True, "refusal": None}
 
 

@@ -1,34 +1,38 @@
-"""Requests that their client sends again: known by a key of its own, or by what OpenAI's say."""
+"""Requests that a client sends again, recognised by a key of its own or by OpenAI's headers."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Request
 
 from gateway.services import Services
-from gateway.submission.request import is_json
+from gateway.submission.body import is_json
 from shared.errors import Unavailable
+from shared.store import Store
 
 _RETRY_COUNT = "X-Stainless-Retry-Count"
 
 
-def repeats_itself(request: Request) -> bool:
-    """Tell whether its client sends a request again when no answer comes, and says so."""
+def counts_retries(request: Request) -> bool:
+    """Tell whether its client numbers its tries, and so repeats a request without an answer."""
     return _RETRY_COUNT in request.headers
 
 
-def key_of(request: Request, services: Services, tenant: str, given: str | None) -> str | None:
-    """Return under which key a request finds the job that it has made already.
+def find_key(
+    request: Request, services: Services, tenant: str, idempotency_key: str | None
+) -> str | None:
+    """Return the key under which a request finds the job that it has made already.
 
-    That is the caller's own or, for OpenAI's clients, one made of the body. A first try begins
-    anew; forms have no such key, as each try draws another boundary.
+    That is the caller's own key or, for OpenAI's clients, one made of the body. Their first try
+    makes a new job; forms have no such key, as each try draws another boundary.
     """
     count = request.headers.get(_RETRY_COUNT)
-    if given is not None or count is None or not is_json(request):
-        return given
+    if idempotency_key is not None or count is None or not is_json(request):
+        return idempotency_key
     key = "stainless:" + hashlib.sha256(request.get_data()).hexdigest()
     if count.strip() == "0":
         services.store.unbind(tenant, key)
@@ -37,16 +41,20 @@ def key_of(request: Request, services: Services, tenant: str, given: str | None)
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """What a request may be a repetition of."""
+    """The key that a request shares with its repetitions, if it has one."""
 
-    services: Services
+    store: Store
     tenant: str
     key: str | None
 
-    def unless_known(self, check: Callable[[], None]) -> None:
-        """Let a check refuse a new job for want of room; one that is stored already costs none."""
+    @contextmanager
+    def allow_replay(self) -> Iterator[None]:
+        """Ignore that there is no room for a new job if the request's job is stored already.
+
+        Suppresses Unavailable from the block for a repeated request, which takes no room.
+        """
         try:
-            check()
+            yield
         except Unavailable:
-            if self.key is None or not self.services.store.answers(self.tenant, self.key):
+            if self.key is None or not self.store.answers(self.tenant, self.key):
                 raise

@@ -1,4 +1,4 @@
-"""Images that come by themselves: kept under the name of their pixels, and encoded ahead."""
+"""Stores an image that is uploaded by itself, and enqueues a job that encodes it ahead."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from gateway.images import uploads
 from gateway.images.sizing import image_info
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
-from gateway.submission.images import RequestImages
-from gateway.submission.request import is_json, json_object
-from gateway.submission.submit import add, trace
-from gateway.submission.tiling import budget
+from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.enqueue import enqueue_job, trace_context
+from gateway.submission.images import RequestImages, timed_decode
+from gateway.submission.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
+from shared.jobs.image import StoredImage
 from shared.prediction.tile_plan import tiling_for
 from shared.store import NewJob, StoredJob
 from shared.store.image_store import ImageHeader
@@ -27,10 +28,10 @@ M = TypeVar("M", bound=FileClaim)
 
 
 def store_upload(request: Request, services: Services, tenant: str) -> ImageHeader:
-    """Store the one image of a request by itself; raises a ServiceError of any kind."""
+    """Store the one image of a request; raises a ServiceError of any kind."""
     services.store_health.check(for_later=True)
-    looking = RequestImages.begin(services, tenant)
-    image = looking.decoded(_single_upload(request, looking), "/image")
+    request_images = RequestImages.start(services, tenant, timed_decode(services))
+    image = request_images.decode_upload(_read_upload(request, request_images), "/image")
     services.images.put(tenant, image, uploaded=True)
     return services.images.header(tenant, image.id)
 
@@ -38,13 +39,13 @@ def store_upload(request: Request, services: Services, tenant: str) -> ImageHead
 def enqueue_encode(
     image: ImageHeader, max_pixels: int, services: Services, tenant: str
 ) -> StoredJob:
-    """Enqueue a job that only encodes an image, so that a question finds its features."""
-    services.admission.check_open(tenant, auth.standing())
+    """Enqueue a job that only encodes an image, for later questions; raises as submit_request."""
+    services.admission.check_open(tenant, auth.current_position())
     workers = services.admission.forecast().outlook.workers
-    pixels = budget(max_pixels, workers)
-    # as a question without a preset would look at it
+    pixels = tile_budget(max_pixels, workers)
+    # as for a question without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)
-    return add(
+    return enqueue_job(
         NewJob(
             tenant=tenant,
             input=JobInput(
@@ -57,31 +58,31 @@ def enqueue_encode(
             ttl_s=services.settings.job_ttl_s,
             images=[image_info(image, max_pixels, workers, tiling)],
             model=workers[0].model if workers else "",
-            trace=trace(),
+            trace=trace_context(),
         ),
         services,
     )
 
 
-def _single_upload(request: Request, looking: RequestImages) -> uploads.Upload:
+def _read_upload(request: Request, request_images: RequestImages[StoredImage]) -> uploads.Upload:
     if request.mimetype == "multipart/form-data":
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
-        told = _told(FileClaim, request.form.to_dict())
-        settings = looking.services.settings
-        upload = uploads.from_file(files[0], pointer="/image", settings=settings)
+        claim = _validate(FileClaim, request.form.to_dict())
+        settings = request_images.services.settings
+        upload = uploads.read_file(files[0], pointer="/image", settings=settings)
     elif is_json(request):
-        body = told = _told(ImageUpload, json_object(request))
-        upload = looking.uploaded(body.image, "/image")
+        body = claim = _validate(ImageUpload, parse_json_object(request))
+        upload = request_images.load_upload(body.image, "/image")
     else:
         raise UnsupportedMediaType
-    uploads.UploadChecksum(told.sha256, told.file_bytes).check(upload, "/image")
+    uploads.UploadChecksum(claim.sha256, claim.file_bytes).check(upload, "/image")
     return upload
 
 
-def _told(shape: type[M], fields: dict[str, Any]) -> M:
+def _validate(model: type[M], fields: dict[str, Any]) -> M:
     try:
-        return shape.model_validate(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         raise from_validation(error) from None

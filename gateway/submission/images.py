@@ -1,96 +1,103 @@
-"""The images of one request: named by id, URL or base64, or sent as files; fetched and decoded."""
+"""The images of one request: stored ones by id, others fetched or unpacked, then decoded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from werkzeug.datastructures import FileStorage
 
 from gateway.images import uploads
-from gateway.images.sizing import AnyImage
+from gateway.images.decoder.decoder import MeasuredImage
 from gateway.images.uploads import Upload, UploadChecksum
 from gateway.images.url_fetch import ImageFetcher, is_url
 from gateway.services import Services
+from gateway.submission.request import ReceivedRequest, S
 from shared.errors import ImageNotFound, InvalidBase64, NotFound
-from shared.store.image_store import ImageHeader, StoredImage
+from shared.jobs.image import StoredImage
+from shared.store.image_store import ImageHeader
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
+#: What becomes of an upload: all of its pixels, or its size alone.
+Decoded = TypeVar("Decoded", StoredImage, MeasuredImage)
+#: Turns an upload into an image; errors name the pointer.
+Decode = Callable[[Upload, str], Decoded]
+
+
+def timed_decode(services: Services, *, detailed: bool = False) -> Decode[StoredImage]:
+    """Return a `Decoder.decode` whose seconds are counted."""
+
+    def decode(upload: Upload, pointer: str) -> StoredImage:
+        with services.http_metrics.decoding():
+            return services.decoder.decode(upload, pointer, detailed=detailed)
+
+    return decode
+
 
 @dataclass(frozen=True, slots=True)
-class RequestImages:
-    """Takes in the images of one request of one tenant."""
+class RequestImages(Generic[Decoded]):
+    """Reads the images of one request of one tenant."""
 
     services: Services
     tenant: str
-    fetching: ImageFetcher
-    #: Images may be looked at in tiles.
-    detailed: bool = False
-    #: What the sender says of the files, by pointer.
-    claims: Mapping[str, UploadChecksum] = field(default_factory=dict)
+    fetcher: ImageFetcher
+    decode: Decode[Decoded]
+    #: Checksums that the caller sent, by the pointer of their image.
+    checksums: Mapping[str, UploadChecksum] = field(default_factory=dict)
 
     @classmethod
-    def begin(
+    def start(
         cls,
         services: Services,
         tenant: str,
-        *,
-        detailed: bool = False,
-        claims: Mapping[str, UploadChecksum] | None = None,
+        decode: Decode[Decoded],
+        checksums: Mapping[str, UploadChecksum] | None = None,
     ) -> Self:
-        """Return the looking of a request that came now."""
-        fetching = ImageFetcher.begin(
-            services.outward, services.image_hosts, services.settings, tenant
+        """Return the reader of a request; its time to fetch URLs begins now."""
+        fetcher = ImageFetcher.start(
+            services.outbound, services.host_breaker, services.settings, tenant
         )
-        return cls(services, tenant, fetching, detailed, claims or {})
+        return cls(services, tenant, fetcher, decode, checksums or {})
 
-    def named(self, text: str, pointer: str) -> AnyImage:
+    def read_all(self, received: ReceivedRequest[S]) -> list[ImageHeader | Decoded]:
+        """Return the images of a request in their order, files first; raises InputErrors."""
+        images: list[ImageHeader | Decoded] = []
+        for file in received.files:
+            images.append(self.read_file(file, f"/images/{len(images)}"))
+        for text in received.submission.images:
+            images.append(self.read_text(text, f"/images/{len(images)}"))
+        return images
+
+    def read_text(self, text: str, pointer: str) -> ImageHeader | Decoded:
         """Return the image that an id, a URL, a data: URI or base64 stands for.
 
         Raises an InputError of many kinds, each naming `pointer`.
         """
         if text.startswith("img_"):
-            return self._known(text, pointer)
-        return self.seen(self.uploaded(text, pointer), pointer)
+            return self._read_header(text, pointer)
+        return self.decode_upload(self.load_upload(text, pointer), pointer)
 
-    def uploaded(self, text: str, pointer: str) -> Upload:
-        """Return the bytes that a URL, a data: URI or base64 stands for."""
-        if is_url(text):
-            return self.fetching.fetch(text, pointer)
-        return uploads.from_text(text, pointer=pointer, settings=self.services.settings)
-
-    def sent(self, file: FileStorage, pointer: str) -> AnyImage:
-        """Return the image in a file of a form."""
+    def read_file(self, file: FileStorage, pointer: str) -> Decoded:
+        """Return the image in a file of a form; raises InputErrors that name `pointer`."""
         settings = self.services.settings
-        return self.seen(uploads.from_file(file, pointer=pointer, settings=settings), pointer)
+        upload = uploads.read_file(file, pointer=pointer, settings=settings)
+        return self.decode_upload(upload, pointer)
 
-    def seen(self, upload: Upload, pointer: str) -> AnyImage:
-        """Return what there is to know of an upload."""
-        return self.decoded(upload, pointer)
+    def load_upload(self, text: str, pointer: str) -> Upload:
+        """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
+        if is_url(text):
+            return self.fetcher.fetch(text, pointer)
+        return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
 
-    def decoded(self, upload: Upload, pointer: str) -> StoredImage:
-        """Return the canonical image of a file's bytes; it is not stored yet."""
-        self.compare(upload, pointer)
-        with self.services.http_metrics.decoding():
-            image = self.services.decoder.decode(upload, pointer=pointer, detailed=self.detailed)
-        return StoredImage(
-            id=image.id,
-            png=image.png,
-            width=image.width,
-            height=image.height,
-            source=(image.source_width, image.source_height),
-            format=image.format,
-            notices=tuple(notice.model_dump() for notice in image.notices),
-        )
+    def decode_upload(self, upload: Upload, pointer: str) -> Decoded:
+        """Return the image in a file's bytes; nothing is stored. Raises UploadMismatch too."""
+        self.checksums.get(pointer, UploadChecksum()).check(upload, pointer)
+        return self.decode(upload, pointer)
 
-    def compare(self, upload: Upload, pointer: str) -> None:
-        """Raise UploadMismatch when the sender has said something else of this file."""
-        self.claims.get(pointer, UploadChecksum()).check(upload, pointer)
-
-    def _known(self, image_id: str, pointer: str) -> ImageHeader:
+    def _read_header(self, image_id: str, pointer: str) -> ImageHeader:
         if not _IMAGE_ID.fullmatch(image_id):
             raise InvalidBase64(
                 "This is neither an image id (img_ and 64 hexadecimal digits) nor base64.",
@@ -100,12 +107,3 @@ class RequestImages:
             return self.services.images.header(self.tenant, image_id)
         except NotFound:
             raise ImageNotFound(pointer=pointer) from None
-
-
-class MeasuredImages(RequestImages):
-    """Takes in the sizes of a request's images and nothing else of them."""
-
-    def seen(self, upload: Upload, pointer: str) -> AnyImage:
-        """Return what an upload's header tells."""
-        self.compare(upload, pointer)
-        return self.services.decoder.measure(upload, pointer=pointer, detailed=self.detailed)

@@ -1,9 +1,8 @@
-"""What a prediction needs to know of a job, taken from a request or from a stored job."""
+"""Makes the JobProfile that admission works with, from a request or from a stored job."""
 
 from __future__ import annotations
 
 from gateway.admission.admission import JobProfile
-from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.jobs import Priority, TilingTask
 from shared.jobs.row import JobRow
@@ -11,14 +10,12 @@ from shared.store.forecasts import QueuePosition
 
 
 def profile_request(
-    submission: Submission,
-    resolved: ResolvedRequest,
-    tenant: str,
-    standing: QueuePosition | None = None,
+    resolved: ResolvedRequest, tenant: str, position: QueuePosition | None = None
 ) -> JobProfile:
     """Return the profile of a request."""
+    submission = resolved.submission
     return JobProfile(
-        standing=standing,
+        position=position,
         tenant=tenant,
         priority=submission.priority,
         deadline_s=submission.deadline_s,
@@ -30,7 +27,7 @@ def profile_request(
 
 
 def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
-    """Return the profile of a stored job that is to be run once more."""
+    """Return the profile of a stored job that is submitted again."""
     return JobProfile(
         tenant=row.tenant,
         priority=Priority(row.queue),

@@ -1,9 +1,8 @@
-"""A submitted question: its parameters, from JSON or from a form, checked and typed."""
+"""The request for a job: its parameters, checked and typed, and the image files beside them."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
@@ -13,18 +12,25 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import model_validator as check
 from werkzeug.datastructures import FileStorage
 
-from gateway.http import strict_json
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
 from gateway.schemas.jobs import Sha256
+from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
-from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import (
     DETAIL_PIXELS,
+    MAX_CHOICES,
+    MAX_STOPS,
     Choice,
     ConversationMessage,
     GenerationParams,
+    MaxNewTokens,
     Priority,
+    Seed,
+    Temperature,
+    Threshold,
+    TopP,
 )
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
@@ -34,20 +40,12 @@ from shared.webhooks import WebhookEvent
 
 MAX_DEADLINE_S = 30 * 86_400
 MAX_METADATA_BYTES = 4096
-MAX_NEW_TOKENS = 4096
-_FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
-#: Form fields whose text is JSON when it looks like it.
-_COMPLEX = (
-    *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
-    *("choices", "response_format", "enhance", "sha256", "bytes"),
-)
-#: Form fields that may be repeated.
-_REPEATED = (
-    *("stop", "fields", "postprocess", "webhook_events", "choices"),
-    *("sha256", "bytes"),
-)
-#: Form fields of which one value may be a word and several are a list.
-_WORD_OR_LIST = ("enhance",)
+#: What a parameter is where neither the request nor a preset names it.
+_DEFAULTS = GenerationParams()
+
+
+def _description(parameter: str) -> str | None:
+    return GenerationParams.model_fields[parameter].description
 
 
 def _as_list(value: Any) -> Any:
@@ -97,30 +95,30 @@ class Submission(BaseModel):
     strict: bool = Field(
         False, description="Fail when a tile cannot be read, instead of leaving a gap."
     )
-    max_new_tokens: int = Field(
-        64,
-        ge=1,
-        le=MAX_NEW_TOKENS,
+    max_new_tokens: MaxNewTokens = Field(
+        _DEFAULTS.max_new_tokens,
         validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
         description="Longest answer; `max_tokens` is the same.",
     )
     do_sample: bool = Field(
-        False, description="Draw words by chance instead of taking the likeliest."
+        _DEFAULTS.do_sample, description="Draw words by chance instead of taking the likeliest."
     )
-    temperature: float = Field(
-        0.3, ge=0, le=2, allow_inf_nan=False, description="How freely words are drawn."
+    temperature: Temperature = Field(
+        _DEFAULTS.temperature, allow_inf_nan=False, description="How freely words are drawn."
     )
-    top_p: float = Field(
-        0.9, gt=0, le=1, allow_inf_nan=False, description="Words beyond this share are not drawn."
+    top_p: TopP = Field(
+        _DEFAULTS.top_p, allow_inf_nan=False, description="Words beyond this share are not drawn."
     )
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes chance repeatable.")
+    seed: Seed | None = Field(_DEFAULTS.seed, description="Makes chance repeatable.")
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
-        default_factory=list, max_length=8, description="The answer ends before the first of these."
+        default_factory=list,
+        max_length=MAX_STOPS,
+        description="The answer ends before the first of these.",
     )
     choices: Annotated[list[Choice], BeforeValidator(_as_list)] = Field(
         default_factory=list,
-        max_length=128,
-        description="The answer is one of these, letter by letter.",
+        max_length=MAX_CHOICES,
+        description=_description("choices"),
     )
     regex: str | None = Field(
         None, min_length=1, description="The whole answer matches it; RE2's syntax without `\\b`."
@@ -130,18 +128,14 @@ class Submission(BaseModel):
         description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it: the "
         "answer is such JSON, parsed in `output.json`.",
     )
-    loop_guard: bool = Field(
-        True, description="Take the answer back to where it began to repeat itself for ever."
-    )
-    uncertain_below: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
+    loop_guard: bool = Field(_DEFAULTS.loop_guard, description=_description("loop_guard"))
+    uncertain_below: Threshold | None = Field(
+        _DEFAULTS.uncertain_below,
         allow_inf_nan=False,
         description="Letters and digits that the model gave a lower probability become `[?]`.",
     )
     line_confidence: bool = Field(
-        False, description="Tell the confidence of every line in `output.lines`."
+        _DEFAULTS.line_confidence, description=_description("line_confidence")
     )
     postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
@@ -191,36 +185,36 @@ class Submission(BaseModel):
         return self
 
     def params(self) -> GenerationParams:
-        """Return what the engine needs of it; raises ValidationError where it does not fit."""
+        """Return the engine's parameters; raises ValidationError where they exclude each other."""
         return GenerationParams(
             **{name: getattr(self, name) for name in GenerationParams.model_fields}
         )
 
     def explicit_params(self) -> dict[str, Any]:
-        """Return those of the engine's parameters that the request names."""
-        given = self.params()
-        named = self.model_fields_set.intersection(GenerationParams.model_fields)
-        return {name: getattr(given, name) for name in sorted(named)}
+        """Return those parameters of the engine that the request names."""
+        params = self.params()
+        explicit = self.model_fields_set.intersection(GenerationParams.model_fields)
+        return {name: getattr(params, name) for name in sorted(explicit)}
 
     def pixel_budget(self) -> int:
-        """Return the pixels that each image may keep."""
+        """Return the pixels that each image may have for the model."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
 
     @property
     def names_budget(self) -> bool:
-        """Tell whether the request chooses how closely its images are looked at."""
+        """Tell whether the request names a pixel budget itself."""
         return self.max_pixels is not None or self.detail != "auto"
 
-    def claims(self, files: int) -> dict[str, UploadChecksum]:
-        """Return what is said of each image by its pointer; raises BadParameters.
+    def checksums(self, files: int) -> dict[str, UploadChecksum]:
+        """Return the checksum of each image by its pointer, `files` first; raises BadParameters.
 
-        An image that is named by its id has nothing to lose on its way.
+        Those of images that are named by their id are never compared.
         """
         count = files + len(self.images)
-        for name, told in (("sha256", self.sha256), ("bytes", self.file_bytes)):
-            if told and len(told) != count:
+        for name, values in (("sha256", self.sha256), ("bytes", self.file_bytes)):
+            if values and len(values) != count:
                 raise BadParameters(
-                    f"{name} has {len(told)} values for {count} images.", pointer=f"/{name}"
+                    f"{name} has {len(values)} values for {count} images.", pointer=f"/{name}"
                 )
         return {
             f"/images/{at}": UploadChecksum(
@@ -231,16 +225,15 @@ class Submission(BaseModel):
         }
 
     def fingerprint(self, image_ids: list[str], before: Sequence[ConversationMessage] = ()) -> str:
-        """Return what two equal requests have in common, whatever their encoding."""
-        told = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"}) | {
-            "images": image_ids
-        }
+        """Return a SHA-256 that equal requests have in common, whether form or JSON."""
+        content = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"})
+        content["images"] = image_ids
         if before:
-            told["before"] = [said.model_dump() for said in before]
+            content["before"] = [message.model_dump() for message in before]
         if self.preset is not None:
-            # a default that is named wins over the preset's value
-            told["explicit"] = sorted(self.explicit_params())
-        return hashlib.sha256(dump(told).encode()).hexdigest()
+            # a default value that is named wins over the preset's
+            content["explicit"] = sorted(self.explicit_params())
+        return hashlib.sha256(dump(content).encode()).hexdigest()
 
 
 S = TypeVar("S", bound=Submission)
@@ -254,85 +247,30 @@ class ReceivedRequest(Generic[S]):
     files: list[FileStorage]
 
 
-def receive(request: Request, settings: Settings, shape: type[S]) -> ReceivedRequest[S]:
+def receive_request(request: Request, settings: Settings, model: type[S]) -> ReceivedRequest[S]:
     """Parse a request of any accepted content type.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters.
     """
-    if request.mimetype in _FORM_TYPES:
-        fields, files = _form_fields(request), _files(request)
+    if is_form(request):
+        fields, files = parse_form(request), form_files(request)
     elif is_json(request):
-        fields, files = json_object(request), []
+        fields, files = parse_json_object(request), []
     else:
         raise UnsupportedMediaType
-    submission = validated(fields, shape)
+    submission = validate_fields(fields, model)
     _check_limits(submission, len(files), settings)
     return ReceivedRequest(submission, files)
 
 
-def validated(fields: dict[str, Any], shape: type[S]) -> S:
+def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     try:
-        submission = shape.model_validate(fields)
+        submission = model.model_validate(fields)
         submission.params()
     except ValidationError as error:
         raise from_validation(error) from None
     return submission
-
-
-def is_json(request: Request) -> bool:
-    """Tell whether the request says that its body is JSON."""
-    return request.mimetype == "application/json" or request.mimetype.endswith("+json")
-
-
-def json_object(request: Request) -> dict[str, Any]:
-    """Return the request's JSON object; raises InvalidJson and PayloadTooLarge."""
-    value = strict_json.parse(_whole_body(request))
-    if not isinstance(value, dict):
-        raise InvalidJson("The body must be a JSON object.")
-    return value
-
-
-def _whole_body(request: Request) -> bytes:
-    """Return all of the body, which the framework hands out cut off without a word."""
-    body = request.get_data()
-    length, most = request.content_length, request.max_content_length
-    if length is None and most is not None and len(body) >= most:
-        raise PayloadTooLarge
-    if length is not None and len(body) < length:
-        raise InvalidJson(f"The body ended after {len(body)} of {length} bytes.")
-    return body
-
-
-def _form_fields(request: Request) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, values in request.form.lists():
-        parsed = [_form_value(name, value) for value in values]
-        flat = [
-            part for value in parsed for part in (value if isinstance(value, list) else [value])
-        ]
-        if name in ("image", "image_url", "image_base64", "images"):
-            fields.setdefault("images", []).extend(flat)
-        elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
-            fields[name] = flat
-        else:
-            fields[name] = parsed[-1]
-    return fields
-
-
-def _form_value(name: str, value: str) -> Any:
-    if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
-        return value
-    return strict_json.parse(value, what=name, pointer=f"/{name}")
-
-
-def _files(request: Request) -> list[FileStorage]:
-    files = [file for name in ("image", "images") for file in request.files.getlist(name)]
-    unknown = set(request.files) - {"image", "images"}
-    if unknown:
-        name = min(unknown)
-        raise BadParameters(f"Unknown file field: {name}; use image.", pointer=f"/{name}")
-    return files
 
 
 def _check_limits(submission: Submission, files: int, settings: Settings) -> None:

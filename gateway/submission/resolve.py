@@ -1,4 +1,4 @@
-"""What a submission asks for once its preset has filled in what it left out."""
+"""Merges a preset into a submission: the prompt, parameters and rules of its job."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
 #: Longest value of a field that a preset reads.
 _MAX_FIELD_CHARS = 500
-#: Parameters without any form and without marks.
-_UNHELD = {
+#: Parameters without any constraint and without `[?]` marks.
+_UNCONSTRAINED = {
     name: GenerationParams.model_fields[name].default for name in (*CONSTRAINTS, "uncertain_below")
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """The words, parameters and rules that a worker needs; what was given explicitly has won."""
+    """A submission with its preset merged in: the prompt, parameters and rules of its job.
 
+    What the submission names explicitly wins over the preset.
+    """
+
+    submission: Submission
     prompt: str
     params: GenerationParams
     preset: str | None
@@ -32,41 +36,43 @@ class ResolvedRequest:
     postprocess: tuple[str, ...]
     #: What is done to the images first.
     enhance: Enhancement
-    #: It asks for the text of the image, which may be read part by part.
+    #: It asks for the text of the images, which may be read tile by tile.
     reads: bool = False
 
 
 def resolve(
     submission: Submission, presets: Mapping[str, Preset], rules: RuleBook
 ) -> ResolvedRequest:
-    """Return what is asked; raises BadParameters for unknown names and for missing words."""
+    """Merge the preset into a submission; raises BadParameters for unknown or missing names."""
     _check_rules(submission, rules)
     if submission.preset is None:
-        return _without_preset(submission)
+        return _resolve_without_preset(submission)
     preset = presets.get(submission.preset)
     if preset is None:
         raise BadParameters(
             f"There is no preset {submission.preset!r}; known are {', '.join(presets)}.",
             pointer="/preset",
         )
-    rules_asked = submission.postprocess
-    params = _params(submission, preset)
+    params = _resolve_params(submission, preset)
+    postprocess = submission.postprocess
     return ResolvedRequest(
-        prompt=_words(submission, preset),
+        submission=submission,
+        prompt=_resolve_prompt(submission, preset),
         params=params,
         reads=preset.reads and not params.constrained_by,
         preset=preset.name,
-        postprocess=preset.postprocess if rules_asked is None else tuple(rules_asked),
+        postprocess=preset.postprocess if postprocess is None else tuple(postprocess),
         enhance=preset.enhance if submission.enhance is None else submission.enhance,
     )
 
 
-def _without_preset(submission: Submission) -> ResolvedRequest:
+def _resolve_without_preset(submission: Submission) -> ResolvedRequest:
     if submission.prompt is None:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
-        raise _fields_unused("a preset that takes them, such as fields")
+        raise _unused_fields_error("a preset that takes them, such as fields")
     return ResolvedRequest(
+        submission=submission,
         prompt=submission.prompt,
         params=submission.params(),
         preset=None,
@@ -75,24 +81,24 @@ def _without_preset(submission: Submission) -> ResolvedRequest:
     )
 
 
-def _params(submission: Submission, preset: Preset) -> GenerationParams:
+def _resolve_params(submission: Submission, preset: Preset) -> GenerationParams:
     """Return the preset's parameters under those of the request.
 
-    A form that the request asks for takes the place of the preset's, and of its `[?]`.
+    A constraint that the request names replaces the preset's, and its `[?]` marks.
     """
     explicit = submission.explicit_params()
     params = preset.params
     if submission.params().constrained_by:
-        params = params.model_copy(update=_UNHELD)
+        params = params.model_copy(update=_UNCONSTRAINED)
     elif submission.uncertain_below is not None:
-        params = params.model_copy(update={name: _UNHELD[name] for name in CONSTRAINTS})
+        params = params.model_copy(update={name: _UNCONSTRAINED[name] for name in CONSTRAINTS})
     elif submission.fields and params.response_format == ANY_OBJECT:
-        explicit["response_format"] = _object_of(submission.fields)
+        explicit["response_format"] = _fields_format(submission.fields)
     return params.model_copy(update=explicit)
 
 
-def _object_of(names: Sequence[str]) -> ResponseFormat:
-    """Return the form of an object that has exactly these members: strings or null."""
+def _fields_format(names: Sequence[str]) -> ResponseFormat:
+    """Return the schema of an object with exactly these members, each a string or null."""
     value = {"anyOf": [{"type": "string", "maxLength": _MAX_FIELD_CHARS}, {"type": "null"}]}
     schema = {
         "type": "object",
@@ -103,23 +109,24 @@ def _object_of(names: Sequence[str]) -> ResponseFormat:
     return ResponseFormat(type="json_schema", json_schema=JsonSchema(name="fields", schema=schema))
 
 
-def _words(submission: Submission, preset: Preset) -> str:
-    own = submission.prompt
-    replaced = own is not None and "prompt" not in preset.needs
-    if "prompt" in preset.needs and own is None:
+def _resolve_prompt(submission: Submission, preset: Preset) -> str:
+    """Return the preset's prompt, filled in, or the submission's in place of it."""
+    prompt = submission.prompt
+    replaced = prompt is not None and "prompt" not in preset.needs
+    if "prompt" in preset.needs and prompt is None:
         raise BadParameters(f"The preset {preset.name} needs a prompt.", pointer="/prompt")
     if "fields" in preset.needs and not submission.fields and not replaced:
         raise BadParameters(
             f"The preset {preset.name} needs the names of the fields to read.", pointer="/fields"
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
-        raise _fields_unused("a prompt of the preset that takes them")
-    language = submission.lang or language_of(own or "", *submission.fields)
-    return preset.words(language, own, submission.fields)
+        raise _unused_fields_error("a prompt of the preset that takes them")
+    language = submission.lang or language_of(prompt or "", *submission.fields)
+    return preset.words(language, prompt, submission.fields)
 
 
-def _fields_unused(wanted: str) -> BadParameters:
-    return BadParameters(f"fields has no effect without {wanted}.", pointer="/fields")
+def _unused_fields_error(missing: str) -> BadParameters:
+    return BadParameters(f"fields has no effect without {missing}.", pointer="/fields")
 
 
 def _check_rules(submission: Submission, rules: RuleBook) -> None:

@@ -1,11 +1,10 @@
-"""Whether a job's images are cut into tiles, told from their sizes and from what is asked."""
+"""Whether a job's images are cut into tiles: by the request, its preset and their sizes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters
 from shared.jobs import Tiling, TilingTask
@@ -25,54 +24,61 @@ class SizedImage(Protocol):
         """Pixels down, as it is stored."""
 
 
-def keeps_detail(submission: Submission, asked: ResolvedRequest) -> bool:
+def keeps_detail(resolved: ResolvedRequest) -> bool:
     """Tell whether uploads are stored with all the detail that tiles could show."""
+    submission = resolved.submission
     if submission.tiling == "auto":
-        return asked.reads and not submission.names_budget
+        return resolved.reads and not submission.names_budget
     return submission.tiling != "off"
 
 
-def tiling_of(
-    submission: Submission,
-    asked: ResolvedRequest,
-    images: Sequence[SizedImage],
-    workers: Sequence[Heartbeat],
+def choose_tiling(
+    resolved: ResolvedRequest, images: Sequence[SizedImage], workers: Sequence[Heartbeat]
 ) -> Tiling | None:
-    """Return how a job's images are cut, or None where each is looked at as a whole.
+    """Return how a job's images are cut, or None where each is seen as a whole.
 
-    Beside a long image others are tiles of their own. Raises BadParameters.
+    Beside a long image, each other image is a tile of its own. Raises BadParameters.
     """
+    submission = resolved.submission
     if submission.tiling == "off":
         return None
-    task = None if submission.tiling == "auto" else TilingTask(submission.tiling)
-    if task is not None and not images:
-        raise BadParameters(f"tiling={task} needs an image.", pointer="/tiling")
-    if task is TilingTask.READ and asked.params.constrained_by:
-        raise BadParameters(
-            f"Texts that are joined cannot be held to {asked.params.constrained_by[0]}; "
-            "use tiling=ask.",
-            pointer="/tiling",
-        )
-    pixels = budget(submission.pixel_budget(), workers)
-    found = [
+    task = _tiling_task(resolved, images)
+    pixels = tile_budget(submission.pixel_budget(), workers)
+    tilings = [
         tiling_for(
             image.width,
             image.height,
             pixels,
             task=task,
-            reads=asked.reads,
+            reads=resolved.reads,
             one_look=submission.names_budget,
             strict=submission.strict,
         )
         for image in images
     ]
-    first = next((tiling for tiling in found if tiling), None)
+    first = next((tiling for tiling in tilings if tiling), None)
     if first is None:
         return None
     planned = sum(planned_tiles(image.width, image.height, pixels) for image in images)
     return first.model_copy(update={"planned": planned})
 
 
-def budget(pixels: int, workers: Sequence[Heartbeat]) -> int:
-    """Return the pixels that a model takes of one tile."""
+def _tiling_task(resolved: ResolvedRequest, images: Sequence[SizedImage]) -> TilingTask | None:
+    """Return the task that the request names; raises BadParameters where it does not fit."""
+    name, constraints = resolved.submission.tiling, resolved.params.constrained_by
+    if name == "auto":
+        return None
+    task = TilingTask(name)
+    if not images:
+        raise BadParameters(f"tiling={task} needs an image.", pointer="/tiling")
+    if task is TilingTask.READ and constraints:
+        raise BadParameters(
+            f"Texts that are joined cannot be held to {constraints[0]}; use tiling=ask.",
+            pointer="/tiling",
+        )
+    return task
+
+
+def tile_budget(pixels: int, workers: Sequence[Heartbeat]) -> int:
+    """Return the pixels of one tile: `pixels`, or fewer if a model takes no more."""
     return min([pixels, *(worker.max_pixels for worker in workers)])

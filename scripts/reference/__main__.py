@@ -10,6 +10,7 @@ from scripts.reference.commands import commands
 from scripts.reference.configuration import configuration
 from scripts.reference.failures import failures
 from scripts.reference.http_api import http_api
+from scripts.reference.modules import modules
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -19,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/errors.md": partial(failures, "en"),
     "reference/http-api.md": http_api,
     "reference/command-line.md": commands,
+    "reference/modules.md": modules,
     "zh-CN/reference/configuration.md": partial(configuration, "zh"),
     "zh-CN/reference/errors.md": partial(failures, "zh"),
 }

@@ -88,22 +88,35 @@ def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
 
 #: Parameters that hold the answer to a form; one of them at a time.
 CONSTRAINTS = ("choices", "regex", "response_format")
+MAX_NEW_TOKENS = 4096
+MAX_STOPS = 8
+MAX_CHOICES = 128
+MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Choice = Annotated[str, Field(min_length=1, max_length=512)]
+#: A probability below which characters are marked as uncertain.
+Threshold = Annotated[float, Field(gt=0, lt=1)]
 
 
 class GenerationParams(_Frozen):
     """How the model writes its answer; the defaults are the article's."""
 
-    max_new_tokens: int = Field(64, ge=1, le=4096, description="Upper bound of new tokens.")
+    max_new_tokens: MaxNewTokens = Field(64, description="Upper bound of new tokens.")
     do_sample: bool = Field(False, description="False picks the most likely token each time.")
-    temperature: float = Field(0.3, ge=0.0, le=2.0, description="Used when do_sample is true.")
-    top_p: float = Field(0.9, gt=0.0, le=1.0, description="Used when do_sample is true.")
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes sampling repeatable.")
+    temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
+    top_p: TopP = Field(0.9, description="Used when do_sample is true.")
+    seed: Seed | None = Field(None, description="Makes sampling repeatable.")
     stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
-        (), max_length=8, description="The answer ends before the first of these strings."
+        (),
+        max_length=MAX_STOPS,
+        description="The answer ends before the first of these strings.",
     )
     choices: tuple[Choice, ...] = Field(
-        (), max_length=128, description="The answer is one of these, letter by letter."
+        (),
+        max_length=MAX_CHOICES,
+        description="The answer is one of these, letter by letter.",
     )
     regex: str | None = Field(
         None, min_length=1, max_length=1000, description="The whole answer matches it."
@@ -114,11 +127,8 @@ class GenerationParams(_Frozen):
     loop_guard: bool = Field(
         True, description="Take the answer back to where it began to repeat itself for ever."
     )
-    uncertain_below: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Letters and digits that the model gave a lower probability become [?].",
+    uncertain_below: Threshold | None = Field(
+        None, description="Letters and digits that the model gave a lower probability become [?]."
     )
     line_confidence: bool = Field(
         False, description="Tell the confidence of every line in `output.lines`."
@@ -214,13 +224,26 @@ class JobInput(_Frozen):
 
 
 class ImageInfo(_Frozen):
-    """An image as the job shows it; `used` is what the model sees, in pixels (width, height)."""
+    """An image as its job shows it."""
 
+    # a newer gateway may have stored more
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    #: Empty for an image that is only measured.
     id: str
+    #: Pixels of the file, seen upright.
     width: int
     height: int
+    #: Pixels that the model sees: width, height.
     used: tuple[int, int]
+    #: Visual tokens, of all tiles where it is cut.
     tokens: int
+    #: About how many tiles it is cut into.
+    tiles: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the image as a row and the API show it: `tiles` only where there are several."""
+        return self.model_dump(mode="json", exclude={"tiles"} if self.tiles == 1 else None)
 
 
 class Notice(_Frozen):

@@ -7,24 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import NotFound
+from shared.jobs.image import StoredImage
 from shared.jobs.row import dump
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, guard, load_script
-
-
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """A canonical RGB image: PNG bytes, its size, and what was done to reach it."""
-
-    id: str
-    png: bytes
-    width: int
-    height: int
-    #: Size in the file, after orientation.
-    source: tuple[int, int]
-    format: str
-    notices: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,18 +55,6 @@ class EventReader:
         with guard():
             newest = self._redis.xrevrange(keys.events(job_id), count=1)
         return int(newest[0][0].split("-")[0]) if newest else 0
-
-    def follow(self, job_id: str, after: int, quiet_s: float) -> Iterator[JobEvent | None]:
-        """Yield events until the terminal one, and None after every `quiet_s` without any."""
-        while True:
-            events = self.read(job_id, after, quiet_s)
-            if not events:
-                yield None
-            for event in events:
-                after = event.seq
-                yield event
-                if event.terminal:
-                    return
 
 
 def _event(entry: Any) -> JobEvent:

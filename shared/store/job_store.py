@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -20,7 +20,7 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.jobs import ROW_VERSION, JobInput, JobStatus, Priority, Turn, new_job_id
+from shared.jobs import ROW_VERSION, ImageInfo, JobInput, JobStatus, Priority, Turn, new_job_id
 from shared.jobs.row import JobRow, dump, read_row
 from shared.prediction.cost_model import Prediction
 from shared.settings import Settings
@@ -74,13 +74,14 @@ class NewJob:
 
     tenant: str
     input: JobInput
+    id: str = field(default_factory=new_job_id)
     priority: Priority = Priority.DEFAULT
     ttl_s: int = 86_400
     deadline_s: float | None = None
     session_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    #: ImageInfo and Notice of the images, as dicts.
-    images: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[ImageInfo] = ()
+    #: Notices of the images, as dicts.
     notices: Sequence[Mapping[str, Any]] = ()
     model: str = ""
     retry_of: str | None = None
@@ -94,7 +95,7 @@ class NewJob:
     @property
     def tokens(self) -> int:
         """Return the visual tokens of its images."""
-        return sum(int(image["tokens"]) for image in self.images)
+        return sum(image.tokens for image in self.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +160,11 @@ class Store(JobReader):
 
     # the gateway's side
 
-    def add(
-        self, job: NewJob, ring: Callable[[Doorbell], DoorbellMessage] | None = None
-    ) -> StoredJob:
-        """Store a job, put it into the queue and ring its doorbell, all at once.
+    def add(self, job: NewJob, message: DoorbellMessage | None = None) -> StoredJob:
+        """Store a job, put it into the queue and send its doorbell message, all at once.
 
-        Without `ring` it waits for the reconciler to ring.
+        Without `message` the job waits for the reconciler to send one. A job that is added again
+        under the same id is stored once.
 
         Raises ImageNotFound, IdempotencyKeyReused, SessionBusy, InputTooLong and LimitErrors.
         """
@@ -175,28 +175,27 @@ class Store(JobReader):
                 f"this key may use {limits.tokens} a minute."
             )
         key, fingerprint = job.idempotency or ("", "")
-        job_id, priority = new_job_id(), job.priority.value
-        rung = ring(Doorbell(job_id, priority)) if ring else None
+        priority = job.priority.value
         reply = self._run(
             "add",
             [
                 keys.idempotency(job.tenant, key),
                 *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
-            *(job_id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
+            *(job.id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
             *(priority, FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
             *(job.session_id or "", self._settings.session_ttl_s * 1000),
             *(job.tokens, limits.tokens, limits.in_flight, limits.queued),
-            *_told(rung),
+            *_message_args(message),
             *self._fields(job),
         )
         match reply:
-            case ["added" | "replayed" as how, found_id, place, row]:
+            case ["added" | "replayed" as how, job_id, place, row]:
                 position = None if place == NOWHERE else int(place)
-                bell = Doorbell(found_id, priority)
-                return StoredJob(bell, how == "replayed", position, pairs(row))
+                doorbell = Doorbell(job_id, priority)
+                return StoredJob(doorbell, how == "replayed", position, pairs(row))
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
@@ -222,7 +221,7 @@ class Store(JobReader):
             "version": ROW_VERSION,
             "max_attempts": self._settings.max_attempts,
             "input": job.input.model_dump_json(),
-            "images": dump(list(job.images)),
+            "images": dump([image.as_dict() for image in job.images]),
             "notices": dump(list(job.notices)),
             "model": job.model,
             "metadata": dump(dict(job.metadata)),
@@ -344,10 +343,13 @@ class Store(JobReader):
         return [Doorbell(job, queue) for job, queue in reply]
 
 
-def _told(rung: DoorbellMessage | None) -> tuple[Any, ...]:
-    if rung is None:
+def _message_args(message: DoorbellMessage | None) -> tuple[Any, ...]:
+    if message is None:
         return ("",) * 5
-    return rung.list, rung.message, rung.channel, rung.event, rung.expires_ms or ""
+    return (
+        *(message.list, message.message, message.channel, message.event),
+        message.expires_ms or "",
+    )
 
 
 def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:

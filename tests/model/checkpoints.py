@@ -150,9 +150,9 @@ def request(*messages: Message, scope: str = "", tokens: int = 12, **params: Any
     )
 
 
-def answer(engine: Engine, asked: EngineRequest) -> Completion:
+def answer(engine: Engine, question: EngineRequest) -> Completion:
     """Return the end of an answer; fail the test when it ends in an error."""
-    last = list(engine.submit(asked).events())[-1]
+    last = list(engine.submit(question).events())[-1]
     if isinstance(last, Failed):
         raise last.error
     assert isinstance(last, Completion)

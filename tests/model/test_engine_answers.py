@@ -1,4 +1,4 @@
-"""Answers that are held to a form, that loop, or that are doubted, by real models."""
+"""Answers of real models that are constrained, that loop, or whose letters are uncertain."""
 
 from __future__ import annotations
 
@@ -51,56 +51,56 @@ def engine(bundled):
     engine.close()
 
 
-def asked(text: str = "What is it?", picture: int = 1, **params: Any) -> EngineRequest:
+def question(text: str = "What is it?", picture: int = 1, **params: Any) -> EngineRequest:
     return request(user(text, image(picture, 96, 64)), **params)
 
 
 def streamed(engine, wanted: EngineRequest) -> tuple[str, Completion]:
     """Return what a client was sent, and the end."""
-    *events, done = engine.submit(wanted).events()
-    return "".join(e.text for e in events if isinstance(e, Delta)), done
+    *events, completion = engine.submit(wanted).events()
+    return "".join(e.text for e in events if isinstance(e, Delta)), completion
 
 
 def test_only_a_number_is_always_a_number(engine) -> None:
     tickets = [
-        engine.submit(asked(text, n, regex=r"\d{1,3}", do_sample=n > 2, temperature=1.5))
+        engine.submit(question(text, n, regex=r"\d{1,3}", do_sample=n > 2, temperature=1.5))
         for n in range(1, 5)
         for text in QUESTIONS
     ]
     for ticket in tickets:
-        done = list(ticket.events())[-1]
-        assert re.fullmatch(r"[0-9]{1,3}", done.text)
-        assert done.finish_reason is FinishReason.STOP
-        assert not done.notices
+        completion = list(ticket.events())[-1]
+        assert re.fullmatch(r"[0-9]{1,3}", completion.text)
+        assert completion.finish_reason is FinishReason.STOP
+        assert not completion.notices
 
 
 def test_json_by_a_schema_always_parses_and_validates(engine) -> None:
     params = {"response_format": JSON_FORMAT, "tokens": 900, "do_sample": True, "temperature": 1.2}
-    tickets = [engine.submit(asked("Describe it.", n, seed=n, **params)) for n in range(1, 7)]
+    tickets = [engine.submit(question("Describe it.", n, seed=n, **params)) for n in range(1, 7)]
     for ticket in tickets:
-        done = list(ticket.events())[-1]
-        assert done.finish_reason is FinishReason.STOP
-        jsonschema.validate(json.loads(done.text), SCHEMA)
+        completion = list(ticket.events())[-1]
+        assert completion.finish_reason is FinishReason.STOP
+        jsonschema.validate(json.loads(completion.text), SCHEMA)
 
 
-def test_the_answer_is_one_of_the_choices_and_how_sure_it_is_is_told(engine) -> None:
-    done = answer(engine, asked(choices=["red", "green", "蓝色"], tokens=30))
-    assert done.text in {"red", "green", "蓝色"}
-    assert done.confidence is not None
-    assert 0 < done.confidence <= 1
+def test_the_answer_is_one_of_the_choices_and_its_confidence_is_there(engine) -> None:
+    completion = answer(engine, question(choices=["red", "green", "蓝色"], tokens=30))
+    assert completion.text in {"red", "green", "蓝色"}
+    assert completion.confidence is not None
+    assert 0 < completion.confidence <= 1
 
 
 def test_a_json_answer_that_is_cut_off_says_so(engine) -> None:
-    done = answer(engine, asked(response_format=JSON_FORMAT, tokens=8))
-    assert done.finish_reason is FinishReason.LENGTH
-    assert [notice.code for notice in done.notices] == ["answer_unfinished"]
+    completion = answer(engine, question(response_format=JSON_FORMAT, tokens=8))
+    assert completion.finish_reason is FinishReason.LENGTH
+    assert [notice.code for notice in completion.notices] == ["answer_unfinished"]
 
 
 def test_a_constraint_changes_nothing_for_its_neighbours(engine) -> None:
-    free = asked("Read the text.", tokens=24)
+    free = question("Read the text.", tokens=24)
     alone = answer(engine, free).token_ids
-    held = asked(regex="[xyz]{20}", tokens=40)
-    tickets = [engine.submit(r) for r in (held, free, held, free)]
+    constrained = question(regex="[xyz]{20}", tokens=40)
+    tickets = [engine.submit(r) for r in (constrained, free, constrained, free)]
     ends = [list(ticket.events())[-1] for ticket in tickets]
     assert [end.token_ids == alone for end in ends] == [False, True, False, True]
     assert all(re.fullmatch("[xyz]{20}", end.text) for end in ends[::2])
@@ -108,31 +108,33 @@ def test_a_constraint_changes_nothing_for_its_neighbours(engine) -> None:
 
 def test_a_seed_repeats_a_constrained_answer(engine) -> None:
     wanted = {"regex": "[xyz]{30}", "do_sample": True, "temperature": 2.0, "tokens": 40}
-    first, second, other = (answer(engine, asked(**wanted, seed=seed)).text for seed in (5, 5, 6))
+    first, second, other = (
+        answer(engine, question(**wanted, seed=seed)).text for seed in (5, 5, 6)
+    )
     assert first == second != other
 
 
 def test_a_constraint_that_nothing_satisfies_is_refused_at_once(engine) -> None:
     with pytest.raises(BadConstraint):
-        engine.submit(asked(regex=r"[^\s\S]"))
+        engine.submit(question(regex=r"[^\s\S]"))
 
 
 def test_a_constraint_that_grows_too_large_ends_its_own_request_only(engine) -> None:
     from worker.engine.generation import constraint
 
-    held = constraint.Constraint.accept
+    accept = constraint.Constraint.accept
 
     def fails(self, token: int) -> None:
-        held(self, token)
+        accept(self, token)
         raise ConstraintTooComplex
 
-    ticket = engine.submit(asked(regex="[a-z]{9}"))
+    ticket = engine.submit(question(regex="[a-z]{9}"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constraint.Constraint, "accept", fails)
-        end = list(engine.submit(asked(regex="[a-z]{9}")).events())[-1]
+        end = list(engine.submit(question(regex="[a-z]{9}")).events())[-1]
         assert isinstance(end.error, ConstraintTooComplex)
     list(ticket.events())
-    assert answer(engine, asked()).text
+    assert answer(engine, question()).text
 
 
 def forced(engine, monkeypatch: pytest.MonkeyPatch, words: str, strength: float = 100.0) -> None:
@@ -159,14 +161,14 @@ def forced(engine, monkeypatch: pytest.MonkeyPatch, words: str, strength: float 
 
 def test_a_forced_loop_ends_with_its_first_round(engine, monkeypatch) -> None:
     forced(engine, monkeypatch, "a blue cat, ", strength=1000.0)
-    seen, done = streamed(engine, asked(tokens=3000))
-    assert done.finish_reason is FinishReason.LOOP
-    assert done.text.startswith("a blue cat, ")
-    assert len(done.text) < 500
-    assert seen == done.text
-    assert [notice.code for notice in done.notices] == ["answer_repeated"]
-    spelled = engine.model.chat.backend.decode(list(done.token_ids))
-    assert spelled == done.text
+    text, completion = streamed(engine, question(tokens=3000))
+    assert completion.finish_reason is FinishReason.LOOP
+    assert completion.text.startswith("a blue cat, ")
+    assert len(completion.text) < 500
+    assert text == completion.text
+    assert [notice.code for notice in completion.notices] == ["answer_repeated"]
+    spelled = engine.model.chat.backend.decode(list(completion.token_ids))
+    assert spelled == completion.text
 
 
 def test_a_loop_that_other_sampling_leaves_goes_on(engine, monkeypatch) -> None:
@@ -183,31 +185,31 @@ def test_a_loop_that_other_sampling_leaves_goes_on(engine, monkeypatch) -> None:
         return logits
 
     monkeypatch.setattr(engine.model.text, "forward", loops_once)
-    seen, done = streamed(engine, asked(tokens=400))
-    assert done.finish_reason in {FinishReason.STOP, FinishReason.LENGTH}
-    assert "went on" in done.notices[0].detail
-    assert seen == done.text
-    assert done.text.count("no way ") < 12
+    text, completion = streamed(engine, question(tokens=400))
+    assert completion.finish_reason in {FinishReason.STOP, FinishReason.LENGTH}
+    assert "went on" in completion.notices[0].detail
+    assert text == completion.text
+    assert completion.text.count("no way ") < 12
 
 
 def test_a_loop_is_left_alone_when_its_guard_is_off(engine, monkeypatch) -> None:
     forced(engine, monkeypatch, "a blue cat, ")
-    done = answer(engine, asked(tokens=400, loop_guard=False))
-    assert done.finish_reason is FinishReason.LENGTH
-    assert done.text == ("a blue cat, " * 40)[:400]
+    completion = answer(engine, question(tokens=400, loop_guard=False))
+    assert completion.finish_reason is FinishReason.LENGTH
+    assert completion.text == ("a blue cat, " * 40)[:400]
 
 
 def test_a_loop_inside_json_keeps_to_the_schema_so_far(engine, monkeypatch) -> None:
     open_string = {"type": "json_schema", "json_schema": {"schema": {"type": "string"}}}
     forced(engine, monkeypatch, '"' + "z" * 11)
-    seen, done = streamed(engine, asked(tokens=2000, response_format=open_string))
-    assert done.finish_reason in {FinishReason.LOOP, FinishReason.STOP}
-    assert seen == done.text
-    assert done.text.startswith('"')
+    text, completion = streamed(engine, question(tokens=2000, response_format=open_string))
+    assert completion.finish_reason in {FinishReason.LOOP, FinishReason.STOP}
+    assert text == completion.text
+    assert completion.text.startswith('"')
 
 
 def test_confidence_is_the_mean_of_the_models_own_probabilities(engine) -> None:
-    wanted = asked("Read the text.", tokens=20)
+    wanted = question("Read the text.", tokens=20)
     logs = []
     forward = engine.model.text.forward
 
@@ -220,22 +222,24 @@ def test_confidence_is_the_mean_of_the_models_own_probabilities(engine) -> None:
     prompt = answer(engine, wanted).usage.prompt_tokens
     engine.model.text.forward = watched
     try:
-        done = answer(engine, wanted)
+        completion = answer(engine, wanted)
     finally:
         engine.model.text.forward = forward
-    logs = logs[: len(done.token_ids)]
-    assert done.confidence == pytest.approx(math.exp(sum(logs) / len(logs)), abs=1e-3)
+    logs = logs[: len(completion.token_ids)]
+    assert completion.confidence == pytest.approx(math.exp(sum(logs) / len(logs)), abs=1e-3)
 
 
-def test_doubted_letters_are_marked_alike_in_stream_text_and_lines(engine) -> None:
-    text = ImageInput("img_text", draw_lines(["Gate 12 Wq0OlI", "fjord 58 vex"]), 1 << 20)
-    read = functools.partial(request, user("Read the text.", text), tokens=80)
+def test_uncertain_letters_are_marked_alike_in_stream_text_and_lines(engine) -> None:
+    drawn = ImageInput("img_text", draw_lines(["Gate 12 Wq0OlI", "fjord 58 vex"]), 1 << 20)
+    read = functools.partial(request, user("Read the text.", drawn), tokens=80)
     plain = answer(engine, read())
-    seen, done = streamed(engine, read(uncertain_below=0.9999, line_confidence=True))
-    assert done.token_ids == plain.token_ids
-    assert seen == done.text
-    pattern = re.escape(done.text).replace(re.escape("[?]"), r"\w")
+    text, completion = streamed(engine, read(uncertain_below=0.9999, line_confidence=True))
+    assert completion.token_ids == plain.token_ids
+    assert text == completion.text
+    pattern = re.escape(completion.text).replace(re.escape("[?]"), r"\w")
     assert re.fullmatch(pattern, plain.text)
-    assert "[?]" in done.text
-    assert [line.text for line in done.lines] == [x for x in done.text.split("\n") if x.strip()]
-    assert all(0 < line.confidence <= 1 for line in done.lines)
+    assert "[?]" in completion.text
+    assert [line.text for line in completion.lines] == [
+        x for x in completion.text.split("\n") if x.strip()
+    ]
+    assert all(0 < line.confidence <= 1 for line in completion.lines)

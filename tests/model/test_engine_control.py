@@ -24,12 +24,12 @@ pytestmark = pytest.mark.model
 
 def until(ticket, wanted) -> list:
     """Return the events up to the first that is wanted."""
-    seen = []
+    events = []
     for event in ticket.events():
-        seen.append(event)
+        events.append(event)
         if wanted(event):
             break
-    return seen
+    return events
 
 
 def test_events_tell_the_whole_way(tiny, engine_of) -> None:
@@ -40,11 +40,11 @@ def test_events_tell_the_whole_way(tiny, engine_of) -> None:
     assert stages == sorted(stages, key=[Stage.ENCODE, Stage.PREFILL].index)
     fractions = [e.fraction for e in events if isinstance(e, Progress)]
     assert all(0 < f <= 1 for f in fractions)
-    done = events[-1]
-    assert isinstance(done, Completion)
-    assert "".join(e.text for e in events if isinstance(e, Delta)) == done.text
-    assert done.usage.prompt_tokens == events[0].prompt_tokens
-    assert done.timings.encode_s > 0 < done.timings.decode_s
+    completion = events[-1]
+    assert isinstance(completion, Completion)
+    assert "".join(e.text for e in events if isinstance(e, Delta)) == completion.text
+    assert completion.usage.prompt_tokens == events[0].prompt_tokens
+    assert completion.timings.encode_s > 0 < completion.timings.decode_s
 
 
 def test_a_cancel_reaches_into_the_tower_within_one_block(tiny, engine_of) -> None:
@@ -64,8 +64,8 @@ def test_a_cancel_reaches_into_the_tower_within_one_block(tiny, engine_of) -> No
     # hold the loop until the ticket is known here
     engine._loop._step = lambda: first() if ticket else time.sleep(0.001)
     ticket = engine.submit(request(user("What?", image(1, 256, 256))))
-    done = list(ticket.events())[-1]
-    assert done.finish_reason is FinishReason.CANCELED
+    completion = list(ticket.events())[-1]
+    assert completion.finish_reason is FinishReason.CANCELED
     assert len(blocks) == 2
 
 
@@ -73,15 +73,15 @@ def test_a_cancel_stops_an_answer_and_keeps_its_text(tiny, engine_of) -> None:
     ticket = engine_of(tiny).submit(request(user("Write!"), tokens=2000))
     until(ticket, lambda event: isinstance(event, Delta))
     ticket.cancel()
-    done = list(ticket.events())[-1]
-    assert done.finish_reason is FinishReason.CANCELED
-    assert 1 <= done.usage.completion_tokens < 2000
+    completion = list(ticket.events())[-1]
+    assert completion.finish_reason is FinishReason.CANCELED
+    assert 1 <= completion.usage.completion_tokens < 2000
 
 
 def test_a_deadline_cuts_the_answer_off(tiny, engine_of) -> None:
-    asked = request(user("Write!"), tokens=4000)
-    done = answer(engine_of(tiny), replace(asked, deadline=time.monotonic() + 0.3))
-    assert done.finish_reason is FinishReason.DEADLINE
+    question = request(user("Write!"), tokens=4000)
+    completion = answer(engine_of(tiny), replace(question, deadline=time.monotonic() + 0.3))
+    assert completion.finish_reason is FinishReason.DEADLINE
 
 
 def test_a_request_that_waits_can_be_canceled(tiny, engine_of) -> None:
@@ -127,19 +127,21 @@ def test_keys_and_values_get_less_with_a_warning_where_memory_is_short(
 
 def test_images_that_fit_one_by_one_are_all_answered(tiny, engine_of) -> None:
     engine = engine_of(tiny, work_max_bytes=8 << 20)
-    asked = [request(user(f"{n}?", image(n, 256, 256), image(n + 9, 256, 256))) for n in range(4)]
-    tickets = [engine.submit(one) for one in asked]
+    questions = [
+        request(user(f"{n}?", image(n, 256, 256), image(n + 9, 256, 256))) for n in range(4)
+    ]
+    tickets = [engine.submit(one) for one in questions]
     ends = [list(ticket.events())[-1] for ticket in tickets]
-    alone = answer(engine_of(tiny), asked[3])
+    alone = answer(engine_of(tiny), questions[3])
     assert all(isinstance(end, Completion) for end in ends)
     assert ends[3].token_ids == alone.token_ids
 
 
 def test_an_answer_ends_where_the_context_does(tiny, engine_of) -> None:
     engine = engine_of(tiny, kv_max_bytes=1 << 20)
-    done = answer(engine, request(user("x" * 300), tokens=4000))
-    assert done.finish_reason is FinishReason.LENGTH
-    whole = done.usage.prompt_tokens + done.usage.completion_tokens
+    completion = answer(engine, request(user("x" * 300), tokens=4000))
+    assert completion.finish_reason is FinishReason.LENGTH
+    whole = completion.usage.prompt_tokens + completion.usage.completion_tokens
     assert whole == engine.info.context_tokens
 
 
@@ -210,11 +212,11 @@ def test_closing_ends_everything_as_canceled(tiny, engine_of) -> None:
 
 def test_sampling_with_a_seed_repeats_itself_beside_others(tiny, engine_of) -> None:
     engine = engine_of(tiny)
-    asked = request(user("Say."), do_sample=True, temperature=1.5, top_p=0.95, seed=7)
-    alone = answer(engine, asked)
-    tickets = [engine.submit(asked) for _ in range(3)]
+    question = request(user("Say."), do_sample=True, temperature=1.5, top_p=0.95, seed=7)
+    alone = answer(engine, question)
+    tickets = [engine.submit(question) for _ in range(3)]
     assert {list(t.events())[-1].token_ids for t in tickets} == {alone.token_ids}
-    other = replace(asked, params=asked.params.model_copy(update={"seed": 8}))
+    other = replace(question, params=question.params.model_copy(update={"seed": 8}))
     assert answer(engine, other).token_ids != alone.token_ids
 
 
@@ -222,9 +224,9 @@ def test_a_stop_string_ends_the_answer_before_it(tiny, engine_of) -> None:
     engine = engine_of(tiny)
     whole = answer(engine, request(user("Say."), tokens=40)).text
     stop = whole[5:7]
-    done = answer(engine, request(user("Say."), tokens=40, stop=(stop,)))
-    assert done.finish_reason is FinishReason.STOP
-    assert done.text == whole[: whole.index(stop)]
+    completion = answer(engine, request(user("Say."), tokens=40, stop=(stop,)))
+    assert completion.finish_reason is FinishReason.STOP
+    assert completion.text == whole[: whole.index(stop)]
 
 
 def test_speeds_are_measured_as_it_works(tiny, engine_of) -> None:
@@ -239,10 +241,10 @@ def test_speeds_are_measured_as_it_works(tiny, engine_of) -> None:
 @pytest.mark.parametrize("missing", ["nowhere", "empty"])
 def test_a_folder_without_a_model_is_told_in_one_line(tmp_path, missing) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelNotLoadable) as told:
+    with pytest.raises(ModelNotLoadable) as refusal:
         load_engine(Settings(model=str(tmp_path / missing)))
-    assert missing in str(told.value)
-    assert "\n" not in str(told.value)
+    assert missing in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_revision_changes_with_any_tensor_that_was_trained_further(tiny, tmp_path) -> None:
@@ -253,12 +255,12 @@ def test_a_revision_changes_with_any_tensor_that_was_trained_further(tiny, tmp_p
     other = tmp_path / "other"
     shutil.copytree(tiny, other)
     assert revision_of(other) == before
-    seen = {before}
+    revisions = {before}
     for name in known:
         changed = {key: value + 1 if key == name else value for key, value in known.items()}
         save_file(changed, other / "model.safetensors", metadata={"format": "pt"})
-        seen.add(revision_of(other))
-    assert len(seen) == len(known) + 1
+        revisions.add(revision_of(other))
+    assert len(revisions) == len(known) + 1
 
 
 def test_damaged_weights_are_told_in_one_line(tiny, tmp_path) -> None:
@@ -275,15 +277,15 @@ def test_a_running_answer_goes_on_between_the_blocks_of_the_tower(
     engine = engine_of(tiny)
     running = engine.submit(request(user("Write!"), tokens=3000))
     until(running, lambda event: isinstance(event, Delta))
-    done = []
+    order = []
     run_block, forward = engine.model.tower._run_block, engine.model.text.forward
     monkeypatch.setattr(
-        engine.model.tower, "_run_block", lambda *a: done.append("block") or run_block(*a)
+        engine.model.tower, "_run_block", lambda *a: order.append("block") or run_block(*a)
     )
     monkeypatch.setattr(
-        engine.model.text, "forward", lambda batch: done.append("pass") or forward(batch)
+        engine.model.text, "forward", lambda batch: order.append("pass") or forward(batch)
     )
     answer(engine, request(user("What?", image(1)), tokens=1))
     running.cancel()
-    first = done.index("block")
-    assert done[first : first + 5] == ["block", "pass"] * 2 + ["block"]
+    first = order.index("block")
+    assert order[first : first + 5] == ["block", "pass"] * 2 + ["block"]

@@ -52,13 +52,13 @@ def test_the_bundled_model_answers_in_bfloat16_as_in_generate(
 
 
 def test_int8_answers_as_bfloat16_on_the_bundled_model(bundled, engine_of) -> None:
-    asked = [
+    questions = [
         request(user(text, image(seed, 160, 96)), tokens=16)
         for seed in range(4)
         for text in ("What does the text say?", "How many shapes are there?")
     ]
     wide, narrow = engine_of(bundled, "bf16"), engine_of(bundled, "int8")
-    same = [answer(wide, one).text == answer(narrow, one).text for one in asked]
+    same = [answer(wide, one).text == answer(narrow, one).text for one in questions]
     assert sum(same) >= len(same) - 1
 
 
@@ -96,9 +96,9 @@ def test_a_stepped_tower_gives_the_features_of_transformers(model, reference_of)
 
 
 def shape(model):
-    from worker.engine.config import shape_of
+    from worker.engine.config import read_shape
 
-    return shape_of(model.config, frozenset()).vision
+    return read_shape(model.config, frozenset()).vision
 
 
 def test_what_a_user_writes_never_becomes_a_special_token(tiny, engine_of) -> None:
@@ -130,7 +130,7 @@ def test_positions_are_those_of_transformers(tiny, engine_of, reference_of) -> N
 
 def test_an_image_is_scaled_to_its_budget(tiny, engine_of, reference_of) -> None:
     messages = (user("Small?", ImageInput("img_1", picture(1, 320, 256), 40_000)),)
-    done = answer(engine_of(tiny), request(*messages))
+    completion = answer(engine_of(tiny), request(*messages))
     expected = reference_of(tiny, torch.float32).answer(messages, 12)
-    assert list(done.token_ids) == expected
-    assert done.usage.image_tokens * 32 * 32 <= 40_000
+    assert list(completion.token_ids) == expected
+    assert completion.usage.image_tokens * 32 * 32 <= 40_000

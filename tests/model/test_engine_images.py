@@ -33,13 +33,13 @@ def test_visual_tokens_are_those_of_the_image_processor(width, height, max_pixel
     assert ours == (used_w, used_h, used_w * used_h // 1024)
 
 
-def test_the_told_size_is_the_size_of_the_patches(model, engine_of) -> None:
+def test_the_announced_size_is_the_size_of_the_patches(model, engine_of) -> None:
     loaded = engine_of(model).model
     merge = loaded.shape.vision.merge
     for width, height in ((33, 700), (640, 480), (31, 31), (1000, 100)):
         source = image(1, width, height) if min(width, height) >= 32 else image(1, 32, 32)
-        told = loaded.reader.size(source)
-        assert len(loaded.reader.patches(source)) == merge**2 * told.tokens
+        size = loaded.reader.size(source)
+        assert len(loaded.reader.patches(source)) == merge**2 * size.tokens
 
 
 def test_an_image_that_is_too_long_is_refused(bundled, engine_of) -> None:

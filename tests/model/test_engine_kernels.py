@@ -24,10 +24,10 @@ REFERENCE = TorchOps(torch.float32)
 
 @pytest.fixture(scope="module")
 def kernels():
-    found = load_kernels()
-    if found is None:
+    library = load_kernels()
+    if library is None:
         pytest.skip("this CPU lacks AVX512-BF16, or there is no compiler")
-    return found
+    return library
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def close(
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 13, 490])
 @pytest.mark.parametrize(("outputs", "inputs"), [(64, 32), (200, 64), (128, 4224)])
 def test_products(ops, rows, outputs, inputs) -> None:
-    x, weight, bias, add = (
+    x, weight, bias, residual = (
         noise(rows, inputs),
         noise(outputs, inputs, scale=0.1),
         noise(outputs),
@@ -62,7 +62,7 @@ def test_products(ops, rows, outputs, inputs) -> None:
     )
     exact = F.linear(x.float(), weight.float(), bias.float())
     close(ops.linear(weight, bias)(x), exact)
-    close(ops.linear(weight, bias)(x, add=add), exact + add.float())
+    close(ops.linear(weight, bias)(x, residual=residual), exact + residual.float())
 
 
 @pytest.mark.parametrize("then", ["gelu", "swiglu"])

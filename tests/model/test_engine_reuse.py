@@ -15,9 +15,11 @@ from worker.engine.memory.kv_cache import KVPool
 pytestmark = pytest.mark.model
 
 
-def next_turn(first: EngineRequest, done: Completion, *new: Message, scope: str) -> EngineRequest:
-    said = Message("assistant", done.text, token_ids=done.token_ids)
-    return request(*first.messages, said, *new, scope=scope)
+def next_turn(
+    first: EngineRequest, completion: Completion, *new: Message, scope: str
+) -> EngineRequest:
+    reply = Message("assistant", completion.text, token_ids=completion.token_ids)
+    return request(*first.messages, reply, *new, scope=scope)
 
 
 def test_cached_features_give_the_answer_of_fresh_ones(model, engine_of) -> None:
@@ -58,10 +60,10 @@ def test_two_requests_for_one_image_encode_it_once(tiny, engine_of) -> None:
 def test_a_second_turn_computes_only_the_new_words(model, engine_of, numerics) -> None:
     engine, other = engine_of(model, numerics), engine_of(model, numerics)
     first = request(user("What?", image(1)), scope="a")
-    done = answer(engine, first)
-    second = next_turn(first, done, user("And why?"), scope="a")
+    completion = answer(engine, first)
+    second = next_turn(first, completion, user("And why?"), scope="a")
     reused, computed = answer(engine, second), answer(other, second)
-    assert reused.usage.cached_tokens >= done.usage.prompt_tokens
+    assert reused.usage.cached_tokens >= completion.usage.prompt_tokens
     assert (reused.prefix, computed.prefix) == ("hit", "miss")
     assert reused.token_ids == computed.token_ids
 
@@ -99,17 +101,17 @@ def test_after_eviction_the_answer_is_what_it_was(model, engine_of) -> None:
 def test_an_equal_question_about_another_image_is_not_mistaken(tiny, engine_of) -> None:
     engine, other = engine_of(tiny), engine_of(tiny)
     answer(engine, request(user("What?", image(1)), scope="a"))
-    asked = request(user("What?", image(2)), scope="a")
-    again = answer(engine, asked)
+    question = request(user("What?", image(2)), scope="a")
+    again = answer(engine, question)
     assert again.usage.cached_tokens < 10
-    assert again.token_ids == answer(other, asked).token_ids
+    assert again.token_ids == answer(other, question).token_ids
 
 
 def test_keys_that_vanish_before_the_start_cost_time_only(tiny, engine_of, monkeypatch) -> None:
     engine, other = engine_of(tiny), engine_of(tiny)
     first = request(user("What?", image(1)), scope="a")
-    done = answer(engine, first)
-    second = next_turn(first, done, user("And why?"), scope="a")
+    completion = answer(engine, first)
+    second = next_turn(first, completion, user("And why?"), scope="a")
     monkeypatch.setattr(KVPool, "take", lambda *_: None)
     reused = answer(engine, second)
     assert reused.prefix == "miss"

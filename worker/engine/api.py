@@ -1,4 +1,4 @@
-"""The border of the engine: a request goes in, tokens come out; knows no torch, Celery or Redis."""
+"""The engine's interface: requests in, events out; knows no torch, Celery or Redis."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is loaded, as `/v1/models` and the job tell it."""
+    """The loaded model, as `/v1/models` and the job show it."""
 
-    #: The name that users gave or that the checkpoint carries.
+    #: From the setting or the checkpoint.
     name: str
     #: Distinguishes weights: the features of one revision are not those of another.
     revision: str
@@ -61,52 +61,53 @@ class ImageInput:
     image: Image
     #: Pixel budget: the engine scales the image down to it, keeping its aspect.
     max_pixels: int
-    #: Names what was done to those pixels; "" for nothing.
+    #: Names the enhancement of those pixels; "" for none.
     variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; its images stand before its text."""
+    """One turn of a conversation; its images come before its text."""
 
     role: str
     text: str
     images: tuple[ImageInput, ...] = ()
-    #: Generated ids of an assistant's turn, so that its text is never tokenised anew.
+    #: Generated ids of an assistant's turn, so that its text is not tokenised again.
     token_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """One question to the model."""
+    """One question to the model, with the conversation before it."""
 
     id: str
     messages: tuple[Message, ...]
     params: GenerationParams
-    #: `time.monotonic()` at which the answer is cut off, or None.
+    #: `time.monotonic()` at which the answer is cut off; None for never.
     deadline: float | None = None
     #: Requests of one scope may share keys and values: a tenant's session. "" shares nothing.
     scope: str = ""
     #: Requests of one scope may share image features: a tenant. "" shares nothing.
     feature_scope: str = ""
-    #: End after the images' features are kept; the prompt is not answered.
+    #: End once the images' features are cached; the prompt is not answered.
     encode_only: bool = False
-    #: A part of something long: requests that somebody waits for go first.
+    #: A part of a long job: other requests go first.
     background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class UsedImage:
-    """What the model saw of one image: pixels (width, height) and visual tokens."""
+    """The size at which the model sees one image."""
 
     id: str
+    #: Width and height in pixels.
     used: tuple[int, int]
     tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The request's shape is known; sent once, before any work on the tower."""
+    """The sizes of prompt and images; sent once, before any work on the tower."""
 
     prompt_tokens: int
     images: tuple[UsedImage, ...]
@@ -148,10 +149,10 @@ class Completion:
     token_ids: tuple[int, ...] = ()
     features: CacheState | None = None
     prefix: CacheState | None = None
-    #: Geometric mean of the tokens' probabilities; None where no model told any.
+    #: Geometric mean of the tokens' probabilities; None without any.
     confidence: float | None = None
     lines: tuple[TextLine, ...] | None = None
-    #: What became of constraints and of repetitions.
+    #: About unmet constraints and repetitions.
     notices: tuple[Notice, ...] = ()
 
 
@@ -184,14 +185,14 @@ class Rates:
 
 @dataclass(slots=True)
 class Ticket:
-    """The two ends of one request: the engine puts events, one job thread takes them."""
+    """The queue of one request's events: the engine puts them, one job thread gets them."""
 
     request: EngineRequest
     _events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     _canceled: threading.Event = field(default_factory=threading.Event)
 
     def put(self, event: Event) -> None:
-        """Hand an event to the waiting job; called by the engine only."""
+        """Queue an event; called by the engine only."""
         self._events.put(event)
 
     def get(self, timeout_s: float) -> Event | None:
@@ -207,7 +208,7 @@ class Ticket:
 
     @property
     def canceled(self) -> bool:
-        """Tell whether a stop was asked for."""
+        """Tell whether `cancel` was called."""
         return self._canceled.is_set()
 
     def events(self, poll_s: float = 1.0) -> Iterator[Event]:
@@ -226,7 +227,7 @@ class Engine(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """Tell what is loaded."""
+        """Return what is loaded."""
 
     @property
     def rates(self) -> Rates:
@@ -237,7 +238,7 @@ class Engine(Protocol):
         """Tell whether the thread that owns the model still works."""
 
     def submit(self, request: EngineRequest) -> Ticket:
-        """Queue a request; raise an InputError when it can never be answered."""
+        """Queue a request; raises an InputError when it can never be answered."""
 
     def close(self) -> None:
         """Stop the engine; every unfinished request ends as canceled."""

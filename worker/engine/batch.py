@@ -1,4 +1,4 @@
-"""What one forward pass of the language model works on: rows of many sequences, packed."""
+"""The input of one forward pass of the language model: rows of many sequences, packed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of a Qwen3-VL model that its forward pass needs, read from its configuration."""
+"""The shape of a Qwen3-VL model: what its forward pass needs of its configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TextShape:
-    """The language model."""
+    """The language model: widths in values of a row, numbers of layers and heads."""
 
     layers: int
     hidden: int
@@ -21,24 +21,24 @@ class TextShape:
     rope_theta: float
     #: Rotary frequencies that follow the row and the column of an image token.
     mrope_section: tuple[int, int, int]
+    #: Tokens that positions are made for.
     context: int
+    #: The head's weights are the embedding's.
     tied: bool
-
-    @property
-    def scale(self) -> float:
-        """Factor on attention scores."""
-        return self.head_dim**-0.5
 
 
 @dataclass(frozen=True, slots=True)
 class VisionShape:
     """The vision tower."""
 
+    #: Blocks.
     depth: int
     hidden: int
     intermediate: int
     heads: int
+    #: Pixels of a patch's side.
     patch: int
+    #: Patches of a side that become one visual token.
     merge: int
     #: Input values of one patch: channels x frames x pixels.
     patch_values: int
@@ -71,8 +71,8 @@ class ModelShape:
     end_tokens: frozenset[int]
 
 
-def shape_of(config: Any, end_tokens: frozenset[int]) -> ModelShape:
-    """Read a transformers `Qwen3VLConfig`."""
+def read_shape(config: Any, end_tokens: frozenset[int]) -> ModelShape:
+    """Read a transformers `Qwen3VLConfig`; raises AttributeError or KeyError for another one."""
     return ModelShape(
         text=_text_shape(config.text_config, bool(config.tie_word_embeddings)),
         vision=_vision_shape(config.vision_config),

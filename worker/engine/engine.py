@@ -1,4 +1,4 @@
-"""The engine's front: takes requests from any thread and hands them to the loop."""
+"""The engine's front: accepts requests from any thread and passes them to the loop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from worker.engine.loop import EngineLoop
 from worker.engine.memory.budget import MemoryBudget, TokenCosts
 from worker.engine.memory.feature_cache import FeatureCache
 from worker.engine.memory.malloc import trim_memory
-from worker.engine.sequence import ImageWork, Sequence
+from worker.engine.sequence import PromptImage, Sequence
 
 _log = logging.getLogger(__name__)
 
 
 def load_engine(settings: Settings, *, feature_cache: FeatureCache | None = None) -> TorchEngine:
-    """Load the model and start its thread; raise ModelNotLoadable when it cannot be."""
+    """Load the model and start its thread; raises ModelNotLoadable when it cannot be loaded."""
     cache = feature_cache or FeatureCache(settings.features_ram_bytes)
     model = load_model(settings)
     trim_memory()
@@ -36,26 +36,26 @@ class TorchEngine:
 
     def __init__(self, model: LoadedModel, settings: Settings, features: FeatureCache) -> None:
         """Start the loop's thread; `close` ends it."""
-        #: Changed by nobody but the loop's thread; benches look into it.
+        #: Changed by the loop's thread only; benches read it.
         self.model = model
         self._costs = TokenCosts.of(model.shape, model.text.dtype.itemsize)
-        room = MemoryBudget.of(settings, available_bytes())
-        if room.kv_bytes < settings.kv_max_bytes:
-            wanted = {"wanted_bytes": settings.kv_max_bytes, "given_bytes": room.kv_bytes}
-            _log.warning("kv.reduced", extra=wanted)
+        budget = MemoryBudget.of(settings, available_bytes())
+        if budget.kv_bytes < settings.kv_max_bytes:
+            sizes = {"wanted_bytes": settings.kv_max_bytes, "given_bytes": budget.kv_bytes}
+            _log.warning("kv.reduced", extra=sizes)
         self._grammars = Grammars(
             model.chat.backend, model.shape.text.vocab, model.shape.end_tokens
         )
-        self._loop = EngineLoop(model, features, settings.slots, room)
+        self._loop = EngineLoop(model, features, settings.slots, budget)
         self._info = ModelInfo(
             name=model.name,
             revision=model.revision,
-            context_tokens=min(model.shape.text.context, room.kv_bytes // self._costs.kv),
+            context_tokens=min(model.shape.text.context, budget.kv_bytes // self._costs.kv),
             numerics=settings.numerics,
             min_pixels=model.reader.pixels[0],
             max_pixels=model.reader.pixels[1],
             token_side=model.reader.factor,
-            image_room=room.for_images(self._costs),
+            image_room=budget.for_images(self._costs),
             letter_height=model.letter_height,
             demo=model.demo,
         )
@@ -63,7 +63,7 @@ class TorchEngine:
 
     @property
     def info(self) -> ModelInfo:
-        """Tell what is loaded."""
+        """Return what is loaded."""
         return self._info
 
     @property
@@ -77,14 +77,14 @@ class TorchEngine:
         return self._loop.alive
 
     def submit(self, request: EngineRequest) -> Ticket:
-        """Tokenise and queue a request; raise an InputError when it can never be answered.
+        """Tokenise and queue a request; raises an InputError when it can never be answered.
 
         Looks up features, scales images and compiles constraints in the caller's thread, so that
-        nobody else waits.
+        no other request waits for it.
         """
         prompt = self._prompt(request)
-        room = self._info.context_tokens - len(prompt.ids)
-        if room < 1:
+        free_tokens = self._info.context_tokens - len(prompt.ids)
+        if free_tokens < 1:
             raise InputTooLong(
                 f"Input too long: {len(prompt.ids)} tokens, {prompt.image_tokens} of them for"
                 f" images, leave no room for an answer in {self._info.context_tokens}."
@@ -92,21 +92,21 @@ class TorchEngine:
         images = [span.size.tokens for span in prompt.images]
         if not self._info.image_room.holds(images):
             raise InputTooLarge(self._info.image_room.refusal(images))
-        limit = min(request.params.max_new_tokens, room)
+        limit = min(request.params.max_new_tokens, free_tokens)
         tokens = 0 if request.encode_only else len(prompt.ids) + limit
         ticket = Ticket(request)
         sequence = Sequence(
             ticket=ticket,
             prompt=prompt,
-            need=self._costs.need(tokens, images),
+            need=self._costs.need_of(tokens, images),
             writer=Writer(
                 request.params,
                 TextStream(self.model.chat.backend, request.params.stop),
                 limit=limit,
                 end_tokens=self.model.shape.end_tokens,
-                constraint=self._grammars.constraint(request.params),
+                constraint=self._grammars.make_constraint(request.params),
             ),
-            images=[ImageWork(span) for span in prompt.images],
+            images=[PromptImage(span) for span in prompt.images],
         )
         sequence.announce()
         self._loop.submit(sequence)
@@ -119,7 +119,7 @@ class TorchEngine:
 
     def _prompt(self, request: EngineRequest) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:
-            """Features differ by scope, pixels, size, model and arithmetic."""
+            """Return a key that differs by scope, pixels, size, model and arithmetic."""
             return (
                 f"{request.feature_scope}:{source.id}{source.variant}:{size.width}x{size.height}"
                 f":{self._info.revision}:{self._info.numerics}"

@@ -1,4 +1,4 @@
-"""Finding a checkpoint and making a model of it."""
+"""Finds a checkpoint, in a folder or on the hub, and loads a model from it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ import torch
 
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.settings import Settings
-from worker.engine.config import ModelShape, shape_of
+from worker.engine.config import ModelShape, read_shape
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
-from worker.engine.kernels.build import load_kernels
 from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.model.weights import WeightFiles, revision_of
-from worker.engine.ops.base import Ops, TorchOps
-from worker.engine.ops.native import NativeOps, supports
-from worker.engine.ops.onednn import Int8Ops, PackedOps
+from worker.engine.ops.choice import choose_ops
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _FILES = ["*.json", "*.jinja", "*.safetensors", "*.txt"]
@@ -37,8 +34,11 @@ class LoadedModel:
     """Everything of one checkpoint that the engine works with."""
 
     name: str
+    #: 16 hex digits that distinguish weights.
     revision: str
+    #: Made for tests and first steps.
     demo: bool
+    #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float
     shape: ModelShape
     chat: ChatTokenizer
@@ -48,7 +48,7 @@ class LoadedModel:
 
 
 def load_model(settings: Settings) -> LoadedModel:
-    """Load `settings.model`; raise ModelNotLoadable with one line that says why not."""
+    """Load `settings.model`; raises ModelNotLoadable with the reason in one line."""
     folder = _folder(settings.model)
     try:
         return _load(folder, settings)
@@ -58,7 +58,7 @@ def load_model(settings: Settings) -> LoadedModel:
 
 
 def _folder(model: str) -> Path:
-    """Return the checkpoint's folder, fetching it from the hub when it is a hub id."""
+    """Return the checkpoint's folder, downloaded first for a hub id; raises ModelNotLoadable."""
     folder = Path(model)
     if not folder.is_dir() and _HUB_ID.fullmatch(model):
         return _fetch(model)
@@ -88,9 +88,9 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     if config.model_type != "qwen3_vl":
         raise ModelNotLoadable(f"{folder.name}: {config.model_type} is not qwen3_vl")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    shape = shape_of(config, _end_tokens(folder, tokenizer))
+    shape = read_shape(config, _end_tokens(folder, tokenizer))
     weights = WeightFiles(folder)
-    ops = _ops(settings, shape)
+    ops = choose_ops(settings, shape)
     about = _about(folder, settings.model)
     return LoadedModel(
         name=about["name"],
@@ -107,26 +107,16 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     )
 
 
-def _ops(settings: Settings, shape: ModelShape) -> Ops:
-    """Return the fastest arithmetic of the wanted numerics that works here."""
-    numerics = settings.numerics
-    if numerics == "fp32":
-        return TorchOps(torch.float32)
-    kernels = load_kernels() if settings.native_kernels and supports(shape) else None
-    if kernels is not None:
-        return NativeOps(kernels, numerics, settings.threads)
-    return Int8Ops() if numerics == "int8" else PackedOps()
-
-
 def _about(folder: Path, model: str) -> dict[str, Any]:
-    """Return the checkpoint's own name and flags, or a name made of the setting."""
+    """Return the checkpoint's name and flags: those of its sightline.json come first."""
     file = folder / "sightline.json"
-    given = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    return {"name": model if _HUB_ID.fullmatch(model) else folder.resolve().name} | given
+    flags = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return {"name": model if _HUB_ID.fullmatch(model) else folder.resolve().name} | flags
 
 
 def _end_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """Return the ids that end an answer."""
     file = folder / "generation_config.json"
-    given = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
-    given = tokenizer.eos_token_id if given is None else given
-    return frozenset(given if isinstance(given, list) else [given])
+    ids = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+    ids = tokenizer.eos_token_id if ids is None else ids
+    return frozenset(ids if isinstance(ids, list) else [ids])

@@ -1,4 +1,4 @@
-"""The thread that owns the model: admits, encodes, computes, samples, ends; step after step."""
+"""The thread that owns the model: in each step it admits, encodes, computes, samples and ends."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from worker.engine.memory.budget import MemoryBudget
 from worker.engine.memory.feature_cache import FeatureCache
 from worker.engine.memory.kv_cache import KVEntry, KVPool, SequenceKV
 from worker.engine.memory.malloc import trim_memory
-from worker.engine.packing import Row, pack
+from worker.engine.packing import Row, pack_batch
 from worker.engine.scheduler import Phase, Scheduler
-from worker.engine.sequence import ImageWork, Sequence
+from worker.engine.sequence import PromptImage, Sequence
 from worker.engine.speed.rates import RateMeter
 
 _log = logging.getLogger(__name__)
 
 #: Running answers wait for the tower no longer than for one block of an image of this budget.
 _LARGEST_PIXELS = DETAIL_PIXELS["auto"]
-#: Nor longer than this where even such a block is slow.
+#: And no longer than this where even such a block is slow.
 _TOWER_MOST_S = 0.25
 
-#: Room for the next turn of a conversation, so that it need not move to a larger buffer.
+#: Tokens reserved for the next turn of a conversation, so that its buffer need not be copied.
 _NEXT_TURN_TOKENS = 512
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory")
@@ -39,19 +39,19 @@ class EngineLoop:
     """All running requests, and the steps that move them on."""
 
     def __init__(
-        self, model: LoadedModel, features: FeatureCache, slots: int, room: MemoryBudget
+        self, model: LoadedModel, features: FeatureCache, slots: int, budget: MemoryBudget
     ) -> None:
-        """`room` bounds keys and values of running and of idle sequences together."""
+        """`budget` bounds keys and values of running and of idle sequences together."""
         self.meter = RateMeter()
         self._model = model
         self._features = features
-        self._kv_bytes = room.kv_bytes
-        self._pool = KVPool(room.kv_bytes)
-        self._scheduler: Scheduler[Sequence] = Scheduler(slots, room)
+        self._kv_bytes = budget.kv_bytes
+        self._pool = KVPool(budget.kv_bytes)
+        self._scheduler: Scheduler[Sequence] = Scheduler(slots, budget)
         self._inbox: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         self._closing = False
         self._ended = False
-        self._ending = threading.Lock()
+        self._end_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -64,16 +64,17 @@ class EngineLoop:
         self._thread.start()
 
     def submit(self, sequence: Sequence) -> None:
-        """Prepare its images in the caller's thread and queue it."""
+        """Prepare a sequence's images in the caller's thread, and queue it."""
         request = sequence.ticket.request
         shared = bool(request.feature_scope)
-        reusable = self._pool.reusable(request.scope, sequence.prompt.identity)
-        ahead = self._scheduler.fits_at_once(sequence.need)
+        reusable = self._pool.count_reusable(request.scope, sequence.prompt.identity)
+        # patches of a request that must wait for memory would take memory meanwhile
+        with_patches = self._scheduler.fits_at_once(sequence.need)
         for image in sequence.images:
             if image.span.end > reusable:
-                find = self._features.get if shared else _no_features
-                self._prepare(image, find, patches=ahead)
-        with self._ending:
+                look_up = self._features.get if shared else _no_features
+                self._prepare(image, look_up, with_patches=with_patches)
+        with self._end_lock:
             self._inbox.put(sequence)
             if self._ended:
                 self._end_all()
@@ -95,14 +96,14 @@ class EngineLoop:
             _log.exception("engine.died")
             raise
         finally:
-            with self._ending:
+            with self._end_lock:
                 self._ended = True
                 self._end_all()
 
     def _step(self) -> None:
         self._receive()
         for sequence in [*self._scheduler.waiting, *self._scheduler.running]:
-            reason = sequence.overdue
+            reason = sequence.end_reason
             if reason:
                 self._finish(sequence, reason)
         for sequence in list(self._scheduler.admit()):
@@ -127,22 +128,26 @@ class EngineLoop:
         shape, dtype = self._model.shape.text, self._model.text.dtype
         request = sequence.ticket.request
         if request.encode_only:
-            sequence.admitted(SequenceKV(shape, 0, dtype), 0)
+            sequence.start(SequenceKV(shape, 0, dtype), 0)
             self._end_if_only_encoding(sequence)
             return
         capacity = len(sequence.prompt.ids) + sequence.writer.limit
         reserve = _NEXT_TURN_TOKENS if request.scope else 0
-        kept = self._pool.take(request.scope, sequence.prompt.identity)
+        kv = self._pool.take(request.scope, sequence.prompt.identity)
         self._pool.shrink(self._kv_bytes - self._scheduler.reserved_bytes)
-        kv = kept.grown(shape, capacity) if kept else SequenceKV(shape, capacity + reserve, dtype)
-        sequence.admitted(kv, kv.length)
+        kv = kv.grow(shape, capacity) if kv else SequenceKV(shape, capacity + reserve, dtype)
+        sequence.start(kv, kv.length)
 
     def _prepare(
-        self, image: ImageWork, find: Callable[[str], torch.Tensor | None], *, patches: bool = True
+        self,
+        image: PromptImage,
+        look_up: Callable[[str], torch.Tensor | None],
+        *,
+        with_patches: bool = True,
     ) -> None:
-        """Look for an image's features; have its patches ready if there are none."""
-        image.features = find(image.span.key)
-        if patches and image.features is None and image.patches is None:
+        """Look up an image's features by key; without any, compute its patches."""
+        image.features = look_up(image.span.key)
+        if with_patches and image.features is None and image.patches is None:
             image.patches = self._model.reader.patches(image.span.source)
 
     def _run_tower(self, sequence: Sequence, blocks: int) -> None:
@@ -150,7 +155,7 @@ class EngineLoop:
         for _ in range(blocks):
             self._guard(self._encode, sequence)
             ended = sequence.steps is None or sequence not in self._scheduler.running
-            if ended or sequence.overdue:
+            if ended or sequence.end_reason:
                 return
 
     def _encode(self, sequence: Sequence) -> None:
@@ -161,7 +166,7 @@ class EngineLoop:
         shared = bool(sequence.ticket.request.feature_scope)
         if sequence.steps is None:
             # another request may have encoded the same image in the meantime
-            self._prepare(image, self._features.near if shared else _no_features)
+            self._prepare(image, self._features.get_local if shared else _no_features)
             if image.patches is None or image.features is not None:
                 self._end_if_only_encoding(sequence)
                 return
@@ -170,7 +175,7 @@ class EngineLoop:
         try:
             fraction = next(sequence.steps)
         except StopIteration as end:
-            sequence.encoded(image, end.value)
+            sequence.set_features(image, end.value)
             if shared:
                 self._features.put(image.span.key, end.value)
             trim_memory()
@@ -179,29 +184,29 @@ class EngineLoop:
             return
         sequence.block_s = time.monotonic() - started
         share = 1 / self._model.shape.vision.depth
-        self.meter.encoded(image.span.size.tokens, share, sequence.block_s)
-        sequence.encode_went_on(fraction)
+        self.meter.add_encode(image.span.size.tokens, share, sequence.block_s)
+        sequence.report_encode(fraction)
 
     def _largest_block_s(self) -> float:
-        """Return what a block of the largest usual image takes, as far as is known by now."""
+        """Return the seconds of a block of the largest usual image, as measured so far."""
         pixels = min(_LARGEST_PIXELS, self._model.reader.pixels[1])
         whole = self.meter.read().encode.at(pixels // self._model.reader.factor**2)
         return min(_TOWER_MOST_S, whole / self._model.shape.vision.depth)
 
     def _end_if_only_encoding(self, sequence: Sequence) -> None:
-        """End a request that wants no answer, once it has its features."""
+        """End a request without an answer once all features are there."""
         if sequence.ticket.request.encode_only and sequence.to_encode is None:
             self._finish(sequence, FinishReason.STOP)
 
     def _compute(self, rows: list[Row]) -> None:
-        """Run one pass over all rows; if it fails, each sequence alone to find the culprit."""
+        """Run one pass over all rows; if it fails, each sequence alone to find the one at fault."""
         if not rows:
             return
         for sequence, _ in rows:
-            sequence.prefill_starts()
+            sequence.start_prefill()
         started = time.monotonic()
         try:
-            logits = self._model.text.forward(pack(rows))
+            logits = self._model.text.forward(pack_batch(rows))
         except Exception as error:  # noqa: BLE001 - no error of a request may end the thread
             if len(rows) == 1:
                 self._fail(rows[0][0], error)
@@ -211,22 +216,22 @@ class EngineLoop:
             return
         prefill = sum(tokens for _, tokens in rows)
         decode = sum(not tokens for _, tokens in rows)
-        self.meter.stepped(prefill, decode, len(rows), time.monotonic() - started)
+        self.meter.add_pass(prefill, decode, len(rows), time.monotonic() - started)
         for (sequence, tokens), row in zip(rows, logits, strict=True):
             self._guard(self._advance, sequence, tokens, row)
 
     def _advance(self, sequence: Sequence, prefill_tokens: int, logits: torch.Tensor) -> None:
-        """Sample where a token is due, and end the answer where it ends."""
+        """Append a token once the prompt is computed, and finish where the answer ends."""
         if prefill_tokens:
-            sequence.prefill_went_on()
+            sequence.report_prefill()
             if sequence.phase is Phase.PREFILL:
                 return
-        reason = sequence.write(logits)
+        reason = sequence.write_token(logits)
         if reason is not None:
             self._finish(sequence, reason)
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        """End an answer and keep its keys and values for the next turn."""
+        """End an answer and pool its keys and values for the next turn."""
         self._scheduler.remove(sequence)
         if sequence.kv is not None and sequence.kv.length:
             scope = sequence.ticket.request.scope
@@ -237,7 +242,7 @@ class EngineLoop:
     def _guard(
         self, work: Callable[..., None], sequence: Sequence, *args: int | torch.Tensor
     ) -> None:
-        """Let an error end one sequence only."""
+        """Call `work`; an error fails this sequence only."""
         try:
             work(sequence, *args)
         except Exception as error:  # noqa: BLE001
@@ -245,18 +250,18 @@ class EngineLoop:
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self._scheduler.remove(sequence)
-        seen = _service_error(error)
-        if isinstance(seen, OutOfMemory):
+        failure = _service_error(error)
+        if isinstance(failure, OutOfMemory):
             self._pool.shrink(0)
         _log.error(
             "sequence.failed",
-            extra={"request": sequence.ticket.request.id, "error": seen.code},
+            extra={"request": sequence.ticket.request.id, "error": failure.code},
             exc_info=error,
         )
-        sequence.fail(seen)
+        sequence.fail(failure)
 
     def _end_all(self) -> None:
-        """End what is left: canceled on closing, failed after the thread died."""
+        """End all sequences: canceled on closing, failed after the thread died."""
         left = [*self._scheduler.waiting, *self._scheduler.running]
         while not self._inbox.empty():
             sequence = self._inbox.get()
@@ -275,7 +280,7 @@ def _no_features(_key: str) -> torch.Tensor | None:
 
 
 def _service_error(error: Exception) -> ServiceError:
-    """Return what the caller is told of an error."""
+    """Return the error that the caller gets for one of the model."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY):

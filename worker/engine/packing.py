@@ -1,4 +1,4 @@
-"""One pass of the language model over many sequences' rows: packing in, one token each out."""
+"""Packs the next tokens of many sequences into the batch of one forward pass."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from worker.engine.sequence import Sequence
 Row = tuple[Sequence, int]
 
 
-def pack(rows: Iterable[Row]) -> Batch:
-    """Lay the next tokens of sequences one after another."""
+def pack_batch(rows: Iterable[Row]) -> Batch:
+    """Lay the next tokens of sequences one after another, one segment each."""
     ids, positions, segments = [], [], []
     visual_rows: list[torch.Tensor] = []
     features: list[torch.Tensor] = []
     first = 0
     for sequence, prefill_tokens in rows:
-        some_ids, some_positions = sequence.next_input(prefill_tokens)
-        ids.append(np.asarray(some_ids))
-        positions.append(some_positions)
-        segment = Segment(sequence.buffer, first, len(some_ids))
+        next_ids, next_positions = sequence.next_input(prefill_tokens)
+        ids.append(np.asarray(next_ids))
+        positions.append(next_positions)
+        segment = Segment(sequence.buffer, first, len(next_ids))
         segments.append(segment)
-        first += len(some_ids)
+        first += len(next_ids)
         if prefill_tokens:
-            for at, part in _visual_parts(sequence, segment):
-                visual_rows.append(at)
+            for part_rows, part in _visual_parts(sequence, segment):
+                visual_rows.append(part_rows)
                 features.append(part)
     return Batch(
         ids=torch.from_numpy(np.concatenate(ids)),
@@ -43,7 +43,7 @@ def pack(rows: Iterable[Row]) -> Batch:
 def _visual_parts(
     sequence: Sequence, segment: Segment
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batch rows and the features that belong there."""
+    """Yield (n,) rows of the batch and the (1 + maps, n, hidden) features that belong there."""
     for image in sequence.images:
         start = max(image.span.start, segment.past)
         end = min(image.span.end, segment.total)

@@ -1,4 +1,4 @@
-"""What the engine does next: plain Python that knows no tensor."""
+"""Decides what the engine does next: plain Python that knows no tensor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.engine.memory.budget import MemoryBudget, MemoryNeed
 
 
 class Phase(Enum):
-    """Where a sequence stands between admission and end."""
+    """What a running sequence needs next."""
 
     ENCODE = "encode"
     PREFILL = "prefill"
@@ -19,7 +19,7 @@ class Phase(Enum):
 
 
 class Plannable(Protocol):
-    """What the scheduler needs to know of a sequence."""
+    """What the scheduler reads of a sequence."""
 
     @property
     def phase(self) -> Phase:
@@ -35,7 +35,7 @@ class Plannable(Protocol):
 
     @property
     def need(self) -> MemoryNeed:
-        """Memory that it may take."""
+        """Memory that it may use."""
 
     @property
     def background(self) -> bool:
@@ -52,20 +52,21 @@ class Plan(Generic[S]):
     encode: S | None
     #: Blocks of the tower for it.
     blocks: int
-    #: Sequences and how many tokens of their prompts.
+    #: Sequences, and how many tokens of each one's prompt.
     prefill: tuple[tuple[S, int], ...]
+    #: Sequences that get one token each.
     decode: tuple[S, ...]
 
 
 @dataclass(slots=True)
 class Scheduler(Generic[S]):
-    """First come, first served, background last; running answers get a token in every step."""
+    """First come, first served, background last; each running answer gets a token in every step."""
 
     #: Sequences that may run at once.
     slots: int
     #: Memory of all running sequences.
-    room: MemoryBudget
-    #: Prompt tokens of one step while answers run, and while none does.
+    budget: MemoryBudget
+    #: Prompt tokens of one step while others run, and while none does.
     chunk: int = 96
     idle_chunk: int = 128
     #: Seconds that running answers may wait for the tower, unless a single block takes longer.
@@ -79,7 +80,7 @@ class Scheduler(Generic[S]):
         return sum(sequence.need.kv_bytes for sequence in self.running)
 
     def add(self, sequence: S) -> None:
-        """Let a sequence wait for its turn."""
+        """Queue a sequence, before all background ones unless it is one."""
         if sequence.background:
             self.waiting.append(sequence)
             return
@@ -87,25 +88,25 @@ class Scheduler(Generic[S]):
         self.waiting.insert(ahead, sequence)
 
     def remove(self, sequence: S) -> None:
-        """Forget a sequence that has ended."""
+        """Remove a sequence that has ended, if it is there."""
         for group in (self.waiting, self.running):
             if sequence in group:
                 group.remove(sequence)
 
     def fits(self, need: MemoryNeed) -> bool:
         """Tell whether there is memory for one more sequence now."""
-        return self.room.holds([*(sequence.need for sequence in self.running), need])
+        return self.budget.holds([*(sequence.need for sequence in self.running), need])
 
     def fits_at_once(self, need: MemoryNeed) -> bool:
         """Tell whether one more sequence could run beside all others, waiting ones too.
 
-        Any thread may ask; the answer may be a moment old.
+        Any thread may call it; the answer may be a moment old.
         """
         others = [sequence.need for sequence in [*self.running, *self.waiting]]
-        return self.room.holds([*others, need])
+        return self.budget.holds([*others, need])
 
     def admit(self) -> Iterator[S]:
-        """Move waiting sequences to running while there is room, oldest first."""
+        """Move waiting sequences to running while slots and memory last, oldest first."""
         while self.waiting and len(self.running) < self.slots:
             if not self.fits(self.waiting[0].need):
                 return
@@ -116,27 +117,27 @@ class Scheduler(Generic[S]):
     def plan(self) -> Plan[S]:
         """Return the next step; empty when nothing runs."""
         decode = tuple(s for s in self.running if s.phase is Phase.DECODE)
-        encode = next((s for s in self._in_turn() if s.phase is Phase.ENCODE), None)
+        encode = next((s for s in self._by_priority() if s.phase is Phase.ENCODE), None)
         busy = bool(decode) or encode is not None
         prefill = tuple(self._chunks(self.chunk if busy else self.idle_chunk))
-        blocks = self._blocks(encode, waited_for=bool(decode)) if encode else 0
+        blocks = self._count_blocks(encode, answers_wait=bool(decode)) if encode else 0
         return Plan(encode, blocks, prefill, decode)
 
-    def _blocks(self, sequence: S, *, waited_for: bool) -> int:
+    def _count_blocks(self, sequence: S, *, answers_wait: bool) -> int:
         """Return one, or as many short ones as running answers may wait for.
 
-        Every step reads all weights for the answers, so that fewer steps are less work.
+        Every step reads all weights for the answers: fewer steps are less work.
         """
-        if not waited_for or not sequence.block_s:
+        if not answers_wait or not sequence.block_s:
             return 1
         return max(1, int(self.tower_s / sequence.block_s))
 
-    def _in_turn(self) -> list[S]:
+    def _by_priority(self) -> list[S]:
         return sorted(self.running, key=lambda sequence: sequence.background)
 
-    def _chunks(self, budget: int) -> Iterator[tuple[S, int]]:
-        for sequence in self._in_turn():
-            if sequence.phase is Phase.PREFILL and budget > 0:
-                tokens = min(budget, sequence.prefill_left)
-                budget -= tokens
+    def _chunks(self, tokens_left: int) -> Iterator[tuple[S, int]]:
+        for sequence in self._by_priority():
+            if sequence.phase is Phase.PREFILL and tokens_left > 0:
+                tokens = min(tokens_left, sequence.prefill_left)
+                tokens_left -= tokens
                 yield sequence, tokens

@@ -1,9 +1,9 @@
-"""One request inside the engine: its inputs, how far it is, and the events that it sends."""
+"""One request inside the engine: its inputs, its progress, and the events that it sends."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence as ListOf
+from collections import abc
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,23 +25,25 @@ from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import ImageSpan, Ints, Prompt
 from worker.engine.memory.budget import MemoryNeed
 from worker.engine.memory.kv_cache import SequenceKV
-from worker.engine.model.vision_tower import Steps
+from worker.engine.model.vision_tower import EncodeSteps
 from worker.engine.scheduler import Phase
 
 
 @dataclass(slots=True)
-class ImageWork:
+class PromptImage:
     """One image of a prompt on its way to features."""
 
     span: ImageSpan
     #: (1 + maps, tokens, hidden), once known.
     features: torch.Tensor | None = None
-    #: Input of the tower, kept while features are missing.
+    #: (patches, patch_values): input of the tower, until there are features.
     patches: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
 class _Clock:
+    """When each stage ended, by `time.monotonic()`."""
+
     admitted: float | None = None
     encoded: float | None = None
     prefilled: float | None = None
@@ -62,9 +64,12 @@ class Sequence:
     prompt: Prompt
     need: MemoryNeed
     writer: Writer
-    images: list[ImageWork]
+    images: list[PromptImage]
+    #: Keys and values, once admitted.
     kv: SequenceKV | None = None
-    steps: Steps | None = None
+    #: Of the present image's way through the tower.
+    steps: EncodeSteps | None = None
+    #: Prompt tokens that an earlier sequence had computed.
     cached_tokens: int = 0
     encoded_images: int = 0
     #: Seconds that the latest block of the present image took; 0 before the first.
@@ -78,7 +83,7 @@ class Sequence:
 
     @property
     def phase(self) -> Phase:
-        """What is to be done next."""
+        """What the sequence needs next."""
         if self.to_encode is not None:
             return Phase.ENCODE
         return Phase.PREFILL if self.prefill_left else Phase.DECODE
@@ -90,13 +95,13 @@ class Sequence:
 
     @property
     def buffer(self) -> SequenceKV:
-        """Keys and values; only an admitted sequence has them."""
+        """Keys and values; raises RuntimeError before the sequence is admitted."""
         if self.kv is None:
             raise RuntimeError("the sequence is not admitted")
         return self.kv
 
     @property
-    def to_encode(self) -> ImageWork | None:
+    def to_encode(self) -> PromptImage | None:
         """The first image whose features are still needed."""
         for image in self.images:
             if image.features is None and image.span.end > self.buffer.length:
@@ -104,8 +109,8 @@ class Sequence:
         return None
 
     @property
-    def overdue(self) -> FinishReason | None:
-        """Why the sequence must end now, if it must."""
+    def end_reason(self) -> FinishReason | None:
+        """Why the sequence must end now: canceled or past its deadline; None if it need not."""
         if self.ticket.canceled:
             return FinishReason.CANCELED
         deadline = self.ticket.request.deadline
@@ -115,58 +120,61 @@ class Sequence:
 
     @property
     def identity(self) -> Ints:
-        """What the valid part of the buffer was computed from."""
+        """(length,) inputs that the valid part of the buffer was computed from."""
         generated = np.array(self.writer.tokens, dtype=np.int64)
         return np.concatenate([self.prompt.identity, generated])[: self.buffer.length]
 
     def announce(self) -> None:
-        """Tell the request's shape."""
+        """Send the sizes of prompt and images."""
         used = tuple(
             UsedImage(i.span.source.id, (i.span.size.width, i.span.size.height), i.span.size.tokens)
             for i in self.images
         )
         self.ticket.put(Started(len(self.prompt.ids), used))
 
-    def admitted(self, kv: SequenceKV, cached_tokens: int) -> None:
-        """Start work on a buffer that may hold the prompt's beginning."""
+    def start(self, kv: SequenceKV, cached_tokens: int) -> None:
+        """Start on a buffer that may hold the prompt's first tokens."""
         self.kv, self.cached_tokens = kv, cached_tokens
         self._clock.admitted = time.monotonic()
 
-    def encode_went_on(self, fraction: float) -> None:
-        """Report the tower's progress over the images that it has to encode."""
+    def report_encode(self, fraction: float) -> None:
+        """Send the tower's progress over the images that it has to encode."""
         missing = sum(i.features is None and i.span.end > self.buffer.length for i in self.images)
         whole = self.encoded_images + max(missing, 1)
         self.ticket.put(Progress(Stage.ENCODE, (self.encoded_images + fraction) / whole))
 
-    def encoded(self, image: ImageWork, features: torch.Tensor) -> None:
-        """Take the features of an image."""
+    def set_features(self, image: PromptImage, features: torch.Tensor) -> None:
+        """Take the (1 + maps, tokens, hidden) features of an image from the tower."""
         image.features, image.patches, self.steps = features, None, None
         self.block_s = 0.0
         self.encoded_images += 1
 
-    def prefill_starts(self) -> None:
-        """Note that all features are there."""
+    def start_prefill(self) -> None:
+        """Note the time at which all features were there."""
         if self._clock.encoded is None:
             self._clock.encoded = time.monotonic()
 
-    def prefill_went_on(self) -> None:
-        """Report how much of the prompt is computed."""
-        done = self.buffer.length - self.cached_tokens
-        self.ticket.put(Progress(Stage.PREFILL, done / (done + self.prefill_left)))
+    def report_prefill(self) -> None:
+        """Send how much of the prompt is computed."""
+        computed = self.buffer.length - self.cached_tokens
+        self.ticket.put(Progress(Stage.PREFILL, computed / (computed + self.prefill_left)))
 
-    def write(self, logits: torch.Tensor) -> FinishReason | None:
-        """Take the next token from (vocab,) logits; return why the answer ends, if it does."""
+    def write_token(self, logits: torch.Tensor) -> FinishReason | None:
+        """Append the next token, from (vocab,) logits; return why the answer ends, if it does.
+
+        Raises ConstraintTooComplex when a constraint reaches its bounds.
+        """
         if self._clock.prefilled is None:
             self._clock.prefilled = time.monotonic()
-        shown, reason = self.writer.take(*self.writer.choose(logits))
+        shown, reason = self.writer.append(*self.writer.sample(logits))
         self._show(shown)
-        # the last token is computed in the next pass; what was taken back is forgotten
+        # the last token is computed in the next pass; removed tokens leave the buffer
         tokens = len(self.prompt.ids) + len(self.writer.tokens) - 1
         self.buffer.length = min(self.buffer.length, tokens)
         return reason
 
     def finish(self, reason: FinishReason) -> None:
-        """Send what is left of the text, and the end."""
+        """Send the pending text, and the end."""
         writer = self.writer
         self._show(writer.text.finish())
         self.ticket.put(
@@ -190,11 +198,14 @@ class Sequence:
         )
 
     def fail(self, error: ServiceError) -> None:
-        """Send an error as the end."""
+        """Send an error as the last event."""
         self.ticket.put(Failed(error))
 
-    def next_input(self, prefill_tokens: int) -> tuple[ListOf[int] | Ints, Ints]:
-        """Return ids and (3, n) positions of the next rows: a prompt chunk or the last token."""
+    def next_input(self, prefill_tokens: int) -> tuple[abc.Sequence[int] | Ints, Ints]:
+        """Return (n,) ids and (3, n) positions of the next rows: a prompt chunk or the last token.
+
+        `prefill_tokens` is 0 for the last token.
+        """
         if prefill_tokens:
             rows = slice(self.buffer.length, self.buffer.length + prefill_tokens)
             return self.prompt.ids[rows], self.prompt.positions[:, rows]
@@ -204,7 +215,7 @@ class Sequence:
 
     def _show(self, text: str) -> None:
         if text:
-            self.ticket.put(Delta(text, self.writer.taken))
+            self.ticket.put(Delta(text, self.writer.generated))
 
     def _features_state(self) -> CacheState | None:
         if not self.images or self.kv is None:

@@ -1,9 +1,9 @@
-"""Images made easier to read: level, straight, clear and large enough, as far as they are not.
+"""Makes images easier to read: level, straight, clear and large enough, where they are not yet.
 
-    done = enhance(image, "auto", max_pixels)   # or the names of steps, in any order
+    enhanced = enhance(image, "auto", max_pixels)   # or the names of steps, in any order
 
 Every step measures before it acts, and says what it measured. `auto` leaves an image alone whose
-measures are those of a clean one; a step asked for by name acts wherever it can.
+measures are those of a clean one; a step requested by name acts wherever it can.
 """
 
 from worker.enhance.enhance import EnhancedImage, enhance

@@ -1,10 +1,10 @@
-"""Which steps are taken with an image, and what became of it."""
+"""Runs the steps that an image needs or that were asked for, and reports what they did."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,10 +13,11 @@ from PIL import Image
 from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
 from worker.enhance.steps import STEPS, Pixels, StepOptions, StepResult
 
-#: An image is not worked on in more pixels than this many times its budget, and at most _LARGEST.
+#: Pixels of an image that is worked on, at most: in times of its budget, and in all. They bound
+#: memory and seconds, which `python -m bench.quality.enhance` measures.
 _SPARE = 4
 _LARGEST = 8_000_000
-#: Shorter side below which an image is left alone.
+#: Pixels of the shorter side below which an image is left alone.
 _LEAST = 8
 
 
@@ -27,47 +28,50 @@ class EnhancedImage:
     image: Image.Image
     #: Names the new pixels; "" where nothing was done.
     variant: str = ""
-    #: What was measured and done, step by step.
-    told: tuple[str, ...] = ()
-    #: Steps asked for by name that found nothing to do, each with the reason.
-    left_out: tuple[str, ...] = field(default=())
+    #: What was measured and done, for the user; one sentence a step, which begins with its name.
+    report: tuple[str, ...] = ()
+    #: Steps requested by name that found nothing to do, each with the reason.
+    skipped: tuple[str, ...] = ()
 
 
 def enhance(
     image: Image.Image, wish: Enhancement, max_pixels: int, letter_height: float = LETTER_HEIGHT
 ) -> EnhancedImage:
-    """Take the steps of `wish` with an RGB image of which the model keeps `max_pixels`.
+    """Run the steps of `wish` on an RGB image of which the model keeps `max_pixels`.
 
     Letters lower than `letter_height` pixels count as too small for the model.
     Deterministic; time and memory are linear in the pixels and bounded, as a large image is
     scaled down first. `variant` is equal where image, steps and outcome are.
     """
     careful = wish == "auto"
-    asked = [step for step in EnhanceStep if careful or step in wish]
-    if wish == "off" or not asked or min(image.size) < _LEAST:
+    steps = [step for step in EnhanceStep if careful or step in wish]
+    if wish == "off" or not steps or min(image.size) < _LEAST:
         return EnhancedImage(image)
     # the engine's threads own the cores
     cv2.setNumThreads(1)
-    request = StepOptions(careful, max_pixels, letter_height)
-    pixels = _workable(image, max_pixels)
-    told: list[str] = []
-    left_out: list[str] = []
-    for step in asked:
-        if step is EnhanceStep.DESKEW and any("straightened" in done for done in told):
+    options = StepOptions(careful, max_pixels, letter_height)
+    pixels = _scaled(image, max_pixels)
+    report: list[str] = []
+    skipped: list[str] = []
+    for step in steps:
+        if step is EnhanceStep.DESKEW and any("straightened" in sentence for sentence in report):
             continue
-        taken = STEPS[step](pixels, request)
-        if isinstance(taken, StepResult):
-            pixels = taken.pixels
-            told.append(f"{step.value}: {taken.told}")
+        result = STEPS[step](pixels, options)
+        if isinstance(result, StepResult):
+            pixels = result.pixels
+            report.append(f"{step.value}: {result.report}")
         else:
-            left_out.append(f"{step.value}: {taken}")
-    kept = () if careful else tuple(left_out)
-    if not told:
-        return EnhancedImage(image, left_out=kept)
-    return EnhancedImage(Image.fromarray(pixels), _variant(pixels), tuple(told), kept)
+            skipped.append(f"{step.value}: {result}")
+    # auto skips steps as a rule, which is not worth a word
+    skipped = [] if careful else skipped
+    if not report:
+        return EnhancedImage(image, skipped=tuple(skipped))
+    enhanced = Image.fromarray(pixels)
+    return EnhancedImage(enhanced, _variant(pixels), tuple(report), tuple(skipped))
 
 
-def _workable(image: Image.Image, max_pixels: int) -> Pixels:
+def _scaled(image: Image.Image, max_pixels: int) -> Pixels:
+    """Return (height, width, 3) pixels of an image, scaled down to those that are worked on."""
     most = min(_SPARE * max_pixels, _LARGEST)
     scale = math.sqrt(most / (image.width * image.height))
     if scale < 1:

@@ -1,13 +1,19 @@
-"""The steps of the enhancement: each takes RGB pixels, measures them and returns what it made."""
+"""The steps of the enhancement: each takes RGB pixels, measures them and returns what it made.
+
+A step that has nothing to do returns the reason as text. The constants are tuned with
+`python -m bench.quality.enhance` (errors of readings with and without enhancement), and so that
+tests/unit/worker/enhance leave clean drawings alone.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from shared.jobs.enhancement import EnhanceStep
@@ -18,15 +24,50 @@ Pixels = NDArray[np.uint8]
 
 #: Pixels on which an image is measured, at most.
 _MEASURED = 1_000_000
-#: How much sharper the lines of each half of a text must stand apart.
-_STEADY = 1.15
-#: Pixels up to which grain is taken out by the slow and good way.
-_PATIENT = 1_500_000
+
+#: Degrees of skew that are corrected at least: requested by name, by auto.
+_SKEW_LEAST, _SKEW_AUTO = 0.1, 0.5
+#: For auto: how much sharper lines must become in all of a text and in each half of it (a few
+#: letters are level at many angles, both halves of a text only at one), and pixels that a line of
+#: the text's width rises.
+_SKEW_GAIN, _SKEW_STEADY, _SKEW_RISE = 1.35, 1.15, 3
+
+#: Grey levels of grain that are smoothed: requested by name, by auto.
+_GRAIN_LEAST, _GRAIN_AUTO = 2, 14
+#: Pixels up to which grain is removed by the slow and better way.
+_SLOW_DENOISING = 1_500_000
+#: Its strength in grey levels of grain, and the sides in pixels of what is compared and searched.
+_SLOW_STRENGTH, _SLOW_PATCH, _SLOW_SEARCH = 0.9, 5, 15
+#: The fast way: diameter in pixels, reach in grey levels of grain and in pixels.
+_FAST_DIAMETER, _FAST_LEVELS, _FAST_PIXELS = 5, 3, 2
+#: Pixels over which colours are averaged.
+_COLOUR_BLUR = (5, 5)
+
+#: Height in pixels that letters are enlarged to: at least, and in heights that the model needs.
+_LETTER_WANTED, _LETTER_MARGIN = 14.0, 1.4
+#: Factor of enlargement: at least, or it is not worth it; at most.
+_ENLARGED_LEAST, _ENLARGED_MOST = 1.25, 4.0
+
+#: Grey levels of contrast that auto raises: from, below.
+_CONTRAST_FAINT, _CONTRAST_ENOUGH = 6, 60
+#: Grey levels by which the light must differ to be evened out.
+_UNEVEN = 30
+#: CLAHE: bound of the contrast, and tiles across and down.
+_CLAHE_CLIP, _CLAHE_TILES = 2.0, (4, 4)
+#: Percentiles of brightness that become black and white.
+_BLACK, _WHITE = 0.5, 99.5
+
+#: Brightness of the paper below which ink is lighter than paper.
+_DARK_PAPER = 96
+#: Pixels around each that decide what is ink: a sixteenth of the shorter side, at least these.
+_AROUND_SHARE, _AROUND_LEAST = 16, 15
+#: Grey levels by which ink is darker than its surroundings.
+_INK = 15
 
 
 @dataclass(frozen=True, slots=True)
 class StepOptions:
-    """How a step is to be taken."""
+    """How a step works."""
 
     #: Act on what is measured only where it is clearly not that of a clean image.
     careful: bool
@@ -41,101 +82,102 @@ class StepResult:
     """What a step made of an image."""
 
     pixels: Pixels
-    #: What was measured and done.
-    told: str
+    #: What was measured and done, for the user.
+    report: str
 
 
 Step = Callable[[Pixels, StepOptions], StepResult | str]
 
 
-def perspective(pixels: Pixels, request: StepOptions) -> StepResult | str:
-    """Cut out a page that is seen askew on darker ground."""
-    del request
-    found = page.corners(_grey(pixels))
-    if found is None:
+def perspective(pixels: Pixels, options: StepOptions) -> StepResult | str:
+    """Cut out a page that is seen at an angle on darker ground."""
+    del options
+    corners = page.find_corners(_grey(pixels))
+    if corners is None:
         return "no page with four corners on darker ground was found"
-    straight = page.straightened(pixels, found)
-    places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in found)
+    straight = page.straighten(pixels, corners)
+    places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in corners)
     return StepResult(straight, f"a page with corners {places} was straightened")
 
 
-def deskew(pixels: Pixels, request: StepOptions) -> StepResult | str:
+def deskew(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Turn the image until its lines are level."""
     grey = _grey(_shrunk(pixels))
-    found = measures.skew(grey)
-    if abs(found.angle) < 0.1 or abs(found.angle) >= measures.MOST_SKEW:
-        return f"no skew between 0.1° and {measures.MOST_SKEW:g}° was found"
-    if request.careful and not _is_skewed(found):
-        return f"its skew of {abs(found.angle):.1f}° is too little or too uncertain"
-    turned = _turned(pixels, found.angle)
-    return StepResult(turned, f"a skew of {abs(found.angle):.1f}° was turned level")
+    skew = measures.skew(grey)
+    if abs(skew.angle) < _SKEW_LEAST or abs(skew.angle) >= measures.MOST_SKEW:
+        return f"no skew between {_SKEW_LEAST:g}° and {measures.MOST_SKEW:g}° was found"
+    if options.careful and not _is_skewed(skew):
+        return f"its skew of {abs(skew.angle):.1f}° is too little or too uncertain"
+    turned = _turn(pixels, skew.angle)
+    return StepResult(turned, f"a skew of {abs(skew.angle):.1f}° was turned level")
 
 
-def _is_skewed(found: measures.Skew) -> bool:
-    # a few letters stand level at many angles, but both halves of a text at the same
-    sure = found.gain >= 1.35 and found.steady >= _STEADY and found.rise >= 3
-    return sure and abs(found.angle) >= 0.5
+def _is_skewed(skew: measures.Skew) -> bool:
+    sure = skew.gain >= _SKEW_GAIN and skew.steady >= _SKEW_STEADY and skew.rise >= _SKEW_RISE
+    return sure and abs(skew.angle) >= _SKEW_AUTO
 
 
-def denoise(pixels: Pixels, request: StepOptions) -> StepResult | str:
-    """Take out grain from the brightness, and blotches from the colours."""
-    grain = measures.grain(_grey(_cut(pixels)))
-    if grain < (14 if request.careful else 2):
+def denoise(pixels: Pixels, options: StepOptions) -> StepResult | str:
+    """Remove grain from the brightness, and blotches from the colours."""
+    grain = measures.grain(_grey(_middle(pixels)))
+    if grain < (_GRAIN_AUTO if options.careful else _GRAIN_LEAST):
         return f"its grain of {grain:.1f} grey levels is too little"
-    light, *colours = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
-    if light.size <= _PATIENT:
-        calm = cv2.fastNlMeansDenoising(light, None, 0.9 * grain, 5, 15)
-    else:
-        calm = cv2.bilateralFilter(light, 5, 3 * grain, 2)
-    merged = cv2.merge([calm, *(cv2.blur(c, (5, 5)) for c in colours)])
-    rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
+    light, *colours = _split(pixels)
+    smooth = _without_grain(light, grain)
+    rgb = _merge([smooth, *(cv2.blur(colour, _COLOUR_BLUR) for colour in colours)])
     return StepResult(rgb, f"grain of {grain:.0f} grey levels was smoothed")
 
 
-def upscale(pixels: Pixels, request: StepOptions) -> StepResult | str:
+def _without_grain(light: MatLike, grain: float) -> MatLike:
+    if light.size <= _SLOW_DENOISING:
+        strength = _SLOW_STRENGTH * grain
+        return cv2.fastNlMeansDenoising(light, None, strength, _SLOW_PATCH, _SLOW_SEARCH)
+    return cv2.bilateralFilter(light, _FAST_DIAMETER, _FAST_LEVELS * grain, _FAST_PIXELS)
+
+
+def upscale(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Enlarge small letters as far as the pixel budget allows."""
-    tall = measures.letter_height(_grey(_cut(pixels)))
+    tall = measures.letter_height(_grey(_middle(pixels)))
     if tall is None:
         return "no letters were found"
-    wanted = max(14.0, 1.4 * request.letter_height)
-    if tall >= (request.letter_height if request.careful else wanted):
+    wanted = max(_LETTER_WANTED, _LETTER_MARGIN * options.letter_height)
+    if tall >= (options.letter_height if options.careful else wanted):
         return f"its letters of {tall:.0f} pixels are not small"
-    room = math.sqrt(request.max_pixels / (pixels.shape[0] * pixels.shape[1]))
-    factor = round(min(wanted / tall, room, 4.0), 2)
-    if factor < 1.25:
+    within_budget = math.sqrt(options.max_pixels / (pixels.shape[0] * pixels.shape[1]))
+    factor = round(min(wanted / tall, within_budget, _ENLARGED_MOST), 2)
+    if factor < _ENLARGED_LEAST:
         return f"its letters of {tall:.0f} pixels cannot grow within the pixel budget"
-    grown = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    enlarged = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     return StepResult(
-        np.asarray(grown, dtype=np.uint8),
+        np.asarray(enlarged, dtype=np.uint8),
         f"letters of {tall:.1f} pixels were enlarged {factor:g} times",
     )
 
 
-def contrast(pixels: Pixels, request: StepOptions) -> StepResult | str:
+def contrast(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Even out the light, spread the brightness and sharpen local contrast by CLAHE."""
     small = _grey(_shrunk(pixels))
-    found, uneven = measures.contrast(small), measures.unevenness(small)
-    if request.careful and (found >= 60 or found < 6):
-        return f"its contrast of {found:.0f} grey levels is enough"
-    light, *colours = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
-    if uneven > 30:
-        light = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(4, 4)).apply(light)
-    spread = _spread(np.asarray(light, dtype=np.uint8))
-    merged = cv2.merge([spread, *colours])
-    rgb = np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
-    return StepResult(rgb, f"a contrast of {found:.0f} grey levels was raised")
+    levels, unevenness = measures.contrast(small), measures.unevenness(small)
+    if options.careful and not _CONTRAST_FAINT <= levels < _CONTRAST_ENOUGH:
+        return f"its contrast of {levels:.0f} grey levels is enough"
+    light, *colours = _split(pixels)
+    if unevenness > _UNEVEN:
+        clahe = cv2.createCLAHE(clipLimit=_CLAHE_CLIP, tileGridSize=_CLAHE_TILES)
+        light = clahe.apply(light)
+    rgb = _merge([_stretch(np.asarray(light, dtype=np.uint8)), *colours])
+    return StepResult(rgb, f"a contrast of {levels:.0f} grey levels was raised")
 
 
-def binarize(pixels: Pixels, request: StepOptions) -> StepResult | str:
+def binarize(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Make ink black and paper white by what surrounds each pixel; light ink becomes dark."""
-    if request.careful:
+    if options.careful:
         return "black and white is only made where it is asked for"
     grey = _grey(pixels)
-    if measures.background(grey) < 96:
+    if measures.background(grey) < _DARK_PAPER:
         grey = np.asarray(255 - grey, dtype=np.uint8)
-    side = max(15, min(grey.shape) // 16) | 1
+    side = max(_AROUND_LEAST, min(grey.shape) // _AROUND_SHARE) | 1
     black = cv2.adaptiveThreshold(
-        grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, side, 15
+        grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, side, _INK
     )
     return StepResult(np.repeat(black[:, :, None], 3, axis=2), "it was made black and white")
 
@@ -154,6 +196,16 @@ def _grey(pixels: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
+def _split(pixels: Pixels) -> Sequence[MatLike]:
+    """Return the brightness and two channels of colour, (height, width) each."""
+    return cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
+
+
+def _merge(channels: Sequence[MatLike]) -> Pixels:
+    """Return the RGB pixels of what `_split` returned."""
+    return np.asarray(cv2.cvtColor(cv2.merge(channels), cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
+
+
 def _shrunk(pixels: Pixels) -> Pixels:
     """Return the whole image, small enough to be measured."""
     scale = math.sqrt(_MEASURED / (pixels.shape[0] * pixels.shape[1]))
@@ -163,16 +215,16 @@ def _shrunk(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _cut(pixels: Pixels) -> Pixels:
-    """Return the middle of the image in its own size, small enough to be measured."""
+def _middle(pixels: Pixels) -> Pixels:
+    """Return the middle of the image, not scaled, small enough to be measured."""
     height, width = pixels.shape[:2]
     side = math.isqrt(_MEASURED)
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     return pixels[top : top + max(side, _MEASURED // width), left : left + max(side, 1)]
 
 
-def _turned(pixels: Pixels, angle: float) -> Pixels:
-    """Turn counter-clockwise by degrees on a sheet large enough, filled with the background."""
+def _turn(pixels: Pixels, angle: float) -> Pixels:
+    """Turn counter-clockwise by degrees; what becomes visible has the border's usual colour."""
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
@@ -187,9 +239,9 @@ def _turned(pixels: Pixels, angle: float) -> Pixels:
     return np.asarray(turned, dtype=np.uint8)
 
 
-def _spread(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Stretch brightness so that its darkest and lightest hundredth become black and white."""
-    low, high = np.percentile(light, (0.5, 99.5))
+def _stretch(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Stretch brightness so that its darkest and lightest parts become black and white."""
+    low, high = np.percentile(light, (_BLACK, _WHITE))
     if high - low < 1:
         return light
     table = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255)

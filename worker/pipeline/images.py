@@ -50,7 +50,7 @@ class QuestionImages:
         from worker.enhance import enhance as enhance_image
 
         enhanced = enhance_image(image, enhance, max_pixels, self._letter_height)
-        self._notices[image_id] = _notices(image_id, enhanced.told, enhanced.left_out)
+        self._notices[image_id] = _notices(image_id, enhanced.report, enhanced.skipped)
         return ImageInput(image_id, enhanced.image, max_pixels, enhanced.variant)
 
 

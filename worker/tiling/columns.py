@@ -1,4 +1,7 @@
-"""Columns of text, read one after the other; tables and receipts are none."""
+"""Finds columns of running text, which are read one after the other; tables and receipts are none.
+
+The constants are tuned with `make tiling`: no line of its pages may be lost, doubled or misplaced.
+"""
 
 from __future__ import annotations
 
@@ -12,32 +15,60 @@ import numpy as np
 from PIL import Image
 
 from worker.tiling import gaps
-from worker.tiling.ink import Flags, look, runs
+from worker.tiling.ink import Flags, estimate_noise, find_runs, measure_window
 from worker.tiling.tile import Box
 
 #: Cells that the width is reduced to, at most.
 _CELLS = 512
 #: Pixels of the image that are reduced at a time.
 _STRIP = 4_000_000
-#: A gutter's least share of the width, and the share of the width at each side without gutters.
-_GUTTER = 0.012
+#: Columns are worth reading apart from this share of a tile's height.
+_WORTH = 0.5
+#: Rows of a block are an eighth of a tile's height, and at least so many cells.
+_BLOCK_SHARE, _BLOCK_CELLS = 8, 8
+#: Blocks that a band has at least.
+_BAND_BLOCKS = 3
+#: Least difference of neighbouring cells that is ink, in grey levels, and in standard deviations
+#: of the noise.
+_EDGE, _EDGE_NOISE = 12.0, 5
+#: Every third row and column of cells is enough to measure the noise.
+_SAMPLE = (slice(None, None, 3), slice(None, None, 3))
+#: A gutter's width at least: in cells, and as share of the image's.
+_GUTTER_CELLS, _GUTTER = 3, 0.012
+#: Share of the width at each side in which no gutter lies.
 _SIDE = 0.12
+#: Words of a heading part at a gutter where the clear stretch around it is narrower than this
+#: share of the usual one, or wider than so many times what it has in common with the text below.
+_HEADING_NARROW, _HEADING_WIDE = 0.4, 2
 #: A column's least share of the width; widest over narrowest.
 _LEAST, _UNEVEN = 0.18, 2.5
+#: This percentile of the rows' lengths is how far lines reach across their column.
+_FILL_PERCENTILE = 60
 #: Lines of running text reach this far across their column; cells of a table do not.
 _FILLED = 0.72
 #: Where so many rows of all columns lie level, as in a receipt, lines must begin so far left.
 _LEVEL, _INDENT = 0.9, 0.08
+#: Share of the rows between the first and the last of all columns that all of them share.
+_BESIDE = 0.4
 #: Share of its rows that hold ink.
 _DENSE = 0.35
 #: Share of a column of cells that dust may cover.
 _DUST = 0.02
 #: Share of a row of gutters that dust may cover.
 _SPECK = 0.08
-#: Lines that a column has at least.
-_LINES = 8
+#: Share of a column of cells from which on its ink is a vertical rule.
+_UPRIGHT = 0.8
+#: A column has so many lines at least, half of whose height is ink, and so many rows of ink.
+_LINES, _LINE_INK, _INKED_ROWS = 8, 0.5, 16
+#: Parts of a column, side by side, in which the height of its lines is measured.
+_LINE_PARTS = 4
+#: Rows without ink that part two pages: in cells, and in usual heights of a line; a band of few
+#: lines is one page.
+_PAGE_GAP, _PAGE_GAP_LINES, _PAGE_LINES = 6.0, 3.5, 3
 #: Pixels within which a heading's last row of ink ends above its columns.
 _SNAP = 48
+#: Pixels by which an edge of a section may move to the other side.
+_SLACK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,60 +90,64 @@ class _Band:
 
 @dataclass(frozen=True, slots=True)
 class _Ink:
-    """How the ink of one column lies; shares are of the width that it covers."""
+    """How the ink of one column lies."""
 
-    #: In cells.
+    #: Cells across.
     width: int
-    #: What two fifths of the rows span at least.
+    #: Share of that width that two fifths of the rows span at least.
     fill: float
-    #: Usual distance of a row's first ink from the left.
+    #: Usual distance of a row's first ink from the left, as share of the width.
     indent: float
-    #: Rows that hold any.
+    #: (rows,): those that hold any ink.
     rows: Flags
 
 
-def sections(image: Image.Image, tall: int) -> list[Section]:
-    """Return the sections of an image in reading order.
+def find_sections(image: Image.Image, tall: int) -> list[Section]:
+    """Return the sections of an image in reading order; `tall` is the height of a tile in pixels.
 
-    Columns shorter than half of `tall` pixels are left to the reader of a tile.
+    Columns shorter than half a tile are left to the reader of the tile.
     """
     factor = math.ceil(image.width / _CELLS)
     inked = _inked(image, factor)
-    found: list[Section] = []
-    done = 0
-    for band in _apart(_bands(inked, max(8, tall // factor // 8))):
-        if (band.bottom - band.top) * factor < tall / 2:
+    parts: list[Section] = []
+    #: Everything above this row is in a section.
+    end = 0
+    for band in _tallest(_bands(inked, max(_BLOCK_CELLS, tall // factor // _BLOCK_SHARE))):
+        if (band.bottom - band.top) * factor < _WORTH * tall:
             continue
-        top = _clean_row(image, band.top * factor, done, below=_SNAP)
-        bottom = _clean_row(image, band.bottom * factor, done, above=_SNAP)
-        if top is None or bottom is None or bottom - top < tall / 2:
+        top = _clean_row(image, band.top * factor, end, below=_SNAP)
+        bottom = _clean_row(image, band.bottom * factor, end, above=_SNAP)
+        if top is None or bottom is None or bottom - top < _WORTH * tall:
             continue
-        if top > done:
-            found.append(Section((0, done, image.width, top), column=False))
+        if top > end:
+            parts.append(Section((0, end, image.width, top), column=False))
         middles = [(a + b) * factor // 2 for a, b in band.gutters]
         for left, right in pairwise([0, *middles, image.width]):
-            found.append(Section((left, top, right, bottom), column=True))
-        done = bottom
-    if done < image.height:
-        found.append(Section((0, done, image.width, image.height), column=False))
-    return found
+            parts.append(Section((left, top, right, bottom), column=True))
+        end = bottom
+    if end < image.height:
+        parts.append(Section((0, end, image.width, image.height), column=False))
+    return parts
 
 
 def _clean_row(
-    image: Image.Image, near: int, done: int, above: int = 4, below: int = 4
+    image: Image.Image, near: int, start: int, above: int = _SLACK, below: int = _SLACK
 ) -> int | None:
-    """Return a row near by, at most so far above or below, that cuts no text; None without one."""
-    if near <= done or near >= image.height:
-        return max(done, min(near, image.height))
-    low, high = max(done, near - 2 * _SNAP), min(image.height, near + 2 * _SNAP)
-    window = look(image, (0, low, image.width, high), "y")
+    """Return a row near `near`, at most so far above or below, that cuts no text; None without one.
+
+    Rows before `start` belong to the section above.
+    """
+    if near <= start or near >= image.height:
+        return max(start, min(near, image.height))
+    low, high = max(start, near - 2 * _SNAP), min(image.height, near + 2 * _SNAP)
+    window = measure_window(image, (0, low, image.width, high), "y")
     first, last = max(low + 1, near - above), min(high - 1, near + below)
     gap = gaps.clean_gap(window, near - low, first - low, last - low)
     return None if gap is None else low + gap.at
 
 
 def _inked(image: Image.Image, factor: int) -> Flags:
-    """Tell which cells of `factor` x `factor` pixels hold an edge, long vertical ones left out."""
+    """Return (rows, columns) flags of the cells of `factor` x `factor` pixels that hold an edge."""
     step = max(1, _STRIP // image.width // factor) * factor
     strips = [
         np.asarray(
@@ -122,12 +157,11 @@ def _inked(image: Image.Image, factor: int) -> Flags:
     ]
     grey = np.concatenate(strips).astype(np.int16)
     down, right = np.abs(np.diff(grey, axis=0)), np.abs(np.diff(grey, axis=1))
-    noise = float(np.percentile(right[::3, ::3], 40)) / 0.524 if right.size else 0.0
-    limit = max(12.0, 5 * noise)
-    found = np.zeros(grey.shape, dtype=bool)
-    found[:-1] |= down > limit
-    found[:, :-1] |= right > limit
-    return found
+    limit = max(_EDGE, _EDGE_NOISE * estimate_noise(right[_SAMPLE]))
+    inked = np.zeros(grey.shape, dtype=bool)
+    inked[:-1] |= down > limit
+    inked[:, :-1] |= right > limit
+    return inked
 
 
 def _bands(inked: Flags, block: int) -> Iterator[_Band]:
@@ -137,7 +171,7 @@ def _bands(inked: Flags, block: int) -> Iterator[_Band]:
     for top in range(0, height + block, block):
         here = _clear(inked[top : top + block]) if top < height else np.zeros(width, dtype=bool)
         both = here & _all(clears) if clears else here
-        if _gutters(both) and not (len(clears) <= 2 and _by_chance(both, here)):
+        if _gutters(both) and not (len(clears) < _BAND_BLOCKS and _by_chance(both, here)):
             clears.append(here)
             continue
         for first, last in _uncrossed(clears):
@@ -152,35 +186,36 @@ def _all(clears: list[Flags]) -> Flags:
 
 
 def _uncrossed(clears: list[Flags]) -> list[tuple[int, int]]:
-    """Leave out blocks where only words of a heading part at the gutter; three are the least."""
-    if len(clears) < 3:
+    """Return the runs of blocks that are left without those where a heading crosses the gutter."""
+    if len(clears) < _BAND_BLOCKS:
         return []
     left, right = max(_gutters(_all(clears)), key=lambda g: g[1] - g[0])
-    own = [next(b - a for a, b in runs(c) if a <= left and b >= right) for c in clears]
-    wide = np.array(own) >= 0.4 * median(own)
-    return [(a, b) for a, b in runs(wide) if b - a >= 3]
+    own = [next(b - a for a, b in find_runs(c) if a <= left and b >= right) for c in clears]
+    wide = np.array(own) >= _HEADING_NARROW * median(own)
+    return [(a, b) for a, b in find_runs(wide) if b - a >= _BAND_BLOCKS]
 
 
-def _apart(bands: Iterable[_Band]) -> list[_Band]:
-    """Keep the taller of bands that overlap, from top to bottom."""
-    kept: list[_Band] = []
+def _tallest(bands: Iterable[_Band]) -> list[_Band]:
+    """Return the taller of bands that overlap, from top to bottom."""
+    tallest: list[_Band] = []
     for band in sorted(bands, key=lambda b: b.top - b.bottom):
-        if all(band.bottom <= other.top or band.top >= other.bottom for other in kept):
-            kept.append(band)
-    return sorted(kept, key=lambda b: b.top)
+        if all(band.bottom <= other.top or band.top >= other.bottom for other in tallest):
+            tallest.append(band)
+    return sorted(tallest, key=lambda b: b.top)
 
 
 def _clear(rows: Flags) -> Flags:
-    """Tell which columns of cells are free of ink but for dust; a vertical rule counts as ink."""
+    """Return (columns,) flags of those free of ink but for dust; a vertical rule counts as ink."""
     return np.asarray(rows.mean(axis=0) <= _DUST)
 
 
 def _gutters(clear: Flags) -> list[tuple[int, int]]:
+    """Return (start, stop) of each gutter among clear columns of cells."""
     width = len(clear)
-    least = max(3, math.ceil(_GUTTER * width))
+    least = max(_GUTTER_CELLS, math.ceil(_GUTTER * width))
     return [
         (a, b)
-        for a, b in runs(clear)
+        for a, b in find_runs(clear)
         if b - a >= least and b > _SIDE * width and a < (1 - _SIDE) * width
     ]
 
@@ -189,11 +224,11 @@ def _by_chance(both: Flags, here: Flags) -> bool:
     """Tell whether words of a heading happen to part where a gutter begins."""
     now, shared = _gutters(here), _gutters(both)
     widest = max(b - a for a, b in now)
-    return len(now) > len(shared) or widest > 2 * max(b - a for a, b in shared)
+    return len(now) > len(shared) or widest > _HEADING_WIDE * max(b - a for a, b in shared)
 
 
 def _prose(inked: Flags, top: int, bottom: int, gutters: list[tuple[int, int]]) -> Iterator[_Band]:
-    """Yield what around a band is text in columns, each page of it by itself."""
+    """Extend a band as far as its gutters are blank, and yield each page of it with columns."""
     band = inked[top:bottom]
     inner = [(a, b) for a, b in gutters if band[:, :a].any() and band[:, b:].any()]
     if not inner:
@@ -213,52 +248,56 @@ def _prose(inked: Flags, top: int, bottom: int, gutters: list[tuple[int, int]]) 
 def _pages(band: Flags) -> list[tuple[int, int]]:
     """Split where no column has ink for several lines."""
     rows: Flags = np.asarray(band.any(axis=1))
-    heights = [b - a for a, b in runs(rows)]
+    heights = [b - a for a, b in find_runs(rows)]
     if not heights:
         return []
-    wide = max(6.0, 3.5 * median(heights)) if len(heights) > 3 else math.inf
-    cuts = [(a + b) // 2 for a, b in runs(~rows) if b - a >= wide and a > 0 and b < len(rows)]
+    wide = math.inf
+    if len(heights) > _PAGE_LINES:
+        wide = max(_PAGE_GAP, _PAGE_GAP_LINES * median(heights))
+    cuts = [(a + b) // 2 for a, b in find_runs(~rows) if b - a >= wide and a > 0 and b < len(rows)]
     return list(pairwise([0, *cuts, len(rows)]))
 
 
 def _are_columns(band: Flags, gutters: list[tuple[int, int]]) -> bool:
     """Tell running text from tables and receipts: its lines fill their columns."""
     edges = [0, *(x for gutter in gutters for x in gutter), band.shape[1]]
-    parts = [_straightened(band[:, a:b]) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    measured = [_measured(part) for part in parts]
-    widths = [ink.width for ink in measured]
+    parts = [_without_rules(band[:, a:b]) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    inks = [_measure_ink(part) for part in parts]
+    widths = [ink.width for ink in inks]
     if min(widths) < _LEAST * band.shape[1] or max(widths) > _UNEVEN * min(widths):
         return False
-    if min(ink.fill for ink in measured) < _FILLED:
+    if min(ink.fill for ink in inks) < _FILLED:
         return False
-    rows = np.stack([ink.rows for ink in measured])
+    rows = np.stack([ink.rows for ink in inks])
     level = (rows.all(axis=0) | ~rows.any(axis=0)).mean() > _LEVEL
-    if level and max(ink.indent for ink in measured) > _INDENT:
+    if level and max(ink.indent for ink in inks) > _INDENT:
         return False
     reach = [(r.argmax(), len(r) - r[::-1].argmax()) for r in rows]
     shared = min(stop for _, stop in reach) - max(start for start, _ in reach)
-    return bool(shared >= 0.4 * max(stop - start for start, stop in reach))
+    return bool(shared >= _BESIDE * max(stop - start for start, stop in reach))
 
 
-def _straightened(part: Flags) -> Flags:
+def _without_rules(part: Flags) -> Flags:
     """Leave out vertical rules, which would make every row look full."""
-    return part & (part.mean(axis=0) < 0.8)
+    return part & (part.mean(axis=0) < _UPRIGHT)
 
 
-def _line(part: Flags) -> float:
-    """Return the height of a line in cells, seen in quarters of the column."""
-    quarters = np.array_split(part, 4, axis=1)
-    return median([b - a for q in quarters for a, b in runs(np.asarray(q.any(axis=1)))] or [0])
+def _line_height(part: Flags) -> float:
+    """Return the usual height of a line in cells; 0 without ink."""
+    pieces = np.array_split(part, _LINE_PARTS, axis=1)
+    return median([b - a for p in pieces for a, b in find_runs(np.asarray(p.any(axis=1)))] or [0])
 
 
-def _measured(part: Flags) -> _Ink:
+def _measure_ink(part: Flags) -> _Ink:
+    """Measure a column's ink; one of too few rows has no width."""
     rows: Flags = np.asarray(part.any(axis=1))
     inked = np.flatnonzero(rows)
-    if len(inked) < 16 or len(inked) < max(_DENSE * np.ptp(inked), 0.5 * _LINES * _line(part)):
+    least = _LINE_INK * _LINES * _line_height(part)
+    if len(inked) < _INKED_ROWS or len(inked) < max(_DENSE * np.ptp(inked), least):
         return _Ink(0, 0.0, 1.0, rows)
     columns = np.flatnonzero(part.any(axis=0))
     first = part[inked].argmax(axis=1)
     last = part.shape[1] - 1 - part[inked][:, ::-1].argmax(axis=1)
     width = int(columns[-1] - columns[0] + 1)
-    fill = float(np.percentile((last - first + 1) / width, 60))
+    fill = float(np.percentile((last - first + 1) / width, _FILL_PERCENTILE))
     return _Ink(width, fill, float(np.median(first - columns[0])) / width, rows)

@@ -1,4 +1,7 @@
-"""Where a window is cut: in a gap between lines of text, or where there is least ink."""
+"""Finds where to cut a window: in a gap between lines of text, or where there is least ink.
+
+The constants are tuned with `make tiling`: no line of its pages may be lost, doubled or misplaced.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,35 @@ from statistics import median
 
 import numpy as np
 
-from worker.tiling.ink import Flags, Window, runs
+from worker.tiling.ink import Flags, Window, find_runs
 
+#: Strips side by side in which the slope of lines is measured.
 _STRIPS = 8
+#: Rows of a gap at least; between words also this share of the letters' height.
+_GAP_ROWS, _GAP_SHARE = 2, 0.25
+#: A gap between words that is wider than so many letter heights parts one sign from the next.
+_SIGN_GAP = 2
+#: A gap between lines is nothing special up to a line's height, or so many usual gaps.
+_USUAL_GAPS = 2
+#: A gap within a line is thinner than this share of the line's height, and lies beside ink that
+#: is lower than that share of it, such as an accent.
+_THIN, _LOW = 0.5, 0.4
+#: A gap is wide enough at this many line heights.
+_ENOUGH = 1.5
+#: Between words, a gap of less than this share of what is enough lies within a word.
+_WORD_GAP = 0.6
+#: What the whole reach away from the wanted row costs, where a gap wide enough is worth 1.
+_DISTANCE_COST = 0.3
+#: Rows of ink that a line has at least; its height where there is no text.
+_LINE_ROWS, _NO_TEXT = 4, 16
+#: Rows that a line takes with its spacing, in heights of its ink.
+_PITCH = 1.5
+#: Ink nearer than this share of a line's height joins it, if both are no taller than so many lines.
+_JOINED, _JOINED_HEIGHT = 0.3, 1.6
+#: Ink of more than this share of a line's height is a line.
+_LINE_SHARE = 0.3
+#: Share of a line's height by which it may rise or fall from one strip to the next.
+_STRIP_DRIFT = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +71,10 @@ def clean_gap(
 ) -> Gap | None:
     """Find the best gap to cut in at a row from `first` to `last`, wide and near `wanted`.
 
-    For cuts between words `letters` is the height of the text in pixels: gaps within a word are
-    none then, and gaps that are wider than a few blanks part one sign from the next.
+    For cuts between words `letters` is the height of the text in pixels: gaps within a word do not
+    count then, and gaps that are wider than a few blanks part one sign from the next.
     """
-    least = 2 if letters is None else max(2, math.ceil(0.25 * letters))
+    least = _GAP_ROWS if letters is None else max(_GAP_ROWS, math.ceil(_GAP_SHARE * letters))
     doubtful: Gap | None = None
     for threshold in window.thresholds():
         flags = window.blank(threshold)
@@ -57,7 +86,7 @@ def clean_gap(
             if chosen is None:
                 continue
             blank, at = chosen
-            above = _usual(blanks, tall) if letters is None else 2 * letters
+            above = _usual(blanks, tall) if letters is None else _SIGN_GAP * letters
             gap = Gap(at, blank.size > above and not window.ruled[at - 1 : at + 1].any())
             if not within:
                 return gap
@@ -73,51 +102,57 @@ def least_ink(window: Window, wanted: int, first: int, last: int) -> int:
 
 
 def line_extent(window: Window) -> int | None:
-    """Return rows that a line of text takes with its spacing and its slope, None without text."""
+    """Return the rows that a line of text takes with spacing and slope; None without text."""
     threshold = window.thresholds()[-1]
     columns = window.edges.shape[1]
     strips = [
         ~window.blank(threshold, slice(n * columns // _STRIPS, (n + 1) * columns // _STRIPS))
         for n in range(_STRIPS)
     ]
-    heights = [b - a for strip in strips for a, b in runs(strip) if 3 < b - a < len(strip) // 2]
-    if not heights:
+    heights = [b - a for strip in strips for a, b in find_runs(strip)]
+    likely = [height for height in heights if _LINE_ROWS <= height < len(window.edges) // 2]
+    if not likely:
         return None
-    tall = round(median(heights))
-    return round(1.5 * tall) + abs(_drift(strips, tall))
+    tall = round(median(likely))
+    return round(_PITCH * tall) + abs(_drift(strips, tall))
 
 
 def line_height(window: Window) -> float:
-    """Return the usual height of the ink of a line of text."""
-    heights = [b - a for a, b in runs(~window.blank(window.thresholds()[0]))]
-    return float(median([h for h in heights if 2 * h >= max(heights)] or [16]))
+    """Return the usual height of the ink of a line of text, in rows."""
+    heights = [b - a for a, b in find_runs(~window.blank(window.thresholds()[0]))]
+    return float(median([h for h in heights if 2 * h >= max(heights)] or [_NO_TEXT]))
 
 
 def line_middles(window: Window) -> list[int]:
     """Return the middle row of each line of text."""
     flags = window.blank(window.thresholds()[0])
     tall = _line_height(flags)
-    found: list[tuple[int, int]] = []
-    for start, stop in runs(~flags):
-        if found and start - found[-1][1] < 0.3 * tall and stop - found[-1][0] < 1.6 * tall:
-            found[-1] = (found[-1][0], stop)
-        elif stop - start > 0.3 * tall:
-            found.append((start, stop))
-    return [(start + stop) // 2 for start, stop in found]
+    lines: list[tuple[int, int]] = []
+    for start, stop in find_runs(~flags):
+        if lines and _is_joined(lines[-1], (start, stop), tall):
+            lines[-1] = (lines[-1][0], stop)
+        elif stop - start > _LINE_SHARE * tall:
+            lines.append((start, stop))
+    return [(start + stop) // 2 for start, stop in lines]
+
+
+def _is_joined(line: tuple[int, int], ink: tuple[int, int], tall: float) -> bool:
+    """Tell whether ink below a line is part of it, such as the dot of a question mark."""
+    return ink[0] - line[1] < _JOINED * tall and ink[1] - line[0] < _JOINED_HEIGHT * tall
 
 
 def _line_height(blank: Flags) -> float:
-    heights = [stop - start for start, stop in runs(~blank) if stop - start >= 4]
-    return float(median(heights)) if heights else 16.0
+    heights = [stop - start for start, stop in find_runs(~blank) if stop - start >= _LINE_ROWS]
+    return float(median(heights)) if heights else float(_NO_TEXT)
 
 
 def _blanks(flags: Flags, tall: float, least: int) -> list[_Blank]:
-    """Find the gaps, and tell those within a line: thin, beside a mere part of a letter."""
-    inked = runs(~flags)
-    spans = [s for s in runs(flags) if s[1] - s[0] >= least]
-    short = {edge for a, b in inked if b - a < 0.4 * tall for edge in (a, b)}
+    """Find the gaps of at least so many rows; those within a line are thin, beside low ink."""
+    inked = find_runs(~flags)
+    spans = [s for s in find_runs(flags) if s[1] - s[0] >= least]
+    low = {edge for a, b in inked if b - a < _LOW * tall for edge in (a, b)}
     return [
-        _Blank(a, b, b - a < 0.5 * tall and (a in short or b in short) and len(inked) > 1)
+        _Blank(a, b, b - a < _THIN * tall and (a in low or b in low) and len(inked) > 1)
         for a, b in spans
     ]
 
@@ -130,14 +165,16 @@ def _best(
     options = [(b, at) for b, at in places if at is not None]
     if not options:
         return None
-    enough = min(letters or 1.5 * tall, max(b.size for b, _ in options))
+    enough = min(letters or _ENOUGH * tall, max(b.size for b, _ in options))
     if letters is not None:
-        # a wide letter gap is no gap beside those between words
-        options = [(b, at) for b, at in options if b.size >= 0.6 * enough]
+        options = [(b, at) for b, at in options if b.size >= _WORD_GAP * enough]
     reach = max(1, last - first)
-    return max(
-        options, key=lambda o: min(o[0].size, enough) / enough - 0.3 * abs(o[1] - wanted) / reach
-    )
+
+    def worth(option: tuple[_Blank, int]) -> float:
+        blank, at = option
+        return min(blank.size, enough) / enough - _DISTANCE_COST * abs(at - wanted) / reach
+
+    return max(options, key=worth)
 
 
 def _place(blank: _Blank, tall: float, wanted: int, first: int, last: int) -> int | None:
@@ -150,13 +187,13 @@ def _place(blank: _Blank, tall: float, wanted: int, first: int, last: int) -> in
 
 def _usual(blanks: list[_Blank], tall: float) -> float:
     """Return the size up to which a gap between lines says nothing."""
-    return max(tall, 2 * median([b.size for b in blanks if not b.within] or [0]))
+    return max(tall, _USUAL_GAPS * median([b.size for b in blanks if not b.within] or [0]))
 
 
 def _drift(strips: list[Flags], tall: int) -> int:
-    """Rows by which lines rise or fall over the width, from strip to strip."""
+    """Return by how many rows lines rise or fall over the width, added up from strip to strip."""
     total = 0
-    reach = max(1, round(0.7 * tall))
+    reach = max(1, round(_STRIP_DRIFT * tall))
     for left, right in pairwise(strips):
         shifts = range(-reach, reach + 1)
         agreement = [

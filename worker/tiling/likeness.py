@@ -1,4 +1,4 @@
-"""How much alike two readings of the same line are."""
+"""Measures how much alike two readings of the same line are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from difflib import SequenceMatcher
 
 _UNSURE = "[?]"
 _BLANKS = re.compile(r"\s+")
+#: Lines whose bound of likeness is below this are not compared, which takes long; `make tiling`.
+_UNLIKE = 0.4
 
 
 def likeness(one: str, other: str) -> float:
@@ -18,7 +20,7 @@ def likeness(one: str, other: str) -> float:
     if left == right:
         return 1.0
     matcher = SequenceMatcher(None, left, right, autojunk=False)
-    if matcher.real_quick_ratio() < 0.4 or matcher.quick_ratio() < 0.4:
+    if matcher.real_quick_ratio() < _UNLIKE or matcher.quick_ratio() < _UNLIKE:
         return 0.0
     common = sum(block.size for block in matcher.get_matching_blocks())
     unsure = left.count("\0") + right.count("\0")
@@ -26,7 +28,7 @@ def likeness(one: str, other: str) -> float:
     return min(1.0, (common + unsure) / longest)
 
 
-def doubts(line: str) -> int:
+def count_doubts(line: str) -> int:
     """Count the characters that the reader was not sure of."""
     return line.count(_UNSURE)
 

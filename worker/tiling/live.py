@@ -1,4 +1,4 @@
-"""A tile's text told while it is still being written, as far as nothing can change it any more."""
+"""Streams a tile's text while it is being written, as far as nothing can change it any more."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from itertools import pairwise
 
 from worker.tiling.tile import Tile
 
-#: A text that begins so may be a table that goes on, or stand in a fence that goes.
-_HELD = ("|", "`")
+#: A text that begins so may continue a table, or stand in a fence that the joined text leaves out.
+_NOT_FINAL = ("|", "`")
 
 
-def can_be_told_live(tiles: Sequence[Tile]) -> list[bool]:
-    """Tell which tiles' lines stay as they are: those that share nothing with a neighbour."""
-    apart = [tile.axis == "y" and not tile.overlap for tile in tiles]
-    # between images stands an empty line
+def can_stream(tiles: Sequence[Tile]) -> list[bool]:
+    """Tell of each tile whether its text can be streamed: it shares nothing with a neighbour."""
+    clean = [tile.axis == "y" and not tile.overlap for tile in tiles]
+    # an empty line separates two images
     first = [bool(n) and tile.image != tiles[n - 1].image for n, tile in enumerate(tiles)]
     return [
-        here and after and not new
-        for (here, after), new in zip(pairwise([*apart, True]), first, strict=True)
+        above and below and not new
+        for (above, below), new in zip(pairwise([*clean, True]), first, strict=True)
     ]
 
 
@@ -26,18 +26,18 @@ class LiveText:
     """The text of one such tile as it comes, without what the joined text may leave out of it."""
 
     def __init__(self) -> None:
-        self._waiting = ""
-        self._begun = False
+        self._pending = ""
+        self._started = False
 
     def take(self, text: str) -> str:
-        """Return what can be told now that `text` was written."""
-        self._waiting += text
-        if not self._begun:
-            self._waiting = self._waiting.lstrip("\n")
-            words = self._waiting.lstrip()
-            if not words or words.startswith(_HELD):
+        """Return what can be shown now that `text` was written."""
+        self._pending += text
+        if not self._started:
+            self._pending = self._pending.lstrip("\n")
+            words = self._pending.lstrip()
+            if not words or words.startswith(_NOT_FINAL):
                 return ""
-            self._begun = True
-        told = self._waiting.rstrip()
-        self._waiting = self._waiting[len(told) :]
-        return told
+            self._started = True
+        shown = self._pending.rstrip()
+        self._pending = self._pending[len(shown) :]
+        return shown

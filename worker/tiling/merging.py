@@ -1,4 +1,7 @@
-"""The texts of an image's tiles as one text: in order, nothing doubled and nothing lost."""
+"""Joins the texts of an image's tiles to one: in order, nothing doubled and nothing lost.
+
+The constants are tuned with `make tiling`.
+"""
 
 from __future__ import annotations
 
@@ -14,43 +17,46 @@ from worker.tiling.tile import Tile
 Part = tuple[Tile, str | None]
 
 _FENCED = re.compile(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", re.DOTALL)
+#: Lines next to a seam in which a row of a table that crosses it is looked for.
+_NEAR = 3
 
 
-def unread(tile: Tile) -> str:
+def unread_mark(tile: Tile) -> str:
     """Return the line that stands for a tile that could not be read."""
     left, top, right, bottom = tile.box
     image = f"image {tile.image + 1}, " if tile.image else ""
     return f"[unread: {image}x {left}-{right}, y {top}-{bottom}]"
 
 
-def merge(parts: Sequence[Part], gap_mark: Callable[[Tile], str] = unread) -> str:
+def merge(parts: Sequence[Part], gap_mark: Callable[[Tile], str] = unread_mark) -> str:
     """Join the texts of tiles in reading order.
 
-    Lines in an overlap are told once; a Markdown table that crosses a seam stays one table; a tile
-    without text (None) leaves the line that `gap_mark` gives. An empty line parts several images.
+    Lines in an overlap appear once; a Markdown table that crosses a seam stays one table; a tile
+    without text (None) leaves the line that `gap_mark` returns. An empty line separates images.
     """
     ordered = sorted(parts, key=lambda part: part[0].order)
-    return "".join(settled([tile for tile, _ in ordered], [text for _, text in ordered], gap_mark))
+    tiles, texts = [tile for tile, _ in ordered], [text for _, text in ordered]
+    return "".join(settle_pieces(tiles, texts, gap_mark))
 
 
-def settled(
+def settle_pieces(
     tiles: Sequence[Tile],
     texts: Sequence[str | None],
-    gap_mark: Callable[[Tile], str] = unread,
+    gap_mark: Callable[[Tile], str] = unread_mark,
 ) -> list[str]:
-    """Return what each of the first tiles adds to the joined text.
+    """Return what each tile with a text adds to the joined text, as far as that is final.
 
-    `texts` are those of the first of all `tiles`, which are in reading order. A piece holds only
-    what no later tile can change, so that the pieces together begin what `merge` gives for all
-    tiles, whatever the others say; with every text they are all of it.
+    `tiles` are all tiles in reading order, `texts` those of the first of them. A piece holds only
+    what no later tile can change: the pieces together are the beginning of what `merge` returns
+    for all tiles, whatever the other texts are, and all of it once every text is there.
     """
     joined, pieces = _Text(), list[str]()
     rows = _rows(tiles)
     for row, after in zip_longest(rows, rows[1:]):
         if len(pieces) + len(row) > len(texts):
             break
-        read = texts[len(pieces) : len(pieces) + len(row)]
-        joined.take(list(zip(row, read, strict=True)), gap_mark)
+        row_texts = texts[len(pieces) : len(pieces) + len(row)]
+        joined.take(list(zip(row, row_texts, strict=True)), gap_mark)
         pieces += [""] * (len(row) - 1)
         pieces.append(joined.settle(shown_again=bool(after and after[0].overlap)))
     return pieces + [""] * (len(texts) - len(pieces))
@@ -69,7 +75,7 @@ def _rows(tiles: Sequence[Tile]) -> list[list[Tile]]:
 
 @dataclass(slots=True)
 class _Text:
-    """What is merged so far."""
+    """The text of the tiles so far."""
 
     lines: list[str] = field(default_factory=list)
     #: Which of several images the tile before is part of.
@@ -82,56 +88,60 @@ class _Text:
     final: int = 0
 
     def take(self, row: Sequence[Part], gap_mark: Callable[[Tile], str]) -> None:
+        """Add the texts of tiles that lie side by side."""
         tile = row[0][0]
-        read = _side_by_side(row, gap_mark)
+        lines = _side_by_side(row, gap_mark)
         if tile.image != self.image:
-            self.lines += ["", *read] if self.lines and read else read
+            self.lines += ["", *lines] if self.lines and lines else lines
         elif not self.whole or row[0][1] is None:
-            self.lines += read
+            self.lines += lines
         elif tile.overlap:
-            self.lines[self.final :] = _overlapped(self.lines[self.final :], read, tile)
+            self.lines[self.final :] = _join_overlap(self.lines[self.final :], lines, tile)
         elif tile.breaks:
-            apart = [""] if tables.apart(self.lines, read) else []
-            self.lines += [*apart, *read]
+            separator = [""] if tables.must_separate(self.lines, lines) else []
+            self.lines += [*separator, *lines]
         else:
-            self._go_on(read)
+            self._continue(lines)
         self.image = tile.image
-        self.whole, self.latest = row[-1][1] is not None, len(read)
+        self.whole, self.latest = row[-1][1] is not None, len(lines)
 
     def settle(self, *, shown_again: bool) -> str:
         """Return what is final from now on: what no overlap can show again."""
-        held = min(seams.MOST, self.latest) if shown_again else 0
-        first, self.final = self.final, max(self.final, len(self.lines) - held)
+        open_lines = min(seams.MOST, self.latest) if shown_again else 0
+        first, self.final = self.final, max(self.final, len(self.lines) - open_lines)
         text = "\n".join(self.lines[first : self.final])
         return "\n" + text if first and self.final > first else text
 
-    def _go_on(self, read: list[str]) -> None:
-        below = tables.continued(self.lines, read)
-        if below == read and tables.apart(self.lines, read) and not _same_width(self.lines, read):
-            below = ["", *read]
+    def _continue(self, lines: list[str]) -> None:
+        """Add lines behind a clean cut where nothing new begins."""
+        below = tables.continue_table(self.lines, lines)
+        other_table = tables.must_separate(self.lines, lines) and not _same_width(self.lines, lines)
+        if below == lines and other_table:
+            below = ["", *lines]
         self.lines += below
 
 
 def _same_width(above: list[str], below: list[str]) -> bool:
-    return tables.columns(above[-1]) == tables.columns(below[0])
+    return tables.count_columns(above[-1]) == tables.count_columns(below[0])
 
 
-def _overlapped(above: list[str], below: list[str], tile: Tile) -> list[str]:
+def _join_overlap(above: list[str], below: list[str], tile: Tile) -> list[str]:
     """Join over an overlap; a rule that the second reader put into the table is left out."""
     pitch = tile.height / max(1, len(below))
-    near = above[-3:]
+    near = above[-_NEAR:]
     row = next((line for line in reversed(near) if tables.is_row(line)), None)
-    start = next((n for n, line in enumerate(below[:3]) if tables.is_row(line)), None)
+    start = next((n for n, line in enumerate(below[:_NEAR]) if tables.is_row(line)), None)
     if (
         row is not None
         and start is not None
-        and tables.columns(row) == tables.columns(below[start])
+        and tables.count_columns(row) == tables.count_columns(below[start])
     ):
         below = [x for n, x in enumerate(below) if not (n <= start + 1 and tables.is_rule(x))]
-    return seams.lines_across(above, below, tile.overlap / pitch)
+    return seams.join_lines(above, below, tile.overlap / pitch)
 
 
 def _lines(text: str | None, tile: Tile, gap_mark: Callable[[Tile], str]) -> list[str]:
+    """Return the lines of a tile's text, without a fence around all of it."""
     if text is None:
         return [gap_mark(tile)]
     fenced = _FENCED.fullmatch(text)
@@ -140,7 +150,7 @@ def _lines(text: str | None, tile: Tile, gap_mark: Callable[[Tile], str]) -> lis
 
 
 @dataclass(slots=True)
-class _Placed:
+class _PlacedLine:
     """A line at a height in the image."""
 
     y: int
@@ -151,33 +161,35 @@ class _Placed:
 
 def _side_by_side(row: Sequence[Part], gap_mark: Callable[[Tile], str]) -> list[str]:
     """Join tiles from left to right, line by line where they lie at one height."""
-    done: list[str] = []
-    placed: list[_Placed] | None = None
+    joined: list[str] = []
+    placed: list[_PlacedLine] | None = None
     for tile, text in row:
-        read = _lines(text, tile, gap_mark)
-        heights = tile.lines if text is not None and len(read) == len(tile.lines) else None
+        lines = _lines(text, tile, gap_mark)
+        heights = tile.lines if text is not None and len(lines) == len(tile.lines) else None
         if placed is not None and heights is not None and not tile.breaks:
-            _extend(placed, tile, heights, read)
+            _extend(placed, tile, heights, lines)
             continue
-        done += [line.text for line in placed or []]
+        joined += [line.text for line in placed or []]
         placed = None
         if heights is None:
-            done += read
+            joined += lines
         else:
-            placed = [_Placed(y, x, tile.order) for y, x in zip(heights, read, strict=True)]
-    return done + [line.text for line in placed or []]
+            placed = [_PlacedLine(y, x, tile.order) for y, x in zip(heights, lines, strict=True)]
+    return joined + [line.text for line in placed or []]
 
 
-def _extend(placed: list[_Placed], tile: Tile, heights: Sequence[int], read: list[str]) -> None:
+def _extend(
+    placed: list[_PlacedLine], tile: Tile, heights: Sequence[int], lines: list[str]
+) -> None:
     """Put each line behind the one at its height; one at a new height stands by itself."""
     spaces = [b - a for a, b in pairwise(heights)] + [b.y - a.y for a, b in pairwise(placed)]
     reach = min((space for space in spaces if space > 0), default=tile.height) / 2
-    for y, text in zip(heights, read, strict=True):
+    for y, text in zip(heights, lines, strict=True):
         near = min(placed, key=lambda line: abs(line.y - y), default=None)
         if near is not None and abs(near.y - y) <= reach and near.tile == tile.order - 1:
             shared = tile.overlap / tile.width * max(1, len(text.split()))
-            near.text = seams.words_across(near.text, text, shared)
+            near.text = seams.join_words(near.text, text, shared)
             near.y, near.tile = y, tile.order
         else:
-            placed.append(_Placed(y, text, tile.order))
+            placed.append(_PlacedLine(y, text, tile.order))
     placed.sort(key=lambda line: line.y)

@@ -1,4 +1,4 @@
-"""Markdown tables in lines of text, and how one that crosses a seam stays one."""
+"""Recognises Markdown tables in lines of text, and keeps one that crosses a seam in one piece."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.tiling.likeness import likeness
 
 _RULE = re.compile(r"\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*")
 _BAR = re.compile(r"(?<!\\)\|")
-#: A row that is this much like the header is the header, read again.
+#: A row that is this much like the header is the header, read again; `make tiling`.
 _SAME_HEADER = 0.8
 
 
@@ -20,22 +20,22 @@ def is_row(line: str) -> bool:
 
 
 def is_rule(line: str) -> bool:
-    """Tell whether a line is what stands between a table's header and its rows."""
+    """Tell whether a line is the rule between a table's header and its rows."""
     return is_row(line) and _RULE.fullmatch(line.strip()) is not None
 
 
-def columns(row: str) -> int:
+def count_columns(row: str) -> int:
     """Count the cells of a row."""
     return len(_BAR.findall(row.strip())) - 1
 
 
-def continued(above: Sequence[str], below: Sequence[str]) -> list[str]:
-    """Return `below` as it goes on with the table that `above` ends with.
+def continue_table(above: Sequence[str], below: Sequence[str]) -> list[str]:
+    """Return `below` as it continues the table that `above` ends with.
 
     Its rule is left out, and its header if it is that of the table above; without a table at both
     sides, or with another number of columns, `below` stays as it is.
     """
-    if not _adjoin(above, below) or columns(above[-1]) != columns(below[0]):
+    if not _adjoin(above, below) or count_columns(above[-1]) != count_columns(below[0]):
         return list(below)
     rest = [line for number, line in enumerate(below) if not (number < 2 and is_rule(line))]
     header = _header(above)
@@ -44,7 +44,7 @@ def continued(above: Sequence[str], below: Sequence[str]) -> list[str]:
     return rest
 
 
-def apart(above: Sequence[str], below: Sequence[str]) -> bool:
+def must_separate(above: Sequence[str], below: Sequence[str]) -> bool:
     """Tell whether an empty line must keep two tables from becoming one."""
     return _adjoin(above, below)
 
@@ -62,4 +62,4 @@ def _header(lines: Sequence[str]) -> str | None:
 
 
 def _is_same(header: str, row: str) -> bool:
-    return columns(header) == columns(row) and likeness(header, row) >= _SAME_HEADER
+    return count_columns(header) == count_columns(row) and likeness(header, row) >= _SAME_HEADER

@@ -13,24 +13,24 @@ Axis = Literal["x", "y"]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A part of an image and how it hangs together with the tile before it in reading order."""
+    """A part of an image, and how it joins the tile before it in reading order."""
 
     #: Place in reading order, from 0.
     order: int
     box: Box
-    #: "y": it begins below the tile before, or a new column. "x": it goes on to its right.
+    #: "y": below the tile before, or the start of a column. "x": to its right.
     axis: Axis = "y"
     #: Pixels along `axis` that the tile before shows too; 0 at a clean cut.
     overlap: int = 0
     #: Something new begins here: the gap is wider than those around it, or it is a new column.
     breaks: bool = True
-    #: Middle of each line of text in the image's pixels; told only where tiles lie side by side.
+    #: Middle of each line of text in the image's pixels; only where tiles lie side by side.
     lines: tuple[int, ...] = ()
     #: Which of several images it is part of.
     image: int = 0
 
     def __post_init__(self) -> None:
-        """Take lists for tuples, as JSON gives them."""
+        """Accept lists for tuples, as JSON has them."""
         left, top, right, bottom = self.box
         object.__setattr__(self, "box", (left, top, right, bottom))
         object.__setattr__(self, "lines", tuple(self.lines))

@@ -1,7 +1,7 @@
-"""The program of a decoder child: reads images on stdin, answers canonical ones, trusts nothing.
+"""The program of a decoder child: reads files from a socket and replies with canonical images.
 
-Run as `python -m gateway.images.decoder.child` with a socket as its standard input. It is given no
-secret; the gateway kills it when an image takes too much time.
+Run as `python -m gateway.images.decoder.child` with a socket as its standard input. It has no
+access to secrets; the gateway kills it when an image takes too much time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from PIL import AvifImagePlugin, Image, ImageFile
 
 from gateway.images.decoder import heic, protocol
-from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, measure
-from gateway.images.decoder.png import png
+from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, read_size
+from gateway.images.decoder.png import encode_png
 from gateway.images.formats import DecodeLimits
 from shared.errors import ImageError
 
@@ -34,7 +34,7 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     protocol.send(sock, {"ready": os.getpid()})
-    # libtiff and others write about broken files here; a failure to start was told before.
+    # libtiff and others write about broken files here; a failed start was reported before
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
     while True:
         try:
@@ -43,18 +43,19 @@ def main() -> int:
             limits = DecodeLimits(**header)
             _limit_memory(limits.memory_bytes)
             _limit_cpu(limits.timeout_s)
-            protocol.send(sock, *_answer(_measured if only_measure else _decoded, data, limits))
+            protocol.send(sock, *_run(_measure if only_measure else _decode, data, limits))
         except protocol.PeerGone:
             return 0
 
 
 def _harden_pillow() -> None:
     warnings.simplefilter("ignore")
-    Image.MAX_IMAGE_PIXELS = None  # our own limits are checked before Pillow's
+    # DecodeLimits are checked instead
+    Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    # loaded now: later it would count as memory of an image
-    heic.available()
+    # loaded now, or its memory would count as the first HEIC image's
+    heic.is_available()
 
 
 def _end_with_parent() -> None:
@@ -73,13 +74,13 @@ def _limit_memory(memory_bytes: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     except (ValueError, OSError):
-        # macOS knows no such limit; the limits of time and pixels hold there.
+        # macOS has no such limit; the limits of time and pixels hold there
         if sys.platform == "linux":
             raise
 
 
 def _reserved_bytes() -> int:
-    """Return the address space that is mapped, but in nobody's memory."""
+    """Return the bytes of address space that are mapped but not resident."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return 0
@@ -88,13 +89,13 @@ def _reserved_bytes() -> int:
 
 
 def _limit_cpu(seconds: float) -> None:
-    """Let the kernel end us when this image has used `seconds` of CPU, should nobody else."""
+    """Let the kernel end this process when an image has used `seconds` of CPU."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime + seconds) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _answer(
+def _run(
     work: Callable[[bytes, DecodeLimits], tuple[protocol.Header, bytes]],
     data: bytes,
     limits: DecodeLimits,
@@ -108,22 +109,21 @@ def _answer(
         return {"error": "memory"}, b""
 
 
-def _measured(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
-    return {"size": measure(data, limits)}, b""
+def _measure(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
+    return {"size": read_size(data, limits)}, b""
 
 
-def _decoded(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
+def _decode(data: bytes, limits: DecodeLimits) -> tuple[protocol.Header, bytes]:
     canonical = canonicalize(data, limits)
-    return _described(canonical), png(canonical.image)
+    return _header_of(canonical), encode_png(canonical.image)
 
 
-def _described(canonical: CanonicalPixels) -> protocol.Header:
+def _header_of(canonical: CanonicalPixels) -> protocol.Header:
     return {
-        "id": canonical.id(),
+        "id": canonical.content_id(),
         "width": canonical.image.width,
         "height": canonical.image.height,
-        "source_width": canonical.source_width,
-        "source_height": canonical.source_height,
+        "source": canonical.source,
         "format": canonical.format,
         "notices": canonical.notices,
     }

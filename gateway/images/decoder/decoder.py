@@ -1,4 +1,4 @@
-"""Verified bytes in, one canonical image out: the only door through which pixels come in."""
+"""Decodes uploads in sandboxed children: the one way by which pixels enter the gateway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.images.decoder import protocol
 from gateway.images.decoder.pool import ChildDied, ChildOverran, NoChild, Pool
-from gateway.images.formats import EXTENSIONS, DecodeLimits, ImageFormat, sniff
+from gateway.images.formats import EXTENSIONS, DecodeLimits, ImageFormat, sniff_format
 from gateway.images.uploads import Upload
 from shared.errors import (
     ImageAspect,
@@ -25,7 +25,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedImageFormat,
 )
-from shared.jobs import Notice
+from shared.jobs.image import StoredImage
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -41,32 +41,15 @@ _ERRORS: dict[str, type[ImageError]] = {
     )
 }
 _COSTLY_HINT = "Save the image again as plain JPEG or PNG, or send it smaller."
-#: A request waits for a free child as long as that many images may take before it.
+#: A request waits for a free child as long as this many images may take.
 _WAIT_IMAGES = 3
-#: What a PNG may add to the raw pixels that it failed to compress.
+#: Bytes that a PNG may add to raw pixels that do not compress.
 _PNG_OVERHEAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class CanonicalImage:
-    """An image as the service keeps it: upright, opaque, 8-bit sRGB, without metadata."""
-
-    #: `img_` + SHA-256 over `{width}x{height}\\n` and the raw RGB bytes.
-    id: str
-    png: bytes
-    #: Pixels of the kept image.
-    width: int
-    height: int
-    #: Pixels of the file, seen upright.
-    source_width: int
-    source_height: int
-    format: str
-    notices: tuple[Notice, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class MeasuredImage:
-    """An image of which only the size is known; it looks like a stored one."""
+    """An image of which only the size is known; it has what image_info needs of a stored one."""
 
     #: Pixels that would be kept.
     width: int
@@ -78,8 +61,8 @@ class MeasuredImage:
 
 
 @contextlib.contextmanager
-def _pointing(pointer: str | None) -> Iterator[None]:
-    """Let refusals name the part of the request that they are about."""
+def _name_pointer(pointer: str | None) -> Iterator[None]:
+    """Let refusals inside the block name the part of the request that they are about."""
     try:
         yield
     except (ImageError, PayloadTooLarge) as error:
@@ -108,41 +91,40 @@ class Decoder:
 
     def start(self) -> None:
         """Start the children now instead of with the first image; call it after any fork."""
-        self._pool_here().start()
+        self._own_pool().start()
 
     def decode(
-        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
-    ) -> CanonicalImage:
-        """Return the canonical image; raise an ImageError or PayloadTooLarge that names `pointer`.
+        self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
+    ) -> StoredImage:
+        """Return the image to store; `detailed`: it may be cut into tiles and keeps more pixels.
 
-        `detailed`: it may be looked at in tiles, and keeps more pixels.
-
-        Raises Unavailable, with seconds to wait, only if no decoder process can be had.
+        Raises ImageErrors and PayloadTooLarge, which name `pointer`, and Unavailable, with seconds
+        to wait, if no decoder process is free or can be started.
         """
-        with _pointing(pointer):
-            fmt = self._admit(upload.data)
-            header, png = self._ask(upload.data, detailed=detailed)
-            return _accepted(header, png, _mismatch(upload, fmt))
+        with _name_pointer(pointer):
+            fmt = self._check_file(upload.data)
+            header, png = self._ask_twice(upload.data, detailed=detailed)
+            return _stored_image(header, png, _mismatch_notices(upload, fmt))
 
     def measure(
-        self, upload: Upload, *, pointer: str | None = None, detailed: bool = False
+        self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
     ) -> MeasuredImage:
-        """Return the size that an upload's header tells; nothing is decoded. Raises like decode."""
-        with _pointing(pointer):
-            self._admit(upload.data)
-            header, _ = self._ask(upload.data, measure=True)
+        """Return the size in an upload's header; nothing is decoded. Raises as `decode`."""
+        with _name_pointer(pointer):
+            self._check_file(upload.data)
+            header, _ = self._ask_twice(upload.data, measure=True)
             if "error" in header:
                 raise _refusal(header)
-            return self._measured(*header["size"], detailed=detailed)
+            return self._measured_image(*header["size"], detailed=detailed)
 
-    def sized(self, width: int, height: int, *, detailed: bool = False) -> MeasuredImage:
-        """Return what an image of this size will be; raises ImageDimensions and ImageAspect."""
+    def measure_size(self, width: int, height: int, *, detailed: bool = False) -> MeasuredImage:
+        """Return an image of this size in pixels; raises ImageDimensions and ImageAspect."""
         self._limits.check(width, height, reducible=True)
-        return self._measured(width, height, detailed=detailed)
+        return self._measured_image(width, height, detailed=detailed)
 
-    def _measured(self, width: int, height: int, *, detailed: bool) -> MeasuredImage:
+    def _measured_image(self, width: int, height: int, *, detailed: bool) -> MeasuredImage:
         limits = dataclasses.replace(self._limits, detailed=detailed)
-        kept_width, kept_height = limits.kept(width, height)
+        kept_width, kept_height = limits.kept_size(width, height)
         return MeasuredImage(kept_width, kept_height, (width, height))
 
     def close(self) -> None:
@@ -152,14 +134,15 @@ class Decoder:
         if pool and pool.owner_pid == os.getpid():
             pool.close()
 
-    def _pool_here(self) -> Pool:
-        # A forked gunicorn worker must not talk into its parent's sockets.
+    def _own_pool(self) -> Pool:
+        # a forked gunicorn worker must not use its parent's sockets
         with self._pool_guard:
             if self._pool is None or self._pool.owner_pid != os.getpid():
                 self._pool = Pool(self._settings.decoder_children)
             return self._pool
 
-    def _admit(self, data: bytes) -> ImageFormat:
+    def _check_file(self, data: bytes) -> ImageFormat:
+        """Raise ImageEmpty, PayloadTooLarge and UnsupportedImageFormat."""
         if not data:
             raise ImageEmpty
         if len(data) > self._settings.upload_max_bytes:
@@ -167,9 +150,9 @@ class Decoder:
                 f"The image file has {len(data)} bytes; "
                 f"{self._settings.upload_max_bytes} are accepted."
             )
-        return sniff(data)
+        return sniff_format(data)
 
-    def _ask(
+    def _ask_twice(
         self, data: bytes, *, measure: bool = False, detailed: bool = False
     ) -> tuple[protocol.Header, bytes]:
         limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
@@ -177,10 +160,10 @@ class Decoder:
         seconds = self._settings.decoder_timeout_s
         try:
             try:
-                return self._lend(request, data)
+                return self._ask_child(request, data)
             except ChildDied:
-                # Perhaps somebody else killed it; an image is to blame for the second death.
-                return self._lend(request, data)
+                # something else may have killed it; a second death is the image's fault
+                return self._ask_child(request, data)
         except NoChild as error:
             raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -192,8 +175,8 @@ class Decoder:
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
 
-    def _lend(self, request: protocol.Header, data: bytes) -> tuple[protocol.Header, bytes]:
-        return self._pool_here().ask(
+    def _ask_child(self, request: protocol.Header, data: bytes) -> tuple[protocol.Header, bytes]:
+        return self._own_pool().ask(
             request,
             data,
             timeout_s=self._settings.decoder_timeout_s,
@@ -203,11 +186,14 @@ class Decoder:
         )
 
 
-def _accepted(header: protocol.Header, png: bytes, own: tuple[Notice, ...]) -> CanonicalImage:
+def _stored_image(
+    header: protocol.Header, png: bytes, mismatch: list[dict[str, str]]
+) -> StoredImage:
     if "error" in header:
         raise _refusal(header)
-    told = tuple(Notice(code=code, detail=detail) for code, detail in header.pop("notices"))
-    return CanonicalImage(**header, png=png, notices=own + told)
+    width, height = header.pop("source")
+    decoded = [{"code": code, "detail": detail} for code, detail in header.pop("notices")]
+    return StoredImage(**header, png=png, source=(width, height), notices=(*mismatch, *decoded))
 
 
 def _refusal(header: protocol.Header) -> ImageError:
@@ -219,15 +205,15 @@ def _refusal(header: protocol.Header) -> ImageError:
     return error(header["detail"], extra={"cause": header["cause"]})
 
 
-def _mismatch(upload: Upload, fmt: ImageFormat) -> tuple[Notice, ...]:
-    """Tell when name or media type promise another format; the content decides."""
+def _mismatch_notices(upload: Upload, fmt: ImageFormat) -> list[dict[str, str]]:
+    """Return a notice if name or media type promise another format; the content decides."""
     ending = (upload.filename or "").rpartition(".")[2].lower()
     known = {name for names in EXTENSIONS.values() for name in names}
     if ending in known and ending not in EXTENSIONS[fmt]:
         detail = f"The file is named .{ending} but is {fmt}."
-        return (Notice(code="image_extension_mismatch", detail=detail),)
+        return [{"code": "image_extension_mismatch", "detail": detail}]
     main, _, subtype = (upload.content_type or "").lower().partition("/")
     if main == "image" and subtype not in ("", "*", *EXTENSIONS[fmt]):
         detail = f"The file was sent as image/{subtype[:40]} but is {fmt}."
-        return (Notice(code="image_extension_mismatch", detail=detail),)
-    return ()
+        return [{"code": "image_extension_mismatch", "detail": detail}]
+    return []

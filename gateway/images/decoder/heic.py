@@ -1,4 +1,4 @@
-"""HEIC, which phones save, by way of the extra `heic`; only the decoder child opens files."""
+"""HEIC files by the optional extra `heic`; only the decoder child opens them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXTRA = "pip install 'sightline-server[heic]'"
 
 
 @functools.cache
-def available() -> bool:
+def is_available() -> bool:
     """Tell whether the extra is installed and its libraries load."""
     try:
         import pillow_heif  # noqa: F401
@@ -21,10 +21,10 @@ def available() -> bool:
 
 
 @functools.cache
-def _opener() -> Any:
+def _load_plugin() -> Any:
     import pillow_heif
 
-    # one image may use one core, and needs nothing that comes along with it
+    # one image may use one core; its thumbnails and extra channels are not needed
     pillow_heif.options.DECODE_THREADS = 1
     pillow_heif.options.THUMBNAILS = False
     pillow_heif.options.DEPTH_IMAGES = False
@@ -33,5 +33,5 @@ def _opener() -> Any:
 
 
 def open_file(stream: io.BytesIO) -> Any:
-    """Return a HEIC file with its pixels unread, as Pillow's plugins do."""
-    return _opener()(stream)
+    """Return a HEIC file whose pixels are not read yet, as Pillow's plugins do."""
+    return _load_plugin()(stream)

@@ -1,4 +1,4 @@
-"""Writes RGB pixels as a PNG: lossless, without metadata, the same bytes for the same pixels."""
+"""Encodes RGB pixels as PNG: without metadata, the same bytes for the same pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUB = 1
 _BAND_PIXELS = 1 << 20
 
 
-def png(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
     """Return an RGB image as a PNG.
 
     Pillow tries all five filters on every row, which takes longer than the compression and
@@ -25,21 +25,23 @@ def png(image: Image.Image) -> bytes:
     header = struct.pack(
         ">IIBBBBB", *image.size, _DEPTH, _RGB, _DEFLATE, _FILTERED_BY_ROW, _NOT_INTERLACED
     )
-    squeeze = zlib.compressobj(1)
-    pixels = b"".join(squeeze.compress(_filtered(np.asarray(band))) for band in bands(image))
-    pixels += squeeze.flush()
+    compressor = zlib.compressobj(1)
+    pixels = b"".join(
+        compressor.compress(_filter_rows(np.asarray(band))) for band in split_bands(image)
+    )
+    pixels += compressor.flush()
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
-def bands(image: Image.Image) -> Iterator[Image.Image]:
+def split_bands(image: Image.Image) -> Iterator[Image.Image]:
     """Yield an image in bands of rows, so that no copy of all its pixels is made at once."""
-    tall = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, tall):
-        yield image.crop((0, top, image.width, min(image.height, top + tall)))
+    band_height = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, band_height):
+        yield image.crop((0, top, image.width, min(image.height, top + band_height)))
 
 
-def _filtered(pixels: np.ndarray) -> bytes:
+def _filter_rows(pixels: np.ndarray) -> bytes:
     height, width, channels = pixels.shape
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = _SUB

@@ -1,4 +1,4 @@
-"""Keeps a few decoder children warm; kills and replaces those that overrun or die.
+"""A pool of decoder children: starts them, and kills and replaces those that overrun or die.
 
 Only sockets, locks and processes of the standard library are used, so that everything waits
 cooperatively once gevent has patched them, and just as well in plain threads.
@@ -25,7 +25,7 @@ _COMMAND = (sys.executable, "-P", "-m", "gateway.images.decoder.child")
 _ENVIRONMENT = {
     "PYTHONPATH": str(_ROOT),
     "LC_ALL": "C.UTF-8",
-    # Threads and arenas of their own would eat the address space that an image may use.
+    # threads and arenas of the libraries would use up the address space meant for the image
     "MALLOC_ARENA_MAX": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
@@ -44,7 +44,7 @@ class ChildOverran(ChildFailed):
 
 
 class ChildDied(ChildFailed):
-    """A decoder child ended by itself, told by its exit status."""
+    """A decoder child ended by itself; the message is its exit status."""
 
 
 class NoChild(Exception):
@@ -64,14 +64,14 @@ class Child:
                     stdout=subprocess.DEVNULL,
                     env=_ENVIRONMENT,
                     cwd="/",
-                    # Ctrl-C in a terminal is for the gateway; a child ends when its socket does.
+                    # Ctrl-C in a terminal is meant for the gateway; a child ends with its socket
                     start_new_session=True,
                 )
             except OSError:
                 ours.close()
                 raise
         self._socket = ours
-        #: It has said that it is ready; one that never did is not replaced on its own account.
+        #: It has reported that it is ready; a child that never did is not replaced when it dies.
         self.started = False
         self._served = 0
 
@@ -81,12 +81,12 @@ class Child:
         return self._process.pid
 
     @property
-    def worn(self) -> bool:
-        """Tell whether it has served long enough."""
+    def at_image_limit(self) -> bool:
+        """Tell whether it has decoded as many images as one child may."""
         return self._served >= _IMAGES_PER_CHILD
 
-    def alive(self) -> bool:
-        """Tell whether it still listens; unlike a look at the process this needs no SIGCHLD."""
+    def is_alive(self) -> bool:
+        """Tell whether its socket is open, which needs no SIGCHLD as polling the process would."""
         self._socket.settimeout(0)
         try:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
@@ -109,7 +109,7 @@ class Child:
         except TimeoutError as error:
             raise ChildOverran from error
         except protocol.PeerGone as error:
-            raise self._obituary() from error
+            raise self._exit_reason() from error
 
     def _await_start(self) -> None:
         if self.started:
@@ -121,7 +121,8 @@ class Child:
             raise NoChild("a decoder process does not start") from error
         self.started = True
 
-    def _obituary(self) -> ChildFailed:
+    def _exit_reason(self) -> ChildFailed:
+        """Return why a child that broke off its connection ended, as the error to raise."""
         try:
             status = self._process.wait(_EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -143,7 +144,7 @@ class Pool:
     def __init__(self, size: int) -> None:
         self.owner_pid = os.getpid()
         self._closed = False
-        # The last one used is the warmest. None stands for a child that is yet to be started.
+        # last in, first out: the child used last is the warmest; None: one still to be started
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
@@ -151,7 +152,7 @@ class Pool:
     def start(self) -> None:
         """Start every child that is not running, without waiting until it is ready."""
         for slot in [self._idle.get_nowait() for _ in range(self._idle.qsize())]:
-            self._idle.put(slot or self._fresh())
+            self._idle.put(slot or self._start_child())
 
     def pids(self) -> list[int]:
         """Return the process ids of the idle children."""
@@ -170,10 +171,10 @@ class Pool:
         slot = self._take(wait_s)
         keep = False
         try:
-            slot = self._running(slot)
-            reply = slot.ask(header, data, timeout_s=timeout_s, max_body=max_body)
-            # Memory that was refused once may be in pieces: the next image gets a new child.
-            keep = reply[0].get("error") != "memory" and not slot.worn
+            slot = child = self._live_child(slot)
+            reply = child.ask(header, data, timeout_s=timeout_s, max_body=max_body)
+            # its memory may be fragmented after a refusal: the next image gets a new child
+            keep = reply[0].get("error") != "memory" and not child.at_image_limit
         except ChildFailed as failure:
             _log.warning("decoder.replaced", extra={"reason": repr(failure)})
             raise
@@ -186,7 +187,7 @@ class Pool:
         """End the idle children now and the busy ones when they are given back."""
         self._closed = True
         while not self._idle.empty():
-            self._end(self._idle.get_nowait())
+            self._kill(self._idle.get_nowait())
 
     def _take(self, wait_s: float) -> Child | None:
         try:
@@ -194,10 +195,10 @@ class Pool:
         except queue.Empty:
             raise NoChild("all decoder processes are busy") from None
 
-    def _running(self, slot: Child | None) -> Child:
-        if slot and slot.alive():
+    def _live_child(self, slot: Child | None) -> Child:
+        if slot and slot.is_alive():
             return slot
-        self._end(slot)
+        self._kill(slot)
         try:
             return Child()
         except OSError as error:
@@ -207,23 +208,23 @@ class Pool:
         if keep and not self._closed:
             self._idle.put(slot)
             return
-        fresh = None
+        replacement = None
         try:
-            self._end(slot)
+            self._kill(slot)
             if slot and slot.started and not self._closed:
-                fresh = self._fresh()
+                replacement = self._start_child()
         finally:
-            self._idle.put(fresh)
+            self._idle.put(replacement)
 
-    def _fresh(self) -> Child | None:
+    def _start_child(self) -> Child | None:
         try:
             return Child()
         except OSError as error:
-            # The next request tries again and tells its client.
+            # the next request tries again and reports the failure to its client
             _log.warning("decoder.missing", extra={"reason": str(error)})
             return None
 
     @staticmethod
-    def _end(slot: Child | None) -> None:
+    def _kill(slot: Child | None) -> None:
         if slot:
             slot.kill()

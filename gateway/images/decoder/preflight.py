@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from gateway.images.formats import DecodeLimits, ImageFormat
 from shared.errors import ImageDecodeFailed, ImageTruncated
 
-#: More scans than any encoder writes; each costs a pass over the whole image.
+#: More than any encoder writes; each scan costs a pass over the whole image.
 MAX_SCANS = 100
 MAX_CHUNKS = 50_000
-#: No honest colour profile or EXIF block is larger.
+#: No valid colour profile or EXIF block is larger.
 MAX_METADATA_BYTES = 1 << 20
 
 _PNG_CRITICAL = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND"))
@@ -49,16 +49,16 @@ class CheckedFile:
     #: Can be decoded at a fraction of its size.
     reducible: bool = False
     animated: bool = False
-    #: (code, detail) of what was left out of it, though it changes how the picture looks.
+    #: (code, detail) of what was dropped, though it changes how the image looks.
     notices: tuple[tuple[str, str], ...] = ()
 
 
-def check(fmt: ImageFormat, data: bytes, limits: DecodeLimits) -> CheckedFile:
+def check_file(fmt: ImageFormat, data: bytes, limits: DecodeLimits) -> CheckedFile:
     """Return the file to decode; raise ImageTruncated, ImageDecodeFailed or a limit's error."""
     return _CHECKS[fmt](data, limits)
 
 
-def _damaged(why: str) -> ImageDecodeFailed:
+def _damage_error(why: str) -> ImageDecodeFailed:
     return ImageDecodeFailed(f"Image decode failed: {why}.")
 
 
@@ -70,33 +70,33 @@ class _Chunk:
     sound: bool
 
 
-def _png(data: bytes, limits: DecodeLimits) -> CheckedFile:
-    """Keep what is needed to draw the picture; text, bombs and private chunks are dropped."""
+def _check_png(data: bytes, limits: DecodeLimits) -> CheckedFile:
+    """Keep the chunks that change how the image looks; text, bombs and private chunks go."""
     kept = [data[:8]]
-    kinds, lost = set(), dict[bytes, None]()
-    for chunk in _png_chunks(data):
+    kinds, dropped = set(), dict[bytes, None]()
+    for chunk in _read_png_chunks(data):
         kinds.add(chunk.kind)
         if chunk.kind == b"IHDR":
             limits.check(*_png_size(data, chunk))
         elif b"IHDR" not in kinds:
-            raise _damaged("the PNG does not start with its header")
-        if _worth_keeping(data, chunk):
+            raise _damage_error("the PNG does not start with its header")
+        if _keeps_chunk(data, chunk):
             kept.append(data[chunk.start : chunk.end])
         elif chunk.kind in _PNG_USEFUL:
-            lost[chunk.kind] = None
+            dropped[chunk.kind] = None
     if b"IDAT" not in kinds:
-        raise _damaged("the PNG has no image data")
-    return CheckedFile(b"".join(kept), animated=b"acTL" in kinds, notices=_left_out(lost))
+        raise _damage_error("the PNG has no image data")
+    return CheckedFile(b"".join(kept), animated=b"acTL" in kinds, notices=_dropped_notices(dropped))
 
 
-def _left_out(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
+def _dropped_notices(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
     names = ", ".join(kind.decode("ascii") for kind in kinds)
     if not names:
         return ()
     return (("image_metadata_dropped", f"Damaged or oversized parts of the PNG: {names}."),)
 
 
-def _png_chunks(data: bytes) -> Iterator[_Chunk]:
+def _read_png_chunks(data: bytes) -> Iterator[_Chunk]:
     at = 8
     for _ in range(MAX_CHUNKS):
         if at + 12 > len(data):
@@ -110,23 +110,23 @@ def _png_chunks(data: bytes) -> Iterator[_Chunk]:
         if kind == b"IEND":
             return
         at = end
-    raise _damaged(f"the PNG has more than {MAX_CHUNKS} chunks")
+    raise _damage_error(f"the PNG has more than {MAX_CHUNKS} chunks")
 
 
 def _png_size(data: bytes, header: _Chunk) -> tuple[int, int]:
     if header.end - header.start != 25:
-        raise _damaged("the PNG header has a wrong length")
+        raise _damage_error("the PNG header has a wrong length")
     width, height = struct.unpack_from(">II", data, header.start + 8)
     return width, height
 
 
-def _worth_keeping(data: bytes, chunk: _Chunk) -> bool:
+def _keeps_chunk(data: bytes, chunk: _Chunk) -> bool:
     if chunk.kind in _PNG_CRITICAL:
         if not chunk.sound:
-            raise _damaged(f"the checksum of a PNG {chunk.kind.decode()} chunk is wrong")
+            raise _damage_error(f"the checksum of a PNG {chunk.kind.decode()} chunk is wrong")
         return True
     if not chunk.kind[0] & 0x20:
-        raise _damaged("the PNG has an unknown critical chunk")
+        raise _damage_error("the PNG has an unknown critical chunk")
     if chunk.kind not in _PNG_USEFUL or chunk.end - chunk.start > MAX_METADATA_BYTES:
         return False
     return chunk.sound and (chunk.kind != b"iCCP" or _inflates_small(data, chunk))
@@ -143,15 +143,15 @@ def _inflates_small(data: bytes, chunk: _Chunk) -> bool:
 
 
 def png_pixels_missing(data: bytes) -> bool:
-    """Tell whether the pixel stream of a checked PNG ends early; Pillow would leave it black."""
+    """Tell whether a checked PNG lacks pixel data; Pillow would leave the rest black."""
     inflater = zlib.decompressobj()
     missing = _png_raw_bytes(data)
-    for chunk in _png_chunks(data):
+    for chunk in _read_png_chunks(data):
         packed = data[chunk.start + 8 : chunk.end - 4] if chunk.kind == b"IDAT" else b""
         while packed and missing > 0 and not inflater.eof:
             missing -= len(inflater.decompress(packed, 1 << 20))
             packed = inflater.unconsumed_tail
-    # Asked only while bytes are missing, or flush() would inflate a whole bomb.
+    # only while bytes are missing, or flush() would inflate a whole bomb
     return missing > 0 and missing > len(inflater.flush())
 
 
@@ -166,56 +166,56 @@ def _png_raw_bytes(data: bytes) -> int:
     return total
 
 
-def _jpeg(data: bytes, limits: DecodeLimits) -> CheckedFile:
+def _check_jpeg(data: bytes, limits: DecodeLimits) -> CheckedFile:
     frames, scans = [], 0
-    for marker, at in _jpeg_segments(data):
+    for marker, at in _read_jpeg_segments(data):
         if marker in _JPEG_FRAMES:
             frames.append((marker, *struct.unpack_from(">HH", data, at + 3)))
         elif marker == _JPEG_SCAN:
             scans += 1
         if scans > MAX_SCANS:
-            raise _damaged(f"the JPEG has more than {MAX_SCANS} scans")
+            raise _damage_error(f"the JPEG has more than {MAX_SCANS} scans")
     if len(frames) != 1 or not scans:
-        raise _damaged(f"the JPEG has {len(frames)} frames and {scans} scans")
+        raise _damage_error(f"the JPEG has {len(frames)} frames and {scans} scans")
     kind, height, width = frames[0]
-    # Several scans make libjpeg keep every coefficient, however small the result.
+    # with several scans libjpeg keeps every coefficient, however small the result
     reducible = kind in _JPEG_SEQUENTIAL and scans == 1
     limits.check(width, height, reducible=reducible)
     return CheckedFile(data, reducible=reducible)
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+def _read_jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield (marker, offset of its length field) up to the end marker of the main image."""
     at = 2
     while True:
-        found = _JPEG_MARKER.search(data, at)
-        if found is None:
-            raise _jpeg_cut()
-        marker, at = found[1][0], found.end()
+        match = _JPEG_MARKER.search(data, at)
+        if match is None:
+            raise _jpeg_truncated()
+        marker, at = match[1][0], match.end()
         if marker == _JPEG_END:
             return
         if marker in (0x01, 0xD8):
             continue
         length = int.from_bytes(data[at : at + 2], "big")
         if at + length > len(data):
-            raise _jpeg_cut()
+            raise _jpeg_truncated()
         if length < (8 if marker in _JPEG_FRAMES else 2):
-            raise _damaged("a JPEG segment has an impossible length")
+            raise _damage_error("a JPEG segment has an impossible length")
         yield marker, at
         at += length
 
 
-def _jpeg_cut() -> ImageTruncated:
+def _jpeg_truncated() -> ImageTruncated:
     return ImageTruncated("The JPEG file is cut off: its end marker is missing.")
 
 
-def _webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
-    """Check the sizes that the container and the bitstream tell; open() allocates them at once."""
+def _check_webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
+    """Check the sizes in container and bitstream: the decoder allocates them when it opens."""
     if len(data) < 8 + int.from_bytes(data[4:8], "little") or len(data) < 30:
         raise ImageTruncated("The WebP file is shorter than its header says.")
     kind = data[12:16]
     if kind == b"VP8X":
-        limits.check(1 + _u24(data, 24), 1 + _u24(data, 27))
+        limits.check(1 + _read_u24(data, 24), 1 + _read_u24(data, 27))
         return CheckedFile(data, animated=bool(data[20] & 2))
     if kind == b"VP8L":
         packed = int.from_bytes(data[21:25], "little")
@@ -224,20 +224,20 @@ def _webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
         width, height = struct.unpack_from("<HH", data, 26)
         limits.check(width & 0x3FFF, height & 0x3FFF)
     else:
-        raise _damaged("the WebP file does not start with an image")
+        raise _damage_error("the WebP file does not start with an image")
     return CheckedFile(data)
 
 
-def _u24(data: bytes, at: int) -> int:
+def _read_u24(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 3], "little")
 
 
-def _avif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
+def _check_avif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     _check_boxes(data, "AVIF")
     return CheckedFile(data)
 
 
-def _heic(data: bytes, _limits: DecodeLimits) -> CheckedFile:
+def _check_heic(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     _check_boxes(data, "HEIC")
     return CheckedFile(data)
 
@@ -251,13 +251,13 @@ def _check_boxes(data: bytes, name: str) -> None:
         if length == 0:
             break
         if length < 8:
-            raise _damaged(f"a box of the {name} file has an impossible length")
+            raise _damage_error(f"a box of the {name} file has an impossible length")
         at += length
     if at > len(data):
         raise ImageTruncated(f"The {name} file is cut off at byte {len(data)}; {at} are needed.")
 
 
-def _tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:
+def _check_tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     order = "<" if data.startswith(b"II") else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     if len(data) < 16:
@@ -268,26 +268,26 @@ def _tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     return CheckedFile(data)
 
 
-def _bmp(data: bytes, _limits: DecodeLimits) -> CheckedFile:
+def _check_bmp(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     offset = int.from_bytes(data[10:14], "little")
     if offset >= len(data):
         raise ImageTruncated("The BMP file is cut off before its pixels.")
     return CheckedFile(data)
 
 
-def _gif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
+def _check_gif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     if len(data) < 13:
         raise ImageTruncated
     return CheckedFile(data)
 
 
 _CHECKS: dict[ImageFormat, Callable[[bytes, DecodeLimits], CheckedFile]] = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "WebP": _webp,
-    "BMP": _bmp,
-    "TIFF": _tiff,
-    "GIF": _gif,
-    "AVIF": _avif,
-    "HEIC": _heic,
+    "JPEG": _check_jpeg,
+    "PNG": _check_png,
+    "WebP": _check_webp,
+    "BMP": _check_bmp,
+    "TIFF": _check_tiff,
+    "GIF": _check_gif,
+    "AVIF": _check_avif,
+    "HEIC": _check_heic,
 }

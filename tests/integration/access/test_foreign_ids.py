@@ -11,7 +11,7 @@ from shared.errors import NotFound
 from shared.jobs import JobInput, new_job_id
 from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
-from shared.store import NewJob, Store
+from shared.store import Doorbell, NewJob, Store
 from shared.store.delivery_store import DeliveryStore
 from shared.webhooks import Webhook
 from tests.support.harness import RedisServer
@@ -50,7 +50,8 @@ CALLS = {
 def test_a_foreign_job_gives_redis_the_work_of_an_unknown_one(redis_server, settings, call):
     store = Store(settings)
     job = NewJob("other", JobInput(prompt="x" * 5000), metadata={"much": "y" * 2000})
-    foreign = store.add(job, DoorbellMessages(store.redis).ring).doorbell.job_id
+    message = DoorbellMessages(store.redis).ring(Doorbell(job.id, "default"))
+    foreign = store.add(job, message).doorbell.job_id
     # the scripts are loaded by now, as they are in a running gateway
     with pytest.raises(NotFound):
         CALLS[call](store, new_job_id())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 
 import httpx
 import pytest
@@ -72,6 +75,19 @@ def test_a_queue_of_the_greatest_length_takes_no_more(system: System):
     _, http = system.gateway(SIGHTLINE_QUEUE_MAX_JOBS="3")
     codes = [_ask(http).status_code for _ in range(5)]
     assert codes == [202, 202, 202, 503, 503]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/chat/completions"])
+def test_a_full_queue_refuses_before_the_body_has_come(system: System, path: str):
+    _, http = system.gateway(SIGHTLINE_QUEUE_MAX_JOBS="1")
+    assert _ask(http).status_code == 202
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    address = (http.base_url.host, http.base_url.port or 80)
+    with socket.create_connection(address, 10 * AT_ONCE_S) as sock:
+        sock.sendall(head.encode() + b"Content-Length: 500000\r\n\r\n")
+        answer = HTTPResponse(sock, method="POST")
+        answer.begin()
+        assert (answer.status, json.load(answer)["code"]) == (503, "queue_full")
 
 
 def test_an_overdue_job_expires_without_being_started(system: System):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+
 import pytest
 
 from tests.integration.conftest import SMALL
@@ -27,6 +30,29 @@ def test_a_repeated_request_finds_its_job_though_the_queue_is_full(full):
         refused = full.post("/v1/jobs", json={"prompt": "one"}, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (503, "queue_full")
     full.delete(first.json()["urls"]["self"])
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "X-Stainless-Retry-Count"])
+def test_a_repeated_chat_finds_its_job_though_the_queue_is_full(full, header):
+    body = {"messages": [{"role": "user", "content": "one"}], "stream": True}
+    # an iterator that is dropped closes its stream, which cancels the job
+    streams = []
+
+    def first_chunk(stack: contextlib.ExitStack, value: str) -> dict:
+        request = full.stream("POST", "/v1/chat/completions", json=body, headers={header: value})
+        answer = stack.enter_context(request)
+        assert answer.status_code == 200, answer.read()
+        streams.append(answer.iter_lines())
+        return json.loads(next(streams[-1]).removeprefix("data: "))
+
+    with contextlib.ExitStack() as stack:
+        first = first_chunk(stack, "0")
+        # the key stays the same; an OpenAI client counts its tries instead
+        again = first_chunk(stack, "0" if header == "Idempotency-Key" else "1")
+        assert again["id"] == first["id"]
+        refused = full.post("/v1/chat/completions", json=body | {"stream": False})
+        assert (refused.status_code, refused.json()["code"]) == (503, "queue_full")
+        full.delete(f"/v1/jobs/{first['id']}")
 
 
 def test_what_an_openai_client_sends_again_attaches_to_its_job(workerless):

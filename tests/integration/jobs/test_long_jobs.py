@@ -16,11 +16,12 @@ from PIL import Image, ImageDraw
 
 from shared.errors import NotFound
 from shared.jobs import JobInput, JobStatus, TilingTask
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import tiling_for
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader
 from tests.support.harness import (
     QUICK,

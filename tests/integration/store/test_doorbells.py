@@ -13,7 +13,7 @@ from shared.jobs import JobInput, new_job_id
 from shared.queue import app, direct_queue, send
 from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
-from shared.store import Doorbell, NewJob, Store
+from shared.store import Doorbell, NewJob, Store, StoredJob
 from tests.support.harness import RedisServer
 
 #: What makes each message another one.
@@ -56,9 +56,13 @@ def test_a_stored_bell_is_the_message_that_celery_would_send(redis_server: Redis
 def test_a_job_and_its_bell_are_stored_together_and_once(redis_server: RedisServer):
     client = redis_server.client()
     store = Store(Settings(redis_url=redis_server.url))
-    job = NewJob("t", JobInput(prompt="what?"), idempotency=("key", "body"))
-    added = store.add(job, DoorbellMessages(client).ring)
-    again = store.add(job, DoorbellMessages(client).ring)
+    bells = DoorbellMessages(client)
+
+    def add() -> StoredJob:
+        job = NewJob("t", JobInput(prompt="what?"), idempotency=("key", "body"))
+        return store.add(job, bells.ring(Doorbell(job.id, "default")))
+
+    added, again = add(), add()
     assert again.replayed
     assert again.row().id == added.row().id == added.doorbell.job_id
     (message,) = client.lrange("default", 0, -1)

@@ -9,10 +9,11 @@ import pytest
 
 from shared.errors import Erased, IdempotencyKeyReused, ImageNotFound, NotFound
 from shared.jobs import ROW_VERSION, JobInput, JobStatus
+from shared.jobs.image import StoredImage
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader
 
 IMAGE = StoredImage("img_" + "a" * 64, b"\x89PNG\x00\xff", 10, 20, (10, 20), "PNG")

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import Erased, IdempotencyKeyReused, NotFound
 from shared.jobs import JobInput, new_job_id
 from shared.settings import Settings
-from shared.store import NewJob, Store, job_store, keys
+from shared.store import NewJob, Store, keys
 
 QUESTION = JobInput(prompt="what?")
 
@@ -18,9 +18,9 @@ def jobs(redis_server) -> Store:
 
 
 @pytest.mark.parametrize("idempotency", [None, ("key", "fingerprint")])
-def test_a_job_that_is_added_twice_under_its_id_is_one_job(jobs, monkeypatch, idempotency):
-    monkeypatch.setattr(job_store, "new_job_id", lambda: "job_" + "0" * 36)
-    first, again = (jobs.add(NewJob("t", QUESTION, idempotency=idempotency)) for _ in range(2))
+def test_a_job_that_is_added_twice_under_its_id_is_one_job(jobs, idempotency):
+    job = NewJob("t", QUESTION, idempotency=idempotency)
+    first, again = (jobs.add(job) for _ in range(2))
     assert first == again
     assert not again.replayed
     assert jobs.load().depths["default"] == 1

@@ -18,8 +18,8 @@ def store(redis_server) -> Store:
 
 
 def add(store: Store, tenant: str, count: int = 1, **fields) -> list[str]:
-    job = NewJob(tenant, JobInput(prompt="what?"), **fields)
-    return [store.add(job).doorbell.job_id for _ in range(count)]
+    question = JobInput(prompt="what?")
+    return [store.add(NewJob(tenant, question, **fields)).doorbell.job_id for _ in range(count)]
 
 
 def taken(store: Store, count: int) -> str:

@@ -6,16 +6,17 @@ import pytest
 
 from shared.errors import NotFound
 from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader, JobEvent
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled.steps import TiledSteps
-from worker.tiling import Tile, can_be_told_live, unread
+from worker.tiling import Tile, can_stream, unread_mark
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
 
@@ -47,7 +48,7 @@ class Longs:
         return found
 
     def live(self, infos: list[TileInfo]) -> list[bool]:
-        return can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
+        return can_stream([Tile(box=info.box, **info.seam) for info in infos])
 
     def split(
         self, job_id: str, count: int = 4, *, room: int = 100, blank: int = -1, overlaps: int = -1
@@ -61,7 +62,7 @@ class Longs:
             overlap = 4 if number == overlaps else 0
             part = Tile(number, (0, 8 * number, 8, 8 * number + 8), "y", overlap)
             seam = {"order": number, "overlap": overlap}
-            infos.append(TileInfo(id=image.id, box=part.box, mark=unread(part), seam=seam))
+            infos.append(TileInfo(id=image.id, box=part.box, mark=unread_mark(part), seam=seam))
         work = [
             NewTile(TileOutcome())
             if number == blank

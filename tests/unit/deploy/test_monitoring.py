@@ -33,13 +33,13 @@ def _exposed() -> Iterator[str]:
     told = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
     workers = [Heartbeat("w", "m", seconds_per_job=1.0)]
     families = [
-        *exposition.of_servers({"queue": SERVER}),
-        *exposition.of_queues(Load({"default": 1}, 1, 0.5), workers),
-        *exposition.of_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
-        *exposition.of_workers(workers),
-        *exposition.of_counters({}),
-        *exposition.of_figures(told),
-        *exposition.of_outbox(Outbox(0.0, 0, 0)),
+        *exposition.collect_servers({"queue": SERVER}),
+        *exposition.collect_queues(Load({"default": 1}, 1, 0.5), workers),
+        *exposition.collect_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
+        *exposition.collect_workers(workers),
+        *exposition.collect_counters({}),
+        *exposition.collect_job_metrics(told),
+        *exposition.collect_outbox(Outbox(0.0, 0, 0)),
         *HttpMetrics().registry().collect(),
     ]
     for family in families:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import pytest
@@ -11,8 +12,18 @@ from tests.support.harness import ROOT
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("client/*.md")])
 DOCS = ROOT / "docs"
 CHINESE = DOCS / "zh-CN"
-#: A machine writes three of them in English: their sentences are the code's, or those of a run.
+#: A machine writes most of them in English: their sentences are the code's, or those of a run.
 ENGLISH_ONLY = {"tour.md", "reference/http-api.md", "reference/command-line.md", "scaling.md"}
+#: Who changes the code reads its names and comments, which are in English too.
+FOR_DEVELOPERS = {
+    "architecture.md",
+    "development.md",
+    "reference/modules.md",
+    *(str(page.relative_to(DOCS)) for page in DOCS.glob("development/*.md")),
+    *(str(page.relative_to(DOCS)) for page in DOCS.glob("decisions/*.md")),
+}
+#: Pages that name files and classes of the code; UPGRADING.md names those of yesterday as well.
+CODE_PAGES = [ROOT / "CONTRIBUTING.md", *(DOCS / name for name in sorted(FOR_DEVELOPERS))]
 HAN = "[\u4e00-\u9fff]"
 COMMENT = re.compile(r"(?:^|[ ]+)# (.*)$", re.MULTILINE)
 TWINS = {
@@ -21,9 +32,31 @@ TWINS = {
         page: CHINESE / page.relative_to(DOCS)
         for page in PAGES
         if page.is_relative_to(DOCS) and not page.is_relative_to(CHINESE)
-        if str(page.relative_to(DOCS)) not in ENGLISH_ONLY
+        if str(page.relative_to(DOCS)) not in ENGLISH_ONLY | FOR_DEVELOPERS
     },
 }
+
+
+FOLDERS = (
+    "gateway",
+    "shared",
+    "worker",
+    "client",
+    "demo",
+    "bench",
+    "scripts",
+    "tests",
+    "deploy",
+    "docs",
+)
+
+
+@functools.cache
+def classes():
+    """Return the names of all classes of the service and its client."""
+    sources = [file for folder in FOLDERS[:4] for file in (ROOT / folder).rglob("*.py")]
+    lines = (line for file in sources for line in file.read_text(encoding="utf-8").splitlines())
+    return {match[1] for line in lines if (match := re.match(r"class (\w+)", line))}
 
 
 def name(page):
@@ -104,3 +137,16 @@ def test_punctuation_between_chinese_words_is_full_width(page):
 
 def test_no_chinese_page_is_without_an_english_one():
     assert sorted(TWINS.values()) == sorted([ROOT / "README.zh-CN.md", *CHINESE.rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", CODE_PAGES, ids=name)
+def test_every_file_that_a_page_for_developers_names_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", CODE_PAGES, ids=name)
+def test_every_class_that_a_page_for_developers_names_is_there(page):
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", page.read_text(encoding="utf-8")))
+    assert named - classes() == set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.reference import configuration
+from scripts.reference import configuration, modules
 from scripts.reference.__main__ import DOCS, PAGES
 from shared.errors import by_code
 from shared.settings import Settings
@@ -22,6 +22,12 @@ _READERS = ("scripts", "client/sightline", "gateway", "worker", "shared")
 def test_the_page_is_what_make_reference_writes(name):
     committed = (DOCS / name).read_text(encoding="utf-8")
     assert committed == PAGES[name](), "run `make reference` and commit what it wrote"
+
+
+def test_every_file_of_the_module_map_says_what_it_owns():
+    named = re.findall(r"\]\(../../(\S+)\) \|", (DOCS / "reference/modules.md").read_text("utf-8"))
+    assert len(named) > 200
+    assert [file for file in named if not modules.purpose(ROOT / file)] == []
 
 
 @pytest.mark.parametrize("language", ["reference", "zh-CN/reference"])

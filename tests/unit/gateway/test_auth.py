@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.auth import UnsafeBinding, anonymous, check_binding
+from gateway.auth import UnsafeBinding, anonymous_access, check_binding
 from shared.settings import Settings
 
 ELSEWHERE = ["0.0.0.0", "::", "192.168.1.4", "example.com"]
@@ -17,18 +17,18 @@ def test_an_address_that_others_reach_needs_a_key_or_to_be_asked_for_twice(host)
         check_binding(Settings(host=host), lambda: False)
     check_binding(Settings(host=host), lambda: True)
     check_binding(Settings(host=host, allow_anonymous=True), lambda: False)
-    assert anonymous(Settings(host=host)) == "no"
+    assert anonymous_access(Settings(host=host)) == "no"
 
 
 @pytest.mark.parametrize("host", HERE)
 def test_this_machine_alone_needs_no_key_until_there_is_one(host):
     check_binding(Settings(host=host), lambda: False)
-    assert anonymous(Settings(host=host)) == "alone"
+    assert anonymous_access(Settings(host=host)) == "alone"
 
 
 def test_what_is_said_counts_everywhere():
     for host in (*HERE, *ELSEWHERE):
-        assert anonymous(Settings(host=host, allow_anonymous=True)) == "yes"
-        assert anonymous(Settings(host=host, allow_anonymous=False)) == "no"
+        assert anonymous_access(Settings(host=host, allow_anonymous=True)) == "yes"
+        assert anonymous_access(Settings(host=host, allow_anonymous=False)) == "no"
     with pytest.raises(UnsafeBinding):
         check_binding(Settings(allow_anonymous=False), lambda: False)

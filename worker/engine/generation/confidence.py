@@ -1,4 +1,4 @@
-"""How sure the model was: of each token, of its lines, of the whole answer."""
+"""Measures how sure the model was: of each token, of the answer's lines, of the whole answer."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ _DIGITS = 4
 
 
 def log_probability(logits: torch.Tensor, token: int) -> float:
-    """Return the logarithm of a token's probability under (vocab,) logits."""
+    """Return the natural logarithm of a token's probability under (vocab,) logits."""
     logits = logits.float()
     return float(logits[token] - logits.logsumexp(-1))
 
 
-def confidence(logs: Iterable[float]) -> float | None:
-    """Return the geometric mean of probabilities that are given by their logarithms."""
-    told = list(logs)
-    return round(math.exp(sum(told) / len(told)), _DIGITS) if told else None
+def mean_probability(log_probabilities: Iterable[float]) -> float | None:
+    """Return the geometric mean of probabilities, from their logarithms; None without any."""
+    values = list(log_probabilities)
+    return round(math.exp(sum(values) / len(values)), _DIGITS) if values else None
 
 
-def lines(shown: str, pieces: Iterable[tuple[str, float]]) -> tuple[TextLine, ...]:
-    """Return the lines of `shown` that have text; `pieces` are tokens' texts and logarithms.
+def line_confidences(shown: str, pieces: Iterable[tuple[str, float]]) -> tuple[TextLine, ...]:
+    """Return the lines of `shown` that have text, with their confidence.
 
-    A token that ends a line counts for that line, and one without a text for the next one's.
+    `pieces` are each token's text and log probability. A token that ends a line counts for that
+    line, and one without a text for the line of the next.
     """
     texts = shown.split("\n")
-    logs: list[list[float]] = [[] for _ in texts]
+    by_line: list[list[float]] = [[] for _ in texts]
     at = 0
     for piece, log in pieces:
-        if at < len(logs):
-            logs[at].append(log)
+        if at < len(by_line):
+            by_line[at].append(log)
         at += piece.count("\n")
     return tuple(
-        TextLine(text=text, confidence=sure)
-        for text, told in zip(texts, logs, strict=True)
-        if text.strip() and (sure := confidence(told)) is not None
+        TextLine(text=text, confidence=confidence)
+        for text, logs in zip(texts, by_line, strict=True)
+        if text.strip() and (confidence := mean_probability(logs)) is not None
     )

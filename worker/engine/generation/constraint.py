@@ -1,4 +1,4 @@
-"""Which tokens a constrained answer may go on with; computed while the model computes."""
+"""Masks the tokens that a constrained answer may not go on with; computed beside the model."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from shared.jobs import GenerationParams
 
 #: A mask that took less seconds is not worth waking another thread for.
 _QUICK_S = 0.0003
-#: Compiled grammars that are kept.
+#: Compiled grammars that are kept, least recently used first out.
 _CACHED = 32
 
+#: (vocab,): tokens that may follow.
 Mask = npt.NDArray[np.bool_]
 
 
@@ -30,7 +31,7 @@ class Grammars:
     """Compiles constraints for one vocabulary; threads may share it."""
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: int, end_tokens: frozenset[int]) -> None:
-        """`vocabulary` counts the logits, which may be more than the tokenizer knows."""
+        """`vocabulary` counts the logits, which may be more than the tokenizer's tokens."""
         self._source = tokenizer
         self._vocabulary = vocabulary
         self._end_tokens = sorted(end_tokens)
@@ -39,10 +40,11 @@ class Grammars:
         self._lock = threading.Lock()
         self._helper = ThreadPoolExecutor(1, "masks")
 
-    def constraint(self, params: GenerationParams) -> Constraint | None:
-        """Return what holds an answer, None if nothing does; raises BadConstraint.
+    def make_constraint(self, params: GenerationParams) -> Constraint | None:
+        """Return the state of an answer's constraint, None without one.
 
-        The first one takes a second, in which the vocabulary is sorted.
+        The first one takes a second, in which the vocabulary is sorted. Raises BadConstraint for
+        one that is malformed, that no answer satisfies or that exceeds the library's bounds.
         """
         grammar = grammar_of(params)
         if grammar is None:
@@ -50,7 +52,7 @@ class Grammars:
         with self._lock:
             matcher = self._compiled.pop(grammar.source, None)
             if matcher is None:
-                matcher = compiled(grammar, self._words())
+                matcher = compiled(grammar, self._llguidance_tokenizer())
             self._compiled[grammar.source] = matcher
             if len(self._compiled) > _CACHED:
                 self._compiled.popitem(last=False)
@@ -61,7 +63,7 @@ class Grammars:
         """End the helper thread."""
         self._helper.shutdown(cancel_futures=True)
 
-    def _words(self) -> LLTokenizer:
+    def _llguidance_tokenizer(self) -> LLTokenizer:
         if self._tokenizer is None:
             self._tokenizer = LLTokenizer(
                 self._source.to_str(), n_vocab=self._vocabulary, eos_token=self._end_tokens
@@ -73,6 +75,7 @@ class Constraint:
     """The state of one constrained answer; used by one thread."""
 
     def __init__(self, matcher: LLMatcher, vocabulary: int, helper: ThreadPoolExecutor) -> None:
+        """Own the matcher, and compute masks of `vocabulary` tokens in the helper."""
         self._matcher = matcher
         self._vocabulary = vocabulary
         self._helper = helper
@@ -83,39 +86,43 @@ class Constraint:
     @property
     def complete(self) -> bool:
         """Tell whether nothing can follow."""
-        self._settle()
+        self._wait_for_mask()
         return bool(self._matcher.is_stopped())
 
     @property
     def satisfied(self) -> bool:
         """Tell whether the answer may end here."""
-        self._settle()
+        self._wait_for_mask()
         return not self._matcher.is_error() and bool(self._matcher.is_accepting())
 
-    def hold(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (vocab,) logits in which only tokens that may follow have a chance."""
+    def mask_logits(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return (vocab,) logits with -inf for each token that may not follow.
+
+        Waits for the mask. Raises ConstraintTooComplex when the bounds are reached or nothing can
+        follow.
+        """
         if self._mask is None:
             raise ConstraintTooComplex
         allowed = torch.from_numpy(self._mask.result())
         return logits.masked_fill(~allowed, -torch.inf)
 
     def accept(self, token: int) -> None:
-        """Go on behind a token; raises ConstraintTooComplex when the bounds are reached."""
-        self._settle()
+        """Append a token; raises ConstraintTooComplex when the bounds are reached."""
+        self._wait_for_mask()
         self._matcher.consume_token(token)
         self._check()
         self._prepare()
 
     def rewind(self, tokens: Sequence[int]) -> None:
-        """Go back to where the answer consisted of `tokens`."""
-        self._settle()
+        """Go back to an answer of `tokens`; raises ConstraintTooComplex as `accept` does."""
+        self._wait_for_mask()
         self._matcher.reset()
         self._matcher.consume_tokens(list(tokens))
         self._check()
         self._prepare()
 
     def _prepare(self) -> None:
-        """Begin to compute the next mask, which the next pass of the model takes longer than."""
+        """Start to compute the next mask, which takes less time than the model's next pass."""
         if self._matcher.is_stopped():
             self._mask = None
         elif self._last_s < _QUICK_S:
@@ -132,7 +139,7 @@ class Constraint:
         self._last_s = time.perf_counter() - started
         return mask
 
-    def _settle(self) -> None:
+    def _wait_for_mask(self) -> None:
         """Wait for the helper: a matcher serves one thread at a time."""
         if self._mask is not None:
             self._mask.exception()

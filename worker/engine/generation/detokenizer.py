@@ -1,4 +1,4 @@
-"""From generated ids to text that may be shown: whole characters, never a part of a stop string."""
+"""Turns generated ids into text that may be shown: whole characters, no part of a stop string."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ UNCERTAIN = "[?]"
 
 
 class TextStream:
-    """The text of one answer as it grows."""
+    """The text of one answer as it grows.
 
-    __slots__ = ("_decoder", "_held", "_stops", "_sure", "_tokenizer", "shown", "stopped", "taken")
+    Lengths count characters of the model's own text, in which no character is marked as uncertain.
+    """
+
+    __slots__ = (
+        *("_decoder", "_pending", "_stops", "_sure", "_tokenizer"),
+        *("shown", "shown_length", "stopped"),
+    )
 
     def __init__(self, tokenizer: Tokenizer, stops: tuple[str, ...]) -> None:
         """Show text up to the first of `stops`."""
         self._tokenizer = tokenizer
         self._decoder = DecodeStream(skip_special_tokens=True)
         self._stops = stops
-        self._held = ""
-        #: For each character that is held, whether the model was sure of it.
+        self._pending = ""
+        #: Of each pending character, whether the model was sure of it.
         self._sure: list[bool] = []
         #: Everything that was returned so far.
         self.shown = ""
-        #: Characters of the model's own text that were returned so far, without marks.
-        self.taken = 0
-        #: Whether a stop string appeared; nothing more is shown then.
+        #: Length of it.
+        self.shown_length = 0
+        #: A stop string appeared; nothing more is shown.
         self.stopped = False
 
     def decode(self, token: int) -> str:
@@ -34,47 +40,47 @@ class TextStream:
         return self._decoder.step(self._tokenizer, token) or ""
 
     def push(self, text: str, *, sure: bool = True, hold_from: int | None = None) -> str:
-        """Take decoded text and return what becomes certain, often nothing.
+        """Append decoded text; return what can be shown now, often nothing.
 
-        What stands behind `hold_from` characters of the model's own text stays held.
+        Text from the length `hold_from` on stays pending.
         """
         if self.stopped:
             return ""
-        self._held += text
+        self._pending += text
         self._sure += [sure] * len(text)
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if found:
+        stops = [at for stop in self._stops if (at := self._pending.find(stop)) >= 0]
+        if stops:
             self.stopped = True
-            return self._show(min(found))
-        length = len(self._held) - self._possible_stop()
+            return self._show(min(stops))
+        length = len(self._pending) - self._possible_stop()
         if hold_from is not None:
-            length = max(0, min(length, hold_from - self.taken))
+            length = max(0, min(length, hold_from - self.shown_length))
         return self._show(length)
 
     def finish(self) -> str:
-        """Return what was held back, now that no more tokens come."""
-        return "" if self.stopped else self._show(len(self._held))
+        """Return what is pending, now that no more tokens come."""
+        return "" if self.stopped else self._show(len(self._pending))
 
     def rewind(self, tokens: list[int], length: int) -> None:
-        """Go on behind `tokens`, whose text has `length` characters; what is shown stays."""
-        kept = length - self.taken
-        self._held, self._sure = self._held[:kept], self._sure[:kept]
+        """Go back to `tokens`, whose text has that length; what is shown stays."""
+        pending = length - self.shown_length
+        self._pending, self._sure = self._pending[:pending], self._sure[:pending]
         self._decoder = DecodeStream(skip_special_tokens=True)
         for token in tokens:
             self.decode(token)
 
     def _show(self, length: int) -> str:
-        text = "".join(map(_marked, self._held[:length], self._sure))
-        self._held, self._sure = self._held[length:], self._sure[length:]
-        self.taken += length
+        text = "".join(map(_marked, self._pending[:length], self._sure))
+        self._pending, self._sure = self._pending[length:], self._sure[length:]
+        self.shown_length += length
         self.shown += text
         return text
 
     def _possible_stop(self) -> int:
-        """Length of the longest end of the held text that a stop string begins with."""
+        """Return the length of the longest end of the pending text that begins a stop string."""
         longest = max((len(stop) for stop in self._stops), default=1) - 1
-        for length in range(min(longest, len(self._held)), 0, -1):
-            if any(stop.startswith(self._held[-length:]) for stop in self._stops):
+        for length in range(min(longest, len(self._pending)), 0, -1):
+            if any(stop.startswith(self._pending[-length:]) for stop in self._stops):
                 return length
         return 0
 

@@ -1,25 +1,26 @@
-"""What callers are told of the way that an answer came about."""
+"""The notices of an answer that was cut off or that repeated itself."""
 
 from __future__ import annotations
 
 from shared.jobs import GenerationParams, Notice
 
-#: The answer was cut off before it had the form that was asked for.
+#: The answer was cut off before it satisfied its constraint.
 UNFINISHED = "answer_unfinished"
+#: The answer repeated itself, and was taken back to before that.
 REPEATED = "answer_repeated"
 
 
-def unfinished(params: GenerationParams) -> Notice:
+def unfinished_notice(params: GenerationParams) -> Notice:
     """Return the notice for a constrained answer that was cut off."""
-    asked = params.constrained_by[0]
-    return Notice(code=UNFINISHED, detail=f"The answer was cut off before it satisfied {asked}.")
+    field = params.constrained_by[0]
+    return Notice(code=UNFINISHED, detail=f"The answer was cut off before it satisfied {field}.")
 
 
-def repeated(characters: int, *, again: bool) -> Notice:
+def repeated_notice(characters: int, *, again: bool) -> Notice:
     """Return the notice for an answer that was taken back to its first `characters`."""
-    went = "repeated itself too" if again else "went on"
+    outcome = "repeated itself too" if again else "went on"
     detail = (
         f"The answer repeated itself and was taken back to its first {characters} characters; "
-        f"a second try from there, with other sampling, {went}."
+        f"a second try from there, with other sampling, {outcome}."
     )
     return Notice(code=REPEATED, detail=detail)

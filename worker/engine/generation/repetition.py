@@ -1,4 +1,4 @@
-"""Telling an answer that repeats itself for ever from tables, rows of dashes and long receipts."""
+"""Tells an answer that repeats itself for ever from tables, rows of dashes and long receipts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 #: Characters that must recur before a period is looked for.
 _PROBE = 24
-#: Longest unit whose repetition is seen, in characters.
+#: Longest unit whose repetition is noticed, in characters.
 _LONGEST = 1200
 #: Characters that are remembered: some repetitions of the longest unit.
-_KEPT = 8192
-#: A unit must stand this often in a row.
+_MEMORY = 8192
+#: A unit must occur this often in a row.
 _REPEATS = 5
 #: UTF-8 bytes that a repetition must have: of words in one line; of whole lines and of cells, as
 #: in a table of zeros; and of signs only, as in rules and leaders, which forms are full of.
@@ -27,8 +27,8 @@ class Repetition:
     """The repetition at the end of a growing text."""
 
     def __init__(self) -> None:
-        self._kept = ""
-        #: Characters before those kept.
+        self._recent = ""
+        #: Characters before the recent ones.
         self._dropped = 0
         #: Length of the unit, 0 while nothing repeats; characters at the end equal to those one
         #: unit before them.
@@ -37,29 +37,32 @@ class Repetition:
         self._silent = 0
 
     def feed(self, text: str) -> None:
-        """Take what one token has added."""
+        """Append the text of one token."""
         self._silent = 0 if text else self._silent + 1
         for character in text:
-            self._kept += character
-            if self._period and self._kept[-1] == self._kept[-1 - self._period]:
+            self._recent += character
+            if self._period and self._recent[-1] == self._recent[-1 - self._period]:
                 self._equal += 1
             else:
                 self._look_for_period()
-        if len(self._kept) > 2 * _KEPT:
-            self._dropped += len(self._kept) - _KEPT
-            self._kept = self._kept[-_KEPT:]
-            self._equal = min(self._equal, len(self._kept) - self._period)
+        if len(self._recent) > 2 * _MEMORY:
+            self._dropped += len(self._recent) - _MEMORY
+            self._recent = self._recent[-_MEMORY:]
+            self._equal = min(self._equal, len(self._recent) - self._period)
 
     @property
     def suspect_from(self) -> int | None:
-        """Return where the second unit of a repetition begins that may become a loop."""
+        """Return the length of the text before the second unit of a repetition that may be a loop.
+
+        None while nothing is suspect.
+        """
         if self._repeats < _SUSPECT_REPEATS or self._bytes < _SUSPECT_BYTES:
             return None
-        return self._dropped + len(self._kept) - self._equal
+        return self._dropped + len(self._recent) - self._equal
 
     @property
     def endless(self) -> bool:
-        """Tell whether the text must be taken for a loop."""
+        """Tell whether the text is a loop."""
         if self._silent >= _SILENT_TOKENS:
             return True
         return self._repeats >= _REPEATS and self._bytes >= self._needed
@@ -74,7 +77,7 @@ class Repetition:
 
     @property
     def _unit(self) -> str:
-        return self._kept[-self._period :] if self._period else ""
+        return self._recent[-self._period :] if self._period else ""
 
     @property
     def _needed(self) -> int:
@@ -84,8 +87,8 @@ class Repetition:
         return _LINES_BYTES if "\n" in unit or "|" in unit else _WORDS_BYTES
 
     def _look_for_period(self) -> None:
-        """Find the nearest place where the last characters stood before."""
-        text = self._kept
+        """Find the nearest place where the last characters occurred before."""
+        text = self._recent
         self._period = self._equal = 0
         if len(text) <= _PROBE:
             return

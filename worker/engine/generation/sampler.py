@@ -1,4 +1,4 @@
-"""Choosing the next token of one sequence."""
+"""Samples the next token of one sequence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Sampler:
     __slots__ = ("_generator", "_temperature", "_top_p")
 
     def __init__(self, params: GenerationParams) -> None:
-        """Equal parameters with a seed choose equal tokens from equal logits."""
+        """Equal parameters with a seed sample equal tokens from equal logits."""
         self._temperature = params.temperature if params.do_sample else 0.0
         self._top_p = params.top_p
         self._generator: torch.Generator | None = None
@@ -23,7 +23,7 @@ class Sampler:
             seed = secrets.randbits(63) if params.seed is None else params.seed
             self._generator = torch.Generator().manual_seed(seed)
 
-    def pick(self, logits: torch.Tensor) -> int:
+    def sample(self, logits: torch.Tensor) -> int:
         """Return a token id for (vocab,) logits."""
         if self._generator is None:
             return int(logits.argmax())

@@ -1,4 +1,4 @@
-"""An answer while it is written: its tokens, how sure the model was, its text, where it ends."""
+"""Writes an answer token by token: samples, keeps text and confidence, decides where it ends."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from shared.jobs import FinishReason, GenerationParams, Notice, TextLine
 from worker.engine.generation import confidence
 from worker.engine.generation.constraint import Constraint
 from worker.engine.generation.detokenizer import TextStream
-from worker.engine.generation.notices import repeated, unfinished
+from worker.engine.generation.notices import repeated_notice, unfinished_notice
 from worker.engine.generation.repetition import Repetition
 from worker.engine.generation.sampler import Sampler
 
-#: How an answer that repeated itself is written on.
-_OTHER_SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}
+#: How an answer that repeated itself is continued.
+_RETRY_SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}
 
 
 class Writer:
-    """Chooses and takes tokens one by one; knows no keys, values or tickets."""
+    """Samples and appends tokens one by one; knows no keys, values or tickets."""
 
     def __init__(
         self,
@@ -33,51 +33,61 @@ class Writer:
         """Write at most `limit` tokens."""
         self.limit = limit
         self.tokens: list[int] = []
-        #: Tokens that were ever taken, those of a repetition included.
-        self.taken = 0
+        #: Tokens that were ever appended, those of a repetition included.
+        self.generated = 0
         self.text = text
         self._params = params
         self._end_tokens = end_tokens
         self._constraint = constraint
         self._sampler = Sampler(params)
-        self._least = math.log(params.uncertain_below) if params.uncertain_below else -math.inf
-        #: Of each token: the text that it added, and the logarithm of its probability.
+        #: Least log probability of a character that the model is sure of.
+        self._sure_from = math.log(params.uncertain_below) if params.uncertain_below else -math.inf
+        #: Of each token: the text that it added, and its log probability.
         self._pieces: list[tuple[str, float]] = []
-        #: Sum of the logarithms of tokens whose character is not whole yet.
-        self._open = 0.0
+        #: Sum of the log probabilities of tokens whose character is not whole yet.
+        self._partial = 0.0
         self._repetition = Repetition()
+        #: Length of the text at which the answer was continued after a repetition.
         self._retried_at: int | None = None
-        #: The token that led into a repetition, while it may not be chosen.
-        self._barred: int | None = None
+        #: The token that led into a repetition: it may not be sampled next.
+        self._banned: int | None = None
         self._looped = False
 
-    def choose(self, logits: torch.Tensor) -> tuple[int, float]:
-        """Return a token for (vocab,) logits and the logarithm of its probability."""
-        if self._constraint is not None:
-            logits = self._constraint.hold(logits)
-        told = logits
-        if self._barred is not None:
-            others = logits.index_fill(0, torch.tensor([self._barred]), -torch.inf)
-            # a constraint may leave no other way
-            logits = others if bool(others.isfinite().any()) else logits
-            self._barred = None
-        token = self._sampler.pick(logits)
-        return token, confidence.log_probability(told, token)
+    def sample(self, logits: torch.Tensor) -> tuple[int, float]:
+        """Return a token for (vocab,) logits and its log probability.
 
-    def take(self, token: int, log: float) -> tuple[str, FinishReason | None]:
-        """Append a token; return the text that may be shown, and why the answer ends if it does."""
+        Raises ConstraintTooComplex when the constraint reaches its bounds.
+        """
+        if self._constraint is not None:
+            logits = self._constraint.mask_logits(logits)
+        token = self._sampler.sample(self._ban(logits))
+        return token, confidence.log_probability(logits, token)
+
+    def _ban(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return logits without the banned token, unless a constraint leaves no other."""
+        if self._banned is None:
+            return logits
+        others = logits.index_fill(0, torch.tensor([self._banned]), -torch.inf)
+        self._banned = None
+        return others if bool(others.isfinite().any()) else logits
+
+    def append(self, token: int, log: float) -> tuple[str, FinishReason | None]:
+        """Append a token; return the text that may be shown, and why the answer ends if it does.
+
+        Raises ConstraintTooComplex when the constraint reaches its bounds.
+        """
         if token in self._end_tokens:
             return "", FinishReason.STOP
         if self._constraint is not None:
             self._constraint.accept(token)
         self.tokens.append(token)
-        self.taken += 1
+        self.generated += 1
         piece = self.text.decode(token)
         self._pieces.append((piece, log))
-        self._open += log
-        sure = self._open >= self._least
+        self._partial += log
+        sure = self._partial >= self._sure_from
         if piece:
-            self._open = 0.0
+            self._partial = 0.0
         self._repetition.feed(piece)
         guarded = self._params.loop_guard
         hold_from = self._repetition.suspect_from if guarded else None
@@ -87,23 +97,23 @@ class Writer:
         return shown, self._end()
 
     def notices(self) -> list[Notice]:
-        """Return what the caller should know of the way that the answer came about."""
-        told = []
+        """Return what became of repetitions and of the constraint."""
+        notices = []
         if self._retried_at is not None:
-            told.append(repeated(self._retried_at, again=self._looped))
+            notices.append(repeated_notice(self._retried_at, again=self._looped))
         if self._constraint is not None and not self._constraint.satisfied:
-            told.append(unfinished(self._params))
-        return told
+            notices.append(unfinished_notice(self._params))
+        return notices
 
     def confidence(self) -> float | None:
         """Return the geometric mean of the tokens' probabilities."""
-        return confidence.confidence(log for _, log in self._pieces)
+        return confidence.mean_probability(log for _, log in self._pieces)
 
     def lines(self) -> tuple[TextLine, ...] | None:
-        """Return the confidence of each line, if it was asked for."""
+        """Return the confidence of each line, None unless it was requested."""
         if not self._params.line_confidence:
             return None
-        return confidence.lines(self.text.shown, self._pieces)
+        return confidence.line_confidences(self.text.shown, self._pieces)
 
     def _end(self) -> FinishReason | None:
         if self.text.stopped or (self._constraint is not None and self._constraint.complete):
@@ -111,17 +121,17 @@ class Writer:
         return FinishReason.LENGTH if len(self.tokens) >= self.limit else None
 
     def _leave_loop(self) -> FinishReason | None:
-        """Take back what repeats; the second time the answer ends there."""
-        kept, length = self._sound_part()
-        barred = self.tokens[kept]
-        del self.tokens[kept:], self._pieces[kept:]
+        """Remove what repeats and continue with other sampling; the second time, end the answer."""
+        count, length = self._sound_part()
+        banned = self.tokens[count]
+        del self.tokens[count:], self._pieces[count:]
         self.text.rewind(self.tokens, length)
-        self._open = 0.0
+        self._partial = 0.0
         if self._retried_at is not None:
             self._looped = True
             return FinishReason.LOOP
-        self._retried_at, self._barred = length, barred
-        self._sampler = Sampler(self._params.model_copy(update=self._other_sampling()))
+        self._retried_at, self._banned = length, banned
+        self._sampler = Sampler(self._params.model_copy(update=self._retry_sampling()))
         if self._constraint is not None:
             self._constraint.rewind(self.tokens)
         self._repetition = Repetition()
@@ -134,19 +144,19 @@ class Writer:
 
         What was shown stays, and so does the first token.
         """
-        wanted = self._repetition.suspect_from
+        suspect_from, shown = self._repetition.suspect_from, self.text.shown_length
         length = 0
-        for kept, (piece, _) in enumerate(self._pieces[:-1], start=1):
+        for count, (piece, _) in enumerate(self._pieces[:-1], start=1):
             length += len(piece)
-            if piece and wanted is not None and length >= max(wanted, self.text.taken):
-                return kept, length
-            if wanted is None and length >= self.text.taken and self._silent_from(kept):
-                return kept, length
+            if piece and suspect_from is not None and length >= max(suspect_from, shown):
+                return count, length
+            if suspect_from is None and length >= shown and self._is_silent_from(count):
+                return count, length
         return len(self.tokens) - 1, length
 
-    def _silent_from(self, kept: int) -> bool:
-        return not any(piece for piece, _ in self._pieces[kept:])
+    def _is_silent_from(self, count: int) -> bool:
+        return not any(piece for piece, _ in self._pieces[count:])
 
-    def _other_sampling(self) -> dict[str, object]:
-        # a seed of its own, so that the same request is written on in the same way
-        return {**_OTHER_SAMPLING, "seed": (self._params.seed or 0) ^ 1}
+    def _retry_sampling(self) -> dict[str, object]:
+        # a seed of its own, so that the same request continues in the same way
+        return {**_RETRY_SAMPLING, "seed": (self._params.seed or 0) ^ 1}

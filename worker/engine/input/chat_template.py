@@ -1,4 +1,4 @@
-"""From a conversation to token ids; what a user writes never becomes a special token."""
+"""Turns a conversation into token ids; what a user writes never becomes a special token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from worker.engine.api import ImageInput, Message
 
-#: A token id, or an image that will stand for all of its visual tokens.
+#: A token id, or an image in place of all of its visual tokens.
 Element = int | ImageInput
 
 _MARK = re.compile("(⁂[0-9a-f]{16}⁂)")
@@ -21,7 +21,10 @@ class ChatTokenizer:
     """The chat template and tokenizer of one checkpoint."""
 
     def __init__(self, tokenizer: Any, image_token: int) -> None:
-        """`tokenizer` is transformers' own, with its chat template; it needs a fast backend."""
+        """`tokenizer` is transformers' own, with its chat template and a fast backend.
+
+        Raises ValueError if it lacks the token for images.
+        """
         self._template = tokenizer
         self.backend: Tokenizer = tokenizer.backend_tokenizer
         self._plain = Tokenizer.from_str(self.backend.to_str())
@@ -35,7 +38,7 @@ class ChatTokenizer:
         self._image_mark = added[image_token].content
 
     def encode(self, messages: Sequence[Message]) -> list[Element]:
-        """Return the whole conversation up to where the assistant is to answer."""
+        """Return the whole conversation up to where the assistant's answer begins."""
         elements: list[Element] = []
         text = ""
         for piece in self._pieces(messages):
@@ -51,7 +54,7 @@ class ChatTokenizer:
         return self._plain.encode(text, add_special_tokens=False).ids if text else []
 
     def _pieces(self, messages: Sequence[Message]) -> Iterator[str | list[Element]]:
-        """Yield text to be tokenised and elements that are ready, in the template's order."""
+        """Yield texts to tokenise and lists of elements, in the template's order."""
         marks = [f"⁂{secrets.token_hex(8)}⁂" for _ in messages]
         rendered: str = self._template.apply_chat_template(
             [_rendered(message, mark) for message, mark in zip(messages, marks, strict=True)],

@@ -1,4 +1,4 @@
-"""From a canonical image to the patches that the vision tower reads."""
+"""Turns a canonical image into the patches that the vision tower reads."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ class ImageReader:
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """Least and most pixels of an image, whatever is asked for."""
+        """Least and most pixels of an image, whatever its budget."""
         limits = self.processor.size
         return int(limits["shortest_edge"]), int(limits["longest_edge"])
 
     def size(self, source: ImageInput) -> VisualSize:
-        """Return what the model will see; raise ImageAspect for an image that is too long."""
+        """Return the size in pixels and visual tokens that an image is scaled to.
+
+        Raises ImageAspect for an image that is too long for its width.
+        """
         least, most = self.pixels
         try:
             return visual_tokens(
@@ -41,7 +44,7 @@ class ImageReader:
             raise ImageAspect(str(error)) from error
 
     def patches(self, source: ImageInput) -> torch.Tensor:
-        """Return (patches, patch_values) float32 values, merge blocks together."""
+        """Return float32 (patches, patch_values) of the scaled image, in merge-block order."""
         least, most = self.pixels
         size = {"shortest_edge": least, "longest_edge": min(source.max_pixels, most)}
         out = self.processor(images=[source.image], size=size, return_tensors="pt")

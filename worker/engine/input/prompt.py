@@ -1,4 +1,4 @@
-"""What the model reads: token ids, M-RoPE positions, places and contents of the images."""
+"""The prompt as the model reads it: token ids, M-RoPE positions, where each image lies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ImageSpan:
-    """Where one image's visual tokens stand in the prompt, and what identifies their features."""
+    """The place of one image's visual tokens in the prompt, and the key of their features."""
 
     source: ImageInput
     size: VisualSize
@@ -36,6 +36,7 @@ class ImageSpan:
 class Prompt:
     """A conversation of n tokens."""
 
+    #: (n,); each visual token has the id of images.
     ids: Ints
     #: (3, n): temporal, row and column position of each token.
     positions: Ints
@@ -62,33 +63,38 @@ def build_prompt(
     size_of: Callable[[ImageInput], VisualSize],
     key_of: Callable[[ImageInput, VisualSize], str],
 ) -> Prompt:
-    """Lay out tokens one after another; an image advances the position by its longer side."""
+    """Lay out tokens one after another; an image advances the position by its longer side.
+
+    `factor` is the pixels of a side that one visual token covers. Raises what `size_of` raises.
+    """
     ids: list[int] = []
     positions: list[Ints] = []
     spans: list[ImageSpan] = []
-    here = 0
+    position = 0
     for element in elements:
         if isinstance(element, int):
             ids.append(element)
-            positions.append(np.full((3, 1), here))
-            here += 1
+            positions.append(np.full((3, 1), position))
+            position += 1
             continue
         size = size_of(element)
         spans.append(ImageSpan(element, size, len(ids), key_of(element, size)))
         ids += [image_token] * size.tokens
         rows, columns = size.height // factor, size.width // factor
-        positions.append(_grid_positions(here, rows, columns))
-        here += max(rows, columns)
+        positions.append(_grid_positions(position, rows, columns))
+        position += max(rows, columns)
     id_array = np.array(ids, dtype=np.int64)
     return Prompt(id_array, np.concatenate(positions, 1), tuple(spans), _identity(id_array, spans))
 
 
 def _grid_positions(start: int, rows: int, columns: int) -> Ints:
+    """Return (3, rows * columns) positions of an image's visual tokens."""
     row, column = np.divmod(np.arange(rows * columns), columns)
     return start + np.stack([np.zeros_like(row), row, column])
 
 
 def _identity(ids: Ints, spans: Iterable[ImageSpan]) -> Ints:
+    """Return the ids with a negative number made of the image's key for each visual token."""
     identity = ids.copy()
     for span in spans:
         digest = hashlib.sha256(span.key.encode()).digest()

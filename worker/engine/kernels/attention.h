@@ -45,10 +45,10 @@ template <int D>
 struct Tile {
   alignas(64) bf16 queries[kQueryTile * D];
   alignas(64) float scores[kQueryTile * kKeyBlock];
-  alignas(64) bf16 chances[kQueryTile * kKeyBlock];
+  alignas(64) bf16 probabilities[kQueryTile * kKeyBlock];
   alignas(64) float out[kQueryTile * D];
-  float most[kQueryTile], sum[kQueryTile];
-  int64_t seen[kQueryTile];  // keys that each row may see
+  float peak[kQueryTile], sum[kQueryTile];
+  int64_t visible[kQueryTile];  // keys that each row attends to
 };
 
 // scores of all tile rows against keys [k0, k0 + width), width a multiple of 64
@@ -69,32 +69,32 @@ void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t
   }
 }
 
-// scores become unnormalised chances; sums and earlier output are rescaled to the new maximum
+// scores become unnormalised probabilities; sums and earlier output are rescaled to the new maximum
 template <int D>
-void soften_row(Tile<D>& tile, int64_t row, int64_t k0, int64_t width, float scale) {
+void softmax_row(Tile<D>& tile, int64_t row, int64_t k0, int64_t width, float scale) {
   float* scores = tile.scores + row * kKeyBlock;
-  bf16* chances = tile.chances + row * kKeyBlock;
-  const int64_t visible = std::clamp<int64_t>(tile.seen[row] - k0, 0, width);
+  bf16* probabilities = tile.probabilities + row * kKeyBlock;
+  const int64_t visible = std::clamp<int64_t>(tile.visible[row] - k0, 0, width);
   for (int64_t i = visible; i < width; ++i) scores[i] = -INFINITY;
   __m512 peak = _mm512_set1_ps(-INFINITY);
   for (int64_t i = 0; i < width; i += 16) peak = _mm512_max_ps(peak, _mm512_loadu_ps(scores + i));
-  const float before = tile.most[row];
-  const float most = std::max(before, _mm512_reduce_max_ps(peak) * scale);
-  if (most == -INFINITY) {
-    std::memset(chances, 0, width * 2);
+  const float before = tile.peak[row];
+  const float highest = std::max(before, _mm512_reduce_max_ps(peak) * scale);
+  if (highest == -INFINITY) {
+    std::memset(probabilities, 0, width * 2);
     return;
   }
-  const __m512 factor = _mm512_set1_ps(scale), shift = _mm512_set1_ps(most);
+  const __m512 factor = _mm512_set1_ps(scale), shift = _mm512_set1_ps(highest);
   __m512 sum = _mm512_setzero_ps();
   for (int64_t i = 0; i < width; i += 16) {
     const __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores + i), factor, shift);
     const __mmask16 real = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.f), _CMP_GE_OQ);
-    const __m512 chance = _mm512_maskz_mov_ps(real, exp2_ps(x));
-    sum = _mm512_add_ps(sum, chance);
-    store16(chances + i, chance);
+    const __m512 probability = _mm512_maskz_mov_ps(real, exp2_ps(x));
+    sum = _mm512_add_ps(sum, probability);
+    store16(probabilities + i, probability);
   }
-  tile.most[row] = most;
-  const float fade = before == -INFINITY ? 0.f : std::exp2(before - most);
+  tile.peak[row] = highest;
+  const float fade = before == -INFINITY ? 0.f : std::exp2(before - highest);
   tile.sum[row] = tile.sum[row] * fade + _mm512_reduce_add_ps(sum);
   if (fade == 1.f) return;
   for (int i = 0; i < D; i += 16) {
@@ -116,7 +116,7 @@ void mix_values(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t 
         __m512 sums[R][4];
         for (int r = 0; r < R; ++r)
           for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_loadu_ps(out + r * D + c * 16);
-        dot_tile<Bf16Dot, R>((const char*)(tile.chances + m * kKeyBlock), kKeyBlock * 2, values,
+        dot_tile<Bf16Dot, R>((const char*)(tile.probabilities + m * kKeyBlock), kKeyBlock * 2, values,
                              width / 2, sums);
         for (int r = 0; r < R; ++r)
           for (int c = 0; c < 4; ++c) _mm512_storeu_ps(out + r * D + c * 16, sums[r][c]);
@@ -124,20 +124,20 @@ void mix_values(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t 
   }
 }
 
-// queries and `seen` of the tile are set; writes row r to out(r)
+// queries and `visible` of the tile are set before; writes row r to out(r)
 template <int D, class Out>
 void attend_tile(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, float scale, Out out) {
   int64_t last = 0;
   for (int64_t r = 0; r < rows; ++r) {
-    tile.most[r] = -INFINITY;
+    tile.peak[r] = -INFINITY;
     tile.sum[r] = 0.f;
-    last = std::max(last, tile.seen[r]);
+    last = std::max(last, tile.visible[r]);
   }
   std::memset(tile.out, 0, rows * D * sizeof(float));
   for (int64_t k0 = 0; k0 < last; k0 += kKeyBlock) {
     const int64_t width = std::min(kKeyBlock, (last - k0 + kColumns - 1) / kColumns * kColumns);
     score_block<D>(tile, rows, head, k0, width);
-    for (int64_t r = 0; r < rows; ++r) soften_row<D>(tile, r, k0, width, scale * kLog2e);
+    for (int64_t r = 0; r < rows; ++r) softmax_row<D>(tile, r, k0, width, scale * kLog2e);
     mix_values<D>(tile, rows, head, k0, width);
   }
   for (int64_t r = 0; r < rows; ++r) {
@@ -155,23 +155,23 @@ void rotated(const bf16* x, const float* cosine, const float* sine, bf16* out) {
   rotate(wide, cosine, sine, D, out);
 }
 
-// qkv (n, 3, heads, D) -> out (n, heads, D); every patch sees all patches
+// qkv (n, 3, heads, D) -> out (n, heads, D); every patch attends to all
 template <int D>
 void attend_image(const bf16* qkv, int64_t n, int64_t heads, const float* cosine,
                   const float* sine, bf16* out) {
-  const int64_t stride = 3 * heads * D, queries_a_task = 768;
-  const int64_t blocks = (n + queries_a_task - 1) / queries_a_task;
+  const int64_t stride = 3 * heads * D, queries_per_task = 768;
+  const int64_t blocks = (n + queries_per_task - 1) / queries_per_task;
 #pragma omp parallel num_threads(threads)
   {
     PackedHead<D> packed;
     auto tile = std::make_unique<Tile<D>>();
-    int64_t have = -1;
+    int64_t packed_head = -1;
     const Share mine = share(heads * blocks);
     for (int64_t task = mine.first; task < mine.end; ++task) {
-      const int64_t head = task / blocks, first = task % blocks * queries_a_task;
+      const int64_t head = task / blocks, first = task % blocks * queries_per_task;
       const bf16* queries = qkv + head * D;
-      if (have != head) {
-        have = head;
+      if (packed_head != head) {
+        packed_head = head;
         packed.reserve(n);
         bf16 key[D];
         for (int64_t k = 0; k < n; ++k) {
@@ -183,12 +183,12 @@ void attend_image(const bf16* qkv, int64_t n, int64_t heads, const float* cosine
           packed.put_values(k, values + k * stride, k + 1 < n ? values + (k + 1) * stride : nullptr);
         packed.put_padding();
       }
-      for (int64_t q = first; q < std::min(n, first + queries_a_task); q += kQueryTile) {
-        const int64_t rows = std::min(kQueryTile, std::min(n, first + queries_a_task) - q);
+      for (int64_t q = first; q < std::min(n, first + queries_per_task); q += kQueryTile) {
+        const int64_t rows = std::min(kQueryTile, std::min(n, first + queries_per_task) - q);
         for (int64_t r = 0; r < rows; ++r) {
           rotated<D>(queries + (q + r) * stride, cosine + (q + r) * D, sine + (q + r) * D,
                      tile->queries + r * D);
-          tile->seen[r] = n;
+          tile->visible[r] = n;
         }
         attend_tile<D>(*tile, rows, packed, 1.f / std::sqrt((float)D),
                        [&](int64_t r) { return out + ((q + r) * heads + head) * D; });
@@ -207,35 +207,35 @@ bf16* buffer_of(const Segment& s, int64_t layer, int64_t which, int64_t kv_heads
   return s.data + ((layer * 2 + which) * kv_heads + head) * s.capacity * D;
 }
 
-// one new token: read keys and values as they lie, without packing
+// one new token: keys and values are read from the buffer, without packing
 template <int D>
 void attend_one(const bf16* query, const bf16* keys, const bf16* values, int64_t count, float scale,
                 std::vector<float>& scores, bf16* out) {
   scores.resize((count + 15) / 16 * 16);
   __m512bh q[D / 32];
   for (int i = 0; i < D / 32; ++i) q[i] = (__m512bh)_mm512_loadu_si512(query + i * 32);
-  float most = -INFINITY;
+  float peak = -INFINITY;
   for (int64_t k = 0; k < count; ++k) {
     __m512 sum = _mm512_setzero_ps();
     for (int i = 0; i < D / 32; ++i)
       sum = _mm512_dpbf16_ps(sum, q[i], (__m512bh)_mm512_loadu_si512(keys + k * D + i * 32));
     scores[k] = _mm512_reduce_add_ps(sum) * scale * kLog2e;
-    most = std::max(most, scores[k]);
+    peak = std::max(peak, scores[k]);
   }
   for (int64_t k = count; k < (int64_t)scores.size(); ++k) scores[k] = -INFINITY;
   __m512 total = _mm512_setzero_ps();
   for (size_t k = 0; k < scores.size(); k += 16) {
-    const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(&scores[k]), _mm512_set1_ps(most));
+    const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(&scores[k]), _mm512_set1_ps(peak));
     const __mmask16 real = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.f), _CMP_GE_OQ);
-    const __m512 chance = _mm512_maskz_mov_ps(real, exp2_ps(x));
-    total = _mm512_add_ps(total, chance);
-    _mm512_storeu_ps(&scores[k], chance);
+    const __m512 probability = _mm512_maskz_mov_ps(real, exp2_ps(x));
+    total = _mm512_add_ps(total, probability);
+    _mm512_storeu_ps(&scores[k], probability);
   }
   __m512 sums[D / 16] = {};
   for (int64_t k = 0; k < count; ++k) {
-    const __m512 chance = _mm512_set1_ps(scores[k]);
+    const __m512 probability = _mm512_set1_ps(scores[k]);
     for (int i = 0; i < D / 16; ++i)
-      sums[i] = _mm512_fmadd_ps(chance, load16(values + k * D + i * 16), sums[i]);
+      sums[i] = _mm512_fmadd_ps(probability, load16(values + k * D + i * 16), sums[i]);
   }
   const __m512 inverse = _mm512_set1_ps(1.f / _mm512_reduce_add_ps(total));
   for (int i = 0; i < D / 16; ++i) store16(out + i * 16, _mm512_mul_ps(sums[i], inverse));
@@ -261,7 +261,7 @@ void attend_chunk(const Segment& s, const bf16* queries, int64_t heads, int64_t 
     const int64_t rows = std::min(kQueryTile, pairs - q);
     for (int64_t r = 0; r < rows; ++r) {
       std::memcpy(tile.queries + r * D, queries + place(q + r), D * 2);
-      tile.seen[r] = s.past + (q + r) / group + 1;
+      tile.visible[r] = s.past + (q + r) / group + 1;
     }
     attend_tile<D>(tile, rows, packed, 1.f / std::sqrt((float)D),
                    [&](int64_t r) { return out + place(q + r); });
@@ -299,7 +299,7 @@ template <int D>
 void store_row(const bf16* qkv, const bf16* query_norm, const bf16* key_norm, float eps,
                const bf16* cosine, const bf16* sine, const Segment& s, int64_t row, int64_t layer,
                int64_t heads, int64_t kv_heads, bf16* queries) {
-  auto turn = [&](const bf16* x, const bf16* norm, bf16* out) {
+  auto normalize_and_rotate = [&](const bf16* x, const bf16* norm, bf16* out) {
     const __m512 scale = _mm512_set1_ps(1.f / std::sqrt(sum_squares(x, D) / D + eps));
     float wide[D];
     for (int i = 0; i < D; i += 16)
@@ -308,9 +308,10 @@ void store_row(const bf16* qkv, const bf16* query_norm, const bf16* key_norm, fl
     rotate(wide, cosine, sine, D, out);
   };
   const int64_t at = s.past + row - s.first;
-  for (int64_t h = 0; h < heads; ++h) turn(qkv + h * D, query_norm, queries + h * D);
+  for (int64_t h = 0; h < heads; ++h) normalize_and_rotate(qkv + h * D, query_norm, queries + h * D);
   for (int64_t h = 0; h < kv_heads; ++h) {
-    turn(qkv + (heads + h) * D, key_norm, buffer_of<D>(s, layer, 0, kv_heads, h) + at * D);
+    bf16* key = buffer_of<D>(s, layer, 0, kv_heads, h) + at * D;
+    normalize_and_rotate(qkv + (heads + h) * D, key_norm, key);
     std::memcpy(buffer_of<D>(s, layer, 1, kv_heads, h) + at * D,
                 qkv + (heads + kv_heads + h) * D, D * 2);
   }

@@ -1,4 +1,4 @@
-"""Compiles and loads the kernels of this folder, for CPUs that have what they need."""
+"""Compiles and loads the kernels of this folder, on CPUs that have the instructions they need."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from ctypes import c_float, c_int64, c_void_p
 from pathlib import Path
 
+#: Arguments of each function of kernels.cpp; none returns anything.
 _SIGNATURES: dict[str, tuple[type, ...]] = {
     "pack_panels": (c_void_p, c_int64, c_int64, c_void_p),
     "quantize_weight": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
@@ -31,7 +31,10 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
 _log = logging.getLogger(__name__)
 
 _SOURCES = Path(__file__).parent
+#: CPU flags that the kernels need, as /proc/cpuinfo names them.
 _NEEDED = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_bf16", "avx512_vnni"})
+#: Seconds after which a compiler is stopped.
+_COMPILE_S = 300
 _FLAGS = (
     *("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-w", "-mfma", "-mavx512f"),
     *("-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512bf16", "-mavx512vnni"),
@@ -39,14 +42,14 @@ _FLAGS = (
 
 
 def load_kernels() -> ctypes.CDLL | None:
-    """Return the kernels, compiled now if need be; None where the CPU or a compiler lacks.
+    """Return the kernels, compiled first if need be; None without a suitable CPU or a compiler.
 
-    Load torch before: both then share one OpenMP runtime and its threads.
+    Import torch before: both then share one OpenMP runtime and its threads.
     """
-    if not _supported():
+    if not _supports_cpu():
         return None
     try:
-        kernels = ctypes.CDLL(str(_compiled()))
+        kernels = ctypes.CDLL(str(compiled_library()))
     except (OSError, subprocess.SubprocessError) as error:
         _log.warning("kernels.unavailable", extra={"reason": str(error)})
         return None
@@ -56,8 +59,8 @@ def load_kernels() -> ctypes.CDLL | None:
     return kernels
 
 
-def _supported() -> bool:
-    """Tell whether the CPU has the instructions, and no AMX, which oneDNN uses better."""
+def _supports_cpu() -> bool:
+    """Tell whether the CPU has the instructions, and no AMX: oneDNN is faster with it."""
     try:
         info = Path("/proc/cpuinfo").read_text("ascii", "replace")
     except OSError:
@@ -66,8 +69,11 @@ def _supported() -> bool:
     return platform.machine() == "x86_64" and set(flags) >= _NEEDED and "amx_int8" not in flags
 
 
-def _compiled() -> Path:
-    """Return the library, made once for each version of the sources."""
+def compiled_library() -> Path:
+    """Return the path of the library, compiled once for each version of the sources.
+
+    Raises FileNotFoundError without a compiler, OSError or subprocess.TimeoutExpired if it fails.
+    """
     digest = hashlib.sha256(" ".join(_FLAGS).encode())
     for source in sorted([*_SOURCES.glob("*.cpp"), *_SOURCES.glob("*.h")]):
         digest.update(source.read_bytes())
@@ -86,12 +92,9 @@ def _compile(library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         unfinished = Path(folder) / library.name
         command = [compiler, *_FLAGS, str(_SOURCES / "kernels.cpp"), "-o", str(unfinished)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            raise OSError(f"{compiler}: {done.stderr.strip()[:500]}")
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=_COMPILE_S, check=False
+        )
+        if run.returncode:
+            raise OSError(f"{compiler}: {run.stderr.strip()[:500]}")
         unfinished.replace(library)
-
-
-if __name__ == "__main__":
-    # images are built with a compiler and run without one
-    sys.stdout.write(f"{_compiled()}\n")

@@ -1,4 +1,4 @@
-// What Python calls: the model's arithmetic for CPUs with AVX512-BF16 and AVX512-VNNI.
+// The functions that Python calls: arithmetic for CPUs with AVX512-BF16 and AVX512-VNNI.
 #include "attention.h"
 #include "linear.h"
 
@@ -57,14 +57,14 @@ void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t*
   }
 }
 
-void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, void* y, const bf16* add) {
+void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, void* y, const bf16* residual) {
 #pragma omp parallel num_threads(threads)
-  run_linear<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, add);
+  run_linear<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, residual);
 }
 
 // `levels` (rows, width) and `scales` (rows) are scratch
 void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* levels, float* scales,
-                 void* y, const bf16* add) {
+                 void* y, const bf16* residual) {
   const int64_t width = linear->bytes;
 #pragma omp parallel num_threads(threads)
   {
@@ -73,11 +73,11 @@ void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* lev
     for (int64_t m = mine.first; m < mine.end; ++m)
       quantize_row(x + m * width, width, spread.data(), levels + m * width, scales + m);
 #pragma omp barrier
-    run_linear<Int8Dot>(*linear, (const char*)levels, scales, rows, y, add);
+    run_linear<Int8Dot>(*linear, (const char*)levels, scales, rows, y, residual);
   }
 }
 
-// y (rows, outputs) = x . weight as it lies in the file, (outputs, width); for few rows
+// y (rows, outputs) = x . weight in the order of the file, (outputs, width); for few rows
 void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const bf16* x,
                      int64_t rows, float* y) {
 #pragma omp parallel num_threads(threads)

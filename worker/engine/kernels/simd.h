@@ -20,7 +20,7 @@ namespace {
 using bf16 = uint16_t;
 constexpr int kColumns = 64;
 constexpr int kRows = 6;
-// given to each region, because OpenMP's own setting holds for the calling thread only
+// set for each region, because OpenMP's own setting holds for the calling thread only
 int threads = 1;
 
 inline __m512 widen(__m256i x) {
@@ -30,7 +30,7 @@ inline __m512 load16(const bf16* p) { return widen(_mm256_loadu_si256((const __m
 inline void store16(bf16* p, __m512 x) {
   _mm256_storeu_si256((__m256i*)p, (__m256i)_mm512_cvtneps_pbh(x));
 }
-// 2^x for x <= 0 or moderate; relative error below 3e-7
+// 2^x for x <= 126; relative error below 3e-7
 inline __m512 exp2_ps(__m512 x) {
   x = _mm512_max_ps(x, _mm512_set1_ps(-126.f));
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -125,7 +125,7 @@ float sum_squares(const bf16* x, int64_t width) {
 
 inline __m512 load_angle(const float* p) { return _mm512_loadu_ps(p); }
 inline __m512 load_angle(const bf16* p) { return load16(p); }
-// turn the halves of one head by cosine and sine rows of `width`
+// rotary embedding of one head: its halves are a pair, turned by cosine and sine rows of `width`
 template <class Angle>
 inline void rotate(const float* x, const Angle* cosine, const Angle* sine, int64_t width,
                    bf16* out) {

@@ -1,10 +1,11 @@
-// Turning a row before it is quantised, so that no single value decides how coarse the steps are.
+// Rotates a row by Hadamard matrices before it is quantised, so that no single value decides how
+// coarse the steps are.
 #pragma once
 #include "simd.h"
 
 namespace {
 
-// values that are turned together
+// values that are rotated together
 constexpr int kSpread = 64;
 
 template <int Order>
@@ -25,8 +26,8 @@ inline __m512 butterfly(__m512 x) {
   return _mm512_mask_sub_ps(_mm512_add_ps(other, x), second, other, x);
 }
 
-// 64 values times the Hadamard matrix / 8, which is its own inverse: turned rows have the
-// products of unturned ones
+// 64 values times the Hadamard matrix / 8, which is its own inverse: the products of rotated rows
+// are those of the rows
 inline void spread_block(const bf16* x, float* y) {
   __m512 part[4];
   for (int i = 0; i < 4; ++i)
@@ -40,16 +41,16 @@ inline void spread_block(const bf16* x, float* y) {
   _mm512_storeu_ps(y + 48, _mm512_mul_ps(_mm512_sub_ps(b, d), eighth));
 }
 
-// a row in blocks; a last part of less than a block stays as it is. Returns the largest value
-// without its sign, at least 1e-6; width % 16 == 0
+// rotates a row in blocks; a last part of less than a block stays as it is. Returns the largest
+// absolute value, at least 1e-6; width % 16 == 0
 float spread_row(const bf16* x, int64_t width, float* y) {
   const int64_t whole = width / kSpread * kSpread;
   for (int64_t i = 0; i < whole; i += kSpread) spread_block(x + i, y + i);
   for (int64_t i = whole; i < width; i += 16) _mm512_storeu_ps(y + i, load16(x + i));
-  __m512 most = _mm512_setzero_ps();
+  __m512 peak = _mm512_setzero_ps();
   for (int64_t i = 0; i < width; i += 16)
-    most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(y + i)));
-  return std::max(_mm512_reduce_max_ps(most), 1e-6f);
+    peak = _mm512_max_ps(peak, _mm512_abs_ps(_mm512_loadu_ps(y + i)));
+  return std::max(_mm512_reduce_max_ps(peak), 1e-6f);
 }
 
 }  // namespace

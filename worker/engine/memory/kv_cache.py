@@ -1,4 +1,4 @@
-"""Keys and values: one preallocated buffer a sequence, and a bounded pool of those to reuse."""
+"""Keys and values: one preallocated buffer per sequence, and a bounded pool of idle ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SequenceKV:
     __slots__ = ("_touched", "capacity", "data", "length")
 
     def __init__(self, shape: TextShape, capacity: int, dtype: torch.dtype) -> None:
-        """Reserve room for `capacity` tokens; pages are taken when they are written."""
+        """Reserve space for `capacity` tokens; memory is used as it is written."""
         #: (layers, 2, kv_heads, capacity, head_dim)
         self.data = torch.empty(
             shape.layers, 2, shape.kv_heads, capacity, shape.head_dim, dtype=dtype
@@ -30,12 +30,12 @@ class SequenceKV:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that were ever written; the rest of the reserve costs no memory."""
+        """Bytes that were ever written; the rest of the buffer uses no memory."""
         self._touched = max(self._touched, self.length)
         return self.data.nbytes * self._touched // max(self.capacity, 1)
 
-    def grown(self, shape: TextShape, capacity: int) -> SequenceKV:
-        """Return this buffer if it has the room, else a larger one with the same contents."""
+    def grow(self, shape: TextShape, capacity: int) -> SequenceKV:
+        """Return this buffer if it has the capacity, else a larger one with the same contents."""
         if capacity <= self.capacity:
             return self
         larger = SequenceKV(shape, capacity, self.data.dtype)
@@ -46,7 +46,7 @@ class SequenceKV:
 
 @dataclass(frozen=True, slots=True)
 class KVEntry:
-    """A finished sequence's keys and values, and the inputs that they came from."""
+    """A finished sequence's keys and values, and the inputs that they were computed from."""
 
     kv: SequenceKV
     #: (length,) as in Prompt.identity.
@@ -72,18 +72,18 @@ class KVPool:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes in the pool."""
         return self._bytes
 
-    def reusable(self, scope: str, identity: Ints) -> int:
-        """Return how many leading tokens `take` would give now."""
+    def count_reusable(self, scope: str, identity: Ints) -> int:
+        """Return how many leading tokens `take` would return now."""
         with self._lock:
             return self._best(scope, identity)[1]
 
     def take(self, scope: str, identity: Ints) -> SequenceKV | None:
         """Remove and return the buffer with the longest prefix in common, cut to that prefix.
 
-        At least the last token is left to compute, because its logits are wanted.
+        At least the last token is left to compute, because its logits are needed.
         """
         with self._lock:
             serial, length = self._best(scope, identity)
@@ -94,9 +94,9 @@ class KVPool:
             return kv
 
     def put(self, scope: str, entry: KVEntry) -> None:
-        """Keep a buffer, and evict the least recently used ones beyond the bound.
+        """Pool a buffer, and evict the least recently used ones beyond the bound.
 
-        Requests without a scope share nothing, so theirs is dropped.
+        Requests without a scope share nothing, so their buffers are dropped.
         """
         if not scope:
             return
@@ -107,7 +107,7 @@ class KVPool:
             self._shrink(self.max_bytes)
 
     def shrink(self, max_bytes: int) -> None:
-        """Evict until at most `max_bytes` are held."""
+        """Evict until at most `max_bytes` are in the pool."""
         with self._lock:
             self._shrink(max_bytes)
 
@@ -119,7 +119,7 @@ class KVPool:
                 for serial, (owner, entry) in self._entries.items()
                 if owner == scope
             ),
-            key=lambda found: found[1],
+            key=lambda match: match[1],
             default=(0, 0),
         )
 

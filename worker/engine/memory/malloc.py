@@ -1,4 +1,4 @@
-"""Giving memory back to the system that glibc would keep for itself."""
+"""Returns memory to the system that glibc would keep for itself."""
 
 from __future__ import annotations
 

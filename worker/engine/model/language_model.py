@@ -1,4 +1,7 @@
-"""The language model: packed rows of many sequences in, logits of each one's last row out."""
+"""The language model: packed rows of many sequences in, logits of each one's last row out.
+
+Shapes: M rows of a batch, each `hidden` wide.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from worker.engine.batch import Batch
 from worker.engine.config import TextShape
 from worker.engine.model.weights import TensorSource
-from worker.engine.ops.base import HeadNorms, Linear, Ops, Rotary, Then
+from worker.engine.ops.base import Activation, HeadNorms, Linear, Ops, Rotary
 
 _PREFIX = "model.language_model"
 
@@ -30,7 +33,7 @@ class TextModel:
     """A Qwen3 decoder with DeepStack; keeps no state between passes but the segments' buffers."""
 
     def __init__(self, shape: TextShape, weights: TensorSource, ops: Ops) -> None:
-        """Prepare all layers; each weight is copied at most once."""
+        """Prepare all layers; each weight is copied at most once. Raises KeyError without one."""
         self.shape = shape
         self._ops = ops
         self._embedding = weights.get(f"{_PREFIX}.embed_tokens.weight")
@@ -47,7 +50,11 @@ class TextModel:
         return self._ops.dtype
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (segments, vocab) logits and advance each segment's buffer."""
+        """Return (segments, vocab) logits of each segment's last row, and advance its buffer.
+
+        Rows of visual tokens take their features for embeddings; each DeepStack map is added to
+        them after one more layer.
+        """
         hidden = F.embedding(batch.ids, self._embedding).to(self._ops.dtype)
         if batch.features is not None:
             hidden[batch.visual_rows] = batch.features[0]
@@ -65,33 +72,35 @@ class TextModel:
     def _run_layer(
         self, layer: _Layer, at: int, hidden: torch.Tensor, rotary: Rotary, batch: Batch
     ) -> torch.Tensor:
+        """Return (M, hidden) states after layer `at`; its keys and values go to the buffers."""
         ops = self._ops
         qkv = layer.qkv(ops.rms_norm(hidden, layer.before_attention, self.shape.eps))
         queries = ops.store_keys(qkv, layer.norms, rotary, batch, at)
-        hidden = layer.out(ops.attend(queries, batch, at), add=hidden)
+        hidden = layer.out(ops.attend(queries, batch, at), residual=hidden)
         gated = layer.gate_up(ops.rms_norm(hidden, layer.before_mlp, self.shape.eps))
-        return layer.down(gated, add=hidden)
+        return layer.down(gated, residual=hidden)
 
     def _rotary(self, positions: torch.Tensor) -> Rotary:
+        """Return cosine and sine for (3, M) positions."""
         angles = positions[self._axis].T * self._frequencies
         angles = torch.cat((angles, angles), -1)
         return angles.cos().to(self._ops.dtype), angles.sin().to(self._ops.dtype)
 
 
 def _axis_of_frequency(shape: TextShape) -> torch.Tensor:
-    """Return which of temporal, row and column each rotary frequency follows (interleaved)."""
-    axis = torch.zeros(shape.head_dim // 2, dtype=torch.long)
-    for which in (1, 2):
-        axis[which : shape.mrope_section[which] * 3 : 3] = which
-    return axis
+    """Return the axis (0 temporal, 1 row, 2 column) of each of (head_dim / 2,) frequencies."""
+    axes = torch.zeros(shape.head_dim // 2, dtype=torch.long)
+    for axis in (1, 2):
+        axes[axis : shape.mrope_section[axis] * 3 : 3] = axis
+    return axes
 
 
 def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _Layer:
     def get(name: str) -> torch.Tensor:
         return weights.get(f"{_PREFIX}.layers.{at}.{name}.weight")
 
-    def fused(*names: str, then: Then = "none") -> Linear:
-        return ops.linear(torch.cat([get(name) for name in names]), then=then)
+    def fused(*names: str, activation: Activation = "none") -> Linear:
+        return ops.linear(torch.cat([get(name) for name in names]), activation=activation)
 
     return _Layer(
         before_attention=get("input_layernorm").to(ops.dtype),
@@ -105,6 +114,6 @@ def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _
         ),
         out=fused("self_attn.o_proj"),
         before_mlp=get("post_attention_layernorm").to(ops.dtype),
-        gate_up=fused("mlp.gate_proj", "mlp.up_proj", then="swiglu"),
+        gate_up=fused("mlp.gate_proj", "mlp.up_proj", activation="swiglu"),
         down=fused("mlp.down_proj"),
     )

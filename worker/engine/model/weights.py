@@ -1,4 +1,4 @@
-"""Reading a checkpoint's tensors straight from its memory-mapped files."""
+"""Reads a checkpoint's tensors straight from its memory-mapped files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _SAMPLE = 4096
 
 
 class TensorSource(Protocol):
-    """Anything that gives a model's tensors by their checkpoint names."""
+    """Anything that returns a model's tensors by their checkpoint names."""
 
     def get(self, name: str) -> torch.Tensor:
-        """Return the tensor; raise KeyError when the checkpoint has none of that name."""
+        """Return the tensor; raises KeyError when the checkpoint has none of that name."""
 
 
 class WeightFiles:
     """The safetensors files of a folder; a tensor's pages are read when they are touched."""
 
     def __init__(self, folder: Path) -> None:
-        """Raise FileNotFoundError for a folder without weights, ValueError for damaged ones."""
+        """Open the files; raises FileNotFoundError without weights, ValueError for damaged ones."""
         self._stack = ExitStack()
         self._by_name: dict[str, Any] = {}
         for path in _weight_files(folder):
@@ -39,7 +39,7 @@ class WeightFiles:
             self._by_name |= dict.fromkeys(handle.keys(), handle)
 
     def get(self, name: str) -> torch.Tensor:
-        """Return a tensor that shares the file's pages."""
+        """Return a tensor that shares the file's pages; raises KeyError for an unknown name."""
         tensor: torch.Tensor = self._by_name[name].get_tensor(name)
         return tensor
 
@@ -47,8 +47,9 @@ class WeightFiles:
 def revision_of(folder: Path) -> str:
     """Return 16 hex digits that change with the configuration or the weights.
 
-    The weights count by each file's header and by the middle 4 KiB of every tensor, which is cheap
-    and sees a part that alone was trained further. The files have to be whole.
+    Of the weights, each file's header and the middle 4 KiB of every tensor count: that is cheap,
+    and notices when only a part was trained further. The files must be whole; raises
+    FileNotFoundError without config.json or weights.
     """
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in _weight_files(folder):

@@ -1,7 +1,7 @@
-"""The arithmetic of the model in plain torch: the reference, and what runs everywhere.
+"""The protocol `Ops` of the model's arithmetic, and the reference of it in plain torch.
 
-Everything else of the engine calls arithmetic through `Ops`, so that a faster set can take its
-place; each must give the results of this one within the rounding of its numerics.
+The model calls all arithmetic through `Ops`, so that a faster set can take its place; each must
+give the results of the reference within the rounding of its numerics. choice.py chooses one.
 """
 
 from __future__ import annotations
@@ -15,59 +15,74 @@ import torch.nn.functional as F  # noqa: N812
 from worker.engine.batch import Batch, Segment
 
 #: What follows the product: gelu is the tanh form; swiglu is silu(first half) * second half.
-Then = Literal["none", "gelu", "swiglu"]
-#: cosine and sine, (M, head_dim) each.
+Activation = Literal["none", "gelu", "swiglu"]
+#: cosine and sine, (M, head_dim) each: in `dtype` for text, float32 for an image.
 Rotary = tuple[torch.Tensor, torch.Tensor]
+
+#: Of the vision tower's norms.
+LAYER_NORM_EPS = 1e-6
 
 
 class Linear(Protocol):
-    """A linear layer with what follows it."""
+    """A linear layer with its activation."""
 
-    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
-        """Return (M, out) for (M, in); `add` is added last."""
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (M, out) for (M, in); an (M, out) `residual` is added after the activation."""
 
 
 class Ops(Protocol):
-    """One way to do the arithmetic; tensors are (rows, width) in `dtype` unless said."""
+    """One way to do the arithmetic.
 
+    Tensors are (M, width) in `dtype` where nothing else is said; M counts the packed rows of a
+    batch, or the patches of one image.
+    """
+
+    #: Of hidden states, features, keys and values.
     dtype: torch.dtype
 
     def linear(
         self,
         weight: torch.Tensor,
         bias: torch.Tensor | None = None,
-        then: Then = "none",
+        activation: Activation = "none",
         *,
-        fine: bool = False,
+        keep_bf16: bool = False,
     ) -> Linear:
-        """Prepare a linear layer from an (out, in) weight; swiglu halves the outputs.
+        """Prepare a linear layer from an (out, in) weight and an (out,) bias; swiglu halves `out`.
 
-        A `fine` one is small, and all that follows depends on it: it is not made int8.
+        `keep_bf16` is for small layers that all later ones depend on: they are not made int8.
         """
 
     def head(self, weight: torch.Tensor) -> Linear:
-        """Prepare the layer that makes logits; only ever a few rows at once.
+        """Prepare the layer of the logits from a (vocab, hidden) weight, for a few rows at once.
 
-        They come in float32 where that costs nothing: rounded to bfloat16, the two best of them are
-        often equal.
+        Its outputs are float32 where that costs nothing: rounded to bfloat16, the two best logits
+        are often equal.
         """
 
     def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-        """Normalise each row by its root mean square."""
+        """Return (..., width) rows divided by their root mean square, times (width,) weights."""
 
     def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Normalise each row by mean and variance, eps 1e-6."""
+        """Return (M, width) rows of mean 0 and variance 1, times weights plus bias; eps 1e-6."""
 
     def store_keys(
         self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
     ) -> torch.Tensor:
-        """Normalise and rotate; write keys and values to the segments' buffers, return queries."""
+        """Normalise and rotate (M, (heads + 2 * kv_heads) * head_dim) queries, keys and values.
+
+        Keys and values are written to the segments' buffers; returns the queries in the shape that
+        `attend` of the same Ops takes.
+        """
 
     def attend(self, queries: torch.Tensor, batch: Batch, layer: int) -> torch.Tensor:
-        """Causal attention of each segment over its own buffer: (M, heads * head_dim)."""
+        """Return (M, heads * head_dim): causal attention of each segment over its own buffer."""
 
     def attend_image(self, qkv: torch.Tensor, heads: int, rotary: Rotary) -> torch.Tensor:
-        """Full attention among the patches of one image."""
+        """Return (M, heads * head_dim): full attention among the M patches of one image.
+
+        `qkv` is (M, 3 * heads * head_dim): all queries, then all keys, then all values of a patch.
+        """
 
 
 class HeadNorms:
@@ -84,12 +99,12 @@ class HeadNorms:
         heads: int,
         kv_heads: int,
     ) -> None:
-        """Hold (head_dim,) weights."""
+        """Take (head_dim,) weights."""
         self.queries, self.keys, self.eps = queries, keys, eps
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, len(queries)
 
 
-#: (M, in) -> (M, out)
+#: (M, in) -> (M, out).
 Product = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -98,7 +113,7 @@ def _swiglu(x: torch.Tensor) -> torch.Tensor:
     return F.silu(gate) * up
 
 
-_FOLLOW: dict[Then, Product] = {
+_ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
     "none": lambda x: x,
     "gelu": lambda x: F.gelu(x, approximate="tanh"),
     "swiglu": _swiglu,
@@ -106,7 +121,7 @@ _FOLLOW: dict[Then, Product] = {
 
 
 class TorchOps:
-    """Ops in any dtype by torch's own functions."""
+    """Ops by torch's own functions; in float32 the reference of all others."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         """`dtype` is float32 (reference) or bfloat16."""
@@ -116,21 +131,22 @@ class TorchOps:
         self,
         weight: torch.Tensor,
         bias: torch.Tensor | None = None,
-        then: Then = "none",
+        activation: Activation = "none",
         *,
-        fine: bool = False,  # noqa: ARG002 - a single dtype
+        keep_bf16: bool = False,  # noqa: ARG002 - a single dtype
     ) -> Linear:
         """See Ops."""
         product = self.product(weight, bias)
+        activate = _ACTIVATIONS[activation]
 
-        def run(x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
-            y = _FOLLOW[then](product(x))
-            return y if add is None else y + add
+        def run(x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+            y = activate(product(x))
+            return y if residual is None else y + residual
 
         return run
 
     def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
-        """Prepare x @ weight.T + bias; the part that packed and quantised forms replace."""
+        """Prepare x @ weight.T + bias, from (out, in) and (out,); packed forms replace it."""
         weight = weight.to(self.dtype)
         bias = None if bias is None else bias.to(self.dtype)
         return lambda x: F.linear(x, weight, bias)
@@ -147,12 +163,12 @@ class TorchOps:
 
     def layer_norm(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """See Ops."""
-        return F.layer_norm(x, (x.shape[-1],), weight, bias, 1e-6)
+        return F.layer_norm(x, (x.shape[-1],), weight, bias, LAYER_NORM_EPS)
 
     def store_keys(
         self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
     ) -> torch.Tensor:
-        """See Ops; returns (M, heads, head_dim)."""
+        """See Ops; the queries are (M, heads, head_dim)."""
         heads = qkv.view(len(qkv), -1, norms.head_dim)
         queries, keys, values = torch.split(
             heads, [norms.heads, norms.kv_heads, norms.kv_heads], dim=1
@@ -160,9 +176,10 @@ class TorchOps:
         queries = _rotate(self.rms_norm(queries, norms.queries, norms.eps), rotary)
         keys = _rotate(self.rms_norm(keys, norms.keys, norms.eps), rotary)
         for segment in batch.segments:
-            place = segment.kv.data[layer, :, :, segment.past : segment.total]
-            place[0] = keys[segment.rows].transpose(0, 1)
-            place[1] = values[segment.rows].transpose(0, 1)
+            # keys and values: (2, kv_heads, count, head_dim)
+            buffer = segment.kv.data[layer, :, :, segment.past : segment.total]
+            buffer[0] = keys[segment.rows].transpose(0, 1)
+            buffer[1] = values[segment.rows].transpose(0, 1)
         return queries
 
     def attend(self, queries: torch.Tensor, batch: Batch, layer: int) -> torch.Tensor:
@@ -182,13 +199,14 @@ class TorchOps:
 
 
 def _rotate(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
-    """Turn each pair of halves of (rows, heads, head_dim) by its angle."""
+    """Rotate (M, heads, head_dim) by (M, head_dim) angles: the two halves of a head are a pair."""
     cosine, sine = (part[:, None] for part in rotary)
     left, right = x.chunk(2, -1)
     return x * cosine + torch.cat((-right, left), -1) * sine
 
 
 def _attend_segment(queries: torch.Tensor, segment: Segment, layer: int) -> torch.Tensor:
+    """Return (count, heads * head_dim) for a segment's (count, heads, head_dim) queries."""
     keys, values = segment.kv.data[layer, :, :, : segment.total]
     rows, heads, width = queries.shape
     group = heads // len(keys)

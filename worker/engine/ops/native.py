@@ -1,4 +1,4 @@
-"""The model's arithmetic by the compiled kernels: bfloat16, or int8 linear layers."""
+"""`NativeOps`, the model's arithmetic by the compiled kernels: bfloat16, or int8 linear layers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,32 @@ import torch
 
 from worker.engine.batch import Batch
 from worker.engine.config import ModelShape
-from worker.engine.ops.base import HeadNorms, Linear, Rotary, Then
-from worker.engine.ops.native_linear import PANEL, Bf16Linear, Int8Linear, UnpackedLinear
+from worker.engine.ops.base import LAYER_NORM_EPS, Activation, HeadNorms, Linear, Rotary
+from worker.engine.ops.native_linear import Bf16Linear, Int8Linear, UnpackedLinear
+
+#: Head widths that attention.h is compiled for: of text and of an image.
+_TEXT_HEADS, _IMAGE_HEAD = (64, 128), 64
+#: Inputs of a linear layer come in groups of 32 bfloat16 values, one register.
+_GROUP = 32
+#: Outputs of the head that are computed together.
+_LOGITS = 4
 
 
-def supports(shape: ModelShape) -> bool:
-    """Tell whether the kernels know the model's widths."""
+def supports_shape(shape: ModelShape) -> bool:
+    """Tell whether the kernels can compute a model of this shape.
+
+    They know heads of 64 or 128 values in text and of 64 in images, and rows of a multiple of 32.
+    """
     text, vision = shape.text, shape.vision
     widths = (
         *(text.hidden, text.intermediate, text.heads * text.head_dim),
         *(vision.hidden, vision.intermediate, vision.patch_values),
     )
     return (
-        text.vocab >= 4
-        and text.head_dim in (64, 128)
-        and vision.head_dim == PANEL
-        and all(width % 32 == 0 for width in widths)
+        text.vocab >= _LOGITS
+        and text.head_dim in _TEXT_HEADS
+        and vision.head_dim == _IMAGE_HEAD
+        and all(width % _GROUP == 0 for width in widths)
     )
 
 
@@ -49,7 +59,7 @@ class NativeOps:
     def __init__(
         self, kernels: ctypes.CDLL, numerics: Literal["bf16", "int8"], threads: int
     ) -> None:
-        """`kernels` comes from load_kernels."""
+        """`kernels` comes from load_kernels; each call uses so many threads."""
         self._kernels = kernels
         self._linear = Int8Linear if numerics == "int8" else Bf16Linear
         self._segments: tuple[Batch, ctypes.Array[_Segment]] | None = None
@@ -59,16 +69,16 @@ class NativeOps:
         self,
         weight: torch.Tensor,
         bias: torch.Tensor | None = None,
-        then: Then = "none",
+        activation: Activation = "none",
         *,
-        fine: bool = False,
+        keep_bf16: bool = False,
     ) -> Linear:
         """See Ops."""
-        kind = Bf16Linear if fine else self._linear
-        return kind(self._kernels, weight, bias, then)
+        kind = Bf16Linear if keep_bf16 else self._linear
+        return kind(self._kernels, weight, bias, activation)
 
     def head(self, weight: torch.Tensor) -> Linear:
-        """See Ops; in bfloat16 a tied head shares the embedding's pages."""
+        """See Ops; in bfloat16 a tied head shares the embedding's memory."""
         if self._linear is Int8Linear or weight.dtype is not torch.bfloat16:
             return self._linear(self._kernels, weight, None, "none").widen()
         return UnpackedLinear(self._kernels, weight)
@@ -83,14 +93,14 @@ class NativeOps:
         """See Ops."""
         y = torch.empty_like(x)
         self._kernels.layer_norm(
-            x.data_ptr(), *x.shape, weight.data_ptr(), bias.data_ptr(), 1e-6, y.data_ptr()
+            x.data_ptr(), *x.shape, weight.data_ptr(), bias.data_ptr(), LAYER_NORM_EPS, y.data_ptr()
         )
         return y
 
     def store_keys(
         self, qkv: torch.Tensor, norms: HeadNorms, rotary: Rotary, batch: Batch, layer: int
     ) -> torch.Tensor:
-        """See Ops; returns (M, heads * head_dim)."""
+        """See Ops; the queries are (M, heads * head_dim)."""
         queries = qkv.new_empty(len(qkv), norms.heads * norms.head_dim)
         segments = self._segment_table(batch)
         self._kernels.store_keys(
@@ -141,7 +151,7 @@ class NativeOps:
         return out
 
     def _segment_table(self, batch: Batch) -> ctypes.Array[_Segment]:
-        """Return the batch's segments for the kernels, made once a pass."""
+        """Return the batch's segments for the kernels, built once for all layers of a pass."""
         if self._segments is None or self._segments[0] is not batch:
             table = (_Segment * len(batch.segments))()
             for row, s in zip(table, batch.segments, strict=True):

@@ -8,9 +8,10 @@ from typing import Self
 
 import torch
 
-from worker.engine.ops.base import Then
+from worker.engine.ops.base import Activation
 
-_THEN: dict[Then, int] = {"none": 0, "gelu": 1, "swiglu": 2}
+#: `enum Activation` of linear.h.
+_ACTIVATIONS: dict[Activation, int] = {"none": 0, "gelu": 1, "swiglu": 2}
 #: Outputs of one packed panel.
 PANEL = 64
 
@@ -25,7 +26,7 @@ class _Struct(ctypes.Structure):
         ("bias", c_void_p),
         ("scale", c_void_p),
         ("offset", c_void_p),
-        ("then", c_int64),
+        ("activation", c_int64),
         ("wide", c_int64),
     )
 
@@ -33,13 +34,17 @@ class _Struct(ctypes.Structure):
 class _PackedLinear:
     """What both numerics share: the panels and the struct that points to them."""
 
-    #: float32 if nothing shall be rounded after the sum.
+    #: Of the outputs: float32 after `widen`.
     dtype = torch.bfloat16
 
     def __init__(
-        self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
+        self,
+        kernels: ctypes.CDLL,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        activation: Activation,
     ) -> None:
-        """`weight` is (out, in) in the type that is multiplied."""
+        """`weight` is (out, in) in the type that is multiplied, `bias` (out,)."""
         self._kernels = kernels
         rows, row_bytes = len(weight), weight.shape[1] * weight.element_size()
         panels = -(-rows // PANEL)
@@ -50,18 +55,18 @@ class _PackedLinear:
         if bias is not None:
             self._bias = torch.zeros(panels * PANEL)
             self._bias[:rows] = bias
-        self.outputs = rows // 2 if then == "swiglu" else rows
+        self.outputs = rows // 2 if activation == "swiglu" else rows
         self._struct = _Struct(
             panels=self._panels.data_ptr(),
             outputs=rows,
             bytes=row_bytes,
             bias=pointer(self._bias),
-            then=_THEN[then],
+            activation=_ACTIVATIONS[activation],
         )
         self._address = ctypes.addressof(self._struct)
 
     def widen(self) -> Self:
-        """Give float32 from now on; nothing can be added then."""
+        """Return float32 from now on; a residual is then ignored."""
         self.dtype, self._struct.wide = torch.float32, 1
         return self
 
@@ -70,31 +75,42 @@ class Bf16Linear(_PackedLinear):
     """bfloat16 weights and activations, float32 sums."""
 
     def __init__(
-        self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
+        self,
+        kernels: ctypes.CDLL,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        activation: Activation,
     ) -> None:
         """Pack an (out, in) weight."""
         weight = weight.to(torch.bfloat16)
-        super().__init__(kernels, interleave(weight) if then == "swiglu" else weight, bias, then)
+        weight = interleave(weight) if activation == "swiglu" else weight
+        super().__init__(kernels, weight, bias, activation)
 
-    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
         y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
-        self._kernels.linear_bf16(self._address, x.data_ptr(), len(x), y.data_ptr(), pointer(add))
+        self._kernels.linear_bf16(
+            self._address, x.data_ptr(), len(x), y.data_ptr(), pointer(residual)
+        )
         return y
 
 
 class Int8Linear(_PackedLinear):
     """int8 weights, one scale an output; uint8 activations, one scale a row; int32 sums.
 
-    Both are spread before they are quantised; see spread.h.
+    Both are rotated by a Hadamard matrix before they are quantised; see spread.h.
     """
 
     def __init__(
-        self, kernels: ctypes.CDLL, weight: torch.Tensor, bias: torch.Tensor | None, then: Then
+        self,
+        kernels: ctypes.CDLL,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        activation: Activation,
     ) -> None:
         """Quantise and pack an (out, in) weight."""
         weight = weight.to(torch.bfloat16)
-        weight = interleave(weight) if then == "swiglu" else weight.contiguous()
+        weight = interleave(weight) if activation == "swiglu" else weight.contiguous()
         rows, width = weight.shape
         padded = -(-rows // PANEL) * PANEL
         levels = torch.empty(rows, width, dtype=torch.int8)
@@ -109,11 +125,11 @@ class Int8Linear(_PackedLinear):
             self._scales.data_ptr(),
             self._offsets.data_ptr(),
         )
-        super().__init__(kernels, levels, bias, then)
+        super().__init__(kernels, levels, bias, activation)
         self._struct.scale = self._scales.data_ptr()
         self._struct.offset = self._offsets.data_ptr()
 
-    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
         y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
         levels = torch.empty(x.shape, dtype=torch.uint8)
@@ -125,26 +141,26 @@ class Int8Linear(_PackedLinear):
             levels.data_ptr(),
             scales.data_ptr(),
             y.data_ptr(),
-            pointer(add),
+            pointer(residual),
         )
         return y
 
 
 class UnpackedLinear:
-    """A bfloat16 weight used as it lies in the file, for a few rows at once; gives float32."""
+    """A bfloat16 weight used in the file's own order, for a few rows at once; returns float32."""
 
     def __init__(self, kernels: ctypes.CDLL, weight: torch.Tensor) -> None:
         """Share the (out, in) weight's memory."""
         self._kernels, self._weight = kernels, weight
 
-    def __call__(self, x: torch.Tensor, add: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
         outputs, inputs = self._weight.shape
         y = x.new_empty(len(x), outputs, dtype=torch.float32)
         self._kernels.linear_unpacked(
             self._weight.data_ptr(), outputs, inputs, x.data_ptr(), len(x), y.data_ptr()
         )
-        return y if add is None else y + add
+        return y if residual is None else y + residual
 
 
 def pointer(tensor: torch.Tensor | None) -> int | None:
@@ -153,7 +169,7 @@ def pointer(tensor: torch.Tensor | None) -> int | None:
 
 
 def interleave(weight: torch.Tensor) -> torch.Tensor:
-    """Order the halves' rows so that each panel holds 32 of both."""
+    """Return an (out, in) weight of two halves with its rows reordered: 32 of both in a panel."""
     half = PANEL // 2
     blocks = weight.view(2, -1, half, weight.shape[1])
     return blocks.transpose(0, 1).reshape(weight.shape)

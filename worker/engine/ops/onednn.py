@@ -1,4 +1,4 @@
-"""Linear layers with weights packed for oneDNN: bfloat16, and int8 with per-token activations."""
+"""`PackedOps` and `Int8Ops`: linear layers packed for oneDNN, in bfloat16 and in int8."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from functools import cache
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from worker.engine.ops.base import Linear, Product, Then, TorchOps
+from worker.engine.ops.base import Activation, Linear, Product, TorchOps
 
 #: Rows that are quantised at once, which takes several times their own memory.
 _ROWS = 512
-#: Values of a row that are turned together before they are quantised.
+#: Values of a row that are rotated together before they are quantised.
 _SPREAD = 64
+#: Levels of a quantised value to either side of 0, and the least scale.
+_LEVELS, _LEAST_SCALE = 127, 1e-8
+#: uint8 level of 0: oneDNN has only a slow reference kernel for signed activations.
+_ZERO_POINT = 128
 
 
 class PackedOps(TorchOps):
@@ -31,39 +35,39 @@ class PackedOps(TorchOps):
         return lambda x: run(x, packed, typed_bias, "none", [], "")
 
     def head(self, weight: torch.Tensor) -> Linear:
-        """See Ops; a tied head shares the embedding's pages instead of a packed copy."""
+        """See Ops; a tied head shares the embedding's memory instead of a packed copy."""
         weight = weight.to(self.dtype)
-        return lambda x, add=None: F.linear(x, weight, add)
+        return lambda x, residual=None: F.linear(x, weight, residual)
 
 
 class Int8Ops(TorchOps):
     """int8 weights, one scale an output channel; uint8 activations, one scale a token.
 
-    Both are spread before, so that no single large value makes the steps of all others coarse.
+    Both are rotated before, so that no single large value makes the steps of all others coarse.
     """
 
     def __init__(self) -> None:
         """Needs nothing but torch."""
         super().__init__(torch.bfloat16)
-        self._fine = PackedOps()
+        self._bf16 = PackedOps()
 
     def linear(
         self,
         weight: torch.Tensor,
         bias: torch.Tensor | None = None,
-        then: Then = "none",
+        activation: Activation = "none",
         *,
-        fine: bool = False,
+        keep_bf16: bool = False,
     ) -> Linear:
         """See Ops."""
-        if fine:
-            return self._fine.linear(weight, bias, then)
-        return super().linear(weight, bias, then)
+        if keep_bf16:
+            return self._bf16.linear(weight, bias, activation)
+        return super().linear(weight, bias, activation)
 
     def head(self, weight: torch.Tensor) -> Linear:
         """See Ops."""
         product = self._wide_product(weight, None)
-        return lambda x, add=None: product(x) if add is None else product(x) + add
+        return lambda x, residual=None: product(x) if residual is None else product(x) + residual
 
     def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
         """See TorchOps."""
@@ -71,7 +75,7 @@ class Int8Ops(TorchOps):
         return lambda x: wide(x).to(x.dtype)
 
     def _wide_product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
-        """Prepare a product that gives float32."""
+        """Prepare x @ weight.T + bias in float32."""
         quantized, scales = quantize_rows(spread(weight.to(self.dtype)))
         packed = torch.ops.onednn.qlinear_prepack(quantized, None)
         zeros = torch.zeros(len(scales), dtype=torch.int64)
@@ -82,31 +86,29 @@ class Int8Ops(TorchOps):
             if len(x) > _ROWS:
                 return torch.cat([run(part) for part in torch.split(x, _ROWS)])
             x = spread(x)
-            scale = x.abs().amax(-1, keepdim=True).float().div_(127).clamp_min_(1e-8)
-            # 128 is the zero point; signed activations would hit a reference kernel
-            levels = (x / scale + 128.5).to(torch.uint8)
-            y = multiply(
-                levels, 1.0, 128, packed, scales, zeros, None, 1.0, 0, torch.float32, "none", [], ""
-            )
+            scale = x.abs().amax(-1, keepdim=True).float().div_(_LEVELS).clamp_min_(_LEAST_SCALE)
+            levels = (x / scale + (_ZERO_POINT + 0.5)).to(torch.uint8)
+            inputs = (levels, 1.0, _ZERO_POINT, packed, scales, zeros, None)
+            y = multiply(*inputs, 1.0, 0, torch.float32, "none", [], "")
             return y.mul_(scale) if wide_bias is None else torch.addcmul(wide_bias, y, scale)
 
         return run
 
 
 def spread(x: torch.Tensor) -> torch.Tensor:
-    """Turn every 64 values of bfloat16 rows by a matrix that is its own inverse.
+    """Rotate every 64 values of (rows, width) by a Hadamard matrix, which is its own inverse.
 
-    Products of turned rows are those of unturned ones.
+    The products of rotated rows are those of the rows; a last part below 64 values stays as it is.
     """
     whole = x.shape[1] // _SPREAD * _SPREAD
-    turn = _hadamard(_SPREAD).to(x.dtype)
-    turned = (x[:, :whole].reshape(-1, _SPREAD) @ turn).view(len(x), whole)
-    return turned if whole == x.shape[1] else torch.cat([turned, x[:, whole:]], 1)
+    rotation = _hadamard(_SPREAD).to(x.dtype)
+    rotated = (x[:, :whole].reshape(-1, _SPREAD) @ rotation).view(len(x), whole)
+    return rotated if whole == x.shape[1] else torch.cat([rotated, x[:, whole:]], 1)
 
 
 @cache
 def _hadamard(size: int) -> torch.Tensor:
-    """Return the orthonormal matrix of signs."""
+    """Return the orthonormal (size, size) Hadamard matrix."""
     signs = torch.ones(1, 1)
     while len(signs) < size:
         signs = torch.cat([torch.cat([signs, signs], 1), torch.cat([signs, -signs], 1)])
@@ -116,6 +118,6 @@ def _hadamard(size: int) -> torch.Tensor:
 def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return int8 (out, in) levels and float32 (out,) scales: weight = levels * scales."""
     wide = weight.float()
-    scales = (wide.abs().amax(1) / 127).clamp_min(1e-8)
-    levels = (wide / scales[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+    scales = (wide.abs().amax(1) / _LEVELS).clamp_min(_LEAST_SCALE)
+    levels = (wide / scales[:, None]).round_().clamp_(-_LEVELS, _LEVELS).to(torch.int8)
     return levels, scales

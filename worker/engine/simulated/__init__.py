@@ -1,9 +1,5 @@
-"""An engine without weights, behind the same protocol, for tests and trials."""
+"""An engine without weights behind the same protocol, for tests and trials."""
 
-from worker.engine.simulated.engine import (
-    SimulatedEngine,
-)
+from worker.engine.simulated.engine import SimulatedEngine
 
-__all__ = [
-    "SimulatedEngine",
-]
+__all__ = ["SimulatedEngine"]

@@ -1,4 +1,4 @@
-"""What an engine without weights says: words by chance, or what a constraint allows."""
+"""Invents the answers of an engine without weights: random words, or what a constraint allows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from shared.constraints.grammar import END_BYTE, byte_tokenizer, compiled, gramm
 from shared.errors import ConstraintTooComplex
 from shared.jobs import GenerationParams, Notice
 from worker.engine.api import EngineRequest
-from worker.engine.generation.notices import unfinished
+from worker.engine.generation.notices import unfinished_notice
 
-_SAYING = "simulated answer about the picture it shows 图片 and some text 两 shapes"
-_WORDS = tuple(_SAYING.split())
-#: Where nothing else decides, a constrained answer is made of these, and closes what it opened.
+_SAMPLE = "simulated answer about the picture it shows 图片 and some text 两 shapes"
+_WORDS = tuple(_SAMPLE.split())
+#: Bytes that a constrained answer prefers, those that close what it opened, and those it avoids.
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 _CLOSING = frozenset(b'"]}')
 _BLANK = frozenset(b" \n")
+#: Probability with which an answer closes where it can.
 _CLOSE_CHANCE = 0.4
 
 
@@ -42,8 +43,8 @@ def invent(request: EngineRequest) -> InventedAnswer:
     if request.encode_only:
         return InventedAnswer(())
     images = [image.id for message in request.messages for image in message.images]
-    told = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
-    digest = hashlib.sha256(told.encode()).digest()
+    question = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
+    digest = hashlib.sha256(question.encode()).digest()
     most = request.params.max_new_tokens
     grammar = grammar_of(request.params)
     if grammar is None:
@@ -54,25 +55,28 @@ def invent(request: EngineRequest) -> InventedAnswer:
     text, ended = _walk(compiled(grammar, byte_tokenizer()), random.Random(digest), most)
     if ended:
         return InventedAnswer(tuple(text))
-    return InventedAnswer(tuple(text), limited=True, notices=cut_off(request.params))
+    return InventedAnswer(tuple(text), limited=True, notices=cut_off_notices(request.params))
 
 
-def cut_off(params: GenerationParams) -> tuple[Notice, ...]:
-    """Return what is told of an answer that was cut off before it had the form asked for."""
-    return (unfinished(params),) if params.constrained_by else ()
+def cut_off_notices(params: GenerationParams) -> tuple[Notice, ...]:
+    """Return the notices of an answer that was cut off before it satisfied its constraint."""
+    return (unfinished_notice(params),) if params.constrained_by else ()
 
 
 def _walk(matcher: LLMatcher, chance: random.Random, most: int) -> tuple[str, bool]:
-    """Return up to `most` characters that the grammar allows, and whether they satisfy it."""
-    said = bytearray()
+    """Return up to `most` characters that the grammar allows, and whether they satisfy it.
+
+    Raises ConstraintTooComplex when the grammar reaches its bounds.
+    """
+    written = bytearray()
     text = ""
     while len(text) < most and not matcher.is_stopped():
         byte = _next(matcher, chance)
         if byte == END_BYTE:
             return text, True
         matcher.consume_token(byte)
-        said.append(byte)
-        text = said.decode(errors="ignore")
+        written.append(byte)
+        text = written.decode(errors="ignore")
         if matcher.is_error():
             raise ConstraintTooComplex
     return text, bool(matcher.is_accepting())

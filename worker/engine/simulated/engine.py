@@ -1,4 +1,4 @@
-"""An engine without weights: settable seconds, deterministic answers; for load and integration."""
+"""The engine without weights: settable seconds and deterministic answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from worker.engine.api import (
     Timings,
     UsedImage,
 )
-from worker.engine.simulated.answers import InventedAnswer, cut_off, invent
+from worker.engine.simulated.answers import InventedAnswer, cut_off_notices, invent
 
 _TOKENS_PER_PIXEL = 1 / 1024
+#: Seconds between two looks for a request.
 _IDLE_S = 0.05
-#: A step takes at least this long.
+#: Seconds that a step takes at least.
 _STEP_S = 0.001
 #: Weight of the newest step in the average batch.
 _NEWEST = 0.1
@@ -32,31 +33,30 @@ _NEWEST = 0.1
 
 @dataclass(slots=True)
 class _Answer:
-    """A request on its way: seconds of its images left, words left to say."""
+    """The answer to a request: seconds of its images left, and the pieces written so far."""
 
     ticket: Ticket
     invented: InventedAnswer
     encode_left_s: float
     prompt_tokens: int
     image_tokens: int
-    said: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     submitted: float = field(default_factory=time.monotonic)
     decoding_since: float | None = None
 
     @property
     def text(self) -> str:
-        return "".join(self.said)
+        return "".join(self.written)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        if len(self.said) == len(self.invented.pieces):
+        if len(self.written) == len(self.invented.pieces):
             return self.invented.notices
-        # cut off on the way
-        return cut_off(self.ticket.request.params)
+        return cut_off_notices(self.ticket.request.params)
 
 
 class SimulatedEngine:
-    """Encodes one image at a time, then says one word a step for every request, as a batch does."""
+    """Encodes one image at a time; each step writes one word for every request, as a batch does."""
 
     def __init__(self, image_s: float, token_s: float) -> None:
         """`image_s` seconds for each image, `token_s` for each step of the batch."""
@@ -71,7 +71,7 @@ class SimulatedEngine:
 
     @property
     def info(self) -> ModelInfo:
-        """Tell that nothing real is loaded."""
+        """Return that nothing real is loaded."""
         return ModelInfo(
             name="simulated",
             revision="simulated",
@@ -82,7 +82,7 @@ class SimulatedEngine:
 
     @property
     def rates(self) -> Rates:
-        """Return the speeds that were asked for."""
+        """Return the speeds that the engine was made with."""
         return Rates(
             encode_tokens_per_s=1024 / self._image_s if self._image_s else 0.0,
             prefill_tokens_per_s=0.0,
@@ -98,7 +98,10 @@ class SimulatedEngine:
         return self._thread.is_alive()
 
     def submit(self, request: EngineRequest) -> Ticket:
-        """Take a request; its answer depends on what it asks only."""
+        """Queue a request; its answer depends on the question only.
+
+        Raises BadConstraint and ConstraintTooComplex.
+        """
         ticket = Ticket(request)
         images = [image for message in request.messages for image in message.images]
         used = tuple(
@@ -146,8 +149,8 @@ class SimulatedEngine:
         )
         if encoding:
             encoding.encode_left_s -= step_s
-            done = 1 - max(0.0, encoding.encode_left_s) / self._total_encode_s(encoding)
-            encoding.ticket.put(Progress(Stage.ENCODE, done))
+            fraction = 1 - max(0.0, encoding.encode_left_s) / self._total_encode_s(encoding)
+            encoding.ticket.put(Progress(Stage.ENCODE, fraction))
         for answer in answers:
             reason = self._advance(answer)
             if reason:
@@ -169,18 +172,18 @@ class SimulatedEngine:
             return None
         if answer.decoding_since is None:
             answer.decoding_since = time.monotonic()
-        if len(answer.said) == len(answer.invented.pieces):
+        if len(answer.written) == len(answer.invented.pieces):
             return FinishReason.LENGTH if answer.invented.limited else FinishReason.STOP
-        return self._say_next(answer)
+        return self._write_next(answer)
 
-    def _say_next(self, answer: _Answer) -> FinishReason | None:
-        piece = answer.invented.pieces[len(answer.said)]
+    def _write_next(self, answer: _Answer) -> FinishReason | None:
+        piece = answer.invented.pieces[len(answer.written)]
         stop = _first_stop(answer.text + piece, answer.ticket.request.params.stop)
         if stop is not None:
-            answer.said = [(answer.text + piece)[:stop]]
+            answer.written = [(answer.text + piece)[:stop]]
             return FinishReason.STOP
-        answer.said.append(piece)
-        answer.ticket.put(Delta(piece, len(answer.said)))
+        answer.written.append(piece)
+        answer.ticket.put(Delta(piece, len(answer.written)))
         return None
 
     def _end(self, answer: _Answer, reason: FinishReason) -> None:
@@ -192,7 +195,7 @@ class SimulatedEngine:
                 finish_reason=reason,
                 usage=Usage(
                     prompt_tokens=answer.prompt_tokens,
-                    completion_tokens=len(answer.said),
+                    completion_tokens=len(answer.written),
                     image_tokens=answer.image_tokens,
                 ),
                 timings=Timings(encode_s=decoding - answer.submitted, decode_s=now - decoding),
@@ -202,5 +205,6 @@ class SimulatedEngine:
 
 
 def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:
-    found = [text.find(stop) for stop in stops]
-    return min((index for index in found if index >= 0), default=None)
+    """Return where the first of the stop strings begins; None without one."""
+    places = [text.find(stop) for stop in stops]
+    return min((place for place in places if place >= 0), default=None)

@@ -1,4 +1,4 @@
-"""Finds the curve of seconds over size from measurements as they come."""
+"""Fits the curve of seconds over size to measurements as they come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.prediction.curves import UNKNOWN, Curve
 
 #: Sizes are counted in this unit, so that squares stay near the other terms.
 _UNIT = 256.0
-#: What another term of the curve must save in mean squared relative error to be worth having.
+#: A further term of the curve must save this in mean squared relative error.
 _TERM_COST = 0.0005
 #: Terms whose equations are this far from independent cannot be told apart.
 _CONDITION_MAX = 1e9
@@ -35,8 +35,8 @@ class CurveFit:
         """Count one measurement; `weight` is its share of a whole one."""
         if seconds <= 0:
             return
-        # a second too much means little to a minute; but measured against itself every slow
-        # measurement would count for less than a quick one, and the curve would promise too much
+        # errors are relative, as a second is little beside a minute; relative to the measurement
+        # itself, slow ones would count for less than quick ones and the curve would be too low
         expected = self._latest.at(size) or seconds
         seconds = min(seconds, _STALL * expected)
         row = (size / _UNIT) ** np.arange(self._terms) / expected
@@ -53,26 +53,29 @@ class CurveFit:
             return Curve()
         order = [(1,), (0,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)]
         choices = [terms for terms in order if max(terms) < self._terms]
-        found = [solved for terms in choices if (solved := self._solved(terms)) is not None]
-        if not found:
+        solutions = [solved for terms in choices if (solved := self._solve(terms)) is not None]
+        if not solutions:
             return Curve()
         # of equals the first: in doubt seconds are proportional
-        _, best = min(found, key=lambda choice: round(choice[0], 6))
-        whole = [best.get(term, 0.0) / _UNIT**term for term in range(3)]
-        self._latest = Curve(*whole)
+        _, best = min(solutions, key=lambda solution: round(solution[0], 6))
+        factors = [best.get(term, 0.0) / _UNIT**term for term in range(3)]
+        self._latest = Curve(*factors)
         return self._latest
 
-    def _solved(self, terms: tuple[int, ...]) -> tuple[float, dict[int, float]] | None:
-        """Return the error with these terms only, and their factors; None if it has no sense."""
-        chosen = list(terms)
-        sums, products = self._sums[chosen], self._products[np.ix_(chosen, chosen)]
+    def _solve(self, terms: tuple[int, ...]) -> tuple[float, dict[int, float]] | None:
+        """Return the error with these terms only, and their factors.
+
+        None if the terms cannot be told apart or a factor would be negative.
+        """
+        index = list(terms)
+        sums, products = self._sums[index], self._products[np.ix_(index, index)]
         scale = np.sqrt(products.diagonal())
         if not scale.all():
             return None
-        even = products / np.outer(scale, scale)
-        if not np.isfinite(even).all() or np.linalg.cond(even) > _CONDITION_MAX:
+        scaled = products / np.outer(scale, scale)
+        if not np.isfinite(scaled).all() or np.linalg.cond(scaled) > _CONDITION_MAX:
             return None
-        factors = np.linalg.solve(even, sums / scale) / scale
+        factors = np.linalg.solve(scaled, sums / scale) / scale
         if factors.min() < 0:
             return None
         unexplained = max(0.0, self._squares - float(factors @ sums)) / self._weight

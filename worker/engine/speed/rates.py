@@ -1,4 +1,4 @@
-"""Speeds measured as the engine works: averages over recent seconds, and curves over size."""
+"""Measures the engine's speeds as it works: averages over recent seconds, and curves over size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.engine.speed.curve_fit import CurveFit
 
 #: Seconds of work after which older measurements count for a third.
 _MEMORY_S = 20.0
-#: What stays of an old pass when a new one is measured; there are many more of them than images.
+#: Weight that an old pass keeps when a new one is measured; there are many more than images.
 _KEEP_PASSES = 0.995
 
 
@@ -29,7 +29,7 @@ class _Average:
 
 
 class RateMeter:
-    """What `Rates` is made from; written by the engine's thread, read by any."""
+    """Collects measurements for `Rates`; written by the engine's thread, read by any."""
 
     def __init__(self) -> None:
         """All speeds are unknown at first."""
@@ -39,13 +39,15 @@ class RateMeter:
         self._prompts = CurveFit(keep=_KEEP_PASSES, terms=2)
         self._steps = CurveFit(keep=_KEEP_PASSES, terms=2)
 
-    def encoded(self, tokens: int, share: float, seconds: float) -> None:
-        """Count a `share` of the tower's work on an image of so many visual tokens."""
+    def add_encode(self, tokens: int, share: float, seconds: float) -> None:
+        """Count a `share` (0 to 1) of the tower's work on an image of so many visual tokens."""
         self._encode.add(tokens * share, seconds)
         self._images.add(tokens, seconds / share, share)
 
-    def stepped(self, prefill_tokens: int, decode_rows: int, requests: int, seconds: float) -> None:
-        """Count one pass of the language model; its prefill rows pay for it first."""
+    def add_pass(
+        self, prefill_tokens: int, decode_rows: int, requests: int, seconds: float
+    ) -> None:
+        """Count one pass of the language model: as prefill if it has any, else as decode."""
         self._batch.add(requests * seconds, seconds)
         if prefill_tokens:
             self._prefill.add(prefill_tokens, seconds)

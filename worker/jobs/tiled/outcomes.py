@@ -9,7 +9,7 @@ from dataclasses import replace
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, TileInfo, TileOutcome, Usage
 from worker.engine.api import Completion, Timings
-from worker.tiling import Tile, merge, settled, unread
+from worker.tiling import Tile, merge, settle_pieces, unread_mark
 
 
 def make_outcome(completion: Completion, revision: str) -> TileOutcome:
@@ -43,7 +43,7 @@ def join_outcomes(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) ->
     """Return the texts of all tiles as one answer, with what they cost together."""
     texts = [_text(one) for one in outcomes]
     completion = Completion(
-        merge(list(zip(_tiles(tiles), texts, strict=True)), unread),
+        merge(list(zip(_tiles(tiles), texts, strict=True)), unread_mark),
         _worst_reason(outcomes),
         Usage(),
         Timings(),
@@ -60,7 +60,7 @@ def ids_to_view(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> t
 
 def settled_pieces(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> list[str]:
     """Return what each of the first tiles adds to the joined text, as far as that is settled."""
-    return settled(_tiles(tiles), [_text(one) for one in outcomes], unread)
+    return settle_pieces(_tiles(tiles), [_text(one) for one in outcomes], unread_mark)
 
 
 def _tiles(infos: Sequence[TileInfo]) -> list[Tile]:

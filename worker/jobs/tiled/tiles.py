@@ -12,16 +12,17 @@ from PIL import Image
 
 from shared.errors import ImageGone
 from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, Turn
+from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
-from shared.store.image_store import ImageStore, StoredImage
+from shared.store.image_store import ImageStore
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.questions import fit_one_prompt, pixel_budget
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import reuse_outcome
 from worker.pipeline.images import open_png
-from worker.tiling import Tile, can_be_told_live, cut, unread
+from worker.tiling import Tile, can_stream, cut, unread_mark
 
 #: Difference between darkest and lightest sample below which a tile shows nothing.
 _BLANK_CONTRAST = 12
@@ -63,7 +64,7 @@ class TileCutter:
         together = job.tiling.task is TilingTask.ASK and fit_one_prompt(infos, job, self._info)
         inputs = self._tile_inputs(job, infos, together=together)
         known = {} if together else self._known_outcomes(row)
-        live = can_be_told_live([Tile(box=info.box, **info.seam) for info in infos])
+        live = can_stream([Tile(box=info.box, **info.seam) for info in infos])
         work = [
             NewTile(TileOutcome() if info.blank else known.get((info.id, info.box), tile), streams)
             for info, tile, streams in zip(infos, inputs, live, strict=True)
@@ -117,7 +118,7 @@ class TileCutter:
         self._images.put(tenant, stored, ttl_s=_UNSPLIT_TTL_S)
         seam = asdict(tile)
         box, blank = seam.pop("box"), _is_blank(pixels)
-        return TileInfo(id=image_id, box=box, mark=unread(tile), blank=blank, seam=seam)
+        return TileInfo(id=image_id, box=box, mark=unread_mark(tile), blank=blank, seam=seam)
 
     def _tile_inputs(
         self, job: JobInput, tiles: Sequence[TileInfo], *, together: bool

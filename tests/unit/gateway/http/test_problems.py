@@ -7,12 +7,12 @@ import json
 import flask
 import pytest
 
-from gateway.http.problems import MAX_RETRY_AFTER_S, Problem, install, problem_text, retry_after
+from gateway.http.problems import MAX_RETRY_AFTER_S, Problem, install, problem_body, retry_after
 from shared import errors
 
 
 def tree(kind):
-    return [kind, *(found for child in kind.__subclasses__() for found in tree(child))]
+    return [kind, *(error for child in kind.__subclasses__() for error in tree(child))]
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def test_a_surprise_is_a_500_that_tells_nothing_of_itself(app):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(None, "1"), (0, "1"), (0.2, "1"), (2.1, "3"), (9999, "120")]
+    ("seconds", "header"), [(None, "1"), (0, "1"), (0.2, "1"), (2.1, "3"), (9999, "120")]
 )
-def test_retry_after_is_whole_seconds_that_clients_wait(seconds, told):
-    assert retry_after(seconds) == told
-    assert int(told) <= MAX_RETRY_AFTER_S
+def test_retry_after_is_whole_seconds_that_clients_wait(seconds, header):
+    assert retry_after(seconds) == header
+    assert int(header) <= MAX_RETRY_AFTER_S
 
 
 def test_a_detail_that_quotes_half_a_character_can_still_be_told():
-    text = problem_text(errors.InvalidBase64("Character '\ud800' is not base64."), "/x", "req_1")
+    text = problem_body(errors.InvalidBase64("Character '\ud800' is not base64."), "/x", "req_1")
     assert json.loads(text)["detail"] == "Character '\ud800' is not base64."

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import FileStorage
 
-from gateway.images.uploads import Upload, from_file, from_text
+from gateway.images.uploads import Upload, read_file, read_text
 from shared.errors import ImageEmpty, InputError, InvalidBase64, PayloadTooLarge
 from shared.settings import Settings
 
@@ -46,7 +46,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_every_usual_spelling_of_base64_gives_the_same_bytes(text):
-    assert from_text(text, pointer="/image", settings=SETTINGS).data == DATA
+    assert read_text(text, pointer="/image", settings=SETTINGS).data == DATA
 
 
 BROKEN = {
@@ -66,29 +66,29 @@ BROKEN = {
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
 def test_broken_base64_is_refused_with_its_place_in_the_request(text):
     with pytest.raises(InvalidBase64) as refused:
-        from_text(text, pointer="/images/3", settings=SETTINGS)
+        read_text(text, pointer="/images/3", settings=SETTINGS)
     assert refused.value.pointer == "/images/3"
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "data:image/png;base64,", "===="])
 def test_text_without_bytes_is_an_empty_image(text):
     with pytest.raises(ImageEmpty) as refused:
-        from_text(text, pointer="/image", settings=SETTINGS)
+        read_text(text, pointer="/image", settings=SETTINGS)
     assert refused.value.pointer == "/image"
 
 
 @pytest.mark.parametrize("wrap", ["{}", "data:image/png;base64,{}"])
 def test_base64_of_too_many_bytes_is_refused_before_it_is_decoded(wrap):
     fits = wrap.format(base64.b64encode(bytes(4096)).decode())
-    assert len(from_text(fits, pointer="/image", settings=SETTINGS).data) == 4096
+    assert len(read_text(fits, pointer="/image", settings=SETTINGS).data) == 4096
     with pytest.raises(PayloadTooLarge, match="4096"):
-        from_text(
+        read_text(
             wrap.format(base64.b64encode(bytes(4097)).decode()), pointer="/", settings=SETTINGS
         )
 
 
 def test_the_media_type_of_a_data_uri_is_kept():
-    upload = from_text("data:Image/WebP;base64,AAAA", pointer="/image", settings=SETTINGS)
+    upload = read_text("data:Image/WebP;base64,AAAA", pointer="/image", settings=SETTINGS)
     assert upload == Upload(b"\0\0\0", None, "image/webp")
 
 
@@ -96,7 +96,7 @@ def test_the_media_type_of_a_data_uri_is_kept():
 @given(st.text() | st.text(st.sampled_from("AB+/-_= %2\ndata:;base64,")))
 def test_any_text_gives_bytes_or_a_typed_refusal(text):
     with contextlib.suppress(InputError):
-        assert from_text(text, pointer="/image", settings=SETTINGS).data
+        assert read_text(text, pointer="/image", settings=SETTINGS).data
 
 
 def _file(data, filename="photo.png", content_type="image/png"):
@@ -104,17 +104,17 @@ def _file(data, filename="photo.png", content_type="image/png"):
 
 
 def test_a_form_file_keeps_its_name_and_type():
-    upload = from_file(_file(b"bytes"), pointer="/image", settings=SETTINGS)
+    upload = read_file(_file(b"bytes"), pointer="/image", settings=SETTINGS)
     assert upload == Upload(b"bytes", "photo.png", "image/png")
 
 
 def test_an_empty_form_file_is_an_empty_image():
     with pytest.raises(ImageEmpty):
-        from_file(_file(b""), pointer="/image", settings=SETTINGS)
+        read_file(_file(b""), pointer="/image", settings=SETTINGS)
 
 
 def test_a_form_file_is_never_read_past_its_limit():
     stream = io.BytesIO(bytes(1 << 20))
     with pytest.raises(PayloadTooLarge):
-        from_file(FileStorage(stream, "big.png"), pointer="/image", settings=SETTINGS)
+        read_file(FileStorage(stream, "big.png"), pointer="/image", settings=SETTINGS)
     assert stream.tell() == SETTINGS.upload_max_bytes + 1

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.responses.job_view import poll_hint_s, timestamp
+from gateway.responses.job_view import poll_hint_s
+from shared.jobs.view import timestamp
 
 
 @pytest.mark.parametrize(
-    ("ms", "told"),
+    ("ms", "text"),
     [
         (None, None),
         (0, "1970-01-01T00:00:00.000Z"),
         (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
     ],
 )
-def test_times_are_rfc_3339_in_utc(ms, told):
-    assert timestamp(ms) == told
+def test_times_are_rfc_3339_in_utc(ms, text):
+    assert timestamp(ms) == text
 
 
 @pytest.mark.parametrize(

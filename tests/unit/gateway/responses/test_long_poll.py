@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.http.client_connection import watcher
+from gateway.http.client_connection import watch_client
 from gateway.responses.long_poll import preferred_wait_s, query_wait_s
 from shared.errors import BadParameters
 
@@ -50,7 +50,7 @@ def test_a_wait_that_is_no_number_of_seconds_is_refused(text):
 
 def test_a_client_is_gone_when_its_socket_has_ended_and_not_when_it_is_silent():
     ours, theirs = socket.socketpair()
-    gone = watcher(SimpleNamespace(environ={"gunicorn.socket": ours}))
+    gone = watch_client(SimpleNamespace(environ={"gunicorn.socket": ours}))
     assert not gone()
     theirs.sendall(b"the next request")
     assert not gone()
@@ -62,4 +62,4 @@ def test_a_client_is_gone_when_its_socket_has_ended_and_not_when_it_is_silent():
 
 
 def test_without_a_socket_to_look_at_every_client_is_there():
-    assert not watcher(SimpleNamespace(environ={}))()
+    assert not watch_client(SimpleNamespace(environ={}))()

@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from gateway.http import strict_json
-from gateway.submission.request import Submission, receive
+from gateway.submission.request import Submission, receive_request
 from shared.errors import BadParameters, InvalidJson
 from shared.jobs import DETAIL_PIXELS
 from shared.settings import Settings
@@ -23,7 +23,7 @@ def received(**form):
         contextlib.closing(EnvironBuilder("/", method="POST", data=form)) as builder,
         Request(builder.get_environ()) as request,
     ):
-        return receive(request, Settings(), Submission)
+        return receive_request(request, Settings(), Submission)
 
 
 def test_the_defaults_are_the_articles():
@@ -65,9 +65,9 @@ def test_text_that_only_looks_like_json_stays_text():
 
 def test_files_come_before_images_that_are_told_as_text():
     file = (io.BytesIO(b"bytes"), "a.png")
-    found = received(prompt="hi", image=[file, "aGk="])
-    assert [f.filename for f in found.files] == ["a.png"]
-    assert found.submission.images == ["aGk="]
+    request = received(prompt="hi", image=[file, "aGk="])
+    assert [f.filename for f in request.files] == ["a.png"]
+    assert request.submission.images == ["aGk="]
 
 
 def test_more_images_than_the_limit_are_counted_over_files_and_text():

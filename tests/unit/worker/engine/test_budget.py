@@ -33,22 +33,22 @@ def test_a_token_costs_what_the_arrays_of_the_2b_model_take() -> None:
 
 def test_a_request_needs_its_images_and_the_tower_for_the_largest() -> None:
     costs = TokenCosts(kv=1, image=10, tower=100)
-    assert costs.need(7, [3, 5]) == MemoryNeed(kv_bytes=7, image_bytes=80, tower_bytes=500)
-    assert costs.need(7, []) == MemoryNeed(kv_bytes=7)
+    assert costs.need_of(7, [3, 5]) == MemoryNeed(kv_bytes=7, image_bytes=80, tower_bytes=500)
+    assert costs.need_of(7, []) == MemoryNeed(kv_bytes=7)
 
 
 def test_a_roomy_machine_gives_all_that_is_asked_and_the_rest_to_images() -> None:
     settings = Settings(kv_max_bytes=2 * GIB, features_ram_bytes=GIB)
-    room = MemoryBudget.of(settings, available=20 * GIB)
-    assert room.kv_bytes == 2 * GIB
-    assert room.work_bytes == 15 * GIB
+    budget = MemoryBudget.of(settings, available=20 * GIB)
+    assert budget.kv_bytes == 2 * GIB
+    assert budget.work_bytes == 15 * GIB
 
 
 def test_a_tight_machine_halves_what_is_left() -> None:
-    room = MemoryBudget.of(
+    budget = MemoryBudget.of(
         Settings(kv_max_bytes=8 * GIB, features_ram_bytes=GIB), available=10 * GIB
     )
-    assert room == MemoryBudget(kv_bytes=4 * GIB, work_bytes=4 * GIB)
+    assert budget == MemoryBudget(kv_bytes=4 * GIB, work_bytes=4 * GIB)
 
 
 def test_the_setting_bounds_what_images_take() -> None:
@@ -58,19 +58,19 @@ def test_the_setting_bounds_what_images_take() -> None:
 
 
 def test_a_full_machine_holds_no_image() -> None:
-    room = MemoryBudget.of(Settings(features_ram_bytes=GIB), available=GIB)
-    assert not room.for_images(TokenCosts.of(SHAPE, width=2)).holds([1])
-    assert not room.holds([MemoryNeed(kv_bytes=1)])
+    budget = MemoryBudget.of(Settings(features_ram_bytes=GIB), available=GIB)
+    assert not budget.for_images(TokenCosts.of(SHAPE, width=2)).holds([1])
+    assert not budget.holds([MemoryNeed(kv_bytes=1)])
 
 
 def test_a_system_that_tells_nothing_bounds_keys_and_values_only() -> None:
-    room = MemoryBudget.of(Settings(kv_max_bytes=GIB), available=None)
-    assert room.holds([MemoryNeed(kv_bytes=GIB, image_bytes=1 << 50)])
-    assert not room.holds([MemoryNeed(kv_bytes=GIB), MemoryNeed(kv_bytes=1)])
+    budget = MemoryBudget.of(Settings(kv_max_bytes=GIB), available=None)
+    assert budget.holds([MemoryNeed(kv_bytes=GIB, image_bytes=1 << 50)])
+    assert not budget.holds([MemoryNeed(kv_bytes=GIB), MemoryNeed(kv_bytes=1)])
 
 
 def test_requests_share_the_towers_memory_and_nothing_else() -> None:
-    room = MemoryBudget(kv_bytes=10, work_bytes=100)
-    assert room.holds([MemoryNeed(kv_bytes=5, image_bytes=30, tower_bytes=40)] * 2)
-    assert not room.holds([MemoryNeed(kv_bytes=6)] * 2)
-    assert not room.holds([MemoryNeed(image_bytes=31, tower_bytes=40)] * 2)
+    budget = MemoryBudget(kv_bytes=10, work_bytes=100)
+    assert budget.holds([MemoryNeed(kv_bytes=5, image_bytes=30, tower_bytes=40)] * 2)
+    assert not budget.holds([MemoryNeed(kv_bytes=6)] * 2)
+    assert not budget.holds([MemoryNeed(image_bytes=31, tower_bytes=40)] * 2)

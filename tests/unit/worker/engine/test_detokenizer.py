@@ -31,9 +31,9 @@ def pieces(tokenizer, text: str, *stops: str) -> Iterator[str]:
 
 
 def test_characters_of_several_bytes_come_whole(tokenizer) -> None:
-    got = list(pieces(tokenizer, MIXED))
-    assert "".join(got) == MIXED
-    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in got)
+    parts = list(pieces(tokenizer, MIXED))
+    assert "".join(parts) == MIXED
+    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in parts)
 
 
 def test_a_character_that_never_ends_is_not_shown(tokenizer) -> None:
@@ -55,8 +55,8 @@ def test_the_first_of_several_stop_strings_counts(tokenizer) -> None:
 
 
 def test_text_that_may_become_a_stop_string_is_held_back(tokenizer) -> None:
-    got = list(pieces(tokenizer, "xSTART", "STOP"))
-    assert got[:4] == ["x", "", "", "STA"]
+    parts = list(pieces(tokenizer, "xSTART", "STOP"))
+    assert parts[:4] == ["x", "", "", "STA"]
 
 
 def test_a_beginning_of_a_stop_string_is_shown_in_the_end(tokenizer) -> None:
@@ -71,9 +71,9 @@ def test_letters_and_digits_that_the_model_doubts_are_marked(tokenizer) -> None:
     from worker.engine.generation.detokenizer import TextStream
 
     stream = TextStream(tokenizer, ())
-    said = [stream.push("No. "), stream.push("4-", sure=False), stream.push("酒", sure=False)]
-    assert said == ["No. ", "[?]-", "[?]"]
-    assert (stream.shown, stream.taken) == ("No. [?]-[?]", 7)
+    shown = [stream.push("No. "), stream.push("4-", sure=False), stream.push("酒", sure=False)]
+    assert shown == ["No. ", "[?]-", "[?]"]
+    assert (stream.shown, stream.shown_length) == ("No. [?]-[?]", 7)
 
 
 def test_a_stop_string_is_found_in_the_models_own_words(tokenizer) -> None:

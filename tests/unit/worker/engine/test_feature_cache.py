@@ -31,52 +31,52 @@ def features(tokens: int = 4):
     return torch.randn(2, tokens, 8).bfloat16()
 
 
-def cache(max_bytes: int = 1 << 20, behind: Shelf | None = None):
+def cache(max_bytes: int = 1 << 20, store: Shelf | None = None):
     from worker.engine.memory.feature_cache import FeatureCache
 
-    return FeatureCache(max_bytes, behind)
+    return FeatureCache(max_bytes, store)
 
 
 def test_what_was_put_is_found() -> None:
-    kept, some = cache(), features()
-    kept.put("a", some)
-    assert kept.get("a") is some
+    ram, some = cache(), features()
+    ram.put("a", some)
+    assert ram.get("a") is some
 
 
 def test_the_least_recently_used_makes_room() -> None:
     some = features()
-    kept = cache(max_bytes=2 * some.nbytes)
+    ram = cache(max_bytes=2 * some.nbytes)
     for key in "ab":
-        kept.put(key, some)
-    kept.get("a")
-    kept.put("c", some)
-    assert [key for key in "abc" if kept.get(key) is not None] == ["a", "c"]
-    assert kept.nbytes == 2 * some.nbytes
+        ram.put(key, some)
+    ram.get("a")
+    ram.put("c", some)
+    assert [key for key in "abc" if ram.get(key) is not None] == ["a", "c"]
+    assert ram.nbytes == 2 * some.nbytes
 
 
 def test_features_larger_than_the_memory_are_not_kept_in_it() -> None:
-    kept = cache(max_bytes=10)
-    kept.put("a", features())
-    assert kept.get("a") is None
-    assert kept.nbytes == 0
+    ram = cache(max_bytes=10)
+    ram.put("a", features())
+    assert ram.get("a") is None
+    assert ram.nbytes == 0
 
 
 def test_another_worker_finds_equal_features_behind() -> None:
     shelf, some = Shelf(), features()
-    mine = cache(behind=shelf)
+    mine = cache(store=shelf)
     mine.put("a", some)
     mine.close()
-    found = cache(behind=shelf).get("a")
-    assert found is not None
-    assert found.equal(some)
+    fetched = cache(store=shelf).get("a")
+    assert fetched is not None
+    assert fetched.equal(some)
 
 
 def test_features_from_behind_stay_near() -> None:
     shelf = Shelf()
-    mine = cache(behind=shelf)
+    mine = cache(store=shelf)
     mine.put("a", features())
     mine.close()
-    other = cache(behind=shelf)
+    other = cache(store=shelf)
     other.get("a")
     shelf.broken = True
     assert other.get("a") is not None
@@ -85,14 +85,14 @@ def test_features_from_behind_stay_near() -> None:
 def test_damaged_features_are_a_miss() -> None:
     shelf = Shelf()
     shelf.values["a"] = b"\x08\x00\x00\x00\x00\x00\x00\x00{broken}"
-    assert cache(behind=shelf).get("a") is None
+    assert cache(store=shelf).get("a") is None
 
 
 def test_a_store_that_is_gone_is_a_miss_and_no_error() -> None:
     shelf, some = Shelf(), features()
     shelf.broken = True
-    kept = cache(behind=shelf)
-    assert kept.get("a") is None
-    kept.put("a", some)
-    assert kept.get("a") is some
-    kept.close()
+    ram = cache(store=shelf)
+    assert ram.get("a") is None
+    ram.put("a", some)
+    assert ram.get("a") is some
+    ram.close()

@@ -75,9 +75,9 @@ def test_the_second_unit_is_where_the_repetition_began() -> None:
         repetition.feed(character)
     assert repetition.endless
     assert repetition.suspect_from is not None
-    kept = ("It shows a cat, " + "and a dog, " * 30)[: repetition.suspect_from]
+    before = ("It shows a cat, " + "and a dog, " * 30)[: repetition.suspect_from]
     # the comma before the first unit belongs to the period too
-    assert kept == "It shows a cat, and a dog"
+    assert before == "It shows a cat, and a dog"
 
 
 def test_a_repetition_that_ends_is_forgotten() -> None:

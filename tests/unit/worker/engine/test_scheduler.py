@@ -101,9 +101,9 @@ def waits(scheduler: Scheduler[Work], image: Work, block_s: float, blocks: int) 
     """Return for how long running answers wait in each step of an image's tower."""
     waited, left = [], blocks
     while left:
-        done = min(left, scheduler.plan().blocks)
-        left -= done
-        waited.append(done * block_s)
+        blocks_now = min(left, scheduler.plan().blocks)
+        left -= blocks_now
+        waited.append(blocks_now * block_s)
         image.block_s = block_s
     return waited
 

@@ -34,8 +34,8 @@ def request(prompt: str = "what?", *, images: int = 0, deadline=None, **params) 
     return EngineRequest("job", (message,), GenerationParams(**params), deadline=deadline)
 
 
-def finish(engine: SimulatedEngine, asked: EngineRequest) -> tuple[list, Completion]:
-    *events, end = engine.submit(asked).events()
+def finish(engine: SimulatedEngine, question: EngineRequest) -> tuple[list, Completion]:
+    *events, end = engine.submit(question).events()
     assert isinstance(end, Completion)
     return events, end
 
@@ -64,7 +64,7 @@ def test_an_answer_keeps_its_limit_and_its_stop_strings(engine):
     assert stopped.text == whole[: whole.index(stop)]
 
 
-def test_a_canceled_or_overdue_answer_ends_with_what_was_said():
+def test_a_canceled_or_overdue_answer_ends_with_what_was_written():
     slow = SimulatedEngine(image_s=0, token_s=0.05)
     ticket = slow.submit(request())
     for event in ticket.events():

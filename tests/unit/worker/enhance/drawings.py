@@ -52,10 +52,10 @@ def photographed(image: Image.Image, corners: list[tuple[float, float]]) -> Imag
     flat = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
     matrix = cv2.getPerspectiveTransform(flat, np.array(corners, dtype=np.float32))
     size = (width + 160, height + 160)
-    seen = cv2.warpPerspective(
+    photo = cv2.warpPerspective(
         np.asarray(image), matrix, size, flags=cv2.INTER_AREA, borderValue=(60, 50, 45)
     )
-    return Image.fromarray(seen)
+    return Image.fromarray(photo)
 
 
 def grainy(image: Image.Image, spread: float, seed: int = 0) -> Image.Image:

@@ -20,6 +20,11 @@ def grey(image):
     return np.asarray(image.convert("L"))
 
 
+def steps(sentences):
+    """Return the step's name that each sentence begins with."""
+    return [sentence.split(":")[0] for sentence in sentences]
+
+
 @pytest.mark.parametrize("angle", [-9.5, -5.3, -2.1, -0.7, 0.7, 1.4, 3.3, 6.8, 9.9])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_skew_is_measured_to_a_third_of_a_degree(angle, seed):
@@ -30,10 +35,10 @@ def test_a_skew_is_measured_to_a_third_of_a_degree(angle, seed):
 
 @pytest.mark.parametrize("angle", [-6.2, 2.5])
 def test_auto_turns_a_skewed_page_level(angle):
-    done = enhance(drawings.turned(drawings.page(Random(3)), angle), "auto", BUDGET)
+    enhanced = enhance(drawings.turned(drawings.page(Random(3)), angle), "auto", BUDGET)
 
-    assert [told.split(":")[0] for told in done.told] == ["deskew"]
-    assert abs(measures.skew(grey(done.image)).angle) <= 0.3
+    assert steps(enhanced.report) == ["deskew"]
+    assert abs(measures.skew(grey(enhanced.image)).angle) <= 0.3
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -46,10 +51,10 @@ def test_the_corners_of_a_photographed_page_are_found(seed):
         for x, y in ((0, 0), (width, 0), (width + 40, height + 40), (10, height + 40))
     ]
 
-    found = page.corners(grey(drawings.photographed(image, near)))
+    corners = page.find_corners(grey(drawings.photographed(image, near)))
 
-    assert found is not None
-    assert np.abs(found - np.array(near)).max() < 3
+    assert corners is not None
+    assert np.abs(corners - np.array(near)).max() < 3
 
 
 def test_a_photographed_page_is_seen_from_straight_above():
@@ -57,13 +62,13 @@ def test_a_photographed_page_is_seen_from_straight_above():
     width, height = image.size
     near = [(60, 30), (width + 20, 75), (width + 100, height + 120), (25, height + 90)]
 
-    done = enhance(drawings.photographed(image, near), "auto", BUDGET)
+    enhanced = enhance(drawings.photographed(image, near), "auto", BUDGET)
 
-    assert done.told[0].startswith("perspective: ")
-    back = np.asarray(done.image.resize(image.size).convert("L"), dtype=float)
+    assert enhanced.report[0].startswith("perspective: ")
+    back = np.asarray(enhanced.image.resize(image.size).convert("L"), dtype=float)
     difference = np.abs(back - grey(image))
     assert difference.mean() < 20
-    assert abs(measures.skew(grey(done.image)).angle) <= 0.5
+    assert abs(measures.skew(grey(enhanced.image)).angle) <= 0.5
 
 
 @pytest.mark.parametrize("size", [16, 18, 20])
@@ -77,11 +82,11 @@ def test_a_short_lone_word_has_the_contrast_of_its_ink(size):
 def test_auto_leaves_a_clean_drawing_as_it_is(monkeypatch, number):
     image = drawings.clean(monkeypatch, number)
 
-    done = enhance(image, "auto", BUDGET)
+    enhanced = enhance(image, "auto", BUDGET)
 
-    assert done.told == ()
-    assert done.variant == ""
-    assert done.image is image
+    assert enhanced.report == ()
+    assert enhanced.variant == ""
+    assert enhanced.image is image
 
 
 @pytest.mark.parametrize(
@@ -93,9 +98,9 @@ def test_auto_leaves_a_clean_drawing_as_it_is(monkeypatch, number):
     ],
 )
 def test_auto_does_what_the_image_needs_and_nothing_else(spoilt, step):
-    done = enhance(spoilt(drawings.page(Random(5))), "auto", BUDGET)
+    enhanced = enhance(spoilt(drawings.page(Random(5))), "auto", BUDGET)
 
-    assert [told.split(":")[0] for told in done.told] == [step]
+    assert steps(enhanced.report) == [step]
 
 
 def test_small_letters_grow_but_not_beyond_the_budget():
@@ -105,7 +110,7 @@ def test_small_letters_grow_but_not_beyond_the_budget():
     grown = enhance(image, "auto", BUDGET)
     bounded = enhance(image, "auto", 2 * area)
 
-    assert [told.split(":")[0] for told in grown.told] == ["upscale"]
+    assert steps(grown.report) == ["upscale"]
     assert grown.image.height > 2 * image.height
     assert area < bounded.image.width * bounded.image.height <= 2.02 * area
 
@@ -113,30 +118,30 @@ def test_small_letters_grow_but_not_beyond_the_budget():
 def test_letters_grow_for_a_model_that_needs_larger_ones():
     image = drawings.page(Random(6), size=13, rows=10, width=320)
 
-    assert not enhance(image, "auto", BUDGET).told
+    assert not enhance(image, "auto", BUDGET).report
     grown = enhance(image, "auto", BUDGET, letter_height=11)
-    assert [told.split(":")[0] for told in grown.told] == ["upscale"]
+    assert steps(grown.report) == ["upscale"]
     assert 1.25 < grown.image.height / image.height < 2
 
 
 def test_a_step_asked_for_by_name_acts_or_says_why_not():
     image = drawings.turned(drawings.page(Random(7)), 3)
 
-    done = enhance(
+    enhanced = enhance(
         image, (EnhanceStep.BINARIZE, EnhanceStep.DESKEW, EnhanceStep.PERSPECTIVE), BUDGET
     )
 
-    assert [told.split(":")[0] for told in done.told] == ["deskew", "binarize"]
-    assert [left.split(":")[0] for left in done.left_out] == ["perspective"]
-    assert set(np.unique(np.asarray(done.image))) == {0, 255}
+    assert steps(enhanced.report) == ["deskew", "binarize"]
+    assert steps(enhanced.skipped) == ["perspective"]
+    assert set(np.unique(np.asarray(enhanced.image))) == {0, 255}
 
 
 def test_white_on_black_becomes_black_on_white_when_binarized():
     dark = Image.fromarray(255 - np.asarray(drawings.page(Random(1))))
 
-    done = enhance(dark, (EnhanceStep.BINARIZE,), BUDGET)
+    enhanced = enhance(dark, (EnhanceStep.BINARIZE,), BUDGET)
 
-    assert np.asarray(done.image).mean() > 128
+    assert np.asarray(enhanced.image).mean() > 128
 
 
 def test_the_same_outcome_has_the_same_name_and_another_has_another():
@@ -158,15 +163,15 @@ def test_every_step_bears_an_image_of_any_shape(step, size, noise):
         values = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         image = Image.fromarray(values)
 
-    done = enhance(image, (step,), BUDGET)
+    enhanced = enhance(image, (step,), BUDGET)
 
-    assert done.image.mode == "RGB"
-    assert bool(done.variant) == bool(done.told)
+    assert enhanced.image.mode == "RGB"
+    assert bool(enhanced.variant) == bool(enhanced.report)
 
 
 def test_a_huge_image_is_worked_on_in_few_pixels():
     image = Image.new("RGB", (6000, 5000), "white")
 
-    done = enhance(image, (EnhanceStep.BINARIZE,), 262_144)
+    enhanced = enhance(image, (EnhanceStep.BINARIZE,), 262_144)
 
-    assert done.image.width * done.image.height <= 4 * 262_144
+    assert enhanced.image.width * enhanced.image.height <= 4 * 262_144

@@ -17,7 +17,7 @@ from worker.tiling.likeness import likeness
 
 @dataclass(slots=True)
 class Tally:
-    """What was seen of one kind of page."""
+    """Counts of one kind of page."""
 
     pages: int = 0
     tiles: int = 0
@@ -28,7 +28,7 @@ class Tally:
     misread: int = 0
 
 
-def told(page: Page, number: int) -> tuple[str, int, int]:
+def read_in_tiles(page: Page, number: int) -> tuple[str, int, int]:
     """Return a page's text by way of its tiles, how many there were, and how many overlap."""
     tiles = cut(page.image, page.budget)
     rng = Random(f"reader:{number}")
@@ -38,9 +38,9 @@ def told(page: Page, number: int) -> tuple[str, int, int]:
 
 def is_whole(text: str, truth: str) -> bool:
     """Tell whether every line is there once and in its place, give or take a letter."""
-    found, wanted = text.split("\n"), truth.split("\n")
-    alike = [likeness(a, b) > 0.98 for a, b in zip(found, wanted, strict=False)]
-    return len(found) == len(wanted) and all(alike)
+    lines, drawn = text.split("\n"), truth.split("\n")
+    alike = [likeness(a, b) > 0.98 for a, b in zip(lines, drawn, strict=False)]
+    return len(lines) == len(drawn) and all(alike)
 
 
 def main() -> None:
@@ -53,14 +53,14 @@ def main() -> None:
     tallies: dict[str, Tally] = defaultdict(Tally)
     for number in range(options.first, options.first + options.count):
         page = draw(number)
-        text, tiles, overlaps = told(page, number)
+        text, tiles, overlaps = read_in_tiles(page, number)
         tally = tallies[page.kind]
         tally.pages += 1
         tally.tiles += tiles
         tally.overlaps += overlaps
         if not is_whole(text, text_of(page.lines)):
             tally.wrong += 1
-            print(f"page {number} ({page.kind}) came back otherwise")
+            print(f"page {number} ({page.kind}) came back changed")
         elif text != text_of(page.lines):
             tally.misread += 1
     print("| pages | drawn | tiles | cuts through ink | lines lost or doubled | misread |")

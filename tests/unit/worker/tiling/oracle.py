@@ -13,20 +13,20 @@ _SLACK = 1.0
 
 def text_of(lines: list[Line]) -> str:
     """The truth: tables as Markdown, everything else line by line."""
-    found: list[str] = []
+    rows: list[str] = []
     for number, line in enumerate(lines):
         if not line.table:
-            found.append(" ".join(line.words))
+            rows.append(" ".join(line.words))
             continue
-        found.append("| " + " | ".join(line.words) + " |")
+        rows.append("| " + " | ".join(line.words) + " |")
         if number == 0 or not lines[number - 1].table:
-            found.append("|" + "---|" * len(line.words))
-    return "\n".join(found)
+            rows.append("|" + "---|" * len(line.words))
+    return "\n".join(rows)
 
 
 def read(page: Page, tile: Tile, rng: Random, errors: float = 0.0) -> str:
     """What an able reader sees in a tile; with `errors`, a chance to misread a line's character."""
-    seen: list[Line] = []
+    lines: list[Line] = []
     for line in page.lines:
         shown = [share(tile, box) for box in line.boxes]
         if max(shown) < 0.2:
@@ -38,8 +38,8 @@ def read(page: Page, tile: Tile, rng: Random, errors: float = 0.0) -> str:
         ]
         if rng.random() < errors:
             words = misread(rng, words)
-        seen.append(Line(words, [], table=line.table and min(shown) == 1))
-    return text_of(seen)
+        lines.append(Line(words, [], table=line.table and min(shown) == 1))
+    return text_of(lines)
 
 
 def share(tile: Tile, box: tuple[float, float, float, float]) -> float:

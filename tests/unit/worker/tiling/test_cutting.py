@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.worker.tiling.many import told
+from tests.unit.worker.tiling.many import read_in_tiles
 from tests.unit.worker.tiling.oracle import text_of
 from tests.unit.worker.tiling.pages import draw
 from worker.tiling import Tile, cut
@@ -18,7 +18,7 @@ SAMPLE = range(24)
 def test_a_page_read_tile_by_tile_says_what_was_drawn(number):
     page = draw(number)
 
-    text, tiles, _ = told(page, number)
+    text, tiles, _ = read_in_tiles(page, number)
 
     assert tiles > 1
     assert text == text_of(page.lines)

@@ -3,9 +3,9 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.images.decoder.decoder import CanonicalImage
 from gateway.images.uploads import Upload
 from shared.errors import ImageError
+from shared.jobs.image import StoredImage
 from tests.support.image_bytes import exif, noise, saved, swapped_profile
 
 _SOURCES = {
@@ -67,4 +67,4 @@ def test_a_mutated_file_ends_as_an_image_or_a_typed_refusal(decoder, name, mutat
         if "the decoder process ended" in refused.detail:
             raise
     else:
-        assert isinstance(image, CanonicalImage)
+        assert isinstance(image, StoredImage)

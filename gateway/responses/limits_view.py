@@ -1,0 +1,80 @@
+"""The limits that requests, images, jobs and keys are held to, as callers see them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from gateway.images.formats import accepted_formats
+from shared.jobs import DETAIL_PIXELS
+from shared.settings import Settings
+from shared.store.api_key_store import Caller
+
+#: Names in the settings of an operator, by the names of Limits.
+_KEY_LIMIT_NAMES = {
+    "requests": "requests_per_minute",
+    "tokens": "tokens_per_minute",
+    "in_flight": "in_flight",
+    "queued": "queued",
+}
+
+
+def image_limits(settings: Settings) -> dict[str, Any]:
+    """Return the limits of an image."""
+    return {
+        "formats": list(accepted_formats()),
+        "max_bytes": settings.upload_max_bytes,
+        "max_pixels": settings.image_max_pixels,
+        "max_pixels_baseline_jpeg": settings.image_max_pixels_jpeg,
+        "max_side": settings.image_max_side,
+        "max_aspect": settings.image_max_aspect,
+        "kept_pixels": settings.image_kept_pixels,
+        "long_pixels": settings.image_long_pixels,
+        "detail_pixels": DETAIL_PIXELS,
+        "ttl_s": settings.image_ttl_s,
+        "decode_timeout_s": settings.decoder_timeout_s,
+    }
+
+
+def request_limits(settings: Settings, *, max_metadata_bytes: int) -> dict[str, Any]:
+    """Return the limits of a request and of the pace at which it comes."""
+    return {
+        "max_bytes": settings.request_max_bytes,
+        "max_images": settings.images_per_request,
+        "max_prompt_chars": settings.prompt_max_chars,
+        "max_wait_s": settings.max_wait_s,
+        "max_metadata_bytes": max_metadata_bytes,
+        "headers_timeout_s": settings.headers_timeout_s,
+        "body_grace_s": settings.body_grace_s,
+        "body_min_bytes_s": settings.body_min_bytes_s,
+    }
+
+
+def job_limits(settings: Settings, *, max_deadline_s: float, max_new_tokens: int) -> dict[str, Any]:
+    """Return the limits of a job."""
+    return {
+        "ttl_s": settings.job_ttl_s,
+        "max_ttl_s": settings.job_ttl_max_s,
+        "max_deadline_s": max_deadline_s,
+        "max_new_tokens": max_new_tokens,
+        "timeout_s": settings.job_timeout_s,
+        "max_attempts": settings.max_attempts,
+    }
+
+
+def queue_limits(settings: Settings) -> dict[str, Any]:
+    """Return the limits of the queue."""
+    return {"max_wait_s": settings.queue_max_wait_s, "max_jobs": settings.queue_max_jobs}
+
+
+def key_limits(caller: Caller) -> dict[str, Any]:
+    """Return the limits of the caller's key and what is used of them."""
+    limits, used = asdict(caller.limits), asdict(caller.used)
+    return {
+        "name": caller.name or None,
+        "limits": {
+            _KEY_LIMIT_NAMES[name]: {"limit": limit or None, "used": used[name]}
+            for name, limit in limits.items()
+        },
+        "reset_s": round(caller.reset_s, 1),
+    }

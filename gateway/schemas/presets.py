@@ -1,0 +1,39 @@
+"""The shapes of presets as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from shared.catalog.presets import Language
+from shared.catalog.rules import Rule
+from shared.jobs import GenerationParams
+from shared.jobs.enhancement import Enhancement
+
+
+class PresetState(BaseModel):
+    """A preset with all that it gives to a submission."""
+
+    name: str
+    object: Literal["preset"]
+    description: str
+    builtin: bool = Field(description="False for those of the operator.")
+    prompt: dict[Language, str] = Field(
+        description="By language. `{prompt}` stands for the caller's words, `{fields}` for the "
+        "names in `fields`."
+    )
+    needs: list[Literal["prompt", "fields"]] = Field(
+        description="What a submission must give with it."
+    )
+    params: GenerationParams
+    postprocess: list[str]
+    enhance: Enhancement
+
+
+class PresetList(BaseModel):
+    """The presets, and the rules that they and submissions may name."""
+
+    object: Literal["list"]
+    data: list[PresetState]
+    rules: list[Rule]

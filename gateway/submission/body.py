@@ -1,0 +1,88 @@
+"""Reads the body of a request: a JSON object, or the fields and image files of a form."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Request
+from werkzeug.datastructures import FileStorage
+
+from gateway.http import strict_json
+from shared.errors import BadParameters, InvalidJson, PayloadTooLarge
+
+_FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+#: Form fields whose text is JSON when it looks like it.
+_COMPLEX = (
+    *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
+    *("choices", "response_format", "enhance", "sha256", "bytes"),
+)
+#: Form fields that may be repeated.
+_REPEATED = (
+    *("stop", "fields", "postprocess", "webhook_events", "choices"),
+    *("sha256", "bytes"),
+)
+#: Form fields of which one value may be a word and several are a list.
+_WORD_OR_LIST = ("enhance",)
+
+
+def is_form(request: Request) -> bool:
+    """Tell whether the request says that its body is a form."""
+    return request.mimetype in _FORM_TYPES
+
+
+def is_json(request: Request) -> bool:
+    """Tell whether the request says that its body is JSON."""
+    return request.mimetype == "application/json" or request.mimetype.endswith("+json")
+
+
+def parse_json_object(request: Request) -> dict[str, Any]:
+    """Return the request's JSON object; raises InvalidJson and PayloadTooLarge."""
+    value = strict_json.parse(_read_whole_body(request))
+    if not isinstance(value, dict):
+        raise InvalidJson("The body must be a JSON object.")
+    return value
+
+
+def _read_whole_body(request: Request) -> bytes:
+    """Return all of the body, which the framework cuts off at its limits without an error."""
+    body = request.get_data()
+    length, most = request.content_length, request.max_content_length
+    if length is None and most is not None and len(body) >= most:
+        raise PayloadTooLarge
+    if length is not None and len(body) < length:
+        raise InvalidJson(f"The body ended after {len(body)} of {length} bytes.")
+    return body
+
+
+def parse_form(request: Request) -> dict[str, Any]:
+    """Return the fields of a form, their JSON parsed; raises InvalidJson."""
+    fields: dict[str, Any] = {}
+    for name, values in request.form.lists():
+        parsed = [_parse_form_value(name, value) for value in values]
+        flat = [
+            part for value in parsed for part in (value if isinstance(value, list) else [value])
+        ]
+        if name in ("image", "image_url", "image_base64", "images"):
+            fields.setdefault("images", []).extend(flat)
+        elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
+            fields[name] = flat
+        else:
+            fields[name] = parsed[-1]
+    return fields
+
+
+def _parse_form_value(name: str, value: str) -> Any:
+    if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
+        return value
+    return strict_json.parse(value, what=name, pointer=f"/{name}")
+
+
+def form_files(request: Request) -> list[FileStorage]:
+    """Return the image files of a form in their order; raises BadParameters."""
+    files = [file for name in ("image", "images") for file in request.files.getlist(name)]
+    unknown = set(request.files) - {"image", "images"}
+    if unknown:
+        name = min(unknown)
+        raise BadParameters(f"Unknown file field: {name}; use image.", pointer=f"/{name}")
+    return files

@@ -1,0 +1,62 @@
+"""What a request's job will cost: its images as the model sees them and the predicted seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.admission.admission import Admission, JobProfile
+from gateway.images.sizing import AnyImage, check_fit, image_info, image_notices
+from gateway.submission.conversation import EarlierMessages
+from gateway.submission.resolve import ResolvedRequest
+from gateway.submission.tiling import choose_tiling
+from shared.jobs import ImageInfo, Tiling
+from shared.prediction.cost_model import Prediction
+from shared.store.forecasts import Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What is known of a job before it is stored; the same for an estimate and a submission."""
+
+    #: All images that the model sees, those of earlier messages first.
+    infos: Sequence[ImageInfo]
+    #: What was and will be done to them, as `{"code": …, "detail": …}`.
+    notices: Sequence[dict[str, str]]
+    tiling: Tiling | None
+    #: Pixel budget of each image of the request, or of each tile.
+    max_pixels: int
+    #: Name of the model that is loaded; empty while no worker is up.
+    model: str
+    prediction: Prediction
+    #: What the prediction was made from.
+    forecast: Forecast
+
+
+def plan_job(
+    resolved: ResolvedRequest,
+    profile: JobProfile,
+    images: Sequence[AnyImage],
+    admission: Admission,
+    earlier: EarlierMessages | None = None,
+) -> JobPlan:
+    """Return the plan of a job; raises BadParameters, ImageAspect, InputTooLong, InputTooLarge."""
+    forecast = admission.forecast()
+    workers = forecast.outlook.workers
+    earlier = earlier or EarlierMessages()
+    tiling = choose_tiling(resolved, images, workers)
+    max_pixels = tiling.budget if tiling else resolved.submission.pixel_budget()
+    earlier_infos = earlier.image_infos(workers)
+    own_infos = [image_info(image, max_pixels, workers, tiling) for image in images]
+    infos = [*earlier_infos, *own_infos]
+    # tiles that don't fit together are seen one by one
+    check_fit(infos if tiling is None else earlier_infos, workers)
+    return JobPlan(
+        infos=infos,
+        notices=image_notices([*earlier.images, *images], infos),
+        tiling=tiling,
+        max_pixels=max_pixels,
+        model=workers[0].model if workers else "",
+        prediction=admission.predict(forecast, profile, infos),
+        forecast=forecast,
+    )

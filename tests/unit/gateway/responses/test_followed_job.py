@@ -1,0 +1,131 @@
+"""Following a job: the order of events, pings, and every way in which it ends."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.responses import followed_job
+from gateway.responses.followed_job import FollowedJob
+from shared.errors import Erased
+from shared.store.job_events import JobEvent
+
+
+class Scene:
+    """A job whose reads are scripted, under a clock that only waiting moves on."""
+
+    def __init__(self, *batches: list[JobEvent]) -> None:
+        self.now_s = 0.0
+        self.batches = list(batches)
+        #: The arguments of each read: the number to read after, and the seconds to wait.
+        self.reads: list[tuple[int, float]] = []
+        self.erased = False
+        self.gone = False
+        services = SimpleNamespace(events=self, store=self)
+        self.job = FollowedJob("job_1", "tenant", services, lambda: self.gone)
+
+    def read(self, job_id: str, after: int, wait_s: float) -> list[JobEvent]:
+        assert job_id == "job_1"
+        self.reads.append((after, wait_s))
+        batch = self.batches.pop(0) if self.batches else []
+        if not batch:
+            self.now_s += wait_s
+        return batch
+
+    def get(self, job_id: str, tenant: str) -> str:
+        assert (job_id, tenant) == ("job_1", "tenant")
+        if self.erased:
+            raise Erased
+        return "row"
+
+
+@pytest.fixture
+def scene(monkeypatch):
+    """Make a scene of batches of events; its clock is the one that following reads."""
+
+    def make(*batches: list[JobEvent]) -> Scene:
+        made = Scene(*batches)
+        clock = SimpleNamespace(monotonic=lambda: made.now_s)
+        monkeypatch.setattr(followed_job, "time", clock)
+        return made
+
+    return make
+
+
+def event(seq: int, type_: str = "job.progress") -> JobEvent:
+    return JobEvent(seq, type_, {})
+
+
+END = "job.succeeded"
+
+
+def test_events_come_in_order_and_nothing_follows_the_last(scene):
+    events = [event(1), event(2), event(3, END)]
+    play = scene(events[:2], [events[2], event(4)])
+    assert list(play.job.follow(0)) == events
+    assert [after for after, _ in play.reads] == [0, 2]
+
+
+def test_following_resumes_after_the_given_number(scene):
+    play = scene([event(6), event(7, END)])
+    assert [one.seq for one in play.job.follow(5)] == [6, 7]
+    assert play.reads == [(5, 2.0)]
+
+
+def test_a_ping_is_due_once_a_silence_has_lasted(scene):
+    play = scene([], [], [event(1)], [], [], [], [], [event(2, END)])
+    assert list(play.job.follow(0, ping_s=4)) == [None, event(1), None, None, event(2, END)]
+
+
+def test_without_a_ping_silence_yields_nothing(scene):
+    play = scene([], [], [], [event(1, END)])
+    assert list(play.job.follow(0)) == [event(1, END)]
+
+
+def test_pings_come_as_often_as_the_checks_allow(scene):
+    play = scene([], [], [event(1, END)])
+    assert list(play.job.follow(0, ping_s=0.5, check_s=0.5)) == [None, None, event(1, END)]
+    assert [wait_s for _, wait_s in play.reads] == [0.5, 0.5, 0.5]
+
+
+def test_following_ends_at_its_deadline_and_waits_no_longer(scene):
+    play = scene([event(1)])
+    assert list(play.job.follow(0, deadline=5.0)) == [event(1)]
+    assert play.reads == [(0, 2.0), (1, 2.0), (1, 2.0), (1, 1.0)]
+    assert play.now_s == 5.0
+
+
+def test_a_deadline_that_has_passed_reads_nothing(scene):
+    play = scene([event(1)])
+    assert list(play.job.follow(0, deadline=0.0)) == []
+    assert play.reads == []
+
+
+def test_a_client_that_has_gone_gets_nothing_more(scene):
+    play = scene([event(1), event(2)], [event(3, END)])
+    following = play.job.follow(0)
+    assert next(following) == event(1)
+    play.gone = True
+    assert list(following) == []
+
+
+def test_a_client_that_goes_in_silence_is_noticed_with_the_next_check(scene):
+    play = scene()
+    play.gone = True
+    assert list(play.job.follow(0, ping_s=0)) == []
+    assert len(play.reads) == 1
+
+
+def test_an_erased_job_is_noticed_in_the_silence_of_its_stream(scene):
+    play = scene([event(1)])
+    following = play.job.follow(0)
+    assert next(following) == event(1)
+    play.erased = True
+    with pytest.raises(Erased):
+        next(following)
+    assert len(play.reads) == 2
+
+
+def test_the_row_is_that_of_the_tenant(scene):
+    assert scene().job.row() == "row"
