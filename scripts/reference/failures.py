@@ -23,26 +23,29 @@ and one of these codes; a job that failed has one in `error`. Codes are stable, 
 improve. `detail` tells what it was this time, `pointer` which part of the request, and
 `X-Request-Id` finds it in the log. "Later" says whether the same request may succeed later without
 a change. What to do beyond the hint: [troubleshooting](../troubleshooting.md).""",
-    "zh": """# 错误
-
-调用者可能遇到的全部错误,取自 [shared/errors.py](../../../shared/errors.py);
-本页由 `make reference` 生成。被拒绝的请求收到 `application/problem+json` 和下列代码之一;
-失败的任务在 `error` 中带有代码。代码保持不变,句子可能改进。`detail` 说明这一次的情况,
-`pointer` 指出请求中的位置,凭 `X-Request-Id` 可在日志中找到它。
-“稍后”表示同样的请求不作修改、稍后是否可能成功。
-提示以外还能做什么,见[故障排查](../troubleshooting.md)。""",
+    "zh": (
+        "# 错误\n\n"
+        "调用方可能遇到的全部错误，取自 [shared/errors.py](../../../shared/errors.py)；"
+        "本页由 `make reference` 生成。"
+        "请求被拒绝时返回 `application/problem+json`，其中包含下列代码之一；"
+        "任务失败时，代码在任务的 `error` 中。代码保持不变，说明文字可能改进。"
+        "`detail` 说明本次的具体原因，`pointer` 指出请求中出错的位置，"
+        "凭 `X-Request-Id` 可以在日志中找到对应的记录。"
+        "“可重试”表示不修改请求、稍后重试是否可能成功。"
+        "更多处理办法见[故障排查](../troubleshooting.md)。"
+    ),
 }
 _COLUMNS = {
     "en": ["code", "status", "later", "meaning", "what to do", "client"],
-    "zh": ["代码", "状态", "稍后", "含义", "怎么办", "客户端异常"],
+    "zh": ["代码", "状态码", "可重试", "含义", "处理办法", "客户端异常"],
 }
 _LATER = {"en": ("yes", "no"), "zh": ("是", "否")}
 #: An error belongs to the nearest of these above it.
 _FAMILIES: dict[type[ServiceError], dict[str, str]] = {
     errors.InputError: {"en": "The request", "zh": "请求"},
     errors.ImageError: {"en": "The image", "zh": "图片"},
-    errors.Conflict: {"en": "The present state", "zh": "与当前状态冲突"},
-    errors.LimitError: {"en": "Limits of the key", "zh": "密钥的限额"},
+    errors.Conflict: {"en": "The present state", "zh": "状态冲突"},
+    errors.LimitError: {"en": "Limits of the key", "zh": "密钥限额"},
     errors.Unavailable: {"en": "The service", "zh": "服务"},
     errors.JobFailure: {"en": "A job that failed", "zh": "失败的任务"},
     errors.ServiceError: {"en": "Everything else", "zh": "其他"},
