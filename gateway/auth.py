@@ -67,9 +67,9 @@ def current_tenant() -> str:
     return usage().tenant
 
 
-def standing() -> QueuePosition | None:
+def queue_position() -> QueuePosition | None:
     """Return where a job of this request would stand, as it was seen when the request came."""
-    return usage().standing
+    return usage().queue_position
 
 
 def usage() -> Caller:

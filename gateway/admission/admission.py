@@ -12,7 +12,7 @@ from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import work_of
 from shared.errors import QueueFull
 from shared.jobs import Priority
-from shared.prediction.cost_model import Prediction, Work, prompt_tokens
+from shared.prediction.cost_model import Prediction, Work, estimate_prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
 
@@ -34,7 +34,7 @@ class JobProfile:
     #: Each tile of a long image is answered by itself.
     reads: bool = False
     #: Where it would stand, as it was seen when its request came.
-    standing: QueuePosition | None = None
+    queue_position: QueuePosition | None = None
 
 
 class Admission:
@@ -55,14 +55,14 @@ class Admission:
                 self._seen = (now, self._forecasts.read())
             return self._seen[1]
 
-    def check_open(self, tenant: str, standing: QueuePosition | None = None) -> None:
+    def check_open(self, tenant: str, queue_position: QueuePosition | None = None) -> None:
         """Refuse before the body is read what would be refused whatever it asks.
 
         Raises StoreUnavailable and QueueFull.
         """
         self._store_health.check()
-        place = self._standing(tenant, standing).place(Priority.HIGH)
-        self._check_wait(self.forecast().outlook.predict(Work(), *place))
+        place = self._queue_position(tenant, queue_position).place(Priority.HIGH)
+        self._check_wait(_predict(self.forecast(), Work(), *place))
 
     def predict(
         self, forecast: Forecast, asking: JobProfile, images: Sequence[Mapping[str, Any]]
@@ -70,13 +70,13 @@ class Admission:
         """Return what is predicted of a job, whether it would be taken or not."""
         work = work_of(
             images,
-            prompt_tokens=prompt_tokens(asking.prompt),
+            prompt_tokens=estimate_prompt_tokens(asking.prompt),
             answer_tokens=forecast.answer_tokens(asking.kind, asking.max_new_tokens),
             reads=asking.reads,
-            workers=forecast.outlook.workers,
+            workers=forecast.fleet.workers,
         )
-        place = self._standing(asking.tenant, asking.standing).place(asking.priority)
-        return forecast.outlook.predict(work, *place)
+        place = self._queue_position(asking.tenant, asking.queue_position).place(asking.priority)
+        return _predict(forecast, work, *place)
 
     def check(self, asking: JobProfile, predicted: Prediction) -> None:
         """Raise what a job with this prediction is refused with.
@@ -109,8 +109,8 @@ class Admission:
         self.check(asking, predicted)
         return predicted
 
-    def _standing(self, tenant: str, seen: QueuePosition | None) -> QueuePosition:
-        return seen if seen and seen.fresh else self._forecasts.standing(tenant)
+    def _queue_position(self, tenant: str, seen: QueuePosition | None) -> QueuePosition:
+        return seen if seen and seen.fresh else self._forecasts.queue_position(tenant)
 
     def _check_wait(self, predicted: Prediction) -> None:
         most = self._settings.queue_max_jobs
@@ -124,3 +124,10 @@ class Admission:
                 f"A new job would wait {wait_s:.0f} s; {limit_s:g} s is the limit.",
                 retry_after_s=wait_s - limit_s,
             )
+
+
+def _predict(
+    forecast: Forecast, work: Work, position: int, queued: int, running: int
+) -> Prediction:
+    """Predict on the forecast's fleet, with the newer count of running jobs."""
+    return forecast.fleet.with_running(running).predict(work, position, queued)

@@ -88,7 +88,7 @@ class Service(Collector):
         workers = found.workers.fresh()
         load = found.store.load()
         forecasts = Forecasts(found.store.redis, found.workers)
-        yield from of_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
+        yield from of_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
         yield from of_predictions(forecasts.truth())
         yield from of_workers(workers)
         yield from of_counters(found.store.counters())
@@ -136,8 +136,8 @@ def of_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iter
     yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
     yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
     queued = sum(load.depths.values())
-    outlook = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
-    wait, backlog = outlook.wait_s(queued), backlog_s(queued + load.running, workers)
+    fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
+    wait, backlog = fleet.predict_wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)

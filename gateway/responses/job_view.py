@@ -33,7 +33,7 @@ def placed_view(row: JobRow, position: int | None, services: Services) -> dict[s
 
 def waiting_s(position: int, services: Services) -> float | None:
     """Return the predicted wait of the job at a position of the queue, for a caller to read."""
-    wait = services.admission.forecast().outlook.wait_s(position)
+    wait = services.admission.forecast().fleet.predict_wait_s(position)
     return None if wait is None else round(wait, 1)
 
 

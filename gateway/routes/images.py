@@ -26,14 +26,14 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
 def _view(image: ImageHeader) -> dict[str, Any]:
-    outlook = current_services().admission.forecast().outlook
-    pixels = budget(DETAIL_PIXELS["auto"], outlook.workers)
+    fleet = current_services().admission.forecast().fleet
+    pixels = budget(DETAIL_PIXELS["auto"], fleet.workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)
-    info = {"tiles": 1} | image_info(image, pixels, outlook.workers, tiling)
+    info = {"tiles": 1} | image_info(image, pixels, fleet.workers, tiling)
     return info | {
         "object": "image",
-        "predicted_s": outlook.intake_s(info["tokens"]),
+        "predicted_s": fleet.predict_image_s(info["tokens"]),
         "format": image.format,
         "bytes": image.bytes,
         "warnings": list(image.notices),

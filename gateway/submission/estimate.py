@@ -54,13 +54,13 @@ def estimate(request: Request, services: Services, tenant: str) -> dict[str, Any
     if supposed.width and supposed.height:
         images.append(services.decoder.sized(supposed.width, supposed.height, detailed=detailed))
     forecast = services.admission.forecast()
-    workers = forecast.outlook.workers
+    workers = forecast.fleet.workers
     tiling = tiling_of(supposed, asked, images, workers)
     pixels = tiling.budget if tiling else supposed.pixel_budget()
     infos = [image_info(image, pixels, workers, tiling) for image in images]
     if tiling is None:
         check_fit(infos, workers)
-    asking = profile_request(supposed, asked, tenant, auth.standing())
+    asking = profile_request(supposed, asked, tenant, auth.queue_position())
     predicted = services.admission.predict(forecast, asking, infos)
     return {
         "object": "estimate",

@@ -39,8 +39,8 @@ def enqueue_encode(
     image: ImageHeader, max_pixels: int, services: Services, tenant: str
 ) -> StoredJob:
     """Enqueue a job that only encodes an image, so that a question finds its features."""
-    services.admission.check_open(tenant, auth.standing())
-    workers = services.admission.forecast().outlook.workers
+    services.admission.check_open(tenant, auth.queue_position())
+    workers = services.admission.forecast().fleet.workers
     pixels = budget(max_pixels, workers)
     # as a question without a preset would look at it
     tiling = tiling_for(image.width, image.height, pixels, task=None)

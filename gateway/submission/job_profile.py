@@ -14,11 +14,11 @@ def profile_request(
     submission: Submission,
     resolved: ResolvedRequest,
     tenant: str,
-    standing: QueuePosition | None = None,
+    queue_position: QueuePosition | None = None,
 ) -> JobProfile:
     """Return the profile of a request."""
     return JobProfile(
-        standing=standing,
+        queue_position=queue_position,
         tenant=tenant,
         priority=submission.priority,
         deadline_s=submission.deadline_s,

@@ -37,11 +37,11 @@ def submit_request(
 ) -> StoredJob:
     """Check, store and enqueue what a request asks for; raises a ServiceError of any kind."""
     repeat = Idempotency(services, tenant, idempotency_key)
-    repeat.unless_known(lambda: services.admission.check_open(tenant, auth.standing()))
+    repeat.unless_known(lambda: services.admission.check_open(tenant, auth.queue_position()))
     received = receive(request, services.settings, Submission)
     asked = resolve(received.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = profile_request(received.submission, asked, tenant, auth.standing())
+    asking = profile_request(received.submission, asked, tenant, auth.queue_position())
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(received.submission, asked)
     claims = received.submission.claims(len(received.files))
@@ -64,7 +64,7 @@ def submit_chat(
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     asked = resolve(chat.submission, services.presets, services.rules)
     check_constraint(asked.params)
-    asking = profile_request(chat.submission, asked, tenant, auth.standing())
+    asking = profile_request(chat.submission, asked, tenant, auth.queue_position())
     repeat = Idempotency(services, tenant, idempotency_key)
     repeat.unless_known(lambda: services.admission.check_queue(asking))
     detailed = keeps_detail(chat.submission, asked)
@@ -193,7 +193,7 @@ def _new_job(
 ) -> NewJob:
     services = repeat.services
     forecast = services.admission.forecast()
-    workers = forecast.outlook.workers
+    workers = forecast.fleet.workers
     tiling = tiling_of(submission, asked, images, workers)
     pixels = tiling.budget if tiling else submission.pixel_budget()
     infos = earlier.infos(workers)

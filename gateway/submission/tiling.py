@@ -61,7 +61,7 @@ def tiling_of(
             pixels,
             task=task,
             reads=asked.reads,
-            one_look=submission.names_budget,
+            single_pass=submission.names_budget,
             strict=submission.strict,
         )
         for image in images

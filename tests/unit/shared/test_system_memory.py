@@ -86,7 +86,7 @@ def test_a_system_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
 
 def test_the_largest_image_costs_what_the_tower_takes_once() -> None:
     room = ImageRoom(bytes=1000, token_bytes=2, largest_token_bytes=5)
-    assert room.takes([10, 100]) == 220 + 500
+    assert room.required_bytes([10, 100]) == 220 + 500
     assert room.holds([100, 50])
     assert not room.holds([100, 100, 100])
     assert "300 visual tokens" in room.refusal([100, 100, 100])
