@@ -20,6 +20,8 @@ TWINS = {
         for page in PAGES
         if page.is_relative_to(DOCS) and not page.is_relative_to(CHINESE)
         if str(page.relative_to(DOCS)) not in ENGLISH_ONLY
+        # who works on the code reads its docstrings in English too
+        if not page.is_relative_to(DOCS / "development")
     },
 }
 
