@@ -92,7 +92,7 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else "req_" + secrets.token_hex(12)
     g.began = time.perf_counter()
-    g.traced = current_services().tracing.begin(request.headers.get("traceparent"))
+    g.traced = current_services().tracing.begin_request(request.headers.get("traceparent"))
     g.lines = bound(request_id=g.request_id)
     g.lines.__enter__()
 
@@ -107,7 +107,7 @@ def _end(response: Response) -> ResponseReturnValue:
     current_services().http_metrics.answered(
         request.method, route, response.status_code, seconds, refusal
     )
-    current_services().tracing.end(g.traced, request.method, route, response.status_code)
+    current_services().tracing.end_request(g.traced, request.method, route, response.status_code)
     # the title and not the detail, which may quote the caller
     why = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(

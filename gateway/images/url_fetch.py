@@ -15,7 +15,7 @@ from shared.errors import (
     UrlFetchFailed,
     UrlNotAllowed,
 )
-from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, target
+from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, parse_target
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -64,7 +64,7 @@ class ImageFetcher:
         return Upload(answer.body, content_type=_media_type(answer))
 
     def _exchange(self, url: str) -> FetchedResponse:
-        origin = target(url, self.client.policy).origin
+        origin = parse_target(url, self.client.policy).origin
         left = max(0.01, self.deadline - time.monotonic())
         limits = FetchLimits(left, min(left, _CONNECT_S), self.most_bytes)
         # an image that others of its request have left no time says nothing of its host

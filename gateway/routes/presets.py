@@ -53,7 +53,7 @@ def list_presets() -> dict[str, Any]:
     return {
         "object": "list",
         "data": [_told(preset) for preset in found.presets.values()],
-        "rules": [rule.model_dump() for rule in found.rules.shown],
+        "rules": [rule.model_dump() for rule in found.rules.rules],
     }
 
 

@@ -27,7 +27,7 @@ from gateway.submission.submit import checked_webhook
 from shared import errors
 from shared.jobs.view import timestamp
 from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
-from shared.webhooks import hint
+from shared.webhooks import mask_secret
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="webhooks")])
 
@@ -183,8 +183,8 @@ def _secret(found: Secret) -> dict[str, Any]:
     return {
         "object": "webhook_secret",
         "secret": found.secret if found.fresh else None,
-        "hint": hint(found.secret),
+        "hint": mask_secret(found.secret),
         "created_at": timestamp(found.created_ms),
-        "previous_hint": hint(found.previous) if found.previous else None,
+        "previous_hint": mask_secret(found.previous) if found.previous else None,
         "previous_until": timestamp(found.previous_until_ms),
     }

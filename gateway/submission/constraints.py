@@ -7,7 +7,7 @@ from functools import cache
 from gevent import Timeout
 from gevent.threadpool import ThreadPool
 
-from shared.constraints.grammar import check
+from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConstraint
 from shared.jobs import GenerationParams
 
@@ -24,7 +24,7 @@ def check_constraint(params: GenerationParams) -> None:
         return
     try:
         with Timeout(_TRIAL_S):
-            _pool().apply(check, (params,))
+            _pool().apply(check_satisfiable, (params,))
     except Timeout:
         raise BadConstraint(
             f"{asked[0]}: it takes more than {_TRIAL_S:g} s to compile.", pointer=f"/{asked[0]}"

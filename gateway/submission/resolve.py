@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.submission.request import Submission
-from shared.catalog.presets import Preset, language_of
+from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook
 from shared.errors import BadParameters
 from shared.jobs import CONSTRAINTS, GenerationParams
@@ -114,8 +114,8 @@ def _words(submission: Submission, preset: Preset) -> str:
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
         raise _fields_unused("a prompt of the preset that takes them")
-    language = submission.lang or language_of(own or "", *submission.fields)
-    return preset.words(language, own, submission.fields)
+    language = submission.lang or detect_language(own or "", *submission.fields)
+    return preset.render(language, own, submission.fields)
 
 
 def _fields_unused(wanted: str) -> BadParameters:
@@ -124,9 +124,9 @@ def _fields_unused(wanted: str) -> BadParameters:
 
 def _check_rules(submission: Submission, rules: RuleBook) -> None:
     names = submission.postprocess or []
-    unknown = rules.unknown(names)
+    unknown = rules.find_unknown(names)
     if unknown is not None:
-        known = ", ".join(rule.name for rule in rules.shown)
+        known = ", ".join(rule.name for rule in rules.rules)
         raise BadParameters(
             f"There is no rule {unknown!r}; known are {known}.",
             pointer=f"/postprocess/{names.index(unknown)}",

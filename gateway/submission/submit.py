@@ -25,7 +25,7 @@ from gateway.submission.tiling import keeps_detail, tiling_of
 from shared.errors import UrlNotAllowed
 from shared.jobs import ConversationMessage, JobInput, Priority
 from shared.jobs.row import JobRow
-from shared.outbound.client import target
+from shared.outbound.client import parse_target
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import Doorbell, DoorbellMessage, NewJob, StoredJob
 from shared.store.image_store import StoredImage
@@ -127,7 +127,7 @@ def checked_webhook(
 ) -> Webhook:
     """Return where to send events; raises UrlNotAllowed naming `pointer`."""
     try:
-        origin = target(url, services.outward.policy).origin
+        origin = parse_target(url, services.outward.policy).origin
     except UrlNotAllowed as error:
         raise UrlNotAllowed(
             error.detail,

@@ -279,7 +279,7 @@ class JobRunner:
         if not kept:
             raise LeaseLost
         self._measure(row, result, held.since, done)
-        self._tracing.job(row, result.status, result.fields["metrics"], time.time())
+        self._tracing.record_job(row, result.status, result.fields["metrics"], time.time())
         _log.info("job.finished", extra=results.log_line(row, result))
 
     def _measure(self, row: JobRow, result: Result, claimed: float, done: float) -> None:

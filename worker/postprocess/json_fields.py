@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.constraints.regex import Budget, RuleFailed, check_size, whole_characters
+from shared.constraints.regex import Budget, RuleFailed, check_size, replace_lone_surrogates
 
 #: Members and characters of a name that are taken.
 _MAX_MEMBERS = 100
@@ -29,7 +29,7 @@ def json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     if not isinstance(found, dict):
         raise RuleFailed("the answer has no whole JSON object")
     members = list(found.items())[:_MAX_MEMBERS]
-    return [(whole_characters(name[:_MAX_NAME]), _values(value)) for name, value in members]
+    return [(replace_lone_surrogates(name[:_MAX_NAME]), _values(value)) for name, value in members]
 
 
 def _values(value: Any) -> list[str]:
@@ -39,4 +39,4 @@ def _values(value: Any) -> list[str]:
 
 def _told(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return whole_characters(text)
+    return replace_lone_surrogates(text)

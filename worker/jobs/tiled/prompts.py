@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.catalog.presets import language_of
+from shared.catalog.presets import detect_language
 from shared.jobs import TileOutcome
 
 #: What the model says of a part that has nothing to do with the question.
@@ -32,7 +32,7 @@ _SPACE = re.compile(r"\s+")
 
 def part_prompt(prompt: str, number: int, count: int) -> str:
     """Return what is asked of part `number`, counted from 1."""
-    return _PART[language_of(prompt)].format(number=number, count=count, prompt=prompt)
+    return _PART[detect_language(prompt)].format(number=number, count=count, prompt=prompt)
 
 
 def told(outcome: TileOutcome) -> bool:
@@ -54,7 +54,7 @@ def whole_prompt(prompt: str, outcomes: Sequence[TileOutcome], most_bytes: int) 
 
     Each answer is cut to its share; where that is too little, the surest answers stay.
     """
-    template = _WHOLE[language_of(prompt)]
+    template = _WHOLE[detect_language(prompt)]
     frame = template.format(count=len(outcomes), answers="", prompt=prompt)
     room = max(0, most_bytes - len(frame.encode("utf-8", "replace")))
     telling = [n for n, one in enumerate(outcomes) if told(one)]
