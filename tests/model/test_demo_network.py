@@ -120,7 +120,7 @@ def test_a_shape_is_in_the_patches_that_it_covers_and_its_centre_in_one():
 
 
 def test_a_number_is_counted_from_the_shapes_that_it_is_of():
-    talk = shapes.Talk(Random(1), SHAPES)
+    talk = shapes.ShapeConversation(Random(1), SHAPES)
     assert talk.count().counted == (0, 1, 2)
     turns = [talk.count_colour() for _ in range(40)] + [talk.count_shape() for _ in range(40)]
     assert {(turn.answer, turn.counted) for turn in turns} == {
@@ -130,7 +130,7 @@ def test_a_number_is_counted_from_the_shapes_that_it_is_of():
 
 def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
     sample = drawn(SHAPES)
-    sample.turns = [shapes.Talk(Random(1), SHAPES).count()]
+    sample.turns = [shapes.ShapeConversation(Random(1), SHAPES).count()]
     packed = rows.collate([rows.build_row(Random(1), sample)], 4, 8)
     length = packed.ids.shape[1]
     ((_, place),) = packed.counting.tolist()
