@@ -80,7 +80,7 @@ class Score:
 
     @property
     def share(self) -> float:
-        """Share of what was asked that is right."""
+        """Share of right answers."""
         return self.right / max(1, self.asked)
 
 

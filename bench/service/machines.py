@@ -61,8 +61,8 @@ def predict_rate(
     known: MeasuredEngine, base: MeasuredEngine, machine: Machine, doubling: float
 ) -> float:
     """Return images a minute; the gain from overlapping stages is that of `base`."""
-    kept = base.images_per_minute / (60 / image_seconds(base, base.machine, doubling))
-    return kept * 60 / image_seconds(known, machine, doubling)
+    overlap_gain = base.images_per_minute / (60 / image_seconds(base, base.machine, doubling))
+    return overlap_gain * 60 / image_seconds(known, machine, doubling)
 
 
 HERE = Machine("2 cores of a shared server (measured)", 2, 33)

@@ -168,7 +168,7 @@ class TilingTask(StrEnum):
 
     #: Each is read by itself, and the texts are joined.
     READ = "read"
-    #: One answer is given from all of them.
+    #: All of them give one answer.
     ASK = "ask"
 
 
@@ -322,7 +322,7 @@ class Output(_Frozen):
     fields: dict[str, list[str]] = {}
     finish_reason: FinishReason = FinishReason.STOP
     partial: bool = False
-    #: Geometric mean of the probabilities of its tokens; None where no model has told any.
+    #: Geometric mean of the probabilities of its tokens; None if unknown.
     confidence: float | None = None
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.

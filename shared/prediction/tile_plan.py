@@ -55,15 +55,15 @@ def tiling_for(
     planned = planned_tiles(width, height, budget)
     if planned == 1:
         return None
-    asked = task is not None
+    cut = task is not None
     if task is None:
         task = TilingTask.READ if reads else TilingTask.ASK
         too_slim = max(width, height) > MAX_ASPECT * min(width, height)
-        asked = too_slim or (
+        cut = too_slim or (
             not single_pass
             and width * height > _CUT_FROM * budget
             and (reads or is_long(width, height))
         )
-    if not asked:
+    if not cut:
         return None
     return Tiling(task=task, budget=budget, planned=planned, strict=strict)
