@@ -107,7 +107,7 @@ def _end_request(response: Response) -> ResponseReturnValue:
     current_services().http_metrics.count_response(
         request.method, route, response.status_code, seconds, refusal
     )
-    current_services().tracing.end(g.traced, request.method, route, response.status_code)
+    current_services().tracing.end_request(g.traced, request.method, route, response.status_code)
     # the title and not the detail, which may quote the caller
     cause = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(

@@ -1,12 +1,25 @@
 """Every failure that a caller can see.
 
 ServiceError
-├── InputError                  the caller's input is at fault: do not repeat it unchanged
-│   ├── InvalidJson · InvalidBase64 · BadParameters · InputTooLong · NotFound · Erased …
+├── InputError        the caller's input is at fault: do not repeat it unchanged
+│   ├── InvalidJson · InvalidBase64 · BadParameters · BadConstraint
+│   ├── InputTooLong
+│   │   └── InputTooLarge
+│   ├── IdempotencyKeyReused · Unauthorized · UrlNotAllowed · UrlFetchFailed
+│   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
+│   ├── Conflict
+│   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
+│   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
 │   └── ImageError
-│       └── UnsupportedImageFormat · ImageDecodeFailed · ImageTruncated · ImageDimensions …
-├── LimitError                  the caller's own limit: come back later
-└── Unavailable                 our side cannot take or do it now: come back later
+│       ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
+│       └── ImageDecodeFailed · ImageDimensions · ImageAspect
+├── LimitError        a limit of the caller's key is reached: repeat it later
+│   └── TooManyInFlight · TooManyQueued
+├── Unavailable       the service cannot take it now: repeat it later
+│   └── StoreUnavailable · JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
+└── JobFailure        an accepted job failed
+    ├── InferenceFailed · OutOfMemory · ConstraintTooComplex
+    └── PoisonJob · TileFailed · ImageGone
 
 The class docstring is the message, the title and the documentation of an error.
 """
@@ -18,7 +31,7 @@ from typing import Any, ClassVar
 
 
 class BadConfig(Exception):
-    """A settings file cannot be used; the message is one line. Operators see it, callers do not."""
+    """A settings file cannot be used; operators see the message, which is one line."""
 
 
 class ServiceError(Exception):
@@ -28,9 +41,9 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     #: May the same request succeed later without a change?
     retryable: ClassVar[bool] = True
-    #: The name under which OpenAI's clients know it, where that differs.
+    #: OpenAI's code for it, if that differs.
     openai_code: ClassVar[str | None] = None
-    #: One sentence that tells the caller how to mend it.
+    #: One sentence that tells the caller what to do.
     hint: ClassVar[str] = "Try again; if it persists, give the request id to the operator."
 
     def __init__(
@@ -42,7 +55,7 @@ class ServiceError(Exception):
         retry_after_s: float | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
-        """`detail` is for this occurrence; `pointer` is a JSON pointer into the request."""
+        """`detail` describes this occurrence; `pointer` is a JSON pointer into the request."""
         self.detail = detail or self.title()
         self.pointer = pointer
         self.hint_text = hint or self.hint
@@ -56,7 +69,7 @@ class ServiceError(Exception):
         return inspect.cleandoc(cls.__doc__ or cls.__name__).split("\n\n")[0].replace("\n", " ")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the form that a job row keeps in `error`."""
+        """Return the form that a job's row stores in `error`."""
         return {
             "code": self.code,
             "message": self.detail,
@@ -349,7 +362,7 @@ class TooManyQueued(LimitError):
     hint = "Wait until some of your jobs have begun; GET /v1/limits tells your limits."
 
 
-# our side
+# the service
 
 
 class Unavailable(ServiceError):
@@ -392,7 +405,7 @@ class NoWorkers(Unavailable):
     code = "no_workers"
 
 
-# how a job can fail
+# failed jobs
 
 
 class JobFailure(ServiceError):
@@ -445,11 +458,11 @@ class ImageGone(JobFailure):
 
 
 def by_code() -> dict[str, type[ServiceError]]:
-    """Return every error of the tree under its code."""
-    found: dict[str, type[ServiceError]] = {}
+    """Return every error of the tree by its code."""
+    errors: dict[str, type[ServiceError]] = {}
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
-        kind = waiting.pop()
-        found[kind.code] = kind
-        waiting += kind.__subclasses__()
-    return found
+        error = waiting.pop()
+        errors[error.code] = error
+        waiting += error.__subclasses__()
+    return errors

@@ -1,6 +1,6 @@
 """Every setting: its name, default, bounds and meaning; read from SIGHTLINE_* variables.
 
-`python -m shared.settings` tells what is set, from where, and what about it is unwise.
+`python -m shared.settings` prints the settings in force, their sources and risks in them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pydantic_settings import (
 
 from shared.addresses import parse_networks, parse_ports
 
-#: Served when no model is named: the small one that the project carries.
+#: The default model: the small one in this repository.
 BUNDLED_MODEL = str(Path(__file__).resolve().parent.parent / "demo" / "checkpoint")
-#: The engine without weights, for load tests and for trying an integration.
+#: Selects the engine without weights, for load tests and for trying an integration.
 SIMULATED_MODEL = "simulated"
 
 PREFIX = "SIGHTLINE_"
-#: Names a folder with a file for each secret, as container engines mount them.
+#: Variable of a folder with a file for each secret, as container engines mount them.
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
 Numerics = Literal["bf16", "int8", "fp32"]
 
 
-def _owned_cores() -> int:
+def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -50,7 +50,7 @@ def secret_file(name: str, environ: Mapping[str, str]) -> Path | None:
 
 
 class Settings(BaseSettings):
-    """The configuration of one process; build it once and hand it on."""
+    """The configuration of one process; build it once and pass it on."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     ping_s: float = Field(15.0, gt=0, le=300, description="Seconds between pings of a stream.")
     max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
 
-    # what a key without limits of its own may do, and who has no key; 0 is no limit
+    # limits of anonymous callers and of keys without their own; 0 is no limit
     limit_requests_per_minute: int = Field(0, ge=0, description="Submitting requests a minute.")
     limit_tokens_per_minute: int = Field(0, ge=0, description="Visual tokens of jobs a minute.")
     limit_in_flight: int = Field(0, ge=0, description="Unfinished jobs of a key.")
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     decoder_memory_bytes: int = Field(1 << 30, ge=256 << 20, description="Memory for one image.")
     prompt_max_chars: int = Field(32_768, ge=1, description="Characters of a prompt.")
 
-    # URLs that others give us: of images and of webhooks
+    # URLs of callers: images and webhooks
     allow_nets: str = Field(
         "", description="Private networks that may be reached, as in 10.1.0.0/16,fd00::/8."
     )
@@ -144,7 +144,7 @@ class Settings(BaseSettings):
         10.0, gt=0, le=120, description="Seconds of its first pause; each further one is doubled."
     )
 
-    # what the operator adds
+    # files of the operator
     rules_file: Path | None = Field(
         None, description="TOML or JSON with rules of your own for answers."
     )
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         None, description="TOML or JSON with presets of your own for questions."
     )
 
-    # what is asked of a client's connection
+    # timeouts of a client's connection
     headers_timeout_s: float = Field(10.0, gt=0, description="Seconds for a request's headers.")
     body_grace_s: float = Field(
         15.0, gt=0, description="Seconds for any request body; larger ones get more, by the rate."
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         60.0, gt=0, description="A client that reads nothing of its answer is left after."
     )
 
-    # what is refused because it is too much
+    # when new jobs are refused
     queue_max_wait_s: float = Field(
         600.0, gt=0, description="A job that would wait longer is refused with 503."
     )
@@ -259,7 +259,7 @@ class Settings(BaseSettings):
         True, description="Compute with compiled kernels where the CPU and a compiler allow it."
     )
     threads: int = Field(
-        default_factory=_owned_cores, ge=1, description="Cores that the model computes on."
+        default_factory=_available_cores, ge=1, description="Cores that the model computes on."
     )
     slots: int = Field(8, ge=1, le=128, description="Jobs that a worker answers at once (-c).")
     kv_max_bytes: int = Field(
@@ -346,5 +346,5 @@ class Settings(BaseSettings):
 
 
 if __name__ == "__main__":
-    # by name: an import would tie everybody who reads settings to Redis
+    # by name: an import here would make every module that reads settings depend on Redis
     runpy.run_module("shared.config_check", run_name="__main__")

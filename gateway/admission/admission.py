@@ -123,3 +123,10 @@ class Admission:
                 f"A new job would wait {wait_s:.0f} s; {limit_s:g} s is the limit.",
                 retry_after_s=wait_s - limit_s,
             )
+
+
+def _predict(
+    forecast: Forecast, work: Work, position: int, queued: int, running: int
+) -> Prediction:
+    """Predict on the forecast's fleet, with the newer count of running jobs."""
+    return forecast.fleet.with_running(running).predict(work, position, queued)

@@ -15,7 +15,7 @@ from shared.errors import (
     UrlFetchFailed,
     UrlNotAllowed,
 )
-from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, target
+from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, parse_target
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)

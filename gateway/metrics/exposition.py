@@ -136,8 +136,8 @@ def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) ->
     yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
     yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
     queued = sum(load.depths.values())
-    outlook = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
-    wait, backlog = outlook.wait_s(queued), backlog_s(queued + load.running, workers)
+    fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
+    wait, backlog = fleet.predict_wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)

@@ -8,11 +8,11 @@ from shared.constraints.regex import Budget, Match, compiled
 from worker.postprocess.borders import is_in_number, is_word
 
 #: 13812345678, 138 1234 5678, 138-12345678, 1381-234-5678; +86, 0086, (+86) or `86-` before it.
-_PHONE = compiled(
+_PHONE = compile_pattern(
     r"((?:\+|\b00)86[ \x{A0}-]?|[(（]\+86[)）] ?|\b86[ -])?"
     r"(1[3-9]\d(?:\d{8}|[ \x{A0}–-]\d{4}[ \x{A0}–-]?\d{4}|\d[ –-]\d{3}[ –-]\d{4}))"
 )
-_EMAIL = compiled(
+_EMAIL = compile_pattern(
     r"[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
 )

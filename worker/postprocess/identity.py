@@ -17,7 +17,7 @@ _REGIONS = frozenset(
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 
-_GROUPS_OF_DIGITS = compiled(r"\d+(?:[ -]\d+)*")
+_GROUPS_OF_DIGITS = compile_pattern(r"\d+(?:[ -]\d+)*")
 #: How cards print their digits, the longer form first.
 _LAYOUTS = (
     (4, 4, 4, 4, 3),

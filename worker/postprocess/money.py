@@ -16,7 +16,7 @@ _CODE = r"(?i:RMB|CNY|USD|EUR|GBP|JPY|HKD|TWD|SGD|AUD|CAD|CHF|KRW|INR)"
 _SIGN = r"(?:(?:US|HK|NT|CN|R|A|C|S)?[¥￥$＄€£₩₹])"
 _WORD = r"(?:元|圆|块钱|美元|美金|欧元|英镑|日元|韩元|港元|港币|新台币|台币|人民币)"
 _SCALE = r"(?: ?(?:万|亿|[Mm]illion|[Bb]illion|k|K|M|bn))?"
-_AMOUNT = compiled(
+_AMOUNT = compile_pattern(
     rf"(?:人民币|{_CODE}|{_SIGN})[ :：]?[-−]?{_NUMBER}{_SCALE}(?: ?{_WORD})?"
     rf"|{_NUMBER}{_SCALE} ?(?:{_WORD}|{_CODE}|[€£])"
 )

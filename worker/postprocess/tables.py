@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.constraints.regex import Budget, Pattern, check_size, compiled
+from shared.constraints.regex import Budget, Pattern, check_size, compile_pattern
 
 _SEPARATOR = compiled(r"\A:?[-‐‑–—―─]+:?\z")
 #: Below the second row a single dash is the content of an empty cell.
@@ -107,7 +107,7 @@ def _cells(line: str) -> list[str]:
 
 def _is_separator(row: Sequence[str], pattern: Pattern, budget: Budget) -> bool:
     marks = [cell for cell in row if cell]
-    return bool(marks) and all(any(pattern.found(cell, budget)) for cell in marks)
+    return bool(marks) and all(any(pattern.find_matches(cell, budget)) for cell in marks)
 
 
 def _mark(cell: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.catalog.presets import language_of
+from shared.catalog.presets import detect_language
 from shared.jobs import TileOutcome
 
 #: Answer of a part that has nothing to do with the question.

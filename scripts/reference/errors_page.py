@@ -1,4 +1,4 @@
-"""The page on errors, in both languages: every code, from the tree of errors."""
+"""The page of error codes in both languages, from shared/errors.py."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COLUMNS = {
     "zh": ["代码", "状态码", "可重试", "含义", "处理办法", "客户端异常"],
 }
 _LATER = {"en": ("yes", "no"), "zh": ("是", "否")}
-#: An error belongs to the nearest of these above it.
+#: An error is listed under the nearest of its base classes here.
 _FAMILIES: dict[type[ServiceError], dict[str, str]] = {
     errors.InputError: {"en": "The request", "zh": "请求"},
     errors.ImageError: {"en": "The image", "zh": "图片"},
@@ -52,22 +52,21 @@ _FAMILIES: dict[type[ServiceError], dict[str, str]] = {
 }
 
 
-def failures(language: Literal["en", "zh"]) -> str:
+def render_errors(language: Literal["en", "zh"]) -> str:
     """Return the page in one language."""
     chinese = json.loads(_WORDS.read_text(encoding="utf-8"))["errors"]
     parts = [_HEAD[language]]
     for title, kinds in _families(language):
-        told = [(kind, *_sentences(kind, chinese, language)) for kind in kinds]
-        rows = [_row(kind, meaning, hint, language) for kind, meaning, hint in told]
+        rows = [_row(kind, *_sentences(kind, chinese, language), language) for kind in kinds]
         parts += [f"## {title}", table(_COLUMNS[language], rows)]
     return page(*parts)
 
 
 def _families(language: str) -> Iterator[tuple[str, list[type[ServiceError]]]]:
-    found: dict[type[ServiceError], list[type[ServiceError]]] = {head: [] for head in _FAMILIES}
+    families: dict[type[ServiceError], list[type[ServiceError]]] = {head: [] for head in _FAMILIES}
     for _, kind in sorted(errors.by_code().items()):
-        found[next(above for above in kind.__mro__ if above in found)].append(kind)
-    for head, kinds in found.items():
+        families[next(base for base in kind.__mro__ if base in families)].append(kind)
+    for head, kinds in families.items():
         yield _FAMILIES[head][language], kinds
 
 
