@@ -92,7 +92,7 @@ def _begin_request() -> None:
     sent_id = request.headers.get("X-Request-Id", "")
     g.request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else "req_" + secrets.token_hex(12)
     g.started_at = time.perf_counter()
-    g.traced = current_services().tracing.begin(request.headers.get("traceparent"))
+    g.traced = current_services().tracing.begin_request(request.headers.get("traceparent"))
     g.log_fields = bound(request_id=g.request_id)
     g.log_fields.__enter__()
 

@@ -64,7 +64,7 @@ class ImageFetcher:
         return Upload(response.body, content_type=_read_media_type(response))
 
     def _get(self, url: str) -> FetchedResponse:
-        origin = target(url, self.client.policy).origin
+        origin = parse_target(url, self.client.policy).origin
         left_s = max(0.01, self.deadline - time.monotonic())
         limits = FetchLimits(left_s, min(left_s, _CONNECT_S), self.most_bytes)
         # a fetch that began with little time left says nothing about its host

@@ -88,7 +88,7 @@ class ServiceCollector(Collector):
         workers = sources.workers.fresh()
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
-        yield from collect_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
+        yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
         yield from collect_predictions(forecasts.truth())
         yield from collect_workers(workers)
         yield from collect_counters(sources.store.counters())

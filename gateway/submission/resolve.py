@@ -121,8 +121,8 @@ def _resolve_prompt(submission: Submission, preset: Preset) -> str:
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
         raise _unused_fields_error("a prompt of the preset that takes them")
-    language = submission.lang or language_of(prompt or "", *submission.fields)
-    return preset.words(language, prompt, submission.fields)
+    language = submission.lang or detect_language(prompt or "", *submission.fields)
+    return preset.render(language, prompt, submission.fields)
 
 
 def _unused_fields_error(missing: str) -> BadParameters:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from scripts.reference.failures import failures
+
 from scripts.reference.commands import commands
 from scripts.reference.configuration import configuration
-from scripts.reference.failures import failures
 from scripts.reference.http_api import http_api
 from scripts.reference.modules import modules
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.constraints.regex import Budget, Match, compiled
+from shared.constraints.regex import Budget, Match, compile_pattern
 from worker.postprocess.borders import is_in_number, is_word
 
 #: 13812345678, 138 1234 5678, 138-12345678, 1381-234-5678; +86, 0086, (+86) or `86-` before it.
@@ -21,7 +21,7 @@ _LONGEST_EMAIL = 254
 
 def find_phones(text: str, budget: Budget) -> Iterator[str]:
     """Yield mobile numbers as 11 digits."""
-    for match in _PHONE.found(text, budget):
+    for match in _PHONE.find_matches(text, budget):
         prefix, number = match.groups
         part = is_in_number(match, "." if prefix else ".-") or is_word(match.after[:1])
         if not part:
@@ -30,7 +30,7 @@ def find_phones(text: str, budget: Budget) -> Iterator[str]:
 
 def find_emails(text: str, budget: Budget) -> Iterator[str]:
     """Yield e-mail addresses."""
-    for match in _EMAIL.found(text, budget):
+    for match in _EMAIL.find_matches(text, budget):
         if len(match.whole) <= _LONGEST_EMAIL and not _is_cut(match):
             yield match.whole
 

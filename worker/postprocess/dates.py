@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 
-from shared.constraints.regex import Budget, Match, Pattern, compiled
+from shared.constraints.regex import Budget, Match, Pattern, compile_pattern
 from worker.postprocess.borders import is_in_number
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -115,7 +115,7 @@ def find_dates(text: str, budget: Budget) -> Iterator[str]:
     """
     dates: list[tuple[int, int, str]] = []
     for pattern, joiners, read in _READERS:
-        for match in pattern.found(text, budget):
+        for match in pattern.find_matches(text, budget):
             value = None if is_in_number(match, joiners) else read(match)
             if value:
                 dates.append((match.start, match.end, value))

@@ -29,7 +29,7 @@ def read_json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     if not isinstance(value, dict):
         raise RuleFailed("the answer has no whole JSON object")
     members = list(value.items())[:_MAX_MEMBERS]
-    return [(whole_characters(name[:_MAX_NAME]), _texts(member)) for name, member in members]
+    return [(replace_lone_surrogates(name[:_MAX_NAME]), _texts(member)) for name, member in members]
 
 
 def _texts(value: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.constraints.regex import Budget, Match, compiled
+from shared.constraints.regex import Budget, Match, compile_pattern
 from worker.postprocess.borders import has_digit_after, has_digit_before, is_word
 
 #: 1,234.50 · 1.234,50 · 1 234,50 · 5,50 · 12.30
@@ -28,7 +28,7 @@ _ENDS = frozenset("元圆万亿kKM€£")
 
 def find_amounts(text: str, budget: Budget) -> Iterator[str]:
     """Yield sums as they are printed."""
-    for match in _AMOUNT.found(text, budget):
+    for match in _AMOUNT.find_matches(text, budget):
         if not _is_cut(match):
             yield _minus(match) + " ".join(match.whole.split())
 

@@ -109,7 +109,7 @@ def _apply_custom(rule: CustomRule, answer: _Answer) -> None:
     if rule.field is None:
         answer.text = pattern.replace(answer.text, rule.replacement or "", answer.budget)
         return
-    matches = pattern.found(answer.text, answer.budget)
+    matches = pattern.find_matches(answer.text, answer.budget)
     values = [(match.groups[0] if match.groups else match.whole) or "" for match in matches]
     answer.add(rule.field, [value for value in values if value])
 

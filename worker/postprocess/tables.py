@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from shared.constraints.regex import Budget, Pattern, check_size, compile_pattern
 
-_SEPARATOR = compiled(r"\A:?[-‐‑–—―─]+:?\z")
+_SEPARATOR = compile_pattern(r"\A:?[-‐‑–—―─]+:?\z")
 #: Below the second row a single dash is the content of an empty cell.
-_LATE_SEPARATOR = compiled(r"\A:?(?:[-‐‑–─]{3,}|[—―]+):?\z")
+_LATE_SEPARATOR = compile_pattern(r"\A:?(?:[-‐‑–─]{3,}|[—―]+):?\z")
 #: Fences whose content is Markdown.
 _MARKDOWN = ("", "md", "markdown", "table")
 #: More columns are no table, and ragged rows would grow to all of them.

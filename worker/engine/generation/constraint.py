@@ -52,7 +52,7 @@ class Grammars:
         with self._lock:
             matcher = self._compiled.pop(grammar.source, None)
             if matcher is None:
-                matcher = compiled(grammar, self._llguidance_tokenizer())
+                matcher = compile_grammar(grammar, self._llguidance_tokenizer())
             self._compiled[grammar.source] = matcher
             if len(self._compiled) > _CACHED:
                 self._compiled.popitem(last=False)
