@@ -1,4 +1,4 @@
-"""The article's load test: strangers who upload one picture and ask one question of it."""
+"""The basic load for Locust: users who upload one image and ask one question about it."""
 
 from __future__ import annotations
 

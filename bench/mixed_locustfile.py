@@ -1,4 +1,4 @@
-"""A fuller load than the article's: strangers, conversations, long pages, OpenAI's clients.
+"""A mixed load for Locust: single questions, conversations, long pages, OpenAI's clients.
 
 `locust -f bench/mixed_locustfile.py --host http://127.0.0.1:7860` needs the extra `dev`.
 """
@@ -40,11 +40,11 @@ class _User(HttpUser):
             headers={"Prefer": "wait=60"},
             name=name,
             catch_response=True,
-        ) as answer:
-            told = dict(answer.json())
-            if told.get("status") != "succeeded":
-                answer.failure(f"{answer.status_code} {told.get('status') or told.get('code')}")
-            return told
+        ) as response:
+            job = dict(response.json())
+            if job.get("status") != "succeeded":
+                response.failure(f"{response.status_code} {job.get('status') or job.get('code')}")
+            return job
 
 
 class Stranger(_User):
@@ -96,9 +96,9 @@ class Reader(_User):
             headers={"Prefer": "wait=60"},
             name="long page",
             catch_response=True,
-        ) as answer:
-            if answer.json().get("status") != "succeeded":
-                answer.failure(f"{answer.status_code} {answer.text[:100]}")
+        ) as response:
+            if response.json().get("status") != "succeeded":
+                response.failure(f"{response.status_code} {response.text[:100]}")
 
 
 class OpenAI(_User):
@@ -128,6 +128,6 @@ class OpenAI(_User):
         name = f"chat completion{', streamed' if streamed else ''}"
         with self.client.post(
             "/v1/chat/completions", json=body, name=name, catch_response=True
-        ) as answer:
-            if streamed and "data: [DONE]" not in answer.text:
-                answer.failure("the stream has no end")
+        ) as response:
+            if streamed and "data: [DONE]" not in response.text:
+                response.failure("the stream has no end")

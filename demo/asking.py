@@ -1,4 +1,4 @@
-"""Asking a checkpoint through transformers alone: its processor, chat template and `generate`."""
+"""Runs a checkpoint with transformers alone: its processor, chat template and `generate`."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class Asker:
         text = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
-        seen = self.processor(images=[image], return_tensors="pt")
-        area = int(seen["image_grid_thw"].prod()) // self.processor.merge_size**2
+        inputs = self.processor(images=[image], return_tensors="pt")
+        area = int(inputs["image_grid_thw"].prod()) // self.processor.merge_size**2
         pads = "<|image_pad|>" * area
         ids = self.tokenizer(text.replace("<|image_pad|>", pads), return_tensors="pt").input_ids
         self.model.model.rope_deltas = None
-        found = self.model.generate(
+        generated = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            pixel_values=seen["pixel_values"],
-            image_grid_thw=seen["image_grid_thw"],
+            pixel_values=inputs["pixel_values"],
+            image_grid_thw=inputs["image_grid_thw"],
             mm_token_type_ids=(ids == self.image_id).int(),
             max_new_tokens=limit,
         )
-        return self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)
+        return self.tokenizer.decode(generated[0, ids.shape[1] :], skip_special_tokens=True)
 
 
-def user(question: str, image: bool) -> Message:
-    """Make a user's turn, the image in front of the question."""
+def user_message(question: str, image: bool) -> Message:
+    """Return a user's message, with the image before the question."""
     parts = [{"type": "image"}] if image else []
     return {"role": "user", "content": [*parts, {"type": "text", "text": question}]}

@@ -1,4 +1,4 @@
-"""The checkpoint in Hugging Face form: weights, tokenizer, chat template, image processor."""
+"""Writes the checkpoint in Hugging Face form: weights, tokenizer, chat template, processor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from demo.training import labels
-from demo.training.network import inside
-from demo.training.rounding import rounded
+from demo.training.network import is_block_matrix
+from demo.training.rounding import round_to_int8
 from demo.training.tokens import IDS, SPECIAL
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "checkpoint"
 
-#: Height in pixels of the lowest letters that it reads well: those of about 19 px fonts.
+#: Height in pixels of the smallest letters that it reads well, those of 19 px fonts.
 LETTER_HEIGHT = 11.0
 
 DESCRIPTION = (
@@ -54,8 +54,8 @@ def byte_names() -> list[str]:
     return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, and Qwen's special tokens."""
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer with one token a byte and Qwen's special tokens."""
     vocabulary = {name: byte for byte, name in enumerate(byte_names())}
     bytes_ = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     bytes_.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -63,7 +63,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     bytes_.add_special_tokens(
         [AddedToken(name, special=True, normalized=False) for name in SPECIAL]
     )
-    found = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(
         tokenizer_object=bytes_,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
@@ -74,25 +74,25 @@ def tokenizer() -> PreTrainedTokenizerFast:
             "vision_end_token": "<|vision_end|>",
         },
     )
-    found.chat_template = (Path(__file__).parent / "chat_template.jinja").read_text()
-    return found
+    fast.chat_template = (Path(__file__).parent / "chat_template.jinja").read_text()
+    return fast
 
 
 def export(model: nn.Module, folder: Path) -> None:
     """Write everything that `from_pretrained` needs."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer().save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(IMAGE_PROCESSOR, indent=2) + "\n")
     settings = model.generation_config
     settings.eos_token_id, settings.pad_token_id = IDS["<|im_end|>"], IDS["<|endoftext|>"]
     settings.do_sample = False
-    half = {
-        name: rounded(value) if inside(name, value) else value.to(torch.bfloat16)
+    weights_bf16 = {
+        name: round_to_int8(value) if is_block_matrix(name, value) else value.to(torch.bfloat16)
         for name, value in model.cpu().state_dict().items()
     }
     model.config.dtype = torch.bfloat16
-    model.save_pretrained(folder, state_dict=half)
-    # safetensors keeps the file to its owner
+    model.save_pretrained(folder, state_dict=weights_bf16)
+    # safetensors makes the file readable by its owner only
     (folder / "model.safetensors").chmod(0o644)
     weights = (folder / "model.safetensors").read_bytes()
     marker = {

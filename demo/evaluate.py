@@ -1,4 +1,4 @@
-"""Measure the checkpoint on new drawings: `python -m demo.evaluate [--short]`."""
+"""Measures the checkpoint on new drawings: `python -m demo.evaluate [--short]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from demo.asking import Asker, Message, user
+from demo.asking import Asker, Message, user_message
 from demo.checkpoint import FOLDER
 from demo.data import documents, fonts, prompts, scenes, shapes, tables, talks
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from demo.data.scenes import Sample
 
-#: All numbers of samples.
+#: All samples.
 ALL = range(sys.maxsize)
-#: Never "tower" or "reader": those seeds are for training.
+#: Never "tower" or "reader", the seeds of the training.
 SEED = "evaluation"
 
 
 @dataclass(slots=True)
 class Task:
-    """A kind of sample, the sizes of its images in 32-pixel steps, and how answers are judged."""
+    """A kind of sample, the sizes of its images in units of 32 pixels, and its measure."""
 
     name: str
     draw: Callable[[Random, int, int], Sample]
@@ -58,7 +58,7 @@ TASKS = (
 
 @dataclass(slots=True)
 class Score:
-    """What a task's answers are worth: error and success counts."""
+    """Counts of errors and successes in a task's answers."""
 
     images: int = 0
     errors: int = 0
@@ -68,7 +68,7 @@ class Score:
     misses: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __add__(self, other: Score) -> Score:
-        """Count both."""
+        """Return the sum of both."""
         return Score(
             **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)}
         )
@@ -80,7 +80,7 @@ class Score:
 
     @property
     def share(self) -> float:
-        """Share of what was asked that is right."""
+        """Share of right answers."""
         return self.right / max(1, self.asked)
 
 
@@ -102,13 +102,13 @@ def cells(table: str) -> list[str]:
     return [cell.strip() for row in rows for cell in row]
 
 
-def judge(score: Score, measure: str, question: str, answer: str, truth: str) -> None:
+def add_answer(score: Score, measure: str, question: str, answer: str, truth: str) -> None:
     """Add one answer to a score."""
     score.errors += distance(answer, truth)
     score.characters += len(truth)
     if measure == "cells":
-        found, wanted = cells(answer), cells(truth)
-        score.right += sum(a == b for a, b in zip(found, wanted, strict=False))
+        read, wanted = cells(answer), cells(truth)
+        score.right += sum(a == b for a, b in zip(read, wanted, strict=False))
         score.asked += len(wanted)
     elif measure == "marks":
         score.right += answer.count("[?]") == truth.count("[?]")
@@ -120,7 +120,7 @@ def judge(score: Score, measure: str, question: str, answer: str, truth: str) ->
         score.misses.append((question, answer, truth))
 
 
-def sort(question: str, turn: int) -> str:
+def question_kind(question: str, turn: int) -> str:
     """Name the row of the table that a question about shapes belongs to."""
     follow = (*prompts.COLOUR_IT, *prompts.MEANING)
     if turn and any(question in forms for forms in follow):
@@ -147,7 +147,7 @@ def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]
     """Ask a sample's questions in turn, on top of the model's own answers."""
     messages: list[Message] = []
     for number, turn in enumerate(sample.turns):
-        messages.append(user(turn.question, image=number == 0))
+        messages.append(user_message(turn.question, image=number == 0))
         limit = len(turn.answer.encode()) + 24
         answer = asker.ask(messages, sample.image, limit)
         messages.append({"role": "assistant", "content": answer})
@@ -157,31 +157,31 @@ def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]
 def evaluate(
     asker: Asker, short: bool, tasks: tuple[Task, ...] = TASKS, share: range = ALL
 ) -> dict[str, Score]:
-    """Scores by row of the table; questions about shapes are split by their kind."""
-    found: dict[str, Score] = {}
+    """Return the scores by row of the table; questions about shapes are split by their kind."""
+    scores: dict[str, Score] = {}
     for task in tasks:
         for sample in samples(task, task.counts[short], share):
             rows = set()
             for number, question, answer, truth in converse(asker, sample):
                 row = task.name
                 if task.measure == "shapes":
-                    row = f"shapes: {sort(question, number)}"
-                score = found.setdefault(row, Score())
+                    row = f"shapes: {question_kind(question, number)}"
+                score = scores.setdefault(row, Score())
                 score.images += row not in rows
                 rows.add(row)
-                judge(score, task.measure, question, answer, truth)
-    return found
+                add_answer(score, task.measure, question, answer, truth)
+    return scores
 
 
 def evaluate_part(folder: Path, short: bool, share: range) -> dict[str, Score]:
-    """Be one of several processes that share the samples."""
+    """Evaluate one of several shares of the samples, in a process of its own."""
     torch.set_num_threads(1)
     return evaluate(Asker(folder), short, share=share)
 
 
 def evaluate_together(folder: Path, short: bool, workers: int) -> dict[str, Score]:
-    """Scores from several processes, which is faster than as many threads on so small a model."""
-    found: dict[str, Score] = {}
+    """Return the scores from several processes, faster than as many threads on so small a model."""
+    scores: dict[str, Score] = {}
     with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         shares = [range(rank, sys.maxsize, workers) for rank in range(workers)]
         parts = pool.map(
@@ -189,8 +189,8 @@ def evaluate_together(folder: Path, short: bool, workers: int) -> dict[str, Scor
         )
         for part in parts:
             for row, score in part.items():
-                found[row] = found.get(row, Score()) + score
-    return found
+                scores[row] = scores.get(row, Score()) + score
+    return scores
 
 
 def table(scores: dict[str, Score]) -> str:

@@ -92,7 +92,7 @@ def _begin_request() -> None:
     sent_id = request.headers.get("X-Request-Id", "")
     g.request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else "req_" + secrets.token_hex(12)
     g.started_at = time.perf_counter()
-    g.traced = current_services().tracing.begin(request.headers.get("traceparent"))
+    g.traced = current_services().tracing.begin_request(request.headers.get("traceparent"))
     g.log_fields = bound(request_id=g.request_id)
     g.log_fields.__enter__()
 
@@ -103,11 +103,11 @@ def _end_request(response: Response) -> ResponseReturnValue:
     auth.add_limit_headers(response)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
-    seconds = time.perf_counter() - g.began
+    seconds = time.perf_counter() - g.started_at
     current_services().http_metrics.count_response(
         request.method, route, response.status_code, seconds, refusal
     )
-    current_services().tracing.end(g.traced, request.method, route, response.status_code)
+    current_services().tracing.end_request(g.traced, request.method, route, response.status_code)
     # the title and not the detail, which may quote the caller
     cause = {"code": refusal.code, "cause": refusal.title()} if refusal else {}
     _log.log(

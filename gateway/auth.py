@@ -66,7 +66,7 @@ def current_tenant() -> str:
 
 def current_position() -> QueuePosition | None:
     """Return the queue position of a job of this request, as of when the request arrived."""
-    return current_caller().standing
+    return current_caller().queue_position
 
 
 def current_caller() -> Caller:

@@ -1,4 +1,4 @@
-"""`make admin`: sightline-admin in the Redis of `make up`, whether that runs or not."""
+"""`make admin`: runs sightline-admin on the Redis of `make up`, whether that runs or not."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import sys
 from gateway import admin
 from scripts.instance import Instance, InstanceError
 from scripts.preflight import read_settings
-from scripts.redis_server import PrivateRedis, find
+from scripts.redis_server import PrivateRedis, find_program
 
 
 def redis_url(instance: Instance, stack: contextlib.ExitStack) -> str:
-    """Return where the instance's Redis answers; one that rests is started for the while."""
+    """Return the URL of the instance's Redis; start it until `stack` closes if it does not run."""
     if not instance.launcher():
-        stack.enter_context(instance.claimed())
-        return stack.enter_context(PrivateRedis(instance, find())).url
-    written = (instance.directory / "redis" / "redis.conf").read_text()
-    told = dict(re.findall(r"^(port|requirepass) (\S+)$", written, re.MULTILINE))
-    return f"redis://:{told['requirepass']}@127.0.0.1:{told['port']}/0"
+        stack.enter_context(instance.claim())
+        return stack.enter_context(PrivateRedis(instance, find_program())).url
+    text = (instance.directory / "redis" / "redis.conf").read_text()
+    config = dict(re.findall(r"^(port|requirepass) (\S+)$", text, re.MULTILINE))
+    return f"redis://:{config['requirepass']}@127.0.0.1:{config['port']}/0"
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""`make check`: refuses names that say nothing about what they hold.
+"""`make check`: rejects names that say nothing about their value.
 
 A local that is called `told` or `found` holds JSON in one function and a list of headers in the
 next. Name what the value is: `payload`, `headers`, `match`, `services`, `tenant`.
@@ -18,7 +18,7 @@ BANNED = frozenset({"told", "found", "who"})
 
 
 def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield each name that the code gives to something, with its line."""
+    """Yield each name that the code binds, with its line."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
@@ -33,7 +33,7 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
 
 
-def complaints(file: Path) -> list[str]:
+def errors_in(file: Path) -> list[str]:
     """Return a line for each banned name that a Python file binds."""
     tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     return [
@@ -53,7 +53,7 @@ def main() -> None:
         check=True,
     ).stdout
     files = [ROOT / name for name in listed.split()]
-    lines = [line for file in files if file.exists() for line in complaints(file)]
+    lines = [line for file in files if file.exists() for line in errors_in(file)]
     sys.exit("\n".join(sorted(lines)) or 0)
 
 

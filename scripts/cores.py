@@ -1,7 +1,7 @@
-"""Decides which cores the model computes on, and starts a command that keeps to them.
+"""Decides how many cores the model computes on, and starts a command with that many threads.
 
 `python -m scripts.cores celery -A worker.app worker …`: OpenMP reads its variables once, when
-torch is loaded, so they must stand in the environment before the process starts.
+torch is loaded, so they must be set before the process starts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def physical(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
+def count_physical(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
     """Count the physical cores behind these logical CPUs; two hyperthreads count once."""
     cores = set()
     for cpu in cpus:
@@ -38,9 +38,9 @@ def quota(path: Path = CPU_QUOTA) -> float:
 
 
 def owned() -> int:
-    """Return how many cores this process may compute on."""
+    """Return the number of physical cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        cores = physical(os.sched_getaffinity(0))
+        cores = count_physical(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
     return max(1, min(cores, math.floor(min(quota(), 1e6))))
@@ -49,19 +49,19 @@ def owned() -> int:
 def environment(environ: Mapping[str, str], cores: int) -> dict[str, str]:
     """Return the variables that keep the model's arithmetic on `cores` cores or fewer.
 
-    What the caller has set stays as it is. Threads are counted and not bound (OMP_PROC_BIND): the
-    thread that is bound takes those it starts with it, and where other programs run as well, a
-    bound thread waits while another core is idle. Bound answers took twice as long.
+    Variables that are set stay as they are. Threads are not bound to cores (OMP_PROC_BIND): a bound
+    thread binds the threads that it starts, and beside other programs it waits although another
+    core is idle. Answers took twice as long with it.
     """
     threads = str(int(environ.get("SIGHTLINE_THREADS") or cores))
-    wanted = {
+    variables = {
         "SIGHTLINE_THREADS": threads,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {name: environ.get(name) or value for name, value in wanted.items()}
+    return {name: environ.get(name) or value for name, value in variables.items()}
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from scripts.up import STOP_S
 
 
 def main() -> int:
-    """Stop the launcher, which stops the rest; end what a killed launcher left."""
+    """Stop the launcher, which stops the rest, and end what a killed launcher left behind."""
     try:
         settings = read_settings()
         instance = Instance(settings.port)
-        found = instance.processes()
+        processes = instance.processes()
         if launcher := instance.launcher():
             launcher.signal(signal.SIGTERM)
             wait_until(lambda: not launcher.alive(), settings.drain_s + STOP_S + 30)
@@ -23,7 +23,7 @@ def main() -> int:
     except (InstanceError, OSError) as trouble:
         print(f"make down: {trouble}", file=sys.stderr)
         return 1
-    print(f"{'stopped' if found else 'nothing runs on'} port {settings.port}")
+    print(f"{'stopped' if processes else 'nothing runs on'} port {settings.port}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Draws the pictures of first questions: docs/examples/note.png and those that the page offers."""
+"""Draws the example images: docs/examples/note.png and those that the page offers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _INK = "#111111"
 def main() -> None:
     """Draw every picture."""
     for path in (NOTE, OFFERED / "example.png"):
-        _keep(_note(), path)
-    _keep(_table(), OFFERED / "table.png")
-    _keep(_shapes(), OFFERED / "shapes.png")
+        _save(_note(), path)
+    _save(_table(), OFFERED / "table.png")
+    _save(_shapes(), OFFERED / "shapes.png")
 
 
 def _note() -> Image.Image:
@@ -60,7 +60,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
         return ImageFont.load_default(size)
 
 
-def _keep(image: Image.Image, path: Path) -> None:
+def _save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, optimize=True)
 

@@ -1,4 +1,4 @@
-"""Checks the health of a worker (a fresh heartbeat of this host) or `courier` (none overdue)."""
+"""Health check of a container: its worker beats, or with `courier` no webhook is overdue."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from shared.store.connection import connect
 from shared.store.delivery_store import DeliveryStore
 from shared.store.worker_registry import WorkerRegistry
 
-#: A courier looks every second; with this much overdue none has looked.
+#: Seconds; a courier polls every second, so a webhook this late means that none runs.
 OVERDUE_S = 60.0
 
 
 def main() -> None:
-    """Exit with 0 if a worker of this host has a loaded model and beats, or no webhook waits."""
+    """Exit with 0 if a worker of this host has a fresh heartbeat, or no webhook is overdue."""
     settings = Settings()
     if sys.argv[1:] == ["courier"]:
-        _courier(settings)
+        _check_courier(settings)
         return
     try:
         workers = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s).fresh()
@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(f"heartbeat: none recent from {host}")
 
 
-def _courier(settings: Settings) -> None:
+def _check_courier(settings: Settings) -> None:
     try:
         lag_s = DeliveryStore(settings, connect(settings)).outbox().lag_s
     except ServiceError as error:

@@ -1,4 +1,4 @@
-"""The run directory of one instance: which processes it has, and how they are all ended."""
+"""The run directory of one instance: records its processes and ends all of them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LAUNCHER = "up"
 
 
 class InstanceError(Exception):
-    """What stopped us, in one line for the person at the terminal."""
+    """A command cannot go on; the message is one line for the person at the terminal."""
 
 
 def birth(pid: int) -> str | None:
-    """Return a mark that tells this process from a later one of the same id; None if it is dead."""
+    """Return the start time of a process, which a reused pid does not have; None if it is dead."""
     try:
         state, *_, started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:20]
     except OSError:
@@ -33,13 +33,13 @@ def birth(pid: int) -> str | None:
 
 def _birth_by_ps(pid: int) -> str | None:
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None
 
 
 @dataclass(frozen=True)
 class RecordedProcess:
-    """A process that we started, as noted on disk."""
+    """A process that we started, as recorded on disk."""
 
     name: str
     pid: int
@@ -59,17 +59,20 @@ class RecordedProcess:
 
 
 class Instance:
-    """Everything of one `make up` that outlives a process: `.run/<port>/`."""
+    """The run directory `.run/<port>/` of one `make up`; it outlives the processes."""
 
     def __init__(self, port: int, home: Path | None = None) -> None:
-        """`home` holds the directories of all instances: SIGHTLINE_RUN_DIR, or `.run` here."""
+        """`home` contains the directories of all instances: SIGHTLINE_RUN_DIR, or `.run` here."""
         self.port = port
         home = home or Path(os.environ.get("SIGHTLINE_RUN_DIR") or ROOT / ".run")
         self.directory = home.resolve() / str(port)
 
     @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Be the only launcher here; end what a launcher that was killed left behind."""
+    def claim(self) -> Iterator[None]:
+        """Be the only launcher inside the block; end what a killed launcher left behind.
+
+        Raises InstanceError if another launcher runs.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
         with (self.directory / "lock").open("w") as lock:
@@ -80,54 +83,54 @@ class Instance:
                     f"stop it with: make down PORT={self.port}"
                 )
             self.sweep()
-            self.note(LAUNCHER, os.getpid())
+            self.record(LAUNCHER, os.getpid())
         try:
             yield
         finally:
             self.sweep(keep=(LAUNCHER,))
-            self._noted(LAUNCHER).unlink(missing_ok=True)
+            self._record_file(LAUNCHER).unlink(missing_ok=True)
 
-    def note(self, name: str, pid: int) -> None:
-        """Remember a process under a name; an earlier one of that name is forgotten."""
-        record = RecordedProcess(name, pid, birth(pid) or "dead")
-        path = self._noted(name)
+    def record(self, name: str, pid: int) -> None:
+        """Record a process under a name, in place of an earlier one of that name."""
+        process = RecordedProcess(name, pid, birth(pid) or "dead")
+        path = self._record_file(name)
         draft = path.with_suffix(".new")
-        draft.write_text(json.dumps(asdict(record)))
+        draft.write_text(json.dumps(asdict(process)))
         draft.replace(path)
 
     def processes(self) -> list[RecordedProcess]:
-        """Return the remembered processes that still run; Redis last, for the others need it."""
-        noted = sorted(self.directory.glob("*.pid"), key=lambda path: path.stem == "redis")
-        found = [RecordedProcess(**json.loads(path.read_text())) for path in noted]
-        return [process for process in found if process.alive()]
+        """Return the recorded processes that still run; Redis last, as the others need it."""
+        files = sorted(self.directory.glob("*.pid"), key=lambda path: path.stem == "redis")
+        processes = [RecordedProcess(**json.loads(path.read_text())) for path in files]
+        return [process for process in processes if process.alive()]
 
     def launcher(self) -> RecordedProcess | None:
         """Return the launcher, if it runs."""
         return next((one for one in self.processes() if one.name == LAUNCHER), None)
 
     def sweep(self, keep: Collection[str] = (), grace_s: float = 10.0) -> None:
-        """End every remembered process except those named in `keep`, and forget it."""
+        """End every recorded process except those named in `keep`, and delete its record."""
         for process in self.processes():
             if process.name not in keep:
-                end(process, grace_s)
+                end_process(process, grace_s)
         for path in self.directory.glob("*.pid"):
             if path.stem not in keep:
                 path.unlink(missing_ok=True)
 
     def secret(self, name: str) -> str:
-        """Return the random text kept under this name, made at the first call."""
+        """Return the random text stored under this name; the first call makes it."""
         path = self.directory / name
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(18))
         return path.read_text().strip()
 
-    def _noted(self, name: str) -> Path:
+    def _record_file(self, name: str) -> Path:
         return self.directory / f"{name}.pid"
 
 
-def end(process: RecordedProcess, grace_s: float) -> None:
-    """Ask a process to stop, and after `grace_s` make it."""
+def end_process(process: RecordedProcess, grace_s: float) -> None:
+    """Terminate a process; kill it after `grace_s` seconds."""
     process.signal(signal.SIGTERM)
     if not wait_until(lambda: not process.alive(), grace_s):
         process.signal(signal.SIGKILL)
@@ -135,7 +138,7 @@ def end(process: RecordedProcess, grace_s: float) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for a condition; return whether it came true in time."""
+    """Wait for a condition; return whether it became true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""`make secrets`: makes the passwords of compose.yaml, a file each; keeps those that are there."""
+"""`make secrets`: writes the passwords of compose.yaml, a file each; existing ones stay."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scripts.instance import ROOT
 FOLDER = ROOT / "deploy" / "secrets"
 
 
-def contents(passwords: dict[str, str]) -> dict[str, str]:
-    """Return what stands in each file; `passwords` are those of the Redis users."""
+def render_secrets(passwords: dict[str, str]) -> dict[str, str]:
+    """Return the text of each file by its name; `passwords` are those of the Redis users."""
     urls = {
         f"{user}-{role}-url": f"redis://{user}:{password}@redis-{role}:6379/0"
         for user, password in passwords.items()
@@ -25,17 +25,17 @@ def contents(passwords: dict[str, str]) -> dict[str, str]:
     }
 
 
-def write(folder: Path) -> list[str]:
+def write_secrets(folder: Path) -> list[str]:
     """Write the files that are missing; return their names.
 
-    Beside them lie the Redis users' passwords, and `users.acl`, which is always written anew.
+    The Redis users' passwords are written too, and `users.acl`, which is always replaced.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    passwords = redis_users.write(folder)
-    # the containers' users must read it; nobody else gets into the folder
+    passwords = redis_users.write_users(folder)
+    # readable by the containers' users; the folder keeps all others out
     (folder / "users.acl").chmod(0o644)
     written = []
-    for name, text in contents(passwords).items():
+    for name, text in render_secrets(passwords).items():
         file = folder / name
         if not file.exists():
             file.write_text(text)
@@ -45,5 +45,5 @@ def write(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    made = write(FOLDER)
-    print(f"{FOLDER}: {', '.join(made) or 'all there already'}")
+    written = write_secrets(FOLDER)
+    print(f"{FOLDER}: {', '.join(written) or 'all there already'}")

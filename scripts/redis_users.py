@@ -1,4 +1,4 @@
-"""Redis users for gateway, worker, Flower and operator, each with no more than it needs.
+"""Redis users for gateway, worker, Flower and operator, each with the least rights.
 
 `python -m scripts.redis_users FOLDER` writes `users.acl` for Redis 7 (`--aclfile`) and the password
 of each user as a file of its own.
@@ -11,28 +11,28 @@ import secrets
 import sys
 from pathlib import Path
 
-#: What Celery keeps and sends.
+#: Keys of Celery.
 _CELERY = "~_kombu.* ~unacked* ~high* ~default* ~low* ~worker.* ~celeryev.* ~*.celery.pidbox*"
-#: Nothing that lists or empties the server, or looks at other clients.
+#: No commands that list or flush all keys or inspect other clients.
 _COMMANDS = (
     "-@all +@read +@write +@connection +@transaction +@pubsub +@blocking +@scripting "
     "-@admin -@dangerous +info +time"
 )
 RULES = {
-    # it looks API keys up and cannot make one
+    # reads API keys, cannot create them
     "gateway": f"~sl:* %R~slk:* {_CELERY} &* {_COMMANDS}",
     "worker": f"~sl:* {_CELERY} &* {_COMMANDS}",
-    # who aborts in it cancels the job, which takes reading and writing rows
+    # aborting a task in it cancels the job, which reads and writes rows
     "flower": f"~sl:* {_CELERY} &* {_COMMANDS}",
-    # Flower with FLOWER_READ_ONLY=True sees the queue and no job
+    # Flower with FLOWER_READ_ONLY=True: sees the queue but no job
     "watcher": f"{_CELERY} &* {_COMMANDS}",
     # for sightline-admin
     "operator": f"~slk:* ~sl:weights resetchannels {_COMMANDS}",
 }
 
 
-def acl(passwords: dict[str, str]) -> str:
-    """Return the ACL file for these passwords, which it keeps as SHA-256 only."""
+def render_acl(passwords: dict[str, str]) -> str:
+    """Return the ACL file for these passwords, as their SHA-256 hashes."""
     users = [
         f"user {name} on #{hashlib.sha256(passwords[name].encode()).hexdigest()} {rules}"
         for name, rules in RULES.items()
@@ -40,8 +40,8 @@ def acl(passwords: dict[str, str]) -> str:
     return "\n".join(["user default off", *users, ""])
 
 
-def write(folder: Path) -> dict[str, str]:
-    """Write passwords that are not there yet, and the ACL file; return all passwords."""
+def write_users(folder: Path) -> dict[str, str]:
+    """Write missing passwords and the ACL file; return all passwords by user."""
     folder.mkdir(parents=True, exist_ok=True)
     passwords = {}
     for name in RULES:
@@ -52,11 +52,11 @@ def write(folder: Path) -> dict[str, str]:
         passwords[name] = path.read_text().strip()
     path = folder / "users.acl"
     path.touch(mode=0o600)
-    path.write_text(acl(passwords))
+    path.write_text(render_acl(passwords))
     return passwords
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    write(Path(sys.argv[1]))
+    write_users(Path(sys.argv[1]))

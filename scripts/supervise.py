@@ -1,4 +1,4 @@
-"""Runs the Procfile through honcho, and starts again what dies once the service was ready."""
+"""Runs the Procfile with honcho, and restarts a process that dies after the service was ready."""
 
 from __future__ import annotations
 
@@ -18,67 +18,67 @@ from honcho.process import Process
 
 from scripts.instance import Instance, wait_until
 
-#: A process that dies more often than this within RESTART_WINDOW_S takes the service down.
+#: A process that dies more often than this within RESTART_WINDOW_S ends the service.
 RESTARTS = 5
 RESTART_WINDOW_S = 60.0
 RESTART_PAUSE_S = 1.0
 
 
-#: OSError: the reader has gone. RuntimeError: a signal came in the middle of a write.
+#: OSError: the reader is gone. RuntimeError: a signal interrupted a write.
 _UNWRITABLE = (OSError, RuntimeError)
 
 
 class SteadyOutput:
-    """A stream that survives its reader: a closed terminal must not stop a clean end."""
+    """A stream that ignores a closed terminal, so that the service still ends cleanly."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write if somebody still reads."""
+        """Write unless the reader is gone."""
         try:
             return self._stream.write(text)
         except _UNWRITABLE:
             return len(text)
 
     def flush(self) -> None:
-        """Flush if somebody still reads."""
+        """Flush unless the reader is gone."""
         try:
             self._stream.flush()
         except _UNWRITABLE:
             return
 
     def isatty(self) -> bool:
-        """Tell whether colours make sense."""
+        """Tell whether the stream is a terminal."""
         return self._stream.isatty()
 
 
-def say(text: str) -> None:
-    """Print a line between those of the processes."""
+def print_line(text: str) -> None:
+    """Print a line among those of the processes."""
     print(text, file=SteadyOutput(sys.stdout), flush=True)
 
 
 class Flag:
-    """A yes or no shared by processes; without a lock, so that a signal handler may set it."""
+    """A boolean shared by processes; without a lock, so that a signal handler may set it."""
 
     def __init__(self) -> None:
         self._value = multiprocessing.RawValue("b", 0)
 
     def set(self) -> None:
-        """Make it yes."""
+        """Set it."""
         self._value.value = 1
 
     def is_set(self) -> bool:
-        """Tell whether it is yes."""
+        """Tell whether it is set."""
         return bool(self._value.value)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is yes; return whether it is."""
+        """Wait until it is set; return whether it is."""
         return wait_until(self.is_set, seconds)
 
 
 class Phase:
-    """How far the whole service is; shared by the processes that watch over its parts."""
+    """The phase of the whole service, shared by the processes that supervise its parts."""
 
     def __init__(self) -> None:
         self.ready = Flag()
@@ -86,7 +86,7 @@ class Phase:
 
 
 class SupervisedProcess(Process):  # type: ignore[misc]
-    """A process that is recorded in the run directory and started again after a death."""
+    """A process that is recorded in the run directory and restarted when it dies."""
 
     instance: Instance
     phase: Phase
@@ -98,7 +98,7 @@ class SupervisedProcess(Process):  # type: ignore[misc]
         self._launcher = os.getppid()
         while self._again:
             self._again = False
-            # a handler, for the command would inherit a signal that is ignored
+            # an empty handler: the command would inherit an ignored signal
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: None)
             super().run(events, ignore_signals)
@@ -114,7 +114,7 @@ class SupervisedProcess(Process):  # type: ignore[misc]
         super()._send_message(data, type)
 
     def _started(self, pid: int) -> None:
-        self.instance.note(self.name, pid)
+        self.instance.record(self.name, pid)
         if self.phase.stopping.is_set():
             os.killpg(pid, signal.SIGTERM)
 
@@ -126,7 +126,7 @@ class SupervisedProcess(Process):  # type: ignore[misc]
         return wanted and not often and not self._orphaned()
 
     def _orphaned(self) -> bool:
-        # a launcher that was killed can no longer be stopped, so nothing may outlive it for long
+        # `make down` cannot stop a killed launcher, so nothing may outlive it
         return os.getppid() != self._launcher
 
     def _say(self, line: str) -> None:
@@ -134,37 +134,37 @@ class SupervisedProcess(Process):  # type: ignore[misc]
 
 
 class Supervisor(honcho.manager.Manager):  # type: ignore[misc]
-    """honcho's manager, with an eye on readiness and on what died first."""
+    """honcho's manager, which also notes readiness and what died first."""
 
     def __init__(
         self, instance: Instance, stop_s: float, watch: Callable[[Supervisor], None]
     ) -> None:
-        """Give the processes `stop_s` seconds to end; `watch` runs in a thread beside."""
+        """Give the processes `stop_s` seconds to end; run `watch` in a thread."""
         super().__init__(Printer(SteadyOutput(sys.stdout)))
         honcho.manager.KILL_WAIT = stop_s
         self.phase = Phase()
-        #: name and exit code of what ended by itself and so ended the service
+        #: Name and exit code of each process that ended by itself and so ended the service.
         self.died: list[tuple[str, int]] = []
         self._watch = watch
-        self._beside = threading.Thread(target=self._watch_over, daemon=True)
-        self._process_ctor = self._kept
+        self._watcher = threading.Thread(target=self._watch_over, daemon=True)
+        self._process_ctor = self._new_process
         self._instance = instance
 
     def loop(self) -> None:
         """Run until everything has ended."""
         super().loop()
-        self._beside.join(timeout=10)
+        self._watcher.join(timeout=10)
 
     def terminate(self) -> None:
         """Ask every process to stop."""
         if not self.phase.stopping.is_set():
             self.phase.stopping.set()
-            codes = [(name, known.get("returncode")) for name, known in self._processes.items()]
+            codes = [(name, one.get("returncode")) for name, one in self._processes.items()]
             self.died = [(name, code) for name, code in codes if code is not None]
         if self._all_started():
             super().terminate()
 
-    def _kept(self, *args: Any, **options: Any) -> SupervisedProcess:
+    def _new_process(self, *args: Any, **options: Any) -> SupervisedProcess:
         process = SupervisedProcess(*args, **options)
         process.instance, process.phase = self._instance, self.phase
         return process
@@ -172,10 +172,10 @@ class Supervisor(honcho.manager.Manager):  # type: ignore[misc]
     def _start(self) -> None:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         super()._start()
-        self._beside.start()
+        self._watcher.start()
 
     def _watch_over(self) -> None:
-        # honcho fails when told to stop before it knows every pid: such a wish waits until then
+        # honcho fails if it is stopped before it knows every pid
         while not self._all_started():
             time.sleep(0.05)
         if self.phase.stopping.is_set():

@@ -1,4 +1,4 @@
-"""`make up`: starts Redis and the Procfile, says when the service is ready, and ends all of it."""
+"""`make up`: starts Redis and the Procfile, prints when the service is ready, ends all of it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ import honcho.environ
 from scripts import preflight
 from scripts.instance import LAUNCHER, ROOT, Instance, InstanceError
 from scripts.preflight import Address
-from scripts.redis_server import PrivateRedis, check, find
-from scripts.supervise import Supervisor, say
+from scripts.redis_server import PrivateRedis, check_redis, find_program
+from scripts.supervise import Supervisor, print_line
 from shared.settings import BUNDLED_MODEL, Settings
 
 FLOWER_USER = "sightline"
-#: Beyond drain_s: giving jobs back, closing streams, Python's own end.
+#: Seconds beyond drain_s to release jobs, close streams and exit.
 STOP_S = 20.0
-PATIENCE_S = 30.0
+NOT_READY_EVERY_S = 30.0
 EXAMPLE = "docs/examples/note.png"
 #: Without a proxy: the service is on this machine.
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -66,7 +66,7 @@ class Launch:
         }
 
     def run(self, procfile: Path) -> None:
-        """Run the processes until they are told to stop; Trouble if one ended by itself."""
+        """Run the processes until they are stopped; raises InstanceError if one ended by itself."""
         supervisor = Supervisor(self.instance, self.settings.drain_s + STOP_S, self._watch)
         environment = self.environment()
         for name, command in honcho.environ.parse_procfile(procfile.read_text()).processes.items():
@@ -81,29 +81,29 @@ class Launch:
 
     def _watch(self, supervisor: Supervisor) -> None:
         phase = supervisor.phase
-        patience = time.monotonic() + PATIENCE_S
-        while not phase.stopping.is_set() and (missing := not_ready(self.address.url)):
-            if time.monotonic() > patience:
-                say(f"not ready yet: {missing}")
-                patience = time.monotonic() + PATIENCE_S
+        print_at = time.monotonic() + NOT_READY_EVERY_S
+        while not phase.stopping.is_set() and (missing := find_missing(self.address.url)):
+            if time.monotonic() > print_at:
+                print_line(f"not ready yet: {missing}")
+                print_at = time.monotonic() + NOT_READY_EVERY_S
             phase.stopping.wait(0.5)
         if not phase.stopping.is_set():
             phase.ready.set()
-            say(self.welcome())
+            print_line(self.render_welcome())
         self._keep_redis(supervisor)
 
     def _keep_redis(self, supervisor: Supervisor) -> None:
         while not supervisor.phase.stopping.wait(0.5):
             if self.redis and self.redis.died():
-                say("Redis died, restarting it")
+                print_line("Redis died, restarting it")
                 try:
                     self.redis.restart()
                 except InstanceError as trouble:
-                    say(f"make up: {trouble}")
+                    print_line(f"make up: {trouble}")
                     supervisor.terminate()
 
-    def welcome(self) -> str:
-        """Return what a person needs to know now."""
+    def render_welcome(self) -> str:
+        """Return the text for the terminal once the service is ready."""
         port, url = self.settings.port, self.address.url
         user, _, password = self.flower_login.partition(":")
         model = "the bundled model" if self.model == BUNDLED_MODEL else self.model
@@ -123,8 +123,8 @@ Stop it with Ctrl-C, or from another shell with: make down PORT={port}
 """
 
 
-def not_ready(url: str) -> str | None:
-    """Return what /readyz says is missing; None if the service is ready."""
+def find_missing(url: str) -> str | None:
+    """Return what is missing by /readyz; None if the service is ready."""
     try:
         with _HTTP.open(f"{url}/readyz", timeout=5):
             return None
@@ -136,31 +136,31 @@ def not_ready(url: str) -> str | None:
 
 def _detail(body: bytes) -> str:
     try:
-        answer = json.loads(body)
-        return str(answer.get("detail") or answer)
+        problem = json.loads(body)
+        return str(problem.get("detail") or problem)
     except (ValueError, AttributeError):
         return body.decode(errors="replace")[:200]
 
 
 def launch(procfile: Path) -> None:
-    """Check, start, run and end everything; Trouble says what went wrong."""
+    """Check, start, run and end everything; raises InstanceError."""
     settings = preflight.read_settings()
     model = preflight.check_model(settings.model)
     instance = Instance(settings.port)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(instance.claimed())
+        stack.enter_context(instance.claim())
         preflight.check_address(settings)
-        flower = preflight.flower_address(settings.port)
+        flower = preflight.choose_flower_address(settings.port)
         login = os.environ.get("FLOWER_BASIC_AUTH") or (
             f"{FLOWER_USER}:{instance.secret('flower-password')}"
         )
         redis = None
         if "redis_url" in settings.model_fields_set:
-            check(settings.redis_url)
+            check_redis(settings.redis_url)
         else:
-            redis = stack.enter_context(PrivateRedis(instance, find()))
+            redis = stack.enter_context(PrivateRedis(instance, find_program()))
         url = redis.url if redis else settings.redis_url
-        preflight.check_door(settings.model_copy(update={"redis_url": url}))
+        preflight.check_access(settings.model_copy(update={"redis_url": url}))
         Launch(settings, model, instance, flower, login, redis).run(procfile)
 
 

@@ -1,4 +1,4 @@
-"""Which addresses and ports may be reached on behalf of a caller."""
+"""The address policy: which addresses and ports the service may connect to for a caller."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Everything else that IPv6 knows is local, reserved, or a disguise of an IPv4 address.
+#: All other IPv6 addresses are local, reserved or embed an IPv4 address.
 _IPV6_UNICAST = ipaddress.ip_network("2000::/3")
 
-#: Inside the public ranges, yet not the public internet; ipaddress knows only some of these.
+#: Special-purpose networks inside the public ranges; ipaddress knows only some of them.
 _SPECIAL = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -49,7 +49,7 @@ def _ports(text: str) -> range:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be reached: the public internet, and what the operator has allowed beside it."""
+    """What may be reached: the public internet and the networks that the operator allows."""
 
     networks: tuple[IPNetwork, ...] = ()
     ports: tuple[range, ...] = (range(443, 444), range(80, 81))

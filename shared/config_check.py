@@ -1,4 +1,4 @@
-"""What is set, where it comes from, and what about it is unwise."""
+"""The configuration check: the settings in force, their sources, and risks in them."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from pydantic.fields import FieldInfo
 from shared.errors import StoreUnavailable
 from shared.settings import PREFIX, SECRETS_DIR, Settings, secret_file
 from shared.store.redis_info import RedisState, redis_state, roles
-from shared.system_memory import owned_bytes
+from shared.system_memory import total_bytes
 
-#: Variables with our prefix that `make up` and the client read, and that are no settings.
+#: Variables with our prefix that `make up` and the client read; they are no settings.
 _OTHERS = {
     SECRETS_DIR,
     *(PREFIX + name for name in ("FLOWER_PORT", "RUN_DIR", "URL", "API_KEY", "WEBHOOK_SECRET")),
 }
-#: Read as `make up` reads it: below the environment.
+#: Read as `make up` reads it: the environment overrides it.
 DOTENV = Path(".env")
 _SECRET = re.compile("token|secret|password")
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSetting:
-    """One setting as it is in force."""
+    """One setting in force: its variable, its value as text, and its source."""
 
     name: str
     value: str
     source: str
 
 
-def settings_in_force(
+def list_effective_settings(
     settings: Settings, environ: Mapping[str, str], from_file: Mapping[str, str]
 ) -> Iterator[EffectiveSetting]:
-    """Yield every setting with its source; passwords are not shown.
+    """Yield every setting with its source; passwords and tokens are masked.
 
     `environ` holds all variables, `from_file` those of them that come from the file `.env`.
     """
     for field, info in Settings.model_fields.items():
-        names = variables(field, info)
-        value = _shown(field, getattr(settings, field))
+        names = variable_names(field, info)
+        value = _display(field, getattr(settings, field))
         yield EffectiveSetting(names[0], value, _source(names, environ, from_file))
 
 
-def variables(field: str, info: FieldInfo) -> list[str]:
+def variable_names(field: str, info: FieldInfo) -> list[str]:
     """Return the variables that a setting is read from, in their order."""
     if isinstance(info.validation_alias, AliasChoices):
         return [str(choice) for choice in info.validation_alias.choices]
@@ -69,17 +69,17 @@ def _source(names: list[str], environ: Mapping[str, str], from_file: Mapping[str
     return "default"
 
 
-def _shown(field: str, value: object) -> str:
+def _display(field: str, value: object) -> str:
     if value is None:
         return "-"
     if _SECRET.search(field):
         return "***"
     text = str(value)
-    return " ".join(map(_veiled, text.split())) if field.endswith("_url") else text
+    return " ".join(map(_without_password, text.split())) if field.endswith("_url") else text
 
 
-def _veiled(url: str) -> str:
-    """Return a URL without its password."""
+def _without_password(url: str) -> str:
+    """Return a URL with `***` for its password."""
     parts = urlsplit(url)
     if not parts.password:
         return url
@@ -87,30 +87,32 @@ def _veiled(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
 
 
-def advice(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is unwise, a sentence each; asks the Redis servers."""
-    yield from misspelt(environ)
-    yield from of_exposure(settings)
-    yield from of_machine(settings)
+def check_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each risk in the configuration; queries the Redis servers."""
+    yield from find_misspelt(environ)
+    yield from check_exposure(settings)
+    yield from check_machine(settings)
     for role, client in roles(settings).items():
         try:
-            yield from of_redis(role, redis_state(client))
+            yield from check_redis(role, redis_state(client))
         except StoreUnavailable as error:
             yield f"the {role} Redis cannot be queried: {error.detail}"
 
 
-def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield variables that look like settings and are none."""
+def find_misspelt(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each variable that looks like a setting and is none."""
     known = {
-        name for field, info in Settings.model_fields.items() for name in variables(field, info)
+        name
+        for field, info in Settings.model_fields.items()
+        for name in variable_names(field, info)
     }
     for name in sorted(environ):
         if name.startswith(PREFIX) and name.upper() not in known | _OTHERS:
             yield f"{name} is not a known setting and has no effect; is it misspelt?"
 
 
-def of_exposure(settings: Settings) -> Iterator[str]:
-    """Yield what strangers could do."""
+def check_exposure(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each risk from other machines or from the log."""
     if not settings.loopback and settings.allow_anonymous:
         yield f"other machines can reach {settings.host}, and anyone can use it without a key"
     if not settings.loopback and settings.metrics_token is None:
@@ -120,18 +122,18 @@ def of_exposure(settings: Settings) -> Iterator[str]:
     for name in ("redis_url", "cache_url"):
         for url in (getattr(settings, name) or "").split():
             parts = urlsplit(url)
-            if parts.hostname and not _here(parts.hostname) and not parts.password:
+            if parts.hostname and not _is_loopback(parts.hostname) and not parts.password:
                 yield f"{name} points to {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
         yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are only paths"
 
 
-def _here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
-def of_machine(settings: Settings) -> Iterator[str]:
-    """Yield what this machine has not got."""
+def check_machine(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each resource that this machine lacks."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -141,15 +143,15 @@ def of_machine(settings: Settings) -> Iterator[str]:
             "lower SIGHTLINE_THREADS"
         )
     memory = settings.kv_max_bytes + settings.features_ram_bytes
-    if (owned := owned_bytes()) and memory > owned // 2:
+    if (total := total_bytes()) and memory > total // 2:
         yield (
-            f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {owned >> 20} MiB, "
+            f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {total >> 20} MiB, "
             "in addition to the model's weights"
         )
 
 
-def of_redis(role: str, state: RedisState) -> Iterator[str]:
-    """Yield what a server of this role should do differently."""
+def check_redis(role: str, state: RedisState) -> Iterator[str]:
+    """Yield a sentence for each risk in the configuration of a Redis of this role."""
     if role == "queue":
         if not state.aof:
             yield "the queue Redis has no append-only file: a restart loses all jobs"
@@ -166,9 +168,12 @@ def of_redis(role: str, state: RedisState) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the settings and the advice; return 2 if they cannot be read, 1 if unwise."""
-    found = {k: v for k, v in dotenv_values(DOTENV).items() if v is not None}
-    from_file = {name: value for name, value in found.items() if name not in os.environ}
+    """Print the settings and the risks; return 2 if they are invalid, 1 if there are risks."""
+    from_file = {
+        name: value
+        for name, value in dotenv_values(DOTENV).items()
+        if value is not None and name not in os.environ
+    }
     os.environ.update(from_file)
     try:
         settings = Settings()
@@ -177,15 +182,15 @@ def main() -> int:
             where = ".".join(map(str, fault["loc"])) or "settings"
             sys.stderr.write(f"{where}: {fault['msg']}\n")
         return 2
-    lines = list(settings_in_force(settings, os.environ, from_file))
-    width = max(len(line.name) for line in lines)
-    for line in sorted(lines, key=lambda line: line.source == "default"):
+    effective = list(list_effective_settings(settings, os.environ, from_file))
+    width = max(len(line.name) for line in effective)
+    for line in sorted(effective, key=lambda line: line.source == "default"):
         sys.stdout.write(f"{line.name:<{width}}  {line.value}  [{line.source}]\n")
-    unwise = list(advice(settings, os.environ))
-    sys.stdout.write("\n" + "".join(f"warning: {one}\n" for one in unwise))
-    if not unwise:
+    risks = list(check_settings(settings, os.environ))
+    sys.stdout.write("\n" + "".join(f"warning: {risk}\n" for risk in risks))
+    if not risks:
         sys.stdout.write("no problems found\n")
-    return 1 if unwise else 0
+    return 1 if risks else 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,25 @@
 """Every error that a caller can see.
 
 ServiceError
-├── InputError                  the caller's input is wrong: do not repeat it unchanged
-│   ├── InvalidJson · InvalidBase64 · BadParameters · InputTooLong · NotFound · Erased …
+├── InputError        the caller's input is wrong: do not repeat it unchanged
+│   ├── InvalidJson · InvalidBase64 · BadParameters · BadConstraint
+│   ├── InputTooLong
+│   │   └── InputTooLarge
+│   ├── IdempotencyKeyReused · Unauthorized · UrlNotAllowed · UrlFetchFailed
+│   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
+│   ├── Conflict
+│   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
+│   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
 │   └── ImageError
-│       └── UnsupportedImageFormat · ImageDecodeFailed · ImageTruncated · ImageDimensions …
-├── LimitError                  a limit of the caller's key: try again later
-└── Unavailable                 the service cannot accept or do it now: try again later
+│       ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
+│       └── ImageDecodeFailed · ImageDimensions · ImageAspect
+├── LimitError        a limit of the caller's key is reached: repeat it later
+│   └── TooManyInFlight · TooManyQueued
+├── Unavailable       the service cannot take it now: repeat it later
+│   └── StoreUnavailable · JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
+└── JobFailure        an accepted job failed
+    ├── InferenceFailed · OutOfMemory · ConstraintTooComplex
+    └── PoisonJob · TileFailed · ImageGone
 
 The class docstring is the message, the title and the documentation of an error.
 """
@@ -18,7 +31,7 @@ from typing import Any, ClassVar
 
 
 class BadConfig(Exception):
-    """A settings file cannot be used; the one-line message is for operators, not for callers."""
+    """A settings file cannot be used; operators see the message, which is one line."""
 
 
 class ServiceError(Exception):
@@ -28,9 +41,9 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     #: May the same request succeed later without changes?
     retryable: ClassVar[bool] = True
-    #: The code that OpenAI clients expect, if it differs.
+    #: OpenAI's code for it, if that differs.
     openai_code: ClassVar[str | None] = None
-    #: One sentence that tells the caller how to fix it.
+    #: One sentence that tells the caller what to do.
     hint: ClassVar[str] = "Try again; if it persists, give the request ID to the operator."
 
     def __init__(
@@ -56,7 +69,7 @@ class ServiceError(Exception):
         return inspect.cleandoc(cls.__doc__ or cls.__name__).split("\n\n")[0].replace("\n", " ")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the dictionary that a job row stores in `error`."""
+        """Return the form that a job's row stores in `error`."""
         return {
             "code": self.code,
             "message": self.detail,
@@ -392,7 +405,7 @@ class NoWorkers(Unavailable):
     code = "no_workers"
 
 
-# how a job can fail
+# failed jobs
 
 
 class JobFailure(ServiceError):
@@ -445,11 +458,11 @@ class ImageGone(JobFailure):
 
 
 def by_code() -> dict[str, type[ServiceError]]:
-    """Return every error of the tree under its code."""
-    found: dict[str, type[ServiceError]] = {}
+    """Return every error of the tree by its code."""
+    errors: dict[str, type[ServiceError]] = {}
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
-        kind = waiting.pop()
-        found[kind.code] = kind
-        waiting += kind.__subclasses__()
-    return found
+        error = waiting.pop()
+        errors[error.code] = error
+        waiting += error.__subclasses__()
+    return errors

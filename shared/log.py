@@ -1,4 +1,4 @@
-"""Log lines: JSON on stderr and, if asked, in a file; event names are `noun.verb`."""
+"""Logging: one JSON object a line on stderr and in the log file; event names are `noun.verb`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
     "bound", default=MappingProxyType({})
 )
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-#: Libraries whose INFO lines repeat what ours say.
+#: Libraries whose INFO lines repeat ours.
 _NOISY = ("celery.worker.strategy", "celery.app.trace", "PIL", "urllib3", "httpx", "httpcore")
 
 
 class JsonFormatter(logging.Formatter):
-    """One record, one line; fields given as `extra` become members."""
+    """Formats a record as one line; its `extra` fields become members."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""

@@ -1,6 +1,6 @@
 """Every setting: its name, default, bounds and meaning; read from SIGHTLINE_* variables.
 
-`python -m shared.settings` shows all settings, where they come from, and warnings.
+`python -m shared.settings` prints all settings, where they come from, and warnings.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pydantic_settings import (
 
 from shared.addresses import parse_networks, parse_ports
 
-#: Served when no model is set: the bundled small model.
+#: The default model: the small one in this repository.
 BUNDLED_MODEL = str(Path(__file__).resolve().parent.parent / "demo" / "checkpoint")
-#: The engine without weights, for load tests and for trying an integration.
+#: Selects the engine without weights, for load tests and for trying an integration.
 SIMULATED_MODEL = "simulated"
 
 PREFIX = "SIGHTLINE_"
-#: The folder with a file for each secret, as mounted by container engines.
+#: Variable of a folder with a file for each secret, as container engines mount them.
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
 Numerics = Literal["bf16", "int8", "fp32"]
 
 
-def _owned_cores() -> int:
+def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -50,7 +50,7 @@ def secret_file(name: str, environ: Mapping[str, str]) -> Path | None:
 
 
 class Settings(BaseSettings):
-    """The configuration of one process; build it once and hand it on."""
+    """The configuration of one process; build it once and pass it on."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     )
     max_wait_s: int = Field(60, ge=0, le=600, description="Maximum of Prefer: wait and ?wait=.")
 
-    # what a key without limits of its own may do, and who has no key; 0 is no limit
+    # limits of anonymous callers and of keys without their own; 0 is no limit
     limit_requests_per_minute: int = Field(
         0, ge=0, description="Requests that submit work, per minute."
     )
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
         32_768, ge=1, description="Maximum length of a prompt, characters."
     )
 
-    # URLs that others give us: of images and of webhooks
+    # URLs of callers: images and webhooks
     allow_nets: str = Field(
         "", description="Private networks that may be contacted, such as 10.1.0.0/16,fd00::/8."
     )
@@ -159,13 +159,13 @@ class Settings(BaseSettings):
         10.0, gt=0, le=120, description="First pause, seconds; doubles with each further one."
     )
 
-    # what the operator adds
+    # files of the operator
     rules_file: Path | None = Field(
         None, description="TOML or JSON file with your own rules for answers."
     )
     presets_file: Path | None = Field(None, description="TOML or JSON file with your own presets.")
 
-    # what is asked of a client's connection
+    # timeouts of a client's connection
     headers_timeout_s: float = Field(
         10.0, gt=0, description="Timeout for a request's headers, seconds."
     )
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         description="Connections of clients that do not read their response close after this.",
     )
 
-    # overload
+    # when new jobs are refused
     queue_max_wait_s: float = Field(
         600.0, gt=0, description="Jobs that would wait longer are refused with 503."
     )
@@ -308,7 +308,9 @@ class Settings(BaseSettings):
     native_kernels: bool = Field(
         True, description="Use compiled kernels if the CPU and a compiler allow it."
     )
-    threads: int = Field(default_factory=_owned_cores, ge=1, description="Cores used by the model.")
+    threads: int = Field(
+        default_factory=_available_cores, ge=1, description="Cores used by the model."
+    )
     slots: int = Field(8, ge=1, le=128, description="Jobs that a worker runs at once (-c).")
     kv_max_bytes: int = Field(
         2 << 30,
@@ -398,5 +400,5 @@ class Settings(BaseSettings):
 
 
 if __name__ == "__main__":
-    # by name: an import would tie everybody who reads settings to Redis
+    # by name: an import here would make every module that reads settings depend on Redis
     runpy.run_module("shared.config_check", run_name="__main__")

@@ -1,4 +1,4 @@
-"""How much memory this process may take: the machine's, or less in a container."""
+"""The memory of the machine, or of the container, from /proc and control groups."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _GROUPS = Path("/sys/fs/cgroup")
-#: Of a control group, version 2 and version 1: limit, use, and what its lists of pages that any
-#: need takes from caches are called.
+#: Of control groups version 2 and 1: files of limit and use, and the prefix of the cache's lines in
+#: memory.stat.
 _VERSIONS = (
     ("memory.max", "memory.current", ""),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
 )
 
 
-def owned_bytes(proc: Path = _PROC, groups: Path = _GROUPS) -> int | None:
-    """Return the memory of the machine or of the tightest container; None where nobody tells."""
+def total_bytes(proc: Path = _PROC, groups: Path = _GROUPS) -> int | None:
+    """Return the bytes of the machine or of the tightest container; None if unknown."""
     limits = [limit for limit, _ in _limits(proc, groups)]
     return min([*limits, *_machine(proc, "MemTotal")], default=None)
 
 
 def available_bytes(proc: Path = _PROC, groups: Path = _GROUPS) -> int | None:
-    """Return what can still be taken of it, caches given up; None where nobody tells."""
-    left = [max(0, limit - used) for limit, used in _limits(proc, groups)]
-    return min([*left, *_machine(proc, "MemAvailable")], default=None)
+    """Return the bytes still available, with what caches can release; None if unknown."""
+    free = [max(0, limit - used) for limit, used in _limits(proc, groups)]
+    return min([*free, *_machine(proc, "MemAvailable")], default=None)
 
 
 def _machine(proc: Path, name: str) -> Iterator[int]:
@@ -34,7 +34,7 @@ def _machine(proc: Path, name: str) -> Iterator[int]:
 
 
 def _limits(proc: Path, groups: Path) -> Iterator[tuple[int, int]]:
-    """Yield limit and use of every control group around this process that has a limit."""
+    """Yield limit and use, bytes, of every control group of this process that has a limit."""
     for line in _lines(proc / "self/cgroup"):
         number, controllers, path = line.split(":", 2)
         if number == "0":
@@ -44,7 +44,7 @@ def _limits(proc: Path, groups: Path) -> Iterator[tuple[int, int]]:
         else:
             continue
         own = root / path.lstrip("/")
-        # a container may see its own group at the root, under the path that it has outside
+        # inside a container its own group may be the root, while the path is that of the host
         for folder in dict.fromkeys([own, *own.parents, root]):
             if folder == root or root in folder.parents:
                 yield from _limit(folder)
@@ -53,15 +53,15 @@ def _limits(proc: Path, groups: Path) -> Iterator[tuple[int, int]]:
 def _limit(folder: Path) -> Iterator[tuple[int, int]]:
     for limit, use, prefix in _VERSIONS:
         caches = (f"{prefix}inactive_file ", f"{prefix}active_file ")
-        most = "".join(_lines(folder / limit))
+        maximum = "".join(_lines(folder / limit))
         used = "".join(_lines(folder / use))
-        if most.isdigit() and used.isdigit():
-            given_up = [
+        if maximum.isdigit() and used.isdigit():
+            cached = [
                 int(line.split()[1])
                 for line in _lines(folder / "memory.stat")
                 if line.startswith(caches)
             ]
-            yield int(most), int(used) - sum(given_up)
+            yield int(maximum), int(used) - sum(cached)
 
 
 def _lines(file: Path) -> list[str]:

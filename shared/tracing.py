@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry: from the request, through the queue, to the worker's stages.
 
-The packages are an extra (`pip install sightline-server[otel]`); without an endpoint nothing is
-traced, and a caller's traceparent only travels along.
+The packages are an extra (`pip install sightline-server[otel]`). Without an endpoint nothing is
+recorded; a caller's traceparent is still passed on.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ STAGES = ("encode", "prefill", "decode")
 
 @dataclass(frozen=True, slots=True)
 class RequestTrace:
-    """A request that is under way."""
+    """The trace of a running request."""
 
-    #: What jobs of this request carry along; None without a trace.
+    #: Stored with the jobs of this request; None without a trace.
     traceparent: str | None
-    #: OpenTelemetry's span, if one is recorded.
+    #: OpenTelemetry's span, None if none is recorded.
     span: Any = None
 
 
@@ -38,8 +38,8 @@ class Tracing:
         self._provider = _provider(settings, service) if settings.otlp_endpoint else None
         self._tracer: Any = self._provider.get_tracer("sightline") if self._provider else None
 
-    def begin(self, traceparent: str | None) -> RequestTrace:
-        """Note the beginning of a request that came with this header; a bad one does not count."""
+    def begin_request(self, traceparent: str | None) -> RequestTrace:
+        """Begin the span of a request with this header; an invalid header is ignored."""
         valid = traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None
         if self._tracer is None:
             return RequestTrace(valid)
@@ -48,18 +48,20 @@ class Tracing:
         span = self._tracer.start_span("request", _context(valid), SpanKind.SERVER)
         return RequestTrace(_traceparent(span), span)
 
-    def end(self, traced: RequestTrace, method: str, route: str | None, status: int) -> None:
-        """Note the answer to a request."""
-        if traced.span is not None:
-            traced.span.update_name(f"{method} {route}" if route else method)
-            traced.span.set_attribute("http.request.method", method)
-            traced.span.set_attribute("http.response.status_code", status)
-            traced.span.end()
+    def end_request(self, trace: RequestTrace, method: str, route: str | None, status: int) -> None:
+        """End the span of a request, with its response's status."""
+        if trace.span is not None:
+            trace.span.update_name(f"{method} {route}" if route else method)
+            trace.span.set_attribute("http.request.method", method)
+            trace.span.set_attribute("http.response.status_code", status)
+            trace.span.end()
 
-    def job(self, row: JobRow, status: str, metrics: Mapping[str, Any], ended_s: float) -> None:
-        """Record a finished job: one span from its creation, and below it a span for each stage.
+    def record_job(
+        self, row: JobRow, status: str, metrics: Mapping[str, Any], ended_s: float
+    ) -> None:
+        """Record a finished job: a span from its creation, with a child span for each stage.
 
-        Times of the queue are of Redis' clock, `ended_s` of this machine's.
+        The row's times are Redis' clock, `ended_s` is this machine's.
         """
         if self._tracer is None:
             return
@@ -73,21 +75,21 @@ class Tracing:
         if status == "failed":
             job.set_status(Status(StatusCode.ERROR))
         started = (row.started_ms or row.queued_ms) / 1000
-        within = set_span_in_context(job)
-        self._stage("queue", within, row.queued_ms / 1000, started)
+        context = set_span_in_context(job)
+        self._record_stage("queue", context, row.queued_ms / 1000, started)
         for stage in STAGES:
             seconds = metrics.get(f"{stage}_s") or 0.0
             if seconds:
-                self._stage(stage, within, started, started + seconds)
+                self._record_stage(stage, context, started, started + seconds)
             started += seconds
         job.end(end_time=_ns(max(ended_s, started)))
 
-    def _stage(self, name: str, context: Any, start_s: float, end_s: float) -> None:
+    def _record_stage(self, name: str, context: Any, start_s: float, end_s: float) -> None:
         span: Any = self._tracer.start_span(name, context, start_time=_ns(start_s))
         span.end(end_time=_ns(end_s))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans."""
         if self._provider is not None:
             self._provider.shutdown()
 
@@ -125,5 +127,5 @@ def _context(traceparent: str | None) -> Any:
 
 
 def _traceparent(span: Any) -> str:
-    found = span.get_span_context()
-    return f"00-{found.trace_id:032x}-{found.span_id:016x}-{int(found.trace_flags):02x}"
+    context = span.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"

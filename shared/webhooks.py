@@ -1,4 +1,4 @@
-"""The words of webhooks: what a caller asks for, and how a message is signed."""
+"""Webhooks as data: the events, the endpoint, the message and its Standard Webhooks signature."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from typing import Any
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 only the prefix
 _SECRET_BYTES = 32
-#: Above this a body carries only what names the job and where to read it.
+#: Above this a body carries only the job's ids, its status and its URLs.
 THIN_ABOVE_BYTES = 20_000
+_THIN_MEMBERS = (
+    *("id", "object", "status", "created_at", "started_at", "completed_at", "expires_at"),
+    *("error", "session_id", "metadata", "urls"),
+)
 
 
 class WebhookEvent(StrEnum):
@@ -23,23 +27,23 @@ class WebhookEvent(StrEnum):
 
     #: The job has ended, in any way.
     COMPLETED = "completed"
-    #: A worker has begun with it.
+    #: A worker has started the job.
     STARTED = "started"
-    #: It has come further; told at most every two seconds and only once.
+    #: The job has progressed; sent at most every two seconds, without retries.
     PROGRESS = "progress"
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where a job's events are sent, and which."""
+    """Where a job's events are sent, and which of them."""
 
     url: str
     #: Scheme, host and port of the URL.
     origin: str
     events: tuple[WebhookEvent, ...] = (WebhookEvent.COMPLETED,)
 
-    def endpoint(self, tenant: str) -> str:
-        """Return the id of what shares a breaker: one origin of one tenant."""
+    def endpoint_id(self, tenant: str) -> str:
+        """Return the id of the endpoint, one origin of one tenant; it has one circuit breaker."""
         return _digest(tenant, self.origin)
 
     def url_id(self, tenant: str) -> str:
@@ -47,11 +51,11 @@ class Webhook:
         return _digest(tenant, self.url)
 
     def fields(self, tenant: str) -> dict[str, str]:
-        """Return the row fields that the transitions read."""
+        """Return the row fields that the Lua scripts read."""
         return {
             "webhook": self.url,
             "webhook_events": f",{','.join(self.events)},",
-            "webhook_endpoint": self.endpoint(tenant),
+            "webhook_endpoint": self.endpoint_id(tenant),
             "webhook_origin": self.origin,
             "webhook_url_id": self.url_id(tenant),
         }
@@ -71,45 +75,45 @@ def new_secret() -> str:
     return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
-def hint(secret: str) -> str:
-    """Return what tells a secret from others without telling it."""
+def mask_secret(secret: str) -> str:
+    """Return `whsec_…` and the last four characters of a secret."""
     return f"{_SECRET_PREFIX}…{secret[-4:]}"
 
 
-def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+def sign_message(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """Return `v1,` and the base64 HMAC-SHA256 of Standard Webhooks 1.0."""
     key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
     signed = b".".join([message_id.encode(), str(timestamp).encode(), body])
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
-def signed_headers(
+def sign_headers(
     keys: Sequence[str], message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """Return the headers of a message; one signature for every secret that holds now."""
+    """Return the headers of a message, with a signature for each valid secret."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(signature(key, message_id, timestamp, body) for key in keys),
+        "webhook-signature": " ".join(
+            sign_message(key, message_id, timestamp, body) for key in keys
+        ),
     }
 
 
-def message(kind: str, timestamp: str, job: Mapping[str, Any]) -> str:
-    """Return the body about a job; thin when the whole job would make it too large."""
+def build_message(kind: str, timestamp: str, job: Mapping[str, Any]) -> str:
+    """Return the body for a job as JSON; with the thin job if the whole one is too large."""
     whole = _dump({"type": kind, "timestamp": timestamp, "data": job})
     if len(whole.encode()) <= THIN_ABOVE_BYTES:
         return whole
-    return _dump({"type": kind, "timestamp": timestamp, "data": thin(job)})
+    return _dump({"type": kind, "timestamp": timestamp, "data": thin_job(job)})
 
 
-def thin(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what names a job, tells how it ended and where the rest is."""
-    named = ("id", "object", "status", "created_at", "started_at", "completed_at", "expires_at")
-    kept = (*named, "error", "session_id", "metadata", "urls")
-    return {name: job[name] for name in kept if name in job} | {"thin": True}
+def thin_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job's ids, times, status, error and URLs, without its input and output."""
+    return {name: job[name] for name in _THIN_MEMBERS if name in job} | {"thin": True}
 
 
 def _dump(value: Mapping[str, Any]) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # half a character from outside can be told in JSON, but not in UTF-8
+    # JSON can carry a lone surrogate from a caller, UTF-8 cannot
     return text.encode("utf-8", "backslashreplace").decode()

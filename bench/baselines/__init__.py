@@ -1,1 +1,1 @@
-"""What the accept path is compared with; needs `pip install -e '.[bench]'`."""
+"""Baselines that the service is compared with; they need `pip install -e '.[bench]'`."""

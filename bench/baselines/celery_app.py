@@ -1,4 +1,4 @@
-"""The usual few lines: Flask hands a job to Celery and answers with its id."""
+"""Baseline: a minimal Flask app that gives a job to Celery and answers with its id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, request
 _REDIS = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 queue = Celery("baseline", broker=_REDIS, backend=_REDIS)
-# acknowledged when a task ends, as is advised for workers that may die
+# acknowledge a task at its end, as recommended for workers that may die
 queue.conf.task_acks_late = os.environ.get("BASELINE_ACKS_LATE") == "1"
 app = Flask(__name__)
 

@@ -1,4 +1,4 @@
-"""The queue inside the web process, as docling-serve has it by default: jobs in a dictionary."""
+"""Baseline: a queue in the web process with jobs in a dictionary, as docling-serve's default."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _answer(job_id: str) -> None:
 
 @app.post("/predict", status_code=202)
 async def predict(body: dict[str, Any]) -> dict[str, str]:
-    """Keep a job until the process ends."""
+    """Accept a job; it is stored until the process ends."""
     job_id = f"{uuid.uuid4()} {body['prompt'][:20]}".split()[0]
     _jobs[job_id] = "queued"
     task = asyncio.create_task(_answer(job_id))
@@ -36,7 +36,7 @@ async def predict(body: dict[str, Any]) -> dict[str, str]:
 
 @app.get("/jobs/{job_id}")
 async def job(job_id: str) -> dict[str, str]:
-    """Tell where a job stands."""
+    """Return the status of a job."""
     if job_id not in _jobs:
         raise HTTPException(404)
     return {"id": job_id, "status": _jobs[job_id]}

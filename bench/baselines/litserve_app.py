@@ -1,4 +1,4 @@
-"""LitServe with a model that costs nothing; it answers at once and keeps no job."""
+"""Baseline: LitServe with a model that costs nothing; it answers at once and stores no job."""
 
 import sys
 
@@ -6,7 +6,7 @@ import litserve
 
 
 class Echo(litserve.LitAPI):
-    """Gives the prompt back."""
+    """Returns the prompt."""
 
     def setup(self, device: str) -> None:
         """Load nothing."""

@@ -1,4 +1,4 @@
-"""Measure the engine against plain transformers, on this machine and in one run.
+"""Measures the engine against plain transformers, in one run.
 
 python -m bench.engine                      everything, ten minutes on two cores
 python -m bench.engine --only int8          one engine: plain, bf16 or int8
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=default_folder())
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--chart", type=Path)
-    parser.add_argument("--json", type=Path, help="keep the figures there too")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--measure", choices=_ENGINES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -49,16 +49,16 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _in_own_process(name: str, args: argparse.Namespace) -> dict[str, object]:
-    """Start from the same state for each engine, with threads bound to the owned cores."""
+    """Measure an engine in a new process, with threads bound to the available cores."""
     print(f"measuring {name} ...", file=sys.stderr)
     command = [sys.executable, "-m", "bench.engine", "--measure", name]
     command += ["--model", str(args.model), "--threads", str(args.threads)]
     environment = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
     environment["OMP_NUM_THREADS"] = str(args.threads)
-    done = subprocess.run(
+    process = subprocess.run(
         command, env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    figures: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, object] = json.loads(process.stdout.splitlines()[-1])
     return figures
 
 

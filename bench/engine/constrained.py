@@ -1,4 +1,4 @@
-"""What a constraint costs while it decodes: `python -m bench.engine.constrained [FOLDER]`."""
+"""Measures what a constraint costs in decoding: `python -m bench.engine.constrained [FOLDER]`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROW = {
     "required": ["what", "price"],
     "additionalProperties": False,
 }
-#: None of them can end within the tokens that are measured.
+#: No answer can end within the measured tokens.
 CASES: dict[str, dict[str, Any]] = {
     "free": {},
     "digits, `[0-9 ]{500}`": {"regex": "[0-9 ]{500}"},
@@ -47,11 +47,12 @@ def tokens_per_s(
     engine: Engine, params: dict[str, Any], count: int, tokens: int
 ) -> tuple[float, tuple[int, ...]]:
     """Return the decoding rate of `count` equal requests together, and one answer's ids."""
-    given = GenerationParams(max_new_tokens=tokens, loop_guard=False, **params)
-    asked = [
-        EngineRequest(f"{n}", (Message("user", f"{n} {QUESTION}"),), given) for n in range(count)
+    generation = GenerationParams(max_new_tokens=tokens, loop_guard=False, **params)
+    requests = [
+        EngineRequest(f"{n}", (Message("user", f"{n} {QUESTION}"),), generation)
+        for n in range(count)
     ]
-    ends = [list(ticket.events())[-1] for ticket in map(engine.submit, asked)]
+    ends = [list(ticket.events())[-1] for ticket in map(engine.submit, requests)]
     rates = []
     for end in ends:
         if isinstance(end, Failed):
@@ -61,10 +62,10 @@ def tokens_per_s(
     return sum(rates), ends[0].token_ids if isinstance(ends[0], Completion) else ()
 
 
-def alone_ms(engine: TorchEngine, params: dict[str, Any], ids: tuple[int, ...]) -> list[float]:
-    """Return milliseconds without a model beside them: to compile, and per token mean and worst.
+def constraint_ms(engine: TorchEngine, params: dict[str, Any], ids: tuple[int, ...]) -> list[float]:
+    """Return the milliseconds to compile a constraint, and mean and worst of a token.
 
-    In an answer the larger part of it passes while the model computes.
+    Measured without a model; in an answer most of this time overlaps with the model's.
     """
     model = engine.model
     grammars = Grammars(model.chat.backend, model.shape.text.vocab, model.shape.end_tokens)
@@ -93,28 +94,28 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=33)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 4])
-    given = parser.parse_args()
-    engine = load_engine(Settings(model=given.model, numerics=given.numerics))
-    rates: dict[str, dict[int, list[float]]] = {c: {n: [] for n in given.counts} for c in CASES}
+    arguments = parser.parse_args()
+    engine = load_engine(Settings(model=arguments.model, numerics=arguments.numerics))
+    rates: dict[str, dict[int, list[float]]] = {c: {n: [] for n in arguments.counts} for c in CASES}
     ids: dict[str, tuple[int, ...]] = {}
-    tokens_per_s(engine, {}, 1, given.tokens)
-    for _ in range(given.rounds):
-        for count in given.counts:
+    tokens_per_s(engine, {}, 1, arguments.tokens)
+    for _ in range(arguments.rounds):
+        for count in arguments.counts:
             for case, params in CASES.items():
-                rate, ids[case] = tokens_per_s(engine, params, count, given.tokens)
+                rate, ids[case] = tokens_per_s(engine, params, count, arguments.tokens)
                 rates[case][count].append(rate)
-    together = " | ".join(f"{n} together" for n in given.counts)
+    together = " | ".join(f"{n} together" for n in arguments.counts)
     print(f"| answer | compile, ms | a token alone, ms: mean | worst | {together} |")
-    print("|---|---|---|---|" + "---|" * len(given.counts))
+    print("|---|---|---|---|" + "---|" * len(arguments.counts))
     for case, params in CASES.items():
-        told = [_told(rates[case][n], rates["free"][n]) for n in given.counts]
-        alone = alone_ms(engine, params, ids[case]) if params else []
-        shown = " | ".join(f"{ms:.2f}" for ms in alone) or "– | – | –"
-        print(f"| {case} | {shown} | " + " | ".join(told) + " |")
+        cells = [_rate_cell(rates[case][n], rates["free"][n]) for n in arguments.counts]
+        milliseconds = constraint_ms(engine, params, ids[case]) if params else []
+        shown = " | ".join(f"{ms:.2f}" for ms in milliseconds) or "– | – | –"
+        print(f"| {case} | {shown} | " + " | ".join(cells) + " |")
     engine.close()
 
 
-def _told(rates: list[float], free: list[float]) -> str:
+def _rate_cell(rates: list[float], free: list[float]) -> str:
     """Return the median rate, and the median change against the free answer of the same round."""
     change = statistics.median(r / f - 1 for r, f in zip(rates, free, strict=True))
     return f"{statistics.median(rates):.1f} tokens/s ({change:+.1%})"

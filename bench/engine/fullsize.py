@@ -1,4 +1,4 @@
-"""A Qwen3-VL-2B of the public shape with random weights: its speed is that of the real one."""
+"""Writes a Qwen3-VL-2B with random weights, which is as fast as the real one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from shared.settings import BUNDLED_MODEL
 
-#: Taken from the bundled checkpoint, whose byte tokenizer serves here too.
-_BORROWED = ("tokenizer_config.json", "chat_template.jinja", "sightline.json")
+#: Copied from the bundled checkpoint, whose byte tokenizer is used here too.
+_COPIED = ("tokenizer_config.json", "chat_template.jinja", "sightline.json")
 _TOKENS = (
     "image_token_id",
     "video_token_id",
@@ -55,7 +55,7 @@ _VISION = {
 
 
 def default_folder() -> Path:
-    """Return where the model is kept between runs: outside the repository."""
+    """Return the folder of the model, outside the repository."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "sightline" / "qwen3-vl-2b-random"
 
@@ -70,7 +70,7 @@ def ensure_model(folder: Path) -> Path:
 
 def _write(folder: Path) -> None:
     bundled = Path(BUNDLED_MODEL)
-    for name in _BORROWED:
+    for name in _COPIED:
         shutil.copy(bundled / name, folder / name)
     about = {"name": "qwen3-vl-2b-random", "demo": True}
     (folder / "sightline.json").write_text(json.dumps(about))
@@ -95,7 +95,7 @@ def _write(folder: Path) -> None:
 
 
 def _write_tokenizer(bundled: Path, folder: Path) -> None:
-    """Extend the byte tokenizer, so that every id of the vocabulary is some text."""
+    """Extend the byte tokenizer, so that every id of the vocabulary has a text."""
     tokenizer = json.loads((bundled / "tokenizer.json").read_text("utf-8"))
     vocab = tokenizer["model"]["vocab"]
     # in the vocabulary too, or their ids would follow it

@@ -1,4 +1,4 @@
-"""What is measured of an engine, each measure in seconds, tokens a second or bytes."""
+"""The measurements of one engine, in seconds, tokens a second or bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.engine.probe import watching
+from bench.engine.probe import record_writers
 from shared.jobs import GenerationParams
 from worker.engine.api import (
     Completion,
@@ -22,7 +22,7 @@ from worker.engine.api import (
     Ticket,
 )
 
-#: Twenty tokens of the byte tokenizer, as twenty words are of a trained one.
+#: Twenty tokens of the byte tokenizer, as many as twenty words of a trained one.
 QUESTION = "What is in this one?"
 BATCHES = (1, 2, 4, 8)
 SIDES = (512, 1024)
@@ -62,7 +62,7 @@ def anonymous_bytes() -> int:
 
 
 class Bench:
-    """Asks one engine the same things that the rivals were asked."""
+    """Measures one engine with the same requests as the other engines."""
 
     def __init__(self, engine: Engine, figures: Figures) -> None:
         self._engine = engine
@@ -71,7 +71,7 @@ class Bench:
 
     def run(self) -> Figures:
         """Measure everything."""
-        self._ask(self._fresh(256), tokens=4)  # the first request pays for first touches
+        self._ask(self._fresh(256), tokens=4)  # the first request is slower
         for side in SIDES:
             self._measure_turns(side)
         for count in BATCHES:
@@ -97,27 +97,27 @@ class Bench:
         return _end(self._engine.submit(self._request(message, tokens=tokens, scope=scope)))
 
     def _measure_turns(self, side: int) -> None:
-        """Cold, then the same image from cached features, then a second turn from cached keys."""
+        """Measure a cold request, one with cached features, and a second turn with cached keys."""
         figures, scope = self._figures, f"turns-{side}"
         first = Message("user", QUESTION, (self._fresh(side),))
         started = time.perf_counter()
-        asked = self._request(first, tokens=1, scope=scope, features=scope)
-        done = _end(self._engine.submit(asked))
+        request = self._request(first, tokens=1, scope=scope, features=scope)
+        done = _end(self._engine.submit(request))
         figures.cold_s[side] = time.perf_counter() - started
         figures.encode_s[side] = done.timings.encode_s
         started = time.perf_counter()
         again = _end(self._engine.submit(self._request(first, tokens=1, features=scope)))
         figures.features_only_s[side] = time.perf_counter() - started
         figures.prefill_tokens_per_s = again.usage.prompt_tokens / again.timings.prefill_s
-        said = Message("assistant", done.text, token_ids=done.token_ids)
+        answer = Message("assistant", done.text, token_ids=done.token_ids)
         second = Message("user", "And on the left?")
         started = time.perf_counter()
-        asked = self._request(first, said, second, tokens=1, scope=scope, features=scope)
-        _end(self._engine.submit(asked))
+        request = self._request(first, answer, second, tokens=1, scope=scope, features=scope)
+        _end(self._engine.submit(request))
         figures.follow_up_s[side] = time.perf_counter() - started
 
     def _measure_decode(self, count: int, tokens: int = 33) -> None:
-        """Let so many answers run that begin in one step, because their prompts are cached."""
+        """Measure answers that start in one step, as their prompts are cached."""
         messages = [Message("user", f"{n} {QUESTION}", (self._fresh(256),)) for n in range(count)]
         scopes = [f"decode-{count}-{n}" for n in range(count)]
         for message, scope in zip(messages, scopes, strict=True):
@@ -131,13 +131,13 @@ class Bench:
         self._figures.decode_tokens_per_s[count] = count * (tokens - 1) / slowest
 
     def _measure_four_at_once(self, tokens: int = 32) -> None:
-        """Submit four fresh images together; a stall is the time between two tokens of an answer.
+        """Measure four new images at once; a stall is the time between two tokens of an answer.
 
-        Pieces of text would tell less: random weights say many bytes that make no character yet.
+        Not between pieces of text: most bytes of random weights complete no character.
         """
         images = [self._fresh(512) for _ in range(4)]
         started = time.perf_counter()
-        with watching() as writers:
+        with record_writers() as writers:
             tickets = [
                 self._engine.submit(
                     self._request(Message("user", QUESTION, (image,)), tokens=tokens)

@@ -1,4 +1,4 @@
-"""What a decoding step costs beside arithmetic: Python, calls and barriers."""
+"""Measures the overhead of a decoding step: Python, calls and barriers without arithmetic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.engine.model.language_model import TextModel
 from worker.engine.ops.native import NativeOps
 from worker.engine.ops.onednn import PackedOps
 
-#: The layers of the full model, with next to no arithmetic in them.
+#: As many layers as the full model, with almost no arithmetic.
 _SHAPE = TextShape(
     layers=28,
     hidden=64,

@@ -1,4 +1,4 @@
-"""The yardstick: plain transformers in bfloat16, one request at a time."""
+"""Measures the baseline: plain transformers in bfloat16, one request at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECODED = 17
 
 
 def measure(folder: Path) -> Figures:
-    """Measure cold answers and decoding; a follow-up costs as much as a cold one there."""
+    """Measure cold answers and decoding; without a cache a follow-up is a cold one."""
     figures = Figures("transformers bf16")
     started = time.perf_counter()
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16).eval()
@@ -40,7 +40,7 @@ def measure(folder: Path) -> Figures:
 
 
 def _measure_stages(model: Any, inputs: dict[str, Any], figures: Figures) -> None:
-    """Split the last cold answer into the tower's part and the prompt's."""
+    """Measure encode and prefill of the last cold answer apart."""
     with torch.inference_mode():
         started = time.perf_counter()
         model.get_image_features(inputs["pixel_values"].bfloat16(), inputs["image_grid_thw"])

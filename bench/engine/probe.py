@@ -1,4 +1,4 @@
-"""Looks over the engine's shoulder: what each answer's tokens were chosen from, and when."""
+"""Records inside an engine when each token was chosen, and from which logits."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from worker.engine import engine as engines
 from worker.engine.generation.writer import Writer
 
 
-class Watched(Writer):
-    """A Writer that keeps when it chose its tokens and, where `logits` is true, what from."""
+class RecordingWriter(Writer):
+    """A Writer that records the times of its tokens and, if `logits` is true, their logits."""
 
     def __init__(self, *args: Any, logits: bool, **named: Any) -> None:
         """See Writer."""
         super().__init__(*args, **named)
         self.times: list[float] = []
-        self.seen: list[torch.Tensor] = []
+        self.logits: list[torch.Tensor] = []
         self._keeps_logits = logits
 
     def choose(self, logits: torch.Tensor) -> tuple[int, float]:
         """See Writer."""
         self.times.append(time.perf_counter())
         if self._keeps_logits:
-            self.seen.append(logits.detach().float().clone())
+            self.logits.append(logits.detach().float().clone())
         return super().choose(logits)
 
 
 @contextlib.contextmanager
-def watching(*, logits: bool = False) -> Iterator[list[Watched]]:
-    """Give the writers of the requests that are submitted within, in their order."""
-    writers: list[Watched] = []
+def record_writers(*, logits: bool = False) -> Iterator[list[RecordingWriter]]:
+    """Yield the list of writers of the requests that are submitted inside the block, in order."""
+    writers: list[RecordingWriter] = []
 
-    def watched(*args: Any, **named: Any) -> Watched:
-        writers.append(Watched(*args, logits=logits, **named))
+    def recording_writer(*args: Any, **named: Any) -> RecordingWriter:
+        writers.append(RecordingWriter(*args, logits=logits, **named))
         return writers[-1]
 
-    with patch.object(engines, "Writer", watched):
+    with patch.object(engines, "Writer", recording_writer):
         yield writers

@@ -1,4 +1,4 @@
-"""The bench's figures as Markdown tables and as a chart."""
+"""Renders the figures of the engine bench as a Markdown table and a chart."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ROWS: tuple[tuple[str, Callable[[Figures], float], bool], ...] = (
 
 
 def tables(figures: list[Figures]) -> str:
-    """Return one table; with the yardstick among the engines, also how many times better."""
+    """Return one table, with the ratio to plain transformers if that was measured."""
     plain = next((f for f in figures if f["name"].startswith("transformers")), None)
     lines = [
         "| | " + " | ".join(f["name"] for f in figures) + " |",
@@ -61,7 +61,7 @@ def _read(f: Figures | None, read: Callable[[Figures], float]) -> float | None:
 
 
 def _one_request(plain: Figures | None, read: Callable[[Figures], float]) -> float | None:
-    """Compare many requests together with the one that plain transformers can do."""
+    """Return the rate of one request, to compare many with: plain transformers do one at a time."""
     if plain is None:
         return None
     ones = plain["decode_tokens_per_s"]["1"]

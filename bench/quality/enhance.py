@@ -1,4 +1,4 @@
-"""What enhancement does for the reading of spoilt images: `python -m bench.quality.enhance`.
+"""Measures the reading of degraded images with enhancement: `python -m bench.quality.enhance`.
 
 The bundled model reads the same drawings with `enhance` off and auto; clean ones must not change.
 """
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from demo.asking import Asker, user
+from demo.asking import Asker, user_message
 from demo.checkpoint import LETTER_HEIGHT
 from demo.data import fonts, prompts, scenes
 from demo.data.drawing import Canvas, text_width
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def clean(rng: Random, size: int | None = None) -> Drawing:
-    """Draw one to three lines as the model has learned to read them."""
+    """Draw one to three lines as in the model's training."""
     face, size = rng.choice(fonts.available()), size or rng.randint(18, 30)
     background, ink = scenes.colours(rng)
     rows = rng.randint(1, 3)
@@ -64,13 +64,13 @@ def clean(rng: Random, size: int | None = None) -> Drawing:
 
 
 def mild(rng: Random) -> Drawing:
-    """Draw what the model is trained on: half of it a little grainy, soft, shaded or compressed."""
+    """Draw a training sample: half of them slightly noisy, blurred, shaded or compressed."""
     sample = scenes.block(rng, 32 * rng.randint(5, 12), 32 * rng.randint(1, 3))
     return Drawing(sample.image, sample.turns[0].answer)
 
 
 def skewed(rng: Random) -> Drawing:
-    """Turn by 2 to 8 degrees on a larger sheet."""
+    """Rotate by 2 to 8 degrees on a larger sheet."""
     drawn = clean(rng)
     angle = rng.choice([-1, 1]) * rng.uniform(2, 8)
     paper = drawn.image.getpixel((0, 0))
@@ -79,7 +79,7 @@ def skewed(rng: Random) -> Drawing:
 
 
 def pale(rng: Random) -> Drawing:
-    """Bring contrast down to a tenth, about the middle of its range."""
+    """Reduce the contrast to about a tenth."""
     drawn = clean(rng)
     share, middle = rng.uniform(0.06, 0.15), rng.uniform(100, 200)
     values = (np.asarray(drawn.image, dtype=np.float32) - 128) * share + middle
@@ -101,21 +101,21 @@ def small(rng: Random) -> Drawing:
 
 
 def photographed(rng: Random) -> Drawing:
-    """Lay a page on a dark table and look at it from an angle."""
+    """Photograph a page on a dark table at an angle."""
     drawn = clean(rng)
     while sum(drawn.image.getpixel((0, 0))) < 450:
         drawn = clean(rng)
     width, height = drawn.image.size
     table = (width + 120, height + 120)
     move = lambda most: rng.uniform(0.03, most)  # noqa: E731
-    seen = [
+    warped_corners = [
         (40 + width * move(0.1), 40 + height * move(0.2)),
         (80 + width * (1 - move(0.1)), 40 + height * move(0.3)),
         (80 + width, 80 + height * (1 - move(0.2))),
         (40, 80 + height),
     ]
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
-    matrix = cv2.getPerspectiveTransform(corners, np.array(seen, dtype=np.float32))
+    matrix = cv2.getPerspectiveTransform(corners, np.array(warped_corners, dtype=np.float32))
     dark = tuple(rng.randint(20, 80) for _ in range(3))
     warped = cv2.warpPerspective(
         np.asarray(drawn.image), matrix, table, flags=cv2.INTER_AREA, borderValue=dark
@@ -136,23 +136,33 @@ KINDS: dict[str, Callable[[Random], Drawing]] = {
 
 def measure(asker: Asker, kind: str, count: int) -> Outcome:
     """Let the model read `count` drawings of a kind, without and with enhancement."""
-    found = Outcome()
+    outcome = Outcome()
     for number in range(count):
         rng = Random(f"enhance:{kind}:{number}")
         drawing = KINDS[kind](rng)
-        messages = [user(prompts.reading(rng), image=True)]
+        messages = [user_message(prompts.reading(rng), image=True)]
         limit = len(drawing.text.encode()) + 24
         started = time.perf_counter()
-        done = enhance(drawing.image, "auto", BUDGET, LETTER_HEIGHT)
-        found.seconds += time.perf_counter() - started
-        answer = asker.ask(messages, drawing.image, limit)
-        better = asker.ask(messages, done.image, limit) if done.variant else answer
-        found.images += 1
-        found.characters += len(drawing.text)
-        found.off += distance(answer, drawing.text)
-        found.auto += distance(better, drawing.text)
-        found.changed += bool(done.variant)
-    return found
+        enhanced = enhance(drawing.image, "auto", BUDGET, LETTER_HEIGHT)
+        outcome.seconds += time.perf_counter() - started
+        plain_answer = asker.ask(messages, drawing.image, limit)
+        enhanced_answer = (
+            asker.ask(messages, enhanced.image, limit) if enhanced.variant else plain_answer
+        )
+        outcome.images += 1
+        outcome.characters += len(drawing.text)
+        outcome.off += distance(plain_answer, drawing.text)
+        outcome.auto += distance(enhanced_answer, drawing.text)
+        outcome.changed += bool(enhanced.variant)
+    return outcome
+
+
+def row(kind: str, outcome: Outcome) -> str:
+    """Return a row of Markdown."""
+    shares = (edits / outcome.characters for edits in (outcome.off, outcome.auto))
+    errors = " | ".join(f"{share:.1%}" for share in shares)
+    ms_each = 1000 * outcome.seconds / outcome.images
+    return f"| {kind} | {outcome.images} | {outcome.changed} | {errors} | {ms_each:.0f} |"
 
 
 def main() -> None:
@@ -165,12 +175,8 @@ def main() -> None:
     print("| drawings | images | changed by auto | errors, off | errors, auto | ms each |")
     print("|---|---:|---:|---:|---:|---:|")
     for kind in options.kinds:
-        found = measure(asker, kind, options.count)
-        print(
-            f"| {kind} | {found.images} | {found.changed} | {found.off / found.characters:.1%} "
-            f"| {found.auto / found.characters:.1%} | {found.seconds / found.images * 1e3:.0f} |",
-            flush=True,
-        )
+        outcome = measure(asker, kind, options.count)
+        print(row(kind, outcome), flush=True)
 
 
 if __name__ == "__main__":

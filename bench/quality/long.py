@@ -1,11 +1,11 @@
-"""Long pages read in tiles, beside the two naive ways.
+"""Measures the reading of long pages in tiles, beside two naive ways.
 
 `python -m bench.quality.long [--lengths 1,2,4]` prints it.
 
 Each way reads the same drawn page with the same model and budget, in a process of its own. The
 naive ways: the whole image scaled to one budget; strips of one budget with a fixed overlap, cut
-without a look at the page, whose texts are put end to end. Beside them stands what no service can
-do: each paragraph read by itself, as if its place were known.
+at fixed places, whose texts are joined. As an upper bound, each paragraph is read by itself, as if
+its place were known.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from worker.engine.api import Completion, EngineRequest, Failed, ImageInput, Mes
 from worker.engine.engine import TorchEngine, load_engine
 from worker.tiling import Box, cut, merge
 
-#: Pixels; letters of sizes that the bundled model reads.
+#: Pixels; the bundled model reads letters of these sizes.
 WIDTH, SIZES, MARGIN = 352, range(22, 33), 12
-#: A look as small as the bundled model's text: it reads a few lines at once.
+#: Small, as the bundled model reads a few lines at once.
 BUDGET = 49_152
-#: Pixels of a blind strip that the next one shows too.
+#: Pixels that two consecutive strips share.
 OVERLAP = 48
 WAYS = {
     "blocks": "single paragraphs",
@@ -52,13 +52,15 @@ def main() -> None:
     """Print one table, or with --way the figures of one way as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lengths", default="1,2,5,10,30", help="in budgets")
-    parser.add_argument("--budget", type=int, default=BUDGET, help="pixels of one look")
+    parser.add_argument(
+        "--budget", type=int, default=BUDGET, help="pixels of one image for the model"
+    )
     parser.add_argument("--model", default=BUNDLED_MODEL)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    lengths = [int(text) for text in asked.lengths.split(",")]
-    if asked.way:
-        print(json.dumps(measured(asked.way, lengths[0], asked.budget, asked.model)))
+    arguments = parser.parse_args()
+    lengths = [int(text) for text in arguments.lengths.split(",")]
+    if arguments.way:
+        print(json.dumps(measure(arguments.way, lengths[0], arguments.budget, arguments.model)))
         return
     print(f"| length, budgets | {' | '.join(WAYS.values())} |\n|---|{'---|' * len(WAYS)}")
     for length in lengths:
@@ -73,12 +75,10 @@ def main() -> None:
                 "--lengths",
                 str(length),
             ]
-            command += ["--budget", str(asked.budget), "--model", asked.model]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True)
-            told = json.loads(answer.stdout.splitlines()[-1])
-            cells.append(
-                f"{told['errors']:.1%}, {told['seconds']:.1f} s, {told['megabytes']:.0f} MB"
-            )
+            command += ["--budget", str(arguments.budget), "--model", arguments.model]
+            process = subprocess.run(command, check=True, capture_output=True, text=True)
+            figures = json.loads(process.stdout.splitlines()[-1])
+            cells.append("{errors:.1%}, {seconds:.1f} s, {megabytes:.0f} MB".format(**figures))
         print(f"| {length} | {' | '.join(cells)} |", flush=True)
 
 
@@ -120,7 +120,7 @@ def _line(rng: random.Random, size: int) -> str:
         line = longer
 
 
-def measured(way: str, length: int, budget: int, model: str) -> dict[str, float]:
+def measure(way: str, length: int, budget: int, model: str) -> dict[str, float]:
     """Read a page; return errors per character, seconds, and peak memory of the process."""
     drawn = page(length, budget)
     engine = load_engine(Settings(model=model))

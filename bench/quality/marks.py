@@ -1,8 +1,7 @@
-"""How many wrong letters `uncertain_below` marks: `python -m bench.quality.marks [--count N]`.
+"""Measures which letters `uncertain_below` marks: `python -m bench.quality.marks [--count N]`.
 
-The bundled model reads new lines and blocks. Each letter and digit that it gives is right or wrong
-by the alignment of its text with what was drawn, and is marked where its probability is below a
-bound.
+The bundled model reads new lines and blocks. Its text is aligned with the drawn text, which tells
+for each letter and digit if it is right; it is marked if its probability is below a bound.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def main() -> None:
 
 
 def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
-    """Yield what is drawn, and the request to read it."""
+    """Yield the drawn text and the request to read it."""
     for task in TASKS:
         for number, sample in enumerate(samples(task, count if task.name in _KINDS else 0)):
             source = ImageInput(f"img_{task.name}_{number}", sample.image, 1 << 20)
@@ -58,7 +57,7 @@ def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
 
 
 def _letters(answer: Answer, truth: str) -> Iterator[tuple[bool, float]]:
-    """Yield of each letter and digit if it is right, and its probability; a token is a byte."""
+    """Yield for each letter and digit if it is right, and its probability; a token is a byte."""
     matched: set[int] = set()
     for start, _, size in SequenceMatcher(None, answer.text, truth, False).get_matching_blocks():
         matched.update(range(start, start + size))

@@ -1,10 +1,10 @@
-"""How far int8 and bfloat16 answer alike.
+"""Compares the answers of int8, bfloat16 and float32.
 
 `python -m bench.quality.numerics [--count N] [--more R]` prints it.
 
-Asks the bundled model the first questions about each image of its evaluation, or about N images
-of each kind, in each arithmetic, and compares answers, and logits up to the first token that
-differs. What is equal in so few answers is partly luck, so R more evaluations can be drawn.
+It asks the bundled model the first question about each image of its evaluation, or about N images
+of each kind, in each arithmetic, and compares the answers, and the logits up to the first different
+token. As so few answers are partly equal by chance, R more evaluations can be drawn.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any
 
 import torch
 
-from bench.engine.probe import watching
+from bench.engine.probe import record_writers
 from demo.evaluate import SEED, TASKS, distance, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
 from worker.engine.api import Completion, EngineRequest, ImageInput, Message
 from worker.engine.engine import TorchEngine, load_engine
 
-#: Name, and the settings that choose it. The second bfloat16 differs from the first in nothing but
-#: the order of its sums: how often its answers differ is what the model's near ties are worth.
+#: Settings of each arithmetic by name. The second bfloat16 differs from the first only in the order
+#: of its sums: its different answers show how often the model is near a tie.
 _ARITHMETICS: dict[str, dict[str, Any]] = {
     "fp32": {"numerics": "fp32"},
     "bf16": {"numerics": "bf16"},
@@ -43,11 +43,11 @@ _PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was said, and what from."""
+    """An answer and the logits of its tokens."""
 
     text: str
     tokens: tuple[int, ...]
-    #: (tokens, vocab) that they were chosen from; one row more where the answer ended by itself.
+    #: (tokens, vocab) that they were chosen from; one more row if the answer ended by itself.
     logits: torch.Tensor
 
 
@@ -55,15 +55,15 @@ def main() -> None:
     """Print how right each arithmetic is, how alike they are, and how far their logits differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, help="images of each kind")
-    parser.add_argument("--more", type=int, default=0, help="evaluations drawn anew, beside it")
+    parser.add_argument("--more", type=int, default=0, help="additional evaluations")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     seeds = [SEED, *(f"{SEED} {number}" for number in range(2, args.more + 2))]
     rounds = [list(_requests(args.count, seed)) for seed in seeds]
     kinds, truths, requests = zip(*(one for part in rounds for one in part), strict=True)
     answers: dict[str, list[Answer]] = {}
-    for name, chosen in _ARITHMETICS.items():
-        engine = load_engine(Settings(threads=args.threads, **chosen))
+    for name, settings in _ARITHMETICS.items():
+        engine = load_engine(Settings(threads=args.threads, **settings))
         revision = engine.info.revision
         try:
             answers[name] = answer_all(engine, requests)
@@ -71,8 +71,8 @@ def main() -> None:
             engine.close()
     print(f"Revision {revision}, {len(truths)} questions.\n")
     print("| arithmetic | right | character errors |\n|---|---|---|")
-    for name, given in answers.items():
-        print(_quality(name, given, truths))
+    for name, read in answers.items():
+        print(_quality(name, read, truths))
     print(
         "\n| | equal | of right ones | characters that differ | logits differ: mean | largest |"
         " lead where they part: median | largest |\n|---|---|---|---|---|---|---|---|"
@@ -100,19 +100,19 @@ def _requests(count: int | None, seed: str) -> Iterator[tuple[str, str, EngineRe
 
 def answer_all(engine: TorchEngine, requests: Sequence[EngineRequest]) -> list[Answer]:
     """Ask everything at once; the answers come in the order of the requests."""
-    with watching(logits=True) as writers:
+    with record_writers(logits=True) as writers:
         tickets = [engine.submit(request) for request in requests]
     ends = [list(ticket.events())[-1] for ticket in tickets]
     return [
-        Answer(end.text, end.token_ids, torch.stack(writer.seen))
+        Answer(end.text, end.token_ids, torch.stack(writer.logits))
         for end, writer in zip(ends, writers, strict=True)
         if isinstance(end, Completion)
     ]
 
 
-def _quality(name: str, given: Sequence[Answer], truths: Sequence[str]) -> str:
-    right = sum(one.text == truth for one, truth in zip(given, truths, strict=True))
-    errors = _edits(given, truths)
+def _quality(name: str, answers: Sequence[Answer], truths: Sequence[str]) -> str:
+    right = sum(one.text == truth for one, truth in zip(answers, truths, strict=True))
+    errors = _edits(answers, truths)
     return f"| {name} | {right / len(truths):.1%} | {errors:.2%} |"
 
 
@@ -141,7 +141,7 @@ def _likeness(
 
 
 def _by_kind(kinds: Sequence[str], answers: dict[str, list[Answer]], truths: Sequence[str]) -> str:
-    """Lay out how often each pair answers alike by kind of question: the longer, the less often."""
+    """Return a table of equal answers of each pair by kind of question; longer ones differ more."""
     pairs = " | ".join(map(" against ".join, _PAIRS))
     lines = [
         f"\n| kind | questions | characters each | {pairs} |",
@@ -164,7 +164,7 @@ def _shares(ours: Sequence[Answer], theirs: Sequence[Answer], size: int) -> list
 
 
 def _common(ours: Answer, theirs: Answer) -> tuple[int, float | None]:
-    """Return how many choices had equal beginnings, and the lead of theirs where they part."""
+    """Return the tokens up to the first different one, and its lead in `theirs`; None if equal."""
     rows = min(len(ours.logits), len(theirs.logits))
     chosen = [one.logits[:rows].argmax(1) for one in (ours, theirs)]
     apart = (chosen[0] != chosen[1]).nonzero().flatten().tolist()
@@ -175,9 +175,9 @@ def _common(ours: Answer, theirs: Answer) -> tuple[int, float | None]:
     return at + 1, float(row.max() - row[chosen[0][at]])
 
 
-def _edits(given: Sequence[Answer], wanted: Sequence[str]) -> float:
+def _edits(answers: Sequence[Answer], wanted: Sequence[str]) -> float:
     """Return the share of the wanted characters that would have to change."""
-    edits = sum(distance(one.text, other) for one, other in zip(given, wanted, strict=True))
+    edits = sum(distance(one.text, other) for one, other in zip(answers, wanted, strict=True))
     return edits / sum(map(len, wanted))
 
 

@@ -1,7 +1,7 @@
-"""The accept path beside LitServe's and a plain Flask and Celery's, in one run.
+"""Measures the accept path beside LitServe and a plain Flask with Celery, in one run.
 
 `python -m bench.service.accept` needs the extra `bench`. No worker runs: only what the web
-process does for a request counts. Ours checks, prices and stores the job and answers with it;
+process does for a request counts. Ours checks, predicts and stores the job and answers with it; the
 others do less.
 """
 
@@ -12,11 +12,10 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from bench.service.overload import quantile
+from bench.service.setup import running_service
 from tests.support.harness import (
     BIN,
     QUICK,
@@ -24,8 +23,6 @@ from tests.support.harness import (
     System,
     eventually,
     free_port,
-    running_redis,
-    running_system,
 )
 
 CLIENTS = 8
@@ -50,8 +47,8 @@ async def _client(port: int, path: str, until: float, took: list[float]) -> None
     writer.close()
 
 
-async def measured(port: int, path: str, clients: int, seconds: float) -> list[float]:
-    """Return the seconds of every request that `clients` sent one after the other."""
+async def measure(port: int, path: str, clients: int, seconds: float) -> list[float]:
+    """Return the seconds of every request; each of the `clients` sends one at a time."""
     took: list[float] = []
     until = time.perf_counter() + seconds
     await asyncio.gather(*(_client(port, path, until, took) for _ in range(clients)))
@@ -60,12 +57,12 @@ async def measured(port: int, path: str, clients: int, seconds: float) -> list[f
 
 def _answers(port: int, path: str) -> bool:
     try:
-        return bool(asyncio.run(measured(port, path, 1, 0.05)))
+        return bool(asyncio.run(measure(port, path, 1, 0.05)))
     except OSError:
         return False
 
 
-def _started(name: str, system: System, redis: RedisServer) -> tuple[int, str]:
+def _start(name: str, system: System, redis: RedisServer) -> tuple[int, str]:
     if name == "Sightline":
         _, http = system.gateway(SIGHTLINE_QUEUE_MAX_JOBS="1000000")
         return http.base_url.port or 80, "/v1/jobs"
@@ -81,14 +78,12 @@ def _started(name: str, system: System, redis: RedisServer) -> tuple[int, str]:
 
 
 def row(name: str, seconds: float) -> str:
-    """Start a service, measure it alone and under clients, end it; return figures in Markdown."""
-    with tempfile.TemporaryDirectory() as folder_name:
-        folder = Path(folder_name)
-        with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
-            port, path = _started(name, system, redis)
-            asyncio.run(measured(port, path, 1, 1.0))
-            one = asyncio.run(measured(port, path, 1, seconds))
-            many = asyncio.run(measured(port, path, CLIENTS, seconds))
+    """Measure a service with one client and with several; return a row of Markdown."""
+    with running_service(**QUICK) as (system, redis):
+        port, path = _start(name, system, redis)
+        asyncio.run(measure(port, path, 1, 1.0))
+        one = asyncio.run(measure(port, path, 1, seconds))
+        many = asyncio.run(measure(port, path, CLIENTS, seconds))
     cells = [name]
     for took in (one, many):
         cells.append(f"{len(took) / seconds:.0f}")

@@ -33,7 +33,7 @@ class Series:
 
 
 class Source:
-    """A Prometheus server, asked for the last minutes."""
+    """A Prometheus server, queried for the last minutes."""
 
     def __init__(self, url: str, minutes: float) -> None:
         self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
@@ -43,18 +43,18 @@ class Source:
     def series(self, target: dict[str, str]) -> Iterator[Series]:
         """Yield the lines of one query."""
         step = (self.end - self.start) / _STEPS
-        asked = {"query": target["expr"], "start": self.start, "end": self.end, "step": step}
-        answer = self._http.get("/api/v1/query_range", params=asked).raise_for_status().json()
-        for found in answer["data"]["result"]:
+        query = {"query": target["expr"], "start": self.start, "end": self.end, "step": step}
+        response = self._http.get("/api/v1/query_range", params=query).raise_for_status().json()
+        for result in response["data"]["result"]:
             name = target["legendFormat"]
-            for label, value in found["metric"].items():
+            for label, value in result["metric"].items():
                 name = name.replace("{{" + label + "}}", value)
-            points = [(float(at), float(value)) for at, value in found["values"]]
+            points = [(float(at), float(value)) for at, value in result["values"]]
             yield Series(name, [(at, value) for at, value in points if math.isfinite(value)])
 
 
-def shown(value: float, unit: str) -> str:
-    """Return a value as the panel's axis tells it."""
+def format_value(value: float, unit: str) -> str:
+    """Return a value with its unit."""
     if unit == "percentunit":
         return f"{value:.0%}"
     if unit == "bytes":
@@ -77,7 +77,7 @@ def panel(one: dict[str, Any], source: Source) -> Iterator[str]:
     yield text(x + 8, y + 17, one["title"], 12, font_weight="600")
     lines = [line for target in one["targets"] for line in source.series(target) if line.points]
     if one["type"] == "stat":
-        last = shown(lines[0].points[-1][1], unit) if lines else "no data"
+        last = format_value(lines[0].points[-1][1], unit) if lines else "no data"
         yield text(x + width / 2, y + height / 2 + 22, last, 28, text_anchor="middle")
     elif lines:
         yield from chart(lines, unit, source, (x + 58, y + 28, width - 70, height - 66))
@@ -95,7 +95,7 @@ def chart(
         level = y + height * (1 - share)
         yield f'<path d="M{x} {level:.1f}h{width}" stroke="#e4e4e7"/>'
         yield text(
-            x - 6, level + 4, shown(top * share, unit), 10, text_anchor="end", fill="#71717a"
+            x - 6, level + 4, format_value(top * share, unit), 10, text_anchor="end", fill="#71717a"
         )
     span = source.end - source.start
     for number, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""A fleet on paper: jobs that queue for workers, and a Redis that every one of them needs.
+"""Simulates a fleet: jobs that queue for workers, and the one Redis that all of them need.
 
 `python -m bench.service.fleet` prints fleets of up to thousands of workers, from what
 `bench.service.capacity` measured on a small one; that bench compares this simulation with the
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Costs:
-    """What a job and a resting worker take of one core of Redis and of the gateways."""
+    """What a job and an idle worker use of one core of Redis and of the gateways."""
 
     redis_ms_per_job: float = 2.8
     redis_ms_per_worker_s: float = 0.9
@@ -32,14 +32,14 @@ class Fleet:
     rate: float
 
     @property
-    def most(self) -> float:
+    def capacity(self) -> float:
         """Return the jobs a second that all slots together can do."""
         return self.workers * self.slots / self.work_s
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """How long jobs wait for a slot, and how busy Redis' one core is."""
+class SimulatedQueue:
+    """How long jobs wait for a slot, and the busy share of Redis' core."""
 
     wait_p50_s: float
     wait_p95_s: float
@@ -47,18 +47,18 @@ class Outlook:
 
 
 def redis_busy(fleet: Fleet, costs: Costs) -> float:
-    """Return the share of its one core that Redis works; from 1 on the fleet is too large."""
-    resting = fleet.workers * costs.redis_ms_per_worker_s
-    return (fleet.rate * costs.redis_ms_per_job + resting) / 1000
+    """Return the busy share of Redis' core; from 1 on the fleet is too large."""
+    idle_ms = fleet.workers * costs.redis_ms_per_worker_s
+    return (fleet.rate * costs.redis_ms_per_job + idle_ms) / 1000
 
 
-def simulated(fleet: Fleet, costs: Costs, *, jobs: int = 100_000, seed: int = 1) -> Outlook:
-    """Let so many jobs arrive at random and take the first free slot, in the order they came."""
+def simulate(fleet: Fleet, costs: Costs, *, jobs: int = 100_000, seed: int = 1) -> SimulatedQueue:
+    """Simulate jobs that arrive at random and take the first free slot in order of arrival."""
     dice = random.Random(seed)
     busy = redis_busy(fleet, costs)
     if busy >= 1:
-        return Outlook(float("inf"), float("inf"), busy)
-    # what all others ask of Redis makes it the slower for one
+        return SimulatedQueue(float("inf"), float("inf"), busy)
+    # the other commands make Redis slower for each one
     redis_s = costs.redis_ms_per_job / 1000 / (1 - busy)
     free = [0.0] * (fleet.workers * fleet.slots)
     arrives, redis_free, waits = 0.0, 0.0, []
@@ -68,20 +68,20 @@ def simulated(fleet: Fleet, costs: Costs, *, jobs: int = 100_000, seed: int = 1)
         starts = max(redis_free, free[0])
         heapq.heapreplace(free, starts + fleet.work_s)
         waits.append(starts - arrives)
-    # the first ones found everything free
+    # without the first jobs, which find an empty queue
     late = sorted(waits[jobs // 5 :])
-    return Outlook(late[len(late) // 2], late[int(0.95 * len(late))], busy)
+    return SimulatedQueue(late[len(late) // 2], late[int(0.95 * len(late))], busy)
 
 
-def largest(fleet: Fleet, costs: Costs, load: float, busy: float = 0.6) -> int:
-    """Return how many such workers keep one Redis busy up to this share."""
+def largest_fleet(fleet: Fleet, costs: Costs, load: float, busy: float = 0.6) -> int:
+    """Return the number of such workers that keep one Redis busy to this share."""
     per_worker = load * fleet.slots / fleet.work_s
     each_ms = per_worker * costs.redis_ms_per_job + costs.redis_ms_per_worker_s
     return int(1000 * busy / each_ms)
 
 
 def table(sizes: list[int], images_per_minute: float, slots: int, load: float, costs: Costs) -> str:
-    """Return fleets of workers that do so many images a minute each."""
+    """Return a table of fleets whose workers do so many images a minute each."""
     lines = [
         "| workers | images/s | wait p50 / p95, s | cores of gateways | Redis busy |",
         "|---:|---:|---:|---:|---:|",
@@ -89,18 +89,18 @@ def table(sizes: list[int], images_per_minute: float, slots: int, load: float, c
     work_s = 60 * slots / images_per_minute
     for size in sizes:
         fleet = Fleet(size, slots, work_s, load * size * images_per_minute / 60)
-        seen = simulated(fleet, costs, jobs=max(50_000, 40 * size * slots))
-        waits = f"{seen.wait_p50_s:.2f} / {seen.wait_p95_s:.2f}"
-        gates = fleet.rate * costs.gateway_ms_per_job / 1000
+        simulation = simulate(fleet, costs, jobs=max(50_000, 40 * size * slots))
+        waits = f"{simulation.wait_p50_s:.2f} / {simulation.wait_p95_s:.2f}"
+        gateway_cores = fleet.rate * costs.gateway_ms_per_job / 1000
         lines.append(
-            f"| {size} | {fleet.rate:.1f} | {waits if seen.redis_busy < 1 else 'grows'} "
-            f"| {gates:.2f} | {seen.redis_busy:.1%} |"
+            f"| {size} | {fleet.rate:.1f} | {waits if simulation.redis_busy < 1 else 'grows'} "
+            f"| {gateway_cores:.2f} | {simulation.redis_busy:.1%} |"
         )
     return "\n".join(lines)
 
 
 def cost_table(cores: int, rates: dict[str, float], price: float) -> str:
-    """Return what 1,000 images cost where a core costs `price` an hour."""
+    """Return a table of the cost of 1,000 images if a core costs `price` an hour."""
     lines = [
         "| worker | images/min | core-hours for 1,000 images | at this price |",
         "|---|---:|---:|---:|",
@@ -119,13 +119,15 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[1, 2, 5, 10, 50, 200, 400, 1000])
     parser.add_argument("--price", type=float, default=0.04, help="of a core for an hour")
     parser.add_argument("--cores", type=int, default=2, help="of one worker")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     costs = Costs()
-    print(table(asked.sizes, asked.images_per_minute, asked.slots, asked.load, costs))
-    fleet = Fleet(1, asked.slots, 60 * asked.slots / asked.images_per_minute, 1.0)
-    print(f"\nOne Redis is 60 % busy at {largest(fleet, costs, asked.load)} workers.\n")
-    rates = {"2B int8": asked.images_per_minute, "2B bf16": 8.56, "transformers": 4.16}
-    print(cost_table(asked.cores, rates, asked.price))
+    print(
+        table(arguments.sizes, arguments.images_per_minute, arguments.slots, arguments.load, costs)
+    )
+    fleet = Fleet(1, arguments.slots, 60 * arguments.slots / arguments.images_per_minute, 1.0)
+    print(f"\nOne Redis is 60 % busy at {largest_fleet(fleet, costs, arguments.load)} workers.\n")
+    rates = {"2B int8": arguments.images_per_minute, "2B bf16": 8.56, "transformers": 4.16}
+    print(cost_table(arguments.cores, rates, arguments.price))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""What 1,000 images cost on machines of other sizes, on paper: measured stages, scaled.
+"""Estimates the cost of 1,000 images on other machines, by scaling measured stages.
 
-`python -m bench.service.machines` prints it. Tower and prompt go with the cores, a step of the
-answers with the memory that gives the weights and with the cores that multiply them. What was
-measured on one core and in the other arithmetic, and did not go into the scaling, is printed beside
-its prediction.
+`python -m bench.service.machines` prints it. The tower and prompts scale with the cores, a decoding
+step with the memory that the weights are read from and with the cores that multiply them.
+Measurements that are not used for the scaling are printed beside their estimates.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ ANSWER, SLOTS = 32, 4
 
 @dataclass(frozen=True)
 class Machine:
-    """Cores that have AVX512-BF16 and -VNNI, and GB/s that their memory gives in practice."""
+    """Cores with AVX512-BF16 and -VNNI, and the practical bandwidth of the memory in GB/s."""
 
     name: str
     cores: int
@@ -27,8 +26,8 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What `bench.engine` told of one engine: 512² images, answers of 32 tokens, four at once."""
+class MeasuredEngine:
+    """Results of `bench.engine`: images of 512², answers of 32 tokens, four at once."""
 
     name: str
     machine: Machine
@@ -46,28 +45,30 @@ class Measured:
         return max(0.0, 1 / self.tokens_s - self.weights_gb / self.machine.gb_s / SLOTS)
 
 
-def faster(cores: int, than: int, doubling: float) -> float:
-    """Return how much more some cores compute, if twice as many do `doubling` times as much."""
+def speedup(cores: int, than: int, doubling: float) -> float:
+    """Return how much faster `cores` are, if twice as many compute `doubling` times as much."""
     return doubling ** math.log2(cores / than)
 
 
-def seconds(known: Measured, machine: Machine, doubling: float) -> float:
-    """Return the machine's seconds for an image, its stages after each other."""
-    speed = faster(machine.cores, known.machine.cores, doubling)
+def image_seconds(known: MeasuredEngine, machine: Machine, doubling: float) -> float:
+    """Return the seconds for an image on a machine, its stages one after the other."""
+    speed = speedup(machine.cores, known.machine.cores, doubling)
     stream_s = known.weights_gb / machine.gb_s / SLOTS
     return (known.first_s + ANSWER * known.row_s) / speed + ANSWER * stream_s
 
 
-def predicted(known: Measured, base: Measured, machine: Machine, doubling: float) -> float:
-    """Return images a minute; what mixing the stages costs is taken from `base`."""
-    kept = base.images_per_minute / (60 / seconds(base, base.machine, doubling))
-    return kept * 60 / seconds(known, machine, doubling)
+def predict_rate(
+    known: MeasuredEngine, base: MeasuredEngine, machine: Machine, doubling: float
+) -> float:
+    """Return images a minute; the gain from overlapping stages is that of `base`."""
+    overlap_gain = base.images_per_minute / (60 / image_seconds(base, base.machine, doubling))
+    return overlap_gain * 60 / image_seconds(known, machine, doubling)
 
 
 HERE = Machine("2 cores of a shared server (measured)", 2, 33)
-INT8 = Measured("2B int8", HERE, 2.88, 68.1, 14.9, 1.72)
-OTHERS = (Measured("2B bf16", HERE, 4.62, 24.0, 8.56, 3.44),)
-#: Memory: channels times their transfers, and three quarters of that, as measured here.
+INT8 = MeasuredEngine("2B int8", HERE, 2.88, 68.1, 14.9, 1.72)
+OTHERS = (MeasuredEngine("2B bf16", HERE, 4.62, 24.0, 8.56, 3.44),)
+#: Bandwidth: three quarters of channels times transfers, the share measured here.
 MACHINES = (
     HERE,
     Machine("4 cores of a server", 4, 40),
@@ -79,26 +80,26 @@ MACHINES = (
 )
 
 
-def check(known: Sequence[Measured], base: Measured, doubling: float) -> str:
-    """Return predictions of what was measured and not used."""
+def compare(known: Sequence[MeasuredEngine], base: MeasuredEngine, doubling: float) -> str:
+    """Return a table of measurements that the scaling does not use, beside its estimates."""
     lines = ["| | images/min, measured | from int8 on two cores |", "|---|---:|---:|"]
     for one in known:
-        told = predicted(one, base, one.machine, doubling)
+        rate = predict_rate(one, base, one.machine, doubling)
         name = f"{one.name}, {one.machine.name}"
-        lines.append(f"| {name} | {one.images_per_minute:.1f} | {told:.1f} |")
+        lines.append(f"| {name} | {one.images_per_minute:.1f} | {rate:.1f} |")
     return "\n".join(lines)
 
 
-def table(base: Measured, machines: Sequence[Machine], doubling: float, price: float) -> str:
+def table(base: MeasuredEngine, machines: Sequence[Machine], doubling: float, price: float) -> str:
     """Return a line for each machine; `price` is of a core for an hour."""
     lines = [
         "| machine | GB/s | images/min | time for memory | core-hours / 1,000 | at this price |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for machine in machines:
-        rate = predicted(base, base, machine, doubling)
+        rate = predict_rate(base, base, machine, doubling)
         stream = ANSWER * base.weights_gb / machine.gb_s / SLOTS
-        share = stream / seconds(base, machine, doubling)
+        share = stream / image_seconds(base, machine, doubling)
         hours = machine.cores * 1000 / rate / 60
         lines.append(
             f"| {machine.name} | {machine.gb_s:g} | {rate:.1f} | {share:.0%} "
@@ -113,12 +114,14 @@ def main() -> None:
     parser.add_argument("--doubling", type=float, default=1.9, help="speed of twice the cores")
     parser.add_argument("--cores", type=int, help="a machine of your own")
     parser.add_argument("--gb-s", type=float, default=60.0, help="what its memory gives")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     machines = (
-        [Machine(f"{asked.cores} cores", asked.cores, asked.gb_s)] if asked.cores else MACHINES
+        [Machine(f"{arguments.cores} cores", arguments.cores, arguments.gb_s)]
+        if arguments.cores
+        else MACHINES
     )
-    print(check([INT8, *OTHERS], INT8, asked.doubling), end="\n\n")
-    print(table(INT8, machines, asked.doubling, asked.price))
+    print(compare([INT8, *OTHERS], INT8, arguments.doubling), end="\n\n")
+    print(table(INT8, machines, arguments.doubling, arguments.price))
 
 
 if __name__ == "__main__":

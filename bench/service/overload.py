@@ -1,4 +1,4 @@
-"""Offers many times what the workers can do, and looks at what still gets done.
+"""Measures throughput and refusals when many times more jobs arrive than the workers can do.
 
 `python -m bench.service.overload` starts a Redis, a gateway and a worker with the simulated engine.
 """
@@ -9,13 +9,12 @@ import argparse
 import asyncio
 import json
 import os
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from tests.support.harness import QUICK, running_redis, running_system
+from bench.service.setup import running_service
+from tests.support.harness import QUICK
 
 SLOTS = 4
 #: A job of eight words takes about 2.25 s: four slots do not quite two a second.
@@ -26,7 +25,7 @@ WARM_UP_S = 8.0
 
 @dataclass
 class Phase:
-    """What came of one rate of arrivals."""
+    """The results of one rate of arrivals."""
 
     name: str
     seconds: float = 0.0
@@ -45,7 +44,10 @@ def quantile(values: list[float], share: float) -> float:
 
 
 async def exchange(port: int, body: bytes) -> bytes:
-    """Return the head of the answer to a job; an HTTP library would cost more than the service."""
+    """Post a job and return the head of the response.
+
+    Without an HTTP library, which would cost more than the service.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
@@ -73,7 +75,7 @@ async def post(port: int, phase: Phase, number: int) -> None:
 
 
 async def arrivals(port: int, phase: Phase, rate: float, seconds: float) -> None:
-    """Post at a steady rate, whatever becomes of earlier posts."""
+    """Post at a steady rate, whether earlier posts are answered or not."""
     began, tasks = time.perf_counter(), []
     for number in range(int(rate * seconds)):
         await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
@@ -86,8 +88,8 @@ def _succeeded(client: Any) -> int:
     return int(client.hget("sl:counters", "jobs.succeeded") or 0)
 
 
-async def _measured(port: int, client: Any, phase: Phase, rate: float, seconds: float) -> Phase:
-    """Count what is finished while jobs arrive, once the queue has filled."""
+async def _measure(port: int, client: Any, phase: Phase, rate: float, seconds: float) -> Phase:
+    """Count the jobs that finish while others arrive, once the queue has filled."""
     work = asyncio.create_task(arrivals(port, phase, rate, seconds + WARM_UP_S))
     await asyncio.sleep(WARM_UP_S)
     before, began = _succeeded(client), time.perf_counter()
@@ -99,16 +101,16 @@ async def _measured(port: int, client: Any, phase: Phase, rate: float, seconds: 
 
 
 async def run(port: int, client: Any, seconds: float, factors: list[float]) -> list[Phase]:
-    """Return the phases: idle, peak (a little more than can be done), and each factor."""
+    """Return the phases: idle, peak (slightly above the capacity), and each factor."""
     await arrivals(port, Phase("warm up"), 2.0, 3.0)
     idle = Phase("idle")
     await arrivals(port, idle, 2.0, 20.0)
     rough = SLOTS / 2.25
-    phases = [idle, await _measured(port, client, Phase("peak"), 1.3 * rough, seconds)]
+    phases = [idle, await _measure(port, client, Phase("peak"), 1.3 * rough, seconds)]
     capacity = phases[1].finished / phases[1].seconds
     for factor in factors:
         name = f"{factor:g}x"
-        phases.append(await _measured(port, client, Phase(name), factor * capacity, seconds))
+        phases.append(await _measure(port, client, Phase(name), factor * capacity, seconds))
     return phases
 
 
@@ -134,16 +136,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each rate")
     parser.add_argument("--factors", type=float, nargs="*", default=[5.0, 20.0])
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
-            system.worker(SLOTS, **ENGINE)
-            _, http = system.gateway(SIGHTLINE_QUEUE_MAX_WAIT_S="6")
-            load = os.getloadavg()[0]
-            phases = asyncio.run(
-                run(http.base_url.port or 80, redis.client(), chosen.seconds, chosen.factors)
-            )
+    arguments = parser.parse_args()
+    with running_service(**QUICK) as (system, redis):
+        system.worker(SLOTS, **ENGINE)
+        _, http = system.gateway(SIGHTLINE_QUEUE_MAX_WAIT_S="6")
+        load = os.getloadavg()[0]
+        phases = asyncio.run(
+            run(http.base_url.port or 80, redis.client(), arguments.seconds, arguments.factors)
+        )
     print(f"Load average at the start {load:.1f}, at the end {os.getloadavg()[0]:.1f}.\n")
     print(table(phases))
 

@@ -1,7 +1,7 @@
-"""What a kill -9 costs: ours beside a plain Flask and Celery and a queue inside the web process.
+"""Measures what a kill -9 costs Sightline, Flask with Celery, and a queue in the web process.
 
-`python -m bench.service.recovery` needs the extra `bench`. Twenty jobs of a second, four at a time;
-after a second and a half what does the work is killed and started again.
+`python -m bench.service.recovery` needs the extra `bench`. It submits twenty jobs of a second,
+four at a time; after a second and a half the worker is killed and started again.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
+from bench.service.setup import running_service
 from tests.support.harness import (
     BIN,
     Process,
@@ -25,8 +24,6 @@ from tests.support.harness import (
     System,
     eventually,
     free_port,
-    running_redis,
-    running_system,
 )
 
 JOBS, SLOTS, WORK_S = 20, 4, 1.0
@@ -40,15 +37,15 @@ NAMES = (
 
 
 @dataclass
-class Rival:
-    """A running service: how to give it a job, count the done ones, and end and start its work."""
+class RunningService:
+    """A running service: how to submit a job, count finished ones, and start its worker."""
 
     submit: Callable[[int], str]
-    done: Callable[[list[str]], int]
-    start: Callable[[], Process]
+    count_done: Callable[[list[str]], int]
+    start_worker: Callable[[], Process]
 
 
-def _posted(http: httpx.Client, path: str, number: int) -> str:
+def _submit(http: httpx.Client, path: str, number: int) -> str:
     body = {"prompt": f"question {number}", "max_new_tokens": 9}
     answer = http.post(path, json=body)
     answer.raise_for_status()
@@ -62,7 +59,7 @@ def _answers(http: httpx.Client, path: str) -> bool:
         return False
 
 
-def _ours(system: System, redis: RedisServer) -> Rival:
+def _start_sightline(system: System, redis: RedisServer) -> RunningService:
     _, http = system.gateway()
     client = redis.client()
 
@@ -70,16 +67,16 @@ def _ours(system: System, redis: RedisServer) -> Rival:
         return sum(client.hget(f"sl:job:{one}", "status") == "succeeded" for one in ids)
 
     step = {"SIGHTLINE_SIMULATED_TOKEN_S": str(WORK_S / 10), "SIGHTLINE_SIMULATED_IMAGE_S": "0"}
-    return Rival(
-        lambda number: _posted(http, "/v1/jobs", number),
+    return RunningService(
+        lambda number: _submit(http, "/v1/jobs", number),
         done,
         lambda: system.worker(SLOTS, **step),
     )
 
 
-def _celery(system: System, redis: RedisServer, late: bool) -> Rival:
+def _start_celery(system: System, redis: RedisServer, late: bool) -> RunningService:
     port = free_port()
-    told = {
+    environment = {
         "REDIS_URL": redis.url,
         "BASELINE_WORK_S": str(WORK_S),
         "BASELINE_ACKS_LATE": str(int(late)),
@@ -88,7 +85,7 @@ def _celery(system: System, redis: RedisServer, late: bool) -> Rival:
     system.spawn(
         [str(BIN / "gunicorn"), "-k", "gevent", "-b", f"127.0.0.1:{port}", f"{module}:app"],
         "flask",
-        told,
+        environment,
     )
     http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
     eventually(lambda: _answers(http, "/"), 60, 0.3)
@@ -96,65 +93,61 @@ def _celery(system: System, redis: RedisServer, late: bool) -> Rival:
 
     def start() -> Process:
         command = [str(BIN / "celery"), "-A", f"{module}:queue", "worker", "-P", "threads"]
-        worker = system.spawn([*command, "-c", str(SLOTS), "-l", "INFO"], "celery", told)
+        worker = system.spawn([*command, "-c", str(SLOTS), "-l", "INFO"], "celery", environment)
         before = worker.logs().count("ready.")
         eventually(lambda: worker.logs().count("ready.") > before, 60)
         return worker
 
-    return Rival(
-        lambda number: _posted(http, "/predict", number),
+    return RunningService(
+        lambda number: _submit(http, "/predict", number),
         lambda ids: sum(bool(client.exists(f"celery-task-meta-{one}")) for one in ids),
         start,
     )
 
 
-def _inside(system: System, redis: RedisServer) -> Rival:  # noqa: ARG001
+def _start_inprocess(system: System, redis: RedisServer) -> RunningService:  # noqa: ARG001
     port = free_port()
     http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
     command = [sys.executable, "-m", "bench.baselines.inprocess_app", str(port)]
 
     def start() -> Process:
-        told = {"BASELINE_WORK_S": str(WORK_S), "BASELINE_SLOTS": str(SLOTS)}
-        process = system.spawn(command, "inside", told)
+        environment = {"BASELINE_WORK_S": str(WORK_S), "BASELINE_SLOTS": str(SLOTS)}
+        process = system.spawn(command, "inside", environment)
         eventually(lambda: _answers(http, "/jobs/x"), 60, 0.3)
         return process
 
     def done(ids: list[str]) -> int:
-        told = [http.get(f"/jobs/{one}") for one in ids]
-        return sum(one.status_code == 200 and one.json()["status"] == "succeeded" for one in told)
+        responses = [http.get(f"/jobs/{one}") for one in ids]
+        return sum(r.status_code == 200 and r.json()["status"] == "succeeded" for r in responses)
 
-    return Rival(lambda number: _posted(http, "/predict", number), done, start)
+    return RunningService(lambda number: _submit(http, "/predict", number), done, start)
 
 
 @contextmanager
-def _running(name: str) -> Iterator[Rival]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_redis(Path(folder)) as redis,
-        running_system(redis.url, Path(folder)) as system,
-    ):
+def _running(name: str) -> Iterator[RunningService]:
+    with running_service() as (system, redis):
         if name == "Sightline":
-            yield _ours(system, redis)
+            yield _start_sightline(system, redis)
         elif name.startswith("queue"):
-            yield _inside(system, redis)
+            yield _start_inprocess(system, redis)
         else:
-            yield _celery(system, redis, "late" in name)
+            yield _start_celery(system, redis, "late" in name)
 
 
 def row(name: str, patience_s: float) -> str:
-    """Return figures in Markdown."""
-    with _running(name) as rival:
-        worker = rival.start()
-        ids = [rival.submit(number) for number in range(JOBS)]
+    """Kill the worker of a service between its jobs; return a row of Markdown."""
+    with _running(name) as service:
+        worker = service.start_worker()
+        ids = [service.submit(number) for number in range(JOBS)]
         time.sleep(KILLED_AFTER_S)
-        before = rival.done(ids)
+        before = service.count_done(ids)
         worker.kill()
         killed = last = time.monotonic()
-        rival.start()
+        service.start_worker()
         back_s = time.monotonic() - killed
         done = 0
         while done < JOBS and time.monotonic() - last < patience_s:
-            if (now := rival.done(ids)) > done:
+            if (now := service.count_done(ids)) > done:
                 done, last = now, time.monotonic()
             time.sleep(0.1)
         took = f"{last - killed:.1f}" if done else "–"

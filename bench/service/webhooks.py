@@ -1,4 +1,4 @@
-"""Measure webhooks on this machine: how soon they come, and what a dead endpoint costs the others.
+"""Measures webhooks: their delay, and what a dead endpoint costs the others.
 
 python -m bench.service.webhooks                one run, about five minutes
 """
@@ -11,12 +11,11 @@ import json
 import math
 import socket
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from tests.support.harness import System, eventually, running_redis, running_system
+from bench.service.setup import running_service
+from tests.support.harness import System, eventually
 from tests.support.receivers import Receiver, Request, dripping, raw, receiving
 
 _ENVIRONMENT = {
@@ -25,14 +24,14 @@ _ENVIRONMENT = {
     "SIGHTLINE_SIMULATED_TOKEN_S": "0.01",
     "SIGHTLINE_SIMULATED_IMAGE_S": "0",
 }
-#: Rounds with and without the dead endpoint take turns: the machine's moods shall hit both.
+#: Rounds with and without the dead endpoint alternate, so that the machine's load affects both.
 _ROUNDS = 4
 #: An attempt at the dead endpoint lasts 15 seconds; none may reach into the next round.
 _REST_S = 16.0
 
 
 class Bench:
-    """A system with the service's own defaults."""
+    """A system with the default settings, and a receiver of its messages."""
 
     def __init__(self, system: System, receiver: Receiver, jobs: int, rate: float) -> None:
         system.worker(slots=8)
@@ -43,7 +42,7 @@ class Bench:
         self._rate = rate
 
     def waits_s(self, other: str) -> list[float]:
-        """Return the seconds from each job's end to its message; `other` is told of as many."""
+        """Return the seconds from each job's end to its message; `other` gets as many messages."""
         self._receiver.requests.clear()
         began, others = time.monotonic(), []
         for number in range(self._jobs):
@@ -52,7 +51,7 @@ class Bench:
             time.sleep(max(0.0, began + (number + 1) / self._rate - time.monotonic()))
         eventually(lambda: len(self._receiver.requests) >= self._jobs, 60)
         for job_id in others:
-            # with the job goes what its endpoint still has to be told
+            # this also deletes the pending deliveries
             self._http.delete(f"/v1/jobs/{job_id}")
         return [_wait_s(request) for request in self._receiver.requests]
 
@@ -77,32 +76,31 @@ def _wait_s(request: Request) -> float:
     return request.at - dt.datetime.fromisoformat(job["completed_at"]).timestamp()
 
 
-def _deaf(peer: socket.socket) -> None:
-    """Take everything and never answer."""
+def _never_answer(peer: socket.socket) -> None:
+    """Read everything and never answer."""
     peer.settimeout(60)
     while peer.recv(65536):
         pass
 
 
-def measure(folder: Path, jobs: int, rate: float) -> str:
+def measure(jobs: int, rate: float) -> str:
     """Return a table of the figures."""
     alone: list[float] = []
     beside: list[float] = []
     with (
-        running_redis(folder) as redis,
-        running_system(redis.url, folder, **_ENVIRONMENT) as system,
+        running_service(**_ENVIRONMENT) as (system, _),
         receiving() as receiver,
         receiving() as healthy,
-        raw(_deaf) as deaf,
-        raw(dripping(b"HTTP/1.1 200 OK\r\nX-A: ")) as drip,
+        raw(_never_answer) as dead_port,
+        raw(dripping(b"HTTP/1.1 200 OK\r\nX-A: ")) as dripping_port,
     ):
         bench = Bench(system, receiver, jobs, rate)
         bench.waits_s(healthy.url)
         for _ in range(_ROUNDS):
             alone += bench.waits_s(healthy.url)
-            beside += bench.waits_s(f"http://127.0.0.1:{deaf}/")
+            beside += bench.waits_s(f"http://127.0.0.1:{dead_port}/")
             time.sleep(_REST_S)
-        dripped_ms = bench.attempt_ms(f"http://127.0.0.1:{drip}/", 60)
+        dripped_ms = bench.attempt_ms(f"http://127.0.0.1:{dripping_port}/", 60)
     return table(alone, beside, dripped_ms)
 
 
@@ -116,8 +114,8 @@ def table(alone: list[float], beside: list[float], dripped_ms: int) -> str:
     rows = [f"| from a job's end to its message, {len(alone)} each | p50 | p99 | longest |"]
     rows += ["|---|---|---|---|"]
     for name, waits in (("all endpoints well", alone), ("one endpoint dead", beside)):
-        told = (statistics.median(waits), quantile(waits, 0.99), max(waits))
-        rows.append(f"| {name}, ms | " + " | ".join(f"{1000 * one:.0f}" for one in told) + " |")
+        figures = (statistics.median(waits), quantile(waits, 0.99), max(waits))
+        rows.append(f"| {name}, ms | " + " | ".join(f"{1000 * one:.0f}" for one in figures) + " |")
     change = quantile(beside, 0.99) / quantile(alone, 0.99) - 1
     rows.append(f"\nThe dead endpoint changes the others' p99 by {100 * change:+.1f} %.")
     rows.append(
@@ -131,11 +129,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--jobs", type=int, default=100, help="told to each endpoint in a round")
+    parser.add_argument("--jobs", type=int, default=100, help="sent to each endpoint in a round")
     parser.add_argument("--rate", type=float, default=6.0, help="of them a second")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(measure(Path(folder), asked.jobs, asked.rate))
+    arguments = parser.parse_args()
+    print(measure(arguments.jobs, arguments.rate))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What happens to an image on its way: noise, blur, shading, JPEG artefacts."""
+"""Defects of drawn images: noise, blur, shading, JPEG artefacts, hidden characters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def noise(rng: Random, image: Image.Image) -> Image.Image:
 
 
 def jpeg(rng: Random, image: Image.Image) -> Image.Image:
-    """Through a JPEG of quality 45–95."""
+    """Compress as a JPEG of quality 45–95."""
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=rng.randint(45, 95))
     return Image.open(buffer).convert("RGB")
@@ -35,7 +35,7 @@ def soften(rng: Random, image: Image.Image) -> Image.Image:
 
 
 def shade(rng: Random, image: Image.Image) -> Image.Image:
-    """Light that falls off towards one side by up to a fifth."""
+    """Darken towards one side by up to a fifth."""
     ramp = np.linspace(1, rng.uniform(0.8, 0.95), image.width, dtype=np.float32)[None, :, None]
     if rng.random() < 0.5:
         ramp = ramp[:, ::-1]
@@ -48,8 +48,8 @@ def rescale(rng: Random, image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC).resize(image.size, Image.Resampling.BICUBIC)
 
 
-def spoil(rng: Random, image: Image.Image) -> Image.Image:
-    """Leave an image clean in half of the cases, else apply one or two defects."""
+def add_defects(rng: Random, image: Image.Image) -> Image.Image:
+    """Apply one or two defects, in half of the cases none."""
     defects = ((rescale, 0.12), (soften, 0.08), (shade, 0.06), (noise, 0.2), (jpeg, 0.2))
     for defect, chance in defects:
         if rng.random() < chance:
@@ -57,7 +57,7 @@ def spoil(rng: Random, image: Image.Image) -> Image.Image:
     return image
 
 
-def hide(rng: Random, image: Image.Image, glyphs: list[Glyph]) -> set[int]:
+def hide_characters(rng: Random, image: Image.Image, glyphs: list[Glyph]) -> set[int]:
     """Cover or blur one or two runs of characters in place; returns the hidden glyphs' numbers."""
     hidden: set[int] = set()
     if not glyphs:
@@ -75,12 +75,12 @@ def hide(rng: Random, image: Image.Image, glyphs: list[Glyph]) -> set[int]:
         if glyphs[first].char == " ":
             continue
         hidden.update(range(first, last + 1))
-        _veil(rng, image, glyphs, first, last)
+        _hide_run(rng, image, glyphs, first, last)
     return hidden
 
 
-def _veil(rng: Random, image: Image.Image, glyphs: list[Glyph], first: int, last: int) -> None:
-    """Make the characters from `first` to `last` of one line unreadable, and no others."""
+def _hide_run(rng: Random, image: Image.Image, glyphs: list[Glyph], first: int, last: int) -> None:
+    """Make the characters from `first` to `last` of one line unreadable."""
     line = [g for g in glyphs if g.line == glyphs[first].line]
     gaps = [b.x - a.x for a, b in pairwise(line)]
     half = max(4.0, sum(gaps) / len(gaps) / 2) if gaps else 8.0

@@ -1,4 +1,4 @@
-"""Documents: headings, running text, lists, fields and tables together on one page."""
+"""Drawn documents: headings, text, lists, fields and tables on one page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.data import augment, fonts, prompts, words
 from demo.data.drawing import Canvas, Colour, text_width
 from demo.data.scenes import Sample, Script, colours, fill_line
-from demo.data.tables import edges, fitting, rule, tell_table
+from demo.data.tables import edges, fitting_cell, rule, write_markdown_table
 
 if TYPE_CHECKING:
     from random import Random
@@ -19,12 +19,12 @@ class Piece(NamedTuple):
 
     text: str
     face: str
-    #: Where it begins, or None for right behind the piece before it.
+    #: Its left edge, None for directly after the piece before it.
     x: int | None = None
 
 
 class Sheet:
-    """A page that is filled from top to bottom, and the text that it shows."""
+    """A page that is filled from top to bottom, with the transcript of its text."""
 
     def __init__(self, rng: Random, width: int, height: int) -> None:
         self.rng = rng
@@ -49,7 +49,7 @@ class Sheet:
         return self.y + size * 1.2 <= self.canvas.image.height
 
     def write(self, text: str, x: int, y: int, face: str, size: int, ink: Colour) -> int:
-        """Draw a piece of the present line; the number of its first glyph."""
+        """Draw a piece of the current line; return the number of its first glyph."""
         glyphs = self.canvas.glyphs
         start = len(glyphs)
         behind = bool(glyphs) and glyphs[-1].line == self.lines
@@ -58,12 +58,12 @@ class Sheet:
         return start
 
     def begin(self) -> None:
-        """Tell that something new begins below what is there."""
+        """Begin a new line of the transcript."""
         if self.lines:
             self.script.mark("\n")
 
     def line(self, pieces: list[Piece], size: int, ink: Colour, x: int) -> None:
-        """Draw a line from `x` on and tell it."""
+        """Draw a line from `x` on and add it to the transcript."""
         pieces = [piece for piece in pieces if piece.text]
         if not pieces:
             return
@@ -99,7 +99,7 @@ def heading(sheet: Sheet) -> None:
     sheet.line([Piece(text, face)], size, ink, x)
 
 
-def mixed(sheet: Sheet, text: str) -> list[Piece]:
+def mix_faces(sheet: Sheet, text: str) -> list[Piece]:
     """Set one run of words in another face of the family."""
     if len(sheet.family) == 1 or sheet.rng.random() > 0.25:
         return [Piece(text, sheet.face)]
@@ -108,14 +108,14 @@ def mixed(sheet: Sheet, text: str) -> list[Piece]:
     last = sheet.rng.randint(first + 1, len(parts))
     runs = (parts[:first], parts[first:last], parts[last:])
     other = sheet.rng.choice(sheet.family[1:])
-    found = []
+    pieces = []
     for number, run in enumerate(runs):
         space = " " if run and any(runs[number + 1 :]) else ""
-        found.append(Piece(" ".join(run) + space, other if number == 1 else sheet.face))
-    return found
+        pieces.append(Piece(" ".join(run) + space, other if number == 1 else sheet.face))
+    return pieces
 
 
-def narrower(text: str, width: float, face: str, size: int) -> str:
+def cut_to_width(text: str, width: float, face: str, size: int) -> str:
     """Drop words, then letters, until a line is not wider than `width`."""
     while " " in text and text_width(text, face, size) > width:
         text = text.rpartition(" ")[0]
@@ -134,8 +134,10 @@ def paragraph(sheet: Sheet) -> None:
         room = (sheet.right - sheet.left) * (
             1.0 if number + 1 < count else sheet.rng.uniform(0.2, 1)
         )
-        text = narrower(fill_line(sheet.rng, room, widest, sheet.size), room, widest, sheet.size)
-        sheet.line(mixed(sheet, text), sheet.size, sheet.ink, sheet.left)
+        text = cut_to_width(
+            fill_line(sheet.rng, room, widest, sheet.size), room, widest, sheet.size
+        )
+        sheet.line(mix_faces(sheet, text), sheet.size, sheet.ink, sheet.left)
 
 
 def listing(sheet: Sheet) -> None:
@@ -156,19 +158,19 @@ def listing(sheet: Sheet) -> None:
 def fields(sheet: Sheet) -> None:
     """Write names with values beside them, close by, below each other, or at the right edge."""
     rng, size = sheet.rng, sheet.size
-    way = rng.choice(["close", "column", "right"])
+    layout = rng.choice(["close", "column", "right"])
     bold = rng.choice(sheet.family)
     half = (sheet.right - sheet.left) / 2
     for _ in range(rng.randint(2, 5)):
         if not sheet.fits(size):
             return
-        name = narrower(words.plain(rng).capitalize(), half - 2 * size, bold, size)
-        value = narrower(fill_line(rng, half, sheet.face, size), half - 4, sheet.face, size)
+        name = cut_to_width(words.plain(rng).capitalize(), half - 2 * size, bold, size)
+        value = cut_to_width(fill_line(rng, half, sheet.face, size), half - 4, sheet.face, size)
         if not name or not value:
             return
         name += rng.choice([":", ":", ""]) + " "
         right = round(sheet.right - text_width(value, sheet.face, size))
-        x = {"close": None, "column": round(sheet.left + half), "right": right}[way]
+        x = {"close": None, "column": round(sheet.left + half), "right": right}[layout]
         pieces = [Piece(name, bold), Piece(value, sheet.face, x)]
         sheet.line(pieces, size, sheet.ink, sheet.left)
 
@@ -196,12 +198,12 @@ def grid(sheet: Sheet) -> None:
         cells.append([])
         starts.append([])
         for left, right in pairwise(borders):
-            text = fitting(rng, right - left - 8, face, size)
+            text = fitting_cell(rng, right - left - 8, face, size)
             cells[-1].append(text)
             starts[-1].append(sheet.write(text, left + 4, y, face, size, sheet.ink))
         sheet.lines += 1
     rule(sheet.canvas, borders, ruled, ink, upright=ruled is sides)
-    tell_table(sheet.script, cells, starts)
+    write_markdown_table(sheet.script, cells, starts)
     sheet.y = sides[-1] + 2
 
 
@@ -217,4 +219,4 @@ def document(rng: Random, width: int, height: int) -> Sample:
         section(sheet)
         sheet.pause()
     turn = sheet.script.turn(prompts.reading(rng))
-    return Sample(augment.spoil(rng, sheet.canvas.image), [turn], sheet.canvas.glyphs)
+    return Sample(augment.add_defects(rng, sheet.canvas.image), [turn], sheet.canvas.glyphs)

@@ -1,4 +1,4 @@
-"""Drawing of known text and shapes: where every character lies is part of the result."""
+"""Draws known text and shapes, and records the position of every character."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def centres(text: str, face: str, size: int) -> list[float]:
     """Horizontal centre of each character in pixels from the line's start."""
     plain = text_width(text, face, size)
     kerning = fonts.load(face, size).getlength(text) / plain if plain else 1.0
-    found, start = [], 0.0
+    positions, start = [], 0.0
     for char in text:
         width = advance(char, face, size) * kerning
-        found.append(start + width / 2)
+        positions.append(start + width / 2)
         start += width
-    return found
+    return positions
 
 
 def draw_lines(
@@ -101,7 +101,7 @@ def draw_lines(
     ink: Colour = INK,
     background: Colour = WHITE,
 ) -> Image.Image:
-    """Draw `lines` below each other; sizes in pixels, as large as the text unless told."""
+    """Draw `lines` below each other; sizes in pixels, by default as large as the text."""
     step = round(size * spacing)
     widest = max((text_width(line, font, size) for line in lines), default=0)
     canvas = Canvas.blank(

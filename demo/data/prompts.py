@@ -1,4 +1,4 @@
-"""Questions as people put them, in English and Chinese, and the names of colours and shapes."""
+"""Questions in English and Chinese, and the names of colours and shapes."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ SYSTEM = (
 
 
 def instructions(rng: Random) -> str:
-    """Compose a strict reading instruction of several rules, as the ocr preset gives it."""
+    """Compose a strict reading instruction of several rules, like that of the ocr preset."""
     chinese = rng.random() < 0.5
     heads, rules = (_CHINESE_HEADS, _CHINESE_RULES) if chinese else (_ENGLISH_HEADS, _ENGLISH_RULES)
-    kept = rules if rng.random() < 0.6 else rules[: rng.randint(2, 4)]
+    chosen = rules if rng.random() < 0.6 else rules[: rng.randint(2, 4)]
     form = rng.choice(["{}. {}", "- {1}", "{}. {}", "{}、{}"])
-    listed = [form.format(number, rng.choice(rule)) for number, rule in enumerate(kept, start=1)]
+    listed = [form.format(number, rng.choice(rule)) for number, rule in enumerate(chosen, start=1)]
     head = [rng.choice(heads)] if rng.random() < 0.8 else []
     return rng.choice(["\n", "\n", " "]).join(head + listed)
 

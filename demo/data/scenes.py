@@ -1,4 +1,4 @@
-"""Samples: an image, the conversation about it, and where each byte of an answer is to be seen."""
+"""Training samples: an image, a conversation about it, and the source of each answer byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-#: Stands in a glyph for a character that nobody can read.
+#: Replaces an unreadable character in a glyph.
 UNREADABLE = "\0"
 
 
@@ -25,7 +25,7 @@ class Turn:
     answer: str
     #: Indices into the sample's glyphs, -1 where nothing is read.
     sources: list[int]
-    #: Whether line and column of what is read next follow from what has been said.
+    #: Whether line and column of the next character follow from the answer so far.
     ordered: bool = True
     #: Indices of the regions that the answer is the number of.
     counted: tuple[int, ...] | None = None
@@ -62,12 +62,12 @@ class Script:
         self.sources.extend(glyph + step * offset for offset in range(size))
 
     def mark(self, text: str) -> None:
-        """Append markup: it looks ahead to whatever is read next."""
+        """Append markup; its source is the next character that is read."""
         self.parts.append(text)
         self.sources.extend([-2] * len(text.encode()))
 
     def turn(self, question: str) -> Turn:
-        """Finish the answer and put it behind its question."""
+        """Return the turn of a question with this answer."""
         following = -1
         for place in reversed(range(len(self.sources))):
             if self.sources[place] == -2:
@@ -77,7 +77,7 @@ class Script:
 
 
 def plain_turn(question: str, answer: str, source: int = -1) -> Turn:
-    """Make a turn whose whole answer is told by one glyph, or by none."""
+    """Make a turn whose whole answer is read from one glyph, or from none."""
     return Turn(question, answer, [source] * len(answer.encode()), ordered=False)
 
 
@@ -146,11 +146,11 @@ def block(rng: Random, width: int, height: int, smallest: int = 14, largest: int
             lines.append(text)
         y += round(size * spacing) + (size if rng.random() < 0.06 else 0)
     turns = [read_lines(prompts.reading(rng), lines, starts)]
-    return Sample(augment.spoil(rng, canvas.image), turns, canvas.glyphs)
+    return Sample(augment.add_defects(rng, canvas.image), turns, canvas.glyphs)
 
 
 def small_print(rng: Random, width: int, height: int) -> Sample:
-    """Lines of the smallest print that is taught, and of what is a little smaller."""
+    """Lines of the smallest print in the training, and slightly smaller ones."""
     return block(rng, width, height, smallest=12, largest=20)
 
 
@@ -158,7 +158,7 @@ def covered(rng: Random, width: int, height: int) -> Sample:
     """Lines of text of which some characters are hidden or blurred beyond reading."""
     sample = block(rng, width, height)
     glyphs, turn = sample.glyphs, sample.turns[0]
-    hidden = augment.hide(rng, sample.image, glyphs)
+    hidden = augment.hide_characters(rng, sample.image, glyphs)
     sample.glyphs = [
         Glyph(UNREADABLE, g.x, g.y, g.line, g.column) if number in hidden else g
         for number, g in enumerate(glyphs)

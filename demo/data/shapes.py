@@ -1,4 +1,4 @@
-"""Images of coloured shapes and conversations about them."""
+"""Draws coloured shapes, with conversations about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAINT: dict[str, Colour] = {
     "black": (20, 20, 20),
     "purple": (140, 50, 180),
 }
-#: What else is called so.
+#: Other tints of the same name.
 TINTS: dict[str, tuple[Colour, ...]] = {
     "red": ((255, 0, 0), (200, 40, 60)),
     "green": ((0, 128, 0), (60, 200, 60), (0, 170, 90)),
@@ -32,10 +32,10 @@ TINTS: dict[str, tuple[Colour, ...]] = {
 }
 NAMES = tuple(prompts.SHAPES)
 
-#: Pixels between the centres of any two shapes from left to right, or nobody could order them.
+#: Horizontal pixels between the centres of any two shapes, so that their order is clear.
 APART = 8
 
-#: Stands in a glyph for the centre of a shape.
+#: The character of a glyph that is the centre of a shape.
 SHAPE = "\1"
 
 
@@ -98,25 +98,25 @@ def draw_shapes(
 
 
 def scatter(rng: Random, width: int, height: int) -> list[Shape]:
-    """Up to nine shapes that do not touch, from left to right, their order plain to see."""
-    wanted, found = rng.choice([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9]), []
+    """Place up to nine shapes that do not touch, in a clear order from left to right."""
+    count, shapes = rng.choice([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9]), []
     largest = max(26, min(rng.choice([72, 110]), width // 3, height // 2))
-    for _ in range(wanted * 12):
-        if len(found) == wanted:
+    for _ in range(count * 12):
+        if len(shapes) == count:
             break
         size = rng.randint(22, largest)
         x, y = rng.randint(2, width - size - 3), rng.randint(2, height - size - 3)
         apart = all(
             x + size + 4 < o.x or x > o.x + o.size + 4 or y + size + 4 < o.y or y > o.y + o.size + 4
-            for o in found
+            for o in shapes
         )
         middle = x + size / 2
-        if apart and all(abs(middle - o.x - o.size / 2) >= APART for o in found):
-            found.append(Shape(rng.choice(NAMES), rng.choice(list(PAINT)), x, y, size))
-    return sorted(found, key=lambda shape: shape.x + shape.size / 2)
+        if apart and all(abs(middle - o.x - o.size / 2) >= APART for o in shapes):
+            shapes.append(Shape(rng.choice(NAMES), rng.choice(list(PAINT)), x, y, size))
+    return sorted(shapes, key=lambda shape: shape.x + shape.size / 2)
 
 
-class Talk:
+class ShapeConversation:
     """Questions about a set of shapes, in one language, with their answers."""
 
     def __init__(self, rng: Random, shapes: list[Shape]) -> None:
@@ -138,7 +138,7 @@ class Talk:
         return self._say(colour, prompts.COLOURS[colour])
 
     def _likely(self, values: list[str], every: tuple[str, ...]) -> str:
-        """Something that is there in most cases, so that "none" is not the usual answer."""
+        """Choose a present value in most cases, so that "none" is rare."""
         return self.rng.choice(values if values and self.rng.random() < 0.7 else list(every))
 
     def count(self) -> Turn:
@@ -159,7 +159,7 @@ class Talk:
 
     @staticmethod
     def _number(question: str, which: list[bool]) -> Turn:
-        """Answer with how many it is."""
+        """Answer with the number of true values."""
         turn = plain_turn(question, str(sum(which)))
         turn.counted = tuple(number for number, counts in enumerate(which) if counts)
         return turn
@@ -183,11 +183,11 @@ class Talk:
     def present(self) -> Turn:
         """Ask whether there is a shape of a name."""
         name = self.rng.choice(NAMES)
-        found = [shape for shape in self.shapes if shape.name == name]
-        self.topic = found[0] if len(found) == 1 else None
-        answer = self._say("yes", "有") if found else self._say("no", "没有")
-        seen = self.shapes.index(found[0]) if found else -1
-        return plain_turn(self._ask(prompts.PRESENT, self._name(name)), answer, seen)
+        matches = [shape for shape in self.shapes if shape.name == name]
+        self.topic = matches[0] if len(matches) == 1 else None
+        answer = self._say("yes", "有") if matches else self._say("no", "没有")
+        source = self.shapes.index(matches[0]) if matches else -1
+        return plain_turn(self._ask(prompts.PRESENT, self._name(name)), answer, source)
 
     def colour_it(self) -> Turn:
         """Ask for the colour of the shape last talked about."""
@@ -231,23 +231,23 @@ class Talk:
 
     def opening(self) -> Callable[[], Turn]:
         """Pick a question that needs no conversation before it."""
-        # counting is learned slowest
+        # counting is learned most slowly
         counts = (self.count, self.count_colour, self.count_shape)
         others = (self.colour_of, self.shape_of, self.present, self.describe, self.describe)
         return self.rng.choice((*counts, *counts, *others))
 
     def turns(self) -> list[Turn]:
         """Ask one to three questions; one that follows up on the last topic where there is one."""
-        found = [self.opening()()]
+        turns = [self.opening()()]
         for _ in range(self.rng.choice([0, 1, 2, 2])):
             follow = self.topic is not None and self.rng.random() < 0.6
             maker = self.rng.choice([self.colour_it, self.meaning]) if follow else self.opening()
-            found.append(maker())
-        return found
+            turns.append(maker())
+        return turns
 
 
 def tint(rng: Random, colour: str) -> Colour:
-    """Pick what is called by a colour's name: mostly the pure one, or near to it."""
+    """Pick a tint of a colour's name, mostly the pure one or near it."""
     base = rng.choice((PAINT[colour], PAINT[colour], *TINTS[colour]))
     return tuple(max(0, min(255, part + rng.randint(-15, 15))) for part in base)
 
@@ -269,5 +269,5 @@ def scene(rng: Random, width: int, height: int) -> Sample:
         for number, shape in enumerate(shapes)
     ]
     regions = [shape.region for shape in shapes]
-    turns = Talk(rng, shapes).turns()
-    return Sample(augment.spoil(rng, image), turns, glyphs, regions)
+    turns = ShapeConversation(rng, shapes).turns()
+    return Sample(augment.add_defects(rng, image), turns, glyphs, regions)

@@ -1,4 +1,4 @@
-"""Ruled tables, read as Markdown, and till receipts, read line by line."""
+"""Draws ruled tables, read as Markdown, and receipts, read line by line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cell(rng: Random) -> str:
     return words.price(rng) if kind < 0.9 else words.clock(rng)
 
 
-def fitting(rng: Random, width: float, face: str, size: int) -> str:
+def fitting_cell(rng: Random, width: float, face: str, size: int) -> str:
     """Draw a cell's text, cut to `width` pixels."""
     text = cell(rng)
     while text and text_width(text, face, size) > width:
@@ -29,8 +29,8 @@ def fitting(rng: Random, width: float, face: str, size: int) -> str:
     return text
 
 
-def tell_table(script: Script, rows: list[list[str]], starts: list[list[int]]) -> None:
-    """Tell cells as a Markdown table; the glyphs of a cell begin at `starts`."""
+def write_markdown_table(script: Script, rows: list[list[str]], starts: list[list[int]]) -> None:
+    """Append cells as a Markdown table; the glyphs of a cell begin at `starts`."""
     for number, (row, begins) in enumerate(zip(rows, starts, strict=True)):
         if number:
             script.mark("\n")
@@ -60,7 +60,7 @@ def table(rng: Random, width: int, height: int) -> Sample:
         cells.append([])
         starts.append([])
         for column in range(columns):
-            text = fitting(rng, borders[column + 1] - borders[column] - 8, face, size)
+            text = fitting_cell(rng, borders[column + 1] - borders[column] - 8, face, size)
             starts[-1].append(len(canvas.glyphs))
             cells[-1].append(text)
             canvas.write(text, borders[column] + 4, y, face, size, ink, row)
@@ -69,9 +69,9 @@ def table(rng: Random, width: int, height: int) -> Sample:
     sides = [top + row * tall for row in range(rows + 1)]
     rule(canvas, borders, sides, grey, thick, upright=rng.random() < 0.8)
     script = Script()
-    tell_table(script, cells, starts)
+    write_markdown_table(script, cells, starts)
     turn = script.turn(prompts.reading(rng))
-    return Sample(augment.spoil(rng, canvas.image), [turn], canvas.glyphs)
+    return Sample(augment.add_defects(rng, canvas.image), [turn], canvas.glyphs)
 
 
 def edges(rng: Random, left: int, right: int, columns: int) -> list[int]:
@@ -111,7 +111,7 @@ def receipt(rng: Random, width: int, height: int) -> Sample:
     canvas.write(lines[0], left, y, face, size, ink)
     for number, (wanted, price) in enumerate(items, start=1):
         right = width - left - round(text_width(price, face, size))
-        name = fitted(wanted, right - left - size, face, size)
+        name = longest_fitting(wanted, right - left - size, face, size)
         starts.append(len(canvas.glyphs))
         canvas.write(f"{name} ", left, y + number * step, face, size, ink, number)
         canvas.write(price, right, y + number * step, face, size, ink, number)
@@ -119,10 +119,10 @@ def receipt(rng: Random, width: int, height: int) -> Sample:
     turns = [read_lines(prompts.reading(rng), lines, starts)]
     if rng.random() < 0.5:
         turns.append(_total(rng, items[-1][1], len(canvas.glyphs)))
-    return Sample(augment.spoil(rng, canvas.image), turns, canvas.glyphs)
+    return Sample(augment.add_defects(rng, canvas.image), turns, canvas.glyphs)
 
 
-def fitted(text: str, width: float, face: str, size: int) -> str:
+def longest_fitting(text: str, width: float, face: str, size: int) -> str:
     """Find the longest beginning that fits into `width` pixels, one character at least."""
     while len(text) > 1 and text_width(text, face, size) > width:
         text = text[:-1]

@@ -1,4 +1,4 @@
-"""Batches of drawn samples as tensors; each is a function of the seed and its number alone."""
+"""Batches of drawn samples as tensors; seed and number determine each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from demo.data import documents, prompts, scenes, shapes, tables, talks
 from demo.training import labels
-from demo.training.rows import Rows, Tensors, collate, row
+from demo.training.rows import Rows, Tensors, build_row, collate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def patchify(samples: list[Sample]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(ordered).reshape(count, -1, 3 * side * side))
 
 
-def images(samples: list[Sample]) -> Images:
+def build_images(samples: list[Sample]) -> Images:
     first = samples[0].image
     marks = torch.from_numpy(np.stack([labels.patch_labels(sample) for sample in samples]))
     return Images(
@@ -54,11 +54,11 @@ def images(samples: list[Sample]) -> Images:
     )
 
 
-#: Cost of a batch that suits one CPU, in million multiplications.
+#: Cost of a batch for one CPU, million multiplications.
 BUDGET = 26_000
 
-#: What the tower looks at by itself.
-SIGHTS = {
+#: Kinds of images for the tower alone, with their weights.
+TOWER_MIX = {
     scenes.block: 36,
     scenes.small_print: 25,
     shapes.scene: 18,
@@ -71,17 +71,17 @@ SIGHTS = {
 def tower_batch(seed: int, number: int, patches: int = 6000) -> Images:
     """Images for the tower alone: dense text of every size, and shapes."""
     rng = Random(f"tower:{seed}:{number}")
-    kind = rng.choices(list(SIGHTS), list(SIGHTS.values()))[0]
+    kind = rng.choices(list(TOWER_MIX), list(TOWER_MIX.values()))[0]
     width, height = 16 * rng.randint(5, 26), 16 * rng.choice([2, 2, 3, 4, 4, 5, 6, 8, 10])
     if kind in (shapes.scene, tables.table, documents.document):
         width, height = 16 * rng.randint(10, 20), 16 * rng.randint(6, 14)
     if rng.random() < 0.04:
         width, height = 16 * rng.randint(24, 52), 16 * rng.randint(24, 52)
     count = max(1, patches // (width * height // labels.PATCH**2))
-    return images([kind(rng, width, height) for _ in range(count)])
+    return build_images([kind(rng, width, height) for _ in range(count)])
 
 
-#: What the reader is asked for, and how much of it.
+#: Kinds of conversations for the reader, with their weights.
 MIX = {
     scenes.block: 26,
     scenes.small_print: 18,
@@ -92,7 +92,7 @@ MIX = {
     shapes.scene: 30,
     talks.about_text: 7,
 }
-#: What large pages show.
+#: Kinds of large pages, with their weights.
 PAGES = {
     scenes.block: 55,
     scenes.small_print: 15,
@@ -102,7 +102,7 @@ PAGES = {
 }
 
 
-def size(rng: Random, kind: object, largest: int) -> tuple[int, int]:
+def draw_size(rng: Random, kind: object, largest: int) -> tuple[int, int]:
     """Width and height in pixels of all but large pages: lines, blocks, strips, scenes."""
     if kind is shapes.scene:
         large = rng.random() < 0.12
@@ -116,13 +116,13 @@ def size(rng: Random, kind: object, largest: int) -> tuple[int, int]:
     return 16 * width, 16 * max(2, min(64, round(area / width)))
 
 
-def page_size(rng: Random) -> tuple[int, int]:
+def draw_page_size(rng: Random) -> tuple[int, int]:
     """Width and height in pixels of a page, of up to a megapixel."""
     side = rng.choice([24, 32, 40, 48, 64, 64])
     return 16 * rng.randint(16, side), 16 * rng.randint(16, side)
 
 
-def cost(area: int, question: int) -> float:
+def estimate_cost(area: int, question: int) -> float:
     """Million multiplications of a sample: an image of `area` tokens, `question` bytes beside it.
 
     Attention grows with the square; small print has about a byte a token.
@@ -132,8 +132,8 @@ def cost(area: int, question: int) -> float:
     return tower + (area + text) * (4.6 + 0.0013 * (area + text))
 
 
-def instruct(rng: Random, samples: list[Sample]) -> None:
-    """Put the strict instructions, which are long, in the place of the short requests to read."""
+def replace_by_instructions(rng: Random, samples: list[Sample]) -> None:
+    """Replace the short requests to read by strict instructions, which are long."""
     for sample in samples:
         for turn in sample.turns:
             if turn.question in prompts.READ:
@@ -156,19 +156,19 @@ def reader_batch(
     """
     rng = Random(f"reader:{seed}:{number}")
     kind = rng.choices(list(PAGES if page else MIX), list((PAGES if page else MIX).values()))[0]
-    width, height = page_size(rng) if page else size(rng, kind, largest)
+    width, height = draw_page_size(rng) if page else draw_size(rng, kind, largest)
     area = width * height // labels.TOKEN**2
     strict = kind is not shapes.scene and rng.random() < 0.08
-    count = max(1, round(budget / cost(area, 250 * strict)))
+    count = max(1, round(budget / estimate_cost(area, 250 * strict)))
     samples = [kind(rng, width, height) for _ in range(count)]
     if strict:
-        instruct(rng, samples)
-    pairs = [(row(rng, sample), sample) for sample in samples]
+        replace_by_instructions(rng, samples)
+    pairs = [(build_row(rng, sample), sample) for sample in samples]
     pairs.sort(key=lambda pair: len(pair[0].ids))
     rows = [pair[0] for pair in pairs]
     share = max(4, math.ceil(count / parts))
     chunks = [rows[start : start + share] for start in range(0, count, share)]
     return (
-        images([pair[1] for pair in pairs]),
+        build_images([pair[1] for pair in pairs]),
         [collate(chunk, height // labels.TOKEN, width // labels.TOKEN) for chunk in chunks],
     )

@@ -1,4 +1,4 @@
-"""Batches drawn ahead of the training by processes of their own."""
+"""Draws batches ahead of the training, in processes of their own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     Place = tuple[int, int]
     Draw = Callable[[int, int], Any]
 
-#: Batches that each process keeps ready.
+#: Batches that each process draws ahead.
 AHEAD = 4
 
 
-class Drawn(Dataset):
-    """What `draw` makes of a step and the number of a batch."""
+class BatchDataset(Dataset):
+    """The batches of `draw`, by step and number."""
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
@@ -28,27 +28,27 @@ class Drawn(Dataset):
         return self.draw(*place)
 
 
-def itself(batch: Any) -> Any:
-    """Leave a batch as it was drawn."""
+def keep_batch(batch: Any) -> Any:
+    """Return a batch unchanged."""
     return batch
 
 
-def feed(draw: Draw, places: Iterable[Place], drawers: int, *, pin: bool) -> Iterator[Any]:
+def load_batches(draw: Draw, places: Iterable[Place], drawers: int, *, pin: bool) -> Iterator[Any]:
     """Yield the batches of `places` in their order, drawn by so many processes, or by this one.
 
-    Pinned ones are copied to a GPU while it works.
+    Pinned batches are copied to a GPU while it works.
     """
     if drawers:
-        # each tensor on its way between processes holds a file open
+        # each tensor that is passed between processes needs an open file
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return iter(
         DataLoader(
-            Drawn(draw),
+            BatchDataset(draw),
             batch_size=None,
             sampler=places,
             num_workers=drawers,
-            collate_fn=itself,
+            collate_fn=keep_batch,
             pin_memory=pin,
             prefetch_factor=AHEAD if drawers else None,
         )

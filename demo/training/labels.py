@@ -1,4 +1,4 @@
-"""Dense supervision for the tower: what lies in each 16×16 patch, as integer classes."""
+"""Labels for the tower: the contents of each 16×16 patch as integer classes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHARS = len(CLASSES) + 1
 LINES = 64
 COLUMNS = 128
 KINDS = 19
-#: Where a patch lies: in no shape, in one, at the centre of one.
+#: Classes of a patch's place: outside of shapes, inside one, at the centre of one.
 CENTRES = 3
 #: Columns of a label row: SLOTS characters, line + 1, column + 1, kind of shape, its centre.
 WIDTH = SLOTS + 4
@@ -37,8 +37,8 @@ def patch_order(grid: np.ndarray) -> np.ndarray:
     return blocks.swapaxes(1, 2).reshape(height * width, *rest)
 
 
-def covered(region: Region, side: int) -> tuple[range, range]:
-    """Rows and columns of the squares that a region covers for the greater part."""
+def covered_squares(region: Region, side: int) -> tuple[range, range]:
+    """Rows and columns of the squares that a region covers by more than half."""
     x, y, end_x, end_y = ((edge + side // 2) // side for edge in region.box)
     return range(y, end_y), range(x, end_x)
 
@@ -48,7 +48,7 @@ def patch_labels(sample: Sample) -> np.ndarray:
     height, width = sample.image.height // PATCH, sample.image.width // PATCH
     grid = np.zeros((height, width, WIDTH), np.int64)
     for region in sample.regions:
-        rows, columns = covered(region, PATCH)
+        rows, columns = covered_squares(region, PATCH)
         grid[rows.start : rows.stop, columns.start : columns.stop, -2:] = region.kind, 1
         x, y, end_x, end_y = region.box
         grid[(y + end_y) // 2 // PATCH, (x + end_x) // 2 // PATCH, -1] = 2
@@ -70,16 +70,16 @@ def patch_labels(sample: Sample) -> np.ndarray:
 def glyph_tokens(sample: Sample) -> list[int]:
     """For each glyph the number (row by row) of the token that its centre lies in, or -1."""
     rows, columns = sample.image.height // TOKEN, sample.image.width // TOKEN
-    found = []
+    tokens = []
     for glyph in sample.glyphs:
         row, column = int(glyph.y) // TOKEN, int(glyph.x) // TOKEN
         inside = 0 <= row < rows and 0 <= column < columns
-        found.append(row * columns + column if inside else -1)
-    return found
+        tokens.append(row * columns + column if inside else -1)
+    return tokens
 
 
 def region_tokens(sample: Sample) -> list[list[int]]:
     """For each region the numbers (row by row) of the tokens that it covers."""
     across = sample.image.width // TOKEN
-    both = [covered(region, TOKEN) for region in sample.regions]
+    both = [covered_squares(region, TOKEN) for region in sample.regions]
     return [[row * across + column for row in rows for column in columns] for rows, columns in both]

@@ -1,4 +1,4 @@
-"""What the network is asked for in training, and how often it is right."""
+"""The losses of the training, and how often the network is right."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from demo.training import labels
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from demo.training.network import Heads, Seen, Thought
+    from demo.training.network import Heads, LanguageOutput, TowerOutput
     from demo.training.rows import Rows
 
-#: Means of what was right; on their device until somebody reads them.
+#: Means of right answers by name; they stay on their device until they are printed.
 Scores = dict[str, "Tensor | float"]
 
-#: The language model's layer that knows the place in the text, and those that look there.
+#: The layer that is trained to know the place in the text, and those trained to attend to it.
 EARLY = 1
 POINTING = (2, 3)
-#: Weight of the numbers that answer how many.
+#: Weight of the numbers in answers to "how many".
 NUMBER = 1.0
 
 
-def characters(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
+def character_loss(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
     """Cross-entropy over slots, and the share of characters that are right.
 
     scores (places, SLOTS · CHARS), wanted (places, SLOTS). All characters count, the end of each
@@ -45,7 +45,7 @@ def characters(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
     return loss, right
 
 
-def classes(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
+def class_loss(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
     """Cross-entropy where something is wanted (> 0), and the share that is right."""
     there = wanted > 0
     if not there.any():
@@ -55,34 +55,34 @@ def classes(scores: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor | float]:
     return loss, right
 
 
-def dense(heads: Heads, seen: Seen, marks: Tensor) -> tuple[Tensor, Scores]:
-    """Score the tower: characters of patches and tokens, lines, columns, shapes, their places."""
+def tower_loss(heads: Heads, output: TowerOutput, marks: Tensor) -> tuple[Tensor, Scores]:
+    """Return the tower's loss and scores: characters, lines, columns, shapes, their centres."""
     chars, line, column, kind, centre = marks.split([labels.SLOTS, 1, 1, 1, 1], -1)
-    patches = seen.patches.flatten(0, 1)
+    patches = output.patches.flatten(0, 1)
     wanted = chars.flatten(0, 1)
-    found: Scores = {}
+    scores_by_name: Scores = {}
     total = torch.zeros((), device=marks.device)
     if (wanted > 0).any():
-        per_patch, found["patch"] = characters(heads.patch_chars(patches), wanted)
-        tokens = heads.token_chars(seen.tokens.flatten(0, 1)).unflatten(-1, (labels.MERGE**2, -1))
-        per_token, found["token"] = characters(tokens.flatten(0, 1), wanted)
+        per_patch, scores_by_name["patch"] = character_loss(heads.patch_chars(patches), wanted)
+        tokens = heads.token_chars(output.tokens.flatten(0, 1)).unflatten(-1, (labels.MERGE**2, -1))
+        per_token, scores_by_name["token"] = character_loss(tokens.flatten(0, 1), wanted)
         total = total + per_patch + per_token
     for name, head, mark, weight in (
         ("line", heads.patch_line, line, 0.3),
         ("column", heads.patch_column, column, 0.1),
         ("centre", heads.patch_centre, centre, 0.5),
     ):
-        loss, found[name] = classes(head(patches), mark.flatten())
+        loss, scores_by_name[name] = class_loss(head(patches), mark.flatten())
         total = total + weight * loss
     if (kind > 0).any():
         scores = heads.patch_kind(patches)
         total = total + functional.cross_entropy(scores.float(), kind.flatten())
-        _, found["kind"] = classes(scores, kind.flatten())
-    return total, found
+        _, scores_by_name["kind"] = class_loss(scores, kind.flatten())
+    return total, scores_by_name
 
 
-def pointing(scores: Tensor, pointers: Tensor) -> tuple[Tensor, Tensor | float]:
-    """One attention head shall look at the image token that holds the next character.
+def pointing_loss(scores: Tensor, pointers: Tensor) -> tuple[Tensor, Tensor | float]:
+    """Return the loss of the head that attends to the image token of the next character.
 
     scores (rows, length, length) before softmax, pointers (rows, length) or -1.
     """
@@ -96,11 +96,11 @@ def pointing(scores: Tensor, pointers: Tensor) -> tuple[Tensor, Tensor | float]:
     return functional.cross_entropy(chosen, wanted), right
 
 
-def counting(scores: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
-    """One attention head shall look equally at each thing counted and at the image's beginning.
+def counting_loss(scores: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
+    """Return the loss of the head that attends equally to each counted thing and the image's start.
 
-    The share that the beginning gets, one of n + 1, tells the number n. How a thing's share is
-    spread over its tokens is free. Also the share that all of them get together.
+    The share of the start, one of n + 1, gives the number n. A thing's share may be spread over its
+    tokens in any way. Also returns the share of all of them together.
     scores (rows, length, length) before softmax.
     """
     if len(rows.counting) == 0:
@@ -113,30 +113,35 @@ def counting(scores: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
     return -each.clamp_min(1e-6).log().mean(), each.detach().sum() / len(row)
 
 
-def reading(heads: Heads, head: Tensor, thought: Thought, rows: Rows) -> tuple[Tensor, Scores]:
-    """Score the language model: next bytes, where to look, which line and column is next."""
+def reading_loss(
+    heads: Heads, head: Tensor, output: LanguageOutput, rows: Rows
+) -> tuple[Tensor, Scores]:
+    """Return the language model's loss and scores: next bytes, attention, next line and column."""
     there = rows.targets >= 0
-    bytes_ = functional.linear(thought.last[there], head).float()
+    bytes_ = functional.linear(output.last[there], head).float()
     wanted = rows.targets[there]
     loss = functional.cross_entropy(bytes_, wanted)
-    found: Scores = {"nll": loss.detach()}
+    scores_by_name: Scores = {"nll": loss.detach()}
     if len(rows.counting):
-        # one byte of many, and yet the whole answer
+        # one byte of many, but the whole answer
         numbers = rows.counting.unbind(-1)
-        said, true = functional.linear(thought.last[numbers], head).float(), rows.targets[numbers]
-        loss = loss + NUMBER * functional.cross_entropy(said, true)
-        found["number"] = (said.argmax(-1) == true).float().mean()
-    found["byte"] = (bytes_.argmax(-1) == wanted).float().mean()
-    for number, scores in enumerate(thought.scores):
-        part, found[f"point{number}"] = pointing(scores[:, 0], rows.pointers)
-        equal, found[f"count{number}"] = counting(scores[:, 1], rows)
+        predicted, true = (
+            functional.linear(output.last[numbers], head).float(),
+            rows.targets[numbers],
+        )
+        loss = loss + NUMBER * functional.cross_entropy(predicted, true)
+        scores_by_name["number"] = (predicted.argmax(-1) == true).float().mean()
+    scores_by_name["byte"] = (bytes_.argmax(-1) == wanted).float().mean()
+    for number, scores in enumerate(output.scores):
+        part, scores_by_name[f"point{number}"] = pointing_loss(scores[:, 0], rows.pointers)
+        equal, scores_by_name[f"count{number}"] = counting_loss(scores[:, 1], rows)
         loss = loss + 0.3 * part + 0.6 * equal
-    early = thought.layers[EARLY]
+    early = output.layers[EARLY]
     for name, read, mark in (
         ("at_line", heads.text_line, rows.lines),
         ("at_column", heads.text_column, rows.columns),
     ):
         chosen = mark > 0
-        part, found[name] = classes(read(early[chosen]), mark[chosen])
+        part, scores_by_name[name] = class_loss(read(early[chosen]), mark[chosen])
         loss = loss + 0.1 * part
-    return loss, found
+    return loss, scores_by_name

@@ -1,4 +1,4 @@
-"""The network: Qwen3-VL's own classes, and batched passes over their weights for training."""
+"""The network: transformers' Qwen3-VL, and batched passes over its weights for training."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HIDDEN = 256
-#: On a CPU rows up to this length are attended without the fused kernel.
+#: Longest rows that a CPU attends without the fused kernel.
 SHORT = 640
-#: The attention heads that are told where to look: one reads, one counts.
-TOLD = (0, 3)
+#: The attention heads with a loss of their own: one reads, one counts.
+SUPERVISED_HEADS = (0, 3)
 
 
-def config(depth: int = 4, layers: int = 5) -> Qwen3VLConfig:
+def model_config(depth: int = 4, layers: int = 5) -> Qwen3VLConfig:
     """Describe a Qwen3-VL of about 7 million parameters."""
     return Qwen3VLConfig(
         text_config={
@@ -67,17 +67,17 @@ def config(depth: int = 4, layers: int = 5) -> Qwen3VLConfig:
     )
 
 
-def build() -> Qwen3VLForConditionalGeneration:
-    return Qwen3VLForConditionalGeneration(config())
+def build_model() -> Qwen3VLForConditionalGeneration:
+    return Qwen3VLForConditionalGeneration(model_config())
 
 
-def inside(name: str, value: Tensor) -> bool:
+def is_block_matrix(name: str, value: Tensor) -> bool:
     """Whether it is a matrix inside the blocks of the tower or of the language model."""
     return value.ndim == 2 and (".blocks." in name or ".layers." in name)
 
 
-class Seen(NamedTuple):
-    """What the tower makes of a batch of images of one size."""
+class TowerOutput(NamedTuple):
+    """The tower's output for a batch of images of one size."""
 
     #: (images, patches, hidden)
     patches: Tensor
@@ -87,10 +87,10 @@ class Seen(NamedTuple):
     deepstack: list[Tensor]
 
 
-def look(visual: nn.Module, pixels: Tensor, height: int, width: int) -> Seen:
+def run_tower(visual: nn.Module, pixels: Tensor, height: int, width: int) -> TowerOutput:
     """Run the tower on images of one size: pixels (images, patches, 768) in -1…1, sizes in patches.
 
-    The same numbers as the module's own forward, which takes the images one after the other.
+    Equal to the module's own forward, which takes the images one after the other.
     """
     grid = torch.tensor([[1, height, width]])
     indices, weights = get_vision_interpolation_indices_and_weights(
@@ -115,15 +115,15 @@ def look(visual: nn.Module, pixels: Tensor, height: int, width: int) -> Seen:
         if number in visual.deepstack_visual_indexes:
             merger = visual.deepstack_merger_list[len(deepstack)]
             deepstack.append(_merge(merger, hidden))
-    return Seen(hidden, _merge(visual.merger, hidden), deepstack)
+    return TowerOutput(hidden, _merge(visual.merger, hidden), deepstack)
 
 
-def part(seen: Seen, first: int, last: int) -> Seen:
-    """Take the images from `first` up to `last` of a batch."""
-    return Seen(
-        seen.patches[first:last],
-        seen.tokens[first:last],
-        [level[first:last] for level in seen.deepstack],
+def slice_images(output: TowerOutput, first: int, last: int) -> TowerOutput:
+    """Return the output of the images from `first` up to `last`."""
+    return TowerOutput(
+        output.patches[first:last],
+        output.tokens[first:last],
+        [level[first:last] for level in output.deepstack],
     )
 
 
@@ -141,12 +141,12 @@ def _attend(attention: nn.Module, hidden: Tensor, rotation: tuple[Tensor, Tensor
     queries, keys = (
         (part * cos + rotate_half(part) * sin).to(values.dtype) for part in (queries, keys)
     )
-    mixed, _ = mix(queries, keys, values, causal=False)
+    mixed, _ = attend(queries, keys, values, causal=False)
     return attention.proj(mixed.transpose(1, 2).flatten(2))
 
 
-class Thought(NamedTuple):
-    """What the language model makes of a batch of sequences."""
+class LanguageOutput(NamedTuple):
+    """The language model's output for a batch of sequences."""
 
     #: (sequences, length, hidden), after the last norm
     last: Tensor
@@ -156,18 +156,18 @@ class Thought(NamedTuple):
     scores: list[Tensor]
 
 
-def think(
+def run_language_model(
     language: nn.Module,
     embeddings: Tensor,
     positions: Tensor,
     deepstack: list[Tensor],
-    seen: Tensor,
+    image_mask: Tensor,
     pointing: tuple[int, ...] = (),
-) -> Thought:
+) -> LanguageOutput:
     """Run the language model on right-padded rows.
 
-    embeddings (rows, length, hidden), positions (3, rows, length), seen (rows, length) true at
-    image tokens, deepstack each (image tokens in all rows, hidden).
+    embeddings (rows, length, hidden), positions (3, rows, length), image_mask (rows, length) true
+    at image tokens, deepstack each (image tokens in all rows, hidden).
     """
     hidden = embeddings
     rotation = language.rotary_emb(hidden, positions)
@@ -179,11 +179,13 @@ def think(
         hidden = hidden + mixed
         hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         if number < len(deepstack):
-            hidden = hidden.index_put((seen,), deepstack[number].to(hidden.dtype), accumulate=True)
+            hidden = hidden.index_put(
+                (image_mask,), deepstack[number].to(hidden.dtype), accumulate=True
+            )
         layers.append(hidden)
         if score is not None:
             scores.append(score)
-    return Thought(language.norm(hidden), layers, scores)
+    return LanguageOutput(language.norm(hidden), layers, scores)
 
 
 def _causal(
@@ -201,24 +203,26 @@ def _causal(
     values = values.transpose(1, 2)
     queries, keys = queries.to(values.dtype), keys.to(values.dtype)
     shared = attention.num_key_value_groups
-    mixed, scores = mix(
+    mixed, scores = attend(
         queries, keys.repeat_interleave(shared, 1), values.repeat_interleave(shared, 1), causal=True
     )
     mixed = attention.o_proj(mixed.transpose(1, 2).flatten(2))
     if not pointing:
         return mixed, None
     if scores is not None:
-        return mixed, scores[:, TOLD]
-    looking = [head // shared for head in TOLD]
-    return mixed, queries[:, TOLD] @ keys[:, looking].transpose(-1, -2) * attention.scaling
+        return mixed, scores[:, SUPERVISED_HEADS]
+    key_heads = [head // shared for head in SUPERVISED_HEADS]
+    return mixed, queries[:, SUPERVISED_HEADS] @ keys[:, key_heads].transpose(
+        -1, -2
+    ) * attention.scaling
 
 
-def mix(
+def attend(
     queries: Tensor, keys: Tensor, values: Tensor, *, causal: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Attend within rows (rows, heads, length, size); also the raw scores of short rows.
 
-    Written out for short rows: on a CPU that takes half of the fused kernel's time there.
+    Short rows are computed step by step, which on a CPU takes half the time of the fused kernel.
     """
     length, size = queries.shape[-2:]
     if queries.is_cuda or length > SHORT:
@@ -233,7 +237,7 @@ def mix(
 
 
 class Heads(nn.Module):
-    """Throw-away read-outs for dense supervision; they are no part of the checkpoint."""
+    """Linear read-outs for the losses of the training; they are not in the checkpoint."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from demo.training.network import inside
+from demo.training.network import is_block_matrix
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 Groups = list[dict[str, Any]]
 
 
-def matrices(model: nn.Module) -> set[int]:
+def find_matrices(model: nn.Module) -> set[int]:
     """Find the matrices (by identity) inside the blocks of the tower and of the language model.
 
     Only these: orthogonalising the mergers' wide layers would cost as much as their gradients.
     """
-    return {id(value) for name, value in model.named_parameters() if inside(name, value)}
+    return {id(value) for name, value in model.named_parameters() if is_block_matrix(name, value)}
 
 
 class Optimizer:
     """Two optimizers as one; each group of parameters names the learning rate it reaches.
 
-    At equal steps and rates Muon left the tower's loss lower than AdamW did, and it bore twice the
+    At equal steps and rates Muon reached a lower loss of the tower than AdamW and allowed twice the
     rate, for an eighth more time (Jordan et al. 2024; rates as AdamW's by Liu et al. 2025).
     """
 
@@ -47,7 +47,7 @@ class Optimizer:
         ]
 
     def step(self, share: float) -> None:
-        """Take one step at a share of the peak rates and forget the gradients."""
+        """Take one step at a share of the peak rates and clear the gradients."""
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = group["peak"] * share
@@ -55,11 +55,11 @@ class Optimizer:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """Give the state of both."""
+        """Return the state of both."""
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Take up the state of both."""
+        """Load the state of both."""
         for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
 

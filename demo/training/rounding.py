@@ -1,4 +1,4 @@
-"""Weights that int8 holds exactly, so that it differs from bfloat16 in the activations alone."""
+"""Rounds weights to values that int8 represents exactly, so that only activations differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def rounded(weight: Tensor) -> Tensor:
+def round_to_int8(weight: Tensor) -> Tensor:
     """Round an (out, in) matrix to int8's steps; bfloat16, and quantised it gives the same steps.
 
     bfloat16 adds about a quarter of the error that int8's rounding makes.

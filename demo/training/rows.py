@@ -1,4 +1,4 @@
-"""Conversations as rows of tokens, with targets and with the places that answers are read from."""
+"""Conversations as rows of tokens, with targets and the image tokens that answers come from."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Row:
     #: Line and column + 1 of the glyph that the next byte is read from, 0 for none.
     lines: list[int] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)
-    #: Place of a token that counts, and the places of each thing that it looks at to do so.
+    #: Place of a token that is a count, and the places of each counted thing.
     counted: list[tuple[int, list[list[int]]]] = field(default_factory=list)
     #: Where the image tokens begin.
     image: int = 0
 
     def say(self, ids: list[int]) -> None:
-        """Append tokens that nobody has to predict."""
+        """Append tokens that are no targets."""
         self.ids.extend(ids)
         for name, value in (("targets", NOTHING), ("pointers", -1), ("lines", 0), ("columns", 0)):
             getattr(self, name).extend([value] * len(ids))
@@ -66,32 +66,32 @@ class Row:
                 self.columns[place] = min(glyph.column + 1, labels.COLUMNS - 1)
 
 
-def row(rng: Random, sample: Sample) -> Row:
+def build_row(rng: Random, sample: Sample) -> Row:
     """Lay out the whole conversation in Qwen's chat form, sometimes with a system turn in front."""
-    found = Row()
+    row = Row()
     tokens = labels.glyph_tokens(sample)
     area = sample.image.width * sample.image.height // labels.TOKEN**2
     if rng.random() < 0.08:
-        found.say([START, *encode("system\n" + rng.choice(prompts.SYSTEM)), END, *encode("\n")])
+        row.say([START, *encode("system\n" + rng.choice(prompts.SYSTEM)), END, *encode("\n")])
     for number, turn in enumerate(sample.turns):
-        found.say([START, *encode("user\n")])
+        row.say([START, *encode("user\n")])
         question = encode(turn.question)
         behind = number == 0 and rng.random() < 0.08
         if behind:
-            found.say(question)
+            row.say(question)
         if number == 0:
-            found.say([IDS["<|vision_start|>"]])
-            found.image = len(found.ids)
-            found.say([IMAGE] * area + [IDS["<|vision_end|>"]])
-        found.say([*([] if behind else question), END, *encode("\n")])
-        found.say([START, *encode("assistant\n")])
-        found.answer(turn, sample, tokens)
-        found.say(encode("\n"))
-    return found
+            row.say([IDS["<|vision_start|>"]])
+            row.image = len(row.ids)
+            row.say([IMAGE] * area + [IDS["<|vision_end|>"]])
+        row.say([*([] if behind else question), END, *encode("\n")])
+        row.say([START, *encode("assistant\n")])
+        row.answer(turn, sample, tokens)
+        row.say(encode("\n"))
+    return row
 
 
 class Tensors:
-    """A dataclass whose tensors travel together."""
+    """A dataclass whose tensors are moved together."""
 
     __slots__ = ()
 
@@ -104,7 +104,7 @@ class Tensors:
         return self._each(lambda value: value.to(device, non_blocking=True))
 
     def pin_memory(self) -> Self:
-        """Lay into memory that a GPU copies from by itself."""
+        """Move to pinned memory."""
         return self._each(Tensor.pin_memory)
 
 
@@ -118,32 +118,32 @@ class Rows(Tensors):
     lines: Tensor
     columns: Tensor
     positions: Tensor
-    #: Row and place of each token that counts: (questions, 2)
+    #: Row and place of each token that is a count: (questions, 2)
     counting: Tensor
-    #: What it looks at: (places, 3), numbers of a question and of a thing, and one of its places
+    #: Counted things: (places, 3), numbers of a question and of a thing, and one of its places
     counted: Tensor
 
 
 def positions(image: int, length: int, height: int, width: int) -> Tensor:
     """(3, length): time, row and column of each token, the image's tokens from `image` on."""
     area = height * width
-    found = torch.arange(length).expand(3, length).clone()
+    places = torch.arange(length).expand(3, length).clone()
     cells = torch.arange(area)
-    found[0, image : image + area] = image
-    found[1, image : image + area] = image + cells // width
-    found[2, image : image + area] = image + cells % width
-    found[:, image + area :] += max(height, width) - area
-    return found
+    places[0, image : image + area] = image
+    places[1, image : image + area] = image + cells // width
+    places[2, image : image + area] = image + cells % width
+    places[:, image + area :] += max(height, width) - area
+    return places
 
 
-def counts(rows: list[Row]) -> tuple[Tensor, Tensor]:
-    """List who counts and what, as `Rows` keeps it."""
+def collate_counts(rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """Return `counting` and `counted` of Rows."""
     counting: list[tuple[int, int]] = []
     counted: list[tuple[int, int, int]] = []
     things = 0
     for number, row in enumerate(rows):
-        for place, found in row.counted:
-            for thing in found:
+        for place, counted_things in row.counted:
+            for thing in counted_things:
                 counted += [(len(counting), things, key) for key in thing]
                 things += 1
             counting.append((number, place))
@@ -169,5 +169,5 @@ def collate(rows: list[Row], height: int, width: int) -> Rows:
         padded("lines", 0),
         padded("columns", 0),
         torch.stack([positions(row.image, length, height, width) for row in rows], dim=1),
-        *counts(rows),
+        *collate_counts(rows),
     )

@@ -1,4 +1,4 @@
-"""The two stages of training: the tower alone, then the language model that reads from it."""
+"""The two stages of the training: the tower alone, then the language model with it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
     from demo.training.batches import Images
     from demo.training.losses import Scores
-    from demo.training.network import Heads, Seen
+    from demo.training.network import Heads, TowerOutput
     from demo.training.rows import Rows
 
-#: Weight of the tower's own tasks once the language model reads.
+#: Weight of the tower's loss in the second stage.
 DENSE = 0.3
 
 
 @dataclass(frozen=True)
 class TowerBatches:
-    """Draws what the tower learns from alone, `scale` times as much as one CPU wants at once."""
+    """Draws batches for the tower alone, `scale` times as large as for one CPU."""
 
     seed: int
     scale: float
 
     def __call__(self, step: int, number: int) -> Images:  # noqa: ARG002
-        """Draw batch `number`, which is one of a step's."""
+        """Draw batch `number` of a step."""
         return batches.tower_batch(self.seed, number, round(6000 * self.scale))
 
 
-class Tower:
+class TowerStage:
     """The first stage: the vision tower alone, with dense supervision."""
 
     name = "tower"
@@ -53,24 +53,24 @@ class Tower:
         ]
 
     def losses(self, step: int, batch: Images) -> tuple[Tensor, Scores, int]:  # noqa: ARG002
-        """Look at a batch; its loss, scores and number of samples."""
-        return look(self.visual, self.heads, batch)
+        """Return a batch's loss, scores and number of samples."""
+        return tower_losses(self.visual, self.heads, batch)
 
 
-class Plan(NamedTuple):
-    """What the reader sees, from short lines to pages."""
+class ReaderPlan(NamedTuple):
+    """The batches of the second stage, from short lines to pages."""
 
-    #: Steps for which the tower stays as it is.
+    #: Steps in which the tower is not trained.
     frozen: int
     #: Share of steps with large pages, for all processes together as they take longer.
     pages: float
     #: Size of the largest other blocks in image tokens.
     largest: int
-    #: Every how many batches one is for the tower alone, which learns faster from it; 0 for none.
+    #: Every n-th batch is for the tower alone, which learns faster from it; 0 for none.
     dense_every: int
-    #: How much larger batches are than one CPU wants them.
+    #: Size of the batches, in those for one CPU.
     scale: float
-    #: How many batches each process has in a step.
+    #: Batches of each process in a step.
     together: int
     #: Chunks of a batch, to save padding on a CPU and time between them on a GPU.
     parts: int
@@ -81,19 +81,19 @@ class Plan(NamedTuple):
         return bool(every) and step >= self.frozen and (number + 1) % every == 0
 
     def page(self, seed: int, step: int, number: int) -> bool:
-        """Whether a batch is about large pages, as those are that others work on meanwhile."""
+        """Whether a batch has large pages; the same for all processes of a step."""
         return Random(f"page:{seed}:{step}:{number % self.together}").random() < self.pages
 
 
 @dataclass(frozen=True)
 class ReaderBatches:
-    """Draws conversations by a plan, and now and then what the tower learns from alone."""
+    """Draws conversations by a plan, and now and then a batch for the tower alone."""
 
     seed: int
-    plan: Plan
+    plan: ReaderPlan
 
     def __call__(self, step: int, number: int) -> Images | tuple[Images, list[Rows]]:
-        """Draw batch `number`, which is one of a step's."""
+        """Draw batch `number` of a step."""
         plan = self.plan
         if plan.dense(step, number):
             return TowerBatches(self.seed, plan.scale)(step, number)
@@ -107,12 +107,12 @@ class ReaderBatches:
         )
 
 
-class Reader:
-    """The second stage: the language model reads; after `frozen` steps the tower joins in."""
+class ReaderStage:
+    """The second stage: the language model, after `frozen` steps with the tower."""
 
     name = "reader"
 
-    def __init__(self, model: nn.Module, heads: Heads, seed: int, plan: Plan) -> None:
+    def __init__(self, model: nn.Module, heads: Heads, seed: int, plan: ReaderPlan) -> None:
         self.model, self.heads, self.frozen = model, heads, plan.frozen
         self.draw = ReaderBatches(seed, plan)
         visual = model.model.visual
@@ -132,57 +132,59 @@ class Reader:
     def losses(
         self, step: int, batch: Images | tuple[Images, list[Rows]]
     ) -> tuple[Tensor, Scores, int]:
-        """Work on a batch; its loss, scores and number of samples."""
+        """Return a batch's loss, scores and number of samples."""
         for part in self.trunk:
             part.requires_grad_(step >= self.frozen)
         visual = self.model.model.visual
         if not isinstance(batch, tuple):
-            return look(visual, self.heads, batch)
+            return tower_losses(visual, self.heads, batch)
         images, chunks = batch
-        seen, dense, found = see(visual, self.heads, images)
-        loss, every = DENSE * dense, sum(answered(rows) for rows in chunks)
+        output, dense, tower_scores = score_tower(visual, self.heads, images)
+        loss, every = DENSE * dense, sum(count_targets(rows) for rows in chunks)
         sums: Scores = defaultdict(float)
         first = 0
         for rows in chunks:
-            share, last = answered(rows) / every, first + len(rows.ids)
-            read, scores = self.read(network.part(seen, first, last), rows)
+            share, last = count_targets(rows) / every, first + len(rows.ids)
+            read, scores = self.read(network.slice_images(output, first, last), rows)
             loss, first = loss + share * read, last
             for name, score in scores.items():
                 sums[name] += share * score
-        return loss, {**found, **sums}, first
+        return loss, {**tower_scores, **sums}, first
 
-    def read(self, seen: Seen, rows: Rows) -> tuple[Tensor, Scores]:
+    def read(self, output: TowerOutput, rows: Rows) -> tuple[Tensor, Scores]:
         """Run the language model on one chunk of rows and the images that belong to them."""
         language = self.model.model.language_model
-        rows = rows.to(seen.tokens.device)
+        rows = rows.to(output.tokens.device)
         places = rows.ids == IMAGE
         with torch.autocast(places.device.type, torch.bfloat16):
             embeddings = language.embed_tokens(rows.ids).index_put(
-                (places,), seen.tokens.flatten(0, 1).float()
+                (places,), output.tokens.flatten(0, 1).float()
             )
-            deepstack = [level.flatten(0, 1) for level in seen.deepstack]
-            thought = network.think(
+            deepstack = [level.flatten(0, 1) for level in output.deepstack]
+            language_output = network.run_language_model(
                 language, embeddings, rows.positions, deepstack, places, losses.POINTING
             )
-            return losses.reading(self.heads, self.model.lm_head.weight, thought, rows)
+            return losses.reading_loss(self.heads, self.model.lm_head.weight, language_output, rows)
 
 
-def answered(rows: Rows) -> int:
+def count_targets(rows: Rows) -> int:
     """Count the bytes that the language model has to predict."""
     return int((rows.targets >= 0).sum())
 
 
-def see(visual: nn.Module, heads: Heads, images: Images) -> tuple[Seen, Tensor, Scores]:
-    """Run the tower on a batch of images and score its own tasks."""
+def score_tower(
+    visual: nn.Module, heads: Heads, images: Images
+) -> tuple[TowerOutput, Tensor, Scores]:
+    """Run the tower on a batch of images; return its output, loss and scores."""
     device = visual.pos_embed.weight.device
     images = images.to(device)
     with torch.autocast(device.type, torch.bfloat16):
-        seen = network.look(visual, images.values(), images.height, images.width)
-        loss, scores = losses.dense(heads, seen, images.marks)
-    return seen, loss, scores
+        output = network.run_tower(visual, images.values(), images.height, images.width)
+        loss, scores = losses.tower_loss(heads, output, images.marks)
+    return output, loss, scores
 
 
-def look(visual: nn.Module, heads: Heads, images: Images) -> tuple[Tensor, Scores, int]:
-    """Let the tower do its own tasks; its loss, scores and number of images."""
-    _, loss, scores = see(visual, heads, images)
+def tower_losses(visual: nn.Module, heads: Heads, images: Images) -> tuple[Tensor, Scores, int]:
+    """Return the tower's loss, scores and number of images."""
+    _, loss, scores = score_tower(visual, heads, images)
     return loss, scores, len(images.pixels)

@@ -1,4 +1,4 @@
-"""The state of a training run: what is saved, and how it is taken up again."""
+"""The state of a training run: how it is saved and restored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is; `seconds` counts processor time, so that a pause costs nothing."""
+    """The progress of a run; `seconds` is processor time, which a pause does not count."""
 
     stage: str
     step: int = 0
@@ -31,7 +31,7 @@ class Progress:
 
 
 class Clock:
-    """Processor time since the last look, divided by the number of threads."""
+    """Processor time since the last lap, divided by the number of threads."""
 
     def __init__(self) -> None:
         self.last = time.process_time()
@@ -51,7 +51,7 @@ def save(
     optimizer: Optimizer,
     progress: Progress,
 ) -> None:
-    """Write everything in one move: a run that is killed leaves the last whole state."""
+    """Write the state atomically: a killed run leaves the last complete one."""
     partial = path.with_suffix(".partial")
     torch.save(
         {
@@ -72,7 +72,7 @@ def restore(
     optimizer: Optimizer | None,
     stage: str,
 ) -> Progress:
-    """Take up a saved state, if there is one; without an optimizer only its weights."""
+    """Load a saved state, if there is one; without an optimizer only its weights."""
     if not path.exists():
         return Progress(stage)
     state = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Several processes that train one model: each draws its own batches, all share the gradients."""
+"""Data-parallel training: each process draws its own batches, all share the gradients."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Team:
-    """One process of `size`; single-threaded ones lose less on a busy machine than threads do."""
+    """One process of `size`; on a busy machine processes lose less time than threads."""
 
     def __init__(self, rank: int, size: int, folder: Path) -> None:
         self.rank, self.size = rank, size
         (folder / f"pid-{rank}").write_text(f"{os.getpid()}\n")
         if size > 1:
-            meeting = folder.resolve() / f"meeting-{os.getppid()}"
+            rendezvous = folder.resolve() / f"meeting-{os.getppid()}"
             distributed.init_process_group(
-                "gloo", init_method=f"file://{meeting}", rank=rank, world_size=size
+                "gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=size
             )
 
     def numbers(self, step: int, together: int) -> Iterator[tuple[int, int]]:
@@ -36,7 +36,7 @@ class Team:
                 yield later, number
 
     def join(self, parameters: list[Tensor], stop: bool) -> bool:
-        """Average the gradients of all processes; true if one of them was asked to stop."""
+        """Average the gradients of all processes; return whether one of them must stop."""
         if self.size == 1:
             return stop
         trained = [value for value in parameters if value.requires_grad]

@@ -1,4 +1,4 @@
-"""Bytes as tokens, and Qwen's special tokens after them."""
+"""The vocabulary: a token for each byte, then Qwen's special tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train the demonstration model: `python -m demo.training.train` resumes where it stopped."""
+"""Trains the demonstration model: `python -m demo.training.train` resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch import multiprocessing
 
 from demo import checkpoint
 from demo.training import feeding, network
-from demo.training.optimizer import Optimizer, matrices
-from demo.training.stages import Plan, Reader, Tower
+from demo.training.optimizer import Optimizer, find_matrices
+from demo.training.stages import ReaderPlan, ReaderStage, TowerStage
 from demo.training.state import Clock, Progress, restore, save
 from demo.training.team import Team
 
@@ -30,31 +30,33 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 REPORT = 50
 #: Seconds between two saves.
 SAVE = 120
-#: The share of the training over which the rate falls, and what it falls to.
+#: The share of the training in which the rate falls, and the share it falls to.
 FALL, LEAST = 0.4, 0.02
-#: Steps in which a run's rate rises, as its optimizer has to find its bearings.
+#: Steps in which the rate of a run rises, while its optimizer gathers statistics.
 WARM = 100
 
 
-class Course:
-    """A run that ends after so many steps, or after so many seconds."""
+class Schedule:
+    """The end of a run: after so many steps, or after so many seconds."""
 
     def __init__(self, steps: int, seconds: float | None) -> None:
         self.steps, self.seconds, self.started = steps, seconds, time.monotonic()
 
     def done(self, step: int) -> float:
-        """Share of the run that is behind it in a step."""
+        """Return the completed share of the run at a step."""
         spent = (time.monotonic() - self.started) / self.seconds if self.seconds else 0.0
         return max(step / max(1, self.steps), spent)
 
 
-def rate(step: int, done: float) -> float:
-    """Share of the peak rate in a run's step when a share of the training is `done`."""
+def rate_share(step: int, done: float) -> float:
+    """Return the share of the peak rate at a step, when a share of the training is `done`."""
     return min(1.0, (step + 1) / WARM) * max(LEAST, min(1.0, (1 - done) / FALL))
 
 
-def report(progress: Progress, share: float, sums: dict[str, list[Any]], started: float) -> str:
-    """Word the progress line: means since the last one."""
+def format_progress(
+    progress: Progress, share: float, sums: dict[str, list[Any]], started: float
+) -> str:
+    """Return the progress line, with means since the last one."""
     read = {name: torch.tensor([float(one) for one in all_]) for name, all_ in sums.items()}
     known = {name: read[name].nanmean() for name in sorted(read)}
     means = " ".join(f"{name} {mean:.3f}" for name, mean in known.items())
@@ -66,7 +68,7 @@ def report(progress: Progress, share: float, sums: dict[str, list[Any]], started
 
 
 def train(
-    stage: Tower | Reader,
+    stage: TowerStage | ReaderStage,
     model: nn.Module,
     heads: Heads,
     path: Path,
@@ -80,45 +82,45 @@ def train(
     """
     groups = stage.groups()
     every = [value for group in groups for value in group["params"]]
-    optimizer = Optimizer(groups, matrices(model))
+    optimizer = Optimizer(groups, find_matrices(model))
     progress = restore(path, model, heads, optimizer, stage.name)
-    clock, course = Clock(), Course(steps, options.seconds)
-    first, saved = progress.step, course.started
+    clock, schedule = Clock(), Schedule(steps, options.seconds)
+    first, saved = progress.step, schedule.started
     sums: dict[str, list[Any]] = defaultdict(list)
-    asked = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     numbers = team.numbers(progress.step, options.together)
-    feed = feeding.feed(stage.draw, numbers, options.drawers, pin=DEVICE == "cuda")
+    feed = feeding.load_batches(stage.draw, numbers, options.drawers, pin=DEVICE == "cuda")
     ended = progress.step >= steps
     while not ended:
-        share = rate(progress.step - first, course.done(progress.step))
+        share = rate_share(progress.step - first, schedule.done(progress.step))
         for _ in range(options.together):
-            asking = time.monotonic()
+            began = time.monotonic()
             batch = next(feed)
-            sums["wait"].append(time.monotonic() - asking)
+            sums["wait"].append(time.monotonic() - began)
             loss, scores, samples = stage.losses(progress.step, batch)
             (loss / options.together).backward()
             progress.samples += samples * team.size
             for name, score in {"loss": loss.detach(), **scores}.items():
                 sums[name].append(score)
-        last = asked.is_set() or course.done(progress.step + 1) >= 1
+        last = stop.is_set() or schedule.done(progress.step + 1) >= 1
         ended = team.join(every, last)
         torch.nn.utils.clip_grad_norm_(every, 1.0)
         optimizer.step(share)
         progress.advance(clock.lap())
         if team.rank == 0 and progress.step % REPORT == 0:
-            print(report(progress, share, sums, course.started), flush=True)
+            print(format_progress(progress, share, sums, schedule.started), flush=True)
             sums.clear()
         if team.rank == 0 and time.monotonic() - saved > SAVE:
             saved = time.monotonic()
             save(path, model, heads, optimizer, progress)
     if team.rank == 0 and progress.step > first:
         save(path, model, heads, optimizer, progress)
-    if progress.step < steps and course.done(progress.step) < 1:
+    if progress.step < steps and schedule.done(progress.step) < 1:
         raise SystemExit(0)
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", nargs="?", choices=["all", "tower", "reader"], default="all")
     parser.add_argument("--state", type=Path, default=Path(".run/demo-train"), help="folder")
@@ -139,23 +141,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def work(rank: int, options: argparse.Namespace) -> None:
-    """Be one process of the team: all draw their own batches and share their gradients."""
+def run_process(rank: int, options: argparse.Namespace) -> None:
+    """Train in one of `options.workers` processes."""
     cores = len(os.sched_getaffinity(0)) // options.workers
     torch.set_num_threads(max(1, cores - options.drawers))
-    # that one plans anew for every shape, which takes longer than the attention itself
+    # it makes a new plan for every shape, which takes longer than the attention itself
     torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     torch.manual_seed(options.seed)
     team = Team(rank, options.workers, options.state)
-    model, heads = network.build().to(DEVICE), network.Heads().to(DEVICE)
+    model, heads = network.build_model().to(DEVICE), network.Heads().to(DEVICE)
     tower, reader = options.state / "tower.pt", options.state / "reader.pt"
     if options.stage != "reader" and not reader.exists():
-        stage: Tower | Reader = Tower(model, heads, options.seed, options.scale)
+        stage: TowerStage | ReaderStage = TowerStage(model, heads, options.seed, options.scale)
         train(stage, model, heads, tower, options.tower_steps, team, options)
     if options.stage != "tower":
         if not reader.exists():
             restore(tower, model, heads, None, "reader")
-        plan = Plan(
+        plan = ReaderPlan(
             options.frozen,
             options.pages,
             options.largest,
@@ -164,21 +166,21 @@ def work(rank: int, options: argparse.Namespace) -> None:
             options.together,
             options.parts,
         )
-        stage = Reader(model, heads, options.seed, plan)
+        stage = ReaderStage(model, heads, options.seed, plan)
         train(stage, model, heads, reader, options.reader_steps, team, options)
     if options.export and rank == 0:
         checkpoint.export(model, options.export)
 
 
 def main() -> None:
-    options = arguments()
+    options = parse_arguments()
     if not options.workers:
         options.workers = 1 if DEVICE == "cuda" else len(os.sched_getaffinity(0))
     options.state.mkdir(parents=True, exist_ok=True)
     if options.workers == 1:
-        work(0, options)
+        run_process(0, options)
     else:
-        multiprocessing.spawn(work, (options,), nprocs=options.workers)
+        multiprocessing.spawn(run_process, (options,), nprocs=options.workers)
 
 
 if __name__ == "__main__":

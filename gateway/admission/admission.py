@@ -11,7 +11,7 @@ from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import estimate_work
 from shared.errors import QueueFull
 from shared.jobs import ImageInfo, Priority
-from shared.prediction.cost_model import Prediction, Work, prompt_tokens
+from shared.prediction.cost_model import Prediction, Work, estimate_prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
 
@@ -61,7 +61,7 @@ class Admission:
         """
         self._store_health.check()
         place = self._fresh_position(tenant, position).place(Priority.HIGH)
-        self._check_wait(self.forecast().outlook.predict(Work(), *place))
+        self._check_wait(_predict(self.forecast(), Work(), *place))
 
     def predict(
         self, forecast: Forecast, profile: JobProfile, images: Sequence[ImageInfo]
@@ -69,13 +69,13 @@ class Admission:
         """Return the prediction of a job, whether it would be accepted or not."""
         work = estimate_work(
             images,
-            prompt_tokens=prompt_tokens(profile.prompt),
+            prompt_tokens=estimate_prompt_tokens(profile.prompt),
             answer_tokens=forecast.answer_tokens(profile.kind, profile.max_new_tokens),
             reads=profile.reads,
-            workers=forecast.outlook.workers,
+            workers=forecast.fleet.workers,
         )
         place = self._fresh_position(profile.tenant, profile.position).place(profile.priority)
-        return forecast.outlook.predict(work, *place)
+        return _predict(forecast, work, *place)
 
     def check(self, profile: JobProfile, prediction: Prediction) -> None:
         """Refuse a job with this prediction if it cannot be accepted.
@@ -109,7 +109,7 @@ class Admission:
         return prediction
 
     def _fresh_position(self, tenant: str, position: QueuePosition | None) -> QueuePosition:
-        return position if position and position.fresh else self._forecasts.standing(tenant)
+        return position if position and position.fresh else self._forecasts.queue_position(tenant)
 
     def _check_wait(self, prediction: Prediction) -> None:
         most = self._settings.queue_max_jobs
@@ -124,3 +124,10 @@ class Admission:
                 f"A new job would wait {wait_s:.0f} s; the limit is {limit_s:g} s.",
                 retry_after_s=wait_s - limit_s,
             )
+
+
+def _predict(
+    forecast: Forecast, work: Work, position: int, queued: int, running: int
+) -> Prediction:
+    """Predict on the forecast's fleet, with the newer count of running jobs."""
+    return forecast.fleet.with_running(running).predict(work, position, queued)

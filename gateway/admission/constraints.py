@@ -7,7 +7,7 @@ from functools import cached_property
 from gevent import Timeout
 from gevent.threadpool import ThreadPool
 
-from shared.constraints.grammar import check
+from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConstraint
 from shared.jobs import GenerationParams
 
@@ -32,7 +32,7 @@ class ConstraintChecker:
             return
         try:
             with Timeout(_TIMEOUT_S):
-                self._pool.apply(check, (params,))
+                self._pool.apply(check_satisfiable, (params,))
         except Timeout:
             raise BadConstraint(
                 f"{constraints[0]}: compiling it took more than {_TIMEOUT_S:g} s.",

@@ -51,7 +51,7 @@ def _check(value: Any, *, suspicious: bool) -> None:
         layer = [part for v in layer for part in _parts(v)]
         if not layer:
             return
-    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def _parts(value: Any) -> list[Any]:

@@ -138,7 +138,7 @@ def sniff_format(data: bytes) -> ImageFormat:
     fmt = _known_format(data)
     if fmt in accepted_formats():
         return fmt
-    name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not a known image format"
+    name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not an image in a known format"
     raise UnsupportedImageFormat(
         f"The file is {name}. Supported formats: {', '.join(accepted_formats())}.",
         hint=_HEIC_HINT if fmt else None,

@@ -15,7 +15,7 @@ from shared.errors import (
     UrlFetchFailed,
     UrlNotAllowed,
 )
-from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, target
+from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, parse_target
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -64,7 +64,7 @@ class ImageFetcher:
         return Upload(response.body, content_type=_read_media_type(response))
 
     def _get(self, url: str) -> FetchedResponse:
-        origin = target(url, self.client.policy).origin
+        origin = parse_target(url, self.client.policy).origin
         left_s = max(0.01, self.deadline - time.monotonic())
         limits = FetchLimits(left_s, min(left_s, _CONNECT_S), self.most_bytes)
         # a fetch that began with little time left says nothing about its host

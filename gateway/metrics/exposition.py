@@ -88,7 +88,7 @@ class ServiceCollector(Collector):
         workers = sources.workers.fresh()
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
-        yield from collect_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
+        yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
         yield from collect_predictions(forecasts.truth())
         yield from collect_workers(workers)
         yield from collect_counters(sources.store.counters())
@@ -138,8 +138,8 @@ def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) ->
         "queue_oldest_wait_seconds", "Wait of the oldest waiting job.", ((), load.oldest_wait_s)
     )
     queued = sum(load.depths.values())
-    outlook = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
-    wait, backlog = outlook.wait_s(queued), backlog_s(queued + load.running, workers)
+    fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
+    wait, backlog = fleet.predict_wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job submitted now.", ((), wait)

@@ -29,7 +29,7 @@ def placed_job_view(row: JobRow, position: int | None, services: Services) -> di
 
 def predict_wait_s(position: int, services: Services) -> float | None:
     """Return the predicted wait at a position of the queue, to a tenth; None if unknown."""
-    wait = services.admission.forecast().outlook.wait_s(position)
+    wait = services.admission.forecast().fleet.predict_wait_s(position)
     return None if wait is None else round(wait, 1)
 
 

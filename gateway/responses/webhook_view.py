@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.jobs.view import timestamp
 from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
-from shared.webhooks import hint
+from shared.webhooks import mask_secret
 
 
 def delivery_view(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def secret_view(secret: Secret) -> dict[str, Any]:
     return {
         "object": "webhook_secret",
         "secret": secret.secret if secret.fresh else None,
-        "hint": hint(secret.secret),
+        "hint": mask_secret(secret.secret),
         "created_at": timestamp(secret.created_ms),
-        "previous_hint": hint(secret.previous) if secret.previous else None,
+        "previous_hint": mask_secret(secret.previous) if secret.previous else None,
         "previous_until": timestamp(secret.previous_until_ms),
     }

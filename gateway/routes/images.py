@@ -26,7 +26,7 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
 
 
 def _image_view(image: ImageHeader) -> dict[str, Any]:
-    outlook = current_services().admission.forecast().outlook
+    outlook = current_services().admission.forecast().fleet
     pixels = tile_budget(DETAIL_PIXELS["auto"], outlook.workers)
     # as for a job without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)
@@ -36,7 +36,7 @@ def _image_view(image: ImageHeader) -> dict[str, Any]:
         | info.as_dict()
         | {
             "object": "image",
-            "predicted_s": outlook.intake_s(info.tokens),
+            "predicted_s": outlook.predict_image_s(info.tokens),
             "format": image.format,
             "bytes": image.bytes,
             "warnings": list(image.notices),

@@ -20,5 +20,5 @@ def list_presets() -> dict[str, Any]:
     return {
         "object": "list",
         "data": [preset_view(preset) for preset in services.presets.values()],
-        "rules": [rule.model_dump() for rule in services.rules.shown],
+        "rules": [rule.model_dump() for rule in services.rules.rules],
     }

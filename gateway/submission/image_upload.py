@@ -41,7 +41,7 @@ def enqueue_encode(
 ) -> StoredJob:
     """Enqueue a job that only encodes an image, for later questions; raises as submit_request."""
     services.admission.check_open(tenant, auth.current_position())
-    workers = services.admission.forecast().outlook.workers
+    workers = services.admission.forecast().fleet.workers
     pixels = tile_budget(max_pixels, workers)
     # as for a question without a preset
     tiling = tiling_for(image.width, image.height, pixels, task=None)

@@ -42,7 +42,7 @@ def plan_job(
 ) -> JobPlan:
     """Return the plan of a job; raises BadParameters, ImageAspect, InputTooLong, InputTooLarge."""
     forecast = admission.forecast()
-    workers = forecast.outlook.workers
+    workers = forecast.fleet.workers
     earlier = earlier or EarlierMessages()
     tiling = choose_tiling(resolved, images, workers)
     max_pixels = tiling.budget if tiling else resolved.submission.pixel_budget()

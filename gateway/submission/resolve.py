@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.submission.request import Submission
-from shared.catalog.presets import Preset, language_of
+from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook
 from shared.errors import BadParameters
 from shared.jobs import CONSTRAINTS, GenerationParams
@@ -121,8 +121,8 @@ def _resolve_prompt(submission: Submission, preset: Preset) -> str:
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
         raise _unused_fields_error("a preset's prompt that uses them")
-    language = submission.lang or language_of(prompt or "", *submission.fields)
-    return preset.words(language, prompt, submission.fields)
+    language = submission.lang or detect_language(prompt or "", *submission.fields)
+    return preset.render(language, prompt, submission.fields)
 
 
 def _unused_fields_error(missing: str) -> BadParameters:
@@ -131,9 +131,9 @@ def _unused_fields_error(missing: str) -> BadParameters:
 
 def _check_rules(submission: Submission, rules: RuleBook) -> None:
     names = submission.postprocess or []
-    unknown = rules.unknown(names)
+    unknown = rules.find_unknown(names)
     if unknown is not None:
-        known = ", ".join(rule.name for rule in rules.shown)
+        known = ", ".join(rule.name for rule in rules.rules)
         raise BadParameters(
             f"Unknown rule {unknown!r}; available: {known}.",
             pointer=f"/postprocess/{names.index(unknown)}",

@@ -51,7 +51,7 @@ def choose_tiling(
             pixels,
             task=task,
             reads=resolved.reads,
-            one_look=submission.names_budget,
+            single_pass=submission.names_budget,
             strict=submission.strict,
         )
         for image in images

@@ -6,7 +6,7 @@ from gateway.services import Services
 from gateway.submission.request import Submission
 from shared.errors import UrlNotAllowed
 from shared.jobs.row import JobRow
-from shared.outbound.client import target
+from shared.outbound.client import parse_target
 from shared.webhooks import Webhook, WebhookEvent
 
 
@@ -18,7 +18,7 @@ def check_webhook(
 ) -> Webhook:
     """Return where to send events; raises UrlNotAllowed naming `pointer`."""
     try:
-        origin = target(url, services.outbound.policy).origin
+        origin = parse_target(url, services.outbound.policy).origin
     except UrlNotAllowed as error:
         raise UrlNotAllowed(
             error.detail,

@@ -1,4 +1,4 @@
-"""`make reference`: writes the pages of the documents that are made from the code."""
+"""`make reference`: writes the generated pages of docs/."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from scripts.reference.failures import failures
+
 from scripts.reference.commands import commands
 from scripts.reference.configuration import configuration
-from scripts.reference.failures import failures
 from scripts.reference.http_api import http_api
 from scripts.reference.modules import modules
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
-#: How each page is made, by its place under docs/.
+#: The function that renders each page, by its path under docs/.
 PAGES: dict[str, Callable[[], str]] = {
     "reference/configuration.md": partial(configuration, "en"),
     "reference/errors.md": partial(failures, "en"),
@@ -28,10 +29,10 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def main() -> None:
     """Write every page."""
-    for name, make in PAGES.items():
+    for name, render in PAGES.items():
         path = DOCS / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(make(), encoding="utf-8")
+        path.write_text(render(), encoding="utf-8")
         print(path.relative_to(DOCS.parent))
 
 

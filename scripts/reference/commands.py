@@ -1,4 +1,4 @@
-"""The page on the command lines, from their parsers."""
+"""The command line page, from the parsers of `sightline` and `sightline-admin`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Every command and option of `sightline` and `sightline-admin`, generated from th
 [keys and limits](../keys-and-limits.md)."""
 
 
-def commands() -> str:
+def render_commands() -> str:
     """Return the page."""
     client = client_parser()
-    told = " ".join(EPILOG.split())
-    parts = [_HEAD, "## sightline", told[0].upper() + told[1:], *_arguments(client, {"-h"})]
+    epilog = " ".join(EPILOG.split())
+    parts = [_HEAD, "## sightline", epilog[0].upper() + epilog[1:], *_arguments(client, {"-h"})]
     common = {option for action in client._actions for option in action.option_strings}  # noqa: SLF001
     for words, parser in _commands(client, "sightline"):
         parts += [f"### {words}", parser.description or "", *_arguments(parser, common)]
@@ -34,7 +34,7 @@ def commands() -> str:
 def _commands(
     parser: argparse.ArgumentParser, words: str
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield every command that does something, with all its words."""
+    """Yield every command that has no subcommands, with all its words."""
     for action in parser._actions:  # noqa: SLF001
         if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             continue

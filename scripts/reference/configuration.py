@@ -1,4 +1,4 @@
-"""The page on configuration, in both languages: every setting, from its own declaration."""
+"""The configuration page in both languages: every setting, from its declaration."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from scripts.reference.markdown import code, page, table
-from shared.config_check import variables
+from shared.config_check import variable_names
 from shared.settings import BUNDLED_MODEL, Settings
 
 _HOME = Path(__file__).parent
-#: The last pattern that fits a field's name tells its unit.
+#: The unit of a setting is that of the last pattern that matches its name.
 _UNITS = {
     "en": [
         (r"_s$", "s"),
@@ -44,22 +44,22 @@ _UNITS = {
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
-def configuration(language: Literal["en", "zh"]) -> str:
+def render_configuration(language: Literal["en", "zh"]) -> str:
     """Return the page in one language."""
     words = _words(language)
     parts = [words["head"]]
     for title, fields in _sections(words["sections"]):
         rows = [_row(field, Settings.model_fields[field], language, words) for field in fields]
         parts += [f"## {title}", table(words["columns"], rows)]
-    others = [[code(name), *told] for name, told in words["others"].items()]
+    others = [[code(name), *cells] for name, cells in words["others"].items()]
     parts += [f"## {words['others_title']}", table(words["others_columns"], others)]
     return page(*parts)
 
 
 def _words(language: str) -> dict[str, Any]:
     text = (_HOME / f"configuration.{language}.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    words: dict[str, Any] = json.loads(text)
+    return words
 
 
 def _sections(begins: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
@@ -73,7 +73,7 @@ def _sections(begins: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
 def _row(field: str, info: FieldInfo, language: str, words: dict[str, Any]) -> list[str]:
     meanings = words.get("meanings", {})
     meaning = meanings[field] if meanings else info.description or ""
-    names = "<br>".join(code(name) for name in variables(field, info))
+    names = "<br>".join(code(name) for name in variable_names(field, info))
     return [names, _default(field, info, words), _bounds(info), _unit(field, language), meaning]
 
 
@@ -91,7 +91,7 @@ def _default(field: str, info: FieldInfo, words: dict[str, Any]) -> str:
 
 
 def _readable(field: str, value: Any) -> str:
-    """Return a long number once more, as people say it."""
+    """Return a large number of bytes in MiB or GiB, else nothing."""
     if not field.endswith("_bytes") or value < 1 << 20:
         return ""
     step, unit = (1 << 30, "GiB") if value >= 1 << 30 else (1 << 20, "MiB")
@@ -103,14 +103,14 @@ def _bounds(info: FieldInfo) -> str:
         return ", ".join(code(choice) for choice in get_args(info.annotation))
     if info.annotation in (bool, bool | None):
         return "`0`, `1`"
-    told = []
+    bounds = []
     for bound in info.metadata:
         for name, sign in _SIGNS.items():
             if (value := getattr(bound, name, None)) is not None:
-                told.append(f"{sign} {value:,}")
+                bounds.append(f"{sign} {value:,}")
         if (least := getattr(bound, "min_length", None)) is not None:
-            told.append(f"{least}…")
-    return ", ".join(told)
+            bounds.append(f"{least}…")
+    return ", ".join(bounds)
 
 
 def _unit(field: str, language: str) -> str:

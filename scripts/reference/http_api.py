@@ -1,4 +1,4 @@
-"""The page on the HTTP API, from the OpenAPI document that a gateway serves."""
+"""The HTTP API page, from the OpenAPI document of a gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.app import create_app
 from scripts.reference.markdown import code, page, table
-from scripts.reference.schemas import bounds, default, kind, shape
+from scripts.reference.schemas import bounds, default, describe_schema, kind
 from shared.settings import Settings
 
 _HEAD = """# HTTP API
@@ -29,9 +29,9 @@ _TITLES = {
 }
 
 
-def http_api() -> str:
+def render_http_api() -> str:
     """Return the page."""
-    # declared values and not the environment's: the page is the same on every machine
+    # the declared values, not the environment's: the page must be the same on every machine
     document = create_app(Settings.model_construct()).api_doc
     parts = [_HEAD]
     for tag, title in _TITLES.items():
@@ -43,8 +43,8 @@ def http_api() -> str:
     for name, schema in sorted(schemas.items()):
         body = name.removesuffix("Form")
         is_form = body != name and body in schemas
-        told = [_FORM.format(kind({"$ref": body}))] if is_form else shape(schema)
-        parts += [f"### {name}", *told]
+        paragraphs = [_FORM.format(kind({"$ref": body}))] if is_form else describe_schema(schema)
+        parts += [f"### {name}", *paragraphs]
     return page(*parts)
 
 
@@ -55,33 +55,34 @@ def _operations(paths: dict[str, Any], tag: str) -> Iterator[tuple[str, str, dic
                 yield method.upper(), path, operation
 
 
-def _operation(method: str, path: str, told: dict[str, Any]) -> list[str]:
-    description = told.get("description") or told["summary"] + "."
+def _operation(method: str, path: str, operation: dict[str, Any]) -> list[str]:
+    description = operation.get("description") or operation["summary"] + "."
     parts = [f"### {method} {path}", description.replace("<br/>", " ")]
-    if parameters := told.get("parameters"):
+    if parameters := operation.get("parameters"):
         head = ["parameter", "in", "type", "bounds", "default", "meaning"]
         parts.append(table(head, map(_parameter, parameters)))
-    if body := told.get("requestBody"):
+    if body := operation.get("requestBody"):
         kinds = [f"{kind(media['schema'])} as `{name}`" for name, media in body["content"].items()]
         parts.append("Body: " + " or ".join(kinds) + ".")
-    answers = sorted(told["responses"].items())
-    parts.append(table(["status", "answer"], [[status, _answer(one)] for status, one in answers]))
+    responses = sorted(operation["responses"].items())
+    rows = [[status, _response(response)] for status, response in responses]
+    parts.append(table(["status", "answer"], rows))
     return parts
 
 
-def _parameter(told: dict[str, Any]) -> list[str]:
-    schema = told["schema"]
-    name = code(told["name"]) + (", required" if told.get("required") else "")
-    meaning = told.get("description", "")
-    return [name, told["in"], kind(schema), bounds(schema), default(schema), meaning]
+def _parameter(parameter: dict[str, Any]) -> list[str]:
+    schema = parameter["schema"]
+    name = code(parameter["name"]) + (", required" if parameter.get("required") else "")
+    meaning = parameter.get("description", "")
+    return [name, parameter["in"], kind(schema), bounds(schema), default(schema), meaning]
 
 
-def _answer(told: dict[str, Any]) -> str:
-    codes = re.findall(r"`(\w+)`:", told["description"])
+def _response(response: dict[str, Any]) -> str:
+    codes = re.findall(r"`(\w+)`:", response["description"])
     if codes:
         return ", ".join(f"[{code(name)}](errors.md#{name})" for name in codes)
     bodies = []
-    for name, media in told.get("content", {}).items():
+    for name, media in response.get("content", {}).items():
         schema = kind(media["schema"]) if media.get("schema") else ""
         bodies.append(f"{schema} as `{name}`" if schema else code(name))
     body = " or ".join(bodies)

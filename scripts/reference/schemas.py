@@ -1,4 +1,4 @@
-"""What a JSON schema says, in the words of a table."""
+"""JSON schemas as Markdown: members, types, bounds and defaults."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _LIMITS = {
 }
 
 
-def shape(schema: dict[str, Any]) -> list[str]:
-    """Return the paragraphs that tell what a named schema holds."""
+def describe_schema(schema: dict[str, Any]) -> list[str]:
+    """Return the paragraphs about a named schema: its description and a table of its members."""
     parts = [schema.get("description", "")]
     properties = schema.get("properties", {})
     if not properties:
         return [*parts, ", ".join(part for part in (kind(schema), bounds(schema)) if part) + "."]
     required = set(schema.get("required", ()))
     rows = []
-    for name, told in properties.items():
+    for name, member in properties.items():
         mark = ", required" if name in required else ""
-        meaning = told.get("description", "")
-        rows.append([code(name) + mark, kind(told), bounds(told), default(told), meaning])
+        meaning = member.get("description", "")
+        rows.append([code(name) + mark, kind(member), bounds(member), default(member), meaning])
     return [*parts, table(["member", "type", "bounds", "default", "meaning"], rows)]
 
 
 def kind(schema: dict[str, Any]) -> str:
-    """Return what a value is: a type, a link to a named schema, or a list of either."""
+    """Return the type of a value: a name, a link to a named schema, or a list of either."""
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -50,17 +50,17 @@ def kind(schema: dict[str, Any]) -> str:
 
 
 def bounds(schema: dict[str, Any]) -> str:
-    """Return what a value must keep to, of whichever type it is."""
-    told = [code(json.dumps(one, ensure_ascii=False)) for one in schema.get("enum", ())]
+    """Return the bounds of a value of any type."""
+    limits = [code(json.dumps(one, ensure_ascii=False)) for one in schema.get("enum", ())]
     if "const" in schema:
-        told.append(code(json.dumps(schema["const"])))
+        limits.append(code(json.dumps(schema["const"])))
     for name, form in _LIMITS.items():
         if name in schema:
-            told.append(form.format(_value(schema[name])))
+            limits.append(form.format(_value(schema[name])))
     if "items" in schema and (each := bounds(schema["items"])):
-        told.append(f"each {each}")
-    told += [inner for one in schema.get("anyOf", ()) if (inner := bounds(one))]
-    return ", ".join(told)
+        limits.append(f"each {each}")
+    limits += [inner for one in schema.get("anyOf", ()) if (inner := bounds(one))]
+    return ", ".join(limits)
 
 
 def _value(bound: float | str) -> str:
@@ -70,6 +70,6 @@ def _value(bound: float | str) -> str:
 
 
 def default(schema: dict[str, Any]) -> str:
-    """Return what holds where nothing is given."""
+    """Return the default value, nothing without one."""
     value = schema.get("default")
     return "" if value is None else code(json.dumps(value, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Settings files in TOML or JSON: read, checked, and refused in one line that names the cause."""
+"""The operator's files in TOML or JSON: read, validated, and refused in one line with the cause."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shared.errors import BadConfig
 M = TypeVar("M", bound=BaseModel)
 
 
-def read(path: Path, variable: str, model: type[M]) -> M:
-    """Return the file that a setting names; raises BadConfig."""
+def read_config_file(path: Path, variable: str, model: type[M]) -> M:
+    """Return the contents of the file that the setting `variable` names; raises BadConfig."""
     where = f"{variable}={path}"
-    data = _parsed(path, where)
+    data = _parse(path, where)
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -26,7 +26,7 @@ def read(path: Path, variable: str, model: type[M]) -> M:
         raise BadConfig(f"{where}: {_place(first['loc'], data)}: {cause}") from None
 
 
-def _parsed(path: Path, where: str) -> Any:
+def _parse(path: Path, where: str) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -40,7 +40,7 @@ def _parsed(path: Path, where: str) -> Any:
 
 
 def _place(loc: tuple[int | str, ...], data: Any) -> str:
-    """Return where in the file it is wrong: `rules 2 (order_no), pattern`."""
+    """Return where in the file an error is: `rules 2 (order_no), pattern`."""
     if len(loc) < 2 or not isinstance(loc[1], int):
         return ".".join(map(str, loc)) or "file"
     entry = data[loc[0]][loc[1]]

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.catalog.config_file import read
+from shared.catalog.config_file import read_config_file
 from shared.catalog.rules import MAX_RULES, Name, RuleBook
-from shared.constraints.grammar import check
+from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConfig, BadConstraint
 from shared.jobs import GenerationParams
 from shared.jobs.enhancement import Enhancement
@@ -45,7 +45,7 @@ class Preset(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _asks_the_same(self) -> Self:
+    def _same_placeholders(self) -> Self:
         if len({self._placeholders(text) for text in self.prompt.values()}) > 1:
             raise ValueError("the languages of the prompt must have the same placeholders")
         return self
@@ -56,16 +56,16 @@ class Preset(BaseModel):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Return which of `prompt` and `fields` a request must give."""
+        """Return which of `prompt` and `fields` a request must have."""
         return self._placeholders(next(iter(self.prompt.values())))
 
-    def words(self, language: Language, prompt: str | None, fields: Sequence[str]) -> str:
-        """Return the prompt for the model; the caller's words replace one without a place."""
+    def render(self, language: Language, prompt: str | None, fields: Sequence[str]) -> str:
+        """Return the model's prompt; the caller's replaces a preset without `{prompt}`."""
         if prompt and "prompt" not in self.needs:
             return prompt
         template = self.prompt.get(language) or next(iter(self.prompt.values()))
-        filled = {"prompt": prompt or "", "fields": json.dumps(list(fields), ensure_ascii=False)}
-        return _PLACEHOLDER.sub(lambda m: filled[m[1]], template)
+        values = {"prompt": prompt or "", "fields": json.dumps(list(fields), ensure_ascii=False)}
+        return _PLACEHOLDER.sub(lambda m: values[m[1]], template)
 
 
 class _PresetFile(BaseModel):
@@ -77,10 +77,10 @@ class _PresetFile(BaseModel):
 _TIDY = ("whitespace",)
 _TABLES = ("whitespace", "markdown_table")
 
-#: Below it a character is more likely wrong than right (measured on the bundled model).
+#: Below this probability a character is more likely wrong than right (bundled model).
 _DOUBTFUL = 0.3
 
-#: The article's instructions; the bundled model has learned to read them.
+#: The instructions that the bundled model is trained on.
 _STRICT_EN = (
     "Extract all visible text.",
     "Order it from top to bottom, left to right.",
@@ -97,7 +97,7 @@ _STRICT_ZH = (
 )
 
 
-def _listed(head: str, rules: Iterable[str]) -> str:
+def _numbered(head: str, rules: Iterable[str]) -> str:
     return "\n".join([head, *(f"{n}. {rule}" for n, rule in enumerate(rules, start=1))])
 
 
@@ -114,10 +114,10 @@ BUILT_IN = (
         reads=True,
         description="All text in reading order; uncertain characters as [?].",
         prompt={
-            "en": _listed(
+            "en": _numbered(
                 "Extract all text in the image. Follow these rules strictly:", _STRICT_EN
             ),
-            "zh": _listed("请严格按以下要求提取图片中的文字:", _STRICT_ZH),
+            "zh": _numbered("请严格按以下要求提取图片中的文字:", _STRICT_ZH),
         },
         params=GenerationParams(
             max_new_tokens=1024, uncertain_below=_DOUBTFUL, line_confidence=True
@@ -130,11 +130,11 @@ BUILT_IN = (
         reads=True,
         description="The table in the image, as Markdown.",
         prompt={
-            "en": _listed(
+            "en": _numbered(
                 "You are an OCR engine.",
                 ("Extract all visible text.", _STRICT_EN[1], _STRICT_EN[2], _STRICT_EN[3]),
             ),
-            "zh": _listed("请执行OCR:", _STRICT_ZH[:4]),
+            "zh": _numbered("请执行OCR:", _STRICT_ZH[:4]),
         },
         params=GenerationParams(max_new_tokens=1024, line_confidence=True),
         postprocess=_TABLES,
@@ -173,9 +173,9 @@ BUILT_IN = (
 )
 
 
-def language_of(*words: str) -> Language:
-    """Return the language of the caller's words; English if there are none."""
-    return "zh" if any(_CHINESE.search(word) for word in words) else "en"
+def detect_language(*texts: str) -> Language:
+    """Return `zh` if any text has a Chinese character, else `en`."""
+    return "zh" if any(_CHINESE.search(text) for text in texts) else "en"
 
 
 def load_presets(settings: Settings, rules: RuleBook) -> dict[str, Preset]:
@@ -184,14 +184,14 @@ def load_presets(settings: Settings, rules: RuleBook) -> dict[str, Preset]:
     path = settings.presets_file
     if path is None:
         return presets
-    for number, preset in enumerate(read(path, VARIABLE, _PresetFile).presets, start=1):
+    for number, preset in enumerate(read_config_file(path, VARIABLE, _PresetFile).presets, start=1):
         where = f"{VARIABLE}={path}: presets {number} ({preset.name})"
         if preset.name in presets:
             raise BadConfig(f"{where}: this name is already used")
-        if (unknown := rules.unknown(preset.postprocess)) is not None:
+        if (unknown := rules.find_unknown(preset.postprocess)) is not None:
             raise BadConfig(f"{where}, postprocess: unknown rule {unknown!r}")
         try:
-            check(preset.params)
+            check_satisfiable(preset.params)
         except BadConstraint as error:
             raise BadConfig(f"{where}, params: {error.detail}") from None
         presets[preset.name] = preset

@@ -1,4 +1,4 @@
-"""Which rules an answer can be given to: the built-in ones by name, and those of the operator."""
+"""The rules for answers, built in and of the operator, by name; the worker applies them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.catalog.config_file import read
-from shared.constraints.regex import BadPattern, check_template, compiled
+from shared.catalog.config_file import read_config_file
+from shared.constraints.regex import BadPattern, check_template, compile_pattern
 from shared.errors import BadConfig
 from shared.settings import Settings
 
 VARIABLE = "SIGHTLINE_RULES_FILE"
-#: Names of rules, of their fields and of presets.
+#: Form of the names of rules, their fields and presets.
 NAME = r"^[a-z][a-z0-9_]{0,63}$"
-#: Rules of one request.
+#: Most rules of one request.
 MAX_RULES = 32
 
 Name = Annotated[str, Field(pattern=NAME)]
@@ -53,14 +53,14 @@ class CustomRule(BaseModel):
         if (self.field is None) == (self.replacement is None):
             raise ValueError("set either field or replacement")
         try:
-            pattern = compiled(self.pattern)
+            pattern = compile_pattern(self.pattern)
             check_template(self.replacement or "", pattern)
         except BadPattern as error:
             raise ValueError(f"pattern: {error}") from None
         return self
 
-    def shown(self) -> Rule:
-        """Return what callers see of it."""
+    def as_rule(self) -> Rule:
+        """Return the rule as callers see it."""
         kind: Literal["clean", "extract"] = "extract" if self.field else "clean"
         return Rule(
             name=self.name,
@@ -106,15 +106,15 @@ BUILT_IN = (
 
 
 class RuleBook:
-    """All rules that a process knows."""
+    """All rules of a process."""
 
     def __init__(self, custom: Iterable[CustomRule] = ()) -> None:
         self.custom: Mapping[str, CustomRule] = {rule.name: rule for rule in custom}
-        self.shown = (*BUILT_IN, *(rule.shown() for rule in self.custom.values()))
-        self._names = frozenset(rule.name for rule in self.shown)
+        self.rules = (*BUILT_IN, *(rule.as_rule() for rule in self.custom.values()))
+        self._names = frozenset(rule.name for rule in self.rules)
 
-    def unknown(self, names: Iterable[str]) -> str | None:
-        """Return the first name that is no rule's."""
+    def find_unknown(self, names: Iterable[str]) -> str | None:
+        """Return the first name that is not the name of a rule."""
         return next((name for name in names if name not in self._names), None)
 
 
@@ -123,12 +123,12 @@ def load_rules(settings: Settings) -> RuleBook:
     path = settings.rules_file
     if path is None:
         return RuleBook()
-    seen = {rule.name for rule in BUILT_IN}
-    custom = read(path, VARIABLE, _RuleFile).rules
+    names = {rule.name for rule in BUILT_IN}
+    custom = read_config_file(path, VARIABLE, _RuleFile).rules
     for number, rule in enumerate(custom, start=1):
-        if rule.name in seen:
+        if rule.name in names:
             raise BadConfig(
                 f"{VARIABLE}={path}: rules {number} ({rule.name}): this name is already used"
             )
-        seen.add(rule.name)
+        names.add(rule.name)
     return RuleBook(custom)

@@ -1,4 +1,4 @@
-"""The form that an answer is held to: from choices, regex or JSON schema to a compiled grammar."""
+"""Grammars of constrained answers: choices, regex or JSON schema, compiled for a tokenizer."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from llguidance import (
 )
 
 from shared.constraints.json_schema import check_schema
-from shared.constraints.regex import BadPattern
-from shared.constraints.regex import compiled as re2_compiled
+from shared.constraints.regex import BadPattern, compile_pattern
 from shared.errors import BadConstraint
 from shared.jobs import GenerationParams
 
-#: Between the signs of JSON: a blank, or a line break and its indent. A small model would write
-#: blanks for ever.
+#: Whitespace between JSON tokens: a blank, or a line break and its indent. With no bound a small
+#: model writes blanks for ever.
 _WHITESPACE = r"( |\n {0,16})"
 _ERROR = re.compile(r"error: (.+)")
 _PLACE = re.compile(r"^at \d+\(\d+\): ")
-#: The byte that begins what no text has, as the library marks special tokens.
+#: The byte with which the library marks special tokens; no UTF-8 text has it.
 _SPECIAL = b"\xff"
 
 #: Token of the byte vocabulary that ends an answer; tokens below it are bytes.
@@ -37,19 +36,19 @@ END_BYTE = 256
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A constraint in the library's language."""
+    """A constraint in llguidance's grammar language."""
 
     source: str
-    #: JSON pointer to the parameter that asked for it.
+    #: JSON pointer to the parameter that it comes from.
     pointer: str
 
 
-def grammar_of(params: GenerationParams) -> Grammar | None:
-    """Return what holds the answer, None if nothing does; raises BadConstraint."""
-    asked = params.constrained_by
-    if not asked:
+def build_grammar(params: GenerationParams) -> Grammar | None:
+    """Return the grammar of a constrained answer, None for a free one; raises BadConstraint."""
+    names = params.constrained_by
+    if not names:
         return None
-    pointer = f"/{asked[0]}"
+    pointer = f"/{names[0]}"
     if params.choices:
         return Grammar(grammar_from("choice", json.dumps(params.choices)), pointer)
     if params.regex is not None:
@@ -59,8 +58,8 @@ def grammar_of(params: GenerationParams) -> Grammar | None:
 
 def _regex_source(regex: str, pointer: str) -> str:
     try:
-        # bounds the program, and its complaints are clear
-        re2_compiled(regex)
+        # RE2 bounds the size of the program, and its errors are clear
+        compile_pattern(regex)
     except BadPattern as error:
         raise BadConstraint(f"regex: {error}.", pointer=pointer) from None
     # as in RE2, \d \w \s are ASCII
@@ -73,11 +72,11 @@ def _json_grammar(params: GenerationParams) -> Grammar:
     if params.response_format and params.response_format.json_schema:
         schema = params.response_format.json_schema.schema_
         pointer += "/json_schema/schema"
-    told = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     try:
-        check_schema(schema, len(told))
+        check_schema(schema, len(text))
         source = LLMatcher.grammar_from_json_schema(
-            told,
+            text,
             overrides={
                 "whitespace_flexible": True,
                 "whitespace_pattern": _WHITESPACE,
@@ -92,38 +91,38 @@ def _json_grammar(params: GenerationParams) -> Grammar:
     return Grammar(source, pointer)
 
 
-def compiled(grammar: Grammar, tokenizer: LLTokenizer) -> LLMatcher:
+def compile_grammar(grammar: Grammar, tokenizer: LLTokenizer) -> LLMatcher:
     """Return a matcher at the beginning of the answer; raises BadConstraint.
 
-    Bounded in time and size by the library's own fuel, whatever the grammar.
+    The library's limits bound its time and size, whatever the grammar.
     """
     matcher = LLMatcher(tokenizer, grammar.source, log_level=0, limits=_limits())
     if not matcher.is_error():
-        # some complaints come with the first mask only
+        # some errors come with the first mask only
         matcher.compute_bitmask()
-    empty = matcher.is_stopped() and not matcher.is_accepting()
-    if matcher.is_error() or empty:
+    unsatisfiable = matcher.is_stopped() and not matcher.is_accepting()
+    if matcher.is_error() or unsatisfiable:
         name = grammar.pointer.split("/")[1]
-        cause = _complaint(matcher) or "no answer can satisfy it"
+        cause = _error_text(matcher) or "no answer can satisfy it"
         raise BadConstraint(f"{name}: {cause}.", pointer=grammar.pointer)
     return matcher
 
 
-def check(params: GenerationParams) -> None:
-    """Raise BadConstraint when no answer can be held to what is asked for."""
-    grammar = grammar_of(params)
+def check_satisfiable(params: GenerationParams) -> None:
+    """Raise BadConstraint if no answer can satisfy the parameters' constraint."""
+    grammar = build_grammar(params)
     if grammar is not None:
-        compiled(grammar, byte_tokenizer())
+        compile_grammar(grammar, byte_tokenizer())
 
 
 @cache
 def byte_tokenizer() -> LLTokenizer:
-    """Return a vocabulary of the 256 bytes and END_BYTE, for checks and for trials."""
+    """Return a tokenizer of the 256 bytes and END_BYTE, for checks without a model."""
     return LLTokenizer(TokenizerWrapper(_Bytes()))
 
 
 class _Bytes:
-    """The vocabulary as the library wants it."""
+    """The byte vocabulary, in the form that the library expects."""
 
     bos_token_id = None
     eos_token_id = END_BYTE
@@ -147,10 +146,10 @@ def _limits() -> LLParserLimits:
     )
 
 
-def _complaint(matcher: LLMatcher) -> str:
-    """Return the library's complaint in one line, "" where it only found no way on."""
+def _error_text(matcher: LLMatcher) -> str:
+    """Return the library's error in one line, "" where no token can follow."""
     text = matcher.get_error().replace("<non-verbose/>", "").strip()
     if text.startswith("NoExtension"):
         return ""
-    found = _ERROR.search(text)
-    return found[1] if found else _PLACE.sub("", text.split("\n")[0]).rstrip(".")
+    match = _ERROR.search(text)
+    return match[1] if match else _PLACE.sub("", text.split("\n")[0]).rstrip(".")

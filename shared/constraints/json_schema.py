@@ -1,4 +1,4 @@
-"""What a JSON schema is checked for before it is compiled: its size, and that answers can end."""
+"""Checks of a JSON schema before it is compiled: its size, and that a finite value satisfies it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: Nested objects and lists of a schema.
+#: Levels of nested objects and lists of a schema.
 MAX_DEPTH = 32
 #: Objects and lists of a schema together.
 MAX_NODES = 2000
 #: Characters of a schema as compact JSON.
 MAX_CHARS = 32_768
-#: All `multipleOf` of a schema, each scaled to a whole number: one state of an automaton each.
+#: Sum of all `multipleOf` of a schema, each scaled to an integer: one automaton state a unit.
 MAX_MULTIPLES = 2000
-#: Whole numbers beyond this are rounded where a grammar or a client keeps numbers as floats.
-MAX_WHOLE = 2**53
+#: Integers beyond this are rounded where a grammar or a client keeps numbers as floats.
+MAX_INTEGER = 2**53
 
 _UNIONS = ("anyOf", "oneOf")
 
@@ -25,7 +25,7 @@ class BadSchema(ValueError):
 
 
 def check_schema(schema: Mapping[str, Any], chars: int) -> None:
-    """Raise BadSchema for one that is too large or that only an endless answer satisfies."""
+    """Raise BadSchema if a schema of `chars` characters is too large or has no finite value."""
     if chars > MAX_CHARS:
         raise BadSchema(f"the schema has {chars} characters; the limit is {MAX_CHARS}")
     multiples = 0
@@ -36,7 +36,7 @@ def check_schema(schema: Mapping[str, Any], chars: int) -> None:
             raise BadSchema(f"the schema has more than {MAX_NODES} objects and lists")
         if multiples > MAX_MULTIPLES:
             raise BadSchema(f"multipleOf may add up to {MAX_MULTIPLES} in whole steps")
-    if not _Endings(schema).of_root():
+    if not _FiniteRefs(schema).root_is_finite():
         raise BadSchema("a $ref requires itself, so no answer could ever end")
 
 
@@ -52,7 +52,7 @@ def _nodes(value: Any, depth: int) -> Iterator[Any]:
 
 def _check_numbers(node: Any) -> None:
     for value in node.values() if isinstance(node, dict) else node:
-        if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
             raise BadSchema(f"{value} is beyond 2^53, where numbers are rounded; ask for a string")
 
 
@@ -64,53 +64,53 @@ def _multiples(node: Any) -> int:
     return min(int(digits or "0"), MAX_MULTIPLES + 1)
 
 
-class _Endings:
-    """Which references of a schema some finite value satisfies: the least fixed point."""
+class _FiniteRefs:
+    """The references of a schema that some finite value satisfies: the least fixed point."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._finite: set[str] = set()
         waiting = {str(node["$ref"]) for node in _nodes(root, 0) if _is_ref(node)}
         while waiting:
-            found = {ref for ref in waiting if self._ends(self._target(ref))}
-            if not found:
+            finite = {ref for ref in waiting if self._is_finite(self._resolve(ref))}
+            if not finite:
                 break
-            self._finite |= found
-            waiting -= found
+            self._finite |= finite
+            waiting -= finite
 
-    def of_root(self) -> bool:
-        """Tell whether the schema as a whole has a finite value."""
-        return self._ends(self._root)
+    def root_is_finite(self) -> bool:
+        """Tell whether a finite value satisfies the whole schema."""
+        return self._is_finite(self._root)
 
-    def _target(self, ref: str) -> Any:
-        found: Any = self._root
+    def _resolve(self, ref: str) -> Any:
+        schema: Any = self._root
         for part in ref.removeprefix("#").split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
-            found = found.get(name) if isinstance(found, dict) else None
-        # what is not found here is for the compiler to complain of
-        return found if ref.startswith("#") else None
+            schema = schema.get(name) if isinstance(schema, dict) else None
+        # None for an unknown one: the compiler reports it
+        return schema if ref.startswith("#") else None
 
-    def _ends(self, schema: Any) -> bool:
+    def _is_finite(self, schema: Any) -> bool:
         if not isinstance(schema, dict):
             return True
         if _is_ref(schema) and str(schema["$ref"]) not in self._finite:
             return False
         for union in _UNIONS:
             parts = schema.get(union)
-            if isinstance(parts, list) and parts and not any(map(self._ends, parts)):
+            if isinstance(parts, list) and parts and not any(map(self._is_finite, parts)):
                 return False
         parts = schema.get("allOf")
-        if isinstance(parts, list) and not all(map(self._ends, parts)):
+        if isinstance(parts, list) and not all(map(self._is_finite, parts)):
             return False
-        return all(self._ends(part) for part in _needed(schema))
+        return all(self._is_finite(part) for part in _required_parts(schema))
 
 
 def _is_ref(node: Any) -> bool:
     return isinstance(node, dict) and isinstance(node.get("$ref"), str)
 
 
-def _needed(schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what every value has inside itself."""
+def _required_parts(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the schemas of the members and items that every value has."""
     kind = schema.get("type")
     if kind == "object":
         properties, required = schema.get("properties"), schema.get("required")

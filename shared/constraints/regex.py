@@ -1,4 +1,4 @@
-"""Regular expressions that end: linear by google-re2, and bounded in pattern, text and time."""
+"""Regular expressions of operators and callers: linear by google-re2, bounded in size and time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import re2
 
-#: A pattern may have this many characters, and this many instructions once compiled.
+#: Most characters of a pattern, and most instructions of it once compiled.
 MAX_PATTERN_CHARS = 1000
 MAX_PROGRAM = 5000
 #: Memory of a compiled pattern, bytes.
 _MAX_MEMORY = 4 << 20
-#: Longer texts are not searched; an answer of 4,096 tokens has about half of it.
+#: Longer texts are not searched; an answer of 4,096 tokens has about half as many characters.
 MAX_TEXT_CHARS = 32_768
-#: CPU seconds that all rules of one answer may take together.
+#: CPU seconds for all rules of one answer.
 BUDGET_S = 1.0
 
 _GROUP = re.compile(r"\\(\d{1,2}|\\)")
@@ -29,29 +29,29 @@ class BadPattern(ValueError):
 
 
 class RuleFailed(Exception):
-    """A rule cannot be followed on this text; the message is the cause."""
+    """A rule cannot be applied to this text; the message is the cause."""
 
 
 class OverBudget(RuleFailed):
-    """A rule would take more time or space than an answer is worth."""
+    """A rule takes more than its budget of time or space."""
 
 
 class Budget:
-    """The CPU time that one thread may still spend on an answer; a busy machine costs nothing."""
+    """The CPU time that a thread may still spend on an answer; waiting for a busy CPU is free."""
 
     def __init__(self, seconds: float = BUDGET_S) -> None:
         self._seconds = seconds
         self._until = time.thread_time() + seconds
 
     def check(self) -> None:
-        """Raise OverBudget when nothing is left."""
+        """Raise OverBudget if it is used up."""
         if time.thread_time() > self._until:
             raise OverBudget(f"more than {self._seconds:g} s of CPU time")
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One match: its place in the text, the whole and the groups that took part."""
+    """One match of a pattern in `text`, from `start` to `end`, with its groups."""
 
     text: str
     start: int
@@ -73,8 +73,8 @@ class Match:
         """Return up to two characters after the match."""
         return self.text[self.end : self.end + 2]
 
-    def expanded(self, template: str) -> str:
-        r"""Return the template with `\1` and the like replaced by groups, `\0` by the whole."""
+    def expand(self, template: str) -> str:
+        r"""Return the template with `\1` and the like replaced by groups, `\0` by the match."""
         parts = (self.whole, *self.groups)
         return _GROUP.sub(lambda m: "\\" if m[1] == "\\" else parts[int(m[1])] or "", template)
 
@@ -88,14 +88,14 @@ class Pattern:
 
     @property
     def groups(self) -> int:
-        """Return how many groups it captures."""
+        """Return the number of its groups."""
         return int(self._compiled.groups)
 
-    def found(self, text: str, budget: Budget) -> Iterator[Match]:
+    def find_matches(self, text: str, budget: Budget) -> Iterator[Match]:
         """Yield the matches from left to right; raises OverBudget.
 
-        A single match is linear in the text, but all of them can be quadratic: the budget is
-        looked at between two.
+        One match takes linear time, but all of them can take quadratic time: the budget is checked
+        between any two.
         """
         check_size(text)
         budget.check()
@@ -103,33 +103,33 @@ class Pattern:
             budget.check()
             yield Match(text, match.start(), match.end(), match.groups())
 
-    def replaced(self, text: str, template: str, budget: Budget) -> str:
+    def replace(self, text: str, template: str, budget: Budget) -> str:
         """Return the text with each match replaced by the template; raises OverBudget."""
         parts: list[str] = []
         end = length = 0
-        for found in self.found(text, budget):
-            parts += (text[end : found.start], found.expanded(template))
+        for match in self.find_matches(text, budget):
+            parts += (text[end : match.start], match.expand(template))
             length += len(parts[-2]) + len(parts[-1])
             if length > MAX_TEXT_CHARS:
                 raise OverBudget(f"it produces more than {MAX_TEXT_CHARS} characters")
-            end = found.end
+            end = match.end
         return "".join([*parts, text[end:]])
 
 
 def check_size(text: str) -> None:
-    """Raise OverBudget for a text that is too long to be searched."""
+    """Raise OverBudget if a text is too long to be searched."""
     if len(text) > MAX_TEXT_CHARS:
         raise OverBudget(f"the text has more than {MAX_TEXT_CHARS} characters")
 
 
-def whole_characters(text: str) -> str:
-    """Return the text without halves of surrogate pairs, which UTF-8 cannot tell."""
+def replace_lone_surrogates(text: str) -> str:
+    """Return the text with `?` for each lone surrogate, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @lru_cache(maxsize=1024)
-def compiled(source: str) -> Pattern:
-    """Return the pattern in RE2's syntax; raises BadPattern, which tells why it is refused."""
+def compile_pattern(source: str) -> Pattern:
+    """Compile a pattern in RE2's syntax; raises BadPattern with the cause."""
     if len(source) > MAX_PATTERN_CHARS:
         raise BadPattern(f"longer than {MAX_PATTERN_CHARS} characters")
     options = re2.Options()
@@ -148,7 +148,7 @@ def compiled(source: str) -> Pattern:
 
 
 def check_template(template: str, pattern: Pattern) -> None:
-    """Raise BadPattern when a replacement names a group that the pattern lacks."""
+    """Raise BadPattern if a replacement names a group that the pattern lacks."""
     for number in _GROUP.findall(template):
         if number != "\\" and int(number) > pattern.groups:
             raise BadPattern(

@@ -1,4 +1,4 @@
-"""The nouns of a job: what was asked, where it stands, what came out."""
+"""The data of a job; the names of `shared.jobs.model` that others import."""
 
 from shared.jobs.model import (
     CONSTRAINTS,

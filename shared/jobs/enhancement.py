@@ -1,4 +1,4 @@
-"""The words for what may be done to an image before a model reads it."""
+"""The enhancement of images before the model reads them: its steps and their names."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-#: Height in pixels of the lowest letters that a model reads well unless it says otherwise: those
-#: of fonts of about 12 pixels.
+#: Height in pixels of the smallest letters that a model reads well, unless it says otherwise; fonts
+#: of about 12 pixels have them.
 LETTER_HEIGHT = 7.0
 
 
 class EnhanceStep(StrEnum):
     """An enhancement step; members are in the order in which the steps run."""
 
-    #: Smooth the grain without blurring the letters.
+    #: Remove noise without blurring the letters.
     DENOISE = "denoise"
-    #: Cut out a photographed page and look at it straight from above.
+    #: Cut out a photographed page and undo its perspective.
     PERSPECTIVE = "perspective"
-    #: Turn the image so that lines of text are level.
+    #: Rotate the image so that lines of text are level.
     DESKEW = "deskew"
     #: Spread pale or unevenly lit text over the whole range of brightness.
     CONTRAST = "contrast"
     #: Enlarge text that is too small to read.
     UPSCALE = "upscale"
-    #: Black on white and nothing between.
+    #: Make every pixel black or white.
     BINARIZE = "binarize"
 
 
-def _known(value: Any) -> Any:
-    """Take one step for a list of one, and say which steps there are."""
+def _parse_steps(value: Any) -> Any:
+    """Accept a single step for a list of one; raise ValueError with the known steps."""
     if value is None or value in ("auto", "off"):
         return value
     steps = [value] if isinstance(value, str) else value
@@ -45,5 +45,7 @@ def _known(value: Any) -> Any:
     return tuple(EnhanceStep(step) for step in steps)
 
 
-#: "auto" takes the steps that the measured image calls for, "off" none; or the steps themselves.
-Enhancement = Annotated[Literal["auto", "off"] | tuple[EnhanceStep, ...], BeforeValidator(_known)]
+#: "auto": the steps that the image needs by its measures; "off": none; or a list of steps.
+Enhancement = Annotated[
+    Literal["auto", "off"] | tuple[EnhanceStep, ...], BeforeValidator(_parse_steps)
+]

@@ -1,4 +1,4 @@
-"""The words of a job: what was asked, where it stands, what came out."""
+"""The data of a job: its input, parameters, status and output, as pydantic models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
 
-#: Raised whenever a row's fields change meaning; a worker refuses rows newer than itself.
+#: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 3
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -37,7 +37,7 @@ class JobStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
-    #: Its deadline or its time to live passed before it was done.
+    #: Its deadline or its time to live passed before it ended.
     EXPIRED = "expired"
 
     @property
@@ -86,7 +86,7 @@ def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
     return stop
 
 
-#: Parameters that hold the answer to a form; one of them at a time.
+#: Parameters that constrain the answer; at most one of them is set.
 CONSTRAINTS = ("choices", "regex", "response_format")
 MAX_NEW_TOKENS = 4096
 MAX_STOPS = 8
@@ -135,23 +135,23 @@ class GenerationParams(_Frozen):
     )
 
     @model_validator(mode="after")
-    def _one_form_at_a_time(self) -> Self:
-        named = self.constrained_by
-        if len(named) > 1:
-            raise ValueError(f"{' and '.join(named)} cannot be combined")
-        if named and self.uncertain_below is not None:
-            raise ValueError(f"uncertain_below cannot be combined with {named[0]}")
+    def _one_constraint_at_most(self) -> Self:
+        names = self.constrained_by
+        if len(names) > 1:
+            raise ValueError(f"{' and '.join(names)} cannot be combined")
+        if names and self.uncertain_below is not None:
+            raise ValueError(f"uncertain_below cannot be combined with {names[0]}")
         return self
 
     @property
     def constrained_by(self) -> list[str]:
-        """Return the names of the parameters that hold the answer to a form."""
-        given = {
+        """Return the names of the parameters that constrain the answer."""
+        is_set = {
             "choices": bool(self.choices),
             "regex": self.regex is not None,
             "response_format": self.wants_json,
         }
-        return [name for name in CONSTRAINTS if given[name]]
+        return [name for name in CONSTRAINTS if is_set[name]]
 
     @property
     def wants_json(self) -> bool:
@@ -164,43 +164,43 @@ DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 
 
 class ConversationMessage(_Frozen):
-    """A message of a conversation whose caller sends all of it each time."""
+    """A message of a conversation that the caller sends as a whole with each request."""
 
     role: Literal["system", "user", "assistant"]
     text: str
     images: tuple[str, ...] = ()
-    #: Pixel budget of the images, so that they look the same again.
+    #: Pixel budget of the images, so that they are scaled as before.
     max_pixels: int = DETAIL_PIXELS["auto"]
 
 
 class TilingTask(StrEnum):
-    """What becomes of the tiles of a long image."""
+    """What is done with the tiles of a long image."""
 
     #: Each is read by itself, and the texts are joined.
     READ = "read"
-    #: One answer is given from all of them.
+    #: All of them give one answer.
     ASK = "ask"
 
 
 class Tiling(_Frozen):
-    """A job's images are worked on in tiles."""
+    """How a job's images are cut into tiles."""
 
     task: TilingTask
     #: Pixels of one tile.
     budget: int
-    #: How many tiles their sizes alone promise; the cut may need one more or less.
+    #: Tiles expected from the sizes alone; the cut may need one more or less.
     planned: int
     #: A tile that cannot be read fails the job instead of leaving a gap.
     strict: bool = False
 
 
 class JobInput(_Frozen):
-    """What a worker needs to do the job; kept in the row as JSON."""
+    """What a worker needs to run the job; stored in the row as JSON."""
 
     prompt: str
-    #: What was said before the prompt, oldest first; a session's turns come before it.
+    #: Messages before the prompt, oldest first; a session's turns come before them.
     before: tuple[ConversationMessage, ...] = ()
-    #: Names a conversation that its caller keeps, so that its keys and values are reused.
+    #: Id of a conversation that the caller keeps; its cached keys and values are reused.
     thread: str = ""
     #: Image ids `img_<sha256>` in the order of the request.
     images: tuple[str, ...] = ()
@@ -208,19 +208,19 @@ class JobInput(_Frozen):
     #: Pixel budget of each image.
     max_pixels: int = DETAIL_PIXELS["auto"]
     preset: str | None = None
-    #: Names of the rules that the answer goes through, in their order.
+    #: Names of the rules for the answer, in their order.
     postprocess: tuple[str, ...] = ()
-    #: Only compute and keep the images' features; there is no question yet.
+    #: Only compute and store the images' features; there is no prompt.
     encode_only: bool = False
     tiling: Tiling | None = None
-    #: What is done to the images before the model sees them.
+    #: Enhancement of the images before the model sees them.
     enhance: Enhancement = "off"
 
     @property
     def every_image(self) -> tuple[str, ...]:
         """Return the ids of all images that the job needs, each once, oldest first."""
-        said = [image for message in self.before for image in message.images]
-        return tuple(dict.fromkeys([*said, *self.images]))
+        earlier = [image for message in self.before for image in message.images]
+        return tuple(dict.fromkeys([*earlier, *self.images]))
 
 
 class ImageInfo(_Frozen):
@@ -274,17 +274,17 @@ class TextLine(_Frozen):
 
 
 class TileInfo(_Frozen):
-    """A tile of a long image, as its job keeps it."""
+    """A tile of a long image, as stored in its job's row."""
 
     #: Image id of its pixels.
     id: str
     #: Left, top, right and bottom within the image as it is stored, right and bottom excluded.
     box: tuple[int, int, int, int]
-    #: The line that stands for it where it could not be read.
+    #: The line that replaces its text if it cannot be read.
     mark: str
-    #: It shows nothing, so that nobody looks at it.
+    #: It is empty and is not given to the model.
     blank: bool = False
-    #: How it hangs together with the tile before it, as the cut told it.
+    #: How it joins the tile before it, as found by the cut.
     seam: dict[str, Any] = {}
 
     @property
@@ -300,14 +300,14 @@ class TileInfo(_Frozen):
 
 
 class TileOutcome(_Frozen):
-    """What became of one tile; kept until its job is merged."""
+    """The outcome of one tile; stored until its job is merged."""
 
     text: str = ""
-    #: Of the model that gave it.
+    #: Of the model that produced it.
     revision: str = ""
-    #: The job that this one repeats had it already.
+    #: It was copied from the job that this one retries.
     taken_over: bool = False
-    #: It could not be worked on.
+    #: It could not be read.
     gap: bool = False
     error: dict[str, Any] | None = None
     finish_reason: FinishReason = FinishReason.STOP
@@ -345,7 +345,7 @@ class Output(_Frozen):
     fields: dict[str, list[str]] = {}
     finish_reason: FinishReason = FinishReason.STOP
     partial: bool = False
-    #: Geometric mean of the probabilities of its tokens; None where no model has told any.
+    #: Geometric mean of the probabilities of its tokens; None if unknown.
     confidence: float | None = None
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
@@ -353,30 +353,29 @@ class Output(_Frozen):
 
 
 class Turn(_Frozen):
-    """A question and its answer, as the next question needs them."""
+    """A turn of a session: a prompt and its answer, as the next turn needs them."""
 
-    # a newer worker may have told more
+    # a newer worker may have stored more fields
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     job_id: str
     prompt: str
     preset: str | None = None
     images: tuple[str, ...] = ()
-    #: Ids of the tiles that were looked at instead of the images.
+    #: Ids of the tiles that the model saw instead of the images.
     tiles: tuple[str, ...] = ()
-    #: All tiles of the images, for questions that they are too many for.
+    #: All tiles of the images, for prompts that need them one by one.
     parts: tuple[TileInfo, ...] = ()
-    #: Pixel budget of the images or tiles, so that they look the same again.
+    #: Pixel budget of the images or tiles, so that they are scaled as before.
     max_pixels: int
-    #: What was done to the images, for the same reason.
+    #: Enhancement of the images, for the same reason.
     enhance: Enhancement = "off"
     text: str
-    #: What the model wrote, never to be tokenised again from the text.
+    #: The answer's tokens: the text might be tokenised differently.
     token_ids: tuple[int, ...] = ()
     finish_reason: str
     created_ms: int
 
 
-#: What a JSON result column of the row may hold.
-Json = dict[str, Any] | list[Any] | str | int | float | bool | None
+#: Whether something was in a cache.
 CacheState = Literal["hit", "miss"]

@@ -1,4 +1,4 @@
-"""The form that an answer is asked for in, in OpenAI's words."""
+"""The `response_format` of a request, as OpenAI's API has it."""
 
 from __future__ import annotations
 

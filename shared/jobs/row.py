@@ -1,4 +1,4 @@
-"""A job's row in Redis, as typed values."""
+"""A job's row in Redis as typed values, and how it is read from its hash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Blank = BeforeValidator(_none_if_empty)
 
 
 class JobRow(BaseModel):
-    """Everything that Redis knows of one job; times are milliseconds of Redis' clock."""
+    """Everything that Redis stores of one job; times are milliseconds of Redis' clock."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -38,15 +38,15 @@ class JobRow(BaseModel):
     queue: str
     attempt: int
     max_attempts: int
-    #: Times that a worker went silent while it held the job.
+    #: Times that a worker lost the job's lease.
     lost: int = 0
-    #: Times that a finish was accepted: never more than one.
+    #: Accepted finishes: never more than one.
     commits: int = 0
     created_ms: int
     queued_ms: int
     started_ms: Annotated[int | None, _Blank] = None
     completed_ms: Annotated[int | None, _Blank] = None
-    #: When the row is dropped (terminal) or gives up waiting.
+    #: When the row is deleted (terminal) or expires (queued).
     expires_ms: int
     #: When an unfinished job expires: its deadline or its time to live.
     expire_ms: int
@@ -64,22 +64,22 @@ class JobRow(BaseModel):
     webhook_events: str = ""
     webhook_origin: str = ""
     trace: JsonDict = None
-    #: Seconds that were predicted when the job was accepted.
+    #: Predicted seconds, from when the job was accepted.
     predicted: JsonDict = None
-    #: Milliseconds of a full worker that it was predicted to use up.
+    #: Predicted busy time of a full worker, milliseconds.
     busy_ms: int = 0
-    #: Of a long job: "tiles" while its children work, "merge" from the last one's end on.
+    #: Of a tiled job: "tiles" until its last tile ends, then "merge".
     phase: str = ""
-    #: Of a long job: its tiles in reading order.
+    #: Of a tiled job: its tiles in reading order.
     tiles: TileList = ()
-    #: Of a long job: one prompt looks at all tiles.
+    #: Of a tiled job: one prompt is asked about all tiles.
     together: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
-    #: Of a long job: milliseconds that it waited before its image was cut.
+    #: Of a tiled job: milliseconds in the queue before its image was cut.
     waited_ms: int = 0
-    #: Of a child: its long job, and the number of its tile.
+    #: Of a tile: its tiled job, and its number.
     parent: Annotated[str | None, _Blank] = None
     tile: int = 0
-    #: Of a child: what it reads can be told while it reads on.
+    #: Of a tile: its text is streamed while it is read.
     live: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     cancel: Annotated[bool, BeforeValidator(lambda v: v == "1")] = False
     worker: Annotated[str | None, _Blank] = None
@@ -93,16 +93,16 @@ class JobRow(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _runs_until_merged(cls, fields: Any) -> Any:
-        """Show a long job as running while it waits for workers between its steps."""
+        """Show a tiled job as running while it waits for workers between its steps."""
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
 
 
 def read_row(fields: Mapping[str, Any]) -> JobRow:
-    """Return the fields of a row's hash as values; what a newer version added is left out.
+    """Return a row from the fields of its hash; fields that a newer version added are ignored.
 
-    Raises JobTooNew where that cannot be done.
+    Raises JobTooNew if a newer version's row cannot be read.
     """
     try:
         return JobRow.model_validate(fields)
@@ -113,5 +113,5 @@ def read_row(fields: Mapping[str, Any]) -> JobRow:
 
 
 def dump(value: Any) -> str:
-    """Return the compact JSON that a row keeps."""
+    """Return a value as compact JSON, as rows store it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""How a job looks from outside."""
+"""The public JSON of a job: `/v1/jobs/{id}` and the bodies of webhooks."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def job_view(
 
 
 def _predicted(row: JobRow) -> dict[str, float | None] | None:
-    told = row.predicted
-    if not told:
+    predicted = row.predicted
+    if not predicted:
         return None
     stages = ("prepare_s", "encode_s", "prefill_s", "decode_s")
-    run_s = round(sum(told[stage] for stage in stages), 3)
-    return {"wait_s": told["wait_s"], "run_s": run_s, "total_s": told["total_s"]}
+    run_s = round(sum(predicted[stage] for stage in stages), 3)
+    return {"wait_s": predicted["wait_s"], "run_s": run_s, "total_s": predicted["total_s"]}
 
 
 def job_urls(job_id: str, base_url: str = "") -> dict[str, str]:
-    """Return where to read, follow and stop a job."""
+    """Return the URLs to read, cancel and follow a job and to get its result."""
     path = f"{base_url}/v1/jobs/{job_id}"
     return {
         "self": path,

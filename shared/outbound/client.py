@@ -1,4 +1,4 @@
-"""The HTTP client for URLs that others give us: it reaches only what the policy allows."""
+"""The HTTP client for URLs of callers: it connects only to what the address policy allows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ipaddress
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,33 +19,33 @@ import httpx
 
 from shared.addresses import Policy
 from shared.errors import UrlFetchFailed, UrlNotAllowed
-from shared.outbound.dialer import Dialer, Resolver, check_addresses, system_resolver
+from shared.outbound.dialer import Dialer, Resolver, check_addresses, resolve_by_system
 from shared.settings import Settings
 
-#: Headers, and whatever else a peer says around the body.
+#: Bytes for the headers and the framing around a body.
 _OVERHEAD_BYTES = 128 << 10
 _URL_MAX_CHARS = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_LABELS = re.compile(r"[a-z0-9_\-]+(\.[a-z0-9_\-]+)*")
-#: A last label that C libraries take for a part of an IPv4 address.
+#: A last label that C libraries parse as a part of an IPv4 address.
 _NUMERIC_LABEL = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 
 
 class Ending(StrEnum):
-    """How the body of an answer ended."""
+    """How the body of a response ended."""
 
     WHOLE = "whole"
-    #: There is more than was asked for.
+    #: It is longer than the limit.
     CAPPED = "capped"
-    #: The deadline came first.
+    #: The deadline passed.
     LATE = "late"
-    #: The peer broke off.
+    #: The peer closed the connection early.
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What one exchange may take: seconds in all and to connect, bytes of the answer's body."""
+    """Limits of one fetch: seconds in all, seconds to connect, bytes of the response's body."""
 
     total_s: float
     connect_s: float
@@ -54,7 +54,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class FetchedResponse:
-    """What the peer said; `body` has at most the bytes that were asked for, names are lower."""
+    """A response; header names are in lower case, the body is cut at the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,7 +64,7 @@ class FetchedResponse:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that may be asked for, taken apart; its addresses are checked when it is connected."""
+    """The parts of an allowed URL; its addresses are checked when it is connected."""
 
     scheme: str
     host: str
@@ -78,8 +78,8 @@ class Target:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def target(url: str, policy: Policy) -> Target:
-    """Take apart a URL that may be fetched; raises UrlNotAllowed, and resolves no name."""
+def parse_target(url: str, policy: Policy) -> Target:
+    """Split a URL that may be fetched; resolves no name, raises UrlNotAllowed."""
     if len(url) > _URL_MAX_CHARS or re.search(r"[\s\\\x00-\x1f\x7f]", url):
         raise UrlNotAllowed("The URL is too long or contains spaces or backslashes.")
     try:
@@ -119,22 +119,22 @@ class GuardedClient:
         self,
         policy: Policy,
         *,
-        resolver: Resolver = system_resolver,
+        resolver: Resolver = resolve_by_system,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`tls` replaces the usual trust in public certificate authorities."""
+        """`tls` replaces the context that trusts the public certificate authorities."""
         self.policy = policy
         self._resolver = resolver
-        self._given_tls = tls
+        self._own_tls = tls
 
     @classmethod
     def build(cls, settings: Settings) -> GuardedClient:
-        """Return a client that reaches what the settings allow."""
+        """Return a client with the address policy of the settings."""
         return cls(Policy.parse(settings.allow_nets, settings.allow_ports))
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
-        return self._given_tls or ssl.create_default_context(cafile=certifi.where())
+        return self._own_tls or ssl.create_default_context(cafile=certifi.where())
 
     def fetch(
         self,
@@ -145,65 +145,63 @@ class GuardedClient:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> FetchedResponse:
-        """Exchange one request; raises UrlNotAllowed and UrlFetchFailed."""
+        """Send a request and return the response; raises UrlNotAllowed and UrlFetchFailed."""
         deadline = time.monotonic() + limits.total_s
-        wanted = target(url, self.policy)
+        target = parse_target(url, self.policy)
         dialer = Dialer(
             self.policy,
             self._resolver,
             deadline=deadline,
             connect_by=min(deadline, time.monotonic() + limits.connect_s),
-            most_bytes=limits.body_bytes + _OVERHEAD_BYTES,
+            max_bytes=limits.body_bytes + _OVERHEAD_BYTES,
         )
         with (
-            _typed_failures(deadline),
+            _as_url_errors(deadline),
             httpcore.ConnectionPool(
-                ssl_context=self._tls if wanted.scheme == "https" else None,
+                ssl_context=self._tls if target.scheme == "https" else None,
                 network_backend=dialer,
             ) as pool,
             pool.stream(
                 method,
                 httpcore.URL(
-                    scheme=wanted.scheme,
-                    host=wanted.host,
-                    port=wanted.port,
-                    target=wanted.path,
+                    scheme=target.scheme,
+                    host=target.host,
+                    port=target.port,
+                    target=target.path,
                 ),
-                headers=_headers(wanted, headers or {}, content),
+                headers=_request_headers(target, headers or {}, content),
                 content=content,
             ) as response,
         ):
-            body, ending = _read(response.iter_stream(), limits.body_bytes, deadline)
-            told = {name.decode("latin-1").lower(): value for name, value in response.headers}
-            return FetchedResponse(
-                response.status,
-                {name: value.decode("latin-1") for name, value in told.items()},
-                body,
-                ending,
-            )
+            body, ending = _read_body(response.iter_stream(), limits.body_bytes, deadline)
+            return FetchedResponse(response.status, _decode_headers(response.headers), body, ending)
 
 
-def _headers(
-    wanted: Target, headers: Mapping[str, str], content: bytes | None
+def _request_headers(
+    target: Target, headers: Mapping[str, str], content: bytes | None
 ) -> list[tuple[bytes, bytes]]:
-    authority = wanted.origin.partition("://")[2]
-    if wanted.port == _DEFAULT_PORTS[wanted.scheme]:
-        authority = authority.removesuffix(f":{wanted.port}")
-    # a compressed body could be small on the wire and endless here
-    told = {"Host": authority, "Accept-Encoding": "identity", "Connection": "close", **headers}
+    authority = target.origin.partition("://")[2]
+    if target.port == _DEFAULT_PORTS[target.scheme]:
+        authority = authority.removesuffix(f":{target.port}")
+    # no compression: a small body could expand without a bound
+    sent = {"Host": authority, "Accept-Encoding": "identity", "Connection": "close", **headers}
     if content is not None:
-        told["Content-Length"] = str(len(content))
-    return [(name.encode("ascii"), value.encode("ascii")) for name, value in told.items()]
+        sent["Content-Length"] = str(len(content))
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
 
 
-def _read(parts: Iterator[bytes], most: int, deadline: float) -> tuple[bytes, Ending]:
-    """Return up to `most` bytes; the status is known, so that nothing raises any more."""
+def _decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+def _read_body(parts: Iterator[bytes], max_bytes: int, deadline: float) -> tuple[bytes, Ending]:
+    """Return up to `max_bytes` bytes; raises nothing, as the status is known by now."""
     body = bytearray()
     try:
         for part in parts:
             body += part
-            if len(body) > most:
-                return bytes(body[:most]), Ending.CAPPED
+            if len(body) > max_bytes:
+                return bytes(body[:max_bytes]), Ending.CAPPED
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
         late = time.monotonic() >= deadline
         return bytes(body), Ending.LATE if late else Ending.BROKEN
@@ -211,7 +209,7 @@ def _read(parts: Iterator[bytes], most: int, deadline: float) -> tuple[bytes, En
 
 
 @contextmanager
-def _typed_failures(deadline: float) -> Iterator[None]:
+def _as_url_errors(deadline: float) -> Iterator[None]:
     try:
         yield
     except httpcore.ConnectTimeout:
@@ -221,12 +219,12 @@ def _typed_failures(deadline: float) -> Iterator[None]:
     except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
         if time.monotonic() >= deadline:
             raise UrlFetchFailed("The host did not respond in time.") from None
-        raise UrlFetchFailed(_plain(error)) from None
+        raise UrlFetchFailed(_describe(error)) from None
     except httpcore.ProtocolError:
         raise UrlFetchFailed("The host sent an invalid HTTP response.") from None
 
 
-def _plain(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

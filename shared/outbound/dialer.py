@@ -1,4 +1,4 @@
-"""Connections on behalf of others: only to checked addresses, and over by a deadline."""
+"""TCP connections for URLs of callers: only to checked addresses, closed by a deadline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import httpcore
 from shared.addresses import IPAddress, Policy
 from shared.errors import UrlFetchFailed, UrlNotAllowed
 
-#: What a name resolves to; raises OSError.
+#: Returns the addresses of a host and port; raises OSError.
 Resolver = Callable[[str, int], list[str]]
 
 _MAX_ADDRESSES = 8
@@ -27,22 +27,22 @@ _log = logging.getLogger(__name__)
 
 
 def check_addresses(addresses: Iterable[IPAddress], host: str, policy: Policy) -> None:
-    """Raise UrlNotAllowed unless every address of a host may be reached."""
+    """Raise UrlNotAllowed unless the policy allows every address of a host."""
     refused = [address for address in addresses if not policy.allows(address)]
     if refused:
-        # the caller is not told what our resolver knows
+        # the error names no address: callers must not learn what our resolver knows
         _log.warning("url.refused", extra={"host": host, "addresses": list(map(str, refused))})
         raise UrlNotAllowed("The URL's host has an address that the service may not connect to.")
 
 
-def system_resolver(host: str, port: int) -> list[str]:
-    """Return the addresses that the system knows for a host; raises OSError."""
+def resolve_by_system(host: str, port: int) -> list[str]:
+    """Return the addresses of a host from the system's resolver; raises OSError."""
     infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(info[4][0]) for info in infos]
 
 
 class Dialer(httpcore.NetworkBackend):
-    """Connects to the addresses that it has checked, and to nothing else."""
+    """Resolves names itself and connects only to addresses that the policy allows."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class Dialer(httpcore.NetworkBackend):
         *,
         deadline: float,
         connect_by: float,
-        most_bytes: int,
+        max_bytes: int,
     ) -> None:
-        """`deadline` and `connect_by` are monotonic; `most_bytes` are read of one connection."""
+        """`deadline` and `connect_by` are monotonic; `max_bytes` bounds what is read."""
         self._policy = policy
         self._resolver = resolver
         self._deadline = deadline
         self._connect_by = connect_by
-        self._bytes = most_bytes
+        self._max_bytes = max_bytes
 
     def connect_tcp(
         self,
@@ -69,53 +69,57 @@ class Dialer(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Resolve, check every address, and connect to the first that accepts."""
-        addresses = self._addresses(host, port)
+        addresses = self._checked_addresses(host, port)
         failure: Exception | None = None
         for index, address in enumerate(addresses):
-            share = _left(self._connect_by, httpcore.ConnectTimeout) / (len(addresses) - index)
+            share_s = _remaining_s(self._connect_by, httpcore.ConnectTimeout) / (
+                len(addresses) - index
+            )
             try:
                 stream = httpcore.SyncBackend().connect_tcp(
-                    str(address), port, share, local_address, socket_options
+                    str(address), port, share_s, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
                 sock = stream.get_extra_info("socket")
-                return BoundedStream(stream, sock, self._deadline, self._connect_by, self._bytes)
+                return BoundedStream(
+                    stream, sock, self._deadline, self._connect_by, self._max_bytes
+                )
         raise failure or httpcore.ConnectError("the name has no address")
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        """Refuse: no URL may name a file of this machine."""
+        """Refuse: no URL may name a socket file of this machine."""
         raise UrlNotAllowed
 
-    def _addresses(self, host: str, port: int) -> list[IPAddress]:
-        found = [ipaddress.ip_address(text) for text in self._resolved(host, port)]
-        # every answer, or a name with one good address would open the door to its others
-        check_addresses(found, host, self._policy)
-        return list(dict.fromkeys(found))[:_MAX_ADDRESSES]
+    def _checked_addresses(self, host: str, port: int) -> list[IPAddress]:
+        addresses = [ipaddress.ip_address(text) for text in self._resolve(host, port)]
+        # all of them: a public address must not let a private one of the same name pass
+        check_addresses(addresses, host, self._policy)
+        return list(dict.fromkeys(addresses))[:_MAX_ADDRESSES]
 
-    def _resolved(self, host: str, port: int) -> list[str]:
-        """Ask the resolver in a thread: the system's cannot be told how long it may take."""
-        answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+    def _resolve(self, host: str, port: int) -> list[str]:
+        """Resolve in a thread: the system's resolver takes no timeout."""
+        results: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
 
-        def ask() -> None:
+        def resolve() -> None:
             try:
-                answers.put(self._resolver(host, port))
+                results.put(self._resolver(host, port))
             except OSError as error:
-                answers.put(error)
+                results.put(error)
 
-        threading.Thread(target=ask, name="resolver", daemon=True).start()
+        threading.Thread(target=resolve, name="resolver", daemon=True).start()
         try:
-            answer = answers.get(timeout=_left(self._connect_by, httpcore.ConnectTimeout))
+            result = results.get(timeout=_remaining_s(self._connect_by, httpcore.ConnectTimeout))
         except queue.Empty:
             raise httpcore.ConnectTimeout from None
-        if isinstance(answer, OSError):
+        if isinstance(result, OSError):
             raise UrlFetchFailed("The URL's host name could not be resolved.")
-        return answer
+        return result
 
 
 class BoundedStream(httpcore.NetworkStream):
-    """A connection whose every step ends by the same deadline, within a number of bytes."""
+    """A connection with one deadline for all its steps and a limit of bytes to read."""
 
     def __init__(
         self,
@@ -123,28 +127,28 @@ class BoundedStream(httpcore.NetworkStream):
         sock: socket.socket,
         deadline: float,
         connect_by: float,
-        most: int,
+        max_bytes: int,
     ) -> None:
         self._inner = inner
         self._sock = sock
         self._deadline = deadline
         self._connect_by = connect_by
-        self._most = most
+        self._bytes_left = max_bytes
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        """Return what comes before the deadline."""
-        data = self._inner.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
-        self._most -= len(data)
-        if self._most < 0:
+        """Return up to `max_bytes` bytes; raises ReadTimeout at the deadline."""
+        data = self._inner.read(max_bytes, _remaining_s(self._deadline, httpcore.ReadTimeout))
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
             raise httpcore.RemoteProtocolError("received more bytes than requested")
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Send all of it before the deadline, however slowly the peer takes it."""
+        """Send all of it before the deadline, however slowly the peer reads."""
         rest = memoryview(buffer)
         try:
             while rest:
-                self._sock.settimeout(_left(self._deadline, httpcore.WriteTimeout))
+                self._sock.settimeout(_remaining_s(self._deadline, httpcore.WriteTimeout))
                 rest = rest[self._sock.send(rest) :]
         except TimeoutError:
             raise httpcore.WriteTimeout from None
@@ -162,39 +166,39 @@ class BoundedStream(httpcore.NetworkStream):
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
         """Shake hands before the connection's own deadline."""
-        left = _left(self._connect_by, httpcore.ConnectTimeout)
-        # gevent's handshake counts its time anew with every packet
-        # a duplicate, for the handshake takes the socket itself away
-        line = self._sock.dup()
-        alarm = threading.Timer(left, functools.partial(_hang_up, line))
+        timeout_s = _remaining_s(self._connect_by, httpcore.ConnectTimeout)
+        # gevent starts the timeout of a handshake again with every packet, so a timer ends it; on a
+        # duplicate, as the handshake detaches the socket itself
+        duplicate = self._sock.dup()
+        alarm = threading.Timer(timeout_s, functools.partial(_shut_down, duplicate))
         alarm.daemon = True
         alarm.start()
         try:
-            inner = self._inner.start_tls(ssl_context, server_hostname, left)
+            inner = self._inner.start_tls(ssl_context, server_hostname, timeout_s)
         except (httpcore.ConnectError, OSError) as error:
             if time.monotonic() >= self._connect_by:
                 raise httpcore.ConnectTimeout from error
             raise
         finally:
             alarm.cancel()
-            line.close()
+            duplicate.close()
         sock = inner.get_extra_info("socket")
-        return BoundedStream(inner, sock, self._deadline, self._connect_by, self._most)
+        return BoundedStream(inner, sock, self._deadline, self._connect_by, self._bytes_left)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the connection tells of itself."""
+        """Return what the inner stream knows, such as its socket."""
         return self._inner.get_extra_info(info)
 
 
-def _hang_up(sock: socket.socket) -> None:
+def _shut_down(sock: socket.socket) -> None:
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
 
 
-def _left(deadline: float, kind: type[Exception]) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _remaining_s(deadline: float, kind: type[Exception]) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise kind
-    return left
+    return seconds

@@ -1,4 +1,7 @@
-"""How many seconds a job will take, told from its size alone by what workers have measured."""
+"""The cost model: the seconds a job will wait and run, from sizes and measured speeds alone.
+
+`docs/development/prediction.md` explains it with all formulas.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,34 @@ from dataclasses import asdict, dataclass, field, replace
 
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.remaining_work import RunningJob, left_s
+from shared.prediction.remaining_work import RunningJob, remaining_s
 
 #: Prompt tokens that an engine computes in one pass.
 _CHUNK = 128
-#: What a chat template adds to a question.
+#: Tokens that a chat template adds to a prompt.
 _TEMPLATE_TOKENS = 16
-#: UTF-8 bytes of a prompt that make a token, about.
+#: UTF-8 bytes of a prompt per token, on average.
 _BYTES_PER_TOKEN = 3.5
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job asks of a worker; a tiled image counts as one image for each of its tiles."""
+    """The tokens of one job; a tiled image counts as one image for each of its tiles."""
 
     #: Visual tokens of each image.
     images: tuple[int, ...] = ()
     prompt_tokens: int = 0
+    #: Expected tokens of the answer.
     answer_tokens: float = 0.0
 
     @property
-    def visual(self) -> int:
+    def visual_tokens(self) -> int:
         """Return the visual tokens of all images."""
         return sum(self.images)
 
 
-def prompt_tokens(prompt: str) -> int:
-    """Estimate the tokens of a question with what its template adds."""
+def estimate_prompt_tokens(prompt: str) -> int:
+    """Estimate the tokens of a prompt, those of the chat template included."""
     return _TEMPLATE_TOKENS + round(len(prompt.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)
 
 
@@ -48,100 +52,129 @@ class Stages:
 
     @property
     def total_s(self) -> float:
-        """Return the seconds from being taken to being answered."""
+        """Return the seconds from the job's start to its end."""
         return self.prepare_s + self.encode_s + self.prefill_s + self.decode_s
 
+    def scaled(self, factor: float) -> Stages:
+        """Return every stage times `factor`."""
+        return Stages(
+            self.prepare_s * factor,
+            self.encode_s * factor,
+            self.prefill_s * factor,
+            self.decode_s * factor,
+        )
 
-def stages(
-    work: Work, speed: Speed, together: float = 1.0, others_s: float | None = None
+
+def predict_stages(
+    work: Work, speed: Speed, concurrent: float = 1.0, others_s: float | None = None
 ) -> Stages:
-    """Predict a job's seconds while `together` jobs share the worker.
+    """Predict a job's seconds while `concurrent` jobs, itself included, share the worker.
 
-    Tower and prompts take turns, so they cost the time of all: `others_s` is that of the others,
-    who are taken for jobs of the same kind by default. Answers grow in shared steps.
+    With n = visual + prompt tokens and the measured curves of `Speed`:
+
+        own encode  = Σ encode(tokens of an image)
+        own prefill = ⌊n / 128⌋ · prefill(128) + prefill(n mod 128)
+        decode      = answer_tokens · step(concurrent)
+
+    Images and prompts are computed one after the other, so a job also waits for the encode and
+    prefill of the others: `others_s`, by default (concurrent - 1) times its own. They are added
+    to both stages in proportion. Answers are decoded together, in shared steps.
     """
-    chunks, rest = divmod(work.visual + work.prompt_tokens, _CHUNK)
-    last = speed.prefill.at(rest) if rest else 0.0
+    chunks, rest = divmod(work.visual_tokens + work.prompt_tokens, _CHUNK)
+    last_s = speed.prefill.at(rest) if rest else 0.0
     encode_s = sum(speed.encode.at(tokens) for tokens in work.images)
-    prefill_s = chunks * speed.prefill.at(_CHUNK) + last
+    prefill_s = chunks * speed.prefill.at(_CHUNK) + last_s
     if others_s is None:
-        others_s = (together - 1) * (encode_s + prefill_s)
-    towers = encode_s / (encode_s + prefill_s) if encode_s else 0.0
+        others_s = (concurrent - 1) * (encode_s + prefill_s)
+    encode_share = encode_s / (encode_s + prefill_s) if encode_s else 0.0
     return Stages(
-        prepare_s=speed.prepare.at(work.visual),
-        encode_s=encode_s + towers * others_s,
-        prefill_s=prefill_s + (1 - towers) * others_s,
-        decode_s=work.answer_tokens * speed.step.at(together),
+        prepare_s=speed.prepare.at(work.visual_tokens),
+        encode_s=encode_s + encode_share * others_s,
+        prefill_s=prefill_s + (1 - encode_share) * others_s,
+        decode_s=work.answer_tokens * speed.step.at(concurrent),
     )
 
 
-def busy_s(work: Work, speed: Speed, slots: int) -> float:
-    """Return the seconds of a full worker that a job uses up: its share of the shared steps."""
-    alone = stages(work, speed)
-    apart = alone.prepare_s + alone.encode_s + alone.prefill_s
-    return apart + work.answer_tokens * speed.step.at(slots) / slots
+def predict_busy_s(work: Work, speed: Speed, slots: int) -> float:
+    """Predict a job's busy seconds: its share of a worker whose slots are all taken.
+
+    prepare + encode + prefill + answer_tokens · step(slots) / slots, the first three as of a job
+    that is alone.
+    """
+    alone = predict_stages(work, speed)
+    serial_s = alone.prepare_s + alone.encode_s + alone.prefill_s
+    return serial_s + work.answer_tokens * speed.step.at(slots) / slots
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits, and what is being worked on."""
+    """The jobs that wait and the jobs that run."""
 
-    jobs: int = 0
+    queued: int = 0
     running: int = 0
-    #: Average of the predicted busy seconds of those that wait.
+    #: Mean predicted busy seconds of the queued jobs; 0 while unknown.
     mean_s: float = 0.0
-    #: Those that are worked on, as far as they were looked at.
-    hand: tuple[RunningJob, ...] = ()
+    #: Those running jobs whose rows were read: `running` may be newer, and more or fewer.
+    observed: tuple[RunningJob, ...] = ()
 
-    def usual_s(self, own_s: float) -> float:
-        """Return the busy seconds of a job among all these, of which `own_s` is one."""
-        known = [job.busy_s for job in self.hand if job.busy_s]
-        if self.mean_s and not known:
+    def mean_busy_s(self, own_s: float) -> float:
+        """Return the mean busy seconds of all known jobs and a new one of `own_s` busy seconds.
+
+            (Σ observed busy_s + queued · mean_s + own_s) / (observed + queued + 1)
+
+        Jobs without a prediction are left out; if only the queue's mean is known, it is the mean.
+        """
+        observed = [job.busy_s for job in self.observed if job.busy_s]
+        if self.mean_s and not observed:
             return self.mean_s
-        total = sum(known) + self.jobs * self.mean_s + own_s
-        return total / (len(known) + (self.jobs if self.mean_s else 0) + 1)
+        total_s = sum(observed) + self.queued * self.mean_s + own_s
+        return total_s / (len(observed) + (self.queued if self.mean_s else 0) + 1)
 
-    def held(self, own_s: float) -> list[RunningJob]:
-        """Return the jobs in hand, each with busy seconds; a job that nobody saw is a usual one."""
-        usual_s = self.usual_s(own_s)
-        seen = [replace(job, busy_s=job.busy_s or usual_s) for job in self.hand]
-        # those that came since are the youngest, those that went were the oldest
-        seen.sort(key=lambda job: job.since_s)
-        return [RunningJob(usual_s)] * (self.running - len(seen)) + seen[: self.running]
+    def running_jobs(self, own_s: float) -> list[RunningJob]:
+        """Return exactly `running` jobs, youngest first, each with busy seconds.
+
+        Missing busy seconds are the mean's. If more run than were observed, the new ones have just
+        started; if fewer do, the oldest have ended.
+        """
+        mean_s = self.mean_busy_s(own_s)
+        jobs = [replace(job, busy_s=job.busy_s or mean_s) for job in self.observed]
+        jobs.sort(key=lambda job: job.elapsed_s)
+        return [RunningJob(mean_s)] * (self.running - len(jobs)) + jobs[: self.running]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a job is told in advance; None where nobody has any experience."""
+    """The seconds predicted for a job; None where no worker has measured anything yet."""
 
+    #: Jobs that start before it.
     position: int
     wait_s: float | None
     stages: Stages | None
     #: Seconds of a full worker that it will use up.
     busy_s: float = 0.0
-    #: Jobs that wait, before it and behind it.
+    #: All queued jobs, before it and behind it.
     queued: int = 0
 
     @property
     def run_s(self) -> float | None:
-        """Return the seconds from being taken to being answered."""
+        """Return the seconds from the job's start to its end."""
         return None if self.stages is None else self.stages.total_s
 
     @property
     def total_s(self) -> float | None:
-        """Return the seconds from now to the answer."""
+        """Return the seconds from now to the job's end."""
         if self.wait_s is None or self.stages is None:
             return None
         return self.wait_s + self.stages.total_s
 
     def fields(self) -> dict[str, str]:
-        """Return what a job's row keeps of it."""
+        """Return the row fields that keep it; none without a prediction."""
         if self.stages is None:
             return {}
-        told = {name: round(s, 4) for name, s in asdict(self.stages).items()}
-        told |= {"wait_s": _rounded(self.wait_s), "total_s": _rounded(self.total_s)}
+        seconds = {name: round(s, 4) for name, s in asdict(self.stages).items()}
+        seconds |= {"wait_s": _rounded(self.wait_s), "total_s": _rounded(self.total_s)}
         return {
-            "predicted": json.dumps(told),
+            "predicted": json.dumps(seconds),
             "predicted_ms": str(round(1000 * (self.total_s or 0))),
             "busy_ms": str(round(1000 * self.busy_s)),
         }
@@ -153,75 +186,85 @@ def _rounded(seconds: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
-    """The workers that are up and what waits for them, at one moment."""
+    """The live workers and their backlog, at one moment."""
 
     workers: tuple[Heartbeat, ...] = ()
     backlog: Backlog = field(default_factory=Backlog)
 
     @property
-    def taking(self) -> list[Heartbeat]:
-        """Return the workers that take new jobs."""
+    def accepting(self) -> list[Heartbeat]:
+        """Return the workers that accept new jobs: those that are not draining."""
         return [worker for worker in self.workers if not worker.draining]
 
     @property
-    def free(self) -> int:
-        """Return the jobs that would be taken at once."""
-        return max(0, sum(worker.slots for worker in self.taking) - self.backlog.running)
+    def free_slots(self) -> int:
+        """Return how many jobs would start at once."""
+        return max(0, sum(worker.slots for worker in self.accepting) - self.backlog.running)
 
-    def predict(
-        self, work: Work, position: int, queued: int = 0, running: int | None = None
-    ) -> Prediction:
-        """Predict a job that would be queued now behind so many others, while `queued` wait.
+    def with_running(self, running: int) -> FleetSnapshot:
+        """Return the snapshot with a newer count of running jobs."""
+        return replace(self, backlog=replace(self.backlog, running=running))
 
-        `running` is newer than what the backlog tells.
+    def predict(self, work: Work, position: int, queued: int = 0) -> Prediction:
+        """Predict a job that is queued now, behind `position` of the `queued` jobs."""
+        own_s = self.predict_busy_s(work)
+        wait_s = self.predict_wait_s(position, own_s)
+        return Prediction(position, wait_s, self._stages(work, position, own_s), own_s, queued)
+
+    def predict_image_s(self, tokens: int) -> float | None:
+        """Predict the seconds to encode an image of so many visual tokens, alone on a worker."""
+        seconds = [
+            predict_stages(Work(images=(tokens,)), speed).total_s for _, speed in self._speeds()
+        ]
+        return round(sum(seconds) / len(seconds), 3) if seconds else None
+
+    def predict_busy_s(self, work: Work) -> float:
+        """Return a job's busy seconds, averaged over the workers; 0 if none has measured any."""
+        seconds = [predict_busy_s(work, speed, worker.slots) for worker, speed in self._speeds()]
+        return sum(seconds) / len(seconds) if seconds else 0.0
+
+    def predict_wait_s(self, position: int, own_s: float = 0.0) -> float | None:
+        """Predict the seconds until a job at `position` starts; None without any experience.
+
+        With a free slot 0. Else, for `turns` slots that must come free, the last of them for it:
+
+            max(first, mean / capacity) + (turns - 1) · mean / capacity
+
+        where `first` is the time until the running jobs are done (`remaining_s`), `mean` the busy
+        seconds of a queued job and `capacity` the busy seconds that all workers do in a second.
+        `own_s` are the job's own busy seconds, in case no others are known.
         """
-        if running is not None:
-            newer = replace(self, backlog=replace(self.backlog, running=running))
-            return newer.predict(work, position, queued)
-        own = self.busy_s(work)
-        wait_s = self.wait_s(position, own)
-        return Prediction(position, wait_s, self._stages(work, position, own), own, queued)
-
-    def intake_s(self, tokens: int) -> float | None:
-        """Predict the seconds to take in an image of so many visual tokens, before any answer."""
-        told = [stages(Work(images=(tokens,)), speed).total_s for _, speed in self._speeds()]
-        return round(sum(told) / len(told), 3) if told else None
-
-    def busy_s(self, work: Work) -> float:
-        """Return the busy seconds of a job on the average of the workers; 0 if none knows."""
-        told = [busy_s(work, speed, worker.slots) for worker, speed in self._speeds()]
-        return sum(told) / len(told) if told else 0.0
-
-    def wait_s(self, position: int, own_s: float = 0.0) -> float | None:
-        """Predict the seconds until a job at `position` is taken; None without experience.
-
-        `own_s` are its busy seconds, in case nothing else is known.
-        """
-        if position < self.free:
+        if position < self.free_slots:
             return 0.0
-        turns = position - self.free + 1
-        mean_s = self.backlog.mean_s or self.backlog.usual_s(own_s)
+        turns = position - self.free_slots + 1
+        mean_s = self.backlog.mean_s or self.backlog.mean_busy_s(own_s)
         if mean_s and self._capacity:
             each_s = mean_s / self._capacity
-            first_s = left_s(self.backlog.held(own_s), self._capacity) if self.backlog.hand else 0.0
-            return max(first_s, each_s) + (turns - 1) * each_s
-        rate = sum(1 / w.seconds_per_job for w in self.taking if w.seconds_per_job > 0)
+            return max(self._first_slot_s(own_s), each_s) + (turns - 1) * each_s
+        rate = sum(1 / w.seconds_per_job for w in self.accepting if w.seconds_per_job > 0)
         return turns / rate if rate else None
+
+    def _first_slot_s(self, own_s: float) -> float:
+        if not self.backlog.observed:
+            return 0.0
+        return remaining_s(self.backlog.running_jobs(own_s), self._capacity)
 
     @property
     def _capacity(self) -> float:
-        """Return the busy seconds that all workers together do in a second."""
-        return sum(1 / worker.load_factor for worker in self.taking)
+        """Return the busy seconds that all workers together do in a second: Σ 1 / load_factor."""
+        return sum(1 / worker.load_factor for worker in self.accepting)
 
     def _stages(self, work: Work, position: int, own_s: float) -> Stages | None:
         """Average over the workers, each shared with as many jobs as it will have by then."""
         speeds = self._speeds()
         if not speeds:
             return None
-        beside = (self.backlog.running + position) / len(speeds)
-        # some of their work is done, but others will come meanwhile
-        usual_s = self.backlog.usual_s(own_s)
-        parts = [_loaded(work, worker, speed, beside, usual_s) for worker, speed in speeds]
+        neighbours = (self.backlog.running + position) / len(speeds)
+        # their work is partly done by then, but new jobs will have come
+        mean_s = self.backlog.mean_busy_s(own_s)
+        parts = [
+            _stages_under_load(work, worker, speed, neighbours, mean_s) for worker, speed in speeds
+        ]
         count = len(parts)
         return Stages(
             prepare_s=sum(part.prepare_s for part in parts) / count,
@@ -231,21 +274,23 @@ class FleetSnapshot:
         )
 
     def _speeds(self) -> list[tuple[Heartbeat, Speed]]:
-        told = [(worker, Speed.of(worker.speed)) for worker in self.taking]
-        return [(worker, speed) for worker, speed in told if speed.step]
+        speeds = [(worker, Speed.parse(worker.speed)) for worker in self.accepting]
+        return [(worker, speed) for worker, speed in speeds if speed.step]
 
 
-def _loaded(work: Work, worker: Heartbeat, speed: Speed, beside: float, usual_s: float) -> Stages:
-    together = min(float(worker.slots), 1.0 + beside)
-    # their answers grow in the same steps as this one's
-    apart_s = usual_s - work.answer_tokens * speed.step.at(worker.slots) / worker.slots
-    told = stages(work, speed, together, (together - 1) * max(0.0, apart_s))
-    # the correction was measured with every slot taken; alone there is none
-    fullness = (together - 1) / (worker.slots - 1) if worker.slots > 1 else 0.0
-    factor = 1 + (worker.load_factor - 1) * fullness
-    return Stages(
-        told.prepare_s * factor,
-        told.encode_s * factor,
-        told.prefill_s * factor,
-        told.decode_s * factor,
-    )
+def _stages_under_load(
+    work: Work, worker: Heartbeat, speed: Speed, neighbours: float, mean_s: float
+) -> Stages:
+    """Predict a job's stages on one worker, among neighbours of `mean_s` busy seconds each.
+
+        stages(concurrent, (concurrent - 1) · (mean_s - shared steps)) · factor
+        factor = 1 + (load_factor - 1) · (concurrent - 1) / (slots - 1)
+
+    The load factor is measured with every slot taken; a job that is alone needs no correction.
+    """
+    concurrent = min(float(worker.slots), 1.0 + neighbours)
+    # the neighbours' answers grow in the same steps as this one's
+    serial_s = mean_s - work.answer_tokens * speed.step.at(worker.slots) / worker.slots
+    stages = predict_stages(work, speed, concurrent, (concurrent - 1) * max(0.0, serial_s))
+    fullness = (concurrent - 1) / (worker.slots - 1) if worker.slots > 1 else 0.0
+    return stages.scaled(1 + (worker.load_factor - 1) * fullness)

@@ -1,4 +1,4 @@
-"""What the images of one request take of a worker's memory."""
+"""Memory that the images of one request need on a worker, and whether they fit."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageRoom:
-    """A worker's memory for the images of one request, and what they take of it."""
+    """A worker's memory for the images of one request, bytes, and its cost per visual token."""
 
-    #: 0: nobody tells, so that everything fits.
+    #: 0 is unknown: everything fits.
     bytes: int = 0
-    #: A visual token, and one of the largest image, which the tower works on.
+    #: For each visual token, and for each of the largest image while it is encoded.
     token_bytes: int = 0
     largest_token_bytes: int = 0
 
-    def takes(self, images: Collection[int]) -> int:
-        """Return the bytes that images of so many visual tokens each take."""
+    def required_bytes(self, images: Collection[int]) -> int:
+        """Return the bytes that images of so many visual tokens each need."""
         return sum(images) * self.token_bytes + max(images, default=0) * self.largest_token_bytes
 
     def holds(self, images: Collection[int]) -> bool:
         """Tell whether images of so many visual tokens each fit."""
-        return not self.bytes or self.takes(images) <= self.bytes
+        return not self.bytes or self.required_bytes(images) <= self.bytes
 
     def refusal(self, images: Collection[int]) -> str:
-        """Return why they do not."""
+        """Return the sentence for images that do not fit."""
+        needed = self.required_bytes(images) >> 20
         return (
             f"Input too large: the images' {sum(images)} visual tokens need"
-            f" {self.takes(images) >> 20} MiB of memory; the worker has {self.bytes >> 20} MiB."
+            f" {needed} MiB of memory; the worker has {self.bytes >> 20} MiB."
         )
 
 

@@ -1,4 +1,4 @@
-"""Into how many tiles an image will be cut, told from its size alone, and which jobs are cut."""
+"""Which images are cut into tiles, and into about how many, from their sizes alone."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import math
 from shared.jobs import Tiling, TilingTask
 from shared.prediction.visual_tokens import MAX_ASPECT
 
-#: Pixel budgets from which on an image is cut without being asked for.
+#: An image of more than so many pixel budgets is cut without a request for it.
 _CUT_FROM = 1.5
-#: Longer side over shorter side from which on an image counts as long, whatever is asked of it.
+#: Longer side over shorter side from which an image counts as long, whatever the question.
 LONG_ASPECT = 3.0
-#: Share of its budget that a tile fills on average, as cuts look for gaps before it is full.
+#: Mean share of its budget that a tile fills, as cuts fall into gaps before it is full.
 _FILL = 0.92
-#: Longer side over shorter side that a tile may have; short ones may be slimmer.
+#: Largest longer side over shorter side of a tile; tiles up to _SHORT pixels may be slimmer.
 _SLIM = 16
 _SHORT = 1024
-#: Narrower images have no room for a letter.
+#: Pixels; narrower images have no room for a letter.
 MIN_SIDE = 8
 
 
 def planned_tiles(width: int, height: int, budget: int) -> int:
-    """Return about how many tiles of `budget` pixels an image of this size will have."""
+    """Estimate how many tiles of `budget` pixels an image of this size will have."""
     if min(width, height) < MIN_SIDE:
         return 1
     longer, shorter = max(width, height), min(width, height)
@@ -43,27 +43,27 @@ def tiling_for(
     *,
     task: TilingTask | None,
     reads: bool = False,
-    one_look: bool = False,
+    single_pass: bool = False,
     strict: bool = False,
 ) -> Tiling | None:
-    """Return how a job's image is cut, or None when it is looked at as a whole.
+    """Return how an image is cut, or None if the model looks at it as a whole.
 
-    With a `task` every image beyond the budget is cut. Without one: for a question that `reads`,
-    each image that would lose detail, and for any other only a long one; with `one_look` only
-    what cannot be looked at as a whole.
+    With a `task` every image beyond the budget is cut. Without one: for a prompt that `reads`,
+    each image that would lose detail; for any other prompt only a long one; with `single_pass`
+    only an image that cannot be looked at as a whole.
     """
     planned = planned_tiles(width, height, budget)
     if planned == 1:
         return None
-    asked = task is not None
+    cut = task is not None
     if task is None:
         task = TilingTask.READ if reads else TilingTask.ASK
         too_slim = max(width, height) > MAX_ASPECT * min(width, height)
-        asked = too_slim or (
-            not one_look
+        cut = too_slim or (
+            not single_pass
             and width * height > _CUT_FROM * budget
             and (reads or is_long(width, height))
         )
-    if not asked:
+    if not cut:
         return None
     return Tiling(task=task, budget=budget, planned=planned, strict=strict)

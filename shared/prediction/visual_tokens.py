@@ -1,4 +1,4 @@
-"""How many visual tokens an image costs, from its size alone; gateway and engine agree on it."""
+"""The size and visual tokens of an image in the model, the same for gateway and engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOKEN_SIDE = 32
 
 
 class VisualSize(NamedTuple):
-    """What the model sees of an image: its size in pixels and its visual tokens."""
+    """An image as the model sees it: its size in pixels and its visual tokens."""
 
     width: int
     height: int

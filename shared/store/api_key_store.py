@@ -55,7 +55,7 @@ class Caller:
     #: The request is one too many: seconds until there is room for it.
     refused_s: float | None
     #: Where a job of this request would stand; None where it was not charged as one.
-    standing: QueuePosition | None = None
+    queue_position: QueuePosition | None = None
 
 
 class ApiKeyStore:
@@ -86,7 +86,7 @@ class ApiKeyStore:
             RateLimits(*numbers[4:8]),
             reset_s=int(numbers[8]) / 1000,
             refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
-            standing=QueuePosition.told(stand) if stand else None,
+            queue_position=QueuePosition.told(stand) if stand else None,
         )
 
     def any(self) -> bool:

@@ -252,7 +252,7 @@ class DeliveryStore:
     def try_out(self, webhook: Webhook, tenant: str) -> Delivery:
         """Send a test message once, whatever is known of its endpoint."""
         delivery_id = webhooks.new_delivery_id()
-        primary = webhook.endpoint(tenant)
+        primary = webhook.endpoint_id(tenant)
         self._run(
             "webhooks/send_test",
             *(delivery_id, tenant, f"{primary}-test", webhook.origin, webhook.url),

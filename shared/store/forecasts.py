@@ -63,7 +63,7 @@ class QueuePosition:
 class Forecast:
     """What waits, who works and what was learned, at one moment."""
 
-    outlook: FleetSnapshot = field(default_factory=FleetSnapshot)
+    fleet: FleetSnapshot = field(default_factory=FleetSnapshot)
     #: Average tokens of an answer by preset, "ask" without one.
     answers: Mapping[str, float] = field(default_factory=dict)
     #: Actual over predicted seconds of the latest jobs.
@@ -137,7 +137,7 @@ class Forecasts:
             tuple(map(float, ratios)),
         )
 
-    def standing(self, tenant: str) -> QueuePosition:
+    def queue_position(self, tenant: str) -> QueuePosition:
         """Return where a tenant's new job would stand now."""
         with guard():
             return QueuePosition.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))

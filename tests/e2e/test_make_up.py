@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from scripts.instance import Instance, wait_until
-from scripts.preflight import refusal
+from scripts.preflight import find_bind_error
 from tests.support.harness import BIN, ROOT, free_port
 
 pytestmark = pytest.mark.timeout(420)
@@ -167,7 +167,7 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_goes_on_with_the_jobs(tmp_path
         ids = [first.submit()["id"] for _ in range(8)]
         first.ctrl_c()
         assert first.left() == []
-        assert refusal("127.0.0.1", port) is None
+        assert find_bind_error("127.0.0.1", port) is None
     finally:
         first.close()
     second = MakeUp(tmp_path, port)

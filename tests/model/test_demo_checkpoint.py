@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from demo import checkpoint
-from demo.asking import Asker, user
+from demo.asking import Asker, user_message
 from demo.data.drawing import draw_lines
 from demo.evaluate import evaluate
 
@@ -47,9 +47,9 @@ def test_images_stand_where_the_parts_put_them(asker):
 
 def test_a_conversation_goes_on_after_its_answers(asker):
     messages = [
-        user("a", image=True),
+        user_message("a", image=True),
         {"role": "assistant", "content": "b"},
-        user("c", image=False),
+        user_message("c", image=False),
     ]
     assert render(asker, messages, add_generation_prompt=True) == (
         f"<|im_start|>user\n{IMAGE}a<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
@@ -74,10 +74,10 @@ def test_the_checkpoint_is_small_and_says_that_it_is_a_demonstration():
 def test_an_exported_model_is_the_committed_files_form(tmp_path: Path):
     from demo.training import network
 
-    checkpoint.export(network.build(), tmp_path)
+    checkpoint.export(network.build_model(), tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {file.name for file in checkpoint.FOLDER.iterdir()}
-    Asker(tmp_path).ask([user("OCR", image=True)], draw_lines(["a"]), 2)
+    Asker(tmp_path).ask([user_message("OCR", image=True)], draw_lines(["a"]), 2)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.model
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return network.build().eval()
+    return network.build_model().eval()
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def doubled(pixels):
 
 @torch.no_grad()
 def test_the_batched_tower_sees_what_the_module_sees(model, samples):
-    images = batches.images(samples)
-    seen = network.look(model.model.visual, images.values(), images.height, images.width)
+    images = batches.build_images(samples)
+    seen = network.run_tower(model.model.visual, images.values(), images.height, images.width)
     grid = torch.tensor([[1, images.height, images.width]] * len(samples))
     known = model.model.visual(doubled(images.values()), grid_thw=grid)
     torch.testing.assert_close(seen.tokens.flatten(0, 1), known.pooler_output, atol=1e-5, rtol=1e-4)
@@ -59,8 +59,8 @@ def test_the_batched_tower_sees_what_the_module_sees(model, samples):
 
 @torch.no_grad()
 def test_the_batched_reader_thinks_what_the_model_thinks(model, samples):
-    images = batches.images(samples[:1])
-    packed = rows.collate([rows.row(Random(1), samples[0])], images.height, images.width)
+    images = batches.build_images(samples[:1])
+    packed = rows.collate([rows.build_row(Random(1), samples[0])], images.height, images.width)
     grid = torch.tensor([[1, images.height, images.width]])
     places = packed.ids == IDS["<|image_pad|>"]
     known = model(
@@ -70,10 +70,12 @@ def test_the_batched_reader_thinks_what_the_model_thinks(model, samples):
         mm_token_type_ids=places.int(),
     )
     language = model.model.language_model
-    seen = network.look(model.model.visual, images.values(), images.height, images.width)
+    seen = network.run_tower(model.model.visual, images.values(), images.height, images.width)
     embeddings = language.embed_tokens(packed.ids).index_put((places,), seen.tokens.flatten(0, 1))
     deepstack = [level.flatten(0, 1) for level in seen.deepstack]
-    thought = network.think(language, embeddings, packed.positions, deepstack, places, (2,))
+    thought = network.run_language_model(
+        language, embeddings, packed.positions, deepstack, places, (2,)
+    )
     torch.testing.assert_close(model.lm_head(thought.last), known.logits, atol=1e-4, rtol=1e-3)
 
 
@@ -83,7 +85,7 @@ def test_patches_come_in_the_processors_order(samples):
 
     processor = transformers.AutoImageProcessor.from_pretrained(FOLDER, backend="pil")
     known = processor(images=[samples[0].image], return_tensors="pt", do_resize=False)
-    ours = doubled(batches.images(samples[:1]).values())
+    ours = doubled(batches.build_images(samples[:1]).values())
     np.testing.assert_allclose(ours.numpy(), known["pixel_values"].numpy(), atol=1e-5)
 
 
@@ -118,7 +120,7 @@ def test_a_shape_is_in_the_patches_that_it_covers_and_its_centre_in_one():
 
 
 def test_a_number_is_counted_from_the_shapes_that_it_is_of():
-    talk = shapes.Talk(Random(1), SHAPES)
+    talk = shapes.ShapeConversation(Random(1), SHAPES)
     assert talk.count().counted == (0, 1, 2)
     turns = [talk.count_colour() for _ in range(40)] + [talk.count_shape() for _ in range(40)]
     assert {(turn.answer, turn.counted) for turn in turns} == {
@@ -128,8 +130,8 @@ def test_a_number_is_counted_from_the_shapes_that_it_is_of():
 
 def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
     sample = drawn(SHAPES)
-    sample.turns = [shapes.Talk(Random(1), SHAPES).count()]
-    packed = rows.collate([rows.row(Random(1), sample)], 4, 8)
+    sample.turns = [shapes.ShapeConversation(Random(1), SHAPES).count()]
+    packed = rows.collate([rows.build_row(Random(1), sample)], 4, 8)
     length = packed.ids.shape[1]
     ((_, place),) = packed.counting.tolist()
 
@@ -138,7 +140,7 @@ def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
         for thing, weight in enumerate(weights):
             keys = packed.counted[packed.counted[:, 1] == thing, 2]
             scores[0, place, keys] = math.log(weight / len(keys))
-        return losses.counting(scores, packed)
+        return losses.counting_loss(scores, packed)
 
     assert packed.ids[0, packed.counted[0, 2]] == IDS["<|vision_start|>"]
     assert (packed.ids[0, packed.counted[1:, 2]] == IDS["<|image_pad|>"]).all()
@@ -148,7 +150,9 @@ def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
     assert scored([2, 1, 1, 1])[0] > loss
 
 
-PLAN = stages.Plan(frozen=0, pages=0.3, largest=90, dense_every=3, scale=0.1, together=2, parts=2)
+PLAN = stages.ReaderPlan(
+    frozen=0, pages=0.3, largest=90, dense_every=3, scale=0.1, together=2, parts=2
+)
 
 
 def test_all_processes_see_large_pages_in_the_same_steps():
@@ -178,7 +182,7 @@ def parts(batch):
 def test_batches_drawn_ahead_are_those_drawn_at_once_and_in_order():
     places = numbers(3)
     draw = stages.ReaderBatches(seed=1, plan=PLAN)
-    ahead = list(feeding.feed(draw, places, drawers=2, pin=False))
+    ahead = list(feeding.load_batches(draw, places, drawers=2, pin=False))
     assert len(ahead) == len(places)
     for place, batch in zip(places, ahead, strict=True):
         pairs = list(zip(parts(batch), parts(draw(*place)), strict=True))
@@ -186,18 +190,18 @@ def test_batches_drawn_ahead_are_those_drawn_at_once_and_in_order():
 
 
 def test_a_rate_rises_holds_and_falls_with_the_run():
-    assert train.rate(0, 0.0) == 1 / train.WARM
-    assert train.rate(1000, 0.5) == 1
-    assert train.rate(1000, 1 - train.FALL / 2) == pytest.approx(0.5)
-    assert train.rate(1000, 1.0) == train.LEAST
-    course = train.Course(200, None)
-    assert (course.done(0), course.done(50)) == (0, 0.25)
-    assert train.Course(200, 1e-9).done(0) > 1
+    assert train.rate_share(0, 0.0) == 1 / train.WARM
+    assert train.rate_share(1000, 0.5) == 1
+    assert train.rate_share(1000, 1 - train.FALL / 2) == pytest.approx(0.5)
+    assert train.rate_share(1000, 1.0) == train.LEAST
+    schedule = train.Schedule(200, None)
+    assert (schedule.done(0), schedule.done(50)) == (0, 0.25)
+    assert train.Schedule(200, 1e-9).done(0) > 1
 
 
 def test_rounded_weights_stay_as_they_are_when_int8_takes_them():
     weight = torch.randn(96, 256) * torch.rand(96, 1)
-    near = rounding.rounded(weight)
+    near = rounding.round_to_int8(weight)
     assert (near.float() - weight).norm() < 0.01 * weight.norm()
     levels, _ = onednn.quantize_rows(onednn.spread(weight))
     again, steps = onednn.quantize_rows(onednn.spread(near.float()))

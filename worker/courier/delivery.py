@@ -71,7 +71,7 @@ class DeliverySender:
     def _body(self, delivery: Delivery) -> str:
         created = str(timestamp(delivery.created_ms))
         if delivery.job is None:
-            return webhooks.message(delivery.type, created, {"id": delivery.id})
+            return webhooks.build_message(delivery.type, created, {"id": delivery.id})
         try:
             row = self._store.get(delivery.job, delivery.tenant)
         except (NotFound, Erased):
@@ -82,16 +82,16 @@ class DeliverySender:
                 "status": delivery.job_status,
                 "urls": view.job_urls(delivery.job, self._settings.public_url),
             }
-            return webhooks.message(delivery.type, created, webhooks.thin(gone))
+            return webhooks.build_message(delivery.type, created, webhooks.thin_job(gone))
         job = view.job_view(row, base_url=self._settings.public_url)
-        return webhooks.message(delivery.type, created, job)
+        return webhooks.build_message(delivery.type, created, job)
 
     def _send(self, delivery: Delivery, body: bytes, keys: Sequence[str]) -> Settlement:
         began, sent_at = time.monotonic(), time.time()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": _AGENT,
-            **webhooks.signed_headers(keys, delivery.id, int(sent_at), body),
+            **webhooks.sign_headers(keys, delivery.id, int(sent_at), body),
         }
         response: FetchedResponse | None = None
         failure: ServiceError | None = None

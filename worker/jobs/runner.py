@@ -145,7 +145,7 @@ class JobRunner:
         if not accepted:
             raise LeaseLost
         self._measure(claim.row, result, job.lease.since, ended)
-        self._tracing.job(claim.row, result.status, result.fields["metrics"], time.time())
+        self._tracing.record_job(claim.row, result.status, result.fields["metrics"], time.time())
         _log.info("job.finished", extra=results.log_fields(claim.row, result))
 
     def _measure(self, row: JobRow, result: Result, claimed: float, ended: float) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from shared.constraints.regex import Budget, check_size, compiled
+from shared.constraints.regex import Budget, check_size, compile_pattern
 
-_NEWLINES = compiled(r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]")
-_INVISIBLE = compiled(r"[\x{200B}\x{2060}\x{FEFF}]")
-_ODD_SPACES = compiled(r"[\x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]")
+_NEWLINES = compile_pattern(r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]")
+_INVISIBLE = compile_pattern(r"[\x{200B}\x{2060}\x{FEFF}]")
+_ODD_SPACES = compile_pattern(r"[\x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]")
 
 
 def clean_whitespace(text: str, budget: Budget) -> str:
     """Return the text with one newline for several, plain spaces, and no blanks at line ends."""
     for pattern, by in ((_NEWLINES, "\n"), (_INVISIBLE, ""), (_ODD_SPACES, " ")):
-        text = pattern.replaced(text, by, budget)
+        text = pattern.replace(text, by, budget)
     lines = (line.rstrip(" \t") for line in text.split("\n"))
     return "\n".join(line for line in lines if line)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 
-from shared.constraints.regex import Budget, Match, Pattern, compiled
+from shared.constraints.regex import Budget, Match, Pattern, compile_pattern
 from worker.postprocess.borders import is_in_number
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -17,13 +17,16 @@ _DAY = r"(\d{1,2})(?i:st|nd|rd|th)?"
 _NUMERALS = "零一二三四五六七八九"
 
 _YEAR_FIRST = tuple(
-    compiled(rf"(\d{{4}}) ?{mark} ?(\d{{1,2}}) ?{mark} ?(\d{{1,2}})") for mark in ("-", "/", r"\.")
+    compile_pattern(rf"(\d{{4}}) ?{mark} ?(\d{{1,2}}) ?{mark} ?(\d{{1,2}})")
+    for mark in ("-", "/", r"\.")
 )
-_DAY_FIRST = compiled(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
-_UNCLEAR = tuple(compiled(rf"(\d{{1,2}}){mark}(\d{{1,2}}){mark}(\d{{4}})") for mark in "-/")
-_MONTH_DAY = compiled(_MONTH + r"\.?\s{0,2}" + _DAY + r"(?:,\s{0,2}|\s{1,2})(\d{4})")
-_DAY_MONTH = compiled(_DAY + r"(?:\s{1,2}of)?[\s-]{0,2}" + _MONTH + r"\.?,?[\s-]{0,2}(\d{4})")
-_CHINESE = compiled(
+_DAY_FIRST = compile_pattern(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+_UNCLEAR = tuple(compile_pattern(rf"(\d{{1,2}}){mark}(\d{{1,2}}){mark}(\d{{4}})") for mark in "-/")
+_MONTH_DAY = compile_pattern(_MONTH + r"\.?\s{0,2}" + _DAY + r"(?:,\s{0,2}|\s{1,2})(\d{4})")
+_DAY_MONTH = compile_pattern(
+    _DAY + r"(?:\s{1,2}of)?[\s-]{0,2}" + _MONTH + r"\.?,?[\s-]{0,2}(\d{4})"
+)
+_CHINESE = compile_pattern(
     r"(\d{4}|[〇○零一二三四五六七八九]{4})\s?年\s?(\d{1,2}|[一二三四五六七八九十]{1,2})\s?月"
     r"\s?(\d{1,2}|[一二三四五六七八九十廿卅]{1,3})\s?[日号號]"
 )
@@ -112,7 +115,7 @@ def find_dates(text: str, budget: Budget) -> Iterator[str]:
     """
     dates: list[tuple[int, int, str]] = []
     for pattern, joiners, read in _READERS:
-        for match in pattern.found(text, budget):
+        for match in pattern.find_matches(text, budget):
             value = None if is_in_number(match, joiners) else read(match)
             if value:
                 dates.append((match.start, match.end, value))

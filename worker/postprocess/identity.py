@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from shared.constraints.regex import Budget, Match, compiled
+from shared.constraints.regex import Budget, Match, compile_pattern
 from worker.postprocess.borders import is_in_number, is_word
 
-_ID_CARD = compiled(r"([1-9]\d{5})[ -]?((?:18|19|20)\d{6})[ -]?(\d{3}[\dXx])")
+_ID_CARD = compile_pattern(r"([1-9]\d{5})[ -]?((?:18|19|20)\d{6})[ -]?(\d{3}[\dXx])")
 #: Provinces and regions: the first two digits of an identity number.
 _REGIONS = frozenset(
     {11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46}
@@ -17,7 +17,7 @@ _REGIONS = frozenset(
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 
-_GROUPS_OF_DIGITS = compiled(r"\d+(?:[ -]\d+)*")
+_GROUPS_OF_DIGITS = compile_pattern(r"\d+(?:[ -]\d+)*")
 #: How cards print their digits, the longer form first.
 _LAYOUTS = (
     (4, 4, 4, 4, 3),
@@ -32,7 +32,7 @@ _LAYOUTS = (
 
 def find_id_cards(text: str, budget: Budget) -> Iterator[str]:
     """Yield identity numbers as 18 characters, the last may be X."""
-    for match in _ID_CARD.found(text, budget):
+    for match in _ID_CARD.find_matches(text, budget):
         number = "".join(group or "" for group in match.groups).upper()
         if not _is_part(match) and is_valid_id_card(number):
             yield number
@@ -54,7 +54,7 @@ def is_valid_id_card(number: str) -> bool:
 
 def find_bank_cards(text: str, budget: Budget) -> Iterator[str]:
     """Yield card numbers as 13 to 19 digits."""
-    for match in _GROUPS_OF_DIGITS.found(text, budget):
+    for match in _GROUPS_OF_DIGITS.find_matches(text, budget):
         if not (is_word(match.before[-1:]) or is_word(match.after[:1])):
             yield from _split_cards(match.whole.replace("-", " ").split(" "), budget)
 

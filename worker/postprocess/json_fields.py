@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.constraints.regex import Budget, RuleFailed, check_size, whole_characters
+from shared.constraints.regex import Budget, RuleFailed, check_size, replace_lone_surrogates
 
 #: Members that are read, and characters of a name.
 _MAX_MEMBERS = 100
@@ -29,7 +29,7 @@ def read_json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     if not isinstance(value, dict):
         raise RuleFailed("the answer has no complete JSON object")
     members = list(value.items())[:_MAX_MEMBERS]
-    return [(whole_characters(name[:_MAX_NAME]), _texts(member)) for name, member in members]
+    return [(replace_lone_surrogates(name[:_MAX_NAME]), _texts(member)) for name, member in members]
 
 
 def _texts(value: Any) -> list[str]:
@@ -39,4 +39,4 @@ def _texts(value: Any) -> list[str]:
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return whole_characters(text)
+    return replace_lone_surrogates(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.constraints.regex import Budget, Match, compiled
+from shared.constraints.regex import Budget, Match, compile_pattern
 from worker.postprocess.borders import has_digit_after, has_digit_before, is_word
 
 #: 1,234.50 · 1.234,50 · 1 234,50 · 5,50 · 12.30
@@ -16,7 +16,7 @@ _CODE = r"(?i:RMB|CNY|USD|EUR|GBP|JPY|HKD|TWD|SGD|AUD|CAD|CHF|KRW|INR)"
 _SIGN = r"(?:(?:US|HK|NT|CN|R|A|C|S)?[¥￥$＄€£₩₹])"
 _WORD = r"(?:元|圆|块钱|美元|美金|欧元|英镑|日元|韩元|港元|港币|新台币|台币|人民币)"
 _SCALE = r"(?: ?(?:万|亿|[Mm]illion|[Bb]illion|k|K|M|bn))?"
-_AMOUNT = compiled(
+_AMOUNT = compile_pattern(
     rf"(?:人民币|{_CODE}|{_SIGN})[ :：]?[-−]?{_NUMBER}{_SCALE}(?: ?{_WORD})?"
     rf"|{_NUMBER}{_SCALE} ?(?:{_WORD}|{_CODE}|[€£])"
 )
@@ -28,7 +28,7 @@ _ENDS = frozenset("元圆万亿kKM€£")
 
 def find_amounts(text: str, budget: Budget) -> Iterator[str]:
     """Yield sums as they are printed."""
-    for match in _AMOUNT.found(text, budget):
+    for match in _AMOUNT.find_matches(text, budget):
         if not _is_cut(match):
             yield _minus(match) + " ".join(match.whole.split())
 

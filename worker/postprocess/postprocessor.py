@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shared.catalog.rules import BUILT_IN, CustomRule, RuleBook
-from shared.constraints.regex import Budget, RuleFailed, compiled, whole_characters
+from shared.constraints.regex import Budget, RuleFailed, compile_pattern, replace_lone_surrogates
 from shared.jobs import Notice
 from worker.postprocess import cleaning, contacts, dates, identity, json_fields, money, tables
 
@@ -51,7 +51,7 @@ class Postprocessor:
         """Apply the named rules in order; one that fails is left out with a notice."""
         if not names:
             return Processed(text, {})
-        answer = _Answer(whole_characters(text), Budget())
+        answer = _Answer(replace_lone_surrogates(text), Budget())
         notices = []
         for name in names:
             apply_rule = self._find_rule(name)
@@ -105,11 +105,11 @@ def _add_members(answer: _Answer) -> None:
 
 
 def _apply_custom(rule: CustomRule, answer: _Answer) -> None:
-    pattern = compiled(rule.pattern)
+    pattern = compile_pattern(rule.pattern)
     if rule.field is None:
-        answer.text = pattern.replaced(answer.text, rule.replacement or "", answer.budget)
+        answer.text = pattern.replace(answer.text, rule.replacement or "", answer.budget)
         return
-    matches = pattern.found(answer.text, answer.budget)
+    matches = pattern.find_matches(answer.text, answer.budget)
     values = [(match.groups[0] if match.groups else match.whole) or "" for match in matches]
     answer.add(rule.field, [value for value in values if value])
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.constraints.regex import Budget, Pattern, check_size, compiled
+from shared.constraints.regex import Budget, Pattern, check_size, compile_pattern
 
-_SEPARATOR = compiled(r"\A:?[-‐‑–—―─]+:?\z")
+_SEPARATOR = compile_pattern(r"\A:?[-‐‑–—―─]+:?\z")
 #: Below the second row a single dash is the content of an empty cell.
-_LATE_SEPARATOR = compiled(r"\A:?(?:[-‐‑–─]{3,}|[—―]+):?\z")
+_LATE_SEPARATOR = compile_pattern(r"\A:?(?:[-‐‑–─]{3,}|[—―]+):?\z")
 #: Fences whose content is Markdown.
 _MARKDOWN = ("", "md", "markdown", "table")
 #: More columns are no table, and ragged rows would grow to all of them.
@@ -107,7 +107,7 @@ def _cells(line: str) -> list[str]:
 
 def _is_separator(row: Sequence[str], pattern: Pattern, budget: Budget) -> bool:
     marks = [cell for cell in row if cell]
-    return bool(marks) and all(any(pattern.found(cell, budget)) for cell in marks)
+    return bool(marks) and all(any(pattern.find_matches(cell, budget)) for cell in marks)
 
 
 def _mark(cell: str) -> str:

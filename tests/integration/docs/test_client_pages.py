@@ -97,13 +97,13 @@ def test_the_pages_receivers_take_what_is_signed_and_each_message_once(
     there = {"__name__": "receiver"}
     exec(compile(source, name, "exec", dont_inherit=True), there)
     post = {"Flask": post_to_flask, "FastAPI": post_to_fastapi}[name]
-    body = webhooks.message("job.succeeded", "now", {"id": "job_1", "ü": "图😀"}).encode()
-    headers = webhooks.signed_headers([new], "dlv_1", int(time.time()), body)
+    body = webhooks.build_message("job.succeeded", "now", {"id": "job_1", "ü": "图😀"}).encode()
+    headers = webhooks.sign_headers([new], "dlv_1", int(time.time()), body)
     assert post(there["app"], body, headers) == 204
     assert post(there["app"], body, headers) == 204
     assert capsys.readouterr().out == "job.succeeded job_1\n"
     assert post(there["app"], body + b" ", headers) == 400
-    late = webhooks.signed_headers([new], "dlv_1", int(time.time()) - 600, body)
+    late = webhooks.sign_headers([new], "dlv_1", int(time.time()) - 600, body)
     assert post(there["app"], body, late) == 400
 
 

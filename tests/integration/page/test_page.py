@@ -152,10 +152,10 @@ def test_what_is_no_picture_is_refused_before_it_is_sent(visit):
 def test_a_phone_shows_everything_in_chinese_and_in_the_dark(visit):
     phone = visit(**PHONE, locale="zh-CN", color_scheme="dark")
     expect(phone.page.locator("html")).to_have_attribute("lang", "zh-Hans")
-    expect(phone.page.locator("#welcome h2")).to_have_text("图片里有什么?")
+    expect(phone.page.locator("#welcome h2")).to_have_text("图片里有什么？")
     expect(phone.page.locator("#snap")).to_be_visible()
     phone.give("bad.png", b"nothing")
-    expect(phone.page.locator("#pictures .bad")).to_contain_text("不是支持的图片格式")
+    expect(phone.page.locator("#pictures .bad")).to_contain_text("不支持的图片格式")
     width = phone.page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["viewport"]["width"]
     assert phone.barriers() == []

@@ -13,13 +13,13 @@ from sightline.errors import BadPayload, BadSecret, BadSignature, BadTimestamp, 
 
 SECRET = webhooks.new_secret()
 NOW = 1_790_000_000
-BODY = webhooks.message(
+BODY = webhooks.build_message(
     "job.succeeded", "2026-09-21T13:33:20.000Z", {"id": "job_1", "ü": "图😀"}
 ).encode()
 
 
 def signed(*keys, body=BODY, at=NOW):
-    return webhooks.signed_headers(keys or (SECRET,), "dlv_1", at, body)
+    return webhooks.sign_headers(keys or (SECRET,), "dlv_1", at, body)
 
 
 def verify(body=BODY, headers=None, secret=SECRET, **options):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scripts import make_secrets
-from shared.config_check import misspelt
+from shared.config_check import find_misspelt
 from shared.settings import Settings
 from tests.support.harness import ROOT
 
@@ -68,7 +68,7 @@ def _environments():
 
 def test_what_is_set_is_a_setting():
     for name, environment in _environments():
-        assert list(misspelt(environment)) == [], name
+        assert list(find_misspelt(environment)) == [], name
 
 
 def _seconds(text: str) -> int:
@@ -87,12 +87,12 @@ def test_a_stopping_process_gets_the_time_that_it_was_promised():
 
 def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
     folder = tmp_path / "secrets"
-    made = make_secrets.write(folder)
+    made = make_secrets.write_secrets(folder)
     assert set(COMPOSE["secrets"]) <= {*made, "users.acl"}
     assert {name for name, file in COMPOSE["secrets"].items() if name not in file["file"]} == set()
     password = (folder / "redis-worker-password").read_text()
     (folder / "worker-cache-url").unlink()
-    assert make_secrets.write(folder) == ["worker-cache-url"]
+    assert make_secrets.write_secrets(folder) == ["worker-cache-url"]
     told = (folder / "worker-cache-url").read_text()
     assert told == f"redis://worker:{password}@redis-cache:6379/0"
     assert password not in (folder / "users.acl").read_text()

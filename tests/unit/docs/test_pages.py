@@ -24,6 +24,8 @@ FOR_DEVELOPERS = {
 }
 #: Pages that name files and classes of the code; UPGRADING.md names those of yesterday as well.
 CODE_PAGES = [ROOT / "CONTRIBUTING.md", *(DOCS / name for name in sorted(FOR_DEVELOPERS))]
+HAN = "[\u4e00-\u9fff]"
+COMMENT = re.compile(r"(?:^|[ ]+)# (.*)$", re.MULTILINE)
 TWINS = {
     ROOT / "README.md": ROOT / "README.zh-CN.md",
     **{
@@ -65,8 +67,13 @@ def outline(text):
     return re.findall(r"^#+(?= )", text, re.MULTILINE)
 
 
-def blocks(text):
+def raw_blocks(text):
     return re.findall(r"(?:<!-- run -->\n)?```\w+\n.*?```", text, re.DOTALL)
+
+
+def blocks(text):
+    """Return the blocks of code with empty comments: each language has its own."""
+    return [COMMENT.sub(" #", block) for block in raw_blocks(text)]
 
 
 def rows(text):
@@ -76,14 +83,14 @@ def rows(text):
 def links(page):
     """Return where a page leads to, in either language; a page's own twin aside."""
     text = page.read_text(encoding="utf-8")
-    found = set()
+    targets = set()
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
-            found.add(target)
+            targets.add(target)
         elif file := target.partition("#")[0]:
             place = (page.parent / file).resolve()
-            found.add(name(place).replace("docs/zh-CN/", "docs/").replace(".zh-CN", ""))
-    return found - {name(page).replace("docs/zh-CN/", "docs/").replace(".zh-CN", "")}
+            targets.add(name(place).replace("docs/zh-CN/", "docs/").replace(".zh-CN", ""))
+    return targets - {name(page).replace("docs/zh-CN/", "docs/").replace(".zh-CN", "")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -114,6 +121,18 @@ def test_both_languages_have_the_same_parts_commands_tables_and_links(english, c
     for part in (outline, blocks, rows):
         assert part(texts[0]) == part(texts[1])
     assert links(english) == links(chinese)
+
+
+@pytest.mark.parametrize("page", TWINS.values(), ids=name)
+def test_comments_in_a_chinese_page_are_chinese(page):
+    comments = COMMENT.findall("\n".join(raw_blocks(page.read_text(encoding="utf-8"))))
+    assert [comment for comment in comments if not re.search(HAN, comment)] == []
+
+
+@pytest.mark.parametrize("page", TWINS.values(), ids=name)
+def test_punctuation_between_chinese_words_is_full_width(page):
+    prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", page.read_text("utf-8"), flags=re.DOTALL)
+    assert re.findall(rf".{{0,9}}(?:{HAN}[,:;!?(]|[,:;!?)]{HAN}).{{0,9}}", prose) == []
 
 
 def test_no_chinese_page_is_without_an_english_one():

@@ -25,6 +25,11 @@ def test_both_languages_say_the_same_things_with_the_same_places():
             assert places[0] == places[1], name
 
 
+def test_punctuation_between_chinese_words_is_full_width():
+    text = (HOME / "words.zh.json").read_text(encoding="utf-8")
+    assert re.findall(r"[\u4e00-\u9fff”][,:;!?(]|[,:;!?)][\u4e00-\u9fff“]", text) == []
+
+
 @pytest.mark.parametrize("code", sorted(by_code()))
 def test_every_error_is_told_in_chinese_with_a_hint(code):
     message, hint = WORDS["zh"]["errors"][code]

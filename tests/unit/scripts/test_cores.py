@@ -23,11 +23,11 @@ def topology(folder: Path, siblings: list[str]) -> Path:
 
 def test_two_hyperthreads_are_one_core(tmp_path):
     folder = topology(tmp_path, ["0,2", "1,3", "0,2", "1,3"])
-    assert cores.physical(range(4), folder) == 2
+    assert cores.count_physical(range(4), folder) == 2
 
 
 def test_without_topology_every_cpu_is_a_core(tmp_path):
-    assert cores.physical(range(3), tmp_path) == 3
+    assert cores.count_physical(range(3), tmp_path) == 3
 
 
 @pytest.mark.parametrize(

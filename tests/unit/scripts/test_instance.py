@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.instance import Instance, InstanceError, RecordedProcess, birth, end, wait_until
+from scripts.instance import (
+    Instance,
+    InstanceError,
+    RecordedProcess,
+    birth,
+    end_process,
+    wait_until,
+)
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -36,8 +43,8 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_recorded_process_is_alive_until_it_ends(instance, sleeper):
-    with instance.claimed():
-        instance.note("gateway", sleeper.pid)
+    with instance.claim():
+        instance.record("gateway", sleeper.pid)
         assert {one.name for one in instance.processes()} == {"up", "gateway"}
         sleeper.kill()
         sleeper.wait()
@@ -60,15 +67,15 @@ def test_another_process_under_a_reused_id_is_left_alone(instance, sleeper):
 
 def test_a_claim_ends_what_a_killed_launcher_left(instance, sleeper):
     instance.directory.mkdir(parents=True)
-    instance.note("worker", sleeper.pid)
-    with instance.claimed():
+    instance.record("worker", sleeper.pid)
+    with instance.claim():
         assert sleeper.wait(5) == -signal.SIGTERM
 
 
 def test_leaving_a_claim_ends_every_process(instance, sleeper):
     def fail() -> None:
-        with instance.claimed():
-            instance.note("worker", sleeper.pid)
+        with instance.claim():
+            instance.record("worker", sleeper.pid)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -79,22 +86,22 @@ def test_leaving_a_claim_ends_every_process(instance, sleeper):
 
 def test_a_second_launcher_on_the_same_port_is_told_how_to_stop_the_first(instance):
     def claim_again() -> None:
-        with Instance(7999, instance.directory.parent).claimed():
+        with Instance(7999, instance.directory.parent).claim():
             pytest.fail("claimed twice")
 
-    with instance.claimed(), pytest.raises(InstanceError, match="make down PORT=7999"):
+    with instance.claim(), pytest.raises(InstanceError, match="make down PORT=7999"):
         claim_again()
 
 
 def test_two_ports_do_not_hinder_each_other(instance, tmp_path):
-    with instance.claimed(), Instance(8000, tmp_path).claimed():
+    with instance.claim(), Instance(8000, tmp_path).claim():
         assert instance.launcher() is not None
 
 
 def test_redis_is_ended_last_for_the_others_need_it(instance, sleeper):
     instance.directory.mkdir(parents=True)
     for name in ("worker", "redis", "flower"):
-        instance.note(name, sleeper.pid)
+        instance.record(name, sleeper.pid)
     assert [one.name for one in instance.processes()][-1] == "redis"
 
 
@@ -103,13 +110,13 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_group():
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    end(RecordedProcess("worker", process.pid, birth(process.pid) or ""), grace_s=0.3)
+    end_process(RecordedProcess("worker", process.pid, birth(process.pid) or ""), grace_s=0.3)
     assert process.wait(5) == -signal.SIGKILL
     process.stdout.close()
 
 
 def test_a_secret_stays_the_same_and_is_for_the_owner_only(instance):
-    with instance.claimed():
+    with instance.claim():
         first = instance.secret("flower-password")
         assert instance.secret("flower-password") == first
         mode = (instance.directory / "flower-password").stat().st_mode
@@ -124,7 +131,7 @@ def test_waiting_gives_up_after_its_time():
 
 
 def test_the_launchers_own_record_is_its_own_process(instance):
-    with instance.claimed():
+    with instance.claim():
         launcher = instance.launcher()
         assert launcher is not None
         assert launcher.pid == os.getpid()

@@ -80,14 +80,14 @@ def test_a_wrong_setting_is_one_line_with_its_name(monkeypatch):
 def test_flower_moves_aside_when_its_port_is_taken(taken, monkeypatch):
     monkeypatch.setattr(preflight, "FLOWER_PORT", taken)
     monkeypatch.delenv("SIGHTLINE_FLOWER_PORT", raising=False)
-    chosen = preflight.flower_address(7860)
+    chosen = preflight.choose_flower_address(7860)
     assert chosen.port not in {taken, 7860}
 
 
 def test_a_port_asked_for_flower_that_is_taken_is_refused(taken, monkeypatch):
     monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken))
     with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken}"):
-        preflight.flower_address(7860)
+        preflight.choose_flower_address(7860)
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,19 @@ import pytest
 import redis
 
 from scripts.instance import Instance, InstanceError, wait_until
-from scripts.redis_server import PrivateRedis, check, find
+from scripts.redis_server import PrivateRedis, check_redis, find_program
 
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[Instance]:
     instance = Instance(7998, tmp_path)
-    with instance.claimed():
+    with instance.claim():
         yield instance
 
 
 @pytest.fixture
 def server(instance: Instance) -> Iterator[PrivateRedis]:
-    with PrivateRedis(instance, find()) as server:
+    with PrivateRedis(instance, find_program()) as server:
         yield server
 
 
@@ -53,7 +53,7 @@ def test_a_second_start_finds_the_data_of_the_first(instance, server):
         client.set("job", "accepted")
     server.stop()
     with (
-        PrivateRedis(instance, find()) as again,
+        PrivateRedis(instance, find_program()) as again,
         redis.Redis.from_url(again.url, decode_responses=True) as client,
     ):
         assert client.get("job") == "accepted"
@@ -76,20 +76,20 @@ def test_damaged_data_is_one_line_that_names_the_log(instance):
     folder.mkdir()
     (folder / "appendonlydir").write_text("this should be a folder")
     with pytest.raises(InstanceError, match=r"Redis cannot start: .+redis\.log") as trouble:
-        PrivateRedis(instance, find()).start()
+        PrivateRedis(instance, find_program()).start()
     assert "\n" not in str(trouble.value)
 
 
 def test_a_redis_elsewhere_that_does_not_answer_is_named_without_its_password():
     with pytest.raises(InstanceError, match=r"127\.0\.0\.1:1/0 does not respond") as trouble:
-        check("redis://:secret@127.0.0.1:1/0")
+        check_redis("redis://:secret@127.0.0.1:1/0")
     assert "secret" not in str(trouble.value)
 
 
 def test_a_url_that_is_none_is_named():
     with pytest.raises(InstanceError, match="nonsense"):
-        check("nonsense")
+        check_redis("nonsense")
 
 
 def test_a_redis_elsewhere_that_answers_is_taken(server):
-    check(server.url)
+    check_redis(server.url)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scripts.instance import ROOT, Instance, RecordedProcess, wait_until
-from scripts.preflight import free_port, refusal
+from scripts.preflight import find_bind_error, free_port
 
 GATEWAY = """
 import http.server, os
@@ -84,17 +84,17 @@ class Launcher:
         return self.says("Sightline is ready")
 
     def running(self, name: str) -> RecordedProcess:
-        found: dict[str, RecordedProcess] = {}
+        processes: dict[str, RecordedProcess] = {}
 
         def there() -> bool:
-            found.update({one.name: one for one in self.instance.processes()})
-            return name in found
+            processes.update({one.name: one for one in self.instance.processes()})
+            return name in processes
 
         assert wait_until(there, 10)
-        return found[name]
+        return processes[name]
 
     def nothing_is_left(self) -> bool:
-        return not self.instance.processes() and refusal("127.0.0.1", self.port) is None
+        return not self.instance.processes() and find_bind_error("127.0.0.1", self.port) is None
 
     def group_has_ended(self) -> bool:
         try:
@@ -213,7 +213,7 @@ def test_down_ends_what_a_killed_launcher_left(launch):
     assert launcher.ready()
     launcher.process.kill()
     launcher.process.wait()
-    assert refusal("127.0.0.1", launcher.port) is not None
+    assert find_bind_error("127.0.0.1", launcher.port) is not None
     assert launcher.start("scripts.down").wait(30) == 0
     assert wait_until(launcher.group_has_ended, 10)
     assert launcher.nothing_is_left()

@@ -17,7 +17,7 @@ GOOD = RedisState("7", 10, 100, "noeviction", 0, aof=True)
 
 
 def _lines(environ, from_file=None):
-    lines = config_check.settings_in_force(Settings(), environ, from_file or {})
+    lines = config_check.list_effective_settings(Settings(), environ, from_file or {})
     return {line.name: (line.value, line.source) for line in lines}
 
 
@@ -26,12 +26,12 @@ def test_each_setting_tells_where_it_comes_from(monkeypatch, tmp_path):
     monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
     monkeypatch.setenv("PORT", "8123")
     monkeypatch.setenv("SIGHTLINE_SLOTS", "3")
-    found = _lines(os.environ, {"SIGHTLINE_SLOTS": "3"})
-    assert found["SIGHTLINE_PORT"] == ("8123", "environment (PORT)")
-    assert found["SIGHTLINE_SLOTS"] == ("3", ".env")
-    assert found["SIGHTLINE_LEASE_S"] == ("8.0", "default")
+    lines = _lines(os.environ, {"SIGHTLINE_SLOTS": "3"})
+    assert lines["SIGHTLINE_PORT"] == ("8123", "environment (PORT)")
+    assert lines["SIGHTLINE_SLOTS"] == ("3", ".env")
+    assert lines["SIGHTLINE_LEASE_S"] == ("8.0", "default")
     token = tmp_path / "SIGHTLINE_METRICS_TOKEN"
-    assert found["SIGHTLINE_METRICS_TOKEN"] == ("***", str(token))
+    assert lines["SIGHTLINE_METRICS_TOKEN"] == ("***", str(token))
     assert Settings().metrics_token == "from-a-file"
 
 
@@ -50,7 +50,7 @@ def test_passwords_are_not_shown():
         cache_url="redis://:hidden@one redis://:hidden@two",
         metrics_token="hidden-too",
     )
-    text = str(list(config_check.settings_in_force(settings, environ, {})))
+    text = str(list(config_check.list_effective_settings(settings, environ, {})))
     assert "redis://me:***@db:6379/0" in text
     assert "redis://:***@one redis://:***@two" in text
     assert "hidden" not in text
@@ -68,14 +68,14 @@ def test_passwords_are_not_shown():
     ],
 )
 def test_what_strangers_could_do_is_told(changed, word):
-    assert word in " ".join(config_check.of_exposure(Settings(**changed)))
+    assert word in " ".join(config_check.check_exposure(Settings(**changed)))
 
 
 def test_more_threads_than_cores_are_told():
-    assert not list(config_check.of_machine(Settings(threads=1, kv_max_bytes=1 << 20)))
-    assert "threads" in " ".join(config_check.of_machine(Settings(threads=4096)))
+    assert not list(config_check.check_machine(Settings(threads=1, kv_max_bytes=1 << 20)))
+    assert "threads" in " ".join(config_check.check_machine(Settings(threads=4096)))
     assert "kv_max_bytes" in " ".join(
-        config_check.of_machine(Settings(threads=1, kv_max_bytes=1 << 60))
+        config_check.check_machine(Settings(threads=1, kv_max_bytes=1 << 60))
     )
 
 
@@ -92,16 +92,16 @@ def test_more_threads_than_cores_are_told():
 )
 def test_a_redis_that_does_not_fit_its_role_is_told(role, changed, word):
     fields = {name: getattr(GOOD, name) for name in RedisState.__slots__}
-    assert word in " ".join(config_check.of_redis(role, RedisState(**fields | changed)))
-    assert not list(config_check.of_redis("queue", GOOD))
+    assert word in " ".join(config_check.check_redis(role, RedisState(**fields | changed)))
+    assert not list(config_check.check_redis("queue", GOOD))
 
 
 def test_a_misspelt_variable_is_told():
-    told = list(
-        config_check.misspelt({"SIGHTLINE_SLOT": "4", "SIGHTLINE_SLOTS": "4", "OTHER": "x"})
+    sentences = list(
+        config_check.find_misspelt({"SIGHTLINE_SLOT": "4", "SIGHTLINE_SLOTS": "4", "OTHER": "x"})
     )
-    assert len(told) == 1
-    assert "SIGHTLINE_SLOT " in told[0]
+    assert len(sentences) == 1
+    assert "SIGHTLINE_SLOT " in sentences[0]
 
 
 def _checked(folder, **environ):

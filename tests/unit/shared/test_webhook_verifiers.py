@@ -18,13 +18,13 @@ from shared import webhooks
 from sightline import WebhookError, verify_webhook
 from tests.support.harness import ROOT
 
-BODY = webhooks.message(
+BODY = webhooks.build_message(
     "job.succeeded", "2026-01-31T00:00:00.000Z", {"id": "job_1", "object": "event", "ü": "图😀"}
 ).encode()
 
 
 def signed(*keys, body=BODY):
-    return webhooks.signed_headers(keys, "dlv_1", int(time.time()), body)
+    return webhooks.sign_headers(keys, "dlv_1", int(time.time()), body)
 
 
 def by_standardwebhooks(secret, headers, body):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 
 import pytest
 from pydantic import ValidationError
 
-from shared import log
+from shared import errors, log
 from shared.errors import ServiceError, by_code
 from shared.jobs import GenerationParams, JobStatus, new_job_id
 from shared.queue import PRIORITY_STEPS, broker_lists
@@ -43,11 +44,17 @@ def test_every_error_has_a_code_of_its_own_a_sentence_and_a_hint():
 
 def test_no_subclass_hides_behind_the_code_of_another():
     def walk(kind: type[ServiceError]) -> list[type[ServiceError]]:
-        return [kind, *(found for child in kind.__subclasses__() for found in walk(child))]
+        return [kind, *(below for child in kind.__subclasses__() for below in walk(child))]
 
     codes: dict[str, type[ServiceError]] = {}
     for kind in walk(ServiceError):
         assert codes.setdefault(kind.code, kind) is kind, kind
+
+
+def test_the_drawn_tree_of_errors_is_complete():
+    tree = (errors.__doc__ or "").split("\n\n")[1]
+    drawn = re.findall(r"(?:^|[─·] )(\w+)", tree, re.MULTILINE)
+    assert sorted(drawn) == sorted(error.__name__ for error in by_code().values())
 
 
 @pytest.mark.parametrize(

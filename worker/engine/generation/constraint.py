@@ -14,7 +14,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from tokenizers import Tokenizer
 
-from shared.constraints.grammar import compiled, grammar_of
+from shared.constraints.grammar import build_grammar, compile_grammar
 from shared.errors import ConstraintTooComplex
 from shared.jobs import GenerationParams
 
@@ -46,13 +46,13 @@ class Grammars:
         The first one takes a second, in which the vocabulary is sorted. Raises BadConstraint for
         one that is malformed, that no answer satisfies or that exceeds the library's bounds.
         """
-        grammar = grammar_of(params)
+        grammar = build_grammar(params)
         if grammar is None:
             return None
         with self._lock:
             matcher = self._compiled.pop(grammar.source, None)
             if matcher is None:
-                matcher = compiled(grammar, self._llguidance_tokenizer())
+                matcher = compile_grammar(grammar, self._llguidance_tokenizer())
             self._compiled[grammar.source] = matcher
             if len(self._compiled) > _CACHED:
                 self._compiled.popitem(last=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from llguidance import LLMatcher
 
-from shared.constraints.grammar import END_BYTE, byte_tokenizer, compiled, grammar_of
+from shared.constraints.grammar import END_BYTE, build_grammar, byte_tokenizer, compile_grammar
 from shared.errors import ConstraintTooComplex
 from shared.jobs import GenerationParams, Notice
 from worker.engine.api import EngineRequest
@@ -46,13 +46,13 @@ def invent(request: EngineRequest) -> InventedAnswer:
     question = "\x00".join([m.text for m in request.messages] + images + [str(request.params.seed)])
     digest = hashlib.sha256(question.encode()).digest()
     most = request.params.max_new_tokens
-    grammar = grammar_of(request.params)
+    grammar = build_grammar(request.params)
     if grammar is None:
         length = min(8 + digest[0] % 25, most)
         words = [_WORDS[byte % len(_WORDS)] for byte in (digest * 2)[1 : length + 1]]
         spaced = [word if not at else " " + word for at, word in enumerate(words)]
         return InventedAnswer(tuple(spaced), limited=length == most)
-    text, ended = _walk(compiled(grammar, byte_tokenizer()), random.Random(digest), most)
+    text, ended = _walk(compile_grammar(grammar, byte_tokenizer()), random.Random(digest), most)
     if ended:
         return InventedAnswer(tuple(text))
     return InventedAnswer(tuple(text), limited=True, notices=cut_off_notices(request.params))

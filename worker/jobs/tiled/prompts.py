@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.catalog.presets import language_of
+from shared.catalog.presets import detect_language
 from shared.jobs import TileOutcome
 
 #: Answer of a part that has nothing to do with the question.
@@ -32,7 +32,7 @@ _SPACE = re.compile(r"\s+")
 
 def build_part_prompt(prompt: str, number: int, count: int) -> str:
     """Return the question to part `number`, counted from 1."""
-    return _PART[language_of(prompt)].format(number=number, count=count, prompt=prompt)
+    return _PART[detect_language(prompt)].format(number=number, count=count, prompt=prompt)
 
 
 def _has_answer(outcome: TileOutcome) -> bool:
@@ -56,7 +56,7 @@ def build_reduction_prompt(
 
     Each answer is cut to its share; where that is too little, the most confident answers stay.
     """
-    template = _REDUCTION[language_of(prompt)]
+    template = _REDUCTION[detect_language(prompt)]
     frame = template.format(count=len(outcomes), answers="", prompt=prompt)
     room = max(0, most_bytes - len(frame.encode("utf-8", "replace")))
     answering = [n for n, one in enumerate(outcomes) if _has_answer(one)]

@@ -31,7 +31,7 @@ def refused(**body):
 def test_the_presets_of_the_interface_are_there_in_both_languages():
     assert list(PRESETS) == ["describe", "ocr", "ocr_table", "count", "qa", "fields"]
     assert all(set(preset.prompt) == {"en", "zh"} for preset in BUILT_IN)
-    assert all(RULES.unknown(preset.postprocess) is None for preset in BUILT_IN)
+    assert all(RULES.find_unknown(preset.postprocess) is None for preset in BUILT_IN)
 
 
 def test_the_bundled_model_has_learned_the_words_of_the_presets():
@@ -92,7 +92,7 @@ def test_a_callers_words_are_no_template():
 
 
 @pytest.mark.parametrize(
-    ("body", "pointer", "told"),
+    ("body", "pointer", "cause"),
     [
         ({}, "/prompt", "required"),
         ({"preset": "poem"}, "/preset", "ocr_table"),
@@ -104,10 +104,10 @@ def test_a_callers_words_are_no_template():
         ({"prompt": "hi", "postprocess": ["email", "nope"]}, "/postprocess/1", "cn_phone"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_where_it_stands(body, pointer, told):
+def test_what_cannot_be_asked_is_refused_where_it_stands(body, pointer, cause):
     error = refused(**body)
     assert error.pointer == pointer
-    assert told in error.detail
+    assert cause in error.detail
 
 
 GOOD = """
@@ -147,7 +147,7 @@ def preset(**members):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "cause"),
     [
         (preset(name="ocr"), "presets 1 (ocr): this name is already used"),
         (preset(name="Bad Name"), "presets 1 (Bad Name), name"),
@@ -161,10 +161,10 @@ def preset(**members):
         ("{", "not valid JSON"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_preset_and_cause(tmp_path, text, told):
+def test_a_mistake_is_told_in_one_line_with_preset_and_cause(tmp_path, text, cause):
     with pytest.raises(BadConfig) as caught:
         load(tmp_path, text)
     message = str(caught.value)
     assert message.startswith(f"SIGHTLINE_PRESETS_FILE={tmp_path}/presets.json: ")
-    assert told in message
+    assert cause in message
     assert "\n" not in message

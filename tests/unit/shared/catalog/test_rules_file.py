@@ -50,7 +50,7 @@ def test_a_field_without_a_group_gets_the_whole_match_and_may_be_shared(tmp_path
 
 
 def test_the_book_shows_own_rules_as_such(tmp_path):
-    shown = {rule.name: rule for rule in load(tmp_path, GOOD).shown}
+    shown = {rule.name: rule for rule in load(tmp_path, GOOD).rules}
     assert (shown["order_no"].kind, shown["order_no"].field) == ("extract", "orders")
     assert (shown["mask"].kind, shown["mask"].builtin) == ("clean", False)
     assert shown["cn_phone"].builtin
@@ -61,7 +61,7 @@ def rule(**members):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "cause"),
     [
         ("{", "not valid JSON"),
         ("[]", "file"),
@@ -78,12 +78,12 @@ def rule(**members):
         ('{"rules": [3]}', "rules 1"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_rule_and_cause(tmp_path, text, told):
+def test_a_mistake_is_told_in_one_line_with_rule_and_cause(tmp_path, text, cause):
     with pytest.raises(BadConfig) as caught:
         load(tmp_path, text, "rules.json")
     message = str(caught.value)
     assert message.startswith(f"SIGHTLINE_RULES_FILE={tmp_path}/rules.json: ")
-    assert told in message
+    assert cause in message
     assert "\n" not in message
 
 

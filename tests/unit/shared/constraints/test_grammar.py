@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.constraints.grammar import check
+from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConstraint
 from shared.jobs import GenerationParams
 from worker.engine.api import EngineRequest, Message
@@ -82,7 +82,7 @@ REFUSED_PATTERNS = [
 def test_a_schema_that_cannot_be_kept_is_refused_in_time(schema: Any) -> None:
     began = time.process_time()
     with pytest.raises(BadConstraint, match=r"response_format: .+") as refused:
-        check(held_to(schema))
+        check_satisfiable(held_to(schema))
     assert refused.value.pointer == "/response_format/json_schema/schema"
     assert time.process_time() - began < PATIENCE_S
 
@@ -91,7 +91,7 @@ def test_a_schema_that_cannot_be_kept_is_refused_in_time(schema: Any) -> None:
 def test_a_pattern_that_cannot_be_kept_is_refused_in_time(pattern: str) -> None:
     began = time.process_time()
     with pytest.raises(BadConstraint, match=r"regex: .+") as refused:
-        check(GenerationParams(regex=pattern))
+        check_satisfiable(GenerationParams(regex=pattern))
     assert refused.value.pointer == "/regex"
     assert "\n" not in refused.value.detail
     assert time.process_time() - began < PATIENCE_S
@@ -137,12 +137,12 @@ def test_an_answer_that_is_cut_off_says_so() -> None:
 def test_a_schema_that_names_itself_is_fine_where_it_can_end() -> None:
     part = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/a"}]}
     tree = {"type": "object", "properties": {"a": part}, "required": ["a"]}
-    check(held_to({"$ref": "#/$defs/a", "$defs": {"a": tree}}))
+    check_satisfiable(held_to({"$ref": "#/$defs/a", "$defs": {"a": tree}}))
 
 
 def test_the_callers_schema_cannot_loosen_the_compiler() -> None:
     with pytest.raises(BadConstraint, match="not"):
-        check(held_to({"not": {}, "x-guidance": {"lenient": True}}))
+        check_satisfiable(held_to({"not": {}, "x-guidance": {"lenient": True}}))
 
 
 @pytest.mark.parametrize(

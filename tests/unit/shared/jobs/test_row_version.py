@@ -1,4 +1,4 @@
-"""A worker that does not know a word of a row must be told so by the row's version."""
+"""A row with members that older workers do not know must have a new version."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 from shared.jobs import ROW_VERSION, JobInput
 
-#: What a row of this version may ask for.
+#: The members and values of the input in a row of this version.
 VERSION = 3
 WORDS = {
+    "ConversationMessage": "images max_pixels role text",
     "EnhanceStep": "binarize contrast denoise deskew perspective upscale",
     "GenerationParams": "choices do_sample line_confidence loop_guard max_new_tokens regex "
     "response_format seed stop temperature top_p uncertain_below",
@@ -16,7 +17,6 @@ WORDS = {
     "thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
-    "Said": "images max_pixels role text",
     "Tiling": "budget planned strict task",
     "TilingTask": "ask read",
 }

@@ -12,7 +12,7 @@ import pytest
 from shared.addresses import Policy, parse_ports
 from shared.errors import UrlFetchFailed, UrlNotAllowed
 from shared.outbound.client import Ending, FetchLimits, GuardedClient
-from shared.outbound.dialer import system_resolver
+from shared.outbound.dialer import resolve_by_system
 from tests.support.harness import ROOT
 from tests.support.receivers import dripping, raw, receiving
 
@@ -40,7 +40,7 @@ NAMES = {
 def resolver(host, port):
     if host.endswith(".localhost"):
         return ["127.0.0.1"]
-    return NAMES.get(host) or system_resolver(host, port)
+    return NAMES.get(host) or resolve_by_system(host, port)
 
 
 @pytest.fixture
@@ -238,10 +238,10 @@ def test_a_peer_that_takes_no_bytes_ends_at_the_deadline():
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    told = f"-subj /CN=x.localhost -days 2 -keyout {key} -out {certificate}"
-    told += " -addext subjectAltName=DNS:x.localhost"
+    options = f"-subj /CN=x.localhost -days 2 -keyout {key} -out {certificate}"
+    options += " -addext subjectAltName=DNS:x.localhost"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *told.split()],
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *options.split()],
         check=True,
         capture_output=True,
     )
@@ -272,7 +272,7 @@ from gevent import monkey; monkey.patch_all()
 import sys, time, gevent
 from shared.addresses import Policy
 from shared.errors import UrlFetchFailed
-from shared.outbound.client import GuardedClient, Limits
+from shared.outbound.client import FetchLimits, GuardedClient
 ticks = []
 def tick():
     while True:
@@ -282,7 +282,7 @@ client = GuardedClient(Policy.parse("127.0.0.0/8", "1-65535"))
 for url in sys.argv[1:]:
     began = time.monotonic()
     try:
-        client.fetch("GET", url, Limits(1.0, 0.7, 100))
+        client.fetch("GET", url, FetchLimits(1.0, 0.7, 100))
     except UrlFetchFailed:
         pass
     else:

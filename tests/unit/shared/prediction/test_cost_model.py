@@ -1,13 +1,19 @@
-"""What a job is told in advance, from sizes and speeds alone."""
+"""What a job is prediction in advance, from sizes and speeds alone."""
 
 from __future__ import annotations
 
 import pytest
 
-from shared.prediction.cost_model import Backlog, FleetSnapshot, Work, busy_s, stages
+from shared.prediction.cost_model import (
+    Backlog,
+    FleetSnapshot,
+    Work,
+    predict_busy_s,
+    predict_stages,
+)
 from shared.prediction.curves import Curve, Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.remaining_work import RunningJob, left_s
+from shared.prediction.remaining_work import RunningJob, remaining_s
 from shared.store.forecasts import Forecast, PredictionAccuracy
 
 SPEED = Speed(
@@ -27,29 +33,29 @@ def _queued(jobs: int, mean_s: float, *, running: int = 4) -> Backlog:
 
 
 def test_each_stage_has_its_price():
-    told = stages(Work(images=(100, 100), prompt_tokens=56, answer_tokens=10), SPEED)
-    assert told.encode_s == pytest.approx(2 * (1 + 0.1))
-    assert told.prefill_s == pytest.approx(256 * 0.005)
-    assert told.decode_s == pytest.approx(10 * 0.11)
-    assert told.total_s == pytest.approx(0.1 + 2.2 + 1.28 + 1.1)
+    prediction = predict_stages(Work(images=(100, 100), prompt_tokens=56, answer_tokens=10), SPEED)
+    assert prediction.encode_s == pytest.approx(2 * (1 + 0.1))
+    assert prediction.prefill_s == pytest.approx(256 * 0.005)
+    assert prediction.decode_s == pytest.approx(10 * 0.11)
+    assert prediction.total_s == pytest.approx(0.1 + 2.2 + 1.28 + 1.1)
 
 
 def test_a_tiled_image_costs_the_sum_of_its_tiles_and_less_than_the_whole():
     whole, tiled = Work(images=(4096,)), Work(images=(1024,) * 4)
-    assert stages(tiled, SPEED).encode_s < stages(whole, SPEED).encode_s
+    assert predict_stages(tiled, SPEED).encode_s < predict_stages(whole, SPEED).encode_s
 
 
 def test_neighbours_slow_the_tower_down_and_share_the_steps():
     work = Work(images=(100,), answer_tokens=10)
-    alone, together = stages(work, SPEED), stages(work, SPEED, together=4)
+    alone, together = predict_stages(work, SPEED), predict_stages(work, SPEED, concurrent=4)
     assert together.encode_s == pytest.approx(4 * alone.encode_s)
     assert together.decode_s < 2 * alone.decode_s
-    assert busy_s(work, SPEED, 4) < alone.total_s
+    assert predict_busy_s(work, SPEED, 4) < alone.total_s
 
 
 def test_a_free_slot_means_no_wait():
-    outlook = FleetSnapshot((_worker(),), _queued(0, 0, running=3))
-    assert outlook.predict(Work(answer_tokens=5), 0).wait_s == 0
+    fleet = FleetSnapshot((_worker(),), _queued(0, 0, running=3))
+    assert fleet.predict(Work(answer_tokens=5), 0).wait_s == 0
 
 
 def test_the_wait_is_the_work_before_it_over_all_workers():
@@ -69,61 +75,67 @@ def test_a_slow_load_makes_waits_longer():
 
 def test_free_slots_take_the_first_that_wait():
     backlog = _queued(9, 10.0, running=1)
-    told = [FleetSnapshot((_worker(),), backlog).wait_s(position) for position in (2, 3, 5)]
-    assert told == pytest.approx([0, 10, 30])
+    waits = [
+        FleetSnapshot((_worker(),), backlog).predict_wait_s(position) for position in (2, 3, 5)
+    ]
+    assert waits == pytest.approx([0, 10, 30])
 
 
 def test_jobs_that_began_together_leave_no_slot_before_their_work_is_done():
-    began = tuple(RunningJob(2.0, since_s=0.5) for _ in range(4))
-    outlook = FleetSnapshot((_worker(),), Backlog(1, 4, 2.0, began))
-    assert [outlook.wait_s(position) for position in (0, 1)] == pytest.approx([7.5, 9.5])
+    began = tuple(RunningJob(2.0, elapsed_s=0.5) for _ in range(4))
+    fleet = FleetSnapshot((_worker(),), Backlog(1, 4, 2.0, began))
+    assert [fleet.predict_wait_s(position) for position in (0, 1)] == pytest.approx([7.5, 9.5])
 
 
 def test_jobs_that_began_one_after_the_other_leave_one_after_the_other():
-    began = tuple(RunningJob(2.0, since_s=2.0 * n) for n in range(4))
-    outlook = FleetSnapshot((_worker(),), Backlog(0, 4, 0.0, began))
-    assert [outlook.wait_s(position, 2.0) for position in (0, 1)] == pytest.approx([2.0, 4.0])
+    began = tuple(RunningJob(2.0, elapsed_s=2.0 * n) for n in range(4))
+    fleet = FleetSnapshot((_worker(),), Backlog(0, 4, 0.0, began))
+    assert [fleet.predict_wait_s(position, 2.0) for position in (0, 1)] == pytest.approx([2.0, 4.0])
 
 
 def test_two_workers_have_done_what_is_in_hand_in_half_the_time():
     began = (RunningJob(4.0), RunningJob(4.0))
-    assert left_s(began, 2.0) == left_s(began, 1.0) / 2 == 4.0
-    assert left_s([RunningJob(1.0, since_s=5.0)], 1.0) == 0
+    assert remaining_s(began, 2.0) == remaining_s(began, 1.0) / 2 == 4.0
+    assert remaining_s([RunningJob(1.0, elapsed_s=5.0)], 1.0) == 0
 
 
 def test_a_job_that_nobody_has_looked_at_yet_is_a_usual_one():
     backlog = Backlog(0, 3, 0.0, (RunningJob(3.0, 9.0), RunningJob(0.0, 1.0)))
-    assert backlog.held(1.0) == [RunningJob(2.0), RunningJob(2.0, 1.0), RunningJob(3.0, 9.0)]
-    assert len(Backlog(0, 1, 0.0, backlog.hand).held(1.0)) == 1
+    assert backlog.running_jobs(1.0) == [
+        RunningJob(2.0),
+        RunningJob(2.0, 1.0),
+        RunningJob(3.0, 9.0),
+    ]
+    assert len(Backlog(0, 1, 0.0, backlog.observed).running_jobs(1.0)) == 1
 
 
 def test_a_large_image_among_small_ones_pays_for_theirs_and_not_for_four_of_its_own():
     large, small = Work(images=(1000,)), Work(images=(10,))
-    beside = tuple(RunningJob(busy_s(small, SPEED, 4)) for _ in range(3))
-    busy = FleetSnapshot((_worker(),), Backlog(0, 3, 0.0, beside)).predict(large, 0, 0, 3)
-    alone = FleetSnapshot((_worker(),), Backlog(0, 0, 0.0)).predict(large, 0, 0, 0)
-    usual = (3 * busy_s(small, SPEED, 4) + busy_s(large, SPEED, 4)) / 4
+    beside = tuple(RunningJob(predict_busy_s(small, SPEED, 4)) for _ in range(3))
+    busy = FleetSnapshot((_worker(),), Backlog(0, 0, 0.0, beside)).with_running(3).predict(large, 0)
+    alone = FleetSnapshot((_worker(),), Backlog(0, 0, 0.0)).predict(large, 0)
+    usual = (3 * predict_busy_s(small, SPEED, 4) + predict_busy_s(large, SPEED, 4)) / 4
     assert busy.run_s == pytest.approx(alone.run_s + 3 * usual)
 
 
 def test_without_curves_the_experience_of_whole_jobs_counts():
     worker = Heartbeat("w", "m", slots=1, seconds_per_job=3.0)
-    told = FleetSnapshot((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
-    assert told.wait_s == pytest.approx(15)
-    assert told.stages is None
-    assert told.total_s is None
+    prediction = FleetSnapshot((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
+    assert prediction.wait_s == pytest.approx(15)
+    assert prediction.stages is None
+    assert prediction.total_s is None
 
 
 def test_nobody_to_ask_means_nothing_is_known():
-    told = FleetSnapshot().predict(Work(answer_tokens=5), 0)
-    assert (told.wait_s, told.run_s, told.busy_s) == (None, None, 0)
-    assert told.fields() == {}
+    prediction = FleetSnapshot().predict(Work(answer_tokens=5), 0)
+    assert (prediction.wait_s, prediction.run_s, prediction.busy_s) == (None, None, 0)
+    assert prediction.fields() == {}
 
 
 def test_a_worker_that_leaves_is_not_counted_on():
-    outlook = FleetSnapshot((_worker(draining=True),), _queued(0, 0, running=0))
-    assert outlook.free == 0
-    assert outlook.predict(Work(answer_tokens=5), 0).run_s is None
+    fleet = FleetSnapshot((_worker(draining=True),), _queued(0, 0, running=0))
+    assert fleet.free_slots == 0
+    assert fleet.predict(Work(answer_tokens=5), 0).run_s is None
 
 
 def test_answers_are_expected_as_long_as_earlier_ones():

@@ -17,7 +17,7 @@ from shared.constraints.regex import (
     BadPattern,
     Budget,
     OverBudget,
-    compiled,
+    compile_pattern,
 )
 from worker.postprocess import CLEANERS, EXTRACTORS, Postprocessor
 
@@ -81,7 +81,7 @@ def test_what_is_clean_stays_as_it_is(rule, text):
 @given(text=_TEXTS, pattern=st.text("ab.*+?|()[]\\d^${}1,9-é中", max_size=20))
 def test_any_pattern_is_refused_at_once_or_runs(text, pattern):
     try:
-        compiled(pattern)
+        compile_pattern(pattern)
     except BadPattern:
         return
     if pattern:
@@ -137,14 +137,14 @@ def test_a_hostile_pattern_ends_within_its_bound(pattern, text):
 )
 def test_a_pattern_that_could_not_be_bounded_is_refused(pattern, cause):
     with pytest.raises(BadPattern, match=cause):
-        compiled(pattern)
+        compile_pattern(pattern)
 
 
 def test_a_rule_over_its_budget_is_told_and_changes_nothing():
     with pytest.raises(OverBudget, match="CPU"):
-        list(compiled("a").found("aaa", Budget(-1)))
+        list(compile_pattern("a").find_matches("aaa", Budget(-1)))
     with pytest.raises(OverBudget, match="CPU"):
-        list(compiled("(?:a.*b|a)").found("a" * MAX_TEXT_CHARS, Budget(0.02)))
+        list(compile_pattern("(?:a.*b|a)").find_matches("a" * MAX_TEXT_CHARS, Budget(0.02)))
     long = "13812345678 " * (MAX_TEXT_CHARS // 12 + 1)
     processed = Postprocessor(RuleBook()).process(long, ["cn_phone", "fullwidth"])
     assert (processed.text, processed.fields) == (long, {})

@@ -1,4 +1,4 @@
-"""The page on errors, in both languages: every code, from the tree of errors."""
+"""The page of error codes in both languages, from shared/errors.py."""
 
 from __future__ import annotations
 
@@ -23,48 +23,50 @@ and one of these codes; a job that failed has one in `error`. Codes are stable, 
 change. `detail` describes this occurrence, `pointer` the part of the request, and
 `X-Request-Id` finds it in the log. "Later" says whether the same request may succeed later without
 changes. What to do beyond the hint: [troubleshooting](../troubleshooting.md).""",
-    "zh": """# 错误
-
-调用者可能遇到的全部错误,取自 [shared/errors.py](../../../shared/errors.py);
-本页由 `make reference` 生成。被拒绝的请求收到 `application/problem+json` 和下列代码之一;
-失败的任务在 `error` 中带有代码。代码保持不变,句子可能改进。`detail` 说明这一次的情况,
-`pointer` 指出请求中的位置,凭 `X-Request-Id` 可在日志中找到它。
-“稍后”表示同样的请求不作修改、稍后是否可能成功。
-提示以外还能做什么,见[故障排查](../troubleshooting.md)。""",
+    "zh": (
+        "# 错误\n\n"
+        "调用方可能遇到的全部错误，取自 [shared/errors.py](../../../shared/errors.py)；"
+        "本页由 `make reference` 生成。"
+        "请求被拒绝时返回 `application/problem+json`，其中包含下列代码之一；"
+        "任务失败时，代码在任务的 `error` 中。代码保持不变，说明文字可能改进。"
+        "`detail` 说明本次的具体原因，`pointer` 指出请求中出错的位置，"
+        "凭 `X-Request-Id` 可以在日志中找到对应的记录。"
+        "“可重试”表示不修改请求、稍后重试是否可能成功。"
+        "更多处理办法见[故障排查](../troubleshooting.md)。"
+    ),
 }
 _COLUMNS = {
     "en": ["code", "status", "later", "meaning", "what to do", "client"],
-    "zh": ["代码", "状态", "稍后", "含义", "怎么办", "客户端异常"],
+    "zh": ["代码", "状态码", "可重试", "含义", "处理办法", "客户端异常"],
 }
 _LATER = {"en": ("yes", "no"), "zh": ("是", "否")}
-#: An error belongs to the nearest of these above it.
+#: An error is listed under the nearest of its base classes here.
 _FAMILIES: dict[type[ServiceError], dict[str, str]] = {
     errors.InputError: {"en": "The request", "zh": "请求"},
     errors.ImageError: {"en": "The image", "zh": "图片"},
-    errors.Conflict: {"en": "State", "zh": "与当前状态冲突"},
-    errors.LimitError: {"en": "Limits of the key", "zh": "密钥的限额"},
+    errors.Conflict: {"en": "State", "zh": "状态冲突"},
+    errors.LimitError: {"en": "Limits of the key", "zh": "密钥限额"},
     errors.Unavailable: {"en": "The service", "zh": "服务"},
     errors.JobFailure: {"en": "A job that failed", "zh": "失败的任务"},
     errors.ServiceError: {"en": "Everything else", "zh": "其他"},
 }
 
 
-def failures(language: Literal["en", "zh"]) -> str:
+def render_errors(language: Literal["en", "zh"]) -> str:
     """Return the page in one language."""
     chinese = json.loads(_WORDS.read_text(encoding="utf-8"))["errors"]
     parts = [_HEAD[language]]
     for title, kinds in _families(language):
-        told = [(kind, *_sentences(kind, chinese, language)) for kind in kinds]
-        rows = [_row(kind, meaning, hint, language) for kind, meaning, hint in told]
+        rows = [_row(kind, *_sentences(kind, chinese, language), language) for kind in kinds]
         parts += [f"## {title}", table(_COLUMNS[language], rows)]
     return page(*parts)
 
 
 def _families(language: str) -> Iterator[tuple[str, list[type[ServiceError]]]]:
-    found: dict[type[ServiceError], list[type[ServiceError]]] = {head: [] for head in _FAMILIES}
+    families: dict[type[ServiceError], list[type[ServiceError]]] = {head: [] for head in _FAMILIES}
     for _, kind in sorted(errors.by_code().items()):
-        found[next(above for above in kind.__mro__ if above in found)].append(kind)
-    for head, kinds in found.items():
+        families[next(base for base in kind.__mro__ if base in families)].append(kind)
+    for head, kinds in families.items():
         yield _FAMILIES[head][language], kinds
 
 
