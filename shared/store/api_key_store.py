@@ -20,6 +20,9 @@ MAX_WEIGHT = 100
 #: A limit that is the service's again.
 DEFAULT = -1
 
+#: The tenant of callers without a key.
+ANONYMOUS = "anonymous"
+#: Whether callers may come without a key; `alone` lets them while no key was ever made.
 Anonymous = Literal["yes", "no", "alone"]
 
 
@@ -72,7 +75,7 @@ class ApiKeyStore:
         limits = (default.requests, default.tokens, default.in_flight, default.queued)
         with guard():
             reply = self._admit(
-                args=[_digest(secret), anonymous, cost, *map(str, (*limits, *LAST_SCORES))]
+                args=[_digest(secret), anonymous, ANONYMOUS, cost, *limits, *LAST_SCORES]
             )
         if reply[0] == "missing":
             raise Unauthorized("This service asks for an API key.")

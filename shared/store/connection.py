@@ -23,9 +23,11 @@ Client = Any
 #: Seconds that a client refused for want of Redis should wait.
 RETRY_AFTER_S = 5.0
 
-
 #: Connections of a client that stay open while nobody needs them.
 _KEPT_IDLE = 16
+
+#: Steps that scripts share, in lua/lib/; each may use those before it.
+_LIBRARIES = ("prelude", "deliveries", "limits", "tiles", "ending")
 
 
 class TrimmedPool(redis.ConnectionPool):
@@ -134,8 +136,7 @@ def guard() -> Iterator[None]:
 def load_script(client: Client, name: str) -> Script:
     """Return the script `lua/<name>.lua`, such as `jobs/add`, after key names and shared steps."""
     folder = resources.files("shared.store") / "lua"
-    libraries = ("deliveries", "prelude", "limits", "tiles", "ending")
-    parts = [*(f"lib/{library}" for library in libraries), name]
+    parts = [*(f"lib/{library}" for library in _LIBRARIES), name]
     text = "".join((folder / f"{part}.lua").read_text() for part in parts)
     script: Script = client.register_script(keys.lua_names() + text)
     return script
