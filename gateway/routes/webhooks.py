@@ -26,7 +26,7 @@ from gateway.submission.request import is_json, json_object
 from gateway.submission.submit import checked_webhook
 from shared import errors
 from shared.jobs.view import timestamp
-from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
+from shared.store.delivery_types import Attempt, Delivery, Endpoint, Secret
 from shared.webhooks import hint
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="webhooks")])

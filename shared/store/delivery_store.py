@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from typing import Any, Literal
 
 from shared import webhooks
 from shared.errors import NotFound
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, guard, load_script, pairs
+from shared.store.delivery_types import (
+    Attempt,
+    Delivery,
+    DeliveryBatch,
+    Endpoint,
+    Outbox,
+    Secret,
+    Settlement,
+)
 from shared.webhooks import Webhook
 
 _SCRIPTS = (
@@ -26,124 +31,8 @@ _SCRIPTS = (
     "webhooks/send_test",
     "webhooks/secret",
 )
-_BLANK = BeforeValidator(lambda value: None if value == "" else value)
 _REPLAYED_AT_ONCE = 1000
 _LISTED_ENDPOINTS = 200
-
-
-class EndpointHealth(StrEnum):
-    """What an attempt told about its endpoint."""
-
-    GOOD = "good"
-    #: No answer, or that of a server in trouble.
-    BAD = "bad"
-    #: A quick answer that is no success.
-    ALIVE = "alive"
-    #: Nothing: it was not asked.
-    UNKNOWN = "unknown"
-
-
-class Delivery(BaseModel):
-    """One delivery; times are milliseconds of Redis' clock."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    #: Also the `webhook-id`, the same in every attempt.
-    id: str
-    tenant: str
-    endpoint: str
-    type: str
-    url: str
-    status: Literal["pending", "delivered", "failed"]
-    #: Why it failed.
-    reason: Annotated[str | None, _BLANK] = None
-    created_ms: int
-    due_ms: Annotated[int | None, _BLANK] = None
-    ended_ms: Annotated[int | None, _BLANK] = None
-    #: Attempts of the present schedule.
-    tries: int = 0
-    #: Who holds it now.
-    owner: str = ""
-    job: str | None = None
-    job_status: str | None = None
-
-
-class Attempt(BaseModel):
-    """One attempt of a delivery, as its ledger tells it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    at: str
-    #: HTTP status, None without an answer.
-    status: int | None
-    ms: int
-    #: The first of what was answered.
-    body: str
-    error: str | None
-
-
-class Endpoint(BaseModel):
-    """The health of one origin of one tenant."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    origin: str
-    #: Consecutive failures of those that count for the breaker.
-    failures: int = 0
-    failing_since: int | None = None
-    open_until: int | None = None
-    disabled_ms: int | None = None
-    #: Deliveries that wait.
-    pending: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryBatch:
-    """What a courier has taken, and in how many seconds there is more to take."""
-
-    owner: str
-    deliveries: list[Delivery]
-    next_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What becomes of a delivery after an attempt."""
-
-    outcome: Literal["delivered", "retry", "failed"]
-    health: EndpointHealth
-    attempt: Attempt
-    reason: str = ""
-    retry_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outbox:
-    """How the deliveries stand as a whole."""
-
-    #: Seconds that the most urgent one is overdue: only a missing courier lets it grow.
-    lag_s: float
-    #: Endpoints left alone for a while, and those left alone until they are tried by hand.
-    open: int
-    disabled: int
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """What a tenant's webhooks are signed with."""
-
-    secret: str
-    previous: str | None
-    previous_until_ms: int | None
-    created_ms: int
-    #: It has not been shown before.
-    fresh: bool
-
-    @property
-    def keys(self) -> list[str]:
-        """Return every secret that signs now, the newest first."""
-        return [self.secret, *([self.previous] if self.previous else [])]
 
 
 class DeliveryStore:

@@ -13,7 +13,8 @@ from shared.jobs import JobInput, Stage, TileInfo, TileOutcome, TilingTask, new_
 from shared.jobs.row import JobRow, dump
 from shared.store import keys
 from shared.store.connection import guard, load_script
-from shared.store.job_store import Claim, Doorbell, Store
+from shared.store.job_store import Store
+from shared.store.job_types import Claim, Doorbell
 
 
 def tiles_percent(*, together: bool, reads: bool) -> int:

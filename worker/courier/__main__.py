@@ -18,7 +18,8 @@ from shared.errors import StoreUnavailable
 from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import Delivery, DeliveryBatch, DeliveryStore, Settlement
+from shared.store.delivery_store import DeliveryStore
+from shared.store.delivery_types import Delivery, DeliveryBatch, Settlement
 from worker.courier.delivery import DeliverySender
 
 #: Without a bell, and while Redis is away, the courier looks this often.
