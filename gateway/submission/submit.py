@@ -258,6 +258,6 @@ def add(job: NewJob, services: Services) -> StoredJob:
     """Store a job of this request and ring for it; raises what the store does."""
 
     def ring(bell: Doorbell) -> DoorbellMessage:
-        return services.doorbells.ring(nearest(bell, job.tenant, job.session_id, services))
+        return services.doorbells.compose(nearest(bell, job.tenant, job.session_id, services))
 
     return auth.add(job, ring)

@@ -240,14 +240,17 @@ class Store(JobReader):
         return Doorbell(job_id, reply) if reply else None
 
     def reap(self) -> list[Doorbell]:
-        """Requeue jobs of silent workers, end poison and overdue ones; return what to ring."""
+        """Requeue jobs of silent workers and end poison and overdue ones.
+
+        Returns the doorbells of the jobs that were queued again.
+        """
         gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
         return [Doorbell(job, queue) for job, queue in reply]
 
     def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return a bell to ring for each queued job beyond the messages in the broker's `lists`."""
+        """Return a doorbell for each queued job beyond the messages in the broker's `lists`."""
         age_ms = int(self._settings.reconcile_s * 1000)
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
         return [Doorbell(job, queue) for job, queue in reply]

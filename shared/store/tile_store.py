@@ -52,7 +52,7 @@ class TileStore:
         together: bool,
         room: int,
     ) -> list[Doorbell] | None:
-        """Let a child work on each tile that has work left, and return what to ring for.
+        """Make a child for each tile that has work left; return the doorbells to send.
 
         `together`: the children only make the tiles' features, for one prompt about all of them.
         At most `room` children, of all long jobs together, are queued or running at once. None
@@ -75,10 +75,10 @@ class TileStore:
         names = list(dict.fromkeys(keys.image(row.tenant, tile.id) for tile in tiles))
         with guard():
             reply = self._split(keys=names, args=[row.id, claim.owner, room, dump(fields), *flat])
-        return _bells(reply)
+        return _doorbells(reply)
 
     def finish(self, claim: Claim, outcome: TileOutcome | None, room: int) -> list[Doorbell] | None:
-        """Keep a tile's outcome (None: try it again) and return what to ring for.
+        """Keep a tile's outcome (None: try it again); return the doorbells to send.
 
         The last tile's end queues its long job again, which is then merged. None when the child is
         no longer this owner's: another has it, or its long job has ended.
@@ -86,7 +86,7 @@ class TileStore:
         told = "" if outcome is None else outcome.model_dump_json()
         with guard():
             reply = self._finish(keys=[], args=[claim.row.id, claim.owner, room, told])
-        return _bells(reply)
+        return _doorbells(reply)
 
     def begun(self, job_id: str) -> tuple[int, list[TileInfo], list[TileOutcome]] | None:
         """Return what of a reading's text is known from its beginning on, but not told yet.
@@ -148,7 +148,7 @@ def _child(given: NewTile) -> tuple[str, str, str]:
     return new_job_id(), given.what.model_dump_json(), "1" if given.live else ""
 
 
-def _bells(reply: Any) -> list[Doorbell] | None:
+def _doorbells(reply: Any) -> list[Doorbell] | None:
     if reply is None:
         return None
     return [Doorbell(job_id, queue) for job_id, queue in reply]

@@ -11,7 +11,7 @@ from shared.errors import ImageGone, InferenceFailed, OutOfMemory, ServiceError,
 from shared.jobs import JobInput, JobStatus, Turn
 from shared.jobs.row import JobRow
 from shared.log import bound
-from shared.queue import ring
+from shared.queue import send_doorbells
 from shared.settings import Settings
 from shared.store import Claim, Store
 from shared.store.image_store import ImageStore
@@ -119,7 +119,7 @@ class JobRunner:
             return
         if bell:
             _log.info("job.released", extra={"attempt": held.claim.row.attempt})
-            ring([bell])
+            send_doorbells([bell])
 
     def _work(self, held: ClaimedJob) -> None:
         row = held.claim.row

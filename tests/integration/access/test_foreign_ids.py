@@ -50,7 +50,7 @@ CALLS = {
 def test_a_foreign_job_gives_redis_the_work_of_an_unknown_one(redis_server, settings, call):
     store = Store(settings)
     job = NewJob("other", JobInput(prompt="x" * 5000), metadata={"much": "y" * 2000})
-    foreign = store.add(job, DoorbellMessages(store.redis).ring).doorbell.job_id
+    foreign = store.add(job, DoorbellMessages(store.redis).compose).doorbell.job_id
     # the scripts are loaded by now, as they are in a running gateway
     with pytest.raises(NotFound):
         CALLS[call](store, new_job_id())

@@ -62,7 +62,7 @@ def test_a_late_worker_cannot_finish_a_job_twice(store):
     job_id = add(store)
     late = claim(store, job_id)
     expire_lease(store, job_id)
-    assert [bell.job_id for bell in store.reap()] == [job_id]
+    assert [doorbell.job_id for doorbell in store.reap()] == [job_id]
     fresh = claim(store, job_id, "w2")
     assert store.finish(job_id, fresh.owner, JobStatus.SUCCEEDED, {"output": {"text": "right"}})
     assert not store.finish(job_id, late.owner, JobStatus.SUCCEEDED, {"output": {"text": "late"}})
@@ -110,8 +110,8 @@ def test_a_released_job_keeps_its_attempts_and_its_place(store):
     first, second = add(store), add(store)
     held = claim(store, first)
     assert store.position(second, "t") == 0
-    bell = store.release(first, held.owner)
-    assert bell.job_id == first
+    doorbell = store.release(first, held.owner)
+    assert doorbell.job_id == first
     assert [store.position(job_id, "t") for job_id in (first, second)] == [0, 1]
     assert claim(store, first).row.attempt == 1
 
@@ -151,10 +151,10 @@ def test_a_queued_job_past_its_deadline_expires_unstarted(store):
 def test_as_many_bells_are_rung_again_as_were_lost(store):
     ids = [add(store) for _ in range(3)]
     store.redis.zadd(keys.QUEUED_SINCE, dict.fromkeys(ids, 1))
-    store.redis.lpush(broker_lists()[3], "a bell")
-    bells = store.reconcile(broker_lists())
-    assert len(bells) == 2
-    assert {bell.job_id for bell in bells} < set(ids)
+    store.redis.lpush(broker_lists()[3], "a doorbell")
+    doorbells = store.reconcile(broker_lists())
+    assert len(doorbells) == 2
+    assert {doorbell.job_id for doorbell in doorbells} < set(ids)
 
 
 def test_a_young_row_is_not_looked_for(store):

@@ -68,18 +68,18 @@ class Longs:
             else NewTile(JobInput(prompt="read", images=(info.id,)), live)
             for number, (info, live) in enumerate(zip(infos, self.live(infos), strict=True))
         ]
-        bells = self.tiles.split(held, infos, work, together=False, room=room)
-        assert bells is not None
+        doorbells = self.tiles.split(held, infos, work, together=False, room=room)
+        assert doorbells is not None
         self.jobs.tell(job_id)
-        return [bell.job_id for bell in bells]
+        return [doorbell.job_id for doorbell in doorbells]
 
     def end(self, claim: Claim, text: str | None, *, room: int = 100) -> list[str]:
         """End a tile with a text, or with a gap."""
         outcome = TileOutcome(text=text) if text is not None else TileOutcome(gap=True)
-        bells = self.tiles.finish(claim, outcome, room)
-        assert bells is not None
+        doorbells = self.tiles.finish(claim, outcome, room)
+        assert doorbells is not None
         self.jobs.tell(claim.row.parent)
-        return [bell.job_id for bell in bells]
+        return [doorbell.job_id for doorbell in doorbells]
 
     def get(self, job_id: str) -> JobRow:
         return self.store.get(job_id, "t")
@@ -120,8 +120,8 @@ def test_the_last_tiles_end_queues_the_merge_and_its_finish_ends_the_job(longs):
     children = longs.split(job_id)
     claims = [longs.claim(child) for child in children]
     assert [claim.row.tile for claim in claims] == [0, 1, 2, 3]
-    rung = [longs.end(claims[n], f"text {n}") for n in (2, 0, 3)]
-    assert rung == [[], [], []]
+    queued = [longs.end(claims[n], f"text {n}") for n in (2, 0, 3)]
+    assert queued == [[], [], []]
     assert longs.end(claims[1], "text 1") == [job_id]
     merge = longs.claim(job_id)
     assert merge.row.phase == "merge"
@@ -276,8 +276,8 @@ def test_a_gap_fails_a_strict_job_and_stops_its_other_tiles(longs):
 def test_a_tile_may_ask_to_be_tried_again(longs):
     longs.split(longs.add(), 2)
     child = longs.queued()[0]
-    bells = longs.tiles.finish(longs.claim(child), None, 100)
-    assert [bell.job_id for bell in bells] == [child]
+    doorbells = longs.tiles.finish(longs.claim(child), None, 100)
+    assert [doorbell.job_id for doorbell in doorbells] == [child]
     assert longs.claim(child).row.attempt == 2
 
 
@@ -339,7 +339,7 @@ def test_a_doorbell_lost_with_the_last_tile_is_rung_again(longs):
     (child,) = longs.split(job_id, 1)
     longs.end(longs.claim(child), "text")
     longs.store.redis.zadd(keys.QUEUED_SINCE, {job_id: 1})
-    assert [bell.job_id for bell in longs.store.reconcile(broker_lists())] == [job_id]
+    assert [doorbell.job_id for doorbell in longs.store.reconcile(broker_lists())] == [job_id]
 
 
 def test_a_tile_without_ink_needs_no_child(longs):

@@ -19,7 +19,7 @@ from shared.jobs import (
     Usage,
 )
 from shared.jobs.row import JobRow
-from shared.queue import ring
+from shared.queue import send_doorbells
 from shared.store.tile_store import tiles_percent
 from worker.engine.api import Completion, Timings
 from worker.jobs.leases import ClaimedJob, JobReleased, LeaseLost
@@ -91,7 +91,7 @@ class TiledSteps:
         if bells is None:
             raise LeaseLost
         _log.info("job.split", extra={"tiles": len(made.tiles), "together": made.together})
-        ring(bells)
+        send_doorbells(bells)
         self._tell(row.id)
         return True
 
@@ -116,7 +116,7 @@ class TiledSteps:
         if bells is None:
             raise LeaseLost
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
-        ring(bells)
+        send_doorbells(bells)
         if row.parent:
             self._tell(row.parent)
 
