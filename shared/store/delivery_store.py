@@ -1,4 +1,4 @@
-"""The deliveries of webhooks in Redis: their schedule, their ledger, their endpoints."""
+"""The delivery store: schedule, ledger, endpoints and secrets of webhooks in Redis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LISTED_ENDPOINTS = 200
 
 
 class DeliveryStore:
-    """Reads and moves deliveries; every method raises StoreUnavailable without Redis."""
+    """Reads and changes deliveries; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
@@ -63,7 +63,7 @@ class DeliveryStore:
         )
 
     def wait(self, seconds: float) -> None:
-        """Return when there is something to take, at the latest after `seconds`."""
+        """Wait until a delivery may be due, at most for `seconds`."""
         with guard():
             # a blocking read must come back before the socket's own timeout
             self._redis.blpop([keys.DELIVERIES_BELL], min(seconds, 1.0))
@@ -76,16 +76,17 @@ class DeliveryStore:
 
     def freeze(self, delivery: Delivery, owner: str, body: str) -> str | None:
         """Return the body to send: this one, or an earlier attempt's; None if it is lost."""
-        found: str | None = self._run("webhooks/freeze", delivery.id, owner, body)
-        return found
+        frozen: str | None = self._run("webhooks/freeze", delivery.id, owner, body)
+        return frozen
 
-    def settle(self, delivery: Delivery, owner: str, done: Settlement) -> bool:
+    def settle(self, delivery: Delivery, owner: str, settlement: Settlement) -> bool:
         """Note an attempt, if the delivery is still this owner's; return whether it was."""
         return bool(
             self._run(
                 "webhooks/settle",
-                *(delivery.id, owner, done.outcome, done.reason, done.attempt.model_dump_json()),
-                *(int(done.retry_s * 1000), done.health.value),
+                *(delivery.id, owner, settlement.outcome, settlement.reason),
+                settlement.attempt.model_dump_json(),
+                *(int(settlement.retry_s * 1000), settlement.health.value),
                 self._settings.webhook_breaker_failures,
                 int(self._settings.webhook_breaker_s * 1000),
                 int(self._settings.webhook_disable_s * 1000),
@@ -98,16 +99,16 @@ class DeliveryStore:
     def get(self, delivery_id: str, tenant: str) -> tuple[Delivery, list[Attempt]]:
         """Return a delivery and its attempts, oldest first; raises NotFound."""
         with guard():
-            # of another's delivery nothing is read, so that it takes no longer than an unknown one
+            # a foreign delivery is not read, so that it takes no longer than an unknown one
             if self._redis.hget(keys.DELIVERY + delivery_id, "tenant") != tenant:
                 raise NotFound
-        found = self._read([delivery_id])
-        if not found:
+        deliveries = self._read([delivery_id])
+        if not deliveries:
             raise NotFound
-        return found[0]
+        return deliveries[0]
 
     def of_job(self, job_id: str) -> list[tuple[Delivery, list[Attempt]]]:
-        """Return the deliveries of a job that the caller may see, oldest first."""
+        """Return the deliveries of a job and their attempts, oldest first."""
         with guard():
             ids = self._redis.lrange(keys.job(job_id) + keys.JOB_DELIVERIES, 0, -1)
         return self._read(ids)
@@ -139,7 +140,7 @@ class DeliveryStore:
         return sum(self._run("webhooks/replay", delivery_id, tenant) for delivery_id in ids)
 
     def try_out(self, webhook: Webhook, tenant: str) -> Delivery:
-        """Send a test message once, whatever is known of its endpoint."""
+        """Send a test message once, even if its endpoint's breaker is open or it is disabled."""
         delivery_id = webhooks.new_delivery_id()
         primary = webhook.endpoint(tenant)
         self._run(
@@ -166,7 +167,7 @@ class DeliveryStore:
         ]
 
     def outbox(self) -> Outbox:
-        """Return how the deliveries of all tenants stand."""
+        """Return the state of the deliveries of all tenants."""
         now = self.now_ms()
         with guard():
             pipe = self._redis.pipeline(transaction=False)

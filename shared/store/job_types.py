@@ -61,6 +61,11 @@ class Doorbell:
     queue: str
 
 
+def read_doorbells(reply: Sequence[Sequence[str]]) -> list[Doorbell]:
+    """Return the doorbells of a script's reply: a job id and a queue each."""
+    return [Doorbell(job_id, queue) for job_id, queue in reply]
+
+
 @dataclass(frozen=True, slots=True)
 class DoorbellMessage:
     """A doorbell as it is written to Redis."""
