@@ -90,10 +90,10 @@ class Service(Collector):
         load = found.store.load()
         forecasts = Forecasts(found.store.redis, found.workers)
         yield from of_queues(load, workers, forecasts.read().outlook.backlog.mean_s)
-        yield from of_predictions(forecasts.truth())
+        yield from of_predictions(forecasts.read_accuracy())
         yield from of_workers(workers)
         yield from of_counters(found.store.counters())
-        yield from of_figures(found.store.figures())
+        yield from of_figures(found.store.read_metrics())
         yield from of_outbox(found.deliveries.outbox())
 
 

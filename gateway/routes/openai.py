@@ -74,7 +74,7 @@ def _submitted(asked: Chat, found: Services, who: str, given_key: str | None) ->
     added = submit.submit_chat(asked, found, who, key)
     if key is None or not added.replayed or not _pointless(added):
         return added
-    found.store.unbind(who, key)
+    found.store.forget_key(who, key)
     return submit.submit_chat(asked, found, who, key)
 
 

@@ -31,7 +31,7 @@ def key_of(request: Request, services: Services, tenant: str, given: str | None)
         return given
     key = "stainless:" + hashlib.sha256(request.get_data()).hexdigest()
     if count.strip() == "0":
-        services.store.unbind(tenant, key)
+        services.store.forget_key(tenant, key)
     return key
 
 
@@ -48,5 +48,5 @@ class Idempotency:
         try:
             check()
         except Unavailable:
-            if self.key is None or not self.services.store.answers(self.tenant, self.key):
+            if self.key is None or not self.services.store.knows_key(self.tenant, self.key):
                 raise

@@ -68,7 +68,7 @@ class DeliveryStore:
             # a blocking read must come back before the socket's own timeout
             self._redis.blpop([keys.DELIVERIES_BELL], min(seconds, 1.0))
 
-    def frozen(self, delivery: Delivery) -> str | None:
+    def read_body(self, delivery: Delivery) -> str | None:
         """Return the body that the first attempt decided on; None before it."""
         with guard():
             body: str | None = self._redis.hget(keys.DELIVERY + delivery.id, "body")

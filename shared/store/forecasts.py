@@ -142,7 +142,7 @@ class Forecasts:
         with guard():
             return QueuePosition.parse(self._standing(keys=[], args=[tenant, *LAST_SCORES]))
 
-    def truth(self) -> PredictionAccuracy:
+    def read_accuracy(self) -> PredictionAccuracy:
         """Return how predictions compared with the actual times."""
         with guard():
             totals = {name: int(n) for name, n in self._redis.hgetall(keys.PREDICTIONS).items()}

@@ -108,7 +108,7 @@ class JobReader:
         with guard():
             return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
 
-    def figures(self) -> MetricsSnapshot:
+    def read_metrics(self) -> MetricsSnapshot:
         """Return the metrics of all finished jobs and deliveries."""
         with guard():
             return job_metrics.read(self.redis.hgetall(keys.FIGURES))

@@ -123,13 +123,13 @@ class Store(JobReader):
             case _:
                 raise IdempotencyKeyReused
 
-    def answers(self, tenant: str, idempotency_key: str) -> bool:
+    def knows_key(self, tenant: str, idempotency_key: str) -> bool:
         """Tell whether this key stands for a stored job, which the next submission would get."""
         with guard():
             job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
             return bool(job_id and self.redis.exists(keys.job(job_id)))
 
-    def unbind(self, tenant: str, idempotency_key: str) -> None:
+    def forget_key(self, tenant: str, idempotency_key: str) -> None:
         """Forget the job of this key, so that the next submission makes a new one."""
         with guard():
             self.redis.delete(keys.idempotency(tenant, idempotency_key))
@@ -230,15 +230,15 @@ class Store(JobReader):
         fields: Mapping[str, Any],
         *,
         turn: Turn | None = None,
-        tally: JobMetrics | None = None,
+        metrics: JobMetrics | None = None,
     ) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was.
 
-        `turn` is added to the job's session, `tally` to the job metrics.
+        `turn` is added to the job's session, `metrics` to the job metrics.
         """
         turn_json = turn.model_dump_json() if turn else ""
         turns_max = self._settings.session_turns_max
-        metrics_json = dump(tally.increments if tally else {})
+        metrics_json = dump(metrics.increments if metrics else {})
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
         args = (job_id, owner, status.value, turn_json, turns_max, metrics_json)
         return bool(self._run("finish", [], *args, *flat))

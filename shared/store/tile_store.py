@@ -41,9 +41,9 @@ class TileStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._split = load_script(store.redis, "tiles/split")
-        self._finish = load_script(store.redis, "tiles/finish")
-        self._stream = load_script(store.redis, "tiles/stream")
+        self._split_script = load_script(store.redis, "tiles/split")
+        self._finish_script = load_script(store.redis, "tiles/finish")
+        self._stream_script = load_script(store.redis, "tiles/stream")
 
     def split(
         self,
@@ -76,7 +76,9 @@ class TileStore:
         flat = [part for tile in work for part in _child_args(tile)]
         names = list(dict.fromkeys(keys.image(row.tenant, tile.id) for tile in tiles))
         with guard():
-            reply = self._split(keys=names, args=[row.id, claim.owner, room, dump(fields), *flat])
+            reply = self._split_script(
+                keys=names, args=[row.id, claim.owner, room, dump(fields), *flat]
+            )
         return None if reply is None else read_doorbells(reply)
 
     def finish(self, claim: Claim, outcome: TileOutcome | None, room: int) -> list[Doorbell] | None:
@@ -87,10 +89,12 @@ class TileStore:
         """
         outcome_json = "" if outcome is None else outcome.model_dump_json()
         with guard():
-            reply = self._finish(keys=[], args=[claim.row.id, claim.owner, room, outcome_json])
+            reply = self._finish_script(
+                keys=[], args=[claim.row.id, claim.owner, room, outcome_json]
+            )
         return None if reply is None else read_doorbells(reply)
 
-    def begun(self, job_id: str) -> tuple[int, list[TileInfo], list[TileOutcome]] | None:
+    def read_unstreamed(self, job_id: str) -> tuple[int, list[TileInfo], list[TileOutcome]] | None:
         """Return what is known of a reading's text but not streamed yet.
 
         That is the number of the first tile that is not streamed, all tiles, and the outcomes of
@@ -106,12 +110,12 @@ class TileStore:
         known = [TileOutcome.model_validate_json(text) for text in takewhile(bool, texts)]
         return int(streamed), infos, known
 
-    def settle(self, job_id: str, first: int, pieces: Sequence[str]) -> None:
+    def stream(self, job_id: str, first: int, pieces: Sequence[str]) -> None:
         """Stream what the tiles from number `first` on add to the text of their job."""
         with guard():
-            self._stream(keys=[], args=[job_id, first, *pieces])
+            self._stream_script(keys=[], args=[job_id, first, *pieces])
 
-    def outcomes(self, row: JobRow) -> list[TileOutcome]:
+    def read_outcomes(self, row: JobRow) -> list[TileOutcome]:
         """Return the outcome of each tile of a job that is merged, in reading order."""
         with guard():
             texts = self._store.redis.hmget(
@@ -122,7 +126,7 @@ class TileStore:
             for text in texts
         ]
 
-    def kept(self, job_id: str) -> list[tuple[TileInfo, TileOutcome]]:
+    def read_finished(self, job_id: str) -> list[tuple[TileInfo, TileOutcome]]:
         """Return the tiles that an unsuccessful job has finished, with their outcomes."""
         with guard():
             infos = _read_tiles(self._store.redis.hget(keys.job(job_id), "tiles"))

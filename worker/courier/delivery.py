@@ -52,7 +52,7 @@ class DeliverySender:
 
         Raises StoreUnavailable before anything was sent.
         """
-        told = self._deliveries.frozen(delivery) or self._body(delivery)
+        told = self._deliveries.read_body(delivery) or self._body(delivery)
         body = self._deliveries.freeze(delivery, owner, told)
         if body is None:
             return None

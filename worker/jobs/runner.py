@@ -273,7 +273,7 @@ class JobRunner:
                 result.status,
                 result.fields,
                 turn=result.turn,
-                tally=result.tally,
+                metrics=result.tally,
             ),
         )
         if not kept:

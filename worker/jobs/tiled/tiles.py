@@ -166,7 +166,7 @@ class TileCutter:
             return {}
         return {
             (info.id, info.box): taken_over(one)
-            for info, one in self._tiles.kept(row.retry_of)
+            for info, one in self._tiles.read_finished(row.retry_of)
             if one.revision == self.revision
         }
 
@@ -182,14 +182,14 @@ class TileCutter:
 
     def tell(self, job_id: str) -> None:
         """Stream what is settled of the text of a job that reads."""
-        begun = self._tiles.begun(job_id)
+        begun = self._tiles.read_unstreamed(job_id)
         if begun is not None:
             first, tiles, outcomes = begun
-            self._tiles.settle(job_id, first, pieces(tiles, outcomes)[first:])
+            self._tiles.stream(job_id, first, pieces(tiles, outcomes)[first:])
 
     def outcomes(self, row: JobRow) -> list[TileOutcome]:
         """Return what became of each tile."""
-        return self._tiles.outcomes(row)
+        return self._tiles.read_outcomes(row)
 
     def whole_question(
         self, row: JobRow, outcomes: Sequence[TileOutcome]
