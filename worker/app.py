@@ -10,7 +10,7 @@ from celery import signals
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import TASK, app, declared, direct_queue
+from shared.queue import TASK, app, build_queue, direct_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
 from worker.service import WorkerService

@@ -20,7 +20,8 @@ from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import Store, job_metrics
 from shared.store.connection import Client
-from shared.store.delivery_store import DeliveryStore, Outbox
+from shared.store.delivery_store import DeliveryStore
+from shared.store.delivery_types import Outbox
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState, redis_state

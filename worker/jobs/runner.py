@@ -139,7 +139,7 @@ class JobRunner:
                 result.status,
                 result.fields,
                 turn=result.turn,
-                tally=result.tally,
+                metrics=result.tally,
             ),
         )
         if not accepted:

@@ -96,7 +96,7 @@ def test_a_job_tells_its_prediction_and_its_time_left_and_the_truth_is_kept(syst
     settings = Settings(redis_url=system.env["SIGHTLINE_REDIS_URL"])
     client = connect(settings)
     forecasts = Forecasts(client, WorkerRegistry(client, 10))
-    truth = forecasts.truth()
+    truth = forecasts.read_accuracy()
     assert truth.count == 1
     assert truth.predicted_s == pytest.approx(job["predicted"]["total_s"], abs=0.01)
     assert sum(truth.steps.values()) == 1

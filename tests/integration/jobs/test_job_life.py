@@ -28,11 +28,11 @@ class Jobs:
         self.url = redis_url
 
     def submit(self, **fields) -> str:
-        bell = self.store.add(NewJob("t", JobInput(prompt="what?"), **fields)).doorbell
-        # Celery's app reads its broker once, so every test rings from a process of its own
+        doorbell = self.store.add(NewJob("t", JobInput(prompt="what?"), **fields)).doorbell
+        # Celery's app reads its broker once, so every test sends from a process of its own
         code = (
-            "from shared.queue import ring; from shared.store import Doorbell;"
-            f"ring([Doorbell({bell.job_id!r}, {bell.queue!r})])"
+            "from shared.queue import send_doorbells; from shared.store import Doorbell;"
+            f"send_doorbells([Doorbell({doorbell.job_id!r}, {doorbell.queue!r})])"
         )
         subprocess.run(
             [sys.executable, "-c", code],
@@ -40,7 +40,7 @@ class Jobs:
             cwd=ROOT,
             check=True,
         )
-        return bell.job_id
+        return doorbell.job_id
 
     def submit_silently(self, **fields) -> str:
         """Store a job whose message never arrives."""

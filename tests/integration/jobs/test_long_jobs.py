@@ -76,7 +76,7 @@ class Longs:
         names = [self.store_image(strips(one)) for one in (count, *beside)]
         tiling = tiling_for(64, 60 * count, BUDGET, task=task, strict=strict)
         job = JobInput(prompt=prompt, images=tuple(names), max_pixels=BUDGET, tiling=tiling)
-        return self.ring(NewJob(self.tenant, job, **fields))
+        return self.submit_job(NewJob(self.tenant, job, **fields))
 
     def store_image(self, png: bytes) -> str:
         name = f"img_{hashlib.sha256(png).hexdigest()}"
@@ -85,17 +85,17 @@ class Longs:
         return name
 
     def short(self, prompt: str = "What is it?", **fields) -> str:
-        return self.ring(NewJob(self.tenant, JobInput(prompt=prompt), **fields))
+        return self.submit_job(NewJob(self.tenant, JobInput(prompt=prompt), **fields))
 
-    def ring(self, job: NewJob) -> str:
-        bell = self.store.add(job).doorbell
+    def submit_job(self, job: NewJob) -> str:
+        doorbell = self.store.add(job).doorbell
         code = (
-            "from shared.queue import ring; from shared.store import Doorbell;"
-            f"ring([Doorbell({bell.job_id!r}, {bell.queue!r})])"
+            "from shared.queue import send_doorbells; from shared.store import Doorbell;"
+            f"send_doorbells([Doorbell({doorbell.job_id!r}, {doorbell.queue!r})])"
         )
         env = {"SIGHTLINE_REDIS_URL": self.url, "PATH": "/usr/bin:/bin"}
         subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, check=True)
-        return bell.job_id
+        return doorbell.job_id
 
     def get(self, job_id: str) -> JobRow:
         return self.store.get(job_id, self.tenant)

@@ -14,7 +14,7 @@ from gateway.metrics import exposition
 from gateway.metrics.http_metrics import HttpMetrics
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import job_metrics
-from shared.store.delivery_store import Outbox
+from shared.store.delivery_types import Outbox
 from shared.store.forecasts import PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState
