@@ -45,7 +45,7 @@ def _configure_logs(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _listen_to_own_queue(sender: str, instance: Any, **_: Any) -> None:
     """Listen for follow-up questions whose keys and values this worker still has."""
-    instance.app.amqp.queues.select_add(declared(direct_queue(sender)))
+    instance.app.amqp.queues.select_add(build_queue(direct_queue(sender)))
 
 
 @signals.worker_init.connect

@@ -90,10 +90,10 @@ class ServiceCollector(Collector):
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
         yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
-        yield from collect_predictions(forecasts.truth())
+        yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
         yield from collect_counters(sources.store.counters())
-        yield from collect_job_metrics(sources.store.figures())
+        yield from collect_job_metrics(sources.store.read_metrics())
         yield from collect_outbox(sources.deliveries.outbox())
 
 

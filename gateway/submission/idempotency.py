@@ -56,5 +56,5 @@ class Idempotency:
         try:
             yield
         except Unavailable:
-            if self.key is None or not self.store.answers(self.tenant, self.key):
+            if self.key is None or not self.store.knows_key(self.tenant, self.key):
                 raise

@@ -89,7 +89,7 @@ class ApiKeyStore:
             RateLimits(*numbers[4:8]),
             reset_s=int(numbers[8]) / 1000,
             refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
-            queue_position=QueuePosition.told(stand) if stand else None,
+            queue_position=QueuePosition.parse(standing) if standing else None,
         )
 
     def any(self) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
 from shared.errors import (
@@ -20,7 +18,7 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.jobs import ROW_VERSION, ImageInfo, JobInput, JobStatus, Priority, Turn, new_job_id
+from shared.jobs import ROW_VERSION, JobStatus, Turn
 from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
@@ -62,94 +60,6 @@ _TRANSITIONS = (
     "position",
     "read",
 )
-
-
-class Verdict(IntEnum):
-    """What a worker hears when it reports."""
-
-    #: The job is no longer this worker's.
-    LOST = 0
-    GO_ON = 1
-    #: The caller canceled it.
-    STOP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job to be stored."""
-
-    tenant: str
-    input: JobInput
-    id: str = field(default_factory=new_job_id)
-    priority: Priority = Priority.DEFAULT
-    ttl_s: int = 86_400
-    deadline_s: float | None = None
-    session_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    images: Sequence[ImageInfo] = ()
-    #: Notices of the images, as dicts.
-    notices: Sequence[Mapping[str, Any]] = ()
-    model: str = ""
-    retry_of: str | None = None
-    webhook: Webhook | None = None
-    trace: Mapping[str, str] = field(default_factory=dict)
-    prediction: Prediction | None = None
-    limits: RateLimits = field(default_factory=RateLimits)
-    #: (Idempotency-Key, fingerprint of the body)
-    idempotency: tuple[str, str] | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Return the visual tokens of its images."""
-        return sum(image.tokens for image in self.images)
-
-
-@dataclass(frozen=True, slots=True)
-class Doorbell:
-    """What the queue needs to wake a worker because of a job."""
-
-    job_id: str
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class DoorbellMessage:
-    """A doorbell as Redis is told of it."""
-
-    #: The list that workers wait at, and what is put into it.
-    list: str
-    message: str
-    #: The channel on which operators listen, and what they hear.
-    channel: str
-    event: str
-    #: Milliseconds after which the list goes if nobody takes from it; None keeps it.
-    expires_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredJob:
-    """A stored job, or the earlier one that the same Idempotency-Key made."""
-
-    doorbell: Doorbell
-    replayed: bool = False
-    #: Queued jobs that are taken before it; None when it is not queued.
-    position: int | None = None
-    #: Its row in that moment.
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-    def row(self) -> JobRow:
-        """Return the job as it was stored, or as it was found."""
-        return read_row(self.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's right to a job."""
-
-    row: JobRow
-    owner: str
-    #: Milliseconds of Redis' clock when it was given.
-    at_ms: int = 0
 
 
 class Store(JobReader):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from shared.jobs import JobInput, Priority
+from shared.jobs import ImageInfo, JobInput, Priority, new_job_id
 from shared.jobs.row import JobRow, read_row
 from shared.prediction.cost_model import Prediction
 from shared.store.rate_limits import RateLimits
@@ -30,13 +30,14 @@ class NewJob:
 
     tenant: str
     input: JobInput
+    id: str = field(default_factory=new_job_id)
     priority: Priority = Priority.DEFAULT
     ttl_s: int = 86_400
     deadline_s: float | None = None
     session_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    #: ImageInfo and Notice of the images, as dicts.
-    images: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[ImageInfo] = ()
+    #: Notices of the images, as dicts.
     notices: Sequence[Mapping[str, Any]] = ()
     model: str = ""
     retry_of: str | None = None
@@ -50,7 +51,7 @@ class NewJob:
     @property
     def tokens(self) -> int:
         """Return the visual tokens of its images."""
-        return sum(int(image["tokens"]) for image in self.images)
+        return sum(image.tokens for image in self.images)
 
 
 @dataclass(frozen=True, slots=True)

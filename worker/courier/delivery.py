@@ -55,7 +55,7 @@ class DeliverySender:
 
         Raises StoreUnavailable before anything was sent.
         """
-        first = self._deliveries.frozen(delivery) or self._body(delivery)
+        first = self._deliveries.read_body(delivery) or self._body(delivery)
         body = self._deliveries.freeze(delivery, owner, first)
         if body is None:
             return None

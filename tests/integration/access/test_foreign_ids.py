@@ -50,7 +50,7 @@ CALLS = {
 def test_a_foreign_job_gives_redis_the_work_of_an_unknown_one(redis_server, settings, call):
     store = Store(settings)
     job = NewJob("other", JobInput(prompt="x" * 5000), metadata={"much": "y" * 2000})
-    message = DoorbellMessages(store.redis).ring(Doorbell(job.id, "default"))
+    message = DoorbellMessages(store.redis).compose(Doorbell(job.id, "default"))
     foreign = store.add(job, message).doorbell.job_id
     # the scripts are loaded by now, as they are in a running gateway
     with pytest.raises(NotFound):

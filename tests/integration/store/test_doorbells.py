@@ -60,7 +60,7 @@ def test_a_job_and_its_doorbell_are_stored_together_and_once(redis_server: Redis
 
     def add() -> StoredJob:
         job = NewJob("t", JobInput(prompt="what?"), idempotency=("key", "body"))
-        return store.add(job, bells.ring(Doorbell(job.id, "default")))
+        return store.add(job, bells.compose(Doorbell(job.id, "default")))
 
     added, again = add(), add()
     assert again.replayed

@@ -69,18 +69,18 @@ class Longs:
             else NewTile(JobInput(prompt="read", images=(info.id,)), live)
             for number, (info, live) in enumerate(zip(infos, self.live(infos), strict=True))
         ]
-        bells = self.tiles.split(held, infos, work, together=False, room=room)
-        assert bells is not None
+        doorbells = self.tiles.split(claim, infos, work, together=False, room=room)
+        assert doorbells is not None
         self.steps.stream_text(job_id)
-        return [bell.job_id for bell in bells]
+        return [doorbell.job_id for doorbell in doorbells]
 
     def end(self, claim: Claim, text: str | None, *, room: int = 100) -> list[str]:
         """End a tile with a text, or with a gap."""
         outcome = TileOutcome(text=text) if text is not None else TileOutcome(gap=True)
-        bells = self.tiles.finish(claim, outcome, room)
-        assert bells is not None
+        doorbells = self.tiles.finish(claim, outcome, room)
+        assert doorbells is not None
         self.steps.stream_text(claim.row.parent)
-        return [bell.job_id for bell in bells]
+        return [doorbell.job_id for doorbell in doorbells]
 
     def get(self, job_id: str) -> JobRow:
         return self.store.get(job_id, "t")
@@ -200,7 +200,7 @@ def test_what_its_worker_did_not_live_to_tell_is_told_before_the_merge(longs):
     longs.claim(job_id)
     longs.steps.stream_text(job_id)
     longs.steps.stream_text(job_id)
-    assert longs.told(job_id) == [("text", 0)]
+    assert longs.streamed(job_id) == [("text", 0)]
 
 
 def test_a_tile_that_starts_over_takes_back_only_what_was_told_of_it(longs):
