@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sightline.cli import Exit, main
-from sightline.cli.completion import SCRIPTS, fitting
+from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
 from tests.support.harness import ROOT, eventually, free_port
 
@@ -213,7 +213,7 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
     ],
 )
 def test_shells_are_told_the_words_that_fit(words, found):
-    assert fitting(build_parser(), words) == found
+    assert fitting_words(build_parser(), words) == found
 
 
 def test_completion_works_in_a_real_bash(tmp_path):
