@@ -24,15 +24,13 @@ _FISH = """complete -c sightline -a '(sightline completion words -- (commandline
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
-def complete(args: argparse.Namespace) -> None:
-    """Print a shell's script, or the words that fit after those typed so far."""
+def complete(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Print a shell's script, or the words of `parser` that fit after those typed so far."""
     if args.shell != "words":
         print(SCRIPTS[args.shell], end="")
         return
-    from sightline.cli.parser import build_parser
-
     words: list[str] = args.words[1:] if args.words[:1] == ["--"] else args.words
-    print("\n".join(fitting_words(build_parser(), words)))
+    print("\n".join(fitting_words(parser, words)))
 
 
 def fitting_words(parser: argparse.ArgumentParser, words: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sessions(commands)
     _add_estimate(commands)
     _add_webhooks(commands)
-    shell = _add_command(commands, "completion", complete, "print a shell's completion script")
+    complete_words = partial(complete, parser)
+    shell = _add_command(
+        commands, "completion", complete_words, "print a shell's completion script"
+    )
     shell.add_argument("shell", choices=[*SCRIPTS, "words"], metavar="{bash,zsh,fish}")
     shell.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
