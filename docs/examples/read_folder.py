@@ -21,10 +21,10 @@ KINDS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 def main(pictures: Path, texts: Path) -> int:
     """Return how many pictures could not be read."""
     texts.mkdir(parents=True, exist_ok=True)
-    found = sorted(path for path in pictures.iterdir() if path.suffix.lower() in KINDS)
-    waiting = [path for path in found if not written(path, texts).exists()]
+    images = sorted(path for path in pictures.iterdir() if path.suffix.lower() in KINDS)
+    waiting = [path for path in images if not written(path, texts).exists()]
     done = asyncio.run(read_all(waiting, texts))
-    print(f"{done.count(True)} read, {done.count(False)} not, {len(found) - len(waiting)} before")
+    print(f"{done.count(True)} read, {done.count(False)} not, {len(images) - len(waiting)} before")
     return done.count(False)
 
 

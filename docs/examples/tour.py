@@ -131,9 +131,9 @@ def through_openai() -> None:
     step("OpenAI's client", said("Gate 12", answer.choices[0].message.content or ""))
 
 
-def step(title: str, *told: str) -> None:
+def step(title: str, *paragraphs: str) -> None:
     """Print one step."""
-    print(f"## {title}", *told, sep="\n\n", end="\n\n")
+    print(f"## {title}", *paragraphs, sep="\n\n", end="\n\n")
 
 
 def said(drawn: str, answer: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 from standardwebhooks import Webhook as Verifier
 
-from tests.chaos.faults import Account, Monkey, Team, redis_killer, submit, told
+from tests.chaos.faults import Account, Monkey, Team, print_account, redis_killer, submit
 from tests.support.harness import QUICK, RedisServer, System, running_redis, running_system
 from tests.support.receivers import Receiver, Request, receiving
 
@@ -180,7 +180,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         account = run(Path(folder), jobs=arguments.jobs, seed=arguments.seed, patience_s=300)
-    return told(account)
+    return print_account(account)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def submit(
     raise AssertionError(f"no submission was accepted for {_SUBMIT_S:.0f} s")
 
 
-def told(account: Account) -> int:
+def print_account(account: Account) -> int:
     """Print the account of a run; return the exit status."""
     print(account)
     for violation in account.violations:

@@ -124,17 +124,17 @@ class History(threading.Thread):
             ids_of[request.path].add(request.headers["webhook-id"])
         self._account.webhooks = len(ids_of)
         self._account.repeated_webhooks = len(receiver.requests) - len(ids_of)
-        for path, told in ids_of.items():
-            if len(told) != 1:
-                self._account.violations.append(f"webhook {path}: ids {told}")
+        for path, ids in ids_of.items():
+            if len(ids) != 1:
+                self._account.violations.append(f"webhook {path}: ids {ids}")
 
 
 def undelivered(receiver: Receiver, paths: Sequence[str], patience_s: float) -> list[str]:
     """Return those paths that no message came to within that time."""
     deadline = time.monotonic() + patience_s
     while True:
-        told: set[Any] = {request.path for request in list(receiver.requests)}
-        missing = [path for path in paths if path not in told]
+        called_paths: set[Any] = {request.path for request in list(receiver.requests)}
+        missing = [path for path in paths if path not in called_paths]
         if not missing or time.monotonic() > deadline:
             return missing
         time.sleep(0.2)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.faults import Account, Fault, Monkey, submit, told
+from tests.chaos.faults import Account, Fault, Monkey, print_account, submit
 from tests.chaos.history import History, undelivered
 from tests.chaos.stage import Size, Stage, staged
 from tests.support.receivers import Receiver, receiving
@@ -124,7 +124,7 @@ def main() -> int:
             patience_s=120,
         )
     print(f"seed {asked.seed}")
-    return told(account)
+    return print_account(account)
 
 
 if __name__ == "__main__":

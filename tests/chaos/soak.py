@@ -68,9 +68,9 @@ class Soak:
             for name, (early, late) in self.readings.quarters().items()
         ]
         asked = sum(self.asked.values())
-        told = f"{asked} requests in {self.seconds:.0f} s: {dict(self.asked)}"
+        requests = f"{asked} requests in {self.seconds:.0f} s: {dict(self.asked)}"
         keys = f"Keys before {self.keys_before}, after {self.keys_after}"
-        return "\n".join([told, keys, *lines])
+        return "\n".join([requests, keys, *lines])
 
 
 class Load:

@@ -38,11 +38,11 @@ def test_every_accepted_job_ends_once_while_the_network_fails(tmp_path):
 
 @pytest.mark.chaos
 def test_nothing_grows_while_all_kinds_of_requests_come(tmp_path):
-    told = soak.run(tmp_path, seconds=8, samples=16)
-    print(told)
-    assert told.violations == []
-    assert min(told.asked.values()) >= 8
-    assert len(told.asked) == 8
+    report = soak.run(tmp_path, seconds=8, samples=16)
+    print(report)
+    assert report.violations == []
+    assert min(report.asked.values()) >= 8
+    assert len(report.asked) == 8
 
 
 def test_a_leak_is_told_from_a_plateau():

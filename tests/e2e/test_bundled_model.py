@@ -169,11 +169,11 @@ def test_the_page_shows_what_is_read_and_goes_on_about_the_same_picture(client, 
 
 
 def test_the_tour_prints_what_the_docs_show_but_for_the_models_own_words(client, worker):
-    def told(text: str) -> list[str]:
+    def masked_lines(text: str) -> list[str]:
         return [re.sub(r"`[^`]*`", "`…`", line) for line in text.splitlines() if line]
 
     shown = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     assert shown.startswith(TOUR_HEAD)
     printed = tour(str(client.base_url).rstrip("/"))
-    assert told(printed) == told(shown.removeprefix(TOUR_HEAD))
+    assert masked_lines(printed) == masked_lines(shown.removeprefix(TOUR_HEAD))
     assert "Drawn: `Gate 12` Read: `Gate 12`" in printed

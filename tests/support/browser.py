@@ -67,10 +67,10 @@ class Visit:
     def barriers(self) -> list[str]:
         """Return what axe-core finds wrong on the page as it is."""
         self.page.evaluate(_AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate("() => axe.run(document)")
+        report = self.page.evaluate("() => axe.run(document)")
         return [
             f"{violation['id']}: {node['html']} {node['failureSummary']}"
-            for violation in found["violations"]
+            for violation in report["violations"]
             for node in violation["nodes"]
         ]
 

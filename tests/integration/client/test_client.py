@@ -145,8 +145,8 @@ def test_what_is_asked_of_the_service_is_told(client):
 
 def test_each_parameter_of_a_submission_is_an_option(served):
     document = served.http.get("/openapi.json").json()
-    told = set(document["components"]["schemas"]["Submission"]["properties"])
-    assert told - {"prompt", "images"} == SubmitOptions.__annotations__.keys()
+    parameters = set(document["components"]["schemas"]["Submission"]["properties"])
+    assert parameters - {"prompt", "images"} == SubmitOptions.__annotations__.keys()
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def wheel(tmp_path_factory):
         "--disable-pip-version-check",
     ]
     subprocess.run([*command, "-w", str(folder), str(source)], check=True)
-    (found,) = folder.glob("sightline-*.whl")
-    return found
+    (wheel_path,) = folder.glob("sightline-*.whl")
+    return wheel_path
 
 
 @pytest.fixture(scope="module")

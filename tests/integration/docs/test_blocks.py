@@ -78,7 +78,7 @@ def test_openais_js_client_streams_as_the_page_says(address):
 
 
 @pytest.mark.parametrize(
-    ("page", "number", "told"),
+    ("page", "number", "expected"),
     [
         ("docs/capacity.md", 0, '"tokens"'),
         ("docs/capacity.md", 1, '"object":"job"'),
@@ -86,12 +86,12 @@ def test_openais_js_client_streams_as_the_page_says(address):
         ("docs/long-images.md", 0, '"tiles"'),
     ],
 )
-def test_the_pages_shell_examples_work(address, tmp_path, page, number, told):
+def test_the_pages_shell_examples_work(address, tmp_path, page, number, expected):
     (tmp_path / "long.png").write_bytes(screenshot(600, 9000))
     script = blocks(page, "sh")[number].replace("curl ", "curl -sS --fail-with-body ")
     command = ["bash", "-euo", "pipefail", "-c", script]
     printed = run(command, address, folder=tmp_path, URL=address, IMAGE=str(NOTE))
-    assert told in printed.replace(" ", "")
+    assert expected in printed.replace(" ", "")
 
 
 def test_the_folders_example_reads_what_it_can_and_goes_on_where_it_was(address, tmp_path):

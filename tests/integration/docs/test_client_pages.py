@@ -49,9 +49,9 @@ def environment(quick, tmp_path):
 
 @pytest.mark.parametrize("number", range(4))
 def test_the_pages_python_runs(environment, number):
-    found = blocks("python")
-    assert len(found) == 4
-    command = [sys.executable, "-W", "error", "-c", found[number]]
+    examples = blocks("python")
+    assert len(examples) == 4
+    command = [sys.executable, "-W", "error", "-c", examples[number]]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False
     )

@@ -46,8 +46,8 @@ def test_a_backup_holds_the_jobs_that_wait(system: System, redis_server: RedisSe
     port = free_port()
     restored = redis.Redis(port=port, decode_responses=True)
     try:
-        told = _run("Restore", tmp_path, RESTORED=str(port))
-        assert told.splitlines()[-1] == "3"
+        printed = _run("Restore", tmp_path, RESTORED=str(port))
+        assert printed.splitlines()[-1] == "3"
         assert set(restored.zrange("sl:queued", 0, -1)) == set(jobs)
         assert restored.info("persistence")["aof_enabled"] == 1
     finally:

@@ -26,13 +26,13 @@ def test_an_estimate_takes_all_that_a_job_takes_or_a_mere_size(system: System):
     _, http = system.gateway()
     png = _png(640, 480)
     image_id = http.post("/v1/images", files={"image": png}).json()["id"]
-    told = [
+    responses = [
         http.post("/v1/estimate", json={"width": 640, "height": 480}),
         http.post("/v1/estimate", json={"images": [image_id], "prompt": "what?"}),
         http.post("/v1/estimate", json={"images": [base64.b64encode(png).decode()]}),
         http.post("/v1/estimate", files={"image": png}, data={"max_new_tokens": "8"}),
     ]
-    for answer in told:
+    for answer in responses:
         assert answer.status_code == 200, answer.text
         body = answer.json()
         assert (body["image_tokens"], body["tiles"], body["admitted"]) == (300, 1, True)
@@ -40,7 +40,7 @@ def test_an_estimate_takes_all_that_a_job_takes_or_a_mere_size(system: System):
         assert body["seconds"]["encode"] == pytest.approx(0.2)
         assert body["seconds"]["p50"] <= body["seconds"]["p95"]
         assert body["queue"] == {"position": 0, "wait_s": 0}
-    assert told[3].json()["expected_tokens"] == 8
+    assert responses[3].json()["expected_tokens"] == 8
     assert http.get("/v1/jobs").json()["data"] == []
 
 

@@ -96,8 +96,8 @@ def test_the_list_is_filtered_by_status_and_session(workerless):
     job = workerless.submit(session_id="filtered")
     for status, wanted in (("queued", [job["id"]]), ("canceled", [other["id"]]), ("failed", [])):
         query = {"status": status, "session_id": "filtered"}
-        found = workerless.http.get("/v1/jobs", params=query).json()
-        assert [row["id"] for row in found["data"]] == wanted
+        listed = workerless.http.get("/v1/jobs", params=query).json()
+        assert [row["id"] for row in listed["data"]] == wanted
 
 
 def test_a_queued_job_is_canceled_at_once_and_twice_is_as_good_as_once(workerless):

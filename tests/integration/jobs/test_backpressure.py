@@ -79,8 +79,8 @@ def test_an_overdue_job_expires_without_being_started(system: System):
     job = _ask(http, deadline_s=0.3).json()["id"]
     eventually(lambda: http.get(f"/v1/jobs/{job}").json()["status"] == "expired", 10)
     system.worker()
-    told = http.get(f"/v1/jobs/{job}").json()
-    assert (told["status"], told["started_at"], told["output"]) == ("expired", None, None)
+    expired = http.get(f"/v1/jobs/{job}").json()
+    assert (expired["status"], expired["started_at"], expired["output"]) == ("expired", None, None)
 
 
 @pytest.mark.parametrize("silence", [signal.SIGSTOP, signal.SIGKILL])

@@ -159,9 +159,9 @@ def test_a_long_image_is_read_in_tiles_by_all_workers_and_streams_in_order(
     assert len(texts) == 8
     assert all(text in row.output["text"] for text in texts)
     assert row.output["partial"] is False
-    told = shared.deltas(job_id)
-    assert [tile for tile, _ in told] == sorted(tile for tile, _ in told)
-    assert "".join(text for _, text in told) == row.output["text"]
+    deltas = shared.deltas(job_id)
+    assert [tile for tile, _ in deltas] == sorted(tile for tile, _ in deltas)
+    assert "".join(text for _, text in deltas) == row.output["text"]
     assert all(crew.finished(job_id))
     assert row.usage["completion_tokens"] == sum(len(text.split()) for text in texts)
 

@@ -14,7 +14,7 @@ from tests.support import tools
 
 
 @pytest.fixture(scope="module")
-def told(served) -> dict:
+def results(served) -> dict:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), "olive").save(out, "PNG")
     image = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
@@ -24,27 +24,27 @@ def told(served) -> dict:
     return json.loads(done.stdout)
 
 
-def test_an_answer_comes_whole(served, told):
-    whole = told["whole"]
+def test_an_answer_comes_whole(served, results):
+    whole = results["whole"]
     assert whole["choices"][0]["message"]["content"] == served.job(whole["id"])["output"]["text"]
     assert whole["usage"]["total_tokens"] > whole["usage"]["completion_tokens"] > 0
 
 
-def test_an_answer_comes_streamed_with_its_usage(told):
-    assert told["streamed"]["text"] == told["whole"]["choices"][0]["message"]["content"] != ""
-    assert told["streamed"]["usage"]["completion_tokens"] == 6
+def test_an_answer_comes_streamed_with_its_usage(results):
+    assert results["streamed"]["text"] == results["whole"]["choices"][0]["message"]["content"] != ""
+    assert results["streamed"]["usage"]["completion_tokens"] == 6
 
 
-def test_an_answer_that_takes_longer_than_the_clients_timeout_arrives(told):
-    assert told["patient"] > 10
+def test_an_answer_that_takes_longer_than_the_clients_timeout_arrives(results):
+    assert results["patient"] > 10
 
 
-def test_models_are_listed(told):
-    assert told["models"] == ["simulated"]
+def test_models_are_listed(results):
+    assert results["models"] == ["simulated"]
 
 
-def test_refusals_are_typed(told):
+def test_refusals_are_typed(results):
     refusal = {"status": 422, "type": "invalid_request_error", "param": "/n"}
     named = {"kind": "UnprocessableEntityError", "code": "bad_parameters"}
-    assert told["parameter"] == refusal | named
-    assert (told["model"]["status"], told["model"]["code"]) == (404, "model_not_found")
+    assert results["parameter"] == refusal | named
+    assert (results["model"]["status"], results["model"]["code"]) == (404, "model_not_found")

@@ -102,8 +102,8 @@ def test_flower_cancels_a_job_that_waits_though_no_worker_is_there(system, flowe
     for path in ENDINGS:
         job = _submitted(http)
         assert _status(http, job) == "queued"
-        told = flower.post(path.format(job))
-        assert told.status_code == 200, told.text
+        response = flower.post(path.format(job))
+        assert response.status_code == 200, response.text
         assert _status(http, job) == "canceled"
         assert flower.get(f"/api/task/result/{job}").json()["state"] == "REVOKED"
     assert flower.post(ENDINGS[0].format("job_unknown")).status_code == 200

@@ -19,8 +19,8 @@ def _rows(served, folder, file: str, users: int) -> dict[str, dict[str, str]]:
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    with (folder / "load_stats.csv").open() as told:
-        return {row["Name"]: row for row in csv.DictReader(told)}
+    with (folder / "load_stats.csv").open() as file:
+        return {row["Name"]: row for row in csv.DictReader(file)}
 
 
 def test_the_load_test_runs_unchanged_and_sees_no_failure(served, tmp_path):

@@ -30,8 +30,8 @@ def test_a_client_that_resets_its_connection_is_logged(served):
         # closing with a linger of nothing sends a reset instead of an end
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.sendall(f"GET {job['urls']['events']} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        told = b""
-        while b"event: " not in told:
-            told += client.recv(4096)
+        stream = b""
+        while b"event: " not in stream:
+            stream += client.recv(4096)
     eventually(lambda: "Connection reset by peer" in served.gateway.logs())
     served.http.post(job["urls"]["cancel"])

@@ -24,13 +24,13 @@ def scraped(http: httpx.Client, **headers: str) -> Figures:
     assert len(names) == len(set(names)), "each family stands once"
 
     def figure(name: str, **labels: str) -> float | None:
-        found = [
+        values = [
             sample.value
             for family in families
             for sample in family.samples
             if sample.name == "sightline_" + name and labels.items() <= sample.labels.items()
         ]
-        return sum(found) if found else None
+        return sum(values) if values else None
 
     return figure
 
@@ -42,14 +42,14 @@ def picture() -> bytes:
 
 
 def answer(http: httpx.Client, **fields: str) -> dict:
-    told = http.post(
+    response = http.post(
         "/v1/jobs",
         data={"prompt": "What is it?", "max_new_tokens": "3", **fields},
         files={"image": picture()},
         headers={"Prefer": "wait=30"},
     )
-    assert told.status_code == 200, told.text
-    return told.json()
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_every_gateway_tells_what_all_workers_did(system: System):

@@ -32,9 +32,9 @@ PASSWORDS = {name: f"word-of-{name}" for name in redis_users.RULES}
 @pytest.fixture
 def guarded(tmp_path):
     """A Redis with our users; the default one stays, for the harness to look around."""
-    told = redis_users.acl(PASSWORDS)
+    acl = redis_users.acl(PASSWORDS)
     (tmp_path / "users.acl").write_text(
-        told.replace("user default off", "user default on nopass ~* &* +@all")
+        acl.replace("user default off", "user default on nopass ~* &* +@all")
     )
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:
         if int(server.client().info("server")["redis_version"].split(".")[0]) < 7:

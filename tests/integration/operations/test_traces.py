@@ -41,9 +41,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             import gzip
 
             body = gzip.decompress(body)
-        for told in ExportTraceServiceRequest.FromString(body).resource_spans:
-            names = {a.key: a.value.string_value for a in told.resource.attributes}
-            for scope in told.scope_spans:
+        for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+            names = {a.key: a.value.string_value for a in resource_spans.resource.attributes}
+            for scope in resource_spans.scope_spans:
                 for span in scope.spans:
                     self.server.spans[names["service.name"], span.name] = span
         self.send_response(200)
@@ -77,8 +77,8 @@ def test_one_trace_leads_from_the_callers_request_to_the_workers_stages(
     assert request.trace_id.hex() == done.trace_id.hex() == CALLER.split("-")[1]
     assert request.parent_span_id.hex() == CALLER.split("-")[2]
     assert done.parent_span_id == request.span_id
-    told = {a.key: a.value.string_value for a in done.attributes}
-    assert (told["job.id"], told["job.status"]) == (job["id"], "succeeded")
+    attributes = {a.key: a.value.string_value for a in done.attributes}
+    assert (attributes["job.id"], attributes["job.status"]) == (job["id"], "succeeded")
     queue, decode = (spans["sightline-worker", stage] for stage in ("queue", "decode"))
     assert queue.parent_span_id == decode.parent_span_id == done.span_id
     took_s = (decode.end_time_unix_nano - decode.start_time_unix_nano) / 1e9

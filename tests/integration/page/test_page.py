@@ -74,9 +74,9 @@ def test_a_conversation_streams_goes_on_and_is_there_after_a_refresh_and_elsewhe
 def test_an_example_is_asked_with_one_click(served, visit):
     here = visit()
     here.page.click("#examples button >> nth=2")
-    told = here.answered()
+    answer = here.answered()
     job = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"][0]
-    assert (job["input"]["preset"], job["output"]["text"]) == ("count", told)
+    assert (job["input"]["preset"], job["output"]["text"]) == ("count", answer)
     expect(here.page.locator("#examples")).to_be_hidden()
 
 
@@ -85,9 +85,9 @@ def test_a_refresh_while_the_answer_is_written_loses_nothing(served, visit):
     here.ask("a long story, please")
     expect(here.page.locator(".words")).not_to_be_empty()
     here.page.reload()
-    told = here.answered()
+    answer = here.answered()
     job = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"][0]
-    assert told == job["output"]["text"]
+    assert answer == job["output"]["text"]
 
 
 def test_an_answer_can_be_stopped_and_keeps_what_was_written(served, visit):
@@ -319,10 +319,10 @@ def test_an_answer_that_is_begun_anew_takes_the_place_of_what_was_written(guarde
     )
     guarded.worker.kill()
     guarded.system.worker(slots=4, SIGHTLINE_SIMULATED_TOKEN_S="0.05")
-    told = here.answered()
+    answer = here.answered()
     assert here.page.evaluate("window.emptied") == 1
     assert "begun anew" in here.page.evaluate("window.said")
     headers = {"Authorization": f"Bearer {guarded.secret}"}
     path = f"{here.url}/v1/jobs"
     job = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False).json()["data"][0]
-    assert (told, job["metrics"]["attempt"]) == (job["output"]["text"], 2)
+    assert (answer, job["metrics"]["attempt"]) == (job["output"]["text"], 2)

@@ -37,8 +37,8 @@ def refused(status, code, **headers):
     return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
-def answered(**told):
-    return Reply(200, {"content-type": "application/json"}, json.dumps(told).encode())
+def answered(**fields):
+    return Reply(200, {"content-type": "application/json"}, json.dumps(fields).encode())
 
 
 def job(status, **more):
@@ -172,9 +172,9 @@ def test_files_alone_go_as_a_form_and_beside_a_url_in_their_order_as_json(tmp_pa
     form = sent([file, b"raw"])
     assert form.files == (("image", ("a.png", b"png")), ("image", ("image", b"raw")))
     assert form.form == {"metadata": '{"a": 1}', "do_sample": "true", "prompt": "?"}
-    told = sent(["https://x.example/a.png", str(file)]).json
-    assert told["images"] == ["https://x.example/a.png", "data:;base64,cG5n"]
-    assert told["metadata"] == {"a": 1}
+    body = sent(["https://x.example/a.png", str(file)]).json
+    assert body["images"] == ["https://x.example/a.png", "data:;base64,cG5n"]
+    assert body["metadata"] == {"a": 1}
 
 
 def test_waiting_ends_with_the_job_or_with_the_time_and_tells_of_changes():

@@ -61,8 +61,8 @@ def _environments():
     for name, service in SERVICES.items():
         yield name, service.get("environment", {})
     for name, pod in PODS:
-        told = pod["containers"][0].get("env", [])
-        yield name, {variable["name"]: variable["value"] for variable in told}
+        variables = pod["containers"][0].get("env", [])
+        yield name, {variable["name"]: variable["value"] for variable in variables}
     yield "map", next(one for one in MANIFESTS if one["kind"] == "ConfigMap")["data"]
 
 
@@ -80,8 +80,8 @@ def test_a_stopping_process_gets_the_time_that_it_was_promised():
         service = SERVICES[name]
         assert _seconds(service["stop_grace_period"]) > service["environment"]["SIGHTLINE_DRAIN_S"]
     for _, pod in PODS:
-        told = {v["name"]: v["value"] for v in pod["containers"][0].get("env", [])}
-        drain_s = float(told.get("SIGHTLINE_DRAIN_S", Settings().drain_s))
+        environment = {v["name"]: v["value"] for v in pod["containers"][0].get("env", [])}
+        drain_s = float(environment.get("SIGHTLINE_DRAIN_S", Settings().drain_s))
         assert pod["terminationGracePeriodSeconds"] > drain_s
 
 
@@ -93,14 +93,14 @@ def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
     password = (folder / "redis-worker-password").read_text()
     (folder / "worker-cache-url").unlink()
     assert make_secrets.write(folder) == ["worker-cache-url"]
-    told = (folder / "worker-cache-url").read_text()
-    assert told == f"redis://worker:{password}@redis-cache:6379/0"
+    url = (folder / "worker-cache-url").read_text()
+    assert url == f"redis://worker:{password}@redis-cache:6379/0"
     assert password not in (folder / "users.acl").read_text()
 
 
 def _read(service):
-    told = SERVICES[service]["secrets"]
-    return {one if isinstance(one, str) else one["source"] for one in told}
+    secrets = SERVICES[service]["secrets"]
+    return {one if isinstance(one, str) else one["source"] for one in secrets}
 
 
 def test_a_process_knows_no_redis_user_but_its_own():

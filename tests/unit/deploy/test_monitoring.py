@@ -30,7 +30,7 @@ def _exposed() -> Iterator[str]:
     tally = job_metrics.JobMetrics()
     tally.observe("stage_seconds", 1.0, stage="queue")
     tally.add("tokens", 1, kind="image")
-    told = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
+    figures = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
     workers = [Heartbeat("w", "m", seconds_per_job=1.0)]
     families = [
         *exposition.of_servers({"queue": SERVER}),
@@ -38,7 +38,7 @@ def _exposed() -> Iterator[str]:
         *exposition.of_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.of_workers(workers),
         *exposition.of_counters({}),
-        *exposition.of_figures(told),
+        *exposition.of_figures(figures),
         *exposition.of_outbox(Outbox(0.0, 0, 0)),
         *HttpMetrics().registry().collect(),
     ]

@@ -43,14 +43,14 @@ def rows(text):
 def links(page):
     """Return where a page leads to, in either language; a page's own twin aside."""
     text = page.read_text(encoding="utf-8")
-    found = set()
+    targets = set()
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
-            found.add(target)
+            targets.add(target)
         elif file := target.partition("#")[0]:
             place = (page.parent / file).resolve()
-            found.add(name(place).replace("docs/zh-CN/", "docs/").replace(".zh-CN", ""))
-    return found - {name(page).replace("docs/zh-CN/", "docs/").replace(".zh-CN", "")}
+            targets.add(name(place).replace("docs/zh-CN/", "docs/").replace(".zh-CN", ""))
+    return targets - {name(page).replace("docs/zh-CN/", "docs/").replace(".zh-CN", "")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -26,14 +26,14 @@ def test_the_page_is_what_make_reference_writes(name):
 
 @pytest.mark.parametrize("language", ["reference", "zh-CN/reference"])
 def test_the_configuration_page_names_every_variable_that_is_read(language):
-    told = (DOCS / language / "configuration.md").read_text(encoding="utf-8")
+    page_text = (DOCS / language / "configuration.md").read_text(encoding="utf-8")
     sources = [path for folder in _READERS for path in (ROOT / folder).rglob("*.py")]
     read = {
         name
         for path in sources
         for name in re.findall(r"[\"'](SIGHTLINE_[A-Z_]+[A-Z])[\"']", path.read_text("utf-8"))
     }
-    assert {name for name in read if f"`{name}`" not in told} == set()
+    assert {name for name in read if f"`{name}`" not in page_text} == set()
 
 
 def test_the_chinese_page_has_a_meaning_for_each_setting_and_no_other():
@@ -44,6 +44,8 @@ def test_the_chinese_page_has_a_meaning_for_each_setting_and_no_other():
 
 @pytest.mark.parametrize("page", ["troubleshooting.md", "zh-CN/troubleshooting.md"])
 def test_troubleshooting_says_what_to_do_about_every_error(page):
-    told = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (DOCS / page).read_text("utf-8"), re.MULTILINE)
-    codes = [code for cell in told for code in re.findall(r"\w+", cell)]
+    cells = re.findall(
+        r"^\| ((?:`\w+`(?:, )?)+) \|", (DOCS / page).read_text("utf-8"), re.MULTILINE
+    )
+    codes = [code for cell in cells for code in re.findall(r"\w+", cell)]
     assert sorted(codes) == sorted(by_code())

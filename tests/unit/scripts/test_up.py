@@ -84,14 +84,14 @@ class Launcher:
         return self.says("Sightline is ready")
 
     def running(self, name: str) -> RecordedProcess:
-        found: dict[str, RecordedProcess] = {}
+        by_name: dict[str, RecordedProcess] = {}
 
         def there() -> bool:
-            found.update({one.name: one for one in self.instance.processes()})
-            return name in found
+            by_name.update({one.name: one for one in self.instance.processes()})
+            return name in by_name
 
         assert wait_until(there, 10)
-        return found[name]
+        return by_name[name]
 
     def nothing_is_left(self) -> bool:
         return not self.instance.processes() and refusal("127.0.0.1", self.port) is None
