@@ -1,4 +1,4 @@
-"""Draws the page for docs/ and takes the tour, on a service with the bundled model."""
+"""Makes the screenshots of docs/pictures and docs/tour.md, on a service with the bundled model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PHONE = {"viewport": {"width": 390, "height": 760}, "has_touch": True, "is_mobil
 
 
 def main() -> None:
-    """Start the service and the browser, talk, and keep what is seen."""
+    """Start the service and a browser, ask on the page, and save screenshots and the tour."""
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def tour(url: str) -> str:
-    """Return what the tour prints of the service at a URL."""
+    """Return what the tour prints for the service at a URL; raises RuntimeError if it fails."""
     done = subprocess.run(
         [sys.executable, str(DOCS / "examples" / "tour.py")],
         env=os.environ | {"SIGHTLINE_URL": url},

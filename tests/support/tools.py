@@ -1,4 +1,4 @@
-"""Programs that tests need beside Python: node with its packages, a browser, promtool."""
+"""Finds the programs that tests need besides Python: node, a browser, promtool."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,7 +15,7 @@ _INSTALL = "scripts/test_tools.sh installs it"
 
 
 def node() -> str:
-    """Return the program that runs JavaScript, once the packages of tests/node are there."""
+    """Return the path of node, if the packages of tests/node are installed."""
     program = shutil.which("node")
     if program and (NODE / "node_modules" / ".package-lock.json").exists():
         return program
@@ -22,7 +23,7 @@ def node() -> str:
 
 
 def browser() -> str:
-    """Return a browser that playwright can drive."""
+    """Return the path of a browser that playwright can drive."""
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
         if program := shutil.which(name):
             return program
@@ -30,15 +31,15 @@ def browser() -> str:
 
 
 def promtool() -> str:
-    """Return the program that checks Prometheus' files."""
+    """Return the path of promtool, which checks Prometheus' files."""
     beside_python = Path(sys.executable).parent / "promtool"
     return shutil.which("promtool") or (
         str(beside_python) if beside_python.exists() else missing("promtool")
     )
 
 
-def missing(what: str) -> str:
-    """Skip the test where a person runs it, fail it where nobody would notice the skip."""
+def missing(what: str) -> NoReturn:
+    """Skip the test; in CI, where nobody would notice that, fail it."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing; {_INSTALL}")
     pytest.skip(f"{what} is missing; {_INSTALL}")
