@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -17,7 +18,8 @@ _INSTALL = "scripts/test_tools.sh installs it"
 def node() -> str:
     """Return the path of node, if the packages of tests/node are installed."""
     program = shutil.which("node")
-    if program and (NODE / "node_modules" / ".package-lock.json").exists():
+    packages = json.loads((NODE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    if program and all((NODE / "node_modules" / name).is_dir() for name in packages):
         return program
     return missing("node with the packages of tests/node")
 
