@@ -162,8 +162,11 @@ def _check(
 def _check_one(
     job_id: str, kind: str, delivery: dict[str, Any], requests: list[Request], account: Account
 ) -> None:
-    wanted = "url_gone" if kind == "gone" else None
-    if (delivery["reason"], delivery["status"] == "delivered") != (wanted, wanted is None):
+    expected_reason = "url_gone" if kind == "gone" else None
+    if (delivery["reason"], delivery["status"] == "delivered") != (
+        expected_reason,
+        expected_reason is None,
+    ):
         account.violations.append(f"{job_id}: {delivery['status']}, {delivery['reason']}")
     if {request.headers["webhook-id"] for request in requests} != {delivery["id"]}:
         account.violations.append(f"{job_id}: its webhook-id changed or nothing came")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
-import io
 import random
 import statistics
 import sys
@@ -25,6 +24,7 @@ from PIL import Image
 
 from tests.chaos.growth import Readings, kinds, of_machine, of_process, of_redis
 from tests.support.harness import BIN, Process, System, free_port, running_redis, running_system
+from tests.support.image_bytes import saved
 from tests.support.receivers import receiving
 
 #: The shortest lifetimes that the settings allow, so that rows and images expire during a run.
@@ -90,7 +90,7 @@ class Load:
     def ask(self, number: int) -> None:
         """Send the next kind of request, and count its outcome."""
         act = self._kinds[number % len(self._kinds)]
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             act(number)
             outcome = act.__name__
@@ -100,7 +100,7 @@ class Load:
         with self._lock:
             self._soak.requests[outcome] += 1
             if act.__name__ == "question":
-                self._latencies.append(1000 * (time.perf_counter() - began))
+                self._latencies.append(1000 * (time.perf_counter() - started))
 
     def median_ms(self) -> float | None:
         """Return the median latency of the questions since the last call; None without any."""
@@ -172,9 +172,7 @@ def _expect(fact: bool, otherwise: str) -> None:
 
 def _noise(number: int) -> bytes:
     pixels = random.Random(number).randbytes(48 * 48 * 3)
-    out = io.BytesIO()
-    Image.frombytes("RGB", (48, 48), pixels).save(out, "PNG")
-    return out.getvalue()
+    return saved(Image.frombytes("RGB", (48, 48), pixels), "PNG")
 
 
 def run(folder: Path, *, seconds: float, rate: float = 10.0, samples: int = 120) -> Soak:
@@ -210,16 +208,16 @@ def _watch(
     load: Load, soak: Soak, watched: dict[str, Process], client: Any, rate: float, samples: int
 ) -> None:
     """Send requests at the rate, and take `samples` readings meanwhile."""
-    began, number = time.monotonic(), 0
+    started, number = time.monotonic(), 0
     next_reading = period = soak.seconds / samples
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
-        while (now := time.monotonic() - began) < soak.seconds:
+        while (now := time.monotonic() - started) < soak.seconds:
             if now >= next_reading:
                 next_reading += period
                 _read(load, soak, watched, client)
             pool.submit(load.ask, number)
             number += 1
-            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            time.sleep(max(0.0, started + number / rate - time.monotonic()))
 
 
 def _read(load: Load, soak: Soak, watched: dict[str, Process], client: Any) -> None:

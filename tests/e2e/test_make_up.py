@@ -1,4 +1,4 @@
-"""The README's first command for real: `make up`, a question over HTTP, Ctrl-C, nothing left."""
+"""`make up` as in the README: a question over HTTP, Ctrl-C, and no process left behind."""
 
 from __future__ import annotations
 
@@ -174,11 +174,11 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_goes_on_with_the_jobs(tmp_path
     try:
         assert second.ready(), second.output
         for job_id in ids:
-            assert wait_until(lambda job_id=job_id: done(second, job_id), 60), job_id
+            assert wait_until(lambda job_id=job_id: has_succeeded(second, job_id), 60), job_id
     finally:
         second.close()
     assert second.left() == []
 
 
-def done(service: MakeUp, job_id: str) -> bool:
+def has_succeeded(service: MakeUp, job_id: str) -> bool:
     return service.http.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from tests.support import tools
@@ -78,12 +76,3 @@ class Visit:
 
     def close(self) -> None:
         self._context.close()
-
-
-def picture(text: str, width: int = 320, height: int = 64) -> bytes:
-    """Return a PNG of dark text on white."""
-    image = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(image).text((8, 10), text, fill="black", font=ImageFont.load_default(26))
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()

@@ -11,8 +11,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from shared.settings import BUNDLED_MODEL
-from tests.support.browser import Visit, chromium, picture
+from tests.support.browser import Visit, chromium
 from tests.support.harness import running_redis, running_system
+from tests.support.image_bytes import text_png
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOME = DOCS / "pictures"
@@ -49,7 +50,7 @@ def main() -> None:
 
 def tour(url: str) -> str:
     """Return what the tour prints for the service at a URL; raises RuntimeError if it fails."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, str(DOCS / "examples" / "tour.py")],
         env=os.environ | {"SIGHTLINE_URL": url},
         capture_output=True,
@@ -57,14 +58,14 @@ def tour(url: str) -> str:
         timeout=120,
         check=False,
     )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return done.stdout
+    if completed.returncode:
+        raise RuntimeError(completed.stderr)
+    return completed.stdout
 
 
 def _visit(browser: Browser, url: str) -> None:
     earlier = Visit(browser, url, **DESKTOP)
-    earlier.give("invoice.png", picture("INVOICE 2041"))
+    earlier.give("invoice.png", text_png("INVOICE 2041"))
     earlier.ask("Which invoice is it?")
     earlier.answered()
     here = Visit(browser, url, **DESKTOP)

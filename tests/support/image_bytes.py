@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw, ImageFont
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255,) * 3, (0,) * 3
 
@@ -30,9 +30,33 @@ def noise(width: int = 96, height: int = 80, seed: int = 7) -> Image.Image:
 
 
 def saved(image: Image.Image, fmt: str, **options: Any) -> bytes:
+    """Return an image as a file in a format of Pillow."""
     out = io.BytesIO()
     image.save(out, fmt, **options)
     return out.getvalue()
+
+
+def plain_png(
+    colour: str | tuple[int, int, int] = "red", width: int = 64, height: int = 64
+) -> bytes:
+    """Return a PNG of one colour."""
+    return saved(Image.new("RGB", (width, height), colour), "PNG")
+
+
+def text_png(text: str, width: int = 320, height: int = 64) -> bytes:
+    """Return a PNG of dark text on white."""
+    image = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(image).text((8, 10), text, fill="black", font=ImageFont.load_default(26))
+    return saved(image, "PNG")
+
+
+def screenshot(width: int, height: int, fmt: str = "PNG") -> bytes:
+    """Return an image file with bars of ink like the lines of a page."""
+    image = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(image)
+    for number, top in enumerate(range(10, height - 20, 40)):
+        pen.rectangle((10, top, width - 10 - number % 7 * width // 12, top + 16), fill="black")
+    return saved(image, fmt)
 
 
 def heic(image: Image.Image, **options: Any) -> bytes:

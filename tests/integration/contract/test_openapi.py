@@ -1,28 +1,21 @@
-"""The OpenAPI document: valid, complete, true to what the gateway answers, readable offline."""
+"""The OpenAPI document: valid, complete, true to the responses, readable offline."""
 
 from __future__ import annotations
 
-import io
 import re
 
 import jsonschema
 import openapi_spec_validator
 import pytest
-from PIL import Image
 
 from gateway.app import create_app
+from tests.support.image_bytes import plain_png
 
 #: Documents about the interface are not the interface.
 _DOCUMENTS = re.compile(r"/|/docs.*|/openapi\.json|/assets/.*|/favicon\.ico")
 
 
-def _png():
-    out = io.BytesIO()
-    Image.new("RGB", (40, 40), "red").save(out, "PNG")
-    return out.getvalue()
-
-
-PNG = _png()
+PNG = plain_png("red", 40, 40)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The runbook's commands do what it says, on a real service."""
+"""The commands of the runbook, run on a real service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLOCKS = {
 
 def _run(title: str, folder: Path, **environ: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", BLOCKS[title]],
         cwd=folder,
         env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), **environ},
@@ -34,8 +34,8 @@ def _run(title: str, folder: Path, **environ: str) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, f"{title}: {done.stdout}{done.stderr}"
-    return done.stdout
+    assert completed.returncode == 0, f"{title}: {completed.stdout}{completed.stderr}"
+    return completed.stdout
 
 
 @pytest.mark.skipif(shutil.which("redis-check-rdb") is None, reason="needs redis-tools")

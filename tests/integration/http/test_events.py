@@ -1,4 +1,4 @@
-"""A job's events over SSE: their order, their numbers, their end, and resuming them anywhere."""
+"""A job's server-sent events: order, numbers, end, and resuming at any of them."""
 
 from __future__ import annotations
 
@@ -79,16 +79,16 @@ def test_a_stream_resumes_in_another_gateway_from_every_event(served, other_gate
 
 def test_a_live_stream_that_breaks_goes_on_in_another_gateway(served, other_gateway):
     job = served.submit(prompt="break off", max_new_tokens=6)
-    seen = []
+    read_events = []
     with following(served.http, job["id"]) as stream:
         for event in stream:
             if "id" in event:
-                seen.append(event)
+                read_events.append(event)
             if event.get("event") == "output.delta":
                 break
-    seen += numbered_events(other_gateway, job["id"], after=int(seen[-1]["id"]))
-    assert [int(event["id"]) for event in seen] == list(range(1, len(seen) + 1))
-    assert kinds(seen)[-1] == "job.succeeded"
+    read_events += numbered_events(other_gateway, job["id"], after=int(read_events[-1]["id"]))
+    assert [int(event["id"]) for event in read_events] == list(range(1, len(read_events) + 1))
+    assert kinds(read_events)[-1] == "job.succeeded"
 
 
 def test_last_event_id_wins_over_the_query_which_a_browser_repeats(served):
@@ -180,19 +180,19 @@ def test_streams_whose_clients_have_gone_leave_nothing_open(workerless):
     # two pools keep a few connections warm each
     eventually(lambda: open_files(workerless.gateway) <= base_files + 40, 30)
     eventually(lambda: connections(workerless.redis) <= base + 32, 30)
-    kept = connections(workerless.redis)
+    steady = connections(workerless.redis)
     for _ in range(100):
         workerless.http.get(job["urls"]["self"])
-    assert connections(workerless.redis) <= kept
+    assert connections(workerless.redis) <= steady
 
 
 def test_a_hundred_streams_do_not_hold_up_a_plain_request(workerless):
     job = workerless.submit()
-    seen = []
+    last_kinds = []
 
     def follow():
         with httpx.Client(base_url=workerless.http.base_url, timeout=60) as http:
-            seen.append(kinds(numbered_events(http, job["id"]))[-1])
+            last_kinds.append(kinds(numbered_events(http, job["id"]))[-1])
 
     threads = [threading.Thread(target=follow) for _ in range(100)]
     for thread in threads:
@@ -202,4 +202,4 @@ def test_a_hundred_streams_do_not_hold_up_a_plain_request(workerless):
     workerless.http.post(job["urls"]["cancel"])
     for thread in threads:
         thread.join(30)
-    assert seen == ["job.canceled"] * 100
+    assert last_kinds == ["job.canceled"] * 100

@@ -1,27 +1,15 @@
-"""Long images through the HTTP API: told in tiles, streamed, and one job to the caller."""
+"""Long images over HTTP: tiles in the response, events, and one job for the caller."""
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
-from PIL import Image, ImageDraw
 
 from shared.jobs import JobStatus
 from shared.settings import Settings
 from shared.store import Store
-
-
-def screenshot(width: int, height: int, fmt: str = "PNG") -> bytes:
-    """Draw lines of ink as a page of text has them."""
-    image = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(image)
-    for number, top in enumerate(range(10, height - 20, 40)):
-        pen.rectangle((10, top, width - 10 - number % 7 * width // 12, top + 16), fill="black")
-    out = io.BytesIO()
-    image.save(out, fmt)
-    return out.getvalue()
+from tests.support.image_bytes import screenshot
 
 
 def submit(service, data: bytes, **fields: str):
@@ -90,10 +78,10 @@ def test_one_look_can_be_asked_for(workerless, long_page, fields):
 def test_a_compact_image_is_cut_only_where_its_text_is_wanted(workerless):
     scan = screenshot(1600, 2000)
     read = submit(workerless, scan, preset="ocr").json()
-    asked = submit(workerless, scan, prompt="What is it?").json()
+    question = submit(workerless, scan, prompt="What is it?").json()
     forced = submit(workerless, scan, prompt="What is it?", tiling="ask").json()
     assert read["input"]["images"][0]["tiles"] == 4
-    assert "tiles" not in asked["input"]["images"][0]
+    assert "tiles" not in question["input"]["images"][0]
     assert forced["input"]["images"][0]["tiles"] == 4
 
 

@@ -1,4 +1,4 @@
-"""Presets and rules through a started gateway and worker: from the request to the answer."""
+"""Presets and rules over HTTP, from the request to the answer."""
 
 from __future__ import annotations
 
@@ -199,12 +199,12 @@ def test_ocr_levels_a_skewed_page_and_says_so(http, tmp_path):
     wait = {"Prefer": "wait=60"}
 
     read = http.post("/v1/jobs", data={"preset": "ocr"}, files=files, headers=wait).json()
-    asked = http.post("/v1/jobs", data={"prompt": "What?"}, files=files, headers=wait).json()
+    question = http.post("/v1/jobs", data={"prompt": "What?"}, files=files, headers=wait).json()
     wrong = http.post("/v1/jobs", data={"preset": "ocr", "enhance": "sharpen"}, files=files)
 
     details = {warning["code"]: warning["detail"] for warning in read["warnings"]}
     assert "a skew of 5.0° was turned level" in details["image_enhanced"]
-    assert "image_enhanced" not in [warning["code"] for warning in asked["warnings"]]
+    assert "image_enhanced" not in [warning["code"] for warning in question["warnings"]]
     assert wrong.status_code == 422
     assert wrong.json()["pointer"] == "/enhance"
     assert "deskew" in wrong.json()["detail"]

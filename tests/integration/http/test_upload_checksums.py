@@ -1,4 +1,4 @@
-"""A file that was cut off or changed on its way is noticed by who was told its size or digest."""
+"""Uploads with a size or digest: a truncated or changed file is refused."""
 
 from __future__ import annotations
 

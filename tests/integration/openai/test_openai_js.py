@@ -1,27 +1,24 @@
-"""openai-js, unchanged, against a started gateway."""
+"""openai-js, unchanged, against a real gateway."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import subprocess
 
 import pytest
-from PIL import Image
 
 from tests.support import tools
+from tests.support.image_bytes import plain_png
 
 
 @pytest.fixture(scope="module")
 def results(served) -> dict:
-    out = io.BytesIO()
-    Image.new("RGB", (64, 64), "olive").save(out, "PNG")
-    image = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    image = "data:image/png;base64," + base64.b64encode(plain_png("olive")).decode()
     command = [tools.node(), str(tools.NODE / "chat.mjs"), f"{served.http.base_url}/v1", image]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
 def test_an_answer_comes_whole(served, results):

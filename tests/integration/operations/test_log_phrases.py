@@ -1,24 +1,21 @@
-"""The phrases that operators search their logs for."""
+"""Phrases that operators search the logs for."""
 
 from __future__ import annotations
 
-import io
 import socket
 import struct
 
-from PIL import Image
-
 from tests.support.harness import eventually
+from tests.support.image_bytes import plain_png
 
 
 def test_a_damaged_image_and_too_many_tokens_are_logged_in_the_words_people_search_for(served):
-    png = io.BytesIO()
-    Image.new("RGB", (2048, 2048), "white").save(png, "PNG")
-    image = served.http.post("/v1/images", files={"image": png.getvalue()}).json()["id"]
+    png = plain_png("white", 2048, 2048)
+    image = served.http.post("/v1/images", files={"image": png}).json()["id"]
     long = {"prompt": "?", "images": [image] * 8, "detail": "high"}
     assert served.http.post("/v1/jobs", json=long).status_code == 422
     eventually(lambda: "Input too long" in served.gateway.logs())
-    broken = bytearray(png.getvalue())
+    broken = bytearray(png)
     broken[60:64] = b"\xff\xff\xff\xff"
     assert served.http.post("/v1/images", files={"image": bytes(broken)}).status_code == 422
     eventually(lambda: "Image decode failed" in served.gateway.logs())

@@ -312,8 +312,8 @@ def test_the_command_line_prints_what_it_verifies(hooked, tmp_path):
         {"PYTHONPATH": str(ROOT / "client")},
     )
     eventually(lambda: "webhook.test dlv_" in listening.logs())
-    with httpx.Client(trust_env=False) as stranger:
-        assert stranger.post(f"http://127.0.0.1:{port}/", content=b"{}").status_code == 400
+    with httpx.Client(trust_env=False) as anonymous:
+        assert anonymous.post(f"http://127.0.0.1:{port}/", content=b"{}").status_code == 400
     job = hooked.submit(webhook=f"http://127.0.0.1:{port}/", max_new_tokens=1)
     # something came that was not to be trusted
     assert listening.wait() == 1

@@ -1,3 +1,5 @@
+"""Operations and retries of the client, without any I/O."""
+
 from __future__ import annotations
 
 import json
@@ -178,11 +180,11 @@ def test_files_alone_go_as_a_form_and_beside_a_url_in_their_order_as_json(tmp_pa
 
 
 def test_waiting_ends_with_the_job_or_with_the_time_and_tells_of_changes():
-    api, seen = Api(POLICY), []
+    api, updates = Api(POLICY), []
     play = Play(answered(**job("running")), answered(**job("succeeded")))
-    ended = play.run(api.wait(job("queued"), None, seen.append))
+    ended = play.run(api.wait(job("queued"), None, updates.append))
     assert ended["status"] == "succeeded"
-    assert [one["status"] for one in seen] == ["running", "succeeded"]
+    assert [one["status"] for one in updates] == ["running", "succeeded"]
     assert [r.params for r in play.requests] == [{"wait": "30"}] * 2
     with pytest.raises(WaitTimeout) as raised:
         Play().run(api.wait(job("queued"), 0))

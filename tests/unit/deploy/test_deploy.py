@@ -1,4 +1,4 @@
-"""The files under deploy/ and compose.yaml: valid, closed to strangers, in step with the code."""
+"""Files of deploy/ and compose.yaml: valid, closed to outsiders, in step with the code."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ PODS = [
 def test_compose_files_follow_the_schema():
     files = ["compose.yaml", "deploy/compose.local.yaml"]
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(
+        [*command, *files], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -1,4 +1,4 @@
-"""A public function that raises an error of its own says so in its docstring."""
+"""Public functions that raise an error themselves say so in their docstrings."""
 
 from __future__ import annotations
 
