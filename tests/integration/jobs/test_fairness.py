@@ -1,4 +1,4 @@
-"""Fairness between keys in a running system."""
+"""Fair turns between API keys in a running system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two versions of the service on one Redis, as in a rolling upgrade."""
+"""Two versions of the service on one Redis, as during a rolling upgrade."""
 
 from __future__ import annotations
 
