@@ -87,7 +87,7 @@ config-check: $(RUN_STAMP) ## Tell what is set, from where, and what about it is
 	@exec $(PY) -m shared.settings
 
 secrets: $(RUN_STAMP) ## Make the passwords that compose.yaml reads from deploy/secrets
-	@exec $(PY) -m scripts.make_secrets
+	@exec $(PY) -m scripts.secrets
 
 chaos: $(DEV_STAMP) ## Kill processes and cut connections under 10,000 jobs; none may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

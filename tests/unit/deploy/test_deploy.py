@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from scripts import make_secrets
+from scripts import secrets
 from shared.config_check import find_misspelt
 from shared.settings import Settings
 from tests.support.harness import ROOT
@@ -89,14 +89,14 @@ def test_a_stopping_process_gets_the_time_that_it_was_promised():
 
 def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
     folder = tmp_path / "secrets"
-    made = make_secrets.write_secrets(folder)
+    made = secrets.write_secrets(folder)
     assert set(COMPOSE["secrets"]) <= {*made, "users.acl"}
     assert {name for name, file in COMPOSE["secrets"].items() if name not in file["file"]} == set()
     password = (folder / "redis-worker-password").read_text()
     (folder / "worker-cache-url").unlink()
-    assert make_secrets.write_secrets(folder) == ["worker-cache-url"]
-    told = (folder / "worker-cache-url").read_text()
-    assert told == f"redis://worker:{password}@redis-cache:6379/0"
+    assert secrets.write_secrets(folder) == ["worker-cache-url"]
+    url = (folder / "worker-cache-url").read_text()
+    assert url == f"redis://worker:{password}@redis-cache:6379/0"
     assert password not in (folder / "users.acl").read_text()
 
 

@@ -38,7 +38,7 @@ def _exposed() -> Iterator[str]:
         *exposition.collect_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.collect_workers(workers),
         *exposition.collect_counters({}),
-        *exposition.collect_job_metrics(told),
+        *exposition.collect_job_metrics(figures),
         *exposition.collect_outbox(Outbox(0.0, 0, 0)),
         *HttpMetrics().registry().collect(),
     ]

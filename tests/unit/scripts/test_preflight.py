@@ -81,12 +81,12 @@ def test_flower_moves_aside_when_its_port_is_taken(taken_port, monkeypatch):
     monkeypatch.setattr(preflight, "FLOWER_PORT", taken_port)
     monkeypatch.delenv("SIGHTLINE_FLOWER_PORT", raising=False)
     chosen = preflight.choose_flower_address(7860)
-    assert chosen.port not in {taken, 7860}
+    assert chosen.port not in {taken_port, 7860}
 
 
-def test_a_port_asked_for_flower_that_is_taken_is_refused(taken, monkeypatch):
-    monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken))
-    with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken}"):
+def test_a_port_asked_for_flower_that_is_taken_is_refused(taken_port, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken_port))
+    with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken_port}"):
         preflight.choose_flower_address(7860)
 
 
