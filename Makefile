@@ -87,7 +87,7 @@ config-check: $(RUN_STAMP) ## Show all settings, where they come from, and warni
 	@exec $(PY) -m shared.settings
 
 secrets: $(RUN_STAMP) ## Create the passwords that compose.yaml reads from deploy/secrets
-	@exec $(PY) -m scripts.make_secrets
+	@exec $(PY) -m scripts.secrets
 
 chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs run; none may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

@@ -10,7 +10,7 @@ from celery import signals
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import TASK, app, declared, direct_queue
+from shared.queue import TASK, app, build_queue, direct_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
 from worker.service import WorkerService
@@ -45,7 +45,7 @@ def _configure_logs(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _listen_to_own_queue(sender: str, instance: Any, **_: Any) -> None:
     """Listen for follow-up questions whose keys and values this worker still has."""
-    instance.app.amqp.queues.select_add(declared(direct_queue(sender)))
+    instance.app.amqp.queues.select_add(build_queue(direct_queue(sender)))
 
 
 @signals.worker_init.connect

@@ -1,6 +1,6 @@
 """Client of Sightline, the service that answers questions about images.
 
-`Client("http://127.0.0.1:7860").ask("What does it say?", "note.png").text` is the short of it.
+`Client("http://127.0.0.1:7860").ask("What does it say?", "note.png").text` is its shortest use.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sightline.aio import AsyncClient, AsyncJob, AsyncSession
     from sightline.client import Client, Job, Session
 
-#: What needs httpx is imported when it is first used: a webhook receiver never waits for it.
-_LATER = {
+#: Names that need httpx are imported on first use: a webhook receiver does without it.
+_LAZY = {
     "AsyncClient": "sightline.aio",
     "AsyncJob": "sightline.aio",
     "AsyncSession": "sightline.aio",
@@ -64,8 +64,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_LATER[name]), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)

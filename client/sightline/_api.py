@@ -1,4 +1,4 @@
-"""Every operation of the API, once for both clients."""
+"""Every operation of the API, written once for both clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-from sightline._images import ImageSource, Picture
+from sightline._images import ImageSource, LoadedImage
 from sightline._sse import Parser
 from sightline._steps import (
     Emit,
@@ -23,60 +23,60 @@ from sightline._steps import (
     Request,
     Sleep,
     Steps,
-    call,
     load_all,
+    send_with_retries,
 )
 from sightline.errors import NoConnection, NotFound, WaitTimeout
 from sightline.types import TERMINAL, EstimateData, ImageData, JobData, SubmitOptions
 
-#: The longest that the service is asked to hold an answer back.
-_HOLD_S = 30.0
-_PAGE = 100
+#: The longest long poll that the service is asked for.
+_LONGEST_WAIT_S = 30.0
+_PAGE_ITEMS = 100
 _REMEMBERED_UPLOADS = 1024
 
 OnUpdate = Callable[[JobData], None]
 
 
 class Api:
-    """Operations under one policy; remembers what was uploaded."""
+    """Operations under one retry policy; remembers which images were uploaded."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        #: Digest of a file -> the id it has as an image.
+        #: SHA-256 of a file -> the id of its uploaded image.
         self._uploaded: dict[str, str] = {}
 
-    # anything
+    # requests
 
-    def ask_json(self, method: str, where: str, **parts: Any) -> Steps[Any]:
-        """Return the JSON object that a path answers."""
-        reply = yield from call(Request(method, where, **parts), self.policy)
+    def request_json(self, method: str, path: str, **parts: Any) -> Steps[Any]:
+        """Return the JSON object of a response; `parts` are further fields of `Request`."""
+        reply = yield from send_with_retries(Request(method, path, **parts), self.policy)
         return reply.json()
 
-    def ask_list(self, where: str, **params: str) -> Steps[list[Any]]:
-        """Return the data of a list that comes whole."""
-        told = yield from self.ask_json("GET", where, params=params)
-        return list(told["data"])
+    def request_list(self, path: str, **params: str) -> Steps[list[Any]]:
+        """Return the items of a list that has no pages."""
+        listing = yield from self.request_json("GET", path, params=params)
+        return list(listing["data"])
 
-    def delete(self, where: str) -> Steps[None]:
-        """Delete what is there; what is gone already is as good."""
+    def delete(self, path: str) -> Steps[None]:
+        """Delete a resource; one that does not exist is no error."""
         try:
-            yield from call(Request("DELETE", where), self.policy)
+            yield from send_with_retries(Request("DELETE", path), self.policy)
         except NotFound:
             return
 
-    def pages(self, where: str, limit: int | None, params: Mapping[str, str]) -> Steps[None]:
+    def list_items(self, path: str, limit: int | None, params: Mapping[str, str]) -> Steps[None]:
         """Emit the items of a list with a cursor, up to `limit`."""
         after: dict[str, str] = {}
         left = math.inf if limit is None else limit
         while left > 0:
-            page = {"limit": str(int(min(left, _PAGE)))}
-            told = yield from self.ask_json("GET", where, params={**params, **page, **after})
-            for item in told["data"]:
+            size = {"limit": str(int(min(left, _PAGE_ITEMS)))}
+            page = yield from self.request_json("GET", path, params={**params, **size, **after})
+            for item in page["data"]:
                 yield Emit(item)
-            left -= len(told["data"])
-            if not told["has_more"] or not told["data"]:
+            left -= len(page["data"])
+            if not page["has_more"] or not page["data"]:
                 return
-            after = {"after": told["last_id"]}
+            after = {"after": page["last_id"]}
 
     # jobs
 
@@ -90,16 +90,15 @@ class Api:
         wait_s: float = 0.0,
         deadline: float | None = None,
     ) -> Steps[tuple[JobData, bool]]:
-        """Submit; return the job, and whether this key had it already."""
-        pictures = yield from load_all(images)
+        """Submit; return the job, and whether the service knew it by its key already."""
+        loaded = yield from load_all(images)
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        held = int(min(wait_s, _HOLD_S))
-        if held:
-            headers["Prefer"] = f"wait={held}"
-        request = Request(
-            "POST", "/v1/jobs", headers=headers, held_s=held, **_body(prompt, pictures, options)
-        )
-        reply = yield from call(request, self.policy, deadline)
+        poll_s = int(min(wait_s, _LONGEST_WAIT_S))
+        if poll_s:
+            headers["Prefer"] = f"wait={poll_s}"
+        body = _request_body(prompt, loaded, options)
+        request = Request("POST", "/v1/jobs", headers=headers, poll_s=poll_s, **body)
+        reply = yield from send_with_retries(request, self.policy, deadline)
         return _job(reply), reply.headers.get("idempotency-replayed") == "true"
 
     def ask(
@@ -109,19 +108,19 @@ class Api:
         options: SubmitOptions,
         timeout_s: float | None,
     ) -> Steps[JobData]:
-        """Submit and wait; return the ended job, in whatever way it ended."""
+        """Submit and wait; return the ended job, successful or not. Raises WaitTimeout."""
         deadline = _deadline(timeout_s)
-        wait_s = _HOLD_S if timeout_s is None else timeout_s
+        wait_s = _LONGEST_WAIT_S if timeout_s is None else timeout_s
         job, _ = yield from self.submit(prompt, images, options, wait_s=wait_s, deadline=deadline)
-        return (yield from self.wait(job, _left(deadline)))
+        return (yield from self.wait(job, _remaining_s(deadline)))
 
     def read(
-        self, job_id: str, hold_s: float = 0.0, deadline: float | None = None
+        self, job_id: str, poll_s: float = 0.0, deadline: float | None = None
     ) -> Steps[JobData]:
-        """Return a job, held back up to `hold_s` until something changes."""
-        params = {"wait": str(int(hold_s))} if hold_s >= 1 else {}
-        request = Request("GET", path("jobs", job_id), params=params, held_s=hold_s)
-        return _job((yield from call(request, self.policy, deadline)))
+        """Return a job; with `poll_s`, once something changes or that many seconds passed."""
+        params = {"wait": str(int(poll_s))} if poll_s >= 1 else {}
+        request = Request("GET", api_path("jobs", job_id), params=params, poll_s=poll_s)
+        return _job((yield from send_with_retries(request, self.policy, deadline)))
 
     def wait(
         self, job: JobData, timeout_s: float | None, on_update: OnUpdate | None = None
@@ -129,30 +128,33 @@ class Api:
         """Return the job when it has ended; raises WaitTimeout."""
         deadline = _deadline(timeout_s)
         while job["status"] not in TERMINAL:
-            left = _left(deadline)
+            left = _remaining_s(deadline)
             if left is not None and left <= 0:
                 raise WaitTimeout(job, timeout_s or 0.0)
-            hold_s = _HOLD_S if left is None else min(_HOLD_S, left)
-            if hold_s < 1:
+            poll_s = _LONGEST_WAIT_S if left is None else min(_LONGEST_WAIT_S, left)
+            if poll_s < 1:
                 # the service counts in whole seconds
-                yield Sleep(hold_s)
-            job = yield from self.read(job["id"], hold_s)
+                yield Sleep(poll_s)
+            job = yield from self.read(job["id"], poll_s)
             if on_update:
                 on_update(job)
         return job
 
-    def change(self, job_id: str, verb: str, *, repeatable: bool) -> Steps[JobData]:
-        """Cancel or retry a job; return what comes of it."""
-        request = Request("POST", f"{path('jobs', job_id)}/{verb}", repeatable=repeatable)
-        return _job((yield from call(request, self.policy)))
+    def change_job(self, job_id: str, action: str, *, repeatable: bool) -> Steps[JobData]:
+        """Post an action, `cancel` or `retry`; return the job that results."""
+        request = Request("POST", f"{api_path('jobs', job_id)}/{action}", repeatable=repeatable)
+        return _job((yield from send_with_retries(request, self.policy)))
 
     def stream(self, job_id: str, after: int = 0) -> Steps[None]:
-        """Emit a job's events to its end, resuming where a connection broke."""
+        """Emit a job's events to its end, resuming after a lost connection.
+
+        Raises NoConnection after too many failures in a row.
+        """
         failures = 0
         while True:
             parser = Parser()
             try:
-                yield from call(self._stream_request(job_id, after), self.policy)
+                yield from send_with_retries(self._stream_request(job_id, after), self.policy)
                 while (chunk := (yield Read())) is not None:
                     for event in parser.feed(chunk):
                         failures = 0
@@ -172,37 +174,41 @@ class Api:
         headers = {"Accept": "text/event-stream"}
         if after:
             headers["Last-Event-ID"] = str(after)
-        return Request("GET", f"{path('jobs', job_id)}/events", headers=headers, stream=True)
+        return Request("GET", f"{api_path('jobs', job_id)}/events", headers=headers, stream=True)
 
-    # what stands around jobs
+    # estimates, images, webhooks
 
     def estimate(
         self, prompt: str | None, images: list[ImageSource], options: SubmitOptions
     ) -> Steps[EstimateData]:
-        """Return what a submission would cost; nothing is done."""
-        pictures = yield from load_all(images)
-        body = _body(prompt, pictures, options)
-        told: EstimateData = yield from self.ask_json("POST", path("estimate"), **body)
-        return told
+        """Return what a submission would cost, without submitting it."""
+        loaded = yield from load_all(images)
+        body = _request_body(prompt, loaded, options)
+        estimate: EstimateData = yield from self.request_json("POST", api_path("estimate"), **body)
+        return estimate
 
     def upload(self, source: ImageSource, *, warm: bool, detail: str) -> Steps[ImageData]:
-        """Upload an image, unless this client has and the service still knows it."""
-        (picture,) = yield from load_all([source])
-        digest = hashlib.sha256(picture.data).hexdigest() if picture.data else ""
+        """Upload an image, unless this client did so before and the service still has it."""
+        (image,) = yield from load_all([source])
+        digest = hashlib.sha256(image.data).hexdigest() if image.data else ""
         known = self._uploaded.get(digest)
         if known and not warm:
             try:
-                return cast("ImageData", (yield from self.ask_json("GET", path("images", known))))
+                return cast(
+                    "ImageData", (yield from self.request_json("GET", api_path("images", known)))
+                )
             except NotFound:
                 del self._uploaded[digest]
         params = {"warm": "true", "detail": detail} if warm else {}
-        body: dict[str, Any] = {"json": {"image": picture.text}}
-        if not picture.text:
-            body = {"files": (("image", (picture.name, picture.data)),)}
-        told: ImageData = yield from self.ask_json("POST", "/v1/images", params=params, **body)
+        body: dict[str, Any] = {"json": {"image": image.text}}
+        if not image.text:
+            body = {"files": (("image", (image.name, image.data)),)}
+        uploaded: ImageData = yield from self.request_json(
+            "POST", "/v1/images", params=params, **body
+        )
         if digest:
-            self._remember(digest, told["id"])
-        return told
+            self._remember(digest, uploaded["id"])
+        return uploaded
 
     def _remember(self, digest: str, image_id: str) -> None:
         self._uploaded[digest] = image_id
@@ -210,16 +216,16 @@ class Api:
             del self._uploaded[next(iter(self._uploaded))]
 
     def replay_failed(self, since: dt.datetime | str) -> Steps[int]:
-        """Send all deliveries again that have failed since a time; return how many."""
+        """Send again all deliveries that failed since a time; return how many."""
         moment = since if isinstance(since, str) else since.astimezone(dt.UTC).isoformat()
-        told = yield from self.ask_json(
-            "POST", path("deliveries", "replay"), json={"since": moment}
+        outcome = yield from self.request_json(
+            "POST", api_path("deliveries", "replay"), json={"since": moment}
         )
-        return int(told["replayed"])
+        return int(outcome["replayed"])
 
 
-def path(*parts: str) -> str:
-    """Return a path of the API; each part is one segment, whatever it holds."""
+def api_path(*parts: str) -> str:
+    """Return a path under `/v1/`; each part is escaped and becomes one segment."""
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
@@ -231,22 +237,27 @@ def _deadline(timeout_s: float | None) -> float | None:
     return None if timeout_s is None else time.monotonic() + timeout_s
 
 
-def _left(deadline: float | None) -> float | None:
+def _remaining_s(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - time.monotonic()
 
 
-def _body(prompt: str | None, pictures: list[Picture], options: SubmitOptions) -> dict[str, Any]:
-    """Return a form where all images are bytes, else JSON, which keeps their order."""
+def _request_body(
+    prompt: str | None, images: list[LoadedImage], options: SubmitOptions
+) -> dict[str, Any]:
+    """Return a form if all images are bytes, else JSON, which keeps their order."""
     fields: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if prompt is not None:
         fields["prompt"] = prompt
-    if pictures and not any(picture.text for picture in pictures):
-        files = tuple(("image", (picture.name, picture.data)) for picture in pictures)
-        return {"form": {name: _text(value) for name, value in fields.items()}, "files": files}
-    if pictures:
-        fields["images"] = [picture.as_text() for picture in pictures]
+    if images and not any(image.text for image in images):
+        files = tuple(("image", (image.name, image.data)) for image in images)
+        return {
+            "form": {name: _form_value(value) for name, value in fields.items()},
+            "files": files,
+        }
+    if images:
+        fields["images"] = [image.as_text() for image in images]
     return {"json": fields}
 
 
-def _text(value: Any) -> str:
+def _form_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

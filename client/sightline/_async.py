@@ -1,4 +1,4 @@
-"""Performs the steps of operations with `await`."""
+"""Performs the steps of operations with an asynchronous httpx client."""
 
 from __future__ import annotations
 
@@ -29,55 +29,55 @@ class AsyncRunner:
 
     async def run(self, steps: Steps[T]) -> T:
         """Return the result of an operation that emits nothing."""
-        performing = _Performing(self._http)
+        performer = _StepPerformer(self._http)
         try:
             step = next(steps)
             while True:
-                step = resume(steps, await performing.outcome(step))
+                step = resume(steps, await performer.perform(step))
         except StopIteration as end:
             result: T = end.value
             return result
         finally:
-            await performing.close()
+            await performer.close()
 
     async def each(self, steps: Steps[None]) -> AsyncIterator[Any]:
-        """Yield what an operation emits."""
-        performing = _Performing(self._http)
+        """Yield the items that an operation emits."""
+        performer = _StepPerformer(self._http)
         try:
             step = next(steps)
             while True:
                 if isinstance(step, Emit):
                     yield step.item
-                step = resume(steps, await performing.outcome(step))
+                step = resume(steps, await performer.perform(step))
         except StopIteration:
             return
         finally:
             steps.close()
-            await performing.close()
+            await performer.close()
 
 
-class _Performing:
-    """The steps of one operation; holds the body that it reads."""
+class _StepPerformer:
+    """Performs the steps of one operation; holds its open response body."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
         self._open: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
 
-    async def outcome(self, step: Step) -> Any:
-        """Perform a step; return its outcome, or the NoAnswer that it met."""
+    async def perform(self, step: Step) -> Any:
+        """Perform a step; return its outcome, or a NoAnswer if the connection failed."""
         try:
-            return await self._perform(step)
+            return await self._run_step(step)
         except httpx.TransportError as error:
             return _http.no_answer(error, self._http.base_url)
 
     async def close(self) -> None:
-        """Give up the body that is open."""
+        """Close the open response body, if any."""
         if self._open is not None:
             await self._open.aclose()
             self._open = None
 
-    async def _perform(self, step: Step) -> Any:
+    async def _run_step(self, step: Step) -> Any:
         if isinstance(step, Request):
             return await self._send(step)
         if isinstance(step, Read):
@@ -88,10 +88,10 @@ class _Performing:
 
     async def _send(self, request: Request) -> Reply:
         await self.close()
-        told = self._http.build_request(
-            request.method, request.path, **_http.arguments(request, self._http.timeout)
+        http_request = self._http.build_request(
+            request.method, request.path, **_http.request_arguments(request, self._http.timeout)
         )
-        response = await self._http.send(told, stream=True)
+        response = await self._http.send(http_request, stream=True)
         if request.stream and response.is_success:
             self._open, self._chunks = response, response.aiter_bytes()
             return _http.reply(response)

@@ -1,4 +1,4 @@
-"""From whatever stands for an image to what is sent."""
+"""Image sources (paths, URLs, ids, bytes, files, Pillow images) and how each is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXT = re.compile(r"https?://|data:|img_[0-9a-f]{64}$", re.IGNORECASE)
 
 @runtime_checkable
 class SupportsSave(Protocol):
-    """A Pillow image, or what saves like one."""
+    """A Pillow image, or an object with the same `save`."""
 
     def save(self, fp: Any, format: str) -> Any:  # noqa: A002
         """Write the image."""
@@ -29,36 +29,36 @@ ImageSources = ImageSource | Sequence[ImageSource]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An image as it is sent: a file's name and bytes, or a text that names it."""
+class LoadedImage:
+    """An image ready to send: a file name and bytes, or a text that refers to it."""
 
     name: str = ""
     data: bytes = b""
     text: str = ""
 
     def as_text(self) -> str:
-        """Return what stands for it in JSON."""
+        """Return its text, or its bytes as a data: URI."""
         return self.text or "data:;base64," + base64.b64encode(self.data).decode()
 
 
 def as_list(images: ImageSources) -> list[ImageSource]:
-    """Return the images of one or several."""
+    """Return one or several images as a list."""
     if isinstance(images, Sequence) and not isinstance(images, (str, bytes)):
         return list(images)
     return [images]
 
 
-def load(source: ImageSource) -> Picture:
+def load(source: ImageSource) -> LoadedImage:
     """Return an image ready to be sent; raises OSError for a file that cannot be read."""
     if isinstance(source, str) and _TEXT.match(source):
-        return Picture(text=source)
+        return LoadedImage(text=source)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return Picture(path.name, path.read_bytes())
+        return LoadedImage(path.name, path.read_bytes())
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return Picture("image", bytes(source))
+        return LoadedImage("image", bytes(source))
     if isinstance(source, SupportsSave):
         out = io.BytesIO()
         source.save(out, format="PNG")
-        return Picture("image.png", out.getvalue())
-    return Picture(Path(str(getattr(source, "name", "image"))).name, source.read())
+        return LoadedImage("image.png", out.getvalue())
+    return LoadedImage(Path(str(getattr(source, "name", "image"))).name, source.read())

@@ -1,4 +1,4 @@
-"""Server-sent events: from bytes to events, wherever the bytes are cut."""
+"""Parses server-sent events from chunks of bytes that may be cut anywhere."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ class Event:
 
     @property
     def text(self) -> str:
-        """Return the new text of an `output.delta`, else nothing."""
+        """Return the new text of an `output.delta`, else an empty text."""
         return str(self.data.get("text", "")) if self.type == "output.delta" else ""
 
 
 class Parser:
-    """Takes the bytes of one stream, gives its events."""
+    """Incremental parser of one stream."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
         self._fields: dict[str, str] = {}
-        #: What the service wants between two connections.
+        #: Pause that the service asks for between two connections.
         self.retry_s: float | None = None
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that are complete now."""
+        """Return the events that this chunk completes."""
         text = self._rest + self._decoder.decode(chunk)
         # a CR at the end may be half of a CRLF
-        held = "\r" if text.endswith("\r") else ""
-        lines = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self._rest = lines.pop() + held
+        half_end = "\r" if text.endswith("\r") else ""
+        lines = text.removesuffix(half_end).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = lines.pop() + half_end
         return [event for line in lines if (event := self._line(line)) is not None]
 
     def _line(self, line: str) -> Event | None:

@@ -1,4 +1,4 @@
-"""What an operation asks of the outside, and how calls are repeated; nothing here does I/O.
+"""The steps of an operation and the rules for retries; nothing here does I/O.
 
 An operation is a generator: it yields steps, is sent their outcomes, and returns its result. A
 client performs the steps, with or without `await`, so that every rule is written once.
@@ -15,7 +15,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sightline._images import ImageSource, Picture
+from sightline._images import ImageSource, LoadedImage
 from sightline.errors import APIError, NoConnection, UnexpectedAnswer, api_error
 
 T = TypeVar("T")
@@ -33,11 +33,11 @@ class Request:
     form: Mapping[str, str] | None = None
     #: Form fields with a file's name and bytes.
     files: tuple[tuple[str, tuple[str, bytes]], ...] = ()
-    #: Seconds for which the service was asked to hold its answer back.
-    held_s: float = 0.0
-    #: May it be sent again when nobody knows whether it was done?
+    #: Seconds of the long poll that the service is asked for.
+    poll_s: float = 0.0
+    #: May it be sent again when it is unknown whether it took effect?
     repeatable: bool = True
-    #: Leave the body open, to be had by Read.
+    #: Leave the body open; Read returns its chunks.
     stream: bool = False
 
 
@@ -48,14 +48,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Let this time pass."""
+    """Pause for this time."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Read an image; the outcome is a Picture."""
+    """Read an image; the outcome is a LoadedImage."""
 
     source: ImageSource
 
@@ -74,28 +74,28 @@ Steps = Generator[Step, Any, T]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; names of headers are lower."""
+    """A response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
 
     def json(self) -> Any:
-        """Return the body; raises UnexpectedAnswer when it is no JSON object."""
+        """Return the body; raises UnexpectedAnswer if it is not a JSON object."""
         try:
-            told = json.loads(self.body)
+            payload = json.loads(self.body)
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            payload = None
+        if not isinstance(payload, dict):
             kind = self.headers.get("content-type", "nothing")
             raise UnexpectedAnswer(
                 f"Expected JSON, got {kind} with status {self.status}. Is this Sightline's URL?"
             )
-        return told
+        return payload
 
 
 class NoAnswer(Exception):
-    """Thrown into an operation whose step met no answer; `sent` unless surely nothing arrived."""
+    """Thrown into an operation when no response came; `sent` unless surely nothing arrived."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         self.sent = sent
@@ -103,18 +103,18 @@ class NoAnswer(Exception):
 
 
 def resume(steps: Steps[Any], outcome: Any) -> Step:
-    """Tell an operation what came of its step; return the next one."""
+    """Hand the outcome of a step to an operation; return the next step."""
     return steps.throw(outcome) if isinstance(outcome, NoAnswer) else steps.send(outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a call that failed is repeated."""
+    """How failed requests are retried."""
 
     retries: int = 5
     first_s: float = 0.5
     longest_s: float = 8.0
-    #: A service that wants a longer pause is not asked again.
+    #: If the service asks for a longer pause, the request is not retried.
     patience_s: float = 120.0
 
     def backoff_s(self, attempt: int) -> float:
@@ -128,10 +128,12 @@ def send(request: Request) -> Steps[Reply]:
     return reply
 
 
-def call(request: Request, policy: Policy, deadline: float | None = None) -> Steps[Reply]:
-    """Send, again where that may help; raises APIError and NoConnection.
+def send_with_retries(
+    request: Request, policy: Policy, deadline: float | None = None
+) -> Steps[Reply]:
+    """Send, with retries where they may help; raises APIError and NoConnection.
 
-    No pause goes beyond the monotonic `deadline`.
+    No pause goes beyond `deadline`, a time of `time.monotonic()`.
     """
     attempt = 0
     while True:
@@ -141,41 +143,41 @@ def call(request: Request, policy: Policy, deadline: float | None = None) -> Ste
             reply = yield from send(request)
         except NoAnswer as error:
             failure = NoConnection(str(error))
-            again = request.repeatable or not error.sent
+            may_retry = request.repeatable or not error.sent
         else:
             if reply.status < 300:
                 return reply
             refused = failure = refusal(reply)
-            again = _may_repeat(request, reply)
+            may_retry = _may_repeat(request, reply)
             pause_s = max(pause_s, refused.retry_after_s or 0.0)
         late = deadline is not None and time.monotonic() + pause_s > deadline
-        if not again or late or attempt >= policy.retries or pause_s > policy.patience_s:
+        if not may_retry or late or attempt >= policy.retries or pause_s > policy.patience_s:
             raise failure from None
         attempt += 1
         yield Sleep(pause_s)
 
 
 def refusal(reply: Reply) -> APIError:
-    """Return the APIError that an answer stands for."""
+    """Return the APIError for a response with an error status."""
     try:
-        told = json.loads(reply.body)
+        payload = json.loads(reply.body)
     except ValueError:
-        told = None
-    problem = told if isinstance(told, dict) else {}
+        payload = None
+    problem = payload if isinstance(payload, dict) else {}
     return api_error(reply.status, problem, retry_after_s(reply.headers.get("retry-after", "")))
 
 
 def _may_repeat(request: Request, reply: Reply) -> bool:
     if reply.headers.get("x-should-retry") == "false":
         return False
-    # nothing was done of a request that was turned away
+    # a request that was turned away had no effect
     return reply.status in (429, 503) or (
         request.repeatable and reply.status in (408, 500, 502, 504)
     )
 
 
 def retry_after_s(text: str) -> float | None:
-    """Return the seconds of a Retry-After header, a number or a date."""
+    """Return the seconds of a Retry-After header, a number or a date; None if it is neither."""
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
@@ -187,10 +189,10 @@ def retry_after_s(text: str) -> float | None:
     return max(0.0, until.timestamp() - time.time())
 
 
-def load_all(sources: list[ImageSource]) -> Steps[list[Picture]]:
+def load_all(sources: list[ImageSource]) -> Steps[list[LoadedImage]]:
     """Return all images, loaded."""
-    pictures: list[Picture] = []
+    images: list[LoadedImage] = []
     for source in sources:
-        picture: Picture = yield Load(source)
-        pictures.append(picture)
-    return pictures
+        image: LoadedImage = yield Load(source)
+        images.append(image)
+    return images

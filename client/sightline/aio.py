@@ -1,4 +1,4 @@
-"""The client with `await`."""
+"""The asynchronous client: AsyncClient, AsyncJob, AsyncSession."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from sightline import _http
-from sightline._api import Api, OnUpdate, path
+from sightline._api import Api, OnUpdate, api_path
 from sightline._async import AsyncRunner
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._sse import Event
@@ -44,11 +44,12 @@ class AsyncClient:
     ) -> None:
         """`url` and `api_key` default to SIGHTLINE_URL and SIGHTLINE_API_KEY.
 
-        `timeout` is the seconds that an answer may take beyond the time for which the service was
-        asked to wait. What fails in passing is repeated `retries` times, after pauses that grow.
+        `timeout` is the seconds that a response may take, beyond the time of a long poll.
+        Temporary failures are retried `retries` times, with growing pauses. Raises ValueError for
+        a `url` that is not http(s).
         """
         http = httpx.AsyncClient(
-            **_http.options(url, api_key, timeout, headers), transport=transport
+            **_http.client_options(url, api_key, timeout, headers), transport=transport
         )
         self._runner = AsyncRunner(http, Api(Policy(retries=retries)))
 
@@ -85,7 +86,7 @@ class AsyncClient:
         idempotency_key: str | None = None,
         **options: Unpack[SubmitOptions],
     ) -> AsyncJob:
-        """Put a question into the queue; the same key and question give the same job."""
+        """Submit a question; the same key with the same question gives the same job."""
         steps = self._runner.api.submit(prompt, as_list(images), options, key=idempotency_key)
         data, replayed = await self._runner.run(steps)
         return AsyncJob(self._runner, data, replayed=replayed)
@@ -96,7 +97,7 @@ class AsyncClient:
         images: ImageSources = (),
         **options: Unpack[SubmitOptions],
     ) -> EstimateData:
-        """Return what a submission would cost and how long it would wait; nothing is done."""
+        """Return what a submission would cost and how long it would wait, without submitting."""
         return await self._runner.run(self._runner.api.estimate(prompt, as_list(images), options))
 
     async def job(self, job_id: str) -> AsyncJob:
@@ -110,10 +111,12 @@ class AsyncClient:
         session_id: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[AsyncJob]:
-        """Yield jobs, newest first, page by page as they are taken."""
+        """Yield jobs, newest first, fetched page by page while you iterate."""
         params = {"status": status, "session_id": session_id}
-        given = {name: value for name, value in params.items() if value is not None}
-        async for data in self._runner.each(self._runner.api.pages(path("jobs"), limit, given)):
+        filters = {name: value for name, value in params.items() if value is not None}
+        async for data in self._runner.each(
+            self._runner.api.list_items(api_path("jobs"), limit, filters)
+        ):
             yield AsyncJob(self._runner, data)
 
     # images
@@ -121,81 +124,87 @@ class AsyncClient:
     async def upload(
         self, image: ImageSource, *, warm: bool = False, detail: Detail = "auto"
     ) -> ImageData:
-        """Upload an image once; its `id` stands for it in questions. `warm` encodes it now."""
+        """Upload an image once; use its `id` in questions. `warm` has it encoded right away."""
         return await self._runner.run(self._runner.api.upload(image, warm=warm, detail=detail))
 
     async def image(self, image_id: str) -> ImageData:
-        """Return what is known of an uploaded image."""
-        return await self._runner.run(self._runner.api.ask_json("GET", path("images", image_id)))
+        """Return the data of an uploaded image; raises NotFound."""
+        return await self._runner.run(
+            self._runner.api.request_json("GET", api_path("images", image_id))
+        )
 
     async def delete_image(self, image_id: str) -> None:
-        """Forget an uploaded image."""
-        await self._runner.run(self._runner.api.delete(path("images", image_id)))
+        """Delete an uploaded image."""
+        await self._runner.run(self._runner.api.delete(api_path("images", image_id)))
 
     # conversations
 
     def session(self, session_id: str) -> AsyncSession:
-        """Return a conversation under an id of your own; the first question makes it."""
+        """Return a conversation with an id you choose; its first question creates it."""
         return AsyncSession(self._runner, session_id)
 
     async def sessions(self, *, limit: int = 20) -> list[SessionSummary]:
-        """Return conversations, the one used last first; `limit` up to 100."""
-        return await self._runner.run(self._runner.api.ask_list(path("sessions"), limit=str(limit)))
+        """Return conversations, last used first; `limit` is at most 100."""
+        return await self._runner.run(
+            self._runner.api.request_list(api_path("sessions"), limit=str(limit))
+        )
 
     # the service
 
     async def presets(self) -> dict[str, Any]:
-        """Return `data`, the presets, and `rules`, the rules for answers."""
-        return await self._runner.run(self._runner.api.ask_json("GET", path("presets")))
+        """Return the presets as `data` and the rules for answers as `rules`."""
+        return await self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
 
     async def limits(self) -> dict[str, Any]:
-        """Return every limit that applies to a request."""
-        return await self._runner.run(self._runner.api.ask_json("GET", path("limits")))
+        """Return the limits that apply to requests."""
+        return await self._runner.run(self._runner.api.request_json("GET", api_path("limits")))
 
     async def queue(self) -> dict[str, Any]:
-        """Return how full the service is."""
-        return await self._runner.run(self._runner.api.ask_json("GET", path("queue")))
+        """Return the present load of the queue."""
+        return await self._runner.run(self._runner.api.request_json("GET", api_path("queue")))
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the models that are loaded."""
-        return await self._runner.run(self._runner.api.ask_list(path("models")))
+        return await self._runner.run(self._runner.api.request_list(api_path("models")))
 
     # webhooks
 
     async def webhook_secret(self, *, rotate: bool = False) -> SecretData:
-        """Return the signing secret, shown once; `rotate` replaces it."""
-        where = path("webhooks", "secret")
+        """Return the signing secret, shown only once; `rotate` replaces it."""
+        url_path = api_path("webhooks", "secret")
         if rotate:
-            steps = self._runner.api.ask_json("POST", f"{where}/rotate", repeatable=False)
+            steps = self._runner.api.request_json("POST", f"{url_path}/rotate", repeatable=False)
         else:
-            steps = self._runner.api.ask_json("GET", where)
+            steps = self._runner.api.request_json("GET", url_path)
         return await self._runner.run(steps)
 
     async def test_webhook(self, url: str) -> DeliveryData:
         """Have a signed test message sent to a URL, once."""
-        where = path("webhooks", "test")
+        url_path = api_path("webhooks", "test")
         return await self._runner.run(
-            self._runner.api.ask_json("POST", where, json={"url": url}, repeatable=False)
+            self._runner.api.request_json("POST", url_path, json={"url": url}, repeatable=False)
         )
 
     async def webhook_endpoints(self) -> list[dict[str, Any]]:
-        """Return the hosts that webhooks go to, and how they fare."""
-        return await self._runner.run(self._runner.api.ask_list(path("webhooks", "endpoints")))
+        """Return the hosts that webhooks go to, with the state of each."""
+        return await self._runner.run(
+            self._runner.api.request_list(api_path("webhooks", "endpoints"))
+        )
 
     async def delivery(self, delivery_id: str) -> DeliveryData:
         """Return a delivery with all its attempts."""
         return await self._runner.run(
-            self._runner.api.ask_json("GET", path("deliveries", delivery_id))
+            self._runner.api.request_json("GET", api_path("deliveries", delivery_id))
         )
 
     async def replay(self, delivery_id: str) -> DeliveryData:
         """Send a delivery again."""
         return await self._runner.run(
-            self._runner.api.ask_json("POST", path("deliveries", delivery_id, "replay"))
+            self._runner.api.request_json("POST", api_path("deliveries", delivery_id, "replay"))
         )
 
     async def replay_failed(self, since: dt.datetime | str) -> int:
-        """Send again what has failed since a time, at most 1000; return how many."""
+        """Send again the deliveries that failed since a time, at most 1000; return how many."""
         return await self._runner.run(self._runner.api.replay_failed(since))
 
 
@@ -207,12 +216,12 @@ class AsyncJob(JobView):
         self._runner = runner
 
     async def refresh(self) -> Self:
-        """Look at it again."""
+        """Read the job again."""
         self.data = await self._runner.run(self._runner.api.read(self.id))
         return self
 
     async def wait(self, timeout: float | None = None, on_update: OnUpdate | None = None) -> Self:
-        """Wait for its end, whichever; raises WaitTimeout. `on_update` sees it on the way."""
+        """Wait until it ended; raises WaitTimeout. `on_update` is called with each new state."""
         steps = self._runner.api.wait(self.data, timeout, on_update)
         self.data = await self._runner.run(steps)
         return self
@@ -222,7 +231,7 @@ class AsyncJob(JobView):
         return answer_of((await self.wait(timeout)).data)
 
     async def stream(self, after: int = 0) -> AsyncIterator[Event]:
-        """Yield its events until its end, across broken connections; `after` skips some."""
+        """Yield its events after number `after`; reconnects, and raises NoConnection at last."""
         async for event in self._runner.each(self._runner.api.stream(self.id, after)):
             self.data = event.data if "status" in event.data else self.data
             yield event
@@ -230,27 +239,27 @@ class AsyncJob(JobView):
     async def cancel(self) -> Self:
         """Stop it; raises NotCancelable when it has ended already."""
         self.data = await self._runner.run(
-            self._runner.api.change(self.id, "cancel", repeatable=True)
+            self._runner.api.change_job(self.id, "cancel", repeatable=True)
         )
         return self
 
     async def retry(self) -> AsyncJob:
-        """Return a new job that tries the same again; raises NotRetryable."""
-        steps = self._runner.api.change(self.id, "retry", repeatable=False)
+        """Return a new job with the same request; raises NotRetryable."""
+        steps = self._runner.api.change_job(self.id, "retry", repeatable=False)
         return AsyncJob(self._runner, await self._runner.run(steps))
 
     async def erase(self) -> None:
-        """Stop it and remove everything that it left."""
-        await self._runner.run(self._runner.api.delete(path("jobs", self.id)))
+        """Cancel it and delete all its data."""
+        await self._runner.run(self._runner.api.delete(api_path("jobs", self.id)))
 
     async def deliveries(self) -> list[DeliveryData]:
-        """Return the webhooks that were sent of it."""
-        where = path("jobs", self.id, "deliveries")
-        return await self._runner.run(self._runner.api.ask_list(where))
+        """Return its webhook deliveries."""
+        url_path = api_path("jobs", self.id, "deliveries")
+        return await self._runner.run(self._runner.api.request_list(url_path))
 
 
 class AsyncSession:
-    """A conversation: its questions share images and turns."""
+    """A conversation: its questions share images and earlier turns."""
 
     def __init__(self, runner: AsyncRunner, session_id: str) -> None:
         self._runner = runner
@@ -283,8 +292,10 @@ class AsyncSession:
 
     async def read(self) -> SessionData:
         """Return its turns and images; raises NotFound before the first question."""
-        return await self._runner.run(self._runner.api.ask_json("GET", path("sessions", self.id)))
+        return await self._runner.run(
+            self._runner.api.request_json("GET", api_path("sessions", self.id))
+        )
 
     async def delete(self) -> None:
-        """Forget it; its jobs stay."""
-        await self._runner.run(self._runner.api.delete(path("sessions", self.id)))
+        """Delete it; its jobs stay."""
+        await self._runner.run(self._runner.api.delete(api_path("sessions", self.id)))

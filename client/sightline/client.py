@@ -1,4 +1,4 @@
-"""The client without `await`."""
+"""The blocking client: Client, Job, Session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from sightline import _http
-from sightline._api import Api, OnUpdate, path
+from sightline._api import Api, OnUpdate, api_path
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._sse import Event
 from sightline._steps import Policy
@@ -44,10 +44,13 @@ class Client:
     ) -> None:
         """`url` and `api_key` default to SIGHTLINE_URL and SIGHTLINE_API_KEY.
 
-        `timeout` is the seconds that an answer may take beyond the time for which the service was
-        asked to wait. What fails in passing is repeated `retries` times, after pauses that grow.
+        `timeout` is the seconds that a response may take, beyond the time of a long poll.
+        Temporary failures are retried `retries` times, with growing pauses. Raises ValueError for
+        a `url` that is not http(s).
         """
-        http = httpx.Client(**_http.options(url, api_key, timeout, headers), transport=transport)
+        http = httpx.Client(
+            **_http.client_options(url, api_key, timeout, headers), transport=transport
+        )
         self._runner = Runner(http, Api(Policy(retries=retries)))
 
     def close(self) -> None:
@@ -83,7 +86,7 @@ class Client:
         idempotency_key: str | None = None,
         **options: Unpack[SubmitOptions],
     ) -> Job:
-        """Put a question into the queue; the same key and question give the same job."""
+        """Submit a question; the same key with the same question gives the same job."""
         steps = self._runner.api.submit(prompt, as_list(images), options, key=idempotency_key)
         data, replayed = self._runner.run(steps)
         return Job(self._runner, data, replayed=replayed)
@@ -94,7 +97,7 @@ class Client:
         images: ImageSources = (),
         **options: Unpack[SubmitOptions],
     ) -> EstimateData:
-        """Return what a submission would cost and how long it would wait; nothing is done."""
+        """Return what a submission would cost and how long it would wait, without submitting."""
         return self._runner.run(self._runner.api.estimate(prompt, as_list(images), options))
 
     def job(self, job_id: str) -> Job:
@@ -108,10 +111,12 @@ class Client:
         session_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
-        """Yield jobs, newest first, page by page as they are taken."""
+        """Yield jobs, newest first, fetched page by page while you iterate."""
         params = {"status": status, "session_id": session_id}
-        given = {name: value for name, value in params.items() if value is not None}
-        for data in self._runner.each(self._runner.api.pages(path("jobs"), limit, given)):
+        filters = {name: value for name, value in params.items() if value is not None}
+        for data in self._runner.each(
+            self._runner.api.list_items(api_path("jobs"), limit, filters)
+        ):
             yield Job(self._runner, data)
 
     # images
@@ -119,96 +124,100 @@ class Client:
     def upload(
         self, image: ImageSource, *, warm: bool = False, detail: Detail = "auto"
     ) -> ImageData:
-        """Upload an image once; its `id` stands for it in questions. `warm` encodes it now."""
+        """Upload an image once; use its `id` in questions. `warm` has it encoded right away."""
         return self._runner.run(self._runner.api.upload(image, warm=warm, detail=detail))
 
     def image(self, image_id: str) -> ImageData:
-        """Return what is known of an uploaded image."""
-        return self._runner.run(self._runner.api.ask_json("GET", path("images", image_id)))
+        """Return the data of an uploaded image; raises NotFound."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("images", image_id)))
 
     def delete_image(self, image_id: str) -> None:
-        """Forget an uploaded image."""
-        self._runner.run(self._runner.api.delete(path("images", image_id)))
+        """Delete an uploaded image."""
+        self._runner.run(self._runner.api.delete(api_path("images", image_id)))
 
     # conversations
 
     def session(self, session_id: str) -> Session:
-        """Return a conversation under an id of your own; the first question makes it."""
+        """Return a conversation with an id you choose; its first question creates it."""
         return Session(self._runner, session_id)
 
     def sessions(self, *, limit: int = 20) -> list[SessionSummary]:
-        """Return conversations, the one used last first; `limit` up to 100."""
-        return self._runner.run(self._runner.api.ask_list(path("sessions"), limit=str(limit)))
+        """Return conversations, last used first; `limit` is at most 100."""
+        return self._runner.run(
+            self._runner.api.request_list(api_path("sessions"), limit=str(limit))
+        )
 
     # the service
 
     def presets(self) -> dict[str, Any]:
-        """Return `data`, the presets, and `rules`, the rules for answers."""
-        return self._runner.run(self._runner.api.ask_json("GET", path("presets")))
+        """Return the presets as `data` and the rules for answers as `rules`."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
 
     def limits(self) -> dict[str, Any]:
-        """Return every limit that applies to a request."""
-        return self._runner.run(self._runner.api.ask_json("GET", path("limits")))
+        """Return the limits that apply to requests."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("limits")))
 
     def queue(self) -> dict[str, Any]:
-        """Return how full the service is."""
-        return self._runner.run(self._runner.api.ask_json("GET", path("queue")))
+        """Return the present load of the queue."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("queue")))
 
     def models(self) -> list[dict[str, Any]]:
         """Return the models that are loaded."""
-        return self._runner.run(self._runner.api.ask_list(path("models")))
+        return self._runner.run(self._runner.api.request_list(api_path("models")))
 
     # webhooks
 
     def webhook_secret(self, *, rotate: bool = False) -> SecretData:
-        """Return the signing secret, shown once; `rotate` replaces it."""
-        where = path("webhooks", "secret")
+        """Return the signing secret, shown only once; `rotate` replaces it."""
+        url_path = api_path("webhooks", "secret")
         if rotate:
-            steps = self._runner.api.ask_json("POST", f"{where}/rotate", repeatable=False)
+            steps = self._runner.api.request_json("POST", f"{url_path}/rotate", repeatable=False)
         else:
-            steps = self._runner.api.ask_json("GET", where)
+            steps = self._runner.api.request_json("GET", url_path)
         return self._runner.run(steps)
 
     def test_webhook(self, url: str) -> DeliveryData:
         """Have a signed test message sent to a URL, once."""
-        where = path("webhooks", "test")
+        url_path = api_path("webhooks", "test")
         return self._runner.run(
-            self._runner.api.ask_json("POST", where, json={"url": url}, repeatable=False)
+            self._runner.api.request_json("POST", url_path, json={"url": url}, repeatable=False)
         )
 
     def webhook_endpoints(self) -> list[dict[str, Any]]:
-        """Return the hosts that webhooks go to, and how they fare."""
-        return self._runner.run(self._runner.api.ask_list(path("webhooks", "endpoints")))
+        """Return the hosts that webhooks go to, with the state of each."""
+        return self._runner.run(self._runner.api.request_list(api_path("webhooks", "endpoints")))
 
     def delivery(self, delivery_id: str) -> DeliveryData:
         """Return a delivery with all its attempts."""
-        return self._runner.run(self._runner.api.ask_json("GET", path("deliveries", delivery_id)))
+        return self._runner.run(
+            self._runner.api.request_json("GET", api_path("deliveries", delivery_id))
+        )
 
     def replay(self, delivery_id: str) -> DeliveryData:
         """Send a delivery again."""
         return self._runner.run(
-            self._runner.api.ask_json("POST", path("deliveries", delivery_id, "replay"))
+            self._runner.api.request_json("POST", api_path("deliveries", delivery_id, "replay"))
         )
 
     def replay_failed(self, since: dt.datetime | str) -> int:
-        """Send again what has failed since a time, at most 1000; return how many."""
+        """Send again the deliveries that failed since a time, at most 1000; return how many."""
         return self._runner.run(self._runner.api.replay_failed(since))
 
 
 class Job(JobView):
-    """A job of a client."""
+    """A job of a Client."""
 
     def __init__(self, runner: Runner, data: JobData, *, replayed: bool = False) -> None:
         super().__init__(data, replayed=replayed)
         self._runner = runner
 
     def refresh(self) -> Self:
-        """Look at it again."""
+        """Read the job again."""
         self.data = self._runner.run(self._runner.api.read(self.id))
         return self
 
     def wait(self, timeout: float | None = None, on_update: OnUpdate | None = None) -> Self:
-        """Wait for its end, whichever; raises WaitTimeout. `on_update` sees it on the way."""
+        """Wait until it ended; raises WaitTimeout. `on_update` is called with each new state."""
         steps = self._runner.api.wait(self.data, timeout, on_update)
         self.data = self._runner.run(steps)
         return self
@@ -218,33 +227,35 @@ class Job(JobView):
         return answer_of(self.wait(timeout).data)
 
     def stream(self, after: int = 0) -> Iterator[Event]:
-        """Yield its events until its end, across broken connections; `after` skips some."""
+        """Yield its events after number `after`; reconnects, and raises NoConnection at last."""
         for event in self._runner.each(self._runner.api.stream(self.id, after)):
             self.data = event.data if "status" in event.data else self.data
             yield event
 
     def cancel(self) -> Self:
         """Stop it; raises NotCancelable when it has ended already."""
-        self.data = self._runner.run(self._runner.api.change(self.id, "cancel", repeatable=True))
+        self.data = self._runner.run(
+            self._runner.api.change_job(self.id, "cancel", repeatable=True)
+        )
         return self
 
     def retry(self) -> Job:
-        """Return a new job that tries the same again; raises NotRetryable."""
-        steps = self._runner.api.change(self.id, "retry", repeatable=False)
+        """Return a new job with the same request; raises NotRetryable."""
+        steps = self._runner.api.change_job(self.id, "retry", repeatable=False)
         return Job(self._runner, self._runner.run(steps))
 
     def erase(self) -> None:
-        """Stop it and remove everything that it left."""
-        self._runner.run(self._runner.api.delete(path("jobs", self.id)))
+        """Cancel it and delete all its data."""
+        self._runner.run(self._runner.api.delete(api_path("jobs", self.id)))
 
     def deliveries(self) -> list[DeliveryData]:
-        """Return the webhooks that were sent of it."""
-        where = path("jobs", self.id, "deliveries")
-        return self._runner.run(self._runner.api.ask_list(where))
+        """Return its webhook deliveries."""
+        url_path = api_path("jobs", self.id, "deliveries")
+        return self._runner.run(self._runner.api.request_list(url_path))
 
 
 class Session:
-    """A conversation: its questions share images and turns."""
+    """A conversation: its questions share images and earlier turns."""
 
     def __init__(self, runner: Runner, session_id: str) -> None:
         self._runner = runner
@@ -277,8 +288,8 @@ class Session:
 
     def read(self) -> SessionData:
         """Return its turns and images; raises NotFound before the first question."""
-        return self._runner.run(self._runner.api.ask_json("GET", path("sessions", self.id)))
+        return self._runner.run(self._runner.api.request_json("GET", api_path("sessions", self.id)))
 
     def delete(self) -> None:
-        """Forget it; its jobs stay."""
-        self._runner.run(self._runner.api.delete(path("sessions", self.id)))
+        """Delete it; its jobs stay."""
+        self._runner.run(self._runner.api.delete(api_path("sessions", self.id)))

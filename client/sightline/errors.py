@@ -11,10 +11,10 @@ SightlineError
 │   └── ServerError          the service failed
 ├── JobFailed                a job ended without success; `code`, `hint` and `job` say more
 │   └── JobCanceled · JobExpired
-├── NoConnection             no answer came, however often it was tried
-├── UnexpectedAnswer         what answered is not Sightline
-├── WaitTimeout              the job goes on, but your time is over
-└── WebhookError             a message that is not to be trusted
+├── NoConnection             the service did not respond, despite retries
+├── UnexpectedAnswer         something other than Sightline responded
+├── WaitTimeout              your timeout expired; the job keeps running
+└── WebhookError             a message that cannot be trusted
     └── MissingHeader · BadTimestamp · BadSignature · BadPayload · BadSecret
 """
 
@@ -34,7 +34,7 @@ class SightlineError(Exception):
 class APIError(SightlineError):
     """The service refused a request."""
 
-    #: The service's codes that this class stands for.
+    #: The service's error codes that raise this class.
     codes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -46,10 +46,10 @@ class APIError(SightlineError):
         self.title = str(problem.get("title") or "")
         self.detail = str(problem.get("detail") or self.title or f"HTTP status {status}")
         self.hint = str(problem.get("hint") or "")
-        #: JSON pointer to the part of the request that is at fault.
+        #: JSON pointer to the invalid part of the request.
         self.pointer: str | None = problem.get("pointer")
         self.request_id = str(problem.get("request_id") or "")
-        #: Seconds after which the service wants to be asked again.
+        #: Seconds that the service asks you to wait before a retry.
         self.retry_after_s = retry_after_s
         self.problem = dict(problem)
         super().__init__(f"{self.code}: {self.detail}" + (f" {self.hint}" if self.hint else ""))
@@ -213,7 +213,7 @@ class ServerError(APIError):
     )
 
 
-#: What a status means whose code this version does not know.
+#: Classes for statuses whose code this version does not know.
 _BY_STATUS: dict[int, type[APIError]] = {
     401: Unauthorized,
     403: Unauthorized,
@@ -228,14 +228,14 @@ _BY_STATUS: dict[int, type[APIError]] = {
 }
 
 
-def _by_code(kind: type[APIError]) -> dict[str, type[APIError]]:
-    found = dict.fromkeys(kind.codes, kind)
+def _classes_by_code(kind: type[APIError]) -> dict[str, type[APIError]]:
+    by_code = dict.fromkeys(kind.codes, kind)
     for below in kind.__subclasses__():
-        found |= _by_code(below)
-    return found
+        by_code |= _classes_by_code(below)
+    return by_code
 
 
-_CODES = _by_code(APIError)
+_CLASSES = _classes_by_code(APIError)
 
 
 def api_error(
@@ -243,7 +243,7 @@ def api_error(
 ) -> APIError:
     """Return the error of the narrowest class for a refused request."""
     fallback = ServerError if status >= 500 else InvalidRequest
-    kind = _CODES.get(str(problem.get("code"))) or _BY_STATUS.get(status, fallback)
+    kind = _CLASSES.get(str(problem.get("code"))) or _BY_STATUS.get(status, fallback)
     return kind(status, problem, retry_after_s)
 
 
@@ -256,7 +256,7 @@ class JobFailed(SightlineError):
         self.code = str(error.get("code") or job["status"])
         self.detail = str(error.get("message") or f"The job is {job['status']}.")
         self.hint = str(error.get("hint") or "")
-        #: May the same job succeed when it is tried again?
+        #: Whether the same job may succeed if it is retried.
         self.retryable = bool(error.get("retryable", True))
         super().__init__(
             " ".join(part for part in (f"{self.code}: {self.detail}", self.hint, job["id"]) if part)
@@ -264,7 +264,7 @@ class JobFailed(SightlineError):
 
     @property
     def partial(self) -> str:
-        """Return the text that was written before the job ended."""
+        """Return the part of the answer that was written before the end."""
         output = self.job.get("output")
         return output["text"] if output else ""
 
@@ -284,11 +284,11 @@ def job_failed(job: JobData) -> JobFailed:
 
 
 class NoConnection(SightlineError):
-    """The server did not respond."""
+    """The service did not respond."""
 
 
 class UnexpectedAnswer(SightlineError):
-    """Something other than Sightline responded; check the URL."""
+    """The response is not one of Sightline; check the URL."""
 
 
 class WaitTimeout(SightlineError, TimeoutError):
@@ -322,4 +322,4 @@ class BadPayload(WebhookError):
 
 
 class BadSecret(WebhookError, ValueError):
-    """The secret is not `whsec_` plus base64: fix the receiver's configuration."""
+    """The secret is not `whsec_` and base64: correct the receiver's configuration."""

@@ -1,4 +1,4 @@
-"""A job in the caller's hands, and the answer that comes of it."""
+"""The data of a job as both clients show it, and the answer of a job that succeeded."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Answer:
     """The answer of a job that succeeded; `str(answer)` is its text."""
 
     text: str
-    #: What the text is as JSON, where the submission asked for JSON.
+    #: The text parsed as JSON, if the submission asked for JSON.
     json: Any
-    #: What the rules of `postprocess` found, in order of appearance.
+    #: Values that the rules of `postprocess` extracted, in order of appearance.
     fields: dict[str, list[str]]
     #: `stop`, `length` (cut at `max_new_tokens`) or `loop`.
     finish_reason: str
-    #: How sure the model was of its words, 0 to 1; None without a model.
+    #: Confidence of the model in its words, 0 to 1; None without a model.
     confidence: float | None
-    #: All that is known of the job.
+    #: The whole job.
     job: JobData = field(repr=False)
 
     def __str__(self) -> str:
@@ -45,11 +45,11 @@ def answer_of(job: JobData) -> Answer:
 
 
 class JobView:
-    """What is known of a job; `data` is all of it, as of the last look."""
+    """A job as it was last read; `data` is all of it."""
 
     def __init__(self, data: JobData, *, replayed: bool = False) -> None:
         self.data = data
-        #: This submission's Idempotency-Key had the job already.
+        #: Whether an earlier submission with the same Idempotency-Key created the job.
         self.replayed = replayed
 
     @property
@@ -59,7 +59,7 @@ class JobView:
 
     @property
     def status(self) -> JobStatus:
-        """Return its status as of the last look."""
+        """Return its status as it was last read."""
         return self.data["status"]
 
     @property
@@ -69,7 +69,7 @@ class JobView:
 
     @property
     def text(self) -> str:
-        """Return what is answered; of a canceled job, what was answered until then."""
+        """Return the answer; of a canceled job, the part written until then."""
         output = self.data["output"]
         return output["text"] if output else ""
 

@@ -1,6 +1,6 @@
-"""The shapes of the service's answers, as type checkers see them; at run time they are dicts.
+"""The shapes of the service's responses for type checkers; at run time they are plain dicts.
 
-A newer service may tell more than is named here.
+A newer service may send more fields than are named here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TERMINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 
 class SubmitOptions(TypedDict, total=False):
-    """What can be asked beside the prompt and its images; the service's /docs has the bounds."""
+    """Options of a submission besides prompt and images; the service's /docs has their limits."""
 
     preset: str
     lang: Literal["en", "zh"]
@@ -53,7 +53,7 @@ class SubmitOptions(TypedDict, total=False):
 
 
 class Queue(TypedDict):
-    """Where a job waits; `wait_s` is predicted."""
+    """Where a job waits; `wait_s` is a prediction."""
 
     name: str
     position: int
@@ -61,7 +61,7 @@ class Queue(TypedDict):
 
 
 class Progress(TypedDict, total=False):
-    """How far a running job has come."""
+    """Progress of a running job."""
 
     stage: Literal["encode", "prefill", "decode", "merge"]
     percent: int
@@ -109,7 +109,7 @@ class JobData(TypedDict):
 
 
 class ImageData(TypedDict):
-    """A stored image; `used` is the size in pixels that the model sees."""
+    """A stored image; `used` is the width and height in pixels that the model sees."""
 
     id: str
     object: Literal["image"]
@@ -126,7 +126,7 @@ class ImageData(TypedDict):
 
 
 class EstimateData(TypedDict):
-    """What a job would cost; `seconds` is None while no worker knows its speed."""
+    """What a job would cost; `seconds` is None until a worker has measured its speed."""
 
     object: Literal["estimate"]
     images: list[dict[str, Any]]
@@ -170,7 +170,7 @@ class SessionData(SessionSummary):
 
 
 class Attempt(TypedDict):
-    """One attempt to deliver a webhook; `status` is null without an answer."""
+    """One attempt to deliver a webhook; `status` is None without a response."""
 
     at: str
     status: int | None
@@ -180,7 +180,7 @@ class Attempt(TypedDict):
 
 
 class DeliveryData(TypedDict):
-    """A webhook delivery and its ledger."""
+    """A webhook delivery with all its attempts."""
 
     id: str
     object: Literal["delivery"]
@@ -196,7 +196,7 @@ class DeliveryData(TypedDict):
 
 
 class SecretData(TypedDict):
-    """What webhooks are signed with; `secret` is shown once, later null."""
+    """The secret that signs webhooks; `secret` is shown once and None afterwards."""
 
     object: Literal["webhook_secret"]
     secret: str | None

@@ -1,4 +1,4 @@
-"""Verifying webhooks: Standard Webhooks 1.0, with typed errors and in constant time."""
+"""Verifies webhooks (Standard Webhooks 1.0) in constant time, with typed errors."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _TOLERANCE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """A message that is what the service sent."""
+    """A verified message of the service."""
 
-    #: The same in every attempt: keep it to know a message that comes twice.
+    #: The same in every attempt: store it to recognize repeated messages.
     id: str
     #: Such as `job.succeeded`, `job.failed` or `webhook.test`.
     type: str
     #: When it happened, RFC 3339.
     timestamp: str
-    #: The job as the API shows it; thin (`"thin": true`) when the whole would be large.
+    #: The job as the API shows it; shortened (`"thin": true`) if it would be large.
     data: dict[str, Any]
 
 
@@ -43,9 +43,10 @@ def verify_webhook(
 ) -> WebhookEvent:
     """Return the message of a request, or raise a WebhookError.
 
-    `payload` is the body exactly as it came. `secret` is one `whsec_…` or several, for the time
-    of a rotation. A message whose time differs from `now` (seconds since 1970, by default the
-    clock) by more than `tolerance` seconds is refused.
+    `payload` is the unchanged body. `secret` is one `whsec_…`, or several during a rotation. A
+    message whose time differs from `now` (Unix time, by default the clock) by more than
+    `tolerance` seconds is refused: BadTimestamp. The other errors are MissingHeader, BadSecret,
+    BadSignature and BadPayload.
     """
     body = payload.encode() if isinstance(payload, str) else bytes(payload)
     keys = _keys(secret)
@@ -71,7 +72,7 @@ def _keys(secret: str | Sequence[str]) -> list[bytes]:
     secrets = [secret] if isinstance(secret, str) else list(secret)
     if not secrets:
         raise BadSecret("At least one secret is required.")
-    return [_key(one) for one in secrets]
+    return [_key(text) for text in secrets]
 
 
 def _key(secret: str) -> bytes:
@@ -80,7 +81,7 @@ def _key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        # what it is instead is nobody's business, not even a log's
+        # the message must not contain the value: it may end up in a log
         raise BadSecret(f"A secret must be {_PREFIX} followed by base64.")
     return key
 
@@ -95,21 +96,21 @@ def _check_time(moment: str, tolerance: float | dt.timedelta, now: float) -> Non
 
 
 def _any_matches(keys: list[bytes], signed: bytes, header: str) -> bool:
-    """Compare every key with every signature, whatever has matched already."""
-    given = [part.encode() for part in header.split() if part.startswith(_SCHEME)]
-    found = False
+    """Compare every key with every signature, so that the time tells nothing about matches."""
+    sent_signatures = [part.encode() for part in header.split() if part.startswith(_SCHEME)]
+    matched = False
     for key in keys:
         digest = base64.b64encode(hmac.digest(key, signed, "sha256"))
-        for one in given:
-            found |= hmac.compare_digest(one, _SCHEME.encode() + digest)
-    return found
+        for signature in sent_signatures:
+            matched |= hmac.compare_digest(signature, _SCHEME.encode() + digest)
+    return matched
 
 
 def _event(message_id: str, body: bytes) -> WebhookEvent:
     try:
-        told = json.loads(body)
+        message = json.loads(body)
         return WebhookEvent(
-            message_id, str(told["type"]), str(told["timestamp"]), dict(told["data"])
+            message_id, str(message["type"]), str(message["timestamp"]), dict(message["data"])
         )
     except (ValueError, KeyError, TypeError):
         raise BadPayload(

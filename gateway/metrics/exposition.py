@@ -20,7 +20,8 @@ from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import Store, job_metrics
 from shared.store.connection import Client
-from shared.store.delivery_store import DeliveryStore, Outbox
+from shared.store.delivery_store import DeliveryStore
+from shared.store.delivery_types import Outbox
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState, redis_state
@@ -89,10 +90,10 @@ class ServiceCollector(Collector):
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
         yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
-        yield from collect_predictions(forecasts.truth())
+        yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
         yield from collect_counters(sources.store.counters())
-        yield from collect_job_metrics(sources.store.figures())
+        yield from collect_job_metrics(sources.store.read_metrics())
         yield from collect_outbox(sources.deliveries.outbox())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.jobs.view import timestamp
-from shared.store.delivery_store import Attempt, Delivery, Endpoint, Secret
+from shared.store.delivery_types import Attempt, Delivery, Endpoint, Secret
 from shared.webhooks import mask_secret
 
 

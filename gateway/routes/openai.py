@@ -82,7 +82,7 @@ def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> Sto
     stored = submit_chat(chat, services, tenant, key)
     if key is None or not stored.replayed or not _was_stopped(stored.row()):
         return stored
-    services.store.unbind(tenant, key)
+    services.store.forget_key(tenant, key)
     return submit_chat(chat, services, tenant, key)
 
 

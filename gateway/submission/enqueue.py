@@ -13,7 +13,7 @@ from shared.store import Doorbell, NewJob, StoredJob
 def enqueue_job(job: NewJob, services: Services) -> StoredJob:
     """Store a job together with its doorbell message; raises what `Store.add` raises."""
     doorbell = Doorbell(job.id, choose_queue(job, services))
-    return auth.add_job(job, services.doorbells.ring(doorbell))
+    return auth.add_job(job, services.doorbells.compose(doorbell))
 
 
 def trace_context() -> dict[str, str]:

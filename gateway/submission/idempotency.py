@@ -35,7 +35,7 @@ def find_key(
         return idempotency_key
     key = "stainless:" + hashlib.sha256(request.get_data()).hexdigest()
     if count.strip() == "0":
-        services.store.unbind(tenant, key)
+        services.store.forget_key(tenant, key)
     return key
 
 
@@ -56,5 +56,5 @@ class Idempotency:
         try:
             yield
         except Unavailable:
-            if self.key is None or not self.store.answers(self.tenant, self.key):
+            if self.key is None or not self.store.knows_key(self.tenant, self.key):
                 raise

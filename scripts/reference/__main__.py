@@ -6,24 +6,23 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from scripts.reference.failures import failures
-
-from scripts.reference.commands import commands
-from scripts.reference.configuration import configuration
-from scripts.reference.http_api import http_api
-from scripts.reference.modules import modules
+from scripts.reference.commands import render_commands
+from scripts.reference.configuration import render_configuration
+from scripts.reference.errors_page import render_errors
+from scripts.reference.http_api import render_http_api
+from scripts.reference.modules import render_modules
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 #: The function that renders each page, by its path under docs/.
 PAGES: dict[str, Callable[[], str]] = {
-    "reference/configuration.md": partial(configuration, "en"),
-    "reference/errors.md": partial(failures, "en"),
-    "reference/http-api.md": http_api,
-    "reference/command-line.md": commands,
-    "reference/modules.md": modules,
-    "zh-CN/reference/configuration.md": partial(configuration, "zh"),
-    "zh-CN/reference/errors.md": partial(failures, "zh"),
+    "reference/configuration.md": partial(render_configuration, "en"),
+    "reference/errors.md": partial(render_errors, "en"),
+    "reference/http-api.md": render_http_api,
+    "reference/command-line.md": render_commands,
+    "reference/modules.md": render_modules,
+    "zh-CN/reference/configuration.md": partial(render_configuration, "zh"),
+    "zh-CN/reference/errors.md": partial(render_errors, "zh"),
 }
 
 

@@ -20,7 +20,7 @@ _PACKAGES = ("gateway", "shared", "worker", "client/sightline")
 _COMMENTS = {".lua": "--", ".js": "//", ".h": "//", ".cpp": "//"}
 
 
-def modules() -> str:
+def render_modules() -> str:
     """Return the page."""
     folders = [folder for package in _PACKAGES for folder in _folders(ROOT / package)]
     return page(_HEAD, *(part for folder in folders for part in _section(folder)))

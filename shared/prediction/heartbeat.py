@@ -49,7 +49,6 @@ class Heartbeat:
     load_factor: float = 1.0
     #: Mean requests in one pass of its model.
     batch_requests: float = 0.0
-    extra: dict[str, float] = field(default_factory=dict)
 
     @property
     def image_room(self) -> ImageRoom:

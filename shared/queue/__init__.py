@@ -1,4 +1,4 @@
-"""The Celery app, whose messages only wake a worker: the job's row says what there is to do."""
+"""The Celery app, its queues and doorbells, and the reaper that watches over queued jobs."""
 
 from shared.queue.app import (
     PRIORITY_STEPS,
@@ -6,11 +6,11 @@ from shared.queue.app import (
     TASK,
     app,
     broker_lists,
-    declared,
+    build_queue,
     direct_queue,
     list_name,
-    ring,
-    send,
+    send_doorbell,
+    send_doorbells,
 )
 
 __all__ = [
@@ -19,9 +19,9 @@ __all__ = [
     "TASK",
     "app",
     "broker_lists",
-    "declared",
+    "build_queue",
     "direct_queue",
     "list_name",
-    "ring",
-    "send",
+    "send_doorbell",
+    "send_doorbells",
 ]

@@ -1,7 +1,8 @@
-"""The Celery app: messages are doorbells that carry a job id and nothing else.
+"""The Celery app: its configuration, its queues, and the sending of doorbells.
 
-A bell in a shared queue says that there is work; the store says whose turn it is. Its job id is
-that of the job that rang. A bell in a worker's own queue means this very job.
+A message is a doorbell: it carries a job id and nothing else. In a shared queue it wakes a worker,
+and the store says whose turn it is; its job id is that of the job that it was sent for. In a
+worker's own queue it means this very job.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ PRIORITY_STEPS = list(range(10))
 _SEPARATOR = "\x06\x16"
 
 _DIRECT = "worker."
-#: A worker that is away this long takes its queue with it; the reconciler rings elsewhere.
+#: The queue of a worker that is away this long expires; the reconciler uses a shared one then.
 _DIRECT_EXPIRES_S = 600
 
 _log = logging.getLogger(__name__)
 
 
 def direct_queue(node: str) -> str:
-    """Return the name of the queue that only one worker listens to."""
+    """Return the name of the queue that only this worker consumes."""
     return _DIRECT + node
 
 
-def declared(name: str) -> KombuQueue:
-    """Return a queue as everybody declares it; a worker's own goes when nobody listens."""
+def build_queue(name: str) -> KombuQueue:
+    """Return a queue with the options that every process declares it with."""
     expires = _DIRECT_EXPIRES_S if name.startswith(_DIRECT) else None
     return KombuQueue(name, Exchange(name), routing_key=name, expires=expires)
 
@@ -59,7 +60,7 @@ def _configuration() -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
-            # a message is only a doorbell: the reconciler rings again long before this
+            # a message is only a doorbell: the reconciler sends a lost one again long before this
             "visibility_timeout": 43_200,
             "socket_timeout": settings.redis_timeout_s,
             "socket_connect_timeout": 1,
@@ -68,7 +69,7 @@ def _configuration() -> dict[str, Any]:
             "priority_steps": PRIORITY_STEPS,
             "queue_order_strategy": "priority",
         },
-        "task_queues": [declared(name) for name in QUEUES],
+        "task_queues": [build_queue(name) for name in QUEUES],
         "task_default_queue": Priority.DEFAULT.value,
         "task_default_priority": 5,
         # the lease guards a job; a message held until its end makes kombu restore it when Redis
@@ -101,25 +102,28 @@ app = Celery("sightline", control="shared.queue.celery_control:JobControl")
 app.add_defaults(_configuration)
 
 
-def ring(doorbells: Iterable[Doorbell]) -> None:
-    """Wake a worker for each bell; one that fails now is rung again by the reconciler."""
-    for bell in doorbells:
+def send_doorbells(doorbells: Iterable[Doorbell]) -> None:
+    """Wake a worker for each doorbell; the reconciler sends again what fails now."""
+    for doorbell in doorbells:
         try:
-            send(bell)
+            send_doorbell(doorbell)
         except Exception as error:  # noqa: BLE001
             # a channel that kombu closes meanwhile ends in an AttributeError; whatever it was, the
-            # row is stored, and its submitter must hear so
-            _log.warning("doorbell.failed", extra={"job_id": bell.job_id, "cause": repr(error)})
+            # row is stored, and its submitter must be told so
+            _log.warning("doorbell.failed", extra={"job_id": doorbell.job_id, "cause": repr(error)})
 
 
-def send(bell: Doorbell, connection: Any = None) -> KombuQueue:
-    """Send a bell through Celery, over its own connection by default; return its queue."""
-    queue = declared(bell.queue)
+def send_doorbell(doorbell: Doorbell, connection: Any = None) -> KombuQueue:
+    """Send a doorbell through Celery, over its own connection by default; return its queue.
+
+    Raises what Celery and kombu raise without a broker.
+    """
+    queue = build_queue(doorbell.queue)
     app.send_task(
         TASK,
-        args=[bell.job_id],
-        task_id=bell.job_id,
-        kwargs={"only": True} if bell.queue.startswith(_DIRECT) else {},
+        args=[doorbell.job_id],
+        task_id=doorbell.job_id,
+        kwargs={"only": True} if doorbell.queue.startswith(_DIRECT) else {},
         queue=queue,
         connection=connection,
     )

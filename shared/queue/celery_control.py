@@ -1,4 +1,4 @@
-"""What operators do to jobs with Celery's own tools: Flower, and `celery control`.
+"""Celery's control and result backend over the job store, for Flower and `celery control`.
 
 A message is only a doorbell, so revoking it would stop nothing: the job's row is canceled instead.
 """
@@ -30,14 +30,14 @@ _STATES = {
 
 
 def cancel(store: Store, job_ids: str | Iterable[str]) -> None:
-    """Cancel jobs whoever they belong to; unknown and ended ones are left alone."""
+    """Cancel jobs of any tenant; unknown and ended ones are skipped. Raises StoreUnavailable."""
     for job_id in [job_ids] if isinstance(job_ids, str) else job_ids:
         tenant = store.tenant(job_id)
         try:
             if tenant is not None:
                 store.cancel(job_id, tenant)
         except (NotFound, Erased):
-            # it went while we looked
+            # it was erased meanwhile
             continue
 
 
@@ -46,16 +46,16 @@ class JobControl(Control):
 
     @cached_property
     def store(self) -> Store:
-        """Where the jobs are."""
+        """The job store of the settings."""
         return Store(Settings())
 
     def revoke(self, task_id: str | Iterable[str], *_: Any, **__: Any) -> None:
-        """Cancel jobs; workers that are away or busy need not hear of it."""
+        """Cancel jobs in the store, so that workers that are away or busy need no message."""
         cancel(self.store, task_id)
 
 
 class JobBackend(BaseBackend):
-    """Celery's result backend as a view of the rows; keeps nothing, and abort cancels the job."""
+    """Celery's result backend as a view of the rows; stores nothing, and abort cancels the job."""
 
     thread_safe = True
 
@@ -64,7 +64,7 @@ class JobBackend(BaseBackend):
         return Store(Settings())
 
     def store_result(self, task_id: str, result: Any, state: str, *_: Any, **__: Any) -> Any:
-        """Cancel the job of an aborted task; rows know everything else by themselves."""
+        """Cancel the job of an aborted task; everything else is in the rows already."""
         if state == ABORTED:
             cancel(self._store, task_id)
         return result
@@ -76,5 +76,5 @@ class JobBackend(BaseBackend):
             status = self._store.get(task_id, tenant).status if tenant else None
         except (NotFound, Erased):
             status = None
-        told = _STATES[status] if status else states.PENDING
-        return {"task_id": task_id, "status": told, "result": None, "traceback": None}
+        state = _STATES[status] if status else states.PENDING
+        return {"task_id": task_id, "status": state, "result": None, "traceback": None}

@@ -1,4 +1,4 @@
-"""Doorbells as the messages that Celery writes, made so cheaply that storing and ringing are one.
+"""The messages of doorbells, composed so that a job and its doorbell are stored in one step.
 
 A message is filled in from one that Celery itself has written to a broker in memory, so that
 whatever Celery puts into its messages is in ours.
@@ -19,7 +19,7 @@ from typing import Any
 import kombu
 from celery.events.event import get_exchange
 
-from shared.queue.app import app, list_name, send
+from shared.queue.app import app, list_name, send_doorbell
 from shared.store import Doorbell, DoorbellMessage
 from shared.store.connection import Client
 
@@ -35,7 +35,7 @@ class _Template:
     """A message for `_ID`, as JSON with `_TAG` in place of what makes each message unique."""
 
     text: str
-    #: The message's body, still readable.
+    #: The message's body, decoded.
     body: str
     exchange: str
     routing_key: str
@@ -44,52 +44,55 @@ class _Template:
     @classmethod
     def of(cls, message: dict[str, Any]) -> _Template:
         properties = message["properties"]
-        about = properties["delivery_info"]
+        delivery = properties["delivery_info"]
         body = b64decode(message["body"]).decode()
         text = json.dumps(
             message | {"body": _TAG + "body", "properties": properties | {"delivery_tag": _TAG}}
         )
-        return cls(text, body, about["exchange"], about["routing_key"], properties["priority"])
+        return cls(
+            text, body, delivery["exchange"], delivery["routing_key"], properties["priority"]
+        )
 
-    def filled(self, job_id: str, body: str) -> str:
+    def fill(self, job_id: str, body: str) -> str:
         """Return the message of a job."""
-        packed = b64encode(body.encode()).decode("ascii")
-        named = self.text.replace(_ID, job_id).replace(_TAG + "body", packed)
-        return named.replace(_TAG, str(uuid.uuid4()))
+        encoded = b64encode(body.encode()).decode("ascii")
+        text = self.text.replace(_ID, job_id).replace(_TAG + "body", encoded)
+        return text.replace(_TAG, str(uuid.uuid4()))
 
 
 class DoorbellMessages:
-    """Makes what rings for a job."""
+    """Composes the message of a doorbell without talking to the broker."""
 
     def __init__(self, client: Client) -> None:
         """`client` is of the Redis that is also the broker."""
-        self._events = f"/{client.connection_pool.connection_kwargs.get('db') or 0}."
+        self._channel_prefix = f"/{client.connection_pool.connection_kwargs.get('db') or 0}."
 
-    def ring(self, bell: Doorbell) -> DoorbellMessage:
-        """Return what Redis is told to wake a worker, and to let Flower know."""
-        message, event, expires_ms = _templates(bell.queue, os.getpid())
-        told = json.loads(event.body.replace(_ID, bell.job_id))
-        told |= {"timestamp": time.time(), "clock": app.clock.forward()}
+    def compose(self, doorbell: Doorbell) -> DoorbellMessage:
+        """Return the message that wakes a worker, and the event that Flower shows."""
+        job_id = doorbell.job_id
+        message, event, expires_ms = _load_templates(doorbell.queue, os.getpid())
+        event_body = json.loads(event.body.replace(_ID, job_id))
+        event_body |= {"timestamp": time.time(), "clock": app.clock.forward()}
         return DoorbellMessage(
-            list_name(message.routing_key, message.priority),
-            message.filled(bell.job_id, message.body.replace(_ID, bell.job_id)),
-            f"{self._events}{event.exchange}/{event.routing_key}",
-            event.filled(bell.job_id, json.dumps(told)),
-            expires_ms,
+            list=list_name(message.routing_key, message.priority),
+            message=message.fill(job_id, message.body.replace(_ID, job_id)),
+            channel=f"{self._channel_prefix}{event.exchange}/{event.routing_key}",
+            event=event.fill(job_id, json.dumps(event_body)),
+            expires_ms=expires_ms,
         )
 
 
 @functools.lru_cache(maxsize=64)
-def _templates(queue: str, _pid: int) -> tuple[_Template, _Template, int | None]:
-    """Return what Celery writes for a queue: the message, the event, and how long its list lives.
+def _load_templates(queue: str, _pid: int) -> tuple[_Template, _Template, int | None]:
+    """Return what Celery writes for a queue: message, event, milliseconds that its list lives.
 
-    Both tell the process that they come from.
+    Both name the process that they come from, so that each process makes its own.
     """
     with _memory, kombu.Connection("memory://") as connection:
         channel = connection.default_channel
         exchange = get_exchange(app.connection_for_write())
         kombu.Queue(_EVENTS, exchange)(channel).declare()
-        declared = send(Doorbell(_ID, queue), connection=connection)
+        sent_to = send_doorbell(Doorbell(_ID, queue), connection=connection)
         message, event = (channel.queues[name].get_nowait() for name in (queue, _EVENTS))
-    expires_ms = None if declared.expires is None else int(declared.expires * 1000)
+    expires_ms = None if sent_to.expires is None else int(sent_to.expires * 1000)
     return _Template.of(message), _Template.of(event), expires_ms

@@ -1,4 +1,4 @@
-"""Looks after jobs whose worker died, whose doorbell was lost or whose time is over."""
+"""The thread that looks after jobs whose worker died, whose doorbell was lost or that expired."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 
 from shared.errors import StoreUnavailable
-from shared.queue.app import broker_lists, ring
+from shared.queue.app import broker_lists, send_doorbells
 from shared.settings import Settings
 from shared.store import Store
 
@@ -24,11 +24,11 @@ class Reaper(threading.Thread):
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """End the thread after its present look."""
+        """End the thread after its current pass."""
         self._stopped.set()
 
     def run(self) -> None:
-        """Look every `reap_s` until stopped."""
+        """Reap every `reap_s` and reconcile every `reconcile_s` until stopped."""
         reconciled_at = time.monotonic()
         while not self._stopped.wait(self._settings.reap_s):
             try:
@@ -43,13 +43,13 @@ class Reaper(threading.Thread):
                 _log.exception("reaper.failed")
 
     def _reap(self) -> None:
-        bells = self._store.reap()
-        for bell in bells:
-            _log.warning("job.reaped", extra={"job_id": bell.job_id})
-        ring(bells)
+        doorbells = self._store.reap()
+        for doorbell in doorbells:
+            _log.warning("job.reaped", extra={"job_id": doorbell.job_id})
+        send_doorbells(doorbells)
 
     def _reconcile(self) -> None:
-        bells = self._store.reconcile(broker_lists())
-        for bell in bells:
-            _log.warning("job.rung_again", extra={"job_id": bell.job_id})
-        ring(bells)
+        doorbells = self._store.reconcile(broker_lists())
+        for doorbell in doorbells:
+            _log.warning("job.rung_again", extra={"job_id": doorbell.job_id})
+        send_doorbells(doorbells)

@@ -1,14 +1,7 @@
 """Everything we keep in Redis; no other package names a key."""
 
-from shared.store.job_store import (
-    Claim,
-    Doorbell,
-    DoorbellMessage,
-    NewJob,
-    Store,
-    StoredJob,
-    Verdict,
-)
+from shared.store.job_store import Store
+from shared.store.job_types import Claim, Doorbell, DoorbellMessage, NewJob, StoredJob, Verdict
 
 __all__ = [
     "Claim",

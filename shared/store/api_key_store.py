@@ -1,4 +1,4 @@
-"""API keys in Redis: made, listed, changed, rotated, revoked, and looked up for each request."""
+"""The API key store: creates, changes, rotates and revokes keys, and admits each request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ MAX_WEIGHT = 100
 #: A limit that is the service's again.
 DEFAULT = -1
 
+#: The tenant of callers without a key.
+ANONYMOUS = "anonymous"
+#: Whether callers may come without a key; `alone` lets them while no key was ever made.
 Anonymous = Literal["yes", "no", "alone"]
 
 
 class ApiKeyError(Exception):
-    """What an operator asked of the keys cannot be done."""
+    """An operator's request about the keys cannot be carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,16 @@ class ApiKey:
     name: str
     created_ms: int
     revoked_ms: int | None
-    #: What it has of its own; None takes the service's default.
+    #: Its own limits by name; None uses the service's default.
     limits: dict[str, int | None]
     weight: int
-    #: The end of each secret that opens the door, the newest last, and the seconds until it closes.
+    #: Last four characters of each valid secret, newest last, and seconds until it expires.
     secrets: list[tuple[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, what it may do and what it has used."""
+    """The tenant of a request, its limits and what it has used of them."""
 
     tenant: str
     name: str
@@ -52,14 +55,14 @@ class Caller:
     used: RateLimits
     #: Seconds until this minute ends.
     reset_s: float
-    #: The request is one too many: seconds until there is room for it.
+    #: Seconds until there is room for the request, where it is one too many.
     refused_s: float | None
     #: Where a job of this request would stand; None where it was not charged as one.
     queue_position: QueuePosition | None = None
 
 
 class ApiKeyStore:
-    """Every method raises StoreUnavailable when Redis does not answer."""
+    """Reads and changes API keys; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, client: Client) -> None:
         self._redis = client
@@ -68,17 +71,17 @@ class ApiKeyStore:
     # for each request
 
     def admit(self, secret: str, anonymous: Anonymous, cost: int, default: RateLimits) -> Caller:
-        """Return who asks, and charge `cost` requests or refuse them; raises Unauthorized."""
+        """Return the caller, and charge `cost` requests or refuse them; raises Unauthorized."""
         limits = (default.requests, default.tokens, default.in_flight, default.queued)
         with guard():
             reply = self._admit(
-                args=[_digest(secret), anonymous, cost, *map(str, (*limits, *LAST_SCORES))]
+                args=[_digest(secret), anonymous, ANONYMOUS, cost, *limits, *LAST_SCORES]
             )
         if reply[0] == "missing":
             raise Unauthorized("This service requires an API key.")
         if reply[0] == "unknown":
             raise Unauthorized("This API key is invalid or was revoked.")
-        verdict, tenant, name, *numbers, stand = reply
+        verdict, tenant, name, *numbers, standing = reply
         return Caller(
             tenant,
             name,
@@ -86,7 +89,7 @@ class ApiKeyStore:
             RateLimits(*numbers[4:8]),
             reset_s=int(numbers[8]) / 1000,
             refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
-            queue_position=QueuePosition.told(stand) if stand else None,
+            queue_position=QueuePosition.parse(standing) if standing else None,
         )
 
     def any(self) -> bool:
@@ -99,7 +102,7 @@ class ApiKeyStore:
     def create(
         self, name: str, limits: dict[str, int | None], weight: int = 1
     ) -> tuple[ApiKey, str]:
-        """Return a new key and its secret, which is not kept; raises KeyTrouble."""
+        """Return a new key and its secret, which is not stored; raises ApiKeyError."""
         if not _NAME.fullmatch(name):
             raise ApiKeyError(
                 "a name may have up to 64 letters, digits, dots, dashes and underscores"
@@ -118,15 +121,15 @@ class ApiKeyStore:
         return self.get(key_id), secret
 
     def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> ApiKey:
-        """Set these limits and the weight, at once; raises KeyTrouble."""
+        """Set these limits and the weight in one step; raises ApiKeyError."""
         _check_weight(weight)
         key_id = self._find(which)
-        given = {name: value for name, value in limits.items() if value not in (None, DEFAULT)}
+        changed = {name: value for name, value in limits.items() if value not in (None, DEFAULT)}
         dropped = [name for name, value in limits.items() if value == DEFAULT]
         with guard():
             pipe = self._redis.pipeline(transaction=True)
-            if given:
-                pipe.hset(keys.API_KEY + key_id, mapping=given)
+            if changed:
+                pipe.hset(keys.API_KEY + key_id, mapping=changed)
             if dropped:
                 pipe.hdel(keys.API_KEY + key_id, *dropped)
             if weight is not None:
@@ -135,29 +138,32 @@ class ApiKeyStore:
         return self.get(key_id)
 
     def rotate(self, which: str, overlap_s: int) -> str:
-        """Return a second secret; the first one opens the door for `overlap_s` more."""
+        """Return a second secret; the first one stays valid for `overlap_s`.
+
+        Raises ApiKeyError.
+        """
         key_id = self._find(which)
-        held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        index = keys.API_KEY + key_id + keys.API_KEY_SECRETS
         with guard():
-            known = [one for one in self._redis.zrange(held, 0, -1) if self._opens(one)]
+            digests = [one for one in self._redis.zrange(index, 0, -1) if self._is_valid(one)]
             pipe = self._redis.pipeline(transaction=True)
-            for old in known[:-1]:
+            for old in digests[:-1]:
                 pipe.delete(keys.API_SECRET + old)
-                pipe.zrem(held, old)
-            for last in known[-1:]:
+                pipe.zrem(index, old)
+            for last in digests[-1:]:
                 pipe.pexpire(keys.API_SECRET + last, max(1, overlap_s * 1000))
             pipe.execute()
         return self._add_secret(key_id)
 
     def revoke(self, which: str) -> ApiKey:
-        """Close the door to all secrets of a key, at once and everywhere; raises KeyTrouble."""
+        """Make all secrets of a key invalid, at once and everywhere; raises ApiKeyError."""
         key_id = self._find(which)
-        held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        index = keys.API_KEY + key_id + keys.API_KEY_SECRETS
         with guard():
             name = self._redis.hget(keys.API_KEY + key_id, "name")
-            known = self._redis.zrange(held, 0, -1)
+            digests = self._redis.zrange(index, 0, -1)
             pipe = self._redis.pipeline(transaction=True)
-            pipe.delete(held, *(keys.API_SECRET + one for one in known))
+            pipe.delete(index, *(keys.API_SECRET + digest for digest in digests))
             pipe.hdel(keys.API_KEY_NAMES, name)
             pipe.hset(keys.API_KEY + key_id, "revoked_ms", self._now_ms())
             pipe.execute()
@@ -170,13 +176,13 @@ class ApiKeyStore:
         return [self.get(key_id) for key_id in ids]
 
     def get(self, which: str) -> ApiKey:
-        """Return a key by id or name; raises KeyTrouble."""
+        """Return a key by id or name; raises ApiKeyError."""
         key_id = self._find(which)
         with guard():
             row: dict[str, str] = self._redis.hgetall(keys.API_KEY + key_id)
             weight = self._redis.hget(keys.WEIGHTS, key_id)
-            held = self._redis.zrange(keys.API_KEY + key_id + keys.API_KEY_SECRETS, 0, -1)
-            told = [self._secret(one) for one in held]
+            digests = self._redis.zrange(keys.API_KEY + key_id + keys.API_KEY_SECRETS, 0, -1)
+            valid_secrets = [self._secret(digest) for digest in digests]
         revoked = row.get("revoked_ms")
         return ApiKey(
             id=key_id,
@@ -188,7 +194,7 @@ class ApiKeyStore:
                 for name in (field.name for field in fields(RateLimits))
             },
             weight=int(weight or 1),
-            secrets=[one for one in told if one],
+            secrets=[secret for secret in valid_secrets if secret],
         )
 
     def _find(self, which: str) -> str:
@@ -201,17 +207,17 @@ class ApiKeyStore:
     def _add_secret(self, key_id: str) -> str:
         secret = _PREFIX + secrets.token_urlsafe(32)
         digest = _digest(secret)
-        held = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        index = keys.API_KEY + key_id + keys.API_KEY_SECRETS
         with guard():
             if self._redis.hexists(keys.API_KEY + key_id, "revoked_ms"):
                 raise ApiKeyError("the key was revoked; create a new one")
             pipe = self._redis.pipeline(transaction=True)
             pipe.hset(keys.API_SECRET + digest, mapping={"key": key_id, "end": secret[-4:]})
-            pipe.zadd(held, {digest: self._now_ms()})
+            pipe.zadd(index, {digest: self._now_ms()})
             pipe.execute()
         return secret
 
-    def _opens(self, digest: str) -> bool:
+    def _is_valid(self, digest: str) -> bool:
         return bool(self._redis.exists(keys.API_SECRET + digest))
 
     def _secret(self, digest: str) -> tuple[str, float | None] | None:
@@ -230,5 +236,5 @@ def _check_weight(weight: int | None) -> None:
 
 
 def _digest(secret: str) -> str:
-    """Return what is kept of a secret; random ones need no slow hash."""
+    """Return the hash that is stored of a secret; random ones need no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest() if secret else ""

@@ -1,4 +1,4 @@
-"""How we connect to Redis, and how its failures become ours."""
+"""Connections to Redis: clients, their circuit breaker, errors, and loading of Lua scripts."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ Client = Any
 #: Seconds that a client refused for want of Redis should wait.
 RETRY_AFTER_S = 5.0
 
-
 #: Connections of a client that stay open while nobody needs them.
 _KEPT_IDLE = 16
 
+#: Steps that scripts share, in lua/lib/; each may use those before it.
+_LIBRARIES = ("prelude", "deliveries", "limits", "tiles", "ending")
+
 
 class TrimmedPool(redis.ConnectionPool):
-    """A pool that closes again what only a peak of waiting readers has opened."""
+    """A pool that closes the connections that only a peak of waiting readers needed."""
 
     breaker: Breaker | None = None
 
@@ -40,23 +42,23 @@ class TrimmedPool(redis.ConnectionPool):
         return super().get_connection(*args, **options)
 
     def hang_up(self) -> None:
-        """End the wait of every command that is under way, as if Redis had closed the line."""
+        """Fail every command that is under way, as if Redis had closed its connection."""
         for connection in list(self._in_use_connections):
-            # its reader finds an end of file; closing would pull the socket from under it
+            # its reader gets an end of file; a close would break its socket while it reads
             with suppress(OSError, AttributeError):
                 connection._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
 
     def release(self, connection: Any) -> None:
-        """Take a connection back; the least used one beyond those kept is closed."""
+        """Take a connection back, and close the least used one of too many that are idle."""
         super().release(connection)
         idle = self._available_connections
         if len(idle) > _KEPT_IDLE:
-            # the pool lends from the end, so this one was about to rest for long
+            # the pool lends from the end, so this one would stay idle longest
             idle[-_KEPT_IDLE - 1].disconnect()
 
 
 class Breaker:
-    """While it is open, connections that it guards fail at once instead of waiting for Redis."""
+    """A circuit breaker: while it is open, its pools fail at once instead of waiting for Redis."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -68,17 +70,20 @@ class Breaker:
             raise redis.ConnectionError("Redis did not respond a moment ago")
 
     def greet(self, connection: Any) -> None:
-        """Begin a new connection, which may be a second try of a command, unless it is open."""
+        """Set up a new connection, which may serve the second try of a command.
+
+        Raises redis.ConnectionError while the breaker is open.
+        """
         self.check()
         connection.on_connect()
 
     def guards(self, pool: TrimmedPool) -> None:
-        """Take a pool under guard."""
+        """Guard a pool from now on."""
         pool.breaker = self
         self._pools.append(pool)
 
     def open(self) -> None:
-        """Refuse new commands, and end the wait of those that are under way."""
+        """Refuse new commands, and fail those that are under way."""
         self.is_open = True
         for pool in self._pools:
             pool.hang_up()
@@ -100,18 +105,18 @@ def connect(
 
     `timeout_s` bounds a command; by default it is the one of the settings.
     """
-    patience_s = timeout_s or settings.redis_timeout_s
+    timeout_s = timeout_s or settings.redis_timeout_s
     pool = TrimmedPool.from_url(
         url or settings.redis_url,
         decode_responses=text,
-        socket_timeout=patience_s,
-        socket_connect_timeout=min(2.0, patience_s),
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(2.0, timeout_s),
         socket_keepalive=True,
         health_check_interval=10,
         max_connections=settings.redis_max_connections,
         redis_connect_func=breaker.greet if breaker else None,
         # a restarted Redis leaves dead sockets in the pool: one more try gets a fresh one.
-        # Not after a timeout: the first try may still be done, and the caller waits for both
+        # Not after a timeout: the first try may still succeed, and the caller waits for both
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1, (redis.ConnectionError,)),
     )
     if breaker:
@@ -121,7 +126,7 @@ def connect(
 
 @contextmanager
 def guard() -> Iterator[None]:
-    """Turn Redis' failures into StoreUnavailable."""
+    """Turn every redis.RedisError of the block into StoreUnavailable."""
     try:
         yield
     except redis.RedisError as error:
@@ -132,15 +137,14 @@ def guard() -> Iterator[None]:
 
 
 def load_script(client: Client, name: str) -> Script:
-    """Return the script `lua/<name>.lua`, such as `jobs/add`, after key names and shared steps."""
+    """Return the script `lua/<name>.lua`, such as `jobs/add`, behind key names and libraries."""
     folder = resources.files("shared.store") / "lua"
-    libraries = ("deliveries", "prelude", "limits", "tiles", "ending")
-    parts = [*(f"lib/{library}" for library in libraries), name]
+    parts = [*(f"lib/{library}" for library in _LIBRARIES), name]
     text = "".join((folder / f"{part}.lua").read_text() for part in parts)
     script: Script = client.register_script(keys.lua_names() + text)
     return script
 
 
 def pairs(flat: list[Any]) -> dict[str, Any]:
-    """Return the hash that a script answered as a flat list."""
+    """Return the hash that a script returned as a flat list of names and values."""
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,21 +1,26 @@
-"""The deliveries of webhooks in Redis: their schedule, their ledger, their endpoints."""
+"""The delivery store: schedule, ledger, endpoints and secrets of webhooks in Redis."""
 
 from __future__ import annotations
 
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from typing import Any, Literal
 
 from shared import webhooks
 from shared.errors import NotFound
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, guard, load_script, pairs
+from shared.store.delivery_types import (
+    Attempt,
+    Delivery,
+    DeliveryBatch,
+    Endpoint,
+    Outbox,
+    Secret,
+    Settlement,
+)
 from shared.webhooks import Webhook
 
 _SCRIPTS = (
@@ -26,128 +31,12 @@ _SCRIPTS = (
     "webhooks/send_test",
     "webhooks/secret",
 )
-_BLANK = BeforeValidator(lambda value: None if value == "" else value)
 _REPLAYED_AT_ONCE = 1000
 _LISTED_ENDPOINTS = 200
 
 
-class EndpointHealth(StrEnum):
-    """What an attempt told about its endpoint."""
-
-    GOOD = "good"
-    #: No answer, or that of a server in trouble.
-    BAD = "bad"
-    #: A quick answer that is no success.
-    ALIVE = "alive"
-    #: Nothing: it was not asked.
-    UNKNOWN = "unknown"
-
-
-class Delivery(BaseModel):
-    """One delivery; times are milliseconds of Redis' clock."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    #: Also the `webhook-id`, the same in every attempt.
-    id: str
-    tenant: str
-    endpoint: str
-    type: str
-    url: str
-    status: Literal["pending", "delivered", "failed"]
-    #: Why it failed.
-    reason: Annotated[str | None, _BLANK] = None
-    created_ms: int
-    due_ms: Annotated[int | None, _BLANK] = None
-    ended_ms: Annotated[int | None, _BLANK] = None
-    #: Attempts of the present schedule.
-    tries: int = 0
-    #: Who holds it now.
-    owner: str = ""
-    job: str | None = None
-    job_status: str | None = None
-
-
-class Attempt(BaseModel):
-    """One attempt of a delivery, as its ledger tells it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    at: str
-    #: HTTP status, None without an answer.
-    status: int | None
-    ms: int
-    #: The first of what was answered.
-    body: str
-    error: str | None
-
-
-class Endpoint(BaseModel):
-    """The health of one origin of one tenant."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    origin: str
-    #: Consecutive failures of those that count for the breaker.
-    failures: int = 0
-    failing_since: int | None = None
-    open_until: int | None = None
-    disabled_ms: int | None = None
-    #: Deliveries that wait.
-    pending: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryBatch:
-    """What a courier has taken, and in how many seconds there is more to take."""
-
-    owner: str
-    deliveries: list[Delivery]
-    next_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What becomes of a delivery after an attempt."""
-
-    outcome: Literal["delivered", "retry", "failed"]
-    health: EndpointHealth
-    attempt: Attempt
-    reason: str = ""
-    retry_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outbox:
-    """How the deliveries stand as a whole."""
-
-    #: Seconds that the most urgent one is overdue: only a missing courier lets it grow.
-    lag_s: float
-    #: Endpoints left alone for a while, and those left alone until they are tried by hand.
-    open: int
-    disabled: int
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """What a tenant's webhooks are signed with."""
-
-    secret: str
-    previous: str | None
-    previous_until_ms: int | None
-    created_ms: int
-    #: It has not been shown before.
-    fresh: bool
-
-    @property
-    def keys(self) -> list[str]:
-        """Return every secret that signs now, the newest first."""
-        return [self.secret, *([self.previous] if self.previous else [])]
-
-
 class DeliveryStore:
-    """Reads and moves deliveries; every method raises StoreUnavailable without Redis."""
+    """Reads and changes deliveries; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
@@ -174,12 +63,12 @@ class DeliveryStore:
         )
 
     def wait(self, seconds: float) -> None:
-        """Return when there is something to take, at the latest after `seconds`."""
+        """Wait until a delivery may be due, at most for `seconds`."""
         with guard():
             # a blocking read must come back before the socket's own timeout
             self._redis.blpop([keys.DELIVERIES_BELL], min(seconds, 1.0))
 
-    def frozen(self, delivery: Delivery) -> str | None:
+    def read_body(self, delivery: Delivery) -> str | None:
         """Return the body that the first attempt decided on; None before it."""
         with guard():
             body: str | None = self._redis.hget(keys.DELIVERY + delivery.id, "body")
@@ -187,16 +76,17 @@ class DeliveryStore:
 
     def freeze(self, delivery: Delivery, owner: str, body: str) -> str | None:
         """Return the body to send: this one, or an earlier attempt's; None if it is lost."""
-        found: str | None = self._run("webhooks/freeze", delivery.id, owner, body)
-        return found
+        frozen: str | None = self._run("webhooks/freeze", delivery.id, owner, body)
+        return frozen
 
-    def settle(self, delivery: Delivery, owner: str, done: Settlement) -> bool:
+    def settle(self, delivery: Delivery, owner: str, settlement: Settlement) -> bool:
         """Note an attempt, if the delivery is still this owner's; return whether it was."""
         return bool(
             self._run(
                 "webhooks/settle",
-                *(delivery.id, owner, done.outcome, done.reason, done.attempt.model_dump_json()),
-                *(int(done.retry_s * 1000), done.health.value),
+                *(delivery.id, owner, settlement.outcome, settlement.reason),
+                settlement.attempt.model_dump_json(),
+                *(int(settlement.retry_s * 1000), settlement.health.value),
                 self._settings.webhook_breaker_failures,
                 int(self._settings.webhook_breaker_s * 1000),
                 int(self._settings.webhook_disable_s * 1000),
@@ -209,16 +99,16 @@ class DeliveryStore:
     def get(self, delivery_id: str, tenant: str) -> tuple[Delivery, list[Attempt]]:
         """Return a delivery and its attempts, oldest first; raises NotFound."""
         with guard():
-            # of another's delivery nothing is read, so that it takes no longer than an unknown one
+            # a foreign delivery is not read, so that it takes no longer than an unknown one
             if self._redis.hget(keys.DELIVERY + delivery_id, "tenant") != tenant:
                 raise NotFound
-        found = self._read([delivery_id])
-        if not found:
+        deliveries = self._read([delivery_id])
+        if not deliveries:
             raise NotFound
-        return found[0]
+        return deliveries[0]
 
     def of_job(self, job_id: str) -> list[tuple[Delivery, list[Attempt]]]:
-        """Return the deliveries of a job that the caller may see, oldest first."""
+        """Return the deliveries of a job and their attempts, oldest first."""
         with guard():
             ids = self._redis.lrange(keys.job(job_id) + keys.JOB_DELIVERIES, 0, -1)
         return self._read(ids)
@@ -250,7 +140,7 @@ class DeliveryStore:
         return sum(self._run("webhooks/replay", delivery_id, tenant) for delivery_id in ids)
 
     def try_out(self, webhook: Webhook, tenant: str) -> Delivery:
-        """Send a test message once, whatever is known of its endpoint."""
+        """Send a test message once, even if its endpoint's breaker is open or it is disabled."""
         delivery_id = webhooks.new_delivery_id()
         primary = webhook.endpoint_id(tenant)
         self._run(
@@ -277,7 +167,7 @@ class DeliveryStore:
         ]
 
     def outbox(self) -> Outbox:
-        """Return how the deliveries of all tenants stand."""
+        """Return the state of the deliveries of all tenants."""
         now = self.now_ms()
         with guard():
             pipe = self._redis.pipeline(transaction=False)

@@ -1,8 +1,8 @@
-"""The second level of the feature cache: Redis' cache role, shared by all workers.
+"""The feature store: the second level of the feature cache, in Redis' cache role.
 
-Several servers share the images out by rendezvous hashing (Thaler and Ravishankar, 1998): every
-worker finds the same server for a key without asking anyone, one that is added or taken away moves
-only its own share, and one that is dead costs misses for its share and nothing else.
+Several servers share the images by rendezvous hashing (Thaler and Ravishankar, 1998): all workers
+pick the same server for a key, a server that is added or removed moves only its own share, and a
+dead one costs misses for its share and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.store.connection import Client, connect, guard, load_script
 
 
 class RedisFeatures:
-    """A ByteStore in Redis; values fade after their last use and stay within a sum of bytes."""
+    """A ByteStore in Redis; values expire after their last use, and their sum is bounded."""
 
     def __init__(self, settings: Settings) -> None:
         """Use the servers of the cache role, or the queue role's where there are no others."""
@@ -33,13 +33,13 @@ class RedisFeatures:
         """Return what was put, or None; raises StoreUnavailable."""
         name = _name(key)
         with guard():
-            found: bytes | None = self._get(
+            value: bytes | None = self._get(
                 keys=[name], args=[self._ttl_ms], client=self._server(name)
             )
-        return found
+        return value
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value if it fits at all; raises StoreUnavailable."""
+        """Store a value if it fits at all; raises StoreUnavailable."""
         name = _name(key)
         if len(value) <= self._max_bytes:
             with guard():
@@ -61,5 +61,5 @@ def _weight(url: str, name: str) -> bytes:
 
 
 def _name(key: str) -> str:
-    # the key tells tenant and image; a name of fixed length keeps it out of monitors
+    # a key names tenant and image, which a hash keeps out of Redis' monitors
     return keys.FEATURES + hashlib.sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Everything in Redis that a prediction needs, read at once; and how true predictions were."""
+"""Forecasts: all that a prediction reads from Redis, and how accurate predictions were."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RATIO_STEP = 1.1
 RATIO_STEPS = 30
 #: For each queue, the score below which a tenant's jobs come before its new one.
 LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
-#: Jobs in hand that are looked at one by one.
-_HELD = 256
-#: Seconds for which a place in the queue is taken for the present one.
+#: Running jobs that are read one by one.
+_MAX_RUNNING = 256
+#: Seconds for which a queue position counts as current.
 _FRESH_S = 0.05
-#: Fewer comparisons tell nothing of the tail.
-_ENOUGH = 20
-#: Slowest of twenty jobs over its prediction, until that has been measured.
-_TAIL = 2.0
+#: Fewer ratios say nothing about the tail.
+_MIN_RATIOS = 20
+#: Tail until it has been measured.
+_DEFAULT_TAIL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class QueuePosition:
     seen_s: float
 
     @classmethod
-    def told(cls, reply: Any) -> QueuePosition:
-        """Return it of what foresee.lua answers."""
+    def parse(cls, reply: Any) -> QueuePosition:
+        """Return the position of a reply of standing.lua."""
         ahead, queued, running = reply
-        known = dict(zip(Priority, map(int, ahead), strict=True))
-        return cls(known, int(queued), int(running), time.monotonic())
+        by_queue = dict(zip(Priority, map(int, ahead), strict=True))
+        return cls(by_queue, int(queued), int(running), time.monotonic())
 
     @property
     def fresh(self) -> bool:
@@ -61,7 +61,7 @@ class QueuePosition:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What waits, who works and what was learned, at one moment."""
+    """The fleet, its backlog and what was learned of finished jobs, at one moment."""
 
     fleet: FleetSnapshot = field(default_factory=FleetSnapshot)
     #: Average tokens of an answer by preset, "ask" without one.
@@ -75,15 +75,15 @@ class Forecast:
 
     @property
     def tail(self) -> float:
-        """Return the factor within which 95 of 100 jobs stay of their prediction."""
-        if len(self.ratios) < _ENOUGH:
-            return _TAIL
+        """Return the factor of their prediction within which 95 of 100 jobs end."""
+        if len(self.ratios) < _MIN_RATIOS:
+            return _DEFAULT_TAIL
         return max(1.0, sorted(self.ratios)[int(0.95 * len(self.ratios))])
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionAccuracy:
-    """Predictions against what happened, since the store was new."""
+    """Predicted against actual times, since the store was new."""
 
     count: int
     predicted_s: float
@@ -95,27 +95,27 @@ class PredictionAccuracy:
     def median_error(self) -> float | None:
         """Return the error that half of the predictions stay below, as a share of the actual."""
         errors = sorted((abs(1 - RATIO_STEP**-step), count) for step, count in self.steps.items())
-        seen = 0
+        below = 0
         for error, count in errors:
-            seen += count
-            if 2 * seen >= self.count:
+            below += count
+            if 2 * below >= self.count:
                 return error
         return None
 
 
-def _hand(told: Sequence[int]) -> tuple[RunningJob, ...]:
-    pairs = zip(told[::2], told[1::2], strict=True)
+def _running_jobs(flat: Sequence[int]) -> tuple[RunningJob, ...]:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
     return tuple(RunningJob(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
 
 
 class Forecasts:
-    """Reads forecasts; raises StoreUnavailable like the Store."""
+    """Reads forecasts; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, client: Client, workers: WorkerRegistry) -> None:
         self._redis = client
         self._workers = workers
-        self._foresee = load_script(client, "admission/standing")
-        self._hand = load_script(client, "admission/held_jobs")
+        self._standing = load_script(client, "admission/standing")
+        self._held_jobs = load_script(client, "admission/held_jobs")
 
     def read(self) -> Forecast:
         """Return the forecast of this moment."""
@@ -127,11 +127,11 @@ class Forecasts:
             pipe.hgetall(keys.ANSWERS)
             pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
             queued, running, (busy_ms, counted), answers, ratios = pipe.execute()
-            held = self._hand(keys=[], args=[_HELD]) if running else []
+            flat = self._held_jobs(keys=[], args=[_MAX_RUNNING]) if running else []
         mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
         return Forecast(
             FleetSnapshot(
-                tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _hand(held))
+                tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _running_jobs(flat))
             ),
             {kind: float(tokens) for kind, tokens in answers.items()},
             tuple(map(float, ratios)),
@@ -140,15 +140,15 @@ class Forecasts:
     def queue_position(self, tenant: str) -> QueuePosition:
         """Return where a tenant's new job would stand now."""
         with guard():
-            return QueuePosition.told(self._foresee(keys=[], args=[tenant, *LAST_SCORES]))
+            return QueuePosition.parse(self._standing(keys=[], args=[tenant, *LAST_SCORES]))
 
-    def truth(self) -> PredictionAccuracy:
-        """Return how predictions compared with what happened."""
+    def read_accuracy(self) -> PredictionAccuracy:
+        """Return how predictions compared with the actual times."""
         with guard():
-            told = {name: int(n) for name, n in self._redis.hgetall(keys.PREDICTIONS).items()}
+            totals = {name: int(n) for name, n in self._redis.hgetall(keys.PREDICTIONS).items()}
         return PredictionAccuracy(
-            count=told.get("count", 0),
-            predicted_s=told.get("predicted_ms", 0) / 1000,
-            actual_s=told.get("actual_ms", 0) / 1000,
-            steps={int(k[5:]): n for k, n in told.items() if k.startswith("step:")},
+            count=totals.get("count", 0),
+            predicted_s=totals.get("predicted_ms", 0) / 1000,
+            actual_s=totals.get("actual_ms", 0) / 1000,
+            steps={int(k[5:]): n for k, n in totals.items() if k.startswith("step:")},
         )

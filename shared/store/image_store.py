@@ -16,7 +16,7 @@ from shared.store.connection import Client, connect, guard, load_script
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What is told of an image without its pixels."""
+    """An image without its pixels; sizes are width and height."""
 
     id: str
     width: int
@@ -32,10 +32,10 @@ _HEADER = ("width", "height", "source_width", "source_height", "format", "bytes"
 
 
 class ImageStore:
-    """Keeps images for the jobs that need them; raises StoreUnavailable like the Store."""
+    """Stores images for jobs; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, settings: Settings, client: Client | None = None) -> None:
-        """`client` must not decode what it reads."""
+        """Make a store; `client` must return bytes."""
         self._settings = settings
         self._redis = client or connect(settings, text=False)
         self._put = load_script(self._redis, "images/put_image")
@@ -67,7 +67,7 @@ class ImageStore:
             self._put(keys=[key], args=[(ttl_s or self._settings.image_ttl_s) * 1000, *flat])
 
     def header(self, tenant: str, image_id: str) -> ImageHeader:
-        """Return what is known of an image; raises NotFound."""
+        """Return the header of an image; raises NotFound."""
         key = keys.image(tenant, image_id)
         with guard():
             pipe = self._redis.pipeline(transaction=False)
@@ -97,7 +97,7 @@ class ImageStore:
             return list(pipe.execute())
 
     def delete(self, tenant: str, image_id: str) -> None:
-        """Forget an image; a queued job that needs it will fail as image_gone. Raises NotFound."""
+        """Delete an image; a queued job that needs it will fail as image_gone. Raises NotFound."""
         key = keys.image(tenant, image_id)
         with guard():
             if not self._redis.delete(key):

@@ -1,4 +1,4 @@
-"""Reading a job's event stream, from any process and from any event on."""
+"""The event stream of a job, read from any event on."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ class JobEvent:
 
 
 class EventReader:
-    """Follows streams; every waiting reader holds one connection of the pool."""
+    """Reads event streams; every waiting reader holds one connection of the pool.
+
+    Every method raises StoreUnavailable without Redis.
+    """
 
     def __init__(self, client: Client, block_s: float) -> None:
-        """`block_s` must stay below the client's socket timeout."""
+        """Make a reader; `block_s` must stay below the client's socket timeout."""
         self._redis = client
         self._block_s = block_s
 

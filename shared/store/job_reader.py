@@ -1,4 +1,4 @@
-"""Reading what Redis knows of many jobs: pages of them, and how full the queues are."""
+"""The read side of the job store: pages of jobs, how full the queues are, counters and metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.store import job_metrics, keys
 from shared.store.connection import Client, guard
 from shared.store.job_metrics import MetricsSnapshot
 
-#: The score of a queued job is its number plus that of its queue: 2^43 is more than will ever come.
+#: The score of a queued job is its number plus that of its queue; no number will reach 2^43.
 QUEUE_SPAN = 1 << 43
 FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 
@@ -28,16 +28,16 @@ class Load:
 
 
 class JobReader:
-    """Reads; every method raises StoreUnavailable when Redis does not answer."""
+    """Reads jobs; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, client: Client) -> None:
         self.redis = client
 
     def tenant(self, job_id: str) -> str | None:
-        """Return whose job it is; None for an unknown one."""
+        """Return the tenant of a job; None for an unknown one."""
         with guard():
-            found: str | None = self.redis.hget(keys.job(job_id), "tenant")
-        return found
+            tenant: str | None = self.redis.hget(keys.job(job_id), "tenant")
+        return tenant
 
     def page(
         self,
@@ -48,23 +48,26 @@ class JobReader:
         status: JobStatus | None = None,
         session_id: str | None = None,
     ) -> tuple[list[JobRow], bool]:
-        """Return up to `limit` jobs, newest first, older than `after`, and whether more follow."""
-        found: list[JobRow] = []
+        """Return up to `limit` jobs, newest first, older than `after`, and whether more follow.
+
+        Raises NotFound for an unknown `after`, and JobTooNew.
+        """
+        rows: list[JobRow] = []
         with guard():
             below = self._place(tenant, after) if after else "+inf"
-            while len(found) <= limit:
+            while len(rows) <= limit:
                 entries = self.redis.zrevrangebyscore(
                     keys.tenant_jobs(tenant), below, "-inf", start=0, num=100, withscores=True
                 )
                 if not entries:
-                    return found, False
+                    return rows, False
                 ids, below = [entry[0] for entry in entries], f"({entries[-1][1]:.0f}"
-                found += [
+                rows += [
                     row
                     for row in self._rows(tenant, ids)
                     if status in (None, row.status) and session_id in (None, row.session_id)
                 ]
-        return found[:limit], True
+        return rows[:limit], True
 
     def _place(self, tenant: str, after: str) -> str:
         """Return the bound below which jobs are older than `after`, even if it was erased."""
@@ -105,7 +108,7 @@ class JobReader:
         with guard():
             return {name: int(n) for name, n in self.redis.hgetall(keys.COUNTERS).items()}
 
-    def figures(self) -> MetricsSnapshot:
-        """Return what finished jobs and deliveries have added up to."""
+    def read_metrics(self) -> MetricsSnapshot:
+        """Return the metrics of all finished jobs and deliveries."""
         with guard():
             return job_metrics.read(self.redis.hgetall(keys.FIGURES))

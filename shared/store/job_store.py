@@ -1,11 +1,9 @@
-"""The transitions of a job in Redis; each is one script, and the row is the only truth."""
+"""The job store: each transition of a job is one Lua script on its row in Redis."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
 from shared.errors import (
@@ -20,25 +18,31 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.jobs import ROW_VERSION, ImageInfo, JobInput, JobStatus, Priority, Turn, new_job_id
+from shared.jobs import ROW_VERSION, JobStatus, Turn
 from shared.jobs.row import JobRow, dump, read_row
-from shared.prediction.cost_model import Prediction
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, guard, load_script, pairs
 from shared.store.job_metrics import JobMetrics
 from shared.store.job_reader import FIRST_SCORE, JobReader
-from shared.store.rate_limits import RateLimits
-from shared.webhooks import Webhook
+from shared.store.job_types import (
+    Claim,
+    Doorbell,
+    DoorbellMessage,
+    NewJob,
+    StoredJob,
+    Verdict,
+    read_doorbells,
+)
 
 #: The longest silence of all reapers after which leases are renewed instead of reaped.
 _REAP_GAP_MS = 3000
 
 
-#: The place of a job that is not queued, as scripts tell it.
+#: The position that scripts return for a job that is not queued.
 NOWHERE = -1
 
-#: When one of a key's own jobs may have ended, seconds.
+#: Seconds in which one of the caller's own jobs may have ended.
 _JOB_ENDS_S = 5.0
 
 #: One file in lua/jobs/ each.
@@ -58,96 +62,8 @@ _TRANSITIONS = (
 )
 
 
-class Verdict(IntEnum):
-    """What a worker hears when it reports."""
-
-    #: The job is no longer this worker's.
-    LOST = 0
-    GO_ON = 1
-    #: The caller canceled it.
-    STOP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job to be stored."""
-
-    tenant: str
-    input: JobInput
-    id: str = field(default_factory=new_job_id)
-    priority: Priority = Priority.DEFAULT
-    ttl_s: int = 86_400
-    deadline_s: float | None = None
-    session_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    images: Sequence[ImageInfo] = ()
-    #: Notices of the images, as dicts.
-    notices: Sequence[Mapping[str, Any]] = ()
-    model: str = ""
-    retry_of: str | None = None
-    webhook: Webhook | None = None
-    trace: Mapping[str, str] = field(default_factory=dict)
-    prediction: Prediction | None = None
-    limits: RateLimits = field(default_factory=RateLimits)
-    #: (Idempotency-Key, fingerprint of the body)
-    idempotency: tuple[str, str] | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Return the visual tokens of its images."""
-        return sum(image.tokens for image in self.images)
-
-
-@dataclass(frozen=True, slots=True)
-class Doorbell:
-    """What the queue needs to wake a worker because of a job."""
-
-    job_id: str
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class DoorbellMessage:
-    """A doorbell as Redis is told of it."""
-
-    #: The list that workers wait at, and what is put into it.
-    list: str
-    message: str
-    #: The channel on which operators listen, and what they hear.
-    channel: str
-    event: str
-    #: Milliseconds after which the list goes if nobody takes from it; None keeps it.
-    expires_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredJob:
-    """A stored job, or the earlier one that the same Idempotency-Key made."""
-
-    doorbell: Doorbell
-    replayed: bool = False
-    #: Queued jobs that are taken before it; None when it is not queued.
-    position: int | None = None
-    #: Its row in that moment.
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-    def row(self) -> JobRow:
-        """Return the job as it was stored, or as it was found."""
-        return read_row(self.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's right to a job."""
-
-    row: JobRow
-    owner: str
-    #: Milliseconds of Redis' clock when it was given.
-    at_ms: int = 0
-
-
 class Store(JobReader):
-    """Reads and moves job rows; every method raises StoreUnavailable when Redis does not answer."""
+    """Reads and changes job rows; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, settings: Settings, client: Client | None = None) -> None:
         super().__init__(client or connect(settings))
@@ -200,19 +116,19 @@ class Store(JobReader):
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
                 raise ImageNotFound(pointer=f"/images/{index}")
-            case ["limited", what, *wait_ms]:
-                raise _over(what, wait_ms)
+            case ["limited", limit, *wait_ms]:
+                raise _limit_error(limit, wait_ms)
             case _:
                 raise IdempotencyKeyReused
 
-    def answers(self, tenant: str, idempotency_key: str) -> bool:
-        """Tell whether the next job under this key would be an earlier one."""
+    def knows_key(self, tenant: str, idempotency_key: str) -> bool:
+        """Tell whether this key stands for a stored job, which the next submission would get."""
         with guard():
             job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
             return bool(job_id and self.redis.exists(keys.job(job_id)))
 
-    def unbind(self, tenant: str, idempotency_key: str) -> None:
-        """Let the next job under this key be a new one."""
+    def forget_key(self, tenant: str, idempotency_key: str) -> None:
+        """Forget the job of this key, so that the next submission makes a new one."""
         with guard():
             self.redis.delete(keys.idempotency(tenant, idempotency_key))
 
@@ -245,19 +161,20 @@ class Store(JobReader):
 
     def position(self, job_id: str, tenant: str) -> int | None:
         """Return how many queued jobs will be taken before this one, or None when not queued."""
-        place: int | None = self._run("position", [], job_id, tenant)
-        return place
+        position: int | None = self._run("position", [], job_id, tenant)
+        return position
 
     def cancel(self, job_id: str, tenant: str) -> str:
-        """Cancel a queued job at once, ask a running one to stop; return what it found.
+        """Cancel a queued job at once, or ask a running one to stop.
 
-        That is `canceled`, `canceling`, or the terminal status that the job had. Raises NotFound.
+        Returns `canceled`, `canceling`, or the terminal status that the job had. Raises NotFound
+        and Erased.
         """
-        found = str(self._run("cancel", [], job_id, tenant))
-        if found == "missing":
+        outcome = str(self._run("cancel", [], job_id, tenant))
+        if outcome == "missing":
             self.get(job_id, tenant)
             raise NotFound
-        return found
+        return outcome
 
     def erase(self, job_id: str, tenant: str) -> None:
         """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
@@ -271,11 +188,11 @@ class Store(JobReader):
     # the worker's side
 
     def claim_next(self, worker_id: str) -> Claim | str:
-        """Take the queued job whose turn it is, or return `nothing`."""
+        """Claim the queued job whose turn it is, or return `nothing`."""
         return self.claim("", worker_id)
 
     def claim(self, job_id: str, worker_id: str) -> Claim | str:
-        """Take this queued job, or return why not: missing, not_queued, expired, too_new."""
+        """Claim this queued job, or return why not: missing, not_queued, expired, too_new."""
         owner = secrets.token_hex(16)
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
@@ -298,8 +215,9 @@ class Store(JobReader):
     ) -> Verdict:
         """Add events to a job's stream and set its progress, if it is still this owner's."""
         flat = [part for kind, data in events for part in (kind, dump(dict(data)))]
-        told = "" if progress is None else dump(dict(progress))
-        reply = self._run("report", [], job_id, owner, told, self._settings.events_max, *flat)
+        progress_json = "" if progress is None else dump(dict(progress))
+        events_max = self._settings.events_max
+        reply = self._run("report", [], job_id, owner, progress_json, events_max, *flat)
         return Verdict(int(reply))
 
     def finish(
@@ -310,37 +228,42 @@ class Store(JobReader):
         fields: Mapping[str, Any],
         *,
         turn: Turn | None = None,
-        tally: JobMetrics | None = None,
+        metrics: JobMetrics | None = None,
     ) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was.
 
-        `turn` becomes part of the job's session, `tally` of the service's figures.
+        `turn` is added to the job's session, `metrics` to the job metrics.
         """
-        told = turn.model_dump_json() if turn else ""
-        kept = self._settings.session_turns_max
-        counted = dump(tally.increments if tally else {})
+        turn_json = turn.model_dump_json() if turn else ""
+        turns_max = self._settings.session_turns_max
+        metrics_json = dump(metrics.increments if metrics else {})
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
-        return bool(
-            self._run("finish", [], job_id, owner, status.value, told, kept, counted, *flat)
-        )
+        args = (job_id, owner, status.value, turn_json, turns_max, metrics_json)
+        return bool(self._run("finish", [], *args, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
-        """Give a job back without counting the attempt; None when it was lost or has ended."""
+        """Give a job back without counting the attempt.
+
+        Returns its doorbell; None when the job was lost or has ended.
+        """
         reply = self._run("release", [], job_id, owner)
         return Doorbell(job_id, reply) if reply else None
 
     def reap(self) -> list[Doorbell]:
-        """Requeue jobs of silent workers, end poison and overdue ones; return what to ring."""
+        """Requeue jobs of silent workers and end poison and overdue ones.
+
+        Returns the doorbells of the jobs that were queued again.
+        """
         gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
         lease_ms = int(self._settings.lease_s * 1000)
         reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
-        return [Doorbell(job, queue) for job, queue in reply]
+        return read_doorbells(reply)
 
     def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return a bell to ring for each queued job beyond the messages in the broker's `lists`."""
+        """Return a doorbell for each queued job beyond the messages in the broker's `lists`."""
         age_ms = int(self._settings.reconcile_s * 1000)
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
-        return [Doorbell(job, queue) for job, queue in reply]
+        return read_doorbells(reply)
 
 
 def _message_args(message: DoorbellMessage | None) -> tuple[Any, ...]:
@@ -352,14 +275,14 @@ def _message_args(message: DoorbellMessage | None) -> tuple[Any, ...]:
     )
 
 
-def _over(what: str, wait_ms: Sequence[Any]) -> LimitError:
-    if what == "tokens":
+def _limit_error(limit: str, wait_ms: Sequence[Any]) -> LimitError:
+    if limit == "tokens":
         return LimitError(
             "This key has used up its visual tokens for this minute.",
             retry_after_s=int(wait_ms[0]) / 1000,
         )
-    kind = TooManyInFlight if what == "in_flight" else TooManyQueued
-    return kind(retry_after_s=_JOB_ENDS_S)
+    error = TooManyInFlight if limit == "in_flight" else TooManyQueued
+    return error(retry_after_s=_JOB_ENDS_S)
 
 
 def _cell(value: Any) -> str:

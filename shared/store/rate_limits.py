@@ -1,4 +1,4 @@
-"""What one API key may do, and how much of it is used."""
+"""The rate limits of an API key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Redis servers of both roles tell of themselves: memory, persistence, eviction."""
+"""The state of the Redis servers of both roles: memory, persistence, eviction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.store.connection import Client, connect, guard
 
 @dataclass(frozen=True, slots=True)
 class RedisState:
-    """One server; bytes."""
+    """The state of one server."""
 
     version: str
     used_bytes: int
@@ -22,7 +22,7 @@ class RedisState:
 
 
 def redis_state(client: Client) -> RedisState:
-    """Ask a server; raises StoreUnavailable."""
+    """Read a server's state; raises StoreUnavailable."""
     with guard():
         info = client.info()
     return RedisState(
@@ -36,12 +36,12 @@ def redis_state(client: Client) -> RedisState:
 
 
 def roles(settings: Settings) -> dict[str, Client]:
-    """Return a client of each role; one server may play both, and is then named once.
+    """Return a client of each role; one server in both roles is named once, as `queue`.
 
     Where several servers are the cache, the others are `cache-2`, `cache-3` and so on.
     """
-    found = {"queue": connect(settings)}
+    clients = {"queue": connect(settings)}
     caches = [url for url in settings.cache_urls if url != settings.redis_url]
     for number, url in enumerate(caches, start=1):
-        found["cache" if number == 1 else f"cache-{number}"] = connect(settings, url=url)
-    return found
+        clients["cache" if number == 1 else f"cache-{number}"] = connect(settings, url=url)
+    return clients

@@ -1,4 +1,4 @@
-"""Conversations in Redis: their turns, their images and the worker that remembers them best."""
+"""The session store: conversations, their turns, and the worker that answered last."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ class Session:
     worker: str | None
     #: The unfinished job of the session.
     busy: str | None
-    #: What it began with, if that is answered already.
+    #: Its first turn, once that is answered.
     first: Turn | None = None
 
 
 class SessionStore:
-    """Reads and forgets conversations; the scripts of the Store write them."""
+    """Reads and deletes conversations, which the scripts of the job store write.
+
+    Every method raises StoreUnavailable without Redis.
+    """
 
     def __init__(self, client: Client) -> None:
         self._redis = client
@@ -58,19 +61,19 @@ class SessionStore:
         return [Turn.model_validate_json(text) for text in texts]
 
     def page(self, tenant: str, limit: int) -> list[Session]:
-        """Return the sessions used last, newest first."""
+        """Return up to `limit` sessions, the last used first."""
         index = keys.tenant_sessions(tenant)
         with guard():
             ids = self._redis.zrevrange(index, 0, limit - 1)
-            read = self._read(tenant, ids)
-            found = list(zip(ids, read[::2], read[1::2], strict=True))
-            dropped = [session_id for session_id, fields, _ in found if not fields]
-            if dropped:
-                self._redis.zrem(index, *dropped)
-        return [_session(i, fields, first) for i, fields, first in found if fields]
+            flat = self._read(tenant, ids)
+            sessions = list(zip(ids, flat[::2], flat[1::2], strict=True))
+            expired = [session_id for session_id, fields, _ in sessions if not fields]
+            if expired:
+                self._redis.zrem(index, *expired)
+        return [_session(i, fields, first) for i, fields, first in sessions if fields]
 
     def delete(self, tenant: str, session_id: str) -> None:
-        """Forget a conversation; its jobs stay until they are erased. Raises NotFound."""
+        """Delete a conversation; its jobs stay until they are erased. Raises NotFound."""
         key = keys.session(tenant, session_id)
         with guard():
             pipe = self._redis.pipeline(transaction=True)

@@ -1,4 +1,4 @@
-"""Who still waits for a job over HTTP: a client that went and came back keeps its job alive."""
+"""Requests that wait for a job over HTTP: a client that reconnects keeps its job alive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _TTL_S = 3600
 
 
 class Waiters:
-    """Counts the requests that ever waited for a job; the newest one owns its fate."""
+    """Counts the requests that waited for a job; only the newest may cancel it by leaving.
+
+    Every method raises StoreUnavailable without Redis.
+    """
 
     def __init__(self, client: Client) -> None:
         self._redis = client
@@ -24,6 +27,6 @@ class Waiters:
             return int(pipe.execute()[0])
 
     def newest(self, job_id: str) -> int:
-        """Return the number of the request that joined last, 0 when that is long ago."""
+        """Return the number of the request that joined last, 0 when that was long ago."""
         with guard():
             return int(self._redis.get(keys.job(job_id) + keys.JOB_WAITERS) or 0)

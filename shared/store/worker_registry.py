@@ -1,4 +1,4 @@
-"""The workers that are up: their heartbeats, speeds and what they have loaded."""
+"""The worker registry: the heartbeats of the workers that are up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.store.connection import Client, guard
 
 
 class WorkerRegistry:
-    """Heartbeats in Redis; a worker that stops beating fades out by itself."""
+    """Heartbeats in Redis, which expire; every method raises StoreUnavailable without Redis."""
 
     def __init__(self, client: Client, ttl_s: float) -> None:
         self._redis = client
@@ -28,26 +28,26 @@ class WorkerRegistry:
             pipe.execute()
 
     def forget(self, worker_id: str) -> None:
-        """Take a worker that has stopped off the list."""
+        """Remove a worker that has stopped."""
         with guard():
             self._redis.delete(keys.worker(worker_id))
             self._redis.zrem(keys.WORKERS, worker_id)
 
     def fresh(self) -> list[Heartbeat]:
-        """Return the heartbeats that have not faded."""
+        """Return the heartbeats that have not expired."""
         with guard():
             ids = self._redis.zrange(keys.WORKERS, 0, -1)
             values = self._redis.mget([keys.worker(i) for i in ids]) if ids else []
-            faded = [i for i, value in zip(ids, values, strict=True) if value is None]
-            if faded:
-                self._redis.zrem(keys.WORKERS, *faded)
+            expired = [i for i, value in zip(ids, values, strict=True) if value is None]
+            if expired:
+                self._redis.zrem(keys.WORKERS, *expired)
         return [_parse(value) for value in values if value is not None]
 
 
 def _parse(text: str) -> Heartbeat:
     fields = json.loads(text)
     known = Heartbeat.__dataclass_fields__
-    # a newer worker may tell more than we know
+    # a newer worker may send fields that we do not know
     return Heartbeat(**{name: value for name, value in fields.items() if name in known})
 
 

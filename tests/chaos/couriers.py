@@ -1,4 +1,4 @@
-"""Kills couriers, workers and Redis under a receiver that flaps; checks what was delivered.
+"""Kills couriers, workers and Redis while webhooks go to an unreliable receiver; checks deliveries.
 
 `python -m tests.chaos.couriers --jobs 500` runs the long form and prints its account.
 """
@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 from standardwebhooks import Webhook as Verifier
 
-from tests.chaos.faults import Account, Monkey, Team, redis_killer, submit, told
+from tests.chaos.faults import Account, Monkey, Team, print_account, redis_killer, submit
 from tests.support.harness import QUICK, RedisServer, System, running_redis, running_system
 from tests.support.receivers import Receiver, Request, receiving
 
-_HASTY = {
+_FAST = {
     "SIGHTLINE_ALLOW_NETS": "127.0.0.0/8",
     "SIGHTLINE_ALLOW_PORTS": "1-65535",
     "SIGHTLINE_MAX_ATTEMPTS": "20",
@@ -33,12 +33,12 @@ _HASTY = {
     "SIGHTLINE_WEBHOOK_BREAKER_S": "0.3",
     "SIGHTLINE_SIMULATED_TOKEN_S": "0.01",
 }
-#: Every so manieth job's receiver answers 410.
+#: One job in this many has a receiver that responds with 410.
 _GONE_EVERY = 10
 
 
-class Flapping:
-    """A receiver that fails, hangs and breaks off; some of its URLs are gone for ever."""
+class FlakyAnswers:
+    """Answers of a receiver that fails, hangs and breaks off; URLs under /gone respond 410."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -56,14 +56,14 @@ class Flapping:
 
 
 def run(folder: Path, *, jobs: int, seed: int = 1, patience_s: float = 90) -> Account:
-    """Let jobs end while a monkey is loose, and return the account of their deliveries."""
+    """Submit jobs with webhooks under faults, and return the account of their deliveries."""
     account = Account(jobs)
-    began = time.monotonic()
-    flapping = Flapping(seed)
+    started = time.monotonic()
+    answers = FlakyAnswers(seed)
     with (
         running_redis(folder) as redis,
-        running_system(redis.url, folder, **QUICK | _HASTY) as system,
-        receiving(flapping) as receiver,
+        running_system(redis.url, folder, **QUICK | _FAST) as system,
+        receiving(answers) as receiver,
     ):
         _, http = system.gateway()
         secret = http.post("/v1/webhooks/secret/rotate").json()["secret"]
@@ -77,17 +77,17 @@ def run(folder: Path, *, jobs: int, seed: int = 1, patience_s: float = 90) -> Ac
                 submit([http], _question(number, receiver), f"k{number}", account.violations)
             )
         deadline = time.monotonic() + patience_s
-        # the last third ends in peace, or a run could go on for ever
-        _ended(http, ids, len(ids) * 2 // 3, deadline)
+        # the last third ends without faults, or a run might never end
+        _wait_for_ends(http, ids, len(ids) * 2 // 3, deadline)
         monkey.stop()
-        flapping.calm = True
-        ledgers = _ended(http, ids, len(ids), deadline)
-        # what was still on its way would be seen now
+        answers.calm = True
+        deliveries = _wait_for_ends(http, ids, len(ids), deadline)
+        # requests that are still on their way arrive meanwhile
         time.sleep(2)
         account.faults = monkey.faults
-    _check(ids, ledgers, receiver, Verifier(secret), account)
+    _check(ids, deliveries, receiver, Verifier(secret), account)
     account.repeated = len(receiver.requests) - jobs
-    account.seconds = time.monotonic() - began
+    account.seconds = time.monotonic() - started
     return account
 
 
@@ -116,24 +116,25 @@ def _kind(number: int) -> str:
     return "gone" if number % _GONE_EVERY == 0 else "hook"
 
 
-def _ended(
-    http: httpx.Client, ids: list[str], most: int, deadline: float
+def _wait_for_ends(
+    http: httpx.Client, ids: list[str], count: int, deadline: float
 ) -> dict[str, list[dict[str, Any]]]:
-    ledgers: dict[str, list[dict[str, Any]]] = {}
-    while len(ledgers) < most and time.monotonic() < deadline:
+    """Return the deliveries of each job, once those of `count` jobs have ended."""
+    deliveries: dict[str, list[dict[str, Any]]] = {}
+    while len(deliveries) < count and time.monotonic() < deadline:
         for job_id in ids:
-            if job_id not in ledgers:
-                # while Redis is away, the answer is a problem
+            if job_id not in deliveries:
+                # while Redis is down, the response is a problem without data
                 data = http.get(f"/v1/jobs/{job_id}/deliveries").json().get("data")
-                if data and all(one["status"] != "pending" for one in data):
-                    ledgers[job_id] = data
+                if data and all(delivery["status"] != "pending" for delivery in data):
+                    deliveries[job_id] = data
         time.sleep(0.3)
-    return ledgers
+    return deliveries
 
 
 def _check(
     ids: list[str],
-    ledgers: dict[str, list[dict[str, Any]]],
+    deliveries: dict[str, list[dict[str, Any]]],
     receiver: Receiver,
     verifier: Verifier,
     account: Account,
@@ -143,33 +144,36 @@ def _check(
         by_path[request.path].append(request)
     for number, job_id in enumerate(ids):
         kind = _kind(number)
-        got = by_path[f"/{kind}/{number}"]
-        if job_id not in ledgers:
+        requests = by_path[f"/{kind}/{number}"]
+        if job_id not in deliveries:
             account.violations.append(f"{job_id}: not ended")
             continue
-        if len(ledgers[job_id]) != 1:
-            account.violations.append(f"{job_id}: {len(ledgers[job_id])} deliveries")
-        (delivery, *_) = ledgers[job_id]
+        if len(deliveries[job_id]) != 1:
+            account.violations.append(f"{job_id}: {len(deliveries[job_id])} deliveries")
+        (delivery, *_) = deliveries[job_id]
         account.ends[delivery["reason"] or delivery["status"]] += 1
-        _check_one(job_id, kind, delivery, got, account)
-        for request in got:
-            of = verifier.verify(request.body, request.headers)["data"]["id"]
-            if of != job_id:
-                account.violations.append(f"{job_id}: told of {of}")
+        _check_one(job_id, kind, delivery, requests, account)
+        for request in requests:
+            sent_id = verifier.verify(request.body, request.headers)["data"]["id"]
+            if sent_id != job_id:
+                account.violations.append(f"{job_id}: got the message of {sent_id}")
 
 
 def _check_one(
-    job_id: str, kind: str, delivery: dict[str, Any], got: list[Request], account: Account
+    job_id: str, kind: str, delivery: dict[str, Any], requests: list[Request], account: Account
 ) -> None:
-    wanted = "url_gone" if kind == "gone" else None
-    if (delivery["reason"], delivery["status"] == "delivered") != (wanted, wanted is None):
+    expected_reason = "url_gone" if kind == "gone" else None
+    if (delivery["reason"], delivery["status"] == "delivered") != (
+        expected_reason,
+        expected_reason is None,
+    ):
         account.violations.append(f"{job_id}: {delivery['status']}, {delivery['reason']}")
-    if {request.headers["webhook-id"] for request in got} != {delivery["id"]}:
+    if {request.headers["webhook-id"] for request in requests} != {delivery["id"]}:
         account.violations.append(f"{job_id}: its webhook-id changed or nothing came")
-    if len({request.body for request in got}) != 1:
+    if len({request.body for request in requests}) != 1:
         account.violations.append(f"{job_id}: its body changed")
     ended = dt.datetime.fromisoformat(delivery["ended_at"]).timestamp()
-    if any(request.at > ended + 0.01 for request in got):
+    if any(request.at > ended + 0.01 for request in requests):
         account.violations.append(f"{job_id}: sent again after its end")
 
 
@@ -180,7 +184,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         account = run(Path(folder), jobs=arguments.jobs, seed=arguments.seed, patience_s=300)
-    return told(account)
+    return print_account(account)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the chaos runs share: a loop of faults, an account of a run, and a careful submitter."""
+"""Shared by the chaos runs: the loop of faults, the account of a run, a retrying submitter."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import httpx
 
 from tests.support.harness import Process, RedisServer
 
-#: How long a submission is tried.
+#: For so many seconds a submission is retried.
 _SUBMIT_S = 60.0
 
-#: Something that goes wrong, by the name it has in the account.
+#: The name of a fault in the account, and the function that commits it.
 Fault = tuple[str, Callable[[], None]]
 
 
 @dataclasses.dataclass
 class Account:
-    """What a run did and what became of it."""
+    """What a run did, and how its jobs or deliveries ended."""
 
     jobs: int
     seconds: float = 0.0
@@ -34,10 +34,10 @@ class Account:
     ends: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     #: Starts of jobs, or requests to receivers, beyond the first of each.
     repeated: int = 0
-    #: Webhooks that came, and messages beyond the first of each.
+    #: Webhooks that arrived, and messages beyond the first of each.
     webhooks: int = 0
     repeated_webhooks: int = 0
-    #: What must never be: each a sentence.
+    #: Broken guarantees, each a sentence.
     violations: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Account:
 
 
 class Monkey(threading.Thread):
-    """Commits one fault after another until it is stopped; every fault mends itself."""
+    """Commits one fault after another until it is stopped; the system recovers from each."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Monkey(threading.Thread):
         pause_s: tuple[float, float],
         most: int | None = None,
     ) -> None:
-        """Deal the whole deck in random order, again and again, up to `most` faults in all."""
+        """Commit the whole deck in random order, again and again, up to `most` faults."""
         super().__init__(daemon=True)
         self._deck = deck
         self._random = random.Random(seed)
@@ -71,19 +71,20 @@ class Monkey(threading.Thread):
         self.faults: collections.Counter[str] = collections.Counter()
 
     def stop(self) -> None:
-        """End it after the fault under way; raises what went wrong with the faults themselves."""
+        """Stop after the current fault; raises the exception of a fault that failed."""
         self._stopped.set()
         self.join()
         if self._failure:
             raise self._failure
 
     def run(self) -> None:
+        """Commit faults, with a pause before each."""
         hand: list[Fault] = []
         try:
             while not self._stopped.wait(self._random.uniform(*self._pause_s)):
                 if self._most is not None and self.faults.total() >= self._most:
                     return
-                # a whole round before the next one, so that every kind comes in time
+                # a whole round before the next one, so that every kind happens early
                 hand = hand or self._random.sample(self._deck, len(self._deck))
                 name, fault = hand.pop()
                 self.faults[name] += 1
@@ -93,26 +94,28 @@ class Monkey(threading.Thread):
 
 
 class Team:
-    """Processes of one kind that can be killed; another takes the place of a dead one."""
+    """Processes of one kind; each one that is killed or ended is replaced at once."""
 
     def __init__(self, size: int, start: Callable[[bool], Process], dice: random.Random) -> None:
-        """`start` is told whether to wait until the new process is ready."""
+        """`start` starts a process; its argument says whether to wait until it is ready."""
         self._start = start
         self._random = dice
         self._members = [start(True) for _ in range(size)]
 
     def kill(self) -> None:
+        """Kill one of them."""
         index = self._random.randrange(len(self._members))
         self._members[index].kill()
         self._members[index] = self._start(False)
 
     def signal_one(self, number: int) -> None:
-        """Tell one to end by itself; it is replaced at once."""
+        """Send one of them a signal that ends it."""
         index = self._random.randrange(len(self._members))
         self._members[index].signal(number)
         self._members[index] = self._start(False)
 
     def any(self) -> Process:
+        """Return one of them."""
         return self._random.choice(self._members)
 
 
@@ -130,17 +133,17 @@ def redis_killer(
 
 
 def submit(
-    doors: Sequence[httpx.Client], body: dict[str, Any], key: str, violations: list[str]
+    clients: Sequence[httpx.Client], body: dict[str, Any], key: str, violations: list[str]
 ) -> str:
-    """Submit as a careful client does: again, with the same key, until the answer is known.
+    """Submit with the same key until a gateway accepts, each in turn; return the job's id.
 
-    One gateway is asked after the other. Any refusal but 503 is a violation.
+    Any refusal but 503 is a violation. Raises AssertionError if none accepts in time.
     """
     deadline = time.monotonic() + _SUBMIT_S
-    for http in itertools.cycle(doors):
+    for http in itertools.cycle(clients):
         with contextlib.suppress(httpx.TransportError):
             answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
-            # 200: it was accepted before, and has ended
+            # 200: an earlier attempt was accepted, and the job has ended
             if answer.status_code in (200, 202):
                 return str(answer.json()["id"])
             if answer.status_code != 503:
@@ -151,7 +154,7 @@ def submit(
     raise AssertionError(f"no submission was accepted for {_SUBMIT_S:.0f} s")
 
 
-def told(account: Account) -> int:
+def print_account(account: Account) -> int:
     """Print the account of a run; return the exit status."""
     print(account)
     for violation in account.violations:

@@ -1,4 +1,4 @@
-"""What a soak run reads off a system while it works, and when a series of readings has grown."""
+"""Measures processes, Redis and the machine during a soak run, and decides what has grown."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from typing import Any
 import psutil
 
 _MIB = 1 << 20
-#: The time of a fixed piece of work: how slow the machine itself is at the moment.
+#: Name of the figure for how slow the machine itself is at the moment.
 YARDSTICK = "a fixed piece of work takes, ms"
 
 
 @dataclass(frozen=True)
 class Bound:
-    """By how much a figure may grow: a share of what it was, and so much beyond."""
+    """How much a figure may grow: by a share of its value, and an amount beyond."""
 
     share: float
     beyond: float
 
     def exceeded(self, early: float, late: float) -> bool:
+        """Tell whether a figure grew beyond the bound."""
         return late > early * (1 + self.share) + self.beyond
 
 
-#: By the word that ends a figure's name.
+#: By unit, the last word of a figure's name.
 BOUNDS = {
     "MiB": Bound(0.04, 6.0),
-    # requests under way hold some, and a slow moment of the machine has more of them
+    # open requests hold some, and there are more of them while the machine is slow
     "files": Bound(0.5, 12.0),
     "keys": Bound(0.10, 60.0),
     "entries": Bound(0.10, 100.0),
@@ -49,20 +50,21 @@ class Readings:
     )
 
     def add(self, figures: Mapping[str, float]) -> None:
+        """Append one value to each series."""
         for name, value in figures.items():
             self.series[name].append(value)
 
     def quarters(self) -> dict[str, tuple[float, float]]:
-        """Return of each figure the median of its second quarter and of its last.
+        """Return for each figure the medians of its second and of its last quarter.
 
-        The first quarter is warming up: caches, pools and short-lived rows fill then.
+        The first quarter is warm-up: caches, pools and short-lived rows fill.
         """
         return {name: _early_and_late(values) for name, values in self.series.items()}
 
     def grown(self, units: str) -> list[str]:
-        """Return a sentence for each figure in these units that has grown beyond its bound.
+        """Return a sentence for each figure in these units that grew beyond its bound.
 
-        Milliseconds may grow as much as the machine has become slower.
+        Milliseconds may grow by the factor by which the machine became slower.
         """
         quarters = self.quarters()
         before, after = quarters.pop(YARDSTICK, (1.0, 1.0))
@@ -85,9 +87,9 @@ def _early_and_late(values: Sequence[float]) -> tuple[float, float]:
 def of_process(name: str, pid: int) -> dict[str, float]:
     """Return resident memory and open files of a process with all its children."""
     resident, files = 0, 0
-    whole = psutil.Process(pid)
-    for process in (whole, *whole.children(recursive=True)):
-        # a child may end while it is looked at
+    parent = psutil.Process(pid)
+    for process in (parent, *parent.children(recursive=True)):
+        # a child may end while it is measured
         with contextlib.suppress(psutil.NoSuchProcess):
             resident += process.memory_info().rss
             files += process.num_fds()
@@ -95,14 +97,14 @@ def of_process(name: str, pid: int) -> dict[str, float]:
 
 
 def of_machine() -> dict[str, float]:
-    """Return how long a fixed piece of work takes, which is no part of the system."""
-    began = time.perf_counter()
+    """Return the time of a fixed piece of work outside the system."""
+    started = time.perf_counter()
     hashlib.pbkdf2_hmac("sha256", b"soak", b"salt", 20_000)
-    return {YARDSTICK: 1000 * (time.perf_counter() - began)}
+    return {YARDSTICK: 1000 * (time.perf_counter() - started)}
 
 
 def of_redis(client: Any) -> dict[str, float]:
-    """Return what Redis keeps; entries are those of all lists, sets and indexes."""
+    """Return the memory, keys and entries of Redis; entries of all lists, sets and indexes."""
     used = client.info("memory")["used_memory"] / _MIB
     figures = {"redis, MiB": used, "redis, keys": float(client.dbsize())}
     return figures | {"redis, entries": float(_entries(client))}
@@ -113,7 +115,7 @@ def _entries(client: Any) -> int:
     for kind, size in (("list", pipe.llen), ("set", pipe.scard), ("zset", pipe.zcard)):
         for name in client.scan_iter(count=1000, _type=kind):
             size(name)
-    # a key may expire in between, and counts nothing then
+    # a key that expires in between counts as 0
     return sum(pipe.execute())
 
 

@@ -1,4 +1,4 @@
-"""Follows accepted jobs to their ends, and checks that each has exactly one that never changes."""
+"""Follows accepted jobs, and checks that each ends exactly once, with its events and webhook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK = 1000
 
 
 class History(threading.Thread):
-    """Looks at all accepted jobs again and again, past any proxy, until it is told to stop."""
+    """Reads all accepted jobs from Redis again and again, past any proxy, until stopped."""
 
     def __init__(self, server: RedisServer, account: Account, every_s: float) -> None:
         super().__init__(daemon=True)
@@ -39,20 +39,22 @@ class History(threading.Thread):
 
     @property
     def violations(self) -> list[str]:
-        """What must never be, as far as it was seen."""
+        """The broken guarantees of the account."""
         return self._account.violations
 
     def run(self) -> None:
+        """Look every `every_s` seconds; Redis may be down meanwhile."""
         while not self._stopped.wait(self._every_s):
             with contextlib.suppress(redis.RedisError):
                 self.look()
 
     def stop(self) -> None:
+        """Stop looking."""
         self._stopped.set()
         self.join()
 
     def look(self) -> None:
-        """Note new ends, and ends that have changed."""
+        """Record new ends, and report ends that changed."""
         known = list(self.accepted)
         for first in range(0, len(known), _CHUNK):
             part = known[first : first + _CHUNK]
@@ -70,15 +72,15 @@ class History(threading.Thread):
             self.ends[job_id] = status
 
     def wait(self, jobs: int, patience_s: float) -> None:
-        """Wait until so many jobs have ended; give up when none has for so long."""
-        seen, moved = -1, time.monotonic()
-        while len(self.ends) < jobs and time.monotonic() - moved < patience_s:
-            if len(self.ends) > seen:
-                seen, moved = len(self.ends), time.monotonic()
+        """Wait until `jobs` have ended; give up if none ends for `patience_s` seconds."""
+        ended, changed = -1, time.monotonic()
+        while len(self.ends) < jobs and time.monotonic() - changed < patience_s:
+            if len(self.ends) > ended:
+                ended, changed = len(self.ends), time.monotonic()
             time.sleep(0.2)
 
     def check(self, receiver: Receiver | None = None) -> None:
-        """Look at every job once more, with its events and its webhook."""
+        """Check every job once more, with its events and its webhook."""
         account, ids = self._account, self.accepted
         if len(set(ids)) != len(ids):
             account.violations.append("two submissions share a job")
@@ -118,23 +120,23 @@ class History(threading.Thread):
             account.violations.append(f"{job_id}: {row.status} {row.error}")
 
     def _check_webhooks(self, receiver: Receiver) -> None:
-        """The path of each hook is its number; all messages to one bear one id."""
+        """Check that all messages to one path, which belongs to one job, have one id."""
         ids_of: dict[str, set[str]] = collections.defaultdict(set)
         for request in list(receiver.requests):
             ids_of[request.path].add(request.headers["webhook-id"])
         self._account.webhooks = len(ids_of)
         self._account.repeated_webhooks = len(receiver.requests) - len(ids_of)
-        for path, told in ids_of.items():
-            if len(told) != 1:
-                self._account.violations.append(f"webhook {path}: ids {told}")
+        for path, ids in ids_of.items():
+            if len(ids) != 1:
+                self._account.violations.append(f"webhook {path}: ids {ids}")
 
 
 def undelivered(receiver: Receiver, paths: Sequence[str], patience_s: float) -> list[str]:
-    """Return those paths that no message came to within that time."""
+    """Return the paths that got no message within `patience_s` seconds."""
     deadline = time.monotonic() + patience_s
     while True:
-        told: set[Any] = {request.path for request in list(receiver.requests)}
-        missing = [path for path in paths if path not in told]
+        called_paths: set[Any] = {request.path for request in list(receiver.requests)}
+        missing = [path for path in paths if path not in called_paths]
         if not missing or time.monotonic() > deadline:
             return missing
         time.sleep(0.2)

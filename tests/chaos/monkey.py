@@ -1,4 +1,4 @@
-"""Kills, freezes and cuts off parts of a running system, and checks what became of its jobs.
+"""Kills, freezes and cuts off parts of a running system, and checks that every job ends once.
 
 `python -m tests.chaos.monkey --jobs 10000` runs the long form and prints its account.
 """
@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.faults import Account, Fault, Monkey, submit, told
+from tests.chaos.faults import Account, Fault, Monkey, print_account, submit
 from tests.chaos.history import History, undelivered
 from tests.chaos.stage import Size, Stage, staged
 from tests.support.receivers import Receiver, receiving
 
-#: Every so manieth job of the long form has a webhook.
-_HOOKED = 20
+#: One job in this many has a webhook, in the long form.
+_WEBHOOK_EVERY = 20
 
 
 def run(
@@ -39,31 +39,32 @@ def run(
     within_s: float = float("inf"),
     patience_s: float = 60,
 ) -> Account:
-    """Submit jobs while a monkey is loose, let them all end, and return the account.
+    """Submit jobs under faults, wait until all have ended, and return the account.
 
-    `most` bounds the faults, and `within_s` ends submission: a slow machine gets done in the end.
+    At most `most` faults are committed. Submission stops after `within_s` seconds, so that the run
+    ends on a slow machine too.
     """
     account = Account(jobs)
-    began = time.monotonic()
+    started = time.monotonic()
     with staged(folder, size, seed + 1) as stage, receiving() as receiver:
         history = History(stage.redis, account, 0.3 if jobs < 1000 else 2.0)
         history.start()
         monkey = Monkey(deck(stage), seed=seed, pause_s=pause_s, most=most)
         monkey.start()
         until = time.monotonic() + within_s
-        hooks = _submit_all(stage, history, jobs, tokens, submitters, receiver, until)
+        hook_paths = _submit_all(stage, history, jobs, tokens, submitters, receiver, until)
         jobs = account.jobs = len(history.accepted)
-        # the last part ends in peace, or a run could go on for ever
+        # the last jobs end without faults, or a run might never end
         history.wait(jobs * 2 // 3 if jobs < 1000 else jobs * 19 // 20, patience_s)
         monkey.stop()
         history.wait(jobs, patience_s)
         history.stop()
-        late = undelivered(receiver, hooks, patience_s)
+        late = undelivered(receiver, hook_paths, patience_s)
         account.violations += [f"webhook {path} never came" for path in late]
         history.look()
         history.check(receiver)
         account.faults = monkey.faults
-    account.seconds = time.monotonic() - began
+    account.seconds = time.monotonic() - started
     return account
 
 
@@ -76,27 +77,27 @@ def _submit_all(
     receiver: Receiver,
     until: float,
 ) -> list[str]:
-    """Submit jobs, several at once, until the time is over; return the paths of their webhooks."""
-    hooks = []
+    """Submit jobs in parallel until the time is over; return the paths of their webhooks."""
+    hook_paths = []
 
-    def one(number: int) -> None:
+    def submit_one(number: int) -> None:
         if time.monotonic() > until:
             return
         dice = random.Random(number)
         if submitters == 1:
             time.sleep(dice.uniform(0, 0.3))
         body: dict[str, Any] = {"prompt": f"question {number}", "max_new_tokens": tokens}
-        if stage.couriers and number % _HOOKED == 0:
+        if stage.couriers and number % _WEBHOOK_EVERY == 0:
             body["webhook"] = f"{receiver.url}/hook/{number}"
-            hooks.append(f"/hook/{number}")
-        doors = dice.sample(stage.doors, len(stage.doors))
-        history.accepted.append(submit(doors, body, f"k{number}", history.violations))
+            hook_paths.append(f"/hook/{number}")
+        clients = dice.sample(stage.clients, len(stage.clients))
+        history.accepted.append(submit(clients, body, f"k{number}", history.violations))
 
     with concurrent.futures.ThreadPoolExecutor(submitters) as pool:
         # the first failure ends the run
-        for _ in pool.map(one, range(jobs)):
+        for _ in pool.map(submit_one, range(jobs)):
             pass
-    return hooks
+    return hook_paths
 
 
 def main() -> int:
@@ -107,24 +108,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--within", type=float, default=3600.0, help="seconds of submitting")
     parser.add_argument("--folder", help="where logs and data are kept; an empty one")
-    asked = parser.parse_args()
-    size = Size(workers=asked.workers, gateways=2, couriers=2, slots=8, token_s=0.03)
+    arguments = parser.parse_args()
+    size = Size(workers=arguments.workers, gateways=2, couriers=2, slots=8, token_s=0.03)
     with contextlib.ExitStack() as opened:
-        folder = asked.folder or opened.enter_context(tempfile.TemporaryDirectory())
+        folder = arguments.folder or opened.enter_context(tempfile.TemporaryDirectory())
         account = run(
             Path(folder),
-            jobs=asked.jobs,
+            jobs=arguments.jobs,
             size=size,
             deck=Stage.everything,
-            seed=asked.seed,
+            seed=arguments.seed,
             tokens=8,
             submitters=8,
             pause_s=(2.0, 6.0),
-            within_s=asked.within,
+            within_s=arguments.within,
             patience_s=120,
         )
-    print(f"seed {asked.seed}")
-    return told(account)
+    print(f"seed {arguments.seed}")
+    return print_account(account)
 
 
 if __name__ == "__main__":

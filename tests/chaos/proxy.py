@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that slows, breaks, silences and forgets connections when told to."""
+"""A TCP proxy on loopback that can delay, reset and silence its connections."""
 
 from __future__ import annotations
 
@@ -22,23 +22,32 @@ class _Pair:
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    #: A side whose bytes were lost can never be understood again.
+    #: Sides (`requests`, `answers`) whose bytes are dropped from now on.
     silent: set[str] = field(default_factory=set)
 
     def abort(self) -> None:
+        """Reset both connections."""
         for writer in (self.client, self.server):
             with contextlib.suppress(OSError):
-                plug = writer.get_extra_info("socket")
-                plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
+
+    def abort_if_silent(self) -> None:
+        """Reset both connections if bytes were dropped: the rest makes no sense to the peer."""
+        if self.silent:
+            self.abort()
 
 
 class Proxy:
-    """Passes bytes to a port of this machine, from a thread of its own; faults mend themselves."""
+    """Forwards connections to a port of this machine, from a thread of its own.
+
+    New connections work as usual after every fault.
+    """
 
     def __init__(self, target: int) -> None:
         self.port = 0
-        #: Connections that were ever passed on.
+        #: Number of connections forwarded since the start.
         self.passed = 0
         self._target = target
         self._delay_s = 0.0
@@ -54,41 +63,43 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def slow(self, delay_s: float, for_s: float) -> None:
-        """Hold back everything by so much, both ways."""
+        """Delay every chunk by `delay_s`, both ways, for `for_s` seconds."""
         self._delay_s = delay_s
         time.sleep(for_s)
         self._delay_s = 0.0
 
     def reset(self) -> None:
-        """Reset all connections; new ones pass."""
-        self._call(lambda: [pair.abort() for pair in self._pairs])
+        """Reset all connections."""
+        self._for_each_pair(_Pair.abort)
 
     def forget(self) -> None:
-        """Leave all connections open and silent for ever, both ways; new ones pass."""
+        """Leave all connections open, but drop their bytes both ways."""
         self._silence("requests", "answers")
 
     def lose_answers(self, for_s: float) -> None:
-        """Pass requests and lose their answers for so long, then reset these connections."""
+        """Forward requests and drop their answers for `for_s` seconds, then reset."""
         self._silence("answers")
         time.sleep(for_s)
-        self._call(lambda: [pair.abort() for pair in self._pairs if pair.silent])
+        self._for_each_pair(_Pair.abort_if_silent)
 
     def stop(self) -> None:
+        """End the proxy and its connections."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
     def _silence(self, *sides: str) -> None:
-        self._call(lambda: [pair.silent.update(sides) for pair in self._pairs])
+        self._for_each_pair(lambda pair: pair.silent.update(sides))
 
-    def _call(self, act: Callable[[], object]) -> None:
-        done = threading.Event()
+    def _for_each_pair(self, act: Callable[[_Pair], None]) -> None:
+        finished = threading.Event()
 
-        def acting() -> None:
-            act()
-            done.set()
+        def act_on_all() -> None:
+            for pair in self._pairs:
+                act(pair)
+            finished.set()
 
-        self._loop.call_soon_threadsafe(acting)
-        done.wait(10)
+        self._loop.call_soon_threadsafe(act_on_all)
+        finished.wait(10)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -97,17 +108,17 @@ class Proxy:
         self._listening.set()
         self._loop.run_forever()
         server.close()
-        self._loop.run_until_complete(self._ended())
+        self._loop.run_until_complete(self._end_connections())
         self._loop.close()
 
-    async def _ended(self) -> None:
-        """Let every connection end before its loop does."""
+    async def _end_connections(self) -> None:
+        """End every connection before its event loop."""
         serving = asyncio.all_tasks() - {asyncio.current_task()}
         for pair in list(self._pairs):
             pair.abort()
         if serving:
             await asyncio.wait(serving, timeout=5)
-        # transports tell of their end one turn later
+        # transports report their end one turn of the loop later
         await asyncio.sleep(0.05)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,6 +156,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxied(target: int) -> Iterator[Proxy]:
+    """Run a proxy to a port for the block."""
     proxy = Proxy(target)
     try:
         yield proxy

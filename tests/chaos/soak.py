@@ -1,4 +1,4 @@
-"""Asks all kinds of things at a steady rate for long, and looks whether anything grows.
+"""Sends requests of all kinds at a steady rate for hours, and checks that nothing grows.
 
 `python -m tests.chaos.soak --seconds 7200` runs the long form and prints its figures.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
-import io
 import random
 import statistics
 import sys
@@ -25,9 +24,10 @@ from PIL import Image
 
 from tests.chaos.growth import Readings, kinds, of_machine, of_process, of_redis
 from tests.support.harness import BIN, Process, System, free_port, running_redis, running_system
+from tests.support.image_bytes import saved
 from tests.support.receivers import receiving
 
-#: Rows, images and conversations live as shortly as the settings allow, so that they come and go.
+#: The shortest lifetimes that the settings allow, so that rows and images expire during a run.
 _SHORT_LIVED = {
     "SIGHTLINE_JOB_TTL_S": "60",
     "SIGHTLINE_IMAGE_TTL_S": "60",
@@ -41,21 +41,21 @@ _SHORT_LIVED = {
     "SIGHTLINE_SIMULATED_IMAGE_S": "0.02",
     "SIGHTLINE_SIMULATED_TOKEN_S": "0.005",
     "SIGHTLINE_DRAIN_S": "0.3",
-    # its list of tasks grows to the limit, which is to come soon
+    # its list of tasks grows to this limit, which is to be reached early
     "FLOWER_MAX_TASKS": "500",
 }
-#: An image lives on for two lives of the last job that asked about it.
+#: An image lives for two lifetimes of the last job that uses it.
 _ALL_EXPIRED_S = 200.0
-#: In a shorter run nothing expires yet, and a slow moment of the machine looks like a drift.
+#: In a shorter run nothing expires, and a slow moment of the machine looks like growth.
 _LONG_FORM_S = 300.0
 
 
 @dataclass
 class Soak:
-    """What a run did, what was read meanwhile, and what must not be."""
+    """The requests of a run, the readings meanwhile, and the violations."""
 
     seconds: float
-    asked: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
     readings: Readings = field(default_factory=Readings)
     keys_before: int = 0
     keys_after: int = 0
@@ -67,14 +67,14 @@ class Soak:
             f"| {name} | {early:.1f} | {late:.1f} |"
             for name, (early, late) in self.readings.quarters().items()
         ]
-        asked = sum(self.asked.values())
-        told = f"{asked} requests in {self.seconds:.0f} s: {dict(self.asked)}"
+        total = self.requests.total()
+        summary = f"{total} requests in {self.seconds:.0f} s: {dict(self.requests)}"
         keys = f"Keys before {self.keys_before}, after {self.keys_after}"
-        return "\n".join([told, keys, *lines])
+        return "\n".join([summary, keys, *lines])
 
 
 class Load:
-    """Asks one thing after another; each kind of request is a method."""
+    """Sends one request after another; each kind of request is a method."""
 
     def __init__(self, http: httpx.Client, hook: str, soak: Soak) -> None:
         self._http = http
@@ -84,12 +84,13 @@ class Load:
         self._latencies: list[float] = []
         self._kinds = (
             *(self.question, self.question, self.upload, self.upload, self.turn),
-            *(self.told_by_webhook, self.streamed, self.canceled, self.refused, self.erased),
+            *(self.with_webhook, self.streamed, self.canceled, self.refused, self.erased),
         )
 
     def ask(self, number: int) -> None:
+        """Send the next kind of request, and count its outcome."""
         act = self._kinds[number % len(self._kinds)]
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             act(number)
             outcome = act.__name__
@@ -97,15 +98,15 @@ class Load:
             outcome = f"{act.__name__} failed"
             self._soak.violations.append(f"{outcome}: {error!r}")
         with self._lock:
-            self._soak.asked[outcome] += 1
+            self._soak.requests[outcome] += 1
             if act.__name__ == "question":
-                self._latencies.append(1000 * (time.perf_counter() - began))
+                self._latencies.append(1000 * (time.perf_counter() - started))
 
     def median_ms(self) -> float | None:
-        """Return the median of the questions since the last call."""
+        """Return the median latency of the questions since the last call; None without any."""
         with self._lock:
-            seen, self._latencies = self._latencies, []
-        return statistics.median(seen) if seen else None
+            latencies, self._latencies = self._latencies, []
+        return statistics.median(latencies) if latencies else None
 
     def _job(self, number: int, wait_s: int = 30, **fields: Any) -> dict[str, Any]:
         body = {"prompt": f"question {number}", "max_new_tokens": 8} | fields
@@ -120,11 +121,11 @@ class Load:
     def question(self, number: int) -> None:
         self._succeeded(number)
 
-    def told_by_webhook(self, number: int) -> None:
+    def with_webhook(self, number: int) -> None:
         self._succeeded(number, webhook=self._hook)
 
     def turn(self, number: int) -> None:
-        # a conversation of some turns, and then another; one at a time
+        # a conversation of two turns
         self._succeeded(number, session_id=f"talk-{number}")
         self._succeeded(number + 10**9, session_id=f"talk-{number}")
 
@@ -146,10 +147,10 @@ class Load:
     def canceled(self, number: int) -> None:
         job = self._job(number, 0, max_new_tokens=400)
         answer = self._http.post(f"/v1/jobs/{job['id']}/cancel")
-        # 409: it was done first
+        # 409: it had succeeded before
         _expect(answer.status_code in (200, 202, 409), answer.text)
         for _ in range(5):
-            # the answer comes with every change
+            # a long poll ends with every change
             ended = self._http.get(f"/v1/jobs/{job['id']}", params={"wait": 5}).json()
             if ended["status"] != "running":
                 break
@@ -171,13 +172,11 @@ def _expect(fact: bool, otherwise: str) -> None:
 
 def _noise(number: int) -> bytes:
     pixels = random.Random(number).randbytes(48 * 48 * 3)
-    out = io.BytesIO()
-    Image.frombytes("RGB", (48, 48), pixels).save(out, "PNG")
-    return out.getvalue()
+    return saved(Image.frombytes("RGB", (48, 48), pixels), "PNG")
 
 
 def run(folder: Path, *, seconds: float, rate: float = 10.0, samples: int = 120) -> Soak:
-    """Ask at a steady rate for so long; return what was read and what grew."""
+    """Send `rate` requests a second for so long; return the readings and what grew."""
     soak = Soak(seconds)
     long_form = seconds >= _LONG_FORM_S
     with (
@@ -208,23 +207,23 @@ def _flower(system: System) -> Process:
 def _watch(
     load: Load, soak: Soak, watched: dict[str, Process], client: Any, rate: float, samples: int
 ) -> None:
-    """Keep asking, and read everything so many times meanwhile."""
-    began, number = time.monotonic(), 0
+    """Send requests at the rate, and take `samples` readings meanwhile."""
+    started, number = time.monotonic(), 0
     next_reading = period = soak.seconds / samples
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
-        while (now := time.monotonic() - began) < soak.seconds:
+        while (now := time.monotonic() - started) < soak.seconds:
             if now >= next_reading:
                 next_reading += period
                 _read(load, soak, watched, client)
             pool.submit(load.ask, number)
             number += 1
-            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            time.sleep(max(0.0, started + number / rate - time.monotonic()))
 
 
 def _read(load: Load, soak: Soak, watched: dict[str, Process], client: Any) -> None:
     figures = of_redis(client) | of_machine()
     for name, process in watched.items():
-        # one that has died is told of at the end
+        # a process that died is reported at the end
         if process.running:
             figures |= of_process(name, process.pid)
     median = load.median_ms()
@@ -232,8 +231,8 @@ def _read(load: Load, soak: Soak, watched: dict[str, Process], client: Any) -> N
 
 
 def _left_over(soak: Soak, client: Any) -> list[str]:
-    """Wait until all that lives shortly is gone; return what stays that should not."""
-    # names that stay: counters, figures, heartbeats, the broker's bindings
+    """Wait until everything short-lived has expired; return a complaint if keys are left."""
+    # keys that stay: counters, metrics, heartbeats, the broker's bindings
     most = soak.keys_before + 40
     deadline = time.monotonic() + _ALL_EXPIRED_S
     while client.dbsize() > most and time.monotonic() < deadline:
@@ -249,9 +248,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=7200.0)
     parser.add_argument("--rate", type=float, default=10.0, help="requests a second")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        soak = run(Path(folder), seconds=asked.seconds, rate=asked.rate)
+        soak = run(Path(folder), seconds=arguments.seconds, rate=arguments.rate)
     print(soak)
     with contextlib.suppress(BrokenPipeError):
         print(*soak.violations[:50], sep="\n")

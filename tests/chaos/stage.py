@@ -1,4 +1,4 @@
-"""The system that the chaos runs torment: its processes, its network, and what can befall them."""
+"""The system under chaos: its processes and network, and the faults that can hit them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.harness import QUICK, Process, RedisServer, System, free_port
 from tests.support.harness import running_system as running_processes
 
 _PATIENT = {
-    # enough starts that even the unluckiest job is never taken for poison
+    # so many attempts that no job is ever taken for poison
     "SIGHTLINE_MAX_ATTEMPTS": "20",
     "SIGHTLINE_QUEUE_MAX_JOBS": "1000000",
     "SIGHTLINE_QUEUE_MAX_WAIT_S": "100000",
@@ -32,7 +32,7 @@ _PATIENT = {
 
 @dataclass(frozen=True)
 class Size:
-    """How many processes there are, and how long a word takes."""
+    """Numbers of processes, slots of each worker, and seconds that a token takes."""
 
     workers: int = 2
     gateways: int = 1
@@ -43,10 +43,11 @@ class Size:
 
 @dataclass
 class Stage:
-    """A running system; gateways and the others reach Redis through a proxy each."""
+    """A running system; gateways reach Redis through one proxy, all others through another."""
 
     redis: RedisServer
-    doors: list[httpx.Client]
+    #: One for each gateway.
+    clients: list[httpx.Client]
     gateways: Team
     workers: Team
     couriers: Team | None
@@ -54,7 +55,7 @@ class Stage:
     dice: random.Random
 
     def processes(self) -> list[Fault]:
-        """Return what befalls workers and Redis."""
+        """Return the faults of workers and Redis."""
         return [
             *[("kill_worker", self.workers.kill)] * 3,
             ("freeze_worker", self._freezing(self.workers.any)),
@@ -63,7 +64,7 @@ class Stage:
         ]
 
     def network(self) -> list[Fault]:
-        """Return what befalls the connections to Redis."""
+        """Return the faults of the connections to Redis."""
         return [
             ("slow_network", lambda: self._any().slow(self.dice.uniform(0.02, 0.2), 2.0)),
             ("reset_connections", lambda: self._any().reset()),
@@ -72,7 +73,7 @@ class Stage:
         ]
 
     def everything(self) -> list[Fault]:
-        """Return all of that, and what befalls gateways and couriers."""
+        """Return all faults, with those of gateways, couriers and a frozen Redis."""
         couriers = [("kill_courier", self.couriers.kill)] if self.couriers else []
         return [
             *(self.processes() + self.network() + couriers),
@@ -89,7 +90,7 @@ class Stage:
         def freeze() -> None:
             frozen = choose()
             frozen.signal(signal.SIGSTOP)
-            # longer than a lease: a worker wakes as one whose jobs others have
+            # longer than a lease: others have taken over the worker's jobs when it wakes
             time.sleep(3.0)
             frozen.signal(signal.SIGCONT)
 
@@ -98,7 +99,7 @@ class Stage:
 
 @contextlib.contextmanager
 def staged(folder: Path, size: Size, seed: int) -> Iterator[Stage]:
-    """Start a system of this size."""
+    """Run a system of this size for the block."""
     env = QUICK | _PATIENT | {"SIGHTLINE_SIMULATED_TOKEN_S": str(size.token_s)}
     with (
         running_redis(folder) as redis,
@@ -109,7 +110,7 @@ def staged(folder: Path, size: Size, seed: int) -> Iterator[Stage]:
         dice = random.Random(seed)
         ports = [free_port() for _ in range(size.gateways)]
         with contextlib.ExitStack() as opened:
-            doors = [opened.enter_context(_door(port)) for port in ports]
+            clients = [opened.enter_context(_client(port)) for port in ports]
             couriers = (
                 Team(size.couriers, lambda wait: system.courier(wait=wait), dice)
                 if size.couriers
@@ -117,7 +118,7 @@ def staged(folder: Path, size: Size, seed: int) -> Iterator[Stage]:
             )
             yield Stage(
                 redis=redis,
-                doors=doors,
+                clients=clients,
                 gateways=_gateways(system, ports, front.url, dice),
                 workers=Team(
                     size.workers, lambda wait: system.worker(slots=size.slots, wait=wait), dice
@@ -128,13 +129,13 @@ def staged(folder: Path, size: Size, seed: int) -> Iterator[Stage]:
             )
 
 
-def _door(port: int) -> httpx.Client:
-    # a frozen gateway is left for another
+def _client(port: int) -> httpx.Client:
+    # a short timeout: from a frozen gateway, go on to another
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=4.0, trust_env=False)
 
 
 def _gateways(system: System, ports: list[int], url: str, dice: random.Random) -> Team:
-    """Return gateways each of which keeps its port when it is started again."""
+    """Start gateways; each keeps its port when it is restarted."""
     running: dict[int, Process] = {}
 
     def start(wait: bool) -> Process:

@@ -1,10 +1,9 @@
-"""The bundled model through the real API: many at once, and conversations that move."""
+"""The bundled model through the real API: parallel requests, caches, OpenAI, the page, the tour."""
 
 from __future__ import annotations
 
 import base64
 import concurrent.futures
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
 from shared.settings import BUNDLED_MODEL
 from tests.support.browser import Visit, chromium
 from tests.support.draw_docs import TOUR_HEAD, tour
 from tests.support.harness import ROOT, Process, RedisServer, System, running_system
+from tests.support.image_bytes import text_png
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -40,14 +39,6 @@ def worker(reading: System) -> Process:
     return reading.worker(slots=8)
 
 
-def picture(text: str, width: int = 320, height: int = 64) -> bytes:
-    image = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(image).text((8, 10), text, fill="black", font=ImageFont.load_default(26))
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
-
-
 def ask(client: httpx.Client, image: bytes | None, prompt: str, **fields: str) -> dict:
     answer = client.post(
         "/v1/jobs",
@@ -62,14 +53,14 @@ def ask(client: httpx.Client, image: bytes | None, prompt: str, **fields: str) -
 
 
 QUESTIONS = [
-    (picture("Invoice 2041", 256), "Read the text."),
-    (picture("Total 93.50", 320, 96), "What does it say?"),
-    (picture("Gate B12", 224), "OCR"),
-    (picture("hello there", 384, 128), "Extract all text."),
-    (picture("2026-11-22", 256, 96), "提取文字"),
-    (picture("room 7\nfloor 3", 256, 128), "Read the text."),
-    (picture("x", 96, 96), "How many shapes are there?"),
-    (picture("wide and low", 640, 64), "Describe the image."),
+    (text_png("Invoice 2041", 256), "Read the text."),
+    (text_png("Total 93.50", 320, 96), "What does it say?"),
+    (text_png("Gate B12", 224), "OCR"),
+    (text_png("hello there", 384, 128), "Extract all text."),
+    (text_png("2026-11-22", 256, 96), "提取文字"),
+    (text_png("room 7\nfloor 3", 256, 128), "Read the text."),
+    (text_png("x", 96, 96), "How many shapes are there?"),
+    (text_png("wide and low", 640, 64), "Describe the image."),
 ]
 
 
@@ -82,7 +73,7 @@ def test_eight_clients_at_once_get_the_answers_that_each_gets_alone(client, work
 
 
 def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_reason(client, worker):
-    page = base64.b64encode(picture("one page", 1024, 1024)).decode()
+    page = base64.b64encode(text_png("one page", 1024, 1024)).decode()
     body = {"prompt": "Read the text.", "images": [page] * 3, "max_new_tokens": 1}
     for path in ("/v1/jobs", "/v1/estimate"):
         answer = client.post(path, json=body)
@@ -93,14 +84,14 @@ def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_rea
 
 
 def test_a_short_clear_line_is_read(client, worker):
-    assert ask(client, picture("Gate 12", 224), "Read the text.")["output"]["text"] == "Gate 12"
+    assert ask(client, text_png("Gate 12", 224), "Read the text.")["output"]["text"] == "Gate 12"
 
 
 def test_the_text_streams_as_it_is_answered(client, worker):
     job = client.post(
         "/v1/jobs",
         data={"prompt": "Read the text."},
-        files={"image": ("p.png", picture("streaming words"))},
+        files={"image": ("p.png", text_png("streaming words"))},
     ).json()
     with client.stream("GET", job["urls"]["events"]) as stream:
         body = "".join(stream.iter_text())
@@ -113,19 +104,19 @@ def test_the_text_streams_as_it_is_answered(client, worker):
 
 
 def test_a_follow_up_prefills_only_its_new_words(client, worker):
-    first = ask(client, picture("Order 55"), "Read the text.", session_id="kv")
+    first = ask(client, text_png("Order 55"), "Read the text.", session_id="kv")
     again = ask(client, None, "What does it say?", session_id="kv")
     assert again["cache"] == {"features": "hit", "prefix": "hit"}
-    kept = first["usage"]["prompt_tokens"] + first["usage"]["completion_tokens"]
+    cacheable_tokens = first["usage"]["prompt_tokens"] + first["usage"]["completion_tokens"]
     # the last token of an answer was never fed back
-    assert again["usage"]["cached_tokens"] >= kept - 1
+    assert again["usage"]["cached_tokens"] >= cacheable_tokens - 1
     assert again["usage"]["image_tokens"] == first["usage"]["image_tokens"]
 
 
 def test_a_follow_up_on_another_worker_finds_the_features_and_answers_alike(
     reading: System, client, worker
 ):
-    image = picture("Ticket 808")
+    image = text_png("Ticket 808")
     ask(client, image, "Read the text.", session_id="here")
     stayed = ask(client, None, "What does it say?", session_id="here")
     ask(client, image, "Read the text.", session_id="moves")
@@ -138,14 +129,14 @@ def test_a_follow_up_on_another_worker_finds_the_features_and_answers_alike(
 
 
 def test_a_chat_of_openais_client_reads_and_reuses_what_it_has_computed(client, worker):
-    url = "data:image/png;base64," + base64.b64encode(picture("Gate 12", 224)).decode()
+    url = "data:image/png;base64," + base64.b64encode(text_png("Gate 12", 224)).decode()
     shown = {"type": "image_url", "image_url": {"url": url}}
-    asked = {"role": "user", "content": [shown, {"type": "text", "text": "Read the text."}]}
+    question = {"role": "user", "content": [shown, {"type": "text", "text": "Read the text."}]}
     with openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="none") as chat:
-        first = chat.chat.completions.create(model="sightline-demo", messages=[asked])
-        said = {"role": "assistant", "content": first.choices[0].message.content}
+        first = chat.chat.completions.create(model="sightline-demo", messages=[question])
+        answer = {"role": "assistant", "content": first.choices[0].message.content}
         more = {"role": "user", "content": "Read it again."}
-        second = chat.chat.completions.create(model="sightline", messages=[asked, said, more])
+        second = chat.chat.completions.create(model="sightline", messages=[question, answer, more])
     assert first.choices[0].message.content == "Gate 12"
     assert first.choices[0].finish_reason == "stop"
     assert second.usage.prompt_tokens_details.cached_tokens > 0
@@ -155,7 +146,7 @@ def test_a_chat_of_openais_client_reads_and_reuses_what_it_has_computed(client, 
 def test_the_page_shows_what_is_read_and_goes_on_about_the_same_picture(client, worker):
     with chromium() as browser:
         here = Visit(browser, str(client.base_url))
-        here.give("gate.png", picture("Gate 12", 224))
+        here.give("gate.png", text_png("Gate 12", 224))
         here.ask("Read the text.")
         first = here.answered()
         here.page.click("#presets button >> nth=1")
@@ -169,11 +160,11 @@ def test_the_page_shows_what_is_read_and_goes_on_about_the_same_picture(client, 
 
 
 def test_the_tour_prints_what_the_docs_show_but_for_the_models_own_words(client, worker):
-    def told(text: str) -> list[str]:
+    def masked_lines(text: str) -> list[str]:
         return [re.sub(r"`[^`]*`", "`…`", line) for line in text.splitlines() if line]
 
     shown = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     assert shown.startswith(TOUR_HEAD)
     printed = tour(str(client.base_url).rstrip("/"))
-    assert told(printed) == told(shown.removeprefix(TOUR_HEAD))
+    assert masked_lines(printed) == masked_lines(shown.removeprefix(TOUR_HEAD))
     assert "Drawn: `Gate 12` Read: `Gate 12`" in printed

@@ -1,8 +1,7 @@
-"""A long receipt through the real API and the bundled model, with a worker killed on the way."""
+"""A long receipt through the real API and the bundled model while a worker is killed."""
 
 from __future__ import annotations
 
-import io
 from itertools import pairwise
 from random import Random
 
@@ -13,6 +12,7 @@ from demo.data import words
 from demo.data.drawing import draw_receipt
 from shared.settings import BUNDLED_MODEL
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
+from tests.support.image_bytes import saved
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -21,9 +21,7 @@ def receipt(lines: int) -> bytes:
     rng = Random(7)
     items = [(words.plain(rng).capitalize(), words.price(rng)) for _ in range(lines - 2)]
     image, _ = draw_receipt("Corner Shop", items, "4812.50")
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+    return saved(image, "PNG")
 
 
 def submit(client: httpx.Client, image: bytes) -> str:

@@ -1,8 +1,7 @@
-"""Questions about long images, asked of the bundled model with room for a thousand tokens."""
+"""Questions about long images with the bundled model and a context of a thousand tokens."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from random import Random
@@ -14,6 +13,7 @@ from demo.data import words
 from demo.data.drawing import draw_receipt
 from shared.settings import BUNDLED_MODEL
 from tests.support.harness import QUICK, RedisServer, running_system
+from tests.support.image_bytes import saved
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -27,9 +27,7 @@ TOKEN_PIXELS = 256
 def receipt(lines: int) -> bytes:
     rng = Random(11)
     items = [(words.plain(rng).capitalize(), words.price(rng)) for _ in range(lines - 2)]
-    out = io.BytesIO()
-    draw_receipt("Corner Shop", items, "4812.50", size=26)[0].save(out, "PNG")
-    return out.getvalue()
+    return saved(draw_receipt("Corner Shop", items, "4812.50", size=26)[0], "PNG")
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +56,11 @@ def test_a_question_after_a_reading_is_answered_from_the_tiles_that_were_read(cl
     read = ask(client, receipt(20), session_id="short", **form)
     assert len(read["output"]["tiles"]) > 3
     assert streamed(client, read) == read["output"]["text"]
-    asked = ask(client, prompt="Read the text.", session_id="short")
-    assert asked["cache"]["features"] == "hit"
-    assert asked["usage"]["image_tokens"] == read["usage"]["image_tokens"]
-    assert asked["output"]["tiles"] is None
-    assert asked["output"]["text"]
+    followup = ask(client, prompt="Read the text.", session_id="short")
+    assert followup["cache"]["features"] == "hit"
+    assert followup["usage"]["image_tokens"] == read["usage"]["image_tokens"]
+    assert followup["output"]["tiles"] is None
+    assert followup["output"]["text"]
 
 
 def test_what_no_prompt_has_room_for_is_asked_part_by_part_and_its_evidence_named(client):
@@ -72,10 +70,10 @@ def test_what_no_prompt_has_room_for_is_asked_part_by_part_and_its_evidence_name
     assert sum((b[2] - b[0]) * (b[3] - b[1]) for b in boxes) / TOKEN_PIXELS > ROOM
     assert streamed(client, first) == first["output"]["text"]
     # held to what one part has said, the answer rests on that part and its likes
-    said = first["output"]["tiles"][0]["text"].split("\n")[0].strip()
-    held = ask(client, receipt(110), choices=json.dumps([said]), **form)
-    tiles = held["output"]["tiles"]
-    assert held["output"]["text"] == said
+    first_line = first["output"]["tiles"][0]["text"].split("\n")[0].strip()
+    chosen = ask(client, receipt(110), choices=json.dumps([first_line]), **form)
+    tiles = chosen["output"]["tiles"]
+    assert chosen["output"]["text"] == first_line
     assert tiles[0]["evidence"]
     assert [t["text"] for t in tiles] == [t["text"] for t in first["output"]["tiles"]]
     again = ask(client, prompt="Read the text.", session_id="long")

@@ -1,4 +1,4 @@
-"""The README's first command for real: `make up`, a question over HTTP, Ctrl-C, nothing left."""
+"""`make up` as in the README: a question over HTTP, Ctrl-C, and no process left behind."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ class MakeUp:
     def left(self) -> list[str]:
         """Return the command lines of processes that carry our run directory."""
         mark = f"SIGHTLINE_RUN_DIR={self._folder}".encode()
-        found = []
+        commands = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (process / "environ").read_bytes().split(b"\0"):
-                    found.append((process / "cmdline").read_text().replace("\0", " "))
+                    commands.append((process / "cmdline").read_text().replace("\0", " "))
             except OSError:
                 continue
-        return found
+        return commands
 
     def close(self) -> None:
         self.http.close()
@@ -130,7 +130,7 @@ def test_the_examples_work_as_they_stand(service, page):
     head = re.search(r"```sh\n(URL=.*?)```", text, re.DOTALL)
     script = (head[1] if head else "") + printed_examples(text)
     script = script.replace("7860", str(service.port)).replace(".venv/bin/", f"{BIN}/")
-    told = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script.replace("curl ", "curl -sS --fail-with-body ")],
         cwd=ROOT,
         capture_output=True,
@@ -139,8 +139,8 @@ def test_the_examples_work_as_they_stand(service, page):
         check=False,
         env=os.environ | {"no_proxy": "*", "SIGHTLINE_URL": f"http://127.0.0.1:{service.port}"},
     )
-    assert told.returncode == 0, told.stdout[-800:] + told.stderr
-    assert "succeeded" in told.stdout
+    assert completed.returncode == 0, completed.stdout[-800:] + completed.stderr
+    assert "succeeded" in completed.stdout
 
 
 def test_a_second_one_on_the_same_port_is_told_so(service):
@@ -174,11 +174,11 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_goes_on_with_the_jobs(tmp_path
     try:
         assert second.ready(), second.output
         for job_id in ids:
-            assert wait_until(lambda job_id=job_id: done(second, job_id), 60), job_id
+            assert wait_until(lambda job_id=job_id: has_succeeded(second, job_id), 60), job_id
     finally:
         second.close()
     assert second.left() == []
 
 
-def done(service: MakeUp, job_id: str) -> bool:
+def has_succeeded(service: MakeUp, job_id: str) -> bool:
     return service.http.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded"

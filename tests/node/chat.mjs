@@ -13,11 +13,11 @@ const messages = [
     ],
   },
 ];
-const asked = { model: "sightline", messages, max_tokens: 6 };
+const request = { model: "sightline", messages, max_tokens: 6 };
 
 async function streamed() {
   const stream = await client.chat.completions.create({
-    ...asked,
+    ...request,
     stream: true,
     stream_options: { include_usage: true },
   });
@@ -32,7 +32,7 @@ async function streamed() {
 
 async function refused(options) {
   try {
-    await client.chat.completions.create({ ...asked, ...options });
+    await client.chat.completions.create({ ...request, ...options });
   } catch (error) {
     const { status, code, param, type } = error;
     return { kind: error.constructor.name, status, code, param, type };
@@ -40,10 +40,10 @@ async function refused(options) {
   return null;
 }
 
-const whole = await client.chat.completions.create(asked);
+const whole = await client.chat.completions.create(request);
 // longer than this client says that it waits
 const patient = await client.chat.completions.create(
-  { ...asked, messages: [{ role: "user", content: "at length" }], max_tokens: 24 },
+  { ...request, messages: [{ role: "user", content: "at length" }], max_tokens: 24 },
   { timeout: 1000 },
 );
 const models = [];

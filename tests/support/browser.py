@@ -1,15 +1,13 @@
-"""A real browser on the page: how tests open it, hand it pictures and look for barriers."""
+"""Drives the web page in a real browser: opens it, uploads images, asks, audits accessibility."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from tests.support import tools
 
@@ -18,7 +16,7 @@ _AXE = tools.NODE / "node_modules" / "axe-core" / "axe.min.js"
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start a browser; end it before anything else wants an event loop."""
+    """Start a browser; it ends with the block, as playwright occupies the event loop."""
     program = tools.browser()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
@@ -27,7 +25,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visit:
-    """One person's page, and everything that it complained of or asked others for."""
+    """One visitor's page; `complaints` are its errors and its requests to other hosts."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url = url.rstrip("/")
@@ -37,51 +35,44 @@ class Visit:
         )
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(20_000)
-        self.page.on("console", lambda said: self._hear(said.type, said.text))
+        self.page.on("console", lambda message: self._note_error(message.type, message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda asked: self._watch(asked.url))
+        self.page.on("request", lambda request: self._note_request(request.url))
         self.page.goto(self.url)
 
-    def _hear(self, kind: str, text: str) -> None:
-        # a refusal of the API that the page handles is told there as well
+    def _note_error(self, kind: str, text: str) -> None:
+        # refusals of the API that the page handles are logged as errors as well
         if kind == "error" and "Failed to load resource" not in text:
             self.complaints.append(text)
 
-    def _watch(self, url: str) -> None:
+    def _note_request(self, url: str) -> None:
         if not re.match(rf"{re.escape(self.url)}/|blob:|data:", url):
-            self.complaints.append(f"asked a stranger: {url}")
+            self.complaints.append(f"requested another host: {url}")
 
     def give(self, name: str, data: bytes, kind: str = "image/png") -> None:
-        file = {"name": name, "mimeType": kind, "buffer": data}
+        """Choose a file for upload."""
+        file = FilePayload(name=name, mimeType=kind, buffer=data)
         self.page.set_input_files("#files", files=[file])
 
-    def ask(self, words: str) -> None:
-        self.page.fill("#question", words)
+    def ask(self, question: str) -> None:
+        """Send a question."""
+        self.page.fill("#question", question)
         self.page.press("#question", "Enter")
 
     def answered(self, turns: int = 1) -> str:
-        """Return the last answer once that many are complete."""
+        """Return the last answer, once `turns` answers are complete."""
         expect(self.page.locator(".turn .facts")).to_have_count(turns, timeout=60_000)
         return self.page.locator(".turn .words").last.inner_text()
 
     def barriers(self) -> list[str]:
-        """Return what axe-core finds wrong on the page as it is."""
+        """Return the accessibility violations that axe-core finds on the page as it is."""
         self.page.evaluate(_AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate("() => axe.run(document)")
+        report = self.page.evaluate("() => axe.run(document)")
         return [
             f"{violation['id']}: {node['html']} {node['failureSummary']}"
-            for violation in found["violations"]
+            for violation in report["violations"]
             for node in violation["nodes"]
         ]
 
     def close(self) -> None:
         self._context.close()
-
-
-def picture(text: str, width: int = 320, height: int = 64) -> bytes:
-    """Return a PNG of dark words on white."""
-    image = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(image).text((8, 10), text, fill="black", font=ImageFont.load_default(26))
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()

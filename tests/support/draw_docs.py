@@ -1,4 +1,4 @@
-"""Draws the page for docs/ and takes the tour, on a service with the bundled model."""
+"""Makes the screenshots of docs/pictures and docs/tour.md, on a service with the bundled model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from shared.settings import BUNDLED_MODEL
-from tests.support.browser import Visit, chromium, picture
+from tests.support.browser import Visit, chromium
 from tests.support.harness import running_redis, running_system
+from tests.support.image_bytes import text_png
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOME = DOCS / "pictures"
@@ -31,7 +32,7 @@ PHONE = {"viewport": {"width": 390, "height": 760}, "has_touch": True, "is_mobil
 
 
 def main() -> None:
-    """Start the service and the browser, talk, and keep what is seen."""
+    """Start the service and a browser, ask on the page, and save screenshots and the tour."""
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,8 +49,8 @@ def main() -> None:
 
 
 def tour(url: str) -> str:
-    """Return what the tour prints of the service at a URL."""
-    done = subprocess.run(
+    """Return what the tour prints for the service at a URL; raises RuntimeError if it fails."""
+    completed = subprocess.run(
         [sys.executable, str(DOCS / "examples" / "tour.py")],
         env=os.environ | {"SIGHTLINE_URL": url},
         capture_output=True,
@@ -57,14 +58,14 @@ def tour(url: str) -> str:
         timeout=120,
         check=False,
     )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return done.stdout
+    if completed.returncode:
+        raise RuntimeError(completed.stderr)
+    return completed.stdout
 
 
 def _visit(browser: Browser, url: str) -> None:
     earlier = Visit(browser, url, **DESKTOP)
-    earlier.give("invoice.png", picture("INVOICE 2041"))
+    earlier.give("invoice.png", text_png("INVOICE 2041"))
     earlier.ask("Which invoice is it?")
     earlier.answered()
     here = Visit(browser, url, **DESKTOP)

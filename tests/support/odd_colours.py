@@ -1,6 +1,8 @@
-"""Files of every kind of colour and transparency, each with the pixels and notices to expect."""
+"""Image files of every colour type and transparency, each with the pixels and notices to expect."""
 
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -24,19 +26,19 @@ from tests.support.odd_images import JPEG_LOSS, Odd
 _CLEAR_RED = (*RED, 0)
 
 
-def _half_clear(mode="RGBA"):
+def _half_clear(mode: str = "RGBA") -> Image.Image:
     image = quarters().convert("RGBA")
     image.paste(_CLEAR_RED, (0, 12, 32, 24))
     return image.convert(mode)
 
 
-def _lower_half_white():
+def _lower_half_white() -> Image.Image:
     image = quarters()
     image.paste(WHITE, (0, 12, 32, 24))
     return image
 
 
-def _clear_palette(fmt):
+def _clear_palette(fmt: str) -> bytes:
     image = Image.new("P", (32, 24), 1)
     image.putpalette((*RED, *BLUE))
     return saved(image, fmt, transparency=1)
@@ -135,12 +137,12 @@ ALPHA = [
 ]
 
 
-def _floats(*values):
+def _floats(*values: float) -> bytes:
     data = np.array(values, "<f4").tobytes()
     return tiff(len(values), 1, data, bits=(32,), sample_format=3)
 
 
-def _row(*greys):
+def _row(*greys: int) -> Callable[[], Image.Image]:
     return lambda: Image.fromarray(np.array([[(g, g, g) for g in greys]], np.uint8))
 
 
@@ -201,24 +203,24 @@ DEPTH = [
 ]
 
 
-def _cmyk_jpeg(*, adobe):
-    """Pure cyan, stored as Adobe does (inverted), or plainly and without Adobe's marker."""
+def _cmyk_jpeg(*, adobe: bool) -> bytes:
+    """Return pure cyan, inverted as Adobe stores it, or plain and without Adobe's marker."""
     ink = (255, 0, 0, 0) if adobe else (0, 255, 255, 255)
     data = saved(Image.new("CMYK", (32, 32), ink), "JPEG", quality=95)
     at = data.index(b"\xff\xee")
     return data if adobe else data[:at] + data[at + 16 :]
 
 
-def _profiled(fmt, profile=None, **options):
+def _profiled(fmt: str, profile: bytes | None = None, **options: Any) -> Callable[[], bytes]:
     return lambda: saved(quarters(), fmt, icc_profile=profile or swapped_profile(), **options)
 
 
-def _blue_for_red():
+def _blue_for_red() -> Image.Image:
     red, green, blue = quarters().split()
     return Image.merge("RGB", (blue, green, red))
 
 
-def _lab_profile():
+def _lab_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 
 

@@ -1,9 +1,10 @@
-"""Files that are odd in structure but honest, each with the pixels and notices to expect."""
+"""Valid image files of unusual structure, each with the pixels and notices to expect."""
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,15 +31,17 @@ JPEG_LOSS = 12
 
 @dataclass(frozen=True)
 class Odd:
+    """A file to build, and what becomes of it."""
+
     name: str
     build: Callable[[], bytes]
     #: The canonical image, or one colour that fills it.
     expected: Callable[[], Image.Image] | tuple[int, int, int] = quarters
     notices: tuple[str, ...] = ()
-    #: Largest difference of a sample.
+    #: Largest difference of a sample from the expected one, 0 to 255.
     loss: int = 0
 
-    def pixels(self, size):
+    def pixels(self, size: tuple[int, int]) -> Image.Image:
         if isinstance(self.expected, tuple):
             return Image.new("RGB", size, self.expected)
         return self.expected()
@@ -56,38 +59,38 @@ _TURNS = {
 }
 
 
-def _lying_down(orientation):
+def _lying_down(orientation: int) -> Image.Image:
     turn = _TURNS[orientation]
     return quarters() if turn is None else quarters().transpose(turn)
 
 
-def _turned(fmt, orientation, **options):
+def _turned(fmt: str, orientation: int, **options: Any) -> Callable[[], bytes]:
     return lambda: saved(_lying_down(orientation), fmt, exif=exif(orientation), **options)
 
 
-def _turned_tiff(orientation):
+def _turned_tiff(orientation: int) -> Callable[[], bytes]:
     return lambda: saved(_lying_down(orientation), "TIFF", tiffinfo={274: orientation})
 
 
-def _with_tail(tail):
+def _with_tail(tail: bytes) -> Callable[[], bytes]:
     return lambda: saved(quarters(), "JPEG", quality=95, subsampling=0) + tail
 
 
-def _mpo():
+def _mpo() -> bytes:
     second = Image.new("RGB", (32, 24), BLACK)
     return saved(
         quarters(), "MPO", save_all=True, append_images=[second], quality=95, subsampling=0
     )
 
 
-def _rle_bmp():
+def _rle_bmp() -> bytes:
     palette = bytes((*RED[::-1], 0)) * 2
     data = b"\x08\x00\x00\x00" * 8 + b"\0\1"
     header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, len(data), 0, 0, 2, 0)
     return b"BM" + struct.pack("<IHHI", 62 + len(data), 0, 0, 62) + header + palette + data
 
 
-def _top_down_bmp():
+def _top_down_bmp() -> bytes:
     pixels = np.asarray(quarters())[..., ::-1].tobytes()
     header = struct.pack("<IiiHHIIiiII", 40, 32, -24, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54 + len(pixels), 0, 0, 54) + header + pixels
@@ -135,17 +138,22 @@ ORIENTED = (
 _BOMB = zlib.compress(bytes(64 << 20))
 
 
-def _quarters_png(*before, after=(), tail=b""):
+def _quarters_png(*before: bytes, after: Iterable[bytes] = (), tail: bytes = b"") -> bytes:
     raw = b"".join(b"\0" + bytes(row) for row in np.asarray(quarters()))
     return png(ihdr(32, 24), raw, *before, after=after) + tail
 
 
-def _apng(fmt):
+def _animation(fmt: str) -> bytes:
     second = Image.new("RGB", (32, 24), BLACK)
     return saved(quarters(), fmt, save_all=True, append_images=[second], **_LOSSLESS[fmt])
 
 
-_LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "GIF": {}}
+_LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "TIFF": {},
+    "GIF": {},
+}
 
 CHUNKS = [
     Odd("png with a zTXt bomb", lambda: _quarters_png(chunk(b"zTXt", b"k\0\0" + _BOMB))),
@@ -178,13 +186,13 @@ CHUNKS = [
         RED,
     ),
     Odd("png whose rows end in black", lambda: png(ihdr(32, 24), bytes(24 * 97)), BLACK),
-    Odd("animated png", lambda: _apng("PNG"), notices=("image_first_frame",)),
-    Odd("animated webp", lambda: _apng("WEBP"), notices=("image_first_frame",)),
-    Odd("tiff of two pages", lambda: _apng("TIFF"), notices=("image_first_frame",)),
-    Odd("animated gif", lambda: _apng("GIF"), notices=("image_first_frame",)),
+    Odd("animated png", lambda: _animation("PNG"), notices=("image_first_frame",)),
+    Odd("animated webp", lambda: _animation("WEBP"), notices=("image_first_frame",)),
+    Odd("tiff of two pages", lambda: _animation("TIFF"), notices=("image_first_frame",)),
+    Odd("animated gif", lambda: _animation("GIF"), notices=("image_first_frame",)),
     Odd(
         "animated gif cut in its second frame",
-        lambda: _apng("GIF")[:-30],
+        lambda: _animation("GIF")[:-30],
         notices=("image_first_frame",),
     ),
     Odd(

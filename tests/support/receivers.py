@@ -1,4 +1,4 @@
-"""HTTP receivers for tests, good and bad, on loopback and in threads of their own."""
+"""HTTP and TCP servers on loopback that receive requests, well-behaved or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass
 class Request:
-    """One request as it came."""
+    """One request as it arrived; `at` is the Unix time."""
 
     path: str
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Request:
 
 @dataclass
 class Receiver:
-    """An HTTP server that notes what it gets; `answer` returns status, headers and body."""
+    """An HTTP server that records requests; `answer` returns status, headers and body."""
 
     answer: Callable[[Request], tuple[int, dict[str, str], bytes]] = field(
         default=lambda _: (200, {}, b"ok")
@@ -36,7 +36,8 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def take(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+    def receive(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        """Record the request and send the answer."""
         length = int(handler.headers.get("Content-Length") or 0)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         request = Request(handler.path, headers, handler.rfile.read(length), time.time())
@@ -53,14 +54,15 @@ class Receiver:
 def receiving(
     answer: Callable[[Request], tuple[int, dict[str, str], bytes]] | None = None, port: int = 0
 ) -> Iterator[Receiver]:
+    """Run a receiver for the block, in a thread of its own."""
     receiver = Receiver(answer) if answer else Receiver()
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def _take(self) -> None:
+        def _receive(self) -> None:
             with contextlib.suppress(OSError):
-                receiver.take(self)
+                receiver.receive(self)
 
-        do_GET = do_POST = _take  # noqa: N815
+        do_GET = do_POST = _receive  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -80,7 +82,7 @@ def receiving(
 
 @contextlib.contextmanager
 def raw(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A TCP server that does as `behave` does with each connection; yields its port."""
+    """Run a TCP server that calls `behave` with each connection; yields its port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(peer: socket.socket) -> None:
@@ -102,7 +104,7 @@ def raw(behave: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def dripping(first: bytes) -> Callable[[socket.socket], None]:
-    """Say `first` at once and then a byte ten times a second, for ever."""
+    """Return a behaviour: send `first` at once, then one byte every 0.1 s, forever."""
 
     def behave(peer: socket.socket) -> None:
         peer.recv(65536)

@@ -1,11 +1,13 @@
-"""Programs that tests need beside Python: node with its packages, a browser, promtool."""
+"""Finds the programs that tests need besides Python: node, a browser, promtool."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,31 +16,32 @@ _INSTALL = "scripts/test_tools.sh installs it"
 
 
 def node() -> str:
-    """Return the program that runs JavaScript, once the packages of tests/node are there."""
-    found = shutil.which("node")
-    if found and (NODE / "node_modules" / ".package-lock.json").exists():
-        return found
+    """Return the path of node, if the packages of tests/node are installed."""
+    program = shutil.which("node")
+    packages = json.loads((NODE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    if program and all((NODE / "node_modules" / name).is_dir() for name in packages):
+        return program
     return missing("node with the packages of tests/node")
 
 
 def browser() -> str:
-    """Return a browser that playwright can drive."""
+    """Return the path of a browser that playwright can drive."""
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if found := shutil.which(name):
-            return found
+        if program := shutil.which(name):
+            return program
     return missing("Chromium")
 
 
 def promtool() -> str:
-    """Return the program that checks Prometheus' files."""
+    """Return the path of promtool, which checks Prometheus' files."""
     beside_python = Path(sys.executable).parent / "promtool"
     return shutil.which("promtool") or (
         str(beside_python) if beside_python.exists() else missing("promtool")
     )
 
 
-def missing(what: str) -> str:
-    """Skip the test where a person runs it, fail it where nobody would notice the skip."""
+def missing(what: str) -> NoReturn:
+    """Skip the test; in CI, where nobody would notice that, fail it."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing; {_INSTALL}")
     pytest.skip(f"{what} is missing; {_INSTALL}")

@@ -18,7 +18,8 @@ from shared.errors import StoreUnavailable
 from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import Delivery, DeliveryBatch, DeliveryStore, Settlement
+from shared.store.delivery_store import DeliveryStore
+from shared.store.delivery_types import Delivery, DeliveryBatch, Settlement
 from worker.courier.delivery import DeliverySender
 
 #: Seconds between two polls for due deliveries without a wake-up, and while Redis is down.

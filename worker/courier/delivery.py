@@ -17,7 +17,8 @@ from shared.jobs.view import timestamp
 from shared.outbound.client import FetchedResponse, FetchLimits, GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import Attempt, Delivery, DeliveryStore, EndpointHealth, Settlement
+from shared.store.delivery_store import DeliveryStore
+from shared.store.delivery_types import Attempt, Delivery, EndpointHealth, Settlement
 
 #: Bytes of a response that are read, and characters of it that the ledger keeps.
 READ_BYTES = 20_000
@@ -54,7 +55,7 @@ class DeliverySender:
 
         Raises StoreUnavailable before anything was sent.
         """
-        first = self._deliveries.frozen(delivery) or self._body(delivery)
+        first = self._deliveries.read_body(delivery) or self._body(delivery)
         body = self._deliveries.freeze(delivery, owner, first)
         if body is None:
             return None

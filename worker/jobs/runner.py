@@ -9,7 +9,7 @@ from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.log import bound
-from shared.queue import ring
+from shared.queue import send_doorbells
 from shared.store import Claim
 from shared.tracing import Tracing
 from worker.jobs import results
@@ -95,7 +95,7 @@ class JobRunner:
             return
         if doorbell:
             _log.info("job.released", extra={"attempt": claim.row.attempt})
-            ring([doorbell])
+            send_doorbells([doorbell])
 
     def _work(self, job: ClaimedJob) -> None:
         row = job.row
@@ -139,7 +139,7 @@ class JobRunner:
                 result.status,
                 result.fields,
                 turn=result.turn,
-                tally=result.tally,
+                metrics=result.tally,
             ),
         )
         if not accepted:

@@ -1,4 +1,4 @@
-"""The command `sightline`, and what its exit status means."""
+"""Runs the command `sightline`: reports errors and chooses the exit status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from sightline.cli.parser import build_parser
-from sightline.cli.terminal import UsageError, complain
+from sightline.cli.terminal import UsageError, print_error
 from sightline.errors import (
     APIError,
     JobFailed,
@@ -21,18 +21,18 @@ from sightline.errors import (
 
 
 class Exit(IntEnum):
-    """What the exit status says."""
+    """Exit statuses of the command."""
 
     OK = 0
     #: A job failed, was canceled or expired; of many files, at least one was not read.
     FAILED = 1
-    #: The command line, or a file that it names, is at fault.
+    #: The command line is wrong, or a file that it names cannot be used.
     USAGE = 2
     #: The service refused the request.
     REFUSED = 3
-    #: No answer came, or none of Sightline's.
+    #: No response came, or not from Sightline.
     NO_CONNECTION = 4
-    #: --timeout is over; the job goes on.
+    #: --timeout expired; the job keeps running.
     TIMEOUT = 5
     INTERRUPTED = 130
 
@@ -46,34 +46,34 @@ _EXITS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command; return its exit status. Raises the error again under --debug."""
     args = build_parser().parse_args(arguments)
     try:
         return int(args.run(args) or Exit.OK)
     except KeyboardInterrupt:
-        complain("interrupted")
+        print_error("interrupted")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # the reader of our output has gone; nothing more may be written at exit
+        # the reader of our output has gone: nothing more may be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except WaitTimeout as error:
-        complain(str(error), hint=f"sightline watch {error.job['id']}")
+        print_error(str(error), hint=f"sightline watch {error.job['id']}")
         return Exit.TIMEOUT
     except (SightlineError, UsageError, OSError) as error:
-        return _explained(error, args)
+        return _report_error(error, args)
 
 
-def _explained(error: Exception, args: argparse.Namespace) -> int:
+def _report_error(error: Exception, args: argparse.Namespace) -> int:
     if isinstance(error, (APIError, JobFailed)):
-        complain(f"{error.code}: {error.detail}", hint=_hint(error))
+        print_error(f"{error.code}: {error.detail}", hint=_hint(error))
     elif isinstance(error, NoConnection):
-        complain(
+        print_error(
             str(error),
             hint="Is it running? Start it with `make up`, or set --url or SIGHTLINE_URL.",
         )
     else:
-        complain(str(error), hint=getattr(error, "hint", ""))
+        print_error(str(error), hint=getattr(error, "hint", ""))
     if getattr(args, "debug", False):
         raise error
     return next((code for kinds, code in _EXITS if isinstance(error, kinds)), Exit.FAILED)

@@ -1,4 +1,4 @@
-"""Completion in shells: they ask the command itself which words fit."""
+"""Shell completion: scripts that ask the command itself which words fit."""
 
 from __future__ import annotations
 
@@ -24,30 +24,28 @@ _FISH = """complete -c sightline -a '(sightline completion words -- (commandline
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
-def complete(args: argparse.Namespace) -> None:
-    """Print a shell's script, or the words that fit after those given."""
+def complete(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Print a shell's script, or the words of `parser` that fit after those typed so far."""
     if args.shell != "words":
         print(SCRIPTS[args.shell], end="")
         return
-    from sightline.cli.parser import build_parser
-
     words: list[str] = args.words[1:] if args.words[:1] == ["--"] else args.words
-    print("\n".join(fitting(build_parser(), words)))
+    print("\n".join(fitting_words(parser, words)))
 
 
-def fitting(parser: argparse.ArgumentParser, words: list[str]) -> list[str]:
-    """Return what the last word, which may be empty, can become."""
+def fitting_words(parser: argparse.ArgumentParser, words: list[str]) -> list[str]:
+    """Return the completions of the last word, which may be empty."""
     *before, last = words or [""]
     for word in before:
         parser = _commands(parser).get(word, parser)
-    waiting = _option(parser, before[-1]) if before else None
-    if waiting is not None and waiting.nargs != 0:
-        found = [str(choice) for choice in waiting.choices or ()]
+    option = _option(parser, before[-1]) if before else None
+    if option is not None and option.nargs != 0:
+        candidates = [str(choice) for choice in option.choices or ()]
     elif last.startswith("-"):
-        found = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
+        candidates = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
     else:
-        found = [*_commands(parser), *_choices(parser)]
-    return sorted(word for word in found if word.startswith(last))
+        candidates = [*_commands(parser), *_choices(parser)]
+    return sorted(word for word in candidates if word.startswith(last))
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -1,47 +1,51 @@
-"""The words and options of the command line."""
+"""The commands and options of the command line, as one argparse parser."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sightline._version import __version__
 from sightline.cli.completion import SCRIPTS, complete
 
-EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired; 2 wrong command line or
-file; 3 the service refused the request; 4 no connection; 5 --timeout expired; 130 interrupted.
+EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired; 2 wrong command line or file;
+3 the service refused the request; 4 no connection; 5 --timeout expired; 130 interrupted.
 Set the server address in SIGHTLINE_URL and your key in SIGHTLINE_API_KEY."""
 
 _IMAGES = "files, http(s) URLs that the service fetches, IDs img_…, or - for standard input"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; what it returns has `run`, which does the work."""
+    """Return the parser; the namespace that it returns has `run`, which runs the command."""
     parser = argparse.ArgumentParser(
         prog="sightline",
         description="Ask questions about images.",
         epilog=EPILOG,
-        parents=[_common()],
+        parents=[_common_options()],
     )
     parser.add_argument("--version", action="version", version=f"sightline {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _ask(commands)
-    _ocr(commands)
-    _jobs(commands)
-    _sessions(commands)
-    _estimate(commands)
-    _webhooks(commands)
-    shell = _command(commands, "completion", complete, "print a shell's completion script")
+    _add_ask(commands)
+    _add_ocr(commands)
+    _add_jobs(commands)
+    _add_sessions(commands)
+    _add_estimate(commands)
+    _add_webhooks(commands)
+    complete_words = partial(complete, parser)
+    shell = _add_command(
+        commands, "completion", complete_words, "print a shell's completion script"
+    )
     shell.add_argument("shell", choices=[*SCRIPTS, "words"], metavar="{bash,zsh,fish}")
     shell.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
 
-def _common() -> argparse.ArgumentParser:
-    """Return what may stand before and after a command."""
+def _common_options() -> argparse.ArgumentParser:
+    """Return the options that may stand before and after a command."""
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument("--url", help="server address (default: SIGHTLINE_URL, or this machine)")
     parser.add_argument("--api-key", help="visible in the process list; prefer SIGHTLINE_API_KEY")
@@ -51,8 +55,8 @@ def _common() -> argparse.ArgumentParser:
     return parser
 
 
-def _later(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
-    """Return a command that is imported when it is run: --help and completion stay fast."""
+def _import_later(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
+    """Return a command that is imported when it runs: --help and completion stay fast."""
 
     def run(args: argparse.Namespace) -> Any:
         return getattr(importlib.import_module(f"sightline.cli.{module}"), name)(args)
@@ -60,17 +64,20 @@ def _later(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
     return run
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], Any], told: str
+def _add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], Any], summary: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=told, description=told[0].upper() + told[1:] + ".", parents=[_common()]
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        parents=[_common_options()],
     )
     parser.set_defaults(run=run)
     return parser
 
 
-def _question(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
+def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
     parser.add_argument("--preset", default=preset, help="preset name (see `GET /v1/presets`)")
     parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's prompt")
     parser.add_argument(
@@ -109,14 +116,17 @@ def _question(parser: argparse.ArgumentParser, *, preset: str | None = None) -> 
     )
 
 
-def _ask(commands: Any) -> None:
-    parser = _command(
-        commands, "ask", _later("asking", "ask"), "ask a question and wait for the answer"
+def _add_ask(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "ask",
+        _import_later("ask", "ask_question"),
+        "ask a question and wait for the answer",
     )
     parser.add_argument(
         "words", nargs="+", metavar="IMAGE… QUESTION", help=f"images ({_IMAGES}), then the question"
     )
-    _question(parser)
+    _add_question_options(parser)
     parser.add_argument(
         "--session", dest="session_id", metavar="ID", help="continue a conversation"
     )
@@ -125,21 +135,23 @@ def _ask(commands: Any) -> None:
         type=float,
         dest="deadline_s",
         metavar="S",
-        help="expire the job if it has not finished after S seconds",
+        help="drop the job if it hasn't finished after S seconds",
     )
     parser.add_argument("--webhook", metavar="URL", help="URL to notify when the job ends")
     parser.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
     parser.add_argument("--no-wait", action="store_true", help="print the job's ID and exit")
-    watch = _command(commands, "watch", _later("asking", "watch"), "follow a job until it ends")
+    watch = _add_command(
+        commands, "watch", _import_later("ask", "watch_job"), "follow a job until it ends"
+    )
     watch.add_argument("job", metavar="JOB")
     watch.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
 
 
-def _ocr(commands: Any) -> None:
-    parser = _command(
+def _add_ocr(commands: Any) -> None:
+    parser = _add_command(
         commands,
         "ocr",
-        _later("ocr", "ocr"),
+        _import_later("ocr", "read_files"),
         "read the text of images into a folder; resumes where it stopped when run again",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders with images")
@@ -155,11 +167,13 @@ def _ocr(commands: Any) -> None:
     parser.add_argument(
         "--force", action="store_true", help="read files again that are already done"
     )
-    _question(parser, preset="ocr")
+    _add_question_options(parser, preset="ocr")
 
 
-def _jobs(commands: Any) -> None:
-    parser = _command(commands, "jobs", _later("managing", "jobs"), "list jobs, newest first")
+def _add_jobs(commands: Any) -> None:
+    parser = _add_command(
+        commands, "jobs", _import_later("manage", "list_jobs"), "list jobs, newest first"
+    )
     parser.add_argument(
         "--status", choices=["queued", "running", "succeeded", "failed", "canceled", "expired"]
     )
@@ -169,13 +183,16 @@ def _jobs(commands: Any) -> None:
     parser.add_argument(
         "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
     )
-    cancel = _command(commands, "cancel", _later("managing", "cancel"), "cancel jobs")
+    cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
 
 
-def _sessions(commands: Any) -> None:
-    parser = _command(
-        commands, "sessions", _later("managing", "sessions"), "list conversations, or show one"
+def _add_sessions(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "sessions",
+        _import_later("manage", "show_sessions"),
+        "list conversations, or show one",
     )
     parser.add_argument("session", nargs="?", metavar="ID")
     parser.add_argument("--delete", action="store_true", help="delete the conversation")
@@ -184,24 +201,29 @@ def _sessions(commands: Any) -> None:
     )
 
 
-def _estimate(commands: Any) -> None:
-    parser = _command(
-        commands, "estimate", _later("managing", "estimate"), "estimate the cost of a question"
+def _add_estimate(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "estimate",
+        _import_later("manage", "estimate_cost"),
+        "estimate the cost of a question",
     )
     parser.add_argument(
         "words", nargs="+", metavar="IMAGE… [QUESTION]", help=f"images ({_IMAGES}), a question"
     )
-    _question(parser)
+    _add_question_options(parser)
 
 
-def _webhooks(commands: Any) -> None:
+def _add_webhooks(commands: Any) -> None:
     parser = commands.add_parser(
         "webhooks",
         help="receive webhooks here, and show what was sent",
         description="Receive webhooks here, and show what was sent.",
     )
     below = parser.add_subparsers(required=True, metavar="COMMAND")
-    listen = _command(below, "listen", _later("hooks", "listen"), "receive and print webhooks")
+    listen = _add_command(
+        below, "listen", _import_later("webhooks", "listen"), "receive and print webhooks"
+    )
     listen.add_argument(
         "--host",
         default="127.0.0.1",
@@ -217,12 +239,20 @@ def _webhooks(commands: Any) -> None:
     listen.add_argument("--rotate", action="store_true", help="create a new signing secret")
     listen.add_argument("--test", action="store_true", help="request a test message")
     listen.add_argument("--count", type=int, metavar="N", help="exit after N messages")
-    test = _command(below, "test", _later("hooks", "test"), "send a test message to a URL")
+    test = _add_command(
+        below, "test", _import_later("webhooks", "send_test"), "send a test message to a URL"
+    )
     test.add_argument("to", metavar="URL")
-    told = _command(below, "deliveries", _later("hooks", "deliveries"), "show a job's deliveries")
-    told.add_argument("job", metavar="JOB")
-    replay = _command(below, "replay", _later("hooks", "replay"), "resend deliveries")
+    deliveries = _add_command(
+        below, "deliveries", _import_later("webhooks", "show_deliveries"), "show a job's deliveries"
+    )
+    deliveries.add_argument("job", metavar="JOB")
+    replay = _add_command(
+        below, "replay", _import_later("webhooks", "replay_deliveries"), "resend deliveries"
+    )
     replay.add_argument("delivery", nargs="?", metavar="DELIVERY")
     replay.add_argument("--since", metavar="TIME", help="all that failed since this time, RFC 3339")
-    secret = _command(below, "secret", _later("hooks", "secret"), "print the signing secret, once")
+    secret = _add_command(
+        below, "secret", _import_later("webhooks", "show_secret"), "print the signing secret, once"
+    )
     secret.add_argument("--rotate", action="store_true", help="create a new one")

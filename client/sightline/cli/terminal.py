@@ -1,4 +1,4 @@
-"""What commands share: their client, their images, and how they write to a terminal."""
+"""Helpers that the commands share: the client, image arguments, terminal output."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sightline._images import ImageSource
 if TYPE_CHECKING:
     from sightline.client import Client
 
-_NAMED = re.compile(r"https?://|data:|img_[0-9a-f]{64}$", re.IGNORECASE)
+_IMAGE_NAME = re.compile(r"https?://|data:|img_[0-9a-f]{64}$", re.IGNORECASE)
 
 
 class UsageError(Exception):
-    """The command line is at fault."""
+    """The command line is wrong; `hint` says how to correct it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         self.hint = hint
@@ -28,7 +28,7 @@ class UsageError(Exception):
 
 
 def connect(args: argparse.Namespace, *, retries: int = 5) -> Client:
-    """Return the client that the command line names; raises UsageError."""
+    """Return a client for the URL and key of the command line; raises UsageError."""
     from sightline.client import Client
 
     key = getattr(args, "api_key", None)
@@ -38,14 +38,14 @@ def connect(args: argparse.Namespace, *, retries: int = 5) -> Client:
         raise UsageError(str(error)) from None
 
 
-def image(word: str) -> ImageSource:
-    """Return what a word of the command line stands for: `-` is standard input."""
+def image_source(word: str) -> ImageSource:
+    """Return the image that an argument names, `-` being standard input; raises UsageError."""
     if word == "-":
         data = sys.stdin.buffer.read()
         if not data:
             raise UsageError("No image on standard input.")
         return data
-    if not _NAMED.match(word):
+    if not _IMAGE_NAME.match(word):
         path = Path(word)
         if path.is_dir():
             raise UsageError(f"{word} is a folder.", "Use `sightline ocr` for folders.")
@@ -55,34 +55,34 @@ def image(word: str) -> ImageSource:
 
 
 def is_image(word: str) -> bool:
-    """Tell whether a word of the command line names an image."""
-    return word == "-" or bool(_NAMED.match(word)) or Path(word).is_file()
+    """Tell whether an argument names an image."""
+    return word == "-" or bool(_IMAGE_NAME.match(word)) or Path(word).is_file()
 
 
-def show(args: argparse.Namespace, value: Any) -> None:
-    """Print a value as one line of JSON."""
+def print_json(args: argparse.Namespace, value: Any) -> None:
+    """Under --json, print a value as one line of JSON."""
     if wants_json(args):
         print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
 def wants_json(args: argparse.Namespace) -> bool:
-    """Tell whether the output is for a program."""
+    """Tell whether --json is set."""
     return bool(getattr(args, "json", False))
 
 
-def say(args: argparse.Namespace, text: str) -> None:
-    """Tell a person something beside the output."""
+def print_note(args: argparse.Namespace, text: str) -> None:
+    """Print a note to standard error, unless --quiet is set."""
     if not getattr(args, "quiet", False):
         print(text, file=sys.stderr, flush=True)
 
 
-def complain(text: str, hint: str = "") -> None:
-    """Tell what went wrong, and how to mend it."""
+def print_error(text: str, hint: str = "") -> None:
+    """Print an error and a hint to standard error."""
     print(f"sightline: {text}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
 
 
-def table(rows: Iterable[Sequence[str]]) -> None:
-    """Print rows, the first one as heads, in columns."""
+def print_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in aligned columns; the first row holds the headings."""
     lines = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -90,8 +90,8 @@ def table(rows: Iterable[Sequence[str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-def ago(moment: str) -> str:
-    """Return how long a time of the service is gone, such as `5 min`."""
+def format_age(moment: str) -> str:
+    """Return the age of an RFC 3339 time, such as `5 min`."""
     import datetime as dt
 
     seconds = time.time() - dt.datetime.fromisoformat(moment).timestamp()
@@ -102,7 +102,7 @@ def ago(moment: str) -> str:
 
 
 def progress_line(job: Mapping[str, Any]) -> str:
-    """Return where an unfinished job stands, in one line."""
+    """Return the state of an unfinished job in one line."""
     progress = job.get("progress") or {}
     if job["status"] == "queued" or not progress:
         queue = job.get("queue") or {}
@@ -120,7 +120,7 @@ def progress_line(job: Mapping[str, Any]) -> str:
 
 
 class StatusLine:
-    """One line on standard error that is written again and again, where that is a terminal."""
+    """A line on standard error that is overwritten, if that is a terminal."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._on = sys.stderr.isatty() and not getattr(args, "quiet", False)
@@ -133,7 +133,7 @@ class StatusLine:
             self._width = len(text)
 
     def clear(self) -> None:
-        """Leave no line behind."""
+        """Erase the line."""
         if self._width:
             self.put("")
             self.put("")

@@ -1,20 +1,16 @@
-"""What is refused before it costs anything."""
+"""Requests that cannot fit the context are refused before they cost anything."""
 
 from __future__ import annotations
 
-import io
-
-from PIL import Image
-
 from tests.support.harness import System
+from tests.support.image_bytes import plain_png
 
 
 def test_images_that_fill_the_context_are_refused_at_once_with_the_reason(system: System):
     system.worker()
     _, client = system.gateway()
-    png = io.BytesIO()
-    Image.new("RGB", (2048, 2048), "white").save(png, "PNG")
-    image = client.post("/v1/images", files={"image": png.getvalue()}).json()["id"]
+    png = plain_png("white", 2048, 2048)
+    image = client.post("/v1/images", files={"image": png}).json()["id"]
     body = {"prompt": "what?", "images": [image] * 8, "detail": "high"}
     answer = client.post("/v1/jobs", json=body)
     assert answer.status_code == 422

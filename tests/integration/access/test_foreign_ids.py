@@ -1,4 +1,4 @@
-"""A foreign id cannot be told from one that never was: not by its answer, not by the work done."""
+"""A foreign id looks like an unknown one: the same response, the same Redis commands."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def settings(redis_server: RedisServer) -> Settings:
 def _work(redis_server: RedisServer, do: Callable[[], object]) -> list[str]:
     """Return the commands that Redis was given and its scripts gave, without ids."""
     client = redis_server.client()
-    with client.monitor() as ear:
+    with client.monitor() as monitor:
         with pytest.raises(NotFound):
             do()
         client.echo("the end")
-        told = []
-        for command in ear.listen():
+        commands = []
+        for command in monitor.listen():
             if command["command"] == "ECHO the end":
-                return told
-            told.append(_ID.sub("ID", command["command"]))
-    return told
+                return commands
+            commands.append(_ID.sub("ID", command["command"]))
+    return commands
 
 
 CALLS = {
@@ -50,7 +50,7 @@ CALLS = {
 def test_a_foreign_job_gives_redis_the_work_of_an_unknown_one(redis_server, settings, call):
     store = Store(settings)
     job = NewJob("other", JobInput(prompt="x" * 5000), metadata={"much": "y" * 2000})
-    message = DoorbellMessages(store.redis).ring(Doorbell(job.id, "default"))
+    message = DoorbellMessages(store.redis).compose(Doorbell(job.id, "default"))
     foreign = store.add(job, message).doorbell.job_id
     # the scripts are loaded by now, as they are in a running gateway
     with pytest.raises(NotFound):

@@ -1,8 +1,7 @@
-"""API keys and their limits, over two real gateways beside each other."""
+"""API keys and their limits, across two real gateways."""
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from PIL import Image
 
 from tests.support.harness import (
     QUICK,
@@ -21,10 +19,11 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
+from tests.support.image_bytes import plain_png
 
 
 @dataclass
-class Door:
+class KeyedService:
     """Two gateways, and the operator's command for their keys."""
 
     redis: RedisServer
@@ -34,7 +33,7 @@ class Door:
     secrets: list[str] = field(default_factory=list)
 
     def admin(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "gateway.admin", "keys", *arguments],
             env=self.system.env,
             cwd=ROOT,
@@ -42,8 +41,8 @@ class Door:
             text=True,
             check=False,
         )
-        assert done.returncode == code, done.stderr
-        return done
+        assert completed.returncode == code, completed.stderr
+        return completed
 
     def key(self, name: str, *options: str) -> dict[str, str]:
         """Return the headers of a new key."""
@@ -66,23 +65,25 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("door")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("service")
     with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
         pairs = [system.gateway() for _ in range(2)]
-        found = Door(redis, system, [http for _, http in pairs], [one for one, _ in pairs])
-        assert found.gateways[0].get("/v1/jobs").status_code == 200, "nobody has made a key yet"
-        found.key("first")
-        yield found
+        service = KeyedService(
+            redis, system, [http for _, http in pairs], [one for one, _ in pairs]
+        )
+        assert service.gateways[0].get("/v1/jobs").status_code == 200, "nobody has made a key yet"
+        service.key("first")
+        yield service
 
 
 def codes(answers: list[httpx.Response]) -> dict[int, int]:
-    told = [answer.status_code for answer in answers]
-    return {code: told.count(code) for code in sorted(set(told))}
+    statuses = [answer.status_code for answer in answers]
+    return {code: statuses.count(code) for code in sorted(set(statuses))}
 
 
-def test_the_first_key_closes_the_door_to_everybody_else(door):
-    for http in door.gateways:
+def test_the_first_key_closes_the_door_to_everybody_else(service):
+    for http in service.gateways:
         answer = http.get("/v1/jobs")
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -95,21 +96,20 @@ def test_the_first_key_closes_the_door_to_everybody_else(door):
         {"Authorization": "Bearer \xff\xfe"},
     ):
         raw = {name: value.encode("latin-1") for name, value in headers.items()}
-        assert door.gateways[0].post("/predict", headers=raw).status_code == 401
+        assert service.gateways[0].post("/predict", headers=raw).status_code == 401
 
 
-def test_both_headers_carry_a_key(door):
-    key = door.key("both")
+def test_both_headers_carry_a_key(service):
+    key = service.key("both")
     secret = key["Authorization"].split()[1]
     for headers in (key, {"X-API-Key": secret}, {"Authorization": f"bearer  {secret}"}):
-        assert door.gateways[0].get("/v1/jobs", headers=headers).status_code == 200
+        assert service.gateways[0].get("/v1/jobs", headers=headers).status_code == 200
 
 
-def test_what_belongs_to_one_key_is_unknown_to_another(door):
-    http, mine, other = door.gateways[0], door.key("mine"), door.key("other")
-    png = io.BytesIO()
-    Image.new("RGB", (40, 40), "red").save(png, "PNG")
-    image = http.post("/v1/images", files={"image": png.getvalue()}, headers=mine).json()["id"]
+def test_what_belongs_to_one_key_is_unknown_to_another(service):
+    http, mine, other = service.gateways[0], service.key("mine"), service.key("other")
+    png = plain_png("red", 40, 40)
+    image = http.post("/v1/images", files={"image": png}, headers=mine).json()["id"]
     body = {"prompt": "hi", "images": [image], "session_id": "talk", "webhook": "https://a.invalid"}
     job = http.post("/v1/jobs", json=body, headers=mine).json()["id"]
     http.post(f"/v1/jobs/{job}/cancel", headers=mine)
@@ -139,8 +139,10 @@ def test_what_belongs_to_one_key_is_unknown_to_another(door):
             unknown_path = unknown_path.replace(known, unknown)
         unknown = http.request(method, unknown_path, headers=other)
         assert foreign.status_code == unknown.status_code == 404, path
-        told = [answer.json() | {"instance": "", "request_id": ""} for answer in (foreign, unknown)]
-        assert told[0] == told[1]
+        problems = [
+            answer.json() | {"instance": "", "request_id": ""} for answer in (foreign, unknown)
+        ]
+        assert problems[0] == problems[1]
     for path in ("/v1/jobs", "/v1/sessions", "/v1/webhooks/endpoints"):
         assert http.get(path, headers=other).json()["data"] == []
     secrets = {
@@ -151,40 +153,46 @@ def test_what_belongs_to_one_key_is_unknown_to_another(door):
     assert http.get(f"/v1/jobs/{job}", headers=mine).status_code == 200
 
 
-def test_two_secrets_open_the_door_until_the_first_one_has_run_out(door):
-    old = door.key("turning")
-    new = door.headers(door.admin("rotate", "turning").stdout)
+def test_two_secrets_open_the_door_until_the_first_one_has_run_out(service):
+    old = service.key("turning")
+    new = service.headers(service.admin("rotate", "turning").stdout)
     for headers in (old, new):
-        assert door.gateways[0].get("/v1/jobs", headers=headers).status_code == 200
-    newest = door.headers(door.admin("rotate", "turning", "--overlap", "0s").stdout)
-    told = [
+        assert service.gateways[0].get("/v1/jobs", headers=headers).status_code == 200
+    newest = service.headers(service.admin("rotate", "turning", "--overlap", "0s").stdout)
+    statuses = [
         http.get("/v1/jobs", headers=headers).status_code
-        for http in door.gateways
+        for http in service.gateways
         for headers in (old, new, newest)
     ]
-    assert told == [401, 401, 200] * 2
+    assert statuses == [401, 401, 200] * 2
 
 
-def test_a_revoked_key_ends_at_once_at_every_gateway(door):
-    key = door.key("leaving")
-    assert [http.get("/v1/jobs", headers=key).status_code for http in door.gateways] == [200, 200]
-    door.admin("revoke", "leaving")
-    assert [http.get("/v1/jobs", headers=key).status_code for http in door.gateways] == [401, 401]
-    assert "revoked" in door.admin("list").stdout
-    door.key("leaving")
+def test_a_revoked_key_ends_at_once_at_every_gateway(service):
+    key = service.key("leaving")
+    assert [http.get("/v1/jobs", headers=key).status_code for http in service.gateways] == [
+        200,
+        200,
+    ]
+    service.admin("revoke", "leaving")
+    assert [http.get("/v1/jobs", headers=key).status_code for http in service.gateways] == [
+        401,
+        401,
+    ]
+    assert "revoked" in service.admin("list").stdout
+    service.key("leaving")
 
 
-def test_a_name_is_taken_once_and_an_unknown_one_is_named(door):
-    door.admin("create", "twice")
-    assert "already" in door.admin("create", "twice", code=1).stderr
-    assert "no key nobody" in door.admin("revoke", "nobody", code=1).stderr
-    door.admin("create", "two words", code=1)
-    door.admin("set", "twice", "--in-flight", "-3", code=2)
+def test_a_name_is_taken_once_and_an_unknown_one_is_named(service):
+    service.admin("create", "twice")
+    assert "already" in service.admin("create", "twice", code=1).stderr
+    assert "no key nobody" in service.admin("revoke", "nobody", code=1).stderr
+    service.admin("create", "two words", code=1)
+    service.admin("set", "twice", "--in-flight", "-3", code=2)
 
 
-def test_fifty_clients_at_once_get_exactly_their_requests(door):
-    key = door.key("rate", "--requests-per-minute", "20")
-    answers = door.at_once(50, key)
+def test_fifty_clients_at_once_get_exactly_their_requests(service):
+    key = service.key("rate", "--requests-per-minute", "20")
+    answers = service.at_once(50, key)
     # a new minute may begin meanwhile, but what was used before still counts
     assert codes(answers) == {202: 20, 429: 30}
     for answer in answers:
@@ -197,63 +205,62 @@ def test_fifty_clients_at_once_get_exactly_their_requests(door):
     left = {answer.headers["RateLimit-Remaining"] for answer in answers[:]}
     assert left == {str(n) for n in range(20)}
     job = next(answer.json()["id"] for answer in answers if answer.status_code == 202)
-    http = door.gateways[0]
+    http = service.gateways[0]
     assert http.get(f"/v1/jobs/{job}", headers=key).status_code == 200, "reading is free"
     assert http.post(f"/v1/jobs/{job}/cancel", headers=key).status_code == 200
-    door.admin("set", "rate", "--requests-per-minute", "21")
+    service.admin("set", "rate", "--requests-per-minute", "21")
     assert http.post("/v1/jobs", json={"prompt": "hi"}, headers=key).status_code == 202
 
 
 @pytest.mark.parametrize(
     ("option", "code"), [("--in-flight", "too_many_in_flight"), ("--queued", "too_many_queued")]
 )
-def test_fifty_clients_at_once_get_exactly_their_places(door, option, code):
-    key = door.key(f"places{option}", option, "7")
-    answers = door.at_once(50, key)
+def test_fifty_clients_at_once_get_exactly_their_places(service, option, code):
+    key = service.key(f"places{option}", option, "7")
+    answers = service.at_once(50, key)
     assert codes(answers) == {202: 7, 429: 43}
     refused = [answer for answer in answers if answer.status_code == 429]
     assert {answer.json()["code"] for answer in refused} == {code}
     assert all("Retry-After" in answer.headers for answer in refused)
     jobs = [answer.json()["id"] for answer in answers if answer.status_code == 202]
-    http = door.gateways[1]
+    http = service.gateways[1]
     http.post(f"/v1/jobs/{jobs[0]}/cancel", headers=key)
     http.delete(f"/v1/jobs/{jobs[1]}", headers=key)
-    assert codes(door.at_once(5, key)) == {202: 2, 429: 3}
+    assert codes(service.at_once(5, key)) == {202: 2, 429: 3}
 
 
-def test_visual_tokens_are_charged_exactly_and_once(door):
-    http, key = door.gateways[0], door.key("tokens", "--tokens-per-minute", "1000")
-    png = io.BytesIO()
-    Image.new("RGB", (320, 320), "red").save(png, "PNG")
-    image = http.post("/v1/images", files={"image": png.getvalue()}, headers=key).json()
+def test_visual_tokens_are_charged_exactly_and_once(service):
+    http, key = service.gateways[0], service.key("tokens", "--tokens-per-minute", "1000")
+    png = plain_png("red", 320, 320)
+    image = http.post("/v1/images", files={"image": png}, headers=key).json()
     many = 1000 // image["tokens"]
     assert 3 <= many < 30
-    asked = {"images": [image["id"]]}
+    fields = {"images": [image["id"]]}
     for _ in range(3):
         again = http.post(
             "/v1/jobs",
-            json={"prompt": "hi", **asked},
+            json={"prompt": "hi", **fields},
             headers=key | {"Idempotency-Key": "one"},
         )
         assert again.status_code == 202
-    answers = door.at_once(many + 5, key, **asked)
+    answers = service.at_once(many + 5, key, **fields)
     assert codes(answers) == {202: many - 1, 429: 6}
     assert f'"tokens";r={1000 - many * image["tokens"]};t=' in min(
         answer.headers["RateLimit"] for answer in answers if answer.status_code == 429
     )
-    door.admin("set", "tokens", "--tokens-per-minute", "10")
-    answer = http.post("/v1/jobs", json={"prompt": "hi", **asked}, headers=key)
+    service.admin("set", "tokens", "--tokens-per-minute", "10")
+    answer = http.post("/v1/jobs", json={"prompt": "hi", **fields}, headers=key)
     assert (answer.status_code, answer.json()["code"]) == (422, "input_too_long")
 
 
-def test_a_hundred_posts_with_one_idempotency_key_are_one_job(door):
-    key = door.key("again")
-    answers = door.at_once(100, key | {"Idempotency-Key": "order-42"})
+def test_a_hundred_posts_with_one_idempotency_key_are_one_job(service):
+    key = service.key("again")
+    answers = service.at_once(100, key | {"Idempotency-Key": "order-42"})
     assert codes(answers) == {202: 100}
     assert len({answer.json()["id"] for answer in answers}) == 1
     replayed = [answer.headers.get("Idempotency-Replayed") for answer in answers]
     assert (replayed.count("true"), replayed.count(None)) == (99, 1)
-    other = door.gateways[0].post(
+    other = service.gateways[0].post(
         "/v1/jobs",
         json={"prompt": "else"},
         headers=key | {"Idempotency-Key": "order-42"},
@@ -261,12 +268,12 @@ def test_a_hundred_posts_with_one_idempotency_key_are_one_job(door):
     assert other.json()["code"] == "idempotency_key_reused"
 
 
-def test_limits_tell_who_asks_what_it_may(door):
-    key = door.key("asking", "--in-flight", "5", "--requests-per-minute", "9")
-    door.gateways[0].post("/v1/jobs", json={"prompt": "hi"}, headers=key)
-    told = door.gateways[1].get("/v1/limits", headers=key).json()["key"]
-    assert told["name"] == "asking"
-    assert told["limits"] == {
+def test_limits_tell_who_asks_what_it_may(service):
+    key = service.key("asking", "--in-flight", "5", "--requests-per-minute", "9")
+    service.gateways[0].post("/v1/jobs", json={"prompt": "hi"}, headers=key)
+    key_limits = service.gateways[1].get("/v1/limits", headers=key).json()["key"]
+    assert key_limits["name"] == "asking"
+    assert key_limits["limits"] == {
         "requests_per_minute": {"limit": 9, "used": 1},
         "tokens_per_minute": {"limit": None, "used": 0},
         "in_flight": {"limit": 5, "used": 1},
@@ -274,27 +281,27 @@ def test_limits_tell_who_asks_what_it_may(door):
     }
 
 
-def test_places_come_back_when_a_worker_with_jobs_dies(door):
-    key = door.key("mortal", "--in-flight", "3")
-    for job in door.at_once(3, key, max_new_tokens=3):
+def test_places_come_back_when_a_worker_with_jobs_dies(service):
+    key = service.key("mortal", "--in-flight", "3")
+    for job in service.at_once(3, key, max_new_tokens=3):
         assert job.status_code == 202
-    first = door.system.worker(SIGHTLINE_SIMULATED_TOKEN_S="30")
+    first = service.system.worker(SIGHTLINE_SIMULATED_TOKEN_S="30")
     first.kill()
-    door.system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.01")
-    http = door.gateways[0]
+    service.system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.01")
+    http = service.gateways[0]
     for job in http.get("/v1/jobs", headers=key).json()["data"]:
         ended = http.get(f"/v1/jobs/{job['id']}?wait=30", headers=key).json()
         while ended["status"] in ("queued", "running"):
             ended = http.get(f"/v1/jobs/{job['id']}?wait=30", headers=key).json()
         assert ended["status"] == "succeeded"
-    told = http.get("/v1/limits", headers=key).json()["key"]["limits"]
-    assert (told["in_flight"]["used"], told["queued"]["used"]) == (0, 0)
+    usage = http.get("/v1/limits", headers=key).json()["key"]["limits"]
+    assert (usage["in_flight"]["used"], usage["queued"]["used"]) == (0, 0)
 
 
-def test_no_log_and_nothing_that_redis_keeps_contains_a_secret(door):
-    kept = [path.read_bytes() for path in door.system.folder.rglob("*") if path.is_file()]
-    assert any(b"request.finished" in content for content in kept)
-    assert any(b"slk:secret:" in content for content in kept)
-    for secret in door.secrets:
+def test_no_log_and_nothing_that_redis_keeps_contains_a_secret(service):
+    files = [path.read_bytes() for path in service.system.folder.rglob("*") if path.is_file()]
+    assert any(b"request.finished" in content for content in files)
+    assert any(b"slk:secret:" in content for content in files)
+    for secret in service.secrets:
         assert len(secret) > 40
-        assert not any(secret.encode() in content for content in kept)
+        assert not any(secret.encode() in content for content in files)

@@ -1,4 +1,4 @@
-"""Clients that drip, stall or never stop sending are cut off, and the others do not notice."""
+"""Clients that drip, stall or never stop sending are cut off without harm to others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACE = {
     "SIGHTLINE_REQUEST_MAX_BYTES": "100000",
     "SIGHTLINE_UPLOAD_MAX_BYTES": "50000",
 }
-#: Far above the limits and far below waiting for ever.
+#: Far above the limits, yet an end if nothing is cut off.
 CUT_S = 8.0
 
 
@@ -43,8 +43,8 @@ def _dripped(sock: socket.socket, pieces: Iterator[bytes], every_s: float) -> by
     for piece in pieces:
         assert time.monotonic() < deadline, "nobody cut it off"
         with contextlib.suppress(TimeoutError):
-            got = sock.recv(65_536)
-            answer += got
+            chunk = sock.recv(65_536)
+            answer += chunk
             break
         try:
             sock.sendall(piece)
@@ -52,8 +52,8 @@ def _dripped(sock: socket.socket, pieces: Iterator[bytes], every_s: float) -> by
             break
     sock.settimeout(CUT_S)
     with contextlib.suppress(ConnectionResetError):
-        while got := sock.recv(65_536):
-            answer += got
+        while chunk := sock.recv(65_536):
+            answer += chunk
     return answer
 
 
@@ -126,8 +126,8 @@ def test_a_connection_may_rest_between_two_requests(http):
     with _connected(http) as sock:
         for _ in range(2):
             sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            told = b""
-            while not told.endswith(b'{"status":"ok"}\n'):
-                told += sock.recv(65_536)
-            assert told.startswith(b"HTTP/1.1 200 ")
+            response = b""
+            while not response.endswith(b'{"status":"ok"}\n'):
+                response += sock.recv(65_536)
+            assert response.startswith(b"HTTP/1.1 200 ")
             time.sleep(1.0)

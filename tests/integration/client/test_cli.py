@@ -1,8 +1,7 @@
-"""The command `sightline` against a real gateway: what it prints, writes and exits with."""
+"""The command `sightline` against a real gateway: output, files and exit statuses."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -10,24 +9,18 @@ import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from sightline.cli import Exit, main
-from sightline.cli.completion import SCRIPTS, fitting
+from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
 from tests.support.harness import ROOT, eventually, free_port
-
-
-def png(colour):
-    out = io.BytesIO()
-    Image.new("RGB", (64, 64), colour).save(out, "PNG")
-    return out.getvalue()
+from tests.support.image_bytes import plain_png
 
 
 @pytest.fixture
 def note(tmp_path):
     path = tmp_path / "note.png"
-    path.write_bytes(png("red"))
+    path.write_bytes(plain_png("red"))
     return str(path)
 
 
@@ -38,8 +31,8 @@ def run(served, monkeypatch, capsys):
 
     def command(*words):
         status = main([str(word) for word in words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
 
     return command
 
@@ -76,16 +69,16 @@ def test_a_program_gets_the_job(run, note):
 
 
 def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(served, note):
-    asked = command_line(
+    process = command_line(
         served, "ask", "-", "--preset=ocr", "--max-tokens=2", stdin=subprocess.PIPE
     )
-    out, err = asked.communicate(png("blue"), timeout=60)
-    assert (asked.returncode, err) == (0, b"")
+    out, err = process.communicate(plain_png("blue"), timeout=60)
+    assert (process.returncode, err) == (0, b"")
     assert out.strip()
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "complaint"),
     [
         (("ask", "nofile.png", "?"), Exit.USAGE, "File not found: nofile.png"),
         (("ask", "NOTE"), Exit.USAGE, "No question"),
@@ -100,10 +93,10 @@ def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(serve
         (("webhooks", "replay"), Exit.USAGE, "--since"),
     ],
 )
-def test_what_is_wrong_is_said_with_a_way_out_and_a_status(run, note, words, status, said):
-    told, out, err = run(*(note if word == "NOTE" else word for word in words))
-    assert (told, out) == (status, "")
-    assert said in err
+def test_what_is_wrong_is_said_with_a_way_out_and_a_status(run, note, words, status, complaint):
+    exit_status, out, err = run(*(note if word == "NOTE" else word for word in words))
+    assert (exit_status, out) == (status, "")
+    assert complaint in err
     assert "Traceback" not in err
 
 
@@ -126,16 +119,16 @@ def test_nobody_at_home_is_a_status_of_its_own(run, monkeypatch):
 
 
 def test_interrupting_a_question_cancels_its_job(served):
-    asked = command_line(served, "ask", "interrupted", "--max-tokens", "2000")
+    process = command_line(served, "ask", "interrupted", "--max-tokens", "2000")
 
     def running():
         listed = served.http.get("/v1/jobs?limit=1").json()["data"]
         return listed and listed[0]["status"] == "running" and listed[0]["id"]
 
     job = eventually(running)
-    asked.send_signal(signal.SIGINT)
-    _, err = asked.communicate(timeout=30)
-    assert asked.returncode == Exit.INTERRUPTED
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == Exit.INTERRUPTED
     assert job in err.decode()
     assert served.job(job)["status"] == "canceled"
 
@@ -146,7 +139,7 @@ def pages(tmp_path):
     (folder / "more").mkdir(parents=True)
     for number in range(6):
         place = folder / "more" if number % 2 else folder
-        (place / f"p{number}.png").write_bytes(png((number, 0, 99)))
+        (place / f"p{number}.png").write_bytes(plain_png((number, 0, 99)))
     (folder / "notes.txt").write_text("no image")
     return folder
 
@@ -160,10 +153,10 @@ def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_pa
     assert len(texts) == 6
     (pages / "broken.png").write_bytes(b"no image")
     (out / "p0.png.txt").unlink()
-    status, told, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
+    status, printed, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
     assert status == Exit.FAILED
     assert "1 read, 5 skipped, 1 failed" in err
-    lines = [json.loads(line) for line in told.splitlines()]
+    lines = [json.loads(line) for line in printed.splitlines()]
     assert {line["file"][-10:]: bool(line["error"]) for line in lines} == {
         "broken.png": True,
         "ges/p0.png": False,
@@ -190,7 +183,7 @@ def test_an_interrupted_batch_goes_on_with_the_jobs_it_had(served, pages, tmp_pa
 
 
 def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_path):
-    (pages / "more" / "p0.png").write_bytes(png("white"))
+    (pages / "more" / "p0.png").write_bytes(plain_png("white"))
     status, _, err = run(
         "ocr", pages / "p0.png", pages / "more" / "p0.png", "--out", tmp_path / "t"
     )
@@ -202,7 +195,7 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "candidates"),
     [
         (["w"], ["watch", "webhooks"]),
         (["webhooks", "l"], ["listen"]),
@@ -212,15 +205,15 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
         (["ask", ""], []),
     ],
 )
-def test_shells_are_told_the_words_that_fit(words, found):
-    assert fitting(build_parser(), words) == found
+def test_shells_are_told_the_words_that_fit(words, candidates):
+    assert fitting_words(build_parser(), words) == candidates
 
 
 def test_completion_works_in_a_real_bash(tmp_path):
     (tmp_path / "sightline").write_text(f'#!/bin/sh\nexec {sys.executable} -m sightline "$@"\n')
     (tmp_path / "sightline").chmod(0o755)
     script = SCRIPTS["bash"] + "COMP_WORDS=(sightline jobs --status ca); COMP_CWORD=3\n_sightline\n"
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", script + 'echo "${COMPREPLY[@]}"'],
         env=os.environ
         | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "client")},
@@ -228,4 +221,4 @@ def test_completion_works_in_a_real_bash(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout == "canceled\n"
+    assert completed.stdout == "canceled\n"

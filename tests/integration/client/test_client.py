@@ -1,4 +1,4 @@
-"""The Python client against a real gateway, with and without await, and over bad connections."""
+"""Both Python clients against a real gateway, also over bad connections."""
 
 from __future__ import annotations
 
@@ -28,13 +28,10 @@ from sightline.errors import (
     NotFound,
     UnexpectedAnswer,
 )
+from tests.support.image_bytes import plain_png
 from tests.support.receivers import raw, receiving
 
-
-def png(colour="red"):
-    out = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(out, "PNG")
-    return out.getvalue()
+PNG = plain_png("red", 64, 48)
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def client(served):
 
 def test_a_question_is_answered_and_its_job_is_at_hand(client, tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(png())
+    path.write_bytes(PNG)
     answer = client.ask("What is it?", path, max_new_tokens=3, metadata={"order": "42"})
     assert str(answer) == answer.text != ""
     assert answer.finish_reason == "length"
@@ -55,29 +52,29 @@ def test_a_question_is_answered_and_its_job_is_at_hand(client, tmp_path):
 
 def test_images_of_all_kinds_are_one_and_the_same(client, tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(png())
-    pillow = Image.open(io.BytesIO(png()))
+    path.write_bytes(PNG)
+    pillow = Image.open(io.BytesIO(PNG))
     known = client.upload(str(path))["id"]
-    sources = [path, str(path), png(), io.BytesIO(png()), pillow, known]
+    sources = [path, str(path), PNG, io.BytesIO(PNG), pillow, known]
     jobs = [client.submit("?", source, max_new_tokens=1) for source in sources]
-    mixed = client.submit("?", [png("blue"), known, path], max_new_tokens=1)
+    mixed = client.submit("?", [plain_png("blue", 64, 48), known, path], max_new_tokens=1)
     assert {job.data["input"]["images"][0]["id"] for job in jobs} == {known}
     assert [one["id"] for one in mixed.data["input"]["images"]][1:] == [known, known]
 
 
 def test_the_same_file_is_uploaded_once_and_again_when_the_service_forgot_it(client):
-    first = client.upload(png("green"))
-    assert client.upload(png("green"))["id"] == first["id"]
+    first = client.upload(plain_png("green", 64, 48))
+    assert client.upload(plain_png("green", 64, 48))["id"] == first["id"]
     client.delete_image(first["id"])
     with pytest.raises(NotFound):
         client.image(first["id"])
-    assert client.upload(png("green"))["id"] == first["id"]
+    assert client.upload(plain_png("green", 64, 48))["id"] == first["id"]
     assert client.image(first["id"])["width"] == 64
 
 
 def test_an_image_that_is_none_is_refused_by_type_and_place(client):
     with pytest.raises(InvalidImage) as raised:
-        client.submit("?", [png(), b"not an image"])
+        client.submit("?", [PNG, b"not an image"])
     assert raised.value.code == "unsupported_image_format"
     assert raised.value.pointer == "/images/1"
     assert raised.value.request_id
@@ -86,7 +83,7 @@ def test_an_image_that_is_none_is_refused_by_type_and_place(client):
 
 
 def test_a_job_is_streamed_waited_for_and_listed(client):
-    job = client.submit("?", png(), max_new_tokens=6, session_id="listed")
+    job = client.submit("?", PNG, max_new_tokens=6, session_id="listed")
     events = list(job.stream())
     assert events[-1].type == "job.succeeded"
     assert "".join(event.text for event in events) == job.text == job.result().text
@@ -123,7 +120,7 @@ def test_a_key_of_ones_own_finds_the_same_job(client):
 
 def test_a_conversation_keeps_its_turns(client):
     talk = client.session("talk")
-    talk.ask("?", png(), max_new_tokens=1)
+    talk.ask("?", PNG, max_new_tokens=1)
     talk.ask("and?", max_new_tokens=1)
     assert [turn["prompt"] for turn in talk.read()["turns"]] == ["?", "and?"]
     assert "talk" in [one["id"] for one in client.sessions()]
@@ -145,8 +142,8 @@ def test_what_is_asked_of_the_service_is_told(client):
 
 def test_each_parameter_of_a_submission_is_an_option(served):
     document = served.http.get("/openapi.json").json()
-    told = set(document["components"]["schemas"]["Submission"]["properties"])
-    assert told - {"prompt", "images"} == SubmitOptions.__annotations__.keys()
+    parameters = set(document["components"]["schemas"]["Submission"]["properties"])
+    assert parameters - {"prompt", "images"} == SubmitOptions.__annotations__.keys()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +168,7 @@ def test_many_questions_at_once_with_await(served):
     async def main():
         async with AsyncClient(str(served.http.base_url)) as client:
             answers = await asyncio.gather(
-                *(client.ask(f"{n}?", png(), max_new_tokens=2) for n in range(6))
+                *(client.ask(f"{n}?", PNG, max_new_tokens=2) for n in range(6))
             )
             job = await client.submit("?", max_new_tokens=6)
             events = [event async for event in job.stream()]
@@ -180,7 +177,7 @@ def test_many_questions_at_once_with_await(served):
             with pytest.raises(NotFound):
                 await client.job("job_" + "0" * 36)
             listed = [one.id async for one in client.jobs(limit=3)]
-            image = await client.upload(png())
+            image = await client.upload(PNG)
             talk = client.session("awaited")
             await talk.ask("?", image["id"], max_new_tokens=1)
             turns = (await talk.read())["turns"]
@@ -194,7 +191,7 @@ def test_many_questions_at_once_with_await(served):
 
 
 class Cutting:
-    """A line to the gateway that breaks after so many bytes of each answer, a few times."""
+    """A connection to the gateway that breaks after some bytes of each response, a few times."""
 
     def __init__(self, port, bytes_each, times):
         self._port = port
@@ -221,15 +218,15 @@ class Cutting:
 
 
 def test_a_stream_over_a_line_that_breaks_is_whole(served, client):
-    job = client.submit("?", png(), max_new_tokens=30)
-    wanted = [(event.seq, event.type, event.text) for event in job.stream()]
+    job = client.submit("?", PNG, max_new_tokens=30)
+    expected = [(event.seq, event.type, event.text) for event in job.stream()]
     cutting = Cutting(served.http.base_url.port, 900, 0)
     once = {"Connection": "close"}
     with raw(cutting) as port, Client(f"http://127.0.0.1:{port}", headers=once) as broken:
         same = broken.job(job.id)
         cutting.left = 2
-        got = [(event.seq, event.type, event.text) for event in same.stream()]
-    assert got == wanted
+        events = [(event.seq, event.type, event.text) for event in same.stream()]
+    assert events == expected
     assert cutting.left == 0
 
 

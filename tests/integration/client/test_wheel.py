@@ -1,4 +1,4 @@
-"""The client's wheel: built, installed alone, typed."""
+"""The client's wheel: it builds, installs alone, and has types."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def wheel(tmp_path_factory):
         "--disable-pip-version-check",
     ]
     subprocess.run([*command, "-w", str(folder), str(source)], check=True)
-    (found,) = folder.glob("sightline-*.whl")
-    return found
+    (wheel_path,) = folder.glob("sightline-*.whl")
+    return wheel_path
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_package_and_its_types_and_wants_httpx_alone(alone):
 
 
 def test_the_command_starts_from_the_wheel_alone(alone):
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "sightline", "--version"],
         cwd=alone,
         env={"PYTHONPATH": str(alone)},
@@ -72,15 +72,15 @@ def test_the_command_starts_from_the_wheel_alone(alone):
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("sightline 0.")
+    assert completed.stdout.startswith("sightline 0.")
 
 
 def test_a_type_checker_sees_what_is_wrong_with_a_call(alone):
     (alone / "caller.py").write_text(_TYPED)
     command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "caller.py"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, "--cache-dir=/dev/null"], cwd=alone, capture_output=True, text=True, check=False
     )
-    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    errors = [line for line in completed.stdout.splitlines() if ": error: " in line]
     wrong = [line for line in errors if line.startswith("caller.py:")]
-    assert [int(line.split(":")[1]) for line in wrong] == [6, 7], done.stdout
+    assert [int(line.split(":")[1]) for line in wrong] == [6, 7], completed.stdout

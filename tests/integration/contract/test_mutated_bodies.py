@@ -1,4 +1,4 @@
-"""Whatever a body has become on its way, its sender gets an answer with a code and a hint."""
+"""Request bodies with random damage always get a response with a code and a hint."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ CHANGES = st.lists(
 
 
 def _changed(body: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
-    for share, gone, new in changes:
+    for share, removed, new in changes:
         at = int(share * len(body))
-        body = body[:at] + new + body[at + gone :]
+        body = body[:at] + new + body[at + removed :]
     return body
 
 

@@ -1,28 +1,21 @@
-"""The OpenAPI document: valid, complete, true to what the gateway answers, readable offline."""
+"""The OpenAPI document: valid, complete, true to the responses, readable offline."""
 
 from __future__ import annotations
 
-import io
 import re
 
 import jsonschema
 import openapi_spec_validator
 import pytest
-from PIL import Image
 
 from gateway.app import create_app
+from tests.support.image_bytes import plain_png
 
 #: Documents about the interface are not the interface.
 _DOCUMENTS = re.compile(r"/|/docs.*|/openapi\.json|/assets/.*|/favicon\.ico")
 
 
-def _png():
-    out = io.BytesIO()
-    Image.new("RGB", (40, 40), "red").save(out, "PNG")
-    return out.getvalue()
-
-
-PNG = _png()
+PNG = plain_png("red", 40, 40)
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +28,14 @@ def true_to(document):
     """Check an answer against what is documented for it."""
 
     def check(answer, method, path):
-        told = document["paths"][path][method]["responses"][str(answer.status_code)]
+        expected = document["paths"][path][method]["responses"][str(answer.status_code)]
         if answer.status_code == 204:
             assert not answer.content
             return
         kind = answer.headers["Content-Type"].split(";")[0]
-        assert kind in told["content"], f"{method} {path}: {kind} is not documented"
+        assert kind in expected["content"], f"{method} {path}: {kind} is not documented"
         if kind.endswith("json"):
-            schema = told["content"][kind]["schema"] | {"components": document["components"]}
+            schema = expected["content"][kind]["schema"] | {"components": document["components"]}
             jsonschema.validate(answer.json(), closed(schema))
 
     return check
@@ -71,8 +64,8 @@ def test_every_route_is_in_the_document_and_nothing_else(document):
         for method in rule.methods - {"HEAD", "OPTIONS"}
         if not _DOCUMENTS.fullmatch(rule.rule)
     }
-    told = {(method, path) for path, item in document["paths"].items() for method in item}
-    assert told == served
+    operations = {(method, path) for path, item in document["paths"].items() for method in item}
+    assert operations == served
 
 
 def test_the_page_reads_the_same_document(workerless, document):

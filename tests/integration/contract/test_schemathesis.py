@@ -1,4 +1,4 @@
-"""What the document says is what the gateway does, whatever a machine makes up from it."""
+"""Generated requests: the gateway behaves as the OpenAPI document says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHECKS = (
     "response_schema_conformance",
     "response_headers_conformance",
 )
-#: Enough for every operation's borders; the same cases each time.
+#: Enough for the boundary values of every operation; the same cases in each run.
 EXAMPLES = "8"
 
 
@@ -27,7 +27,7 @@ def test_no_made_up_request_meets_a_server_error_or_an_undocumented_answer(syste
     # one: Hypothesis moves the recursion limit, under which another thread's ast.parse may fail
     command += ["--workers", "1", "--request-timeout", "20", "--warnings", "off", "--no-color"]
     command += ["--suppress-health-check", "all", "--continue-on-failure"]
-    done = subprocess.run(
+    completed = subprocess.run(
         command, cwd=system.folder, env=system.env, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout[-60_000:] + done.stderr[-2000:]
+    assert completed.returncode == 0, completed.stdout[-60_000:] + completed.stderr[-2000:]

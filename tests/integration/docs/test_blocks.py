@@ -1,4 +1,4 @@
-"""Blocks of the README and of how-to pages that no other test runs, as they stand."""
+"""Code blocks of the README and the how-to pages, run unchanged."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.integration.http.test_long_images import screenshot
 from tests.support import tools
 from tests.support.harness import ROOT
+from tests.support.image_bytes import screenshot
 
 NOTE = ROOT / "docs" / "examples" / "note.png"
 
@@ -22,7 +22,7 @@ def blocks(page, language):
 
 
 def run(command, address, folder=ROOT, **environ):
-    done = subprocess.run(
+    completed = subprocess.run(
         [part.replace("http://127.0.0.1:7860", address) for part in command],
         cwd=folder,
         env=os.environ
@@ -37,12 +37,12 @@ def run(command, address, folder=ROOT, **environ):
         timeout=90,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 def run_example(name, address, *arguments):
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "examples" / name), *map(str, arguments)],
         env=os.environ | {"SIGHTLINE_URL": address, "PYTHONPATH": str(ROOT / "client")},
         capture_output=True,
@@ -50,7 +50,7 @@ def run_example(name, address, *arguments):
         timeout=90,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return completed.returncode, completed.stdout, completed.stderr
 
 
 @pytest.fixture
@@ -71,14 +71,14 @@ def test_openais_python_client_asks_as_the_page_says(address):
 
 def test_openais_js_client_streams_as_the_page_says(address):
     (block,) = blocks("docs/how-to/use-openai-clients.md", "js")
-    asked = 'const messages = [{ role: "user", content: "What is it?" }];\n'
+    messages = 'const messages = [{ role: "user", content: "What is it?" }];\n'
     head, rest = block.split("\n", 1)
-    command = [tools.node(), "--input-type=module", "-e", f"{head}\n{asked}{rest}"]
+    command = [tools.node(), "--input-type=module", "-e", f"{head}\n{messages}{rest}"]
     assert run(command, address, folder=tools.NODE).strip()
 
 
 @pytest.mark.parametrize(
-    ("page", "number", "told"),
+    ("page", "number", "expected"),
     [
         ("docs/capacity.md", 0, '"tokens"'),
         ("docs/capacity.md", 1, '"object":"job"'),
@@ -86,12 +86,12 @@ def test_openais_js_client_streams_as_the_page_says(address):
         ("docs/long-images.md", 0, '"tiles"'),
     ],
 )
-def test_the_pages_shell_examples_work(address, tmp_path, page, number, told):
+def test_the_pages_shell_examples_work(address, tmp_path, page, number, expected):
     (tmp_path / "long.png").write_bytes(screenshot(600, 9000))
     script = blocks(page, "sh")[number].replace("curl ", "curl -sS --fail-with-body ")
     command = ["bash", "-euo", "pipefail", "-c", script]
     printed = run(command, address, folder=tmp_path, URL=address, IMAGE=str(NOTE))
-    assert told in printed.replace(" ", "")
+    assert expected in printed.replace(" ", "")
 
 
 def test_the_folders_example_reads_what_it_can_and_goes_on_where_it_was(address, tmp_path):
@@ -101,8 +101,8 @@ def test_the_folders_example_reads_what_it_can_and_goes_on_where_it_was(address,
         (pictures / name).write_bytes(NOTE.read_bytes())
     (pictures / "notes.md").write_text("no picture, and not taken for one")
     (pictures / "broken.png").write_bytes(b"no picture at all")
-    code, said, complained = run_example("read_folder.py", address, pictures, texts)
-    assert (code, said) == (1, "2 read, 1 not, 0 before\n")
+    code, printed, complained = run_example("read_folder.py", address, pictures, texts)
+    assert (code, printed) == (1, "2 read, 1 not, 0 before\n")
     assert complained.startswith("broken.png: unsupported_image_format")
     assert (texts / "one.png.txt").read_text().strip()
     assert {path.name for path in texts.iterdir()} == {"one.png.txt", "two.png.txt"}

@@ -1,4 +1,4 @@
-"""The blocks of the client's pages, run as they stand."""
+"""Code blocks of the client's pages, run unchanged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """A gateway whose answers come fast, as nobody needs to meet them running."""
+    """A gateway with fast answers: no example needs to find a job running."""
     folder = tmp_path_factory.mktemp("quick")
     with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
         system.worker(slots=8, SIGHTLINE_SIMULATED_TOKEN_S="0.005")
@@ -49,20 +49,20 @@ def environment(quick, tmp_path):
 
 @pytest.mark.parametrize("number", range(4))
 def test_the_pages_python_runs(environment, number):
-    found = blocks("python")
-    assert len(found) == 4
-    command = [sys.executable, "-W", "error", "-c", found[number]]
-    done = subprocess.run(
+    examples = blocks("python")
+    assert len(examples) == 4
+    command = [sys.executable, "-W", "error", "-c", examples[number]]
+    completed = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout
 
 
 def test_the_pages_commands_run(environment, tmp_path):
     (script,) = blocks("sh")
     script = script.replace("--out texts", f"--out {tmp_path}/texts")
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=ROOT,
         env=environment,
@@ -71,7 +71,7 @@ def test_the_pages_commands_run(environment, tmp_path):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     assert (tmp_path / "texts" / "note.png.txt").read_text().strip()
 
 

@@ -1,4 +1,4 @@
-"""The runbook's commands do what it says, on a real service."""
+"""The commands of the runbook, run on a real service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLOCKS = {
 
 def _run(title: str, folder: Path, **environ: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", BLOCKS[title]],
         cwd=folder,
         env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), **environ},
@@ -34,8 +34,8 @@ def _run(title: str, folder: Path, **environ: str) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, f"{title}: {done.stdout}{done.stderr}"
-    return done.stdout
+    assert completed.returncode == 0, f"{title}: {completed.stdout}{completed.stderr}"
+    return completed.stdout
 
 
 @pytest.mark.skipif(shutil.which("redis-check-rdb") is None, reason="needs redis-tools")
@@ -46,8 +46,8 @@ def test_a_backup_holds_the_jobs_that_wait(system: System, redis_server: RedisSe
     port = free_port()
     restored = redis.Redis(port=port, decode_responses=True)
     try:
-        told = _run("Restore", tmp_path, RESTORED=str(port))
-        assert told.splitlines()[-1] == "3"
+        printed = _run("Restore", tmp_path, RESTORED=str(port))
+        assert printed.splitlines()[-1] == "3"
         assert set(restored.zrange("sl:queued", 0, -1)) == set(jobs)
         assert restored.info("persistence")["aof_enabled"] == 1
     finally:

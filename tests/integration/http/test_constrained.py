@@ -1,4 +1,4 @@
-"""Constrained answers through a started gateway and worker: what is kept, what is refused."""
+"""Constrained answers over HTTP: choices, regular expressions, JSON schemas, refusals."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def refused(http, **body) -> dict:
 
 
 def test_an_answer_is_one_of_the_choices(http) -> None:
-    said = {ended(http, choices=["cat", "狗"], seed=n)["output"]["text"] for n in range(6)}
-    assert said <= {"cat", "狗"}
+    answers = {ended(http, choices=["cat", "狗"], seed=n)["output"]["text"] for n in range(6)}
+    assert answers <= {"cat", "狗"}
 
 
 def test_an_answer_matches_its_regex(http) -> None:
@@ -96,9 +96,9 @@ def test_a_form_may_carry_constraints(http) -> None:
 
 
 def test_the_form_of_a_request_takes_the_place_of_its_presets(http) -> None:
-    asked = {"preset": "yes_or_no", "prompt": "Is it blue?"}
-    assert ended(http, **asked)["output"]["text"] in {"yes", "no"}
-    assert re.fullmatch("[xy]{3}", ended(http, **asked, regex="[xy]{3}")["output"]["text"])
+    request = {"preset": "yes_or_no", "prompt": "Is it blue?"}
+    assert ended(http, **request)["output"]["text"] in {"yes", "no"}
+    assert re.fullmatch("[xy]{3}", ended(http, **request, regex="[xy]{3}")["output"]["text"])
 
 
 def test_the_preset_count_answers_with_a_number(http) -> None:

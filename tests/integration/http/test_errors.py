@@ -1,4 +1,4 @@
-"""What a wrong request is told: always a problem that names the fault, never a 5xx."""
+"""Every invalid request gets a problem document that names the fault, never a 5xx."""
 
 from __future__ import annotations
 
@@ -200,8 +200,8 @@ def test_a_preference_that_we_do_not_know_is_ignored(workerless, wish):
     ],
 )
 def test_a_query_that_is_wrong_is_pointed_at(workerless, refused, path, pointer):
-    asked = path.replace("{unknown}", new_job_id())
-    refused(workerless.http.get(asked), 422, "bad_parameters", pointer)
+    known_path = path.replace("{unknown}", new_job_id())
+    refused(workerless.http.get(known_path), 422, "bad_parameters", pointer)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,10 @@ def test_a_query_that_is_wrong_is_pointed_at(workerless, refused, path, pointer)
     ],
 )
 def test_what_is_not_there_is_a_problem_too(workerless, refused, path):
-    asked = path.replace("{unknown}", new_job_id())
-    refused(workerless.http.get(asked), 404, "not_found", "/after" if "after=" in path else None)
+    known_path = path.replace("{unknown}", new_job_id())
+    refused(
+        workerless.http.get(known_path), 404, "not_found", "/after" if "after=" in path else None
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,31 @@
-"""The price of a question is told before it is asked, and by what became of it afterwards."""
+"""Estimates of time and tokens, and how they compare with what the job took."""
 
 from __future__ import annotations
 
 import base64
-import io
 
 import pytest
-from PIL import Image
 
 from shared.settings import Settings
 from shared.store.connection import connect
 from shared.store.forecasts import Forecasts
 from shared.store.worker_registry import WorkerRegistry
 from tests.support.harness import System, eventually
-
-
-def _png(width: int, height: int) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (width, height), "teal").save(file, "PNG")
-    return file.getvalue()
+from tests.support.image_bytes import plain_png
 
 
 def test_an_estimate_takes_all_that_a_job_takes_or_a_mere_size(system: System):
     system.worker()
     _, http = system.gateway()
-    png = _png(640, 480)
+    png = plain_png("teal", 640, 480)
     image_id = http.post("/v1/images", files={"image": png}).json()["id"]
-    told = [
+    responses = [
         http.post("/v1/estimate", json={"width": 640, "height": 480}),
         http.post("/v1/estimate", json={"images": [image_id], "prompt": "what?"}),
         http.post("/v1/estimate", json={"images": [base64.b64encode(png).decode()]}),
         http.post("/v1/estimate", files={"image": png}, data={"max_new_tokens": "8"}),
     ]
-    for answer in told:
+    for answer in responses:
         assert answer.status_code == 200, answer.text
         body = answer.json()
         assert (body["image_tokens"], body["tiles"], body["admitted"]) == (300, 1, True)
@@ -40,7 +33,7 @@ def test_an_estimate_takes_all_that_a_job_takes_or_a_mere_size(system: System):
         assert body["seconds"]["encode"] == pytest.approx(0.2)
         assert body["seconds"]["p50"] <= body["seconds"]["p95"]
         assert body["queue"] == {"position": 0, "wait_s": 0}
-    assert told[3].json()["expected_tokens"] == 8
+    assert responses[3].json()["expected_tokens"] == 8
     assert http.get("/v1/jobs").json()["data"] == []
 
 
@@ -82,7 +75,7 @@ def test_an_estimate_says_when_the_job_would_be_refused(system: System):
 def test_a_job_tells_its_prediction_and_its_time_left_and_the_truth_is_kept(system: System):
     system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.1")
     _, http = system.gateway()
-    files = {"image": _png(320, 320)}
+    files = {"image": plain_png("teal", 320, 320)}
     job = http.post("/v1/jobs", files=files, data={"prompt": "what?"}).json()
     assert job["predicted"]["wait_s"] == 0
     assert job["predicted"]["run_s"] > 0.2
@@ -90,16 +83,16 @@ def test_a_job_tells_its_prediction_and_its_time_left_and_the_truth_is_kept(syst
         lambda: (j := http.get(job["urls"]["self"]).json())["progress"] and j, 10, 0.02
     )
     assert 0 < running["progress"]["eta_s"] < 15
-    done = eventually(
+    succeeded = eventually(
         lambda: (j := http.get(job["urls"]["self"]).json())["status"] == "succeeded" and j, 20
     )
     settings = Settings(redis_url=system.env["SIGHTLINE_REDIS_URL"])
     client = connect(settings)
     forecasts = Forecasts(client, WorkerRegistry(client, 10))
-    truth = forecasts.truth()
+    truth = forecasts.read_accuracy()
     assert truth.count == 1
     assert truth.predicted_s == pytest.approx(job["predicted"]["total_s"], abs=0.01)
     assert sum(truth.steps.values()) == 1
-    spoken = done["usage"]["completion_tokens"]
+    spoken = succeeded["usage"]["completion_tokens"]
     assert forecasts.read().answer_tokens("ask", 64) == spoken
     client.close()

@@ -1,4 +1,4 @@
-"""A job's events over SSE: their order, their numbers, their end, and resuming them anywhere."""
+"""A job's server-sent events: order, numbers, end, and resuming at any of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def following(http, job_id, after=None, headers=None):
         yield frames(answer.iter_lines())
 
 
-def told(http, job_id, after=None, headers=None):
+def numbered_events(http, job_id, after=None, headers=None):
     """Return all events with a number, to the end of the stream."""
     with following(http, job_id, after, headers) as stream:
         return [frame for frame in stream if "id" in frame]
@@ -68,37 +68,43 @@ def test_a_stream_tells_the_whole_life_of_a_job_and_closes(served):
 
 def test_a_stream_resumes_in_another_gateway_from_every_event(served, other_gateway):
     job = served.ended(prompt="resume me", max_new_tokens=8)
-    whole = told(served.http, job["id"])
+    whole = numbered_events(served.http, job["id"])
     for at in range(len(whole)):
-        assert told(other_gateway, job["id"], after=at) == whole[at:]
-        assert told(other_gateway, job["id"], headers={"Last-Event-ID": str(at)}) == whole[at:]
+        assert numbered_events(other_gateway, job["id"], after=at) == whole[at:]
+        assert (
+            numbered_events(other_gateway, job["id"], headers={"Last-Event-ID": str(at)})
+            == whole[at:]
+        )
 
 
 def test_a_live_stream_that_breaks_goes_on_in_another_gateway(served, other_gateway):
     job = served.submit(prompt="break off", max_new_tokens=6)
-    seen = []
+    read_events = []
     with following(served.http, job["id"]) as stream:
         for event in stream:
             if "id" in event:
-                seen.append(event)
+                read_events.append(event)
             if event.get("event") == "output.delta":
                 break
-    seen += told(other_gateway, job["id"], after=int(seen[-1]["id"]))
-    assert [int(event["id"]) for event in seen] == list(range(1, len(seen) + 1))
-    assert kinds(seen)[-1] == "job.succeeded"
+    read_events += numbered_events(other_gateway, job["id"], after=int(read_events[-1]["id"]))
+    assert [int(event["id"]) for event in read_events] == list(range(1, len(read_events) + 1))
+    assert kinds(read_events)[-1] == "job.succeeded"
 
 
 def test_last_event_id_wins_over_the_query_which_a_browser_repeats(served):
     job = served.ended()
-    whole = told(served.http, job["id"])
-    assert told(served.http, job["id"], after=0, headers={"Last-Event-ID": "2"}) == whole[2:]
+    whole = numbered_events(served.http, job["id"])
+    assert (
+        numbered_events(served.http, job["id"], after=0, headers={"Last-Event-ID": "2"})
+        == whole[2:]
+    )
 
 
 def test_whoever_has_seen_the_end_is_told_it_again(served):
     job = served.ended()
-    end = told(served.http, job["id"])[-1]
-    assert told(served.http, job["id"], after=int(end["id"])) == [end]
-    assert told(served.http, job["id"], after=10_000) == [end]
+    end = numbered_events(served.http, job["id"])[-1]
+    assert numbered_events(served.http, job["id"], after=int(end["id"])) == [end]
+    assert numbered_events(served.http, job["id"], after=10_000) == [end]
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "99999999999999999999"])
@@ -110,7 +116,10 @@ def test_a_place_that_cannot_be_is_refused(served, after):
 @pytest.mark.parametrize("header", ["", "x", "-1", "9" * 40])
 def test_a_last_event_id_that_is_none_of_ours_starts_from_the_beginning(served, header):
     job = served.ended()
-    assert kinds(told(served.http, job["id"], headers={"Last-Event-ID": header}))[0] == "job.queued"
+    assert (
+        kinds(numbered_events(served.http, job["id"], headers={"Last-Event-ID": header}))[0]
+        == "job.queued"
+    )
 
 
 def test_a_quiet_stream_is_kept_alive_by_comments(workerless):
@@ -171,19 +180,19 @@ def test_streams_whose_clients_have_gone_leave_nothing_open(workerless):
     # two pools keep a few connections warm each
     eventually(lambda: open_files(workerless.gateway) <= base_files + 40, 30)
     eventually(lambda: connections(workerless.redis) <= base + 32, 30)
-    kept = connections(workerless.redis)
+    steady = connections(workerless.redis)
     for _ in range(100):
         workerless.http.get(job["urls"]["self"])
-    assert connections(workerless.redis) <= kept
+    assert connections(workerless.redis) <= steady
 
 
 def test_a_hundred_streams_do_not_hold_up_a_plain_request(workerless):
     job = workerless.submit()
-    seen = []
+    last_kinds = []
 
     def follow():
         with httpx.Client(base_url=workerless.http.base_url, timeout=60) as http:
-            seen.append(kinds(told(http, job["id"]))[-1])
+            last_kinds.append(kinds(numbered_events(http, job["id"]))[-1])
 
     threads = [threading.Thread(target=follow) for _ in range(100)]
     for thread in threads:
@@ -193,4 +202,4 @@ def test_a_hundred_streams_do_not_hold_up_a_plain_request(workerless):
     workerless.http.post(job["urls"]["cancel"])
     for thread in threads:
         thread.join(30)
-    assert seen == ["job.canceled"] * 100
+    assert last_kinds == ["job.canceled"] * 100

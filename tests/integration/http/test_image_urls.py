@@ -1,4 +1,4 @@
-"""Images named by URL: fetched within bounds, told by content, never from inside."""
+"""Images by URL: fetched within limits, typed by content, never from internal addresses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def submit(http, **fields):
 
 @pytest.mark.parametrize("name", ["images", "image", "image_url"])
 def test_an_image_comes_from_its_url(http, name):
-    # told by content: what the server says of it is no help
+    # the format is detected from the content, not from the server's Content-Type
     with receiving(lambda _: (200, {"Content-Type": "text/plain"}, PNG)) as server:
         answer = submit(http, **{name: f"{server.url}/a.png?token=1"})
     assert answer.status_code == 200, answer.text
@@ -38,9 +38,9 @@ def test_an_image_comes_from_its_url(http, name):
 def test_an_image_in_a_form_field_and_an_upload_may_be_urls_too(http):
     with receiving(lambda _: (200, {}, PNG)) as server:
         form = http.post("/v1/jobs", data={"prompt": "?", "image_url": server.url})
-        kept = http.post("/v1/images", json={"image": server.url})
-    assert (form.status_code, kept.status_code) == (202, 201)
-    assert form.json()["input"]["images"][0]["id"] == kept.json()["id"]
+        uploaded = http.post("/v1/images", json={"image": server.url})
+    assert (form.status_code, uploaded.status_code) == (202, 201)
+    assert form.json()["input"]["images"][0]["id"] == uploaded.json()["id"]
 
 
 def test_the_same_request_is_the_same_job_when_the_image_has_changed(http):

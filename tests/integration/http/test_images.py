@@ -1,4 +1,4 @@
-"""Uploads through a started gateway: each format by its content, each fault by its own code."""
+"""Image uploads over HTTP: each format by its content, each fault with its own code."""
 
 from __future__ import annotations
 

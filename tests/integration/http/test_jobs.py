@@ -1,29 +1,26 @@
-"""Reading, listing, stopping, repeating and erasing jobs over HTTP."""
+"""Reading, listing, canceling, retrying and erasing jobs over HTTP."""
 
 from __future__ import annotations
 
 import base64
 import concurrent.futures
 import contextlib
-import io
 import itertools
 import time
 
 import pytest
 import redis
-from PIL import Image
 
 from shared.jobs import new_job_id
 from tests.support.harness import eventually
+from tests.support.image_bytes import plain_png
 
 #: The simulated engine says 32 words to this, which takes it seconds here.
 LONG_ANSWER = "stop me 3"
 
 
 def one_pixel_image(seed):
-    out = io.BytesIO()
-    Image.new("RGB", (40, 40), (seed, 7, 7)).save(out, "PNG")
-    return base64.b64encode(out.getvalue()).decode()
+    return base64.b64encode(plain_png((seed, 7, 7), 40, 40)).decode()
 
 
 def running(service, **fields):
@@ -34,13 +31,13 @@ def running(service, **fields):
 
 def test_a_long_poll_comes_back_as_soon_as_the_job_changes(workerless):
     job = workerless.submit()
-    began = time.monotonic()
+    started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         poll = pool.submit(workerless.job, job["id"], 60)
         time.sleep(0.2)
         workerless.http.post(job["urls"]["cancel"])
         assert poll.result()["status"] == "canceled"
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
 
 
 def test_a_long_poll_without_a_change_tells_the_job_as_it_is(workerless):
@@ -72,32 +69,32 @@ def pages(service, limit, **query):
 
 def test_pages_show_every_job_once_and_the_newest_first(workerless):
     ids = [workerless.submit()["id"] for _ in range(23)]
-    seen = []
+    listed_ids = []
     for page in pages(workerless, 5):
-        seen += page
+        listed_ids += page
         workerless.submit(prompt="younger than the first page")
-    assert seen[:23] == ids[::-1]
-    assert len(set(seen)) == len(seen)
+    assert listed_ids[:23] == ids[::-1]
+    assert len(set(listed_ids)) == len(listed_ids)
 
 
 def test_a_page_may_begin_at_a_job_that_was_erased_meanwhile(workerless):
     ids = [workerless.submit()["id"] for _ in range(9)]
-    seen = []
+    listed_ids = []
     for page in itertools.islice(pages(workerless, 2), 5):
-        seen += page
+        listed_ids += page
         for job_id in page:
             workerless.http.delete(f"/v1/jobs/{job_id}")
-    assert seen[:9] == ids[::-1]
+    assert listed_ids[:9] == ids[::-1]
 
 
 def test_the_list_is_filtered_by_status_and_session(workerless):
     other = workerless.submit(session_id="filtered")
     workerless.http.post(other["urls"]["cancel"])
     job = workerless.submit(session_id="filtered")
-    for status, wanted in (("queued", [job["id"]]), ("canceled", [other["id"]]), ("failed", [])):
+    for status, expected in (("queued", [job["id"]]), ("canceled", [other["id"]]), ("failed", [])):
         query = {"status": status, "session_id": "filtered"}
-        found = workerless.http.get("/v1/jobs", params=query).json()
-        assert [row["id"] for row in found["data"]] == wanted
+        listed = workerless.http.get("/v1/jobs", params=query).json()
+        assert [row["id"] for row in listed["data"]] == expected
 
 
 def test_a_queued_job_is_canceled_at_once_and_twice_is_as_good_as_once(workerless):
@@ -110,12 +107,12 @@ def test_a_queued_job_is_canceled_at_once_and_twice_is_as_good_as_once(workerles
 def test_a_running_job_stops_within_two_seconds_and_keeps_its_text(served):
     job_id = running(served, prompt=LONG_ANSWER, max_new_tokens=500)
     eventually(lambda: (served.job(job_id)["progress"] or {}).get("output_tokens", 0) > 1, 30)
-    asked = time.monotonic()
+    canceled_at = time.monotonic()
     assert served.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
     ended = served.job(job_id, wait_s=30)
     while ended["status"] == "running":
         ended = served.job(job_id, wait_s=30)
-    took = time.monotonic() - asked
+    took = time.monotonic() - canceled_at
     assert ended["status"] == "canceled"
     assert ended["output"]["text"]
     assert ended["output"]["partial"] is True
@@ -131,8 +128,8 @@ def test_an_ended_job_cannot_be_canceled_and_clients_need_not_try_again(served):
 
 
 def test_a_canceled_job_is_retried_as_a_new_job_that_asks_the_same(served):
-    asked = {"metadata": {"order": "42"}, "session_id": "s_9", "images": [one_pixel_image(1)]}
-    job = served.submit(prompt="again", max_new_tokens=2, priority="low", **asked)
+    request = {"metadata": {"order": "42"}, "session_id": "s_9", "images": [one_pixel_image(1)]}
+    job = served.submit(prompt="again", max_new_tokens=2, priority="low", **request)
     served.http.post(job["urls"]["cancel"])
     eventually(lambda: served.job(job["id"])["status"] == "canceled", 30)
     answer = served.http.post(f"/v1/jobs/{job['id']}/retry")
@@ -167,11 +164,13 @@ def traces(server, *words):
         return {
             key.decode()
             for key in client.scan_iter()
-            if any(word.encode() in b"\n".join([key, *held(client, key)]) for word in words)
+            if any(
+                word.encode() in b"\n".join([key, *stored_values(client, key)]) for word in words
+            )
         }
 
 
-def held(client, key):
+def stored_values(client, key):
     match client.type(key):
         case b"string":
             return [client.get(key) or b""]

@@ -1,27 +1,15 @@
-"""Long images through the HTTP API: told in tiles, streamed, and one job to the caller."""
+"""Long images over HTTP: tiles in the response, events, and one job for the caller."""
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
-from PIL import Image, ImageDraw
 
 from shared.jobs import JobStatus
 from shared.settings import Settings
 from shared.store import Store
-
-
-def screenshot(width: int, height: int, fmt: str = "PNG") -> bytes:
-    """Draw lines of ink as a page of text has them."""
-    image = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(image)
-    for number, top in enumerate(range(10, height - 20, 40)):
-        pen.rectangle((10, top, width - 10 - number % 7 * width // 12, top + 16), fill="black")
-    out = io.BytesIO()
-    image.save(out, fmt)
-    return out.getvalue()
+from tests.support.image_bytes import screenshot
 
 
 def submit(service, data: bytes, **fields: str):
@@ -38,9 +26,13 @@ def long_page() -> bytes:
 def test_the_answer_tells_tiles_and_the_job_ends_with_each_of_them(served, long_page):
     answer = submit(served, long_page, preset="ocr")
     assert answer.status_code == 202, answer.text
-    told = answer.json()["input"]["images"][0]
-    assert (told["width"], told["height"], told["used"]) == (600, 9000, [600, 9000])
-    assert told["tiles"] == 6
+    stored_image = answer.json()["input"]["images"][0]
+    assert (stored_image["width"], stored_image["height"], stored_image["used"]) == (
+        600,
+        9000,
+        [600, 9000],
+    )
+    assert stored_image["tiles"] == 6
     assert "image_tiled" in [w["code"] for w in answer.json()["warnings"]]
     job = served.job(answer.json()["id"], wait_s=0)
     with served.http.stream("GET", job["urls"]["events"]) as stream:
@@ -86,10 +78,10 @@ def test_one_look_can_be_asked_for(workerless, long_page, fields):
 def test_a_compact_image_is_cut_only_where_its_text_is_wanted(workerless):
     scan = screenshot(1600, 2000)
     read = submit(workerless, scan, preset="ocr").json()
-    asked = submit(workerless, scan, prompt="What is it?").json()
+    question = submit(workerless, scan, prompt="What is it?").json()
     forced = submit(workerless, scan, prompt="What is it?", tiling="ask").json()
     assert read["input"]["images"][0]["tiles"] == 4
-    assert "tiles" not in asked["input"]["images"][0]
+    assert "tiles" not in question["input"]["images"][0]
     assert forced["input"]["images"][0]["tiles"] == 4
 
 
@@ -137,20 +129,20 @@ def test_tiling_without_an_image_is_refused_by_name(workerless):
 
 def test_a_partial_answer_can_be_asked_for_again_and_a_whole_one_cannot(workerless, long_page):
     store = Store(Settings(redis_url=workerless.redis.url))
-    told = {}
+    retries = {}
     for partial in (True, False):
         job = submit(workerless, long_page, preset="ocr").json()
         claim = store.claim(job["id"], "w1")
         output = {"text": "", "partial": partial, "finish_reason": "stop"}
         fields = {"output": output, "metrics": {}}
         assert store.finish(job["id"], claim.owner, JobStatus.SUCCEEDED, fields)
-        told[partial] = workerless.http.post(f"/v1/jobs/{job['id']}/retry")
-    assert (told[True].status_code, told[False].status_code) == (202, 409)
-    assert told[False].json()["code"] == "not_retryable"
+        retries[partial] = workerless.http.post(f"/v1/jobs/{job['id']}/retry")
+    assert (retries[True].status_code, retries[False].status_code) == (202, 409)
+    assert retries[False].json()["code"] == "not_retryable"
 
 
 def test_an_estimate_tells_the_tiles_from_the_size_alone(workerless):
     body = {"width": 1000, "height": 30_000, "preset": "ocr"}
-    told = workerless.http.post("/v1/estimate", json=body).json()
-    assert 29 <= told["tiles"] <= 34
-    assert told["image_tokens"] > 29_000
+    estimate = workerless.http.post("/v1/estimate", json=body).json()
+    assert 29 <= estimate["tiles"] <= 34
+    assert estimate["image_tokens"] > 29_000

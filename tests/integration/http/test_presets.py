@@ -1,4 +1,4 @@
-"""Presets and rules through a started gateway and worker: from the request to the answer."""
+"""Presets and rules over HTTP, from the request to the answer."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def ended(http, path="/v1/jobs", **body):
 
 def test_the_presets_are_listed_with_everything(http):
     listed = http.get("/v1/presets").json()
-    told = {preset["name"]: preset for preset in listed["data"]}
-    assert list(told) == [*(preset.name for preset in BUILT_IN), "own"]
+    presets = {preset["name"]: preset for preset in listed["data"]}
+    assert list(presets) == [*(preset.name for preset in BUILT_IN), "own"]
     for preset in BUILT_IN:
-        assert told[preset.name]["prompt"] == dict(preset.prompt)
-        assert told[preset.name]["params"] == preset.params.model_dump(mode="json")
-    assert told["own"]["builtin"] is False
-    assert told["own"]["needs"] == ["prompt"]
+        assert presets[preset.name]["prompt"] == dict(preset.prompt)
+        assert presets[preset.name]["params"] == preset.params.model_dump(mode="json")
+    assert presets["own"]["builtin"] is False
+    assert presets["own"]["needs"] == ["prompt"]
     rules = {rule["name"]: rule for rule in listed["rules"]}
     assert rules["cn_phone"]["field"] == "phones"
     assert rules["words"] == {
@@ -179,7 +179,7 @@ BAD = {
 def test_a_process_with_a_broken_file_refuses_to_start_in_one_line(
     system, tmp_path, process, variable
 ):
-    content, told = BAD[variable]
+    content, complaint = BAD[variable]
     path = tmp_path / "bad.toml"
     path.write_text(content)
     env = system.env | {variable: str(path), "SIGHTLINE_PORT": str(free_port())}
@@ -188,8 +188,8 @@ def test_a_process_with_a_broken_file_refuses_to_start_in_one_line(
         assert started.wait(60) == 1
     finally:
         started.kill()
-    lines = [line for line in started.logs().splitlines() if told in line]
-    assert lines[-1].startswith(f"sightline {process} cannot start: {variable}={path}: {told}")
+    lines = [line for line in started.logs().splitlines() if complaint in line]
+    assert lines[-1].startswith(f"sightline {process} cannot start: {variable}={path}: {complaint}")
     assert "Traceback" not in started.logs()
 
 
@@ -199,12 +199,12 @@ def test_ocr_levels_a_skewed_page_and_says_so(http, tmp_path):
     wait = {"Prefer": "wait=60"}
 
     read = http.post("/v1/jobs", data={"preset": "ocr"}, files=files, headers=wait).json()
-    asked = http.post("/v1/jobs", data={"prompt": "What?"}, files=files, headers=wait).json()
+    question = http.post("/v1/jobs", data={"prompt": "What?"}, files=files, headers=wait).json()
     wrong = http.post("/v1/jobs", data={"preset": "ocr", "enhance": "sharpen"}, files=files)
 
-    told = {warning["code"]: warning["detail"] for warning in read["warnings"]}
-    assert "a skew of 5.0° was corrected" in told["image_enhanced"]
-    assert "image_enhanced" not in [warning["code"] for warning in asked["warnings"]]
+    details = {warning["code"]: warning["detail"] for warning in read["warnings"]}
+    assert "a skew of 5.0° was corrected" in details["image_enhanced"]
+    assert "image_enhanced" not in [warning["code"] for warning in question["warnings"]]
     assert wrong.status_code == 422
     assert wrong.json()["pointer"] == "/enhance"
     assert "deskew" in wrong.json()["detail"]

@@ -1,18 +1,16 @@
-"""Health, limits and models of a started gateway, its life without Redis, and its log."""
+"""Health, limits, models and log of a gateway, and its behaviour without Redis."""
 
 from __future__ import annotations
 
 import base64
 import concurrent.futures
-import io
 import json
 import signal
 import time
 
-from PIL import Image
-
 from shared.jobs import new_job_id
 from tests.support.harness import QUICK, eventually, running_system
+from tests.support.image_bytes import plain_png
 
 
 def test_a_gateway_without_workers_is_alive_but_not_ready(workerless):
@@ -65,8 +63,7 @@ def test_the_limits_told_are_the_limits_held(workerless):
 
 
 def every_call(http, job_id, image_id):
-    png = io.BytesIO()
-    Image.new("RGB", (40, 40)).save(png, "PNG")
+    png = plain_png("black", 40, 40)
     return {
         "submit": lambda: http.post("/v1/jobs", json={"prompt": "hi"}),
         "predict": lambda: http.post("/predict", json={"prompt": "hi"}),
@@ -78,7 +75,7 @@ def every_call(http, job_id, image_id):
         "cancel": lambda: http.post(f"/v1/jobs/{job_id}/cancel"),
         "retry": lambda: http.post(f"/v1/jobs/{job_id}/retry"),
         "erase": lambda: http.delete(f"/v1/jobs/{job_id}"),
-        "upload": lambda: http.post("/v1/images", files={"image": png.getvalue()}),
+        "upload": lambda: http.post("/v1/images", files={"image": png}),
         "image": lambda: http.get(f"/v1/images/{image_id}"),
         "forget": lambda: http.delete(f"/v1/images/{image_id}"),
         "readyz": lambda: http.get("/readyz"),
@@ -100,11 +97,11 @@ def test_without_redis_every_route_says_so_quickly_and_recovers_by_itself(own_re
             assert waiting.result(30).status_code == 503
             assert "job.queued" in following.result(30).text
         for name, call in calls.items():
-            began = time.monotonic()
+            started = time.monotonic()
             answer = call()
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), name
             assert 1 <= int(answer.headers["Retry-After"]) <= 120
-            assert time.monotonic() - began < 10, name
+            assert time.monotonic() - started < 10, name
         assert http.get("/healthz").status_code == 200
         assert http.get("/v1/limits").status_code == 503, "it cannot know who asks"
         own_redis.start()
@@ -131,9 +128,8 @@ def lines(process):
 
 def test_the_log_is_json_with_a_line_for_each_request_and_never_a_prompt(served):
     secret, answerless = "a-secret-question", "another-secret"
-    png = io.BytesIO()
-    Image.new("RGB", (40, 40)).save(png, "PNG")
-    text = base64.b64encode(png.getvalue()).decode()
+    png = plain_png("black", 40, 40)
+    text = base64.b64encode(png).decode()
     headers = {"X-Request-Id": "seen-in-the-log", "Prefer": "wait=60"}
     body = {"prompt": secret, "images": [text], "metadata": {"of": secret}, "max_new_tokens": 2}
     served.http.post("/v1/jobs", json=body, headers=headers)

@@ -1,23 +1,15 @@
-"""Conversations and warmed images through a started gateway."""
+"""Sessions and warmed images over HTTP."""
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from PIL import Image
 
 from tests.support.harness import eventually
-
-
-def png(colour: str = "teal") -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (64, 64), colour).save(out, "PNG")
-    return out.getvalue()
+from tests.support.image_bytes import plain_png
 
 
 def test_a_conversation_is_kept_listed_read_and_forgotten(served):
-    image = served.http.post("/v1/images", files={"image": png()}).json()["id"]
+    image = served.http.post("/v1/images", files={"image": plain_png("teal")}).json()["id"]
     first = served.ended("what is it?", session_id="talk", images=[image])
     second = served.ended("它指的是什么?", session_id="talk")
     assert second["session_id"] == "talk"
@@ -54,10 +46,12 @@ def test_a_session_id_must_be_a_short_plain_name(workerless, bad):
 
 
 def test_an_image_is_encoded_ahead_when_asked(served):
-    answer = served.http.post("/v1/images", params={"warm": "1"}, files={"image": png("navy")})
+    answer = served.http.post(
+        "/v1/images", params={"warm": "1"}, files={"image": plain_png("navy")}
+    )
     assert answer.status_code == 201
     job = answer.json()["warm_job"]
     eventually(lambda: served.job(job)["status"] == "succeeded")
     assert served.job(job)["output"]["text"] == ""
-    cold = served.http.post("/v1/images", files={"image": png("navy")}).json()
+    cold = served.http.post("/v1/images", files={"image": plain_png("navy")}).json()
     assert cold["warm_job"] is None

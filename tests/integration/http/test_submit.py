@@ -1,13 +1,13 @@
-"""POST /v1/jobs and /predict: every encoding of a question, and how its answer comes."""
+"""POST /v1/jobs and /predict: every encoding of a request, waiting or not."""
 
 from __future__ import annotations
 
 import base64
 import concurrent.futures
-import io
 
 import pytest
-from PIL import Image
+
+from tests.support.image_bytes import plain_png
 
 ARTICLE = {
     "prompt": "图中有几个主要物体?只需回答一个数字。",
@@ -17,13 +17,7 @@ ARTICLE = {
 }
 
 
-def png(colour="red"):
-    out = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(out, "PNG")
-    return out.getvalue()
-
-
-PNG = png()
+PNG = plain_png("red", 64, 48)
 TEXT = base64.b64encode(PNG).decode()
 URI = f"data:image/png;base64,{TEXT}"
 
@@ -60,7 +54,7 @@ def test_a_form_takes_several_files_and_json_in_its_fields(served):
     answer = served.http.post(
         "/v1/jobs",
         data={"prompt": "hi", "metadata": '{"order": "42"}', "stop": '["END"]', "max_tokens": "3"},
-        files=[("image", ("a.png", png("red"))), ("image", ("b.png", png("blue")))],
+        files=[("image", ("a.png", PNG)), ("image", ("b.png", plain_png("blue", 64, 48)))],
         headers={"Prefer": "wait=60"},
     )
     job = answer.json()

@@ -1,4 +1,4 @@
-"""A file that was cut off or changed on its way is noticed by who was told its size or digest."""
+"""Uploads with a size or digest: a truncated or changed file is refused."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_each_image_has_its_own_claim(workerless):
     digests = [DIGEST, hashlib.sha256(other).hexdigest()]
     files = [("image", ("a", BMP)), ("image", ("b", other))]
     answers = {
-        name: workerless.http.post("/v1/jobs", files=files, data={"prompt": "?", "sha256": told})
-        for name, told in {
+        name: workerless.http.post("/v1/jobs", files=files, data={"prompt": "?", "sha256": sums})
+        for name, sums in {
             "right": json.dumps(digests),
             "swapped": json.dumps(digests[::-1]),
             "short": json.dumps(digests[:1]),

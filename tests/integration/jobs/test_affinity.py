@@ -1,4 +1,4 @@
-"""A follow-up goes to the worker that remembers, and elsewhere when that one cannot."""
+"""A follow-up goes to the worker that has its caches, or to another if that one cannot."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What is too much is refused at once and honestly, and what was taken is not harmed by it."""
+"""Overload is refused at once with the reason, and accepted jobs still succeed."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
+from tests.support.image_bytes import saved
 
 #: An answer within it counts as at once; the machine of the tests may be busy.
 AT_ONCE_S = 1.0
@@ -30,9 +30,7 @@ SLOW = {"SIGHTLINE_SIMULATED_IMAGE_S": "0.05", "SIGHTLINE_SIMULATED_TOKEN_S": "0
 
 
 def _noise(side: int = 700) -> bytes:
-    file = io.BytesIO()
-    Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(file, "PNG")
-    return file.getvalue()
+    return saved(Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)), "PNG")
 
 
 def _ask(http: httpx.Client, **fields: object) -> httpx.Response:
@@ -51,12 +49,12 @@ def test_a_wait_beyond_the_limit_is_refused_with_the_time_to_come_back(system: S
     system.worker(slots=1, **SLOW)
     _, http = system.gateway(SIGHTLINE_QUEUE_MAX_WAIT_S="3")
     answers = [_ask(http) for _ in range(30)]
-    taken = [a.json()["id"] for a in answers if a.status_code == 202]
+    accepted = [a.json()["id"] for a in answers if a.status_code == 202]
     refused = [a for a in answers if _refused(a, "queue_full")]
-    assert len(taken) + len(refused) == 30
-    assert 1 <= len(taken) < 15
+    assert len(accepted) + len(refused) == 30
+    assert 1 <= len(accepted) < 15
     assert "would wait" in refused[0].json()["detail"]
-    for job in taken:
+    for job in accepted:
         eventually(lambda job=job: http.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 40)
 
 
@@ -95,8 +93,8 @@ def test_an_overdue_job_expires_without_being_started(system: System):
     job = _ask(http, deadline_s=0.3).json()["id"]
     eventually(lambda: http.get(f"/v1/jobs/{job}").json()["status"] == "expired", 10)
     system.worker()
-    told = http.get(f"/v1/jobs/{job}").json()
-    assert (told["status"], told["started_at"], told["output"]) == ("expired", None, None)
+    expired = http.get(f"/v1/jobs/{job}").json()
+    assert (expired["status"], expired["started_at"], expired["output"]) == ("expired", None, None)
 
 
 @pytest.mark.parametrize("silence", [signal.SIGSTOP, signal.SIGKILL])
@@ -110,10 +108,10 @@ def test_a_silent_redis_is_told_within_a_second_by_every_request(
         before = _ask(http).json()["id"]
 
         def post(number: int) -> tuple[httpx.Response, float]:
-            began = time.monotonic()
+            started = time.monotonic()
             files = {"image": image} if number % 2 else None
             answer = http.post("/v1/jobs", data={"prompt": "?"}, files=files)
-            return answer, time.monotonic() - began
+            return answer, time.monotonic() - started
 
         own_redis.signal(silence)
         with ThreadPoolExecutor(8) as pool:
@@ -151,10 +149,10 @@ def test_a_full_redis_takes_no_job_and_no_worker_ever_hears_of_it(tmp_path):
             jobs.append(answer.json()["id"])
         assert refused is not None
         assert "of its memory" in refused.json()["detail"]
-        began = time.monotonic()
+        started = time.monotonic()
         assert _refused(http.post("/v1/images", files={"image": _noise()}), "store_unavailable")
         assert _refused(_ask(http), "store_unavailable")
-        assert time.monotonic() - began < 2 * AT_ONCE_S
+        assert time.monotonic() - started < 2 * AT_ONCE_S
         for job in jobs:
             eventually(lambda job=job: _terminal(http, job), 60)
         states = {http.get(f"/v1/jobs/{job}").json()["status"] for job in jobs}

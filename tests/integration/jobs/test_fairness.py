@@ -1,4 +1,4 @@
-"""Fairness between keys in a running system."""
+"""Fair turns between API keys in a running system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_a_thousand_waiting_jobs_of_one_key_hardly_delay_another(redis_server, s
     store = Store(Settings(redis_url=redis_server.url))
     short = JobInput(prompt="hi", params=GenerationParams(max_new_tokens=2))
     heavy = [store.add(NewJob("heavy", short)).doorbell.job_id for _ in range(1000)]
-    # nobody has rung for them: the reconciler must, or the workers take the light job alone
+    # stored without doorbells: until the reconciler sends some, only the light job wakes a worker
     _, http = system.gateway()
     for _ in range(WORKERS):
         system.worker(slots=1, SIGHTLINE_SIMULATED_TOKEN_S="0.1")

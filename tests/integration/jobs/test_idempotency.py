@@ -1,4 +1,4 @@
-"""The same request again: it finds its job, also where there is no room for another."""
+"""Idempotency keys: a repeated request finds its job, even when the queue is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job outlives whatever dies: real Redis, real worker processes, real signals."""
+"""A job survives dying processes: real Redis, real workers, real signals."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Jobs:
         self.url = redis_url
 
     def submit(self, **fields) -> str:
-        bell = self.store.add(NewJob("t", JobInput(prompt="what?"), **fields)).doorbell
-        # Celery's app reads its broker once, so every test rings from a process of its own
+        doorbell = self.store.add(NewJob("t", JobInput(prompt="what?"), **fields)).doorbell
+        # Celery's app reads its broker once, so every test sends from a process of its own
         code = (
-            "from shared.queue import ring; from shared.store import Doorbell;"
-            f"ring([Doorbell({bell.job_id!r}, {bell.queue!r})])"
+            "from shared.queue import send_doorbells; from shared.store import Doorbell;"
+            f"send_doorbells([Doorbell({doorbell.job_id!r}, {doorbell.queue!r})])"
         )
         subprocess.run(
             [sys.executable, "-c", code],
@@ -40,7 +40,7 @@ class Jobs:
             cwd=ROOT,
             check=True,
         )
-        return bell.job_id
+        return doorbell.job_id
 
     def submit_silently(self, **fields) -> str:
         """Store a job whose message never arrives."""
@@ -102,8 +102,8 @@ def test_a_worker_killed_between_popping_and_claiming_loses_nothing(system: Syst
         "message = channel.basic_get('default'); assert message is not None;"
         "os._exit(9)"
     )
-    gone = subprocess.run([sys.executable, "-c", pop], env=system.env, cwd=ROOT, check=False)
-    assert gone.returncode == 9
+    killed = subprocess.run([sys.executable, "-c", pop], env=system.env, cwd=ROOT, check=False)
+    assert killed.returncode == 9
     assert not any(jobs.store.redis.exists(name) for name in broker_lists())
     assert jobs.store.redis.hlen("unacked") == 1
     system.worker()
@@ -116,11 +116,11 @@ def test_a_worker_that_was_frozen_cannot_commit_what_another_has_done(system: Sy
     jobs.reaches(job_id, JobStatus.RUNNING)
     frozen.signal(signal.SIGSTOP)
     system.worker()
-    done = jobs.reaches(job_id, JobStatus.SUCCEEDED)
+    first_row = jobs.reaches(job_id, JobStatus.SUCCEEDED)
     frozen.signal(signal.SIGCONT)
     eventually(lambda: "job.lost" in frozen.logs())
     row = jobs.get(job_id)
-    assert row == done
+    assert row == first_row
     assert row.commits == 1
     assert frozen.running
 
@@ -131,7 +131,7 @@ def test_a_job_that_kills_its_workers_ends_as_poison_after_three(system: System,
         victim = system.worker(**SLOW)
         jobs.reaches(job_id, JobStatus.RUNNING)
         victim.kill()
-        # nobody is left to reap: this test does it, as any gateway would
+        # no worker is left to reap: this test does it, as a gateway would
         eventually(lambda: jobs.store.reap() or jobs.get(job_id).status != "running", 10, 0.2)
     row = jobs.get(job_id)
     assert (row.status, row.attempt, row.lost) == (JobStatus.FAILED, 3, 3)

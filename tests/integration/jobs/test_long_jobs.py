@@ -1,4 +1,4 @@
-"""Long images on real workers with the simulated engine: shared out, killed, canceled, merged."""
+"""Long images on real workers: tiles shared, killed, canceled and merged."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
+from tests.support.image_bytes import saved
 
 BUDGET = 64 * 64
 #: Tiles that take long enough to be met in the middle.
@@ -47,9 +48,7 @@ def strips(count: int) -> bytes:
         top = 60 * number + 14
         pen.rectangle((6, top, 10 + 4 * (number % 12), top + 20), fill="black")
         pen.rectangle((6, top + 26, 30 + number % 20, top + 30), fill="black")
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+    return saved(image, "PNG")
 
 
 class Longs:
@@ -76,7 +75,7 @@ class Longs:
         names = [self.store_image(strips(one)) for one in (count, *beside)]
         tiling = tiling_for(64, 60 * count, BUDGET, task=task, strict=strict)
         job = JobInput(prompt=prompt, images=tuple(names), max_pixels=BUDGET, tiling=tiling)
-        return self.ring(NewJob(self.tenant, job, **fields))
+        return self.submit_job(NewJob(self.tenant, job, **fields))
 
     def store_image(self, png: bytes) -> str:
         name = f"img_{hashlib.sha256(png).hexdigest()}"
@@ -85,17 +84,17 @@ class Longs:
         return name
 
     def short(self, prompt: str = "What is it?", **fields) -> str:
-        return self.ring(NewJob(self.tenant, JobInput(prompt=prompt), **fields))
+        return self.submit_job(NewJob(self.tenant, JobInput(prompt=prompt), **fields))
 
-    def ring(self, job: NewJob) -> str:
-        bell = self.store.add(job).doorbell
+    def submit_job(self, job: NewJob) -> str:
+        doorbell = self.store.add(job).doorbell
         code = (
-            "from shared.queue import ring; from shared.store import Doorbell;"
-            f"ring([Doorbell({bell.job_id!r}, {bell.queue!r})])"
+            "from shared.queue import send_doorbells; from shared.store import Doorbell;"
+            f"send_doorbells([Doorbell({doorbell.job_id!r}, {doorbell.queue!r})])"
         )
         env = {"SIGHTLINE_REDIS_URL": self.url, "PATH": "/usr/bin:/bin"}
         subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, check=True)
-        return bell.job_id
+        return doorbell.job_id
 
     def get(self, job_id: str) -> JobRow:
         return self.store.get(job_id, self.tenant)
@@ -160,9 +159,9 @@ def test_a_long_image_is_read_in_tiles_by_all_workers_and_streams_in_order(
     assert len(texts) == 8
     assert all(text in row.output["text"] for text in texts)
     assert row.output["partial"] is False
-    told = shared.deltas(job_id)
-    assert [tile for tile, _ in told] == sorted(tile for tile, _ in told)
-    assert "".join(text for _, text in told) == row.output["text"]
+    deltas = shared.deltas(job_id)
+    assert [tile for tile, _ in deltas] == sorted(tile for tile, _ in deltas)
+    assert "".join(text for _, text in deltas) == row.output["text"]
     assert all(crew.finished(job_id))
     assert row.usage["completion_tokens"] == sum(len(text.split()) for text in texts)
 
@@ -175,13 +174,13 @@ def test_a_worker_killed_in_the_middle_changes_nothing_of_the_text(
     job_id = longs.submit(8)
     eventually(lambda: longs.tiles_done(job_id) >= 2, every_s=0.01)
     doomed.kill()
-    done = longs.tiles_done(job_id)
+    tiles_before = longs.tiles_done(job_id)
     second = system.worker(slots=3, **SLOW)
     row = longs.reaches(job_id, JobStatus.SUCCEEDED)
     assert row.output == shared.reaches(undisturbed, JobStatus.SUCCEEDED).output
     assert row.commits == 1
     # what was finished was not done again
-    assert finished(second, job_id) == 8 - done
+    assert finished(second, job_id) == 8 - tiles_before
 
 
 def test_a_tile_that_fails_three_times_leaves_a_marked_gap(crew: Crew, shared: Longs):
@@ -219,10 +218,10 @@ def test_a_canceled_long_job_stops_its_tiles_at_once_and_keeps_what_was_read(
     assert row.output["partial"] is True
     assert row.output["text"]
     eventually(lambda: shared.store.redis.zcard(keys.LEASES) == 0, 5)
-    done = crew.finished(job_id)
+    finished = crew.finished(job_id)
     time.sleep(1)
-    assert crew.finished(job_id) == done
-    assert sum(done) < 12
+    assert crew.finished(job_id) == finished
+    assert sum(finished) < 12
 
 
 def test_a_long_job_past_its_deadline_expires_with_what_was_read(crew: Crew, shared: Longs):
@@ -276,9 +275,9 @@ def test_asking_looks_at_all_tiles_in_one_prompt_and_a_session_goes_on(crew: Cre
 def test_a_conversation_goes_on_over_the_tiles_of_what_was_read(crew: Crew, shared: Longs):
     job_id = shared.submit(5, session_id="s")
     read = shared.reaches(job_id, JobStatus.SUCCEEDED)
-    asked = shared.reaches(shared.short("And the date?", session_id="s"), JobStatus.SUCCEEDED)
-    assert asked.output["tiles"] is None
-    assert asked.usage["image_tokens"] == read.usage["image_tokens"] > 0
+    followup = shared.reaches(shared.short("And the date?", session_id="s"), JobStatus.SUCCEEDED)
+    assert followup.output["tiles"] is None
+    assert followup.usage["image_tokens"] == read.usage["image_tokens"] > 0
 
 
 def test_a_repeated_job_reads_only_what_was_not_read_before(crew: Crew, shared: Longs):
@@ -286,15 +285,15 @@ def test_a_repeated_job_reads_only_what_was_not_read_before(crew: Crew, shared: 
     eventually(lambda: shared.tiles_done(job_id) >= 3, every_s=0.02)
     shared.cancel(job_id)
     before = [tile["text"] for tile in shared.get(job_id).output["tiles"]]
-    kept = sum(text is not None for text in before)
+    answered = sum(text is not None for text in before)
     again = shared.submit(10, retry_of=job_id)
     row = shared.reaches(again, JobStatus.SUCCEEDED)
-    assert sum(crew.finished(again)) == 10 - kept
+    assert sum(crew.finished(again)) == 10 - answered
     texts = [tile["text"] for tile in row.output["tiles"]]
     assert all(one in (None, other) for one, other in zip(before, texts, strict=True))
     assert all(texts)
     (notice,) = [n for n in row.notices if n["code"] == "tiles_taken_over"]
-    assert notice["detail"].startswith(f"{kept} of 10 parts")
+    assert notice["detail"].startswith(f"{answered} of 10 parts")
     assert "".join(text for _, text in shared.deltas(again)) == row.output["text"]
 
 

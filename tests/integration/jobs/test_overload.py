@@ -1,4 +1,4 @@
-"""Many times what can be done: the work goes on, and everybody else is told when to come back."""
+"""Many times the capacity: work goes on, and refusals say when to come back."""
 
 from __future__ import annotations
 

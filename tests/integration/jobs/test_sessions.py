@@ -1,4 +1,4 @@
-"""Conversations: what a follow-up finds again, on any worker."""
+"""Session history: a follow-up finds its turns and images on any worker."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def ask(store: Store, prompt: str, images: tuple[str, ...] = ()) -> str:
 
 
 def answer(store: Store, job_id: str, text: str, worker: str = "w1") -> None:
-    held = store.claim(job_id, worker)
-    assert isinstance(held, Claim)
+    claim = store.claim(job_id, worker)
+    assert isinstance(claim, Claim)
     turn = Turn(
         job_id=job_id,
-        prompt=held.row.input.prompt,
-        images=held.row.input.images,
+        prompt=claim.row.input.prompt,
+        images=claim.row.input.images,
         max_pixels=1024,
         text=text,
         token_ids=(1, 2),
         finish_reason="stop",
-        created_ms=held.row.created_ms,
+        created_ms=claim.row.created_ms,
     )
-    assert store.finish(job_id, held.owner, JobStatus.SUCCEEDED, {}, turn=turn)
+    assert store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, {}, turn=turn)
 
 
 def test_a_session_keeps_its_turns_in_order_with_what_the_model_wrote(store):

@@ -1,4 +1,4 @@
-"""Two versions of the service on one Redis, as in a rolling upgrade."""
+"""Two versions of the service on one Redis, as during a rolling upgrade."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_old_and_new_gateways_and_workers_share_the_work(system: System, redis_s
     # behind the newer jobs in the line, and done without them
     older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=20"}).json()
     assert older["status"] == "succeeded"
-    # long enough for their bells to be rung again, and heard by the old worker
+    # long enough for their doorbells to be sent again, and to wake the old worker
     time.sleep(1.5)
     assert [new.get(f"/v1/jobs/{job}").json()["status"] for job in newer] == ["queued"] * 3
     for path in (f"/v1/jobs/{newer[0]}", f"/v1/jobs/{newer[0]}/result", "/v1/jobs"):

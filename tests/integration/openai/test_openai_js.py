@@ -1,50 +1,47 @@
-"""openai-js, unchanged, against a started gateway."""
+"""openai-js, unchanged, against a real gateway."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import subprocess
 
 import pytest
-from PIL import Image
 
 from tests.support import tools
+from tests.support.image_bytes import plain_png
 
 
 @pytest.fixture(scope="module")
-def told(served) -> dict:
-    out = io.BytesIO()
-    Image.new("RGB", (64, 64), "olive").save(out, "PNG")
-    image = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+def results(served) -> dict:
+    image = "data:image/png;base64," + base64.b64encode(plain_png("olive")).decode()
     command = [tools.node(), str(tools.NODE / "chat.mjs"), f"{served.http.base_url}/v1", image]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
-def test_an_answer_comes_whole(served, told):
-    whole = told["whole"]
+def test_an_answer_comes_whole(served, results):
+    whole = results["whole"]
     assert whole["choices"][0]["message"]["content"] == served.job(whole["id"])["output"]["text"]
     assert whole["usage"]["total_tokens"] > whole["usage"]["completion_tokens"] > 0
 
 
-def test_an_answer_comes_streamed_with_its_usage(told):
-    assert told["streamed"]["text"] == told["whole"]["choices"][0]["message"]["content"] != ""
-    assert told["streamed"]["usage"]["completion_tokens"] == 6
+def test_an_answer_comes_streamed_with_its_usage(results):
+    assert results["streamed"]["text"] == results["whole"]["choices"][0]["message"]["content"] != ""
+    assert results["streamed"]["usage"]["completion_tokens"] == 6
 
 
-def test_an_answer_that_takes_longer_than_the_clients_timeout_arrives(told):
-    assert told["patient"] > 10
+def test_an_answer_that_takes_longer_than_the_clients_timeout_arrives(results):
+    assert results["patient"] > 10
 
 
-def test_models_are_listed(told):
-    assert told["models"] == ["simulated"]
+def test_models_are_listed(results):
+    assert results["models"] == ["simulated"]
 
 
-def test_refusals_are_typed(told):
+def test_refusals_are_typed(results):
     refusal = {"status": 422, "type": "invalid_request_error", "param": "/n"}
     named = {"kind": "UnprocessableEntityError", "code": "bad_parameters"}
-    assert told["parameter"] == refusal | named
-    assert (told["model"]["status"], told["model"]["code"]) == (404, "model_not_found")
+    assert results["parameter"] == refusal | named
+    assert (results["model"]["status"], results["model"]["code"]) == (404, "model_not_found")

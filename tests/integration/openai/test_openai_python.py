@@ -1,27 +1,20 @@
-"""openai-python, unchanged, against a started gateway."""
+"""openai-python, unchanged, against a real gateway."""
 
 from __future__ import annotations
 
 import base64
-import io
 import time
 
 import httpx
 import openai
 import pytest
-from PIL import Image
 
 from tests.support.harness import eventually
-
-
-def png(colour: str = "teal") -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (64, 64), colour).save(out, "PNG")
-    return out.getvalue()
+from tests.support.image_bytes import plain_png
 
 
 def data_url(colour: str = "teal") -> str:
-    return "data:image/png;base64," + base64.b64encode(png(colour)).decode()
+    return "data:image/png;base64," + base64.b64encode(plain_png(colour)).decode()
 
 
 def question(text: str, *urls: str) -> dict:
@@ -59,7 +52,7 @@ def test_a_question_about_an_image_is_answered(served, client):
 
 def test_images_may_be_named_by_id_and_keep_their_order_over_the_turns(served, client):
     first, second = (
-        served.http.post("/v1/images", files={"image": png(c)}).json()["id"]
+        served.http.post("/v1/images", files={"image": plain_png(c)}).json()["id"]
         for c in ("red", "blue")
     )
     answer = ask(
@@ -77,15 +70,13 @@ def test_images_may_be_named_by_id_and_keep_their_order_over_the_turns(served, c
 
 
 def test_a_long_image_is_read_in_tiles_unless_a_detail_is_chosen(served, client):
-    long = Image.new("RGB", (300, 9000), "white")
-    out = io.BytesIO()
-    long.save(out, "PNG")
-    image = {"url": "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()}
+    long = plain_png("white", 300, 9000)
+    image = {"url": "data:image/png;base64," + base64.b64encode(long).decode()}
     tiles = []
     for detail in ({}, {"detail": "low"}):
         shown = {"type": "image_url", "image_url": image | detail}
-        asked = {"role": "user", "content": [shown, {"type": "text", "text": "read"}]}
-        job = served.job(ask(client, asked).id)
+        message = {"role": "user", "content": [shown, {"type": "text", "text": "read"}]}
+        job = served.job(ask(client, message).id)
         tiles.append(job["input"]["images"][0].get("tiles") or 1)
     assert tiles[0] > 1
     assert tiles[1] == 1
@@ -116,13 +107,13 @@ def test_a_stream_spells_the_answer_and_ends_with_its_usage(served, client):
 
 
 def test_sampling_is_asked_for_as_openai_does(served, client):
-    said = {
+    answers = {
         ask(client, question("draw"), seed=seed, temperature=0.7, max_tokens=5)
         .choices[0]
         .message.content
         for seed in (1, 1, -5)
     }
-    assert len(said) == 2
+    assert len(answers) == 2
 
 
 def test_a_stop_string_ends_the_answer(served, client):
@@ -193,7 +184,7 @@ def test_models_are_listed_and_an_unknown_one_is_not_found(client):
 
 
 def test_an_impatient_client_is_kept_alive_until_the_answer(served, client):
-    # 20 steps of 0.15 s are longer than the silence that the client bears
+    # 20 steps of 0.15 s are longer than the client's read timeout
     answer = ask(client, question("long", data_url()), max_tokens=20, timeout=1.0)
     assert answer.usage.completion_tokens > 10
 

@@ -1,4 +1,4 @@
-"""Flower beside a working system, through its own API."""
+"""Flower on a running system: what it shows and what it can do."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def test_flower_shows_a_busy_worker_its_queues_and_tasks_but_no_question(
 
 def test_flower_asks_who_is_there(flower: httpx.Client):
     for headers in ({}, {"Authorization": "Basic " + base64.b64encode(b"me:wrong").decode()}):
-        with httpx.Client(base_url=flower.base_url, trust_env=False) as stranger:
+        with httpx.Client(base_url=flower.base_url, trust_env=False) as anonymous:
             for path in ("/", "/workers", "/api/workers", "/api/tasks", "/broker"):
-                assert stranger.get(path, headers=headers).status_code == 401
+                assert anonymous.get(path, headers=headers).status_code == 401
 
 
 def _submitted(http: httpx.Client) -> str:
@@ -102,8 +102,8 @@ def test_flower_cancels_a_job_that_waits_though_no_worker_is_there(system, flowe
     for path in ENDINGS:
         job = _submitted(http)
         assert _status(http, job) == "queued"
-        told = flower.post(path.format(job))
-        assert told.status_code == 200, told.text
+        response = flower.post(path.format(job))
+        assert response.status_code == 200, response.text
         assert _status(http, job) == "canceled"
         assert flower.get(f"/api/task/result/{job}").json()["state"] == "REVOKED"
     assert flower.post(ENDINGS[0].format("job_unknown")).status_code == 200
@@ -128,8 +128,8 @@ def test_celery_control_revoke_cancels_a_job(system):
     eventually(lambda: _status(http, running) == "running")
     waiting = _submitted(http)
     command = [str(BIN / "celery"), "-A", "shared.queue", "control", "revoke", waiting, running]
-    done = subprocess.run(command, env=system.env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(command, env=system.env, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
     assert _status(http, waiting) == "canceled"
     eventually(lambda: _status(http, running) == "canceled")
 

@@ -1,4 +1,4 @@
-"""The article's load test, in a short form, against a started gateway."""
+"""The load test of bench/locustfile.py, in a short form, against a real gateway."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def _rows(served, folder, file: str, users: int) -> dict[str, dict[str, str]]:
     command += ["--host", str(served.http.base_url), "-u", str(users), "-r", str(users)]
     command += ["-t", "6s", "--stop-timeout", "20", "--csv", str(folder / "load")]
     env = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
-    done = subprocess.run(
+    completed = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    with (folder / "load_stats.csv").open() as told:
-        return {row["Name"]: row for row in csv.DictReader(told)}
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    with (folder / "load_stats.csv").open() as table:
+        return {row["Name"]: row for row in csv.DictReader(table)}
 
 
 def test_the_load_test_runs_unchanged_and_sees_no_failure(served, tmp_path):

@@ -1,24 +1,21 @@
-"""The phrases that operators search their logs for."""
+"""Phrases that operators search the logs for."""
 
 from __future__ import annotations
 
-import io
 import socket
 import struct
 
-from PIL import Image
-
 from tests.support.harness import eventually
+from tests.support.image_bytes import plain_png
 
 
 def test_a_damaged_image_and_too_many_tokens_are_logged_in_the_words_people_search_for(served):
-    png = io.BytesIO()
-    Image.new("RGB", (2048, 2048), "white").save(png, "PNG")
-    image = served.http.post("/v1/images", files={"image": png.getvalue()}).json()["id"]
+    png = plain_png("white", 2048, 2048)
+    image = served.http.post("/v1/images", files={"image": png}).json()["id"]
     long = {"prompt": "?", "images": [image] * 8, "detail": "high"}
     assert served.http.post("/v1/jobs", json=long).status_code == 422
     eventually(lambda: "Input too long" in served.gateway.logs())
-    broken = bytearray(png.getvalue())
+    broken = bytearray(png)
     broken[60:64] = b"\xff\xff\xff\xff"
     assert served.http.post("/v1/images", files={"image": bytes(broken)}).status_code == 422
     eventually(lambda: "Image decode failed" in served.gateway.logs())
@@ -30,8 +27,8 @@ def test_a_client_that_resets_its_connection_is_logged(served):
         # closing with a linger of nothing sends a reset instead of an end
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.sendall(f"GET {job['urls']['events']} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        told = b""
-        while b"event: " not in told:
-            told += client.recv(4096)
+        stream = b""
+        while b"event: " not in stream:
+            stream += client.recv(4096)
     eventually(lambda: "Connection reset by peer" in served.gateway.logs())
     served.http.post(job["urls"]["cancel"])

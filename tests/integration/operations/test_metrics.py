@@ -1,16 +1,15 @@
-"""What /metrics tells: the same truth from every gateway and every process of one."""
+"""/metrics: the same figures from every gateway and every process of one."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import httpx
 import pytest
-from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.harness import RedisServer, System, eventually
+from tests.support.image_bytes import plain_png
 
 Figures = Callable[..., float | None]
 
@@ -24,32 +23,26 @@ def scraped(http: httpx.Client, **headers: str) -> Figures:
     assert len(names) == len(set(names)), "each family stands once"
 
     def figure(name: str, **labels: str) -> float | None:
-        found = [
+        values = [
             sample.value
             for family in families
             for sample in family.samples
             if sample.name == "sightline_" + name and labels.items() <= sample.labels.items()
         ]
-        return sum(found) if found else None
+        return sum(values) if values else None
 
     return figure
 
 
-def picture() -> bytes:
-    png = io.BytesIO()
-    Image.new("RGB", (320, 320), "white").save(png, "PNG")
-    return png.getvalue()
-
-
 def answer(http: httpx.Client, **fields: str) -> dict:
-    told = http.post(
+    response = http.post(
         "/v1/jobs",
         data={"prompt": "What is it?", "max_new_tokens": "3", **fields},
-        files={"image": picture()},
+        files={"image": plain_png("white", 320, 320)},
         headers={"Prefer": "wait=30"},
     )
-    assert told.status_code == 200, told.text
-    return told.json()
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_every_gateway_tells_what_all_workers_did(system: System):

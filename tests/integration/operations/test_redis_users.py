@@ -1,4 +1,4 @@
-"""The service with a Redis user for each of its processes, over TLS as well."""
+"""The service with one Redis user for each kind of process, also over TLS."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def url(server: RedisServer, user: str) -> dict[str, str]:
 
 
 def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "gateway.admin", "keys", *arguments],
         env=system.env | environ,
         cwd=ROOT,
@@ -55,7 +55,7 @@ def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
         text=True,
         check=False,
     )
-    return done.stdout if done.returncode == 0 else "failed: " + done.stderr
+    return completed.stdout if completed.returncode == 0 else "failed: " + completed.stderr
 
 
 def up(address: str) -> bool:
@@ -89,8 +89,8 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
             job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]
             abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=20)
             assert abort.status_code == 200
-            seen = f"/v1/jobs/{job}"
-            eventually(lambda: http.get(seen, headers=key).json()["status"] == "canceled")
+            job_path = f"/v1/jobs/{job}"
+            eventually(lambda: http.get(job_path, headers=key).json()["status"] == "canceled")
             denied = guarded.client().acl_log()
             assert {(entry["username"], entry["object"]) for entry in denied} == {
                 ("gateway", "slk:names")

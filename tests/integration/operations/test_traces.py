@@ -1,4 +1,4 @@
-"""Traces as a collector receives them: one from the request through the queue to the stages."""
+"""Traces at a collector: one from the request through the queue to the stages."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             import gzip
 
             body = gzip.decompress(body)
-        for told in ExportTraceServiceRequest.FromString(body).resource_spans:
-            names = {a.key: a.value.string_value for a in told.resource.attributes}
-            for scope in told.scope_spans:
+        for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+            names = {a.key: a.value.string_value for a in resource_spans.resource.attributes}
+            for scope in resource_spans.scope_spans:
                 for span in scope.spans:
                     self.server.spans[names["service.name"], span.name] = span
         self.send_response(200)
@@ -73,18 +73,18 @@ def test_one_trace_leads_from_the_callers_request_to_the_workers_stages(
     ).json()
     spans = collector.spans
     request = eventually(lambda: spans.get(("sightline-gateway", "POST /v1/jobs")))
-    done = eventually(lambda: spans.get(("sightline-worker", "job")))
-    assert request.trace_id.hex() == done.trace_id.hex() == CALLER.split("-")[1]
+    job_span = eventually(lambda: spans.get(("sightline-worker", "job")))
+    assert request.trace_id.hex() == job_span.trace_id.hex() == CALLER.split("-")[1]
     assert request.parent_span_id.hex() == CALLER.split("-")[2]
-    assert done.parent_span_id == request.span_id
-    told = {a.key: a.value.string_value for a in done.attributes}
-    assert (told["job.id"], told["job.status"]) == (job["id"], "succeeded")
+    assert job_span.parent_span_id == request.span_id
+    attributes = {a.key: a.value.string_value for a in job_span.attributes}
+    assert (attributes["job.id"], attributes["job.status"]) == (job["id"], "succeeded")
     queue, decode = (spans["sightline-worker", stage] for stage in ("queue", "decode"))
-    assert queue.parent_span_id == decode.parent_span_id == done.span_id
+    assert queue.parent_span_id == decode.parent_span_id == job_span.span_id
     took_s = (decode.end_time_unix_nano - decode.start_time_unix_nano) / 1e9
     assert took_s == pytest.approx(job["metrics"]["decode_s"], abs=0.002)
     # seconds as floats are good to a quarter of a microsecond
-    assert done.start_time_unix_nano <= queue.start_time_unix_nano + 1_000
+    assert job_span.start_time_unix_nano <= queue.start_time_unix_nano + 1_000
     assert queue.start_time_unix_nano <= queue.end_time_unix_nano
     (line,) = [json.loads(x) for x in worker.logs().splitlines() if '"job.finished"' in x]
     assert line["traceparent"].split("-")[1] == CALLER.split("-")[1]

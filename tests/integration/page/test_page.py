@@ -1,4 +1,4 @@
-"""The page in a real browser, against a started gateway."""
+"""The web page in a real browser, against a real gateway."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.http.test_long_images import screenshot
-from tests.support.browser import Visit, chromium, picture
+from tests.support.browser import Visit, chromium
 from tests.support.harness import QUICK, ROOT, Process, System, running_redis, running_system
+from tests.support.image_bytes import screenshot, text_png
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
@@ -27,7 +27,7 @@ def browser(served):
 
 @pytest.fixture
 def visit(browser, served):
-    """Open the page; at the end nobody may have complained."""
+    """Open the page; at the end of the test, no visit may have complaints."""
     with contextlib.ExitStack() as open_pages:
 
         def opened(url=served.http.base_url, **options):
@@ -49,7 +49,7 @@ def test_a_conversation_streams_goes_on_and_is_there_after_a_refresh_and_elsewhe
     served, other_gateway, visit
 ):
     here = visit()
-    here.give("gate.png", picture("Gate 12"))
+    here.give("gate.png", text_png("Gate 12"))
     chip = here.page.locator("#pictures li")
     expect(chip).to_contain_text("gate.png")
     expect(chip).to_contain_text("320 × 64")
@@ -74,9 +74,9 @@ def test_a_conversation_streams_goes_on_and_is_there_after_a_refresh_and_elsewhe
 def test_an_example_is_asked_with_one_click(served, visit):
     here = visit()
     here.page.click("#examples button >> nth=2")
-    told = here.answered()
+    answer = here.answered()
     job = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"][0]
-    assert (job["input"]["preset"], job["output"]["text"]) == ("count", told)
+    assert (job["input"]["preset"], job["output"]["text"]) == ("count", answer)
     expect(here.page.locator("#examples")).to_be_hidden()
 
 
@@ -85,9 +85,9 @@ def test_a_refresh_while_the_answer_is_written_loses_nothing(served, visit):
     here.ask("a long story, please")
     expect(here.page.locator(".words")).not_to_be_empty()
     here.page.reload()
-    told = here.answered()
+    answer = here.answered()
     job = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"][0]
-    assert told == job["output"]["text"]
+    assert answer == job["output"]["text"]
 
 
 def test_an_answer_can_be_stopped_and_keeps_what_was_written(served, visit):
@@ -131,7 +131,7 @@ def test_a_waiting_question_tells_its_place_and_can_be_stopped(workerless, visit
     ("name", "data", "kind", "sentence"),
     [
         ("a.png", b"no picture at all", "image/png", "Supported: JPEG, PNG"),
-        ("cut.png", picture("cut")[:300], "image/png", "truncated"),
+        ("cut.png", text_png("cut")[:300], "image/png", "truncated"),
     ],
 )
 def test_a_bad_file_is_told_in_a_sentence_with_a_hint(visit, name, data, kind, sentence):
@@ -274,23 +274,23 @@ def test_who_needs_a_key_is_asked_for_it_and_keeps_the_conversation(guarded, vis
     assert here.barriers() == []
     guarded.enter(here)
     expect(here.page.locator("#health")).to_have_text("simulated")
-    here.give("gate.png", picture("Gate 12"))
+    here.give("gate.png", text_png("Gate 12"))
     here.ask("What is on it?")
     first = here.answered()
     expect(here.page.locator("#sessions a")).to_have_text(["What is on it?"])
     here.page.reload()
     assert here.answered() == first
     expect(here.page.locator(".shown img")).to_have_js_property("naturalWidth", 320)
-    stranger = visit(guarded.url)
-    stranger.page.goto(f"{stranger.url}/#{session_of(here)}")
-    expect(stranger.page.locator("#keys")).to_be_visible()
-    expect(stranger.page.locator(".turn")).to_have_count(0)
+    anonymous = visit(guarded.url)
+    anonymous.page.goto(f"{anonymous.url}/#{session_of(here)}")
+    expect(anonymous.page.locator("#keys")).to_be_visible()
+    expect(anonymous.page.locator(".turn")).to_have_count(0)
 
 
 def test_what_was_refused_for_want_of_a_key_is_sent_once_there_is_one(guarded, visit):
     here = visit(guarded.url)
     here.page.click("#keys-close")
-    here.give("gate.png", picture("Gate 12"))
+    here.give("gate.png", text_png("Gate 12"))
     expect(here.page.locator("#pictures .bad")).to_contain_text("requires an API key")
     guarded.enter(here)
     expect(here.page.locator("#pictures li")).to_contain_text("320 × 64")
@@ -319,10 +319,10 @@ def test_an_answer_that_is_begun_anew_takes_the_place_of_what_was_written(guarde
     )
     guarded.worker.kill()
     guarded.system.worker(slots=4, SIGHTLINE_SIMULATED_TOKEN_S="0.05")
-    told = here.answered()
+    answer = here.answered()
     assert here.page.evaluate("window.emptied") == 1
     assert "Restarted: the worker crashed." in here.page.evaluate("window.said")
     headers = {"Authorization": f"Bearer {guarded.secret}"}
     path = f"{here.url}/v1/jobs"
     job = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False).json()["data"][0]
-    assert (told, job["metrics"]["attempt"]) == (job["output"]["text"], 2)
+    assert (answer, job["metrics"]["attempt"]) == (job["output"]["text"], 2)

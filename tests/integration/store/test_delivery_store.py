@@ -45,11 +45,11 @@ class Desk:
         """Attempt all that is due, once; return how many."""
         batch = self.deliveries.take(100)
         for one in batch.deliveries:
-            done = self.hands.attempt(one, batch.owner)
-            assert self.deliveries.settle(one, batch.owner, done)
+            settlement = self.hands.attempt(one, batch.owner)
+            assert self.deliveries.settle(one, batch.owner, settlement)
         return len(batch.deliveries)
 
-    def told(self, job_id):
+    def deliveries_of(self, job_id):
         return self.deliveries.of_job(job_id)
 
 
@@ -62,7 +62,7 @@ def desk(redis_server):
 
 def test_the_record_is_there_as_soon_as_the_job_has_ended(desk):
     job_id = desk.ended("http://127.0.0.1:1/")
-    ((delivery, attempts),) = desk.told(job_id)
+    ((delivery, attempts),) = desk.deliveries_of(job_id)
     assert (delivery.status, delivery.type, attempts) == ("pending", "job.succeeded", [])
     assert desk.redis.zcard(keys.DELIVERIES) == 1
     assert desk.redis.llen(keys.DELIVERIES_BELL) == 1
@@ -79,17 +79,17 @@ def test_a_courier_that_dies_between_any_two_steps_loses_nothing(desk):
         assert frozen == '{"first": 1}'
         time.sleep(0.7)
         third = desk.deliveries.take(10)
-        done = desk.hands.attempt(third.deliveries[0], third.owner)
+        settlement = desk.hands.attempt(third.deliveries[0], third.owner)
         time.sleep(0.7)
         fourth = desk.deliveries.take(10)
         assert [one.id for one in fourth.deliveries] == [one.id for one in first.deliveries]
         # the third has sent, but speaks too late
-        assert not desk.deliveries.settle(third.deliveries[0], third.owner, done)
-        done = desk.hands.attempt(fourth.deliveries[0], fourth.owner)
-        assert desk.deliveries.settle(fourth.deliveries[0], fourth.owner, done)
+        assert not desk.deliveries.settle(third.deliveries[0], third.owner, settlement)
+        settlement = desk.hands.attempt(fourth.deliveries[0], fourth.owner)
+        assert desk.deliveries.settle(fourth.deliveries[0], fourth.owner, settlement)
     assert [request.body for request in receiver.requests] == [b'{"first": 1}'] * 2
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
-    assert desk.told(job_id)[0][0].status == "delivered"
+    assert desk.deliveries_of(job_id)[0][0].status == "delivered"
     assert desk.redis.zcard(keys.DELIVERIES) == 0
 
 
@@ -128,7 +128,7 @@ def test_a_name_that_leads_inside_fails_for_good(redis_server):
     desk = Desk(redis_server, inward)
     job_id = desk.ended("http://rebinding.example/")
     desk.deliver()
-    ((delivery, (attempt,)),) = desk.told(job_id)
+    ((delivery, (attempt,)),) = desk.deliveries_of(job_id)
     assert (delivery.status, delivery.reason) == ("failed", "url_not_allowed")
     assert attempt.status is None
     assert "10.0.0.1" not in attempt.error
@@ -139,8 +139,8 @@ def test_no_more_than_its_cap_of_one_endpoint_is_under_way(desk):
     for _ in range(10):
         desk.ended("http://127.0.0.1:1/")
     desk.ended("http://127.0.0.1:2/")
-    taken = desk.deliveries.take(100).deliveries
-    assert sorted(one.url[-2] for one in taken) == ["1"] * 4 + ["2"]
+    deliveries = desk.deliveries.take(100).deliveries
+    assert sorted(one.url[-2] for one in deliveries) == ["1"] * 4 + ["2"]
     assert desk.deliveries.take(100).deliveries == []
 
 
@@ -148,8 +148,8 @@ def test_the_same_host_of_two_tenants_is_two_endpoints(desk):
     for tenant in ("a", "b"):
         for _ in range(6):
             desk.ended("http://127.0.0.1:1/", tenant=tenant)
-    taken = desk.deliveries.take(100).deliveries
-    assert sorted(one.tenant for one in taken) == ["a"] * 4 + ["b"] * 4
+    deliveries = desk.deliveries.take(100).deliveries
+    assert sorted(one.tenant for one in deliveries) == ["a"] * 4 + ["b"] * 4
 
 
 def test_an_open_breaker_lets_one_probe_through_and_closes_on_success(redis_server):
@@ -179,7 +179,7 @@ def test_a_receiver_that_says_no_quickly_opens_no_breaker(desk):
 
 def test_progress_is_told_one_at_a_time_and_not_after_the_end(desk):
     job_id = desk.ended("http://127.0.0.1:1/", *WebhookEvent)
-    assert [one.type for one, _ in desk.told(job_id)] == ["job.started", "job.succeeded"]
+    assert [one.type for one, _ in desk.deliveries_of(job_id)] == ["job.started", "job.succeeded"]
 
 
 def test_a_poisoned_or_expired_job_is_told_too(redis_server):
@@ -189,13 +189,13 @@ def test_a_poisoned_or_expired_job_is_told_too(redis_server):
     job_id = desk.store.add(job).doorbell.job_id
     time.sleep(0.1)
     desk.store.reap()
-    assert [one.type for one, _ in desk.told(job_id)] == ["job.expired"]
+    assert [one.type for one, _ in desk.deliveries_of(job_id)] == ["job.expired"]
     desk.redis.close()
 
 
 def test_another_tenant_sees_and_replays_nothing(desk):
     job_id = desk.ended("http://127.0.0.1:1/")
-    ((delivery, _),) = desk.told(job_id)
+    ((delivery, _),) = desk.deliveries_of(job_id)
     for call in (desk.deliveries.get, desk.deliveries.replay):
         with pytest.raises(NotFound):
             call(delivery.id, "stranger")

@@ -87,13 +87,13 @@ def test_a_dead_server_costs_its_own_share_only(redis_server):
     dead = f"redis://127.0.0.1:{free_port()}/0"
     settings = Settings(redis_url=redis_server.url, cache_url=f"{redis_server.url} {dead}")
     store = RedisFeatures(settings)
-    found = []
+    values = []
     for number in range(40):
         with contextlib.suppress(StoreUnavailable):
             store.put(f"t:{number}", b"x")
-            found.append(store.get(f"t:{number}"))
-    assert 8 <= len(found) <= 32
-    assert set(found) == {b"x"}
+            values.append(store.get(f"t:{number}"))
+    assert 8 <= len(values) <= 32
+    assert set(values) == {b"x"}
 
 
 def test_a_missing_redis_is_told_and_not_hidden():

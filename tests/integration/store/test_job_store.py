@@ -31,9 +31,9 @@ def add(store: Store, tenant: str = "t", **fields) -> str:
 
 
 def claim(store: Store, job_id: str, worker: str = "w1") -> Claim:
-    found = store.claim(job_id, worker)
-    assert isinstance(found, Claim), found
-    return found
+    claimed = store.claim(job_id, worker)
+    assert isinstance(claimed, Claim), claimed
+    return claimed
 
 
 def expire_lease(store: Store, job_id: str) -> None:
@@ -63,7 +63,7 @@ def test_a_late_worker_cannot_finish_a_job_twice(store):
     job_id = add(store)
     late = claim(store, job_id)
     expire_lease(store, job_id)
-    assert [bell.job_id for bell in store.reap()] == [job_id]
+    assert [doorbell.job_id for doorbell in store.reap()] == [job_id]
     fresh = claim(store, job_id, "w2")
     assert store.finish(job_id, fresh.owner, JobStatus.SUCCEEDED, {"output": {"text": "right"}})
     assert not store.finish(job_id, late.owner, JobStatus.SUCCEEDED, {"output": {"text": "late"}})
@@ -86,12 +86,12 @@ def test_a_worker_that_lost_its_job_cannot_report_or_release_it(store):
 
 def test_a_beat_renews_the_lease_and_tells_of_a_cancel(store):
     job_id = add(store)
-    held = claim(store, job_id)
+    claimed = claim(store, job_id)
     expire_lease(store, job_id)
-    assert store.beat([(job_id, held.owner)]) == [Verdict.GO_ON]
+    assert store.beat([(job_id, claimed.owner)]) == [Verdict.GO_ON]
     assert store.reap() == []
     assert store.cancel(job_id, "t") == "canceling"
-    assert store.beat([(job_id, held.owner)]) == [Verdict.STOP]
+    assert store.beat([(job_id, claimed.owner)]) == [Verdict.STOP]
 
 
 def test_poison_ends_after_three_starts(store):
@@ -109,10 +109,10 @@ def test_poison_ends_after_three_starts(store):
 
 def test_a_released_job_keeps_its_attempts_and_its_place(store):
     first, second = add(store), add(store)
-    held = claim(store, first)
+    claimed = claim(store, first)
     assert store.position(second, "t") == 0
-    bell = store.release(first, held.owner)
-    assert bell.job_id == first
+    doorbell = store.release(first, claimed.owner)
+    assert doorbell.job_id == first
     assert [store.position(job_id, "t") for job_id in (first, second)] == [0, 1]
     assert claim(store, first).row.attempt == 1
 
@@ -152,10 +152,10 @@ def test_a_queued_job_past_its_deadline_expires_unstarted(store):
 def test_as_many_bells_are_rung_again_as_were_lost(store):
     ids = [add(store) for _ in range(3)]
     store.redis.zadd(keys.QUEUED_SINCE, dict.fromkeys(ids, 1))
-    store.redis.lpush(broker_lists()[3], "a bell")
-    bells = store.reconcile(broker_lists())
-    assert len(bells) == 2
-    assert {bell.job_id for bell in bells} < set(ids)
+    store.redis.lpush(broker_lists()[3], "a doorbell")
+    doorbells = store.reconcile(broker_lists())
+    assert len(doorbells) == 2
+    assert {doorbell.job_id for doorbell in doorbells} < set(ids)
 
 
 def test_a_young_row_is_not_looked_for(store):
@@ -194,11 +194,11 @@ def test_erasing_leaves_nothing_but_the_tombstone(store, settings):
     images.put("t", IMAGE)
     job = store.add(NewJob("t", JobInput(prompt="a", images=(IMAGE.id,))))
     job_id = job.doorbell.job_id
-    held = claim(store, job_id)
+    claimed = claim(store, job_id)
     store.erase(job_id, "t")
     with pytest.raises(Erased):
         store.get(job_id, "t")
-    assert store.beat([(job_id, held.owner)]) == [Verdict.LOST]
+    assert store.beat([(job_id, claimed.owner)]) == [Verdict.LOST]
     left = set(store.redis.scan_iter("sl:*"))
     assert left == {keys.GONE + job_id, keys.COUNTERS, keys.SEQUENCE}
 
@@ -229,11 +229,11 @@ def test_a_job_cannot_be_added_without_its_image(store):
 
 def test_every_key_has_a_time_to_live_or_an_owner(store, settings):
     ImageStore(settings).put("t", IMAGE)
-    done = store.add(
+    ended = store.add(
         NewJob("t", JobInput(prompt="a", images=(IMAGE.id,)), idempotency=("k", "b"))
     ).doorbell.job_id
-    held = claim(store, done)
-    store.finish(done, held.owner, JobStatus.SUCCEEDED, {"output": {"text": ""}})
+    claimed = claim(store, ended)
+    store.finish(ended, claimed.owner, JobStatus.SUCCEEDED, {"output": {"text": ""}})
     owned = {keys.COUNTERS, keys.SEQUENCE, keys.REAPED_AT}
     immortal = {k for k in store.redis.scan_iter("sl:*") if store.redis.ttl(k) == -1}
     assert immortal <= owned
@@ -244,8 +244,8 @@ def test_counts_return_to_nothing_when_all_jobs_have_ended(store):
     store.cancel(ids[0], "t")
     store.erase(ids[1], "t")
     for job_id in ids[2:]:
-        held = claim(store, job_id)
-        store.finish(job_id, held.owner, JobStatus.SUCCEEDED, {})
+        claimed = claim(store, job_id)
+        store.finish(job_id, claimed.owner, JobStatus.SUCCEEDED, {})
     mine = (keys.LINE + "t", keys.UNFINISHED + "t")
     for name in (*mine, keys.TURNS, keys.TURNED, keys.LEASES, keys.QUEUED, keys.EXPIRY):
         assert not store.redis.exists(name), name
@@ -253,31 +253,31 @@ def test_counts_return_to_nothing_when_all_jobs_have_ended(store):
 
 def test_pages_show_every_job_once_newest_first(store):
     ids = [add(store) for _ in range(7)]
-    seen: list[str] = []
+    listed: list[str] = []
     after, more = None, True
     while more:
         rows, more = store.page("t", limit=3, after=after)
-        seen += [row.id for row in rows]
+        listed += [row.id for row in rows]
         after = rows[-1].id
-    assert seen == ids[::-1]
+    assert listed == ids[::-1]
 
 
 def test_events_are_numbered_from_one_without_gaps(store):
     job_id = add(store)
-    held = claim(store, job_id)
-    store.report(job_id, held.owner, [("output.delta", {"text": "你好"}), ("job.progress", {})])
-    store.finish(job_id, held.owner, JobStatus.SUCCEEDED, {})
-    found = EventReader(store.redis, 1.0).read(job_id, 0)
-    assert [event.seq for event in found] == [1, 2, 3, 4, 5]
-    assert found[2].data == {"text": "你好"}
-    assert found[-1].terminal
+    claimed = claim(store, job_id)
+    store.report(job_id, claimed.owner, [("output.delta", {"text": "你好"}), ("job.progress", {})])
+    store.finish(job_id, claimed.owner, JobStatus.SUCCEEDED, {})
+    events_read = EventReader(store.redis, 1.0).read(job_id, 0)
+    assert [event.seq for event in events_read] == [1, 2, 3, 4, 5]
+    assert events_read[2].data == {"text": "你好"}
+    assert events_read[-1].terminal
 
 
 def test_a_second_attempt_resets_what_was_streamed(store):
     job_id = add(store)
-    held = claim(store, job_id)
-    store.report(job_id, held.owner, [("output.delta", {"text": "half"})])
-    store.release(job_id, held.owner)
+    claimed = claim(store, job_id)
+    store.report(job_id, claimed.owner, [("output.delta", {"text": "half"})])
+    store.release(job_id, claimed.owner)
     claim(store, job_id)
     kinds = events(store, job_id)
     assert kinds.index("output.reset") > kinds.index("output.delta")

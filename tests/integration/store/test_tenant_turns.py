@@ -22,30 +22,30 @@ def add(store: Store, tenant: str, count: int = 1, **fields) -> list[str]:
     return [store.add(NewJob(tenant, question, **fields)).doorbell.job_id for _ in range(count)]
 
 
-def taken(store: Store, count: int) -> str:
+def take_many(store: Store, count: int) -> str:
     """Return the first letters of the tenants whose jobs are taken next."""
     return "".join(take(store).row.tenant[0] for _ in range(count))
 
 
 def take(store: Store) -> Claim:
-    found = store.claim_next("w")
-    assert isinstance(found, Claim), found
-    return found
+    claim = store.claim_next("w")
+    assert isinstance(claim, Claim), claim
+    return claim
 
 
 def test_a_thousand_waiting_jobs_delay_another_key_by_one(store):
     add(store, "heavy", 1000)
-    taken(store, 3)
+    take_many(store, 3)
     [light] = add(store, "light")
     assert store.position(light, "light") == 0
-    assert taken(store, 2) == "lh"
+    assert take_many(store, 2) == "lh"
 
 
 def test_a_newcomer_and_the_crowd_take_turns(store):
     add(store, "heavy", 100)
-    taken(store, 5)
+    take_many(store, 5)
     add(store, "light", 3)
-    assert taken(store, 8) == "lhlhlhhh"
+    assert take_many(store, 8) == "lhlhlhhh"
 
 
 def test_one_job_after_the_other_is_no_way_to_the_front(store):
@@ -54,7 +54,7 @@ def test_one_job_after_the_other_is_no_way_to_the_front(store):
     for _ in range(8):
         if not store.redis.exists(keys.LINE + "light"):
             add(store, "light")
-        order += taken(store, 1)
+        order += take_many(store, 1)
     assert order.count("l") == order.count("h") == 4
 
 
@@ -62,7 +62,7 @@ def test_a_weight_gives_that_many_turns_for_one_of_the_others(store):
     store.redis.hset(keys.WEIGHTS, "much", 3)
     add(store, "little", 50)
     add(store, "much", 50)
-    order = taken(store, 40)
+    order = take_many(store, 40)
     assert abs(order.count("m") - 30) <= 1
 
 
@@ -81,9 +81,9 @@ def test_canceling_what_waits_costs_no_turns(store):
     add(store, "heavy", 20)
     for job_id in add(store, "light", 10):
         store.cancel(job_id, "light")
-    taken(store, 1)
+    take_many(store, 1)
     add(store, "light")
-    assert "l" in taken(store, 2)
+    assert "l" in take_many(store, 2)
 
 
 def test_an_expired_job_takes_no_turn(store):
@@ -116,6 +116,6 @@ def test_a_position_is_the_number_of_jobs_that_are_taken_before(store, seed):
         if dice.random() < 0.3:
             gone = take(store).row.id
             waiting = [one for one in waiting if one[0] != gone]
-    told = sorted(waiting, key=lambda one: store.position(*one) or 0)
-    assert [store.position(*one) for one in told] == list(range(len(told)))
-    assert [take(store).row.id for _ in told] == [job_id for job_id, _ in told]
+    by_position = sorted(waiting, key=lambda one: store.position(*one) or 0)
+    assert [store.position(*one) for one in by_position] == list(range(len(by_position)))
+    assert [take(store).row.id for _ in by_position] == [job_id for job_id, _ in by_position]

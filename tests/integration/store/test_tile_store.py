@@ -37,15 +37,15 @@ class Longs:
         return self.store.add(job).doorbell.job_id
 
     def claim(self, job_id: str) -> Claim:
-        found = self.store.claim(job_id, "w1")
-        assert isinstance(found, Claim), found
-        return found
+        claim = self.store.claim(job_id, "w1")
+        assert isinstance(claim, Claim), claim
+        return claim
 
     def next(self) -> Claim:
         """Claim whoever's turn it is, as a worker does."""
-        found = self.store.claim_next("w1")
-        assert isinstance(found, Claim), found
-        return found
+        claim = self.store.claim_next("w1")
+        assert isinstance(claim, Claim), claim
+        return claim
 
     def live(self, infos: list[TileInfo]) -> list[bool]:
         return can_stream([Tile(box=info.box, **info.seam) for info in infos])
@@ -54,11 +54,11 @@ class Longs:
         self, job_id: str, count: int = 4, *, room: int = 100, blank: int = -1, overlaps: int = -1
     ) -> list[str]:
         """Split a job and return the ids of the children that were queued."""
-        held = self.claim(job_id)
+        claim = self.claim(job_id)
         infos = []
         for number in range(count):
             image = StoredImage(f"img_{number:064x}", b"png", 8, 8, (8, 8), "PNG")
-            self.images.put(held.row.tenant, image)
+            self.images.put(claim.row.tenant, image)
             overlap = 4 if number == overlaps else 0
             part = Tile(number, (0, 8 * number, 8, 8 * number + 8), "y", overlap)
             seam = {"order": number, "overlap": overlap}
@@ -69,18 +69,18 @@ class Longs:
             else NewTile(JobInput(prompt="read", images=(info.id,)), live)
             for number, (info, live) in enumerate(zip(infos, self.live(infos), strict=True))
         ]
-        bells = self.tiles.split(held, infos, work, together=False, room=room)
-        assert bells is not None
+        doorbells = self.tiles.split(claim, infos, work, together=False, room=room)
+        assert doorbells is not None
         self.steps.stream_text(job_id)
-        return [bell.job_id for bell in bells]
+        return [doorbell.job_id for doorbell in doorbells]
 
     def end(self, claim: Claim, text: str | None, *, room: int = 100) -> list[str]:
         """End a tile with a text, or with a gap."""
         outcome = TileOutcome(text=text) if text is not None else TileOutcome(gap=True)
-        bells = self.tiles.finish(claim, outcome, room)
-        assert bells is not None
+        doorbells = self.tiles.finish(claim, outcome, room)
+        assert doorbells is not None
         self.steps.stream_text(claim.row.parent)
-        return [bell.job_id for bell in bells]
+        return [doorbell.job_id for doorbell in doorbells]
 
     def get(self, job_id: str) -> JobRow:
         return self.store.get(job_id, "t")
@@ -88,7 +88,7 @@ class Longs:
     def events(self, job_id: str) -> list[JobEvent]:
         return EventReader(self.store.redis, 1.0).read(job_id, 0)
 
-    def told(self, job_id: str) -> list[tuple[str, object]]:
+    def streamed(self, job_id: str) -> list[tuple[str, object]]:
         """Return the text that was streamed, by tile, and where it began again."""
         return [
             (e.data["text"], e.data["tile"]) if e.type == "output.delta" else ("reset", None)
@@ -102,13 +102,13 @@ class Longs:
     def leftovers(self, job_id: str) -> list[str]:
         """Return the keys of children and of what only a running long job needs."""
         redis = self.store.redis
-        found = [key for key in redis.keys(keys.JOB + "*") if job_id not in key]
-        found += [n for n in redis.hkeys(keys.job(job_id) + keys.JOB_TILES) if n[:4] != "out:"]
-        return found + redis.keys(keys.LONG) + redis.keys(keys.TILES_LIVE)
+        names = [key for key in redis.keys(keys.JOB + "*") if job_id not in key]
+        names += [n for n in redis.hkeys(keys.job(job_id) + keys.JOB_TILES) if n[:4] != "out:"]
+        return names + redis.keys(keys.LONG) + redis.keys(keys.TILES_LIVE)
 
-    def kept(self, job_id: str) -> list[str]:
+    def reusable_texts(self, job_id: str) -> list[str]:
         """Return what a repetition of the job would find read already."""
-        return [outcome.text for _, outcome in self.tiles.kept(job_id)]
+        return [outcome.text for _, outcome in self.tiles.read_finished(job_id)]
 
 
 @pytest.fixture
@@ -121,17 +121,17 @@ def test_the_last_tiles_end_queues_the_merge_and_its_finish_ends_the_job(longs):
     children = longs.split(job_id)
     claims = [longs.claim(child) for child in children]
     assert [claim.row.tile for claim in claims] == [0, 1, 2, 3]
-    rung = [longs.end(claims[n], f"text {n}") for n in (2, 0, 3)]
-    assert rung == [[], [], []]
+    queued = [longs.end(claims[n], f"text {n}") for n in (2, 0, 3)]
+    assert queued == [[], [], []]
     assert longs.end(claims[1], "text 1") == [job_id]
     merge = longs.claim(job_id)
     assert merge.row.phase == "merge"
-    assert [o.text for o in longs.tiles.outcomes(merge.row)] == [f"text {n}" for n in range(4)]
+    assert [o.text for o in longs.tiles.read_outcomes(merge.row)] == [f"text {n}" for n in range(4)]
     assert longs.store.finish(job_id, merge.owner, JobStatus.SUCCEEDED, {"output": {"text": "x"}})
     row = longs.get(job_id)
     assert (row.status, row.commits) == (JobStatus.SUCCEEDED, 1)
     assert longs.leftovers(job_id) == []
-    assert longs.kept(job_id) == []
+    assert longs.reusable_texts(job_id) == []
 
 
 def test_to_its_caller_a_long_job_runs_from_the_cut_to_the_merge(longs):
@@ -149,12 +149,12 @@ def test_text_streams_in_reading_order_while_tiles_end_in_any(longs):
     job_id = longs.add()
     claims = [longs.claim(child) for child in longs.split(job_id)]
     longs.end(claims[2], "two")
-    assert longs.told(job_id) == []
+    assert longs.streamed(job_id) == []
     longs.end(claims[0], "zero")
-    assert longs.told(job_id) == [("zero", 0)]
+    assert longs.streamed(job_id) == [("zero", 0)]
     longs.end(claims[1], "one")
     longs.end(claims[3], "three")
-    assert longs.told(job_id)[1:] == [("\none", 1), ("\ntwo", 2), ("\nthree", 3)]
+    assert longs.streamed(job_id)[1:] == [("\none", 1), ("\ntwo", 2), ("\nthree", 3)]
 
 
 def say(longs: Longs, claim: Claim, text: str, percent: int = 50) -> Verdict:
@@ -171,16 +171,16 @@ def test_the_first_unfinished_tile_streams_as_it_is_read(longs):
     longs.end(claims[0], "zero!")
     say(longs, claims[1], "ne")
     longs.end(claims[1], "one")
-    assert longs.told(job_id) == [("ze", 0), ("ro", 0), ("!", 0), ("\no", 1), ("ne", 1)]
+    assert longs.streamed(job_id) == [("ze", 0), ("ro", 0), ("!", 0), ("\no", 1), ("ne", 1)]
 
 
 def test_what_two_tiles_show_is_streamed_once(longs):
     job_id = longs.add()
     claims = [longs.claim(child) for child in longs.split(job_id, 2, overlaps=1)]
     longs.end(claims[0], "one line\nanother line\na third one")
-    assert longs.told(job_id) == []
+    assert longs.streamed(job_id) == []
     longs.end(claims[1], "another line\na third one\nthe end")
-    assert longs.told(job_id) == [("one line\nanother line\na third one\nthe end", 1)]
+    assert longs.streamed(job_id) == [("one line\nanother line\na third one\nthe end", 1)]
 
 
 def test_a_tile_that_ended_unlike_it_spoke_is_told_anew(longs):
@@ -189,18 +189,18 @@ def test_a_tile_that_ended_unlike_it_spoke_is_told_anew(longs):
     longs.end(claims[0], "zero")
     say(longs, claims[1], "on and on")
     longs.end(claims[1], "on")
-    assert longs.told(job_id)[2:] == [("reset", None), ("zero", 0), ("\non", 1)]
+    assert longs.streamed(job_id)[2:] == [("reset", None), ("zero", 0), ("\non", 1)]
 
 
 def test_what_its_worker_did_not_live_to_tell_is_told_before_the_merge(longs):
     job_id = longs.add()
     (child,) = longs.split(job_id, 1)
     longs.tiles.finish(longs.claim(child), TileOutcome(text="text"), 100)
-    assert longs.told(job_id) == []
+    assert longs.streamed(job_id) == []
     longs.claim(job_id)
     longs.steps.stream_text(job_id)
     longs.steps.stream_text(job_id)
-    assert longs.told(job_id) == [("text", 0)]
+    assert longs.streamed(job_id) == [("text", 0)]
 
 
 def test_a_tile_that_starts_over_takes_back_only_what_was_told_of_it(longs):
@@ -211,7 +211,7 @@ def test_a_tile_that_starts_over_takes_back_only_what_was_told_of_it(longs):
     longs.store.release(claims[1].row.id, claims[1].owner)
     again = longs.claim(claims[1].row.id)
     say(longs, again, "one")
-    assert longs.told(job_id)[2:] == [("reset", None), ("zero", 0), ("\none", 1)]
+    assert longs.streamed(job_id)[2:] == [("reset", None), ("zero", 0), ("\none", 1)]
 
 
 def test_progress_counts_tiles_and_their_parts(longs):
@@ -253,12 +253,12 @@ def test_a_tile_that_kills_three_workers_leaves_a_gap(longs):
     lose_three_times(longs, children[1])
     longs.end(longs.claim(children[0]), "zero")
     assert longs.end(longs.claim(children[2]), "two") == [job_id]
-    assert [text for text, _ in longs.told(job_id)] == [
+    assert [text for text, _ in longs.streamed(job_id)] == [
         "zero",
         "\n[unread: x 0-8, y 8-16]",
         "\ntwo",
     ]
-    outcomes = longs.tiles.outcomes(longs.claim(job_id).row)
+    outcomes = longs.tiles.read_outcomes(longs.claim(job_id).row)
     assert [outcome.gap for outcome in outcomes] == [False, True, False]
     assert outcomes[1].error["code"] == "poison"
 
@@ -277,8 +277,8 @@ def test_a_gap_fails_a_strict_job_and_stops_its_other_tiles(longs):
 def test_a_tile_may_ask_to_be_tried_again(longs):
     longs.split(longs.add(), 2)
     child = longs.queued()[0]
-    bells = longs.tiles.finish(longs.claim(child), None, 100)
-    assert [bell.job_id for bell in bells] == [child]
+    doorbells = longs.tiles.finish(longs.claim(child), None, 100)
+    assert [doorbell.job_id for doorbell in doorbells] == [child]
     assert longs.claim(child).row.attempt == 2
 
 
@@ -297,7 +297,7 @@ def test_a_canceled_long_job_keeps_what_was_read_and_stops_all_tiles(longs):
     assert row.output["finish_reason"] == "canceled"
     assert longs.leftovers(job_id) == []
     assert longs.queued() == []
-    assert longs.kept(job_id) == ["zero", "two"]
+    assert longs.reusable_texts(job_id) == ["zero", "two"]
     assert longs.store.redis.ttl(keys.job(job_id) + keys.JOB_TILES) > 0
     longs.store.erase(job_id, "t")
     assert not longs.store.redis.exists(keys.job(job_id) + keys.JOB_TILES)
@@ -340,7 +340,7 @@ def test_a_doorbell_lost_with_the_last_tile_is_rung_again(longs):
     (child,) = longs.split(job_id, 1)
     longs.end(longs.claim(child), "text")
     longs.store.redis.zadd(keys.QUEUED_SINCE, {job_id: 1})
-    assert [bell.job_id for bell in longs.store.reconcile(broker_lists())] == [job_id]
+    assert [doorbell.job_id for doorbell in longs.store.reconcile(broker_lists())] == [job_id]
 
 
 def test_a_tile_without_ink_needs_no_child(longs):
@@ -349,7 +349,7 @@ def test_a_tile_without_ink_needs_no_child(longs):
     assert len(children) == 2
     longs.end(longs.claim(children[0]), "zero")
     assert longs.end(longs.claim(children[1]), "two") == [job_id]
-    assert longs.told(job_id) == [("zero", 0), ("\ntwo", 2)]
+    assert longs.streamed(job_id) == [("zero", 0), ("\ntwo", 2)]
 
 
 def test_an_image_without_any_ink_is_merged_at_once(longs):
@@ -360,11 +360,11 @@ def test_an_image_without_any_ink_is_merged_at_once(longs):
 
 def test_a_job_canceled_while_it_was_cut_ends_without_children(longs):
     job_id = longs.add()
-    held = longs.claim(job_id)
+    claim = longs.claim(job_id)
     longs.store.cancel(job_id, "t")
     info = TileInfo(id="img_" + "0" * 64, box=(0, 0, 8, 8), mark="")
     work = [NewTile(JobInput(prompt="read"))]
-    assert longs.tiles.split(held, [info], work, together=False, room=4) == []
+    assert longs.tiles.split(claim, [info], work, together=False, room=4) == []
     assert longs.get(job_id).status is JobStatus.CANCELED
     assert longs.leftovers(job_id) == []
 

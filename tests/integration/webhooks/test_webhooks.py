@@ -62,14 +62,14 @@ def test_the_end_of_a_job_is_told_at_once_and_signed(hooked):
         job = hooked.submit("Was ist das? 图", webhook=receiver.url + "/hook", metadata={"ü": "图"})
         eventually(lambda: receiver.requests)
     (request,) = receiver.requests
-    told = Verifier(secret).verify(request.body, request.headers)
-    assert told["type"] == "job.succeeded"
-    assert told["data"]["id"] == job["id"]
-    assert told["data"]["metadata"] == {"ü": "图"}
-    assert told["data"]["urls"]["result"].startswith("https://sightline.example/v1/jobs/")
+    message = Verifier(secret).verify(request.body, request.headers)
+    assert message["type"] == "job.succeeded"
+    assert message["data"]["id"] == job["id"]
+    assert message["data"]["metadata"] == {"ü": "图"}
+    assert message["data"]["urls"]["result"].startswith("https://sightline.example/v1/jobs/")
     assert "图".encode() in request.body
     shown = hooked.job(job["id"])
-    assert shown["output"] == told["data"]["output"]
+    assert shown["output"] == message["data"]["output"]
     (delivery,) = concluded(hooked, job)
     assert delivery["status"] == "delivered"
     assert delivery["id"] == request.headers["webhook-id"]
@@ -312,8 +312,8 @@ def test_the_command_line_prints_what_it_verifies(hooked, tmp_path):
         {"PYTHONPATH": str(ROOT / "client")},
     )
     eventually(lambda: "webhook.test dlv_" in listening.logs())
-    with httpx.Client(trust_env=False) as stranger:
-        assert stranger.post(f"http://127.0.0.1:{port}/", content=b"{}").status_code == 400
+    with httpx.Client(trust_env=False) as anonymous:
+        assert anonymous.post(f"http://127.0.0.1:{port}/", content=b"{}").status_code == 400
     job = hooked.submit(webhook=f"http://127.0.0.1:{port}/", max_new_tokens=1)
     # something came that was not to be trusted
     assert listening.wait() == 1

@@ -1,4 +1,4 @@
-"""Machines on paper: what was measured comes out as it was, and the rest follows from it."""
+"""Predicted speeds of other machines agree with those measured."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The parser of server-sent events."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Operations and retries of the client, without any I/O."""
+
 from __future__ import annotations
 
 import json
@@ -14,9 +16,9 @@ from sightline._steps import (
     Reply,
     Request,
     Sleep,
-    call,
     resume,
     retry_after_s,
+    send_with_retries,
 )
 from sightline.errors import (
     APIError,
@@ -37,8 +39,8 @@ def refused(status, code, **headers):
     return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
-def answered(**told):
-    return Reply(200, {"content-type": "application/json"}, json.dumps(told).encode())
+def answered(**fields):
+    return Reply(200, {"content-type": "application/json"}, json.dumps(fields).encode())
 
 
 def job(status, **more):
@@ -83,14 +85,14 @@ POST = Request("POST", "/v1/jobs/job_1/retry", repeatable=False)
 
 def test_a_full_queue_is_asked_again_when_it_said():
     play = Play(refused(503, "queue_full", retry_after="7"), answered(ok=1))
-    assert play.run(call(POST, POLICY)).json() == {"ok": 1}
+    assert play.run(send_with_retries(POST, POLICY)).json() == {"ok": 1}
     assert play.slept == [7.0]
 
 
 def test_pauses_grow_and_repetitions_end():
     play = Play(*[refused(503, "queue_full")] * 4)
     with pytest.raises(QueueFull):
-        play.run(call(GET, Policy(retries=3, first_s=1.0, longest_s=3.0)))
+        play.run(send_with_retries(GET, Policy(retries=3, first_s=1.0, longest_s=3.0)))
     bounds = [(0.5, 1.0), (1.0, 2.0), (1.5, 3.0)]
     assert all(low <= s <= high for s, (low, high) in zip(play.slept, bounds, strict=True))
 
@@ -98,7 +100,7 @@ def test_pauses_grow_and_repetitions_end():
 def test_a_service_that_wants_to_be_left_alone_for_long_is_not_waited_for():
     play = Play(refused(429, "rate_limited", retry_after="3600"))
     with pytest.raises(APIError) as raised:
-        play.run(call(GET, POLICY))
+        play.run(send_with_retries(GET, POLICY))
     assert raised.value.retry_after_s == 3600
     assert play.slept == []
 
@@ -106,19 +108,19 @@ def test_a_service_that_wants_to_be_left_alone_for_long_is_not_waited_for():
 def test_no_pause_goes_beyond_the_callers_time():
     play = Play(refused(503, "queue_full", retry_after="7"))
     with pytest.raises(QueueFull):
-        play.run(call(GET, POLICY, time.monotonic() + 5))
+        play.run(send_with_retries(GET, POLICY, time.monotonic() + 5))
     assert play.slept == []
 
 
 def test_what_must_not_be_done_twice_is_not_sent_again_once_it_may_have_arrived():
     play = Play(NoAnswer("cut", sent=True))
     with pytest.raises(NoConnection):
-        play.run(call(POST, POLICY))
+        play.run(send_with_retries(POST, POLICY))
     assert len(play.requests) == 1
     with pytest.raises(ServerError):
-        Play(refused(500, "internal_error")).run(call(POST, POLICY))
+        Play(refused(500, "internal_error")).run(send_with_retries(POST, POLICY))
     play = Play(NoAnswer("refused", sent=False), answered())
-    play.run(call(POST, POLICY))
+    play.run(send_with_retries(POST, POLICY))
     assert len(play.requests) == 2
 
 
@@ -131,16 +133,16 @@ def test_what_must_not_be_done_twice_is_not_sent_again_once_it_may_have_arrived(
 )
 def test_a_refusal_for_good_is_raised_at_once(reply, kind):
     with pytest.raises(kind):
-        Play(reply).run(call(GET, POLICY))
+        Play(reply).run(send_with_retries(GET, POLICY))
 
 
 def test_an_unknown_code_is_known_by_its_status_and_a_page_is_no_answer():
     with pytest.raises(ServerError) as raised:
-        Play(refused(500, "new_code")).run(call(POST, POLICY))
+        Play(refused(500, "new_code")).run(send_with_retries(POST, POLICY))
     assert (raised.value.code, raised.value.detail) == ("new_code", "no")
     page = Reply(200, {"content-type": "text/html"}, b"<html>")
     with pytest.raises(UnexpectedAnswer, match="text/html"):
-        Play(page).run(Api(POLICY).ask_json("GET", "/v1/limits"))
+        Play(page).run(Api(POLICY).request_json("GET", "/v1/limits"))
 
 
 def test_a_repeated_submission_carries_the_same_key_and_two_submissions_different_ones():
@@ -172,17 +174,17 @@ def test_files_alone_go_as_a_form_and_beside_a_url_in_their_order_as_json(tmp_pa
     form = sent([file, b"raw"])
     assert form.files == (("image", ("a.png", b"png")), ("image", ("image", b"raw")))
     assert form.form == {"metadata": '{"a": 1}', "do_sample": "true", "prompt": "?"}
-    told = sent(["https://x.example/a.png", str(file)]).json
-    assert told["images"] == ["https://x.example/a.png", "data:;base64,cG5n"]
-    assert told["metadata"] == {"a": 1}
+    body = sent(["https://x.example/a.png", str(file)]).json
+    assert body["images"] == ["https://x.example/a.png", "data:;base64,cG5n"]
+    assert body["metadata"] == {"a": 1}
 
 
 def test_waiting_ends_with_the_job_or_with_the_time_and_tells_of_changes():
-    api, seen = Api(POLICY), []
+    api, updates = Api(POLICY), []
     play = Play(answered(**job("running")), answered(**job("succeeded")))
-    ended = play.run(api.wait(job("queued"), None, seen.append))
+    ended = play.run(api.wait(job("queued"), None, updates.append))
     assert ended["status"] == "succeeded"
-    assert [one["status"] for one in seen] == ["running", "succeeded"]
+    assert [one["status"] for one in updates] == ["running", "succeeded"]
     assert [r.params for r in play.requests] == [{"wait": "30"}] * 2
     with pytest.raises(WaitTimeout) as raised:
         Play().run(api.wait(job("queued"), 0))
@@ -221,11 +223,11 @@ def test_pages_are_fetched_as_they_are_needed_and_up_to_a_limit():
         return answered(data=list(ids), has_more=more, last_id=ids[-1])
 
     play = Play(page("c", "b", more=True), page("a", more=False))
-    play.run(Api(POLICY).pages("/v1/jobs", None, {}))
+    play.run(Api(POLICY).list_items("/v1/jobs", None, {}))
     assert play.emitted == ["c", "b", "a"]
     assert [r.params.get("after") for r in play.requests] == [None, "b"]
     play = Play(page("c", "b", more=True))
-    play.run(Api(POLICY).pages("/v1/jobs", 2, {}))
+    play.run(Api(POLICY).list_items("/v1/jobs", 2, {}))
     assert play.requests[0].params["limit"] == "2"
 
 

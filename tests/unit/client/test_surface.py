@@ -1,4 +1,4 @@
-"""What the client promises: its names, its errors, its types, and that it loads fast and alone."""
+"""The promises of the client package: its names, errors and types, fast and independent imports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_both_clients_can_do_the_same_in_the_same_words(plain, awaited):
 def test_each_error_of_the_service_has_a_class_of_its_family(code):
     kind = served.by_code()[code]
     raised = errors.api_error(kind.status, {"code": code, "detail": "d", "hint": "h"})
-    # how a job failed is told by JobFailed; a refusal with such a code is the service's failure
+    # codes of failed jobs belong to JobFailed; as a refusal, such a code is a ServerError
     job_failed = issubclass(kind, served.JobFailure)
     assert code in type(raised).codes or (job_failed and isinstance(raised, errors.ServerError))
     assert (raised.code, raised.detail, raised.hint) == (code, "d", "h")
@@ -75,5 +75,5 @@ sys.meta_path.insert(0, Refuse())
 )
 def test_a_receiver_needs_no_httpx_and_a_client_nothing_of_the_service(code, refused):
     script = _ALONE.format(names=refused, code=code)
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "client", check=False)
-    assert done.returncode == 0
+    completed = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "client", check=False)
+    assert completed.returncode == 0

@@ -1,3 +1,5 @@
+"""Verification of webhooks by receivers."""
+
 from __future__ import annotations
 
 import base64

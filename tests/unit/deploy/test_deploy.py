@@ -1,4 +1,4 @@
-"""The files under deploy/ and compose.yaml: valid, closed to strangers, in step with the code."""
+"""Files of deploy/ and compose.yaml: valid, closed to outsiders, in step with the code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from scripts import make_secrets
+from scripts import secrets
 from shared.config_check import find_misspelt
 from shared.settings import Settings
 from tests.support.harness import ROOT
@@ -34,8 +34,10 @@ PODS = [
 def test_compose_files_follow_the_schema():
     files = ["compose.yaml", "deploy/compose.local.yaml"]
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(
+        [*command, *files], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -61,8 +63,8 @@ def _environments():
     for name, service in SERVICES.items():
         yield name, service.get("environment", {})
     for name, pod in PODS:
-        told = pod["containers"][0].get("env", [])
-        yield name, {variable["name"]: variable["value"] for variable in told}
+        variables = pod["containers"][0].get("env", [])
+        yield name, {variable["name"]: variable["value"] for variable in variables}
     yield "map", next(one for one in MANIFESTS if one["kind"] == "ConfigMap")["data"]
 
 
@@ -80,27 +82,27 @@ def test_a_stopping_process_gets_the_time_that_it_was_promised():
         service = SERVICES[name]
         assert _seconds(service["stop_grace_period"]) > service["environment"]["SIGHTLINE_DRAIN_S"]
     for _, pod in PODS:
-        told = {v["name"]: v["value"] for v in pod["containers"][0].get("env", [])}
-        drain_s = float(told.get("SIGHTLINE_DRAIN_S", Settings().drain_s))
+        environment = {v["name"]: v["value"] for v in pod["containers"][0].get("env", [])}
+        drain_s = float(environment.get("SIGHTLINE_DRAIN_S", Settings().drain_s))
         assert pod["terminationGracePeriodSeconds"] > drain_s
 
 
 def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
     folder = tmp_path / "secrets"
-    made = make_secrets.write_secrets(folder)
+    made = secrets.write_secrets(folder)
     assert set(COMPOSE["secrets"]) <= {*made, "users.acl"}
     assert {name for name, file in COMPOSE["secrets"].items() if name not in file["file"]} == set()
     password = (folder / "redis-worker-password").read_text()
     (folder / "worker-cache-url").unlink()
-    assert make_secrets.write_secrets(folder) == ["worker-cache-url"]
-    told = (folder / "worker-cache-url").read_text()
-    assert told == f"redis://worker:{password}@redis-cache:6379/0"
+    assert secrets.write_secrets(folder) == ["worker-cache-url"]
+    url = (folder / "worker-cache-url").read_text()
+    assert url == f"redis://worker:{password}@redis-cache:6379/0"
     assert password not in (folder / "users.acl").read_text()
 
 
 def _read(service):
-    told = SERVICES[service]["secrets"]
-    return {one if isinstance(one, str) else one["source"] for one in told}
+    secrets = SERVICES[service]["secrets"]
+    return {one if isinstance(one, str) else one["source"] for one in secrets}
 
 
 def test_a_process_knows_no_redis_user_but_its_own():

@@ -1,4 +1,4 @@
-"""The dashboard and the alerts ask for figures that exist."""
+"""The dashboard and the alerts query only metrics that exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.metrics import exposition
 from gateway.metrics.http_metrics import HttpMetrics
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import job_metrics
-from shared.store.delivery_store import Outbox
+from shared.store.delivery_types import Outbox
 from shared.store.forecasts import PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState
@@ -30,7 +30,7 @@ def _exposed() -> Iterator[str]:
     tally = job_metrics.JobMetrics()
     tally.observe("stage_seconds", 1.0, stage="queue")
     tally.add("tokens", 1, kind="image")
-    told = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
+    figures = job_metrics.read({field: str(amount) for field, amount in tally.increments.items()})
     workers = [Heartbeat("w", "m", seconds_per_job=1.0)]
     families = [
         *exposition.collect_servers({"queue": SERVER}),
@@ -38,7 +38,7 @@ def _exposed() -> Iterator[str]:
         *exposition.collect_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.collect_workers(workers),
         *exposition.collect_counters({}),
-        *exposition.collect_job_metrics(told),
+        *exposition.collect_job_metrics(figures),
         *exposition.collect_outbox(Outbox(0.0, 0, 0)),
         *HttpMetrics().registry().collect(),
     ]
@@ -48,7 +48,7 @@ def _exposed() -> Iterator[str]:
             yield family.name + suffix
 
 
-def _asked() -> dict[str, str]:
+def _queried_figures() -> dict[str, str]:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
     texts = {"dashboard": " ".join(queries), "alerts": (RULES / "alerts.yml").read_text()}
@@ -60,9 +60,9 @@ def _asked() -> dict[str, str]:
 
 
 def test_the_dashboard_and_the_alerts_ask_for_figures_that_exist():
-    asked = _asked()
-    assert len(asked) > 20
-    assert set(asked) - set(_exposed()) == set()
+    queried = _queried_figures()
+    assert len(queried) > 20
+    assert set(queried) - set(_exposed()) == set()
 
 
 def test_no_two_panels_cover_each_other():
@@ -86,10 +86,10 @@ def test_no_two_panels_cover_each_other():
     ],
 )
 def test_promtool_finds_the_alerts_right(command):
-    done = subprocess.run(
+    completed = subprocess.run(
         [promtool(), *command], cwd=RULES, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_promtool_understands_every_query_of_the_dashboard(tmp_path):
@@ -98,7 +98,7 @@ def test_promtool_understands_every_query_of_the_dashboard(tmp_path):
     rules = [{"record": f"q{number}", "expr": query} for number, query in enumerate(queries)]
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
-    done = subprocess.run(
+    completed = subprocess.run(
         [promtool(), "check", "rules", os.fspath(file)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr

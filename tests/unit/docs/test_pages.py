@@ -1,4 +1,4 @@
-"""The documents: links that lead somewhere, and the same pages in both languages."""
+"""Documents: no dead links, and the same pages in both languages."""
 
 from __future__ import annotations
 

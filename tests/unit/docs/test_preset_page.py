@@ -1,4 +1,4 @@
-"""The page on presets and rules: its files are taken as they stand, its tables are complete."""
+"""The page on presets and rules: its files load, its tables are complete."""
 
 from __future__ import annotations
 

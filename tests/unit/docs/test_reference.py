@@ -1,4 +1,4 @@
-"""The generated pages: what is committed is what the code says today."""
+"""The generated pages are up to date with the code."""
 
 from __future__ import annotations
 

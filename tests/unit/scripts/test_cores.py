@@ -1,4 +1,4 @@
-"""How the cores for the model's arithmetic are counted and claimed."""
+"""How many cores the model gets, and how processes claim them."""
 
 from __future__ import annotations
 

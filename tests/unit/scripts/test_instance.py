@@ -1,4 +1,4 @@
-"""What one instance leaves on disk, and that nothing it started outlives it."""
+"""The files of an instance, and that no process outlives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make up` refuses before it starts anything, each in one line."""
+"""What `make up` refuses before it starts anything, each with one line."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from shared.settings import BUNDLED_MODEL, Settings
 
 
 @pytest.fixture
-def taken() -> int:
+def taken_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
 
 
-def test_a_taken_port_is_named_with_the_next_one(taken):
-    with pytest.raises(InstanceError, match=f"port {taken} .*make up PORT={taken + 1}"):
-        preflight.check_address(Settings(port=taken))
+def test_a_taken_port_is_named_with_the_next_one(taken_port):
+    with pytest.raises(InstanceError, match=f"port {taken_port} .*make up PORT={taken_port + 1}"):
+        preflight.check_address(Settings(port=taken_port))
 
 
 def test_a_free_port_is_fine():
@@ -77,16 +77,16 @@ def test_a_wrong_setting_is_one_line_with_its_name(monkeypatch):
     assert "\n" not in str(trouble.value)
 
 
-def test_flower_moves_aside_when_its_port_is_taken(taken, monkeypatch):
-    monkeypatch.setattr(preflight, "FLOWER_PORT", taken)
+def test_flower_moves_aside_when_its_port_is_taken(taken_port, monkeypatch):
+    monkeypatch.setattr(preflight, "FLOWER_PORT", taken_port)
     monkeypatch.delenv("SIGHTLINE_FLOWER_PORT", raising=False)
     chosen = preflight.choose_flower_address(7860)
-    assert chosen.port not in {taken, 7860}
+    assert chosen.port not in {taken_port, 7860}
 
 
-def test_a_port_asked_for_flower_that_is_taken_is_refused(taken, monkeypatch):
-    monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken))
-    with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken}"):
+def test_a_port_asked_for_flower_that_is_taken_is_refused(taken_port, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken_port))
+    with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken_port}"):
         preflight.choose_flower_address(7860)
 
 

@@ -1,4 +1,4 @@
-"""The private Redis: a real server, its settings, its data and its end."""
+"""The private Redis of `make up`: settings, data and end."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def server(instance: Instance) -> Iterator[PrivateRedis]:
 
 def test_it_keeps_jobs_on_disk_and_never_throws_them_out(server):
     with redis.Redis.from_url(server.url, decode_responses=True) as client:
-        kept = client.config_get("append*", "maxmemory-policy", "bind")
-    assert kept["appendonly"] == "yes"
-    assert kept["appendfsync"] == "everysec"
-    assert kept["maxmemory-policy"] == "noeviction"
-    assert kept["bind"] == "127.0.0.1"
+        config = client.config_get("append*", "maxmemory-policy", "bind")
+    assert config["appendonly"] == "yes"
+    assert config["appendfsync"] == "everysec"
+    assert config["maxmemory-policy"] == "noeviction"
+    assert config["bind"] == "127.0.0.1"
 
 
 def test_it_asks_for_a_password(server):
     with (
-        redis.Redis(port=server.port) as stranger,
+        redis.Redis(port=server.port) as anonymous,
         pytest.raises(redis.AuthenticationError),
     ):
-        stranger.get("anything")
+        anonymous.get("anything")
 
 
 def test_its_configuration_is_for_the_owner_only(server, instance):

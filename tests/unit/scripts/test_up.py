@@ -1,4 +1,4 @@
-"""The launcher, run as `make up` runs it, with small programs in the place of the service."""
+"""The launcher as `make up` runs it, with small programs instead of the service."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from shared.jobs import (
     Usage,
 )
 from shared.jobs.row import JobRow
-from shared.queue import ring
+from shared.queue import send_doorbells
 from shared.store.image_store import ImageStore
 from shared.store.tile_store import TileStore, tiles_percent
 from worker.engine.api import Completion, ModelInfo, Timings
@@ -81,7 +81,7 @@ class TiledSteps:
         if doorbells is None:
             raise LeaseLost
         _log.info("job.split", extra={"tiles": len(plan.tiles), "together": plan.together})
-        ring(doorbells)
+        send_doorbells(doorbells)
         self._try_stream_text(row.id)
         return True
 
@@ -94,7 +94,7 @@ class TiledSteps:
         if doorbells is None:
             raise LeaseLost
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
-        ring(doorbells)
+        send_doorbells(doorbells)
         if row.parent:
             self._try_stream_text(row.parent)
 
@@ -120,10 +120,10 @@ class TiledSteps:
 
     def stream_text(self, job_id: str) -> None:
         """Stream the settled text of a job that reads; raises StoreUnavailable."""
-        begun = self._tiles.begun(job_id)
-        if begun is not None:
-            first, tiles, outcomes = begun
-            self._tiles.settle(job_id, first, settled_pieces(tiles, outcomes)[first:])
+        unstreamed = self._tiles.read_unstreamed(job_id)
+        if unstreamed is not None:
+            first, tiles, outcomes = unstreamed
+            self._tiles.stream(job_id, first, settled_pieces(tiles, outcomes)[first:])
 
     def _try_stream_text(self, job_id: str) -> None:
         try:
@@ -135,7 +135,7 @@ class TiledSteps:
     def merge(self, job: ClaimedJob) -> EngineAnswer:
         """Return one answer from all tiles; raises TileFailed when every tile failed."""
         row = job.row
-        outcomes = job.retry_while_store_is_down(lambda: self._tiles.outcomes(row))
+        outcomes = job.retry_while_store_is_down(lambda: self._tiles.read_outcomes(row))
         _check_any_succeeded(outcomes)
         if row.input.encode_only:
             answer = EngineAnswer(_empty_completion(), tiling=_tiling_result(row, outcomes))

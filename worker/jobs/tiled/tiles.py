@@ -145,7 +145,7 @@ class TileCutter:
             return {}
         return {
             (info.id, info.box): reuse_outcome(one)
-            for info, one in self._tiles.kept(row.retry_of)
+            for info, one in self._tiles.read_finished(row.retry_of)
             if one.revision == self._info.revision
         }
 

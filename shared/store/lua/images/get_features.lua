@@ -1,7 +1,11 @@
--- Read features and note their use. KEYS: features. ARGV: ttl ms
-local value = redis.call('GET', KEYS[1])
+-- Read features and note their use.
+-- KEYS: features. ARGV: the names below
+-- Returns the value, or nil.
+local key, ttl_ms = KEYS[1], ARGV[1]
+
+local value = redis.call('GET', key)
 if value then
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  redis.call('ZADD', FEATURES_USED, 'XX', now_ms(), KEYS[1])
+  redis.call('PEXPIRE', key, ttl_ms)
+  redis.call('ZADD', FEATURES_USED, 'XX', now_ms(), key)
 end
 return value

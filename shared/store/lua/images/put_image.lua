@@ -1,5 +1,8 @@
 -- Store an image, never shortening the life that a job has given it.
--- KEYS: image. ARGV: ttl ms, then fields
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-extend(KEYS[1], now_ms() + tonumber(ARGV[1]))
+-- KEYS: image. ARGV: the name below, then names and values of fields
+local key, ttl_ms = KEYS[1], tonumber(ARGV[1])
+local FIRST_FIELD = 2
+
+redis.call('HSET', key, unpack(ARGV, FIRST_FIELD))
+extend(key, now_ms() + ttl_ms)
 return 1

@@ -1,90 +1,98 @@
--- A new job: row, index, place in the queue, idempotency record and first event.
+-- Store a new job: row, index, place in the queue, idempotency record, first event and doorbell.
 -- KEYS: idempotency record, then the images that the job needs
--- ARGV: id, tenant, fingerprint ('' = none), idempotency ttl ms, queue, score of the queue's
---       first job, ttl ms, deadline ms ('' = ttl), event limit, session ('' = none),
---       session ttl ms, visual tokens, limits of the tenant: visual tokens a minute, unfinished
---       and queued jobs (0 = none), the doorbell: list ('' = not rung), message, channel, event,
---       ms that the list lives ('' = for ever), then row fields
--- Answers added or replayed, id, position (-1 when not queued) and row; or why not.
-local function shown(how, id, tenant)
-  return {how, id, position(id, tenant) or -1, redis.call('HGETALL', JOB .. id)}
+-- ARGV: the names below, then names and values of further row fields.
+--       fingerprint '' = no idempotency key; first_score is the score of the queue's first job;
+--       deadline_ms '' = ttl_ms; session_id '' = none; tokens are the job's visual tokens;
+--       limits of the tenant, 0 = none: visual tokens a minute, unfinished jobs, queued jobs;
+--       doorbell_list '' = no doorbell; doorbell_list_ms '' = the list lives for ever
+-- Returns added or replayed, id, position (-1 when not queued) and row; or why not: image_missing
+-- and its index, session_busy and the job, limited with the limit (and ms to wait), or reused.
+local job_id, tenant, fingerprint, idempotency_ttl_ms, queue, first_score, ttl_ms, deadline_ms,
+  events_max, session_id, session_ttl_ms, tokens, tokens_limit, in_flight_limit, queued_limit,
+  doorbell_list, doorbell_message, doorbell_channel, doorbell_event, doorbell_list_ms =
+  unpack(ARGV, 1, 20)
+local FIRST_FIELD = 21
+local idempotency_key = KEYS[1]
+local FIRST_IMAGE = 2
+
+local function answer(verdict, id)
+  return {verdict, id, position(id, tenant) or -1, redis.call('HGETALL', JOB .. id)}
 end
 
-local id, tenant, fingerprint = ARGV[1], ARGV[2], ARGV[3]
-local now = now_ms()
+local now, key = now_ms(), JOB .. job_id
 -- the same call again: its first answer was lost on the way
-if redis.call('EXISTS', JOB .. id) == 1 then return shown('added', id, tenant) end
+if redis.call('EXISTS', key) == 1 then return answer('added', job_id) end
 if fingerprint ~= '' then
-  local seen = redis.call('HMGET', KEYS[1], 'fingerprint', 'job')
+  local known = fields(idempotency_key, 'fingerprint', 'job')
   -- a job that has expired or was erased no longer stands for its key
-  if seen[1] and redis.call('EXISTS', JOB .. seen[2]) == 1 then
-    if seen[1] == fingerprint then return shown('replayed', seen[2], tenant) end
-    return {'reused', seen[2]}
+  if known.fingerprint and redis.call('EXISTS', JOB .. known.job) == 1 then
+    if known.fingerprint == fingerprint then return answer('replayed', known.job) end
+    return {'reused', known.job}
   end
 end
-for i = 2, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then return {'image_missing', i - 2} end
+for i = FIRST_IMAGE, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 0 then return {'image_missing', i - FIRST_IMAGE} end
 end
 
-local session = ARGV[10] ~= '' and SESSION .. tenant .. ':' .. ARGV[10]
+local session = session_id ~= '' and SESSION .. tenant .. ':' .. session_id
 if session then
   local busy = redis.call('HGET', session, 'busy')
   -- an answer that is not there yet cannot be part of the next question
   if busy and redis.call('EXISTS', JOB .. busy) == 1 then return {'session_busy', busy} end
 end
 
-local cost, limit = tonumber(ARGV[12]), tonumber(ARGV[13])
-local tokens = window(tenant, 'tokens', now)
-if limit > 0 and tokens.before * tokens.left / WINDOW_MS + tokens.count + cost > limit then
-  return {'limited', 'tokens', wait_for(tokens, cost, limit)}
+tokens, tokens_limit = tonumber(tokens), tonumber(tokens_limit)
+in_flight_limit, queued_limit = tonumber(in_flight_limit), tonumber(queued_limit)
+local usage = window(tenant, 'tokens', now)
+if tokens_limit > 0 and exceeds(usage, tokens, tokens_limit) then
+  return {'limited', 'tokens', wait_ms_for(usage, tokens, tokens_limit)}
 end
-limit = tonumber(ARGV[14])
-if limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= limit then
+if in_flight_limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= in_flight_limit then
   return {'limited', 'in_flight'}
 end
-limit = tonumber(ARGV[15])
-if limit > 0 and redis.call('ZCARD', LINE .. tenant) >= limit then
+if queued_limit > 0 and redis.call('ZCARD', LINE .. tenant) >= queued_limit then
   return {'limited', 'queued'}
 end
 
-local ttl = tonumber(ARGV[7])
-local expire = now + (tonumber(ARGV[8]) or ttl)
+ttl_ms = tonumber(ttl_ms)
+local expire_ms = now + (tonumber(deadline_ms) or ttl_ms)
 local number = redis.call('INCR', SEQUENCE)
-local score = string.format('%.0f', ARGV[6] + number)
-local row = JOB .. id
-redis.call('HSET', row, 'id', id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl,
-  'expires_ms', now + ttl, 'expire_ms', expire, 'queue', ARGV[5], 'score', score, 'number', number,
-  'attempt', 0, 'lost', 0, 'events', 0)
-redis.call('HSET', row, 'session_id', ARGV[10], unpack(ARGV, 21))
-enqueue(id, tenant, score, now)
-redis.call('SADD', UNFINISHED .. tenant, id)
-if cost > 0 then charge(tokens, cost) end
-redis.call('ZADD', EXPIRY, expire, id)
-redis.call('ZADD', TENANT_JOBS .. tenant, number, id)
+local score = string.format('%.0f', first_score + number)
+redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl_ms,
+  'expires_ms', now + ttl_ms, 'expire_ms', expire_ms, 'queue', queue, 'score', score,
+  'number', number, 'attempt', 0, 'lost', 0, 'events', 0)
+redis.call('HSET', key, 'session_id', session_id, unpack(ARGV, FIRST_FIELD))
+enqueue(job_id, tenant, score, now)
+redis.call('SADD', UNFINISHED .. tenant, job_id)
+if tokens > 0 then charge(usage, tokens) end
+redis.call('ZADD', EXPIRY, expire_ms, job_id)
+redis.call('ZADD', TENANT_JOBS .. tenant, number, job_id)
 sweep(TENANT_JOBS .. tenant, JOB, number)
-extend(TENANT_JOBS .. tenant, now + 2 * ttl)
-for i = 2, #KEYS do
-  use_image(KEYS[i], id)
+extend(TENANT_JOBS .. tenant, now + 2 * ttl_ms)
+for i = FIRST_IMAGE, #KEYS do
+  use_image(KEYS[i], job_id)
   -- an image must outlive the job that may still be retried from it
-  extend(KEYS[i], now + 2 * ttl)
-  extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl)
+  extend(KEYS[i], now + 2 * ttl_ms)
+  extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl_ms)
 end
 if session then
   redis.call('HSETNX', session, 'created_ms', now)
-  redis.call('HSET', session, 'busy', id, 'ttl_ms', ARGV[11])
-  if #KEYS > 1 then redis.call('SADD', session .. SESSION_IMAGES, unpack(KEYS, 2)) end
-  touch_session(tenant, ARGV[10], now)
+  redis.call('HSET', session, 'busy', job_id, 'ttl_ms', session_ttl_ms)
+  if #KEYS >= FIRST_IMAGE then
+    redis.call('SADD', session .. SESSION_IMAGES, unpack(KEYS, FIRST_IMAGE))
+  end
+  touch_session(tenant, session_id, now)
 end
 if fingerprint ~= '' then
-  redis.call('HSET', row, 'idempotency', KEYS[1])
-  redis.call('HSET', KEYS[1], 'fingerprint', fingerprint, 'job', id)
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('HSET', key, 'idempotency', idempotency_key)
+  redis.call('HSET', idempotency_key, 'fingerprint', fingerprint, 'job', job_id)
+  redis.call('PEXPIRE', idempotency_key, idempotency_ttl_ms)
 end
-emit(id, 'job.queued', cjson.encode({position = position(id, tenant)}), ARGV[9])
+emit(job_id, 'job.queued', cjson.encode({position = position(job_id, tenant)}), events_max)
 count('jobs.submitted')
-if ARGV[16] ~= '' then
-  redis.call('LPUSH', ARGV[16], ARGV[17])
-  if ARGV[20] ~= '' then redis.call('PEXPIRE', ARGV[16], ARGV[20]) end
-  redis.call('PUBLISH', ARGV[18], ARGV[19])
+if doorbell_list ~= '' then
+  redis.call('LPUSH', doorbell_list, doorbell_message)
+  if doorbell_list_ms ~= '' then redis.call('PEXPIRE', doorbell_list, doorbell_list_ms) end
+  redis.call('PUBLISH', doorbell_channel, doorbell_event)
 end
-return shown('added', id, tenant)
+return answer('added', job_id)

@@ -1,13 +1,17 @@
--- Workers say that they live. Answers for each job: 0 lost, 1 go on, 2 stop (canceled).
+-- Renew the leases of a worker's jobs.
 -- ARGV: lease ms, then id and owner token of each job
-local now, answers = now_ms(), {}
-for i = 2, #ARGV, 2 do
-  local f = redis.call('HMGET', JOB .. ARGV[i], 'status', 'owner', 'cancel')
-  if f[1] ~= 'running' or f[2] ~= ARGV[i + 1] then
-    answers[#answers + 1] = 0
+-- Returns a verdict for each job: 0 lost, 1 go on, 2 stop (canceled).
+local lease_ms = tonumber(ARGV[1])
+local FIRST_JOB = 2
+
+local now, verdicts = now_ms(), {}
+for job_id, owner in argument_groups(FIRST_JOB, 2) do
+  local job = fields(JOB .. job_id, 'status', 'owner', 'cancel')
+  if job.status ~= 'running' or job.owner ~= owner then
+    verdicts[#verdicts + 1] = 0
   else
-    redis.call('ZADD', LEASES, 'XX', now + tonumber(ARGV[1]), ARGV[i])
-    answers[#answers + 1] = f[3] == '1' and 2 or 1
+    redis.call('ZADD', LEASES, 'XX', now + lease_ms, job_id)
+    verdicts[#verdicts + 1] = job.cancel == '1' and 2 or 1
   end
 end
-return answers
+return verdicts

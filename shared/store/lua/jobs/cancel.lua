@@ -1,14 +1,18 @@
--- A caller wants a job stopped. ARGV: id, tenant
-local id, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'tenant', 'phase', 'parent')
-if not f[1] or f[2] ~= ARGV[2] or f[4] then return 'missing' end
+-- Cancel a queued job at once, or ask the worker of a running one to stop.
+-- ARGV: the names below
+-- Returns canceled, canceling, missing, or the terminal status that the job had.
+local job_id, tenant = unpack(ARGV)
+
+local key = JOB .. job_id
+local job = fields(key, 'status', 'tenant', 'phase', 'parent')
+if not job.status or job.tenant ~= tenant or job.parent then return 'missing' end
 -- a long job whose tiles are worked on has no worker that could be asked
-if f[1] == 'queued' or (f[1] == 'running' and f[3] == 'tiles') then
-  terminate(id, f[2], 'canceled', now_ms())
+if job.status == 'queued' or (job.status == 'running' and job.phase == 'tiles') then
+  terminate(job_id, tenant, 'canceled', now_ms())
   return 'canceled'
 end
-if f[1] == 'running' then
-  redis.call('HSET', row, 'cancel', '1')
+if job.status == 'running' then
+  redis.call('HSET', key, 'cancel', '1')
   return 'canceling'
 end
-return f[1]
+return job.status

@@ -1,55 +1,68 @@
--- Jobs of silent workers go back into the queue or, after too many deaths, fail as poison;
--- jobs past their time expire. ARGV: lease ms, poison error json, longest gap ms
--- Answers id and queue of each job that needs its doorbell rung.
+-- Requeue the jobs of silent workers or, after too many deaths, fail them as poison; expire jobs
+-- past their time.
+-- ARGV: the names below; max_gap_ms is the longest silence of all reapers after which leases count
+-- Returns id and queue of each job that needs a doorbell.
+local lease_ms, poison_json, max_gap_ms = unpack(ARGV)
+local MOST = 100
+
 local now = now_ms()
+local renewed_ms = now + tonumber(lease_ms)
 local last = tonumber(redis.call('GET', REAPED_AT) or now)
 redis.call('SET', REAPED_AT, now)
-if now - last > tonumber(ARGV[3]) then
+if now - last > tonumber(max_gap_ms) then
   -- nobody could beat while Redis (or every reaper) was away: one fresh lease for all
-  for _, id in ipairs(redis.call('ZRANGE', LEASES, 0, -1)) do
-    redis.call('ZADD', LEASES, now + tonumber(ARGV[1]), id)
+  for _, job_id in ipairs(redis.call('ZRANGE', LEASES, 0, -1)) do
+    redis.call('ZADD', LEASES, renewed_ms, job_id)
   end
   return {}
 end
-local ring = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, 100)) do
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'status', 'attempt', 'max_attempts', 'tenant', 'parent',
-    'tile')
-  if f[1] ~= 'running' then
-    redis.call('ZREM', LEASES, id)
+
+local doorbells = {}
+local function append(more)
+  for _, doorbell in ipairs(more) do doorbells[#doorbells + 1] = doorbell end
+end
+
+local function fail_as_poison(job_id, job)
+  count('jobs.poison')
+  if job.parent then
+    local outcome = cjson.encode({text = '', gap = true, error = cjson.decode(poison_json)})
+    append(end_tile(job_id, job.parent, job.tile, outcome, now))
   else
-    redis.call('HINCRBY', row, 'lost', 1)
+    redis.call('HSET', JOB .. job_id, 'error', poison_json)
+    terminate(job_id, job.tenant, 'failed', now)
+  end
+end
+
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, MOST)) do
+  local key = JOB .. job_id
+  local job = fields(key, 'status', 'attempt', 'max_attempts', 'tenant', 'parent', 'tile')
+  if job.status ~= 'running' then
+    redis.call('ZREM', LEASES, job_id)
+  else
+    redis.call('HINCRBY', key, 'lost', 1)
     count('jobs.lost_lease')
-    if tonumber(f[2]) >= tonumber(f[3]) then
-      count('jobs.poison')
-      if f[5] then
-        local outcome = cjson.encode({text = '', gap = true, error = cjson.decode(ARGV[2])})
-        for _, bell in ipairs(end_tile(id, f[5], f[6], outcome, now)) do ring[#ring + 1] = bell end
-      else
-        redis.call('HSET', row, 'error', ARGV[2])
-        terminate(id, f[4], 'failed', now)
-      end
+    if tonumber(job.attempt) >= tonumber(job.max_attempts) then
+      fail_as_poison(job_id, job)
     else
-      local queue = requeue(id, 'worker_lost', now)
-      if queue then ring[#ring + 1] = {id, queue} end
+      local queue = requeue(job_id, 'worker_lost', now)
+      if queue then append({{job_id, queue}}) end
     end
   end
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0, 100)) do
-  local f = redis.call('HMGET', JOB .. id, 'status', 'tenant', 'phase')
-  if f[1] == 'queued' or (f[1] == 'running' and f[3] == 'tiles') then
-    terminate(id, f[2], 'expired', now)
-  elseif f[1] == 'running' then
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0, MOST)) do
+  local job = fields(JOB .. job_id, 'status', 'tenant', 'phase')
+  if job.status == 'queued' or (job.status == 'running' and job.phase == 'tiles') then
+    terminate(job_id, job.tenant, 'expired', now)
+  elseif job.status == 'running' then
     -- its worker watches the deadline; look again in case the worker dies
-    redis.call('ZADD', EXPIRY, now + tonumber(ARGV[1]), id)
+    redis.call('ZADD', EXPIRY, renewed_ms, job_id)
   else
-    redis.call('ZREM', EXPIRY, id)
+    redis.call('ZREM', EXPIRY, job_id)
   end
 end
 for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
   if redis.call('EXISTS', JOB .. child) == 0 then redis.call('SREM', TILES_LIVE, child) end
 end
 -- room that a canceled long job has left
-for _, bell in ipairs(schedule_tiles(now)) do ring[#ring + 1] = bell end
-return ring
+append(schedule_tiles(now))
+return doorbells

@@ -1,8 +1,11 @@
--- A stopping worker gives a job back; the attempt does not count.
--- ARGV: id, owner token
-local id, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'owner')
-if f[1] ~= 'running' or f[2] ~= ARGV[2] then return nil end
-redis.call('HINCRBY', row, 'attempt', -1)
+-- Give a job back to the queue because its worker stops; the attempt does not count.
+-- ARGV: the names below
+-- Returns the queue of a job that needs a doorbell; nil when it is lost or has ended.
+local job_id, owner = unpack(ARGV)
+
+local key = JOB .. job_id
+local job = fields(key, 'status', 'owner')
+if job.status ~= 'running' or job.owner ~= owner then return nil end
+redis.call('HINCRBY', key, 'attempt', -1)
 count('jobs.released')
-return requeue(id, 'released', now_ms())
+return requeue(job_id, 'released', now_ms())

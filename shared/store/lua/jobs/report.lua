@@ -1,29 +1,33 @@
--- The owner tells of its work: progress into the row, events into the stream.
--- ARGV: id, owner token, progress json ('' = unchanged), event limit, then type and data of each
--- Answers like beat: 0 lost, 1 go on, 2 stop (canceled).
-local id, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'owner', 'cancel', 'parent', 'said')
-if f[1] ~= 'running' or f[2] ~= ARGV[2] then return 0 end
-if f[4] then
-  -- a tile has no stream of its own: it speaks through its parent's
-  local said = f[5] or ''
-  for i = 5, #ARGV, 2 do
-    if ARGV[i] == 'output.delta' then said = said .. cjson.decode(ARGV[i + 1]).text end
+-- Report the owner's work: progress into the row, events into the stream.
+-- ARGV: the names below, then type and JSON data of each event; progress_json '' = unchanged
+-- Returns a verdict as beat does: 0 lost, 1 go on, 2 stop (canceled).
+local job_id, owner, progress_json, events_max = unpack(ARGV, 1, 4)
+local FIRST_EVENT = 5
+
+local key = JOB .. job_id
+local job = fields(key, 'status', 'owner', 'cancel', 'parent', 'said')
+if job.status ~= 'running' or job.owner ~= owner then return 0 end
+if job.parent then
+  -- a tile has no stream of its own: its text goes through its parent's
+  local before = job.said or ''
+  local text = before
+  for kind, data in argument_groups(FIRST_EVENT, 2) do
+    if kind == 'output.delta' then text = text .. cjson.decode(data).text end
   end
-  redis.call('HSET', row, 'said', said)
-  if ARGV[3] ~= '' then
-    weigh_tile(id, f[4], math.floor(cjson.decode(ARGV[3]).percent))
-    tell_progress(f[4], now_ms(), false)
+  redis.call('HSET', key, 'said', text)
+  if progress_json ~= '' then
+    set_tile_percent(job_id, job.parent, math.floor(cjson.decode(progress_json).percent))
+    report_tiles_progress(job.parent, now_ms(), false)
   end
-  if said ~= (f[5] or '') then tell_live(f[4]) end
+  if text ~= before then stream_live_text(job.parent) end
   return 1
 end
-if ARGV[3] ~= '' then
-  redis.call('HSET', row, 'progress', ARGV[3])
-  notify_progress(id, now_ms())
+if progress_json ~= '' then
+  redis.call('HSET', key, 'progress', progress_json)
+  notify_progress(job_id, now_ms())
 end
-for i = 5, #ARGV, 2 do
-  emit(id, ARGV[i], ARGV[i + 1], ARGV[4])
-  if ARGV[i] == 'output.delta' then redis.call('HSET', row, 'streamed', '1') end
+for kind, data in argument_groups(FIRST_EVENT, 2) do
+  emit(job_id, kind, data, events_max)
+  if kind == 'output.delta' then redis.call('HSET', key, 'streamed', '1') end
 end
-return f[3] == '1' and 2 or 1
+return job.cancel == '1' and 2 or 1

@@ -1,113 +1,122 @@
--- Steps of webhook deliveries that several transitions share; they stand before the prelude.
+-- Steps of webhook deliveries that several scripts share.
 local PROGRESS_GAP_MS = 2000
 local ENDPOINT_TTL_MS = 30 * 86400 * 1000
 
 -- How many more deliveries of an endpoint may be under way; one probe after its breaker opened.
-local function room_of(key, now)
-  local f = redis.call('HMGET', key, 'cap', 'open_until')
+local function free_slots(key, now)
+  local endpoint = fields(key, 'cap', 'open_until')
   local held = redis.call('ZCARD', key .. ENDPOINT_HELD)
-  if not f[2] then return math.max(0, (tonumber(f[1]) or 1) - held) end
-  if now < tonumber(f[2]) then return 0 end
+  if not endpoint.open_until then return math.max(0, (tonumber(endpoint.cap) or 1) - held) end
+  if now < tonumber(endpoint.open_until) then return 0 end
   return math.max(0, 1 - held)
 end
 
 -- Note when an endpoint next needs a courier, and wake one if that is now.
-local function reschedule(endpoint, now)
-  local key, at = ENDPOINT .. endpoint, nil
+local function reschedule(endpoint_id, now)
+  local key, at = ENDPOINT .. endpoint_id, nil
   local due = redis.call('ZRANGE', key .. ENDPOINT_DUE, 0, 0, 'WITHSCORES')
   local held = redis.call('ZRANGE', key .. ENDPOINT_HELD, 0, 0, 'WITHSCORES')
   local open_until = tonumber(redis.call('HGET', key, 'open_until') or 0)
   if due[1] then
     at = math.max(tonumber(due[2]), open_until)
-    if at <= now and room_of(key, now) == 0 then at = nil end
+    if at <= now and free_slots(key, now) == 0 then at = nil end
   end
   if held[1] and (not at or tonumber(held[2]) < at) then at = tonumber(held[2]) end
   if not at then
-    redis.call('ZREM', DELIVERIES, endpoint)
+    redis.call('ZREM', DELIVERIES, endpoint_id)
     redis.call('PEXPIRE', key, ENDPOINT_TTL_MS)
     return
   end
   redis.call('PERSIST', key)
-  redis.call('ZADD', DELIVERIES, at, endpoint)
+  redis.call('ZADD', DELIVERIES, at, endpoint_id)
   if at <= now then
     redis.call('LPUSH', DELIVERIES_BELL, 1)
     redis.call('LTRIM', DELIVERIES_BELL, 0, 0)
   end
 end
 
--- A new delivery, due at once.
-local function post(delivery, tenant, endpoint, origin, now, ...)
-  redis.call('HSET', DELIVERY .. delivery, 'id', delivery, 'tenant', tenant,
-    'endpoint', endpoint, 'status', 'pending', 'created_ms', now, 'due_ms', now, 'tries', 0,
+-- Add a delivery, due at once; further names and values of its row follow `now`.
+local function add_delivery(delivery_id, tenant, endpoint_id, origin, now, ...)
+  redis.call('HSET', DELIVERY .. delivery_id, 'id', delivery_id, 'tenant', tenant,
+    'endpoint', endpoint_id, 'status', 'pending', 'created_ms', now, 'due_ms', now, 'tries', 0,
     'owner', '', ...)
-  redis.call('HSET', ENDPOINT .. endpoint, 'id', endpoint, 'tenant', tenant, 'origin', origin)
-  redis.call('ZADD', ENDPOINT .. endpoint .. ENDPOINT_DUE, now, delivery)
-  reschedule(endpoint, now)
+  redis.call('HSET', ENDPOINT .. endpoint_id, 'id', endpoint_id, 'tenant', tenant,
+    'origin', origin)
+  redis.call('ZADD', ENDPOINT .. endpoint_id .. ENDPOINT_DUE, now, delivery_id)
+  reschedule(endpoint_id, now)
 end
 
--- A job's event becomes a delivery if its caller asked for such events.
-local function notify(id, event, kind, now)
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'webhook', 'webhook_events', 'webhook_endpoint',
-    'webhook_origin', 'webhook_url_id', 'tenant', 'status')
-  if not f[1] or f[1] == '' then return nil end
-  if not string.find(f[2], ',' .. event .. ',', 1, true) then return nil end
-  local number = redis.call('HINCRBY', row, 'deliveries', 1)
-  local delivery = 'dlv_' .. string.sub(id, 5) .. '_' .. number
-  post(delivery, f[6], f[3], f[4], now, 'job', id, 'type', kind, 'url', f[1], 'url_id', f[5],
-    'job_status', f[7])
-  redis.call('ZADD', TENANT_ENDPOINTS .. f[6], now, f[3])
-  redis.call('ZREMRANGEBYSCORE', TENANT_ENDPOINTS .. f[6], '-inf', now - ENDPOINT_TTL_MS)
-  redis.call('PEXPIRE', TENANT_ENDPOINTS .. f[6], ENDPOINT_TTL_MS)
-  redis.call('RPUSH', row .. JOB_DELIVERIES, delivery)
-  return delivery
+-- Make a job's event a delivery if its caller asked for such events; return its id or nil.
+local function notify(job_id, event, kind, now)
+  local key = JOB .. job_id
+  local job = fields(key, 'webhook', 'webhook_events', 'webhook_endpoint', 'webhook_origin',
+    'webhook_url_id', 'tenant', 'status')
+  if not job.webhook or job.webhook == '' then return nil end
+  if not string.find(job.webhook_events, ',' .. event .. ',', 1, true) then return nil end
+  local number = redis.call('HINCRBY', key, 'deliveries', 1)
+  local delivery_id = 'dlv_' .. string.sub(job_id, 5) .. '_' .. number
+  add_delivery(delivery_id, job.tenant, job.webhook_endpoint, job.webhook_origin, now,
+    'job', job_id, 'type', kind, 'url', job.webhook, 'url_id', job.webhook_url_id,
+    'job_status', job.status)
+  local endpoints = TENANT_ENDPOINTS .. job.tenant
+  redis.call('ZADD', endpoints, now, job.webhook_endpoint)
+  redis.call('ZREMRANGEBYSCORE', endpoints, '-inf', now - ENDPOINT_TTL_MS)
+  redis.call('PEXPIRE', endpoints, ENDPOINT_TTL_MS)
+  redis.call('RPUSH', key .. JOB_DELIVERIES, delivery_id)
+  return delivery_id
 end
 
-local function forget_delivery(delivery, now)
-  local key = DELIVERY .. delivery
-  local f = redis.call('HMGET', key, 'endpoint', 'tenant', 'job')
-  if not f[1] then return end
-  redis.call('ZREM', ENDPOINT .. f[1] .. ENDPOINT_DUE, delivery)
-  redis.call('ZREM', ENDPOINT .. f[1] .. ENDPOINT_HELD, delivery)
-  redis.call('ZREM', FAILED_DELIVERIES .. f[2], delivery)
-  if f[3] then redis.call('LREM', JOB .. f[3] .. JOB_DELIVERIES, 0, delivery) end
+local function forget_delivery(delivery_id, now)
+  local key = DELIVERY .. delivery_id
+  local delivery = fields(key, 'endpoint', 'tenant', 'job')
+  if not delivery.endpoint then return end
+  redis.call('ZREM', ENDPOINT .. delivery.endpoint .. ENDPOINT_DUE, delivery_id)
+  redis.call('ZREM', ENDPOINT .. delivery.endpoint .. ENDPOINT_HELD, delivery_id)
+  redis.call('ZREM', FAILED_DELIVERIES .. delivery.tenant, delivery_id)
+  if delivery.job then
+    redis.call('LREM', JOB .. delivery.job .. JOB_DELIVERIES, 0, delivery_id)
+  end
   redis.call('DEL', key, key .. DELIVERY_ATTEMPTS)
-  reschedule(f[1], now)
+  reschedule(delivery.endpoint, now)
 end
 
--- Progress is told no faster than it is taken: one delivery at a time.
-local function notify_progress(id, now)
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'webhook_progress', 'webhook_progress_ms')
-  if f[1] and redis.call('EXISTS', DELIVERY .. f[1]) == 1 then return end
-  if f[2] and now - tonumber(f[2]) < PROGRESS_GAP_MS then return end
-  local delivery = notify(id, 'progress', 'job.progress', now)
-  if delivery then
-    redis.call('HSET', row, 'webhook_progress', delivery, 'webhook_progress_ms', now)
+-- Deliver progress no faster than the receiver takes it: one delivery at a time.
+local function notify_progress(job_id, now)
+  local key = JOB .. job_id
+  local job = fields(key, 'webhook_progress', 'webhook_progress_ms')
+  local last, last_ms = job.webhook_progress, job.webhook_progress_ms
+  if last and redis.call('EXISTS', DELIVERY .. last) == 1 then return end
+  if last_ms and now - tonumber(last_ms) < PROGRESS_GAP_MS then return end
+  local delivery_id = notify(job_id, 'progress', 'job.progress', now)
+  if delivery_id then
+    redis.call('HSET', key, 'webhook_progress', delivery_id, 'webhook_progress_ms', now)
   end
 end
 
--- The end of a job makes untold progress stale.
-local function drop_progress(id, now)
-  local last = redis.call('HGET', JOB .. id, 'webhook_progress')
-  if last and redis.call('HGET', DELIVERY .. last, 'owner') == '' then
-    forget_delivery(last, now)
+-- The end of a job makes progress stale that was not delivered yet.
+local function drop_progress(job_id, now)
+  local delivery_id = redis.call('HGET', JOB .. job_id, 'webhook_progress')
+  if delivery_id and redis.call('HGET', DELIVERY .. delivery_id, 'owner') == '' then
+    forget_delivery(delivery_id, now)
   end
 end
 
--- A delivery has ended; it stays in the ledger for a while.
-local function conclude(delivery, status, why, now, keep_ms)
-  local key = DELIVERY .. delivery
+-- End a delivery; it stays in the ledger for a while.
+local function end_delivery(delivery_id, status, reason, now, keep_ms)
+  local key = DELIVERY .. delivery_id
   local tenant = redis.call('HGET', key, 'tenant')
-  redis.call('HSET', key, 'status', status, 'reason', why, 'owner', '', 'due_ms', '',
+  redis.call('HSET', key, 'status', status, 'reason', reason, 'owner', '', 'due_ms', '',
     'ended_ms', now)
   redis.call('PEXPIRE', key, keep_ms)
   redis.call('PEXPIRE', key .. DELIVERY_ATTEMPTS, keep_ms)
   if status == 'failed' then
-    redis.call('ZREMRANGEBYSCORE', FAILED_DELIVERIES .. tenant, '-inf', now - keep_ms)
-    redis.call('ZADD', FAILED_DELIVERIES .. tenant, now, delivery)
-    redis.call('PEXPIRE', FAILED_DELIVERIES .. tenant, keep_ms)
+    local failed = FAILED_DELIVERIES .. tenant
+    redis.call('ZREMRANGEBYSCORE', failed, '-inf', now - keep_ms)
+    redis.call('ZADD', failed, now, delivery_id)
+    redis.call('PEXPIRE', failed, keep_ms)
   end
-  redis.call('HINCRBY', COUNTERS, 'deliveries.' .. status, 1)
-  if why ~= '' then redis.call('HINCRBYFLOAT', FIGURES, 'delivery_failures|reason=' .. why, 1) end
+  count('deliveries.' .. status)
+  if reason ~= '' then
+    redis.call('HINCRBYFLOAT', FIGURES, 'delivery_failures|reason=' .. reason, 1)
+  end
 end

@@ -1,75 +1,79 @@
--- Steps that end or give back a row; they stand behind those of tiles.
+-- Steps that end a row or give it back, with its tiles and deliveries.
 
 -- The one way into a terminal status: result, event and clean-up in one transaction.
-local function terminate(id, tenant, status, now)
-  local row = JOB .. id
-  local ttl = tonumber(redis.call('HGET', row, 'ttl_ms'))
-  redis.call('HSET', row, 'status', status, 'owner', '', 'completed_ms', now,
-    'expires_ms', now + ttl)
-  dequeue(id, tenant)
-  redis.call('ZREM', LEASES, id)
-  redis.call('ZREM', EXPIRY, id)
-  redis.call('SREM', UNFINISHED .. tenant, id)
-  end_tiles(id, status)
-  local session = redis.call('HGET', row, 'session_id')
-  if session and session ~= '' then leave_session(id, tenant, session) end
-  emit(id, 'job.' .. status)
-  drop_progress(id, now)
-  notify(id, 'completed', 'job.' .. status, now)
+local function terminate(job_id, tenant, status, now)
+  local key = JOB .. job_id
+  local ttl_ms = tonumber(redis.call('HGET', key, 'ttl_ms'))
+  redis.call('HSET', key, 'status', status, 'owner', '', 'completed_ms', now,
+    'expires_ms', now + ttl_ms)
+  dequeue(job_id, tenant)
+  redis.call('ZREM', LEASES, job_id)
+  redis.call('ZREM', EXPIRY, job_id)
+  redis.call('SREM', UNFINISHED .. tenant, job_id)
+  end_tiles(job_id, status)
+  local session_id = redis.call('HGET', key, 'session_id')
+  if session_id and session_id ~= '' then leave_session(job_id, tenant, session_id) end
+  emit(job_id, 'job.' .. status)
+  drop_progress(job_id, now)
+  notify(job_id, 'completed', 'job.' .. status, now)
   count('jobs.' .. status)
-  redis.call('PEXPIREAT', row, now + ttl)
-  redis.call('PEXPIREAT', row .. JOB_DELIVERIES, now + ttl)
-  redis.call('PEXPIREAT', row .. EVENTS, now + ttl)
-  redis.call('PEXPIREAT', row .. JOB_TILES, now + ttl)
-  -- whoever still waits can no longer end it by leaving
-  redis.call('DEL', row .. JOB_WAITERS)
+  redis.call('PEXPIREAT', key, now + ttl_ms)
+  redis.call('PEXPIREAT', key .. JOB_DELIVERIES, now + ttl_ms)
+  redis.call('PEXPIREAT', key .. EVENTS, now + ttl_ms)
+  redis.call('PEXPIREAT', key .. JOB_TILES, now + ttl_ms)
+  -- a client that still waits can no longer end the job by leaving
+  redis.call('DEL', key .. JOB_WAITERS)
 end
 
--- A running row loses its worker: back into the queue, or into the end it has earned.
-local function requeue(id, why, now)
-  local row = JOB .. id
-  local f = redis.call('HMGET', row, 'tenant', 'score', 'cancel', 'expire_ms', 'parent', 'phase')
-  redis.call('ZREM', LEASES, id)
-  if f[5] then
-    enqueue(id, tiles_line(f[1]), f[2], now)
-    tile_starts_over(id, f[5])
-    return redis.call('HGET', row, 'queue')
+-- A running row loses its worker: queue it again, or end it if it was canceled or is overdue.
+-- Returns the queue of a row that needs a doorbell, else nil.
+local function requeue(job_id, reason, now)
+  local key = JOB .. job_id
+  local job = fields(key, 'tenant', 'score', 'cancel', 'expire_ms', 'parent', 'phase', 'queue')
+  redis.call('ZREM', LEASES, job_id)
+  if job.parent then
+    enqueue(job_id, tiles_line(job.tenant), job.score, now)
+    reset_tile(job_id, job.parent)
+    return job.queue
   end
-  if f[3] == '1' then
-    terminate(id, f[1], 'canceled', now)
+  if job.cancel == '1' then
+    terminate(job_id, job.tenant, 'canceled', now)
     return nil
   end
-  if now >= tonumber(f[4]) then
-    terminate(id, f[1], 'expired', now)
+  if now >= tonumber(job.expire_ms) then
+    terminate(job_id, job.tenant, 'expired', now)
     return nil
   end
-  enqueue(id, f[1], f[2], now)
-  -- a long job stays running in its caller's eyes
-  if f[6] then return redis.call('HGET', row, 'queue') end
-  redis.call('HSET', row, 'progress', '')
-  emit(id, 'job.queued', cjson.encode({reason = why, position = position(id, f[1])}))
-  return redis.call('HGET', row, 'queue')
+  enqueue(job_id, job.tenant, job.score, now)
+  -- to its caller a long job is still running
+  if job.phase then return job.queue end
+  redis.call('HSET', key, 'progress', '')
+  emit(job_id, 'job.queued',
+    cjson.encode({reason = reason, position = position(job_id, job.tenant)}))
+  return job.queue
 end
 
--- A tile has its outcome, which its parent keeps; the last one's end queues the merge.
--- Answers id and queue of each row to ring for.
-local function end_tile(child, parent, index, outcome, now)
-  local row, tiles = JOB .. parent, JOB .. parent .. JOB_TILES
-  local f = redis.call('HMGET', row, 'tiles_total', 'strict_error', 'tenant')
-  local told = cjson.decode(outcome)
-  redis.call('HSET', tiles, 'out:' .. index, outcome)
-  local done = redis.call('HINCRBY', row, 'tiles_done', 1)
-  redis.call('HINCRBY', row, 'tile_tokens', told.tokens or 0)
-  count(told.gap and 'tiles.gaps' or 'tiles.done')
-  weigh_tile(child, parent, 100)
-  drop_tile(child, f[3])
-  if told.gap and f[2] and f[2] ~= '' then
-    redis.call('HSET', row, 'error', f[2])
-    terminate(parent, f[3], 'failed', now)
+-- A tile has its outcome, which its parent keeps; the last one queues the merge.
+-- Returns id and queue of each row that needs a doorbell.
+local function end_tile(child, parent, index, outcome_json, now)
+  local key = JOB .. parent
+  local job = fields(key, 'tiles_total', 'strict_error', 'tenant')
+  local outcome = cjson.decode(outcome_json)
+  redis.call('HSET', key .. JOB_TILES, 'out:' .. index, outcome_json)
+  local done = redis.call('HINCRBY', key, 'tiles_done', 1)
+  redis.call('HINCRBY', key, 'tile_tokens', outcome.tokens or 0)
+  count(outcome.gap and 'tiles.gaps' or 'tiles.done')
+  set_tile_percent(child, parent, 100)
+  drop_tile(child, job.tenant)
+  if outcome.gap and job.strict_error and job.strict_error ~= '' then
+    redis.call('HSET', key, 'error', job.strict_error)
+    terminate(parent, job.tenant, 'failed', now)
     return schedule_tiles(now)
   end
-  tell_progress(parent, now, true)
-  local ring = schedule_tiles(now)
-  if done >= tonumber(f[1]) then ring[#ring + 1] = queue_merge(parent, now) end
-  return ring
+  report_tiles_progress(parent, now, true)
+  local doorbells = schedule_tiles(now)
+  if done >= tonumber(job.tiles_total) then
+    doorbells[#doorbells + 1] = queue_merge(parent, now)
+  end
+  return doorbells
 end

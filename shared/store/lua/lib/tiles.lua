@@ -2,7 +2,7 @@
 -- A child leaves no row behind: its outcome stands in its parent's hash of tiles.
 local PROGRESS_EVERY_MS = 500
 
--- A child disappears; a worker that still holds it hears that it is lost.
+-- Remove a child; a worker that still has it will find its lease lost.
 local function drop_tile(child, tenant)
   dequeue(child, tiles_line(tenant))
   redis.call('ZREM', LEASES, child)
@@ -10,167 +10,173 @@ local function drop_tile(child, tenant)
   redis.call('DEL', JOB .. child)
 end
 
--- Fill the room that workers leave to tiles, from each long job in turn.
--- Answers id and queue of each row to ring for.
+-- Queue children while there is room for them, from each long job in turn.
+-- Returns id and queue of each row that needs a doorbell.
 local function schedule_tiles(now)
-  local ring, room = {}, tonumber(redis.call('GET', TILES_ROOM) or 1)
+  local doorbells, room = {}, tonumber(redis.call('GET', TILES_ROOM) or 1)
   while redis.call('SCARD', TILES_LIVE) < room do
     local parent = redis.call('ZRANGE', LONG, 0, 0)[1]
     if not parent then break end
-    local row = JOB .. parent
-    local index = redis.call('HINCRBY', row, 'tile_next', 1) - 1
-    if index >= tonumber(redis.call('HGET', row, 'tiles_total') or 0) then
+    local key = JOB .. parent
+    local index = redis.call('HINCRBY', key, 'tile_next', 1) - 1
+    if index >= tonumber(redis.call('HGET', key, 'tiles_total') or 0) then
       redis.call('ZREM', LONG, parent)
     else
-      local child = redis.call('HGET', row .. JOB_TILES, 'id:' .. index)
+      local child = redis.call('HGET', key .. JOB_TILES, 'id:' .. index)
       -- a tile without ink needs no child
       if child then
-        local f = redis.call('HMGET', row, 'tenant', 'queue', 'score', 'number')
+        local job = fields(key, 'tenant', 'queue', 'score', 'number')
         -- its place is that of a job which came now
         local number = redis.call('INCR', SEQUENCE)
-        local score = string.format('%.0f', f[3] - f[4] + number)
+        local score = string.format('%.0f', job.score - job.number + number)
         redis.call('HSET', JOB .. child, 'score', score)
-        enqueue(child, tiles_line(f[1]), score, now)
+        enqueue(child, tiles_line(job.tenant), score, now)
         redis.call('SADD', TILES_LIVE, child)
         redis.call('ZADD', LONG, number, parent)
-        ring[#ring + 1] = {child, f[2]}
+        doorbells[#doorbells + 1] = {child, job.queue}
       end
     end
   end
-  return ring
+  return doorbells
 end
 
--- All tiles have ended: the parent itself waits for a worker that makes one answer of them.
+-- All tiles have ended: queue the parent itself, for a worker that makes one answer of them.
+-- Returns its id and queue.
 local function queue_merge(parent, now)
-  local row = JOB .. parent
-  redis.call('HSET', row, 'phase', 'merge', 'attempt', 0, 'streamed', '')
-  local f = redis.call('HMGET', row, 'tenant', 'score', 'queue')
-  enqueue(parent, f[1], f[2], now)
-  return {parent, f[3]}
+  local key = JOB .. parent
+  redis.call('HSET', key, 'phase', 'merge', 'attempt', 0, 'streamed', '')
+  local job = fields(key, 'tenant', 'score', 'queue')
+  enqueue(parent, job.tenant, job.score, now)
+  return {parent, job.queue}
 end
 
-local function shown_text(row, index, told)
-  if not told.gap then return told.text end
-  return cjson.decode(redis.call('HGET', row, 'tiles'))[index + 1].mark
+-- The text that stands for a tile in the answer: what was read, or the mark of its gap.
+local function tile_text(key, index, outcome)
+  if not outcome.gap then return outcome.text end
+  return cjson.decode(redis.call('HGET', key, 'tiles'))[index + 1].mark
 end
 
-local function tell_text(parent, index, text)
+local function stream_text(parent, index, text)
   if text == '' then return end
   emit(parent, 'output.delta', cjson.encode({text = text, tile = index}))
   redis.call('HSET', JOB .. parent, 'told_any', '1')
 end
 
--- The first tile that is not told for good speaks while it is read, if nothing else can change it.
-local function tell_live(parent)
-  local row = JOB .. parent
-  local f = redis.call('HMGET', row, 'tile_stream', 'tile_told', 'told_live', 'told_any')
-  if f[1] ~= '1' then return end
-  local child = redis.call('HGET', row .. JOB_TILES, 'id:' .. f[2])
-  local said = child and redis.call('HGET', JOB .. child, 'said')
-  if not said or said == '' then return end
-  local sent = f[3] or ''
-  if sent == '' and f[4] == '1' then said = '\n' .. said end
-  if string.sub(sent, 1, 1) == '\n' then said = '\n' .. said end
-  redis.call('HSET', row, 'told_live', said)
-  tell_text(parent, tonumber(f[2]), string.sub(said, #sent + 1))
+-- Stream what the first unsettled tile has read so far, if no other tile can change it any more.
+local function stream_live_text(parent)
+  local key = JOB .. parent
+  local job = fields(key, 'tile_stream', 'tile_told', 'told_live', 'told_any')
+  if job.tile_stream ~= '1' then return end
+  local child = redis.call('HGET', key .. JOB_TILES, 'id:' .. job.tile_told)
+  local text = child and redis.call('HGET', JOB .. child, 'said')
+  if not text or text == '' then return end
+  local sent = job.told_live or ''
+  if sent == '' and job.told_any == '1' then text = '\n' .. text end
+  if string.sub(sent, 1, 1) == '\n' then text = '\n' .. text end
+  redis.call('HSET', key, 'told_live', text)
+  stream_text(parent, tonumber(job.tile_told), string.sub(text, #sent + 1))
 end
 
--- What was told beyond the settled text no longer holds: the stream starts over.
-local function retell_tiles(parent, why)
-  local row = JOB .. parent
-  redis.call('HSET', row, 'told_live', '', 'told_any', '')
-  emit(parent, 'output.reset', cjson.encode({reason = why}))
-  for index = 0, tonumber(redis.call('HGET', row, 'tile_told')) - 1 do
-    tell_text(parent, index, redis.call('HGET', row .. JOB_TILES, 'told:' .. index))
+-- What was streamed beyond the settled text no longer holds: reset the stream and send that again.
+local function restart_stream(parent, reason)
+  local key = JOB .. parent
+  redis.call('HSET', key, 'told_live', '', 'told_any', '')
+  emit(parent, 'output.reset', cjson.encode({reason = reason}))
+  for index = 0, tonumber(redis.call('HGET', key, 'tile_told')) - 1 do
+    stream_text(parent, index, redis.call('HGET', key .. JOB_TILES, 'told:' .. index))
   end
 end
 
--- What a tile adds to the joined text is settled.
+-- Settle what a tile adds to the joined text, and stream what of it was not streamed yet.
 local function settle_tile(parent, index, piece)
-  local row = JOB .. parent
-  local sent = redis.call('HGET', row, 'told_live') or ''
+  local key = JOB .. parent
+  local sent = redis.call('HGET', key, 'told_live') or ''
   if string.sub(piece, 1, #sent) ~= sent then
-    retell_tiles(parent, 'tile')
+    restart_stream(parent, 'tile')
     sent = ''
   end
-  redis.call('HSET', row .. JOB_TILES, 'told:' .. index, piece)
-  redis.call('HSET', row, 'tile_told', index + 1, 'told_live', '')
-  tell_text(parent, index, string.sub(piece, #sent + 1))
+  redis.call('HSET', key .. JOB_TILES, 'told:' .. index, piece)
+  redis.call('HSET', key, 'tile_told', index + 1, 'told_live', '')
+  stream_text(parent, index, string.sub(piece, #sent + 1))
 end
 
--- Note how far a tile has come, in percent.
-local function weigh_tile(child, parent, percent)
+local function set_tile_percent(child, parent, percent)
   local old = tonumber(redis.call('HGET', JOB .. child, 'percent') or 0)
   redis.call('HSET', JOB .. child, 'percent', percent)
   redis.call('HINCRBY', JOB .. parent, 'tile_percent', percent - old)
 end
 
--- A worker has lost a tile's child or given it back.
-local function tile_starts_over(child, parent)
-  weigh_tile(child, parent, 0)
+-- A worker has lost a child or given it back: it starts over.
+local function reset_tile(child, parent)
+  set_tile_percent(child, parent, 0)
   redis.call('HSET', JOB .. child, 'said', '')
-  local f = redis.call('HMGET', JOB .. parent, 'tile_told', 'told_live')
+  local job = fields(JOB .. parent, 'tile_told', 'told_live')
   local index = redis.call('HGET', JOB .. child, 'tile')
-  if f[1] == index and f[2] and f[2] ~= '' then retell_tiles(parent, 'retry') end
+  if job.tile_told == index and job.told_live and job.told_live ~= '' then
+    restart_stream(parent, 'retry')
+  end
 end
 
-local function tell_progress(parent, now, always)
-  local row = JOB .. parent
-  local f = redis.call('HMGET', row, 'tiles_total', 'tiles_done', 'tile_percent', 'tile_stage',
-    'split_ms', 'progress_ms', 'tile_tokens', 'tiles_percent')
-  if not always and now - tonumber(f[6] or 0) < PROGRESS_EVERY_MS then return end
-  local total, share = tonumber(f[1]), tonumber(f[3] or 0) / (100 * tonumber(f[1]))
-  local eta = cjson.null
+local function report_tiles_progress(parent, now, always)
+  local key = JOB .. parent
+  local job = fields(key, 'tiles_total', 'tiles_done', 'tile_percent', 'tile_stage', 'split_ms',
+    'progress_ms', 'tile_tokens', 'tiles_percent')
+  if not always and now - tonumber(job.progress_ms or 0) < PROGRESS_EVERY_MS then return end
+  local total = tonumber(job.tiles_total)
+  local share = tonumber(job.tile_percent or 0) / (100 * total)
+  local eta_s = cjson.null
   if share >= 0.02 then
-    eta = math.floor((now - tonumber(f[5])) / 100 * (1 - share) / share) / 10
+    eta_s = math.floor((now - tonumber(job.split_ms)) / 100 * (1 - share) / share) / 10
   end
-  -- the rest is the merge's
-  local progress = cjson.encode({stage = f[4], percent = math.floor(f[8] * share),
-    tiles_done = tonumber(f[2]), tiles_total = total, output_tokens = tonumber(f[7] or 0),
-    eta_s = eta})
-  redis.call('HSET', row, 'progress', progress, 'progress_ms', now)
+  -- the percent beyond tiles_percent are the merge's
+  local progress = cjson.encode({stage = job.tile_stage,
+    percent = math.floor(job.tiles_percent * share), tiles_done = tonumber(job.tiles_done),
+    tiles_total = total, output_tokens = tonumber(job.tile_tokens or 0), eta_s = eta_s})
+  redis.call('HSET', key, 'progress', progress, 'progress_ms', now)
   emit(parent, 'job.progress', progress)
   notify_progress(parent, now)
 end
 
--- What has been read of a long job that ends before its merge.
-local function keep_partial(id, status)
-  local row, tiles = JOB .. id, JOB .. id .. JOB_TILES
-  local f = redis.call('HMGET', row, 'tile_stream', 'tiles', 'output')
-  if f[1] ~= '1' or (f[3] and f[3] ~= '') then return end
+-- Save what was read of a long job that ends before its merge as its partial output.
+local function save_partial_output(job_id, status)
+  local key, tiles_key = JOB .. job_id, JOB .. job_id .. JOB_TILES
+  local job = fields(key, 'tile_stream', 'tiles', 'output')
+  if job.tile_stream ~= '1' or (job.output and job.output ~= '') then return end
   local texts, parts = {}, {}
-  for number, tile in ipairs(cjson.decode(f[2])) do
-    local outcome = redis.call('HGET', tiles, 'out:' .. (number - 1))
-    local told = outcome and cjson.decode(outcome)
-    local part = {image = tile.seam.image or 0, box = tile.box, text = cjson.null, gap = told and told.gap or false}
-    if told then
-      local text = shown_text(row, number - 1, told)
-      part.text = told.text
+  for number, tile in ipairs(cjson.decode(job.tiles)) do
+    local stored = redis.call('HGET', tiles_key, 'out:' .. (number - 1))
+    local outcome = stored and cjson.decode(stored)
+    local part = {image = tile.seam.image or 0, box = tile.box, text = cjson.null,
+      gap = outcome and outcome.gap or false}
+    if outcome then
+      local text = tile_text(key, number - 1, outcome)
+      part.text = outcome.text
       if text ~= '' then texts[#texts + 1] = text end
     end
     parts[number] = part
   end
-  redis.call('HSET', row, 'output', cjson.encode({text = table.concat(texts, '\n'),
+  redis.call('HSET', key, 'output', cjson.encode({text = table.concat(texts, '\n'),
     json = cjson.null, fields = {}, partial = true, tiles = parts,
     finish_reason = status == 'expired' and 'deadline' or 'canceled'}))
 end
 
--- A job ends: its children stop. What they have read is kept if there is something to repeat.
-local function end_tiles(id, status)
-  local row, tiles = JOB .. id, JOB .. id .. JOB_TILES
-  redis.call('ZREM', LONG, id)
-  local kept, gaps = redis.call('HGETALL', tiles), false
-  if #kept == 0 then return end
-  if status == 'canceled' or status == 'expired' then keep_partial(id, status) end
-  local f = redis.call('HMGET', row, 'tenant', 'together')
-  for i = 1, #kept, 2 do
-    local child = string.sub(kept[i], 1, 3) == 'id:'
-    if child then drop_tile(kept[i + 1], f[1]) end
-    local gap = string.sub(kept[i], 1, 4) == 'out:' and cjson.decode(kept[i + 1]).gap
-    if gap or string.sub(kept[i], 1, 4) ~= 'out:' then redis.call('HDEL', tiles, kept[i]) end
+-- A job ends: stop its children. Their outcomes are kept if a repeated job could use them.
+local function end_tiles(job_id, status)
+  local key, tiles_key = JOB .. job_id, JOB .. job_id .. JOB_TILES
+  redis.call('ZREM', LONG, job_id)
+  local tiles, gaps = redis.call('HGETALL', tiles_key), false
+  if #tiles == 0 then return end
+  if status == 'canceled' or status == 'expired' then save_partial_output(job_id, status) end
+  local job = fields(key, 'tenant', 'together')
+  for i = 1, #tiles, 2 do
+    local name, value = tiles[i], tiles[i + 1]
+    local is_outcome = string.sub(name, 1, 4) == 'out:'
+    if string.sub(name, 1, 3) == 'id:' then drop_tile(value, job.tenant) end
+    local gap = is_outcome and cjson.decode(value).gap
+    if gap or not is_outcome then redis.call('HDEL', tiles_key, name) end
     gaps = gaps or gap
   end
-  if status == 'erased' or f[2] == '1' or (status == 'succeeded' and not gaps) then
-    redis.call('DEL', tiles)
+  if status == 'erased' or job.together == '1' or (status == 'succeeded' and not gaps) then
+    redis.call('DEL', tiles_key)
   end
 end

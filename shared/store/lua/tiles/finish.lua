@@ -1,15 +1,18 @@
--- The owner of a tile's child tells its outcome, or that it must be tried again.
--- ARGV: child id, owner token, room for tiles, outcome json ('' = try again)
--- Answers nil when the child is no longer this owner's, else what to ring for.
-local child, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'owner', 'parent', 'tile')
-if f[1] ~= 'running' or f[2] ~= ARGV[2] then
+-- Keep the outcome of a tile for the owner of its child, or queue the child again.
+-- ARGV: the names below; room bounds the children that are queued or running;
+--       outcome_json '' = try again
+-- Returns id and queue of each row that needs a doorbell; nil when the child is no longer this
+-- owner's.
+local child, owner, room, outcome_json = unpack(ARGV)
+
+local job = fields(JOB .. child, 'status', 'owner', 'parent', 'tile')
+if job.status ~= 'running' or job.owner ~= owner then
   count('tiles.late_finish_refused')
   return nil
 end
 local now = now_ms()
-redis.call('SET', TILES_ROOM, ARGV[3])
-if ARGV[4] == '' then
+redis.call('SET', TILES_ROOM, room)
+if outcome_json == '' then
   return {{child, requeue(child, 'tile_failed', now)}}
 end
-return end_tile(child, f[3], f[4], ARGV[4], now)
+return end_tile(child, job.parent, job.tile, outcome_json, now)

@@ -1,54 +1,63 @@
--- The owner of a long job has cut its image: the row waits without a worker while its children,
--- one for each tile, go through the queue.
+-- Split a long job for its owner: the row waits without a worker while its children, one for each
+-- tile, go through the queue.
 -- KEYS: the images of the tiles
--- ARGV: id, owner token, room for tiles, JSON of all further row fields,
---       then of each tile child id, input and whether it speaks while it is read ('1' or '');
---       with nothing to do '', its outcome and ''
--- Answers nil when the job is no longer this owner's, else what to ring for.
-local id, row, tiles = ARGV[1], JOB .. ARGV[1], JOB .. ARGV[1] .. JOB_TILES
-local f = redis.call('HMGET', row, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms',
-  'queue', 'trace', 'session_id', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms')
-if f[1] ~= 'running' or f[2] ~= ARGV[2] then return nil end
+-- ARGV: the names below, then of each tile child id, input and whether its text may be streamed
+--       while it is read ('1' or ''); of a tile that needs no work '', its outcome and ''.
+--       room bounds the children that are queued or running; fields_json are further row fields
+-- Returns id and queue of each row that needs a doorbell; nil when the job is no longer this
+-- owner's.
+local job_id, owner, room, fields_json = unpack(ARGV, 1, 4)
+local FIRST_TILE = 5
+
+local key = JOB .. job_id
+local tiles_key = key .. JOB_TILES
+local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
+  'trace', 'session_id', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms')
+if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
-if f[4] == '1' then
-  terminate(id, f[3], 'canceled', now)
+if job.cancel == '1' then
+  terminate(job_id, job.tenant, 'canceled', now)
   return {}
 end
-for name, value in pairs(cjson.decode(ARGV[4])) do redis.call('HSET', row, name, value) end
-local total, done = (#ARGV - 4) / 3, 0
+for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
+
+local total, done, index = (#ARGV - FIRST_TILE + 1) / 3, 0, 0
 -- what the job was predicted to cost is now its tiles' cost
-local share = math.floor(tonumber(f[14] or 0) / total)
-for index = 0, total - 1 do
-  local child, value, live = unpack(ARGV, 5 + 3 * index, 7 + 3 * index)
+local busy_ms = math.floor(tonumber(job.busy_ms or 0) / total)
+for child, value, live in argument_groups(FIRST_TILE, 3) do
   if child == '' then
     done = done + 1
-    redis.call('HSET', tiles, 'out:' .. index, value)
+    redis.call('HSET', tiles_key, 'out:' .. index, value)
   else
-    redis.call('HSET', tiles, 'id:' .. index, child)
-    redis.call('HSET', JOB .. child, 'id', child, 'tenant', f[3], 'status', 'held', 'owner', '',
-      'parent', id, 'tile', index, 'live', live, 'input', value, 'queue', f[7], 'attempt', 0,
-      'max_attempts', f[13], 'lost', 0, 'version', f[12], 'created_ms', now, 'queued_ms', now,
-      'expires_ms', f[6], 'expire_ms', f[6], 'ttl_ms', f[5], 'trace', f[8] or '',
-      'busy_ms', share)
+    redis.call('HSET', tiles_key, 'id:' .. index, child)
+    redis.call('HSET', JOB .. child, 'id', child, 'tenant', job.tenant, 'status', 'held',
+      'owner', '', 'parent', job_id, 'tile', index, 'live', live, 'input', value,
+      'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
+      'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
+      'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
+      'busy_ms', busy_ms)
   end
+  index = index + 1
 end
-redis.call('HSET', row, 'busy_ms', 0, 'owner', '', 'phase', 'tiles', 'tiles_total', total, 'tiles_done', done,
-  'tile_percent', 100 * done, 'tile_next', 0, 'tile_told', 0, 'split_ms', now,
-  'waited_ms', tonumber(f[10]) - tonumber(f[11]))
-redis.call('ZREM', LEASES, id)
-local kept_until = now + 2 * tonumber(f[5])
-local session = f[9] and f[9] ~= '' and SESSION .. f[3] .. ':' .. f[9]
+redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'phase', 'tiles', 'tiles_total', total,
+  'tiles_done', done, 'tile_percent', 100 * done, 'tile_next', 0, 'tile_told', 0,
+  'split_ms', now, 'waited_ms', tonumber(job.started_ms) - tonumber(job.queued_ms))
+redis.call('ZREM', LEASES, job_id)
+
+local kept_until = now + 2 * tonumber(job.ttl_ms)
+local session = job.session_id and job.session_id ~= ''
+  and SESSION .. job.tenant .. ':' .. job.session_id
 for _, image in ipairs(KEYS) do
-  use_image(image, id)
+  use_image(image, job_id)
   extend(image, kept_until)
   extend(image .. IMAGE_JOBS, kept_until)
   if session and redis.call('EXISTS', session) == 1 then
     redis.call('SADD', session .. SESSION_IMAGES, image)
   end
 end
-redis.call('SET', TILES_ROOM, ARGV[3])
+redis.call('SET', TILES_ROOM, room)
 count('jobs.split')
-tell_progress(id, now, true)
-if done == total then return {queue_merge(id, now)} end
-redis.call('ZADD', LONG, redis.call('INCR', SEQUENCE), id)
+report_tiles_progress(job_id, now, true)
+if done == total then return {queue_merge(job_id, now)} end
+redis.call('ZADD', LONG, redis.call('INCR', SEQUENCE), job_id)
 return schedule_tiles(now)

@@ -1,17 +1,19 @@
--- What the first tiles of a long job add to its text is told, in reading order.
--- ARGV: id, number of the first of these tiles, the piece of each
--- Answers how many tiles are told; nil when the job has ended.
-local id, row = ARGV[1], JOB .. ARGV[1]
-local f = redis.call('HMGET', row, 'status', 'phase', 'tile_told')
-if (f[1] ~= 'running' and f[1] ~= 'queued') or not f[2] then return nil end
-local told = tonumber(f[3])
-for number = 3, #ARGV do
-  -- others may have told the first of them meanwhile
-  local index = ARGV[2] + number - 3
-  if index == told then
-    settle_tile(id, index, ARGV[number])
-    told = told + 1
+-- Stream what the first tiles of a long job add to its text, in reading order.
+-- ARGV: the names below, then the piece of each tile; first is the number of the first of them
+-- Returns how many tiles are streamed; nil when the job has ended.
+local job_id, first = ARGV[1], tonumber(ARGV[2])
+local FIRST_PIECE = 3
+
+local job = fields(JOB .. job_id, 'status', 'phase', 'tile_told')
+if (job.status ~= 'running' and job.status ~= 'queued') or not job.phase then return nil end
+local index, streamed = first, tonumber(job.tile_told)
+for piece in argument_groups(FIRST_PIECE, 1) do
+  -- another worker may have streamed the first of them meanwhile
+  if index == streamed then
+    settle_tile(job_id, index, piece)
+    streamed = streamed + 1
   end
+  index = index + 1
 end
-tell_live(id)
-return told
+stream_live_text(job_id)
+return streamed

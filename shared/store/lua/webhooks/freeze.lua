@@ -1,6 +1,9 @@
--- The first attempt decides what is delivered; every later one says the same.
--- ARGV: id, owner token, body. Answers the body, or nil when the delivery is no longer this owner's.
-local row = DELIVERY .. ARGV[1]
-if redis.call('HGET', row, 'owner') ~= ARGV[2] then return nil end
-redis.call('HSETNX', row, 'body', ARGV[3])
-return redis.call('HGET', row, 'body')
+-- Let the first attempt decide what is delivered; every later one sends the same.
+-- ARGV: the names below
+-- Returns the body, or nil when the delivery is no longer this owner's.
+local delivery_id, owner, body = unpack(ARGV)
+
+local key = DELIVERY .. delivery_id
+if redis.call('HGET', key, 'owner') ~= owner then return nil end
+redis.call('HSETNX', key, 'body', body)
+return redis.call('HGET', key, 'body')

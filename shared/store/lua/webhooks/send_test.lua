@@ -1,5 +1,7 @@
--- A caller tries a URL. It has a queue of its own, so that no breaker stands in its way.
--- ARGV: id, tenant, endpoint of the try, origin, url, url id, endpoint of that origin
-post(ARGV[1], ARGV[2], ARGV[3], ARGV[4], now_ms(), 'type', 'webhook.test', 'url', ARGV[5],
-  'url_id', ARGV[6], 'primary', ARGV[7], 'forced', 1)
+-- Send a test message to a URL. It has an endpoint of its own, so that no open breaker stops it.
+-- ARGV: the names below; endpoint is that of the test, primary that of the URL's origin
+local delivery_id, tenant, endpoint, origin, url, url_id, primary = unpack(ARGV)
+
+add_delivery(delivery_id, tenant, endpoint, origin, now_ms(), 'type', 'webhook.test', 'url', url,
+  'url_id', url_id, 'primary', primary, 'forced', 1)
 return 1

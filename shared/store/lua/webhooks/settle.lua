@@ -1,61 +1,74 @@
--- The owner, and only the owner, tells how an attempt went.
--- ARGV: id, owner token, outcome (delivered, retry, failed), reason, attempt json, retry ms,
---       health of the endpoint (good, bad, alive, unknown), failures that open the breaker,
---       ms that it stays open, ms of failures that disable, ms that an ended delivery is kept
-local id, row = ARGV[1], DELIVERY .. ARGV[1]
+-- Note for the owner, and only for the owner, how an attempt went.
+-- ARGV: the names below; outcome is delivered, retry or failed; health is good, bad, alive or
+--       unknown; breaker_failures open the breaker for breaker_ms; an endpoint is disabled after
+--       failing for disable_ms; an ended delivery is kept for keep_ms
+-- Returns 1, or 0 when the delivery is no longer this owner's.
+local delivery_id, owner, outcome, reason, attempt_json, retry_ms, health, breaker_failures,
+  breaker_ms, disable_ms, keep_ms = unpack(ARGV)
+local MAX_BREAKER_MS = 600000
+local ATTEMPTS_KEPT = 50
+
+local key = DELIVERY .. delivery_id
 local now = now_ms()
-local f = redis.call('HMGET', row, 'owner', 'endpoint', 'type', 'primary', 'url_id')
-if not f[1] or f[1] ~= ARGV[2] then
+local delivery = fields(key, 'owner', 'endpoint', 'type', 'primary', 'url_id')
+if not delivery.owner or delivery.owner ~= owner then
   count('deliveries.late_settle_refused')
   return 0
 end
-local function heal(endpoint)
+
+local function mark_healthy(endpoint)
   redis.call('HDEL', ENDPOINT .. endpoint, 'failures', 'failing_since', 'open_until', 'opened',
     'disabled_ms')
   redis.call('ZREM', ENDPOINTS_OPEN, endpoint)
   redis.call('ZREM', ENDPOINTS_DISABLED, endpoint)
 end
-local function hurt(endpoint)
-  local key = ENDPOINT .. endpoint
-  redis.call('HSETNX', key, 'failing_since', now)
-  if ARGV[7] == 'alive' then
-    -- it answers, if not with success: it holds nobody up
-    redis.call('HDEL', key, 'failures', 'open_until', 'opened')
+
+local function open_breaker(endpoint)
+  local opened = redis.call('HINCRBY', ENDPOINT .. endpoint, 'opened', 1)
+  local pause_ms = math.min(tonumber(breaker_ms) * 2 ^ math.min(opened - 1, 10), MAX_BREAKER_MS)
+  redis.call('HSET', ENDPOINT .. endpoint, 'open_until', string.format('%.0f', now + pause_ms))
+  redis.call('ZREMRANGEBYSCORE', ENDPOINTS_OPEN, '-inf', now)
+  redis.call('ZADD', ENDPOINTS_OPEN, now + pause_ms, endpoint)
+end
+
+local function mark_failing(endpoint)
+  local endpoint_key = ENDPOINT .. endpoint
+  redis.call('HSETNX', endpoint_key, 'failing_since', now)
+  if health == 'alive' then
+    -- it answers quickly, if not with success, so it does not hold up other deliveries
+    redis.call('HDEL', endpoint_key, 'failures', 'open_until', 'opened')
     redis.call('ZREM', ENDPOINTS_OPEN, endpoint)
-  elseif redis.call('HINCRBY', key, 'failures', 1) >= tonumber(ARGV[8]) then
-    local opened = redis.call('HINCRBY', key, 'opened', 1)
-    local pause = math.min(tonumber(ARGV[9]) * 2 ^ math.min(opened - 1, 10), 600000)
-    redis.call('HSET', key, 'open_until', string.format('%.0f', now + pause))
-    redis.call('ZREMRANGEBYSCORE', ENDPOINTS_OPEN, '-inf', now)
-    redis.call('ZADD', ENDPOINTS_OPEN, now + pause, endpoint)
+  elseif redis.call('HINCRBY', endpoint_key, 'failures', 1) >= tonumber(breaker_failures) then
+    open_breaker(endpoint)
   end
-  if now - tonumber(redis.call('HGET', key, 'failing_since')) >= tonumber(ARGV[10]) then
-    redis.call('HSETNX', key, 'disabled_ms', now)
+  if now - tonumber(redis.call('HGET', endpoint_key, 'failing_since')) >= tonumber(disable_ms) then
+    redis.call('HSETNX', endpoint_key, 'disabled_ms', now)
     redis.call('ZADD', ENDPOINTS_DISABLED, now + ENDPOINT_TTL_MS, endpoint)
   end
 end
-redis.call('ZREM', ENDPOINT .. f[2] .. ENDPOINT_HELD, id)
-redis.call('RPUSH', row .. DELIVERY_ATTEMPTS, ARGV[5])
-redis.call('LTRIM', row .. DELIVERY_ATTEMPTS, -50, -1)
-redis.call('HINCRBY', row, 'tries', 1)
+
+redis.call('ZREM', ENDPOINT .. delivery.endpoint .. ENDPOINT_HELD, delivery_id)
+redis.call('RPUSH', key .. DELIVERY_ATTEMPTS, attempt_json)
+redis.call('LTRIM', key .. DELIVERY_ATTEMPTS, -ATTEMPTS_KEPT, -1)
+redis.call('HINCRBY', key, 'tries', 1)
 count('deliveries.attempts')
-if ARGV[7] == 'good' then
-  heal(f[2])
-  if f[4] then heal(f[4]) end
-  redis.call('DEL', GONE_URL .. f[5])
-elseif ARGV[7] ~= 'unknown' and not f[4] then
-  hurt(f[2])
+if health == 'good' then
+  mark_healthy(delivery.endpoint)
+  if delivery.primary then mark_healthy(delivery.primary) end
+  redis.call('DEL', GONE_URL .. delivery.url_id)
+elseif health ~= 'unknown' and not delivery.primary then
+  mark_failing(delivery.endpoint)
 end
-if ARGV[4] == 'url_gone' then redis.call('SET', GONE_URL .. f[5], now, 'PX', ARGV[11]) end
-if ARGV[3] == 'retry' then
-  local at = now + tonumber(ARGV[6])
-  redis.call('HSET', row, 'owner', '', 'due_ms', at)
-  redis.call('ZADD', ENDPOINT .. f[2] .. ENDPOINT_DUE, at, id)
-elseif f[3] == 'job.progress' then
-  forget_delivery(id, now)
+if reason == 'url_gone' then redis.call('SET', GONE_URL .. delivery.url_id, now, 'PX', keep_ms) end
+if outcome == 'retry' then
+  local due_ms = now + tonumber(retry_ms)
+  redis.call('HSET', key, 'owner', '', 'due_ms', due_ms)
+  redis.call('ZADD', ENDPOINT .. delivery.endpoint .. ENDPOINT_DUE, due_ms, delivery_id)
+elseif delivery.type == 'job.progress' then
+  forget_delivery(delivery_id, now)
 else
-  conclude(id, ARGV[3], ARGV[4], now, ARGV[11])
+  end_delivery(delivery_id, outcome, reason, now, keep_ms)
 end
-reschedule(f[2], now)
-if f[4] then reschedule(f[4], now) end
+reschedule(delivery.endpoint, now)
+if delivery.primary then reschedule(delivery.primary, now) end
 return 1

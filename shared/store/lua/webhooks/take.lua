@@ -1,38 +1,47 @@
--- A courier takes due deliveries, never more of one endpoint than this may have under way.
--- ARGV: owner token, lease ms, most deliveries, cap of an endpoint, ms that an ended one is kept
--- Answers now, the ms at which the next endpoint needs a courier ('' = none), and the rows.
-local now, taken, left = now_ms(), {}, tonumber(ARGV[3])
-for _, endpoint in ipairs(redis.call('ZRANGEBYSCORE', DELIVERIES, '-inf', now, 'LIMIT', 0, left)) do
-  local key = ENDPOINT .. endpoint
-  local due, held = key .. ENDPOINT_DUE, key .. ENDPOINT_HELD
-  redis.call('HSET', key, 'cap', ARGV[4])
-  for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now)) do
-    redis.call('ZREM', held, delivery)
-    redis.call('HSET', DELIVERY .. delivery, 'owner', '')
-    redis.call('ZADD', due, now, delivery)
+-- Give due deliveries to a courier, never more of one endpoint than may be under way at once.
+-- ARGV: the names below; most bounds the deliveries, cap those of an endpoint that are under way;
+--       an ended delivery is kept for keep_ms
+-- Returns now, the ms at which the next endpoint needs a courier ('' = none), and the rows.
+local owner, lease_ms, most, cap, keep_ms = unpack(ARGV)
+
+lease_ms = tonumber(lease_ms)
+local now, rows, left = now_ms(), {}, tonumber(most)
+
+local function reclaim_lost(due, held)
+  for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now)) do
+    redis.call('ZREM', held, delivery_id)
+    redis.call('HSET', DELIVERY .. delivery_id, 'owner', '')
+    redis.call('ZADD', due, now, delivery_id)
     count('deliveries.lost_lease')
   end
-  local disabled = redis.call('HEXISTS', key, 'disabled_ms') == 1
-  -- a disabled endpoint needs no courier to say so
-  local room = disabled and left or math.min(left, room_of(key, now))
-  for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, room)) do
-    local row = DELIVERY .. delivery
-    local f = redis.call('HMGET', row, 'url_id', 'forced')
-    redis.call('ZREM', due, delivery)
-    if not f[1] then
+end
+
+for _, endpoint in ipairs(redis.call('ZRANGEBYSCORE', DELIVERIES, '-inf', now, 'LIMIT', 0, left)) do
+  local endpoint_key = ENDPOINT .. endpoint
+  local due, held = endpoint_key .. ENDPOINT_DUE, endpoint_key .. ENDPOINT_HELD
+  redis.call('HSET', endpoint_key, 'cap', cap)
+  reclaim_lost(due, held)
+  local disabled = redis.call('HEXISTS', endpoint_key, 'disabled_ms') == 1
+  -- the deliveries of a disabled endpoint fail at once, so its cap does not matter
+  local room = disabled and left or math.min(left, free_slots(endpoint_key, now))
+  for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, room)) do
+    local key = DELIVERY .. delivery_id
+    local delivery = fields(key, 'url_id', 'forced')
+    redis.call('ZREM', due, delivery_id)
+    if not delivery.url_id then
       count('deliveries.vanished')
-    elseif not f[2] and redis.call('EXISTS', GONE_URL .. f[1]) == 1 then
-      conclude(delivery, 'failed', 'url_gone', now, ARGV[5])
-    elseif not f[2] and disabled then
-      conclude(delivery, 'failed', 'endpoint_disabled', now, ARGV[5])
+    elseif not delivery.forced and redis.call('EXISTS', GONE_URL .. delivery.url_id) == 1 then
+      end_delivery(delivery_id, 'failed', 'url_gone', now, keep_ms)
+    elseif not delivery.forced and disabled then
+      end_delivery(delivery_id, 'failed', 'endpoint_disabled', now, keep_ms)
     else
-      redis.call('HSET', row, 'owner', ARGV[1])
-      redis.call('ZADD', held, now + tonumber(ARGV[2]), delivery)
-      taken[#taken + 1] = redis.call('HGETALL', row)
+      redis.call('HSET', key, 'owner', owner)
+      redis.call('ZADD', held, now + lease_ms, delivery_id)
+      rows[#rows + 1] = redis.call('HGETALL', key)
       left = left - 1
     end
   end
   reschedule(endpoint, now)
 end
-local first = redis.call('ZRANGE', DELIVERIES, 0, 0, 'WITHSCORES')
-return {now, first[2] or '', taken}
+local next_endpoint = redis.call('ZRANGE', DELIVERIES, 0, 0, 'WITHSCORES')
+return {now, next_endpoint[2] or '', rows}

@@ -1,0 +1,149 @@
+"""The commands `ask` and `watch`: submit a question, follow a job, print its answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import cast
+
+from sightline.cli.terminal import (
+    StatusLine,
+    UsageError,
+    connect,
+    image_source,
+    is_image,
+    print_error,
+    print_json,
+    print_note,
+    progress_line,
+    wants_json,
+)
+from sightline.client import Job
+from sightline.errors import SightlineError
+from sightline.jobs import answer_of
+from sightline.types import SubmitOptions
+
+#: Arguments of the command line that have the name of a submission option.
+_OPTIONS = (
+    *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
+    *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "strict"),
+    *("priority", "deadline_s", "webhook"),
+)
+
+
+def submit_options(args: argparse.Namespace) -> SubmitOptions:
+    """Return the submission options that the command line sets."""
+    named = {name: getattr(args, name, None) for name in _OPTIONS}
+    options = {name: value for name, value in named.items() if value is not None}
+    if options.get("enhance") in (["auto"], ["off"]):
+        options["enhance"] = options["enhance"][0]
+    if "temperature" in options:
+        options["do_sample"] = True
+    return cast("SubmitOptions", options)
+
+
+def split_words(args: argparse.Namespace) -> tuple[list[str], str | None]:
+    """Return the images and the question, which comes last; a preset may do without one.
+
+    Raises UsageError if the question is missing.
+    """
+    *images, last = args.words
+    if getattr(args, "preset", None) and is_image(last):
+        return [*images, last], None
+    if images or not is_image(last):
+        return images, last
+    raise UsageError(f"No question given for {last}.", f'sightline ask {last} "What does it say?"')
+
+
+def ask_question(args: argparse.Namespace) -> None:
+    """Ask a question and print its answer; raises JobFailed, WaitTimeout and UsageError."""
+    names, question = split_words(args)
+    images = [image_source(name) for name in names]
+    with connect(args) as client:
+        key = uuid.uuid4().hex
+        submit = partial(
+            client.submit, question, images, idempotency_key=key, **submit_options(args)
+        )
+        if args.no_wait:
+            job = submit()
+            print_json(args, job.data)
+            if not wants_json(args):
+                print(job.id)
+            return
+        with _cancel_on_interrupt(submit):
+            follow_job(args, submit(), live=_streams_text(args))
+
+
+@contextmanager
+def _cancel_on_interrupt(submit: Callable[[], Job]) -> Iterator[None]:
+    """Cancel the job on Ctrl-C; submitting again finds it by its key, even half submitted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        try:
+            job = submit().cancel()
+            print_error(f"{job.id} is {job.status}")
+        except SightlineError as error:
+            print_error(str(error))
+        raise
+
+
+def _streams_text(args: argparse.Namespace) -> bool:
+    """Tell whether text is printed as it is generated; with rules it may still change."""
+    plain = not getattr(args, "preset", None) and not getattr(args, "postprocess", None)
+    return plain and sys.stdout.isatty() and not wants_json(args) and args.timeout is None
+
+
+def follow_job(args: argparse.Namespace, job: Job, *, live: bool) -> None:
+    """Wait for a job and print its answer; raises JobFailed and WaitTimeout.
+
+    `live` prints the text while it is generated.
+    """
+    line = StatusLine(args)
+    try:
+        if live:
+            _print_stream(job, line)
+        else:
+            job.wait(args.timeout, lambda data: line.put(progress_line(data)))
+    finally:
+        line.clear()
+    print_json(args, job.data)
+    answer = answer_of(job.data)
+    if not wants_json(args):
+        print("" if live else answer.text)
+        for name, values in answer.fields.items():
+            print_note(args, f"{name}: {', '.join(values) or '–'}")
+        for warning in job.data["warnings"]:
+            print_note(args, f"note: {warning['detail']}")
+
+
+def _print_stream(job: Job, line: StatusLine) -> None:
+    started = False
+    for event in job.stream():
+        if event.text:
+            if not started:
+                line.clear()
+            started = True
+            print(event.text, end="", flush=True)
+        elif event.type == "output.reset":
+            print("\n… restarted:", flush=True)
+        elif event.type == "job.progress" and not started:
+            line.put(progress_line({"status": "running", "progress": event.data}))
+
+
+def watch_job(args: argparse.Namespace) -> None:
+    """Follow a job from its start to its end; raises JobFailed."""
+    with connect(args) as client:
+        job = client.job(args.job)
+        if wants_json(args):
+            for event in job.stream():
+                print_json(args, {"seq": event.seq, "type": event.type, "data": event.data})
+            answer_of(job.data)
+        elif job.ended:
+            follow_job(args, job, live=False)
+        else:
+            follow_job(args, job, live=sys.stdout.isatty())

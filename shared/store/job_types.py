@@ -1,0 +1,107 @@
+"""What goes into the job store and comes out of it: new and stored jobs, claims, doorbells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from shared.jobs import ImageInfo, JobInput, Priority, new_job_id
+from shared.jobs.row import JobRow, read_row
+from shared.prediction.cost_model import Prediction
+from shared.store.rate_limits import RateLimits
+from shared.webhooks import Webhook
+
+
+class Verdict(IntEnum):
+    """The answer to a worker that beats or reports; its values are those of the scripts."""
+
+    #: The job is no longer this worker's.
+    LOST = 0
+    GO_ON = 1
+    #: The caller canceled it.
+    STOP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be stored."""
+
+    tenant: str
+    input: JobInput
+    id: str = field(default_factory=new_job_id)
+    priority: Priority = Priority.DEFAULT
+    ttl_s: int = 86_400
+    deadline_s: float | None = None
+    session_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    images: Sequence[ImageInfo] = ()
+    #: Notices of the images, as dicts.
+    notices: Sequence[Mapping[str, Any]] = ()
+    model: str = ""
+    retry_of: str | None = None
+    webhook: Webhook | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
+    prediction: Prediction | None = None
+    limits: RateLimits = field(default_factory=RateLimits)
+    #: (Idempotency-Key, fingerprint of the body)
+    idempotency: tuple[str, str] | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Return the visual tokens of its images."""
+        return sum(image.tokens for image in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """What the queue needs to wake a worker for a job."""
+
+    job_id: str
+    queue: str
+
+
+def read_doorbells(reply: Sequence[Sequence[str]]) -> list[Doorbell]:
+    """Return the doorbells of a script's reply: a job id and a queue each."""
+    return [Doorbell(job_id, queue) for job_id, queue in reply]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorbellMessage:
+    """A doorbell as it is written to Redis."""
+
+    #: The list that workers read, and the message that is pushed to it.
+    list: str
+    message: str
+    #: The channel that Flower listens on, and the event that is published there.
+    channel: str
+    event: str
+    #: Milliseconds after which the list expires if nobody reads it; None keeps it.
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A stored job, or the earlier one that the same Idempotency-Key made."""
+
+    doorbell: Doorbell
+    replayed: bool = False
+    #: Queued jobs that are taken before it; None when it is not queued.
+    position: int | None = None
+    #: Its row at that moment.
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self) -> JobRow:
+        """Return the row of the job; raises JobTooNew."""
+        return read_row(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to a job."""
+
+    row: JobRow
+    owner: str
+    #: Milliseconds of Redis' clock when the job was claimed.
+    at_ms: int = 0
