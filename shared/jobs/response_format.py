@@ -1,4 +1,4 @@
-"""The `response_format` of a request, as OpenAI's API has it."""
+"""The `response_format` of a request, as in OpenAI's API."""
 
 from __future__ import annotations
 
