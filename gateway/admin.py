@@ -86,7 +86,7 @@ def _chosen_limits(options: argparse.Namespace) -> dict[str, int | None]:
 
 
 def _describe_key(key: ApiKey) -> str:
-    state = "revoked" if key.revoked_ms else f"made {timestamp(key.created_ms)}"
+    state = "revoked" if key.revoked_ms else f"created {timestamp(key.created_ms)}"
     limits = ", ".join(
         f"{name} {'default' if value is None else value or 'no limit'}"
         for name, value in key.limits.items()

@@ -40,7 +40,7 @@ class OpenAIError(BaseModel):
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
-    type: str = Field(description="URI of the error's documentation.")
+    type: str = Field(description="Path of the error's documentation.")
     title: str
     status: int
     detail: str

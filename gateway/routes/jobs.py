@@ -133,7 +133,7 @@ def cancel(path: JobPath) -> Response:
     services, tenant = current_services(), current_tenant()
     outcome = services.store.cancel(path.job_id, tenant)
     if outcome not in ("canceled", "canceling"):
-        raise errors.NotCancelable(f"The job is {outcome} already.")
+        raise errors.NotCancelable(f"The job is already {outcome}.")
     wait_s = _STOP_S if outcome == "canceling" else 0
     job = FollowedJob.of(request, services, tenant, path.job_id)
     return job_response(LongPoll(job, wait_s).until_terminal(), services)

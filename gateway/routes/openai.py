@@ -73,7 +73,7 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))
         raise errors.ModelNotFound(
-            f"The model {name!r} is not loaded; {known} is.", pointer="/model"
+            f"The model {name!r} is not loaded; loaded: {known}.", pointer="/model"
         )
 
 

@@ -53,7 +53,9 @@ def _nodes(value: Any, depth: int) -> Iterator[Any]:
 def _check_numbers(node: Any) -> None:
     for value in node.values() if isinstance(node, dict) else node:
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise BadSchema(f"{value} is beyond 2^53, where numbers are rounded; ask for a string")
+            raise BadSchema(
+                f"{value} is beyond 2^53, where numbers are rounded; use a string instead"
+            )
 
 
 def _multiples(node: Any) -> int:
