@@ -34,6 +34,8 @@ from scripts import check_names
         "from module import name as told",
         "match pair:\n case told: pass",
         "match pair:\n case [*told]: pass",
+        "match pair:\n case {**told}: pass",
+        "try: pass\nexcept OSError as told: pass",
     ],
 )
 def test_every_way_to_bind_a_name_is_seen(source):
