@@ -23,7 +23,8 @@ _service: WorkerService | None = None
 def answer(job_id: str, *, only: bool = False) -> str | None:
     """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits.
 
-    Returns the id of the job that was run, which Flower shows beside that of the doorbell.
+    Returns the id of the job that was run, which Flower shows beside that of the doorbell. Raises
+    RuntimeError in a process that is no started worker.
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")

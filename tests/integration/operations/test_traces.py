@@ -92,9 +92,9 @@ def test_one_trace_leads_from_the_callers_request_to_the_workers_stages(
 
 def test_without_a_collector_a_callers_trace_only_travels_along():
     quiet = tracing.Tracing(Settings(), "test")
-    assert quiet.begin(CALLER) == tracing.RequestTrace(CALLER)
+    assert quiet.begin_request(CALLER) == tracing.RequestTrace(CALLER)
     for bad in (None, "", "01-x", CALLER.replace("b7ad6b7169203331", "0" * 16), CALLER + "\n"):
-        assert quiet.begin(bad).traceparent is None
+        assert quiet.begin_request(bad).traceparent is None
 
 
 def test_an_endpoint_without_the_packages_is_told_in_a_line(monkeypatch):

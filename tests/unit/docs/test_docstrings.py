@@ -47,7 +47,7 @@ def unmentioned_errors(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("folder", ["client", "shared"])
+@pytest.mark.parametrize("folder", ["client", "shared", "gateway", "worker"])
 def test_a_public_function_names_the_errors_that_it_raises(folder):
     paths = [path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")]
     errors = {

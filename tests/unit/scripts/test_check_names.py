@@ -34,6 +34,8 @@ from scripts import check_names
         "from module import name as told",
         "match pair:\n case told: pass",
         "match pair:\n case [*told]: pass",
+        "match pair:\n case {**told}: pass",
+        "try: pass\nexcept OSError as told: pass",
     ],
 )
 def test_every_way_to_bind_a_name_is_seen(source):
@@ -57,13 +59,13 @@ def test_uses_strings_and_longer_names_are_left_alone(source):
     assert not {name.lstrip("_") for name in names} & check_names.BANNED
 
 
-def test_a_complaint_names_the_file_the_line_and_the_name(tmp_path, monkeypatch):
+def test_an_error_names_the_file_the_line_and_the_name(tmp_path, monkeypatch):
     monkeypatch.setattr(check_names, "ROOT", tmp_path)
     file = tmp_path / "module.py"
     file.write_text("payload = 1\n\n\ndef answer(__who):\n    _found = __who\n", encoding="utf-8")
-    assert check_names.complaints(file) == [
+    assert check_names.errors_in(file) == [
         "module.py:4: `__who` does not say what it holds",
         "module.py:5: `_found` does not say what it holds",
     ]
     file.write_text("tenant = service = match = 1\n", encoding="utf-8")
-    assert check_names.complaints(file) == []
+    assert check_names.errors_in(file) == []

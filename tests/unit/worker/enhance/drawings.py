@@ -25,7 +25,7 @@ def page(rng: Random, size: int = 24, rows: int = 8, width: int = 640) -> Image.
 
 def clean(monkeypatch, number: int) -> Image.Image:
     """Draw one of many kinds, on backgrounds of any colour, without any defect."""
-    monkeypatch.setattr("demo.data.augment.spoil", lambda rng, image: image)
+    monkeypatch.setattr("demo.data.augment.add_defects", lambda rng, image: image)
     rng = Random(f"clean:{number}")
     width, height = 32 * rng.randint(6, 24), 32 * rng.randint(2, 16)
     kinds = (scenes.block, tables.table, tables.receipt, lone_word)
