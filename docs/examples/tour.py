@@ -80,15 +80,15 @@ def stream_answer(client: Client) -> None:
         if event.type not in kinds:
             kinds.append(event.type)
     names = ", ".join(f"`{name}`" for name in kinds)
-    print_step(
-        "A streamed answer", f"Event types: {names}", drawn_and_read("room 7 floor 3", text)
-    )
+    print_step("A streamed answer", f"Event types: {names}", drawn_and_read("room 7 floor 3", text))
 
 
 def constrain_answer(client: Client) -> None:
     """Restrict an answer to a list of choices."""
     answer = client.ask("Is there text in the picture?", draw_text("yes"), choices=["yes", "no"])
-    print_step("A choice between two words", f"With the `choices` yes and no: {quoted(answer.text)}")
+    print_step(
+        "A choice between two words", f"With the `choices` yes and no: {quoted(answer.text)}"
+    )
 
 
 def upload_only(client: Client) -> None:

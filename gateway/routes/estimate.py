@@ -20,6 +20,6 @@ estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
 def ask() -> dict[str, Any]:
     """Return tokens, seconds and queue wait of a job without submitting it.
 
-    Takes what `POST /v1/jobs` takes, or `width` and `height` alone; nothing is decoded or kept.
+    Accepts the body of `POST /v1/jobs`, or just `width` and `height`; stores nothing.
     """
     return estimate_request(request, current_services(), current_tenant())

@@ -128,7 +128,7 @@ def result(path: JobPath) -> Response:
 def cancel(path: JobPath) -> Response:
     """Cancel a queued job immediately; a running one stops within one step and keeps its text.
 
-    The answer waits a moment for that, and shows a running job if it takes longer.
+    The response waits briefly for that, and shows a running job if it takes longer.
     """
     services, tenant = current_services(), current_tenant()
     outcome = services.store.cancel(path.job_id, tenant)
@@ -162,7 +162,7 @@ def cancel(path: JobPath) -> Response:
 def retry(path: JobPath) -> Response:
     """Create a new job from a failed, expired, canceled or partial one, which stays unchanged.
 
-    Parts of a long image that were read already are taken over.
+    Parts of a long image that were already read are reused.
     """
     services, tenant = current_services(), current_tenant()
     row = services.store.get(path.job_id, tenant)

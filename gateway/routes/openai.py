@@ -49,8 +49,8 @@ _CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
 def chat(header: KeyHeader) -> Response:
     """Answer the last message, all at once or as it is written (`stream`).
 
-    The request is held as long as the client waits by its own headers; if it hangs up, its job is
-    canceled, unless it comes back with the same request.
+    The request is held for as long as the client's headers say it waits. If it disconnects, the job
+    is canceled, unless it repeats the same request.
     """
     services, tenant = current_services(), auth.current_tenant()
     key = find_key(request, services, tenant, header.idempotency_key)

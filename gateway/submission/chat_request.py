@@ -123,7 +123,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """The body of POST /v1/chat/completions; also takes Sightline's, such as `preset`."""
+    """The body of POST /v1/chat/completions; also takes our own parameters, such as `preset`."""
 
     model_config = ConfigDict(extra="allow")
 
