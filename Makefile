@@ -1,4 +1,4 @@
-# Two commands: `make up` serves, `make test` proves. Both install what is missing first.
+# Two main commands: `make up` runs the service, `make test` tests it. Both install what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
@@ -7,7 +7,7 @@ VENV ?= .venv
 PROCFILE ?= Procfile
 ARGS ?=
 
-# Variables given on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
+# Variables on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
 SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE
 $(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
   $(eval export SIGHTLINE_$(name) := $($(name)))))
@@ -19,9 +19,9 @@ DEV_STAMP := $(VENV)/.installed-dev
 
 .PHONY: help install install-dev up down admin test check coverage format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
-help: ## Show these lines
+help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
-	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, hub id or simulated> SLOTS=8'
+	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID or simulated> SLOTS=8'
 	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> VERBOSE=1'
 
 $(RUN_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
@@ -37,19 +37,19 @@ $(TOOLS_STAMP): tests/node/package-lock.json scripts/test_tools.sh | $(DEV_STAMP
 	@VENV=$(VENV) scripts/test_tools.sh
 	@touch $@
 
-install: $(RUN_STAMP) ## Install what the service needs, and nothing outside this folder
-install-dev: $(DEV_STAMP) ## Install what the tests need as well
+install: $(RUN_STAMP) ## Install what the service needs, only inside this folder
+install-dev: $(DEV_STAMP) ## Also install what the tests need
 
 up: $(RUN_STAMP) ## Start Redis, gateway, worker and Flower; Ctrl-C stops them
 	@exec $(PY) -m scripts.up $(if $(VERBOSE),--verbose) $(PROCFILE)
 
-down: ## Stop what `make up` started on PORT
-	@if [ -e $(RUN_STAMP) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing runs'; fi
+down: ## Stop the service that `make up` started on PORT
+	@if [ -e $(RUN_STAMP) ]; then exec $(PY) -m scripts.down; else echo 'nothing is installed, so nothing is running'; fi
 
-admin: $(RUN_STAMP) ## Look after API keys: make admin ARGS="keys create NAME"
+admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
-# Tests that go by the clock run one by one, all others side by side.
+# Tests that depend on timing run one by one, all others in parallel.
 CLOCKED := tests/chaos tests/e2e tests/unit/scripts tests/integration/page \
 	$(foreach name,backpressure fairness job_life long_jobs overload,tests/integration/jobs/test_$(name).py) \
 	tests/integration/access/test_slow_clients.py
@@ -60,12 +60,12 @@ failed=0; \
 	exit $$failed
 endef
 
-# Chosen tests start at once; the whole suite begins with the checks.
-test: $(DEV_STAMP) $(TOOLS_STAMP) $(if $(ARGS),,check) ## Run all checks and tests; ARGS="-k name" chooses tests
+# Selected tests start immediately; the whole suite runs the checks first.
+test: $(DEV_STAMP) $(TOOLS_STAMP) $(if $(ARGS),,check) ## Run all checks and tests; ARGS="-k name" selects tests
 	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
 	$(if $(ARGS),exec $(PY) -m pytest $(ARGS),$(TEST_ALL))
 
-check: $(DEV_STAMP) ## Format, lint, names, types, import rules
+check: $(DEV_STAMP) ## Check format, lint, names, types and import rules
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(PY) -m scripts.check_names
@@ -73,23 +73,23 @@ check: $(DEV_STAMP) ## Format, lint, names, types, import rules
 	$(VENV)/bin/mypy -p scripts
 	$(VENV)/bin/lint-imports
 
-coverage: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the tests and report which lines and branches they reach, processes too
+coverage: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the tests and report line and branch coverage, including subprocesses
 	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
 	$(PY) -m coverage erase && \
 	{ $(PY) -m coverage run -m pytest $(or $(ARGS),tests/unit tests/integration); \
 	$(PY) -m coverage combine -q && $(PY) -m coverage report; }
 
-format: $(DEV_STAMP) ## Format the code and mend what ruff can mend
+format: $(DEV_STAMP) ## Format the code and apply ruff's fixes
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-config-check: $(RUN_STAMP) ## Tell what is set, from where, and what about it is unwise
+config-check: $(RUN_STAMP) ## Show all settings, where they come from, and warnings
 	@exec $(PY) -m shared.settings
 
-secrets: $(RUN_STAMP) ## Make the passwords that compose.yaml reads from deploy/secrets
+secrets: $(RUN_STAMP) ## Create the passwords that compose.yaml reads from deploy/secrets
 	@exec $(PY) -m scripts.secrets
 
-chaos: $(DEV_STAMP) ## Kill processes and cut connections under 10,000 jobs; none may be lost
+chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs run; none may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.monkey $(ARGS)
 
@@ -97,58 +97,58 @@ chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook 
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.couriers $(ARGS)
 
-soak: $(DEV_STAMP) ## Ask at a steady rate for SECONDS=7200; nothing may grow
+soak: $(DEV_STAMP) ## Send requests at a steady rate for SECONDS=7200; nothing may grow
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.soak --seconds $(or $(SECONDS),7200) $(ARGS)
 
-tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or doubled
+tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or duplicated
 	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)
 
-bench-long: $(DEV_STAMP) ## Read long pages in tiles and in the naive ways; share a long job between workers
+bench-long: $(DEV_STAMP) ## Compare tiled reading of long pages with simpler ways; share a long job between workers
 	@$(PY) -m bench.quality.long $(ARGS)
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m bench.service.long_workers
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)
 
-bench-webhooks: $(DEV_STAMP) ## Measure how soon webhooks come, beside a dead endpoint too
+bench-webhooks: $(DEV_STAMP) ## Measure webhook latency, also beside a dead endpoint
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.service.webhooks $(ARGS)
 
-bench-overload: $(DEV_STAMP) ## Offer many times what can be done, and see what still gets done
+bench-overload: $(DEV_STAMP) ## Submit far more jobs than the workers can do and measure throughput
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.service.overload $(ARGS)
 
-bench-accept: $(DEV_STAMP) ## Accept jobs beside LitServe and a plain Flask and Celery (installs them)
+bench-accept: $(DEV_STAMP) ## Compare accepting jobs with LitServe and plain Flask with Celery (installs them)
 	@$(PY) -m pip install -q -e '.[bench]'
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.service.accept $(ARGS)
 
-bench-capacity: $(DEV_STAMP) ## Measure what the service adds to the engine, and draw fleets from it
+bench-capacity: $(DEV_STAMP) ## Measure the service's overhead and simulate fleets from it
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" $(PY) -m bench.service.capacity $(ARGS)
 	@exec $(PY) -m bench.service.fleet
 
-bench-recovery: $(DEV_STAMP) ## Kill what works, here and in other set-ups (installs them)
+bench-recovery: $(DEV_STAMP) ## Kill working processes here and in other set-ups (installs them)
 	@$(PY) -m pip install -q -e '.[bench]'
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.service.recovery $(ARGS)
 
-bench-predictions: $(DEV_STAMP) ## Compare predicted seconds with those that jobs took
+bench-predictions: $(DEV_STAMP) ## Compare predicted with actual job times
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.service.predictions $(ARGS)
 
 demo-train: $(RUN_STAMP) ## Train the bundled model again
 	@exec $(PY) -m demo.training.train $(ARGS)
 
-demo-eval: $(RUN_STAMP) ## Check what the bundled model reads
+demo-eval: $(RUN_STAMP) ## Evaluate the bundled model
 	@exec $(PY) -m demo.evaluate $(ARGS)
 
-docs: $(DEV_STAMP) $(TOOLS_STAMP) ## Draw the page for docs/ and take the tour again
+docs: $(DEV_STAMP) $(TOOLS_STAMP) ## Redo the screenshots in docs/ and the tour
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m tests.support.draw_docs
 
-reference: $(DEV_STAMP) ## Write the pages of docs/ that are made from the code again
+reference: $(DEV_STAMP) ## Regenerate the pages of docs/ that come from the code
 	@exec $(PY) -m scripts.reference
 
-clean: ## Remove the Python environment and caches; the jobs in .run stay
+clean: ## Remove the Python environment and caches; keep the jobs in .run
 	rm -rf $(VENV) *.egg-info client/*.egg-info client/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,10 +17,10 @@ from shared.store.connection import connect
 _DAY_S = 86_400
 #: Option and meaning of each limit, by its name in the key.
 _LIMITS = {
-    "requests": ("--requests-per-minute", "submitting requests a minute"),
-    "tokens": ("--tokens-per-minute", "visual tokens of jobs a minute"),
+    "requests": ("--requests-per-minute", "requests that submit work, per minute"),
+    "tokens": ("--tokens-per-minute", "visual tokens of jobs, per minute"),
     "in_flight": ("--in-flight", "unfinished jobs"),
-    "queued": ("--queued", "jobs that wait for a worker"),
+    "queued": ("--queued", "jobs waiting for a worker"),
 }
 
 
@@ -51,27 +51,30 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sightline-admin", description=__doc__)
     areas = parser.add_subparsers(dest="area", required=True)
     actions = areas.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
-    create = actions.add_parser("create", help="make a key; its secret is shown once")
-    change = actions.add_parser("set", help="change the limits or the weight of a key")
-    rotate = actions.add_parser("rotate", help="make a second secret; the first one runs out")
-    revoke = actions.add_parser("revoke", help="end a key with all its secrets, at once")
+    create = actions.add_parser("create", help="create a key; its secret is shown once")
+    change = actions.add_parser("set", help="change the limits or weight of a key")
+    rotate = actions.add_parser("rotate", help="create a second secret; the old one expires")
+    revoke = actions.add_parser("revoke", help="revoke a key with all its secrets, immediately")
     for action in (create, change, rotate, revoke):
-        action.add_argument("name", help="name or id of the key")
+        action.add_argument("name", help="name or ID of the key")
     for action in (create, change):
         for option, meaning in _LIMITS.values():
             action.add_argument(option, type=_parse_limit, metavar="N", help=meaning)
         action.add_argument(
-            "--weight", type=_parse_weight, metavar="N", help="turns while others get one (1)"
+            "--weight",
+            type=_parse_weight,
+            metavar="N",
+            help="turns for each turn of other keys (1)",
         )
     rotate.add_argument(
         "--overlap",
         type=_parse_duration,
         default=_DAY_S,
         metavar="TIME",
-        help="how long the first secret stays good, such as 30m or 1d (1d)",
+        help="how long the old secret stays valid, such as 30m or 1d (1d)",
     )
     shown = actions.add_parser("list", help="show every key and its limits")
-    shown.add_argument("--json", action="store_true", help="for programs")
+    shown.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
@@ -83,7 +86,7 @@ def _chosen_limits(options: argparse.Namespace) -> dict[str, int | None]:
 
 
 def _describe_key(key: ApiKey) -> str:
-    state = "revoked" if key.revoked_ms else f"made {timestamp(key.created_ms)}"
+    state = "revoked" if key.revoked_ms else f"created {timestamp(key.created_ms)}"
     limits = ", ".join(
         f"{name} {'default' if value is None else value or 'no limit'}"
         for name, value in key.limits.items()
@@ -100,7 +103,7 @@ def _describe_key(key: ApiKey) -> str:
 def _print_secret(secret: str, description: str) -> None:
     """Print the secret alone to stdout, for programs, and the rest to stderr."""
     print(description, file=sys.stderr)
-    print("This secret is shown once, keep it:", file=sys.stderr)
+    print("This secret is shown only once; save it:", file=sys.stderr)
     print(secret)
 
 
@@ -126,7 +129,7 @@ def _print_keys(api_keys: ApiKeyStore, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(key) for key in api_keys.all()]))
     else:
-        print("\n".join(map(_describe_key, api_keys.all())) or "There is no key yet.")
+        print("\n".join(map(_describe_key, api_keys.all())) or "There are no keys yet.")
 
 
 def run(arguments: Sequence[str], settings: Settings) -> int:

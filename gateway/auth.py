@@ -37,9 +37,9 @@ def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
     """Raise UnsafeBinding where callers need a key and there is none."""
     if anonymous_access(settings) == "no" and not any_key():
         raise UnsafeBinding(
-            f"SIGHTLINE_HOST={settings.host} is served to holders of an API key only, and there is "
-            "none: make one with `sightline-admin keys create NAME` (after `make up`: make admin "
-            'ARGS="keys create NAME"), or let everybody in with SIGHTLINE_ALLOW_ANONYMOUS=1.'
+            f"SIGHTLINE_HOST={settings.host} requires API keys, but there are "
+            "none: create one with `sightline-admin keys create NAME` (after `make up`: make admin "
+            'ARGS="keys create NAME"), or allow anonymous access with SIGHTLINE_ALLOW_ANONYMOUS=1.'
         )
 
 
@@ -75,8 +75,8 @@ def current_caller() -> Caller:
         g.caller = _admit_caller(int(counts_as_request(request.method, request.path)))
         if g.caller.refused_s is not None:
             raise LimitError(
-                "This key has sent its requests of this minute.",
-                hint="Wait for the seconds in Retry-After; reading and canceling stay free.",
+                "This key has used up its requests for this minute.",
+                hint="Wait as long as Retry-After says; reading and canceling stay free.",
                 retry_after_s=g.caller.refused_s,
             )
     caller: Caller = g.caller

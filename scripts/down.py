@@ -23,7 +23,7 @@ def main() -> int:
     except (InstanceError, OSError) as trouble:
         print(f"make down: {trouble}", file=sys.stderr)
         return 1
-    print(f"{'stopped' if processes else 'nothing runs on'} port {settings.port}")
+    print(f"{'stopped' if processes else 'nothing is running on'} port {settings.port}")
     return 0
 
 

@@ -27,7 +27,7 @@ def main() -> None:
         sys.exit(f"heartbeat: {error}")
     host = socket.gethostname()
     if not any(worker.host == host for worker in workers):
-        sys.exit(f"heartbeat: no fresh one of {host}")
+        sys.exit(f"heartbeat: none recent from {host}")
 
 
 def _check_courier(settings: Settings) -> None:

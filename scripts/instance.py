@@ -79,7 +79,7 @@ class Instance:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if launcher := self.launcher():
                 raise InstanceError(
-                    f"Sightline runs on port {self.port} already (pid {launcher.pid}); "
+                    f"Sightline is already running on port {self.port} (pid {launcher.pid}); "
                     f"stop it with: make down PORT={self.port}"
                 )
             self.sweep()

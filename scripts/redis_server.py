@@ -102,7 +102,7 @@ def check_redis(url: str) -> None:
             client.ping()
     except (redis.RedisError, ValueError, OSError) as error:
         place = url.rpartition("@")[2]
-        raise InstanceError(f"the Redis at {place} does not answer: {error}") from None
+        raise InstanceError(f"the Redis at {place} does not respond: {error}") from None
 
 
 class PrivateRedis:
@@ -192,7 +192,7 @@ class PrivateRedis:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
 if __name__ == "__main__":

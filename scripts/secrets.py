@@ -46,4 +46,4 @@ def write_secrets(folder: Path) -> list[str]:
 
 if __name__ == "__main__":
     written = write_secrets(FOLDER)
-    print(f"{FOLDER}: {', '.join(written) or 'all there already'}")
+    print(f"{FOLDER}: {', '.join(written) or 'all exist already'}")

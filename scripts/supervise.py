@@ -107,7 +107,7 @@ class SupervisedProcess(Process):  # type: ignore[misc]
         if type == "start":
             self._started(data["pid"])
         if type == "stop" and self._may_restart():
-            self._say(f"died (exit {data['returncode']}), starting it again\n")
+            self._say(f"died (exit {data['returncode']}), restarting it\n")
             self._again = not self.phase.stopping.wait(RESTART_PAUSE_S) and not self._orphaned()
             if self._again:
                 return

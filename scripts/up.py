@@ -76,8 +76,8 @@ class Launch:
         finally:
             self.instance.sweep(keep=(LAUNCHER, "redis"))
         for name, code in supervisor.died:
-            when = "again and again" if supervisor.phase.ready.is_set() else "before it was ready"
-            raise InstanceError(f"{name} ended {when} (exit {code}); its last lines above say why")
+            when = "repeatedly" if supervisor.phase.ready.is_set() else "before it was ready"
+            raise InstanceError(f"{name} ended {when} (exit {code}); see its last lines above")
 
     def _watch(self, supervisor: Supervisor) -> None:
         phase = supervisor.phase
@@ -95,7 +95,7 @@ class Launch:
     def _keep_redis(self, supervisor: Supervisor) -> None:
         while not supervisor.phase.stopping.wait(0.5):
             if self.redis and self.redis.died():
-                print_line("Redis died, starting it again")
+                print_line("Redis died, restarting it")
                 try:
                     self.redis.restart()
                 except InstanceError as trouble:
@@ -106,18 +106,20 @@ class Launch:
         """Return the text for the terminal once the service is ready."""
         port, url = self.settings.port, self.address.url
         user, _, password = self.flower_login.partition(":")
-        model = "the bundled one" if self.model == BUNDLED_MODEL else self.model
-        jobs = f"kept in {self.instance.directory}/redis" if self.redis else "kept in your Redis"
+        model = "the bundled model" if self.model == BUNDLED_MODEL else self.model
+        jobs = (
+            f"stored in {self.instance.directory}/redis" if self.redis else "stored in your Redis"
+        )
         data = shlex.quote(f"image=@{EXAMPLE}")
         return f"""
 Sightline is ready.
-  API and its docs  {url}/docs
+  API documentation {url}/docs
   queues (Flower)   {self.flower.url}   user {user}, password {password}
   model             {model}
   jobs              {jobs}
 Try it:
   curl -F {data} -F 'prompt=What does it say?' {url}/predict
-Stop it with Ctrl-C, or from elsewhere with: make down PORT={port}
+Stop it with Ctrl-C, or from another shell with: make down PORT={port}
 """
 
 
@@ -129,7 +131,7 @@ def find_missing(url: str) -> str | None:
     except urllib.error.HTTPError as error:
         return _detail(error.read())
     except OSError:
-        return "the gateway does not answer"
+        return "the gateway does not respond"
 
 
 def _detail(body: bytes) -> str:
@@ -168,7 +170,9 @@ def _interrupt(*_: object) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scripts.up", description=__doc__)
-    parser.add_argument("procfile", nargs="?", default="Procfile", help="what to start")
+    parser.add_argument(
+        "procfile", nargs="?", default="Procfile", help="Procfile with the processes to start"
+    )
     parser.add_argument("--verbose", action="store_true", help="log at DEBUG")
     parser.add_argument("--log-file", metavar="FILE", help="log to this file as well")
     return parser.parse_args()

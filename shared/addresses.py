@@ -43,7 +43,7 @@ def _ports(text: str) -> range:
     first, _, last = text.partition("-")
     ports = range(int(first), int(last or first) + 1)
     if not ports or ports[0] < 1 or ports[-1] > 65535:
-        raise ValueError(f"{text.strip()} names no ports")
+        raise ValueError(f"{text.strip()} is not a list of ports")
     return ports
 
 

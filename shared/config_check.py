@@ -96,7 +96,7 @@ def check_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[s
         try:
             yield from check_redis(role, redis_state(client))
         except StoreUnavailable as error:
-            yield f"the {role} Redis cannot be asked: {error.detail}"
+            yield f"the {role} Redis cannot be queried: {error.detail}"
 
 
 def find_misspelt(environ: Mapping[str, str]) -> Iterator[str]:
@@ -108,24 +108,24 @@ def find_misspelt(environ: Mapping[str, str]) -> Iterator[str]:
     }
     for name in sorted(environ):
         if name.startswith(PREFIX) and name.upper() not in known | _OTHERS:
-            yield f"{name} is no setting and does nothing; is it misspelt?"
+            yield f"{name} is not a known setting and has no effect; is it misspelt?"
 
 
 def check_exposure(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each risk from other machines or from the log."""
     if not settings.loopback and settings.allow_anonymous:
-        yield f"other machines reach {settings.host}, and everybody may use it without a key"
+        yield f"other machines can reach {settings.host}, and anyone can use it without a key"
     if not settings.loopback and settings.metrics_token is None:
-        yield "/metrics can be read by whoever reaches the gateway: set SIGHTLINE_METRICS_TOKEN"
+        yield "anyone who reaches the gateway can read /metrics: set SIGHTLINE_METRICS_TOKEN"
     if settings.log_level == "DEBUG":
-        yield "at log level DEBUG prompts may stand in the log"
+        yield "at log level DEBUG the log may contain prompts"
     for name in ("redis_url", "cache_url"):
         for url in (getattr(settings, name) or "").split():
             parts = urlsplit(url)
             if parts.hostname and not _is_loopback(parts.hostname) and not parts.password:
-                yield f"{name} names {parts.hostname} without a password"
+                yield f"{name} points to {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
-        yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are paths only"
+        yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are only paths"
 
 
 def _is_loopback(host: str) -> bool:
@@ -146,7 +146,7 @@ def check_machine(settings: Settings) -> Iterator[str]:
     if (total := total_bytes()) and memory > total // 2:
         yield (
             f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {total >> 20} MiB, "
-            "beside the model's weights"
+            "in addition to the model's weights"
         )
 
 
@@ -154,17 +154,17 @@ def check_redis(role: str, state: RedisState) -> Iterator[str]:
     """Yield a sentence for each risk in the configuration of a Redis of this role."""
     if role == "queue":
         if not state.aof:
-            yield "the queue Redis has no append-only file: its end loses all jobs (appendonly yes)"
+            yield "the queue Redis has no append-only file: a restart loses all jobs"
         if state.policy != "noeviction":
-            yield f"a full queue Redis throws jobs away ({state.policy}; use noeviction)"
+            yield f"a full queue Redis drops jobs ({state.policy}; use noeviction)"
     elif not state.policy.startswith("allkeys"):
-        yield f"a full cache Redis refuses features ({state.policy}; use allkeys-lfu)"
+        yield f"a full cache Redis rejects features ({state.policy}; use allkeys-lfu)"
     if not state.max_bytes:
-        yield f"the {role} Redis has no maxmemory: it grows until the machine ends it"
+        yield f"the {role} Redis has no maxmemory: it grows until the machine kills it"
     elif state.used_bytes > 0.8 * state.max_bytes and role == "queue":
         yield f"the queue Redis is {state.used_bytes / state.max_bytes:.0%} full"
     if state.evicted_keys and role == "queue":
-        yield f"the queue Redis has thrown away {state.evicted_keys} keys"
+        yield f"the queue Redis has evicted {state.evicted_keys} keys"
 
 
 def main() -> int:
@@ -187,9 +187,9 @@ def main() -> int:
     for line in sorted(effective, key=lambda line: line.source == "default"):
         sys.stdout.write(f"{line.name:<{width}}  {line.value}  [{line.source}]\n")
     risks = list(check_settings(settings, os.environ))
-    sys.stdout.write("\n" + "".join(f"unwise: {risk}\n" for risk in risks))
+    sys.stdout.write("\n" + "".join(f"warning: {risk}\n" for risk in risks))
     if not risks:
-        sys.stdout.write("nothing unwise found\n")
+        sys.stdout.write("no problems found\n")
     return 1 if risks else 0
 
 

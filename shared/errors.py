@@ -1,7 +1,7 @@
-"""Every failure that a caller can see.
+"""Every error that a caller can see.
 
 ServiceError
-├── InputError        the caller's input is at fault: do not repeat it unchanged
+├── InputError        the caller's input is wrong: do not repeat it unchanged
 │   ├── InvalidJson · InvalidBase64 · BadParameters · BadConstraint
 │   ├── InputTooLong
 │   │   └── InputTooLarge
@@ -35,16 +35,16 @@ class BadConfig(Exception):
 
 
 class ServiceError(Exception):
-    """Something went wrong on our side; the request may be repeated."""
+    """An internal error occurred; the request may be repeated."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
-    #: May the same request succeed later without a change?
+    #: May the same request succeed later without changes?
     retryable: ClassVar[bool] = True
     #: OpenAI's code for it, if that differs.
     openai_code: ClassVar[str | None] = None
     #: One sentence that tells the caller what to do.
-    hint: ClassVar[str] = "Try again; if it persists, give the request id to the operator."
+    hint: ClassVar[str] = "Try again; if it persists, give the request ID to the operator."
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class InputError(ServiceError):
     code = "bad_request"
     status = 400
     retryable = False
-    hint = "Change the request; repeating it unchanged gives the same answer."
+    hint = "Change the request; repeating it unchanged gives the same error."
 
 
 class InvalidJson(InputError):
@@ -99,10 +99,10 @@ class InvalidJson(InputError):
 
 
 class InvalidBase64(InputError):
-    """The image's base64 text is broken or cut off."""
+    """The image's base64 text is invalid or truncated."""
 
     code = "invalid_base64"
-    hint = "Send standard base64 or a data: URI; check that the text was not cut off."
+    hint = "Send standard base64 or a data: URI; check that the text is complete."
 
 
 class BadParameters(InputError):
@@ -114,7 +114,7 @@ class BadParameters(InputError):
 
 
 class BadConstraint(InputError):
-    """No answer can be held to this constraint."""
+    """This constraint cannot be enforced."""
 
     code = "bad_constraint"
     status = 422
@@ -133,15 +133,15 @@ class InputTooLong(InputError):
 
 
 class InputTooLarge(InputTooLong):
-    """Input too large: its images need more memory than the model's machine has left."""
+    """Input too large: its images need more memory than the worker has left."""
 
     code = "input_too_large"
     openai_code = None
-    hint = "Lower max_pixels or send fewer images; the operator may give the worker more memory."
+    hint = "Lower max_pixels or send fewer images; the operator can give the worker more memory."
 
 
 class IdempotencyKeyReused(InputError):
-    """This Idempotency-Key was used before with another body."""
+    """This Idempotency-Key was already used with a different body."""
 
     code = "idempotency_key_reused"
     status = 422
@@ -149,7 +149,7 @@ class IdempotencyKeyReused(InputError):
 
 
 class Unauthorized(InputError):
-    """The API key is missing or unknown."""
+    """The API key is missing or invalid."""
 
     code = "unauthorized"
     status = 401
@@ -157,40 +157,40 @@ class Unauthorized(InputError):
 
 
 class UrlNotAllowed(InputError):
-    """This URL may not be fetched from here."""
+    """The service is not allowed to fetch this URL."""
 
     code = "url_not_allowed"
     status = 403
-    hint = "Only public http(s) addresses are fetched; upload the bytes instead."
+    hint = "Only public http(s) addresses are allowed; upload the bytes instead."
 
 
 class UrlFetchFailed(InputError):
-    """What the URL points to could not be fetched."""
+    """The URL could not be fetched."""
 
     code = "url_fetch_failed"
     status = 422
     retryable = True
-    hint = "Check that the URL answers 200 by itself, without a redirect, or upload the bytes."
+    hint = "Check that the URL returns 200 without a redirect, or upload the bytes."
 
 
 class NotFound(InputError):
-    """There is nothing under this id."""
+    """Nothing was found under this ID."""
 
     code = "not_found"
     status = 404
-    hint = "Check the id; it may belong to another key or have expired."
+    hint = "Check the ID; it may belong to another key or have expired."
 
 
 class ModelNotFound(InputError):
-    """No worker that is up has loaded this model."""
+    """No running worker has loaded this model."""
 
     code = "model_not_found"
     status = 404
-    hint = "See /v1/models, or name the model sightline: it stands for whatever is loaded."
+    hint = "See /v1/models, or use the model name sightline for whichever model is loaded."
 
 
 class ImageNotFound(InputError):
-    """The image id is unknown or has expired."""
+    """The image ID is unknown or has expired."""
 
     code = "image_not_found"
     status = 422
@@ -198,7 +198,7 @@ class ImageNotFound(InputError):
 
 
 class MethodNotAllowed(InputError):
-    """This path does not take this method."""
+    """This path does not support this method."""
 
     code = "method_not_allowed"
     status = 405
@@ -210,18 +210,18 @@ class Erased(InputError):
 
     code = "erased"
     status = 410
-    hint = "Nothing of it is kept; submit it again."
+    hint = "None of its data is kept; submit it again."
 
 
 class Conflict(InputError):
-    """The request does not fit the present state."""
+    """The request conflicts with the current state."""
 
     code = "conflict"
     status = 409
 
 
 class NotCancelable(Conflict):
-    """The job has ended already and cannot be canceled."""
+    """The job has already ended and cannot be canceled."""
 
     code = "not_cancelable"
     hint = "A terminal status never changes; read the job instead."
@@ -238,14 +238,14 @@ class NoResult(Conflict):
     """The job ended without an answer."""
 
     code = "no_result"
-    hint = "Read the job to see why; POST its /retry to try again."
+    hint = "Read the job to see why; POST to its /retry path to try again."
 
 
 class AnswerChanged(Conflict):
-    """The answer was begun anew and differs from what was streamed already."""
+    """The answer was restarted and differs from what was already streamed."""
 
     code = "answer_changed"
-    hint = "Ask again; without a temperature, or with a seed, an answer does not change."
+    hint = "Ask again; without a temperature, or with a seed, answers are reproducible."
 
 
 class SessionBusy(Conflict):
@@ -260,16 +260,16 @@ class PayloadTooLarge(InputError):
 
     code = "payload_too_large"
     status = 413
-    hint = "See /v1/limits; compress or scale the image down."
+    hint = "See /v1/limits; compress the image or scale it down."
 
 
 class RequestTimeout(InputError):
-    """The request did not come in time: its headers or its body moved too slowly."""
+    """The request timed out: its headers or body arrived too slowly."""
 
     code = "request_timeout"
     status = 408
     retryable = True
-    hint = "Send it without pauses; see /v1/limits for the pace that is asked."
+    hint = "Send it without pauses; see /v1/limits for the minimum rate."
 
 
 class UnsupportedMediaType(InputError):
@@ -289,32 +289,32 @@ class ImageError(InputError):
 
 
 class UnsupportedImageFormat(ImageError):
-    """The file is not an image of an accepted format."""
+    """The file is not an image in a supported format."""
 
     code = "unsupported_image_format"
     status = 415
-    hint = "Accepted: JPEG, PNG and what else /v1/limits names, told by content and not by name."
+    hint = "Supported: JPEG, PNG and others (see /v1/limits), detected from the content."
 
 
 class ImageEmpty(ImageError):
-    """The image file has no bytes."""
+    """The image file is empty."""
 
     code = "image_empty"
-    hint = "The upload was empty; check the path or the form field."
+    hint = "Check the file path and the name of the form field."
 
 
 class ImageTruncated(ImageError):
-    """The image file is cut off."""
+    """The image file is truncated."""
 
     code = "image_truncated"
     hint = "The upload or the file is incomplete; send the whole file."
 
 
 class UploadMismatch(ImageError):
-    """The image that arrived is not the one that was sent."""
+    """The uploaded image does not match its checksum or size."""
 
     code = "upload_mismatch"
-    hint = "It was cut off or changed on its way, or sha256 and bytes are of another file."
+    hint = "It was truncated or changed in transit, or sha256 and bytes belong to another file."
 
 
 class ImageDecodeFailed(ImageError):
@@ -331,59 +331,59 @@ class ImageDimensions(ImageError):
 
 
 class ImageAspect(ImageError):
-    """The image is too long for its width."""
+    """The image is too long and narrow."""
 
     code = "image_aspect"
-    hint = "Cut the image into parts whose sides differ by less than the limit in /v1/limits."
+    hint = "Cut the image into parts whose aspect ratio is within the limit in /v1/limits."
 
 
 # the caller's limits
 
 
 class LimitError(ServiceError):
-    """A limit of this key is reached."""
+    """This key has reached one of its limits."""
 
     code = "rate_limited"
     status = 429
-    hint = "Wait for the seconds given in Retry-After."
+    hint = "Wait for the number of seconds in Retry-After."
 
 
 class TooManyInFlight(LimitError):
     """This key has too many unfinished jobs."""
 
     code = "too_many_in_flight"
-    hint = "Wait until some of your jobs have ended; GET /v1/limits tells your limits."
+    hint = "Wait until some of your jobs have ended; GET /v1/limits shows your limits."
 
 
 class TooManyQueued(LimitError):
     """This key has too many waiting jobs."""
 
     code = "too_many_queued"
-    hint = "Wait until some of your jobs have begun; GET /v1/limits tells your limits."
+    hint = "Wait until some of your jobs have started; GET /v1/limits shows your limits."
 
 
 # the service
 
 
 class Unavailable(ServiceError):
-    """The service cannot take this request now."""
+    """The service cannot accept this request right now."""
 
     code = "unavailable"
     status = 503
-    hint = "Wait for the seconds given in Retry-After."
+    hint = "Wait for the number of seconds in Retry-After."
 
 
 class StoreUnavailable(Unavailable):
-    """The job store does not answer, so nothing could be accepted."""
+    """The job store does not respond, so nothing was accepted."""
 
     code = "store_unavailable"
 
 
 class JobTooNew(Unavailable):
-    """A newer version of the service made this job, and this gateway cannot read it."""
+    """This job was created by a newer version, and this gateway cannot read it."""
 
     code = "job_too_new"
-    hint = "Ask again: another gateway may read it; upgrade those that cannot."
+    hint = "Try again: another gateway may be able to read it; upgrade the older gateways."
 
 
 class QueueFull(Unavailable):
@@ -393,14 +393,14 @@ class QueueFull(Unavailable):
 
 
 class ImageHostUnavailable(Unavailable):
-    """The host of an image URL has failed repeatedly and is left alone for a while."""
+    """The host of an image URL failed repeatedly and is not contacted for a while."""
 
     code = "image_host_unavailable"
-    hint = "Wait for the seconds given in Retry-After, or upload the image's bytes."
+    hint = "Wait for the number of seconds in Retry-After, or upload the image's bytes."
 
 
 class NoWorkers(Unavailable):
-    """No worker with a loaded model is up."""
+    """No worker with a loaded model is running."""
 
     code = "no_workers"
 
@@ -409,26 +409,26 @@ class NoWorkers(Unavailable):
 
 
 class JobFailure(ServiceError):
-    """The job failed while it was worked on."""
+    """The job failed while it was running."""
 
     code = "job_failed"
 
 
 class InferenceFailed(JobFailure):
-    """The model raised an error while it worked on this job."""
+    """The model raised an error while it processed this job."""
 
     code = "inference_failed"
 
 
 class OutOfMemory(JobFailure):
-    """Out of memory: the worker's RAM did not suffice (a GPU would say CUDA out of memory)."""
+    """Out of memory: the worker ran out of RAM (on a GPU: CUDA out of memory)."""
 
     code = "out_of_memory"
     hint = "Lower max_pixels or max_new_tokens, or give the worker more memory."
 
 
 class ConstraintTooComplex(JobFailure):
-    """The constraint became too complex while the answer was written."""
+    """The constraint became too complex while the answer was being written."""
 
     code = "constraint_too_complex"
     retryable = False
@@ -436,18 +436,18 @@ class ConstraintTooComplex(JobFailure):
 
 
 class PoisonJob(JobFailure):
-    """Every worker that started this job died; it is not tried again."""
+    """Every worker that started this job crashed; it is not tried again."""
 
     code = "poison"
     retryable = False
-    hint = "The input makes workers die; report it to the operator with the job id."
+    hint = "The input crashes workers; report it to the operator with the job ID."
 
 
 class TileFailed(JobFailure):
-    """A part of a long image could not be read, and `strict` was asked for."""
+    """A part of a long image could not be read, and `strict` was set."""
 
     code = "tile_failed"
-    hint = "Submit it without strict to get the other parts, with a gap where this one stands."
+    hint = "Submit it without strict to get the other parts, with a gap in place of this one."
 
 
 class ImageGone(JobFailure):

@@ -1,6 +1,6 @@
 """Every setting: its name, default, bounds and meaning; read from SIGHTLINE_* variables.
 
-`python -m shared.settings` prints the settings in force, their sources and risks in them.
+`python -m shared.settings` prints all settings, where they come from, and warnings.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class Settings(BaseSettings):
     cache_url: str | None = Field(
         None,
         description="The cache role: image features. Unset: the queue role's server. Several URLs, "
-        "with spaces between them, share the images out among themselves.",
+        "separated by spaces, share the images.",
     )
     redis_timeout_s: float = Field(
-        5.0, gt=0, le=60, description="Seconds that one Redis command may take."
+        5.0, gt=0, le=60, description="Timeout of one Redis command, seconds."
     )
     redis_max_connections: int = Field(
-        4096, ge=16, description="Connections of one process; every open event stream holds one."
+        4096, ge=16, description="Connections per process; every open event stream uses one."
     )
 
     # gateway
-    host: str = Field("127.0.0.1", description="Address that the gateway binds.")
+    host: str = Field("127.0.0.1", description="Address that the gateway binds to.")
     port: int = Field(
         7860,
         ge=1,
@@ -86,214 +86,268 @@ class Settings(BaseSettings):
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
     allow_anonymous: bool | None = Field(
         None,
-        description="Serve callers without an API key. Unset: on loopback until there is a key.",
+        description="Serve callers without an API key. Unset: only on loopback until a key exists.",
     )
     metrics_token: str | None = Field(
-        None, min_length=8, description="What /metrics asks for as a bearer token; unset: nothing."
+        None, min_length=8, description="Bearer token required by /metrics; unset: none."
     )
-    ping_s: float = Field(15.0, gt=0, le=300, description="Seconds between pings of a stream.")
-    max_wait_s: int = Field(60, ge=0, le=600, description="Longest Prefer: wait and ?wait=.")
+    ping_s: float = Field(
+        15.0, gt=0, le=300, description="Seconds between pings of an event stream."
+    )
+    max_wait_s: int = Field(60, ge=0, le=600, description="Maximum of Prefer: wait and ?wait=.")
 
     # limits of anonymous callers and of keys without their own; 0 is no limit
-    limit_requests_per_minute: int = Field(0, ge=0, description="Submitting requests a minute.")
-    limit_tokens_per_minute: int = Field(0, ge=0, description="Visual tokens of jobs a minute.")
-    limit_in_flight: int = Field(0, ge=0, description="Unfinished jobs of a key.")
-    limit_queued: int = Field(0, ge=0, description="Jobs of a key that wait for a worker.")
+    limit_requests_per_minute: int = Field(
+        0, ge=0, description="Requests that submit work, per minute."
+    )
+    limit_tokens_per_minute: int = Field(0, ge=0, description="Visual tokens of jobs per minute.")
+    limit_in_flight: int = Field(0, ge=0, description="Unfinished jobs per key.")
+    limit_queued: int = Field(0, ge=0, description="Jobs per key that wait for a worker.")
 
     # uploads
-    upload_max_bytes: int = Field(20 << 20, ge=1024, description="Bytes of one image file.")
-    request_max_bytes: int = Field(64 << 20, ge=1024, description="Bytes of one request body.")
-    images_per_request: int = Field(8, ge=1, le=64, description="Images of one job.")
-    image_max_pixels: int = Field(50_000_000, ge=1024, description="Pixels of an image.")
+    upload_max_bytes: int = Field(20 << 20, ge=1024, description="Maximum size of an image file.")
+    request_max_bytes: int = Field(64 << 20, ge=1024, description="Maximum size of a request body.")
+    images_per_request: int = Field(8, ge=1, le=64, description="Maximum number of images per job.")
+    image_max_pixels: int = Field(50_000_000, ge=1024, description="Maximum pixels of an image.")
     image_max_pixels_jpeg: int = Field(
-        200_000_000, ge=1024, description="Pixels of a baseline JPEG, which is decoded reduced."
+        200_000_000,
+        ge=1024,
+        description="Maximum pixels of a baseline JPEG, which is reduced while decoding.",
     )
-    image_max_side: int = Field(30_000, ge=64, description="Longest side of an image, pixels.")
+    image_max_side: int = Field(
+        30_000, ge=64, description="Maximum side length of an image, pixels."
+    )
     image_max_aspect: float = Field(
         2000.0,
         ge=1,
-        description="Longer side over shorter side; above 200 an image is looked at in tiles.",
+        description="Maximum ratio of longer to shorter side; above 200 images are cut into tiles.",
     )
     image_kept_pixels: int = Field(
-        4_194_304, ge=65_536, description="Pixels that are stored; larger images are reduced."
+        4_194_304, ge=65_536, description="Stored pixels per image; larger images are scaled down."
     )
     image_long_pixels: int = Field(
         40_000_000,
         ge=65_536,
-        description="Pixels that are stored of an image that may be looked at in tiles.",
+        description="Stored pixels of an image that may be cut into tiles.",
     )
-    decoder_children: int = Field(2, ge=1, le=32, description="Decoder processes of a gateway.")
-    decoder_timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds for one image.")
-    decoder_memory_bytes: int = Field(1 << 30, ge=256 << 20, description="Memory for one image.")
-    prompt_max_chars: int = Field(32_768, ge=1, description="Characters of a prompt.")
+    decoder_children: int = Field(2, ge=1, le=32, description="Decoder processes per gateway.")
+    decoder_timeout_s: float = Field(
+        10.0, gt=0, le=120, description="Timeout for decoding an image, seconds."
+    )
+    decoder_memory_bytes: int = Field(
+        1 << 30, ge=256 << 20, description="Memory limit for decoding an image."
+    )
+    prompt_max_chars: int = Field(
+        32_768, ge=1, description="Maximum length of a prompt, characters."
+    )
 
     # URLs of callers: images and webhooks
     allow_nets: str = Field(
-        "", description="Private networks that may be reached, as in 10.1.0.0/16,fd00::/8."
+        "", description="Private networks that may be contacted, such as 10.1.0.0/16,fd00::/8."
     )
     allow_ports: str = Field(
-        "80,443,8080,8443", description="Ports that may be reached; a range is 8000-8999."
+        "80,443,8080,8443",
+        description="Ports that may be contacted; ranges such as 8000-8999 are allowed.",
     )
     fetch_timeout_s: float = Field(
-        15.0, gt=0, le=60, description="Seconds for all image URLs of a request together."
+        15.0, gt=0, le=60, description="Total timeout for all image URLs of a request, seconds."
     )
     fetch_breaker_failures: int = Field(
-        5, ge=1, description="Failures in a row after which an image host is left alone."
+        5, ge=1, description="Consecutive failures after which an image host is not contacted."
     )
     fetch_breaker_s: float = Field(
-        10.0, gt=0, le=120, description="Seconds of its first pause; each further one is doubled."
+        10.0, gt=0, le=120, description="First pause, seconds; doubles with each further one."
     )
 
     # files of the operator
     rules_file: Path | None = Field(
-        None, description="TOML or JSON with rules of your own for answers."
+        None, description="TOML or JSON file with your own rules for answers."
     )
-    presets_file: Path | None = Field(
-        None, description="TOML or JSON with presets of your own for questions."
-    )
+    presets_file: Path | None = Field(None, description="TOML or JSON file with your own presets.")
 
     # timeouts of a client's connection
-    headers_timeout_s: float = Field(10.0, gt=0, description="Seconds for a request's headers.")
+    headers_timeout_s: float = Field(
+        10.0, gt=0, description="Timeout for a request's headers, seconds."
+    )
     body_grace_s: float = Field(
-        15.0, gt=0, description="Seconds for any request body; larger ones get more, by the rate."
+        15.0,
+        gt=0,
+        description="Timeout for a request body, seconds; larger ones get more, by the rate below.",
     )
     body_min_bytes_s: float = Field(
-        16_384.0, gt=0, description="Bytes a second that a request body must come with."
+        16_384.0, gt=0, description="Minimum rate of a request body, bytes per second."
     )
     write_timeout_s: float = Field(
-        60.0, gt=0, description="A client that reads nothing of its answer is left after."
+        60.0,
+        gt=0,
+        description="Connections of clients that do not read their response close after this.",
     )
 
     # when new jobs are refused
     queue_max_wait_s: float = Field(
-        600.0, gt=0, description="A job that would wait longer is refused with 503."
+        600.0, gt=0, description="Jobs that would wait longer are refused with 503."
     )
     queue_max_jobs: int = Field(
-        10_000, ge=1, description="Waiting jobs beyond which new ones are refused with 503."
+        10_000,
+        ge=1,
+        description="Number of waiting jobs above which new ones are refused with 503.",
     )
     redis_soft_fullness: float = Field(
         0.70,
         gt=0,
         le=1,
-        description="Used share of Redis' maxmemory that ends what can wait: "
-        "uploads for later and jobs of low priority.",
+        description="Used share of Redis' maxmemory above which separate uploads "
+        "and low-priority jobs are refused.",
     )
     redis_fullness: float = Field(
-        0.85, gt=0, le=1, description="Used share of Redis' maxmemory that ends all new jobs."
+        0.85,
+        gt=0,
+        le=1,
+        description="Used share of Redis' maxmemory above which all new jobs are refused.",
     )
 
     # webhooks
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^\s]+[^\s/])?$",
-        description="Where callers reach this service; begins the URLs inside webhooks.",
+        description="Public base URL of this service, used for URLs inside webhooks.",
     )
-    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Seconds of one attempt.")
-    webhook_connect_s: float = Field(5.0, gt=0, le=60, description="Seconds to connect.")
+    webhook_timeout_s: float = Field(
+        15.0, gt=0, le=60, description="Timeout of one attempt, seconds."
+    )
+    webhook_connect_s: float = Field(5.0, gt=0, le=60, description="Connection timeout, seconds.")
     webhook_grace_s: float = Field(
-        5.0, ge=0.2, le=60, description="Seconds beyond an attempt until another courier tries."
+        5.0,
+        ge=0.2,
+        le=60,
+        description="Seconds after an attempt's timeout before another courier tries.",
     )
     webhook_schedule_s: tuple[float, ...] = Field(
         (0, 5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400),
         min_length=1,
-        description="Seconds before each attempt, ±20 %, as a JSON list.",
+        description="Delay before each attempt, seconds, ±20 %, as a JSON list.",
     )
-    webhook_concurrency: int = Field(32, ge=1, le=512, description="Attempts of one courier.")
-    webhook_endpoint_concurrency: int = Field(4, ge=1, le=64, description="Attempts of one host.")
+    webhook_concurrency: int = Field(
+        32, ge=1, le=512, description="Concurrent attempts per courier."
+    )
+    webhook_endpoint_concurrency: int = Field(
+        4, ge=1, le=64, description="Concurrent attempts per host."
+    )
     webhook_breaker_failures: int = Field(
-        5, ge=1, description="Failures in a row after which a host is left alone for a while."
+        5, ge=1, description="Consecutive failures after which a host is paused."
     )
     webhook_breaker_s: float = Field(
         30.0,
         gt=0,
         le=600,
-        description="How long it is left alone at first, at most 600 in the end.",
+        description="First pause, seconds; grows to at most 600.",
     )
     webhook_disable_s: int = Field(
-        432_000, ge=60, description="Seconds of nothing but failures that disable an endpoint."
+        432_000,
+        ge=60,
+        description="An endpoint is disabled after this many seconds of nothing but failures.",
     )
     webhook_rotation_s: int = Field(
-        86_400, ge=0, description="How long a replaced secret signs beside the new one."
+        86_400,
+        ge=0,
+        description="How long a replaced secret still signs in addition to the new one.",
     )
     delivery_ttl_s: int = Field(
-        259_200, ge=60, description="How long an ended delivery stays in the ledger."
+        259_200, ge=60, description="How long a finished delivery can be read and replayed."
     )
 
     # the life of a job
-    lease_s: float = Field(8.0, ge=1, le=600, description="A silent worker loses its job after.")
-    beat_s: float = Field(0.5, ge=0.05, le=60, description="Seconds between two beats.")
-    reap_s: float = Field(1.0, ge=0.05, le=60, description="Seconds between two looks for dead.")
-    reconcile_s: float = Field(
-        5.0, ge=0.1, le=600, description="A job queued longer than this has its doorbell checked."
+    lease_s: float = Field(
+        8.0, ge=1, le=600, description="A worker that sends no beat for this long loses its jobs."
     )
-    max_attempts: int = Field(3, ge=1, le=20, description="Starts before a job counts as poison.")
-    job_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400, description="Default life of a job.")
-    job_ttl_max_s: int = Field(7 * 86_400, ge=60, description="Longest ttl_s of a request.")
-    job_timeout_s: float = Field(900.0, gt=0, description="Longest run of one attempt.")
+    beat_s: float = Field(0.5, ge=0.05, le=60, description="Seconds between a worker's beats.")
+    reap_s: float = Field(
+        1.0, ge=0.05, le=60, description="Seconds between checks for expired leases."
+    )
+    reconcile_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=600,
+        description="Jobs queued longer than this are checked for a lost doorbell message.",
+    )
+    max_attempts: int = Field(3, ge=1, le=20, description="Starts before a job fails as poison.")
+    job_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400, description="Default lifetime of a job.")
+    job_ttl_max_s: int = Field(7 * 86_400, ge=60, description="Maximum ttl_s of a request.")
+    job_timeout_s: float = Field(900.0, gt=0, description="Maximum duration of one attempt.")
     watchdog_grace_s: float = Field(
-        30.0, gt=0, description="A worker that overruns job_timeout_s by this ends itself."
+        30.0, gt=0, description="A worker that exceeds job_timeout_s by this kills itself."
     )
     drain_s: float = Field(
         2.0,
         ge=0,
         le=3600,
-        description="How long a stopping worker finishes jobs; then it gives them back.",
+        description="How long a stopping worker may finish its jobs before it hands them back.",
     )
-    image_ttl_s: int = Field(86_400, ge=60, description="Life of an image that no job needs.")
-    idempotency_ttl_s: int = Field(86_400, ge=60, description="How long an Idempotency-Key binds.")
-    erased_ttl_s: int = Field(7 * 86_400, ge=60, description="How long an erased job answers 410.")
+    image_ttl_s: int = Field(86_400, ge=60, description="Lifetime of an image that no job needs.")
+    idempotency_ttl_s: int = Field(
+        86_400, ge=60, description="How long an Idempotency-Key is valid."
+    )
+    erased_ttl_s: int = Field(
+        7 * 86_400, ge=60, description="How long reads of an erased job return 410."
+    )
     session_ttl_s: int = Field(
-        86_400, ge=60, description="Life of a conversation after its last turn."
+        86_400, ge=60, description="Lifetime of a conversation after its last turn."
     )
-    session_turns_max: int = Field(200, ge=1, description="Turns that a conversation keeps.")
-    events_max: int = Field(10_000, ge=100, description="Events kept of one job.")
+    session_turns_max: int = Field(
+        200, ge=1, description="Maximum number of turns per conversation."
+    )
+    events_max: int = Field(10_000, ge=100, description="Maximum number of events kept per job.")
 
     # worker
     model: str = Field(
         BUNDLED_MODEL,
         validation_alias=_alias("MODEL", "MODEL"),
-        description="A folder, a hub id, or 'simulated'. Unset: the bundled model.",
+        description="A folder, a Hugging Face model ID, or 'simulated'. Unset: the bundled model.",
     )
     numerics: Numerics = Field("bf16", description="Arithmetic of the model's linear layers.")
     native_kernels: bool = Field(
-        True, description="Compute with compiled kernels where the CPU and a compiler allow it."
+        True, description="Use compiled kernels if the CPU and a compiler allow it."
     )
     threads: int = Field(
-        default_factory=_available_cores, ge=1, description="Cores that the model computes on."
+        default_factory=_available_cores, ge=1, description="Cores used by the model."
     )
-    slots: int = Field(8, ge=1, le=128, description="Jobs that a worker answers at once (-c).")
+    slots: int = Field(8, ge=1, le=128, description="Jobs that a worker runs at once (-c).")
     kv_max_bytes: int = Field(
-        2 << 30, ge=1 << 20, description="Keys and values of running and idle conversations."
+        2 << 30,
+        ge=1 << 20,
+        description="Memory for keys and values of running and idle conversations.",
     )
     work_max_bytes: int | None = Field(
         None,
         ge=1 << 20,
-        description="Patches, features and the tower's work of running requests. Unset: what the "
-        "machine or container has left, keys and values and cached features apart.",
+        description="Memory for patches, features and encoding of running requests. Unset: what "
+        "the machine or container has left after keys, values and cached features.",
     )
     features_ram_bytes: int = Field(
-        256 << 20, ge=0, description="Image features kept in a worker's memory."
+        256 << 20, ge=0, description="Memory for image features in a worker."
     )
     features_ttl_s: int = Field(
-        3600, ge=60, description="Life of image features in Redis after their last use."
+        3600, ge=60, description="Lifetime of image features in Redis after their last use."
     )
     features_redis_bytes: int = Field(
-        1 << 30, ge=0, description="Bytes of image features in each cache server; 0 keeps none."
+        1 << 30, ge=0, description="Image features stored in each cache server; 0 stores none."
     )
-    heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
-    simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
-    simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
+    heartbeat_ttl_s: float = Field(
+        10.0, ge=2, description="A worker counts as alive this long after a heartbeat."
+    )
+    simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds per image.")
+    simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds per token.")
 
     # traces and logs
     otlp_endpoint: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",
-        description="Where traces go by OTLP over HTTP, as in http://collector:4318; unset: none.",
+        description="OTLP/HTTP endpoint for traces, such as http://collector:4318; unset: none.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO",
         validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"),
-        description="What is less severe than this is not logged.",
+        description="Minimum level of log messages.",
     )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."

@@ -23,7 +23,7 @@ _THIN_MEMBERS = (
 
 
 class WebhookEvent(StrEnum):
-    """What a caller can be told of."""
+    """An event that a webhook can report."""
 
     #: The job has ended, in any way.
     COMPLETED = "completed"

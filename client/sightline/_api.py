@@ -166,7 +166,7 @@ class Api:
                 pass
             failures += 1
             if failures > self.policy.retries:
-                raise NoConnection(f"The events of {job_id} broke off {failures} times.")
+                raise NoConnection(f"The event stream of {job_id} broke {failures} times.")
             yield Sleep(parser.retry_s or self.policy.backoff_s(failures))
 
     @staticmethod

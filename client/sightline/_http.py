@@ -67,4 +67,4 @@ def reply(response: httpx.Response, body: bytes = b"") -> Reply:
 def no_answer(error: httpx.TransportError, base_url: httpx.URL) -> NoAnswer:
     """Return the error that an operation gets for a failed connection."""
     reason = str(error) or type(error).__name__
-    return NoAnswer(f"No answer from {base_url}: {reason}.", sent=not isinstance(error, _UNSENT))
+    return NoAnswer(f"No response from {base_url}: {reason}.", sent=not isinstance(error, _UNSENT))

@@ -68,37 +68,37 @@ class InvalidRequest(APIError):
 
 
 class BadParameters(InvalidRequest):
-    """A parameter is missing, unknown or out of bounds, or no answer could be held to it."""
+    """A parameter is missing, unknown or out of bounds, or a constraint cannot be enforced."""
 
     codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint")
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """This Idempotency-Key was used before with another body."""
+    """This Idempotency-Key was already used with a different body."""
 
     codes: ClassVar[tuple[str, ...]] = ("idempotency_key_reused",)
 
 
 class InputTooLong(InvalidRequest):
-    """Prompt and images exceed the model's context window, or the memory of its machine."""
+    """Prompt and images exceed the model's context window or the worker's memory."""
 
     codes: ClassVar[tuple[str, ...]] = ("input_too_long", "input_too_large")
 
 
 class PayloadTooLarge(InvalidRequest):
-    """The request is larger than the service takes."""
+    """The request is larger than the service accepts."""
 
     codes: ClassVar[tuple[str, ...]] = ("payload_too_large",)
 
 
 class UrlNotAllowed(InvalidRequest):
-    """The service may not reach this URL."""
+    """The service is not allowed to fetch this URL."""
 
     codes: ClassVar[tuple[str, ...]] = ("url_not_allowed",)
 
 
 class UrlFetchFailed(InvalidRequest):
-    """The service could not fetch what the URL points to."""
+    """The service could not fetch the URL."""
 
     codes: ClassVar[tuple[str, ...]] = ("url_fetch_failed",)
 
@@ -119,19 +119,19 @@ class InvalidImage(InvalidRequest):
 
 
 class Unauthorized(APIError):
-    """The API key is missing, unknown or not allowed to do this."""
+    """The API key is missing, invalid or not allowed to do this."""
 
     codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden")
 
 
 class NotFound(APIError):
-    """There is nothing under this id."""
+    """Nothing was found under this ID."""
 
     codes: ClassVar[tuple[str, ...]] = ("not_found", "method_not_allowed", "model_not_found")
 
 
 class ImageNotFound(NotFound):
-    """The image id is unknown or has expired."""
+    """The image ID is unknown or has expired."""
 
     codes: ClassVar[tuple[str, ...]] = ("image_not_found", "image_gone")
 
@@ -143,7 +143,7 @@ class Erased(NotFound):
 
 
 class Conflict(APIError):
-    """The request does not fit the present state."""
+    """The request conflicts with the current state."""
 
     codes: ClassVar[tuple[str, ...]] = ("conflict", "no_result", "answer_changed")
 
@@ -155,31 +155,31 @@ class SessionBusy(Conflict):
 
 
 class NotCancelable(Conflict):
-    """The job has ended already."""
+    """The job has already ended."""
 
     codes: ClassVar[tuple[str, ...]] = ("not_cancelable",)
 
 
 class NotRetryable(Conflict):
-    """Only a failed, expired or canceled job can be tried again."""
+    """Only a failed, expired or canceled job can be retried."""
 
     codes: ClassVar[tuple[str, ...]] = ("not_retryable",)
 
 
 class LimitReached(APIError):
-    """A limit of your key is reached."""
+    """Your key has reached one of its limits."""
 
     codes: ClassVar[tuple[str, ...]] = ("rate_limited",)
 
 
 class TooManyInFlight(LimitReached):
-    """Your key has too many unfinished, or too many waiting jobs."""
+    """Your key has too many unfinished or waiting jobs."""
 
     codes: ClassVar[tuple[str, ...]] = ("too_many_in_flight", "too_many_queued")
 
 
 class Unavailable(APIError):
-    """The service cannot take this request now."""
+    """The service cannot accept this request right now."""
 
     codes: ClassVar[tuple[str, ...]] = (
         "unavailable",
@@ -196,13 +196,13 @@ class QueueFull(Unavailable):
 
 
 class NoWorkers(Unavailable):
-    """No worker with a loaded model is up."""
+    """No worker with a loaded model is running."""
 
     codes: ClassVar[tuple[str, ...]] = ("no_workers",)
 
 
 class ServerError(APIError):
-    """The service failed."""
+    """The service had an internal error."""
 
     codes: ClassVar[tuple[str, ...]] = (
         "internal_error",
@@ -274,7 +274,7 @@ class JobCanceled(JobFailed):
 
 
 class JobExpired(JobFailed):
-    """The job's deadline passed before it was done."""
+    """The job's deadline passed before it finished."""
 
 
 def job_failed(job: JobData) -> JobFailed:
@@ -296,7 +296,9 @@ class WaitTimeout(SightlineError, TimeoutError):
 
     def __init__(self, job: JobData, waited_s: float) -> None:
         self.job = job
-        super().__init__(f"{job['id']} is still {job['status']} after {waited_s:g} s; it goes on.")
+        super().__init__(
+            f"{job['id']} is still {job['status']} after {waited_s:g} s; it keeps running."
+        )
 
 
 class WebhookError(SightlineError):
@@ -308,15 +310,15 @@ class MissingHeader(WebhookError):
 
 
 class BadTimestamp(WebhookError):
-    """The message is older or newer than the tolerance, or has no readable time."""
+    """The message's timestamp is outside the tolerance or invalid."""
 
 
 class BadSignature(WebhookError):
-    """No signature of the message was made with a known secret."""
+    """No signature of the message matches a known secret."""
 
 
 class BadPayload(WebhookError):
-    """The message is signed, but is no JSON object with a type."""
+    """The message is signed, but is not a JSON object with a type."""
 
 
 class BadSecret(WebhookError, ValueError):

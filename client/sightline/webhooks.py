@@ -57,7 +57,7 @@ def verify_webhook(
     _check_time(moment, tolerance, time.time() if now is None else now)
     signed = b".".join([message_id.encode(), moment.encode(), body])
     if not _any_matches(keys, signed, signatures):
-        raise BadSignature("No signature of the message was made with a known secret.")
+        raise BadSignature("No signature of the message matches a known secret.")
     return _event(message_id, body)
 
 
@@ -71,7 +71,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 def _keys(secret: str | Sequence[str]) -> list[bytes]:
     secrets = [secret] if isinstance(secret, str) else list(secret)
     if not secrets:
-        raise BadSecret("At least one secret is needed.")
+        raise BadSecret("At least one secret is required.")
     return [_key(text) for text in secrets]
 
 
@@ -82,13 +82,13 @@ def _key(secret: str) -> bytes:
         key = b""
     if not key:
         # the message must not contain the value: it may end up in a log
-        raise BadSecret(f"A secret is {_PREFIX} and base64.")
+        raise BadSecret(f"A secret must be {_PREFIX} followed by base64.")
     return key
 
 
 def _check_time(moment: str, tolerance: float | dt.timedelta, now: float) -> None:
     if not (moment.isascii() and moment.isdigit() and len(moment) < 16):
-        raise BadTimestamp("The header webhook-timestamp is no number of seconds.")
+        raise BadTimestamp("The header webhook-timestamp is not a number of seconds.")
     most = tolerance.total_seconds() if isinstance(tolerance, dt.timedelta) else tolerance
     age = now - int(moment)
     if abs(age) > most:
@@ -113,4 +113,6 @@ def _event(message_id: str, body: bytes) -> WebhookEvent:
             message_id, str(message["type"]), str(message["timestamp"]), dict(message["data"])
         )
     except (ValueError, KeyError, TypeError):
-        raise BadPayload("The message is no JSON object with type, timestamp and data.") from None
+        raise BadPayload(
+            "The message is not a JSON object with type, timestamp and data."
+        ) from None

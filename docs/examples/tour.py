@@ -24,7 +24,7 @@ URL = os.environ.get("SIGHTLINE_URL", "http://127.0.0.1:7860")
 def main() -> None:
     """Take every step, in order."""
     with Client(URL) as client:
-        print_step("What answers", ", ".join(model["id"] for model in client.models()))
+        print_step("The model", ", ".join(model["id"] for model in client.models()))
         ask_once(client)
         ask_follow_up(client)
         use_presets(client)
@@ -51,8 +51,8 @@ def ask_follow_up(client: Client) -> None:
     print_step(
         "A conversation",
         drawn_and_read("Total 93.50", first.text),
-        f"Asked on without the picture: {quoted(second.text)}",
-        f"Was earlier work reused? {'Yes' if reused else 'No'}.",
+        f"Follow-up without the picture: {quoted(second.text)}",
+        f"Earlier work reused: {'yes' if reused else 'no'}.",
         f"The service kept {len(talk.read()['turns'])} turns.",
     )
     talk.delete()
@@ -80,22 +80,22 @@ def stream_answer(client: Client) -> None:
         if event.type not in kinds:
             kinds.append(event.type)
     names = ", ".join(f"`{name}`" for name in kinds)
-    print_step(
-        "A stream", f"Events, each named once: {names}", drawn_and_read("room 7 floor 3", text)
-    )
+    print_step("A streamed answer", f"Event types: {names}", drawn_and_read("room 7 floor 3", text))
 
 
 def constrain_answer(client: Client) -> None:
     """Restrict an answer to a list of choices."""
     answer = client.ask("Is there text in the picture?", draw_text("yes"), choices=["yes", "no"])
-    print_step("One of two words", f"`choices` were yes and no: {quoted(answer.text)}")
+    print_step(
+        "A choice between two words", f"With the `choices` yes and no: {quoted(answer.text)}"
+    )
 
 
 def upload_only(client: Client) -> None:
     """Upload an image without a question."""
     image = client.upload(draw_text("Gate 12"))
     print_step(
-        "Before asking",
+        "An upload without a question",
         f"{image['width']} × {image['height']} pixels are {image['tokens']} visual tokens.",
     )
 
@@ -115,7 +115,7 @@ def cancel_job(client: Client) -> None:
         job.cancel()
     status = job.wait(30).status
     job.erase()
-    print_step("A change of mind", f"The job ended as `{status}` and was erased.")
+    print_step("A canceled job", f"The job ended as `{status}` and was erased.")
 
 
 def ask_through_openai() -> None:
@@ -131,7 +131,7 @@ def ask_through_openai() -> None:
             model="sightline", messages=[{"role": "user", "content": content}]
         )
     print_step(
-        "OpenAI's client", drawn_and_read("Gate 12", answer.choices[0].message.content or "")
+        "The OpenAI client", drawn_and_read("Gate 12", answer.choices[0].message.content or "")
     )
 
 

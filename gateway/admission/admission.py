@@ -115,12 +115,13 @@ class Admission:
         most = self._settings.queue_max_jobs
         if prediction.queued >= most:
             raise QueueFull(
-                f"{most} jobs wait already, which is the limit.", retry_after_s=prediction.wait_s
+                f"{most} jobs are already waiting, which is the limit.",
+                retry_after_s=prediction.wait_s,
             )
         wait_s, limit_s = prediction.wait_s, self._settings.queue_max_wait_s
         if wait_s is not None and wait_s > limit_s:
             raise QueueFull(
-                f"A new job would wait {wait_s:.0f} s; {limit_s:g} s is the limit.",
+                f"A new job would wait {wait_s:.0f} s; the limit is {limit_s:g} s.",
                 retry_after_s=wait_s - limit_s,
             )
 

@@ -35,6 +35,6 @@ class ConstraintChecker:
                 self._pool.apply(check_satisfiable, (params,))
         except Timeout:
             raise BadConstraint(
-                f"{constraints[0]}: it takes more than {_TIMEOUT_S:g} s to compile.",
+                f"{constraints[0]}: compiling it took more than {_TIMEOUT_S:g} s.",
                 pointer=f"/{constraints[0]}",
             ) from None

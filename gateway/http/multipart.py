@@ -18,9 +18,9 @@ class _FlatParser(MultiPartParser):
         if headers.get("content-type", "").lower().startswith("multipart/"):
             name = disposition.partition('name="')[2].partition('"')[0]
             raise BadParameters(
-                f"The form has another form inside its field {name}.",
+                f"The form field {name} contains another form.",
                 pointer=f"/{name}",
-                hint="curl makes one of -F 'name=(…' for its parenthesis, and of all that follows: "
+                hint="curl treats the parenthesis in -F 'name=(…' as the start of a nested form: "
                 "send such a value with --form-string 'name=(…'.",
             )
         return super().get_part_charset(headers)

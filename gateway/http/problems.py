@@ -40,14 +40,16 @@ class OpenAIError(BaseModel):
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
-    type: str = Field(description="Names the kind of problem.")
+    type: str = Field(description="Path of the error's documentation.")
     title: str
     status: int
     detail: str
     instance: str = Field(description="Path of the request.")
-    code: str = Field(description="Stable name of the error.")
-    pointer: str | None = Field(None, description="JSON pointer to the part that is at fault.")
-    hint: str = Field(description="How to mend it.")
+    code: str = Field(description="Stable error code.")
+    pointer: str | None = Field(
+        None, description="JSON pointer to the part of the request that caused the error."
+    )
+    hint: str = Field(description="How to fix it.")
     request_id: str
     error: OpenAIError
 
@@ -117,7 +119,9 @@ def _http_error(error: HTTPException) -> Response:
         # abort(response) carries a finished answer, as the validation callback does
         return error.response
     if isinstance(error, NotFound):
-        return problem(errors.NotFound("There is no such path.", hint="See /docs for the paths."))
+        return problem(
+            errors.NotFound("This path does not exist.", hint="See /docs for the paths.")
+        )
     if isinstance(error, MethodNotAllowed):
         response = problem(errors.MethodNotAllowed())
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))

@@ -32,7 +32,7 @@ def _refuse(name: str) -> Never:
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError(f"{text[:20]} is too large a number")
+        raise ValueError(f"{text[:20]} is too large")
     return value
 
 
@@ -47,7 +47,7 @@ def _check(value: Any, *, suspicious: bool) -> None:
     layer = [value]
     for _ in range(MAX_DEPTH):
         if suspicious and any(isinstance(v, str) and _SURROGATE.search(v) for v in layer):
-            raise ValueError("a string holds half of a surrogate pair")
+            raise ValueError("a string contains an unpaired surrogate")
         layer = [part for v in layer for part in _parts(v)]
         if not layer:
             return

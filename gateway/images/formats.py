@@ -34,8 +34,8 @@ _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _SNIFF_BYTES = 1024
 _HEIC_HINT = (
-    "Save it as JPEG (iPhones: Settings, Camera, Formats, Most Compatible), or have the operator "
-    f"install the extra: {heic.EXTRA}."
+    "Save it as JPEG (iPhones: Settings, Camera, Formats, Most Compatible), or ask the operator "
+    f"to install HEIC support: {heic.EXTRA}."
 )
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
@@ -109,12 +109,12 @@ class DecodeLimits:
             raise ImageDimensions(f"The image has no pixels: {width}x{height}.")
         if max(width, height) > self.max_side:
             raise ImageDimensions(
-                f"The image is {width}x{height}; a side may have {self.max_side} pixels."
+                f"The image is {width}x{height}; a side may have at most {self.max_side} pixels."
             )
         most = self.max_pixels_jpeg if reducible else self.max_pixels
         if width * height > most:
             raise ImageDimensions(
-                f"The image is {width}x{height} = {width * height} pixels; {most} are accepted."
+                f"The image is {width}x{height} = {width * height} pixels; the limit is {most}."
             )
         if max(width, height) > self.max_aspect * min(width, height):
             raise ImageAspect(
@@ -123,8 +123,8 @@ class DecodeLimits:
             )
         if max(width, height) > MAX_ASPECT * min(width, height) and min(width, height) < MIN_SIDE:
             raise ImageAspect(
-                f"The image is {width}x{height}; more than {MAX_ASPECT:g} times as long as wide, "
-                f"it must be {MIN_SIDE} pixels wide at least."
+                f"The image is {width}x{height}; above an aspect ratio of {MAX_ASPECT:g} "
+                f"the shorter side must have at least {MIN_SIDE} pixels."
             )
 
 
@@ -138,9 +138,9 @@ def sniff_format(data: bytes) -> ImageFormat:
     fmt = _known_format(data)
     if fmt in accepted_formats():
         return fmt
-    name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not an image that we know"
+    name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not an image in a known format"
     raise UnsupportedImageFormat(
-        f"The file is {name}. Accepted formats: {', '.join(accepted_formats())}.",
+        f"The file is {name}. Supported formats: {', '.join(accepted_formats())}.",
         hint=_HEIC_HINT if fmt else None,
     )
 

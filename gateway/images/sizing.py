@@ -69,7 +69,7 @@ def check_fit(infos: Sequence[ImageInfo], workers: Sequence[Heartbeat]) -> None:
     tokens = sum(image_tokens)
     if window and tokens >= window:
         raise InputTooLong(
-            f"Input too long: the images have {tokens} tokens; the model takes {window} in all.",
+            f"Input too long: the images have {tokens} tokens; the model accepts {window}.",
             pointer="/images",
         )
     rooms = [worker.image_room for worker in workers]

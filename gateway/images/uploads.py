@@ -44,7 +44,7 @@ class UploadChecksum:
             return
         digest = hashlib.sha256(upload.data).hexdigest()
         if digest != self.sha256.lower():
-            raise UploadMismatch(f"The SHA-256 of what arrived is {digest}.", pointer=pointer)
+            raise UploadMismatch(f"The SHA-256 of the uploaded bytes is {digest}.", pointer=pointer)
 
 
 def read_text(value: str, *, pointer: str, settings: Settings) -> Upload:
@@ -86,7 +86,7 @@ def _check_size(size: int, pointer: str, most: int) -> None:
 
 def _too_large_error(pointer: str, most: int) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"The image file is larger than the {most} bytes that are accepted.", pointer=pointer
+        f"The image file is larger than the limit of {most} bytes.", pointer=pointer
     )
 
 
@@ -102,7 +102,7 @@ def _decode_base64(text: str, pointer: str, most: int) -> bytes:
         )
     if len(digits) % 4 == 1:
         raise InvalidBase64(
-            f"The base64 text has {len(digits)} characters, which no file encodes to: it was cut.",
+            f"The base64 text has {len(digits)} characters, an invalid length: it was truncated.",
             pointer=pointer,
         )
     return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))

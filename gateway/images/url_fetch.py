@@ -84,16 +84,16 @@ class ImageFetcher:
     def _check_response(self, response: FetchedResponse, pointer: str) -> None:
         if response.status != 200:
             reason = " and redirects are not followed" if 300 <= response.status < 400 else ""
-            raise UrlFetchFailed(f"The URL answered {response.status}{reason}.", pointer=pointer)
+            raise UrlFetchFailed(f"The URL returned {response.status}{reason}.", pointer=pointer)
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise UrlFetchFailed("The URL answered with a compressed body.", pointer=pointer)
+            raise UrlFetchFailed("The URL returned a compressed body.", pointer=pointer)
         if response.ending is Ending.CAPPED:
             raise PayloadTooLarge(
-                f"The image file is larger than the {self.most_bytes} bytes that are accepted.",
+                f"The image file is larger than the limit of {self.most_bytes} bytes.",
                 pointer=pointer,
             )
         if response.ending is not Ending.WHOLE:
-            raise UrlFetchFailed("The URL's answer did not come to its end.", pointer=pointer)
+            raise UrlFetchFailed("The response from the URL was incomplete.", pointer=pointer)
         if not response.body:
             raise ImageEmpty(pointer=pointer)
 

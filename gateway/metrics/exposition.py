@@ -28,8 +28,8 @@ from shared.store.redis_info import RedisState, redis_state
 from shared.store.worker_registry import WorkerRegistry, backlog_s
 
 _COUNTED = {
-    "jobs": "What happened to jobs, by event.",
-    "deliveries": "What happened to webhook deliveries, by event.",
+    "jobs": "Job events.",
+    "deliveries": "Webhook delivery events.",
 }
 #: Shown as 0 from the start: Prometheus sees no increase in a series that begins above 0.
 _EVENTS = {
@@ -43,11 +43,11 @@ _LOOKUPS: dict[job_metrics.Labels, float] = {
 }
 _SUMMED = {
     "tokens": "Tokens of finished jobs, by kind.",
-    "cache_lookups": "Finished jobs whose features or prefix were found (hit) or not (miss).",
-    "job_errors": "Jobs that failed, by the code of their error.",
-    "delivery_failures": "Webhook deliveries that were given up, by reason.",
+    "cache_lookups": "Cache hits and misses of finished jobs, for features and prefixes.",
+    "job_errors": "Failed jobs, by error code.",
+    "delivery_failures": "Failed webhook deliveries, by reason.",
 }
-_HISTOGRAMS = {"stage_seconds": "Seconds of finished jobs in each stage."}
+_HISTOGRAMS = {"stage_seconds": "Seconds that finished jobs spent in each stage."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +114,15 @@ def _gauge(name: str, text: str, *series: tuple[tuple[str, ...], float], by: str
 def collect_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     """Yield whether each Redis role answers, and its memory; a state is None if it does not."""
     up = [((role,), float(state is not None)) for role, state in states.items()]
-    yield _gauge("redis_up", "Whether this Redis answers.", *up, by="role")
+    yield _gauge("redis_up", "Whether this Redis responds.", *up, by="role")
     known = [(role, state) for role, state in states.items() if state]
     used = [((role,), float(state.used_bytes)) for role, state in known]
-    yield _gauge("redis_memory_used_bytes", "Memory that Redis uses.", *used, by="role")
+    yield _gauge("redis_memory_used_bytes", "Memory used by Redis.", *used, by="role")
     limits = [((role,), float(state.max_bytes)) for role, state in known]
-    yield _gauge("redis_memory_max_bytes", "Its maxmemory; 0 without one.", *limits, by="role")
+    yield _gauge("redis_memory_max_bytes", "Redis' maxmemory; 0 if unset.", *limits, by="role")
     evicted = CounterMetricFamily(
         "sightline_redis_evicted_keys",
-        "Keys that Redis threw out for want of room.",
+        "Keys that Redis evicted for lack of memory.",
         labels=["role"],
     )
     for role, state in known:
@@ -133,20 +133,22 @@ def collect_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
 def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iterator[Metric]:
     """Yield queue depths and waits; `mean_s` is the mean predicted run time of waiting jobs."""
     depths = [((name,), float(depth)) for name, depth in load.depths.items()]
-    yield _gauge("queue_depth", "Jobs that wait, by queue.", *depths, by="queue")
-    yield _gauge("jobs_running", "Jobs that a worker holds.", ((), load.running))
-    yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
+    yield _gauge("queue_depth", "Waiting jobs, by queue.", *depths, by="queue")
+    yield _gauge("jobs_running", "Jobs held by a worker.", ((), load.running))
+    yield _gauge(
+        "queue_oldest_wait_seconds", "Wait of the oldest waiting job.", ((), load.oldest_wait_s)
+    )
     queued = sum(load.depths.values())
     fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
     wait, backlog = fleet.predict_wait_s(queued), backlog_s(queued + load.running, workers)
     if wait is not None:
         yield _gauge(
-            "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)
+            "queue_predicted_wait_seconds", "Predicted wait of a job submitted now.", ((), wait)
         )
     if backlog is not None:
         yield _gauge(
             "backlog_seconds",
-            "Predicted seconds that one worker would need for all that waits or runs.",
+            "Predicted seconds that one worker would need for all waiting and running jobs.",
             ((), backlog),
         )
 
@@ -158,12 +160,14 @@ def collect_predictions(accuracy: PredictionAccuracy) -> Iterator[Metric]:
         below += accuracy.steps.get(step, 0)
         buckets.append((f"{RATIO_STEP ** (step + 0.5):.4g}", below))
     ratios = HistogramMetricFamily(
-        "sightline_prediction_ratio", "Actual over predicted seconds of finished jobs."
+        "sightline_prediction_ratio", "Actual divided by predicted seconds of finished jobs."
     )
     ratios.add_metric([], [*buckets, ("+Inf", below)], sum_value=None)
     yield ratios
     seconds = CounterMetricFamily(
-        "sightline_prediction_seconds", "Seconds of finished jobs.", labels=["kind"]
+        "sightline_prediction_seconds",
+        "Predicted and actual seconds of finished jobs.",
+        labels=["kind"],
     )
     seconds.add_metric(["predicted"], accuracy.predicted_s)
     seconds.add_metric(["actual"], accuracy.actual_s)
@@ -171,7 +175,7 @@ def collect_predictions(accuracy: PredictionAccuracy) -> Iterator[Metric]:
     if accuracy.median_error is not None:
         yield _gauge(
             "prediction_median_error",
-            "Half of all predictions err less.",
+            "Median relative error of predictions.",
             ((), accuracy.median_error),
         )
 
@@ -185,16 +189,16 @@ def collect_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
     yield _gauge("workers", "Workers with a fresh heartbeat, by state.", *counts, by="state")
     infos = [((w.id, w.model, w.numerics, w.version), 1.0) for w in workers]
     yield _gauge("worker_info", "A worker.", *infos, by="worker model numerics version")
-    yield _worker_gauge(workers, "slots", "Jobs that it answers at once.")
-    yield _worker_gauge(workers, "busy", "Jobs that it answers now.")
-    yield _worker_gauge(workers, "seconds_per_job", "Busy seconds that a job costs it.")
-    yield _worker_gauge(workers, "batch_requests", "Requests that share a pass of its model.")
+    yield _worker_gauge(workers, "slots", "Jobs that the worker can run at once.")
+    yield _worker_gauge(workers, "busy", "Jobs that the worker is running.")
+    yield _worker_gauge(workers, "seconds_per_job", "Busy seconds of the worker per job.")
+    yield _worker_gauge(workers, "batch_requests", "Requests that share a pass of the model.")
     speeds = [
         ((worker.id, stage), getattr(worker, f"{stage}_tokens_per_s"))
         for worker in workers
         for stage in ("encode", "prefill", "decode")
     ]
-    text = "Its measured speed, by stage; decode is of one answer."
+    text = "The worker's measured speed, by stage; decode is for one answer."
     yield _gauge("worker_tokens_per_second", text, *speeds, by="worker stage")
 
 
@@ -240,8 +244,8 @@ def _names(series: Iterable[job_metrics.Labels]) -> list[str]:
 
 def collect_outbox(outbox: Outbox) -> Iterator[Metric]:
     """Yield the lag of webhook deliveries and the endpoints that get none for now."""
-    text = "Seconds that the most urgent webhook is overdue; it grows without a courier."
+    text = "Seconds by which the most urgent webhook is overdue; grows if no courier is running."
     yield _gauge("webhook_lag_seconds", text, ((), outbox.lag_s))
     counts = (("open",), float(outbox.open)), (("disabled",), float(outbox.disabled))
-    text = "Endpoints that are left alone: for a while (open) or until tried by hand (disabled)."
+    text = "Endpoints not contacted: temporarily (open) or until a test succeeds (disabled)."
     yield _gauge("webhook_endpoints", text, *counts, by="state")

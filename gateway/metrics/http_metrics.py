@@ -26,26 +26,26 @@ class HttpMetrics:
         self._own = CollectorRegistry()
         self._requests = Counter(
             "sightline_http_requests",
-            "Answered requests.",
+            "HTTP responses.",
             ("method", "route", "status"),
             registry=self._own,
         )
         self._seconds = Histogram(
             "sightline_http_request_seconds",
-            "Seconds until the answer began; long polls wait on purpose.",
+            "Seconds until the response started; long polls wait on purpose.",
             ("route",),
             buckets=_BOUNDS_S,
             registry=self._own,
         )
         self._refusals = Counter(
             "sightline_http_refusals",
-            "Requests answered with a problem, by its code.",
+            "Refused requests, by error code.",
             ("code", "status"),
             registry=self._own,
         )
         self._decoded = Histogram(
             "sightline_image_decode_seconds",
-            "Seconds to make an upload a canonical image, refused ones included.",
+            "Seconds to decode an upload into a canonical image, including refused ones.",
             buckets=_BOUNDS_S,
             registry=self._own,
         )

@@ -99,7 +99,7 @@ def _describe_streams(paths: dict[str, Any]) -> None:
         "content": {"image/png": {"schema": _FILE}},
     }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
-        "description": "The answer, by Accept.",
+        "description": "The answer in the format that Accept asks for.",
         "content": {
             "text/plain": {"schema": {"type": "string"}},
             "text/markdown": {"schema": {"type": "string"}},

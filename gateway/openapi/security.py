@@ -18,7 +18,7 @@ _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}, {}]
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS = {
     "RateLimit-Policy": {"description": "The limits of this key.", **_TEXT},
-    "RateLimit": {"description": "What is left of each, and until when.", **_TEXT},
+    "RateLimit": {"description": "What remains of each limit, and when it resets.", **_TEXT},
 }
 
 

@@ -38,7 +38,7 @@ def why_no_answer(row: JobRow) -> ServiceError:
     if row.status is JobStatus.FAILED and row.error:
         error_class = by_code().get(row.error["code"], JobFailure)
         return error_class(row.error["message"], hint=row.error["hint"])
-    return NoResult(f"The job is {row.status.value} and left no answer.")
+    return NoResult(f"The job is {row.status.value} and has no answer.")
 
 
 def poll_hint_s(view: dict[str, Any]) -> float:

@@ -16,12 +16,10 @@ from gateway.submission.estimate import estimate_request
 estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
 
 
-@estimate.post(
-    "/v1/estimate", summary="What would it cost?", responses={200: Estimate, **SUBMIT_ERRORS}
-)
+@estimate.post("/v1/estimate", summary="Estimate a job", responses={200: Estimate, **SUBMIT_ERRORS})
 def ask() -> dict[str, Any]:
-    """Return tokens, seconds and the wait of a job that is not submitted.
+    """Return tokens, seconds and queue wait of a job without submitting it.
 
-    Takes what `POST /v1/jobs` takes, or `width` and `height` alone; nothing is decoded or kept.
+    Accepts the body of `POST /v1/jobs`, or just `width` and `height`; stores nothing.
     """
     return estimate_request(request, current_services(), current_tenant())

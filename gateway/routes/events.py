@@ -18,7 +18,7 @@ events = APIBlueprint("events", __name__, abp_tags=[Tag(name="jobs")])
 
 @events.get(
     "/v1/jobs/<job_id>/events",
-    summary="Follow a job",
+    summary="Stream a job's events",
     responses=problems.documented(
         errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable
     ),

@@ -29,27 +29,27 @@ health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
 _STORE = problems.documented(errors.StoreUnavailable)
 
 
-@health.get("/healthz", summary="Is this process alive?", responses={200: Ok})
+@health.get("/healthz", summary="Liveness check", responses={200: Ok})
 def healthz() -> dict[str, str]:
-    """Answer without asking anybody else."""
+    """Return 200 while the process runs, without checking Redis or workers."""
     return {"status": "ok"}
 
 
 @health.get(
     "/readyz",
-    summary="Can a question be answered now?",
+    summary="Readiness check",
     responses={200: Ok, **problems.documented(errors.StoreUnavailable, errors.NoWorkers)},
 )
 def readyz() -> dict[str, str]:
-    """Answer 200 when Redis answers and a worker with a loaded model beats."""
+    """Return 200 if Redis responds and a worker with a loaded model is running."""
     if not any(not worker.draining for worker in current_services().workers.fresh()):
         raise errors.NoWorkers(retry_after_s=5)
     return {"status": "ready"}
 
 
-@health.get("/v1/queue", summary="How full is it?", responses={200: QueueView, **_STORE})
+@health.get("/v1/queue", summary="Get the queue state", responses={200: QueueView, **_STORE})
 def queue() -> dict[str, Any]:
-    """Return the depth of each queue, the oldest wait and the workers that are up."""
+    """Return the depth of each queue, the longest wait and the running workers."""
     services = current_services()
     state = services.store.load()
     return {
@@ -61,9 +61,9 @@ def queue() -> dict[str, Any]:
     }
 
 
-@health.get("/v1/limits", summary="What is accepted?", responses={200: Limits})
+@health.get("/v1/limits", summary="Get all limits", responses={200: Limits})
 def limits() -> dict[str, Any]:
-    """Return every bound that a request is held to."""
+    """Return every limit that applies to a request."""
     settings = current_services().settings
     return {
         "image": image_limits(settings),

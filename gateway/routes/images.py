@@ -48,7 +48,7 @@ def _image_view(image: ImageHeader) -> dict[str, Any]:
 
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
-    """Store an image; its id stands for it in later jobs. `warm` encodes it ahead of them."""
+    """Store an image; later jobs can use its ID. `warm` encodes it in advance."""
     services, tenant = current_services(), current_tenant()
     image = image_upload.store_upload(request, services, tenant)
     view = _image_view(image)
@@ -58,16 +58,16 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     return view, 201
 
 
-@images.get(
-    "/v1/images/<image_id>", summary="Read about an image", responses={200: ImageState, **_ERRORS}
-)
+@images.get("/v1/images/<image_id>", summary="Get an image", responses={200: ImageState, **_ERRORS})
 def read(path: ImagePath) -> dict[str, Any]:
     """Return an image's size and visual tokens."""
     return _image_view(current_services().images.header(current_tenant(), path.image_id))
 
 
 @images.get(
-    "/v1/images/<image_id>/content", summary="Look at an image", responses={200: None, **_ERRORS}
+    "/v1/images/<image_id>/content",
+    summary="Get an image's content",
+    responses={200: None, **_ERRORS},
 )
 def content(path: ImagePath) -> Response:
     """Return the stored pixels as PNG: upright, RGB, without metadata."""
@@ -79,8 +79,8 @@ def content(path: ImagePath) -> Response:
     return Response(png, mimetype="image/png", headers=headers)
 
 
-@images.delete("/v1/images/<image_id>", summary="Forget an image", responses={204: None, **_ERRORS})
+@images.delete("/v1/images/<image_id>", summary="Delete an image", responses={204: None, **_ERRORS})
 def forget(path: ImagePath) -> tuple[str, int]:
-    """Remove an image; an unfinished job that needs it will fail as `image_gone`."""
+    """Delete an image; an unfinished job that needs it will fail with `image_gone`."""
     current_services().images.delete(current_tenant(), path.image_id)
     return "", 204

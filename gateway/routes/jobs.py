@@ -31,7 +31,7 @@ _STOP_S = 3.0
 
 @jobs.post("/v1/jobs", summary="Submit a question", responses={202: Job, 200: Job, **SUBMIT_ERRORS})
 def submit(header: SubmitHeader) -> Response:
-    """Store the question and put it into the queue; 200 if `Prefer: wait` saw it end."""
+    """Store and enqueue a job; 200 if it ends within `Prefer: wait`."""
     services, tenant = current_services(), current_tenant()
     wait_s = preferred_wait_s(request, services)
     key = find_key(request, services, tenant, header.idempotency_key)
@@ -67,7 +67,7 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
     }
 
 
-@jobs.get("/v1/jobs/<job_id>", summary="Read a job", responses={200: Job, **READ_ERRORS})
+@jobs.get("/v1/jobs/<job_id>", summary="Get a job", responses={200: Job, **READ_ERRORS})
 def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
     """Return the job; with `wait`, as soon as its status or progress changes."""
     services = current_services()
@@ -78,7 +78,7 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
 
 @jobs.get(
     "/v1/jobs/<job_id>/result",
-    summary="Read the answer alone",
+    summary="Get a job's result",
     responses={
         202: Job,
         **problems.documented(
@@ -100,7 +100,7 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
     },
 )
 def result(path: JobPath) -> Response:
-    """Return the answer as text, Markdown or JSON by `Accept`; 202 while there is none."""
+    """Return the answer as text, Markdown or JSON, depending on `Accept`; 202 if not ready."""
     services = current_services()
     row = services.store.get(path.job_id, current_tenant())
     if not row.status.terminal:
@@ -117,7 +117,7 @@ def result(path: JobPath) -> Response:
 
 @jobs.post(
     "/v1/jobs/<job_id>/cancel",
-    summary="Stop a job",
+    summary="Cancel a job",
     responses={
         200: Job,
         **problems.documented(
@@ -126,14 +126,14 @@ def result(path: JobPath) -> Response:
     },
 )
 def cancel(path: JobPath) -> Response:
-    """Cancel a queued job at once; a running one stops within one step and keeps its text.
+    """Cancel a queued job immediately; a running one stops within one step and keeps its text.
 
-    The answer waits a moment for that, and shows a running job if it takes longer.
+    The response waits briefly for that, and shows a running job if it takes longer.
     """
     services, tenant = current_services(), current_tenant()
     outcome = services.store.cancel(path.job_id, tenant)
     if outcome not in ("canceled", "canceling"):
-        raise errors.NotCancelable(f"The job is {outcome} already.")
+        raise errors.NotCancelable(f"The job is already {outcome}.")
     wait_s = _STOP_S if outcome == "canceling" else 0
     job = FollowedJob.of(request, services, tenant, path.job_id)
     return job_response(LongPoll(job, wait_s).until_terminal(), services)
@@ -141,7 +141,7 @@ def cancel(path: JobPath) -> Response:
 
 @jobs.post(
     "/v1/jobs/<job_id>/retry",
-    summary="Try an unsuccessful job again",
+    summary="Retry a job",
     responses={
         202: Job,
         **problems.documented(
@@ -160,9 +160,9 @@ def cancel(path: JobPath) -> Response:
     },
 )
 def retry(path: JobPath) -> Response:
-    """Make a new job of a failed, expired, canceled or partial one, which itself never changes.
+    """Create a new job from a failed, expired, canceled or partial one, which stays unchanged.
 
-    Parts of a long image that were read already are taken over.
+    Parts of a long image that were already read are reused.
     """
     services, tenant = current_services(), current_tenant()
     row = services.store.get(path.job_id, tenant)
@@ -180,6 +180,6 @@ def _is_retryable(row: JobRow) -> bool:
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})
 def erase(path: JobPath) -> tuple[str, int]:
-    """Cancel the job and remove everything it left; later reads answer 410."""
+    """Cancel the job and delete all its data; later reads return 410."""
     current_services().store.erase(path.job_id, current_tenant())
     return "", 204

@@ -19,14 +19,14 @@ metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="service")])
 
 @metrics.get(
     "/metrics",
-    summary="Figures for Prometheus",
+    summary="Prometheus metrics",
     responses={
-        200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
+        200: {"description": "Prometheus text format.", "content": {"text/plain": {}}},
         **problems.documented(Unauthorized),
     },
 )
 def scrape() -> Response:
-    """Return every figure; without Redis, those of this gateway alone."""
+    """Return all metrics; without Redis, only those of this gateway."""
     services = current_services()
     _check_token(services.settings.metrics_token)
     sources = MetricSources(services.store, services.workers, services.deliveries, services.servers)
@@ -39,4 +39,4 @@ def scrape() -> Response:
 def _check_token(expected: str | None) -> None:
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if expected and not hmac.compare_digest(token.encode(), expected.encode()):
-        raise Unauthorized("/metrics asks for the bearer token SIGHTLINE_METRICS_TOKEN.")
+        raise Unauthorized("/metrics requires the bearer token SIGHTLINE_METRICS_TOKEN.")

@@ -43,14 +43,14 @@ _CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
 
 @openai.post(
     "/v1/chat/completions",
-    summary="Chat, as OpenAI's clients do",
+    summary="Create a chat completion",
     responses={200: ChatCompletion, **_CHAT_ERRORS},
 )
 def chat(header: KeyHeader) -> Response:
-    """Answer the last message, when it is known or as it is written (`stream`).
+    """Answer the last message, all at once or as it is written (`stream`).
 
-    The request is held as long as the client waits by its own headers; if it hangs up, its job is
-    canceled, unless it comes back with the same request.
+    The request is held for as long as the client's headers say it waits. If it disconnects, the job
+    is canceled, unless it repeats the same request.
     """
     services, tenant = current_services(), auth.current_tenant()
     key = find_key(request, services, tenant, header.idempotency_key)
@@ -72,7 +72,9 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
     loaded = {worker.model for worker in workers}
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))
-        raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
+        raise errors.ModelNotFound(
+            f"The model {name!r} is not loaded; loaded: {known}.", pointer="/model"
+        )
 
 
 def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> StoredJob:
@@ -112,25 +114,25 @@ def _stream(chat: Chat, held_response: HeldResponse, services: Services) -> Resp
     )
 
 
-@openai.get("/v1/models", summary="What is loaded?", responses={200: ModelList, **_STORE})
+@openai.get("/v1/models", summary="List models", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
-    """Return the models of the workers that are up."""
+    """Return the models of the running workers."""
     by_model = {worker.model: worker for worker in current_services().workers.fresh()}
     return {"object": "list", "data": [model_view(worker) for worker in by_model.values()]}
 
 
 @openai.get(
     "/v1/models/<path:model_id>",
-    summary="Is it loaded?",
+    summary="Get a model",
     responses={
         200: ModelState,
         **problems.documented(errors.ModelNotFound, errors.StoreUnavailable),
     },
 )
 def model(path: ModelPath) -> dict[str, Any]:
-    """Return one of the models of the workers that are up."""
+    """Return one of the models of the running workers."""
     workers = current_services().workers.fresh()
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
             return model_view(worker)
-    raise errors.ModelNotFound(f"There is no model {path.model_id!r}.")
+    raise errors.ModelNotFound(f"The model {path.model_id!r} is not loaded.")

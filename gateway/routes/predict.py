@@ -18,7 +18,9 @@ from gateway.submission.submit import submit_request
 predict = APIBlueprint("predict", __name__, abp_tags=[Tag(name="jobs")])
 
 
-@predict.post("/predict", summary="Ask and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS})
+@predict.post(
+    "/predict", summary="Submit and wait", responses={200: Job, 202: Job, **SUBMIT_ERRORS}
+)
 def ask(header: KeyHeader) -> Response:
     """Wait up to a minute for the answer; 202 with the job if it takes longer."""
     services, tenant = current_services(), current_tenant()

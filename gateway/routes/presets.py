@@ -13,7 +13,7 @@ from gateway.services import current_services
 presets = APIBlueprint("presets", __name__, abp_tags=[Tag(name="service")])
 
 
-@presets.get("/v1/presets", summary="What can be asked by name?", responses={200: PresetList})
+@presets.get("/v1/presets", summary="List presets and rules", responses={200: PresetList})
 def list_presets() -> dict[str, Any]:
     """Return every preset and every rule of this service."""
     services = current_services()

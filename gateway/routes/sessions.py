@@ -27,14 +27,14 @@ _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
     },
 )
 def list_sessions(query: SessionQuery) -> dict[str, Any]:
-    """Return the conversations used last, newest first."""
+    """Return the most recently used conversations, newest first."""
     page = current_services().sessions.page(current_tenant(), query.limit)
     return {"object": "list", "data": [session_summary(session) for session in page]}
 
 
 @sessions.get(
     "/v1/sessions/<session_id>",
-    summary="Read a conversation",
+    summary="Get a conversation",
     responses={200: SessionState, **_ERRORS},
 )
 def read(path: SessionPath) -> dict[str, Any]:
@@ -46,10 +46,10 @@ def read(path: SessionPath) -> dict[str, Any]:
 
 @sessions.delete(
     "/v1/sessions/<session_id>",
-    summary="Forget a conversation",
+    summary="Delete a conversation",
     responses={204: None, **_ERRORS},
 )
 def forget(path: SessionPath) -> tuple[str, int]:
-    """Remove the conversation and its turns; its jobs stay until they are erased."""
+    """Delete the conversation and its turns; its jobs stay until they are erased."""
     current_services().sessions.delete(current_tenant(), path.session_id)
     return "", 204

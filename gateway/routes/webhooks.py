@@ -52,7 +52,7 @@ def _parse_body(model: type[_Model]) -> _Model:
 
 @webhooks.get(
     "/v1/jobs/<job_id>/deliveries",
-    summary="Read what was sent of a job",
+    summary="List a job's deliveries",
     responses={
         200: DeliveryList,
         **problems.documented(errors.NotFound, errors.Erased, errors.StoreUnavailable),
@@ -68,7 +68,7 @@ def of_job(path: JobPath) -> dict[str, Any]:
 
 @webhooks.get(
     "/v1/deliveries/<delivery_id>",
-    summary="Read a delivery",
+    summary="Get a delivery",
     responses={200: DeliveryState, **_FIND},
 )
 def read(path: DeliveryPath) -> dict[str, Any]:
@@ -78,11 +78,11 @@ def read(path: DeliveryPath) -> dict[str, Any]:
 
 @webhooks.post(
     "/v1/deliveries/<delivery_id>/replay",
-    summary="Send a delivery again",
+    summary="Replay a delivery",
     responses={202: DeliveryState, **_FIND},
 )
 def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
-    """Send the same message now, with the same id, and by a new schedule if that fails."""
+    """Resend the same message now, with the same ID, and on a new schedule if that fails."""
     store, tenant = current_services().deliveries, current_tenant()
     store.replay(path.delivery_id, tenant)
     return delivery_view(*store.get(path.delivery_id, tenant)), 202
@@ -90,11 +90,11 @@ def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
 
 @webhooks.post(
     "/v1/deliveries/replay",
-    summary="Send all failed deliveries again",
+    summary="Replay failed deliveries",
     responses={202: Replayed, **problems.documented(*_BODY_ERRORS)},
 )
 def replay_failed() -> tuple[dict[str, Any], int]:
-    """Send again what has failed since a time."""
+    """Resend all deliveries that have failed since the given time."""
     since_ms = _parse_body(ReplaySince).since_ms
     count = current_services().deliveries.replay_failed(current_tenant(), since_ms)
     return {"object": "replay", "replayed": count}, 202
@@ -114,11 +114,11 @@ def test() -> tuple[dict[str, Any], int]:
 
 @webhooks.get(
     "/v1/webhooks/endpoints",
-    summary="Read the health of endpoints",
+    summary="List webhook endpoints",
     responses={200: EndpointList, **_STORE},
 )
 def endpoints() -> dict[str, Any]:
-    """Return every host that was sent something, and whether it is left alone."""
+    """Return every host that received messages, and whether it is paused or disabled."""
     store, tenant = current_services().deliveries, current_tenant()
     now_ms = store.now_ms()
     return {
@@ -129,19 +129,19 @@ def endpoints() -> dict[str, Any]:
 
 @webhooks.get(
     "/v1/webhooks/secret",
-    summary="Read the signing secret, once",
+    summary="Get the signing secret",
     responses={200: SecretState, **_STORE},
 )
 def secret() -> dict[str, Any]:
-    """Return the secret the first time it is asked for; afterwards only its hint."""
+    """Return the secret on the first request; afterwards only its hint."""
     return secret_view(current_services().deliveries.secret(current_tenant(), "show"))
 
 
 @webhooks.post(
     "/v1/webhooks/secret/rotate",
-    summary="Replace the signing secret",
+    summary="Rotate the signing secret",
     responses={200: SecretState, **_STORE},
 )
 def rotate() -> dict[str, Any]:
-    """Return a new secret, once; for a day messages carry the signatures of both."""
+    """Return a new secret, once; for a day, messages carry the signatures of both."""
     return secret_view(current_services().deliveries.secret(current_tenant(), "rotate"))

@@ -10,16 +10,16 @@ from pydantic import BaseModel, Field
 class EstimatedImage(BaseModel):
     """An image as the model would see it."""
 
-    id: str | None = Field(None, description="Of an image that is stored already.")
+    id: str | None = Field(None, description="ID of an image that is already stored.")
     width: int
     height: int
     used: list[int] = Field(description="Pixels that the model would see.")
     tokens: int
-    tiles: int = Field(1, description="About how many parts it would be cut into.")
+    tiles: int = Field(1, description="Approximate number of tiles.")
 
 
 class EstimatedSeconds(BaseModel):
-    """Predicted seconds from now to the answer, and stage by stage once it is begun."""
+    """Predicted seconds from now to the answer, and of each stage once the job starts."""
 
     p50: float
     p95: float
@@ -37,7 +37,7 @@ class EstimatedQueue(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why a job would not be taken now."""
+    """Why the job would be refused now."""
 
     code: str
     detail: str
@@ -50,10 +50,14 @@ class Estimate(BaseModel):
     object: Literal["estimate"]
     images: list[EstimatedImage]
     image_tokens: int
-    expected_tokens: int = Field(description="Of the answer, from earlier ones of its preset.")
+    expected_tokens: int = Field(
+        description="Expected length of the answer, from earlier answers with the same preset."
+    )
     tiles: int
-    seconds: EstimatedSeconds | None = Field(description="null while no worker knows its speed.")
+    seconds: EstimatedSeconds | None = Field(
+        description="null until a worker has measured its speed."
+    )
     queue: EstimatedQueue
     warnings: list[dict[str, str]]
-    admitted: bool = Field(description="Would it be taken now?")
+    admitted: bool = Field(description="Whether the job would be accepted now.")
     refusal: Refusal | None

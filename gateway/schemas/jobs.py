@@ -75,14 +75,14 @@ class ListQuery(Parameters):
     session_id: str | None = None
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
-        None, pattern=f"^{_JOB_ID.pattern}$", description="The last id of the page before."
+        None, pattern=f"^{_JOB_ID.pattern}$", description="The last ID of the previous page."
     )
 
 
 class EventsQuery(Parameters):
     """Where to resume a stream."""
 
-    starting_after: int = Field(0, ge=0, lt=2**53, description="The last event number seen.")
+    starting_after: int = Field(0, ge=0, lt=2**53, description="The last event number received.")
 
 
 class KeyHeader(Parameters):
@@ -93,7 +93,7 @@ class KeyHeader(Parameters):
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="The same key and body give the same job for 24 hours.",
+        description="For 24 hours, requests with the same key and body return the same job.",
     )
 
 
@@ -101,7 +101,9 @@ class SubmitHeader(KeyHeader):
     """Headers of a submission."""
 
     prefer: str | None = Field(
-        None, alias="Prefer", description="`wait=N`: answer 200 if it ends within N seconds."
+        None,
+        alias="Prefer",
+        description="`wait=N`: respond with 200 if the job ends within N seconds.",
     )
 
 
@@ -109,64 +111,68 @@ class QueueState(BaseModel):
     """Where a job waits."""
 
     name: str
-    position: int = Field(description="Queued jobs that are taken before this one.")
-    wait_s: float | None = Field(description="Predicted; null without experience.")
+    position: int = Field(description="Number of queued jobs ahead of this one.")
+    wait_s: float | None = Field(
+        description="Predicted wait; null until a worker has measured its speed."
+    )
 
 
 class ProgressState(BaseModel):
-    """How far a running job has come."""
+    """Progress of a running job."""
 
     stage: Stage
     percent: int
     output_tokens: int
-    tiles_done: int | None = Field(None, description="Of a long image.")
-    tiles_total: int | None = Field(None, description="Of a long image.")
+    tiles_done: int | None = Field(None, description="For long images only.")
+    tiles_total: int | None = Field(None, description="For long images only.")
     eta_s: float | None = None
 
 
 class TileState(BaseModel):
     """A part of a long image."""
 
-    image: int = Field(0, description="Which of the job's images it is part of, from 0.")
+    image: int = Field(0, description="Index of the job's image that the tile belongs to, from 0.")
     box: list[int] = Field(description="Left, top, right, bottom in pixels of the stored image.")
     text: str | None = Field(
-        description="What it says, or its own answer; null where all were looked at together."
+        description="The tile's text or own answer; null if all tiles shared one prompt."
     )
-    gap: bool = Field(False, description="It could not be read.")
-    evidence: bool = Field(False, description="The answer rests on it.")
+    gap: bool = Field(False, description="The tile could not be read.")
+    evidence: bool = Field(False, description="The answer is based on this tile.")
     confidence: float | None = None
 
 
 class Line(TextLine):
-    """A line of the model's own text; `confidence` is as in Output."""
+    """A line of the model's original text; `confidence` is as in Output."""
 
 
 class OutputState(BaseModel):
     """The answer."""
 
     text: str = Field(
-        description="The answer after the rules of `postprocess`. Streamed deltas and the turns "
-        "of a session have the model's own words."
+        description="The answer after the `postprocess` rules. Streamed deltas and the turns "
+        "of a session have the model's original text."
     )
     json_: Any = Field(
-        None, alias="json", description="The answer to a `response_format` of JSON, once whole."
+        None,
+        alias="json",
+        description="The parsed answer for a JSON `response_format`, if it is complete.",
     )
     fields: dict[str, list[str]] = Field(
-        description="What the rules of `postprocess` found: values in order of appearance, each "
-        "once; [] where a rule found none."
+        description="Values extracted by the `postprocess` rules, in order of appearance and "
+        "without duplicates; [] if a rule found none."
     )
     finish_reason: FinishReason = Field(
         description="`length`: cut off by `max_new_tokens`, so that a constrained answer may be "
-        "unfinished, which `warnings` tell. `loop`: it repeated itself, also after a second try."
+        "unfinished (see `warnings`). `loop`: it kept repeating itself after a second try."
     )
     partial: bool
     confidence: float | None = Field(
         None,
-        description="Geometric mean of the probabilities that the model gave its tokens among "
-        "those that were allowed; null without a model.",
+        description="Geometric mean of the probabilities of the answer's tokens, relative to the "
+        "tokens that were allowed; null without a model.",
     )
     lines: list[Line] | None = Field(
-        None, description="With `line_confidence`: the lines of the model's own text."
+        None, description="With `line_confidence`: the lines of the model's original text."
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."
@@ -200,7 +206,7 @@ class Job(BaseModel):
 
 
 class PredictedState(BaseModel):
-    """Seconds that were predicted when the job was accepted."""
+    """Seconds predicted when the job was accepted."""
 
     wait_s: float | None
     run_s: float
@@ -240,48 +246,48 @@ class ImageState(BaseModel):
     object: Literal["image"]
     width: int
     height: int
-    used: list[int] = Field(description="Pixels that the model sees by default.")
+    used: list[int] = Field(description="Size in pixels that the model sees by default.")
     tokens: int = Field(description="Visual tokens by default.")
-    tiles: int = Field(1, description="About how many parts it is cut into by default.")
+    tiles: int = Field(1, description="Approximate number of tiles by default.")
     predicted_s: float | None = Field(
-        description="Seconds to take it in by default; null while no worker has told its speed."
+        description="Seconds to encode it by default; null until a worker has measured its speed."
     )
     format: str
     bytes: int
     warnings: list[dict[str, str]]
     expires_in_s: int
-    warm_job: str | None = Field(description="The job that encodes it, if it was asked for.")
+    warm_job: str | None = Field(description="The job that encodes it, if `warm` was set.")
 
 
 class WarmQuery(Parameters):
     """Whether an uploaded image is encoded before the first question."""
 
-    warm: bool = Field(False, description="Encode it now, under the budget of `detail`.")
+    warm: bool = Field(False, description="Encode it now, with the pixel budget of `detail`.")
     detail: Literal["auto", "low", "high"] = "auto"
 
 
 class Ok(BaseModel):
-    """All is well."""
+    """The check passed."""
 
     status: str
 
 
 class QueueDepth(BaseModel):
-    """How many jobs wait in one queue."""
+    """The number of waiting jobs in one queue."""
 
     name: str
     depth: int
 
 
 class WorkerState(BaseModel):
-    """What a worker that is up tells of itself."""
+    """The state of a running worker."""
 
     id: str
     model: str
-    simulated: bool = Field(description="It answers without weights.")
-    slots: int = Field(description="Jobs that it answers at once.")
+    simulated: bool = Field(description="Whether it runs the simulated engine, without a model.")
+    slots: int = Field(description="Jobs that it can run at once.")
     busy: int
-    draining: bool = Field(description="It takes no new jobs.")
+    draining: bool = Field(description="Whether it is stopping and accepts no new jobs.")
     seconds_per_job: float = Field(description="0 while unknown.")
     encode_tokens_per_s: float
     prefill_tokens_per_s: float
@@ -290,7 +296,7 @@ class WorkerState(BaseModel):
 
 
 class QueueView(BaseModel):
-    """How full the service is."""
+    """The current load of the service."""
 
     queues: list[QueueDepth]
     queued: int
@@ -300,7 +306,7 @@ class QueueView(BaseModel):
 
 
 class ModelState(BaseModel):
-    """A loaded model, as OpenAI lists it and with what else is known."""
+    """A loaded model in OpenAI's format, with additional details."""
 
     id: str
     object: Literal["model"]
@@ -309,18 +315,20 @@ class ModelState(BaseModel):
     revision: str
     numerics: str
     context_tokens: int
-    demo: bool = Field(description="The small model that the project carries.")
-    simulated: bool = Field(description="Answers without weights: for load tests and trials.")
+    demo: bool = Field(description="Whether it is the bundled model.")
+    simulated: bool = Field(
+        description="Whether it is the simulated engine, for load tests and trying an integration."
+    )
 
 
 class ModelPath(Parameters):
     """Names a model."""
 
-    model_id: str = Field(description="Its id, or `sightline` for whatever is loaded.")
+    model_id: str = Field(description="Its ID, or `sightline` for whichever model is loaded.")
 
 
 class ModelList(BaseModel):
-    """The models of the workers that are up."""
+    """The models of the running workers."""
 
     object: Literal["list"]
     data: list[ModelState]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class ImageLimits(BaseModel):
-    """What an image is held to."""
+    """Limits for an image."""
 
     formats: list[str]
     max_bytes: int
@@ -15,27 +15,29 @@ class ImageLimits(BaseModel):
     max_side: int
     max_aspect: float
     kept_pixels: int
-    long_pixels: int = Field(description="Kept of an image that may be looked at in tiles.")
+    long_pixels: int = Field(description="Pixels stored of an image that may be cut into tiles.")
     detail_pixels: dict[str, int] = Field(description="Pixel budget of each `detail`.")
     ttl_s: int
-    decode_timeout_s: float = Field(description="Seconds that decoding may take.")
+    decode_timeout_s: float = Field(description="Maximum seconds for decoding.")
 
 
 class RequestLimits(BaseModel):
-    """What a request is held to."""
+    """Limits for a request."""
 
     max_bytes: int
     max_images: int
     max_prompt_chars: int
     max_wait_s: int
     max_metadata_bytes: int
-    headers_timeout_s: float = Field(description="Seconds for the headers.")
-    body_grace_s: float = Field(description="Seconds for any body.")
-    body_min_bytes_s: float = Field(description="Bytes a second that a longer body comes with.")
+    headers_timeout_s: float = Field(description="Maximum seconds to receive the headers.")
+    body_grace_s: float = Field(description="Seconds allowed for any body.")
+    body_min_bytes_s: float = Field(
+        description="Minimum bytes per second for bodies that take longer."
+    )
 
 
 class JobLimits(BaseModel):
-    """What a job is held to."""
+    """Limits for a job."""
 
     ttl_s: int
     max_ttl_s: int
@@ -46,29 +48,29 @@ class JobLimits(BaseModel):
 
 
 class QueueLimits(BaseModel):
-    """What ends in a 503 because others came first."""
+    """Queue limits above which new jobs get a 503."""
 
     max_wait_s: float = Field(description="Predicted wait beyond which a job is refused.")
-    max_jobs: int = Field(description="Waiting jobs of everybody together.")
+    max_jobs: int = Field(description="Maximum number of waiting jobs of all callers.")
 
 
 class KeyLimit(BaseModel):
     """One limit of a key."""
 
-    limit: int | None = Field(description="null is no limit.")
+    limit: int | None = Field(description="null means no limit.")
     used: int
 
 
 class KeyLimits(BaseModel):
-    """The limits of the key that asks."""
+    """The limits of the calling key."""
 
-    name: str | None = Field(description="null without a key.")
+    name: str | None = Field(description="null if no key was sent.")
     limits: dict[str, KeyLimit]
-    reset_s: float = Field(description="Until this minute ends.")
+    reset_s: float = Field(description="Seconds until the current minute ends.")
 
 
 class Limits(BaseModel):
-    """Every bound that a request is held to."""
+    """Every limit that applies to a request."""
 
     image: ImageLimits
     request: RequestLimits

@@ -13,18 +13,18 @@ from shared.jobs.enhancement import Enhancement
 
 
 class PresetState(BaseModel):
-    """A preset with all that it gives to a submission."""
+    """A preset with everything it sets in a submission."""
 
     name: str
     object: Literal["preset"]
     description: str
-    builtin: bool = Field(description="False for those of the operator.")
+    builtin: bool = Field(description="False for presets added by the operator.")
     prompt: dict[Language, str] = Field(
-        description="By language. `{prompt}` stands for the caller's words, `{fields}` for the "
+        description="By language. `{prompt}` is replaced by the caller's prompt, `{fields}` by the "
         "names in `fields`."
     )
     needs: list[Literal["prompt", "fields"]] = Field(
-        description="What a submission must give with it."
+        description="What a submission must provide with it."
     )
     params: GenerationParams
     postprocess: list[str]
@@ -32,7 +32,7 @@ class PresetState(BaseModel):
 
 
 class PresetList(BaseModel):
-    """The presets, and the rules that they and submissions may name."""
+    """The presets and rules that a submission may use."""
 
     object: Literal["list"]
     data: list[PresetState]

@@ -30,13 +30,13 @@ class SessionSummary(BaseModel):
     created_at: str
     updated_at: str
     expires_at: str
-    busy: str | None = Field(description="Its unfinished job.")
+    busy: str | None = Field(description="The unfinished job of the conversation, if any.")
     title: str | None = Field(description="The beginning of its first answered question.")
     preset: str | None = Field(description="The preset of that question.")
 
 
 class SessionList(BaseModel):
-    """Conversations, the one used last first."""
+    """Conversations, most recently used first."""
 
     object: Literal["list"]
     data: list[SessionSummary]

@@ -25,14 +25,14 @@ class AttemptState(BaseModel):
     """One attempt of a delivery."""
 
     at: str
-    status: int | None = Field(description="HTTP status; null without an answer.")
+    status: int | None = Field(description="HTTP status; null without a response.")
     ms: int
-    body: str = Field(description="The first of what was answered.")
+    body: str = Field(description="The beginning of the response body.")
     error: str | None
 
 
 class DeliveryState(BaseModel):
-    """A delivery and its ledger."""
+    """A delivery and all its attempts."""
 
     id: str = Field(description="The webhook-id of its message, the same in every attempt.")
     object: Literal["delivery"]
@@ -41,7 +41,7 @@ class DeliveryState(BaseModel):
     url: str
     status: Literal["pending", "delivered", "failed"]
     reason: str | None = Field(
-        description="Why it failed: attempts_exhausted, url_gone (answered 410), url_not_allowed, "
+        description="Why it failed: attempts_exhausted, url_gone (410 received), url_not_allowed, "
         "endpoint_disabled."
     )
     created_at: str
@@ -51,7 +51,7 @@ class DeliveryState(BaseModel):
 
 
 class DeliveryList(BaseModel):
-    """Deliveries, the first one first."""
+    """Deliveries, oldest first."""
 
     object: Literal["list"]
     data: list[DeliveryState]
@@ -62,30 +62,32 @@ class EndpointState(BaseModel):
 
     origin: str
     state: Literal["ok", "failing", "open", "disabled"] = Field(
-        description="open: left alone until `open_until`, then probed. disabled: too long nothing "
-        "but failures; a successful test enables it again."
+        description="open: not contacted until `open_until`, then tried once. disabled: "
+        "nothing but failures for too long; a successful test enables it again."
     )
     consecutive_failures: int
     failing_since: str | None
     open_until: str | None
-    pending: int = Field(description="Deliveries that wait.")
+    pending: int = Field(description="Number of waiting deliveries.")
 
 
 class EndpointList(BaseModel):
-    """Endpoints, the one used last first."""
+    """Endpoints, most recently used first."""
 
     object: Literal["list"]
     data: list[EndpointState]
 
 
 class SecretState(BaseModel):
-    """What webhooks are signed with."""
+    """The secret that signs webhooks."""
 
     object: Literal["webhook_secret"]
-    secret: str | None = Field(description="`whsec_…`; shown once, later null.")
+    secret: str | None = Field(description="`whsec_…`; shown once, null afterwards.")
     hint: str = Field(description="Its last characters.")
     created_at: str
-    previous_hint: str | None = Field(description="The replaced secret that still signs too.")
+    previous_hint: str | None = Field(
+        description="Hint of the replaced secret, which still signs as well."
+    )
     previous_until: str | None
 
 
@@ -100,9 +102,9 @@ class WebhookTest(_Body):
 
 
 class ReplaySince(_Body):
-    """From when on failed deliveries are sent again."""
+    """The time since which failed deliveries are resent."""
 
-    since: AwareDatetime = Field(description="RFC 3339 with an offset.")
+    since: AwareDatetime = Field(description="RFC 3339 with a time zone offset.")
 
     @property
     def since_ms(self) -> int:
@@ -111,7 +113,7 @@ class ReplaySince(_Body):
 
 
 class Replayed(BaseModel):
-    """How many deliveries are sent again."""
+    """The number of deliveries being resent."""
 
     object: Literal["replay"]
-    replayed: int = Field(description="At most 1000 at a time; ask again until it is 0.")
+    replayed: int = Field(description="At most 1000 at a time; repeat until it is 0.")

@@ -68,14 +68,14 @@ def _as_url(value: Any) -> Any:
 
 
 class ChatImage(BaseModel):
-    """Where an image is, and how closely to look."""
+    """An image's location and pixel budget."""
 
     url: str = Field(min_length=1, description="A data: URI, an http(s) URL or an `img_…` id.")
     detail: Literal["auto", "low", "high"] = "auto"
 
 
 class ChatPart(BaseModel):
-    """A piece of a message."""
+    """A part of a message."""
 
     type: Literal["text", "image_url"]
     text: str | None = None
@@ -89,18 +89,18 @@ class ChatPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """One message; members that OpenAI's answers carry beside these are ignored."""
+    """One message; other members of OpenAI's messages are ignored."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[list[ChatPart], BeforeValidator(_as_parts)] = Field(
-        description="Text, or parts of text and images. Images stand before the text."
+        description="Text, or text and image parts. Images must come before the text."
     )
     tool_calls: list[Any] | None = Field(None, max_length=0)
 
     @check(mode="after")
     def _only_users_show_images(self) -> Self:
         if self.role != "user" and self.images:
-            raise ValueError("only a message of the role user can have images")
+            raise ValueError("only messages with the role user can have images")
         return self
 
     @property
@@ -115,7 +115,7 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream tells beside the text."""
+    """What a stream includes besides the text."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -128,7 +128,8 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str = Field(
-        ANY_MODEL, description="An id of `/v1/models`; `sightline` is whatever is loaded."
+        ANY_MODEL,
+        description="An ID from `/v1/models`, or `sightline` for whichever model is loaded.",
     )
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     stream: bool | None = False
@@ -136,7 +137,7 @@ class ChatRequest(BaseModel):
     max_completion_tokens: MaxNewTokens | None = None
     max_tokens: MaxNewTokens | None = None
     temperature: Temperature | None = Field(
-        None, description="Above 0 the answer is sampled; by default it is not."
+        None, description="Above 0 the answer is sampled; the default is greedy decoding."
     )
     top_p: float | None = Field(None, ge=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
@@ -208,7 +209,7 @@ def _pick_own_parameters(chat_request: ChatRequest) -> dict[str, Any]:
         if name in _FIXED_VALUES:
             if value not in _FIXED_VALUES[name]:
                 known = " or ".join(dump(v) for v in _FIXED_VALUES[name])
-                raise BadParameters(f"{name}: only {known} can be taken.", pointer=f"/{name}")
+                raise BadParameters(f"{name}: only {known} is supported.", pointer=f"/{name}")
         elif name in Submission.model_fields and name not in _SET_BY_CHAT:
             own[name] = value
         elif name not in _WITHOUT_EFFECT:
@@ -237,16 +238,16 @@ def _chat_turn(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTu
 def _check_turns(turns: list[ChatTurn], settings: Settings) -> None:
     if turns[-1].role != "user":
         pointer = f"/messages/{len(turns) - 1}/role"
-        raise BadParameters("The last message must be of the role user.", pointer=pointer)
+        raise BadParameters("The last message must have the role user.", pointer=pointer)
     images = sum(len(turn.images) for turn in turns)
     if images > settings.images_per_request:
-        detail = f"{images} images; at most {settings.images_per_request} are taken."
+        detail = f"{images} images; the limit is {settings.images_per_request}."
         raise BadParameters(detail, pointer="/messages")
     characters = sum(len(turn.text) for turn in turns)
     if characters > settings.prompt_max_chars:
         raise InputTooLong(
             f"Input too long: the messages have {characters} characters; "
-            f"at most {settings.prompt_max_chars} are taken.",
+            f"the limit is {settings.prompt_max_chars}.",
             pointer="/messages",
         )
 

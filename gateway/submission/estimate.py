@@ -28,16 +28,16 @@ from shared.store.image_store import ImageHeader
 
 
 class EstimateRequest(Submission):
-    """The body of POST /v1/estimate: a submission, or the mere size of an image."""
+    """The body of POST /v1/estimate: a submission, or just the size of an image."""
 
-    prompt: str | None = Field("?", min_length=1, description="May be left out.")
-    width: int | None = Field(None, ge=1, description="Pixels of an image that is not sent.")
-    height: int | None = Field(None, ge=1, description="Pixels of an image that is not sent.")
+    prompt: str | None = Field("?", min_length=1, description="Optional.")
+    width: int | None = Field(None, ge=1, description="Width of an image that is not sent.")
+    height: int | None = Field(None, ge=1, description="Height of an image that is not sent.")
 
     @check(mode="after")
     def _size_is_whole(self) -> Self:
         if (self.width is None) != (self.height is None):
-            raise ValueError("width and height belong together")
+            raise ValueError("set both width and height")
         return self
 
 

@@ -100,7 +100,7 @@ class RequestImages(Generic[Decoded]):
     def _read_header(self, image_id: str, pointer: str) -> ImageHeader:
         if not _IMAGE_ID.fullmatch(image_id):
             raise InvalidBase64(
-                "This is neither an image id (img_ and 64 hexadecimal digits) nor base64.",
+                "This is neither an image ID (img_ and 64 hexadecimal digits) nor base64.",
                 pointer=pointer,
             )
         try:

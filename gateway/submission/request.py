@@ -60,25 +60,25 @@ class Submission(BaseModel):
     prompt: str | None = Field(
         None,
         min_length=1,
-        description="The question about the images; a preset may have one of its own.",
+        description="The question about the images; some presets have their own.",
     )
     preset: str | None = Field(
-        None, description="A name from `/v1/presets`; explicit parameters win over the preset's."
+        None, description="A name from `/v1/presets`; explicit parameters override the preset's."
     )
     lang: Literal["en", "zh"] | None = Field(
-        None, description="Language of the preset's prompt; by default that of your words, or en."
+        None, description="Language of the preset's prompt; default: that of your prompt, or en."
     )
     fields: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]], BeforeValidator(_as_list)
     ] = Field(
         default_factory=list,
         max_length=32,
-        description="Names of what the preset `fields` shall read, such as `total` or `日期`.",
+        description="Names that the preset `fields` reads, such as `total` or `日期`.",
     )
     images: Annotated[list[str], BeforeValidator(_as_list)] = Field(
         default_factory=list,
         validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
-        description="Each an http(s) URL, a data: URI, base64, or the id of an uploaded image.",
+        description="Each an http(s) URL, a data: URI, base64, or the ID of an uploaded image.",
     )
     session_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
@@ -90,7 +90,7 @@ class Submission(BaseModel):
     tiling: Literal["auto", "off", "read", "ask"] = Field(
         "auto",
         description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
-        "one answer from all; `auto` decides by preset and shape, unless a budget is named.",
+        "one answer from all; `auto` decides by preset and shape, unless a budget is set.",
     )
     strict: bool = Field(
         False, description="Fail when a tile cannot be read, instead of leaving a gap."
@@ -98,18 +98,21 @@ class Submission(BaseModel):
     max_new_tokens: MaxNewTokens = Field(
         _DEFAULTS.max_new_tokens,
         validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
-        description="Longest answer; `max_tokens` is the same.",
+        description="Maximum length of the answer; `max_tokens` is an alias.",
     )
     do_sample: bool = Field(
-        _DEFAULTS.do_sample, description="Draw words by chance instead of taking the likeliest."
+        _DEFAULTS.do_sample,
+        description="Sample tokens instead of always taking the most likely one.",
     )
     temperature: Temperature = Field(
-        _DEFAULTS.temperature, allow_inf_nan=False, description="How freely words are drawn."
+        _DEFAULTS.temperature, allow_inf_nan=False, description="Sampling temperature."
     )
     top_p: TopP = Field(
-        _DEFAULTS.top_p, allow_inf_nan=False, description="Words beyond this share are not drawn."
+        _DEFAULTS.top_p,
+        allow_inf_nan=False,
+        description="Nucleus sampling: cumulative probability cut-off.",
     )
-    seed: Seed | None = Field(_DEFAULTS.seed, description="Makes chance repeatable.")
+    seed: Seed | None = Field(_DEFAULTS.seed, description="Random seed for reproducible sampling.")
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
         default_factory=list,
         max_length=MAX_STOPS,
@@ -121,18 +124,18 @@ class Submission(BaseModel):
         description=_description("choices"),
     )
     regex: str | None = Field(
-        None, min_length=1, description="The whole answer matches it; RE2's syntax without `\\b`."
+        None, min_length=1, description="The whole answer must match it; RE2 syntax without `\\b`."
     )
     response_format: ResponseFormat | None = Field(
         None,
-        description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it: the "
-        "answer is such JSON, parsed in `output.json`.",
+        description="`json_object`, or `json_schema` with a schema, as in OpenAI's API: the "
+        "answer is JSON that conforms to it, parsed in `output.json`.",
     )
     loop_guard: bool = Field(_DEFAULTS.loop_guard, description=_description("loop_guard"))
     uncertain_below: Threshold | None = Field(
         _DEFAULTS.uncertain_below,
         allow_inf_nan=False,
-        description="Letters and digits that the model gave a lower probability become `[?]`.",
+        description="Letters and digits with a lower probability become `[?]`.",
     )
     line_confidence: bool = Field(
         _DEFAULTS.line_confidence, description=_description("line_confidence")
@@ -140,13 +143,13 @@ class Submission(BaseModel):
     postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
         max_length=MAX_RULES,
-        description="Rules for the answer, in their order, by names from `/v1/presets`: they "
+        description="Rules to run on the answer, in this order, by names from `/v1/presets`: they "
         "clean `output.text` or fill `output.fields`. Overrides the preset's.",
     )
     enhance: Enhancement | None = Field(
         None,
-        description="What is done to the images before the model sees them: `auto` takes the steps "
-        "that the measured image calls for, a list names steps, `off` takes none. Told in "
+        description="How images are improved before the model sees them: `auto` applies the steps "
+        "that the image needs, a list applies those steps, `off` none. Reported in "
         "`warnings`. Overrides the preset's; `off` without a preset.",
     )
     priority: Priority = Field(Priority.DEFAULT, description="Orders the jobs of your own key.")
@@ -156,32 +159,32 @@ class Submission(BaseModel):
         gt=0,
         le=MAX_DEADLINE_S,
         allow_inf_nan=False,
-        description="The job expires when it is not done this many seconds from now.",
+        description="The job expires if it has not finished this many seconds from now.",
     )
     webhook: str | None = Field(
-        None, description="The http(s) URL that is told of the job, signed as Standard Webhooks."
+        None, description="The http(s) URL to notify, with messages signed as Standard Webhooks."
     )
     webhook_events: Annotated[list[WebhookEvent], BeforeValidator(_as_list)] = Field(
         default_factory=lambda: [WebhookEvent.COMPLETED],
         min_length=1,
         validation_alias=AliasChoices("webhook_events", "webhook_events_filter"),
-        description="What it is told of: `completed` is any end.",
+        description="Events to notify about; `completed` covers every outcome.",
     )
     sha256: Annotated[list[Sha256], BeforeValidator(_as_list)] = Field(
         default_factory=list,
-        description="SHA-256 of each image file in its order, files first: a loss is noticed.",
+        description="SHA-256 of each image, in order, files first; verified on arrival.",
     )
     file_bytes: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list)] = Field(
         default_factory=list,
         validation_alias=AliasChoices("bytes", "file_bytes"),
-        description="Bytes of each image file in its order, files first: a loss is noticed.",
+        description="Size in bytes of each image, in order, files first; verified on arrival.",
     )
-    metadata: dict[str, Any] = Field(default_factory=dict, description="Returned as it is.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Returned unchanged.")
 
     @check(mode="after")
     def _metadata_is_small(self) -> Self:
         if len(dump(self.metadata).encode()) > MAX_METADATA_BYTES:
-            raise ValueError(f"metadata must stay below {MAX_METADATA_BYTES} bytes of JSON")
+            raise ValueError(f"metadata must be smaller than {MAX_METADATA_BYTES} bytes of JSON")
         return self
 
     def params(self) -> GenerationParams:
@@ -277,13 +280,13 @@ def _check_limits(submission: Submission, files: int, settings: Settings) -> Non
     count = len(submission.images) + files
     if count > settings.images_per_request:
         raise BadParameters(
-            f"{count} images; at most {settings.images_per_request} are taken.", pointer="/images"
+            f"{count} images; the limit is {settings.images_per_request}.", pointer="/images"
         )
     if len(submission.prompt or "") > settings.prompt_max_chars:
         raise BadParameters(
             f"prompt has {len(submission.prompt or '')} characters; "
-            f"at most {settings.prompt_max_chars} are taken.",
+            f"the limit is {settings.prompt_max_chars}.",
             pointer="/prompt",
         )
     if submission.ttl_s is not None and submission.ttl_s > settings.job_ttl_max_s:
-        raise BadParameters(f"ttl_s is at most {settings.job_ttl_max_s}.", pointer="/ttl_s")
+        raise BadParameters(f"ttl_s must be at most {settings.job_ttl_max_s}.", pointer="/ttl_s")

@@ -50,7 +50,7 @@ def resolve(
     preset = presets.get(submission.preset)
     if preset is None:
         raise BadParameters(
-            f"There is no preset {submission.preset!r}; known are {', '.join(presets)}.",
+            f"Unknown preset {submission.preset!r}; available: {', '.join(presets)}.",
             pointer="/preset",
         )
     params = _resolve_params(submission, preset)
@@ -70,7 +70,7 @@ def _resolve_without_preset(submission: Submission) -> ResolvedRequest:
     if submission.prompt is None:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
-        raise _unused_fields_error("a preset that takes them, such as fields")
+        raise _unused_fields_error("a preset that uses them, such as fields")
     return ResolvedRequest(
         submission=submission,
         prompt=submission.prompt,
@@ -117,10 +117,10 @@ def _resolve_prompt(submission: Submission, preset: Preset) -> str:
         raise BadParameters(f"The preset {preset.name} needs a prompt.", pointer="/prompt")
     if "fields" in preset.needs and not submission.fields and not replaced:
         raise BadParameters(
-            f"The preset {preset.name} needs the names of the fields to read.", pointer="/fields"
+            f"The preset {preset.name} needs `fields`: the names to read.", pointer="/fields"
         )
     if submission.fields and ("fields" not in preset.needs or replaced):
-        raise _unused_fields_error("a prompt of the preset that takes them")
+        raise _unused_fields_error("a preset's prompt that uses them")
     language = submission.lang or detect_language(prompt or "", *submission.fields)
     return preset.render(language, prompt, submission.fields)
 
@@ -135,6 +135,6 @@ def _check_rules(submission: Submission, rules: RuleBook) -> None:
     if unknown is not None:
         known = ", ".join(rule.name for rule in rules.rules)
         raise BadParameters(
-            f"There is no rule {unknown!r}; known are {known}.",
+            f"Unknown rule {unknown!r}; available: {known}.",
             pointer=f"/postprocess/{names.index(unknown)}",
         )

@@ -73,7 +73,7 @@ def _tiling_task(resolved: ResolvedRequest, images: Sequence[SizedImage]) -> Til
         raise BadParameters(f"tiling={task} needs an image.", pointer="/tiling")
     if task is TilingTask.READ and constraints:
         raise BadParameters(
-            f"Texts that are joined cannot be held to {constraints[0]}; use tiling=ask.",
+            f"Joined texts cannot be constrained by {constraints[0]}; use tiling=ask.",
             pointer="/tiling",
         )
     return task

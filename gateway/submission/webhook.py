@@ -23,7 +23,7 @@ def check_webhook(
         raise UrlNotAllowed(
             error.detail,
             pointer=pointer,
-            hint="Only public http(s) addresses are told; the operator may allow others.",
+            hint="Only public http(s) addresses can be notified; the operator can allow others.",
         ) from None
     return Webhook(url, origin, events)
 

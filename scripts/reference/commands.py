@@ -12,8 +12,8 @@ from sightline.cli.parser import build_parser as client_parser
 
 _HEAD = """# Command line
 
-Every command and option of `sightline` and `sightline-admin`, from their parsers; `make reference`
-writes this page. With examples: [the client](../client.md#command-line),
+Every command and option of `sightline` and `sightline-admin`, generated from their parsers by
+`make reference`. With examples: [the client](../client.md#command-line),
 [keys and limits](../keys-and-limits.md)."""
 
 

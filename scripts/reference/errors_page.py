@@ -17,12 +17,12 @@ _WORDS = Path(__file__).resolve().parents[2] / "gateway" / "webui" / "words.zh.j
 _HEAD = {
     "en": """# Errors
 
-Every error that a caller can meet, from [shared/errors.py](../../shared/errors.py);
+Every error that a caller can get, from [shared/errors.py](../../shared/errors.py);
 `make reference` writes this page. A refused request is answered with `application/problem+json`
-and one of these codes; a job that failed has one in `error`. Codes are stable, sentences may
-improve. `detail` tells what it was this time, `pointer` which part of the request, and
+and one of these codes; a job that failed has one in `error`. Codes are stable, messages may
+change. `detail` describes this occurrence, `pointer` the part of the request, and
 `X-Request-Id` finds it in the log. "Later" says whether the same request may succeed later without
-a change. What to do beyond the hint: [troubleshooting](../troubleshooting.md).""",
+changes. What to do beyond the hint: [troubleshooting](../troubleshooting.md).""",
     "zh": (
         "# 错误\n\n"
         "调用方可能遇到的全部错误，取自 [shared/errors.py](../../../shared/errors.py)；"
@@ -44,7 +44,7 @@ _LATER = {"en": ("yes", "no"), "zh": ("是", "否")}
 _FAMILIES: dict[type[ServiceError], dict[str, str]] = {
     errors.InputError: {"en": "The request", "zh": "请求"},
     errors.ImageError: {"en": "The image", "zh": "图片"},
-    errors.Conflict: {"en": "The present state", "zh": "状态冲突"},
+    errors.Conflict: {"en": "State", "zh": "状态冲突"},
     errors.LimitError: {"en": "Limits of the key", "zh": "密钥限额"},
     errors.Unavailable: {"en": "The service", "zh": "服务"},
     errors.JobFailure: {"en": "A job that failed", "zh": "失败的任务"},

@@ -13,10 +13,10 @@ from shared.settings import Settings
 
 _HEAD = """# HTTP API
 
-Every path, parameter and answer, from the OpenAPI document that a gateway serves as
-`/openapi.json`; `make reference` writes this page. A running service shows the same at `/docs`, to
-try out. With examples: [ask with curl](../how-to/ask-with-curl.md). Codes of refusals:
-[errors](errors.md). Where keys are needed, they come as `Authorization: Bearer <key>` or
+Every path, parameter and response, from the OpenAPI document that a gateway serves at
+`/openapi.json`; `make reference` writes this page. A running service shows the same at `/docs`,
+where you can try it out. With examples: [ask with curl](../how-to/ask-with-curl.md). Error codes:
+[errors](errors.md). If keys are required, send `Authorization: Bearer <key>` or
 `X-API-Key: <key>`."""
 _FORM = "{} as form fields, with files named `image`; complex values are JSON text."
 _TITLES = {
@@ -38,7 +38,7 @@ def render_http_api() -> str:
         parts.append(f"## {title}")
         for operation in _operations(document["paths"], tag):
             parts += _operation(*operation)
-    parts.append("## Bodies and answers")
+    parts.append("## Request and response bodies")
     schemas = document["components"]["schemas"]
     for name, schema in sorted(schemas.items()):
         body = name.removesuffix("Form")

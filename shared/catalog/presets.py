@@ -26,20 +26,22 @@ _PLACEHOLDER = re.compile(r"\{(prompt|fields)\}")
 
 
 class Preset(BaseModel):
-    """A named prompt; `{prompt}` in it stands for the caller's words, `{fields}` for `fields`."""
+    """A named prompt; `{prompt}` is replaced by the caller's prompt, `{fields}` by `fields`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     description: str = Field("", max_length=1000)
     prompt: Mapping[Language, Annotated[str, Field(min_length=1, max_length=32_768)]] = Field(
-        min_length=1, description="By language; where one is missing, the other serves for both."
+        min_length=1, description="By language; if one is missing, the other is used for both."
     )
-    params: GenerationParams = Field(GenerationParams(), description="What a request may override.")
+    params: GenerationParams = Field(
+        GenerationParams(), description="Defaults that a request can override."
+    )
     postprocess: tuple[str, ...] = Field((), max_length=MAX_RULES, description="Names of rules.")
-    enhance: Enhancement = Field("off", description="What is done to the images first.")
+    enhance: Enhancement = Field("off", description="How images are improved first.")
     reads: bool = Field(
-        False, description="It asks for all text, so that long images are read in tiles."
+        False, description="The preset asks for all text, so long images are read in tiles."
     )
 
     @model_validator(mode="after")
@@ -140,7 +142,7 @@ BUILT_IN = (
     ),
     Preset(
         name="count",
-        description="How many main objects there are, as one number.",
+        description="The number of main objects, as one number.",
         prompt={
             "en": "How many objects? Answer with a number.",
             "zh": "图中有几个主要物体?只需回答一个数字。",
@@ -185,9 +187,9 @@ def load_presets(settings: Settings, rules: RuleBook) -> dict[str, Preset]:
     for number, preset in enumerate(read_config_file(path, VARIABLE, _PresetFile).presets, start=1):
         where = f"{VARIABLE}={path}: presets {number} ({preset.name})"
         if preset.name in presets:
-            raise BadConfig(f"{where}: the name is taken")
+            raise BadConfig(f"{where}: this name is already used")
         if (unknown := rules.find_unknown(preset.postprocess)) is not None:
-            raise BadConfig(f"{where}, postprocess: there is no rule {unknown!r}")
+            raise BadConfig(f"{where}, postprocess: unknown rule {unknown!r}")
         try:
             check_satisfiable(preset.params)
         except BadConstraint as error:

@@ -29,7 +29,9 @@ class Rule(BaseModel):
     name: Name
     description: str = ""
     kind: Literal["clean", "extract"]
-    field: str | None = Field(None, description="Member of `output.fields` that it fills.")
+    field: str | None = Field(
+        None, description="The member of `output.fields` that the rule fills."
+    )
     builtin: bool = True
 
 
@@ -40,14 +42,16 @@ class CustomRule(BaseModel):
 
     name: Name
     pattern: str = Field(min_length=1, description="RE2 syntax.")
-    field: Name | None = Field(None, description="Gets the first group, or the whole match.")
-    replacement: str | None = Field(None, max_length=1000, description=r"May name groups: `\1`.")
+    field: Name | None = Field(None, description="Receives the first group, or the whole match.")
+    replacement: str | None = Field(
+        None, max_length=1000, description=r"May refer to groups: `\1`."
+    )
     description: str = Field("", max_length=1000)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if (self.field is None) == (self.replacement is None):
-            raise ValueError("give either field or replacement")
+            raise ValueError("set either field or replacement")
         try:
             pattern = compile_pattern(self.pattern)
             check_template(self.replacement or "", pattern)
@@ -82,18 +86,22 @@ def _extract(name: str, field: str | None, description: str) -> Rule:
 
 
 BUILT_IN = (
-    _clean("whitespace", "One newline for several, no trailing blanks, plain spaces for odd ones."),
     _clean(
-        "fullwidth", "Full-width letters, digits and signs as ASCII; Chinese punctuation stays."
+        "whitespace", "Single newlines, no trailing blanks, plain spaces instead of unusual ones."
     ),
-    _clean("markdown_table", "Tables with a separator row and as many cells in every row."),
+    _clean(
+        "fullwidth", "Full-width letters, digits and signs to ASCII; Chinese punctuation stays."
+    ),
+    _clean("markdown_table", "Adds missing separator rows and evens out the rows of tables."),
     _extract("cn_phone", "phones", "Mobile numbers of mainland China, as 11 digits."),
     _extract("email", "emails", "E-mail addresses."),
-    _extract("date", "dates", "Dates as YYYY-MM-DD; as printed where day and month are unclear."),
-    _extract("amount", "amounts", "Sums of money as printed."),
-    _extract("cn_id_card", "id_cards", "Chinese identity numbers whose check digit is right."),
-    _extract("bank_card", "bank_cards", "Card numbers of 13-19 digits that pass Luhn's check."),
-    _extract("json_fields", None, "Each member of a JSON object in the answer, by its own name."),
+    _extract("date", "dates", "Dates as YYYY-MM-DD; as printed if day and month are ambiguous."),
+    _extract("amount", "amounts", "Amounts of money as printed."),
+    _extract("cn_id_card", "id_cards", "Chinese identity numbers with a valid check digit."),
+    _extract("bank_card", "bank_cards", "Card numbers of 13-19 digits that pass the Luhn check."),
+    _extract(
+        "json_fields", None, "Each member of a JSON object in the answer, under its own name."
+    ),
 )
 
 
@@ -119,6 +127,8 @@ def load_rules(settings: Settings) -> RuleBook:
     custom = read_config_file(path, VARIABLE, _RuleFile).rules
     for number, rule in enumerate(custom, start=1):
         if rule.name in names:
-            raise BadConfig(f"{VARIABLE}={path}: rules {number} ({rule.name}): the name is taken")
+            raise BadConfig(
+                f"{VARIABLE}={path}: rules {number} ({rule.name}): this name is already used"
+            )
         names.add(rule.name)
     return RuleBook(custom)

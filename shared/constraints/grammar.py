@@ -103,7 +103,7 @@ def compile_grammar(grammar: Grammar, tokenizer: LLTokenizer) -> LLMatcher:
     unsatisfiable = matcher.is_stopped() and not matcher.is_accepting()
     if matcher.is_error() or unsatisfiable:
         name = grammar.pointer.split("/")[1]
-        cause = _error_text(matcher) or "nothing satisfies it"
+        cause = _error_text(matcher) or "no answer can satisfy it"
         raise BadConstraint(f"{name}: {cause}.", pointer=grammar.pointer)
     return matcher
 

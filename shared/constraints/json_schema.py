@@ -27,7 +27,7 @@ class BadSchema(ValueError):
 def check_schema(schema: Mapping[str, Any], chars: int) -> None:
     """Raise BadSchema if a schema of `chars` characters is too large or has no finite value."""
     if chars > MAX_CHARS:
-        raise BadSchema(f"the schema has {chars} characters; at most {MAX_CHARS} are taken")
+        raise BadSchema(f"the schema has {chars} characters; the limit is {MAX_CHARS}")
     multiples = 0
     for count, node in enumerate(_nodes(schema, 0), start=1):
         _check_numbers(node)
@@ -37,7 +37,7 @@ def check_schema(schema: Mapping[str, Any], chars: int) -> None:
         if multiples > MAX_MULTIPLES:
             raise BadSchema(f"multipleOf may add up to {MAX_MULTIPLES} in whole steps")
     if not _FiniteRefs(schema).root_is_finite():
-        raise BadSchema("a $ref requires itself for ever, so no answer could end")
+        raise BadSchema("a $ref requires itself, so no answer could ever end")
 
 
 def _nodes(value: Any, depth: int) -> Iterator[Any]:
@@ -53,7 +53,9 @@ def _nodes(value: Any, depth: int) -> Iterator[Any]:
 def _check_numbers(node: Any) -> None:
     for value in node.values() if isinstance(node, dict) else node:
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise BadSchema(f"{value} is beyond 2^53, where numbers are rounded; ask for a string")
+            raise BadSchema(
+                f"{value} is beyond 2^53, where numbers are rounded; use a string instead"
+            )
 
 
 def _multiples(node: Any) -> int:

@@ -111,7 +111,7 @@ class Pattern:
             parts += (text[end : match.start], match.expand(template))
             length += len(parts[-2]) + len(parts[-1])
             if length > MAX_TEXT_CHARS:
-                raise OverBudget(f"it makes more than {MAX_TEXT_CHARS} characters")
+                raise OverBudget(f"it produces more than {MAX_TEXT_CHARS} characters")
             end = match.end
         return "".join([*parts, text[end:]])
 
@@ -138,12 +138,12 @@ def compile_pattern(source: str) -> Pattern:
     try:
         pattern = re2.compile(source, options)
     except UnicodeEncodeError:
-        raise BadPattern("it has half of a surrogate pair") from None
+        raise BadPattern("it contains an unpaired surrogate") from None
     except re2.error as error:
         cause = error.args[0]
         raise BadPattern(cause.decode() if isinstance(cause, bytes) else str(cause)) from None
     if pattern.programsize > MAX_PROGRAM:
-        raise BadPattern(f"compiles to {pattern.programsize} steps; at most {MAX_PROGRAM} are run")
+        raise BadPattern(f"compiles to {pattern.programsize} steps; the limit is {MAX_PROGRAM}")
     return Pattern(source, pattern)
 
 
@@ -152,5 +152,5 @@ def check_template(template: str, pattern: Pattern) -> None:
     for number in _GROUP.findall(template):
         if number != "\\" and int(number) > pattern.groups:
             raise BadPattern(
-                f"replacement names group {int(number)}, the pattern has {pattern.groups}"
+                f"replacement refers to group {int(number)}, but the pattern has {pattern.groups}"
             )

@@ -13,7 +13,7 @@ LETTER_HEIGHT = 7.0
 
 
 class EnhanceStep(StrEnum):
-    """A step of the enhancement, in the order in which the steps are taken."""
+    """An enhancement step; members are in the order in which the steps run."""
 
     #: Remove noise without blurring the letters.
     DENOISE = "denoise"
@@ -35,13 +35,13 @@ def _parse_steps(value: Any) -> Any:
         return value
     steps = [value] if isinstance(value, str) else value
     if not isinstance(steps, list | tuple):
-        raise ValueError("auto, off or a list of steps")  # noqa: TRY004
+        raise ValueError("must be auto, off or a list of steps")  # noqa: TRY004
     for step in steps:
         if step not in list(EnhanceStep):
             known = ", ".join(EnhanceStep)
-            raise ValueError(f"there is no step {step!r}; known are {known}, or auto, or off")
+            raise ValueError(f"unknown step {step!r}; use {known}, or auto, or off")
     if len(set(steps)) < len(steps):
-        raise ValueError("a step is taken only once")
+        raise ValueError("a step can be listed only once")
     return tuple(EnhanceStep(step) for step in steps)
 
 

@@ -28,7 +28,7 @@ def new_job_id() -> str:
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; the last four are terminal and never change."""
+    """The status of a job; the last four are terminal and never change."""
 
     #: Waits for a worker.
     QUEUED = "queued"
@@ -55,7 +55,7 @@ class Priority(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped writing."""
+    """Why the answer ended."""
 
     #: It ended its answer, or a stop string appeared.
     STOP = "stop"
@@ -68,7 +68,7 @@ class FinishReason(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a running job is at."""
+    """The current stage of a running job."""
 
     ENCODE = "encode"
     PREFILL = "prefill"
@@ -101,13 +101,13 @@ Threshold = Annotated[float, Field(gt=0, lt=1)]
 
 
 class GenerationParams(_Frozen):
-    """How the model writes its answer; the defaults are the article's."""
+    """How the model generates its answer."""
 
-    max_new_tokens: MaxNewTokens = Field(64, description="Upper bound of new tokens.")
-    do_sample: bool = Field(False, description="False picks the most likely token each time.")
+    max_new_tokens: MaxNewTokens = Field(64, description="Maximum number of new tokens.")
+    do_sample: bool = Field(False, description="False always takes the most likely token.")
     temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
     top_p: TopP = Field(0.9, description="Used when do_sample is true.")
-    seed: Seed | None = Field(None, description="Makes sampling repeatable.")
+    seed: Seed | None = Field(None, description="Random seed for reproducible sampling.")
     stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
         (),
         max_length=MAX_STOPS,
@@ -116,31 +116,31 @@ class GenerationParams(_Frozen):
     choices: tuple[Choice, ...] = Field(
         (),
         max_length=MAX_CHOICES,
-        description="The answer is one of these, letter by letter.",
+        description="The answer is exactly one of these.",
     )
     regex: str | None = Field(
-        None, min_length=1, max_length=1000, description="The whole answer matches it."
+        None, min_length=1, max_length=1000, description="The whole answer must match it."
     )
     response_format: ResponseFormat | None = Field(
-        None, description="`json_object`, or `json_schema` with a schema, as OpenAI's API has it."
+        None, description="`json_object`, or `json_schema` with a schema, as in OpenAI's API."
     )
     loop_guard: bool = Field(
-        True, description="Take the answer back to where it began to repeat itself for ever."
+        True, description="Cut the answer back to where it started to loop, and try again."
     )
     uncertain_below: Threshold | None = Field(
-        None, description="Letters and digits that the model gave a lower probability become [?]."
+        None, description="Letters and digits with a lower probability become [?]."
     )
     line_confidence: bool = Field(
-        False, description="Tell the confidence of every line in `output.lines`."
+        False, description="Return the confidence of every line in `output.lines`."
     )
 
     @model_validator(mode="after")
     def _one_constraint_at_most(self) -> Self:
         names = self.constrained_by
         if len(names) > 1:
-            raise ValueError(f"{' and '.join(names)} exclude each other")
+            raise ValueError(f"{' and '.join(names)} cannot be combined")
         if names and self.uncertain_below is not None:
-            raise ValueError(f"uncertain_below has no place in an answer held to {names[0]}")
+            raise ValueError(f"uncertain_below cannot be combined with {names[0]}")
         return self
 
     @property
@@ -267,7 +267,7 @@ class Usage(_Frozen):
 
 
 class TextLine(_Frozen):
-    """A line of the model's own text; `confidence` is as in Output."""
+    """A line of the model's original text; `confidence` is as in Output."""
 
     text: str
     confidence: float

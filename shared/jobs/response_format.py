@@ -1,4 +1,4 @@
-"""The `response_format` of a request, as OpenAI's API has it."""
+"""The `response_format` of a request, as in OpenAI's API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class JsonSchema(BaseModel):
-    """A schema in OpenAI's wrapping; answers are always held to it, whatever `strict` says."""
+    """A schema as in OpenAI's API; answers always conform to it, whatever `strict` says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
@@ -19,7 +19,7 @@ class JsonSchema(BaseModel):
 
 
 class ResponseFormat(BaseModel):
-    """The form of the answer, as OpenAI's clients tell it."""
+    """The format of the answer, as in OpenAI's API."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class ResponseFormat(BaseModel):
     @model_validator(mode="after")
     def _schema_where_it_belongs(self) -> Self:
         if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("json_schema belongs to the type json_schema, and only there")
+            raise ValueError("json_schema must be set if, and only if, type is json_schema")
         return self
 
 

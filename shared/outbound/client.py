@@ -81,16 +81,16 @@ class Target:
 def parse_target(url: str, policy: Policy) -> Target:
     """Split a URL that may be fetched; resolves no name, raises UrlNotAllowed."""
     if len(url) > _URL_MAX_CHARS or re.search(r"[\s\\\x00-\x1f\x7f]", url):
-        raise UrlNotAllowed("The URL is too long or has blanks or backslashes.")
+        raise UrlNotAllowed("The URL is too long or contains spaces or backslashes.")
     try:
         parsed = httpx.URL(url)
         host = parsed.raw_host.decode("ascii").lower().removesuffix(".")
     except (httpx.InvalidURL, ValueError):
         raise UrlNotAllowed("This is not a valid URL.") from None
     if parsed.scheme not in _DEFAULT_PORTS or not host:
-        raise UrlNotAllowed("Only http and https URLs are fetched.")
+        raise UrlNotAllowed("Only http and https URLs are allowed.")
     if parsed.userinfo:
-        raise UrlNotAllowed("A URL with a user name or password is not fetched.")
+        raise UrlNotAllowed("URLs with a user name or password are not allowed.")
     port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
     if not policy.allows_port(port):
         raise UrlNotAllowed(f"Port {port} is not allowed.")
@@ -107,7 +107,7 @@ def _check_host(host: str, policy: Policy) -> None:
         check_addresses([address], host, policy)
         return
     if not _HOST_LABELS.fullmatch(host) or _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]):
-        raise UrlNotAllowed("The URL's host is neither a name nor a plainly written address.")
+        raise UrlNotAllowed("The URL's host is neither a name nor a plain IP address.")
     if host.rpartition(".")[2] == "localhost":
         check_addresses([ipaddress.ip_address("127.0.0.1")], host, policy)
 
@@ -215,13 +215,13 @@ def _as_url_errors(deadline: float) -> Iterator[None]:
     except httpcore.ConnectTimeout:
         raise UrlFetchFailed("The host did not accept a connection in time.") from None
     except httpcore.TimeoutException:
-        raise UrlFetchFailed("The host did not answer in time.") from None
+        raise UrlFetchFailed("The host did not respond in time.") from None
     except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
         if time.monotonic() >= deadline:
-            raise UrlFetchFailed("The host did not answer in time.") from None
+            raise UrlFetchFailed("The host did not respond in time.") from None
         raise UrlFetchFailed(_describe(error)) from None
     except httpcore.ProtocolError:
-        raise UrlFetchFailed("The host does not speak HTTP as it should.") from None
+        raise UrlFetchFailed("The host sent an invalid HTTP response.") from None
 
 
 def _describe(error: BaseException) -> str:
@@ -230,8 +230,8 @@ def _describe(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"The host's certificate is not valid: {cause.verify_message}."
         if isinstance(cause, ssl.SSLError):
-            return "No secure connection could be made to the host."
+            return "A secure connection to the host could not be established."
         if isinstance(cause, ConnectionRefusedError):
             return "The host refused the connection."
         cause = cause.__cause__ or cause.__context__
-    return f"The host could not be reached or broke off: {error}."
+    return f"The host could not be reached or closed the connection: {error}."

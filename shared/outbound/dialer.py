@@ -32,7 +32,7 @@ def check_addresses(addresses: Iterable[IPAddress], host: str, policy: Policy) -
     if refused:
         # the error names no address: callers must not learn what our resolver knows
         _log.warning("url.refused", extra={"host": host, "addresses": list(map(str, refused))})
-        raise UrlNotAllowed("The URL's host has an address that may not be reached from here.")
+        raise UrlNotAllowed("The URL's host has an address that the service may not connect to.")
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:
@@ -140,7 +140,7 @@ class BoundedStream(httpcore.NetworkStream):
         data = self._inner.read(max_bytes, _remaining_s(self._deadline, httpcore.ReadTimeout))
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
-            raise httpcore.RemoteProtocolError("more bytes than were asked for")
+            raise httpcore.RemoteProtocolError("received more bytes than requested")
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002

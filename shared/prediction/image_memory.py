@@ -28,8 +28,8 @@ class ImageRoom:
         """Return the sentence for images that do not fit."""
         needed = self.required_bytes(images) >> 20
         return (
-            f"Input too large: the images' {sum(images)} visual tokens take"
-            f" {needed} MiB of memory; the model has {self.bytes >> 20} for them."
+            f"Input too large: the images' {sum(images)} visual tokens need"
+            f" {needed} MiB of memory; the worker has {self.bytes >> 20} MiB."
         )
 
 

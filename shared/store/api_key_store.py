@@ -78,9 +78,9 @@ class ApiKeyStore:
                 args=[_digest(secret), anonymous, ANONYMOUS, cost, *limits, *LAST_SCORES]
             )
         if reply[0] == "missing":
-            raise Unauthorized("This service asks for an API key.")
+            raise Unauthorized("This service requires an API key.")
         if reply[0] == "unknown":
-            raise Unauthorized("This API key is unknown or was revoked.")
+            raise Unauthorized("This API key is invalid or was revoked.")
         verdict, tenant, name, *numbers, standing = reply
         return Caller(
             tenant,
@@ -104,12 +104,14 @@ class ApiKeyStore:
     ) -> tuple[ApiKey, str]:
         """Return a new key and its secret, which is not stored; raises ApiKeyError."""
         if not _NAME.fullmatch(name):
-            raise ApiKeyError("a name has up to 64 letters, digits, dots, dashes and underscores")
+            raise ApiKeyError(
+                "a name may have up to 64 letters, digits, dots, dashes and underscores"
+            )
         _check_weight(weight)
         key_id = "key_" + secrets.token_hex(10)
         with guard():
             if not self._redis.hsetnx(keys.API_KEY_NAMES, name, key_id):
-                raise ApiKeyError(f"there is a key named {name} already")
+                raise ApiKeyError(f"a key named {name} already exists")
             now = self._now_ms()
             row = {"id": key_id, "name": name, "created_ms": now}
             self._redis.hset(keys.API_KEY + key_id, mapping=row)
@@ -208,7 +210,7 @@ class ApiKeyStore:
         index = keys.API_KEY + key_id + keys.API_KEY_SECRETS
         with guard():
             if self._redis.hexists(keys.API_KEY + key_id, "revoked_ms"):
-                raise ApiKeyError("the key was revoked; make a new one")
+                raise ApiKeyError("the key was revoked; create a new one")
             pipe = self._redis.pipeline(transaction=True)
             pipe.hset(keys.API_SECRET + digest, mapping={"key": key_id, "end": secret[-4:]})
             pipe.zadd(index, {digest: self._now_ms()})
@@ -230,7 +232,7 @@ class ApiKeyStore:
 
 def _check_weight(weight: int | None) -> None:
     if weight is not None and not 1 <= weight <= MAX_WEIGHT:
-        raise ApiKeyError(f"a weight is between 1 and {MAX_WEIGHT}")
+        raise ApiKeyError(f"the weight must be between 1 and {MAX_WEIGHT}")
 
 
 def _digest(secret: str) -> str:

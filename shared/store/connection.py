@@ -67,7 +67,7 @@ class Breaker:
     def check(self) -> None:
         """Raise redis.ConnectionError while it is open."""
         if self.is_open:
-            raise redis.ConnectionError("Redis was silent a moment ago")
+            raise redis.ConnectionError("Redis did not respond a moment ago")
 
     def greet(self, connection: Any) -> None:
         """Set up a new connection, which may serve the second try of a command.
@@ -131,7 +131,7 @@ def guard() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise StoreUnavailable(
-            f"The job store does not answer ({type(error).__name__}).",
+            f"The job store does not respond ({type(error).__name__}).",
             retry_after_s=RETRY_AFTER_S,
         ) from error
 

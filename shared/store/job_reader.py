@@ -74,7 +74,7 @@ class JobReader:
         score = self.redis.zscore(keys.tenant_jobs(tenant), after)
         place, _, owner = (self.redis.get(keys.GONE + after) or "").partition(":")
         if score is None and owner != tenant:
-            raise NotFound("The cursor names an unknown job.", pointer="/after")
+            raise NotFound("The cursor is not the ID of a known job.", pointer="/after")
         return f"({place}" if score is None else f"({score:.0f}"
 
     def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:

@@ -88,7 +88,7 @@ class Store(JobReader):
         if 0 < limits.tokens < job.tokens:
             raise InputTooLong(
                 f"The images have {job.tokens} visual tokens; "
-                f"this key may use {limits.tokens} a minute."
+                f"this key may use {limits.tokens} per minute."
             )
         key, fingerprint = job.idempotency or ("", "")
         priority = job.priority.value
@@ -278,7 +278,7 @@ def _message_args(message: DoorbellMessage | None) -> tuple[Any, ...]:
 def _limit_error(limit: str, wait_ms: Sequence[Any]) -> LimitError:
     if limit == "tokens":
         return LimitError(
-            "This key has used its visual tokens of this minute.",
+            "This key has used up its visual tokens for this minute.",
             retry_after_s=int(wait_ms[0]) / 1000,
         )
     error = TooManyInFlight if limit == "in_flight" else TooManyQueued

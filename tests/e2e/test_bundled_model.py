@@ -78,7 +78,7 @@ def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_rea
     for path in ("/v1/jobs", "/v1/estimate"):
         answer = client.post(path, json=body)
         assert (answer.status_code, answer.json()["code"]) == (422, "input_too_large")
-        assert "12288 visual tokens take" in answer.json()["detail"]
+        assert "12288 visual tokens need" in answer.json()["detail"]
     fewer = body | {"images": [page]}
     assert client.post("/v1/jobs", json=fewer, headers={"Prefer": "wait=60"}).status_code == 200
 

@@ -19,8 +19,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOME = DOCS / "pictures"
 TOUR_HEAD = """# A tour
 
-What [examples/tour.py](examples/tour.py) prints on the small bundled model, mistakes
-included. Take it yourself, beside `make up`:
+What [examples/tour.py](examples/tour.py) prints with the small bundled model, mistakes
+included. To run it yourself, start `make up` first:
 
 ```sh
 .venv/bin/python docs/examples/tour.py

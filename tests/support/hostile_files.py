@@ -315,7 +315,7 @@ _FOREIGN = {
     "data: URI": b"data:image/png;base64,iVBORw0KGgo",
     "DICOM": bytes(128) + b"DICM",
     "not an image": bytes(range(1, 200)),
-    "Accepted formats: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF": b"\0",
+    "Supported formats: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF": b"\0",
 }
 
 FOREIGN = [

@@ -152,8 +152,8 @@ def _complain(response: FetchedResponse | None) -> str | None:
     if response is None or 200 <= response.status < 300:
         return None
     if 300 <= response.status < 400:
-        return f"Answered {response.status}; redirects are not followed."
-    return f"Answered {response.status}."
+        return f"HTTP status {response.status}; redirects are not followed."
+    return f"HTTP status {response.status}."
 
 
 def retry_after_s(headers: Any, now: float | None = None) -> float:

@@ -77,7 +77,9 @@ def _fetch(hub_id: str) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
     except Exception as error:
         first_line = str(error).strip().splitlines()[0]
-        raise ModelNotLoadable(f"{hub_id}: not a folder, and the hub said: {first_line}") from error
+        raise ModelNotLoadable(
+            f"{hub_id}: not a folder, and Hugging Face returned: {first_line}"
+        ) from error
 
 
 def _load(folder: Path, settings: Settings) -> LoadedModel:
@@ -86,7 +88,9 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     torch.set_num_threads(settings.threads)
     config = AutoConfig.from_pretrained(folder)
     if config.model_type != "qwen3_vl":
-        raise ModelNotLoadable(f"{folder.name}: {config.model_type} is not qwen3_vl")
+        raise ModelNotLoadable(
+            f"{folder.name}: {config.model_type} is not supported, only qwen3_vl"
+        )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     shape = read_shape(config, _end_tokens(folder, tokenizer))
     weights = WeightFiles(folder)

@@ -272,7 +272,7 @@ class EngineLoop:
             if self._closing:
                 sequence.finish(FinishReason.CANCELED)
             else:
-                sequence.fail(InferenceFailed("The engine's thread has died."))
+                sequence.fail(InferenceFailed("The engine's thread has crashed."))
 
 
 def _no_features(_key: str) -> torch.Tensor | None:

@@ -94,10 +94,10 @@ def perspective(pixels: Pixels, options: StepOptions) -> StepResult | str:
     del options
     corners = page.find_corners(_grey(pixels))
     if corners is None:
-        return "no page with four corners on darker ground was found"
+        return "no page with four corners on a darker background was found"
     straight = page.straighten(pixels, corners)
     places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in corners)
-    return StepResult(straight, f"a page with corners {places} was straightened")
+    return StepResult(straight, f"a page with corners {places} was cropped and straightened")
 
 
 def deskew(pixels: Pixels, options: StepOptions) -> StepResult | str:
@@ -107,9 +107,9 @@ def deskew(pixels: Pixels, options: StepOptions) -> StepResult | str:
     if abs(skew.angle) < _SKEW_LEAST or abs(skew.angle) >= measures.MOST_SKEW:
         return f"no skew between {_SKEW_LEAST:g}° and {measures.MOST_SKEW:g}° was found"
     if options.careful and not _is_skewed(skew):
-        return f"its skew of {abs(skew.angle):.1f}° is too little or too uncertain"
+        return f"its skew of {abs(skew.angle):.1f}° is too small or too uncertain"
     turned = _turn(pixels, skew.angle)
-    return StepResult(turned, f"a skew of {abs(skew.angle):.1f}° was turned level")
+    return StepResult(turned, f"a skew of {abs(skew.angle):.1f}° was corrected")
 
 
 def _is_skewed(skew: measures.Skew) -> bool:
@@ -121,11 +121,11 @@ def denoise(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Remove grain from the brightness, and blotches from the colours."""
     grain = measures.grain(_grey(_middle(pixels)))
     if grain < (_GRAIN_AUTO if options.careful else _GRAIN_LEAST):
-        return f"its grain of {grain:.1f} grey levels is too little"
+        return f"its noise of {grain:.1f} grey levels is too low"
     light, *colours = _split(pixels)
     smooth = _without_grain(light, grain)
     rgb = _merge([smooth, *(cv2.blur(colour, _COLOUR_BLUR) for colour in colours)])
-    return StepResult(rgb, f"grain of {grain:.0f} grey levels was smoothed")
+    return StepResult(rgb, f"noise of {grain:.0f} grey levels was smoothed")
 
 
 def _without_grain(light: MatLike, grain: float) -> MatLike:
@@ -146,7 +146,7 @@ def upscale(pixels: Pixels, options: StepOptions) -> StepResult | str:
     within_budget = math.sqrt(options.max_pixels / (pixels.shape[0] * pixels.shape[1]))
     factor = round(min(wanted / tall, within_budget, _ENLARGED_MOST), 2)
     if factor < _ENLARGED_LEAST:
-        return f"its letters of {tall:.0f} pixels cannot grow within the pixel budget"
+        return f"its letters of {tall:.0f} pixels cannot be enlarged within the pixel budget"
     enlarged = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     return StepResult(
         np.asarray(enlarged, dtype=np.uint8),
@@ -159,19 +159,19 @@ def contrast(pixels: Pixels, options: StepOptions) -> StepResult | str:
     small = _grey(_shrunk(pixels))
     levels, unevenness = measures.contrast(small), measures.unevenness(small)
     if options.careful and not _CONTRAST_FAINT <= levels < _CONTRAST_ENOUGH:
-        return f"its contrast of {levels:.0f} grey levels is enough"
+        return f"its contrast of {levels:.0f} grey levels is high enough"
     light, *colours = _split(pixels)
     if unevenness > _UNEVEN:
         clahe = cv2.createCLAHE(clipLimit=_CLAHE_CLIP, tileGridSize=_CLAHE_TILES)
         light = clahe.apply(light)
     rgb = _merge([_stretch(np.asarray(light, dtype=np.uint8)), *colours])
-    return StepResult(rgb, f"a contrast of {levels:.0f} grey levels was raised")
+    return StepResult(rgb, f"a contrast of {levels:.0f} grey levels was increased")
 
 
 def binarize(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Make ink black and paper white by what surrounds each pixel; light ink becomes dark."""
     if options.careful:
-        return "black and white is only made where it is asked for"
+        return "conversion to black and white only happens on request"
     grey = _grey(pixels)
     if measures.background(grey) < _DARK_PAPER:
         grey = np.asarray(255 - grey, dtype=np.uint8)
@@ -179,7 +179,7 @@ def binarize(pixels: Pixels, options: StepOptions) -> StepResult | str:
     black = cv2.adaptiveThreshold(
         grey, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, side, _INK
     )
-    return StepResult(np.repeat(black[:, :, None], 3, axis=2), "it was made black and white")
+    return StepResult(np.repeat(black[:, :, None], 3, axis=2), "converted to black and white")
 
 
 STEPS: dict[EnhanceStep, Step] = {

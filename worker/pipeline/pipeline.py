@@ -114,5 +114,5 @@ def _dropped_notice(dropped: int) -> list[Notice]:
     if not dropped:
         return []
     turns = "turn was" if dropped == 1 else "turns were"
-    detail = f"The oldest {dropped} {turns} left out to fit the context window."
+    detail = f"The oldest {dropped} {turns} dropped to fit the context window."
     return [Notice(code="history_dropped", detail=detail)]

@@ -27,7 +27,7 @@ def read_json_fields(text: str, budget: Budget) -> list[tuple[str, list[str]]]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise RuleFailed("the answer has no whole JSON object")
+        raise RuleFailed("the answer has no complete JSON object")
     members = list(value.items())[:_MAX_MEMBERS]
     return [(replace_lone_surrogates(name[:_MAX_NAME]), _texts(member)) for name, member in members]
 

@@ -56,7 +56,7 @@ class Postprocessor:
         for name in names:
             apply_rule = self._find_rule(name)
             if apply_rule is None:
-                notices.append(_left_out_notice(name, "this worker does not know it"))
+                notices.append(_left_out_notice(name, "unknown to this worker"))
                 continue
             try:
                 apply_rule(answer)
@@ -115,4 +115,4 @@ def _apply_custom(rule: CustomRule, answer: _Answer) -> None:
 
 
 def _left_out_notice(name: str, cause: str) -> Notice:
-    return Notice(code="rule_left_out", detail=f"The rule {name} was left out: {cause}.")
+    return Notice(code="rule_left_out", detail=f"The rule {name} was skipped: {cause}.")

@@ -69,7 +69,8 @@ def _report_error(error: Exception, args: argparse.Namespace) -> int:
         print_error(f"{error.code}: {error.detail}", hint=_hint(error))
     elif isinstance(error, NoConnection):
         print_error(
-            str(error), hint="Is it up? `make up` starts it; --url or SIGHTLINE_URL names it."
+            str(error),
+            hint="Is it running? Start it with `make up`, or set --url or SIGHTLINE_URL.",
         )
     else:
         print_error(str(error), hint=getattr(error, "hint", ""))
@@ -81,8 +82,8 @@ def _report_error(error: Exception, args: argparse.Namespace) -> int:
 def _hint(error: APIError | JobFailed) -> str:
     if error.code in ("url_not_allowed", "url_fetch_failed"):
         if (getattr(error, "pointer", None) or "").startswith("/images"):
-            return f"{error.hint} Or fetch it here: curl -s URL | sightline ask - …"
-        return f"{error.hint} For this machine: SIGHTLINE_ALLOW_NETS=127.0.0.0/8 make up"
+            return f"{error.hint} Or download it yourself: curl -s URL | sightline ask - …"
+        return f"{error.hint} To allow this machine: SIGHTLINE_ALLOW_NETS=127.0.0.0/8 make up"
     if error.code == "unauthorized":
         return "Set SIGHTLINE_API_KEY to your key."
     return error.hint

@@ -56,9 +56,7 @@ def split_words(args: argparse.Namespace) -> tuple[list[str], str | None]:
         return [*images, last], None
     if images or not is_image(last):
         return images, last
-    raise UsageError(
-        f"There is no question about {last}.", f'sightline ask {last} "What does it say?"'
-    )
+    raise UsageError(f"No question given for {last}.", f'sightline ask {last} "What does it say?"')
 
 
 def ask_question(args: argparse.Namespace) -> None:
@@ -132,7 +130,7 @@ def _print_stream(job: Job, line: StatusLine) -> None:
             started = True
             print(event.text, end="", flush=True)
         elif event.type == "output.reset":
-            print("\n… once more:", flush=True)
+            print("\n… restarted:", flush=True)
         elif event.type == "job.progress" and not started:
             line.put(progress_line({"status": "running", "progress": event.data}))
 

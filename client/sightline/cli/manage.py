@@ -67,7 +67,7 @@ def show_sessions(args: argparse.Namespace) -> None:
     with connect(args) as client:
         if args.session is None:
             if args.delete:
-                raise UsageError("Which conversation?", "sightline sessions ID --delete")
+                raise UsageError("No conversation given.", "sightline sessions ID --delete")
             _print_sessions(args, client.sessions(limit=args.limit))
         elif args.delete:
             client.session(args.session).delete()
@@ -109,14 +109,14 @@ def estimate_cost(args: argparse.Namespace) -> None:
     for image in cost["images"]:
         used = "x".join(map(str, image["used"]))
         size = f"{image['width']}x{image['height']}"
-        print(f"{size} seen as {used}: {image['tokens']} visual tokens")
+        print(f"{size} scaled to {used}: {image['tokens']} visual tokens")
     seconds, queue = cost["seconds"], cost["queue"]
     wait = f", {queue['wait_s']:.0f} s" if queue["wait_s"] is not None else ""
-    print(f"queue: {queue['position']} before it{wait}")
+    print(f"queue: {queue['position']} ahead{wait}")
     if seconds:
-        print(f"answer in {seconds['p50']:.1f} s, 19 of 20 times within {seconds['p95']:.1f} s")
+        print(f"answer in {seconds['p50']:.1f} s, 95 % within {seconds['p95']:.1f} s")
     else:
-        print("no worker has told its speed yet")
+        print("no worker has measured its speed yet")
     if cost["refusal"]:
         refusal = cost["refusal"]
         print(f"would be refused now ({refusal['code']}): {refusal['detail']}")

@@ -84,9 +84,7 @@ def read_files(args: argparse.Namespace) -> int:
     with connect(args, retries=_RETRIES) as client:
         _read_all(waiting, _make_reader(args, client), args, progress, line)
     line.clear()
-    print_note(
-        args, f"{progress.read} read, {progress.skipped} there already, {progress.failed} failed"
-    )
+    print_note(args, f"{progress.read} read, {progress.skipped} skipped, {progress.failed} failed")
     return 1 if progress.failed else 0
 
 
@@ -115,7 +113,7 @@ def _read_all(
             line.put(progress.bar())
     except KeyboardInterrupt:
         line.clear()
-        print_error(f"stopped after {progress.read}; the same command goes on from here")
+        print_error(f"stopped after {progress.read}; run the same command again to continue")
         # the service finishes submitted jobs, and the next run finds them by their keys
         pool.shutdown(wait=False, cancel_futures=True)
         sys.stderr.flush()
@@ -173,11 +171,11 @@ def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
         other = sources.setdefault(task.out, task.source)
         if not other.samefile(task.source):
             raise UsageError(
-                f"{other} and {task.source} would both become {task.out}.",
-                "Name their common folder instead, or read them with two --out.",
+                f"{other} and {task.source} would both be written to {task.out}.",
+                "Pass their common folder instead, or run two commands with different --out.",
             )
     if not tasks:
-        raise UsageError("There are no images to read.")
+        raise UsageError("No images found.")
     return list({task.out: task for task in tasks}.values())
 
 
@@ -187,5 +185,5 @@ def _list_sources(name: Path) -> list[tuple[Path, Path]]:
         images = sorted(path for path in name.rglob("*") if path.suffix.lower() in _SUFFIXES)
         return [(path, path.relative_to(name)) for path in images]
     if not name.is_file():
-        raise UsageError(f"There is no file {name}.")
+        raise UsageError(f"File not found: {name}.")
     return [(name, Path(name.name))]

@@ -12,11 +12,11 @@ from typing import Any
 from sightline._version import __version__
 from sightline.cli.completion import SCRIPTS, complete
 
-EPILOG = """exit status: 0 done; 1 a job failed, was canceled or expired; 2 the command line or a
-file is at fault; 3 the service refused; 4 no connection; 5 --timeout is over; 130 interrupted.
-SIGHTLINE_URL and SIGHTLINE_API_KEY name the service and your key."""
+EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired; 2 wrong command line or
+file; 3 the service refused the request; 4 no connection; 5 --timeout expired; 130 interrupted.
+Set the server address in SIGHTLINE_URL and your key in SIGHTLINE_API_KEY."""
 
-_IMAGES = "files, http(s) URLs that the service fetches, ids img_…, or - for standard input"
+_IMAGES = "files, http(s) URLs that the service fetches, IDs img_…, or - for standard input"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,11 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
 def _common_options() -> argparse.ArgumentParser:
     """Return the options that may stand before and after a command."""
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("--url", help="the service, by default SIGHTLINE_URL or this machine's")
-    parser.add_argument("--api-key", help="better set SIGHTLINE_API_KEY: others see this one")
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
-    parser.add_argument("-q", "--quiet", action="store_true", help="only answers and errors")
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    parser.add_argument("--url", help="server address (default: SIGHTLINE_URL, or this machine)")
+    parser.add_argument("--api-key", help="visible in the process list; prefer SIGHTLINE_API_KEY")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only answers and errors")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
@@ -78,52 +78,73 @@ def _add_command(
 
 
 def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
-    parser.add_argument("--preset", default=preset, help="a name that `/v1/presets` tells")
-    parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's words")
-    parser.add_argument("--fields", nargs="+", metavar="NAME", help="what `fields` shall read")
+    parser.add_argument("--preset", default=preset, help="preset name (see `GET /v1/presets`)")
+    parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's prompt")
+    parser.add_argument(
+        "--fields", nargs="+", metavar="NAME", help="names of the fields to read (preset `fields`)"
+    )
     parser.add_argument("--detail", choices=["auto", "low", "high"], help="pixel budget by name")
     parser.add_argument("--max-pixels", type=int, metavar="N", help="pixel budget of each image")
     parser.add_argument(
-        "--max-tokens", type=int, metavar="N", dest="max_new_tokens", help="longest answer"
+        "--max-tokens",
+        type=int,
+        metavar="N",
+        dest="max_new_tokens",
+        help="maximum length of the answer",
     )
-    parser.add_argument("--temperature", type=float, metavar="T", help="draw words by chance")
-    parser.add_argument("--seed", type=int, metavar="N", help="make chance repeatable")
-    parser.add_argument("--stop", action="append", metavar="TEXT", help="end the answer before it")
-    parser.add_argument("--postprocess", nargs="+", metavar="RULE", help="rules for the answer")
+    parser.add_argument("--temperature", type=float, metavar="T", help="sampling temperature")
+    parser.add_argument("--seed", type=int, metavar="N", help="random seed")
+    parser.add_argument(
+        "--stop", action="append", metavar="TEXT", help="stop before this text; may be repeated"
+    )
+    parser.add_argument(
+        "--postprocess", nargs="+", metavar="RULE", help="rules to run on the answer"
+    )
     parser.add_argument(
         "--enhance", nargs="+", metavar="STEP", help="auto, off, or steps such as deskew"
     )
     parser.add_argument(
-        "--tiling", choices=["auto", "off", "read", "ask"], help="look at a long image in parts"
+        "--tiling",
+        choices=["auto", "off", "read", "ask"],
+        help="how to cut a long image into tiles",
     )
     parser.add_argument(
-        "--strict", action="store_true", default=None, help="fail if one part cannot be read"
+        "--strict", action="store_true", default=None, help="fail if a tile cannot be read"
     )
     parser.add_argument(
-        "--priority", choices=["high", "default", "low"], help="orders your own jobs"
+        "--priority", choices=["high", "default", "low"], help="priority among your own jobs"
     )
 
 
 def _add_ask(commands: Any) -> None:
     parser = _add_command(
-        commands, "ask", _import_later("ask", "ask_question"), "ask a question and wait"
+        commands,
+        "ask",
+        _import_later("ask", "ask_question"),
+        "ask a question and wait for the answer",
     )
     parser.add_argument(
         "words", nargs="+", metavar="IMAGE… QUESTION", help=f"images ({_IMAGES}), then the question"
     )
     _add_question_options(parser)
-    parser.add_argument("--session", dest="session_id", metavar="ID", help="go on with a talk")
     parser.add_argument(
-        "--deadline", type=float, dest="deadline_s", metavar="S", help="of use only so many seconds"
+        "--session", dest="session_id", metavar="ID", help="continue a conversation"
     )
-    parser.add_argument("--webhook", metavar="URL", help="is told of the job's end")
-    parser.add_argument("--timeout", type=float, metavar="S", help="longest wait, seconds")
-    parser.add_argument("--no-wait", action="store_true", help="print the job's id and leave")
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        dest="deadline_s",
+        metavar="S",
+        help="drop the job if it hasn't finished after S seconds",
+    )
+    parser.add_argument("--webhook", metavar="URL", help="URL to notify when the job ends")
+    parser.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
+    parser.add_argument("--no-wait", action="store_true", help="print the job's ID and exit")
     watch = _add_command(
-        commands, "watch", _import_later("ask", "watch_job"), "follow a job to its end"
+        commands, "watch", _import_later("ask", "watch_job"), "follow a job until it ends"
     )
     watch.add_argument("job", metavar="JOB")
-    watch.add_argument("--timeout", type=float, metavar="S", help="longest wait, seconds")
+    watch.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
 
 
 def _add_ocr(commands: Any) -> None:
@@ -131,19 +152,21 @@ def _add_ocr(commands: Any) -> None:
         commands,
         "ocr",
         _import_later("ocr", "read_files"),
-        "read the text of files into a folder; run again, it goes on where it stopped",
+        "read the text of images into a folder; resumes where it stopped when run again",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders of them")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the texts")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders with images")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--format",
         choices=["txt", "md", "json"],
         default="txt",
-        help="of the files, by default txt",
+        help="output format (default: txt)",
     )
-    parser.add_argument("--prompt", help="words of your own beside the preset")
-    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="at once (4)")
-    parser.add_argument("--force", action="store_true", help="read again what is there")
+    parser.add_argument("--prompt", help="your own prompt for the preset")
+    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at a time (4)")
+    parser.add_argument(
+        "--force", action="store_true", help="read files again that are already done"
+    )
     _add_question_options(parser, preset="ocr")
 
 
@@ -154,9 +177,13 @@ def _add_jobs(commands: Any) -> None:
     parser.add_argument(
         "--status", choices=["queued", "running", "succeeded", "failed", "canceled", "expired"]
     )
-    parser.add_argument("--session", dest="session_id", metavar="ID", help="of one conversation")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="by default 20")
-    cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "stop jobs")
+    parser.add_argument(
+        "--session", dest="session_id", metavar="ID", help="only jobs of this conversation"
+    )
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
+    )
+    cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
 
 
@@ -165,11 +192,13 @@ def _add_sessions(commands: Any) -> None:
         commands,
         "sessions",
         _import_later("manage", "show_sessions"),
-        "list conversations, or read one",
+        "list conversations, or show one",
     )
     parser.add_argument("session", nargs="?", metavar="ID")
-    parser.add_argument("--delete", action="store_true", help="forget it")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="by default 20")
+    parser.add_argument("--delete", action="store_true", help="delete the conversation")
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
+    )
 
 
 def _add_estimate(commands: Any) -> None:
@@ -177,7 +206,7 @@ def _add_estimate(commands: Any) -> None:
         commands,
         "estimate",
         _import_later("manage", "estimate_cost"),
-        "tell what a question would cost",
+        "estimate the cost of a question",
     )
     parser.add_argument(
         "words", nargs="+", metavar="IMAGE… [QUESTION]", help=f"images ({_IMAGES}), a question"
@@ -188,33 +217,42 @@ def _add_estimate(commands: Any) -> None:
 def _add_webhooks(commands: Any) -> None:
     parser = commands.add_parser(
         "webhooks",
-        help="receive webhooks here, and see what was sent",
-        description="Receive webhooks here, and see what was sent.",
+        help="receive webhooks here, and show what was sent",
+        description="Receive webhooks here, and show what was sent.",
     )
     below = parser.add_subparsers(required=True, metavar="COMMAND")
     listen = _add_command(
-        below, "listen", _import_later("webhooks", "listen"), "print deliveries as they come"
+        below, "listen", _import_later("webhooks", "listen"), "receive and print webhooks"
     )
-    listen.add_argument("--host", default="127.0.0.1", metavar="NAME", help="by default loopback")
-    listen.add_argument("--port", type=int, default=8080, metavar="N", help="by default 8080")
-    listen.add_argument("--secret", action="append", metavar="whsec_…", help="may be repeated")
-    listen.add_argument("--rotate", action="store_true", help="make a new signing secret")
-    listen.add_argument("--test", action="store_true", help="have a test message sent here")
-    listen.add_argument("--count", type=int, metavar="N", help="end after so many messages")
+    listen.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="NAME",
+        help="address to listen on (default: loopback)",
+    )
+    listen.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="port to listen on (default: 8080)"
+    )
+    listen.add_argument(
+        "--secret", action="append", metavar="whsec_…", help="signing secret; may be repeated"
+    )
+    listen.add_argument("--rotate", action="store_true", help="create a new signing secret")
+    listen.add_argument("--test", action="store_true", help="request a test message")
+    listen.add_argument("--count", type=int, metavar="N", help="exit after N messages")
     test = _add_command(
-        below, "test", _import_later("webhooks", "send_test"), "have a test message sent"
+        below, "test", _import_later("webhooks", "send_test"), "send a test message to a URL"
     )
     test.add_argument("to", metavar="URL")
     deliveries = _add_command(
-        below, "deliveries", _import_later("webhooks", "show_deliveries"), "show what was sent"
+        below, "deliveries", _import_later("webhooks", "show_deliveries"), "show a job's deliveries"
     )
     deliveries.add_argument("job", metavar="JOB")
     replay = _add_command(
-        below, "replay", _import_later("webhooks", "replay_deliveries"), "send again"
+        below, "replay", _import_later("webhooks", "replay_deliveries"), "resend deliveries"
     )
     replay.add_argument("delivery", nargs="?", metavar="DELIVERY")
-    replay.add_argument("--since", metavar="TIME", help="all that failed since, RFC 3339")
+    replay.add_argument("--since", metavar="TIME", help="all that failed since this time, RFC 3339")
     secret = _add_command(
         below, "secret", _import_later("webhooks", "show_secret"), "print the signing secret, once"
     )
-    secret.add_argument("--rotate", action="store_true", help="make a new one")
+    secret.add_argument("--rotate", action="store_true", help="create a new one")

@@ -43,14 +43,14 @@ def image_source(word: str) -> ImageSource:
     if word == "-":
         data = sys.stdin.buffer.read()
         if not data:
-            raise UsageError("There is no image on standard input.")
+            raise UsageError("No image on standard input.")
         return data
     if not _IMAGE_NAME.match(word):
         path = Path(word)
         if path.is_dir():
-            raise UsageError(f"{word} is a folder.", "`sightline ocr` takes folders.")
+            raise UsageError(f"{word} is a folder.", "Use `sightline ocr` for folders.")
         if not path.exists():
-            raise UsageError(f"There is no file {word}.", "Images come before the question.")
+            raise UsageError(f"File not found: {word}.", "Images must come before the question.")
     return word
 
 
@@ -108,7 +108,7 @@ def progress_line(job: Mapping[str, Any]) -> str:
         queue = job.get("queue") or {}
         wait = queue.get("wait_s")
         about = f", about {wait:.0f} s" if wait else ""
-        return f"{job['status']}, {queue.get('position', 0)} before it{about}"
+        return f"{job['status']}, {queue.get('position', 0)} ahead{about}"
     tiles = (
         f", tile {progress['tiles_done']}/{progress['tiles_total']}"
         if (progress.get("tiles_total", 0) or 0) > 1

@@ -43,7 +43,7 @@ def listen(args: argparse.Namespace) -> int:
         try:
             if args.test:
                 sent = client.test_webhook(url)
-                print_note(args, f"asked for a test message, {sent['id']}")
+                print_note(args, f"requested a test message, {sent['id']}")
             while not server.full.wait(0.2):
                 pass
         finally:
@@ -60,11 +60,11 @@ def _secrets(args: argparse.Namespace, client: Client) -> list[str]:
     signing = client.webhook_secret(rotate=args.rotate)
     if signing["secret"] is None:
         raise UsageError(
-            f"The signing secret {signing['hint']} was shown before and is not shown again.",
+            f"The signing secret {signing['hint']} was already shown and cannot be shown again.",
             "Set SIGHTLINE_WEBHOOK_SECRET to it, or replace it with --rotate "
-            "(the old one signs along for a day).",
+            "(the old one stays valid for a day).",
         )
-    print_note(args, f"signing secret, shown once: {signing['secret']}")
+    print_note(args, f"signing secret, shown only once: {signing['secret']}")
     return [signing["secret"]]
 
 
@@ -146,7 +146,7 @@ def show_deliveries(args: argparse.Namespace) -> None:
 def replay_deliveries(args: argparse.Namespace) -> None:
     """Send a delivery again, or all that failed since a time; raises UsageError."""
     if (args.delivery is None) == (args.since is None):
-        raise UsageError("Name one delivery, or a time with --since.")
+        raise UsageError("Specify either one delivery or a time with --since.")
     with connect(args) as client:
         if args.since is None:
             _print_delivery(args, client.replay(args.delivery))
@@ -154,7 +154,7 @@ def replay_deliveries(args: argparse.Namespace) -> None:
         count = client.replay_failed(args.since)
     print_json(args, {"replayed": count})
     if not wants_json(args):
-        print(f"{count} sent again")
+        print(f"{count} resent")
 
 
 def show_secret(args: argparse.Namespace) -> None:
@@ -165,7 +165,7 @@ def show_secret(args: argparse.Namespace) -> None:
     if not wants_json(args):
         print(signing["secret"] or signing["hint"])
         if signing["secret"] is None:
-            print("shown before; --rotate replaces it", file=sys.stderr)
+            print("already shown; --rotate replaces it", file=sys.stderr)
 
 
 def _print_delivery(args: argparse.Namespace, delivery: Any) -> None:

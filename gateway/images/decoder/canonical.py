@@ -105,7 +105,7 @@ def _with_image_errors(work: Callable[[], T]) -> T:
 def _image_error(error: Exception) -> ImageError:
     text = " ".join(str(error).split())[:160] or type(error).__name__
     if "truncated" in text.lower() or isinstance(error, EOFError):
-        return ImageTruncated(f"The image file is cut off: {text}.")
+        return ImageTruncated(f"The image file is truncated: {text}.")
     return ImageDecodeFailed(f"Image decode failed: {text}.")
 
 
@@ -129,7 +129,7 @@ class _ImageDecoder:
         image = self._reduce(image)
         if orientation in _UPRIGHT:
             self._add_notice(
-                "image_rotated", f"Turned upright by its EXIF orientation {orientation}."
+                "image_rotated", f"Rotated upright according to its EXIF orientation {orientation}."
             )
             # Pillow has turned a TIFF already
             image = image if self.format == "TIFF" else image.transpose(_UPRIGHT[orientation])
@@ -158,7 +158,7 @@ class _ImageDecoder:
             with contextlib.suppress(Exception):
                 animated = bool(getattr(file, "is_animated", False))
         if animated:
-            self._add_notice("image_first_frame", "Only the first frame or page is used.")
+            self._add_notice("image_first_frame", "Only the first frame or page was used.")
 
     def _load(self, file: ImageFile.ImageFile) -> Image.Image:
         if self.checked.reducible:
@@ -178,15 +178,15 @@ class _ImageDecoder:
 
     def _check_heic(self, file: ImageFile.ImageFile, header_size: tuple[int, int]) -> None:
         if file.size != header_size:
-            raise ImageDecodeFailed("Image decode failed: its size is not the one that it tells.")
+            raise ImageDecodeFailed("Image decode failed: its size differs from its header.")
         if file.info.get("original_orientation") not in (None, 1):
-            self._add_notice("image_rotated", "Turned upright as the file's container says.")
+            self._add_notice("image_rotated", "Rotated upright according to the file's container.")
         if (bits := file.info.get("bit_depth", 8)) > 8:
             self._add_notice("image_converted", f"Samples scaled from {bits} to 8 bits.")
 
     def _refuse_missing_pixels(self) -> None:
         if preflight.png_pixels_missing(self.checked.data):
-            raise ImageTruncated("The PNG's pixels end before the image does.")
+            raise ImageTruncated("The PNG's pixel data ends too early.")
 
     def _to_eight_bits(self, image: Image.Image) -> Image.Image:
         """Return the image in a mode that resizes well, its transparency as a channel."""
@@ -219,7 +219,7 @@ class _ImageDecoder:
         opaque = image.convert(image.mode[:-1])
         if alpha.getextrema() == (255, 255):
             return opaque
-        self._add_notice("image_flattened", "Transparency was laid on white.")
+        self._add_notice("image_flattened", "Transparency was replaced by white.")
         background = Image.new(opaque.mode, image.size, "white")
         background.paste(opaque, mask=alpha)
         return background
@@ -231,7 +231,10 @@ class _ImageDecoder:
             # with a broken profile the image is used without it
             with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
                 return self._apply_profile(image, profile)
-        self._add_notice("image_profile_ignored", "Its colour profile is broken or far too large.")
+        self._add_notice(
+            "image_profile_ignored",
+            "Its colour profile is broken or far too large and was ignored.",
+        )
         return image.convert("RGB")
 
     def _apply_profile(self, image: Image.Image, profile: bytes) -> Image.Image:
@@ -244,7 +247,8 @@ class _ImageDecoder:
             return image.convert("RGB")
         if space != image.mode:
             self._add_notice(
-                "image_profile_ignored", "Its colour profile is of another kind of colours."
+                "image_profile_ignored",
+                "Its colour profile is for a different colour space and was ignored.",
             )
             return image.convert("RGB")
         srgb = ImageCms.createProfile("sRGB")

@@ -40,7 +40,7 @@ _ERRORS: dict[str, type[ImageError]] = {
         ImageAspect,
     )
 }
-_COSTLY_HINT = "Save the image again as plain JPEG or PNG, or send it smaller."
+_COSTLY_HINT = "Save the image again as plain JPEG or PNG, or send a smaller one."
 #: A request waits for a free child as long as this many images may take.
 _WAIT_IMAGES = 3
 #: Bytes that a PNG may add to raw pixels that do not compress.
@@ -148,7 +148,7 @@ class Decoder:
         if len(data) > self._settings.upload_max_bytes:
             raise PayloadTooLarge(
                 f"The image file has {len(data)} bytes; "
-                f"{self._settings.upload_max_bytes} are accepted."
+                f"the limit is {self._settings.upload_max_bytes}."
             )
         return sniff_format(data)
 
@@ -165,7 +165,7 @@ class Decoder:
                 # something else may have killed it; a second death is the image's fault
                 return self._ask_child(request, data)
         except NoChild as error:
-            raise Unavailable(f"The image was not looked at: {error}.", retry_after_s=5) from error
+            raise Unavailable(f"The image was not processed: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
             raise ImageDecodeFailed(
                 f"Image decode failed: it took more than {seconds:g} seconds.", hint=_COSTLY_HINT
@@ -199,7 +199,8 @@ def _stored_image(
 def _refusal(header: protocol.Header) -> ImageError:
     if header["error"] == "memory":
         return ImageDecodeFailed(
-            "Image decode failed: it needs more memory than one image may use.", hint=_COSTLY_HINT
+            "Image decode failed: it needs more memory than allowed for one image.",
+            hint=_COSTLY_HINT,
         )
     error = _ERRORS.get(header["error"], ImageDecodeFailed)
     return error(header["detail"], extra={"cause": header["cause"]})

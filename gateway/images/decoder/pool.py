@@ -118,7 +118,7 @@ class Child:
         try:
             protocol.receive(self._socket, max_body=0, deadline=deadline)
         except (TimeoutError, protocol.PeerGone) as error:
-            raise NoChild("a decoder process does not start") from error
+            raise NoChild("a decoder process did not start") from error
         self.started = True
 
     def _exit_reason(self) -> ChildFailed:
@@ -126,7 +126,7 @@ class Child:
         try:
             status = self._process.wait(_EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            return ChildDied("it broke the protocol")
+            return ChildDied("protocol error")
         if status == -signal.SIGXCPU:
             return ChildOverran()
         return ChildDied(f"signal {-status}" if status < 0 else f"exit status {status}")
@@ -202,7 +202,7 @@ class Pool:
         try:
             return Child()
         except OSError as error:
-            raise NoChild(f"no decoder process can be started: {error}") from error
+            raise NoChild(f"no decoder process could be started: {error}") from error
 
     def _give_back(self, slot: Child | None, *, keep: bool) -> None:
         if keep and not self._closed:

@@ -93,18 +93,18 @@ def _dropped_notices(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
     names = ", ".join(kind.decode("ascii") for kind in kinds)
     if not names:
         return ()
-    return (("image_metadata_dropped", f"Damaged or oversized parts of the PNG: {names}."),)
+    return (("image_metadata_dropped", f"Dropped damaged or oversized parts of the PNG: {names}."),)
 
 
 def _read_png_chunks(data: bytes) -> Iterator[_Chunk]:
     at = 8
     for _ in range(MAX_CHUNKS):
         if at + 12 > len(data):
-            raise ImageTruncated("The PNG file is cut off: its end is missing.")
+            raise ImageTruncated("The PNG file is truncated: its end is missing.")
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
-            raise ImageTruncated(f"The PNG file is cut off at byte {len(data)}; {end} are needed.")
+            raise ImageTruncated(f"The PNG file is truncated at byte {len(data)} of {end}.")
         crc = int.from_bytes(data[end - 4 : end], "big")
         yield _Chunk(kind, at, end, zlib.crc32(memoryview(data)[at + 4 : end - 4]) == crc)
         if kind == b"IEND":
@@ -115,7 +115,7 @@ def _read_png_chunks(data: bytes) -> Iterator[_Chunk]:
 
 def _png_size(data: bytes, header: _Chunk) -> tuple[int, int]:
     if header.end - header.start != 25:
-        raise _damage_error("the PNG header has a wrong length")
+        raise _damage_error("the PNG header has an invalid length")
     width, height = struct.unpack_from(">II", data, header.start + 8)
     return width, height
 
@@ -200,13 +200,13 @@ def _read_jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
         if at + length > len(data):
             raise _jpeg_truncated()
         if length < (8 if marker in _JPEG_FRAMES else 2):
-            raise _damage_error("a JPEG segment has an impossible length")
+            raise _damage_error("a JPEG segment has an invalid length")
         yield marker, at
         at += length
 
 
 def _jpeg_truncated() -> ImageTruncated:
-    return ImageTruncated("The JPEG file is cut off: its end marker is missing.")
+    return ImageTruncated("The JPEG file is truncated: its end marker is missing.")
 
 
 def _check_webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
@@ -251,10 +251,10 @@ def _check_boxes(data: bytes, name: str) -> None:
         if length == 0:
             break
         if length < 8:
-            raise _damage_error(f"a box of the {name} file has an impossible length")
+            raise _damage_error(f"a box of the {name} file has an invalid length")
         at += length
     if at > len(data):
-        raise ImageTruncated(f"The {name} file is cut off at byte {len(data)}; {at} are needed.")
+        raise ImageTruncated(f"The {name} file is truncated at byte {len(data)} of {at}.")
 
 
 def _check_tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:
@@ -264,14 +264,14 @@ def _check_tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:
         raise ImageTruncated
     (directory,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     if directory + 2 > len(data):
-        raise ImageTruncated("The TIFF file is cut off: its directory lies behind its end.")
+        raise ImageTruncated("The TIFF file is truncated: its directory is missing.")
     return CheckedFile(data)
 
 
 def _check_bmp(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     offset = int.from_bytes(data[10:14], "little")
     if offset >= len(data):
-        raise ImageTruncated("The BMP file is cut off before its pixels.")
+        raise ImageTruncated("The BMP file is truncated before its pixels.")
     return CheckedFile(data)
 
 

@@ -35,7 +35,7 @@ def receive(
     """Read one frame; raises TimeoutError past the monotonic `deadline`, PeerGone if closed."""
     header_length, body_length = _LENGTHS.unpack(_receive_exactly(sock, _LENGTHS.size, deadline))
     if header_length > _MAX_HEADER_BYTES or body_length > max_body:
-        raise PeerGone("a frame is larger than agreed")
+        raise PeerGone("a frame is too large")
     text, body = (
         _receive_exactly(sock, length, deadline) for length in (header_length, body_length)
     )

@@ -80,16 +80,16 @@ def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(serve
 @pytest.mark.parametrize(
     ("words", "status", "complaint"),
     [
-        (("ask", "nofile.png", "?"), Exit.USAGE, "no file nofile.png"),
-        (("ask", "NOTE"), Exit.USAGE, "no question"),
+        (("ask", "nofile.png", "?"), Exit.USAGE, "File not found: nofile.png"),
+        (("ask", "NOTE"), Exit.USAGE, "No question"),
         (("ask", "/", "?"), Exit.USAGE, "is a folder"),
         (("--url", "ftp://x", "jobs"), Exit.USAGE, "ftp://x"),
-        (("ask", "?", "--preset", "nope"), Exit.REFUSED, "There is no preset"),
+        (("ask", "?", "--preset", "nope"), Exit.REFUSED, "Unknown preset"),
         (("ask", "http://10.0.0.1/a.png", "?"), Exit.REFUSED, "sightline ask - "),
         (("webhooks", "test", "http://127.0.0.1:8080/"), Exit.REFUSED, "SIGHTLINE_ALLOW_NETS"),
         (("watch", "job_1"), Exit.REFUSED, "not_found"),
-        (("sessions", "--delete"), Exit.USAGE, "Which conversation"),
-        (("ocr", "nofile.png", "--out", "x"), Exit.USAGE, "no file"),
+        (("sessions", "--delete"), Exit.USAGE, "No conversation"),
+        (("ocr", "nofile.png", "--out", "x"), Exit.USAGE, "File not found"),
         (("webhooks", "replay"), Exit.USAGE, "--since"),
     ],
 )
@@ -147,7 +147,7 @@ def pages(tmp_path):
 def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_path):
     out = tmp_path / "texts"
     status, _, err = run("ocr", pages, "--out", out, "--max-tokens", "2")
-    assert (status, err) == (Exit.OK, "6 read, 0 there already, 0 failed\n")
+    assert (status, err) == (Exit.OK, "6 read, 0 skipped, 0 failed\n")
     texts = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert texts[:2] == ["more/p1.png.txt", "more/p3.png.txt"]
     assert len(texts) == 6
@@ -155,7 +155,7 @@ def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_pa
     (out / "p0.png.txt").unlink()
     status, printed, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
     assert status == Exit.FAILED
-    assert "1 read, 5 there already, 1 failed" in err
+    assert "1 read, 5 skipped, 1 failed" in err
     lines = [json.loads(line) for line in printed.splitlines()]
     assert {line["file"][-10:]: bool(line["error"]) for line in lines} == {
         "broken.png": True,
@@ -172,7 +172,7 @@ def test_an_interrupted_batch_goes_on_with_the_jobs_it_had(served, pages, tmp_pa
     first.send_signal(signal.SIGINT)
     _, err = first.communicate(timeout=30)
     assert first.returncode == Exit.INTERRUPTED
-    assert b"goes on from here" in err
+    assert b"run the same command again to continue" in err
     assert 0 < len(list(out.glob("**/*.txt"))) < 6
     second = command_line(served, *words)
     second.communicate(timeout=60)
@@ -188,10 +188,10 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
         "ocr", pages / "p0.png", pages / "more" / "p0.png", "--out", tmp_path / "t"
     )
     assert status == Exit.USAGE
-    assert "would both become" in err
+    assert "would both be written to" in err
     twice = pages / "more" / ".." / "p0.png"
     status, _, err = run("ocr", pages / "p0.png", twice, "--out", tmp_path / "t", "--max-tokens=1")
-    assert (status, err) == (Exit.OK, "1 read, 0 there already, 0 failed\n")
+    assert (status, err) == (Exit.OK, "1 read, 0 skipped, 0 failed\n")
 
 
 @pytest.mark.parametrize(

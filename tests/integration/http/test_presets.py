@@ -203,7 +203,7 @@ def test_ocr_levels_a_skewed_page_and_says_so(http, tmp_path):
     wrong = http.post("/v1/jobs", data={"preset": "ocr", "enhance": "sharpen"}, files=files)
 
     details = {warning["code"]: warning["detail"] for warning in read["warnings"]}
-    assert "a skew of 5.0° was turned level" in details["image_enhanced"]
+    assert "a skew of 5.0° was corrected" in details["image_enhanced"]
     assert "image_enhanced" not in [warning["code"] for warning in question["warnings"]]
     assert wrong.status_code == 422
     assert wrong.json()["pointer"] == "/enhance"

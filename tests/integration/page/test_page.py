@@ -120,9 +120,9 @@ def test_a_long_picture_shows_its_tiles_and_its_price(visit):
 def test_a_waiting_question_tells_its_place_and_can_be_stopped(workerless, visit):
     workerless.submit("somebody else's")
     here = visit(workerless.http.base_url)
-    expect(here.page.locator("#health")).to_have_text("no model is up")
+    expect(here.page.locator("#health")).to_have_text("No model is running")
     here.ask("anybody there?")
-    expect(here.page.locator(".going")).to_contain_text("before you")
+    expect(here.page.locator(".going")).to_contain_text("ahead of you")
     here.page.keyboard.press("Escape")
     expect(here.page.locator(".notice")).to_have_text("Stopped.")
 
@@ -130,8 +130,8 @@ def test_a_waiting_question_tells_its_place_and_can_be_stopped(workerless, visit
 @pytest.mark.parametrize(
     ("name", "data", "kind", "sentence"),
     [
-        ("a.png", b"no picture at all", "image/png", "Accepted: JPEG, PNG"),
-        ("cut.png", text_png("cut")[:300], "image/png", "cut off"),
+        ("a.png", b"no picture at all", "image/png", "Supported: JPEG, PNG"),
+        ("cut.png", text_png("cut")[:300], "image/png", "truncated"),
     ],
 )
 def test_a_bad_file_is_told_in_a_sentence_with_a_hint(visit, name, data, kind, sentence):
@@ -267,10 +267,10 @@ def guarded(tmp_path_factory):
 def test_who_needs_a_key_is_asked_for_it_and_keeps_the_conversation(guarded, visit):
     here = visit(guarded.url)
     expect(here.page.locator("#keys")).to_be_visible()
-    expect(here.page.locator("#health")).to_have_text("an API key is needed")
+    expect(here.page.locator("#health")).to_have_text("API key required")
     here.page.fill("#keys-input", "sk-wrong")
     here.page.press("#keys-input", "Enter")
-    expect(here.page.locator("#keys-trouble")).to_contain_text("does not know this key")
+    expect(here.page.locator("#keys-trouble")).to_contain_text("This key is invalid")
     assert here.barriers() == []
     guarded.enter(here)
     expect(here.page.locator("#health")).to_have_text("simulated")
@@ -291,7 +291,7 @@ def test_what_was_refused_for_want_of_a_key_is_sent_once_there_is_one(guarded, v
     here = visit(guarded.url)
     here.page.click("#keys-close")
     here.give("gate.png", text_png("Gate 12"))
-    expect(here.page.locator("#pictures .bad")).to_contain_text("asks for an API key")
+    expect(here.page.locator("#pictures .bad")).to_contain_text("requires an API key")
     guarded.enter(here)
     expect(here.page.locator("#pictures li")).to_contain_text("320 × 64")
     expect(here.page.locator("#pictures .bad")).to_have_count(0)
@@ -321,7 +321,7 @@ def test_an_answer_that_is_begun_anew_takes_the_place_of_what_was_written(guarde
     guarded.system.worker(slots=4, SIGHTLINE_SIMULATED_TOKEN_S="0.05")
     answer = here.answered()
     assert here.page.evaluate("window.emptied") == 1
-    assert "begun anew" in here.page.evaluate("window.said")
+    assert "Restarted: the worker crashed." in here.page.evaluate("window.said")
     headers = {"Authorization": f"Bearer {guarded.secret}"}
     path = f"{here.url}/v1/jobs"
     job = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False).json()["data"][0]

@@ -81,7 +81,7 @@ def test_damaged_data_is_one_line_that_names_the_log(instance):
 
 
 def test_a_redis_elsewhere_that_does_not_answer_is_named_without_its_password():
-    with pytest.raises(InstanceError, match=r"127\.0\.0\.1:1/0 does not answer") as trouble:
+    with pytest.raises(InstanceError, match=r"127\.0\.0\.1:1/0 does not respond") as trouble:
         check_redis("redis://:secret@127.0.0.1:1/0")
     assert "secret" not in str(trouble.value)
 

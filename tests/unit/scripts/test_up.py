@@ -175,7 +175,7 @@ def test_a_worker_that_is_killed_later_is_started_again(launch):
     assert launcher.ready()
     killed = launcher.running("worker")
     killed.signal(signal.SIGKILL)
-    assert launcher.says("worker .*starting it again")
+    assert launcher.says("worker .*restarting it")
     assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 10)
     launcher.process.send_signal(signal.SIGTERM)
     assert launcher.process.wait(20) == 0
@@ -187,7 +187,7 @@ def test_a_redis_that_is_killed_is_started_again(launch):
     assert launcher.ready()
     killed = launcher.running("redis")
     killed.signal(signal.SIGKILL)
-    assert launcher.says("Redis died, starting it again")
+    assert launcher.says("Redis died, restarting it")
     assert wait_until(lambda: launcher.running("redis").pid != killed.pid, 10)
 
 
@@ -195,7 +195,7 @@ def test_a_worker_that_dies_again_and_again_ends_the_service(launch, tmp_path):
     (tmp_path / "worker.py").write_text(SHORT_LIVED)
     launcher = launch(worker=f"python {tmp_path}/worker.py")
     assert launcher.process.wait(60) == 1
-    assert "make up: worker ended again and again (exit 0)" in launcher.output
+    assert "make up: worker ended repeatedly (exit 0)" in launcher.output
     assert launcher.nothing_is_left()
 
 
@@ -241,4 +241,4 @@ def test_a_redis_url_that_does_not_answer_is_one_line(launch):
     launcher = launch(SIGHTLINE_REDIS_URL="redis://127.0.0.1:1/0")
     assert launcher.process.wait(30) == 1
     assert launcher.output.count("\n") == 1
-    assert "127.0.0.1:1/0 does not answer" in launcher.output
+    assert "127.0.0.1:1/0 does not respond" in launcher.output

@@ -1,4 +1,4 @@
-"""The configuration check: where each setting comes from, and what is unwise about it."""
+"""The configuration check: where each setting comes from, and warnings about it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_passwords_are_not_shown():
         ({"host": "0.0.0.0"}, "PUBLIC_URL"),
         ({"log_level": "DEBUG"}, "prompts"),
         ({"redis_url": "redis://db:6379/0"}, "without a password"),
-        ({"cache_url": "redis://:word@a:6379 redis://b:6379"}, "names b without a password"),
+        ({"cache_url": "redis://:word@a:6379 redis://b:6379"}, "points to b without a password"),
     ],
 )
 def test_what_strangers_could_do_is_told(changed, word):
@@ -86,7 +86,7 @@ def test_more_threads_than_cores_are_told():
         ("queue", {"policy": "allkeys-lru"}, "noeviction"),
         ("queue", {"max_bytes": 0}, "maxmemory"),
         ("queue", {"used_bytes": 90}, "90% full"),
-        ("queue", {"evicted_keys": 3}, "thrown away 3"),
+        ("queue", {"evicted_keys": 3}, "evicted 3"),
         ("cache", {"policy": "noeviction"}, "allkeys-lfu"),
     ],
 )
@@ -122,7 +122,7 @@ def test_the_command_asks_redis_and_reads_the_file_that_make_up_reads(redis_serv
     assert done.returncode == 1, done.stderr
     assert f"{redis_server.url}  [.env]" in done.stdout
     assert "6  [environment]" in done.stdout
-    assert "unwise: the queue Redis has no maxmemory" in done.stdout
+    assert "warning: the queue Redis has no maxmemory" in done.stdout
     assert "append-only" not in done.stdout
 
 

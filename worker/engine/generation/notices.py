@@ -18,9 +18,9 @@ def unfinished_notice(params: GenerationParams) -> Notice:
 
 def repeated_notice(characters: int, *, again: bool) -> Notice:
     """Return the notice for an answer that was taken back to its first `characters`."""
-    outcome = "repeated itself too" if again else "went on"
+    outcome = "also repeated itself" if again else "continued normally"
     detail = (
-        f"The answer repeated itself and was taken back to its first {characters} characters; "
-        f"a second try from there, with other sampling, {outcome}."
+        f"The answer repeated itself and was cut back to its first {characters} characters; "
+        f"a second try from there, with different sampling, {outcome}."
     )
     return Notice(code=REPEATED, detail=detail)

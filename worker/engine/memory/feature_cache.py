@@ -75,7 +75,7 @@ class FeatureCache:
             try:
                 self._writes.put_nowait((key, features))
             except queue.Full:
-                _log.warning("features.not_written", extra={"reason": "writes are behind"})
+                _log.warning("features.not_written", extra={"reason": "too many pending writes"})
 
     def close(self) -> None:
         """Write what is pending and stop."""

@@ -72,5 +72,5 @@ def _weight_files(folder: Path) -> list[Path]:
         return sorted(folder / name for name in names)
     single = folder / "model.safetensors"
     if not single.is_file():
-        raise FileNotFoundError(f"{folder} holds no model.safetensors")
+        raise FileNotFoundError(f"{folder} does not contain model.safetensors")
     return [single]

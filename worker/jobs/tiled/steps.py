@@ -115,7 +115,7 @@ class TiledSteps:
         if completion.finish_reason is FinishReason.CANCELED:
             raise JobReleased
         if completion.finish_reason is FinishReason.DEADLINE:
-            raise InferenceFailed("It took longer than one attempt may.")
+            raise InferenceFailed("It took longer than one attempt may take.")
         return make_outcome(completion, self._info.revision)
 
     def stream_text(self, job_id: str) -> None:
@@ -228,14 +228,14 @@ def _tiling_result(
 def _left_out_notices(left_out: int, count: int) -> list[Notice]:
     if not left_out:
         return []
-    detail = f"The answers of {left_out} of {count} parts found no room."
+    detail = f"The answers of {left_out} of {count} parts did not fit the prompt."
     return [Notice(code="parts_left_out", detail=detail)]
 
 
 def _tile_notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
     count, notices = len(outcomes), []
     if before := sum(one.taken_over for one in outcomes):
-        detail = f"{before} of {count} parts were read by the job that this one repeats."
+        detail = f"{before} of {count} parts were reused from the job that this one retries."
         notices.append(Notice(code="tiles_taken_over", detail=detail))
     for number, one in enumerate(outcomes, start=1):
         for notice in one.notices:

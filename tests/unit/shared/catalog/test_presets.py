@@ -97,7 +97,7 @@ def test_a_callers_words_are_no_template():
         ({}, "/prompt", "required"),
         ({"preset": "poem"}, "/preset", "ocr_table"),
         ({"preset": "qa"}, "/prompt", "needs a prompt"),
-        ({"preset": "fields"}, "/fields", "needs the names"),
+        ({"preset": "fields"}, "/fields", "needs `fields`: the names"),
         ({"preset": "ocr", "fields": ["a"]}, "/fields", "no effect"),
         ({"preset": "fields", "fields": ["a"], "prompt": "hi"}, "/fields", "no effect"),
         ({"prompt": "hi", "fields": ["a"]}, "/fields", "no effect"),
@@ -149,7 +149,7 @@ def preset(**members):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        (preset(name="ocr"), "presets 1 (ocr): the name is taken"),
+        (preset(name="ocr"), "presets 1 (ocr): this name is already used"),
         (preset(name="Bad Name"), "presets 1 (Bad Name), name"),
         (preset(prompt={}), "presets 1 (own), prompt"),
         (preset(prompt={"en": ""}), "presets 1 (own), prompt, en"),
@@ -157,7 +157,7 @@ def preset(**members):
         (preset(prompt={"en": "{prompt}", "zh": "x"}), "same placeholders"),
         (preset(params={"max_new_tokens": 0}), "presets 1 (own), params, max_new_tokens"),
         (preset(params={"heat": 1}), "presets 1 (own), params, heat"),
-        (preset(postprocess=["nope"]), "presets 1 (own), postprocess: there is no rule 'nope'"),
+        (preset(postprocess=["nope"]), "presets 1 (own), postprocess: unknown rule 'nope'"),
         ("{", "not valid JSON"),
     ],
 )

@@ -62,7 +62,7 @@ def test_every_built_in_rule_is_there():
 def test_any_text_passes_any_rules_and_can_be_stored(text, names):
     processed = Postprocessor(RuleBook()).process(text, names)
     details = {notice.detail for notice in processed.notices}
-    assert details <= {"The rule json_fields was left out: the answer has no whole JSON object."}
+    assert details <= {"The rule json_fields was skipped: the answer has no complete JSON object."}
     assert all(len(set(values)) == len(values) for values in processed.fields.values())
     if names:
         json.dumps([processed.text, processed.fields], ensure_ascii=False).encode()

@@ -310,7 +310,7 @@ def test_an_answer_without_a_whole_json_object_is_told_as_such(text):
     processed = members(text)
     assert (processed.text, processed.fields) == (text, {})
     (notice,) = processed.notices
-    assert (notice.code, "no whole JSON object" in notice.detail) == ("rule_left_out", True)
+    assert (notice.code, "no complete JSON object" in notice.detail) == ("rule_left_out", True)
 
 
 def test_only_so_many_members_are_taken():
