@@ -1,4 +1,4 @@
-"""Canonical images in Redis, named by the sha256 of their pixels."""
+"""The image store: canonical images in Redis, named by the sha256 of their pixels."""
 
 from __future__ import annotations
 

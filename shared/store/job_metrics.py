@@ -1,4 +1,4 @@
-"""Metrics of finished jobs, which Redis adds up in one hash: what a job adds, and how to read it.
+"""The job metrics: what a finished job adds to sums and histograms in Redis, and their reader.
 
 A field of the hash is `name|label=value|...`, with every label that the metric has. A histogram has
 a field for each bucket, which ends in `|le=<bound>`, and one for its sum, which ends in `|le=sum`.
