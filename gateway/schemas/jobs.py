@@ -308,6 +308,9 @@ class ModelState(BaseModel):
     owned_by: str
     revision: str
     numerics: str
+    arithmetic: str = Field(
+        description="What computes on the worker's machine, and in which type of numbers."
+    )
     context_tokens: int
     demo: bool = Field(description="The small model that the project carries.")
     simulated: bool = Field(description="Answers without weights: for load tests and trials.")
