@@ -11,7 +11,12 @@ import torch
 
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.settings import Settings
-from worker.engine.checkpoint.folder import HUB_ID, find_folder, read_json
+from worker.engine.checkpoint.folder import (
+    HUB_ID,
+    describe_error,
+    find_folder,
+    read_json,
+)
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.config import ModelShape
 from worker.engine.input.chat_template import ChatTokenizer
@@ -59,15 +64,6 @@ def load_model(settings: Settings) -> LoadedModel:
         raise ModelNotLoadable(f"{settings.model}: {describe_error(error)}") from error
 
 
-def describe_error(error: Exception) -> str:
-    """Return the reason in one line; errors that speak for themselves go without their type."""
-    lines = str(error).strip().splitlines()
-    if not lines or isinstance(error, KeyError):
-        return repr(error)
-    known = isinstance(error, ValueError | OSError)
-    return lines[0] if known else f"{type(error).__name__}: {lines[0]}"
-
-
 def _load(folder: Path, settings: Settings) -> LoadedModel:
     torch.set_num_threads(settings.threads)
     checkpoint = open_checkpoint(folder)
@@ -79,7 +75,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         name=about["name"],
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
-        letter_height=float(about.get("letter_height", LETTER_HEIGHT)),
+        letter_height=about["letter_height"],
         arithmetic=ops.name,
         shape=shape,
         chat=checkpoint.chat,
@@ -92,7 +88,10 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
 def _about(folder: Path, model: str) -> dict[str, Any]:
     """Return the checkpoint's name and flags: those of its sightline.json come first."""
     name = model if HUB_ID.fullmatch(model) else folder.resolve().name
-    about = {"name": name} | read_json(folder / "sightline.json")
-    if not isinstance(about["name"], str) or not about["name"]:
+    flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
+    if not isinstance(flags["name"], str) or not flags["name"]:
         raise ValueError("sightline.json: name is no text")
-    return about
+    height = flags["letter_height"]
+    if not isinstance(height, int | float) or not height > 0:
+        raise ValueError("sightline.json: letter_height is no number above 0")
+    return flags

@@ -25,9 +25,12 @@ def check_kind(config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
     if kind != _MODEL_TYPE:
         raise ValueError(f"{kind} is not {_MODEL_TYPE}, the only architecture that is computed")
-    for part in (config, config.get("text_config"), config.get("vision_config")):
+    parts = [config, config.get("text_config"), config.get("vision_config")]
+    for part in parts:
+        if not isinstance(part, Mapping):
+            raise ValueError("config.json has no text_config or no vision_config")  # noqa: TRY004
         for name in _QUANTIZED:
-            if part and part.get(name):
+            if part.get(name):
                 raise ValueError(
                     f"the weights are quantised ({_method(part[name])}); {QUANTIZED_HINT}"
                 )
@@ -79,6 +82,7 @@ def _rope_faults(text: Any) -> Iterator[str]:
     shares = rope.get("partial_rotary_factor"), getattr(text, "partial_rotary_factor", None)
     if any(share not in (None, 1, 1.0) for share in shares):
         yield "partial_rotary_factor is not 1, and only whole heads are rotated"
+    yield from _not_positive(rope, "rope_theta")
     section = rope.get("mrope_section")
     if not isinstance(section, list | tuple) or len(section) != 3:
         yield "rope_parameters.mrope_section is missing"
@@ -93,6 +97,7 @@ def _vision_faults(vision: Any) -> Iterator[str]:
     )  # fmt: skip
     yield from _other_than(vision, "hidden_act", *_ACTIVATIONS["vision"])
     yield from _other_than(vision, "in_channels", 3)
+    yield from _not_positive(vision.rope_parameters, "rope_theta")
     if vision.rope_parameters.get("rope_type") not in ("axial", "default"):
         yield f"rope_parameters.rope_type is {vision.rope_parameters.get('rope_type')}, not axial"
     if vision.hidden_size % (4 * vision.num_heads or 1):
@@ -117,7 +122,7 @@ def _joint_faults(text: Any, vision: Any) -> Iterator[str]:
 def _not_positive(part: Any, names: str) -> Iterator[str]:
     """Yield a fault for each of the named fields that is no number above 0."""
     for name in names.split():
-        value = getattr(part, name, None)
+        value = part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)
         if not isinstance(value, int | float) or not value > 0:
             yield f"{name} is {value}, not a number above 0"
 

@@ -22,6 +22,8 @@ _OTHER_FORMS = {
     "*.pt": _PICKLED,
     "*.pth": _PICKLED,
 }
+#: Longest reason that is passed on from a library.
+_REASON_LETTERS = 300
 
 
 def find_folder(model: str) -> Path:
@@ -63,6 +65,16 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
+def describe_error(error: Exception) -> str:
+    """Return an error's reason in one line; those that speak for themselves go without a type."""
+    reason = " ".join(str(error).split())[:_REASON_LETTERS]
+    if not reason or isinstance(error, KeyError):
+        return repr(error)[:_REASON_LETTERS]
+    return (
+        reason if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {reason}"
+    )
+
+
 def _check_folder(folder: Path) -> None:
     if folder.is_file():
         hint = next((h for form, h in _OTHER_FORMS.items() if folder.match(form)), "")
@@ -77,5 +89,5 @@ def _fetch(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
     except Exception as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ValueError(f"not a folder, and the hub said: {first_line}") from error
+        reason = describe_error(error)
+        raise ValueError(f"not a folder, and the hub said: {reason}") from error

@@ -8,11 +8,13 @@ from typing import Any
 from PIL import Image
 
 from worker.engine.api import ImageInput, Message
-from worker.engine.checkpoint.folder import read_json
+from worker.engine.checkpoint.folder import describe_error, read_json
 from worker.engine.config import ModelShape, VisionShape
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 
+#: Any one of these makes a tokenizer.
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 #: A conversation of every role; its words must come out of the template in this order.
 _WORDS = ("Brief", "Look", "Seen", "More")
 
@@ -21,12 +23,13 @@ def read_tokenizer(folder: Path) -> Any:
     """Return transformers' tokenizer with a chat template; raises ValueError without either."""
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise ValueError(f"there is no tokenizer: add {_TOKENIZERS[0]}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:
         # transformers and tokenizers raise what comes to hand, bare Exception included
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ValueError(f"the tokenizer cannot be read: {reason}") from error
+        raise ValueError(f"the tokenizer cannot be read: {describe_error(error)}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ValueError("the tokenizer has no fast form: add a tokenizer.json")
     if not tokenizer.chat_template:
@@ -77,7 +80,7 @@ def _lay_out_conversation(chat: ChatTokenizer) -> None:
         elements = chat.encode(messages)
     except Exception as error:
         # the template is a program of its own: it may raise anything
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        reason = describe_error(error)
         raise ValueError(f"the chat template cannot lay out a conversation: {reason}") from error
     ids = [element for element in elements if isinstance(element, int)]
     if len(elements) - len(ids) != 1:
@@ -96,7 +99,7 @@ def read_images(folder: Path, vision: VisionShape) -> ImageReader:
     try:
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
     except Exception as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        reason = describe_error(error)
         raise ValueError(f"preprocessor_config.json cannot be used: {reason}") from error
     if not type(processor).__name__.startswith("Qwen2VLImageProcessor"):
         raise ValueError(f"{type(processor).__name__} is not Qwen3-VL's image processor")

@@ -38,7 +38,10 @@ def list_tensors(shape: ModelShape) -> Shapes:
 def _faults(headers: Mapping[str, TensorHeader], needed: Shapes, known: Shapes) -> Iterator[str]:
     for name, header in headers.items():
         if header.dtype not in _TYPES:
-            yield f"{name} is of type {header.dtype}: the weights are quantised; {QUANTIZED_HINT}"
+            yield (
+                f"{name} is of type {header.dtype}, and only bfloat16, float16 and float32 are"
+                f" read: if the weights are quantised, {QUANTIZED_HINT}"
+            )
     missing = sorted(needed.keys() - headers.keys())
     if missing:
         yield f"{len(missing)} of {len(needed)} tensors are missing, as {missing[0]}"
