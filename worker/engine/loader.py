@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.model.weights import revision_of
 from worker.engine.ops.choice import choose_ops
-
-_log = logging.getLogger(__name__)
 
 
 class ModelNotLoadable(Exception):
@@ -69,7 +66,6 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     checkpoint = open_checkpoint(folder)
     shape = checkpoint.shape
     ops = choose_ops(settings, shape)
-    _log.info("arithmetic.chosen", extra={"arithmetic": ops.name, "numerics": settings.numerics})
     about = _about(folder, settings.model)
     return LoadedModel(
         name=about["name"],
