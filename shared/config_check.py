@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +17,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
 from shared.errors import StoreUnavailable
-from shared.settings import PREFIX, SECRETS_DIR, Settings, secret_file
+from shared.settings import PREFIX, SECRETS_DIR, SIMULATED_MODEL, Settings, secret_file
 from shared.store.redis_info import RedisState, redis_state, roles
 from shared.system_memory import total_bytes
 
@@ -26,6 +28,8 @@ _OTHERS = {
 }
 #: Read as `make up` reads it: the environment overrides it.
 DOTENV = Path(".env")
+#: The program that opens the model, and the seconds it may take: it may compile the kernels.
+_MODEL_CHECK, _MODEL_CHECK_S = "worker.engine.model_check", 400
 _SECRET = re.compile("token|secret|password")
 
 
@@ -167,6 +171,33 @@ def check_redis(role: str, state: RedisState) -> Iterator[str]:
         yield f"the queue Redis has evicted {state.evicted_keys} keys"
 
 
+def ask_arithmetic(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return what computes the model on this machine, and a risk if it cannot be loaded.
+
+    A process of its own is asked: torch is large, and gateways have none.
+    """
+    if settings.model == SIMULATED_MODEL:
+        return "none: answers are simulated", None
+    if find_spec("torch") is None:
+        return "not known here: torch is not installed, so this machine can run no worker", None
+    command = [sys.executable, "-m", _MODEL_CHECK]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env=dict(environ),
+            timeout=_MODEL_CHECK_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "not known", f"the model was not checked within {_MODEL_CHECK_S} seconds"
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return "not known", f"no worker can start here: {reason}"
+    return done.stdout.strip(), None
+
+
 def main() -> int:
     """Print the settings and the risks; return 2 if they are invalid, 1 if there are risks."""
     from_file = {
@@ -186,7 +217,9 @@ def main() -> int:
     width = max(len(line.name) for line in effective)
     for line in sorted(effective, key=lambda line: line.source == "default"):
         sys.stdout.write(f"{line.name:<{width}}  {line.value}  [{line.source}]\n")
-    risks = list(check_settings(settings, os.environ))
+    arithmetic, obstacle = ask_arithmetic(settings, os.environ)
+    sys.stdout.write(f"\nthe model is computed by: {arithmetic}\n")
+    risks = [*check_settings(settings, os.environ), *([obstacle] if obstacle else [])]
     sys.stdout.write("\n" + "".join(f"warning: {risk}\n" for risk in risks))
     if not risks:
         sys.stdout.write("no problems found\n")

@@ -92,7 +92,12 @@ class WorkerService:
         info = self.engine.info
         _log.info(
             "worker.ready",
-            extra={"worker": self.id, "model": info.name, "numerics": info.numerics},
+            extra={
+                "worker": self.id,
+                "model": info.name,
+                "numerics": info.numerics,
+                "arithmetic": info.arithmetic,
+            },
         )
 
     def leave(self) -> None:
@@ -133,6 +138,7 @@ class WorkerService:
                 model=info.name,
                 revision=info.revision,
                 numerics=info.numerics,
+                arithmetic=info.arithmetic,
                 context_tokens=info.context_tokens,
                 min_pixels=info.min_pixels,
                 max_pixels=info.max_pixels,

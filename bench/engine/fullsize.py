@@ -65,6 +65,8 @@ def ensure_model(folder: Path) -> Path:
     if not (folder / "model.safetensors").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder)
+    # a folder written before had another model's
+    (folder / "preprocessor_config.json").write_text(json.dumps(_preprocessor()))
     return folder
 
 
@@ -76,9 +78,6 @@ def _write(folder: Path) -> None:
     (folder / "sightline.json").write_text(json.dumps(about))
     shutil.copy(bundled / "generation_config.json", folder)
     _write_tokenizer(bundled, folder)
-    preprocessor = json.loads((bundled / "preprocessor_config.json").read_text())
-    preprocessor["size"] = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     tokens = json.loads((bundled / "config.json").read_text())
     config = Qwen3VLConfig(
         text_config=_TEXT,
@@ -92,6 +91,25 @@ def _write(folder: Path) -> None:
     unfinished = folder / "unfinished.safetensors"
     save_file(_random_weights(config), unfinished, {"format": "pt"})
     unfinished.rename(folder / "model.safetensors")
+
+
+def _preprocessor() -> dict[str, Any]:
+    """Return the image processor's configuration, which cuts images as the tower needs them."""
+    return {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "rescale_factor": 1 / 255,
+        "resample": 3,
+        "patch_size": _VISION["patch_size"],
+        "temporal_patch_size": _VISION["temporal_patch_size"],
+        "merge_size": _VISION["spatial_merge_size"],
+        "size": {"shortest_edge": 65_536, "longest_edge": 16_777_216},
+    }
 
 
 def _write_tokenizer(bundled: Path, folder: Path) -> None:

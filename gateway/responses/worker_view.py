@@ -22,6 +22,7 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "owned_by": "sightline",
         "revision": worker.revision,
         "numerics": worker.numerics,
+        "arithmetic": worker.arithmetic,
         "context_tokens": worker.context_tokens,
         "demo": worker.demo,
         "simulated": worker.simulated,

@@ -314,6 +314,9 @@ class ModelState(BaseModel):
     owned_by: str
     revision: str
     numerics: str
+    arithmetic: str = Field(
+        description="What computes on the worker's machine, and in which type of numbers."
+    )
     context_tokens: int
     demo: bool = Field(description="Whether it is the bundled model.")
     simulated: bool = Field(

@@ -16,6 +16,8 @@ class Heartbeat:
     model: str
     revision: str = ""
     numerics: str = ""
+    #: What computes them on its machine, for people.
+    arithmetic: str = ""
     context_tokens: int = 0
     #: Bounds of the pixels that its model looks at of one image.
     min_pixels: int = 4096

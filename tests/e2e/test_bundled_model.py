@@ -52,6 +52,13 @@ def ask(client: httpx.Client, image: bytes | None, prompt: str, **fields: str) -
     return job
 
 
+def test_callers_and_the_log_know_what_computes(client: httpx.Client, worker: Process) -> None:
+    (model,) = client.get("/v1/models").json()["data"]
+    assert model["arithmetic"].startswith("bfloat16")
+    (ready,) = [line for line in worker.logs().splitlines() if '"worker.ready"' in line]
+    assert model["arithmetic"] in ready
+
+
 QUESTIONS = [
     (text_png("Invoice 2041", 256), "Read the text."),
     (text_png("Total 93.50", 320, 96), "What does it say?"),

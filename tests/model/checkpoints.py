@@ -31,10 +31,11 @@ _BORROWED = (
 )
 
 
-def write_tiny_model(folder: Path) -> Path:
+def write_tiny_model(folder: Path, **vision: Any) -> Path:
     """Write a random model of 0.5 M parameters with all parts of the large one.
 
-    Unlike the bundled one it joins 2×2 patches to a token, as Qwen3-VL does.
+    Unlike the bundled one it joins 2×2 patches to a token, as Qwen3-VL does. `vision` replaces
+    fields of the tower.
     """
     bundled = Path(BUNDLED_MODEL)
     for name in _BORROWED:
@@ -61,6 +62,7 @@ def write_tiny_model(folder: Path) -> Path:
             "spatial_merge_size": 2,
             "out_hidden_size": 128,
             "deepstack_visual_indexes": [0, 1],
+            **vision,
         },
         tie_word_embeddings=True,
         image_token_id=theirs.image_token_id,

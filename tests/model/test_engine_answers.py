@@ -192,6 +192,41 @@ def test_a_loop_that_other_sampling_leaves_goes_on(engine, monkeypatch) -> None:
     assert completion.text.count("no way ") < 12
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        "|          |          |          |          |\n",
+        "| 0.00 | 0.00 |\n",
+        "Name: ____ Date: ____\n",
+    ],
+)
+def test_a_document_that_repeats_rightly_is_not_rewritten(engine, monkeypatch, row) -> None:
+    document = "A form\n" + row * 60 + "Total: 1"
+    ids = engine.model.chat.backend.encode(document, add_special_tokens=False).ids
+    wanted = iter([*ids, min(engine.model.shape.end_tokens)])
+    forward = engine.model.text.forward
+
+    def spells(batch):
+        logits = forward(batch)
+        logits[0, next(wanted)] += 1000.0
+        return logits
+
+    monkeypatch.setattr(engine.model.text, "forward", spells)
+    text, completion = streamed(engine, question(tokens=len(ids) + 10))
+    assert completion.finish_reason is FinishReason.STOP
+    assert text == completion.text == document
+    assert not completion.notices
+
+
+def test_rows_that_repeat_until_the_limit_are_a_loop(engine, monkeypatch) -> None:
+    forced(engine, monkeypatch, "| 0.00 | 0.00 |\n", strength=1000.0)
+    text, completion = streamed(engine, question(tokens=1000))
+    assert completion.finish_reason is FinishReason.LOOP
+    assert len(completion.text) < 100
+    assert text == completion.text
+    assert [notice.code for notice in completion.notices] == ["answer_repeated"]
+
+
 def test_a_loop_is_left_alone_when_its_guard_is_off(engine, monkeypatch) -> None:
     forced(engine, monkeypatch, "a blue cat, ")
     completion = answer(engine, question(tokens=400, loop_guard=False))

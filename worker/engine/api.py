@@ -39,6 +39,8 @@ class ModelInfo:
     #: Tokens of prompt, images and answer together.
     context_tokens: int
     numerics: str
+    #: What computes them on this machine, for people.
+    arithmetic: str = ""
     #: Pixels between which the model's image processor keeps an image.
     min_pixels: int = 4096
     max_pixels: int = 16_777_216

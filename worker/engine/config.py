@@ -23,8 +23,12 @@ class TextShape:
     mrope_section: tuple[int, int, int]
     #: Tokens that positions are made for.
     context: int
-    #: The head's weights are the embedding's.
+    #: The head's weights are the embedding's, if the checkpoint has none for the head.
     tied: bool
+    #: (head_dim / 2,) rotary frequencies that replace those of rope_theta, and the factor of
+    #: cosine and sine: both for a context that was stretched.
+    frequencies: tuple[float, ...] | None = None
+    rope_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class VisionShape:
     #: Side of the square grid of learned position embeddings.
     grid_side: int
     rope_theta: float
+    #: Frames of a patch: an image is repeated for so many.
+    frames: int = 2
 
     @property
     def head_dim(self) -> int:
@@ -84,6 +90,7 @@ def read_shape(config: Any, end_tokens: frozenset[int]) -> ModelShape:
 def _text_shape(text: Any, tied: bool) -> TextShape:
     rope = text.rope_parameters
     temporal, rows, columns = rope["mrope_section"]
+    frequencies, scale = _stretched_rope(text)
     return TextShape(
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
@@ -97,7 +104,20 @@ def _text_shape(text: Any, tied: bool) -> TextShape:
         mrope_section=(temporal, rows, columns),
         context=text.max_position_embeddings,
         tied=tied,
+        frequencies=frequencies,
+        rope_scale=scale,
     )
+
+
+def _stretched_rope(text: Any) -> tuple[tuple[float, ...] | None, float]:
+    """Return the frequencies and the scale of a stretched context as transformers computes them."""
+    kind = text.rope_parameters["rope_type"]
+    if kind == "default":
+        return None, 1.0
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    frequencies, scale = ROPE_INIT_FUNCTIONS[kind](text)
+    return tuple(frequencies.tolist()), float(scale)
 
 
 def _vision_shape(vision: Any) -> VisionShape:
@@ -113,4 +133,5 @@ def _vision_shape(vision: Any) -> VisionShape:
         deepstack=tuple(vision.deepstack_visual_indexes),
         grid_side=int(vision.num_position_embeddings**0.5),
         rope_theta=vision.rope_parameters["rope_theta"],
+        frames=vision.temporal_patch_size,
     )

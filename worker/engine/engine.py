@@ -52,6 +52,7 @@ class TorchEngine:
             revision=model.revision,
             context_tokens=min(model.shape.text.context, budget.kv_bytes // self._costs.kv),
             numerics=settings.numerics,
+            arithmetic=model.arithmetic,
             min_pixels=model.reader.pixels[0],
             max_pixels=model.reader.pixels[1],
             token_side=model.reader.factor,

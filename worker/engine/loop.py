@@ -32,6 +32,8 @@ _TOWER_MOST_S = 0.25
 #: Tokens reserved for the next turn of a conversation, so that its buffer need not be copied.
 _NEXT_TURN_TOKENS = 512
 
+#: Such features would spoil every later answer about the image.
+_NOT_FINITE = "The model computed no finite features of an image; its weights may be damaged."
 _NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
@@ -175,6 +177,8 @@ class EngineLoop:
         try:
             fraction = next(sequence.steps)
         except StopIteration as end:
+            if not end.value.isfinite().all():
+                raise InferenceFailed(_NOT_FINITE) from None
             sequence.set_features(image, end.value)
             if shared:
                 self._features.put(image.span.key, end.value)

@@ -27,6 +27,7 @@ def test_a_gateway_with_a_worker_is_ready(served):
 def test_a_simulated_model_is_named_as_such_everywhere(served):
     (model,) = served.http.get("/v1/models").json()["data"]
     assert (model["id"], model["simulated"]) == ("simulated", True)
+    assert model["arithmetic"] == "none"
     (worker,) = served.http.get("/v1/queue").json()["workers"]
     assert (worker["model"], worker["simulated"]) == ("simulated", True)
     assert served.submit(max_new_tokens=1)["input"]["model"] == "simulated"

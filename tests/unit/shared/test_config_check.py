@@ -126,6 +126,22 @@ def test_the_command_asks_redis_and_reads_the_file_that_make_up_reads(redis_serv
     assert "append-only" not in done.stdout
 
 
+def test_the_command_tells_what_computes_the_model(redis_server, tmp_path):
+    pytest.importorskip("torch")
+    redis = {"SIGHTLINE_REDIS_URL": redis_server.url, "SIGHTLINE_NATIVE_KERNELS": "0"}
+    done = _checked(tmp_path, **redis, ONEDNN_MAX_CPU_ISA="AVX2", SIGHTLINE_NUMERICS="int8")
+    assert "the model is computed by: int8 by oneDNN, 7-bit weights" in done.stdout
+    assert "no worker can start" not in done.stdout
+
+
+def test_the_command_tells_why_a_model_cannot_be_loaded(redis_server, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    done = _checked(tmp_path, SIGHTLINE_REDIS_URL=redis_server.url, MODEL="model.gguf")
+    assert done.returncode == 1
+    assert "warning: no worker can start here: model.gguf: a file, not a folder" in done.stdout
+
+
 def test_the_command_tells_a_value_that_cannot_be(tmp_path):
     done = _checked(tmp_path, SIGHTLINE_PORT="none")
     assert done.returncode == 2

@@ -15,6 +15,11 @@ _REPEATS = 5
 #: UTF-8 bytes that a repetition must have: of words in one line; of whole lines and of cells, as
 #: in a table of zeros; and of signs only, as in rules and leaders, which forms are full of.
 _WORDS_BYTES, _LINES_BYTES, _SIGNS_BYTES = 240, 720, 720
+#: Tables, forms and records repeat rightly: as many equal rows, or as many characters of them,
+#: as hardly any page has.
+_ROWS, _ROWS_CHARACTERS = 100, 8000
+#: What rows and records are made of; and what stands in sentences beside letters.
+_CELLS, _SENTENCE = frozenset("|<{["), frozenset(" \n.,;!?'\"()-–—’“”。，、；！？（）")
 #: From here on a repetition is not shown before it ends.
 _SUSPECT_REPEATS, _SUSPECT_BYTES = 3, 48
 #: Tokens in a row that may bring no text; a character needs four at most.
@@ -62,10 +67,20 @@ class Repetition:
 
     @property
     def endless(self) -> bool:
-        """Tell whether the text is a loop."""
+        """Tell whether the text is a loop, wherever it would end."""
         if self._silent >= _SILENT_TOKENS:
             return True
+        return self.may_be_endless and (not _is_row(self._unit) or self._is_longer_than_a_page)
+
+    @property
+    def may_be_endless(self) -> bool:
+        """Tell whether the text is a loop if nothing else follows before its limit."""
         return self._repeats >= _REPEATS and self._bytes >= self._needed
+
+    @property
+    def _is_longer_than_a_page(self) -> bool:
+        rows = self._repeats * max(1, self._unit.count("\n"), self._unit.count("<tr"))
+        return rows >= _ROWS or self._equal + self._period >= _ROWS_CHARACTERS
 
     @property
     def _repeats(self) -> float:
@@ -101,6 +116,14 @@ class Repetition:
         while end >= self._period and text[end] == text[end - self._period]:
             end -= 1
         self._equal = len(text) - 1 - end
+
+
+def _is_row(unit: str) -> bool:
+    """Tell whether a unit is a row of a table, a line of a form or a record, and no sentence."""
+    if _CELLS & set(unit):
+        return True
+    signs = set(unit) - _SENTENCE
+    return "\n" in unit and bool(unit.strip()) and not (signs and all(map(str.isalpha, signs)))
 
 
 def _words_of(unit: str) -> str:

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from shared.errors import InferenceFailed
 from shared.jobs import FinishReason, GenerationParams, Notice, TextLine
 from worker.engine.generation import confidence
 from worker.engine.generation.constraint import Constraint
@@ -16,6 +17,8 @@ from worker.engine.generation.sampler import Sampler
 
 #: How an answer that repeated itself is continued.
 _RETRY_SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}
+#: The greatest of such logits would be token 0 for ever, which looks like an answer.
+_NOT_FINITE = "The model computed no finite number; its weights may be damaged."
 
 
 class Writer:
@@ -56,8 +59,11 @@ class Writer:
     def sample(self, logits: torch.Tensor) -> tuple[int, float]:
         """Return a token for (vocab,) logits and its log probability.
 
-        Raises ConstraintTooComplex when the constraint reaches its bounds.
+        Raises ConstraintTooComplex when the constraint reaches its bounds, InferenceFailed when
+        the logits are no numbers.
         """
+        if not math.isfinite(logits.max()):
+            raise InferenceFailed(_NOT_FINITE)
         if self._constraint is not None:
             logits = self._constraint.mask_logits(logits)
         token = self._sampler.sample(self._ban(logits))
@@ -92,7 +98,7 @@ class Writer:
         guarded = self._params.loop_guard
         hold_from = self._repetition.suspect_from if guarded else None
         shown = self.text.push(piece, sure=sure, hold_from=hold_from)
-        if guarded and self._repetition.endless and not self.text.stopped:
+        if guarded and self._loops() and not self.text.stopped:
             return shown, self._leave_loop()
         return shown, self._end()
 
@@ -114,6 +120,11 @@ class Writer:
         if not self._params.line_confidence:
             return None
         return confidence.line_confidences(self.text.shown, self._pieces)
+
+    def _loops(self) -> bool:
+        """Tell whether the answer repeats itself for ever, or until its last token."""
+        at_limit = len(self.tokens) >= self.limit
+        return self._repetition.endless or (at_limit and self._repetition.may_be_endless)
 
     def _end(self) -> FinishReason | None:
         if self.text.stopped or (self._constraint is not None and self._constraint.complete):

@@ -16,6 +16,8 @@ from worker.engine.model.weights import TensorSource
 from worker.engine.ops.base import Activation, HeadNorms, Linear, Ops, Rotary
 
 _PREFIX = "model.language_model"
+#: Name of the weight of the logits.
+HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,8 @@ class TextModel:
         self._embedding = weights.get(f"{_PREFIX}.embed_tokens.weight")
         self._layers = [_load_layer(shape, weights, ops, at) for at in range(shape.layers)]
         self._norm = weights.get(f"{_PREFIX}.norm.weight").to(ops.dtype)
-        self._head = ops.head(self._embedding if shape.tied else weights.get("lm_head.weight"))
-        half = torch.arange(0, shape.head_dim, 2, dtype=torch.float)
-        self._frequencies = 1.0 / shape.rope_theta ** (half / shape.head_dim)
+        self._head = ops.head(_head_weight(shape, weights, self._embedding))
+        self._frequencies = _frequencies(shape)
         self._axis = _axis_of_frequency(shape)
 
     @property
@@ -84,7 +85,26 @@ class TextModel:
         """Return cosine and sine for (3, M) positions."""
         angles = positions[self._axis].T * self._frequencies
         angles = torch.cat((angles, angles), -1)
-        return angles.cos().to(self._ops.dtype), angles.sin().to(self._ops.dtype)
+        scale = self.shape.rope_scale
+        return (angles.cos() * scale).to(self._ops.dtype), (angles.sin() * scale).to(
+            self._ops.dtype
+        )
+
+
+def _head_weight(shape: TextShape, weights: TensorSource, embedding: torch.Tensor) -> torch.Tensor:
+    """Return the (vocab, hidden) weight of the logits: that of the file if it is another one."""
+    if shape.tied and HEAD not in weights:
+        return embedding
+    head = weights.get(HEAD)
+    return embedding if shape.tied and head.equal(embedding) else head
+
+
+def _frequencies(shape: TextShape) -> torch.Tensor:
+    """Return the (head_dim / 2,) rotary frequencies."""
+    if shape.frequencies is not None:
+        return torch.tensor(shape.frequencies)
+    half = torch.arange(0, shape.head_dim, 2, dtype=torch.float)
+    return 1.0 / shape.rope_theta ** (half / shape.head_dim)
 
 
 def _axis_of_frequency(shape: TextShape) -> torch.Tensor:

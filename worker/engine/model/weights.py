@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
+
+from worker.engine.checkpoint.folder import describe_contents
 
 _INDEX = "model.safetensors.index.json"
 _METADATA = "__metadata__"
@@ -17,8 +20,20 @@ _METADATA = "__metadata__"
 _SAMPLE = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """What a file says of a tensor before its values are read."""
+
+    shape: tuple[int, ...]
+    #: As safetensors names it: BF16, F32, U8, F8_E4M3 and so on.
+    dtype: str
+
+
 class TensorSource(Protocol):
     """Anything that returns a model's tensors by their checkpoint names."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Tell whether there is a tensor of that name."""
 
     def get(self, name: str) -> torch.Tensor:
         """Return the tensor; raises KeyError when the checkpoint has none of that name."""
@@ -35,8 +50,20 @@ class WeightFiles:
             try:
                 handle = self._stack.enter_context(safe_open(path, framework="pt"))
             except SafetensorError as error:
-                raise ValueError(f"{path.name} is damaged: {error}") from error
+                raise ValueError(f"{path.name} is damaged, download it again: {error}") from error
             self._by_name |= dict.fromkeys(handle.keys(), handle)
+
+    def __contains__(self, name: object, /) -> bool:
+        """Tell whether there is a tensor of that name."""
+        return name in self._by_name
+
+    def headers(self) -> dict[str, TensorHeader]:
+        """Return the shape and the type of every tensor by its name; no values are read."""
+        slices = {name: file.get_slice(name) for name, file in self._by_name.items()}
+        return {
+            name: TensorHeader(tuple(part.get_shape()), part.get_dtype())
+            for name, part in slices.items()
+        }
 
     def get(self, name: str) -> torch.Tensor:
         """Return a tensor that shares the file's pages; raises KeyError for an unknown name."""
@@ -66,11 +93,29 @@ def revision_of(folder: Path) -> str:
 
 
 def _weight_files(folder: Path) -> list[Path]:
+    """Return the files in the order of their names; raises FileNotFoundError for missing ones."""
     index = folder / _INDEX
-    if index.is_file():
-        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        return sorted(folder / name for name in names)
-    single = folder / "model.safetensors"
-    if not single.is_file():
-        raise FileNotFoundError(f"{folder} does not contain model.safetensors")
-    return [single]
+    if not index.is_file():
+        single = folder / "model.safetensors"
+        if not single.is_file():
+            raise FileNotFoundError(f"no model.safetensors: {describe_contents(folder)}")
+        return [single]
+    files = sorted(folder / name for name in set(_weight_map(index).values()))
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(files)} weight files are missing, as {missing[0]}: "
+            "download the checkpoint again"
+        )
+    return files
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Return the file of each tensor; raises ValueError for a damaged index."""
+    try:
+        files: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{index.name} is damaged: download it again") from error
+    if not isinstance(files, dict) or not files:
+        raise ValueError(f"{index.name} is damaged: it names no file of weights")
+    return files

@@ -39,6 +39,8 @@ class Ops(Protocol):
 
     #: Of hidden states, features, keys and values.
     dtype: torch.dtype
+    #: What computes, for people.
+    name: str
 
     def linear(
         self,
@@ -126,6 +128,7 @@ class TorchOps:
     def __init__(self, dtype: torch.dtype) -> None:
         """`dtype` is float32 (reference) or bfloat16."""
         self.dtype = dtype
+        self.name = f"{str(dtype).removeprefix('torch.')} by torch"
 
     def linear(
         self,

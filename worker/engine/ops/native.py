@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from ctypes import c_int64, c_void_p
 from typing import Literal
 
 import torch
 
 from worker.engine.batch import Batch
-from worker.engine.config import ModelShape
+from worker.engine.config import TextShape, VisionShape
 from worker.engine.ops.base import LAYER_NORM_EPS, Activation, HeadNorms, Linear, Rotary
 from worker.engine.ops.native_linear import Bf16Linear, Int8Linear, UnpackedLinear
 
@@ -21,22 +22,23 @@ _GROUP = 32
 _LOGITS = 4
 
 
-def supports_shape(shape: ModelShape) -> bool:
-    """Tell whether the kernels can compute a model of this shape.
+def supports_text(text: TextShape) -> bool:
+    """Tell whether the kernels can compute such a language model.
 
-    They know heads of 64 or 128 values in text and of 64 in images, and rows of a multiple of 32.
+    They know heads of 64 or 128 values, and rows of a multiple of 32.
     """
-    text, vision = shape.text, shape.vision
-    widths = (
-        *(text.hidden, text.intermediate, text.heads * text.head_dim),
-        *(vision.hidden, vision.intermediate, vision.patch_values),
-    )
-    return (
-        text.vocab >= _LOGITS
-        and text.head_dim in _TEXT_HEADS
-        and vision.head_dim == _IMAGE_HEAD
-        and all(width % _GROUP == 0 for width in widths)
-    )
+    widths = (text.hidden, text.intermediate, text.heads * text.head_dim)
+    return text.vocab >= _LOGITS and text.head_dim in _TEXT_HEADS and _fit(widths)
+
+
+def supports_images(vision: VisionShape) -> bool:
+    """Tell whether the kernels can compute such a tower: heads of 64, rows of a multiple of 32."""
+    widths = (vision.hidden, vision.intermediate, vision.patch_values)
+    return vision.head_dim == _IMAGE_HEAD and _fit(widths)
+
+
+def _fit(widths: Iterable[int]) -> bool:
+    return all(width % _GROUP == 0 for width in widths)
 
 
 class _Segment(ctypes.Structure):
@@ -60,6 +62,7 @@ class NativeOps:
         self, kernels: ctypes.CDLL, numerics: Literal["bf16", "int8"], threads: int
     ) -> None:
         """`kernels` comes from load_kernels; each call uses so many threads."""
+        self.name = f"{'int8' if numerics == 'int8' else 'bfloat16'} by compiled kernels"
         self._kernels = kernels
         self._linear = Int8Linear if numerics == "int8" else Bf16Linear
         self._segments: tuple[Batch, ctypes.Array[_Segment]] | None = None

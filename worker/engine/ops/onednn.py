@@ -1,4 +1,7 @@
-"""`PackedOps` and `Int8Ops`: linear layers packed for oneDNN, in bfloat16 and in int8."""
+"""`PackedOps` and `Int8Ops`: linear layers packed for oneDNN, in bfloat16 and in int8.
+
+Both depend on what oneDNN can do on the CPU at hand; trial.py tries it out.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,31 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from worker.engine.ops.base import Activation, Linear, Product, TorchOps
+from worker.engine.ops.trial import int8_levels, packs_bf16
+from worker.engine.ops.widened import WidenedOps
 
 #: Rows that are quantised at once, which takes several times their own memory.
 _ROWS = 512
 #: Values of a row that are rotated together before they are quantised.
 _SPREAD = 64
-#: Levels of a quantised value to either side of 0, and the least scale.
+#: Levels of an activation to either side of 0, and the least scale.
 _LEVELS, _LEAST_SCALE = 127, 1e-8
 #: uint8 level of 0: oneDNN has only a slow reference kernel for signed activations.
 _ZERO_POINT = 128
 
 
+def choose_bf16() -> TorchOps:
+    """Return the fastest bfloat16 arithmetic of torch that this CPU has."""
+    return PackedOps() if packs_bf16() else WidenedOps()
+
+
 class PackedOps(TorchOps):
-    """bfloat16 with packed weights."""
+    """bfloat16 with packed weights; see `packs_bf16` for where it works."""
 
     def __init__(self) -> None:
         """Needs nothing but torch."""
         super().__init__(torch.bfloat16)
+        self.name = "bfloat16 by oneDNN"
 
     def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
         """See TorchOps."""
@@ -44,12 +55,15 @@ class Int8Ops(TorchOps):
     """int8 weights, one scale an output channel; uint8 activations, one scale a token.
 
     Both are rotated before, so that no single large value makes the steps of all others coarse.
+    Weights use so many levels as the CPU sums exactly.
     """
 
     def __init__(self) -> None:
-        """Needs nothing but torch."""
+        """Raise ValueError where int8 products are not exact."""
         super().__init__(torch.bfloat16)
-        self._bf16 = PackedOps()
+        self._bf16 = choose_bf16()
+        self._levels = int8_levels()
+        self.name = "int8 by oneDNN" if self._levels == _LEVELS else "int8 by oneDNN, 7-bit weights"
 
     def linear(
         self,
@@ -76,7 +90,7 @@ class Int8Ops(TorchOps):
 
     def _wide_product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
         """Prepare x @ weight.T + bias in float32."""
-        quantized, scales = quantize_rows(spread(weight.to(self.dtype)))
+        quantized, scales = quantize_rows(spread(weight.to(self.dtype)), self._levels)
         packed = torch.ops.onednn.qlinear_prepack(quantized, None)
         zeros = torch.zeros(len(scales), dtype=torch.int64)
         wide_bias = None if bias is None else bias.float()
@@ -115,9 +129,12 @@ def _hadamard(size: int) -> torch.Tensor:
     return signs / size**0.5
 
 
-def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return int8 (out, in) levels and float32 (out,) scales: weight = levels * scales."""
+def quantize_rows(weight: torch.Tensor, levels: int = _LEVELS) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (out, in) int8 levels of at most `levels`, and (out,) float32 scales.
+
+    The weight is about levels * scales.
+    """
     wide = weight.float()
-    scales = (wide.abs().amax(1) / _LEVELS).clamp_min(_LEAST_SCALE)
-    levels = (wide / scales[:, None]).round_().clamp_(-_LEVELS, _LEVELS).to(torch.int8)
-    return levels, scales
+    scales = (wide.abs().amax(1) / levels).clamp_min(_LEAST_SCALE)
+    rounded = (wide / scales[:, None]).round_().clamp_(-levels, levels)
+    return rounded.to(torch.int8), scales

@@ -77,6 +77,7 @@ class SimulatedEngine:
             revision="simulated",
             context_tokens=32_768,
             numerics="none",
+            arithmetic="none",
             simulated=True,
         )
 

@@ -41,6 +41,16 @@ LEGITIMATE = {
     "laughter": "ha" * 60,
     "a list that counts": "".join(f"{n}. item\n" for n in range(400)),
     "Chinese rows": "品名 数量 单价\n" + "米饭 1 2.00\n" * 25,
+    "blank rows": "| No. | Name | Signature |\n|---|---|---|\n" + (f"|{' ' * 24}" * 3 + "|\n") * 40,
+    "rows of 0.00": "| a | b | c |\n" + ("| 0.00 " * 7 + "|\n") * 60,
+    "lines of a form": "Delegates\n" + "Name: ______________ Date: ________\n" * 60,
+    "lines to write on": "Remarks:\n" + ("_" * 60 + "\n") * 40,
+    "boxes to tick": "[ ] yes [ ] no ................. please tick\n" * 50,
+    "a form in Chinese": "姓名：＿＿＿＿＿＿ 日期：＿＿＿＿\n" * 40,
+    "blank rows in HTML": "<table>" + "<tr><td></td><td></td><td></td></tr>" * 60 + "</table>",
+    "a receipt with one thing eighty times": "1 x Coffee to go      2.50\n" * 80,
+    "records": '{"items": [' + '{"name": "Coffee", "price": 2.50}, ' * 50 + "]}",
+    "a matrix of zeros": "[" + "[0.00, 0.00, 0.00], " * 60 + "]",
 }
 LOOPS = {
     "a phrase": ("A red square, ", "a blue circle, "),
@@ -53,6 +63,10 @@ LOOPS = {
     "a line": ("Items:\n", "- the same thing again\n"),
     "a row": ("| a | b |\n|---|---|\n", "| 1 | 2 |\n"),
     "a paragraph": ("", "The picture shows a table with four rows, and the rows have names.\n\n"),
+    "a form": ("", "Name: ______________ Date: ________\n"),
+    "blank rows": ("| a | b |\n", f"|{' ' * 24}|{' ' * 24}|\n"),
+    "wide rows": ("", "| 0.00 " * 40 + "|\n"),
+    "records": ("[", '{"name": "Coffee", "price": 2.50}, '),
     "a whole table": ("", "".join(f"| {n} | value {n * n} |\n" for n in range(30))),
 }
 
@@ -64,9 +78,21 @@ def test_what_documents_contain_is_no_loop(text: str) -> None:
 
 @pytest.mark.parametrize(("start", "unit"), LOOPS.values(), ids=LOOPS.keys())
 def test_what_never_ends_is_a_loop(start: str, unit: str) -> None:
-    end = endless_after(start + unit * (5000 // len(unit) + 6))
+    end = endless_after(start + unit * (9000 // len(unit) + 6))
     assert end is not None
-    assert end <= len(start) + max(800, 6 * len(unit))
+    # rows and records may repeat for a page: 100 of them, 8000 characters
+    most = min(102 * len(unit), 8200) if set("|{_") & set(unit) else 800
+    assert end <= len(start) + max(most, 800, 6 * len(unit))
+
+
+def test_rows_that_repeat_may_be_endless_before_they_fill_a_page() -> None:
+    repetition = Repetition()
+    for character in "| 0.00 | 0.00 |\n" * 60:
+        repetition.feed(character)
+    assert repetition.may_be_endless
+    assert not repetition.endless
+    repetition.feed("T")
+    assert not repetition.may_be_endless
 
 
 def test_the_second_unit_is_where_the_repetition_began() -> None:
@@ -115,7 +141,7 @@ steady = settings(derandomize=True, deadline=None)
 @steady
 @given(st.text("ab \n|-", max_size=60), st.text("ab \n|-", min_size=1, max_size=40))
 def test_every_unit_that_never_ends_is_found(start: str, unit: str) -> None:
-    assert endless_after(start + unit * (2400 // len(unit) + 1)) is not None
+    assert endless_after(start + unit * (2400 // len(unit) + 101)) is not None
 
 
 @steady

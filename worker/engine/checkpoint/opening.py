@@ -1,0 +1,49 @@
+"""Opens a checkpoint: reads all but the values of its weights, and refuses what would be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.engine.checkpoint.fields import check_fields, check_kind
+from worker.engine.checkpoint.folder import read_json
+from worker.engine.checkpoint.inputs import (
+    make_chat,
+    read_end_tokens,
+    read_images,
+    read_tokenizer,
+)
+from worker.engine.checkpoint.tensors import check_tensors
+from worker.engine.config import ModelShape, read_shape
+from worker.engine.input.chat_template import ChatTokenizer
+from worker.engine.input.image_processor import ImageReader
+from worker.engine.model.weights import WeightFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint whose parts fit together and that the engine computes as its makers did."""
+
+    shape: ModelShape
+    chat: ChatTokenizer
+    reader: ImageReader
+    weights: WeightFiles
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Check a folder and open it; raises ValueError or OSError with the reason."""
+    from transformers import AutoConfig
+
+    check_kind(read_json(folder / "config.json"))
+    weights = WeightFiles(folder)
+    config = AutoConfig.from_pretrained(folder)
+    check_fields(config)
+    tokenizer = read_tokenizer(folder)
+    shape = read_shape(config, read_end_tokens(folder, tokenizer))
+    check_tensors(weights.headers(), shape)
+    return Checkpoint(
+        shape=shape,
+        chat=make_chat(tokenizer, shape),
+        reader=read_images(folder, shape.vision),
+        weights=weights,
+    )
