@@ -40,6 +40,19 @@ class TrimmedPool(redis.ConnectionPool):
         except redis.RedisError as error:
             raise NotSent(str(error)) from error
 
+    def make_connection(self) -> Any:
+        """Make a connection that takes any answer to its health check for a sign of life."""
+        connection: Any = super().make_connection()
+        send_ping = connection._send_ping  # noqa: SLF001
+
+        def send_any_ping() -> None:
+            # a Redis that cannot write refuses PING as well, while it still answers reads
+            with suppress(redis.ResponseError):
+                send_ping()
+
+        connection._send_ping = send_any_ping  # noqa: SLF001
+        return connection
+
     def hang_up(self) -> None:
         """Fail every command that is under way, as if Redis had closed its connection."""
         for connection in list(self._in_use_connections):
