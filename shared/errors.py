@@ -16,7 +16,9 @@ ServiceError
 ├── LimitError        a limit of the caller's key is reached: repeat it later
 │   └── TooManyInFlight · TooManyQueued
 ├── Unavailable       the service cannot take it now: repeat it later
-│   └── StoreUnavailable · JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
+│   ├── StoreUnavailable
+│   │   └── StoreCannotWrite · OutcomeUnknown
+│   └── JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
 └── JobFailure        an accepted job failed
     ├── InferenceFailed · OutOfMemory · ConstraintTooComplex
     └── PoisonJob · TileFailed · ImageGone
@@ -377,6 +379,24 @@ class StoreUnavailable(Unavailable):
     """The job store does not respond, so nothing was accepted."""
 
     code = "store_unavailable"
+
+
+class StoreCannotWrite(StoreUnavailable):
+    """The job store refuses to write, so nothing was accepted."""
+
+    code = "store_cannot_write"
+    hint = "Wait for the number of seconds in Retry-After; the operator must mend Redis."
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The job store did not confirm the change, so it may or may not have been made."""
+
+    code = "outcome_unknown"
+    status = 504
+    hint = (
+        "Look for the result (a job under job_id, if there is one) before you repeat the request, "
+        "or repeat it with the same Idempotency-Key."
+    )
 
 
 class JobTooNew(Unavailable):

@@ -10,7 +10,7 @@ from celery import signals
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import TASK, app, build_queue, direct_queue
+from shared.queue import QUEUES, TASK, app, build_queue, direct_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
 from worker.service import WorkerService
@@ -38,6 +38,33 @@ def revoke(state: Any, task_id: str | list[str], **_: Any) -> dict[str, str]:  #
     return {"ok": "canceled"}
 
 
+@control_command(name="cancel_consumer", args=[("queue", str)], signature="<queue>")
+def cancel_consumer(state: Any, queue: str, **_: Any) -> dict[str, str]:  # noqa: ARG001
+    """Refuse to leave a queue: the jobs whose doorbells wait in it would starve."""
+    _log.warning("control.refused", extra={"cause": "cancel_consumer", "queue": queue})
+    return {"error": f"{queue}: a worker leaves its queues only by stopping"}
+
+
+@control_command(
+    name="rate_limit",
+    args=[("task_name", str), ("rate_limit", str)],
+    signature="<task_name> <rate_limit>",
+)
+def rate_limit(state: Any, task_name: str, rate_limit: str, **_: Any) -> dict[str, str]:  # noqa: ARG001
+    """Refuse to hold doorbells back: their jobs would starve; API keys have limits instead."""
+    _log.warning("control.refused", extra={"cause": "rate_limit"})
+    return {"error": f"{task_name} has no rate; limit the API keys instead"}
+
+
+def _consumed_queues(worker: Any) -> tuple[str, ...] | None:
+    """Return the shared queues that Celery's consumer reads now; None before it has connected."""
+    consumer = getattr(worker, "consumer", None)
+    tasks = getattr(consumer, "task_consumer", None)
+    if tasks is None:
+        return None
+    return tuple(queue.name for queue in list(tasks.queues) if queue.name in QUEUES)
+
+
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     log.configure(Settings())
@@ -55,7 +82,7 @@ def _load(sender: Any, **_: Any) -> None:
     global _service  # noqa: PLW0603
     settings = Settings()
     try:
-        _service = WorkerService(settings, sender.hostname)
+        _service = WorkerService(settings, sender.hostname, lambda: _consumed_queues(sender))
     except Exception as error:  # noqa: BLE001
         # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)

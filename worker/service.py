@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 from PIL import Image
@@ -43,9 +44,15 @@ _log = logging.getLogger(__name__)
 class WorkerService:
     """Everything that one worker process owns; Celery starts and stops it."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        """Load and warm the model; `name` is Celery's node name."""
+    def __init__(
+        self, settings: Settings, name: str, consumed: Callable[[], tuple[str, ...] | None]
+    ) -> None:
+        """Load and warm the model; `name` is Celery's node name.
+
+        `consumed` returns the queues that it consumes at the moment, None while that is unknown.
+        """
         self.settings = settings
+        self._consumed = consumed
         rules = load_rules(settings)
         # only the gateway serves presets; checked here, a bad file stops the worker as well
         load_presets(settings, rules)
@@ -149,6 +156,7 @@ class WorkerService:
                 demo=info.demo,
                 simulated=info.simulated,
                 queue=self._queue,
+                consumes=self._consumed(),
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 version=version("sightline-server"),

@@ -184,6 +184,8 @@ class Unavailable(APIError):
     codes: ClassVar[tuple[str, ...]] = (
         "unavailable",
         "store_unavailable",
+        "store_cannot_write",
+        "outcome_unknown",
         "image_host_unavailable",
         "job_too_new",
     )

@@ -1,4 +1,4 @@
-"""Watches Redis from a thread of its own: whether it responds, and how full its memory is."""
+"""Watches Redis from a thread of its own: whether it responds, can write, and has memory left."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import redis
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
 from shared.store.connection import Breaker, Client, connect
+from shared.store.failures import explain_refusal
+from shared.store.redis_info import probe_server
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two polls, and that a response may take.
-_POLL_S = 0.2
-_TIMEOUT_S = 0.5
+#: Seconds between two polls, and that a response may take: a pause of half a second is no outage.
+_POLL_S = 0.1
+_TIMEOUT_S = 0.7
 #: A poll that took this much longer was delayed by this process and says nothing about Redis.
 _STARVED_S = 0.1
 #: Seconds that a refused client should wait for memory to be freed.
@@ -25,7 +27,7 @@ _SILENT_RETRY_S = 5.0
 
 
 class StoreHealth(threading.Thread):
-    """Opens the breaker while Redis does not respond; refuses jobs when its memory is full."""
+    """Opens the breaker while Redis does not respond; refuses jobs when it is full or read-only."""
 
     def __init__(self, settings: Settings, breaker: Breaker) -> None:
         super().__init__(name="pressure", daemon=True)
@@ -35,17 +37,31 @@ class StoreHealth(threading.Thread):
         self._stopped = threading.Event()
         #: Share of Redis' memory limit that is used; 0 without a limit.
         self.fullness = 0.0
+        self._silence: str | None = None
+        #: Why Redis refuses to write; None while it does not.
+        self._refusal: StoreUnavailable | None = None
+
+    def check_writable(self) -> None:
+        """Raise StoreCannotWrite (StoreUnavailable for want of rights) if Redis takes no writes."""
+        if self._refusal is not None:
+            raise type(self._refusal)(
+                self._refusal.detail, retry_after_s=self._refusal.retry_after_s
+            )
 
     def check(self, *, for_later: bool = False) -> None:
-        """Raise StoreUnavailable when Redis is silent or full; `for_later` has a lower limit."""
+        """Raise StoreUnavailable when Redis is silent, full or read-only.
+
+        `for_later` has a lower limit of memory.
+        """
         if self._breaker.is_open:
-            raise StoreUnavailable(retry_after_s=_SILENT_RETRY_S)
+            raise StoreUnavailable(self._silence, retry_after_s=_SILENT_RETRY_S)
         limit = self._settings.redis_soft_fullness if for_later else self._settings.redis_fullness
         if self.fullness >= limit:
             raise StoreUnavailable(
                 f"The job store has used {self.fullness:.0%} of its memory.",
                 retry_after_s=_FULL_RETRY_S,
             )
+        self.check_writable()
 
     def stop(self) -> None:
         """End the thread after its present poll."""
@@ -63,18 +79,26 @@ class StoreHealth(threading.Thread):
     def _poll(self) -> None:
         began = time.monotonic()
         try:
-            memory = self._redis.info("memory")
+            probe = probe_server(self._redis)
         except redis.RedisError as error:
             if time.monotonic() - began <= _TIMEOUT_S + _STARVED_S:
                 self._open_breaker(error)
             return
-        limit_bytes = memory["maxmemory"]
-        self.fullness = memory["used_memory"] / limit_bytes if limit_bytes else 0.0
+        self.fullness = probe.fullness
+        self._note_refusal(probe.refusal)
         if self._breaker.is_open:
             self._breaker.close()
             _log.warning("store.back")
 
+    def _note_refusal(self, refusal: StoreUnavailable | None) -> None:
+        if refusal is not None and self._refusal is None:
+            _log.error("store.read_only", extra={"cause": refusal.detail})
+        elif refusal is None and self._refusal is not None:
+            _log.warning("store.writable")
+        self._refusal = refusal
+
     def _open_breaker(self, error: redis.RedisError) -> None:
+        self._silence = explain_refusal(error).detail
         if not self._breaker.is_open:
-            _log.error("store.silent", extra={"cause": type(error).__name__})
+            _log.error("store.silent", extra={"cause": self._silence})
         self._breaker.open()

@@ -94,7 +94,7 @@ def problem(error: ServiceError) -> Response:
     g.refusal = error
     body = problem_body(error, request.path, g.get("request_id", ""))
     response = Response(body, error.status, mimetype=MIMETYPE)
-    if error.status in (429, 503):
+    if error.status in (429, 503, 504):
         response.headers["Retry-After"] = retry_after(error.retry_after_s)
     if error.status == 409 or isinstance(error, errors.JobFailure):
         # OpenAI's clients would retry them: a conflict does not go away, and a failed job has

@@ -116,6 +116,8 @@ def collect_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     up = [((role,), float(state is not None)) for role, state in states.items()]
     yield _gauge("redis_up", "Whether this Redis responds.", *up, by="role")
     known = [(role, state) for role, state in states.items() if state]
+    writable = [((role,), float(state.refusal is None)) for role, state in known]
+    yield _gauge("redis_writable", "Whether this Redis takes writes.", *writable, by="role")
     used = [((role,), float(state.used_bytes)) for role, state in known]
     yield _gauge("redis_memory_used_bytes", "Memory used by Redis.", *used, by="role")
     limits = [((role,), float(state.max_bytes)) for role, state in known]

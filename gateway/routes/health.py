@@ -38,12 +38,25 @@ def healthz() -> dict[str, str]:
 @health.get(
     "/readyz",
     summary="Readiness check",
-    responses={200: Ok, **problems.documented(errors.StoreUnavailable, errors.NoWorkers)},
+    responses={
+        200: Ok,
+        **problems.documented(errors.StoreUnavailable, errors.StoreCannotWrite, errors.NoWorkers),
+    },
 )
 def readyz() -> dict[str, str]:
-    """Return 200 if Redis responds and a worker with a loaded model is running."""
-    if not any(not worker.draining for worker in current_services().workers.fresh()):
+    """Return 200 if Redis responds and takes writes, and workers take jobs from every queue."""
+    services = current_services()
+    workers = services.workers.fresh()
+    services.store_health.check_writable()
+    if not any(not worker.draining for worker in workers):
         raise errors.NoWorkers(retry_after_s=5)
+    idle = [name for name in QUEUES if not any(worker.takes_from(name) for worker in workers)]
+    if idle:
+        raise errors.NoWorkers(
+            f"No worker takes jobs from these queues: {', '.join(idle)}.",
+            hint="Restart the workers, or start one with -Q high,default,low.",
+            retry_after_s=5,
+        )
     return {"status": "ready"}
 
 

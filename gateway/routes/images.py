@@ -10,7 +10,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.images.sizing import image_info
-from gateway.routes.refusals import SUBMIT_ERRORS
+from gateway.responses.after_change import after_change
+from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
 from gateway.submission import image_upload
@@ -23,6 +24,7 @@ from shared.store.image_store import ImageHeader
 images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 
 _ERRORS = problems.documented(errors.NotFound, errors.StoreUnavailable)
+_DELETE_ERRORS = problems.documented(errors.NotFound, *WRITE_ERRORS)
 
 
 def _image_view(image: ImageHeader) -> dict[str, Any]:
@@ -51,10 +53,11 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; later jobs can use its ID. `warm` encodes it in advance."""
     services, tenant = current_services(), current_tenant()
     image = image_upload.store_upload(request, services, tenant)
-    view = _image_view(image)
-    if query.warm:
-        job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], services, tenant)
-        view["warm_job"] = job.doorbell.job_id
+    with after_change("The image was stored", image_id=image.id):
+        view = _image_view(image)
+        if query.warm:
+            job = image_upload.enqueue_encode(image, DETAIL_PIXELS[query.detail], services, tenant)
+            view["warm_job"] = job.doorbell.job_id
     return view, 201
 
 
@@ -79,7 +82,9 @@ def content(path: ImagePath) -> Response:
     return Response(png, mimetype="image/png", headers=headers)
 
 
-@images.delete("/v1/images/<image_id>", summary="Delete an image", responses={204: None, **_ERRORS})
+@images.delete(
+    "/v1/images/<image_id>", summary="Delete an image", responses={204: None, **_DELETE_ERRORS}
+)
 def forget(path: ImagePath) -> tuple[str, int]:
     """Delete an image; an unfinished job that needs it will fail with `image_gone`."""
     current_services().images.delete(current_tenant(), path.image_id)

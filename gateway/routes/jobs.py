@@ -9,11 +9,12 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
+from gateway.responses.after_change import after_change
 from gateway.responses.followed_job import FollowedJob
 from gateway.responses.job_response import job_response, stored_response
 from gateway.responses.job_view import live_job_view, why_no_answer
 from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
-from gateway.routes.refusals import READ_ERRORS, SUBMIT_ERRORS
+from gateway.routes.refusals import ERASE_ERRORS, READ_ERRORS, SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
 from gateway.services import current_services
 from gateway.submission.idempotency import find_key
@@ -37,11 +38,13 @@ def submit(header: SubmitHeader) -> Response:
     key = find_key(request, services, tenant, header.idempotency_key)
     stored = submit_request(request, services, tenant, key)
     if not wait_s:
-        response = stored_response(stored, services)
+        with after_change("The job was stored", job_id=stored.doorbell.job_id):
+            response = stored_response(stored, services)
     else:
         job = FollowedJob.of(request, services, tenant, stored.doorbell.job_id)
-        row = LongPoll(job, wait_s).until_terminal()
-        response = job_response(row, services, accepted=True)
+        with after_change("The job was stored", job_id=job.id):
+            row = LongPoll(job, wait_s).until_terminal()
+            response = job_response(row, services, accepted=True)
         response.headers["Preference-Applied"] = f"wait={wait_s}"
     if stored.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -120,9 +123,7 @@ def result(path: JobPath) -> Response:
     summary="Cancel a job",
     responses={
         200: Job,
-        **problems.documented(
-            errors.NotFound, errors.Erased, errors.NotCancelable, errors.StoreUnavailable
-        ),
+        **problems.documented(errors.NotFound, errors.Erased, errors.NotCancelable, *WRITE_ERRORS),
     },
 )
 def cancel(path: JobPath) -> Response:
@@ -136,7 +137,8 @@ def cancel(path: JobPath) -> Response:
         raise errors.NotCancelable(f"The job is already {outcome}.")
     wait_s = _STOP_S if outcome == "canceling" else 0
     job = FollowedJob.of(request, services, tenant, path.job_id)
-    return job_response(LongPoll(job, wait_s).until_terminal(), services)
+    with after_change("The job was asked to stop", job_id=path.job_id):
+        return job_response(LongPoll(job, wait_s).until_terminal(), services)
 
 
 @jobs.post(
@@ -154,7 +156,7 @@ def cancel(path: JobPath) -> Response:
             errors.SessionBusy,
             errors.TooManyInFlight,
             errors.TooManyQueued,
-            errors.StoreUnavailable,
+            *WRITE_ERRORS,
             errors.QueueFull,
         ),
     },
@@ -168,7 +170,9 @@ def retry(path: JobPath) -> Response:
     row = services.store.get(path.job_id, tenant)
     if not _is_retryable(row):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
-    return stored_response(resubmit_job(row, services), services)
+    stored = resubmit_job(row, services)
+    with after_change("The job was stored", job_id=stored.doorbell.job_id):
+        return stored_response(stored, services)
 
 
 def _is_retryable(row: JobRow) -> bool:
@@ -178,7 +182,7 @@ def _is_retryable(row: JobRow) -> bool:
     )
 
 
-@jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **READ_ERRORS})
+@jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **ERASE_ERRORS})
 def erase(path: JobPath) -> tuple[str, int]:
     """Cancel the job and delete all its data; later reads return 410."""
     current_services().store.erase(path.job_id, current_tenant())

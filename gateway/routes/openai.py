@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
+from gateway.responses.after_change import after_change
 from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
 from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
@@ -64,8 +65,9 @@ def chat(header: KeyHeader) -> Response:
     # a client retries until an answer begins, and a stream begins at once
     may_retry = not stream and counts_retries(request)
     job_id = stored.doorbell.job_id
-    held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
-    return _stream(chat, held_response, services) if stream else _respond(held_response)
+    with after_change("The job was stored", job_id=job_id):
+        held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
+        return _stream(chat, held_response, services) if stream else _respond(held_response)
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:

@@ -6,6 +6,7 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
+from gateway.responses.after_change import after_change
 from gateway.responses.followed_job import FollowedJob
 from gateway.responses.job_response import job_response
 from gateway.responses.long_poll import LongPoll
@@ -27,5 +28,6 @@ def ask(header: KeyHeader) -> Response:
     key = find_key(request, services, tenant, header.idempotency_key)
     stored = submit_request(request, services, tenant, key)
     job = FollowedJob.of(request, services, tenant, stored.doorbell.job_id)
-    row = LongPoll(job, services.settings.max_wait_s).until_terminal()
-    return job_response(row, services, accepted=True)
+    with after_change("The job was stored", job_id=job.id):
+        row = LongPoll(job, services.settings.max_wait_s).until_terminal()
+        return job_response(row, services, accepted=True)

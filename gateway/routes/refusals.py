@@ -5,6 +5,8 @@ from __future__ import annotations
 from gateway.http import problems
 from shared import errors
 
+#: Of every change: Redis is away, refuses it, or does not confirm it.
+WRITE_ERRORS = (errors.StoreUnavailable, errors.StoreCannotWrite, errors.OutcomeUnknown)
 #: Of every route that takes a submission.
 SUBMIT_ERRORS = problems.documented(
     errors.InvalidJson,
@@ -31,10 +33,14 @@ SUBMIT_ERRORS = problems.documented(
     errors.SessionBusy,
     errors.TooManyInFlight,
     errors.TooManyQueued,
-    errors.StoreUnavailable,
+    *WRITE_ERRORS,
     errors.QueueFull,
 )
 #: Of every route that reads a job.
 READ_ERRORS = problems.documented(
     errors.NotFound, errors.Erased, errors.BadParameters, errors.StoreUnavailable, errors.JobTooNew
+)
+#: Of the route that erases a job.
+ERASE_ERRORS = problems.documented(
+    errors.NotFound, errors.Erased, errors.BadParameters, errors.JobTooNew, *WRITE_ERRORS
 )

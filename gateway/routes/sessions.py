@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.session_view import session_summary, session_view
+from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.sessions import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import current_services
 from shared import errors
@@ -47,7 +48,7 @@ def read(path: SessionPath) -> dict[str, Any]:
 @sessions.delete(
     "/v1/sessions/<session_id>",
     summary="Delete a conversation",
-    responses={204: None, **_ERRORS},
+    responses={204: None, **problems.documented(errors.NotFound, *WRITE_ERRORS)},
 )
 def forget(path: SessionPath) -> tuple[str, int]:
     """Delete the conversation and its turns; its jobs stay until they are erased."""

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.auth import current_tenant
 from gateway.http import problems
+from gateway.responses.after_change import after_change
 from gateway.responses.webhook_view import delivery_view, endpoint_view, secret_view
+from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.jobs import JobPath
 from gateway.schemas.webhooks import (
     DeliveryList,
@@ -36,7 +38,7 @@ _BODY_ERRORS = (
     errors.PayloadTooLarge,
     errors.UnsupportedMediaType,
     errors.BadParameters,
-    errors.StoreUnavailable,
+    *WRITE_ERRORS,
 )
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -79,13 +81,14 @@ def read(path: DeliveryPath) -> dict[str, Any]:
 @webhooks.post(
     "/v1/deliveries/<delivery_id>/replay",
     summary="Replay a delivery",
-    responses={202: DeliveryState, **_FIND},
+    responses={202: DeliveryState, **problems.documented(errors.NotFound, *WRITE_ERRORS)},
 )
 def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
     """Resend the same message now, with the same ID, and on a new schedule if that fails."""
     store, tenant = current_services().deliveries, current_tenant()
     store.replay(path.delivery_id, tenant)
-    return delivery_view(*store.get(path.delivery_id, tenant)), 202
+    with after_change("The delivery was scheduled", delivery_id=path.delivery_id):
+        return delivery_view(*store.get(path.delivery_id, tenant)), 202
 
 
 @webhooks.post(
@@ -109,7 +112,9 @@ def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
     services = current_services()
     webhook = check_webhook(_parse_body(WebhookTest).url, "/url", services)
-    return delivery_view(services.deliveries.try_out(webhook, current_tenant()), []), 202
+    delivery_id = services.deliveries.try_out(webhook, current_tenant())
+    with after_change("The test message was scheduled", delivery_id=delivery_id):
+        return delivery_view(*services.deliveries.get(delivery_id, current_tenant())), 202
 
 
 @webhooks.get(
@@ -140,7 +145,7 @@ def secret() -> dict[str, Any]:
 @webhooks.post(
     "/v1/webhooks/secret/rotate",
     summary="Rotate the signing secret",
-    responses={200: SecretState, **_STORE},
+    responses={200: SecretState, **problems.documented(*WRITE_ERRORS)},
 )
 def rotate() -> dict[str, Any]:
     """Return a new secret, once; for a day, messages carry the signatures of both."""

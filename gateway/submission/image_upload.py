@@ -11,6 +11,7 @@ from gateway import auth
 from gateway.http.problems import from_validation
 from gateway.images import uploads
 from gateway.images.sizing import image_info
+from gateway.responses.after_change import after_change
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.submission.body import is_json, parse_json_object
@@ -33,7 +34,8 @@ def store_upload(request: Request, services: Services, tenant: str) -> ImageHead
     request_images = RequestImages.start(services, tenant, timed_decode(services))
     image = request_images.decode_upload(_read_upload(request, request_images), "/image")
     services.images.put(tenant, image, uploaded=True)
-    return services.images.header(tenant, image.id)
+    with after_change("The image was stored", image_id=image.id):
+        return services.images.header(tenant, image.id)
 
 
 def enqueue_encode(

@@ -32,6 +32,8 @@ class Heartbeat:
     simulated: bool = False
     #: The queue that only this worker consumes.
     queue: str = ""
+    #: The shared queues that it consumes now; None of an older worker, which does not say.
+    consumes: tuple[str, ...] | None = None
     host: str = ""
     pid: int = 0
     version: str = ""
@@ -51,6 +53,10 @@ class Heartbeat:
     load_factor: float = 1.0
     #: Mean requests in one pass of its model.
     batch_requests: float = 0.0
+
+    def takes_from(self, queue: str) -> bool:
+        """Tell whether it takes jobs from a shared queue."""
+        return not self.draining and (self.consumes is None or queue in self.consumes)
 
     @property
     def image_room(self) -> ImageRoom:

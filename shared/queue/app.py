@@ -59,6 +59,8 @@ def _configuration() -> dict[str, Any]:
         "broker_url": settings.redis_url,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # a Redis that refuses to write (full disk or memory, replica) will take it up again
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             # a message is only a doorbell: the reconciler sends a lost one again long before this
             "visibility_timeout": 43_200,

@@ -10,7 +10,8 @@ from typing import Literal
 
 from shared.errors import Unauthorized
 from shared.store import keys
-from shared.store.connection import Client, guard, load_script
+from shared.store.connection import Client, load_script
+from shared.store.failures import guard
 from shared.store.forecasts import LAST_SCORES, QueuePosition
 from shared.store.rate_limits import RateLimits
 

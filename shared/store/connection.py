@@ -1,10 +1,9 @@
-"""Connections to Redis: clients, their circuit breaker, errors, and loading of Lua scripts."""
+"""Connections to Redis: clients, their circuit breaker, and loading of Lua scripts."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import resources
 from typing import Any
 
@@ -13,15 +12,12 @@ from redis.backoff import ExponentialBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from shared.errors import StoreUnavailable
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.failures import NotSent
 
 #: A redis.Redis; its types leave open what decode_responses settles.
 Client = Any
-
-#: Seconds that a client refused for want of Redis should wait.
-RETRY_AFTER_S = 5.0
 
 #: Connections of a client that stay open while nobody needs them.
 _KEPT_IDLE = 16
@@ -36,10 +32,26 @@ class TrimmedPool(redis.ConnectionPool):
     breaker: Breaker | None = None
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
-        """Lend a connection; raises redis.ConnectionError while the breaker is open."""
-        if self.breaker:
-            self.breaker.check()
-        return super().get_connection(*args, **options)
+        """Lend a connection; raises NotSent without one, and while the breaker is open."""
+        try:
+            if self.breaker:
+                self.breaker.check()
+            return super().get_connection(*args, **options)
+        except redis.RedisError as error:
+            raise NotSent(str(error)) from error
+
+    def make_connection(self) -> Any:
+        """Make a connection that takes any answer to its health check for a sign of life."""
+        connection: Any = super().make_connection()
+        send_ping = connection._send_ping  # noqa: SLF001
+
+        def send_any_ping() -> None:
+            # a Redis that cannot write refuses PING as well, while it still answers reads
+            with suppress(redis.ResponseError):
+                send_ping()
+
+        connection._send_ping = send_any_ping  # noqa: SLF001
+        return connection
 
     def hang_up(self) -> None:
         """Fail every command that is under way, as if Redis had closed its connection."""
@@ -122,18 +134,6 @@ def connect(
     if breaker:
         breaker.guards(pool)
     return redis.Redis(connection_pool=pool)
-
-
-@contextmanager
-def guard() -> Iterator[None]:
-    """Turn every redis.RedisError of the block into StoreUnavailable."""
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreUnavailable(
-            f"The job store does not respond ({type(error).__name__}).",
-            retry_after_s=RETRY_AFTER_S,
-        ) from error
 
 
 def load_script(client: Client, name: str) -> Script:

@@ -11,7 +11,7 @@ from shared import webhooks
 from shared.errors import NotFound
 from shared.settings import Settings
 from shared.store import keys
-from shared.store.connection import Client, guard, load_script, pairs
+from shared.store.connection import Client, load_script, pairs
 from shared.store.delivery_types import (
     Attempt,
     Delivery,
@@ -21,6 +21,7 @@ from shared.store.delivery_types import (
     Secret,
     Settlement,
 )
+from shared.store.failures import confirm, guard
 from shared.webhooks import Webhook
 
 _SCRIPTS = (
@@ -47,6 +48,11 @@ class DeliveryStore:
     def _run(self, name: str, *args: Any, names: Sequence[str] = ()) -> Any:
         with guard():
             return self._scripts[name](keys=list(names), args=list(args))
+
+    def _confirm(self, name: str, *args: Any, names: Sequence[str] = (), **known: Any) -> Any:
+        """Run a script that a caller waits for, until it is sure what became of it."""
+        script = self._scripts[name]
+        return confirm(lambda: script(keys=list(names), args=list(args)), **known)
 
     # the courier's side
 
@@ -127,8 +133,8 @@ class DeliveryStore:
         ]
 
     def replay(self, delivery_id: str, tenant: str) -> None:
-        """Send a delivery again now, under a new schedule; raises NotFound."""
-        if not self._run("webhooks/replay", delivery_id, tenant):
+        """Send a delivery again now, under a new schedule; raises NotFound and OutcomeUnknown."""
+        if not self._confirm("webhooks/replay", delivery_id, tenant, delivery_id=delivery_id):
             raise NotFound
 
     def replay_failed(self, tenant: str, since_ms: int) -> int:
@@ -137,18 +143,22 @@ class DeliveryStore:
             ids = self._redis.zrangebyscore(
                 keys.FAILED_DELIVERIES + tenant, since_ms, "+inf", start=0, num=_REPLAYED_AT_ONCE
             )
-        return sum(self._run("webhooks/replay", delivery_id, tenant) for delivery_id in ids)
+        return sum(self._confirm("webhooks/replay", delivery_id, tenant) for delivery_id in ids)
 
-    def try_out(self, webhook: Webhook, tenant: str) -> Delivery:
-        """Send a test message once, even if its endpoint's breaker is open or it is disabled."""
+    def try_out(self, webhook: Webhook, tenant: str) -> str:
+        """Send a test message once, even if its endpoint's breaker is open or it is disabled.
+
+        Returns its delivery id; raises OutcomeUnknown where Redis does not confirm it.
+        """
         delivery_id = webhooks.new_delivery_id()
         primary = webhook.endpoint_id(tenant)
-        self._run(
+        self._confirm(
             "webhooks/send_test",
             *(delivery_id, tenant, f"{primary}-test", webhook.origin, webhook.url),
             *(webhook.url_id(tenant), primary),
+            delivery_id=delivery_id,
         )
-        return self.get(delivery_id, tenant)[0]
+        return delivery_id
 
     def endpoints(self, tenant: str) -> list[Endpoint]:
         """Return the endpoints that a tenant has used, the last one first."""
@@ -186,10 +196,13 @@ class DeliveryStore:
     # secrets
 
     def secret(self, tenant: str, mode: Literal["sign", "show", "rotate"]) -> Secret:
-        """Return a tenant's secret, made on first use; `rotate` replaces it by a new one."""
+        """Return a tenant's secret, made on first use; `rotate` replaces it by a new one.
+
+        Raises OutcomeUnknown where Redis does not confirm it: rotate once more.
+        """
         rotation_ms = self._settings.webhook_rotation_s * 1000
         names = [keys.WEBHOOK_SECRET + tenant]
-        secret, previous, until, created, fresh = self._run(
+        secret, previous, until, created, fresh = self._confirm(
             "webhooks/secret", webhooks.new_secret(), mode, rotation_ms, names=names
         )
         return Secret(

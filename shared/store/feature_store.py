@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from shared.settings import Settings
 from shared.store import keys
-from shared.store.connection import Client, connect, guard, load_script
+from shared.store.connection import Client, connect, load_script
+from shared.store.failures import guard
 
 
 class RedisFeatures:

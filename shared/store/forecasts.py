@@ -11,7 +11,8 @@ from shared.jobs import Priority
 from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.remaining_work import RunningJob
 from shared.store import keys
-from shared.store.connection import Client, guard, load_script
+from shared.store.connection import Client, load_script
+from shared.store.failures import guard
 from shared.store.job_reader import FIRST_SCORE, QUEUE_SPAN
 from shared.store.worker_registry import WorkerRegistry
 

@@ -11,7 +11,8 @@ from shared.jobs.image import StoredImage
 from shared.jobs.row import dump
 from shared.settings import Settings
 from shared.store import keys
-from shared.store.connection import Client, connect, guard, load_script
+from shared.store.connection import Client, connect, load_script
+from shared.store.failures import confirm, guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ class ImageStore:
         uploaded: bool = False,
         ttl_s: int | None = None,
     ) -> None:
-        """Store an image; an `uploaded` one stays when the jobs that used it are erased."""
+        """Store an image; an `uploaded` one stays when the jobs that used it are erased.
+
+        Raises OutcomeUnknown where Redis does not confirm it.
+        """
         key = keys.image(tenant, image.id)
         fields: dict[str, str | int | bytes] = {
             "png": image.png,
@@ -63,8 +67,8 @@ class ImageStore:
         if uploaded:
             fields["uploaded"] = 1
         flat = [part for pair in fields.items() for part in pair]
-        with guard():
-            self._put(keys=[key], args=[(ttl_s or self._settings.image_ttl_s) * 1000, *flat])
+        ttl_ms = (ttl_s or self._settings.image_ttl_s) * 1000
+        confirm(lambda: self._put(keys=[key], args=[ttl_ms, *flat]), image_id=image.id)
 
     def header(self, tenant: str, image_id: str) -> ImageHeader:
         """Return the header of an image; raises NotFound."""
@@ -97,9 +101,12 @@ class ImageStore:
             return list(pipe.execute())
 
     def delete(self, tenant: str, image_id: str) -> None:
-        """Delete an image; a queued job that needs it will fail as image_gone. Raises NotFound."""
+        """Delete an image; a queued job that needs it will fail as image_gone.
+
+        Raises NotFound, and OutcomeUnknown where Redis does not confirm it.
+        """
         key = keys.image(tenant, image_id)
         with guard():
-            if not self._redis.delete(key):
+            if not self._redis.exists(key):
                 raise NotFound
-            self._redis.delete(key + keys.IMAGE_JOBS)
+        confirm(lambda: self._redis.delete(key, key + keys.IMAGE_JOBS), image_id=image_id)

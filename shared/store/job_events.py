@@ -9,7 +9,8 @@ from typing import Any
 
 from shared.jobs import JobStatus
 from shared.store import keys
-from shared.store.connection import Client, guard
+from shared.store.connection import Client
+from shared.store.failures import guard
 
 _TERMINAL = {f"job.{status.value}" for status in JobStatus if status.terminal}
 

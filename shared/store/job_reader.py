@@ -9,7 +9,8 @@ from shared.errors import NotFound
 from shared.jobs import JobStatus, Priority
 from shared.jobs.row import JobRow, read_row
 from shared.store import job_metrics, keys
-from shared.store.connection import Client, guard
+from shared.store.connection import Client
+from shared.store.failures import guard
 from shared.store.job_metrics import MetricsSnapshot
 
 #: The score of a queued job is its number plus that of its queue; no number will reach 2^43.

@@ -22,7 +22,8 @@ from shared.jobs import ROW_VERSION, JobStatus, Turn
 from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
-from shared.store.connection import Client, connect, guard, load_script, pairs
+from shared.store.connection import Client, connect, load_script, pairs
+from shared.store.failures import confirm, guard
 from shared.store.job_metrics import JobMetrics
 from shared.store.job_reader import FIRST_SCORE, JobReader
 from shared.store.job_types import (
@@ -74,15 +75,21 @@ class Store(JobReader):
         with guard():
             return self._scripts[name](keys=list(names), args=list(args))
 
+    def _confirm(self, name: str, names: Sequence[str], *args: Any, job_id: str) -> Any:
+        """Run a script that a caller waits for, until it is sure what became of it."""
+        script = self._scripts[name]
+        return confirm(lambda: script(keys=list(names), args=list(args)), job_id=job_id)
+
     # the gateway's side
 
     def add(self, job: NewJob, message: DoorbellMessage | None = None) -> StoredJob:
         """Store a job, put it into the queue and send its doorbell message, all at once.
 
         Without `message` the job waits for the reconciler to send one. A job that is added again
-        under the same id is stored once.
+        under the same id is stored once, so it is sent again where the reply was lost.
 
-        Raises ImageNotFound, IdempotencyKeyReused, SessionBusy, InputTooLong and LimitErrors.
+        Raises OutcomeUnknown where Redis does not confirm it, ImageNotFound, IdempotencyKeyReused,
+        SessionBusy, InputTooLong and LimitErrors.
         """
         limits = job.limits
         if 0 < limits.tokens < job.tokens:
@@ -92,7 +99,7 @@ class Store(JobReader):
             )
         key, fingerprint = job.idempotency or ("", "")
         priority = job.priority.value
-        reply = self._run(
+        reply = self._confirm(
             "add",
             [
                 keys.idempotency(job.tenant, key),
@@ -106,6 +113,7 @@ class Store(JobReader):
             *(job.tokens, limits.tokens, limits.in_flight, limits.queued),
             *_message_args(message),
             *self._fields(job),
+            job_id=job.id,
         )
         match reply:
             case ["added" | "replayed" as how, job_id, place, row]:
@@ -129,8 +137,7 @@ class Store(JobReader):
 
     def forget_key(self, tenant: str, idempotency_key: str) -> None:
         """Forget the job of this key, so that the next submission makes a new one."""
-        with guard():
-            self.redis.delete(keys.idempotency(tenant, idempotency_key))
+        confirm(lambda: self.redis.delete(keys.idempotency(tenant, idempotency_key)))
 
     def _fields(self, job: NewJob) -> list[Any]:
         fields = {
@@ -168,21 +175,24 @@ class Store(JobReader):
         """Cancel a queued job at once, or ask a running one to stop.
 
         Returns `canceled`, `canceling`, or the terminal status that the job had. Raises NotFound
-        and Erased.
+        and Erased; OutcomeUnknown where Redis does not confirm it.
         """
-        outcome = str(self._run("cancel", [], job_id, tenant))
+        outcome = str(self._confirm("cancel", [], job_id, tenant, job_id=job_id))
         if outcome == "missing":
             self.get(job_id, tenant)
             raise NotFound
         return outcome
 
     def erase(self, job_id: str, tenant: str) -> None:
-        """Remove a job, its events and the images that only it needed; raises NotFound, Erased."""
+        """Remove a job, its events and the images that only it needed.
+
+        Raises NotFound, Erased and OutcomeUnknown.
+        """
         row = self.get(job_id, tenant)
         images = dict.fromkeys([*row.input.every_image, *(tile.id for tile in row.tiles)])
         names = [keys.image(tenant, image) for image in images]
         ttl_ms = self._settings.erased_ttl_s * 1000
-        if not self._run("erase", names, job_id, tenant, ttl_ms):
+        if not self._confirm("erase", names, job_id, tenant, ttl_ms, job_id=job_id):
             raise NotFound
 
     # the worker's side
@@ -256,7 +266,9 @@ class Store(JobReader):
         """
         gap_ms = max(_REAP_GAP_MS, int(3000 * self._settings.reap_s))
         lease_ms = int(self._settings.lease_s * 1000)
-        reply = self._run("reap", [], lease_ms, dump(PoisonJob().as_dict()), gap_ms)
+        heartbeat_ms = int(self._settings.heartbeat_ttl_s * 1000)
+        poison = dump(PoisonJob().as_dict())
+        reply = self._run("reap", [], lease_ms, poison, gap_ms, heartbeat_ms)
         return read_doorbells(reply)
 
     def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:

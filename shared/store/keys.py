@@ -55,6 +55,8 @@ LEASES = PREFIX + "leases"
 EXPIRY = PREFIX + "expiry"
 #: Millisecond of the last look for expired leases.
 REAPED_AT = PREFIX + "reaped_at"
+#: List that never exists: an addition to it shows whether Redis takes writes.
+WRITE_PROBE = PREFIX + "write_probe"
 #: Lock that lets one process at a time compare rows with doorbells.
 RECONCILE_LOCK = PREFIX + "reconcile:lock"
 #: Hash: what a tenant has used in this minute and in the last; `<kind>:<tenant>` follows.

@@ -9,7 +9,8 @@ from typing import Any
 from shared.errors import NotFound
 from shared.jobs import Turn
 from shared.store import keys
-from shared.store.connection import Client, guard
+from shared.store.connection import Client
+from shared.store.failures import confirm, guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,23 @@ class SessionStore:
         return [_session(i, fields, first) for i, fields, first in sessions if fields]
 
     def delete(self, tenant: str, session_id: str) -> None:
-        """Delete a conversation; its jobs stay until they are erased. Raises NotFound."""
+        """Delete a conversation; its jobs stay until they are erased.
+
+        Raises NotFound, and OutcomeUnknown where Redis does not confirm it.
+        """
         key = keys.session(tenant, session_id)
         with guard():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.delete(key)
-            pipe.delete(key + keys.SESSION_TURNS, key + keys.SESSION_IMAGES)
-            pipe.zrem(keys.tenant_sessions(tenant), session_id)
-            if not pipe.execute()[0]:
+            if not self._redis.exists(key):
                 raise NotFound
+        pipe = self._redis.pipeline(transaction=True)
+
+        def delete() -> None:
+            pipe.reset()
+            pipe.delete(key, key + keys.SESSION_TURNS, key + keys.SESSION_IMAGES)
+            pipe.zrem(keys.tenant_sessions(tenant), session_id)
+            pipe.execute()
+
+        confirm(delete)
 
 
 def _session(session_id: str, fields: dict[str, str], first: str | None) -> Session:

@@ -11,7 +11,8 @@ from shared.errors import TileFailed
 from shared.jobs import JobInput, Stage, TileInfo, TileOutcome, TilingTask, new_job_id
 from shared.jobs.row import JobRow, dump
 from shared.store import keys
-from shared.store.connection import guard, load_script
+from shared.store.connection import load_script
+from shared.store.failures import guard
 from shared.store.job_store import Store
 from shared.store.job_types import Claim, Doorbell, read_doorbells
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shared.store import keys
-from shared.store.connection import Client, guard
+from shared.store.connection import Client
+from shared.store.failures import guard
 
 #: Far longer than any client waits before it comes back.
 _TTL_S = 3600

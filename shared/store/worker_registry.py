@@ -9,7 +9,8 @@ from dataclasses import asdict
 from shared.jobs.row import dump
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import keys
-from shared.store.connection import Client, guard
+from shared.store.connection import Client
+from shared.store.failures import guard
 
 
 class WorkerRegistry:

@@ -60,13 +60,14 @@ class DeliverySender:
         if body is None:
             return None
         keys = self._deliveries.secret(delivery.tenant, "sign").keys
-        return self._send(delivery, body.encode(), keys)
+        # a receiver refuses timestamps that are far from its own clock: all couriers use Redis'
+        return self._send(delivery, body.encode(), keys, self._deliveries.now_ms() / 1000)
 
     def settle_crash(self, delivery: Delivery) -> Settlement:
         """Return what becomes of a delivery whose attempt failed by an error of our own."""
-        now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
         error = "The courier failed; see its log."
-        attempt = Attempt(at=now, status=None, ms=0, body="", error=error)
+        now_s = self._deliveries.now_ms() / 1000
+        attempt = Attempt(at=_iso_time(now_s), status=None, ms=0, body="", error=error)
         return self._settle_failure(delivery, attempt, health=EndpointHealth.UNKNOWN)
 
     def _body(self, delivery: Delivery) -> str:
@@ -87,8 +88,11 @@ class DeliverySender:
         job = view.job_view(row, base_url=self._settings.public_url)
         return webhooks.build_message(delivery.type, created, job)
 
-    def _send(self, delivery: Delivery, body: bytes, keys: Sequence[str]) -> Settlement:
-        began, sent_at = time.monotonic(), time.time()
+    def _send(
+        self, delivery: Delivery, body: bytes, keys: Sequence[str], sent_at: float
+    ) -> Settlement:
+        """Make the request; `sent_at` is the time of Redis' clock in seconds."""
+        began = time.monotonic()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": _AGENT,
@@ -103,7 +107,7 @@ class DeliverySender:
         except (UrlNotAllowed, UrlFetchFailed) as error:
             failure = error
         attempt = Attempt(
-            at=dt.datetime.fromtimestamp(sent_at, tz=dt.UTC).isoformat(timespec="milliseconds"),
+            at=_iso_time(sent_at),
             status=response.status if response else None,
             ms=round(1000 * (time.monotonic() - began)),
             body=response.body.decode("utf-8", "replace")[:KEPT_CHARS] if response else "",
@@ -112,10 +116,10 @@ class DeliverySender:
         if response is None:
             final = isinstance(failure, UrlNotAllowed)
             return self._settle_failure(delivery, attempt, final="url_not_allowed" if final else "")
-        return self._settle_response(delivery, attempt, response)
+        return self._settle_response(delivery, attempt, response, sent_at)
 
     def _settle_response(
-        self, delivery: Delivery, attempt: Attempt, response: FetchedResponse
+        self, delivery: Delivery, attempt: Attempt, response: FetchedResponse, sent_at: float
     ) -> Settlement:
         if 200 <= response.status < 300:
             return Settlement("delivered", EndpointHealth.GOOD, attempt)
@@ -123,7 +127,7 @@ class DeliverySender:
             return Settlement("failed", EndpointHealth.ALIVE, attempt, reason="url_gone")
         overloaded = response.status >= 500 or response.status == 429
         health = EndpointHealth.BAD if overloaded else EndpointHealth.ALIVE
-        wait_s = retry_after_s(response.headers)
+        wait_s = retry_after_s(response.headers, sent_at)
         return self._settle_failure(delivery, attempt, health=health, wait_s=wait_s)
 
     def _settle_failure(
@@ -146,6 +150,10 @@ class DeliverySender:
             return Settlement("failed", health, attempt, reason="attempts_exhausted")
         delay = schedule[tries] * random.uniform(1 - _JITTER, 1 + _JITTER)
         return Settlement("retry", health, attempt, retry_s=max(delay, wait_s))
+
+
+def _iso_time(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _complain(response: FetchedResponse | None) -> str | None:

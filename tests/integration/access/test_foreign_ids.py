@@ -64,7 +64,7 @@ def test_a_foreign_job_gives_redis_the_work_of_an_unknown_one(redis_server, sett
 def test_a_foreign_delivery_gives_redis_the_work_of_an_unknown_one(redis_server, settings):
     deliveries = DeliveryStore(settings, Store(settings).redis)
     webhook = Webhook("https://example.com/x", "https://example.com:443")
-    foreign = deliveries.try_out(webhook, "other").id
+    foreign = deliveries.try_out(webhook, "other")
     known = _work(redis_server, lambda: deliveries.get(foreign, "me"))
     unknown = _work(redis_server, lambda: deliveries.get("dlv_" + "0" * 36, "me"))
     assert known == unknown

@@ -160,3 +160,42 @@ def test_flower_survives_a_restart_of_redis(own_redis: RedisServer, tmp_path):
             eventually(lambda: flower.get("/api/workers", params=seen).json(), 30)
             assert flower.post(ENDINGS[0].format(job)).status_code == 200
             assert _status(http, job) == "succeeded", "what has ended stays as it is"
+
+
+@pytest.mark.parametrize("path", ["queue/cancel-consumer", "task/rate-limit"])
+def test_flower_cannot_starve_a_queue(system: System, flower: httpx.Client, path: str):
+    worker = system.worker()
+    _, client = system.gateway()
+    (name,) = eventually(lambda: flower.get("/api/workers", params={"refresh": "1"}).json())
+    if path == "task/rate-limit":
+        target, params = (
+            "task/rate-limit/sightline.answer",
+            {"workername": name, "ratelimit": "1/h"},
+        )
+    else:
+        target, params = f"worker/{path}/{name}", {"queue": "default"}
+    answer = flower.post(f"/api/{target}", params=params)
+    assert answer.status_code >= 400, answer.text
+    assert "control.refused" in worker.logs()
+    answers = [
+        client.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+        for _ in range(3)
+    ]
+    assert {one["status"] for one in answers} == {"succeeded"}
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_queue_that_no_worker_takes_from_makes_the_service_unready(system: System):
+    command = [str(BIN / "celery"), "-A", "worker.app", "worker", "-P", "threads", "-c", "2"]
+    partial = system.spawn([*command, "-Q", "high", "-n", "half@%h"], "half", {})
+    _, client = system.gateway()
+    eventually(lambda: "worker.ready" in partial.logs(), 60)
+
+    def missing() -> bool:
+        ready = client.get("/readyz")
+        return ready.status_code == 503 and "default, low" in ready.json()["detail"]
+
+    eventually(missing, 10)
+    assert client.get("/readyz").json()["code"] == "no_workers"
+    system.worker()
+    eventually(lambda: client.get("/readyz").status_code == 200, 10)

@@ -1,12 +1,17 @@
 -- Remove a job and all that it left; its id answers "gone" for a while.
 -- KEYS: the images of the job
 -- ARGV: the names below; gone_ms is how long the id stays known
--- Returns 1, or 0 when the job is unknown.
+-- Returns 1, also when it is sent again, or 0 when the job is unknown.
 local job_id, tenant, gone_ms = unpack(ARGV)
 
 local key = JOB .. job_id
 local job = fields(key, 'status', 'tenant', 'idempotency', 'session_id')
-if not job.status or job.tenant ~= tenant then return 0 end
+if not job.status then
+  -- the same call again: its first answer was lost on the way
+  local gone = redis.call('GET', GONE .. job_id)
+  return gone and string.match(gone, ':(.*)') == tenant and 1 or 0
+end
+if job.tenant ~= tenant then return 0 end
 dequeue(job_id, tenant)
 redis.call('ZREM', LEASES, job_id)
 redis.call('ZREM', EXPIRY, job_id)

@@ -1,8 +1,9 @@
 -- Requeue the jobs of silent workers or, after too many deaths, fail them as poison; expire jobs
 -- past their time.
 -- ARGV: the names below; max_gap_ms is the longest silence of all reapers after which leases count
+--       as renewed; heartbeat_ms is how long a worker counts as up after its last beat
 -- Returns id and queue of each job that needs a doorbell.
-local lease_ms, poison_json, max_gap_ms = unpack(ARGV)
+local lease_ms, poison_json, max_gap_ms, heartbeat_ms = unpack(ARGV)
 local MOST = 100
 
 local now = now_ms()
@@ -15,6 +16,22 @@ if now - last > tonumber(max_gap_ms) then
     redis.call('ZADD', LEASES, renewed_ms, job_id)
   end
   return {}
+end
+
+-- Redis' clock was set back, or this is a replica whose clock is behind: nothing that is said to end
+-- later than it could have begun now may hold a job up
+local late = '(' .. string.format('%.0f', renewed_ms)
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, late, '+inf', 'LIMIT', 0, MOST)) do
+  redis.call('ZADD', LEASES, renewed_ms, job_id)
+end
+local ahead = '(' .. string.format('%.0f', now)
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED_SINCE, ahead, '+inf', 'LIMIT', 0, MOST)) do
+  redis.call('ZADD', QUEUED_SINCE, now, job_id)
+end
+for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, MOST - 1)) do
+  if redis.call('PTTL', WORKER .. worker) > tonumber(heartbeat_ms) then
+    redis.call('PEXPIRE', WORKER .. worker, heartbeat_ms)
+  end
 end
 
 local doorbells = {}

@@ -7,6 +7,8 @@
 local age_ms, lock_ms = unpack(ARGV)
 local MOST = 1000
 
+-- the clock was set back: a lock that lives longer than it was made to would stop this for as long
+if redis.call('PTTL', RECONCILE_LOCK) > tonumber(lock_ms) then redis.call('DEL', RECONCILE_LOCK) end
 if not redis.call('SET', RECONCILE_LOCK, 1, 'NX', 'PX', lock_ms) then return {} end
 if redis.call('ZCOUNT', QUEUED_SINCE, '-inf', now_ms() - tonumber(age_ms)) == 0 then return {} end
 local missing = redis.call('ZCARD', QUEUED_SINCE)

@@ -1,6 +1,7 @@
 -- Steps of webhook deliveries that several scripts share.
 local PROGRESS_GAP_MS = 2000
 local ENDPOINT_TTL_MS = 30 * 86400 * 1000
+local MAX_BREAKER_MS = 600000
 
 -- How many more deliveries of an endpoint may be under way; one probe after its breaker opened.
 local function free_slots(key, now)

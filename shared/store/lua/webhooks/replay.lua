@@ -10,7 +10,7 @@ if not delivery.tenant or delivery.tenant ~= tenant then return 0 end
 if delivery.owner ~= '' then return 1 end
 local now = now_ms()
 redis.call('HSET', key, 'status', 'pending', 'reason', '', 'tries', 0, 'due_ms', now,
-  'ended_ms', '', 'forced', 1)
+  'ended_ms', '', 'forced', 1, 'delay_ms', 0)
 redis.call('PERSIST', key)
 redis.call('PERSIST', key .. DELIVERY_ATTEMPTS)
 redis.call('ZREM', FAILED_DELIVERIES .. tenant, delivery_id)

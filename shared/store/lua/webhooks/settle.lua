@@ -5,7 +5,6 @@
 -- Returns 1, or 0 when the delivery is no longer this owner's.
 local delivery_id, owner, outcome, reason, attempt_json, retry_ms, health, breaker_failures,
   breaker_ms, disable_ms, keep_ms = unpack(ARGV)
-local MAX_BREAKER_MS = 600000
 local ATTEMPTS_KEPT = 50
 
 local key = DELIVERY .. delivery_id
@@ -62,7 +61,7 @@ end
 if reason == 'url_gone' then redis.call('SET', GONE_URL .. delivery.url_id, now, 'PX', keep_ms) end
 if outcome == 'retry' then
   local due_ms = now + tonumber(retry_ms)
-  redis.call('HSET', key, 'owner', '', 'due_ms', due_ms)
+  redis.call('HSET', key, 'owner', '', 'due_ms', due_ms, 'delay_ms', retry_ms)
   redis.call('ZADD', ENDPOINT .. delivery.endpoint .. ENDPOINT_DUE, due_ms, delivery_id)
 elseif delivery.type == 'job.progress' then
   forget_delivery(delivery_id, now)

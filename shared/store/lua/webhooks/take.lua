@@ -16,6 +16,43 @@ local function reclaim_lost(due, held)
   end
 end
 
+-- Redis' clock was set back, or this is a replica whose clock is behind: shorten what is said to
+-- last longer than it was made to, so that nothing waits for the clock to catch up.
+local MOST_SHORTENED = 20
+local function shorten_waits(endpoint)
+  local key, changed = ENDPOINT .. endpoint, false
+  local due, held = key .. ENDPOINT_DUE, key .. ENDPOINT_HELD
+  local function bound(zset, delivery_id, score, at)
+    if tonumber(score) <= at then return end
+    redis.call('ZADD', zset, at, delivery_id)
+    changed = true
+  end
+  local last = redis.call('ZRANGE', held, -MOST_SHORTENED, -1, 'WITHSCORES')
+  for i = 1, #last, 2 do bound(held, last[i], last[i + 1], now + lease_ms) end
+  local first = redis.call('ZRANGE', due, 0, MOST_SHORTENED - 1, 'WITHSCORES')
+  for i = 1, #first, 2 do
+    local delivery = fields(DELIVERY .. first[i], 'delay_ms', 'tries')
+    -- one that an older version scheduled does not say how long it was to wait
+    local delay_ms = delivery.delay_ms or (delivery.tries == '0' and 0)
+    if delay_ms then bound(due, first[i], first[i + 1], now + tonumber(delay_ms)) end
+  end
+  local open_until = tonumber(redis.call('HGET', key, 'open_until') or 0)
+  if open_until > now + MAX_BREAKER_MS then
+    redis.call('HSET', key, 'open_until', string.format('%.0f', now + MAX_BREAKER_MS))
+    changed = true
+  end
+  if changed then reschedule(endpoint, now) end
+end
+
+-- a part of those that wait, another one each second
+local LOOKED_AT = 100
+local after_now = '(' .. string.format('%.0f', now)
+local waiting = redis.call('ZCOUNT', DELIVERIES, after_now, '+inf')
+local skipped = math.floor(now / 1000) * LOOKED_AT % math.max(1, waiting)
+for _, endpoint in ipairs(redis.call('ZRANGEBYSCORE', DELIVERIES, after_now, '+inf', 'LIMIT', skipped,
+      LOOKED_AT)) do
+  shorten_waits(endpoint)
+end
 for _, endpoint in ipairs(redis.call('ZRANGEBYSCORE', DELIVERIES, '-inf', now, 'LIMIT', 0, left)) do
   local endpoint_key = ENDPOINT .. endpoint
   local due, held = endpoint_key .. ENDPOINT_DUE, endpoint_key .. ENDPOINT_HELD
