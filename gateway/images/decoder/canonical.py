@@ -23,6 +23,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway.images.decoder import heic, preflight
+from gateway.images.decoder.checks.checked_file import CheckedFile
+from gateway.images.decoder.checks.png import png_pixels_missing
 from gateway.images.decoder.png import split_bands
 from gateway.images.decoder.samples import add_alpha, depth_name, scale_samples
 from gateway.images.formats import DecodeLimits, ImageFormat, sniff_format
@@ -112,9 +114,7 @@ def _image_error(error: Exception) -> ImageError:
 class _ImageDecoder:
     """Turns one checked file into canonical pixels."""
 
-    def __init__(
-        self, fmt: ImageFormat, checked: preflight.CheckedFile, limits: DecodeLimits
-    ) -> None:
+    def __init__(self, fmt: ImageFormat, checked: CheckedFile, limits: DecodeLimits) -> None:
         self.format = fmt
         self.checked = checked
         self.limits = limits
@@ -185,7 +185,7 @@ class _ImageDecoder:
             self._add_notice("image_converted", f"Samples scaled from {bits} to 8 bits.")
 
     def _refuse_missing_pixels(self) -> None:
-        if preflight.png_pixels_missing(self.checked.data):
+        if png_pixels_missing(self.checked.data):
             raise ImageTruncated("The PNG's pixel data ends too early.")
 
     def _to_eight_bits(self, image: Image.Image) -> Image.Image:
