@@ -25,6 +25,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from gateway.images.decoder import heic, preflight
 from gateway.images.decoder.checks.checked_file import CheckedFile
 from gateway.images.decoder.checks.png import png_pixels_missing
+from gateway.images.decoder.damage import jpeg, tiff, zeros
+from gateway.images.decoder.damage.report import Damage, captured_errors
 from gateway.images.decoder.png import split_bands
 from gateway.images.decoder.samples import add_alpha, depth_name, scale_samples
 from gateway.images.formats import DecodeLimits, ImageFormat, sniff_format
@@ -164,7 +166,7 @@ class _ImageDecoder:
         if self.checked.reducible:
             file.draft(None, self.limits.kept_size(*file.size))
         header_size = file.size
-        file.load()
+        self._load_pixels(file)
         if self.format == "HEIC":
             self._check_heic(file, header_size)
         if self.format == "PNG" and _may_lack_pixels(file):
@@ -175,6 +177,21 @@ class _ImageDecoder:
         if file.mode.startswith("I;16") and _white_is_zero(file):
             return Image.fromarray(~np.asarray(file))
         return file
+
+    def _load_pixels(self, file: ImageFile.ImageFile) -> None:
+        """Decode; what the libraries call damaged is refused or noted."""
+        with captured_errors() as messages:
+            file.load()
+        if damage := self._find_damage(file, messages):
+            self.notices.append(damage.notice())
+
+    def _find_damage(self, file: ImageFile.ImageFile, messages: list[str]) -> Damage | None:
+        data = self.checked.data
+        if isinstance(file, TiffImageFile):
+            return tiff.read_damage(data, file, messages)
+        if self.format == "JPEG":
+            return jpeg.read_damage(data)
+        return zeros.find_in_webp(data) if self.format == "WebP" else None
 
     def _check_heic(self, file: ImageFile.ImageFile, header_size: tuple[int, int]) -> None:
         if file.size != header_size:
