@@ -107,8 +107,7 @@ def _run(
     try:
         return work(data, limits)
     except ImageError as error:
-        cause = type(error.__cause__).__name__ if error.__cause__ else None
-        return {"error": error.code, "detail": error.detail, "cause": cause}, b""
+        return {"error": error.code, "detail": error.detail}, b""
     except MemoryError:
         return {"error": "memory"}, b""
 

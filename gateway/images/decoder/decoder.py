@@ -217,7 +217,7 @@ def _refusal(header: protocol.Header) -> ImageError:
             hint=_COSTLY_HINT,
         )
     error = _ERRORS.get(header["error"], ImageDecodeFailed)
-    return error(header["detail"], extra={"cause": header["cause"]})
+    return error(header["detail"])
 
 
 def _mismatch_notices(upload: Upload, fmt: ImageFormat) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from gateway.images.decoder.checks.boxes import check_boxes
+from gateway.images.decoder.checks.boxes import check_boxes, read_colour_code
 from gateway.images.decoder.checks.checked_file import CheckedFile
 from gateway.images.decoder.checks.jpeg import check_jpeg
 from gateway.images.decoder.checks.png import check_png
@@ -25,12 +25,12 @@ def check_file(fmt: ImageFormat, data: bytes, limits: DecodeLimits) -> CheckedFi
 
 def _check_avif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     check_boxes(data, "AVIF")
-    return CheckedFile(data)
+    return CheckedFile(data, colour_code=read_colour_code(data))
 
 
 def _check_heic(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     check_boxes(data, "HEIC")
-    return CheckedFile(data)
+    return CheckedFile(data, colour_code=read_colour_code(data))
 
 
 def _check_tiff(data: bytes, _limits: DecodeLimits) -> CheckedFile:

@@ -27,3 +27,25 @@ def check_boxes(data: bytes, name: str) -> None:
         raise damage_error(f"the {name} file has more than {MAX_BOXES} boxes")
     if at > len(data):
         raise ImageTruncated(f"The {name} file is truncated at byte {len(data)} of {at}.")
+
+
+_CODED_COLOURS = b"colrnclx"
+#: Properties stand before the pixels, in the first part of a file.
+_PROPERTIES_BYTES = 1 << 20
+_ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
+
+
+def read_colour_code(data: bytes) -> tuple[int, int] | None:
+    """Return the code points of H.273 for primaries and transfer in an AVIF or HEIC file."""
+    at = data.find(_CODED_COLOURS, 0, _PROPERTIES_BYTES)
+    if at < 0 or at + 14 > len(data):
+        return None
+    codes = data[at + 8 : at + 12]
+    return int.from_bytes(codes[:2], "big"), int.from_bytes(codes[2:], "big")
+
+
+def without_alpha(data: bytes) -> bytes | None:
+    """Return an AVIF whose alpha channel no decoder recognises, or None if it has none."""
+    if _ALPHA not in data[:_PROPERTIES_BYTES]:
+        return None
+    return data.replace(_ALPHA, _ALPHA[:-5] + b"other", 1)

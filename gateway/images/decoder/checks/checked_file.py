@@ -18,6 +18,8 @@ class CheckedFile:
     #: Can be decoded at a fraction of its size.
     reducible: bool = False
     animated: bool = False
+    #: Code points of H.273 for primaries and transfer, if the file names them.
+    colour_code: tuple[int, int] | None = None
     #: (code, detail) of what was dropped, though it changes how the image looks.
     notices: tuple[tuple[str, str], ...] = ()
 

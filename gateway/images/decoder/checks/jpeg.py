@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.images.decoder.checks.checked_file import CheckedFile, damage_error
 from gateway.images.formats import DecodeLimits
-from shared.errors import ImageTruncated
+from shared.errors import ImageTruncated, UnsupportedImageFormat
 
 #: More than any encoder writes; each scan costs a pass over the whole image.
 MAX_SCANS = 100
@@ -24,6 +24,7 @@ _TEMPORARY, _START, _END, _SCAN, _COMMENT = 0x01, 0xD8, 0xD9, 0xDA, 0xFE
 _APPLICATIONS = range(0xE0, 0xF0)
 #: Frame types that libjpeg decodes reduced without keeping the whole image: baseline, extended.
 _SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
+_HIERARCHICAL = frozenset((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF))
 _PROGRESSIVE = frozenset((0xC2, 0xCA))
 #: Application segments that change how the picture looks: marker, first bytes, least length of
 #: what follows the length field, and whether there may be several.
@@ -51,7 +52,11 @@ def check_jpeg(data: bytes, limits: DecodeLimits) -> CheckedFile:
     frames, scans, left_out = [], [], []
     seen: set[bytes] = set()
     for segment in _read_segments(data):
-        if segment.marker in _FRAMES:
+        if segment.marker == _END:
+            # other pictures and what else follows
+            data = data[: segment.end]
+        elif segment.marker in _FRAMES:
+            _check_frame(data, segment)
             frames.append((segment.marker, *struct.unpack_from(">HH", data, segment.at + 3)))
         elif segment.marker == _SCAN:
             scans.append(segment)
@@ -74,6 +79,18 @@ def check_jpeg(data: bytes, limits: DecodeLimits) -> CheckedFile:
     )
 
 
+def _check_frame(data: bytes, segment: _Segment) -> None:
+    """Raise UnsupportedImageFormat for kinds of JPEG that are not read here."""
+    bits = data[segment.at + 2]
+    if bits in (12, 16):
+        form = f"samples of {bits} bits"
+    elif segment.marker in _HIERARCHICAL:
+        form = "a hierarchy of frames"
+    else:
+        return
+    raise UnsupportedImageFormat(f"The file is a JPEG with {form}, which is not supported.")
+
+
 _SCANS_MISSING = (
     "image_damaged",
     "The JPEG lacks its last scans: the picture is coarser than it was.",
@@ -89,6 +106,7 @@ def _read_segments(data: bytes) -> Iterator[_Segment]:
             raise _truncated_error()
         marker, at = match[1][0], match.end()
         if marker == _END:
+            yield _Segment(marker, match.start(), at, at)
             return
         if marker in (_TEMPORARY, _START):
             continue

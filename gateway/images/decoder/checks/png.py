@@ -46,8 +46,11 @@ def check_png(data: bytes, limits: DecodeLimits) -> CheckedFile:
     """Keep the chunks that change how the image looks; text, bombs and private chunks go."""
     kept = [data[:8]]
     kinds, dropped = set(), dict[bytes, None]()
+    colour_code: tuple[int, int] | None = None
     for chunk in _read_png_chunks(data):
         kinds.add(chunk.kind)
+        if chunk.kind == b"cICP" and chunk.sound and chunk.end - chunk.start == 16:
+            colour_code = data[chunk.start + 8], data[chunk.start + 9]
         if chunk.kind == b"IHDR":
             limits.check(*_png_size(data, chunk))
         elif b"IHDR" not in kinds:
@@ -58,7 +61,12 @@ def check_png(data: bytes, limits: DecodeLimits) -> CheckedFile:
             dropped[chunk.kind] = None
     if b"IDAT" not in kinds:
         raise damage_error("the PNG has no image data")
-    return CheckedFile(b"".join(kept), animated=b"acTL" in kinds, notices=_dropped_notices(dropped))
+    return CheckedFile(
+        b"".join(kept),
+        animated=b"acTL" in kinds,
+        colour_code=colour_code,
+        notices=_dropped_notices(dropped),
+    )
 
 
 def _dropped_notices(kinds: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
