@@ -22,7 +22,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gateway.images.decoder import colours, heic, preflight
 from gateway.images.decoder.bmp import BmpFile
-from gateway.images.decoder.checks.boxes import without_alpha
+from gateway.images.decoder.checks.alpha import with_alpha_size
 from gateway.images.decoder.checks.checked_file import CheckedFile
 from gateway.images.decoder.checks.png import png_pixels_missing
 from gateway.images.decoder.damage import jpeg, tiff, zeros
@@ -136,14 +136,12 @@ class _ImageDecoder:
         data = self.checked.data
         try:
             return _OPENERS[self.format](io.BytesIO(data))
-        except ValueError:
+        except (SyntaxError, ValueError):
             # libavif refuses alpha channels that tell no size, which browsers show
-            opaque = without_alpha(data) if self.format == "AVIF" else None
-            if opaque is None:
+            repaired = with_alpha_size(data) if self.format == "AVIF" else None
+            if repaired is None:
                 raise
-            file = _OPENERS[self.format](io.BytesIO(opaque))
-        self._add_notice("image_flattened", "Its transparency cannot be read and was left out.")
-        return file
+            return _OPENERS[self.format](io.BytesIO(repaired))
 
     def _add_notice(self, code: str, detail: str) -> None:
         self.notices.append((code, detail))

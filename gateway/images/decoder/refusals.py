@@ -40,7 +40,8 @@ def with_image_errors(fmt: ImageFormat, data: bytes, work: Callable[[], T]) -> T
 
 
 def _image_error(error: Exception) -> ImageError:
-    if isinstance(error, _PYTHON_ERRORS):
+    # Pillow hands the words of some of them on as its own
+    if isinstance(error, _PYTHON_ERRORS) or isinstance(error.__cause__, _PYTHON_ERRORS):
         return ImageDecodeFailed("Image decode failed: its structure is broken.")
     text = " ".join(str(error).split())[:160]
     if "truncated" in text.lower() or isinstance(error, EOFError):

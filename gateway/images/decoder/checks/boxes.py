@@ -32,7 +32,6 @@ def check_boxes(data: bytes, name: str) -> None:
 _CODED_COLOURS = b"colrnclx"
 #: Properties stand before the pixels, in the first part of a file.
 _PROPERTIES_BYTES = 1 << 20
-_ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 
 
 def read_colour_code(data: bytes) -> tuple[int, int] | None:
@@ -42,10 +41,3 @@ def read_colour_code(data: bytes) -> tuple[int, int] | None:
         return None
     codes = data[at + 8 : at + 12]
     return int.from_bytes(codes[:2], "big"), int.from_bytes(codes[2:], "big")
-
-
-def without_alpha(data: bytes) -> bytes | None:
-    """Return an AVIF whose alpha channel no decoder recognises, or None if it has none."""
-    if _ALPHA not in data[:_PROPERTIES_BYTES]:
-        return None
-    return data.replace(_ALPHA, _ALPHA[:-5] + b"other", 1)
