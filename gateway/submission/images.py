@@ -27,12 +27,12 @@ Decoded = TypeVar("Decoded", StoredImage, MeasuredImage)
 Decode = Callable[[Upload, str], Decoded]
 
 
-def timed_decode(services: Services, *, detailed: bool = False) -> Decode[StoredImage]:
+def timed_decode(services: Services, tenant: str, *, detailed: bool = False) -> Decode[StoredImage]:
     """Return a `Decoder.decode` whose seconds are counted."""
 
     def decode(upload: Upload, pointer: str) -> StoredImage:
         with services.http_metrics.decoding():
-            return services.decoder.decode(upload, pointer, detailed=detailed)
+            return services.decoder.decode(upload, pointer, detailed=detailed, tenant=tenant)
 
     return decode
 

@@ -42,7 +42,7 @@ def submit_request(
     received = receive_request(request, services.settings, Submission)
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
-    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
     return _submit_images(checked, images, EarlierMessages(), services)
 
@@ -53,7 +53,7 @@ def submit_chat(
     """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
     idempotency = Idempotency(services.store, tenant, idempotency_key)
     checked = _check_request(chat.submission, services, idempotency)
-    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
     request_images = RequestImages.start(services, tenant, decode)
     earlier = read_earlier_messages(chat, request_images)
     images = read_turn_images(chat.last, request_images)

@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.support.image_bytes import (
     rows,
     saved,
     tiff,
+    webp,
     with_segment,
 )
 
@@ -74,6 +76,35 @@ def _turned_tiff(orientation: int) -> Callable[[], bytes]:
 
 def _with_tail(tail: bytes) -> Callable[[], bytes]:
     return lambda: saved(quarters(), "JPEG", quality=95, subsampling=0) + tail
+
+
+def _with_segment(marker: int, data: bytes) -> bytes:
+    return with_segment(_with_tail(b"")(), marker, data)
+
+
+def _with_comment_length(length: int) -> bytes:
+    whole = _with_tail(b"")()
+    return whole[:2] + b"\xff\xfe" + length.to_bytes(2, "big") + whole[2:]
+
+
+#: Application segments and comments that end before what they should hold.
+_SHORT_SEGMENTS = (
+    (0xE0, b"JFIF"),
+    (0xE0, b"JFIF\0\1"),
+    (0xE2, b"ICC_PROFILE\0"),
+    (0xE2, b"MPF\0"[:3]),
+    (0xED, b"Photoshop 3.0\x008BIM\4\4"),
+    (0xEE, b"Adobe"),
+    (0xEE, b"Adobe\0"),
+    (0xFE, b"c"),
+)
+
+
+def _small_webp() -> bytes:
+    """Return one black pixel in the fewest bytes that the format needs."""
+    # no transform, no cache; each of five codes has one symbol, zero
+    codes = sum(1 << (3 + 4 * code) for code in range(5))
+    return webp((b"VP8L", b"\x2f" + bytes(4) + codes.to_bytes(3, "little")))
 
 
 def _mpo() -> bytes:
@@ -205,7 +236,24 @@ CHUNKS = [
 OTHERS = [
     Odd("jpeg followed by a zip", _with_tail(b"PK\x03\x04" + bytes(99)), loss=JPEG_LOSS),
     Odd("jpeg followed by a script", _with_tail(b"<script>alert(1)</script>"), loss=JPEG_LOSS),
-    Odd("jpeg with a second picture", _mpo, loss=JPEG_LOSS),
+    Odd("jpeg with a second picture", _mpo, notices=("image_first_frame",), loss=JPEG_LOSS),
+    *(
+        Odd(
+            f"jpeg with {len(data)} bytes of {data[:5]!r} in {marker:x}",
+            partial(_with_segment, marker, data),
+            loss=JPEG_LOSS,
+        )
+        for marker, data in _SHORT_SEGMENTS
+    ),
+    *(
+        Odd(
+            f"jpeg with a comment whose length is {length}",
+            partial(_with_comment_length, length),
+            loss=JPEG_LOSS,
+        )
+        for length in (0, 1)
+    ),
+    Odd("webp of 28 bytes", _small_webp, BLACK),
     Odd(
         "progressive jpeg",
         lambda: saved(quarters(), "JPEG", progressive=True, quality=95, subsampling=0),

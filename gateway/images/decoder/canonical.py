@@ -8,32 +8,38 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
-import numpy as np
-from PIL import ExifTags, Image, ImageChops, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageChops, ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from gateway.images.decoder import heic, preflight
+from gateway.images.decoder import colours, heic, preflight
+from gateway.images.decoder.bmp import BmpFile
+from gateway.images.decoder.checks.alpha import with_alpha_size
+from gateway.images.decoder.checks.checked_file import CheckedFile
+from gateway.images.decoder.checks.png import png_pixels_missing
+from gateway.images.decoder.damage import jpeg, tiff, zeros
+from gateway.images.decoder.damage.report import Damage, captured_errors
 from gateway.images.decoder.png import split_bands
-from gateway.images.decoder.samples import add_alpha, depth_name, scale_samples
+from gateway.images.decoder.refusals import with_image_errors
+from gateway.images.decoder.samples import add_alpha, scale_samples
+from gateway.images.decoder.transparency import clear_outside, flatten
 from gateway.images.formats import DecodeLimits, ImageFormat, sniff_format
-from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated
+from shared.errors import ImageDecodeFailed, ImageTruncated
 
 #: The plugin's own class: Image.open hides why it failed, and takes some JPEGs for MPO albums.
 _OPENERS: dict[ImageFormat, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
     "WebP": WebPImageFile,
-    "BMP": BmpImageFile,
+    "BMP": BmpFile,
     "TIFF": TiffImageFile,
     "GIF": GifImageFile,
     "AVIF": AvifImageFile,
@@ -49,13 +55,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = frozenset((5, 6, 7, 8))
-_MAX_PROFILE_BYTES = 2 << 20
 _TIFF_PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
-_ICC_MODES = {b"RGB ": "RGB", b"CMYK": "CMYK", b"GRAY": "L"}
 _PLAIN_MODES = frozenset(("RGB", "RGBX", "RGBA", "L", "LA", "P", "1"))
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -79,42 +81,24 @@ class CanonicalPixels:
 
 def canonicalize(data: bytes, limits: DecodeLimits) -> CanonicalPixels:
     """Decode a file; raises ImageError, or MemoryError beyond the process' memory limit."""
-    return _with_image_errors(lambda: _new_decoder(data, limits).decode())
+    fmt = sniff_format(data)
+    return with_image_errors(fmt, data, lambda: _new_decoder(fmt, data, limits).decode())
 
 
 def read_size(data: bytes, limits: DecodeLimits) -> tuple[int, int]:
     """Return width and height in pixels, upright, from the header alone; raises ImageError."""
-    return _with_image_errors(lambda: _new_decoder(data, limits).open()[2])
-
-
-def _new_decoder(data: bytes, limits: DecodeLimits) -> _ImageDecoder:
     fmt = sniff_format(data)
+    return with_image_errors(fmt, data, lambda: _new_decoder(fmt, data, limits).open()[2])
+
+
+def _new_decoder(fmt: ImageFormat, data: bytes, limits: DecodeLimits) -> _ImageDecoder:
     return _ImageDecoder(fmt, preflight.check_file(fmt, data, limits), limits)
-
-
-def _with_image_errors(work: Callable[[], T]) -> T:
-    """Run `work`, whose exceptions become ImageErrors, but for MemoryError."""
-    try:
-        return work()
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:
-        raise _image_error(error) from error
-
-
-def _image_error(error: Exception) -> ImageError:
-    text = " ".join(str(error).split())[:160] or type(error).__name__
-    if "truncated" in text.lower() or isinstance(error, EOFError):
-        return ImageTruncated(f"The image file is truncated: {text}.")
-    return ImageDecodeFailed(f"Image decode failed: {text}.")
 
 
 class _ImageDecoder:
     """Turns one checked file into canonical pixels."""
 
-    def __init__(
-        self, fmt: ImageFormat, checked: preflight.CheckedFile, limits: DecodeLimits
-    ) -> None:
+    def __init__(self, fmt: ImageFormat, checked: CheckedFile, limits: DecodeLimits) -> None:
         self.format = fmt
         self.checked = checked
         self.limits = limits
@@ -124,7 +108,7 @@ class _ImageDecoder:
         """Open, check, load, then convert in the order that keeps memory small."""
         file, orientation, (width, height) = self.open()
         self._note_frames(file)
-        profile = file.info.get("icc_profile")
+        info = dict(file.info)
         image = self._to_eight_bits(self._load(file))
         image = self._reduce(image)
         if orientation in _UPRIGHT:
@@ -133,20 +117,31 @@ class _ImageDecoder:
             )
             # Pillow has turned a TIFF already
             image = image if self.format == "TIFF" else image.transpose(_UPRIGHT[orientation])
-        image = self._to_rgb(self._flatten(image), profile)
+        image = self._to_rgb(self._flatten(image), info)
         if image.size != (width, height):
             self._add_notice("image_reduced", f"{width}x{height} → {image.width}x{image.height}")
         return CanonicalPixels(image, self.format, (width, height), self.notices)
 
     def open(self) -> tuple[ImageFile.ImageFile, int, tuple[int, int]]:
         """Return the file unread, its EXIF orientation and its size as seen upright."""
-        file = _OPENERS[self.format](io.BytesIO(self.checked.data))
+        file = self._open_file()
         self.limits.check(*file.size, reducible=self.checked.reducible)
         orientation = _read_orientation(file)
         width, height = file.size
         if orientation in _SIDEWAYS and self.format != "TIFF":
             width, height = height, width
         return file, orientation, (width, height)
+
+    def _open_file(self) -> ImageFile.ImageFile:
+        data = self.checked.data
+        try:
+            return _OPENERS[self.format](io.BytesIO(data))
+        except (SyntaxError, ValueError):
+            # libavif refuses alpha channels that tell no size, which browsers show
+            repaired = with_alpha_size(data) if self.format == "AVIF" else None
+            if repaired is None:
+                raise
+            return _OPENERS[self.format](io.BytesIO(repaired))
 
     def _add_notice(self, code: str, detail: str) -> None:
         self.notices.append((code, detail))
@@ -164,7 +159,8 @@ class _ImageDecoder:
         if self.checked.reducible:
             file.draft(None, self.limits.kept_size(*file.size))
         header_size = file.size
-        file.load()
+        covered = file.tile[0][1] if self.format == "GIF" and file.tile else None
+        self._load_pixels(file)
         if self.format == "HEIC":
             self._check_heic(file, header_size)
         if self.format == "PNG" and _may_lack_pixels(file):
@@ -172,9 +168,25 @@ class _ImageDecoder:
         if self.format == "JPEG" and file.mode == "CMYK" and "adobe" not in file.info:
             # Pillow inverts every CMYK JPEG, but only Adobe stores them inverted
             return ImageChops.invert(file)
-        if file.mode.startswith("I;16") and _white_is_zero(file):
-            return Image.fromarray(~np.asarray(file))
+        if covered and covered != (0, 0, *file.size):
+            self._add_notice("image_flattened", "Its first frame covers a part of it alone.")
+            return clear_outside(file, covered)
         return file
+
+    def _load_pixels(self, file: ImageFile.ImageFile) -> None:
+        """Decode; what the libraries call damaged is refused or noted."""
+        with captured_errors() as messages:
+            file.load()
+        if damage := self._find_damage(file, messages):
+            self.notices.append(damage.notice())
+
+    def _find_damage(self, file: ImageFile.ImageFile, messages: list[str]) -> Damage | None:
+        data = self.checked.data
+        if isinstance(file, TiffImageFile):
+            return tiff.read_damage(data, file, messages)
+        if self.format == "JPEG":
+            return jpeg.read_damage(data)
+        return zeros.find_in_webp(data) if self.format == "WebP" else None
 
     def _check_heic(self, file: ImageFile.ImageFile, header_size: tuple[int, int]) -> None:
         if file.size != header_size:
@@ -185,17 +197,16 @@ class _ImageDecoder:
             self._add_notice("image_converted", f"Samples scaled from {bits} to 8 bits.")
 
     def _refuse_missing_pixels(self) -> None:
-        if preflight.png_pixels_missing(self.checked.data):
+        if png_pixels_missing(self.checked.data):
             raise ImageTruncated("The PNG's pixel data ends too early.")
 
     def _to_eight_bits(self, image: Image.Image) -> Image.Image:
         """Return the image in a mode that resizes well, its transparency as a channel."""
         mode = image.mode
         if mode == "F" or mode.startswith("I"):
-            self._add_notice(
-                "image_converted", f"Samples scaled from {depth_name(mode)} to 8 bits."
-            )
-            return scale_samples(image)
+            scaled, depth = scale_samples(image, white_is_zero=_white_is_zero(image))
+            self._add_notice("image_converted", f"Samples scaled from {depth} to 8 bits.")
+            return scaled
         if mode not in _PLAIN_MODES:
             self._add_notice("image_converted", f"Colours converted from {mode} to RGB.")
         if mode == "PA" or (mode != "CMYK" and "transparency" in image.info):
@@ -215,50 +226,31 @@ class _ImageDecoder:
     def _flatten(self, image: Image.Image) -> Image.Image:
         if image.mode not in ("RGBA", "LA"):
             return image
-        alpha = image.getchannel("A")
-        opaque = image.convert(image.mode[:-1])
-        if alpha.getextrema() == (255, 255):
-            return opaque
-        self._add_notice("image_flattened", "Transparency was replaced by white.")
-        background = Image.new(opaque.mode, image.size, "white")
-        background.paste(opaque, mask=alpha)
-        return background
-
-    def _to_rgb(self, image: Image.Image, profile: object) -> Image.Image:
-        if not isinstance(profile, bytes) or not profile:
-            return image.convert("RGB")
-        if 128 <= len(profile) <= _MAX_PROFILE_BYTES:
-            # with a broken profile the image is used without it
-            with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-                return self._apply_profile(image, profile)
-        self._add_notice(
-            "image_profile_ignored",
-            "Its colour profile is broken or far too large and was ignored.",
-        )
-        return image.convert("RGB")
-
-    def _apply_profile(self, image: Image.Image, profile: bytes) -> Image.Image:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = _ICC_MODES.get(profile[16:20])
-        if space == "RGB" and image.mode == "L":
-            image = image.convert("RGB")
-        name = ImageCms.getProfileDescription(source).strip()
-        if name.startswith("sRGB"):
-            return image.convert("RGB")
-        if space != image.mode:
+        opaque, ground = flatten(image)
+        if ground == "white":
+            self._add_notice("image_flattened", "Transparency was replaced by white.")
+        elif ground:
             self._add_notice(
-                "image_profile_ignored",
-                "Its colour profile is for a different colour space and was ignored.",
+                "image_flattened",
+                f"Transparency was replaced by {ground}: on white its light ink would vanish.",
             )
-            return image.convert("RGB")
-        srgb = ImageCms.createProfile("sRGB")
-        managed = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-        if managed is None:
-            return image.convert("RGB")
-        self._add_notice(
-            "image_converted", f"Colours converted from {name[:60] or 'a profile'} to sRGB."
-        )
-        return managed
+        return opaque
+
+    def _to_rgb(self, image: Image.Image, info: Mapping[str | tuple[int, int], Any]) -> Image.Image:
+        profile = info.get("icc_profile")
+        if isinstance(profile, bytes) and profile:
+            image, notices = colours.convert_profile(image, profile)
+            self.notices += notices
+            return image
+        code = self.checked.colour_code
+        space = colours.coded_space(*code) if code else None
+        if self.format == "PNG" and not code:
+            space = colours.png_space(info)
+        image = image.convert("RGB")
+        if space is None:
+            return image
+        self.notices.append(colours.converted_notice(space.name))
+        return colours.convert_space(image, space)
 
 
 def _read_orientation(file: ImageFile.ImageFile) -> int:
@@ -268,7 +260,7 @@ def _read_orientation(file: ImageFile.ImageFile) -> int:
     return 1
 
 
-def _white_is_zero(file: ImageFile.ImageFile) -> bool:
+def _white_is_zero(file: Image.Image) -> bool:
     tags = getattr(file, "tag_v2", {})
     return bool(tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO)
 

@@ -20,6 +20,7 @@ from PIL import AvifImagePlugin, Image, ImageFile
 
 from gateway.images.decoder import heic, protocol
 from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, read_size
+from gateway.images.decoder.damage import libjpeg, tiff
 from gateway.images.decoder.png import encode_png
 from gateway.images.formats import DecodeLimits
 from shared.errors import ImageError
@@ -56,6 +57,9 @@ def _harden_pillow() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     # loaded now, or its memory would count as the first HEIC image's
     heic.is_available()
+    tiff.keep_warnings()
+    if not libjpeg.is_available():
+        sys.stderr.write("Pillow hides its libjpeg: damaged JPEGs are not recognised\n")
 
 
 def _end_with_parent() -> None:
@@ -103,8 +107,7 @@ def _run(
     try:
         return work(data, limits)
     except ImageError as error:
-        cause = type(error.__cause__).__name__ if error.__cause__ else None
-        return {"error": error.code, "detail": error.detail, "cause": cause}, b""
+        return {"error": error.code, "detail": error.detail}, b""
     except MemoryError:
         return {"error": "memory"}, b""
 

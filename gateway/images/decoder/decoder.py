@@ -94,25 +94,36 @@ class Decoder:
         self._own_pool().start()
 
     def decode(
-        self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
+        self,
+        upload: Upload,
+        pointer: str | None = None,
+        *,
+        detailed: bool = False,
+        tenant: str = "",
     ) -> StoredImage:
         """Return the image to store; `detailed`: it may be cut into tiles and keeps more pixels.
 
+        Tenants take turns when all children are busy.
         Raises ImageErrors and PayloadTooLarge, which name `pointer`, and Unavailable, with seconds
         to wait, if no decoder process is free or can be started.
         """
         with _name_pointer(pointer):
             fmt = self._check_file(upload.data)
-            header, png = self._ask_twice(upload.data, detailed=detailed)
+            header, png = self._ask_twice(upload.data, tenant, detailed=detailed)
             return _stored_image(header, png, _mismatch_notices(upload, fmt))
 
     def measure(
-        self, upload: Upload, pointer: str | None = None, *, detailed: bool = False
+        self,
+        upload: Upload,
+        pointer: str | None = None,
+        *,
+        detailed: bool = False,
+        tenant: str = "",
     ) -> MeasuredImage:
         """Return the size in an upload's header; nothing is decoded. Raises as `decode`."""
         with _name_pointer(pointer):
             self._check_file(upload.data)
-            header, _ = self._ask_twice(upload.data, measure=True)
+            header, _ = self._ask_twice(upload.data, tenant, measure=True)
             if "error" in header:
                 raise _refusal(header)
             return self._measured_image(*header["size"], detailed=detailed)
@@ -153,17 +164,17 @@ class Decoder:
         return sniff_format(data)
 
     def _ask_twice(
-        self, data: bytes, *, measure: bool = False, detailed: bool = False
+        self, data: bytes, tenant: str, *, measure: bool = False, detailed: bool = False
     ) -> tuple[protocol.Header, bytes]:
         limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
         request = limits | {"measure": measure}
         seconds = self._settings.decoder_timeout_s
         try:
             try:
-                return self._ask_child(request, data)
+                return self._ask_child(request, data, tenant)
             except ChildDied:
                 # something else may have killed it; a second death is the image's fault
-                return self._ask_child(request, data)
+                return self._ask_child(request, data, tenant)
         except NoChild as error:
             raise Unavailable(f"The image was not processed: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -175,7 +186,9 @@ class Decoder:
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
 
-    def _ask_child(self, request: protocol.Header, data: bytes) -> tuple[protocol.Header, bytes]:
+    def _ask_child(
+        self, request: protocol.Header, data: bytes, tenant: str
+    ) -> tuple[protocol.Header, bytes]:
         return self._own_pool().ask(
             request,
             data,
@@ -183,6 +196,7 @@ class Decoder:
             wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,
             max_body=3 * max(self._limits.kept_pixels, self._limits.long_pixels)
             + _PNG_OVERHEAD_BYTES,
+            tenant=tenant,
         )
 
 
@@ -203,7 +217,7 @@ def _refusal(header: protocol.Header) -> ImageError:
             hint=_COSTLY_HINT,
         )
     error = _ERRORS.get(header["error"], ImageDecodeFailed)
-    return error(header["detail"], extra={"cause": header["cause"]})
+    return error(header["detail"])
 
 
 def _mismatch_notices(upload: Upload, fmt: ImageFormat) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from gateway.images.decoder import protocol
+from gateway.images.decoder.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ class Pool:
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
+        self._turns = Turns(size)
 
     def start(self) -> None:
         """Start every child that is not running, without waiting until it is ready."""
@@ -166,9 +168,13 @@ class Pool:
         timeout_s: float,
         wait_s: float,
         max_body: int,
+        tenant: str = "",
     ) -> tuple[protocol.Header, bytes]:
-        """Lend a child to one request; raise ChildFailed, or NoChild if none is free in time."""
-        slot = self._take(wait_s)
+        """Lend a child to one request; raise ChildFailed, or NoChild if none is free in time.
+
+        A tenant that holds fewer children than another goes first.
+        """
+        slot = self._take(wait_s, tenant)
         keep = False
         try:
             slot = child = self._live_child(slot)
@@ -181,7 +187,7 @@ class Pool:
         else:
             return reply
         finally:
-            self._give_back(slot, keep=keep)
+            self._give_back(slot, tenant, keep=keep)
 
     def close(self) -> None:
         """End the idle children now and the busy ones when they are given back."""
@@ -189,11 +195,16 @@ class Pool:
         while not self._idle.empty():
             self._kill(self._idle.get_nowait())
 
-    def _take(self, wait_s: float) -> Child | None:
+    def _take(self, wait_s: float, tenant: str = "") -> Child | None:
+        try:
+            self._turns.take(tenant, wait_s)
+        except TimeoutError:
+            raise NoChild("all decoder processes are busy") from None
         try:
             return self._idle.get(timeout=wait_s)
         except queue.Empty:
-            raise NoChild("all decoder processes are busy") from None
+            self._turns.give_back(tenant)
+            raise NoChild("the decoder was closed") from None
 
     def _live_child(self, slot: Child | None) -> Child:
         if slot and slot.is_alive():
@@ -204,17 +215,18 @@ class Pool:
         except OSError as error:
             raise NoChild(f"no decoder process could be started: {error}") from error
 
-    def _give_back(self, slot: Child | None, *, keep: bool) -> None:
-        if keep and not self._closed:
-            self._idle.put(slot)
-            return
-        replacement = None
+    def _give_back(self, slot: Child | None, tenant: str = "", *, keep: bool) -> None:
+        returned = slot if keep and not self._closed else None
         try:
-            self._kill(slot)
-            if slot and slot.started and not self._closed:
-                replacement = self._start_child()
+            if returned is None:
+                returned = self._replace(slot)
         finally:
-            self._idle.put(replacement)
+            self._idle.put(returned)
+            self._turns.give_back(tenant)
+
+    def _replace(self, slot: Child | None) -> Child | None:
+        self._kill(slot)
+        return self._start_child() if slot and slot.started and not self._closed else None
 
     def _start_child(self) -> Child | None:
         try:

@@ -1,0 +1,157 @@
+"""Reads a JPEG once more with the libjpeg inside Pillow, for the warnings that Pillow drops.
+
+libjpeg goes on after most damage: it leaves blocks grey or draws them wrongly, and counts a
+warning. Its functions are called by the layout that jpeglib.h fixes for each version; the library
+checks version and size itself. A file must have been decoded by Pillow before: an error, unlike a
+warning, ends the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+from dataclasses import dataclass, field
+
+from PIL import _imaging
+
+_EMIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)
+_EXIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_FORMAT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
+#: Offsets in jpeg_error_mgr, in bytes.
+_ERROR_EXIT, _EMIT_MESSAGE, _FORMAT_MESSAGE = 0, 8, 24
+#: Offsets in jpeg_decompress_struct; they are the same in versions 6 to 9.
+_ERR, _SCALE_NUMERATOR, _SCALE_DENOMINATOR, _OUTPUT_WIDTH, _OUTPUT_HEIGHT = 0, 68, 72, 136, 140
+#: More than either struct has in any version.
+_STRUCT_BYTES = 4096
+_MESSAGE_BYTES = 200
+_WRONG_VERSION = re.compile(r"library is (\d+)")
+_WRONG_SIZE = re.compile(r"library thinks size is (\d+)")
+_MOST_WARNINGS = 1_000
+_EXIT_STATUS = 70
+_POINTER_BYTES = 8
+
+
+@dataclass(slots=True)
+class JpegWarnings:
+    """The warnings of one JPEG, each with the row of the reduced picture that was being drawn."""
+
+    #: Rows of the picture at an eighth of its size.
+    rows: int = 0
+    #: (row, text); the row is -1 while data of several scans are collected.
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """Return Pillow's own module: names are looked up in the libraries that it has loaded."""
+    if ctypes.sizeof(ctypes.c_void_p) != _POINTER_BYTES:
+        return None
+    library = ctypes.CDLL(_imaging.__file__)
+    if not hasattr(library, "jpeg_std_error") or not hasattr(library, "jpeg_mem_src"):
+        return None
+    return library
+
+
+def is_available() -> bool:
+    """Tell whether Pillow's libjpeg can be reached; it cannot where it is hidden in Pillow."""
+    return _library() is not None and _struct_layout() is not None
+
+
+def read_warnings(data: bytes) -> JpegWarnings:
+    """Return libjpeg's warnings of a JPEG that Pillow has decoded."""
+    return _Reader().read(data)
+
+
+@functools.cache
+def _struct_layout() -> tuple[int, int] | None:
+    """Return version and struct size that the library wants; it names them when it gets others."""
+    version, size = 62, 632
+    for _ in range(3):
+        complaint = _Reader().create(version, size)
+        if not complaint:
+            return version, size
+        if match := _WRONG_VERSION.search(complaint):
+            version = int(match[1])
+        elif match := _WRONG_SIZE.search(complaint):
+            size = int(match[1])
+    return None
+
+
+class _Reader:
+    """One decompression object of libjpeg, with an error manager that collects warnings."""
+
+    def __init__(self) -> None:
+        library = _library()
+        if library is None:
+            raise RuntimeError("libjpeg cannot be reached")
+        self._library = library
+        self._row = -1
+        self._found = JpegWarnings()
+        self._complaint = ""
+        self._creating = True
+        self._errors = ctypes.create_string_buffer(_STRUCT_BYTES)
+        self._state = ctypes.create_string_buffer(_STRUCT_BYTES)
+        library.jpeg_std_error(self._errors)
+        self._format = _FORMAT(self._pointer(self._errors, _FORMAT_MESSAGE).value or 0)
+        # kept here: ctypes frees a callback that nothing holds
+        self._emit, self._exit = _EMIT(self._collect), _EXIT(self._end)
+        for offset, callback in ((_EMIT_MESSAGE, self._emit), (_ERROR_EXIT, self._exit)):
+            address = ctypes.cast(callback, ctypes.c_void_p).value
+            self._pointer(self._errors, offset).value = address
+        self._pointer(self._state, _ERR).value = ctypes.addressof(self._errors)
+
+    def create(self, version: int, size: int) -> str:
+        """Make the decompression object; return libjpeg's complaint about version or size."""
+        self._library.jpeg_CreateDecompress(self._state, version, ctypes.c_size_t(size))
+        self._creating = False
+        return self._complaint
+
+    def read(self, data: bytes) -> JpegWarnings:
+        layout = _struct_layout()
+        if layout is None or self.create(*layout):
+            raise RuntimeError("libjpeg has an unknown layout")
+        library, state = self._library, self._state
+        library.jpeg_mem_src(state, data, ctypes.c_ulong(len(data)))
+        library.jpeg_read_header(state, 1)
+        # an eighth of the size: all data are unpacked, little is computed
+        self._number(_SCALE_NUMERATOR).value, self._number(_SCALE_DENOMINATOR).value = 1, 8
+        library.jpeg_start_decompress(state)
+        self._found.rows = self._number(_OUTPUT_HEIGHT).value
+        self._read_rows(self._number(_OUTPUT_WIDTH).value)
+        library.jpeg_destroy_decompress(state)
+        return self._found
+
+    def _read_rows(self, width: int) -> None:
+        row = ctypes.create_string_buffer(4 * width)
+        rows = (ctypes.c_void_p * 1)(ctypes.addressof(row))
+        for number in range(self._found.rows):
+            self._row = number
+            self._library.jpeg_read_scanlines(self._state, rows, 1)
+            if len(self._found.warnings) >= _MOST_WARNINGS:
+                return
+        # reads what follows the last row
+        self._library.jpeg_finish_decompress(self._state)
+
+    def _collect(self, _state: int | None, level: int) -> None:
+        if level < 0 and len(self._found.warnings) < _MOST_WARNINGS:
+            self._found.warnings.append((self._row, self._message()))
+
+    def _end(self, _state: int | None) -> None:
+        # libjpeg expects this never to return, except while it checks the layout
+        if not self._creating:
+            os._exit(_EXIT_STATUS)
+        self._complaint = self._message()
+
+    def _message(self) -> str:
+        text = ctypes.create_string_buffer(_MESSAGE_BYTES)
+        self._format(ctypes.addressof(self._state), text)
+        return text.value.decode("ascii", "replace")
+
+    @staticmethod
+    def _pointer(struct: ctypes.Array[ctypes.c_char], offset: int) -> ctypes.c_void_p:
+        return ctypes.c_void_p.from_buffer(struct, offset)
+
+    def _number(self, offset: int) -> ctypes.c_uint:
+        return ctypes.c_uint.from_buffer(self._state, offset)
