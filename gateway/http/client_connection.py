@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +24,13 @@ def watch_client(request: Request) -> Callable[[], bool]:
 
 def _has_closed(client: Any) -> bool:
     try:
-        readable, _, _ = select.select([client], [], [], 0)
-        if not readable or client.recv(1, socket.MSG_PEEK):
+        # select() knows no file beyond the 1024th
+        client.settimeout(0)
+        if client.recv(1, socket.MSG_PEEK):
             return False
         cause = "closed by the client"
+    except BlockingIOError:
+        return False
     except (OSError, ValueError) as error:
         # such as "Connection reset by peer"
         cause = str(error)
