@@ -33,6 +33,7 @@ from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 
 _settings = Settings()
+_files = open_files.raise_soft_limit()
 
 bind = (
     f"[{_settings.host}]:{_settings.port}"
@@ -42,9 +43,7 @@ bind = (
 workers = _settings.gateway_processes
 worker_class = "gateway.http.gevent_worker.Worker"
 #: More than the worker serves, so that it can refuse some instead of leaving them waiting.
-worker_connections = (
-    open_files.connections_within(open_files.raise_soft_limit()) + open_files.SPARE_CONNECTIONS
-)
+worker_connections = open_files.connections_within(_files) + open_files.spare_within(_files)
 #: Streams and long polls are greenlets: only a hung process is silent for this long.
 timeout = 60
 graceful_timeout = 5

@@ -1,4 +1,4 @@
-"""Detects that a request's client has closed its connection, and closes it from our side."""
+"""What a request does to its connection: sees it closed, closes it, gives the body's memory back."""
 
 from __future__ import annotations
 
@@ -44,3 +44,11 @@ def hang_up(request: Request) -> None:
     if client is not None:
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+
+def forget_body(request: Request) -> None:
+    """Free a body that has been read and is needed no more, for the requests that come next."""
+    request.forget_body()  # type: ignore[attr-defined]
+    client = request.environ.get("gunicorn.socket")
+    if client is not None:
+        client.release_body()

@@ -21,7 +21,7 @@ from gateway.http.body_budget import BodyBudget
 from gateway.http.bounded_request import BoundedRequest
 from gateway.http.connection_table import ConnectionTable
 from gateway.http.event_loop import let_others_run
-from gateway.http.open_files import SPARE_CONNECTIONS
+from gateway.http.open_files import connections_within, raise_soft_limit
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 from gateway.http.problems import MIMETYPE, problem_body, retry_after
 from shared.errors import InputError, ServiceError, Unavailable
@@ -66,7 +66,7 @@ class Worker(GeventWorker):
 
     @cached_property
     def _connections(self) -> ConnectionTable:
-        return ConnectionTable(self.cfg.worker_connections - SPARE_CONNECTIONS)
+        return ConnectionTable(connections_within(raise_soft_limit()))
 
     def handle_request(
         self, listener_name: Any, req: BoundedRequest, sock: PacedSocket, addr: Any

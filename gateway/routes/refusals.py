@@ -33,6 +33,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.TooManyQueued,
     errors.StoreUnavailable,
     errors.QueueFull,
+    errors.Unavailable,
 )
 #: Of every route that reads a job.
 READ_ERRORS = problems.documented(

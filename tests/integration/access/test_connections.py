@@ -11,23 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.harness import BIN, Process, System, eventually, free_port
+from tests.support.harness import System, eventually
 from tests.support.stalls import connected
 
 FILES = 256
 JOB = b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-
-
-def limited_gateway(system: System, shell: str, **env: str) -> tuple[Process, httpx.Client]:
-    """Start a gateway after shell commands, such as `ulimit`; return it with a client."""
-    port = free_port()
-    command = ["sh", "-c", f'{shell}; exec "$@"', "sh", str(BIN / "gunicorn")]
-    command += ["-c", "gateway/gunicorn.conf.py", "gateway.app:create_app()"]
-    process = system.spawn(command, f"limited{port}", {"SIGHTLINE_PORT": str(port), **env})
-    http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
-    eventually(lambda: "gateway.ready" in process.logs() or not process.running, 30)
-    assert process.running, process.logs()
-    return process, http
 
 
 def is_open(sock: socket.socket) -> bool:
@@ -50,7 +38,7 @@ def streamed(http: httpx.Client, job_id: str) -> tuple[socket.socket, bytes]:
 
 
 def test_streams_beyond_the_open_files_are_refused_with_503_and_later_served(system: System):
-    process, http = limited_gateway(system, f"ulimit -n {FILES}")
+    process, http = system.gateway(shell=f"ulimit -n {FILES}")
     job_id = http.post("/v1/jobs", json={"prompt": "hi"}).json()["id"]
     with contextlib.ExitStack() as stack:
         answers = []
@@ -75,7 +63,7 @@ def _is_served(http: httpx.Client, job_id: str) -> bool:
 
 
 def test_connections_that_say_nothing_give_way_but_no_stream_does(system: System):
-    _, http = limited_gateway(system, f"ulimit -n {FILES}")
+    _, http = system.gateway(shell=f"ulimit -n {FILES}")
     job_id = http.post("/v1/jobs", json={"prompt": "hi"}).json()["id"]
     stream, answer = streamed(http, job_id)
     with contextlib.ExitStack() as stack:
@@ -95,7 +83,7 @@ def test_a_connection_that_says_nothing_is_closed_when_headers_would_be_due(syst
 
 
 def test_a_gateway_raises_the_limit_of_open_files_as_far_as_it_may(system: System):
-    process, _ = limited_gateway(system, "ulimit -H -n 900; ulimit -S -n 200")
+    process, _ = system.gateway(shell="ulimit -S -n 200 && ulimit -H -n 900")
     limits = Path(f"/proc/{process.pid}/limits")
     if not limits.exists():
         pytest.skip(f"{sys.platform} has no /proc")
@@ -117,19 +105,24 @@ def begun(http: httpx.Client, size: int, sent: int) -> socket.socket:
     return sock
 
 
+def is_refused_unread(http: httpx.Client, size: int) -> bool:
+    """Tell whether a body of `size` bytes is refused before any of it is sent."""
+    with begun(http, size, 0) as sock:
+        sock.settimeout(0.5)
+        try:
+            return sock.recv(65_536).startswith(b"HTTP/1.1 503 ")
+        except TimeoutError:
+            return False
+
+
 def test_bodies_beyond_the_budget_are_refused_until_others_have_ended(system: System):
     _, http = system.gateway(**BUDGET)
     text = '{"prompt": "hi"}' + " " * 400_000
     headers = {"Content-Type": "application/json"}
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(begun(http, 900_000, 850_000)) for _ in range(2)]
-        refused = eventually(
-            lambda: (
-                answer
-                if (answer := http.post("/v1/jobs", content=text, headers=headers)).is_error
-                else None
-            )
-        )
+        eventually(lambda: is_refused_unread(http, 400_000))
+        refused = http.post("/v1/jobs", content=text, headers=headers)
         assert refused.status_code == 503
         assert refused.json()["code"] == "unavailable"
         assert refused.headers["Retry-After"] == "5"
@@ -159,7 +152,9 @@ def test_held_responses_do_not_hold_the_memory_of_their_bodies(system: System):
     headers = {"Content-Type": "application/json", "Prefer": "wait=60"}
     body = text.encode()
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    asked = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+    asked = (
+        f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+    )
     with contextlib.ExitStack() as stack:
         for jobs in range(1, 6):
             stack.enter_context(connected(http)).sendall(asked.encode() + body)

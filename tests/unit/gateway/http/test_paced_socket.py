@@ -11,9 +11,7 @@ import pytest
 from gateway.http.body_budget import BodyBudget
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 
-PACE = ClientTimeouts(
-    idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, body_s=5, write_s=0.2
-)
+PACE = ClientTimeouts(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, body_s=5, write_s=0.2)
 
 
 @pytest.fixture
