@@ -77,10 +77,10 @@ def current_caller() -> Caller:
     if "caller" not in g:
         foreign = _find_foreign_page()
         costs = counts_as_request(request.method, request.path) and foreign is None
-        caller = _admit_caller(int(costs))
-        if foreign and caller.tenant == ANONYMOUS:
+        admitted = _admit_caller(int(costs))
+        if foreign and admitted.tenant == ANONYMOUS:
             raise foreign
-        g.caller = caller
+        g.caller = admitted
         if g.caller.refused_s is not None:
             raise LimitError(
                 "This key has sent its requests of this minute.",

@@ -114,7 +114,7 @@ def find_misspelt(environ: Mapping[str, str]) -> Iterator[str]:
 def check_exposure(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each risk from other machines or from the log."""
     if not settings.loopback and settings.allow_anonymous:
-        yield f"other machines reach {settings.host}, and everybody may use it without a key"
+        yield from _check_keyless(settings)
     if not settings.loopback and settings.metrics_token is None:
         yield "/metrics can be read by whoever reaches the gateway: set SIGHTLINE_METRICS_TOKEN"
     if settings.log_level == "DEBUG":
@@ -126,6 +126,12 @@ def check_exposure(settings: Settings) -> Iterator[str]:
                 yield f"{name} names {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
         yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are paths only"
+
+
+def _check_keyless(settings: Settings) -> Iterator[str]:
+    yield f"other machines reach {settings.host}, and everybody may use it without a key"
+    if not settings.public_url and not settings.allowed_hosts:
+        yield "it answers under addresses only: name its hosts in SIGHTLINE_ALLOWED_HOSTS"
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a request does to its connection: sees it closed, closes it, gives the body's memory back."""
+"""A request's connection: whether its client has closed it; closing it, and freeing its body."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Worker(GeventWorker):
         # the next request may be here already, and others wait
         let_others_run()
 
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
+    def handle_error(self, req: Any, client: PacedSocket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer bytes that gunicorn cannot parse; the connection closes afterwards."""
         request_id = "req_" + secrets.token_hex(12)
         error = _service_error(exc)

@@ -109,14 +109,15 @@ class PacedSocket:
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Return up to `size` bytes; b"" from a client that has closed or idles for too long.
 
-        Raises RequestTimeout when headers or body take too long, Unavailable when too many bodies are
-        being received, OSError when the socket fails.
+        Raises RequestTimeout when headers or body take too long, Unavailable when too many bodies
+        are being received, OSError when the socket fails.
         """
         if flags:
             return self._socket.recv(size, flags)
         # a client that always has more must not keep the others waiting
         let_others_run()
-        data = self._receive_body(size) if self._body else self._receive_headers(size)
+        body = self._body
+        data = self._receive_body(body, size) if body else self._receive_headers(size)
         self._ended = not data
         return data
 
@@ -134,12 +135,11 @@ class PacedSocket:
         self._headers_began = self._headers_began or time.monotonic()
         return data
 
-    def _receive_body(self, size: int) -> bytes:
-        assert self._body is not None
+    def _receive_body(self, body: _Body, size: int) -> bytes:
         try:
-            return self._receive_bounded(self._body, size)
+            return self._receive_bounded(body, size)
         except ServiceError:
-            self._body.give_up()
+            body.give_up()
             raise
 
     def _receive_bounded(self, body: _Body, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Connections and bodies beyond what a gateway can hold are refused politely, and soon again taken."""
+"""Connections and bodies beyond what a gateway can hold are refused politely, and later taken."""
 
 from __future__ import annotations
 

@@ -58,17 +58,20 @@ HOSTILE: dict[str, list[bytes]] = {
     "a long path": [_get(b"/" + b"a/" * 4_000)],
     "a path of slashes": [_get(b"/v1" + b"/" * 8_000 + b"jobs")],
     "one-byte chunks": [CHUNKED + b"1\r\n \r\n" * 300_000 + b"0\r\n\r\n"],
-    "long chunk extensions": [CHUNKED + (b"1;" + b"a;" * 4_000 + b"a\r\n \r\n") * 300 + b"0\r\n\r\n"],
+    "long chunk extensions": [
+        CHUNKED + (b"1;" + b"a;" * 4_000 + b"a\r\n \r\n") * 300 + b"0\r\n\r\n"
+    ],
     "many trailers": [CHUNKED + b"1\r\n \r\n0\r\n" + _fields(b"X-#", b"a", 50_000) + b"\r\n"],
     "trailers byte by byte": [CHUNKED + b"1\r\n \r\n0\r\n", *_bytewise(b"X: " + b"a" * 20_000)],
     "an unread body": [
-        b"POST /healthz HTTP/1.1\r\nContent-Length: 60000000\r\n" + HOST + b"\r\n", b"a" * 60_000_000
+        b"POST /healthz HTTP/1.1\r\nContent-Length: 60000000\r\n" + HOST + b"\r\n",
+        b"a" * 60_000_000,
     ],
     "an unread body in chunks": [
         b"POST /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"\r\n",
         b"1\r\n \r\n" * 300_000,
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

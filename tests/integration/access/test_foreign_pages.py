@@ -41,7 +41,14 @@ def asked_as(http: httpx.Client, host: str, path: str = "/v1/jobs") -> httpx.Res
 
 
 OURS = ["127.0.0.1", "localhost:1234", "LOCALHOST", "[::1]:7860", "vlm.example", "vlm.lan:443"]
-FOREIGN = ["evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "a@b"]
+FOREIGN = [
+    "evil.example:7860",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "",
+    "[::1",
+    "a@b",
+]
 
 
 @pytest.mark.parametrize("host", OURS)

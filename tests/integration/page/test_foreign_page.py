@@ -57,7 +57,8 @@ def foreign_port() -> Iterator[int]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with chromium() as browser:
+    # as if the owner of this name had pointed it to this machine
+    with chromium("--host-resolver-rules=MAP evil.example 127.0.0.1") as browser:
         context = browser.new_context()
         yield context.new_page()
         context.close()
@@ -76,3 +77,14 @@ def test_a_foreign_page_submits_nothing_and_its_own_page_does(workerless, page, 
     assert page.evaluate(_OWN) == 202
     page.goto(base.replace("127.0.0.1", "localhost"))
     assert page.evaluate(_OWN) == 202
+
+
+def test_a_page_whose_name_points_to_this_machine_reads_nothing(workerless, page):
+    secret = workerless.http.post("/v1/webhooks/secret/rotate").json()
+    page.goto(f"http://evil.example:{workerless.http.base_url.port}/healthz")
+    read = """async (path) => (await (await fetch(path)).json()).code"""
+    for path in ("/v1/jobs", "/v1/webhooks/secret", "/v1/sessions"):
+        assert page.evaluate(read, path) == "host_not_allowed"
+    rotate = """async (path) => (await (await fetch(path, {method: "POST"})).json()).code"""
+    assert page.evaluate(rotate, "/v1/webhooks/secret/rotate") == "host_not_allowed"
+    assert workerless.http.get("/v1/webhooks/secret").json()["hint"] == secret["hint"]
