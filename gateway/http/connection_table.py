@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
+from itertools import islice
 from typing import Protocol
+
+#: Idle connections that are looked at for one that can give way.
+_LOOKED_AT = 64
 
 
 class Connection(Protocol):
     """What the table needs of a client's socket."""
 
-    def shutdown(self, how: int) -> None:
-        """End reading and writing."""
+    @property
+    def has_unread(self) -> bool:
+        """Tell whether its client has sent something that nobody has read yet."""
+
+    def give_way(self) -> None:
+        """End reading and writing; whoever reads gets an end of file and closes it."""
 
 
 class ConnectionTable:
@@ -34,13 +40,13 @@ class ConnectionTable:
         return True
 
     def _close_oldest_idle(self) -> bool:
-        oldest = next(iter(self._idle), None)
+        # a request that has arrived is as good as in flight
+        silent = (one for one in islice(self._idle, _LOOKED_AT) if not one.has_unread)
+        oldest = next(silent, None)
         if oldest is None:
             return False
         del self._idle[oldest]
-        # its own greenlet reads an end of file and closes it
-        with contextlib.suppress(OSError):
-            oldest.shutdown(socket.SHUT_RDWR)
+        oldest.give_way()
         return True
 
     def begin_request(self, connection: Connection) -> None:

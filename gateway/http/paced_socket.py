@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import socket
+import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +77,7 @@ class PacedSocket:
         self._body: _Body | None = None
         self._connected_at = time.monotonic()
         self._headers_began: float | None = self._connected_at
-        self._heard = self._answered = self._ended = False
+        self._heard = self._answered = self._ended = self._gave_way = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -84,6 +86,17 @@ class PacedSocket:
     def age_s(self) -> float:
         """Return how long it has been connected."""
         return time.monotonic() - self._connected_at
+
+    @property
+    def has_unread(self) -> bool:
+        """Tell whether its client has sent something that nobody has read yet."""
+        return fcntl.ioctl(self._socket.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
+
+    def give_way(self) -> None:
+        """End reading and writing; whoever reads gets an end of file."""
+        self._gave_way = self._ended = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def await_request(self, *, begun: bool = False) -> None:
         """Return to idle until the next request begins, unless it has `begun` already."""
@@ -165,6 +178,11 @@ class PacedSocket:
             return self._socket.recv(size)
         except TimeoutError:
             return None
+        except OSError:
+            # gevent fails a read whose socket another greenlet has shut down
+            if self._gave_way:
+                return b""
+            raise
 
     def sendall(self, data: bytes) -> None:
         """Write all of `data`.
