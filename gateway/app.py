@@ -37,6 +37,8 @@ from shared.settings import Settings
 _log = logging.getLogger(__name__)
 #: Requested every second by machines; their log lines would bury the others.
 _PROBES = ("/healthz", "/readyz", "/metrics")
+#: For pages and answers without one of their own: no page of others may frame them.
+_POLICY = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 
 
@@ -63,6 +65,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
     app.before_request(_begin_request)
+    app.before_request(problems.refuse_redirect)
     app.before_request(auth.admit_request)
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
@@ -100,7 +103,18 @@ def _begin_request() -> None:
 def _end_request(response: Response) -> ResponseReturnValue:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    if auth.needs_key(request.path):
+        response.headers.setdefault("Cache-Control", "no-store")
     auth.add_limit_headers(response)
+    if not g.get("ended"):
+        # flask ends a request again whose answer fails in what follows
+        g.ended = True
+        _record_end(response)
+    return response
+
+
+def _record_end(response: Response) -> None:
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.started_at
@@ -121,7 +135,6 @@ def _end_request(response: Response) -> ResponseReturnValue:
             **cause,
         },
     )
-    return response
 
 
 def _unbind_log_fields(_: BaseException | None) -> None:

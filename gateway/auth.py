@@ -10,10 +10,10 @@ from collections.abc import Callable
 from flask import Response, g, request
 
 from gateway.services import current_services
-from shared.errors import LimitError
+from shared.errors import LimitError, ServiceError
 from shared.settings import Settings
 from shared.store import DoorbellMessage, NewJob, StoredJob
-from shared.store.api_key_store import Anonymous, Caller
+from shared.store.api_key_store import ANONYMOUS, Anonymous, Caller
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
 
@@ -44,7 +44,10 @@ def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
 
 
 def admit_request() -> None:
-    """Authenticate a request to the API; raises Unauthorized and LimitError."""
+    """Authenticate a request to the API.
+
+    Raises Unauthorized, LimitError, HostNotAllowed and OriginNotAllowed.
+    """
     if needs_key(request.path):
         current_caller()
 
@@ -70,9 +73,14 @@ def current_position() -> QueuePosition | None:
 
 
 def current_caller() -> Caller:
-    """Return the caller of this request, looked up once; raises Unauthorized and LimitError."""
+    """Return the caller of this request, looked up once; raises what `admit_request` raises."""
     if "caller" not in g:
-        g.caller = _admit_caller(int(counts_as_request(request.method, request.path)))
+        foreign = _find_foreign_page()
+        costs = counts_as_request(request.method, request.path) and foreign is None
+        admitted = _admit_caller(int(costs))
+        if foreign and admitted.tenant == ANONYMOUS:
+            raise foreign
+        g.caller = admitted
         if g.caller.refused_s is not None:
             raise LimitError(
                 "This key has used up its requests for this minute.",
@@ -81,6 +89,15 @@ def current_caller() -> Caller:
             )
     caller: Caller = g.caller
     return caller
+
+
+def _find_foreign_page() -> ServiceError | None:
+    """Return why a page of others may have made this request; it matters only without a key."""
+    try:
+        current_services().browser_guard.check(request)
+    except ServiceError as error:
+        return error
+    return None
 
 
 def _admit_caller(cost: int) -> Caller:

@@ -21,6 +21,7 @@ import sys
 from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
+from gateway.http import open_files
 from shared import log
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import load_rules
@@ -32,6 +33,7 @@ from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 
 _settings = Settings()
+_files = open_files.raise_soft_limit()
 
 bind = (
     f"[{_settings.host}]:{_settings.port}"
@@ -40,7 +42,8 @@ bind = (
 )
 workers = _settings.gateway_processes
 worker_class = "gateway.http.gevent_worker.Worker"
-worker_connections = 2000
+#: More than the worker serves, so that it can refuse some instead of leaving them waiting.
+worker_connections = open_files.connections_within(_files) + open_files.spare_within(_files)
 #: Streams and long polls are greenlets: only a hung process is silent for this long.
 timeout = 60
 graceful_timeout = 5
@@ -48,6 +51,8 @@ keepalive = 75
 #: The control socket can shut the server down and is in the home of the user.
 control_socket_disable = True
 limit_request_line = 8190
+#: Who may name another scheme, path prefix or address of a client than its connection shows.
+forwarded_allow_ips = _settings.trusted_proxies
 logger_class = "gunicorn.glogging.Logger"
 logconfig_dict: dict[str, Any] = {
     "version": 1,

@@ -10,6 +10,7 @@ from flask import current_app
 from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
+from gateway.http.browser_guard import BrowserGuard
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
 from gateway.metrics.http_metrics import HttpMetrics
@@ -40,6 +41,7 @@ class Services:
     store: Store
     doorbells: DoorbellMessages
     api_keys: ApiKeyStore
+    browser_guard: BrowserGuard
     images: ImageStore
     sessions: SessionStore
     events: EventReader
@@ -75,6 +77,7 @@ class Services:
             store=store,
             doorbells=DoorbellMessages(store.redis),
             api_keys=ApiKeyStore(store.redis),
+            browser_guard=BrowserGuard.of(settings),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must return before the socket's own timeout

@@ -118,7 +118,7 @@ def find_misspelt(environ: Mapping[str, str]) -> Iterator[str]:
 def check_exposure(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each risk from other machines or from the log."""
     if not settings.loopback and settings.allow_anonymous:
-        yield f"other machines can reach {settings.host}, and anyone can use it without a key"
+        yield from _check_keyless(settings)
     if not settings.loopback and settings.metrics_token is None:
         yield "anyone who reaches the gateway can read /metrics: set SIGHTLINE_METRICS_TOKEN"
     if settings.log_level == "DEBUG":
@@ -130,6 +130,12 @@ def check_exposure(settings: Settings) -> Iterator[str]:
                 yield f"{name} points to {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
         yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are only paths"
+
+
+def _check_keyless(settings: Settings) -> Iterator[str]:
+    yield f"other machines can reach {settings.host}, and anyone can use it without a key"
+    if not settings.public_url and not settings.allowed_hosts:
+        yield "it only answers to IP addresses: list its host names in SIGHTLINE_ALLOWED_HOSTS"
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,8 @@ ServiceError
 │   ├── InvalidJson · InvalidBase64 · BadParameters · BadConstraint
 │   ├── InputTooLong
 │   │   └── InputTooLarge
-│   ├── IdempotencyKeyReused · Unauthorized · UrlNotAllowed · UrlFetchFailed
+│   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
+│   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
 │   ├── Conflict
 │   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
@@ -156,6 +157,28 @@ class Unauthorized(InputError):
     code = "unauthorized"
     status = 401
     hint = "Send Authorization: Bearer <key> or X-API-Key."
+
+
+class HostNotAllowed(InputError):
+    """Without API keys this service answers under its own names only."""
+
+    code = "host_not_allowed"
+    status = 421
+    hint = (
+        "Open it as http://127.0.0.1, or let the operator name this host in "
+        "SIGHTLINE_PUBLIC_URL or SIGHTLINE_ALLOWED_HOSTS, or make an API key."
+    )
+
+
+class OriginNotAllowed(InputError):
+    """A web page of another site may change nothing here without an API key."""
+
+    code = "origin_not_allowed"
+    status = 403
+    hint = (
+        "Use the service's own page; if it is behind a proxy, name its host in "
+        "SIGHTLINE_PUBLIC_URL; other sites need an API key."
+    )
 
 
 class UrlNotAllowed(InputError):

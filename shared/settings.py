@@ -91,6 +91,16 @@ class Settings(BaseSettings):
     metrics_token: str | None = Field(
         None, min_length=8, description="Bearer token required by /metrics; unset: none."
     )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of proxies whose headers X-Forwarded-Proto and "
+        "SCRIPT_NAME are believed, as in 10.0.0.5,10.1.0.0/16; unset: nobody's.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Names beside that of SIGHTLINE_PUBLIC_URL by which browsers may reach a "
+        "service without keys, as in vlm.lan,tower.local.",
+    )
     ping_s: float = Field(
         15.0, gt=0, le=300, description="Seconds between pings of an event stream."
     )
@@ -176,6 +186,15 @@ class Settings(BaseSettings):
     )
     body_min_bytes_s: float = Field(
         16_384.0, gt=0, description="Minimum rate of a request body, bytes per second."
+    )
+    body_timeout_s: float = Field(
+        600.0, gt=0, description="Longest time for a request body, however large it is."
+    )
+    bodies_max_bytes: int | None = Field(
+        None,
+        ge=1024,
+        description="Bytes of request bodies that a gateway process holds at once. Unset: four of "
+        "request_max_bytes.",
     )
     write_timeout_s: float = Field(
         60.0,
@@ -367,7 +386,7 @@ class Settings(BaseSettings):
         files = (SecretsSettingsSource(settings_cls, folder),) if folder else ()
         return init_settings, env_settings, *files
 
-    @field_validator("allow_nets")
+    @field_validator("allow_nets", "trusted_proxies")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
         parse_networks(value)
@@ -384,6 +403,17 @@ class Settings(BaseSettings):
         if self.lease_s < 3 * self.beat_s:
             raise ValueError("lease_s must be at least three times beat_s")
         return self
+
+    @model_validator(mode="after")
+    def _bodies_hold_the_largest(self) -> Self:
+        if self.body_budget_bytes < self.request_max_bytes:
+            raise ValueError("bodies_max_bytes must be at least request_max_bytes")
+        return self
+
+    @property
+    def body_budget_bytes(self) -> int:
+        """Return the bytes of request bodies that a gateway process holds at once."""
+        return self.bodies_max_bytes or 4 * self.request_max_bytes
 
     @property
     def cache_urls(self) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
-"""Detects that a request's client has closed its connection, and closes it from our side."""
+"""A request's connection: whether its client has closed it; closing it, and freeing its body."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +24,13 @@ def watch_client(request: Request) -> Callable[[], bool]:
 
 def _has_closed(client: Any) -> bool:
     try:
-        readable, _, _ = select.select([client], [], [], 0)
-        if not readable or client.recv(1, socket.MSG_PEEK):
+        # select() knows no file beyond the 1024th
+        client.settimeout(0)
+        if client.recv(1, socket.MSG_PEEK):
             return False
         cause = "closed by the client"
+    except BlockingIOError:
+        return False
     except (OSError, ValueError) as error:
         # such as "Connection reset by peer"
         cause = str(error)
@@ -42,3 +44,11 @@ def hang_up(request: Request) -> None:
     if client is not None:
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+
+def forget_body(request: Request) -> None:
+    """Free a body that has been read and is needed no more, for the requests that come next."""
+    request.forget_body()  # type: ignore[attr-defined]
+    client = request.environ.get("gunicorn.socket")
+    if client is not None:
+        client.release_body()

@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker with client timeouts, and with problem+json for broken requests."""
+"""gunicorn's gevent worker with bounds for connections, and problem+json for broken requests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import secrets
 import socket
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http.errors import (
@@ -13,42 +14,82 @@ from gunicorn.http.errors import (
     InvalidResponseHeaderName,
     ParseException,
 )
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
+from gateway.http.body_budget import BodyBudget
+from gateway.http.bounded_request import BoundedRequest
+from gateway.http.connection_table import ConnectionTable
+from gateway.http.event_loop import let_others_run
+from gateway.http.open_files import connections_within, raise_soft_limit
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
-from gateway.http.problems import MIMETYPE, problem_body
-from shared.errors import InputError, ServiceError
+from gateway.http.problems import MIMETYPE, problem_body, retry_after
+from shared.errors import InputError, ServiceError, Unavailable
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
-_REASONS = {400: "Bad Request", 408: "Request Timeout", 500: "Internal Server Error"}
+#: After these a connection ends, so that it does not keep its place for ever.
+_MAX_REQUESTS = 1000
+_MAX_AGE_S = 3600.0
+
+# gunicorn has no setting for it
+RequestParser.mesg_class = BoundedRequest
 
 
 class Worker(GeventWorker):
     """Cuts off slow clients; answers bytes that are no valid request with problem+json."""
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """Serve one connection under the timeouts of the settings."""
-        super().handle(listener, PacedSocket(client, self._timeouts), addr)
+        """Serve one connection under the timeouts of the settings, or refuse it politely."""
+        sock = PacedSocket(client, self._timeouts, self._budget)
+        if not self._connections.admit(sock):
+            self.handle_error(None, sock, addr, _too_many_connections())
+            sock.close()
+            return
+        try:
+            super().handle(listener, sock, addr)
+        finally:
+            sock.release_body()
+            self._connections.remove(sock)
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return Settings()
 
     @cached_property
     def _timeouts(self) -> ClientTimeouts:
-        return ClientTimeouts.of(Settings(), self.cfg.keepalive)
+        return ClientTimeouts.of(self._settings, self.cfg.keepalive)
 
-    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+    @cached_property
+    def _budget(self) -> BodyBudget:
+        return BodyBudget(self._settings.body_budget_bytes)
+
+    @cached_property
+    def _connections(self) -> ConnectionTable:
+        return ConnectionTable(connections_within(raise_soft_limit()))
+
+    def handle_request(
+        self, listener_name: Any, req: BoundedRequest, sock: PacedSocket, addr: Any
+    ) -> None:
         """Serve one request, whose body may still be coming."""
+        self._connections.begin_request(sock)
         # the rest of a body that was given up would be read as the next request
-        sock.await_body(req.force_close)
+        sock.await_body(req.force_close, req.announced_bytes)
+        if req.req_number >= _MAX_REQUESTS or sock.age_s > _MAX_AGE_S:
+            req.force_close()
         try:
             super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.await_request()
+            self._connections.end_request(sock)
+        # the next request may be here already, and others wait
+        let_others_run()
 
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
+    def handle_error(self, req: Any, client: PacedSocket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer bytes that gunicorn cannot parse; the connection closes afterwards."""
         request_id = "req_" + secrets.token_hex(12)
         error = _service_error(exc)
-        if error.status >= 500:
+        if error.status == 500:
             _log.error("connection.crashed", exc_info=exc, extra={"request_id": request_id})
         else:
             _log.info("connection.refused", extra={"request_id": request_id, "code": error.code})
@@ -56,6 +97,10 @@ class Worker(GeventWorker):
             client.sendall(_response_bytes(error, getattr(req, "path", None) or "/", request_id))
         except OSError:
             _log.debug("connection.gone", extra={"request_id": request_id})
+
+
+def _too_many_connections() -> Unavailable:
+    return Unavailable("All connections of this gateway are in use.", retry_after_s=1)
 
 
 def _service_error(exc: BaseException) -> ServiceError:
@@ -70,11 +115,14 @@ def _service_error(exc: BaseException) -> ServiceError:
 
 def _response_bytes(error: ServiceError, path: str, request_id: str) -> bytes:
     body = problem_body(error, path, request_id)
-    head = (
-        f"HTTP/1.1 {error.status} {_REASONS[error.status]}",
+    head = [
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         "Connection: close",
         f"Content-Type: {MIMETYPE}",
         f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
         f"X-Request-Id: {request_id}",
-    )
+    ]
+    if error.status == 503:
+        head.append(f"Retry-After: {retry_after(error.retry_after_s)}")
     return "\r\n".join((*head, "", "")).encode("ascii") + body

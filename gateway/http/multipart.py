@@ -51,3 +51,9 @@ class FormRequest(Request):
     """A request that refuses a form inside its form."""
 
     form_data_parser_class = _FlatFormParser
+
+    def forget_body(self) -> None:
+        """Free the body and what was parsed of it."""
+        self.close()
+        for name in ("_cached_data", "data", "form", "files", "values"):
+            vars(self).pop(name, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -11,6 +12,7 @@ from flask import Flask, Response, g, request
 from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
 
 from shared import errors
 from shared.errors import ServiceError
@@ -21,6 +23,8 @@ MIMETYPE = "application/problem+json"
 #: OpenAI's clients give up on a longer Retry-After.
 MAX_RETRY_AFTER_S = 120
 
+#: No files left to open, or no space on the disk for an upload.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 _BY_STATUS: dict[int, type[ServiceError]] = {
     400: errors.InputError,
     413: errors.PayloadTooLarge,
@@ -114,6 +118,17 @@ def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
     return errors.BadParameters(f"{name}: {message}.", pointer=pointer)
 
 
+def refuse_redirect() -> None:
+    """Raise NotFound for a path that is almost one of ours.
+
+    The framework would redirect it, to the host that the client names and maybe not to us.
+    """
+    if isinstance(request.routing_exception, RequestRedirect):
+        raise errors.NotFound(
+            "There is no such path.", hint="Write one slash between its parts, and none at its end."
+        )
+
+
 def _http_error(error: HTTPException) -> Response:
     if isinstance(error.response, Response):
         # abort(response) carries a finished answer, as the validation callback does
@@ -139,6 +154,11 @@ def _invalid_http(error: ParseException) -> Response:
 
 
 def _crash(error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        _log.error("gateway.exhausted", extra={"cause": str(error)})
+        return problem(
+            errors.Unavailable("The gateway's machine has no room for it.", retry_after_s=5)
+        )
     _log.exception("request.crashed", exc_info=error)
     return problem(ServiceError())
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.auth import counts_as_request, needs_key
 from gateway.http import problems
+from gateway.http.browser_guard import SHOWN_ONCE
 from shared import errors
 
 SECURITY_SCHEMES = {
@@ -29,6 +30,9 @@ def describe_keys(paths: dict[str, Any]) -> None:
             continue
         for method, operation in item.items():
             _add_errors(operation, errors.Unauthorized, errors.StoreUnavailable)
+            _add_errors(operation, errors.HostNotAllowed)
+            if method != "get" or path == SHOWN_ONCE:
+                _add_errors(operation, errors.OriginNotAllowed)
             if counts_as_request(method.upper(), path):
                 _add_errors(operation, errors.LimitError)
             operation["security"] = _SECURITY

@@ -77,9 +77,7 @@ def content(path: ImagePath) -> Response:
     png = current_services().images.pngs(current_tenant(), [path.image_id])[0]
     if png is None:
         raise errors.NotFound
-    # the id is a hash of the pixels, so they never change; they belong to one caller
-    headers = {"Cache-Control": "private, max-age=86400, immutable"}
-    return Response(png, mimetype="image/png", headers=headers)
+    return Response(png, mimetype="image/png")
 
 
 @images.delete(

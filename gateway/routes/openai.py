@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -9,6 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
+from gateway.http.client_connection import forget_body
 from gateway.responses.after_change import after_change
 from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
@@ -42,6 +44,14 @@ _CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How a chat wants its answer."""
+
+    stream: bool
+    with_usage: bool
+
+
 @openai.post(
     "/v1/chat/completions",
     summary="Create a chat completion",
@@ -58,16 +68,25 @@ def chat(header: KeyHeader) -> Response:
     # refused before the messages and their images are read and parsed
     with Idempotency(services.store, tenant, key).allow_replay():
         services.admission.check_open(tenant, auth.current_position())
-    chat = receive_chat(request, services.settings)
-    _check_model(chat.request.model, services.workers.fresh())
-    stored = _submit(chat, services, tenant, key)
-    stream = bool(chat.request.stream)
+    stored, options = _receive(services, tenant, key)
     # a client retries until an answer begins, and a stream begins at once
-    may_retry = not stream and counts_retries(request)
+    may_retry = not options.stream and counts_retries(request)
     job_id = stored.doorbell.job_id
     with after_change("The job was stored", job_id=job_id):
         held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
-        return _stream(chat, held_response, services) if stream else _respond(held_response)
+        if options.stream:
+            return _stream(options, held_response, services)
+        return _respond(held_response)
+
+
+def _receive(services: Services, tenant: str, key: str | None) -> tuple[StoredJob, ChatOptions]:
+    """Submit the chat of this request; return its job, and what the answer looks like."""
+    chat = receive_chat(request, services.settings)
+    _check_model(chat.request.model, services.workers.fresh())
+    stored = _submit(chat, services, tenant, key)
+    # not the chat with its images, which would stay in memory until the answer
+    forget_body(request)
+    return stored, ChatOptions(bool(chat.request.stream), chat.request.with_usage)
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:
@@ -106,9 +125,9 @@ def _respond(held_response: HeldResponse) -> Response:
     return response
 
 
-def _stream(chat: Chat, held_response: HeldResponse, services: Services) -> Response:
+def _stream(options: ChatOptions, held_response: HeldResponse, services: Services) -> Response:
     ping_s = min(services.settings.ping_s, stream_ping_s(request))
-    stream = ChatStream(held_response, ping_s=ping_s, with_usage=chat.request.with_usage)
+    stream = ChatStream(held_response, ping_s=ping_s, with_usage=options.with_usage)
     return Response(
         stream.iter_frames(),
         mimetype="text/event-stream",

@@ -35,6 +35,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.TooManyQueued,
     *WRITE_ERRORS,
     errors.QueueFull,
+    errors.Unavailable,
 )
 #: Of every route that reads a job.
 READ_ERRORS = problems.documented(

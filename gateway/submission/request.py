@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from flask import Request
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic import model_validator as check
 from werkzeug.datastructures import FileStorage
 
@@ -180,6 +188,17 @@ class Submission(BaseModel):
         description="Size in bytes of each image, in order, files first; verified on arrival.",
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="Returned unchanged.")
+
+    @field_validator("session_id")
+    @classmethod
+    def _session_can_be_named_in_a_url(cls, value: str | None) -> str | None:
+        if value in (".", ".."):
+            raise BadParameters(
+                f"session_id: {value!r} cannot be read or forgotten later.",
+                pointer="/session_id",
+                hint="Clients take it for a folder in /v1/sessions/…; add a letter or digit.",
+            )
+        return value
 
     @check(mode="after")
     def _metadata_is_small(self) -> Self:

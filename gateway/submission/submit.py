@@ -9,6 +9,7 @@ from flask import Request
 
 from gateway import auth
 from gateway.admission.admission import JobProfile
+from gateway.http.client_connection import forget_body
 from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
 from gateway.services import Services
@@ -44,6 +45,7 @@ def submit_request(
     checksums = received.submission.checksums(len(received.files))
     decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
+    forget_body(request)
     return _submit_images(checked, images, EarlierMessages(), services)
 
 

@@ -76,7 +76,12 @@ class ApiKeyStore:
         limits = (default.requests, default.tokens, default.in_flight, default.queued)
         with guard():
             reply = self._admit(
-                args=[_digest(secret), anonymous, ANONYMOUS, cost, *limits, *LAST_SCORES]
+                args=[
+                    *(_digest(secret), anonymous, ANONYMOUS, cost),
+                    *limits,
+                    secrets.token_hex(8),
+                    *LAST_SCORES,
+                ]
             )
         if reply[0] == "missing":
             raise Unauthorized("This service requires an API key.")

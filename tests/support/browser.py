@@ -15,11 +15,12 @@ _AXE = tools.NODE / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*options: str) -> Iterator[Browser]:
     """Start a browser; it ends with the block, as playwright occupies the event loop."""
     program = tools.browser()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        arguments = ["--no-sandbox", *options]
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()
 

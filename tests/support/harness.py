@@ -192,11 +192,21 @@ class System:
         return process
 
     def gateway(
-        self, *, port: int | None = None, wait: bool = True, newer: bool = False, **env: str
+        self,
+        *,
+        port: int | None = None,
+        wait: bool = True,
+        newer: bool = False,
+        shell: str = ":",
+        **env: str,
     ) -> tuple[Process, httpx.Client]:
-        """Start a gateway; return it with a client of it. By default, wait until it responds."""
+        """Start a gateway; return it with a client of it. By default, wait until it responds.
+
+        `shell` are commands that come first, such as `ulimit -n 256`.
+        """
         port = port or free_port()
-        command = [*_program("gunicorn", newer), "-c", "gateway/gunicorn.conf.py"]
+        command = ["sh", "-c", f'{shell} && exec "$@"', "sh"]
+        command += [*_program("gunicorn", newer), "-c", "gateway/gunicorn.conf.py"]
         command.append("gateway.app:create_app()")
         number = len(self._processes)
         process = self.spawn(command, f"gateway{number}", {"SIGHTLINE_PORT": str(port), **env})

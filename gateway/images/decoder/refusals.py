@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def with_image_errors(fmt: ImageFormat, data: bytes, work: Callable[[], T]) -> T:
-    """Run `work`, whose exceptions become ImageErrors, but for MemoryError."""
+    """Run `work`; raises MemoryError, UnsupportedImageFormat or another ImageError."""
     try:
         return work()
     except (ImageError, MemoryError):

@@ -62,12 +62,12 @@ def _forever(piece: bytes) -> Iterator[bytes]:
         yield piece
 
 
-HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def test_dripping_headers_are_cut_off_with_a_reason(http):
     with _connected(http) as sock:
-        sock.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        sock.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
         answer = _dripped(sock, _forever(b"a"), 0.1)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code": "request_timeout"' in answer
@@ -125,7 +125,7 @@ def test_a_connection_may_rest_between_two_requests(http):
     time.sleep(1.0)
     with _connected(http) as sock:
         for _ in range(2):
-            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             response = b""
             while not response.endswith(b'{"status":"ok"}\n'):
                 response += sock.recv(65_536)

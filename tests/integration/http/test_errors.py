@@ -252,8 +252,8 @@ def raw(service, request):
     return int(status.split()[1]), dict(h.split(": ", 1) for h in headers), body
 
 
-GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-POST = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ def open_files(gateway):
 def test_streams_whose_clients_have_gone_leave_nothing_open(workerless):
     job = workerless.submit()
     port = workerless.http.base_url.port
-    request = f"GET /v1/jobs/{job['id']}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    wait = f"GET /v1/jobs/{job['id']}?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = f"GET /v1/jobs/{job['id']}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    wait = f"GET /v1/jobs/{job['id']}?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     base, base_files = connections(workerless.redis), open_files(workerless.gateway)
     sockets = []
     for number in range(100):

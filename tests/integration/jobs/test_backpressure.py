@@ -79,7 +79,7 @@ def test_a_queue_of_the_greatest_length_takes_no_more(system: System):
 def test_a_full_queue_refuses_before_the_body_has_come(system: System, path: str):
     _, http = system.gateway(SIGHTLINE_QUEUE_MAX_JOBS="1")
     assert _ask(http).status_code == 202
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     address = (http.base_url.host, http.base_url.port or 80)
     with socket.create_connection(address, 10 * AT_ONCE_S) as sock:
         sock.sendall(head.encode() + b"Content-Length: 500000\r\n\r\n")

@@ -26,7 +26,7 @@ def test_a_client_that_resets_its_connection_is_logged(served):
     with socket.create_connection(("127.0.0.1", served.http.base_url.port)) as client:
         # closing with a linger of nothing sends a reset instead of an end
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.sendall(f"GET {job['urls']['events']} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.sendall(f"GET {job['urls']['events']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         stream = b""
         while b"event: " not in stream:
             stream += client.recv(4096)

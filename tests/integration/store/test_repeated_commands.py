@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from shared.errors import Erased, IdempotencyKeyReused, NotFound
 from shared.jobs import JobInput, new_job_id
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
+from shared.store.api_key_store import ApiKeyStore
+from shared.store.rate_limits import RateLimits
 
 QUESTION = JobInput(prompt="what?")
 
@@ -26,6 +30,19 @@ def test_a_job_that_is_added_twice_under_its_id_is_one_job(jobs, idempotency):
     assert jobs.load().depths["default"] == 1
     assert jobs.redis.zcard(keys.LINE + "t") == jobs.redis.scard(keys.UNFINISHED + "t") == 1
     assert jobs.counters()["jobs.submitted"] == 1
+
+
+def test_a_request_whose_admission_is_sent_again_is_charged_once(jobs, monkeypatch):
+    store, limits = ApiKeyStore(jobs.redis), RateLimits(2, 0, 0, 0)
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "one")
+    first, again = (store.admit("", "yes", 1, limits) for _ in range(2))
+    assert [first.used.requests, again.used.requests] == [1, 1]
+    assert again.queue_position is not None
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "two")
+    last, repeated = (store.admit("", "yes", 1, limits) for _ in range(2))
+    assert (last.used.requests, last.refused_s, repeated.refused_s) == (2, None, None)
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "three")
+    assert store.admit("", "yes", 1, limits).refused_s
 
 
 def test_a_key_whose_job_is_gone_makes_a_new_one(jobs):

@@ -4,13 +4,16 @@
 --       digest is the sha256 of the secret ('' = none); without_key says whether callers may come
 --       without a key (yes, no, alone = while there is none at all) and belong to the tenant
 --       anonymous; cost are the requests to charge; then the limits of callers that have none of
---       their own: requests and visual tokens a minute, unfinished and queued jobs (0 = none)
+--       their own: requests and visual tokens a minute, unfinished and queued jobs (0 = none);
+--       then a name of this call, which is the same when its answer was lost and it is sent again
 -- Returns unknown or missing; or ok or limited, tenant, name, the four limits, what is used of
 -- each, ms until this minute ends, ms to wait, and for a request that is charged what standing.lua
 -- returns.
-local digest, without_key, anonymous, cost, max_requests, max_tokens, max_in_flight, max_queued =
-  unpack(ARGV, 1, 8)
-local FIRST_SCORE = 9
+local digest, without_key, anonymous, cost, max_requests, max_tokens, max_in_flight, max_queued,
+  call = unpack(ARGV, 1, 9)
+local FIRST_SCORE = 10
+-- longer than a call may be repeated
+local CALL_MS = 60000
 
 local now, tenant, name = now_ms(), anonymous, ''
 local open = without_key == 'yes'
@@ -36,10 +39,14 @@ local requests, tokens = window(tenant, 'requests', now), window(tenant, 'tokens
 local verdict, wait_ms = 'ok', 0
 cost = tonumber(cost)
 if limits.requests > 0 and cost > 0 then
-  if exceeds(requests, cost, limits.requests) then
+  local charged = RATE .. 'charged:' .. call
+  if redis.call('EXISTS', charged) == 1 then
+    verdict = 'ok'
+  elseif exceeds(requests, cost, limits.requests) then
     verdict, wait_ms = 'limited', wait_ms_for(requests, cost, limits.requests)
   else
     charge(requests, cost)
+    redis.call('SET', charged, 1, 'PX', CALL_MS)
   end
 end
 local standing = false

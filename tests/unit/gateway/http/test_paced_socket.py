@@ -8,9 +8,10 @@ import struct
 
 import pytest
 
+from gateway.http.body_budget import BodyBudget
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 
-PACE = ClientTimeouts(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, write_s=0.2)
+PACE = ClientTimeouts(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, body_s=5, write_s=0.2)
 
 
 @pytest.fixture
@@ -28,12 +29,12 @@ def test_a_write_to_a_client_that_reset_the_line_is_logged(line, caplog):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     with caplog.at_level(logging.INFO), pytest.raises(ConnectionResetError):
-        PacedSocket(ours, PACE).sendall(b"a word")
+        PacedSocket(ours, PACE, BodyBudget(1000)).sendall(b"a word")
     assert "Connection reset by peer" in caplog.records[-1].cause
 
 
 def test_a_client_that_takes_nothing_is_given_up_and_that_is_logged(line, caplog):
     ours, _ = line
     with caplog.at_level(logging.INFO), pytest.raises(ConnectionResetError):
-        PacedSocket(ours, PACE).sendall(bytes(64 << 20))
+        PacedSocket(ours, PACE, BodyBudget(1000)).sendall(bytes(64 << 20))
     assert caplog.records[-1].cause == "it does not read"
