@@ -12,7 +12,7 @@ from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.remaining_work import RunningJob
 from shared.store import keys
 from shared.store.connection import Client, guard, load_script
-from shared.store.job_reader import FIRST_SCORE, QUEUE_SPAN
+from shared.store.job_index import FIRST_SCORE, QUEUE_SPAN
 from shared.store.worker_registry import WorkerRegistry
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.

@@ -39,6 +39,8 @@ class ImageStore:
         self._settings = settings
         self._redis = client or connect(settings, text=False)
         self._put = load_script(self._redis, "images/put_image")
+        self._release = load_script(self._redis, "images/release_image")
+        self._delete = load_script(self._redis, "images/delete_image")
 
     def put(
         self,
@@ -46,9 +48,14 @@ class ImageStore:
         image: StoredImage,
         *,
         uploaded: bool = False,
-        ttl_s: int | None = None,
-    ) -> None:
-        """Store an image; an `uploaded` one stays when the jobs that used it are erased."""
+        job_id: str = "",
+        owner: str = "",
+    ) -> bool:
+        """Store an image; an `uploaded` one stays when the jobs that used it are erased.
+
+        `job_id` is a job that needs it: one that is about to be stored, or, with an `owner`, one
+        that this owner runs. Return False, and store nothing, if the job is no longer this owner's.
+        """
         key = keys.image(tenant, image.id)
         fields: dict[str, str | int | bytes] = {
             "png": image.png,
@@ -64,7 +71,15 @@ class ImageStore:
             fields["uploaded"] = 1
         flat = [part for pair in fields.items() for part in pair]
         with guard():
-            self._put(keys=[key], args=[(ttl_s or self._settings.image_ttl_s) * 1000, *flat])
+            ttl_ms = self._settings.image_ttl_s * 1000
+            return bool(self._put(keys=[key], args=[ttl_ms, job_id, owner, *flat]))
+
+    def release(self, tenant: str, image_ids: Sequence[str], job_id: str) -> None:
+        """Take back images that were put for a job that was not stored in the end."""
+        if image_ids:
+            with guard():
+                names = [keys.image(tenant, image_id) for image_id in image_ids]
+                self._release(keys=names, args=[job_id])
 
     def header(self, tenant: str, image_id: str) -> ImageHeader:
         """Return the header of an image; raises NotFound."""
@@ -98,8 +113,6 @@ class ImageStore:
 
     def delete(self, tenant: str, image_id: str) -> None:
         """Delete an image; a queued job that needs it will fail as image_gone. Raises NotFound."""
-        key = keys.image(tenant, image_id)
         with guard():
-            if not self._redis.delete(key):
+            if not self._delete(keys=[keys.image(tenant, image_id)]):
                 raise NotFound
-            self._redis.delete(key + keys.IMAGE_JOBS)

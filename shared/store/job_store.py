@@ -23,8 +23,9 @@ from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, guard, load_script, pairs
+from shared.store.job_index import FIRST_SCORE
 from shared.store.job_metrics import JobMetrics
-from shared.store.job_reader import FIRST_SCORE, JobReader
+from shared.store.job_reader import JobReader
 from shared.store.job_types import (
     Claim,
     Doorbell,

@@ -8,8 +8,14 @@ from typing import Any
 
 from shared.errors import NotFound
 from shared.jobs import Turn
+from shared.jobs.row import JobRow
 from shared.store import keys
-from shared.store.connection import Client, guard
+from shared.store.connection import Client, guard, load_script
+
+#: Images of a deleted conversation that are released in one step, and for how long the names of the
+#: others are kept if the gateway dies meanwhile.
+_DROPPED_AT_ONCE = 100
+_LEFT_IMAGES_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class SessionStore:
 
     def __init__(self, client: Client) -> None:
         self._redis = client
+        self._delete = load_script(client, "sessions/delete")
+        self._drop_images = load_script(client, "sessions/drop_images")
 
     def get(self, tenant: str, session_id: str) -> Session:
         """Return a conversation; raises NotFound."""
@@ -60,6 +68,23 @@ class SessionStore:
             texts = self._redis.lrange(keys.session(tenant, session_id) + keys.SESSION_TURNS, 0, -1)
         return [Turn.model_validate_json(text) for text in texts]
 
+    def turns_before(self, row: JobRow) -> list[Turn]:
+        """Return the turns that a job goes on from, oldest first.
+
+        There are none when its conversation was deleted, also if it was begun again since.
+        """
+        if row.session_id is None:
+            return []
+        key = keys.session(row.tenant, row.session_id)
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hmget(key, "generation", "created_ms")
+            pipe.lrange(key + keys.SESSION_TURNS, 0, -1)
+            (generation, created_ms), texts = pipe.execute()
+        if not _is_conversation_of(row, generation, created_ms):
+            return []
+        return [Turn.model_validate_json(text) for text in texts]
+
     def page(self, tenant: str, limit: int) -> list[Session]:
         """Return up to `limit` sessions, the last used first."""
         index = keys.tenant_sessions(tenant)
@@ -73,15 +98,26 @@ class SessionStore:
         return [_session(i, fields, first) for i, fields, first in sessions if fields]
 
     def delete(self, tenant: str, session_id: str) -> None:
-        """Delete a conversation; its jobs stay until they are erased. Raises NotFound."""
+        """Delete a conversation and the images that only it needed; raises NotFound.
+
+        Its jobs stay until they are erased.
+        """
         key = keys.session(tenant, session_id)
         with guard():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.delete(key)
-            pipe.delete(key + keys.SESSION_TURNS, key + keys.SESSION_IMAGES)
-            pipe.zrem(keys.tenant_sessions(tenant), session_id)
-            if not pipe.execute()[0]:
+            images = self._delete(keys=[key], args=[tenant, session_id, _LEFT_IMAGES_MS])
+            if images is None:
                 raise NotFound
+            while images and self._drop_images(keys=[images, key], args=[_DROPPED_AT_ONCE]):
+                pass
+
+
+def _is_conversation_of(row: JobRow, generation: str | None, created_ms: str | None) -> bool:
+    """Tell whether a stored conversation is the one that a job belongs to, as is_same_session."""
+    if created_ms is None:
+        return False
+    if row.session_generation is None:
+        return int(created_ms) <= row.created_ms
+    return generation == str(row.session_generation)
 
 
 def _session(session_id: str, fields: dict[str, str], first: str | None) -> Session:
