@@ -21,6 +21,7 @@ _LIMITS = {
     "tokens": ("--tokens-per-minute", "visual tokens of jobs a minute"),
     "in_flight": ("--in-flight", "unfinished jobs"),
     "queued": ("--queued", "jobs that wait for a worker"),
+    "reads": ("--reads-per-minute", "reading requests a minute, beside following a job"),
 }
 
 

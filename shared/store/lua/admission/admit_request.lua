@@ -3,14 +3,15 @@
 -- ARGV: the names below, then the scores of the queues as in standing.lua.
 --       digest is the sha256 of the secret ('' = none); without_key says whether callers may come
 --       without a key (yes, no, alone = while there is none at all) and belong to the tenant
---       anonymous; cost are the requests to charge; then the limits of callers that have none of
---       their own: requests and visual tokens a minute, unfinished and queued jobs (0 = none)
--- Returns unknown or missing; or ok or limited, tenant, name, the four limits, what is used of
--- each, ms until this minute ends, ms to wait, and for a request that is charged what standing.lua
--- returns.
-local digest, without_key, anonymous, cost, max_requests, max_tokens, max_in_flight, max_queued =
-  unpack(ARGV, 1, 8)
-local FIRST_SCORE = 9
+--       anonymous; charged is what the request counts as: requests, reads, or '' (nothing); then
+--       the limits of callers that have none of their own: requests and visual tokens a minute,
+--       unfinished and queued jobs, reads a minute (0 = none)
+-- Returns unknown or missing; or ok or limited, tenant, name, the five limits, what is used of
+-- each, ms until this minute ends, ms to wait, and for one that counts as a request what
+-- standing.lua returns.
+local digest, without_key, anonymous, charged, max_requests, max_tokens, max_in_flight, max_queued,
+  max_reads = unpack(ARGV, 1, 9)
+local FIRST_SCORE = 10
 
 local now, tenant, name = now_ms(), anonymous, ''
 local open = without_key == 'yes'
@@ -26,27 +27,31 @@ elseif not open then
 end
 
 local limits = {requests = tonumber(max_requests), tokens = tonumber(max_tokens),
-  in_flight = tonumber(max_in_flight), queued = tonumber(max_queued)}
+  in_flight = tonumber(max_in_flight), queued = tonumber(max_queued), reads = tonumber(max_reads)}
 if tenant ~= anonymous then
-  local own = fields(API_KEY .. tenant, 'name', 'requests', 'tokens', 'in_flight', 'queued')
+  local own = fields(API_KEY .. tenant, 'name', 'requests', 'tokens', 'in_flight', 'queued',
+    'reads')
   name = own.name
   for kind, limit in pairs(limits) do limits[kind] = tonumber(own[kind]) or limit end
 end
-local requests, tokens = window(tenant, 'requests', now), window(tenant, 'tokens', now)
+local usage = {}
+for _, kind in ipairs({'requests', 'tokens', 'reads'}) do usage[kind] = window(tenant, kind, now) end
 local verdict, wait_ms = 'ok', 0
-cost = tonumber(cost)
-if limits.requests > 0 and cost > 0 then
-  if exceeds(requests, cost, limits.requests) then
-    verdict, wait_ms = 'limited', wait_ms_for(requests, cost, limits.requests)
+if charged ~= '' and limits[charged] > 0 then
+  if exceeds(usage[charged], 1, limits[charged]) then
+    verdict, wait_ms = 'limited', wait_ms_for(usage[charged], 1, limits[charged])
+  elseif charged == 'requests' then
+    charge(usage[charged], 1)
   else
-    charge(requests, cost)
+    -- a full Redis takes no count, but lets callers read
+    pcall(charge, usage[charged], 1)
   end
 end
 local standing = false
-if cost > 0 and verdict == 'ok' then
+if charged == 'requests' and verdict == 'ok' then
   standing = {places(tenant, {unpack(ARGV, FIRST_SCORE)}), redis.call('ZCARD', QUEUED),
     redis.call('ZCARD', LEASES)}
 end
 return {verdict, tenant, name, limits.requests, limits.tokens, limits.in_flight, limits.queued,
-  requests.used, tokens.used, redis.call('SCARD', UNFINISHED .. tenant),
-  redis.call('ZCARD', LINE .. tenant), requests.left_ms, wait_ms, standing}
+  limits.reads, usage.requests.used, usage.tokens.used, redis.call('SCARD', UNFINISHED .. tenant),
+  redis.call('ZCARD', LINE .. tenant), usage.reads.used, usage.requests.left_ms, wait_ms, standing}
