@@ -20,13 +20,8 @@ FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 #: Entries that are read in one round trip, where most of them are sought and where few may be.
 _FEW_AT_ONCE = 100
 _AT_ONCE = 500
-#: Counted by every version, and what of it was filed.
-_CHANGES = [f"jobs.{name}" for name in ("submitted", "split")] + [
-    f"jobs.{status.value}" for status in JobStatus if status.terminal
-]
-_FILED = "index.filed"
-#: Seconds for which a tenant's indexes count as complete; then they are looked through again.
-_COMPLETE_S = 7 * 86_400
+#: Jobs that are filed in one step.
+_FILED_AT_ONCE = 200
 
 #: A job and its number.
 Entry = tuple[str, int]
@@ -126,6 +121,7 @@ class JobIndexes:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
+        self._unfiled = load_script(redis, "jobs/unfiled")
         self._file = load_script(redis, "jobs/file")
 
     def find(
@@ -173,20 +169,14 @@ class JobIndexes:
 
     def _complete(self, tenant: str) -> None:
         """File what an older version has left unfiled, if it has changed any job since."""
-        mark = keys.tenant_jobs(tenant) + keys.JOBS_FILED_AT
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hmget(keys.COUNTERS, *_CHANGES, _FILED)
-        pipe.get(mark)
-        counts, filed_at = pipe.execute()
-        *changes, filed = (int(count or 0) for count in counts)
-        unfiled = str(sum(changes) - filed)
-        if unfiled == filed_at:
+        unfiled = self._unfiled(keys=[], args=[tenant])
+        if unfiled is None:
             return
         everything, number = _FiledJobs(self._redis, keys.tenant_jobs(tenant)), None
-        while entries := everything.below(number, _AT_ONCE):
-            self._file(keys=[], args=[tenant, *(job_id for job_id, _ in entries)])
+        while entries := everything.below(number, _FILED_AT_ONCE):
+            self._file(keys=[], args=[tenant, "", *(job_id for job_id, _ in entries)])
             number = entries[-1][1]
-        self._redis.set(mark, unfiled, ex=_COMPLETE_S)
+        self._file(keys=[], args=[tenant, unfiled])
 
 
 def _ended(tenant: str, status: str) -> str:

@@ -109,7 +109,7 @@ def test_pages_stay_as_they_are_while_jobs_come_and_change(jobs):
 
 def forget_indexes(jobs: Store) -> None:
     """Leave what a store of the version before has."""
-    for key in jobs.redis.scan_iter(keys.tenant_jobs("t") + "/*"):
+    for key in list(jobs.redis.scan_iter(keys.tenant_jobs("t") + "/*")):
         jobs.redis.delete(key)
     jobs.redis.hdel(keys.COUNTERS, *NEWER_COUNTERS)
 

@@ -78,6 +78,7 @@ if tokens > 0 then charge(usage, tokens) end
 redis.call('ZADD', EXPIRY, expire_ms, job_id)
 -- its row lives at most once as long before its end, and once after it
 local kept_until = now + 2 * ttl_ms
+if redis.call('EXISTS', TENANT_JOBS .. tenant) == 0 then mark_complete(tenant, count_unfiled()) end
 file_job(TENANT_JOBS .. tenant, job_id, number, kept_until, number)
 for i = FIRST_IMAGE, #KEYS do use_image(KEYS[i], job_id, kept_until, now) end
 if session then

@@ -58,24 +58,37 @@ local function first_in_line(line, passed, most)
   return nil, most
 end
 
-local function next_job()
-  local left, first = MAX_CHECKS, 0
-  while first < MAX_LINES do
+-- Look once at every line, in the order of their turns; return a job, or nil and what is left of the
+-- jobs that may be looked at.
+local function look_at_lines(left)
+  local first = 0
+  while left > 0 and first < MAX_LINES do
     local lines = redis.call('ZRANGE', TURNS, first, first + LINES_AT_ONCE - 1)
-    if #lines == 0 then return nil end
+    if #lines == 0 then break end
     local waiting = redis.call('ZCARD', TURNS)
     local passed = redis.call('HMGET', PASSED_BY .. known_version, unpack(lines))
     for i, line in ipairs(lines) do
-      if passed[i] ~= '+inf' then
+      if left > 0 and passed[i] ~= '+inf' then
         local job_id, checked = first_in_line(line, passed[i], math.min(left, MAX_IN_LINE))
         if job_id then return job_id end
         left = left - checked
-        if left <= 0 then return nil end
       end
     end
     -- lines that turned out to be empty have left
     first = first + #lines - (waiting - redis.call('ZCARD', TURNS))
   end
+  return nil, left
+end
+
+-- A long line of jobs that may not start costs the others no turn: it is looked at a part at a time.
+local function next_job()
+  local left, before = MAX_CHECKS, nil
+  repeat
+    before = left
+    local job_id
+    job_id, left = look_at_lines(left)
+    if job_id then return job_id end
+  until left <= 0 or left == before
   return nil
 end
 

@@ -27,6 +27,21 @@ local function count_filed(name)
   count('index.filed')
 end
 
+-- Return how many changes older versions have made so far, as text.
+local function count_unfiled()
+  local counts = redis.call('HMGET', COUNTERS, 'index.filed', 'jobs.submitted', 'jobs.split',
+    'jobs.succeeded', 'jobs.failed', 'jobs.canceled', 'jobs.expired')
+  local unfiled = -tonumber(counts[1] or 0)
+  for i = 2, #counts do unfiled = unfiled + tonumber(counts[i] or 0) end
+  return string.format('%.0f', unfiled)
+end
+
+-- The indexes of a tenant have all that older versions had changed by then.
+local function mark_complete(tenant, unfiled)
+  local KEPT_S = 7 * 86400
+  redis.call('SET', TENANT_JOBS .. tenant .. JOBS_FILED_AT, unfiled, 'EX', KEPT_S)
+end
+
 local function file_ended(job_id, tenant, status, now, ttl_ms)
   local number = tonumber(redis.call('HGET', JOB .. job_id, 'number') or 0)
   local index = TENANT_JOBS .. tenant
