@@ -208,7 +208,9 @@ def test_no_late_worker_brings_anything_back(desk, state):
         assert not desk.images.put("t", image(100), job_id=row.id, owner=owner)
         assert desk.tiles.finish(claim, TileOutcome(text=WORDS), 9) is None
         assert desk.tiles.split(claim, [], [], together=False, room=9) is None
-        assert not desk.store.finish(row.id, owner, JobStatus.SUCCEEDED, {"output": {"text": WORDS}})
+        assert not desk.store.finish(
+            row.id, owner, JobStatus.SUCCEEDED, {"output": {"text": WORDS}}
+        )
         desk.tiles.stream(row.id, 0, [WORDS])
     assert Waiters(desk.redis).join(job_id) == 0
     desk.store.reap()

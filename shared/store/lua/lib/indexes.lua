@@ -42,11 +42,19 @@ local function mark_complete(tenant, unfiled)
   redis.call('SET', TENANT_JOBS .. tenant .. JOBS_FILED_AT, unfiled, 'EX', KEPT_S)
 end
 
+-- A job has ended: file it under its status, and in the other indexes again, which may have expired
+-- while nobody was there to end it.
 local function file_ended(job_id, tenant, status, now, ttl_ms)
-  local number = tonumber(redis.call('HGET', JOB .. job_id, 'number') or 0)
-  local index = TENANT_JOBS .. tenant
+  local job = fields(JOB .. job_id, 'number', 'session_id')
+  local number, index, at_ms = tonumber(job.number or 0), TENANT_JOBS .. tenant, now + ttl_ms
   redis.call('ZREM', index .. JOBS_SPLIT, job_id)
-  file_job(index .. '/' .. status, job_id, number, now + ttl_ms, now)
+  file_job(index .. '/' .. status, job_id, number, at_ms, now)
+  redis.call('ZADD', index, number, job_id)
+  extend(index, at_ms)
+  if job.session_id and job.session_id ~= '' then
+    redis.call('ZADD', index .. JOBS_OF_SESSION .. job.session_id, number, job_id)
+    extend(index .. JOBS_OF_SESSION .. job.session_id, at_ms)
+  end
 end
 
 -- Take a job out of all indexes; return its number, if it had one.
