@@ -21,6 +21,7 @@ _LIMITS = {
     "tokens": ("--tokens-per-minute", "visual tokens of jobs, per minute"),
     "in_flight": ("--in-flight", "unfinished jobs"),
     "queued": ("--queued", "jobs waiting for a worker"),
+    "reads": ("--reads-per-minute", "reading requests per minute, except following a job"),
 }
 
 

@@ -13,13 +13,27 @@ from gateway.services import current_services
 from shared.errors import LimitError, ServiceError
 from shared.settings import Settings
 from shared.store import DoorbellMessage, NewJob, StoredJob
-from shared.store.api_key_store import ANONYMOUS, Anonymous, Caller
+from shared.store.api_key_store import ANONYMOUS, Anonymous, Caller, Charged
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
 
 _PRIVATE = re.compile(r"/(v1|predict)(/|$)")
+#: What follows one job costs little and is asked for again and again.
+_FOLLOWS_JOB = re.compile(r"/v1/jobs/[^/]+(/events|/result)?")
 #: The limits in RateLimit headers, and whether they count within a minute.
 _POLICIES = {"requests": True, "tokens": True, "in_flight": False, "queued": False}
+_READ_POLICIES = {"reads": True}
+#: Whoever is refused reads what still works.
+_REFUSALS = {
+    "requests": (
+        "This key has used up its requests for this minute.",
+        "Wait as long as Retry-After says; reading and canceling stay free.",
+    ),
+    "reads": (
+        "This key has used up its reading requests for this minute.",
+        "Wait as long as Retry-After says; following a job and canceling stay free.",
+    ),
+}
 
 
 class UnsafeBinding(Exception):
@@ -57,9 +71,13 @@ def needs_key(path: str) -> bool:
     return bool(_PRIVATE.match(path))
 
 
-def counts_as_request(method: str, path: str) -> bool:
-    """Tell whether a request counts against the limit; reading and canceling stay free."""
-    return method == "POST" and not path.endswith("/cancel")
+def charged_as(method: str, path: str) -> Charged:
+    """Return the limit that a request counts against; following, canceling and erasing are free."""
+    if method == "POST" and not path.endswith("/cancel"):
+        return "requests"
+    if method in ("GET", "HEAD") and not _FOLLOWS_JOB.fullmatch(path):
+        return "reads"
+    return ""
 
 
 def current_tenant() -> str:
@@ -76,17 +94,14 @@ def current_caller() -> Caller:
     """Return the caller of this request, looked up once; raises what `admit_request` raises."""
     if "caller" not in g:
         foreign = _find_foreign_page()
-        costs = counts_as_request(request.method, request.path) and foreign is None
-        admitted = _admit_caller(int(costs))
+        charged = charged_as(request.method, request.path) if foreign is None else ""
+        admitted = _admit_caller(charged)
         if foreign and admitted.tenant == ANONYMOUS:
             raise foreign
         g.caller = admitted
         if g.caller.refused_s is not None:
-            raise LimitError(
-                "This key has used up its requests for this minute.",
-                hint="Wait as long as Retry-After says; reading and canceling stay free.",
-                retry_after_s=g.caller.refused_s,
-            )
+            detail, hint = _REFUSALS[g.caller.charged]
+            raise LimitError(detail, hint=hint, retry_after_s=g.caller.refused_s)
     caller: Caller = g.caller
     return caller
 
@@ -100,12 +115,12 @@ def _find_foreign_page() -> ServiceError | None:
     return None
 
 
-def _admit_caller(cost: int) -> Caller:
+def _admit_caller(charged: Charged) -> Caller:
     services = current_services()
     return services.api_keys.admit(
         _read_secret(),
         anonymous_access(services.settings),
-        cost,
+        charged,
         RateLimits.of(services.settings),
     )
 
@@ -117,7 +132,7 @@ def add_job(job: NewJob, message: DoorbellMessage) -> StoredJob:
         stored = current_services().store.add(limited, message)
     except LimitError:
         # other requests of this key were faster: show what they left
-        g.caller = _admit_caller(0)
+        g.caller = _admit_caller("")
         raise
     if not stored.replayed:
         _count_job(job)
@@ -155,7 +170,8 @@ def _limit_headers(caller: Caller) -> dict[str, str]:
     reset_s = math.ceil(caller.reset_s)
     headers: dict[str, str] = {}
     policies, states = [], []
-    for name, windowed in _POLICIES.items():
+    is_read = caller.charged == "reads"
+    for name, windowed in (_READ_POLICIES if is_read else _POLICIES).items():
         limit, used = getattr(caller.limits, name), getattr(caller.used, name)
         if limit:
             label = name.replace("_", "-")
@@ -164,11 +180,12 @@ def _limit_headers(caller: Caller) -> dict[str, str]:
             states.append(f'"{label}";r={max(0, limit - used)}{reset}')
     if policies:
         headers |= {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
-    if limit := caller.limits.requests:
+    name = "reads" if is_read else "requests"
+    if limit := getattr(caller.limits, name):
         # clients of earlier drafts of the standard read these
         headers |= {
             "RateLimit-Limit": str(limit),
-            "RateLimit-Remaining": str(max(0, limit - caller.used.requests)),
+            "RateLimit-Remaining": str(max(0, limit - getattr(caller.used, name))),
             "RateLimit-Reset": str(reset_s),
         }
     return headers

@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     limit_tokens_per_minute: int = Field(0, ge=0, description="Visual tokens of jobs per minute.")
     limit_in_flight: int = Field(0, ge=0, description="Unfinished jobs per key.")
     limit_queued: int = Field(0, ge=0, description="Jobs per key that wait for a worker.")
+    limit_reads_per_minute: int = Field(
+        3000, ge=0, description="Reading requests per minute, except those that follow one job."
+    )
 
     # uploads
     upload_max_bytes: int = Field(20 << 20, ge=1024, description="Maximum size of an image file.")

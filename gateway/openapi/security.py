@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.auth import counts_as_request, needs_key
+from gateway.auth import charged_as, needs_key
 from gateway.http import problems
 from gateway.http.browser_guard import SHOWN_ONCE
 from shared import errors
@@ -33,7 +33,7 @@ def describe_keys(paths: dict[str, Any]) -> None:
             _add_errors(operation, errors.HostNotAllowed)
             if method != "get" or path == SHOWN_ONCE:
                 _add_errors(operation, errors.OriginNotAllowed)
-            if counts_as_request(method.upper(), path):
+            if charged_as(method.upper(), path):
                 _add_errors(operation, errors.LimitError)
             operation["security"] = _SECURITY
             for response in operation["responses"].values():

@@ -16,6 +16,7 @@ _KEY_LIMIT_NAMES = {
     "tokens": "tokens_per_minute",
     "in_flight": "in_flight",
     "queued": "queued",
+    "reads": "reads_per_minute",
 }
 
 

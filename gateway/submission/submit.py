@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Request
@@ -28,9 +29,13 @@ from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
+from shared.errors import ImageNotFound, StoreUnavailable
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
 from shared.store import NewJob, StoredJob
+
+#: Times that a job is stored whose own images are deleted by their ids at the same moment.
+_STORE_TRIES = 5
 
 
 def submit_request(
@@ -94,14 +99,37 @@ def _submit_images(
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
     job = _new_job(checked, plan, images, earlier, services)
-    _store_images([*earlier.images, *images], services, job.tenant)
+    sent = [image for image in (*earlier.images, *images) if isinstance(image, StoredImage)]
+    stored = None
+    try:
+        stored = _store_job(job, sent, services)
+    finally:
+        if stored is None or stored.replayed:
+            # without Redis, the images go when their time is over
+            with suppress(StoreUnavailable):
+                services.images.release(job.tenant, [image.id for image in sent], job.id)
+    return stored
+
+
+def _store_job(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
+    """Store and enqueue a job with the images that its request carries.
+
+    They belong to the job before it is stored, so that they stay when another job with them is
+    erased. Whoever deletes one by its id meanwhile means the image of earlier requests.
+    """
+    for _ in range(_STORE_TRIES - 1):
+        try:
+            return _put_and_enqueue(job, sent, services)
+        except ImageNotFound:
+            if not sent:
+                raise
+    return _put_and_enqueue(job, sent, services)
+
+
+def _put_and_enqueue(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
+    for image in sent:
+        services.images.put(job.tenant, image, job_id=job.id)
     return enqueue_job(job, services)
-
-
-def _store_images(images: Iterable[AnyImage], services: Services, tenant: str) -> None:
-    for image in images:
-        if isinstance(image, StoredImage):
-            services.images.put(tenant, image)
 
 
 def _new_job(

@@ -57,6 +57,8 @@ class JobRow(BaseModel):
     notices: JsonList = ()
     model: str = ""
     session_id: Annotated[str | None, _Blank] = None
+    #: Tells its conversation from another of the same id; None in rows of an older version.
+    session_generation: Annotated[int | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
     webhook: Annotated[str | None, _Blank] = None

@@ -25,6 +25,8 @@ DEFAULT = -1
 ANONYMOUS = "anonymous"
 #: Whether callers may come without a key; `alone` lets them while no key was ever made.
 Anonymous = Literal["yes", "no", "alone"]
+#: The limit that a request counts against; "" counts against none.
+Charged = Literal["requests", "reads", ""]
 
 
 class ApiKeyError(Exception):
@@ -60,6 +62,7 @@ class Caller:
     refused_s: float | None
     #: Where a job of this request would stand; None where it was not charged as one.
     queue_position: QueuePosition | None = None
+    charged: Charged = ""
 
 
 class ApiKeyStore:
@@ -71,13 +74,15 @@ class ApiKeyStore:
 
     # for each request
 
-    def admit(self, secret: str, anonymous: Anonymous, cost: int, default: RateLimits) -> Caller:
-        """Return the caller, and charge `cost` requests or refuse them; raises Unauthorized."""
-        limits = (default.requests, default.tokens, default.in_flight, default.queued)
+    def admit(
+        self, secret: str, anonymous: Anonymous, charged: Charged, default: RateLimits
+    ) -> Caller:
+        """Return the caller, and charge the request or refuse it; raises Unauthorized."""
+        limits = [getattr(default, field.name) for field in fields(RateLimits)]
         with guard():
             reply = self._admit(
                 args=[
-                    *(_digest(secret), anonymous, ANONYMOUS, cost),
+                    *(_digest(secret), anonymous, ANONYMOUS, charged),
                     *limits,
                     secrets.token_hex(8),
                     *LAST_SCORES,
@@ -91,10 +96,11 @@ class ApiKeyStore:
         return Caller(
             tenant,
             name,
-            RateLimits(*numbers[:4]),
-            RateLimits(*numbers[4:8]),
-            reset_s=int(numbers[8]) / 1000,
-            refused_s=int(numbers[9]) / 1000 if verdict == "limited" else None,
+            RateLimits(*numbers[:5]),
+            RateLimits(*numbers[5:10]),
+            reset_s=int(numbers[10]) / 1000,
+            refused_s=int(numbers[11]) / 1000 if verdict == "limited" else None,
+            charged=charged,
             queue_position=QueuePosition.parse(standing) if standing else None,
         )
 

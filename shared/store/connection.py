@@ -23,7 +23,10 @@ Client = Any
 _KEPT_IDLE = 16
 
 #: Steps that scripts share, in lua/lib/; each may use those before it.
-_LIBRARIES = ("prelude", "deliveries", "limits", "tiles", "ending")
+_LIBRARIES = (
+    *("prelude", "lines", "indexes", "images", "sessions", "deliveries", "limits", "tiles"),
+    "ending",
+)
 
 
 class TrimmedPool(redis.ConnectionPool):

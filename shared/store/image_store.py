@@ -40,6 +40,8 @@ class ImageStore:
         self._settings = settings
         self._redis = client or connect(settings, text=False)
         self._put = load_script(self._redis, "images/put_image")
+        self._release = load_script(self._redis, "images/release_image")
+        self._delete = load_script(self._redis, "images/delete_image")
 
     def put(
         self,
@@ -47,9 +49,13 @@ class ImageStore:
         image: StoredImage,
         *,
         uploaded: bool = False,
-        ttl_s: int | None = None,
-    ) -> None:
+        job_id: str = "",
+        owner: str = "",
+    ) -> bool:
         """Store an image; an `uploaded` one stays when the jobs that used it are erased.
+
+        `job_id` is a job that needs it: one that is about to be stored, or, with an `owner`, one
+        that this owner runs. Return False, and store nothing, if the job is no longer this owner's.
 
         Raises OutcomeUnknown where Redis does not confirm it.
         """
@@ -67,8 +73,15 @@ class ImageStore:
         if uploaded:
             fields["uploaded"] = 1
         flat = [part for pair in fields.items() for part in pair]
-        ttl_ms = (ttl_s or self._settings.image_ttl_s) * 1000
-        confirm(lambda: self._put(keys=[key], args=[ttl_ms, *flat]), image_id=image.id)
+        args = [self._settings.image_ttl_s * 1000, job_id, owner, *flat]
+        return bool(confirm(lambda: self._put(keys=[key], args=args), image_id=image.id))
+
+    def release(self, tenant: str, image_ids: Sequence[str], job_id: str) -> None:
+        """Take back images that were put for a job that was not stored in the end."""
+        if image_ids:
+            with guard():
+                names = [keys.image(tenant, image_id) for image_id in image_ids]
+                self._release(keys=names, args=[job_id])
 
     def header(self, tenant: str, image_id: str) -> ImageHeader:
         """Return the header of an image; raises NotFound."""
@@ -109,4 +122,4 @@ class ImageStore:
         with guard():
             if not self._redis.exists(key):
                 raise NotFound
-        confirm(lambda: self._redis.delete(key, key + keys.IMAGE_JOBS), image_id=image_id)
+        confirm(lambda: self._delete(keys=[key]), image_id=image_id)

@@ -11,11 +11,8 @@ from shared.jobs.row import JobRow, read_row
 from shared.store import job_metrics, keys
 from shared.store.connection import Client
 from shared.store.failures import guard
+from shared.store.job_index import FIRST_SCORE, QUEUE_SPAN, JobIndexes
 from shared.store.job_metrics import MetricsSnapshot
-
-#: The score of a queued job is its number plus that of its queue; no number will reach 2^43.
-QUEUE_SPAN = 1 << 43
-FIRST_SCORE = {priority: n * QUEUE_SPAN for n, priority in enumerate(Priority)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,7 @@ class JobReader:
 
     def __init__(self, client: Client) -> None:
         self.redis = client
+        self._indexes = JobIndexes(client)
 
     def tenant(self, job_id: str) -> str | None:
         """Return the tenant of a job; None for an unknown one."""
@@ -55,38 +53,35 @@ class JobReader:
         """
         rows: list[JobRow] = []
         with guard():
-            below = self._place(tenant, after) if after else "+inf"
-            while len(rows) <= limit:
-                entries = self.redis.zrevrangebyscore(
-                    keys.tenant_jobs(tenant), below, "-inf", start=0, num=100, withscores=True
-                )
-                if not entries:
-                    return rows, False
-                ids, below = [entry[0] for entry in entries], f"({entries[-1][1]:.0f}"
-                rows += [
-                    row
-                    for row in self._rows(tenant, ids)
-                    if status in (None, row.status) and session_id in (None, row.session_id)
-                ]
-        return rows[:limit], True
+            below = self._place(tenant, after) if after else None
+            for ids in self._indexes.find(tenant, below, status, session_id):
+                for first in range(0, len(ids), limit + 1):
+                    rows += [
+                        row
+                        for row in self._rows(tenant, ids[first : first + limit + 1], session_id)
+                        if status in (None, row.status) and session_id in (None, row.session_id)
+                    ]
+                    if len(rows) > limit:
+                        return rows[:limit], True
+        return rows, False
 
-    def _place(self, tenant: str, after: str) -> str:
-        """Return the bound below which jobs are older than `after`, even if it was erased."""
+    def _place(self, tenant: str, after: str) -> int:
+        """Return the number below which jobs are older than `after`, even if it was erased."""
         score = self.redis.zscore(keys.tenant_jobs(tenant), after)
         place, _, owner = (self.redis.get(keys.GONE + after) or "").partition(":")
         if score is None and owner != tenant:
             raise NotFound("The cursor is not the ID of a known job.", pointer="/after")
-        return f"({place}" if score is None else f"({score:.0f}"
+        return int(place if score is None else score)
 
-    def _rows(self, tenant: str, ids: Sequence[str]) -> list[JobRow]:
+    def _rows(self, tenant: str, ids: Sequence[str], session_id: str | None) -> list[JobRow]:
         pipe = self.redis.pipeline(transaction=False)
         for job_id in ids:
             pipe.hgetall(keys.job(job_id))
         fields = pipe.execute()
         dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
         if dropped:
-            # their rows have expired; removed here, the index needs no sweeper
-            self.redis.zrem(keys.tenant_jobs(tenant), *dropped)
+            # their rows have expired; removed here, the indexes need no sweeper
+            self._indexes.forget(tenant, dropped, session_id)
         return [read_row(row) for row in fields if row]
 
     def load(self) -> Load:

@@ -24,8 +24,9 @@ from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, load_script, pairs
 from shared.store.failures import confirm, guard
+from shared.store.job_index import FIRST_SCORE
 from shared.store.job_metrics import JobMetrics
-from shared.store.job_reader import FIRST_SCORE, JobReader
+from shared.store.job_reader import JobReader
 from shared.store.job_types import (
     Claim,
     Doorbell,

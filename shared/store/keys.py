@@ -17,6 +17,8 @@ JOB_WAITERS = ":waiters"
 #: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
 #: `told:<n>` what it adds to the text that was streamed.
 JOB_TILES = ":tiles"
+#: Suffix of the set of the images that a job needs.
+JOB_IMAGES = ":images"
 #: Zset of long jobs that have tiles to queue, the one served longest ago first.
 LONG = PREFIX + "long"
 #: Set of the children that are queued or running, and how many of them there may be.
@@ -45,10 +47,22 @@ TURNS = PREFIX + "turns"
 TURNED = PREFIX + "turns:past"
 #: Virtual time of the latest turn.
 TURN = PREFIX + "turn"
+#: Zset of the turns that are to come, one of each queued job, by their virtual time; and hash of
+#: what it has of each line: virtual time of the first turn, length of one, and how many.
+SLOTS = PREFIX + "turns:slots"
+SLOTS_OF = PREFIX + "turns:slots_of"
+#: Set of the row versions whose workers have passed over newer rows; and of such a version, hash
+#: line -> the score up to which it can start nothing there.
+PASSED = PREFIX + "passed"
+PASSED_BY = PREFIX + "passed:"
+#: Hash: where the next piece of a collection begins that is looked through bit by bit.
+CURSORS = PREFIX + "cursors"
 #: Hash tenant -> turns that it gets while others get one.
 WEIGHTS = PREFIX + "weights"
 #: Set of a tenant's unfinished job ids.
 UNFINISHED = PREFIX + "unfinished:"
+#: Zset of the tenants with unfinished jobs by the millisecond of the last look for vanished ones.
+UNFINISHED_TENANTS = PREFIX + "unfinished_tenants"
 #: Zset of running job ids by the millisecond in which their lease ends.
 LEASES = PREFIX + "leases"
 #: Zset of unfinished job ids by the millisecond after which they expire.
@@ -63,12 +77,21 @@ RECONCILE_LOCK = PREFIX + "reconcile:lock"
 RATE = PREFIX + "rate:"
 #: Zset of a tenant's job ids by the number in which they came.
 TENANT_JOBS = PREFIX + "jobs:"
+#: Suffixes of its parts: jobs that were cut into tiles and have not ended, the jobs of a
+#: conversation, and (with the status after a slash) the jobs that have ended with a status.
+JOBS_SPLIT = "/split"
+JOBS_OF_SESSION = "/session/"
+#: Suffix of what was unfiled in all indexes when those of the tenant were complete.
+JOBS_FILED_AT = "/filed"
 #: Hash: idempotency key -> job id and body fingerprint.
 IDEMPOTENCY = PREFIX + "idem:"
 #: Hash: a canonical image.
 IMAGE = PREFIX + "img:"
 #: Suffix of the set of job ids that need an image.
 IMAGE_JOBS = ":jobs"
+#: Suffix of the zset of all who need an image, by the millisecond until which they do: job ids,
+#: keys of conversations, and requests that are about to store a job.
+IMAGE_USERS = ":users"
 #: Hash: a conversation; its suffixes name the list of its turns and the set of its images, and
 #: begin with what no id contains, or one conversation could be the turns of another.
 SESSION = PREFIX + "session:"

@@ -21,6 +21,8 @@ class RateLimits:
     in_flight: int = 0
     #: Jobs that wait for a worker.
     queued: int = 0
+    #: Reading requests a minute, beside those that follow one job.
+    reads: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> RateLimits:
@@ -30,4 +32,5 @@ class RateLimits:
             tokens=settings.limit_tokens_per_minute,
             in_flight=settings.limit_in_flight,
             queued=settings.limit_queued,
+            reads=settings.limit_reads_per_minute,
         )

@@ -8,9 +8,15 @@ from typing import Any
 
 from shared.errors import NotFound
 from shared.jobs import Turn
+from shared.jobs.row import JobRow
 from shared.store import keys
-from shared.store.connection import Client
+from shared.store.connection import Client, load_script
 from shared.store.failures import confirm, guard
+
+#: Images of a deleted conversation that are released in one step, and for how long the names of the
+#: others are kept if the gateway dies meanwhile.
+_DROPPED_AT_ONCE = 100
+_LEFT_IMAGES_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class SessionStore:
 
     def __init__(self, client: Client) -> None:
         self._redis = client
+        self._delete = load_script(client, "sessions/delete")
+        self._drop_images = load_script(client, "sessions/drop_images")
 
     def get(self, tenant: str, session_id: str) -> Session:
         """Return a conversation; raises NotFound."""
@@ -61,6 +69,23 @@ class SessionStore:
             texts = self._redis.lrange(keys.session(tenant, session_id) + keys.SESSION_TURNS, 0, -1)
         return [Turn.model_validate_json(text) for text in texts]
 
+    def turns_before(self, row: JobRow) -> list[Turn]:
+        """Return the turns that a job goes on from, oldest first.
+
+        There are none when its conversation was deleted, also if it was begun again since.
+        """
+        if row.session_id is None:
+            return []
+        key = keys.session(row.tenant, row.session_id)
+        with guard():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hmget(key, "generation", "created_ms")
+            pipe.lrange(key + keys.SESSION_TURNS, 0, -1)
+            (generation, created_ms), texts = pipe.execute()
+        if not _is_conversation_of(row, generation, created_ms):
+            return []
+        return [Turn.model_validate_json(text) for text in texts]
+
     def page(self, tenant: str, limit: int) -> list[Session]:
         """Return up to `limit` sessions, the last used first."""
         index = keys.tenant_sessions(tenant)
@@ -74,7 +99,7 @@ class SessionStore:
         return [_session(i, fields, first) for i, fields, first in sessions if fields]
 
     def delete(self, tenant: str, session_id: str) -> None:
-        """Delete a conversation; its jobs stay until they are erased.
+        """Delete a conversation and the images that only it needed; its jobs stay until erased.
 
         Raises NotFound, and OutcomeUnknown where Redis does not confirm it.
         """
@@ -82,15 +107,20 @@ class SessionStore:
         with guard():
             if not self._redis.exists(key):
                 raise NotFound
-        pipe = self._redis.pipeline(transaction=True)
+        args: list[str | int] = [tenant, session_id, _LEFT_IMAGES_MS]
+        images = confirm(lambda: self._delete(keys=[key], args=args))
+        with guard():
+            while images and self._drop_images(keys=[images, key], args=[_DROPPED_AT_ONCE]):
+                pass
 
-        def delete() -> None:
-            pipe.reset()
-            pipe.delete(key, key + keys.SESSION_TURNS, key + keys.SESSION_IMAGES)
-            pipe.zrem(keys.tenant_sessions(tenant), session_id)
-            pipe.execute()
 
-        confirm(delete)
+def _is_conversation_of(row: JobRow, generation: str | None, created_ms: str | None) -> bool:
+    """Tell whether a stored conversation is the one that a job belongs to, as is_same_session."""
+    if created_ms is None:
+        return False
+    if row.session_generation is None:
+        return int(created_ms) <= row.created_ms
+    return generation == str(row.session_generation)
 
 
 def _session(session_id: str, fields: dict[str, str], first: str | None) -> Session:

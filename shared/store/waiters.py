@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.store import keys
-from shared.store.connection import Client
+from shared.store.connection import Client, load_script
 from shared.store.failures import guard
 
 #: Far longer than any client waits before it comes back.
@@ -18,14 +18,12 @@ class Waiters:
 
     def __init__(self, client: Client) -> None:
         self._redis = client
+        self._join = load_script(client, "jobs/join")
 
     def join(self, job_id: str) -> int:
-        """Count one more and return its number, from 1."""
+        """Count one more and return its number, from 1; 0 for a job that is gone."""
         with guard():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.incr(keys.job(job_id) + keys.JOB_WAITERS)
-            pipe.expire(keys.job(job_id) + keys.JOB_WAITERS, _TTL_S)
-            return int(pipe.execute()[0])
+            return int(self._join(keys=[], args=[job_id, _TTL_S]))
 
     def newest(self, job_id: str) -> int:
         """Return the number of the request that joined last, 0 when that was long ago."""

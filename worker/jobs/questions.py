@@ -31,9 +31,7 @@ class QuestionBuilder:
 
     def read_turns(self, row: JobRow) -> list[Turn]:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
-        if row.session_id is None:
-            return []
-        return self._sessions.turns(row.tenant, row.session_id)
+        return self._sessions.turns_before(row)
 
     def build(self, claim: Claim, job: JobInput, turns: Sequence[Turn]) -> Question:
         """Return the question of `job` after these turns; raises ImageGone."""

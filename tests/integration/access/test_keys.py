@@ -278,7 +278,30 @@ def test_limits_tell_who_asks_what_it_may(service):
         "tokens_per_minute": {"limit": None, "used": 0},
         "in_flight": {"limit": 5, "used": 1},
         "queued": {"limit": None, "used": 1},
+        "reads_per_minute": {"limit": 3000, "used": 1},
     }
+
+
+def test_lists_have_a_limit_and_following_a_job_has_none(service):
+    key = service.key("reader", "--reads-per-minute", "5")
+    http = service.gateways[0]
+    job = http.post("/v1/jobs", json={"prompt": "hi"}, headers=key).json()["id"]
+    answers = [service.gateways[n % 2].get("/v1/jobs", headers=key) for n in range(8)]
+    # a new minute may begin meanwhile, but what was used before still counts
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
+    assert answers[4].headers["RateLimit-Policy"] == '"reads";q=5;w=60'
+    assert answers[4].headers["RateLimit"].startswith('"reads";r=0;t=')
+    assert answers[4].headers["RateLimit-Remaining"] == "0"
+    assert answers[7].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[7].headers["Retry-After"]) <= 120
+    for _ in range(20):
+        assert http.get(f"/v1/jobs/{job}", headers=key).status_code == 200
+    assert http.get(f"/v1/jobs/{job}/result", headers=key).status_code == 202
+    assert http.get("/v1/sessions", headers=key).status_code == 429
+    assert http.post(f"/v1/jobs/{job}/cancel", headers=key).status_code == 200
+    with http.stream("GET", f"/v1/jobs/{job}/events", headers=key) as events:
+        assert events.status_code == 200
+    assert http.post("/v1/jobs", json={"prompt": "hi"}, headers=key).status_code == 202
 
 
 def test_places_come_back_when_a_worker_with_jobs_dies(service):

@@ -119,3 +119,108 @@ def test_a_position_is_the_number_of_jobs_that_are_taken_before(store, seed):
     by_position = sorted(waiting, key=lambda one: store.position(*one) or 0)
     assert [store.position(*one) for one in by_position] == list(range(len(by_position)))
     assert [take(store).row.id for _ in by_position] == [job_id for job_id, _ in by_position]
+
+
+def age(store: Store, job_ids: list[str]) -> None:
+    """Make rows that only a newer worker can read."""
+    for job_id in job_ids:
+        store.redis.hset(keys.job(job_id), "version", 99)
+
+
+def test_many_rows_for_newer_workers_block_neither_their_key_nor_another(store):
+    newer = add(store, "t", 150)
+    age(store, newer)
+    [mine] = add(store, "t")
+    [other] = add(store, "u")
+    claims = [store.claim_next("w") for _ in range(4)]
+    assert [claim.row.id for claim in claims if isinstance(claim, Claim)] == [other, mine]
+
+
+def test_many_keys_with_rows_for_newer_workers_do_not_block_another(store):
+    age(store, [job_id for n in range(300) for job_id in add(store, f"key{n:03}")])
+    [mine] = add(store, "z")
+    assert take(store).row.id == mine
+    assert store.claim_next("w") == "nothing"
+
+
+def test_what_was_passed_over_is_not_looked_at_again(store):
+    age(store, [job_id for n in range(30) for job_id in add(store, f"key{n}", 10)])
+    store.claim_next("w")
+    store.redis.config_resetstat()
+    assert store.claim_next("w") == "nothing"
+    assert store.redis.info("commandstats")["cmdstat_hmget"]["calls"] < 5
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+def test_a_row_that_comes_or_comes_back_before_those_passed_over_is_taken(store, priority):
+    [first] = add(store, "t")
+    claim = take(store)
+    age(store, add(store, "t", 3))
+    assert store.claim_next("w") == "nothing"
+    store.release(first, claim.owner)
+    assert take(store).row.id == first
+    [late] = add(store, "t", priority=priority)
+    assert take(store).row.id == late
+
+
+def test_a_newer_worker_takes_what_an_older_one_has_passed_over(store, monkeypatch):
+    [newer] = add(store, "t")
+    age(store, [newer])
+    assert store.claim_next("old") == "nothing"
+    monkeypatch.setattr("shared.store.job_store.ROW_VERSION", 99)
+    assert take(store).row.id == newer
+
+
+def work_of_add(store: Store, tenant: str) -> int:
+    """Return how many commands Redis carries out to store one job."""
+    store.redis.config_resetstat()
+    add(store, tenant)
+    return sum(figures["calls"] for figures in store.redis.info("commandstats").values())
+
+
+def test_a_job_costs_as_much_among_a_thousand_waiting_keys_as_among_ten(store):
+    for number in range(10):
+        add(store, f"key{number}")
+    few = work_of_add(store, "one")
+    for number in range(1000):
+        add(store, f"more{number}")
+    assert work_of_add(store, "two") < few + 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_positions_stay_exact_while_jobs_are_canceled_and_weights_change(store, seed):
+    dice = random.Random(seed)
+    tenants = ["a", "ab", "b", "c"]
+    waiting: dict[str, str] = {}
+    for _ in range(120):
+        tenant = dice.choice(tenants)
+        match dice.choice(["add", "add", "take", "cancel", "weight"]):
+            case "add":
+                waiting[add(store, tenant, priority=dice.choice(list(Priority)))[0]] = tenant
+            case "take" if waiting:
+                del waiting[take(store).row.id]
+            case "cancel" if waiting:
+                job_id = dice.choice(list(waiting))
+                store.cancel(job_id, waiting.pop(job_id))
+            case "weight":
+                store.redis.hset(keys.WEIGHTS, tenant, dice.randint(1, 5))
+                # each line learns of it with its next change
+                for one in tenants:
+                    [job_id] = add(store, one)
+                    store.cancel(job_id, one)
+    places = {job_id: store.position(job_id, tenant) for job_id, tenant in waiting.items()}
+    assert sorted(places.values()) == list(range(len(waiting)))
+    assert [take(store).row.id for _ in waiting] == sorted(places, key=places.__getitem__)
+
+
+def test_turns_that_an_older_version_has_taken_are_noticed(store):
+    first, second = add(store, "a", 2)
+    [other] = add(store, "b")
+    # as an older version takes a job: it knows the line and the turns, but no slots
+    store.redis.zrem(keys.LINE + "a", first)
+    store.redis.zadd(keys.TURNS, {"a": 1_000_000})
+    store.redis.zrem(keys.LINE + "b", other)
+    store.redis.zrem(keys.TURNS, "b")
+    store.reap()
+    assert store.position(second, "a") == 0
+    assert store.redis.zcard(keys.SLOTS) == 1

@@ -68,7 +68,7 @@ class TiledSteps:
         Raises ImageGone, InferenceFailed and LeaseLost.
         """
         row = job.row
-        plan = job.retry_while_store_is_down(lambda: self._cutter.cut(row))
+        plan = job.retry_while_store_is_down(lambda: self._cutter.cut(job.claim))
         if plan is None and row.session_id:
             plan = self._cutter.reuse_tiles(row, job.read_turns())
         if plan is None:

@@ -15,9 +15,11 @@ from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, Turn
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
+from shared.store import Claim
 from shared.store.image_store import ImageStore
 from shared.store.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
+from worker.jobs.leases import LeaseLost
 from worker.jobs.questions import fit_one_prompt, pixel_budget
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import reuse_outcome
@@ -26,8 +28,6 @@ from worker.tiling import Tile, can_stream, cut, unread_mark
 
 #: Difference between darkest and lightest sample below which a tile shows nothing.
 _BLANK_CONTRAST = 12
-#: Seconds that a tile's pixels live until its job is split and takes care of them.
-_UNSPLIT_TTL_S = 3600
 #: Fields of GenerationParams that free an answer of its form.
 _UNCONSTRAINED: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
 
@@ -50,15 +50,15 @@ class TileCutter:
         self._images = images
         self._info = info
 
-    def cut(self, row: JobRow) -> SplitPlan | None:
+    def cut(self, claim: Claim) -> SplitPlan | None:
         """Cut a job's images and store their tiles; None when they need no cut.
 
-        Raises ImageGone, InferenceFailed for a damaged image, and StoreUnavailable.
+        Raises ImageGone, InferenceFailed for a damaged image, LeaseLost and StoreUnavailable.
         """
-        job = row.input
+        row, job = claim.row, claim.row.input
         if job.tiling is None:
             return None
-        infos = tuple(self._store_tiles(row, job.tiling.budget))
+        infos = tuple(self._store_tiles(claim, job.tiling.budget))
         if len(infos) == len(job.images):
             return None
         together = job.tiling.task is TilingTask.ASK and fit_one_prompt(infos, job, self._info)
@@ -90,9 +90,9 @@ class TileCutter:
         ]
         return SplitPlan(shown.parts, tuple(work), together=False)
 
-    def _store_tiles(self, row: JobRow, budget: int) -> Iterator[TileInfo]:
+    def _store_tiles(self, claim: Claim, budget: int) -> Iterator[TileInfo]:
         """Store the pixels of each tile of each image; tiles have at most `budget` pixels."""
-        order = 0
+        order, row = 0, claim.row
         for number, png in enumerate(self._images.pngs(row.tenant, row.input.images)):
             if png is None:
                 raise ImageGone
@@ -100,7 +100,7 @@ class TileCutter:
             for tile in self._cut_image(image, budget):
                 pixels = image.crop(tile.box)
                 placed = replace(tile, order=order, image=number)
-                yield self._store_tile(row.tenant, pixels, placed)
+                yield self._store_tile(claim, pixels, placed)
                 order += 1
 
     def _cut_image(self, image: Image.Image, budget: int) -> list[Tile]:
@@ -108,14 +108,17 @@ class TileCutter:
             return [Tile(0, (0, 0, *image.size))]
         return cut(image, min(budget, self._info.max_pixels))
 
-    def _store_tile(self, tenant: str, pixels: Image.Image, tile: Tile) -> TileInfo:
+    def _store_tile(self, claim: Claim, pixels: Image.Image, tile: Tile) -> TileInfo:
         digest = hashlib.sha256(f"{pixels.width}x{pixels.height}\n".encode())
         digest.update(pixels.tobytes())
         out = io.BytesIO()
         pixels.save(out, "PNG", compress_level=1)
         image_id = f"img_{digest.hexdigest()}"
         stored = StoredImage(image_id, out.getvalue(), *pixels.size, pixels.size, "PNG")
-        self._images.put(tenant, stored, ttl_s=_UNSPLIT_TTL_S)
+        # a job that is erased meanwhile must leave no tile behind
+        row = claim.row
+        if not self._images.put(row.tenant, stored, job_id=row.id, owner=claim.owner):
+            raise LeaseLost
         seam = asdict(tile)
         box, blank = seam.pop("box"), _is_blank(pixels)
         return TileInfo(id=image_id, box=box, mark=unread_mark(tile), blank=blank, seam=seam)

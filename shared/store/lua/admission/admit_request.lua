@@ -3,15 +3,16 @@
 -- ARGV: the names below, then the scores of the queues as in standing.lua.
 --       digest is the sha256 of the secret ('' = none); without_key says whether callers may come
 --       without a key (yes, no, alone = while there is none at all) and belong to the tenant
---       anonymous; cost are the requests to charge; then the limits of callers that have none of
---       their own: requests and visual tokens a minute, unfinished and queued jobs (0 = none);
---       then a name of this call, which is the same when its answer was lost and it is sent again
--- Returns unknown or missing; or ok or limited, tenant, name, the four limits, what is used of
--- each, ms until this minute ends, ms to wait, and for a request that is charged what standing.lua
--- returns.
-local digest, without_key, anonymous, cost, max_requests, max_tokens, max_in_flight, max_queued,
-  call = unpack(ARGV, 1, 9)
-local FIRST_SCORE = 10
+--       anonymous; charged is what the request counts as: requests, reads, or '' (nothing); then
+--       the limits of callers that have none of their own: requests and visual tokens a minute,
+--       unfinished and queued jobs, reads a minute (0 = none); then a
+--       name of this call, which is the same when its answer was lost and it is sent again
+-- Returns unknown or missing; or ok or limited, tenant, name, the five limits, what is used of
+-- each, ms until this minute ends, ms to wait, and for one that counts as a request what
+-- standing.lua returns.
+local digest, without_key, anonymous, charged, max_requests, max_tokens, max_in_flight, max_queued,
+  max_reads, call = unpack(ARGV, 1, 10)
+local FIRST_SCORE = 11
 -- longer than a call may be repeated
 local CALL_MS = 60000
 
@@ -29,31 +30,35 @@ elseif not open then
 end
 
 local limits = {requests = tonumber(max_requests), tokens = tonumber(max_tokens),
-  in_flight = tonumber(max_in_flight), queued = tonumber(max_queued)}
+  in_flight = tonumber(max_in_flight), queued = tonumber(max_queued), reads = tonumber(max_reads)}
 if tenant ~= anonymous then
-  local own = fields(API_KEY .. tenant, 'name', 'requests', 'tokens', 'in_flight', 'queued')
+  local own = fields(API_KEY .. tenant, 'name', 'requests', 'tokens', 'in_flight', 'queued',
+    'reads')
   name = own.name
   for kind, limit in pairs(limits) do limits[kind] = tonumber(own[kind]) or limit end
 end
-local requests, tokens = window(tenant, 'requests', now), window(tenant, 'tokens', now)
+local usage = {}
+for _, kind in ipairs({'requests', 'tokens', 'reads'}) do usage[kind] = window(tenant, kind, now) end
 local verdict, wait_ms = 'ok', 0
-cost = tonumber(cost)
-if limits.requests > 0 and cost > 0 then
-  local charged = RATE .. 'charged:' .. call
-  if redis.call('EXISTS', charged) == 1 then
+if charged ~= '' and limits[charged] > 0 then
+  local counted = RATE .. 'charged:' .. call
+  if charged == 'requests' and redis.call('EXISTS', counted) == 1 then
     verdict = 'ok'
-  elseif exceeds(requests, cost, limits.requests) then
-    verdict, wait_ms = 'limited', wait_ms_for(requests, cost, limits.requests)
+  elseif exceeds(usage[charged], 1, limits[charged]) then
+    verdict, wait_ms = 'limited', wait_ms_for(usage[charged], 1, limits[charged])
+  elseif charged == 'requests' then
+    charge(usage[charged], 1)
+    redis.call('SET', counted, 1, 'PX', CALL_MS)
   else
-    charge(requests, cost)
-    redis.call('SET', charged, 1, 'PX', CALL_MS)
+    -- a full Redis takes no count, but lets callers read
+    pcall(charge, usage[charged], 1)
   end
 end
 local standing = false
-if cost > 0 and verdict == 'ok' then
+if charged == 'requests' and verdict == 'ok' then
   standing = {places(tenant, {unpack(ARGV, FIRST_SCORE)}), redis.call('ZCARD', QUEUED),
     redis.call('ZCARD', LEASES)}
 end
 return {verdict, tenant, name, limits.requests, limits.tokens, limits.in_flight, limits.queued,
-  requests.used, tokens.used, redis.call('SCARD', UNFINISHED .. tenant),
-  redis.call('ZCARD', LINE .. tenant), requests.left_ms, wait_ms, standing}
+  limits.reads, usage.requests.used, usage.tokens.used, redis.call('SCARD', UNFINISHED .. tenant),
+  redis.call('ZCARD', LINE .. tenant), usage.reads.used, usage.requests.left_ms, wait_ms, standing}

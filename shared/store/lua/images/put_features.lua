@@ -2,6 +2,7 @@
 -- KEYS: features. ARGV: the names below; max_bytes bounds all features together
 local key = KEYS[1]
 local value, ttl_ms, max_bytes = unpack(ARGV)
+local MOST_EXPIRED = 100
 
 ttl_ms, max_bytes = tonumber(ttl_ms), tonumber(max_bytes)
 local now = now_ms()
@@ -15,7 +16,8 @@ local function drop(name)
 end
 
 drop(key)
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', FEATURES_USED, '-inf', now - ttl_ms)) do
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', FEATURES_USED, '-inf', now - ttl_ms, 'LIMIT', 0,
+  MOST_EXPIRED)) do
   drop(name)
 end
 while tonumber(redis.call('HGET', FEATURES_BYTES, '') or 0) + #value > max_bytes do

@@ -1,8 +1,25 @@
--- Store an image, never shortening the life that a job has given it.
--- KEYS: image. ARGV: the name below, then names and values of fields
-local key, ttl_ms = KEYS[1], tonumber(ARGV[1])
-local FIRST_FIELD = 2
+-- Store an image, never shortening its life.
+-- KEYS: image
+-- ARGV: the names below, then names and values of fields. job_id is a job that needs it ('' = none):
+--       with an owner one that this owner runs, else one that is about to be stored, until then
+-- Returns 1, or 0 when the job is no longer this owner's; nothing is stored then.
+local ttl_ms, job_id, owner = unpack(ARGV, 1, 3)
+local FIRST_FIELD = 4
 
+local key, now = KEYS[1], now_ms()
+local job = owner ~= '' and fields(JOB .. job_id, 'status', 'owner', 'ttl_ms')
+if job and (job.status ~= 'running' or job.owner ~= owner) then return 0 end
+-- a life that an older version has given it is kept
+if redis.call('EXISTS', key) == 1 then settle_image(key, now) end
+if redis.call('EXISTS', key) == 0 then redis.call('HSET', key, 'maker', job_id) end
 redis.call('HSET', key, unpack(ARGV, FIRST_FIELD))
-extend(key, now_ms() + ttl_ms)
+local kept_until = now + tonumber(ttl_ms)
+if job then
+  use_image(key, job_id, now + 2 * tonumber(job.ttl_ms), now)
+  return 1
+end
+local known_until = tonumber(redis.call('HGET', key, 'until') or 0)
+redis.call('HSET', key, 'until', string.format('%.0f', math.max(known_until, kept_until)))
+if job_id ~= '' then redis.call('ZADD', key .. IMAGE_USERS, kept_until, PUT .. job_id) end
+settle_image(key, now)
 return 1

@@ -47,12 +47,22 @@ local usage = window(tenant, 'tokens', now)
 if tokens_limit > 0 and exceeds(usage, tokens, tokens_limit) then
   return {'limited', 'tokens', wait_ms_for(usage, tokens, tokens_limit)}
 end
-if in_flight_limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= in_flight_limit then
-  return {'limited', 'in_flight'}
+-- Return the limit that leaves no room for one more job, or nil.
+local function full_limit()
+  if in_flight_limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= in_flight_limit then
+    return 'in_flight'
+  end
+  if queued_limit > 0 and redis.call('ZCARD', LINE .. tenant) >= queued_limit then
+    return 'queued'
+  end
 end
-if queued_limit > 0 and redis.call('ZCARD', LINE .. tenant) >= queued_limit then
-  return {'limited', 'queued'}
+local full = full_limit()
+if full then
+  -- some of them may be gone without having ended
+  forget_vanished(tenant, now)
+  full = full_limit()
 end
+if full then return {'limited', full} end
 
 ttl_ms = tonumber(ttl_ms)
 local expire_ms = now + (tonumber(deadline_ms) or ttl_ms)
@@ -63,24 +73,21 @@ redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_
   'number', number, 'attempt', 0, 'lost', 0, 'events', 0)
 redis.call('HSET', key, 'session_id', session_id, unpack(ARGV, FIRST_FIELD))
 enqueue(job_id, tenant, score, now)
-redis.call('SADD', UNFINISHED .. tenant, job_id)
+begin_job(job_id, tenant, now)
 if tokens > 0 then charge(usage, tokens) end
 redis.call('ZADD', EXPIRY, expire_ms, job_id)
-redis.call('ZADD', TENANT_JOBS .. tenant, number, job_id)
-sweep(TENANT_JOBS .. tenant, JOB, number)
-extend(TENANT_JOBS .. tenant, now + 2 * ttl_ms)
-for i = FIRST_IMAGE, #KEYS do
-  use_image(KEYS[i], job_id)
-  -- an image must outlive the job that may still be retried from it
-  extend(KEYS[i], now + 2 * ttl_ms)
-  extend(KEYS[i] .. IMAGE_JOBS, now + 2 * ttl_ms)
-end
+-- its row lives at most once as long before its end, and once after it
+local kept_until = now + 2 * ttl_ms
+if redis.call('EXISTS', TENANT_JOBS .. tenant) == 0 then mark_complete(tenant, count_unfiled()) end
+file_job(TENANT_JOBS .. tenant, job_id, number, kept_until, number)
+for i = FIRST_IMAGE, #KEYS do use_image(KEYS[i], job_id, kept_until, now) end
 if session then
+  file_job(TENANT_JOBS .. tenant .. JOBS_OF_SESSION .. session_id, job_id, number, kept_until, number)
   redis.call('HSETNX', session, 'created_ms', now)
+  redis.call('HSETNX', session, 'generation', number)
+  redis.call('HSET', key, 'session_generation', redis.call('HGET', session, 'generation'))
   redis.call('HSET', session, 'busy', job_id, 'ttl_ms', session_ttl_ms)
-  if #KEYS >= FIRST_IMAGE then
-    redis.call('SADD', session .. SESSION_IMAGES, unpack(KEYS, FIRST_IMAGE))
-  end
+  for i = FIRST_IMAGE, #KEYS do remember_image(session, KEYS[i], now) end
   touch_session(tenant, session_id, now)
 end
 if fingerprint ~= '' then
@@ -89,7 +96,7 @@ if fingerprint ~= '' then
   redis.call('PEXPIRE', idempotency_key, idempotency_ttl_ms)
 end
 emit(job_id, 'job.queued', cjson.encode({position = position(job_id, tenant)}), events_max)
-count('jobs.submitted')
+count_filed('jobs.submitted')
 if doorbell_list ~= '' then
   redis.call('LPUSH', doorbell_list, doorbell_message)
   if doorbell_list_ms ~= '' then redis.call('PEXPIRE', doorbell_list, doorbell_list_ms) end

@@ -3,7 +3,10 @@
 --       version that the worker can read
 -- Returns claimed, now and the row; or nothing, missing, not_queued, too_new or expired.
 local wanted_id, owner, worker, lease_ms, known_version = unpack(ARGV)
-local MAX_CHECKS = 100
+-- what one call looks at: jobs that may not start, in all and in one line, and lines
+local MAX_CHECKS, MAX_IN_LINE = 1000, 100
+local MAX_LINES, LINES_AT_ONCE = 10000, 50
+local PASSED_MS = 60000
 local now = now_ms()
 
 -- Return why a job may not start, or nil; one that will never start again leaves the queue.
@@ -11,6 +14,10 @@ local function refusal(job_id, line)
   local job = fields(JOB .. job_id, 'status', 'tenant', 'expire_ms', 'version', 'parent')
   if not job.status then
     if line then dequeue(job_id, line) end
+    return 'missing'
+  end
+  if job.parent and redis.call('EXISTS', JOB .. job.parent) == 0 then
+    drop_tile(job_id, job.tenant)
     return 'missing'
   end
   if job.status ~= 'queued' then return 'not_queued' end
@@ -21,19 +28,67 @@ local function refusal(job_id, line)
   return 'expired'
 end
 
-local function next_job()
-  local checks = 0
-  for _, line in ipairs(redis.call('ZRANGE', TURNS, 0, MAX_CHECKS - 1)) do
-    local skipped = 0
-    while checks < MAX_CHECKS do
-      checks = checks + 1
-      local job_id = redis.call('ZRANGE', LINE .. line, skipped, skipped)[1]
-      if not job_id then break end
-      if not refusal(job_id, line) then return job_id end
-      -- what stays in the line is for a newer worker
-      if redis.call('ZSCORE', LINE .. line, job_id) then skipped = skipped + 1 end
+-- Remember that nothing in a line up to this score may start here, so that the next look begins
+-- there. An older version's jobs do not make us look again, so that it is forgotten after a while.
+local function pass_over(line, score)
+  local passed = PASSED_BY .. known_version
+  redis.call('HSET', passed, line, score)
+  if redis.call('PTTL', passed) < 0 then redis.call('PEXPIRE', passed, PASSED_MS) end
+  redis.call('SADD', PASSED, known_version)
+  redis.call('PEXPIRE', PASSED, 2 * PASSED_MS)
+end
+
+-- Return the first job of a line that may start, or nil, and how many were looked at.
+local function first_in_line(line, passed, most)
+  local after = passed and '(' .. passed or '-inf'
+  for checked = 0, most - 1 do
+    local entry = redis.call('ZRANGEBYSCORE', LINE .. line, after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local job_id, score = entry[1], entry[2]
+    if not job_id then
+      if after ~= '-inf' then pass_over(line, '+inf') end
+      return nil, checked
+    end
+    if not refusal(job_id, line) then return job_id, checked end
+    -- what stays in the line is for a newer worker
+    if redis.call('ZSCORE', LINE .. line, job_id) then
+      after = '(' .. score
+      pass_over(line, score)
     end
   end
+  return nil, most
+end
+
+-- Look once at every line, in the order of their turns; return a job, or nil and what is left of the
+-- jobs that may be looked at.
+local function look_at_lines(left)
+  local first = 0
+  while left > 0 and first < MAX_LINES do
+    local lines = redis.call('ZRANGE', TURNS, first, first + LINES_AT_ONCE - 1)
+    if #lines == 0 then break end
+    local waiting = redis.call('ZCARD', TURNS)
+    local passed = redis.call('HMGET', PASSED_BY .. known_version, unpack(lines))
+    for i, line in ipairs(lines) do
+      if left > 0 and passed[i] ~= '+inf' then
+        local job_id, checked = first_in_line(line, passed[i], math.min(left, MAX_IN_LINE))
+        if job_id then return job_id end
+        left = left - checked
+      end
+    end
+    -- lines that turned out to be empty have left
+    first = first + #lines - (waiting - redis.call('ZCARD', TURNS))
+  end
+  return nil, left
+end
+
+-- A long line of jobs that may not start costs the others no turn: it is looked at a part at a time.
+local function next_job()
+  local left, before = MAX_CHECKS, nil
+  repeat
+    before = left
+    local job_id
+    job_id, left = look_at_lines(left)
+    if job_id then return job_id end
+  until left <= 0 or left == before
   return nil
 end
 

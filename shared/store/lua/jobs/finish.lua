@@ -32,7 +32,8 @@ local function learn(key, now)
 end
 
 local key = JOB .. job_id
-local job = fields(key, 'status', 'owner', 'tenant', 'session_id', 'worker')
+local job = fields(key, 'status', 'owner', 'tenant', 'session_id', 'session_generation',
+  'created_ms', 'worker')
 if job.status ~= 'running' or job.owner ~= owner then
   count('jobs.late_finish_refused')
   return 0
@@ -43,11 +44,14 @@ for metric, amount in pairs(cjson.decode(metrics_json)) do
 end
 if turn_json ~= '' then
   local session = SESSION .. job.tenant .. ':' .. job.session_id
-  -- a session that was deleted meanwhile stays deleted
-  if redis.call('EXISTS', session) == 1 then
+  -- a session that was deleted meanwhile stays deleted, also if it was begun anew
+  if is_same_session(session, job) then
     redis.call('RPUSH', session .. SESSION_TURNS, turn_json)
     redis.call('LTRIM', session .. SESSION_TURNS, -tonumber(turns_max), -1)
     redis.call('HSET', session, 'worker', job.worker)
+    for _, image in ipairs(redis.call('SMEMBERS', key .. JOB_IMAGES)) do
+      if redis.call('EXISTS', image) == 1 then remember_image(session, image, now_ms()) end
+    end
     touch_session(job.tenant, job.session_id, now_ms())
   end
 end

@@ -77,6 +77,14 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT'
     redis.call('ZREM', EXPIRY, job_id)
   end
 end
+-- rows that somebody else has deleted
+for _, tenant in ipairs(redis.call('ZRANGE', UNFINISHED_TENANTS, 0, 0)) do
+  forget_vanished(tenant, now)
+end
+-- lines that an older version has emptied
+for i, line in ipairs(next_members('HSCAN', SLOTS_OF, 20)) do
+  if i % 2 == 1 then align_slots(line) end
+end
 for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
   if redis.call('EXISTS', JOB .. child) == 0 then redis.call('SREM', TILES_LIVE, child) end
 end

@@ -7,6 +7,7 @@ local FIRST_EVENT = 5
 local key = JOB .. job_id
 local job = fields(key, 'status', 'owner', 'cancel', 'parent', 'said')
 if job.status ~= 'running' or job.owner ~= owner then return 0 end
+if job.parent and redis.call('EXISTS', JOB .. job.parent) == 0 then return 0 end
 if job.parent then
   -- a tile has no stream of its own: its text goes through its parent's
   local before = job.said or ''

@@ -9,14 +9,16 @@ local function terminate(job_id, tenant, status, now)
   dequeue(job_id, tenant)
   redis.call('ZREM', LEASES, job_id)
   redis.call('ZREM', EXPIRY, job_id)
-  redis.call('SREM', UNFINISHED .. tenant, job_id)
-  end_tiles(job_id, status)
+  end_job(job_id, tenant)
+  end_tiles(job_id, tenant, status)
   local session_id = redis.call('HGET', key, 'session_id')
   if session_id and session_id ~= '' then leave_session(job_id, tenant, session_id) end
   emit(job_id, 'job.' .. status)
   drop_progress(job_id, now)
   notify(job_id, 'completed', 'job.' .. status, now)
-  count('jobs.' .. status)
+  count_filed('jobs.' .. status)
+  file_ended(job_id, tenant, status, now, ttl_ms)
+  keep_images_of_ended(job_id, now + ttl_ms, now)
   redis.call('PEXPIREAT', key, now + ttl_ms)
   redis.call('PEXPIREAT', key .. JOB_DELIVERIES, now + ttl_ms)
   redis.call('PEXPIREAT', key .. EVENTS, now + ttl_ms)
@@ -31,6 +33,10 @@ local function requeue(job_id, reason, now)
   local key = JOB .. job_id
   local job = fields(key, 'tenant', 'score', 'cancel', 'expire_ms', 'parent', 'phase', 'queue')
   redis.call('ZREM', LEASES, job_id)
+  if job.parent and redis.call('EXISTS', JOB .. job.parent) == 0 then
+    drop_tile(job_id, job.tenant)
+    return nil
+  end
   if job.parent then
     enqueue(job_id, tiles_line(job.tenant), job.score, now)
     reset_tile(job_id, job.parent)
@@ -59,6 +65,10 @@ local function end_tile(child, parent, index, outcome_json, now)
   local key = JOB .. parent
   local job = fields(key, 'tiles_total', 'strict_error', 'tenant')
   local outcome = cjson.decode(outcome_json)
+  if not job.tenant then
+    drop_tile(child, redis.call('HGET', JOB .. child, 'tenant'))
+    return schedule_tiles(now)
+  end
   redis.call('HSET', key .. JOB_TILES, 'out:' .. index, outcome_json)
   local done = redis.call('HINCRBY', key, 'tiles_done', 1)
   redis.call('HINCRBY', key, 'tile_tokens', outcome.tokens or 0)
@@ -76,4 +86,23 @@ local function end_tile(child, parent, index, outcome_json, now)
     doorbells[#doorbells + 1] = queue_merge(parent, now)
   end
   return doorbells
+end
+
+-- Forget what waits or counts of a tenant's jobs whose rows somebody else has deleted; a call looks
+-- at a piece of them, and the next one goes on from there.
+local function forget_vanished(tenant, now)
+  local MOST = 100
+  for _, job_id in ipairs(next_members('SSCAN', UNFINISHED .. tenant, MOST)) do
+    local key = JOB .. job_id
+    if redis.call('EXISTS', key) == 0 then
+      dequeue(job_id, tenant)
+      redis.call('ZREM', LEASES, job_id)
+      redis.call('ZREM', EXPIRY, job_id)
+      end_tiles(job_id, tenant, 'erased')
+      end_job(job_id, tenant)
+      redis.call('DEL', key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_WAITERS, key .. JOB_IMAGES)
+      count('jobs.vanished')
+    end
+  end
+  redis.call('ZADD', UNFINISHED_TENANTS, 'XX', now, tenant)
 end

@@ -18,8 +18,10 @@ local function schedule_tiles(now)
     local parent = redis.call('ZRANGE', LONG, 0, 0)[1]
     if not parent then break end
     local key = JOB .. parent
-    local index = redis.call('HINCRBY', key, 'tile_next', 1) - 1
-    if index >= tonumber(redis.call('HGET', key, 'tiles_total') or 0) then
+    local total = tonumber(redis.call('HGET', key, 'tiles_total') or 0)
+    -- a row that somebody has deleted must not come into being again
+    local index = total > 0 and redis.call('HINCRBY', key, 'tile_next', 1) - 1
+    if not index or index >= total then
       redis.call('ZREM', LONG, parent)
     else
       local child = redis.call('HGET', key .. JOB_TILES, 'id:' .. index)
@@ -48,12 +50,6 @@ local function queue_merge(parent, now)
   local job = fields(key, 'tenant', 'score', 'queue')
   enqueue(parent, job.tenant, job.score, now)
   return {parent, job.queue}
-end
-
--- The text that stands for a tile in the answer: what was read, or the mark of its gap.
-local function tile_text(key, index, outcome)
-  if not outcome.gap then return outcome.text end
-  return cjson.decode(redis.call('HGET', key, 'tiles'))[index + 1].mark
 end
 
 local function stream_text(parent, index, text)
@@ -149,7 +145,7 @@ local function save_partial_output(job_id, status)
     local part = {image = tile.seam.image or 0, box = tile.box, text = cjson.null,
       gap = outcome and outcome.gap or false}
     if outcome then
-      local text = tile_text(key, number - 1, outcome)
+      local text = outcome.gap and tile.mark or outcome.text
       part.text = outcome.text
       if text ~= '' then texts[#texts + 1] = text end
     end
@@ -161,22 +157,22 @@ local function save_partial_output(job_id, status)
 end
 
 -- A job ends: stop its children. Their outcomes are kept if a repeated job could use them.
-local function end_tiles(job_id, status)
+local function end_tiles(job_id, tenant, status)
   local key, tiles_key = JOB .. job_id, JOB .. job_id .. JOB_TILES
   redis.call('ZREM', LONG, job_id)
   local tiles, gaps = redis.call('HGETALL', tiles_key), false
   if #tiles == 0 then return end
   if status == 'canceled' or status == 'expired' then save_partial_output(job_id, status) end
-  local job = fields(key, 'tenant', 'together')
+  local together = redis.call('HGET', key, 'together')
   for i = 1, #tiles, 2 do
     local name, value = tiles[i], tiles[i + 1]
     local is_outcome = string.sub(name, 1, 4) == 'out:'
-    if string.sub(name, 1, 3) == 'id:' then drop_tile(value, job.tenant) end
+    if string.sub(name, 1, 3) == 'id:' then drop_tile(value, tenant) end
     local gap = is_outcome and cjson.decode(value).gap
     if gap or not is_outcome then redis.call('HDEL', tiles_key, name) end
     gaps = gaps or gap
   end
-  if status == 'erased' or job.together == '1' or (status == 'succeeded' and not gaps) then
+  if status == 'erased' or together == '1' or (status == 'succeeded' and not gaps) then
     redis.call('DEL', tiles_key)
   end
 end

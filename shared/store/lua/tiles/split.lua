@@ -12,13 +12,14 @@ local FIRST_TILE = 5
 local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
-  'trace', 'session_id', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms')
+  'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms', 'number')
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
 if job.cancel == '1' then
   terminate(job_id, job.tenant, 'canceled', now)
   return {}
 end
+local kept_until = now + 2 * tonumber(job.ttl_ms)
 for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
 
 local total, done, index = (#ARGV - FIRST_TILE + 1) / 3, 0, 0
@@ -36,6 +37,8 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
       'busy_ms', busy_ms)
+    -- its parent's end removes it; if somebody deletes the parent, its time does
+    redis.call('PEXPIREAT', JOB .. child, kept_until)
   end
   index = index + 1
 end
@@ -44,19 +47,17 @@ redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'phase', 'tiles', 'tiles_tota
   'split_ms', now, 'waited_ms', tonumber(job.started_ms) - tonumber(job.queued_ms))
 redis.call('ZREM', LEASES, job_id)
 
-local kept_until = now + 2 * tonumber(job.ttl_ms)
 local session = job.session_id and job.session_id ~= ''
   and SESSION .. job.tenant .. ':' .. job.session_id
+local remembers = session and is_same_session(session, job)
 for _, image in ipairs(KEYS) do
-  use_image(image, job_id)
-  extend(image, kept_until)
-  extend(image .. IMAGE_JOBS, kept_until)
-  if session and redis.call('EXISTS', session) == 1 then
-    redis.call('SADD', session .. SESSION_IMAGES, image)
-  end
+  use_image(image, job_id, kept_until, now)
+  if remembers then remember_image(session, image, now) end
 end
+redis.call('ZADD', TENANT_JOBS .. job.tenant .. JOBS_SPLIT, job.number, job_id)
+extend(TENANT_JOBS .. job.tenant .. JOBS_SPLIT, kept_until)
 redis.call('SET', TILES_ROOM, room)
-count('jobs.split')
+count_filed('jobs.split')
 report_tiles_progress(job_id, now, true)
 if done == total then return {queue_merge(job_id, now)} end
 redis.call('ZADD', LONG, redis.call('INCR', SEQUENCE), job_id)

@@ -8,7 +8,7 @@ lease_ms = tonumber(lease_ms)
 local now, rows, left = now_ms(), {}, tonumber(most)
 
 local function reclaim_lost(due, held)
-  for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now)) do
+  for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, most)) do
     redis.call('ZREM', held, delivery_id)
     redis.call('HSET', DELIVERY .. delivery_id, 'owner', '')
     redis.call('ZADD', due, now, delivery_id)
