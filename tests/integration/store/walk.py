@@ -1,8 +1,8 @@
 """Walk at random through jobs' lives beside a model: `python -m tests.integration.store.walk`.
 
 Each step does the same to the store and to the model; then both must say the same of every job,
-line, list, image and conversation. The clock of Redis is steered, so that leases, deadlines and rows run
-out.
+line, list, image and conversation. The clock of Redis is steered, so that leases, deadlines and
+rows run out.
 """
 
 from __future__ import annotations
