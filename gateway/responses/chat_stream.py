@@ -58,16 +58,25 @@ class ChatStream:
         if event.type != "output.delta":
             return ""
         self._current += event.data["text"]
-        length = min(len(self._sent), len(self._current))
-        if self._sent[:length] != self._current[:length]:
+        return self._unsent_part(self._current)
+
+    def _unsent_part(self, text: str) -> str:
+        """Return what `text` adds to the text that was sent; raises AnswerChanged."""
+        length = min(len(self._sent), len(text))
+        if self._sent[:length] != text[:length]:
             raise AnswerChanged
-        piece = self._current[len(self._sent) :]
+        piece = text[len(self._sent) :]
         self._sent += piece
         return piece
 
     def _iter_end(self, row: JobRow) -> Iterator[str]:
         if row.status is not JobStatus.SUCCEEDED:
             raise why_no_answer(row)
+        if (whole := row.streamed_text) is not None:
+            if len(self._sent) > len(whole):
+                raise AnswerChanged
+            if piece := self._unsent_part(whole):
+                yield _frame(chunk(row, {"content": piece}))
         yield _frame(chunk(row, {}, finish_reason(row)))
         if self._with_usage:
             yield _frame(usage_chunk(row))

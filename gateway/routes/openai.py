@@ -22,9 +22,8 @@ from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
 from shared.jobs import JobStatus
-from shared.jobs.row import JobRow
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import StoredJob
+from shared.store.waiters import new_waiter
 
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
 
@@ -55,16 +54,16 @@ def chat(header: KeyHeader) -> Response:
     services, tenant = current_services(), auth.current_tenant()
     key = find_key(request, services, tenant, header.idempotency_key)
     # refused before the messages and their images are read and parsed
-    with Idempotency(services.store, tenant, key).allow_replay():
+    with Idempotency(services.store, tenant, key, live=True).allow_replay():
         services.admission.check_open(tenant, auth.current_position())
     chat = receive_chat(request, services.settings)
     _check_model(chat.request.model, services.workers.fresh())
-    stored = _submit(chat, services, tenant, key)
+    waiter = new_waiter()
+    row = submit_chat(chat, services, tenant, key, waiter).row()
     stream = bool(chat.request.stream)
     # a client retries until an answer begins, and a stream begins at once
     may_retry = not stream and counts_retries(request)
-    job_id = stored.doorbell.job_id
-    held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
+    held_response = HeldResponse(request, services, row, waiter, may_retry=may_retry)
     return _stream(chat, held_response, services) if stream else _respond(held_response)
 
 
@@ -73,20 +72,6 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))
         raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
-
-
-def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> StoredJob:
-    """Enqueue the chat, or find the job of the same request that its client repeats."""
-    stored = submit_chat(chat, services, tenant, key)
-    if key is None or not stored.replayed or not _was_stopped(stored.row()):
-        return stored
-    services.store.forget_key(tenant, key)
-    return submit_chat(chat, services, tenant, key)
-
-
-def _was_stopped(row: JobRow) -> bool:
-    """Tell whether a job ends without an answer that is worth waiting for."""
-    return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 
 def _respond(held_response: HeldResponse) -> Response:

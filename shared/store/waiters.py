@@ -1,32 +1,34 @@
-"""Requests that wait for a job over HTTP: a client that reconnects keeps its job alive."""
+"""Requests that wait for a job over HTTP: the last one that leaves may cancel it."""
 
 from __future__ import annotations
 
-from shared.store import keys
-from shared.store.connection import Client, guard
+import secrets
 
-#: Far longer than any client waits before it comes back.
-_TTL_S = 3600
+from shared.store.connection import Client, guard, load_script
+
+
+def new_waiter() -> str:
+    """Return a name for one request that waits; `Store.add` makes it wait for its job."""
+    return secrets.token_hex(8)
 
 
 class Waiters:
-    """Counts the requests that waited for a job; only the newest may cancel it by leaving.
+    """Knows which requests wait for a job.
 
-    Every method raises StoreUnavailable without Redis.
+    A request whose gateway dies is never known to have left; its job then runs to its end. Every
+    method raises StoreUnavailable without Redis.
     """
 
     def __init__(self, client: Client) -> None:
-        self._redis = client
+        self._leave_script = load_script(client, "jobs/leave")
 
-    def join(self, job_id: str) -> int:
-        """Count one more and return its number, from 1."""
-        with guard():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.incr(keys.job(job_id) + keys.JOB_WAITERS)
-            pipe.expire(keys.job(job_id) + keys.JOB_WAITERS, _TTL_S)
-            return int(pipe.execute()[0])
+    def leave(self, job_id: str, tenant: str, waiter: str, *, for_good: bool) -> str:
+        """Note that a request has left; the job is canceled when the last one leaves for good.
 
-    def newest(self, job_id: str) -> int:
-        """Return the number of the request that joined last, 0 when that was long ago."""
+        One that may come back leaves twice: at once, and `for_good` when it has not come. Returns
+        `kept` for an unfinished job that goes on, else what `Store.cancel` returns, or `missing`.
+        """
         with guard():
-            return int(self._redis.get(keys.job(job_id) + keys.JOB_WAITERS) or 0)
+            return str(
+                self._leave_script(keys=[], args=[job_id, tenant, waiter, "1" if for_good else ""])
+            )

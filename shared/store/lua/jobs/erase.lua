@@ -24,7 +24,8 @@ end
 for _, delivery_id in ipairs(redis.call('LRANGE', key .. JOB_DELIVERIES, 0, -1)) do
   forget_delivery(delivery_id, now_ms())
 end
-redis.call('DEL', key, key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_WAITERS)
+redis.call('DEL', key, key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_TEXT, key .. JOB_WAITERS,
+  key .. JOB_WAITING)
 if job.idempotency and redis.call('HGET', job.idempotency, 'job') == job_id then
   redis.call('DEL', job.idempotency)
 end
