@@ -16,6 +16,9 @@ from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.store.job_events import JobEvent
 
+#: Seconds for which a store may be silent: a chat cannot be resumed, so it waits for it.
+_PATIENCE_S = 30.0
+
 
 class ChatStream:
     """One client's stream of one answer; text that was sent is never taken back."""
@@ -45,7 +48,9 @@ class ChatStream:
 
     def _iter_text(self, row: JobRow) -> Iterator[str]:
         check_s = min(CHECK_INTERVAL_S, self._ping_s)
-        for event in self._job.follow(0, ping_s=self._ping_s, check_s=check_s):
+        for event in self._job.follow(
+            0, ping_s=self._ping_s, check_s=check_s, patience_s=_PATIENCE_S
+        ):
             if event is None:
                 yield ": ping\n\n"
             elif piece := self._new_text(event):

@@ -11,8 +11,12 @@ from flask import Request
 
 from gateway.http.client_connection import CHECK_INTERVAL_S, watch_client
 from gateway.services import Services
+from shared.errors import StoreUnavailable
 from shared.jobs.row import JobRow
 from shared.store.job_events import EventCursor, EventsLost, JobEvent
+
+#: Seconds between two calls of a store that does not answer.
+_AWAY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +44,37 @@ class FollowedJob:
         ping_s: float = math.inf,
         check_s: float = CHECK_INTERVAL_S,
         deadline: float = math.inf,
+        patience_s: float = 0.0,
     ) -> Iterator[JobEvent | None]:
         """Yield the events after number `after`, and None when `ping_s` passed without one.
 
         Where events are gone, a reset and the text so far stand for them. Ends after the last
         event, at `deadline` (as of time.monotonic), or within `check_s` of the client's leaving.
-        Raises NotFound, Erased, StoreUnavailable.
+        Raises NotFound, Erased, and StoreUnavailable when that lasts longer than `patience_s`.
         """
         quiet_since = time.monotonic()
-        for event in self._read(after, check_s, deadline):
+        for event in self._read(after, check_s, deadline, patience_s):
             if event is None and time.monotonic() - quiet_since < ping_s:
                 continue
             quiet_since = time.monotonic()
             yield event
 
-    def _read(self, after: int, check_s: float, deadline: float) -> Iterator[JobEvent | None]:
+    def _read(
+        self, after: int, check_s: float, deadline: float, patience_s: float
+    ) -> Iterator[JobEvent | None]:
         """Yield events, and None after each `check_s` without one, until job or client ends."""
         cursor = self.services.events.open(self.id, after)
+        answered = time.monotonic()
         while (left_s := deadline - time.monotonic()) > 0:
-            batch = self._next_events(cursor, min(left_s, check_s))
-            for event in batch or self._last_word(cursor) or (None,):
+            batch: list[JobEvent] = []
+            try:
+                batch = self._next_events(cursor, min(left_s, check_s)) or self._last_word(cursor)
+                answered = time.monotonic()
+            except StoreUnavailable:
+                if time.monotonic() - answered >= patience_s:
+                    raise
+                time.sleep(min(_AWAY_S, check_s))
+            for event in batch or (None,):
                 if self.client_gone():
                     return
                 yield event
