@@ -11,43 +11,9 @@ import httpx
 import pytest
 
 from shared.store import keys
+from tests.support.chat_reader import ChatReader
 from tests.support.hand_written import TEXT, WORDS, Writer
 from tests.support.harness import eventually
-
-
-class ChatReader(threading.Thread):
-    """Reads a streamed chat to its end."""
-
-    def __init__(self, http: httpx.Client) -> None:
-        super().__init__(daemon=True)
-        self._url = http.base_url
-        self.job_id = ""
-        self.text = ""
-        self.finish_reason: str | None = None
-        self.error: dict = {}
-        self.done = False
-
-    def run(self) -> None:
-        body = {"messages": [{"role": "user", "content": "tell me"}], "stream": True}
-        with (
-            httpx.Client(base_url=self._url, timeout=60) as http,
-            http.stream("POST", "/v1/chat/completions", json=body) as answer,
-        ):
-            for line in answer.iter_lines():
-                if line.startswith("data: "):
-                    self._take(line.removeprefix("data: "))
-
-    def _take(self, data: str) -> None:
-        if data == "[DONE]":
-            self.done = True
-            return
-        chunk = json.loads(data)
-        self.error = chunk.get("error", {})
-        if not self.error:
-            self.job_id = chunk["id"]
-            (choice,) = chunk["choices"]
-            self.text += choice["delta"].get("content", "")
-            self.finish_reason = choice["finish_reason"]
 
 
 @pytest.fixture
