@@ -16,6 +16,9 @@ from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.store.job_events import JobEvent
 
+#: Seconds for which a store may be silent: a chat cannot be resumed, so it waits for it.
+_PATIENCE_S = 30.0
+
 
 class ChatStream:
     """One client's stream of one answer; text that was sent is never taken back."""
@@ -45,7 +48,9 @@ class ChatStream:
 
     def _iter_text(self, row: JobRow) -> Iterator[str]:
         check_s = min(CHECK_INTERVAL_S, self._ping_s)
-        for event in self._job.follow(0, ping_s=self._ping_s, check_s=check_s):
+        for event in self._job.follow(
+            0, ping_s=self._ping_s, check_s=check_s, patience_s=_PATIENCE_S
+        ):
             if event is None:
                 yield ": ping\n\n"
             elif piece := self._new_text(event):
@@ -58,16 +63,25 @@ class ChatStream:
         if event.type != "output.delta":
             return ""
         self._current += event.data["text"]
-        length = min(len(self._sent), len(self._current))
-        if self._sent[:length] != self._current[:length]:
+        return self._unsent_part(self._current)
+
+    def _unsent_part(self, text: str) -> str:
+        """Return what `text` adds to the text that was sent; raises AnswerChanged."""
+        length = min(len(self._sent), len(text))
+        if self._sent[:length] != text[:length]:
             raise AnswerChanged
-        piece = self._current[len(self._sent) :]
+        piece = text[len(self._sent) :]
         self._sent += piece
         return piece
 
     def _iter_end(self, row: JobRow) -> Iterator[str]:
         if row.status is not JobStatus.SUCCEEDED:
             raise why_no_answer(row)
+        if (whole := row.streamed_text) is not None:
+            if len(self._sent) > len(whole):
+                raise AnswerChanged
+            if piece := self._unsent_part(whole):
+                yield _frame(chunk(row, {"content": piece}))
         yield _frame(chunk(row, {}, finish_reason(row)))
         if self._with_usage:
             yield _frame(usage_chunk(row))

@@ -59,16 +59,16 @@ class HeldResponse:
     """One request that waits for one job until it ends or the client leaves."""
 
     def __init__(
-        self, request: Request, services: Services, tenant: str, job_id: str, *, may_retry: bool
+        self, request: Request, services: Services, row: JobRow, waiter: str, *, may_retry: bool
     ) -> None:
-        """Join the waiters of the job; raises StoreUnavailable.
+        """Take over a job that was stored for this `waiter`.
 
         The job of a client that `may_retry` is canceled only if no retry has come for it.
         """
         # not flask's proxy, which stops working once the answer streams
         self._request = Request(request.environ)
-        self.job = FollowedJob.of(self._request, services, tenant, job_id)
-        self._waiter = services.waiters.join(job_id)
+        self.job = FollowedJob.of(self._request, services, row.tenant, row.id)
+        self._waiter = waiter
         self._may_retry = may_retry
 
     def until_terminal(self, wait_s: float) -> JobRow:
@@ -101,28 +101,26 @@ class HeldResponse:
             self.leave()
 
     def leave(self) -> None:
-        """Cancel the job if it is unfinished and its client is not coming back for it."""
-        try:
-            if self.job.row().status.terminal:
-                return
-        except ServiceError:
-            return
-        if not self._may_retry:
-            self._cancel_unless_joined()
-            return
-        timer = threading.Timer(_RETRY_WITHIN_S, self._cancel_unless_joined)
-        timer.daemon = True
-        timer.start()
+        """Cancel the job if no other request waits for it and this client is not coming back."""
+        if self._note_leaving(for_good=not self._may_retry) == "kept" and self._may_retry:
+            timer = threading.Timer(_RETRY_WITHIN_S, self._note_leaving, kwargs={"for_good": True})
+            timer.daemon = True
+            timer.start()
 
-    def _cancel_unless_joined(self) -> None:
-        job, services = self.job, self.job.services
+    def _note_leaving(self, *, for_good: bool) -> str:
+        """Return what became of the job."""
+        job = self.job
         try:
-            if services.waiters.newest(job.id) == self._waiter:
-                services.store.cancel(job.id, job.tenant)
-                _log.info("job.left", extra={"job_id": job.id})
+            outcome = job.services.waiters.leave(
+                job.id, job.tenant, self._waiter, for_good=for_good
+            )
         except ServiceError as error:
             # the job then runs to its end and nobody reads its answer
             _log.warning("cancel.failed", extra={"job_id": job.id, "code": error.code})
+            return error.code
+        if outcome.startswith("cancel"):
+            _log.info("job.left", extra={"job_id": job.id})
+        return outcome
 
 
 def stream_ping_s(request: Request) -> float:

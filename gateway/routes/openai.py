@@ -20,14 +20,14 @@ from gateway.responses.worker_view import model_view
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
-from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
+from gateway.submission.chat_request import ANY_MODEL, receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import StoredJob
+from shared.store.waiters import new_waiter
 
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
 
@@ -66,27 +66,29 @@ def chat(header: KeyHeader) -> Response:
     services, tenant = current_services(), auth.current_tenant()
     key = find_key(request, services, tenant, header.idempotency_key)
     # refused before the messages and their images are read and parsed
-    with Idempotency(services.store, tenant, key).allow_replay():
+    with Idempotency(services.store, tenant, key, live=True).allow_replay():
         services.admission.check_open(tenant, auth.current_position())
-    stored, options = _receive(services, tenant, key)
+    waiter = new_waiter()
+    row, options = _receive(services, tenant, key, waiter)
     # a client retries until an answer begins, and a stream begins at once
     may_retry = not options.stream and counts_retries(request)
-    job_id = stored.doorbell.job_id
-    with after_change("The job was stored", job_id=job_id):
-        held_response = HeldResponse(request, services, tenant, job_id, may_retry=may_retry)
+    with after_change("The job was stored", job_id=row.id):
+        held_response = HeldResponse(request, services, row, waiter, may_retry=may_retry)
         if options.stream:
             return _stream(options, held_response, services)
         return _respond(held_response)
 
 
-def _receive(services: Services, tenant: str, key: str | None) -> tuple[StoredJob, ChatOptions]:
+def _receive(
+    services: Services, tenant: str, key: str | None, waiter: str
+) -> tuple[JobRow, ChatOptions]:
     """Submit the chat of this request; return its job, and what the answer looks like."""
     chat = receive_chat(request, services.settings)
     _check_model(chat.request.model, services.workers.fresh())
-    stored = _submit(chat, services, tenant, key)
+    row = submit_chat(chat, services, tenant, key, waiter).row()
     # not the chat with its images, which would stay in memory until the answer
     forget_body(request)
-    return stored, ChatOptions(bool(chat.request.stream), chat.request.with_usage)
+    return row, ChatOptions(bool(chat.request.stream), chat.request.with_usage)
 
 
 def _check_model(name: str, workers: list[Heartbeat]) -> None:
@@ -96,20 +98,6 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
         raise errors.ModelNotFound(
             f"The model {name!r} is not loaded; loaded: {known}.", pointer="/model"
         )
-
-
-def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> StoredJob:
-    """Enqueue the chat, or find the job of the same request that its client repeats."""
-    stored = submit_chat(chat, services, tenant, key)
-    if key is None or not stored.replayed or not _was_stopped(stored.row()):
-        return stored
-    services.store.forget_key(tenant, key)
-    return submit_chat(chat, services, tenant, key)
-
-
-def _was_stopped(row: JobRow) -> bool:
-    """Tell whether a job ends without an answer that is worth waiting for."""
-    return row.cancel or row.status in (JobStatus.CANCELED, JobStatus.EXPIRED)
 
 
 def _respond(held_response: HeldResponse) -> Response:

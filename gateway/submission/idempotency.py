@@ -46,6 +46,8 @@ class Idempotency:
     store: Store
     tenant: str
     key: str | None
+    #: A job that was stopped does not stand for the key.
+    live: bool = False
 
     @contextmanager
     def allow_replay(self) -> Iterator[None]:
@@ -56,5 +58,7 @@ class Idempotency:
         try:
             yield
         except Unavailable:
-            if self.key is None or not self.store.knows_key(self.tenant, self.key):
+            if self.key is None:
+                raise
+            if not self.store.knows_key(self.tenant, self.key, live=self.live):
                 raise

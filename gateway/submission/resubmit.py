@@ -25,7 +25,7 @@ def resubmit_job(row: JobRow, services: Services) -> StoredJob:
             session_id=row.session_id,
             metadata=row.metadata or {},
             images=infos,
-            notices=row.notices,
+            notices=row.notices[: row.first_notices],
             model=row.model,
             retry_of=row.id,
             prediction=services.admission.admit(profile_row(row, deadline_s), infos),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Request
 
@@ -55,16 +55,19 @@ def submit_request(
 
 
 def submit_chat(
-    chat: Chat, services: Services, tenant: str, idempotency_key: str | None
+    chat: Chat, services: Services, tenant: str, idempotency_key: str | None, waiter: str
 ) -> StoredJob:
-    """Check, store and enqueue the last message of a chat; raises a ServiceError of any kind."""
-    idempotency = Idempotency(services.store, tenant, idempotency_key)
+    """Check, store and enqueue the last message of a chat, for which `waiter` then waits.
+
+    Raises a ServiceError of any kind.
+    """
+    idempotency = Idempotency(services.store, tenant, idempotency_key, live=True)
     checked = _check_request(chat.submission, services, idempotency)
     decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
     request_images = RequestImages.start(services, tenant, decode)
     earlier = read_earlier_messages(chat, request_images)
     images = read_turn_images(chat.last, request_images)
-    return _submit_images(checked, images, earlier, services)
+    return _submit_images(checked, images, earlier, services, waiter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,13 @@ def _submit_images(
     images: Sequence[AnyImage],
     earlier: EarlierMessages,
     services: Services,
+    waiter: str = "",
 ) -> StoredJob:
     """Plan the job of a request whose images are read, then store and enqueue it."""
     plan = plan_job(checked.resolved, checked.profile, images, services.admission, earlier)
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
-    job = _new_job(checked, plan, images, earlier, services)
+    job = replace(_new_job(checked, plan, images, earlier, services), waiter=waiter)
     sent = [image for image in (*earlier.images, *images) if isinstance(image, StoredImage)]
     stored = None
     try:

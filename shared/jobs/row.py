@@ -55,6 +55,8 @@ class JobRow(BaseModel):
     #: ImageInfo of each image.
     images: JsonList = ()
     notices: JsonList = ()
+    #: How many of the notices came with the submission; None in rows of older versions.
+    first_notices: int | None = None
     model: str = ""
     session_id: Annotated[str | None, _Blank] = None
     #: Tells its conversation from another of the same id; None in rows of an older version.
@@ -87,6 +89,8 @@ class JobRow(BaseModel):
     worker: Annotated[str | None, _Blank] = None
     progress: JsonDict = None
     output: JsonDict = None
+    #: The model's own words, of a job whose rules may have changed them in the output.
+    raw_text: str | None = None
     usage: JsonDict = None
     cache: JsonDict = None
     metrics: JsonDict = None
@@ -99,6 +103,14 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+    @property
+    def streamed_text(self) -> str | None:
+        """Return what the stream of an ended job says; None where no answer or nothing is known."""
+        if self.raw_text is not None or self.output is None:
+            return self.raw_text
+        # an older worker has not kept what its rules have changed
+        return None if self.input.postprocess else str(self.output["text"])
 
 
 def read_row(fields: Mapping[str, Any]) -> JobRow:

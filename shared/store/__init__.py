@@ -1,13 +1,22 @@
 """Everything we keep in Redis; no other package names a key."""
 
 from shared.store.job_store import Store
-from shared.store.job_types import Claim, Doorbell, DoorbellMessage, NewJob, StoredJob, Verdict
+from shared.store.job_types import (
+    Claim,
+    Doorbell,
+    DoorbellMessage,
+    NewJob,
+    Reported,
+    StoredJob,
+    Verdict,
+)
 
 __all__ = [
     "Claim",
     "Doorbell",
     "DoorbellMessage",
     "NewJob",
+    "Reported",
     "Store",
     "StoredJob",
     "Verdict",

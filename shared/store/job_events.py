@@ -1,4 +1,4 @@
-"""The event stream of a job, read from any event on."""
+"""The event stream of a job, read from any event on, and what its events add up to."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Any
 
 from shared.jobs import JobStatus
 from shared.store import keys
-from shared.store.connection import Client
+from shared.store.connection import Client, load_script
 from shared.store.failures import guard
 
 _TERMINAL = {f"job.{status.value}" for status in JobStatus if status.terminal}
 
 
+class EventsLost(Exception):
+    """Events between a reader's place and the next one were trimmed, or Redis has lost them."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """One event; `seq` counts from 1 within its job."""
+    """One event; `seq` counts from 1 within its job, and is None for one made for a reader."""
 
-    seq: int
+    seq: int | None
     type: str
     data: dict[str, Any]
 
@@ -27,6 +31,74 @@ class JobEvent:
     def terminal(self) -> bool:
         """Tell whether no event can follow."""
         return self.type in _TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What a job's events up to number `seq` add up to."""
+
+    seq: int
+    #: Empty once the job has ended; then its row has the text.
+    text: str
+    #: None without a row.
+    status: JobStatus | None
+
+
+class EventCursor:
+    """One reader's place in a job's events; it notices when events behind it change or go."""
+
+    def __init__(self, client: Client, block_s: float, job_id: str, after: int) -> None:
+        self._redis = client
+        self._block_s = block_s
+        self._key = keys.events(job_id)
+        #: The number of the last event that was read.
+        self.after = after
+        #: That event, as far as it is known, and whether it must still be there.
+        self._last: JobEvent | None = None
+        self._anchored = after > 0
+
+    def move_to(self, seq: int) -> None:
+        """Go on after event `seq`, whether it is kept or not."""
+        self.after, self._last, self._anchored = seq, None, False
+
+    def read(self, wait_s: float = 0.0) -> list[JobEvent]:
+        """Return the events that follow, waiting up to `wait_s` for the first.
+
+        Raises EventsLost where they do not follow on the last one, and StoreUnavailable.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            left = deadline - time.monotonic()
+            block = max(1, int(min(left, self._block_s) * 1000)) if left > 0 else None
+            batch = self._read_once(block)
+            if batch or time.monotonic() >= deadline:
+                return batch
+
+    def _read_once(self, block_ms: int | None) -> list[JobEvent]:
+        with guard():
+            # Redis cannot restart between the two without breaking the connection
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.xrange(self._key, f"{self.after}-0", f"{self.after}-0")
+            pipe.xread({self._key: f"{self.after}-0"}, count=500, block=block_ms)
+            anchors, reply = pipe.execute()
+        batch = [_event(entry) for entry in reply[0][1]] if reply else []
+        self._check_place([_event(entry) for entry in anchors], batch)
+        if batch:
+            self._last, self._anchored = batch[-1], True
+            self.after += len(batch)
+        return batch
+
+    def _check_place(self, anchors: list[JobEvent], batch: list[JobEvent]) -> None:
+        follows = bool(batch) and batch[0].seq == self.after + 1
+        if batch and not follows:
+            raise EventsLost
+        if not self._anchored:
+            return
+        if not anchors and not follows:
+            raise EventsLost
+        # Redis came back with less than it had, and has gone on from there
+        if anchors and self._last and anchors[0] != self._last:
+            raise EventsLost
 
 
 class EventReader:
@@ -39,26 +111,48 @@ class EventReader:
         """Make a reader; `block_s` must stay below the client's socket timeout."""
         self._redis = client
         self._block_s = block_s
+        self._streamed_script = load_script(client, "jobs/streamed")
+
+    def open(self, job_id: str, after: int) -> EventCursor:
+        """Return a cursor after event number `after`, 0 for all events; nothing is read yet."""
+        return EventCursor(self._redis, self._block_s, job_id, after)
 
     def read(self, job_id: str, after: int, wait_s: float = 0.0) -> list[JobEvent]:
-        """Return the events after number `after`, waiting up to `wait_s` for the first."""
-        deadline = time.monotonic() + wait_s
-        key = keys.events(job_id)
-        while True:
-            left = deadline - time.monotonic()
-            block = max(1, int(min(left, self._block_s) * 1000)) if left > 0 else None
-            with guard():
-                reply = self._redis.xread({key: f"{after}-0"}, count=500, block=block)
-            if reply:
-                return [_event(entry) for entry in reply[0][1]]
-            if time.monotonic() >= deadline:
-                return []
+        """Return the events after number `after`, waiting up to `wait_s` for the first.
+
+        Raises EventsLost where some of them are no longer there.
+        """
+        return self.open(job_id, after).read(wait_s)
 
     def last(self, job_id: str) -> int:
         """Return the number of the newest event, 0 when there is none."""
         with guard():
             newest = self._redis.xrevrange(keys.events(job_id), count=1)
         return int(newest[0][0].split("-")[0]) if newest else 0
+
+    def streamed(self, job_id: str) -> Streamed:
+        """Return what all events of a job add up to now."""
+        with guard():
+            seq, text, status = self._streamed_script(keys=[], args=[job_id])
+        return Streamed(int(seq), text, JobStatus(status) if status else None)
+
+    def text_until(self, job_id: str, seq: int) -> str | None:
+        """Return the text of the events up to number `seq`; None where one of them is gone."""
+        with guard():
+            entries = self._redis.xrange(keys.events(job_id), "-", f"{seq}-0")
+        if len(entries) != seq:
+            return None
+        text = ""
+        for event in map(_event, entries):
+            text = add_to_text(text, event)
+        return text
+
+
+def add_to_text(text: str, event: JobEvent) -> str:
+    """Return what a reader has of a job's text after one more event."""
+    if event.type == "output.reset":
+        return ""
+    return text + str(event.data["text"]) if event.type == "output.delta" else text
 
 
 def _event(entry: Any) -> JobEvent:

@@ -32,6 +32,7 @@ from shared.store.job_types import (
     Doorbell,
     DoorbellMessage,
     NewJob,
+    Reported,
     StoredJob,
     Verdict,
     read_doorbells,
@@ -106,7 +107,7 @@ class Store(JobReader):
                 keys.idempotency(job.tenant, key),
                 *(keys.image(job.tenant, image) for image in job.input.every_image),
             ],
-            *(job.id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000),
+            *(job.id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000, job.waiter),
             *(priority, FIRST_SCORE[job.priority], job.ttl_s * 1000),
             "" if job.deadline_s is None else int(job.deadline_s * 1000),
             self._settings.events_max,
@@ -130,11 +131,20 @@ class Store(JobReader):
             case _:
                 raise IdempotencyKeyReused
 
-    def knows_key(self, tenant: str, idempotency_key: str) -> bool:
-        """Tell whether this key stands for a stored job, which the next submission would get."""
+    def knows_key(self, tenant: str, idempotency_key: str, *, live: bool = False) -> bool:
+        """Tell whether this key stands for a stored job, which the next submission would get.
+
+        With `live` a job that was stopped does not count, as for a submission that waits.
+        """
         with guard():
             job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
-            return bool(job_id and self.redis.exists(keys.job(job_id)))
+            if not job_id:
+                return False
+            status, cancel = self.redis.hmget(keys.job(job_id), ["status", "cancel"])
+        stopped = status in (JobStatus.CANCELED, JobStatus.EXPIRED) or (
+            status == JobStatus.RUNNING and cancel == "1"
+        )
+        return bool(status) and not (live and stopped)
 
     def forget_key(self, tenant: str, idempotency_key: str) -> None:
         """Forget the job of this key, so that the next submission makes a new one."""
@@ -147,6 +157,8 @@ class Store(JobReader):
             "input": job.input.model_dump_json(),
             "images": dump([image.as_dict() for image in job.images]),
             "notices": dump(list(job.notices)),
+            # the worker adds its own
+            "first_notices": len(job.notices),
             "model": job.model,
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
@@ -221,15 +233,20 @@ class Store(JobReader):
         self,
         job_id: str,
         owner: str,
-        events: Sequence[tuple[str, Mapping[str, Any]]],
+        text: str = "",
+        *,
+        at: int = 0,
         progress: Mapping[str, Any] | None = None,
-    ) -> Verdict:
-        """Add events to a job's stream and set its progress, if it is still this owner's."""
-        flat = [part for kind, data in events for part in (kind, dump(dict(data)))]
+    ) -> Reported:
+        """Stream what an attempt has written and set the job's progress, if it is this owner's.
+
+        `text` begins at byte `at` of all that the attempt has written. What is there already is
+        not streamed again; behind a gap nothing is, and the next report must begin earlier.
+        """
         progress_json = "" if progress is None else dump(dict(progress))
-        events_max = self._settings.events_max
-        reply = self._run("report", [], job_id, owner, progress_json, events_max, *flat)
-        return Verdict(int(reply))
+        args = (job_id, owner, self._settings.events_max, at, text, progress_json)
+        verdict, known_bytes = self._run("report", [], *args)
+        return Reported(Verdict(int(verdict)), int(known_bytes))
 
     def finish(
         self,
@@ -238,18 +255,21 @@ class Store(JobReader):
         status: JobStatus,
         fields: Mapping[str, Any],
         *,
+        text: str | None = None,
         turn: Turn | None = None,
         metrics: JobMetrics | None = None,
     ) -> bool:
         """End a job with its result, if it is still this owner's; return whether it was.
 
-        `turn` is added to the job's session, `metrics` to the job metrics.
+        Its stream is made to say `text` and nothing else, unless that is None. `turn` is added to
+        the job's session, `metrics` to the job metrics.
         """
         turn_json = turn.model_dump_json() if turn else ""
         turns_max = self._settings.session_turns_max
         metrics_json = dump(metrics.increments if metrics else {})
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
-        args = (job_id, owner, status.value, turn_json, turns_max, metrics_json)
+        streamed = ("", "") if text is None else ("1", text)
+        args = (job_id, owner, status.value, *streamed, turn_json, turns_max, metrics_json)
         return bool(self._run("finish", [], *args, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:

@@ -25,6 +25,15 @@ class Verdict(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """The answer to a report."""
+
+    verdict: Verdict
+    #: Bytes of the attempt's text that Redis has; fewer than before if it has lost some.
+    known_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to be stored."""
 
@@ -47,6 +56,8 @@ class NewJob:
     limits: RateLimits = field(default_factory=RateLimits)
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
+    #: The request that waits for it, which wants no job that was stopped; see `new_waiter`.
+    waiter: str = ""
 
     @property
     def tokens(self) -> int:

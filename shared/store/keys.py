@@ -12,8 +12,12 @@ JOB = PREFIX + "job:"
 EVENTS = ":events"
 #: Suffix of the list of a job's delivery ids.
 JOB_DELIVERIES = ":deliveries"
-#: Suffix of the counter of requests that waited for a job.
+#: Suffix of the text that an unfinished job's present attempt has streamed.
+JOB_TEXT = ":text"
+#: Suffixes of the counter of requests that waited for a job, and of the hash of those that wait
+#: now; its field `left` names the one that left last.
 JOB_WAITERS = ":waiters"
+JOB_WAITING = ":waiting"
 #: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
 #: `told:<n>` what it adds to the text that was streamed.
 JOB_TILES = ":tiles"

@@ -1,31 +1,35 @@
-"""Requests that wait for a job over HTTP: a client that reconnects keeps its job alive."""
+"""Requests that wait for a job over HTTP: the last one that leaves may cancel it."""
 
 from __future__ import annotations
 
-from shared.store import keys
+import secrets
+
 from shared.store.connection import Client, load_script
 from shared.store.failures import guard
 
-#: Far longer than any client waits before it comes back.
-_TTL_S = 3600
+
+def new_waiter() -> str:
+    """Return a name for one request that waits; `Store.add` makes it wait for its job."""
+    return secrets.token_hex(8)
 
 
 class Waiters:
-    """Counts the requests that waited for a job; only the newest may cancel it by leaving.
+    """Knows which requests wait for a job.
 
-    Every method raises StoreUnavailable without Redis.
+    A request whose gateway dies is never known to have left; its job then runs to its end. Every
+    method raises StoreUnavailable without Redis.
     """
 
     def __init__(self, client: Client) -> None:
-        self._redis = client
-        self._join = load_script(client, "jobs/join")
+        self._leave_script = load_script(client, "jobs/leave")
 
-    def join(self, job_id: str) -> int:
-        """Count one more and return its number, from 1; 0 for a job that is gone."""
-        with guard():
-            return int(self._join(keys=[], args=[job_id, _TTL_S]))
+    def leave(self, job_id: str, tenant: str, waiter: str, *, for_good: bool) -> str:
+        """Note that a request has left; the job is canceled when the last one leaves for good.
 
-    def newest(self, job_id: str) -> int:
-        """Return the number of the request that joined last, 0 when that was long ago."""
+        One that may come back leaves twice: at once, and `for_good` when it has not come. Returns
+        `kept` for an unfinished job that goes on, else what `Store.cancel` returns, or `missing`.
+        """
         with guard():
-            return int(self._redis.get(keys.job(job_id) + keys.JOB_WAITERS) or 0)
+            return str(
+                self._leave_script(keys=[], args=[job_id, tenant, waiter, "1" if for_good else ""])
+            )

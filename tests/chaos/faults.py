@@ -37,6 +37,8 @@ class Account:
     #: Webhooks that arrived, and messages beyond the first of each.
     webhooks: int = 0
     repeated_webhooks: int = 0
+    #: Ends of the streams that were read while it ran, by kind and end.
+    streams: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     #: Broken guarantees, each a sentence.
     violations: list[str] = dataclasses.field(default_factory=list)
 
@@ -45,7 +47,7 @@ class Account:
             f"{self.jobs} jobs in {self.seconds:.0f} s, faults {dict(self.faults)}, "
             f"ends {dict(self.ends)}, repeated {self.repeated}, "
             f"webhooks {self.webhooks} and {self.repeated_webhooks} again, "
-            f"violations {len(self.violations)}"
+            f"streams {dict(self.streams)}, violations {len(self.violations)}"
         )
 
 

@@ -13,15 +13,19 @@ import redis
 
 from shared.errors import StoreUnavailable
 from shared.jobs import JobStatus
+from shared.jobs.row import JobRow
 from shared.settings import Settings
 from shared.store import Store, keys
 from shared.store.job_events import EventReader
 from tests.chaos.faults import Account
+from tests.chaos.listeners import Heard
 from tests.support.harness import RedisServer
 from tests.support.receivers import Receiver
 
 _TENANT = "anonymous"
 _CHUNK = 1000
+#: Seconds in which canceled chats must have ended.
+_CHATS_END_S = 30.0
 
 
 class History(threading.Thread):
@@ -79,14 +83,18 @@ class History(threading.Thread):
                 ended, changed = len(self.ends), time.monotonic()
             time.sleep(0.2)
 
-    def check(self, receiver: Receiver | None = None) -> None:
-        """Check every job once more, with its events and its webhook."""
+    def check(self, receiver: Receiver | None = None, heard: Sequence[Heard] = ()) -> None:
+        """Check every job once more, with its events, its webhook and what clients have read."""
         account, ids = self._account, self.accepted
         if len(set(ids)) != len(ids):
             account.violations.append("two submissions share a job")
+        chats = self._read_chats()
         submitted = self._store.counters().get("jobs.submitted")
-        if submitted != len(ids):
+        if submitted != len(ids) + len(chats):
             account.violations.append(f"{len(ids)} accepted, but {submitted} stored")
+        self._check_chats(chats)
+        for one in heard:
+            self._check_heard(one)
         load = self._store.load()
         if load.running or sum(load.depths.values()):
             account.violations.append(f"the store still holds work: {load}")
@@ -96,6 +104,38 @@ class History(threading.Thread):
         if receiver:
             self._check_webhooks(receiver)
         self._store.redis.close()
+
+    def _read_chats(self) -> list[JobRow]:
+        """Return the jobs of streamed chats, the rest of the tenant's, once all have ended."""
+        deadline = time.monotonic() + _CHATS_END_S
+        while True:
+            ids = set(self._store.redis.zrange(keys.tenant_jobs(_TENANT), 0, -1))
+            rows = [self._store.get(job_id, _TENANT) for job_id in ids - set(self.accepted)]
+            if all(row.status.terminal for row in rows) or time.monotonic() > deadline:
+                return rows
+            time.sleep(0.5)
+
+    def _check_chats(self, chats: Sequence[JobRow]) -> None:
+        """Check that each question was answered by one job, however often it was asked again."""
+        answered: collections.Counter[str] = collections.Counter()
+        for row in chats:
+            if not row.status.terminal:
+                self.violations.append(f"{row.id}: a chat is stuck in {row.status}")
+            elif row.status is JobStatus.SUCCEEDED:
+                answered[row.input.prompt] += 1
+            elif row.status is not JobStatus.CANCELED:
+                self.violations.append(f"{row.id}: a chat is {row.status} {row.error}")
+        for prompt, count in answered.items():
+            if count > 1:
+                self.violations.append(f"{prompt}: {count} jobs have answered it")
+
+    def _check_heard(self, heard: Heard) -> None:
+        """Check that a stream that ended as whole said what the answer says."""
+        text = self._store.get(heard.job_id, _TENANT).streamed_text
+        if heard.text != text:
+            self.violations.append(
+                f"{heard.job_id}: {heard.kind} read {heard.text!r}, not {text!r}"
+            )
 
     def _check_one(self, job_id: str, events: EventReader) -> None:
         account = self._account
@@ -118,6 +158,8 @@ class History(threading.Thread):
             account.violations.append(f"{job_id}: events end in {terminal}")
         elif row.status is not JobStatus.SUCCEEDED:
             account.violations.append(f"{job_id}: {row.status} {row.error}")
+        elif events.text_until(job_id, stream[-1].seq or 0) != row.streamed_text:
+            account.violations.append(f"{job_id}: its events say something else than its answer")
 
     def _check_webhooks(self, receiver: Receiver) -> None:
         """Check that all messages to one path, which belongs to one job, have one id."""

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import concurrent.futures
 import contextlib
+import dataclasses
 import random
 import sys
 import tempfile
@@ -18,11 +20,16 @@ from typing import Any
 
 from tests.chaos.faults import Account, Fault, Monkey, print_account, submit
 from tests.chaos.history import History, undelivered
+from tests.chaos.listeners import Listeners
 from tests.chaos.stage import Size, Stage, staged
+from tests.support.image_bytes import screenshot
 from tests.support.receivers import Receiver, receiving
 
 #: One job in this many has a webhook, in the long form.
 _WEBHOOK_EVERY = 20
+_LONG_IMAGE = base64.b64encode(screenshot(600, 4500)).decode()
+#: One job in this many reads a long image, tile by tile.
+_LONG_EVERY = 15
 
 
 def run(
@@ -52,52 +59,68 @@ def run(
         monkey = Monkey(deck(stage), seed=seed, pause_s=pause_s, most=most)
         monkey.start()
         until = time.monotonic() + within_s
-        hook_paths = _submit_all(stage, history, jobs, tokens, submitters, receiver, until)
+        listeners = Listeners(stage.clients, tokens)
+        listeners.start(followers=8, chatters=2)
+        submission = Submission(stage, history, listeners, receiver, tokens)
+        hook_paths = submission.submit_all(jobs, submitters, until)
         jobs = account.jobs = len(history.accepted)
         # the last jobs end without faults, or a run might never end
         history.wait(jobs * 2 // 3 if jobs < 1000 else jobs * 19 // 20, patience_s)
         monkey.stop()
         history.wait(jobs, patience_s)
+        listeners.stop()
         history.stop()
         late = undelivered(receiver, hook_paths, patience_s)
         account.violations += [f"webhook {path} never came" for path in late]
         history.look()
-        history.check(receiver)
+        history.check(receiver, listeners.heard)
+        account.streams = listeners.ends
+        account.violations += [
+            f"a stream of kind {end}" for end in listeners.ends if end.endswith("gave up")
+        ]
         account.faults = monkey.faults
     account.seconds = time.monotonic() - started
     return account
 
 
-def _submit_all(
-    stage: Stage,
-    history: History,
-    jobs: int,
-    tokens: int,
-    submitters: int,
-    receiver: Receiver,
-    until: float,
-) -> list[str]:
-    """Submit jobs in parallel until the time is over; return the paths of their webhooks."""
-    hook_paths = []
+@dataclasses.dataclass
+class Submission:
+    """Submits jobs of all kinds, and has some of them followed."""
 
-    def submit_one(number: int) -> None:
+    stage: Stage
+    history: History
+    listeners: Listeners
+    receiver: Receiver
+    tokens: int
+    hook_paths: list[str] = dataclasses.field(default_factory=list)
+
+    def submit_all(self, jobs: int, submitters: int, until: float) -> list[str]:
+        """Submit jobs in parallel until the time is over; return the paths of their webhooks."""
+        pause_s = 0.3 if submitters == 1 else 0.0
+        with concurrent.futures.ThreadPoolExecutor(submitters) as pool:
+            # the first failure ends the run
+            for _ in pool.map(lambda number: self._submit_one(number, pause_s, until), range(jobs)):
+                pass
+        return self.hook_paths
+
+    def _submit_one(self, number: int, pause_s: float, until: float) -> None:
         if time.monotonic() > until:
             return
         dice = random.Random(number)
-        if submitters == 1:
-            time.sleep(dice.uniform(0, 0.3))
-        body: dict[str, Any] = {"prompt": f"question {number}", "max_new_tokens": tokens}
-        if stage.couriers and number % _WEBHOOK_EVERY == 0:
-            body["webhook"] = f"{receiver.url}/hook/{number}"
-            hook_paths.append(f"/hook/{number}")
-        clients = dice.sample(stage.clients, len(stage.clients))
-        history.accepted.append(submit(clients, body, f"k{number}", history.violations))
+        time.sleep(dice.uniform(0, pause_s))
+        clients = dice.sample(self.stage.clients, len(self.stage.clients))
+        job_id = submit(clients, self._body(number), f"k{number}", self.history.violations)
+        self.history.accepted.append(job_id)
+        self.listeners.offer(job_id)
 
-    with concurrent.futures.ThreadPoolExecutor(submitters) as pool:
-        # the first failure ends the run
-        for _ in pool.map(submit_one, range(jobs)):
-            pass
-    return hook_paths
+    def _body(self, number: int) -> dict[str, Any]:
+        body: dict[str, Any] = {"prompt": f"question {number}", "max_new_tokens": self.tokens}
+        if number % _LONG_EVERY == 1:
+            body |= {"preset": "ocr", "images": [_LONG_IMAGE], "postprocess": []}
+        if self.stage.couriers and number % _WEBHOOK_EVERY == 0:
+            body["webhook"] = f"{self.receiver.url}/hook/{number}"
+            self.hook_paths.append(f"/hook/{number}")
+        return body
 
 
 def main() -> int:

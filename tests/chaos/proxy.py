@@ -51,6 +51,7 @@ class Proxy:
         self.passed = 0
         self._target = target
         self._delay_s = 0.0
+        self._is_cut = False
         self._pairs: set[_Pair] = set()
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
@@ -81,6 +82,13 @@ class Proxy:
         self._silence("answers")
         time.sleep(for_s)
         self._for_each_pair(_Pair.abort_if_silent)
+
+    def cut(self, for_s: float) -> None:
+        """Reset all connections, and every new one, for `for_s` seconds."""
+        self._is_cut = True
+        self.reset()
+        time.sleep(for_s)
+        self._is_cut = False
 
     def stop(self) -> None:
         """End the proxy and its connections."""
@@ -122,6 +130,9 @@ class Proxy:
         await asyncio.sleep(0.05)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            return
         try:
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:

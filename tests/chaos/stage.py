@@ -23,6 +23,8 @@ _PATIENT = {
     "SIGHTLINE_QUEUE_MAX_JOBS": "1000000",
     "SIGHTLINE_QUEUE_MAX_WAIT_S": "100000",
     "SIGHTLINE_REDIS_TIMEOUT_S": "1.5",
+    # a client that hears nothing for four seconds goes on to another gateway
+    "SIGHTLINE_PING_S": "1",
     "SIGHTLINE_ALLOW_NETS": "127.0.0.0/8",
     "SIGHTLINE_ALLOW_PORTS": "1-65535",
     "SIGHTLINE_WEBHOOK_SCHEDULE_S": "[0, 0.5, 0.5, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2]",
@@ -79,6 +81,7 @@ class Stage:
             *(self.processes() + self.network() + couriers),
             ("kill_gateway", self.gateways.kill),
             ("freeze_gateway", self._freezing(self.gateways.any)),
+            ("cut_network", lambda: self._any().cut(self.dice.uniform(1.0, 5.0))),
             ("freeze_redis", self._freezing(lambda: self.redis)),
         ]
 

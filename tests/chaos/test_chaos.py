@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from shared.jobs import JobInput, JobStatus
+from shared.settings import Settings
+from shared.store import Claim, NewJob, Store
 from tests.chaos import couriers, growth, monkey, soak
+from tests.chaos.faults import Account
+from tests.chaos.history import History
+from tests.chaos.listeners import Heard
 from tests.chaos.stage import Size, Stage
+from tests.support.harness import RedisServer
 
 
 @pytest.mark.chaos
@@ -18,6 +25,8 @@ def test_every_accepted_job_ends_once_while_workers_and_redis_die(tmp_path: Path
     assert account.violations == []
     assert account.ends == {"succeeded": 60}
     assert account.faults.keys() >= {"kill_worker", "kill_redis", "freeze_worker"}
+    # or nothing was compared
+    assert all(account.streams[f"{kind} whole"] >= 5 for kind in ("events", "client", "chat"))
 
 
 @pytest.mark.chaos
@@ -36,6 +45,24 @@ def test_every_accepted_job_ends_once_while_the_network_fails(tmp_path: Path) ->
         "forget_connections",
         "lose_answers",
     }
+    assert all(account.streams[f"{kind} whole"] >= 2 for kind in ("events", "client", "chat"))
+
+
+@pytest.mark.parametrize(("read", "violations"), [("one two", 0), ("one ", 1), ("one one two", 1)])
+def test_a_stream_that_says_something_else_than_the_answer_is_a_violation(
+    redis_server: RedisServer, read: str, violations: int
+) -> None:
+    store = Store(Settings(redis_url=redis_server.url))
+    job_id = store.add(NewJob("anonymous", JobInput(prompt="?"))).doorbell.job_id
+    claim = store.claim(job_id, "w")
+    assert isinstance(claim, Claim)
+    output = {"output": {"text": "one two"}}
+    store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, output, text="one two")
+    history = History(redis_server, Account(1), 1.0)
+    history.accepted.append(job_id)
+    history.look()
+    history.check(heard=[Heard("chat", job_id, read)])
+    assert len(history.violations) == violations, history.violations
 
 
 @pytest.mark.chaos

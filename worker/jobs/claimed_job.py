@@ -119,7 +119,6 @@ class ClaimedJob:
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, Completion):
-                reporter.flush()
                 return event
             reporter.take(event)
 
@@ -133,14 +132,6 @@ class ClaimedJob:
         if not self._resources.pipeline.engine.alive:
             # not the job's fault: its lease ends with this process, and another one takes it
             raise LeaseLost
-
-    def publish_text(self, text: str) -> None:
-        """Send the caller text that no report has carried; raises LeaseLost."""
-        claim, events = self.claim, [("output.delta", {"text": text})]
-        if text:
-            self.retry_while_store_is_down(
-                lambda: self._resources.store.report(claim.row.id, claim.owner, events)
-            )
 
 
 @contextmanager

@@ -125,7 +125,9 @@ class ProgressReporter:
         self._estimator = ProgressEstimator({} if tiles else row.predicted or {}, max_new_tokens)
         #: What the model sees of each image, once the engine has started.
         self.used_images: tuple[UsedImage, ...] = ()
-        self._text: list[str] = []
+        #: All text that can be sent, and how much of it Redis surely has.
+        self._written = bytearray()
+        self._sent_bytes = 0
         self._reported_stage: Stage | None = None
         self._flushed_at = 0.0
         self._progress_at = 0.0
@@ -135,8 +137,7 @@ class ProgressReporter:
         """Take an event (None: nothing came) and report when it is time."""
         match event:
             case Delta(text, tokens):
-                if publishable := self._publishable(text):
-                    self._text.append(publishable)
+                self._written += self._publishable(text).encode()
                 self._estimator.set_output_tokens(tokens)
             case Progress(stage, fraction):
                 self._estimator.set_stage(stage, fraction)
@@ -157,7 +158,7 @@ class ProgressReporter:
         now = time.monotonic()
         if now < self._hold_until:
             return False
-        if self._text:
+        if len(self._written) > self._sent_bytes:
             return now - self._flushed_at >= _GATHER_S
         return self._progress_is_due(now)
 
@@ -166,32 +167,30 @@ class ProgressReporter:
         return new_stage or now - self._progress_at >= _PROGRESS_EVERY_S
 
     def flush(self) -> None:
-        """Report what has gathered; while the store is down it is kept for later."""
-        now = time.monotonic()
-        events: list[tuple[str, dict[str, Any]]] = []
-        if self._text:
-            events.append(("output.delta", {"text": "".join(self._text)}))
-        progress = None
-        if self._progress_is_due(now):
-            progress = self._progress(now)
-            events.append(("job.progress", progress))
-        if events:
-            self._report(now, events, progress)
+        """Report what has gathered; while the store is down it is kept for later.
 
-    def _report(
-        self, now: float, events: list[tuple[str, dict[str, Any]]], progress: dict[str, Any] | None
-    ) -> None:
+        What is never reported is no loss: the end of the job brings its whole text.
+        """
+        now = time.monotonic()
+        text = self._written[self._sent_bytes :].decode()
+        progress = self._progress(now) if self._progress_is_due(now) else None
+        if text or progress:
+            self._report(now, text, progress)
+
+    def _report(self, now: float, text: str, progress: dict[str, Any] | None) -> None:
         self._flushed_at = now
         claim = self._lease.claim
         try:
-            verdict = self._store.report(claim.row.id, claim.owner, events, progress)
+            reported = self._store.report(
+                claim.row.id, claim.owner, text, at=self._sent_bytes, progress=progress
+            )
         except StoreUnavailable as error:
-            # the text stays gathered and travels with the next report
+            # it may have arrived all the same: the next report begins at the same byte
             self._hold_until = now + _AWAY_S
             _log.warning("report.failed", extra={"cause": error.detail})
             return
-        self._lease.apply(verdict)
-        self._text.clear()
+        self._lease.apply(reported.verdict)
+        self._sent_bytes = reported.known_bytes
         if progress:
             self._progress_at, self._reported_stage = now, self._estimator.stage
 

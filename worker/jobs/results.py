@@ -52,6 +52,8 @@ class Result:
     status: JobStatus
     #: Fields of the row.
     fields: dict[str, Any]
+    #: What the job's stream says in the end; None without an answer.
+    text: str | None = None
     #: What the job's session keeps of it.
     turn: Turn | None = None
     #: What it adds to the service's metrics.
@@ -88,9 +90,11 @@ def make_result(
         "cache": {"features": completion.features, "prefix": completion.prefix},
         "metrics": metrics,
     }
+    if row.input.postprocess:
+        fields["raw_text"] = completion.text
     remembered = status is JobStatus.SUCCEEDED and not row.input.encode_only and row.session_id
     turn = _turn(row, completion, tiling) if remembered else None
-    return Result(status, fields, turn, _tally(metrics, completion))
+    return Result(status, fields, completion.text, turn, _tally(metrics, completion))
 
 
 def make_failure(row: JobRow, error: ServiceError, *, worker: str) -> Result:

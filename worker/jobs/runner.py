@@ -138,6 +138,7 @@ class JobRunner:
                 claim.owner,
                 result.status,
                 result.fields,
+                text=result.text,
                 turn=result.turn,
                 metrics=result.tally,
             ),

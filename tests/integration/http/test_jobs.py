@@ -11,7 +11,10 @@ import time
 import pytest
 import redis
 
-from shared.jobs import new_job_id
+from shared.errors import TileFailed
+from shared.jobs import JobStatus, new_job_id
+from shared.settings import Settings
+from shared.store import Store
 from tests.support.harness import eventually
 from tests.support.image_bytes import plain_png
 
@@ -143,6 +146,22 @@ def test_a_canceled_job_is_retried_as_a_new_job_that_asks_the_same(served):
     assert new["input"]["images"][0]["id"] == job["input"]["images"][0]["id"]
     assert served.job(job["id"])["status"] == "canceled"
     eventually(lambda: served.job(new["id"])["status"] == "succeeded", 30)
+
+
+def test_a_retry_begins_without_the_warnings_of_the_first_attempt(workerless):
+    # only the image's own warning is of the submission
+    request = {"prompt": "again", "images": [one_pixel_image(7)], "detail": "low"}
+    job = workerless.submit(**request)
+    store = Store(Settings(redis_url=workerless.redis.url))
+    claim = store.claim(job["id"], "w")
+    late = {"code": "tile_failed", "detail": "Part 1 of 2 could not be read"}
+    first = list(claim.row.notices)
+    fields = {"notices": [*first, late], "error": TileFailed().as_dict()}
+    assert store.finish(job["id"], claim.owner, JobStatus.FAILED, fields)
+    assert late["code"] in [w["code"] for w in workerless.job(job["id"])["warnings"]]
+    new = workerless.http.post(f"/v1/jobs/{job['id']}/retry").json()
+    assert new["warnings"] == job["warnings"]
+    workerless.http.delete(new["urls"]["self"])
 
 
 def test_an_expired_job_is_retried_with_the_deadline_it_had(workerless):

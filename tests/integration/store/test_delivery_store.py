@@ -37,7 +37,7 @@ class Desk:
         job = NewJob(tenant=tenant, input=JobInput(prompt="?"), webhook=hook)
         job_id = self.store.add(job).doorbell.job_id
         claim = self.store.claim(job_id, "w")
-        self.store.report(job_id, claim.owner, [], {"percent": 1})
+        self.store.report(job_id, claim.owner, progress={"percent": 1})
         assert self.store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, {})
         return job_id
 

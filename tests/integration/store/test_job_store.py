@@ -78,7 +78,7 @@ def test_a_worker_that_lost_its_job_cannot_report_or_release_it(store):
     expire_lease(store, job_id)
     store.reap()
     fresh = claim(store, job_id, "w2")
-    assert store.report(job_id, late.owner, [("output.delta", {"text": "x"})]) is Verdict.LOST
+    assert store.report(job_id, late.owner, "x").verdict is Verdict.LOST
     assert store.beat([(job_id, late.owner)]) == [Verdict.LOST]
     assert store.release(job_id, late.owner) is None
     assert store.beat([(job_id, fresh.owner)]) == [Verdict.GO_ON]
@@ -265,7 +265,7 @@ def test_pages_show_every_job_once_newest_first(store):
 def test_events_are_numbered_from_one_without_gaps(store):
     job_id = add(store)
     claimed = claim(store, job_id)
-    store.report(job_id, claimed.owner, [("output.delta", {"text": "你好"}), ("job.progress", {})])
+    store.report(job_id, claimed.owner, "你好", progress={})
     store.finish(job_id, claimed.owner, JobStatus.SUCCEEDED, {})
     events_read = EventReader(store.redis, 1.0).read(job_id, 0)
     assert [event.seq for event in events_read] == [1, 2, 3, 4, 5]
@@ -276,7 +276,7 @@ def test_events_are_numbered_from_one_without_gaps(store):
 def test_a_second_attempt_resets_what_was_streamed(store):
     job_id = add(store)
     claimed = claim(store, job_id)
-    store.report(job_id, claimed.owner, [("output.delta", {"text": "half"})])
+    store.report(job_id, claimed.owner, "half")
     store.release(job_id, claimed.owner)
     claim(store, job_id)
     kinds = events(store, job_id)

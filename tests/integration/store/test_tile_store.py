@@ -158,8 +158,11 @@ def test_text_streams_in_reading_order_while_tiles_end_in_any(longs):
 
 
 def say(longs: Longs, claim: Claim, text: str, percent: int = 50) -> Verdict:
-    events = [("output.delta", {"text": text})]
-    return longs.store.report(claim.row.id, claim.owner, events, {"percent": percent})
+    at = longs.store.redis.strlen(keys.job(claim.row.id) + keys.JOB_TEXT)
+    report = longs.store.report(
+        claim.row.id, claim.owner, text, at=at, progress={"percent": percent}
+    )
+    return report.verdict
 
 
 def test_the_first_unfinished_tile_streams_as_it_is_read(longs):

@@ -177,7 +177,6 @@ class TiledSteps:
             silent=True,
         )
         final = prompts.read_evidence(answer.completion.text, outcomes)
-        job.publish_text(final.text)
         completion = replace(answer.completion, text=final.text, token_ids=())
         return EngineAnswer(
             add_costs(completion, outcomes),

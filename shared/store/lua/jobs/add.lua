@@ -1,22 +1,36 @@
 -- Store a new job: row, index, place in the queue, idempotency record, first event and doorbell.
 -- KEYS: idempotency record, then the images that the job needs
 -- ARGV: the names below, then names and values of further row fields.
---       fingerprint '' = no idempotency key; first_score is the score of the queue's first job;
+--       fingerprint '' = no idempotency key; waiter names the request that waits for the job,
+--       which a stopped job does not stand for, '' = none;
+--       first_score is the score of the queue's first job;
 --       deadline_ms '' = ttl_ms; session_id '' = none; tokens are the job's visual tokens;
 --       limits of the tenant, 0 = none: visual tokens a minute, unfinished jobs, queued jobs;
 --       doorbell_list '' = no doorbell; doorbell_list_ms '' = the list lives for ever
 -- Returns added or replayed, id, position (-1 when not queued) and row; or why not: image_missing
 -- and its index, session_busy and the job, limited with the limit (and ms to wait), or reused.
-local job_id, tenant, fingerprint, idempotency_ttl_ms, queue, first_score, ttl_ms, deadline_ms,
-  events_max, session_id, session_ttl_ms, tokens, tokens_limit, in_flight_limit, queued_limit,
+local job_id, tenant, fingerprint, idempotency_ttl_ms, waiter, queue, first_score, ttl_ms,
+  deadline_ms, events_max, session_id, session_ttl_ms, tokens, tokens_limit, in_flight_limit, queued_limit,
   doorbell_list, doorbell_message, doorbell_channel, doorbell_event, doorbell_list_ms =
-  unpack(ARGV, 1, 20)
-local FIRST_FIELD = 21
+  unpack(ARGV, 1, 21)
+local FIRST_FIELD = 22
 local idempotency_key = KEYS[1]
 local FIRST_IMAGE = 2
 
 local function answer(verdict, id)
+  if waiter ~= '' then join_job(id, waiter) end
   return {verdict, id, position(id, tenant) or -1, redis.call('HGETALL', JOB .. id)}
+end
+
+-- Tell whether a job is stopped, so that a new one may take its key. One that its worker has yet to
+-- stop is ended here: two jobs of one key never both answer.
+local function give_way(known, now)
+  local job = fields(JOB .. known, 'status', 'cancel')
+  if job.status == 'running' and job.cancel == '1' then
+    terminate(known, tenant, 'canceled', now)
+    return true
+  end
+  return job.status == 'canceled' or job.status == 'expired'
 end
 
 local now, key = now_ms(), JOB .. job_id
@@ -26,8 +40,8 @@ if fingerprint ~= '' then
   local known = fields(idempotency_key, 'fingerprint', 'job')
   -- a job that has expired or was erased no longer stands for its key
   if known.fingerprint and redis.call('EXISTS', JOB .. known.job) == 1 then
-    if known.fingerprint == fingerprint then return answer('replayed', known.job) end
-    return {'reused', known.job}
+    if known.fingerprint ~= fingerprint then return {'reused', known.job} end
+    if waiter == '' or not give_way(known.job, now) then return answer('replayed', known.job) end
   end
 end
 for i = FIRST_IMAGE, #KEYS do

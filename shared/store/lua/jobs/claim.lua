@@ -101,13 +101,15 @@ else
   if reason then return {reason} end
 end
 local key = JOB .. job_id
-local job = fields(key, 'tenant', 'streamed', 'parent', 'phase')
+local job = fields(key, 'tenant', 'streamed', 'parent', 'phase', 'tile_stream')
 local line = job.parent and tiles_line(job.tenant) or job.tenant
 take_turn(line, wanted_id == '')
 dequeue(job_id, line)
 local attempt = redis.call('HINCRBY', key, 'attempt', 1)
 redis.call('HSET', key, 'status', 'running', 'owner', owner, 'worker', worker, 'streamed', '')
 redis.call('ZADD', LEASES, now + tonumber(lease_ms), job_id)
+-- the text of read tiles stays; any other is written anew
+if job.tile_stream ~= '1' then redis.call('DEL', key .. JOB_TEXT) end
 if job.streamed == '1' then emit(job_id, 'output.reset', cjson.encode({reason = 'retry'})) end
 -- a long job has started long before its merge
 if not job.phase then redis.call('HSET', key, 'started_ms', now) end

@@ -40,7 +40,8 @@ end
 for _, delivery_id in ipairs(redis.call('LRANGE', key .. JOB_DELIVERIES, 0, -1)) do
   forget_delivery(delivery_id, now)
 end
-redis.call('DEL', key, key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_WAITERS, key .. JOB_IMAGES)
+redis.call('DEL', key, key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_TEXT, key .. JOB_WAITERS,
+  key .. JOB_WAITING, key .. JOB_IMAGES)
 if job.idempotency and redis.call('HGET', job.idempotency, 'job') == job_id then
   redis.call('DEL', job.idempotency)
 end

@@ -1,9 +1,10 @@
 -- End a job for its owner, and only for its owner: result, status and event at once.
 -- ARGV: the names below, then names and values of row fields; status is a terminal one,
+--       has_text '1' = text is all that the job's stream says, '' = there is no answer;
 --       turn_json '' = none for the session, metrics_json adds to the job metrics
--- Returns 1, or 0 when the job is no longer this owner's.
-local job_id, owner, status, turn_json, turns_max, metrics_json = unpack(ARGV, 1, 6)
-local FIRST_FIELD = 7
+-- Returns 1, also when it is sent again; 0 when the job is no longer this owner's.
+local job_id, owner, status, has_text, text, turn_json, turns_max, metrics_json = unpack(ARGV, 1, 8)
+local FIRST_FIELD = 9
 local SMOOTHING = 0.1 -- weight of the latest answer in the average of its kind
 local RATIO_STEP, RATIO_STEPS = 1.1, 30 -- as in forecasts.py
 local RATIOS_KEPT = 200
@@ -33,7 +34,8 @@ end
 
 local key = JOB .. job_id
 local job = fields(key, 'status', 'owner', 'tenant', 'session_id', 'session_generation',
-  'created_ms', 'worker')
+  'created_ms', 'worker', 'finished_by')
+if job.finished_by == owner then return 1 end
 if job.status ~= 'running' or job.owner ~= owner then
   count('jobs.late_finish_refused')
   return 0
@@ -56,6 +58,8 @@ if turn_json ~= '' then
   end
 end
 redis.call('HINCRBY', key, 'commits', 1)
+redis.call('HSET', key, 'finished_by', owner)
+if has_text == '1' then close_stream(job_id, text) end
 local now = now_ms()
 if status == 'succeeded' then learn(key, now) end
 terminate(job_id, job.tenant, status, now)

@@ -24,7 +24,37 @@ local function terminate(job_id, tenant, status, now)
   redis.call('PEXPIREAT', key .. EVENTS, now + ttl_ms)
   redis.call('PEXPIREAT', key .. JOB_TILES, now + ttl_ms)
   -- a client that still waits can no longer end the job by leaving
-  redis.call('DEL', key .. JOB_WAITERS)
+  redis.call('DEL', key .. JOB_TEXT, key .. JOB_WAITERS, key .. JOB_WAITING)
+end
+
+-- A request waits for a job from now on; its leaving may cancel it.
+local function join_job(job_id, waiter)
+  local WAITERS_TTL_MS = 3600000 -- far longer than any client waits before it comes back
+  local key = JOB .. job_id
+  if terminal(redis.call('HGET', key, 'status')) then return end
+  if redis.call('HSET', key .. JOB_WAITING, waiter, '1') == 0 then return end
+  redis.call('PEXPIRE', key .. JOB_WAITING, WAITERS_TTL_MS)
+  -- gateways of 0.1 cancel a job only while they joined it last
+  redis.call('INCR', key .. JOB_WAITERS)
+  redis.call('PEXPIRE', key .. JOB_WAITERS, WAITERS_TTL_MS)
+end
+
+-- Cancel a queued job at once, or ask the worker of a running one to stop.
+-- Returns canceled, canceling, missing, or the terminal status that the job had.
+local function cancel_job(job_id, tenant)
+  local key = JOB .. job_id
+  local job = fields(key, 'status', 'tenant', 'phase', 'parent')
+  if not job.status or job.tenant ~= tenant or job.parent then return 'missing' end
+  -- a long job whose tiles are worked on has no worker that could be asked
+  if job.status == 'queued' or (job.status == 'running' and job.phase == 'tiles') then
+    terminate(job_id, tenant, 'canceled', now_ms())
+    return 'canceled'
+  end
+  if job.status == 'running' then
+    redis.call('HSET', key, 'cancel', '1')
+    return 'canceling'
+  end
+  return job.status
 end
 
 -- A running row loses its worker: queue it again, or end it if it was canceled or is overdue.
@@ -100,7 +130,8 @@ local function forget_vanished(tenant, now)
       redis.call('ZREM', EXPIRY, job_id)
       end_tiles(job_id, tenant, 'erased')
       end_job(job_id, tenant)
-      redis.call('DEL', key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_WAITERS, key .. JOB_IMAGES)
+      redis.call('DEL', key .. EVENTS, key .. JOB_DELIVERIES, key .. JOB_TEXT, key .. JOB_WAITERS,
+        key .. JOB_WAITING, key .. JOB_IMAGES)
       count('jobs.vanished')
     end
   end

@@ -13,6 +13,10 @@ local function fields(key, ...)
   return row
 end
 
+local function terminal(status)
+  return status == 'succeeded' or status == 'failed' or status == 'canceled' or status == 'expired'
+end
+
 -- Iterate over the arguments from number `first` on, `size` at a time.
 local function argument_groups(first, size)
   local at = first - size
@@ -26,6 +30,23 @@ local function emit(job_id, kind, data, max)
   local seq = redis.call('HINCRBY', JOB .. job_id, 'events', 1)
   redis.call('XADD', JOB .. job_id .. EVENTS, 'MAXLEN', '~', max or 10000, seq .. '-0',
     'type', kind, 'data', data or '{}')
+end
+
+-- Add to a row's text what `text`, which begins at byte `at` of it, says beyond it. A report that
+-- comes again adds nothing, and neither does one before which Redis has lost another.
+-- Returns what was added, and how many bytes the text has now.
+local function add_text(job_id, at, text)
+  local key = JOB .. job_id .. JOB_TEXT
+  local known = redis.call('STRLEN', key)
+  local added = at <= known and string.sub(text, known - at + 1) or ''
+  if added == '' then return added, known end
+  local total = redis.call('APPEND', key, added)
+  if known == 0 then
+    -- an older version that ends the job leaves its text behind
+    local job = fields(JOB .. job_id, 'expire_ms', 'ttl_ms')
+    redis.call('PEXPIREAT', key, job.expire_ms + job.ttl_ms)
+  end
+  return added, total
 end
 
 local function count(name)

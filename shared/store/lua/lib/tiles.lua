@@ -7,7 +7,7 @@ local function drop_tile(child, tenant)
   dequeue(child, tiles_line(tenant))
   redis.call('ZREM', LEASES, child)
   redis.call('SREM', TILES_LIVE, child)
-  redis.call('DEL', JOB .. child)
+  redis.call('DEL', JOB .. child, JOB .. child .. JOB_TEXT)
 end
 
 -- Queue children while there is room for them, from each long job in turn.
@@ -64,7 +64,7 @@ local function stream_live_text(parent)
   local job = fields(key, 'tile_stream', 'tile_told', 'told_live', 'told_any')
   if job.tile_stream ~= '1' then return end
   local child = redis.call('HGET', key .. JOB_TILES, 'id:' .. job.tile_told)
-  local text = child and redis.call('HGET', JOB .. child, 'said')
+  local text = child and redis.call('GET', JOB .. child .. JOB_TEXT)
   if not text or text == '' then return end
   local sent = job.told_live or ''
   if sent == '' and job.told_any == '1' then text = '\n' .. text end
@@ -96,6 +96,29 @@ local function settle_tile(parent, index, piece)
   stream_text(parent, index, string.sub(piece, #sent + 1))
 end
 
+-- The text that a job's events add up to.
+local function streamed_text(job_id)
+  local key = JOB .. job_id
+  local job = fields(key, 'tile_stream', 'tile_told', 'told_live')
+  if job.tile_stream ~= '1' then return redis.call('GET', key .. JOB_TEXT) or '' end
+  local pieces = {}
+  for index = 0, tonumber(job.tile_told or 0) - 1 do
+    pieces[#pieces + 1] = redis.call('HGET', key .. JOB_TILES, 'told:' .. index) or ''
+  end
+  return table.concat(pieces) .. (job.told_live or '')
+end
+
+-- An answer is final: stream what is missing of it, or all of it where something else was streamed.
+local function close_stream(job_id, text)
+  local sent = streamed_text(job_id)
+  if string.sub(text, 1, #sent) ~= sent then
+    emit(job_id, 'output.reset', cjson.encode({reason = 'answer'}))
+    sent = ''
+  end
+  local rest = string.sub(text, #sent + 1)
+  if rest ~= '' then emit(job_id, 'output.delta', cjson.encode({text = rest})) end
+end
+
 local function set_tile_percent(child, parent, percent)
   local old = tonumber(redis.call('HGET', JOB .. child, 'percent') or 0)
   redis.call('HSET', JOB .. child, 'percent', percent)
@@ -105,7 +128,7 @@ end
 -- A worker has lost a child or given it back: it starts over.
 local function reset_tile(child, parent)
   set_tile_percent(child, parent, 0)
-  redis.call('HSET', JOB .. child, 'said', '')
+  redis.call('DEL', JOB .. child .. JOB_TEXT)
   local job = fields(JOB .. parent, 'tile_told', 'told_live')
   local index = redis.call('HGET', JOB .. child, 'tile')
   if job.tile_told == index and job.told_live and job.told_live ~= '' then
@@ -151,7 +174,9 @@ local function save_partial_output(job_id, status)
     end
     parts[number] = part
   end
-  redis.call('HSET', key, 'output', cjson.encode({text = table.concat(texts, '\n'),
+  local text = table.concat(texts, '\n')
+  close_stream(job_id, text)
+  redis.call('HSET', key, 'output', cjson.encode({text = text,
     json = cjson.null, fields = {}, partial = true, tiles = parts,
     finish_reason = status == 'expired' and 'deadline' or 'canceled'}))
 end

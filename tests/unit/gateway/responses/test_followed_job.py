@@ -9,6 +9,7 @@ import pytest
 from gateway.responses import followed_job
 from gateway.responses.followed_job import FollowedJob
 from shared.errors import Erased
+from shared.jobs import JobStatus
 from shared.store.job_events import JobEvent
 
 
@@ -22,22 +23,29 @@ class Scene:
         self.reads: list[tuple[int, float]] = []
         self.erased = False
         self.gone = False
+        self.row = SimpleNamespace(status=JobStatus.RUNNING)
         services = SimpleNamespace(events=self, store=self)
         self.job = FollowedJob("job_1", "tenant", services, lambda: self.gone)
 
-    def read(self, job_id: str, after: int, wait_s: float) -> list[JobEvent]:
+    def open(self, job_id: str, after: int) -> Scene:
         assert job_id == "job_1"
-        self.reads.append((after, wait_s))
+        self.after = after
+        return self
+
+    def read(self, wait_s: float) -> list[JobEvent]:
+        self.reads.append((self.after, wait_s))
         batch = self.batches.pop(0) if self.batches else []
-        if not batch:
+        if batch:
+            self.after = batch[-1].seq
+        else:
             self.now_s += wait_s
         return batch
 
-    def get(self, job_id: str, tenant: str) -> str:
+    def get(self, job_id: str, tenant: str) -> SimpleNamespace:
         assert (job_id, tenant) == ("job_1", "tenant")
         if self.erased:
             raise Erased
-        return "row"
+        return self.row
 
 
 @pytest.fixture
@@ -128,4 +136,12 @@ def test_an_erased_job_is_noticed_in_the_silence_of_its_stream(scene):
 
 
 def test_the_row_is_that_of_the_tenant(scene):
-    assert scene().job.row() == "row"
+    play = scene()
+    assert play.job.row() is play.row
+
+
+def test_a_job_that_ended_without_an_event_ends_its_silent_stream(scene):
+    play = scene([event(1)])
+    play.row.status = JobStatus.FAILED
+    assert list(play.job.follow(0)) == [event(1), event(1, "job.failed")]
+    assert play.reads[-1] == (1, 0.0)
