@@ -144,7 +144,7 @@ def load_script(client: Client, name: str) -> Script:
     folder = resources.files("shared.store") / "lua"
     parts = [*(f"lib/{library}" for library in _LIBRARIES), name]
     text = "".join((folder / f"{part}.lua").read_text() for part in parts)
-    script: Script = client.register_script(keys.lua_names() + text)
+    script: Script = client.register_script(keys.fill_in_names(text))
     return script
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 PREFIX = "sl:"
 #: Of what only the gateway needs: a worker's Redis user may be kept from it.
 _GATE_PREFIX = "slk:"
@@ -192,10 +194,18 @@ def worker(worker_id: str) -> str:
     return WORKER + worker_id
 
 
-def lua_names() -> str:
-    """Return the constants above as Lua locals, for the prelude of every script."""
-    return "".join(
-        f"local {name} = '{value}'\n"
+#: A comment, a string, or a word that may be the name of a key.
+_LUA_TOKEN = re.compile(r"--[^\n]*|'[^'\n]*'|\"[^\"\n]*\"|\b[A-Z][A-Z_]*\b")
+
+
+def fill_in_names(script: str) -> str:
+    """Return a Lua script with the constants above in the place of their names.
+
+    They are no local variables of the script: Lua allows it 200, and the libraries need them.
+    """
+    names = {
+        name: f"'{value}'"
         for name, value in globals().items()
         if name.isupper() and name[0] != "_" and isinstance(value, str)
-    )
+    }
+    return _LUA_TOKEN.sub(lambda match: names.get(match[0], match[0]), script)
