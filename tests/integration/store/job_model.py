@@ -1,7 +1,7 @@
 """What a job's life should be, in plain Python: the rules that the scripts of the store keep.
 
-It shares nothing with them but the words: lines are lists, images know their users by name, and where
-a job stands in the queue is found out by taking the others first.
+It shares nothing with them but the words: lines are lists, rows name their images, and where a job
+stands in the queue is found out by taking the others first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows that somebody else has deleted (an operator, a flush of one key) leave nothing full for ever."""
+"""Rows that somebody else has deleted (an operator, a flush) leave nothing full for ever."""
 
 from __future__ import annotations
 

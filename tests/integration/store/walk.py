@@ -1,6 +1,6 @@
-"""Walk at random through the lives of jobs, beside a model: `python -m tests.integration.store.walk`.
+"""Walk at random through the lives of jobs: `python -m tests.integration.store.walk --seeds 50`.
 
-Each step does the same to the store and to the model; then both must say the same of every job, line,
+Each step does the same to the store and to a model; then both must say the same of every job, line,
 list, image and conversation. The clock of Redis is steered, so that leases, deadlines and rows run
 out.
 """
