@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check coverage format config-check secrets chaos chaos-webhooks soak tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test check coverage format config-check secrets chaos chaos-webhooks soak walk tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -100,6 +100,10 @@ chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook 
 soak: $(DEV_STAMP) ## Send requests at a steady rate for SECONDS=7200; nothing may grow
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.chaos.soak --seconds $(or $(SECONDS),7200) $(ARGS)
+
+walk: $(DEV_STAMP) ## Walk at random through the lives of jobs, beside a model; ARGS="--seeds 200"
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m tests.integration.store.walk $(ARGS)
 
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or duplicated
 	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)

@@ -221,6 +221,9 @@ def test_turns_that_an_older_version_has_taken_are_noticed(store):
     store.redis.zadd(keys.TURNS, {"a": 1_000_000})
     store.redis.zrem(keys.LINE + "b", other)
     store.redis.zrem(keys.TURNS, "b")
+    store.redis.zadd(keys.LINE + "c", {"job_of_older": 9})
+    store.redis.zadd(keys.TURNS, {"c": 500_000})
     store.reap()
-    assert store.position(second, "a") == 0
-    assert store.redis.zcard(keys.SLOTS) == 1
+    assert store.position(second, "a") == 1
+    assert store.position("job_of_older", "c") == 0
+    assert store.redis.zcard(keys.SLOTS) == 2

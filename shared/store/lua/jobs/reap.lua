@@ -81,10 +81,12 @@ end
 for _, tenant in ipairs(redis.call('ZRANGE', UNFINISHED_TENANTS, 0, 0)) do
   forget_vanished(tenant, now)
 end
--- lines that an older version has emptied
-for i, line in ipairs(next_members('HSCAN', SLOTS_OF, 20)) do
-  if i % 2 == 1 then align_slots(line) end
+-- lines that an older version has changed, emptied or begun
+local function align_some(entries)
+  for i = 1, #entries, 2 do align_slots(entries[i]) end
 end
+align_some(next_members('HSCAN', SLOTS_OF, 20))
+align_some(next_members('ZSCAN', TURNS, 20))
 for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
   if redis.call('EXISTS', JOB .. child) == 0 then redis.call('SREM', TILES_LIVE, child) end
 end

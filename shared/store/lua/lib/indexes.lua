@@ -62,6 +62,7 @@ local function unfile_job(job_id, tenant, status, session_id)
   local index = TENANT_JOBS .. tenant
   local number = redis.call('ZSCORE', index, job_id)
   redis.call('ZREM', index, job_id)
+  if redis.call('EXISTS', index) == 0 then redis.call('DEL', index .. JOBS_FILED_AT) end
   redis.call('ZREM', index .. JOBS_SPLIT, job_id)
   redis.call('ZREM', index .. '/' .. status, job_id)
   if session_id and session_id ~= '' then
