@@ -17,8 +17,8 @@ from shared.store.redis_info import probe_server
 _log = logging.getLogger(__name__)
 
 #: Seconds between two polls, and that a response may take: a pause of half a second is no outage.
-_POLL_S = 0.1
-_TIMEOUT_S = 0.7
+_POLL_S = 0.05
+_TIMEOUT_S = 0.6
 #: A poll that took this much longer was delayed by this process and says nothing about Redis.
 _STARVED_S = 0.1
 #: Seconds that a refused client should wait for memory to be freed.

@@ -52,7 +52,7 @@ def test_a_pause_of_half_a_second_refuses_nobody(own_redis: RedisServer, tmp_pat
         with Callers(http) as callers:
             for _ in range(3):
                 time.sleep(0.4)
-                _pause(own_redis, 0.45)
+                _pause(own_redis, 0.53)
             time.sleep(0.4)
         codes = {answer.status_code for answer in callers.answers}
         assert codes == {202}

@@ -15,7 +15,6 @@ from shared.settings import Settings
 from shared.store import NewJob, Store, failures, keys
 from shared.store.delivery_store import DeliveryStore
 from shared.store.image_store import ImageStore
-from shared.store.session_store import SessionStore
 from shared.webhooks import Webhook
 from tests.chaos.proxy import proxied
 
@@ -34,7 +33,6 @@ class Desk:
         self.settings = Settings(redis_url=proxy.url, redis_timeout_s=TIMEOUT_S)
         self.store = Store(self.settings)
         self.images = ImageStore(self.settings)
-        self.sessions = SessionStore(self.store.redis)
         self.deliveries = DeliveryStore(self.settings, self.store.redis)
 
     def add(self, **fields):
@@ -85,15 +83,7 @@ def test_erasing_a_job_twice_over_a_lost_answer_is_no_error(desk):
     assert row.id == job_id
 
 
-def test_a_session_and_an_image_are_deleted_over_a_lost_answer(desk):
-    job_id = desk.add(session_id="s")
-    desk.store.cancel(job_id, "t")
-    key = keys.session("t", "s")
-    # the check that it exists must come through, so only the deletion is left without its answer
-    pipe_sent = desk.sessions._redis.exists
-    assert pipe_sent(key)
-    desk.sessions.delete("t", "s")
-    assert not desk.store.redis.exists(key)
+def test_an_image_whose_upload_loses_its_answer_is_stored(desk):
     desk.without_answers(lambda: desk.images.put("t", IMAGE, uploaded=True))
     assert desk.images.header("t", IMAGE.id).bytes == len(IMAGE.png)
 
