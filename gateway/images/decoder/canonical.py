@@ -186,7 +186,11 @@ class _ImageDecoder:
             return tiff.read_damage(data, file, messages)
         if self.format == "JPEG":
             return jpeg.read_damage(data)
-        return zeros.find_in_webp(data) if self.format == "WebP" else None
+        if self.format in ("AVIF", "HEIC"):
+            return zeros.find_in_boxes(data)
+        if self.format == "WebP":
+            return zeros.find_in_webp(data, file.width * file.height)
+        return None
 
     def _check_heic(self, file: ImageFile.ImageFile, header_size: tuple[int, int]) -> None:
         if file.size != header_size:

@@ -26,7 +26,10 @@ T = TypeVar("T")
 
 
 def with_image_errors(fmt: ImageFormat, data: bytes, work: Callable[[], T]) -> T:
-    """Run `work`; raises MemoryError, UnsupportedImageFormat or another ImageError."""
+    """Run `work`, whose exceptions become ImageErrors, but for MemoryError.
+
+    Valid forms that are not read become UnsupportedImageFormat.
+    """
     try:
         return work()
     except (ImageError, MemoryError):

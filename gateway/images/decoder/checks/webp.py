@@ -13,7 +13,10 @@ _HEAD_BYTES = {b"VP8X": 30, b"VP8 ": 30, b"VP8L": 25}
 
 
 def check_webp(data: bytes, limits: DecodeLimits) -> CheckedFile:
-    """Check the sizes in container and bitstream: the decoder allocates them when it opens."""
+    """Check the sizes in container and bitstream: the decoder allocates them when it opens.
+
+    Raises ImageTruncated and ImageDecodeFailed.
+    """
     kind = data[12:16]
     if len(data) < 8 + int.from_bytes(data[4:8], "little") or len(data) < 16:
         raise ImageTruncated("The WebP file is shorter than its header says.")

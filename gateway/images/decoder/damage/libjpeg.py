@@ -88,7 +88,7 @@ class _Reader:
             raise RuntimeError("libjpeg cannot be reached")
         self._library = library
         self._row = -1
-        self._warnings = JpegWarnings()
+        self._report = JpegWarnings()
         self._complaint = ""
         self._creating = True
         self._errors = ctypes.create_string_buffer(_STRUCT_BYTES)
@@ -118,25 +118,25 @@ class _Reader:
         # an eighth of the size: all data are unpacked, little is computed
         self._number(_SCALE_NUMERATOR).value, self._number(_SCALE_DENOMINATOR).value = 1, 8
         library.jpeg_start_decompress(state)
-        self._warnings.rows = self._number(_OUTPUT_HEIGHT).value
+        self._report.rows = self._number(_OUTPUT_HEIGHT).value
         self._read_rows(self._number(_OUTPUT_WIDTH).value)
         library.jpeg_destroy_decompress(state)
-        return self._warnings
+        return self._report
 
     def _read_rows(self, width: int) -> None:
         row = ctypes.create_string_buffer(4 * width)
         rows = (ctypes.c_void_p * 1)(ctypes.addressof(row))
-        for number in range(self._warnings.rows):
+        for number in range(self._report.rows):
             self._row = number
             self._library.jpeg_read_scanlines(self._state, rows, 1)
-            if len(self._warnings.warnings) >= _MOST_WARNINGS:
+            if len(self._report.warnings) >= _MOST_WARNINGS:
                 return
         # reads what follows the last row
         self._library.jpeg_finish_decompress(self._state)
 
     def _collect(self, _state: int | None, level: int) -> None:
-        if level < 0 and len(self._warnings.warnings) < _MOST_WARNINGS:
-            self._warnings.warnings.append((self._row, self._message()))
+        if level < 0 and len(self._report.warnings) < _MOST_WARNINGS:
+            self._report.warnings.append((self._row, self._message()))
 
     def _end(self, _state: int | None) -> None:
         # libjpeg expects this never to return, except while it checks the layout

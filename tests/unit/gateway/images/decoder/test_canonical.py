@@ -29,6 +29,7 @@ from tests.support.image_bytes import (
     swapped_profile,
 )
 from tests.support.odd_colours import COLOURS
+from tests.support.odd_forms import FORMS
 from tests.support.odd_images import STRUCTURE
 
 
@@ -52,7 +53,7 @@ def test_a_hostile_file_is_refused_with_its_own_code(decoder, case):
         assert error.detail.startswith("Image decode failed")
 
 
-@pytest.mark.parametrize("case", [*STRUCTURE, *COLOURS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*STRUCTURE, *COLOURS, *FORMS], ids=lambda case: case.name)
 def test_an_odd_file_becomes_the_pixels_that_its_author_saw(decoder, case):
     image = decoder.decode(Upload(case.build()))
     expected = case.pixels((image.width, image.height))
@@ -62,7 +63,7 @@ def test_an_odd_file_becomes_the_pixels_that_its_author_saw(decoder, case):
 
 
 def test_there_are_enough_cases():
-    names = [case.name for case in [*REFUSED, *STRUCTURE, *COLOURS]]
+    names = [case.name for case in [*REFUSED, *STRUCTURE, *COLOURS, *FORMS]]
     assert len(names) == len(set(names)) >= 200
 
 
