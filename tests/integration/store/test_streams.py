@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.errors import StoreUnavailable
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Reported, Store, Verdict, keys
@@ -75,6 +76,18 @@ def test_a_report_behind_a_gap_is_not_taken_and_its_sender_begins_earlier(store,
     assert lost == Reported(Verdict.GO_ON, 0)
     report(store, claim, TEXT, at=lost.known_bytes)
     assert store.redis.get(keys.job(claim.row.id) + keys.JOB_TEXT) == TEXT
+
+
+def test_a_report_to_a_full_redis_can_be_sent_again(store, claim):
+    report(store, claim, TEXT[:4])
+    store.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreUnavailable):
+            report(store, claim, TEXT[:8])
+    finally:
+        store.redis.config_set("maxmemory", 0)
+    report(store, claim, TEXT[:8])
+    assert streamed(store, claim.row.id) == TEXT[:8]
 
 
 def test_the_end_brings_the_text_that_no_report_has_brought(store, claim):

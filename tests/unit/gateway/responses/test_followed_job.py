@@ -8,7 +8,7 @@ import pytest
 
 from gateway.responses import followed_job
 from gateway.responses.followed_job import FollowedJob
-from shared.errors import Erased
+from shared.errors import Erased, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.store.job_events import JobEvent
 
@@ -23,9 +23,13 @@ class Scene:
         self.reads: list[tuple[int, float]] = []
         self.erased = False
         self.gone = False
+        self.away_until_s = 0.0
         self.row = SimpleNamespace(status=JobStatus.RUNNING)
         services = SimpleNamespace(events=self, store=self)
         self.job = FollowedJob("job_1", "tenant", services, lambda: self.gone)
+
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
 
     def open(self, job_id: str, after: int) -> Scene:
         assert job_id == "job_1"
@@ -34,6 +38,8 @@ class Scene:
 
     def read(self, wait_s: float) -> list[JobEvent]:
         self.reads.append((self.after, wait_s))
+        if self.now_s < self.away_until_s:
+            raise StoreUnavailable
         batch = self.batches.pop(0) if self.batches else []
         if batch:
             self.after = batch[-1].seq
@@ -54,7 +60,7 @@ def scene(monkeypatch):
 
     def make(*batches: list[JobEvent]) -> Scene:
         made = Scene(*batches)
-        clock = SimpleNamespace(monotonic=lambda: made.now_s)
+        clock = SimpleNamespace(monotonic=lambda: made.now_s, sleep=made.wait)
         monkeypatch.setattr(followed_job, "time", clock)
         return made
 
@@ -133,6 +139,21 @@ def test_an_erased_job_is_noticed_in_the_silence_of_its_stream(scene):
     with pytest.raises(Erased):
         next(following)
     assert len(play.reads) == 2
+
+
+def test_a_silent_store_is_waited_for_with_pings(scene):
+    play = scene([event(1)], [event(2, END)])
+    play.away_until_s = 3.0
+    following = play.job.follow(0, ping_s=1.0, patience_s=5.0)
+    assert list(following) == [None, None, None, event(1), event(2, END)]
+
+
+def test_a_store_that_stays_silent_is_waited_for_no_longer_than_that(scene):
+    play = scene([event(1)])
+    play.away_until_s = 100.0
+    with pytest.raises(StoreUnavailable):
+        list(play.job.follow(0, patience_s=5.0))
+    assert play.now_s == 5.0
 
 
 def test_the_row_is_that_of_the_tenant(scene):
