@@ -9,7 +9,7 @@ import pytest
 from shared.errors import Erased, NotFound
 from shared.jobs import JobStatus, TileOutcome
 from shared.store import Claim, keys
-from shared.store.waiters import Waiters
+from shared.store.waiters import Waiters, new_waiter
 from tests.integration.store.desk import BYTES, HOOK, WORDS, Desk, image
 
 
@@ -19,12 +19,12 @@ def desk(settings) -> Desk:
 
 
 def queued(desk: Desk, job_id: str) -> None:
-    Waiters(desk.redis).join(job_id)
+    Waiters(desk.redis).leave(job_id, "t", new_waiter(), for_good=False)
 
 
 def running(desk: Desk, job_id: str) -> None:
     claim = desk.claim(job_id)
-    desk.store.report(job_id, claim.owner, [("output.delta", {"text": WORDS})], {"percent": 3})
+    desk.store.report(job_id, claim.owner, WORDS, progress={"percent": 3})
 
 
 def being_cut(desk: Desk, job_id: str) -> None:
@@ -33,9 +33,7 @@ def being_cut(desk: Desk, job_id: str) -> None:
 
 def in_tiles(desk: Desk, job_id: str) -> None:
     claims = desk.split(job_id)
-    desk.store.report(
-        claims[0].row.id, claims[0].owner, [("output.delta", {"text": WORDS})], {"percent": 30}
-    )
+    desk.store.report(claims[0].row.id, claims[0].owner, WORDS, progress={"percent": 30})
     desk.tiles.finish(claims[1], TileOutcome(text=WORDS), 9)
 
 
@@ -99,7 +97,7 @@ def test_no_late_worker_brings_anything_back(desk, state):
     desk.sessions.delete("t", "talk")
     for claim in claims:
         row, owner = claim.row, claim.owner
-        desk.store.report(row.id, owner, [("output.delta", {"text": WORDS})], {"percent": 9})
+        desk.store.report(row.id, owner, WORDS, progress={"percent": 9})
         desk.store.beat([(row.id, owner)])
         assert desk.store.release(row.id, owner) is None
         assert not desk.images.put("t", image(100), job_id=row.id, owner=owner)
@@ -109,7 +107,7 @@ def test_no_late_worker_brings_anything_back(desk, state):
             row.id, owner, JobStatus.SUCCEEDED, {"output": {"text": WORDS}}
         )
         desk.tiles.stream(row.id, 0, [WORDS])
-    assert Waiters(desk.redis).join(job_id) == 0
+    assert Waiters(desk.redis).leave(job_id, "t", new_waiter(), for_good=True) == "missing"
     desk.store.reap()
     assert desk.mentions(BYTES, WORDS, job_id) == []
 

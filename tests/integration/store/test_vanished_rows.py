@@ -104,8 +104,8 @@ def no_ghost_of(store: Store, job: LongJob) -> bool:
 def test_the_tiles_of_a_vanished_job_go_and_do_not_bring_it_back(store, settings):
     job = LongJob(store, settings)
     vanish(store, job.id)
-    text = [("output.delta", {"text": "a"})]
-    assert store.report(job.tile.row.id, job.tile.owner, text, {"percent": 5}) is Verdict.LOST
+    reported = store.report(job.tile.row.id, job.tile.owner, "a", progress={"percent": 5})
+    assert reported.verdict is Verdict.LOST
     assert job.tiles.finish(job.tile, TileOutcome(text="text"), 2) == []
     for _ in range(3):
         store.reap()

@@ -159,9 +159,8 @@ class WorkerSteps(World):
     def report(self) -> None:
         if held := self.held():
             claim, row = held
-            events = [("output.delta", {"text": "x"})]
-            verdict = self.store.report(claim.row.id, claim.owner, events, {"percent": 5})
-            assert verdict is (Verdict.GO_ON if row and row.parent else verdict_of(row))
+            reported = self.store.report(claim.row.id, claim.owner, "x", progress={"percent": 5})
+            assert reported.verdict is (Verdict.GO_ON if row and row.parent else verdict_of(row))
 
     def release(self) -> None:
         if held := self.held():
