@@ -35,14 +35,14 @@ def test_a_job_that_is_added_twice_under_its_id_is_one_job(jobs, idempotency):
 def test_a_request_whose_admission_is_sent_again_is_charged_once(jobs, monkeypatch):
     store, limits = ApiKeyStore(jobs.redis), RateLimits(2, 0, 0, 0)
     monkeypatch.setattr(secrets, "token_hex", lambda _: "one")
-    first, again = (store.admit("", "yes", 1, limits) for _ in range(2))
+    first, again = (store.admit("", "yes", "requests", limits) for _ in range(2))
     assert [first.used.requests, again.used.requests] == [1, 1]
     assert again.queue_position is not None
     monkeypatch.setattr(secrets, "token_hex", lambda _: "two")
-    last, repeated = (store.admit("", "yes", 1, limits) for _ in range(2))
+    last, repeated = (store.admit("", "yes", "requests", limits) for _ in range(2))
     assert (last.used.requests, last.refused_s, repeated.refused_s) == (2, None, None)
     monkeypatch.setattr(secrets, "token_hex", lambda _: "three")
-    assert store.admit("", "yes", 1, limits).refused_s
+    assert store.admit("", "yes", "requests", limits).refused_s
 
 
 def test_a_key_whose_job_is_gone_makes_a_new_one(jobs):

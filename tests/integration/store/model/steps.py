@@ -190,9 +190,13 @@ class WorkerSteps(World):
                 finish_reason="stop",
                 created_ms=1,
             )
-        assert self.store.finish(claim.row.id, claim.owner, status, fields, turn=turn) == bool(row)
+        # sent again by who has finished the job, it is accepted once more and changes nothing
+        again = claim.owner in self.finished and claim.row.id in self.model.rows
+        accepted = self.store.finish(claim.row.id, claim.owner, status, fields, turn=turn)
+        assert accepted == (bool(row) or again)
         if row:
             self.model.finish(row, status.value, self.now())
+            self.finished.add(claim.owner)
 
     def finish_tile(self, claim: Claim, row: Row | None) -> None:
         outcome = self.dice.choice([TileOutcome(text="x"), TileOutcome(gap=True), None])

@@ -70,6 +70,8 @@ class World:
         self.redis.hset(keys.WEIGHTS, "b", 2)
         #: Ids of erased jobs, of which nothing may be left.
         self.erased: set[str] = set()
+        #: Owner tokens that have ended a job.
+        self.finished: set[str] = set()
 
     # the clock
 
