@@ -25,7 +25,7 @@ from shared.store.delivery_types import Outbox
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState, redis_state
-from shared.store.worker_registry import WorkerRegistry, backlog_s
+from shared.store.worker_registry import WorkerRegistry
 
 _COUNTED = {
     "jobs": "What happened to jobs, by event.",
@@ -90,6 +90,7 @@ class ServiceCollector(Collector):
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
         yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
+        yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
         yield from collect_counters(sources.store.counters())
@@ -138,17 +139,18 @@ def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) ->
     yield _gauge("queue_oldest_wait_seconds", "Wait of the oldest.", ((), load.oldest_wait_s))
     queued = sum(load.depths.values())
     fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
-    wait, backlog = fleet.predict_wait_s(queued), backlog_s(queued + load.running, workers)
+    wait = fleet.predict_wait_s(queued)
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job that came now.", ((), wait)
         )
-    if backlog is not None:
-        yield _gauge(
-            "backlog_seconds",
-            "Predicted seconds that one worker would need for all that waits or runs.",
-            ((), backlog),
-        )
+
+
+def collect_backlog(seconds: float | None) -> Iterator[Metric]:
+    """Yield the work ahead; nothing while nobody knows how long jobs take."""
+    text = "Predicted seconds that one worker would need for all that waits or runs, tiles too."
+    if seconds is not None:
+        yield _gauge("backlog_seconds", text, ((), seconds))
 
 
 def collect_predictions(accuracy: PredictionAccuracy) -> Iterator[Metric]:

@@ -81,6 +81,7 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
         for _ in range(2):
             answer = http.post("/v1/jobs", json=body, headers=key)
             assert answer.json()["status"] == "succeeded"
+        denied = guarded.client().acl_log()
         guarded.restart()
         repeated = http.get("/v1/jobs", headers=key).json()
         assert [job["status"] for job in repeated["data"]] == ["succeeded"] * 2

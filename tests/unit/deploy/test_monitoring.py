@@ -35,6 +35,7 @@ def _exposed() -> Iterator[str]:
     families = [
         *exposition.collect_servers({"queue": SERVER}),
         *exposition.collect_queues(Load({"default": 1}, 1, 0.5), workers),
+        *exposition.collect_backlog(1.0),
         *exposition.collect_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.collect_workers(workers),
         *exposition.collect_counters({}),
