@@ -84,6 +84,13 @@ class Settings(BaseSettings):
         description="Port that the gateway listens on.",
     )
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
+    gateway_leave_s: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="How long a stopping gateway still takes requests while /healthz answers 503, "
+        "so that a proxy sends them elsewhere.",
+    )
     allow_anonymous: bool | None = Field(
         None,
         description="Serve callers without an API key. Unset: on loopback until there is a key.",
@@ -284,7 +291,12 @@ class Settings(BaseSettings):
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
     simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
 
-    # traces and logs
+    # files and traces
+    sign_of_life: Path | None = Field(
+        None,
+        description="A file that a worker or courier touches with each beat that Redis accepted; "
+        "health checks look at its age.",
+    )
     otlp_endpoint: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -51,6 +52,7 @@ class PacedSocket:
         self._body_began: float | None = None
         self._request_began: float | None = None
         self._received = 0
+        self._served = False
         self._give_up: Callable[[], None] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -58,8 +60,15 @@ class PacedSocket:
 
     def await_request(self) -> None:
         """Return to idle until the next request begins."""
+        self._served = True
         self._body_began = self._request_began = None
         self._give_up = None
+
+    def end_if_idle(self) -> None:
+        """End a connection that waits for a further request; one that has come is still read."""
+        if self._served and self._request_began is None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
 
     def await_body(self, give_up: Callable[[], None]) -> None:
         """Time the body from now on; `give_up` is called before RequestTimeout is raised."""

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 import yaml
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from scripts import redis_users, secrets
 from tests.support.harness import QUICK, ROOT, RedisServer, eventually, running_system
@@ -48,11 +50,23 @@ class ShippedRedis(RedisServer):
         self._command = [*files, "--port", str(self.port), "--bind", "127.0.0.1"]
 
     def start(self) -> ShippedRedis:
-        self._process = subprocess.Popen(
-            [*self._command, "--dir", str(self._folder)], stdout=subprocess.DEVNULL
-        )
+        self.launch()
         eventually(self._answers)
         return self
+
+    def launch(self, *options: str) -> None:
+        """Start it without waiting for its data."""
+        command = [*self._command, "--dir", str(self._folder), *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def loads(self) -> bool:
+        """Tell whether it is still loading; it may not even listen yet."""
+        login = {"username": "probe", "password": self.password("probe")}
+        with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), **login) as client:
+            try:
+                return not client.ping()
+            except redis.ConnectionError:
+                return True
 
     def password(self, user: str, folder: Path | None = None, suffix: str = "") -> str:
         file = (folder or self._folder) / "secrets" / f"redis-{user}-password{suffix}"
@@ -214,3 +228,36 @@ def test_a_url_that_names_a_server_of_ones_own_keeps_it_when_its_password_change
     password = (tmp_path / "redis-gateway-password").read_text()
     place = "redis.example:6380/2?ssl_cert_reqs=required"
     assert file.read_text() == f"rediss://gateway:{password}@{place}"
+
+
+def _health_command() -> str:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    kind, command = services["redis-queue"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    return command.replace("$$", "$")
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="needs redis-tools")
+def test_redis_is_healthy_only_once_it_has_loaded_its_data(composed, tmp_path):
+    command = _health_command().replace("/run/secrets", str(tmp_path / "secrets"))
+    command = command.replace("redis-cli ", f"redis-cli -p {composed.port} ")
+
+    def healthy() -> bool:
+        return (
+            subprocess.run(["sh", "-c", command], capture_output=True, check=False).returncode == 0
+        )
+
+    assert healthy()
+    with redis.Redis.from_url(composed.url_of("gateway")) as client:
+        client.mset({f"sl:{number}": "x" for number in range(4000)})
+    with composed.operator() as operator:
+        operator.bgrewriteaof()
+        eventually(lambda: operator.info("persistence")["aof_rewrite_in_progress"] == 0)
+        eventually(lambda: operator.info("persistence")["aof_base_size"] > 10_000)
+    composed.stop()
+    # a server that takes a millisecond for each key
+    composed.launch("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
+    seen = []
+    eventually(lambda: seen.append((healthy(), composed.loads())) or seen[-1] == (True, False), 30)
+    assert (False, True) in seen
+    assert (True, True) not in seen
