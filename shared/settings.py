@@ -288,15 +288,15 @@ class Settings(BaseSettings):
         1 << 30, ge=0, description="Bytes of image features in each cache server; 0 keeps none."
     )
     heartbeat_ttl_s: float = Field(10.0, ge=2, description="A worker is fresh this long.")
-    simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
-    simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
-
-    # files and traces
     sign_of_life: Path | None = Field(
         None,
         description="A file that a worker or courier touches with each beat that Redis accepted; "
         "health checks look at its age.",
     )
+    simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds for an image.")
+    simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds for a token.")
+
+    # traces and logs
     otlp_endpoint: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",

@@ -5,7 +5,7 @@ base_suite=${BASE_SUITE:-bookworm}
 
 # Names of images as Dockerfile and compose.yaml have them.
 python_base() { sed -n 's/^ARG PYTHON_IMAGE=//p' "$repo/deploy/Dockerfile"; }
-compose_base() { sed -n "s/^ *image: \($1:.*\)/\1/p" "$repo/compose.yaml"; }
+compose_base() { sed -n "s|^ *image: \($1:.*\)|\1|p" "$repo/compose.yaml"; }
 
 base_names() {
     python_base

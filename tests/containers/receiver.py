@@ -9,7 +9,7 @@ import json
 class Receiver(http.server.BaseHTTPRequestHandler):
     """Accepts every POST."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         """Print path and body, and answer 204."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         print(json.dumps({"path": self.path, "body": json.loads(body)}), flush=True)

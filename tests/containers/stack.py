@@ -19,6 +19,11 @@ GATEWAY = f"http://127.0.0.1:{os.environ.get('PORT')}"
 PROXY = f"http://127.0.0.1:{os.environ.get('PROXY_PORT')}"
 #: Statuses that nothing changes any more, and those of a job that is not known (any more).
 OVER = {"succeeded", "failed", "canceled", "expired", "404", "410"}
+OURS = ["gateway", "worker", "courier", "flower"]
+SERVICES = [*OURS, "redis-queue", "redis-cache"]
+BEGAN = time.monotonic()
+#: Whether each check that was made is good.
+results: list[bool] = []
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
