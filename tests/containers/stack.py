@@ -27,6 +27,13 @@ results: list[bool] = []
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def check(sentence: str, good: object, detail: object = "") -> None:
+    """Record and print one result."""
+    results.append(bool(good))
+    mark = "ok    " if good else "FAILED"
+    print(f"{time.monotonic() - BEGAN:5.0f}s  {mark}  {sentence}  {detail}", flush=True)
+
+
 def run(
     *command: str, stdin: str | None = None, **environ: str
 ) -> subprocess.CompletedProcess[str]:
