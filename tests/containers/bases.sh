@@ -34,6 +34,7 @@ make_bases() {
         "$base_suite" "$root" "$(debian_mirror)" 2>"$work/mmdebstrap.log" || { tail "$work/mmdebstrap.log"; exit 1; }
     for package in "$work"/tools.debs/*.deb; do dpkg -x "$package" "$work/tools"; done
     cp "$work"/tools/usr/bin/{prometheus,prometheus-alertmanager} "$root/usr/local/bin/"
+    cp -a "$work"/tools/usr/share/prometheus "$root/usr/share/"
     like_official_images "$root"
     tar -C "$root" -c . | docker import --change 'ENV LANG=C.UTF-8' --change 'CMD ["python3"]' \
         --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$(python_base)" >/dev/null

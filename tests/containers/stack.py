@@ -115,10 +115,16 @@ def call(path: str, body: Any = None, headers: dict[str, str] | None = None) -> 
 
 
 def submit(count: int, **fields: Any) -> list[str]:
-    """Submit so many jobs; return the ids of those that were accepted."""
-    body = {"max_new_tokens": 100} | fields
-    answers = [call("/v1/jobs", {"prompt": f"question {n}"} | body) for n in range(count)]
-    return [job["id"] for status, job in answers if status in (200, 202)]
+    """Submit so many jobs; return the ids of those that were accepted, and print refusals."""
+    ids = []
+    for number in range(count):
+        body = {"prompt": f"question {number}", "max_new_tokens": 100} | fields
+        status, job = call("/v1/jobs", body)
+        if status in (200, 202):
+            ids.append(job["id"])
+        else:
+            sys.stderr.write(f"a job was refused: {status} {job}\n")
+    return ids
 
 
 def read_jobs(ids: list[str]) -> list[dict[str, Any]]:
