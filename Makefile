@@ -6,30 +6,43 @@ SHELL := /bin/bash
 VENV ?= .venv
 PROCFILE ?= Procfile
 ARGS ?=
+# Further extras of pyproject.toml: make install EXTRAS=heic,otel
+EXTRAS ?=
 
 # Variables on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
 SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE
 $(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
   $(eval export SIGHTLINE_$(name) := $($(name)))))
 export TORCH_INDEX TORCH_VERSION PYTHON
+ifneq ($(origin CONSTRAINTS),undefined)
+export CONSTRAINTS
+endif
 
 PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check coverage format config-check secrets chaos chaos-webhooks soak walk tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID or simulated> SLOTS=8'
 	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> VERBOSE=1'
+	@echo '  Of make install: EXTRAS=heic,otel PYTHON=<3.11 or newer>'
 
-$(RUN_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
-	@scripts/install.sh $(VENV) model
+# An environment whose folder was moved, and one that gets more extras, is installed again.
+COMMA := ,
+INSTALLED_FROM := pyproject.toml client/pyproject.toml deploy/constraints.txt scripts/install.sh
+INSTALLED_FROM += $(if $(EXTRAS)$(shell scripts/moved.sh $(VENV)),install-again)
+install-again: ;
+.PHONY: install-again
+
+$(RUN_STAMP): $(INSTALLED_FROM)
+	@scripts/install.sh $(VENV) model$(if $(EXTRAS),$(COMMA)$(EXTRAS))
 	@touch $@
 
-$(DEV_STAMP): pyproject.toml client/pyproject.toml scripts/install.sh
-	@scripts/install.sh $(VENV) model,dev
+$(DEV_STAMP): $(INSTALLED_FROM)
+	@scripts/install.sh $(VENV) model,dev$(if $(EXTRAS),$(COMMA)$(EXTRAS))
 	@touch $@ $(RUN_STAMP)
 
 TOOLS_STAMP := $(VENV)/.installed-tools
@@ -86,8 +99,15 @@ format: $(DEV_STAMP) ## Format the code and apply ruff's fixes
 config-check: $(RUN_STAMP) ## Show all settings, where they come from, and warnings
 	@exec $(PY) -m shared.settings
 
-secrets: $(RUN_STAMP) ## Create the passwords that compose.yaml reads from deploy/secrets
-	@exec $(PY) -m scripts.secrets
+# With any Python: nothing has to be installed on a machine that only runs containers.
+secrets: ## Create the passwords that compose.yaml reads from deploy/secrets
+	@exec $(or $(PYTHON),python3) -m scripts.secrets $(ARGS)
+
+containers: ## Build the images, run compose.yaml and try what it promises; ARGS=--clean tidies up
+	@exec tests/containers/run.sh $(ARGS)
+
+lock: $(DEV_STAMP) ## Write the newest fitting versions of all packages into deploy/constraints.txt
+	@exec scripts/lock.sh
 
 chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs run; none may be lost
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

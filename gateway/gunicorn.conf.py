@@ -16,12 +16,14 @@ if _shares_metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
 
 import logging
+import math
 import shutil
 import sys
 from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
 from gateway.http import open_files
+from gateway.http.gevent_worker import GRACE_S
 from shared import log
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import load_rules
@@ -46,7 +48,7 @@ worker_class = "gateway.http.gevent_worker.Worker"
 worker_connections = open_files.connections_within(_files) + open_files.spare_within(_files)
 #: Streams and long polls are greenlets: only a hung process is silent for this long.
 timeout = 60
-graceful_timeout = 5
+graceful_timeout = math.ceil(GRACE_S + _settings.gateway_leave_s + 2)
 keepalive = 75
 #: The control socket can shut the server down and is in the home of the user.
 control_socket_disable = True

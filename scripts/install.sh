@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes or completes the Python environment: install.sh VENV EXTRAS
-# (EXTRAS as in pyproject.toml, for example "model" or "model,dev").
+# (EXTRAS as in pyproject.toml, for example "model" or "model,dev"). The versions are those of
+# deploy/constraints.txt; CONSTRAINTS= takes the newest ones that fit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +9,7 @@ venv=$1
 extras=$2
 torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 torch_version=${TORCH_VERSION:-2.13.0}
+constraints=${CONSTRAINTS-deploy/constraints.txt}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -77,14 +79,16 @@ install_torch() {
 }
 
 install_rest() {
-    local uv="$venv/bin/uv"
+    local uv="$venv/bin/uv" locked=()
+    [ -z "$constraints" ] || locked=(--constraint "$constraints")
     say "the other packages [$extras]"
     [ -x "$uv" ] || quietly "$venv/bin/python" -m pip install -q uv || say "uv cannot be had, pip takes longer"
     if [ -x "$uv" ] && quietly "$uv" pip install -q --compile-bytecode --no-sources-package torch \
-        --python "$venv/bin/python" -e ".[$extras]" -e ./client; then
+        ${locked[@]+"${locked[@]}"} --python "$venv/bin/python" -e ".[$extras]" -e ./client; then
         return
     fi
-    quietly "$venv/bin/python" -m pip install -q -e ".[$extras]" -e ./client || fail "the packages could not be installed"
+    quietly "$venv/bin/python" -m pip install -q ${locked[@]+"${locked[@]}"} -e ".[$extras]" -e ./client ||
+        fail "the packages could not be installed; without the locked versions: make install CONSTRAINTS="
 }
 
 # One installation at a time, where the system has a lock for it.
@@ -92,6 +96,10 @@ mkdir -p .run
 if command -v flock >/dev/null; then
     exec 9>.run/install.lock
     flock 9
+fi
+if [ -n "$(scripts/moved.sh "$venv")" ]; then
+    say "this folder was moved or copied: its Python environment is made again"
+    rm -rf "$venv"
 fi
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv
 case ",$extras," in *,model,*) has_torch || install_torch ;; esac

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def read_settings() -> Settings:
         faults = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
         lines = (f"{where or 'settings'}: {cause}" for where, cause in faults)
         raise InstanceError("; ".join(lines)) from None
+
+
+def check_environment(programs: Path) -> None:
+    """Raise InstanceError if the programs in this folder belong to an environment elsewhere."""
+    command = [ROOT / "scripts" / "moved.sh", programs.parent]
+    if subprocess.run(command, capture_output=True, check=False).stdout.strip():
+        raise InstanceError(
+            f"{programs.parent} was made in another folder and its programs cannot start here; "
+            "make it again with: make install"
+        )
 
 
 def check_model(model: str) -> str:

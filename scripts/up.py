@@ -144,6 +144,7 @@ def _detail(body: bytes) -> str:
 
 def launch(procfile: Path) -> None:
     """Check, start, run and end everything; raises InstanceError."""
+    preflight.check_environment(Path(sys.executable).parent)
     settings = preflight.read_settings()
     model = preflight.check_model(settings.model)
     instance = Instance(settings.port)

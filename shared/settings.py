@@ -84,6 +84,13 @@ class Settings(BaseSettings):
         description="Port that the gateway listens on.",
     )
     gateway_processes: int = Field(1, ge=1, le=64, description="gunicorn worker processes.")
+    gateway_leave_s: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="How long a stopping gateway still takes requests while /healthz answers 503, "
+        "so that a proxy sends them elsewhere.",
+    )
     allow_anonymous: bool | None = Field(
         None,
         description="Serve callers without an API key. Unset: only on loopback until a key exists.",
@@ -356,6 +363,11 @@ class Settings(BaseSettings):
     )
     heartbeat_ttl_s: float = Field(
         10.0, ge=2, description="A worker counts as alive this long after a heartbeat."
+    )
+    sign_of_life: Path | None = Field(
+        None,
+        description="File that a worker or courier touches with each heartbeat Redis accepted; "
+        "health checks look at its age.",
     )
     simulated_image_s: float = Field(0.2, ge=0, description="Simulated seconds per image.")
     simulated_token_s: float = Field(0.02, ge=0, description="Simulated seconds per token.")

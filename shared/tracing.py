@@ -1,6 +1,6 @@
 """Traces for OpenTelemetry: from the request, through the queue, to the worker's stages.
 
-The packages are an extra (`pip install sightline-server[otel]`). Without an endpoint nothing is
+The packages are an extra (`make install EXTRAS=otel`). Without an endpoint nothing is
 recorded; a caller's traceparent is still passed on.
 """
 
@@ -107,7 +107,7 @@ def _provider(settings: Settings, service: str) -> Any:
     except ImportError as error:
         raise BadConfig(
             "SIGHTLINE_OTLP_ENDPOINT is set, but the packages for it are missing: "
-            "pip install 'sightline-server[otel]'"
+            "make install EXTRAS=otel"
         ) from error
     resource = Resource.create({"service.name": service})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -37,6 +37,7 @@ from worker.jobs.runner import JobRunner
 from worker.jobs.tiled.steps import TiledSteps
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
+from worker.sign_of_life import touch_sign_of_life
 
 _log = logging.getLogger(__name__)
 
@@ -138,39 +139,41 @@ class WorkerService:
         return since is not None and time.monotonic() - since >= self.settings.drain_s
 
     def _heartbeat(self, busy: int) -> None:
+        self._registry.beat(self._describe(busy))
+        touch_sign_of_life(self.settings)
+
+    def _describe(self, busy: int) -> Heartbeat:
         info, rates = self.engine.info, self.engine.rates
-        self._registry.beat(
-            Heartbeat(
-                id=self.id,
-                model=info.name,
-                revision=info.revision,
-                numerics=info.numerics,
-                arithmetic=info.arithmetic,
-                context_tokens=info.context_tokens,
-                min_pixels=info.min_pixels,
-                max_pixels=info.max_pixels,
-                token_side=info.token_side,
-                work_bytes=info.image_room.bytes,
-                image_token_bytes=info.image_room.token_bytes,
-                tower_token_bytes=info.image_room.largest_token_bytes,
-                demo=info.demo,
-                simulated=info.simulated,
-                queue=self._queue,
-                consumes=self._consumed(),
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                version=version("sightline-server"),
-                slots=self.settings.slots,
-                busy=busy,
-                draining=self._leaving_since is not None,
-                seconds_per_job=round(self._meter.seconds_per_job, 4),
-                encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
-                prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
-                decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
-                speed=Speed(self._meter.prepare, rates.encode, rates.prefill, rates.step).as_dict(),
-                load_factor=round(self._meter.load_factor, 4),
-                batch_requests=round(rates.batch_requests, 2),
-            )
+        return Heartbeat(
+            id=self.id,
+            model=info.name,
+            revision=info.revision,
+            numerics=info.numerics,
+            arithmetic=info.arithmetic,
+            context_tokens=info.context_tokens,
+            min_pixels=info.min_pixels,
+            max_pixels=info.max_pixels,
+            token_side=info.token_side,
+            work_bytes=info.image_room.bytes,
+            image_token_bytes=info.image_room.token_bytes,
+            tower_token_bytes=info.image_room.largest_token_bytes,
+            demo=info.demo,
+            simulated=info.simulated,
+            queue=self._queue,
+            consumes=self._consumed(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("sightline-server"),
+            slots=self.settings.slots,
+            busy=busy,
+            draining=self._leaving_since is not None,
+            seconds_per_job=round(self._meter.seconds_per_job, 4),
+            encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
+            prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
+            decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
+            speed=Speed(self._meter.prepare, rates.encode, rates.prefill, rates.step).as_dict(),
+            load_factor=round(self._meter.load_factor, 4),
+            batch_requests=round(rates.batch_requests, 2),
         )
 
 

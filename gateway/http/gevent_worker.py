@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
-from functools import cached_property
+import time
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakSet
 
+import gevent
+from gevent.pool import Pool
 from gunicorn.http.errors import (
     InvalidResponseHeader,
     InvalidResponseHeaderName,
@@ -21,6 +25,7 @@ from gateway.http.body_budget import BodyBudget
 from gateway.http.bounded_request import BoundedRequest
 from gateway.http.connection_table import ConnectionTable
 from gateway.http.event_loop import let_others_run
+from gateway.http.leaving import DrainingServer, ListenerName, begin_leaving, is_leaving
 from gateway.http.open_files import connections_within, raise_soft_limit
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 from gateway.http.problems import MIMETYPE, problem_body, retry_after
@@ -31,6 +36,8 @@ _log = logging.getLogger(__name__)
 #: After these a connection ends, so that it does not keep its place for ever.
 _MAX_REQUESTS = 1000
 _MAX_AGE_S = 3600.0
+#: Seconds that requests under way get when the process stops.
+GRACE_S = 5.0
 
 # gunicorn has no setting for it
 RequestParser.mesg_class = BoundedRequest
@@ -39,6 +46,47 @@ RequestParser.mesg_class = BoundedRequest
 class Worker(GeventWorker):
     """Cuts off slow clients; answers bytes that are no valid request with problem+json."""
 
+    def run(self) -> None:
+        """Serve until told to stop, then finish what has connected; as GeventWorker does.
+
+        Ours is written out because GeventWorker resets the connections that nobody has accepted.
+        """
+        servers = [self._listen(listener) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            gevent.sleep(1.0)
+        for server in servers:
+            server.close()
+        for client in list(self._clients):
+            client.end_if_idle()
+        until = time.monotonic() + GRACE_S
+        while any(server.pool.free_count() != server.pool.size for server in servers):
+            if time.monotonic() > until:
+                _log.warning("gateway.hung_up", extra={"cause": "requests took too long to end"})
+                break
+            self.notify()
+            gevent.sleep(0.1)
+        for server in servers:
+            server.stop(timeout=0)
+
+    def _listen(self, listener: Any) -> DrainingServer:
+        listener.setblocking(1)
+        pool = Pool(self.worker_connections)
+        # a handler may begin after the listener is closed, and asks for its name
+        name = ListenerName(listener.getsockname())
+        server = DrainingServer(listener, handle=partial(self.handle, name), spawn=pool)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Stop; before that, let proxies see for `gateway_leave_s` that this process is leaving."""
+        if is_leaving():
+            return
+        begin_leaving()
+        gevent.spawn_later(Settings().gateway_leave_s, super().handle_exit, sig, frame)
+
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """Serve one connection under the timeouts of the settings, or refuse it politely."""
         sock = PacedSocket(client, self._timeouts, self._budget)
@@ -46,11 +94,16 @@ class Worker(GeventWorker):
             self.handle_error(None, sock, addr, _too_many_connections())
             sock.close()
             return
+        self._clients.add(sock)
         try:
             super().handle(listener, sock, addr)
         finally:
             sock.release_body()
             self._connections.remove(sock)
+
+    @cached_property
+    def _clients(self) -> WeakSet[PacedSocket]:
+        return WeakSet()
 
     @cached_property
     def _settings(self) -> Settings:

@@ -77,7 +77,7 @@ class PacedSocket:
         self._body: _Body | None = None
         self._connected_at = time.monotonic()
         self._headers_began: float | None = self._connected_at
-        self._heard = self._answered = self._ended = self._gave_way = False
+        self._served = self._heard = self._answered = self._ended = self._gave_way = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -98,10 +98,17 @@ class PacedSocket:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
+    def end_if_idle(self) -> None:
+        """End a connection that waits for a further request; one that has come is still read."""
+        if self._served and not self._heard and not self.has_unread:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
+
     def await_request(self, *, begun: bool = False) -> None:
         """Return to idle until the next request begins, unless it has `begun` already."""
         self.release_body()
         self._body = None
+        self._served = True
         self._headers_began = time.monotonic() if begun else None
         self._heard = begun
 

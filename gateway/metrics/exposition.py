@@ -25,7 +25,7 @@ from shared.store.delivery_types import Outbox
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.job_reader import Load
 from shared.store.redis_info import RedisState, redis_state
-from shared.store.worker_registry import WorkerRegistry, backlog_s
+from shared.store.worker_registry import WorkerRegistry
 
 _COUNTED = {
     "jobs": "Job events.",
@@ -90,6 +90,7 @@ class ServiceCollector(Collector):
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
         yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
+        yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
         yield from collect_counters(sources.store.counters())
@@ -142,17 +143,18 @@ def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) ->
     )
     queued = sum(load.depths.values())
     fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
-    wait, backlog = fleet.predict_wait_s(queued), backlog_s(queued + load.running, workers)
+    wait = fleet.predict_wait_s(queued)
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job submitted now.", ((), wait)
         )
-    if backlog is not None:
-        yield _gauge(
-            "backlog_seconds",
-            "Predicted seconds that one worker would need for all waiting and running jobs.",
-            ((), backlog),
-        )
+
+
+def collect_backlog(seconds: float | None) -> Iterator[Metric]:
+    """Yield the work ahead; nothing while nobody knows how long jobs take."""
+    text = "Predicted seconds that one worker would need for all waiting and running jobs."
+    if seconds is not None:
+        yield _gauge("backlog_seconds", text, ((), seconds))
 
 
 def collect_predictions(accuracy: PredictionAccuracy) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
+from gateway.http.leaving import is_leaving
 from gateway.responses.limits_view import (
     image_limits,
     job_limits,
@@ -29,9 +30,15 @@ health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
 _STORE = problems.documented(errors.StoreUnavailable)
 
 
-@health.get("/healthz", summary="Liveness check", responses={200: Ok})
+@health.get(
+    "/healthz",
+    summary="Liveness check",
+    responses={200: Ok, **problems.documented(errors.Unavailable)},
+)
 def healthz() -> dict[str, str]:
-    """Return 200 while the process runs, without checking Redis or workers."""
+    """Return 200 while the process runs, without checking Redis or workers; 503 while it stops."""
+    if is_leaving():
+        raise errors.Unavailable("This gateway process is stopping.", retry_after_s=5)
     return {"status": "ok"}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from shared.jobs import Priority
 from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.remaining_work import RunningJob
+from shared.prediction.work_ahead import HeldTiles, predict_work_s
 from shared.store import keys
 from shared.store.connection import Client, load_script
 from shared.store.failures import guard
@@ -24,6 +25,8 @@ RATIO_STEPS = 30
 LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
 #: Running jobs that are read one by one.
 _MAX_RUNNING = 256
+#: Long jobs whose tiles are counted one by one.
+_MAX_LONG = 256
 #: Seconds for which a queue position counts as current.
 _FRESH_S = 0.05
 #: Fewer ratios say nothing about the tail.
@@ -117,6 +120,7 @@ class Forecasts:
         self._workers = workers
         self._standing = load_script(client, "admission/standing")
         self._held_jobs = load_script(client, "admission/held_jobs")
+        self._held_tiles = load_script(client, "admission/held_tiles")
 
     def read(self) -> Forecast:
         """Return the forecast of this moment."""
@@ -137,6 +141,17 @@ class Forecasts:
             {kind: float(tokens) for kind, tokens in answers.items()},
             tuple(map(float, ratios)),
         )
+
+    def predict_work_s(self) -> float | None:
+        """Predict the seconds that one worker would need for all that waits or runs.
+
+        Tiles of long jobs count, whether they are queued or not yet. None without any experience.
+        """
+        fleet = self.read().fleet
+        with guard():
+            long, read, count, busy_ms = self._held_tiles(keys=[], args=[_MAX_LONG])
+        scale = long / read if read else 0.0
+        return predict_work_s(fleet, HeldTiles(round(count * scale), busy_ms / 1000 * scale))
 
     def queue_position(self, tenant: str) -> QueuePosition:
         """Return where a tenant's new job would stand now."""

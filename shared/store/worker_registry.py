@@ -50,11 +50,3 @@ def _parse(text: str) -> Heartbeat:
     known = Heartbeat.__dataclass_fields__
     # a newer worker may send fields that we do not know
     return Heartbeat(**{name: value for name, value in fields.items() if name in known})
-
-
-def backlog_s(jobs: int, workers: list[Heartbeat]) -> float | None:
-    """Predict the seconds that one worker would need for these jobs; None without experience."""
-    if not jobs:
-        return 0.0
-    known = [worker.seconds_per_job for worker in workers if worker.seconds_per_job > 0]
-    return jobs * sum(known) / len(known) if known else None

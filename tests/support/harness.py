@@ -57,9 +57,11 @@ def _redis_binary() -> str:
 class RedisServer:
     """A Redis set up as a queue needs it (append-only, no eviction), in a folder of its own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, login: tuple[str, str] | None = None) -> None:
+        """Take `login`, a name and its password, where the server has users of its own."""
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._login = login or (None, None)
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,13 +86,27 @@ class RedisServer:
 
     def client(self) -> Any:
         """Return a new client of it."""
-        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+        username, password = self._login
+        return redis.Redis(
+            port=self.port,
+            username=username,
+            password=password,
+            decode_responses=True,
+            socket_timeout=5,
+        )
 
     def kill(self) -> None:
         """Kill it; `start` brings it back."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def restart(self) -> None:
+        """End it as an operator does, and start it again with its data."""
+        self.signal(signal.SIGTERM)
+        assert self._process is not None
+        self._process.wait()
+        self.start()
 
     def signal(self, number: int) -> None:
         assert self._process is not None
@@ -249,9 +265,11 @@ def _healthy(client: httpx.Client) -> bool:
 
 
 @contextlib.contextmanager
-def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
+def running_redis(
+    folder: Path, *options: str, login: tuple[str, str] | None = None
+) -> Iterator[RedisServer]:
     """Run a Redis for the block."""
-    server = RedisServer(folder, *options).start()
+    server = RedisServer(folder, *options, login=login).start()
     try:
         yield server
     finally:

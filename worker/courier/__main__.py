@@ -21,6 +21,7 @@ from shared.store import Store
 from shared.store.delivery_store import DeliveryStore
 from shared.store.delivery_types import Delivery, DeliveryBatch, Settlement
 from worker.courier.delivery import DeliverySender
+from worker.sign_of_life import touch_sign_of_life
 
 #: Seconds between two polls for due deliveries without a wake-up, and while Redis is down.
 _POLL_S = 1.0
@@ -71,6 +72,7 @@ class Courier:
         if not free:
             return
         batch = self._deliveries.take(free)
+        touch_sign_of_life(self._settings)
         for delivery in batch.deliveries:
             with self._changed:
                 self._free -= 1

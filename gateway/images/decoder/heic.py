@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 #: What an operator has to install.
-EXTRA = "pip install 'sightline-server[heic]'"
+EXTRA = "make install EXTRAS=heic"
 
 
 @functools.cache

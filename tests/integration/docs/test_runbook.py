@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.harness import ROOT, RedisServer, System, eventually, free_port
+from scripts import redis_users
+from tests.support.harness import (
+    QUICK,
+    ROOT,
+    RedisServer,
+    System,
+    eventually,
+    free_port,
+    running_redis,
+    running_system,
+)
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 BLOCKS = {
@@ -77,3 +87,31 @@ def test_a_look_at_a_service_in_trouble(system: System, redis_server: RedisServe
     eventually(lambda: not worker.running)
     assert worker.wait() in (0, -signal.SIGTERM)
     assert http.get("/v1/queue").json()["workers"] == []
+
+
+@pytest.mark.skipif(shutil.which("redis-check-rdb") is None, reason="needs redis-tools")
+def test_the_operator_may_do_all_that_the_runbook_does(tmp_path):
+    file = tmp_path / "users.acl"
+    words = {name: [f"word-of-{name}"] for name in redis_users.RULES}
+    file.write_text(redis_users.render_acl(words))
+    login = ("operator", "word-of-operator")
+    with running_redis(tmp_path, "--aclfile", str(file), login=login) as server:
+        place = f"127.0.0.1:{server.port}/0"
+        gateway = f"redis://gateway:word-of-gateway@{place}"
+        with running_system(gateway, tmp_path, **QUICK) as system:
+            _, http = system.gateway()
+            job = http.post("/v1/jobs", json={"prompt": "hi"}).json()["id"]
+            where = {
+                "URL": str(http.base_url).rstrip("/"),
+                "REDIS": f"redis://operator:word-of-operator@{place}",
+            }
+            _run("Back up", tmp_path, **where)
+            assert job in _run("A queue that does not move", tmp_path, **where)
+            _run("A Redis that is full", tmp_path, **where)
+            assert server.client().config_get("maxmemory")["maxmemory"] == str(2 << 30)
+            (file.parent / "users.acl").write_text(redis_users.render_acl(words | {"probe": ["x"]}))
+            _run("Rotate passwords", tmp_path, **where)
+            with redis.Redis(port=server.port, username="probe", password="x") as probe:
+                assert probe.ping()
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                server.client().flushall()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
+import http.client
 import json
 import signal
 import time
+
+import pytest
 
 from shared.jobs import new_job_id
 from tests.support.harness import QUICK, eventually, running_system
@@ -149,3 +152,59 @@ def test_the_log_is_json_with_a_line_for_each_request_and_never_a_prompt(served)
         assert secret not in written
         assert answerless not in written
         assert text[:60] not in written
+
+
+def _post_until_refused(address: tuple[str, int]) -> list[int | str]:
+    """Submit jobs, a connection each, until nobody listens; return statuses and broken ends."""
+    ends: list[int | str] = []
+    while True:
+        connection = http.client.HTTPConnection(*address, timeout=30)
+        try:
+            connection.request("POST", "/v1/jobs", '{"prompt": "hi"}', _JSON)
+            ends.append(connection.getresponse().status)
+        except ConnectionRefusedError:
+            return ends
+        except (OSError, http.client.HTTPException) as error:
+            ends.append(repr(error))
+        finally:
+            connection.close()
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_stopping_gateway_answers_everybody_who_has_connected(own_redis, tmp_path, processes):
+    with running_system(own_redis.url, tmp_path, **QUICK) as system:
+        for _ in range(2):
+            process, client = system.gateway(SIGHTLINE_GATEWAY_PROCESSES=processes)
+            address = ("127.0.0.1", client.base_url.port)
+            with concurrent.futures.ThreadPoolExecutor(12) as pool:
+                callers = [pool.submit(_post_until_refused, address) for _ in range(12)]
+                time.sleep(1)
+                process.signal(signal.SIGTERM)
+                ends = [end for caller in callers for end in caller.result(60)]
+            assert len(ends) >= 12
+            assert set(ends) == {202}
+            assert process.wait(30) == 0
+
+
+def test_a_leaving_gateway_tells_proxies_and_still_takes_jobs(own_redis, tmp_path):
+    with running_system(own_redis.url, tmp_path, **QUICK) as system:
+        process, client = system.gateway(SIGHTLINE_GATEWAY_LEAVE_S="3")
+        process.signal(signal.SIGTERM)
+        eventually(lambda: client.get("/healthz").status_code == 503)
+        assert client.get("/healthz").json()["code"] == "unavailable"
+        assert client.post("/v1/jobs", json={"prompt": "hi"}).status_code == 202
+        assert process.wait(30) == 0
+
+
+def test_a_connection_that_waits_for_a_further_request_does_not_hold_up_the_end(
+    own_redis, tmp_path
+):
+    with running_system(own_redis.url, tmp_path, **QUICK) as system:
+        process, client = system.gateway()
+        assert client.get("/healthz").status_code == 200
+        process.signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert "gateway.hung_up" not in process.logs()

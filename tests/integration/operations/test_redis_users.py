@@ -31,12 +31,12 @@ PASSWORDS = {name: f"word-of-{name}" for name in redis_users.RULES}
 
 @pytest.fixture
 def guarded(tmp_path):
-    """A Redis with our users; the default one stays, for the harness to look around."""
-    text = redis_users.render_acl(PASSWORDS)
-    (tmp_path / "users.acl").write_text(
-        text.replace("user default off", "user default on nopass ~* &* +@all")
-    )
-    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:
+    """A Redis with our users, and one more for the harness to look around."""
+    file = tmp_path / "users.acl"
+    file.write_text(redis_users.render_acl({name: [word] for name, word in PASSWORDS.items()}))
+    with file.open("a") as lines:
+        lines.write("user harness on >look ~* &* +@all\n")
+    with running_redis(tmp_path, "--aclfile", str(file), login=("harness", "look")) as server:
         if int(server.client().info("server")["redis_version"].split(".")[0]) < 7:
             pytest.skip("users that may only read need Redis 7")
         yield server
@@ -81,6 +81,10 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
         for _ in range(2):
             answer = http.post("/v1/jobs", json=body, headers=key)
             assert answer.json()["status"] == "succeeded"
+        denied = guarded.client().acl_log()
+        guarded.restart()
+        repeated = http.get("/v1/jobs", headers=key).json()
+        assert [job["status"] for job in repeated["data"]] == ["succeeded"] * 2
         with redis.Redis.from_url(url(guarded, "watcher")["SIGHTLINE_REDIS_URL"]) as watcher:
             eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
             slow = {"prompt": "hi", "max_new_tokens": 64}
@@ -91,7 +95,7 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
             assert abort.status_code == 200
             job_path = f"/v1/jobs/{job}"
             eventually(lambda: http.get(job_path, headers=key).json()["status"] == "canceled")
-            denied = guarded.client().acl_log()
+            denied += guarded.client().acl_log()
             assert {(entry["username"], entry["object"]) for entry in denied} == {
                 ("gateway", "slk:names")
             }

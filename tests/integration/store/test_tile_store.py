@@ -8,12 +8,16 @@ from shared.errors import NotFound
 from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
+from shared.prediction.cost_model import Prediction, Stages
+from shared.prediction.heartbeat import Heartbeat
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
+from shared.store.forecasts import Forecasts
 from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader, JobEvent
 from shared.store.tile_store import NewTile, TileStore
+from shared.store.worker_registry import WorkerRegistry
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled.steps import TiledSteps
 from worker.tiling import Tile, can_stream, unread_mark
@@ -417,3 +421,31 @@ def test_the_room_of_a_canceled_long_job_goes_to_the_next(longs):
     longs.store.cancel(first, "t")
     assert len(longs.store.reap()) == 1
     assert longs.next().row.parent == second
+
+
+def test_the_work_ahead_counts_tiles_that_are_not_queued_yet(longs):
+    forecasts = Forecasts(longs.store.redis, WorkerRegistry(longs.store.redis, 10))
+    job_id = longs.add(prediction=Prediction(0, 0.0, Stages(), busy_s=100.0))
+    assert forecasts.predict_work_s() == pytest.approx(100)
+    first, second = longs.split(job_id, 10, room=2)
+    assert forecasts.predict_work_s() == pytest.approx(100)
+    claim = longs.claim(first)
+    assert forecasts.predict_work_s() == pytest.approx(100)
+    longs.end(claim, "text", room=2)
+    assert forecasts.predict_work_s() == pytest.approx(90)
+    other = longs.add(prediction=Prediction(0, 0.0, Stages(), busy_s=30.0))
+    longs.split(other, 3, room=2, blank=1)
+    assert forecasts.predict_work_s() == pytest.approx(90 + 20)
+    for one in (job_id, other):
+        longs.store.cancel(one, "t")
+    assert forecasts.predict_work_s() == 0
+    assert longs.store.redis.zscore(keys.QUEUED, second) is None
+
+
+def test_the_work_ahead_of_unknown_tiles_is_what_the_workers_measured(longs):
+    registry = WorkerRegistry(longs.store.redis, 10)
+    forecasts = Forecasts(longs.store.redis, registry)
+    longs.split(longs.add(), 10, room=2)
+    assert forecasts.predict_work_s() is None
+    registry.beat(Heartbeat("w", "m", seconds_per_job=3.0))
+    assert forecasts.predict_work_s() == pytest.approx(30)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import tomllib
 
 import kubernetes_validate
 import pytest
@@ -17,6 +19,7 @@ from tests.support.harness import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 MANIFESTS = [
     document
     for file in sorted((ROOT / "deploy" / "k8s").glob("*.yaml"))
@@ -49,7 +52,7 @@ def test_a_container_can_do_no_more_than_it_must(name):
     assert service["deploy"]["resources"]["limits"]["memory"]
     ports = service.get("ports", [])
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
-    assert bool(ports) == (name == "gateway")
+    assert bool(ports) == (name in {"gateway", "proxy"})
     assert _read(name) <= set(COMPOSE["secrets"])
 
 
@@ -90,7 +93,9 @@ def test_a_stopping_process_gets_the_time_that_it_was_promised():
 def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
     folder = tmp_path / "secrets"
     made = secrets.write_secrets(folder)
-    assert set(COMPOSE["secrets"]) <= {*made, "users.acl"}
+    # where alerts go is the operator's to say
+    assert set(COMPOSE["secrets"]) - {"alert-webhook"} <= {file.name for file in folder.iterdir()}
+    assert set(made) <= {file.name for file in folder.iterdir()}
     assert {name for name, file in COMPOSE["secrets"].items() if name not in file["file"]} == set()
     password = (folder / "redis-worker-password").read_text()
     (folder / "worker-cache-url").unlink()
@@ -101,12 +106,13 @@ def test_the_secrets_that_are_made_are_those_that_are_read(tmp_path):
 
 
 def _read(service):
-    secrets = SERVICES[service]["secrets"]
+    secrets = SERVICES[service].get("secrets", [])
     return {one if isinstance(one, str) else one["source"] for one in secrets}
 
 
 def test_a_process_knows_no_redis_user_but_its_own():
     owners = {"gateway": "gateway", "courier": "gateway", "worker": "worker", "flower": "flower"}
+    owners["gateway-2"] = "gateway"
     for service in SERVICES:
         known = {name.split("-")[0] for name in _read(service) if name.endswith("-url")}
         owner = {"admin": "operator"}.get(service, owners.get(service))
@@ -165,3 +171,136 @@ def test_keda_asks_for_figures_that_the_gateway_tells():
     for trigger in scaled["spec"]["triggers"]:
         name = trigger["metadata"]["valueLocation"].partition("{")[0]
         assert f'"{name.removeprefix("sightline_")}"' in source
+
+
+def _image(name: str) -> str:
+    return SERVICES[name].get("image", "")
+
+
+def test_images_of_others_have_a_fixed_version_and_ours_are_never_pulled():
+    bases = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", DOCKERFILE, re.MULTILINE)
+    images = {*bases, *(_image(name) for name in SERVICES)}
+    images |= {container["image"] for _, pod in PODS for container in pod["containers"]}
+    ours = {image for image in images if image.startswith("sightline-")}
+    for image in images - ours:
+        assert re.search(r":v?\d+\.\d+\.\d+", image), image
+    assert len(images - ours) >= 5
+    for name, service in SERVICES.items():
+        assert (service.get("pull_policy") == "never") == (_image(name) in ours), name
+    listed = yaml.safe_load((ROOT / "deploy" / "k8s" / "kustomization.yaml").read_text())["images"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert {(one["name"], one["newTag"]) for one in listed} == {(image, version) for image in ours}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_logs_of_a_container_do_not_fill_the_disk(name):
+    options = SERVICES[name]["logging"]["options"]
+    assert options["max-size"] == "20m"
+    assert int(options["max-file"]) > 1
+
+
+def _checks():
+    for name, service in SERVICES.items():
+        if "healthcheck" in service and "test" in service["healthcheck"]:
+            yield name, " ".join(service["healthcheck"]["test"])
+    for target in re.findall(r"HEALTHCHECK.+\\\n\s+CMD (\[.+\])", DOCKERFILE):
+        yield "Dockerfile", " ".join(json.loads(target))
+    for name, pod in PODS:
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            probe = pod["containers"][0].get(kind, {})
+            if "exec" in probe:
+                yield name, " ".join(probe["exec"]["command"])
+
+
+def test_no_health_check_starts_a_python():
+    checks = list(_checks())
+    assert len(checks) > 10
+    for name, command in checks:
+        assert "python" not in command, name
+        assert "redis-cli ping" not in command, "without a user a loading server looks ready"
+
+
+def test_the_worker_says_that_it_lives_where_its_health_check_looks():
+    (file,) = re.findall(r"SIGHTLINE_SIGN_OF_LIFE=(\S+)", DOCKERFILE)
+    looked_at = {
+        command.split("file ")[1].split()[0] for _, command in _checks() if "file /" in command
+    }
+    assert looked_at == {file}
+    assert list(find_misspelt({"SIGHTLINE_SIGN_OF_LIFE": file})) == []
+
+
+def test_every_pod_is_probed_and_may_be_moved_one_at_a_time():
+    budgets = {
+        one["spec"]["selector"]["matchLabels"]["part"]: one["spec"]["maxUnavailable"]
+        for one in MANIFESTS
+        if one["kind"] == "PodDisruptionBudget"
+    }
+    assert budgets == dict.fromkeys((name for name, _ in PODS), 1)
+    for name, pod in PODS:
+        assert "readinessProbe" in pod["containers"][0], name
+        assert ("startupProbe" in pod["containers"][0]) == (name != "admin"), name
+
+
+def _policies():
+    return {
+        one["metadata"]["name"]: one["spec"] for one in MANIFESTS if one["kind"] == "NetworkPolicy"
+    }
+
+
+def test_no_pod_is_open_to_every_other_one():
+    policies = _policies()
+    assert policies["closed"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    for spec in policies.values():
+        for rule in spec.get("ingress", []):
+            assert rule["ports"]
+            for source in rule["from"]:
+                assert source.get("namespaceSelector") or source["podSelector"]["matchExpressions"]
+    opened = [spec["podSelector"] for name, spec in policies.items() if name != "closed"]
+    assert "flower" not in json.dumps(opened)
+
+
+def test_a_changed_line_of_code_installs_no_package_again():
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    for target in ("worker", "gateway"):
+        (packages,) = [one for one in stages if f"AS {target}-packages\n" in one]
+        copied = re.findall(r"^COPY (.+) \S+$", packages, re.MULTILINE)
+        assert copied == ["pyproject.toml", "deploy/constraints.txt", "scripts/requirements.py"]
+        assert "-c deploy/constraints.txt" in packages
+        (code,) = [one for one in stages if one.split("\n")[0].endswith(f"-packages AS {target}")]
+        installs = re.findall(r"pip install (.+?) &&", code)
+        assert installs == ["--no-deps --no-build-isolation -e ."]
+        assert "compileall" in code
+
+
+def test_whoever_runs_only_containers_makes_secrets_without_any_package(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from scripts import secrets;"
+        "secrets.write_secrets(Path(sys.argv[1]) / 'secrets')"
+    )
+    subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.');{code}", tmp_path],
+        cwd=ROOT,
+        check=True,
+    )
+    assert (tmp_path / "secrets" / "users.acl").exists()
+    planned = subprocess.run(
+        ["make", "-n", "secrets", f"VENV={tmp_path}/none"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert planned.split() == ["exec", "python3", "-m", "scripts.secrets"]
+
+
+def test_gateways_behind_the_proxy_leave_before_they_stop():
+    proxy = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    for name in ("gateway", "gateway-2"):
+        assert f"server {name} {name}:7860\n" in proxy
+        service = SERVICES[name]
+        leave_s = service["environment"]["SIGHTLINE_GATEWAY_LEAVE_S"]
+        # two checks of the proxy see it leave, and requests under way get their 5 s
+        assert leave_s > 2 * 0.5
+        assert _seconds(service["stop_grace_period"]) > leave_s + 5
+    assert "check inter 500ms fall 1" in proxy
+    assert "GET uri /healthz" in proxy

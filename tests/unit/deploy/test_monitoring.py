@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from gateway.metrics import exposition
 from gateway.metrics.http_metrics import HttpMetrics
@@ -35,6 +36,7 @@ def _exposed() -> Iterator[str]:
     families = [
         *exposition.collect_servers({"queue": SERVER}),
         *exposition.collect_queues(Load({"default": 1}, 1, 0.5), workers),
+        *exposition.collect_backlog(1.0),
         *exposition.collect_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.collect_workers(workers),
         *exposition.collect_counters({}),
@@ -90,6 +92,23 @@ def test_promtool_finds_the_alerts_right(command):
         [promtool(), *command], cwd=RULES, capture_output=True, text=True, check=False
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def test_alerts_are_sent_to_somebody_who_reads_them():
+    folder = ROOT / "deploy" / "alertmanager"
+    routing = yaml.safe_load((folder / "alertmanager.yml").read_text())
+    receivers = {one["name"]: one.get("webhook_configs", []) for one in routing["receivers"]}
+    (operator,) = receivers["operator"]
+    assert operator["url_file"] == "/run/secrets/alert-webhook"
+    routes = {one["matchers"][0]: one["receiver"] for one in routing["route"]["routes"]}
+    assert routing["route"]["receiver"] == routes['severity="critical"'] == "operator"
+    severities = set(re.findall(r"severity: (\w+)", (RULES / "alerts.yml").read_text()))
+    assert severities == {"critical", "warning", "info"}
+    names = set(re.findall(r"alert: (\w+)", (RULES / "alerts.yml").read_text()))
+    assert set(re.findall(r'alertname="(\w+)"', (folder / "alertmanager.yml").read_text())) <= names
+    scraped = yaml.safe_load((RULES / "prometheus.yml").read_text())
+    (manager,) = scraped["alerting"]["alertmanagers"]
+    assert manager["dns_sd_configs"][0]["names"] == ["alertmanager"]
 
 
 def test_promtool_understands_every_query_of_the_dashboard(tmp_path):

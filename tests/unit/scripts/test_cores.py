@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,13 +35,48 @@ def test_without_topology_every_cpu_is_a_core(tmp_path):
     ("text", "cpus"), [("150000 100000", 1.5), ("max 100000", math.inf), ("", math.inf)]
 )
 def test_the_containers_quota_is_read(tmp_path, text, cpus):
-    path = tmp_path / "cpu.max"
-    path.write_text(text)
-    assert cores.quota(path) == cpus
+    (tmp_path / "cpu.max").write_text(text)
+    assert cores.quota(tmp_path, tmp_path / "missing") == cpus
 
 
 def test_no_quota_file_means_no_quota(tmp_path):
-    assert cores.quota(tmp_path / "missing") == math.inf
+    assert cores.quota(tmp_path / "missing", tmp_path / "missing") == math.inf
+
+
+@pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct"])
+@pytest.mark.parametrize(("allowed", "cpus"), [("250000", 2.5), ("-1", math.inf)])
+def test_a_quota_of_cgroup_v1_is_read(tmp_path, controllers, allowed, cpus):
+    folder = tmp_path / controllers
+    folder.mkdir()
+    (folder / "cpu.cfs_quota_us").write_text(allowed + "\n")
+    (folder / "cpu.cfs_period_us").write_text("100000\n")
+    assert cores.quota(tmp_path, tmp_path / "missing") == cpus
+
+
+def test_the_smallest_quota_above_a_process_counts(tmp_path):
+    own = tmp_path / "own"
+    own.write_text("1:cpu,cpuacct:/kube/pod/worker\n2:memory:/kube\n")
+    for level, allowed in (("kube", "400000"), ("kube/pod", "200000"), ("kube/pod/worker", "-1")):
+        folder = tmp_path / "cpu,cpuacct" / level
+        folder.mkdir(parents=True)
+        (folder / "cpu.cfs_quota_us").write_text(allowed)
+        (folder / "cpu.cfs_period_us").write_text("100000")
+    assert cores.quota(tmp_path, own) == 2
+    own.write_text("0::/system.slice/worker.service\n")
+    service = tmp_path / "system.slice" / "worker.service"
+    service.mkdir(parents=True)
+    (service / "cpu.max").write_text("max 100000")
+    assert cores.quota(tmp_path, own) == math.inf
+    (service.parent / "cpu.max").write_text("150000 100000")
+    assert cores.quota(tmp_path, own) == 1.5
+
+
+def test_a_worker_that_is_pinned_to_some_cpus_counts_these():
+    pinned = next(iter(os.sched_getaffinity(0)))
+    command = ["taskset", "-c", str(pinned), sys.executable, "-c"]
+    code = "from scripts import cores; print(cores.owned())"
+    answer = subprocess.run([*command, code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout == "1\n"
 
 
 def test_all_cores_are_taken():
