@@ -30,6 +30,7 @@ from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
+from gateway.submission.body import refuse_compressed
 from shared.errors import ServiceError
 from shared.log import bound
 from shared.settings import Settings
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     problems.install(app)
     app.before_request(_begin_request)
     app.before_request(auth.admit_request)
+    app.before_request(lambda: refuse_compressed(request))
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
@@ -92,6 +94,8 @@ def _begin_request() -> None:
     sent_id = request.headers.get("X-Request-Id", "")
     g.request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else "req_" + secrets.token_hex(12)
     g.started_at = time.perf_counter()
+    # every answer is whole: nothing here is worth a part, and a wrong range would be an error
+    request.environ.pop("HTTP_RANGE", None)
     g.traced = current_services().tracing.begin_request(request.headers.get("traceparent"))
     g.log_fields = bound(request_id=g.request_id)
     g.log_fields.__enter__()
