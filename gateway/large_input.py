@@ -14,7 +14,7 @@ SLICE = 256 << 10
 #: Of work in Python on each of them, which is slower.
 _SLOW_SLICE = 32 << 10
 #: Of a text that anybody writes, in any script; longer ones are images in base64.
-_MAX_TEXT_BYTES = 256 << 10
+MAX_TEXT_BYTES = 256 << 10
 
 
 def give_way() -> None:
@@ -42,25 +42,35 @@ def sha256_hex(data: bytes | bytearray) -> str:
     return digest.hexdigest()
 
 
-def unquote_slowly(text: bytes | bytearray) -> bytearray:
-    """Return the bytes that percent-encoded text stands for, as `unquote_to_bytes` does."""
-    if b"%" not in text:
-        return bytearray(text)
-    unquoted, begin = bytearray(), 0
-    while begin < len(text):
-        end = _end_of_slice(text, begin + _SLOW_SLICE)
-        unquoted += unquote_to_bytes(bytes(text[begin:end]))
-        begin = end
-        give_way()
+def unquote_slowly(
+    text: bytes | bytearray, begin: int = 0, end: int | None = None, *, form: bool = False
+) -> bytearray:
+    """Return the bytes that percent-encoded text stands for between two places.
+
+    In a form a + stands for a blank.
+    """
+    unquoted = bytearray()
+    end = len(text) if end is None else end
+    while begin < end:
+        if unquoted:
+            give_way()
+        part_end = _end_of_part(text, begin, end)
+        part = bytes(text[begin:part_end])
+        if form:
+            part = part.replace(b"+", b" ")
+        unquoted += unquote_to_bytes(part) if b"%" in part else part
+        begin = part_end
     return unquoted
 
 
-def _end_of_slice(text: bytes | bytearray, end: int) -> int:
-    """Return a place at `end` or just before, where no %XX is cut."""
-    if end >= len(text):
-        return len(text)
-    escape = text.rfind(b"%", end - 2, end)
-    return end if escape < 0 else escape
+def _end_of_part(text: bytes | bytearray, begin: int, end: int) -> int:
+    """Return a place where no %XX is cut, at the end of a slice or just before."""
+    is_escaped = text.find(b"%", begin, min(end, begin + SLICE)) >= 0
+    place = begin + (_SLOW_SLICE if is_escaped else SLICE)
+    if place >= end:
+        return end
+    escape = text.rfind(b"%", place - 2, place)
+    return place if escape < 0 else escape
 
 
 def read_slowly(stream: IO[bytes]) -> bytearray:
@@ -74,7 +84,7 @@ def read_slowly(stream: IO[bytes]) -> bytearray:
 
 def decode_slowly(data: bytes | bytearray, charset: str = "utf-8") -> str | None:
     """Return the text, strange bytes replaced by a sign; None if it is long and not ASCII."""
-    if len(data) <= _MAX_TEXT_BYTES:
+    if len(data) <= MAX_TEXT_BYTES:
         return data.decode(charset, "replace")
     parts: list[str] = []
     for begin, end in iter_slices(len(data)):

@@ -140,6 +140,7 @@ class WorkerService:
                 work_bytes=info.image_room.bytes,
                 image_token_bytes=info.image_room.token_bytes,
                 tower_token_bytes=info.image_room.largest_token_bytes,
+                sampling=dict(info.sampling),
                 demo=info.demo,
                 simulated=info.simulated,
                 queue=self._queue,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import socket
@@ -17,7 +18,9 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 from gateway.http.problems import MIMETYPE, problem_body
-from shared.errors import InputError, ServiceError
+from gateway.large_input import SLICE, give_way
+from shared.errors import InputError, RequestTimeout, ServiceError
+from shared.excerpt import excerpt
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class Worker(GeventWorker):
         sock.await_body(req.force_close)
         try:
             super().handle_request(listener_name, req, sock, addr)
+            _discard_body(req.body)
         finally:
             sock.await_request()
 
@@ -58,13 +62,21 @@ class Worker(GeventWorker):
             _log.debug("connection.gone", extra={"request_id": request_id})
 
 
+def _discard_body(body: Any) -> None:
+    """Read what a refused request left unread, which gunicorn would do at one stretch."""
+    # a client that is too slow even for this is hung up on
+    with contextlib.suppress(RequestTimeout):
+        while body.read(SLICE):
+            give_way()
+
+
 def _service_error(exc: BaseException) -> ServiceError:
     # a ParseException too, but of our response
     server_faults = (InvalidResponseHeader, InvalidResponseHeaderName)
     if isinstance(exc, ServiceError):
         return exc
     if isinstance(exc, ParseException) and not isinstance(exc, server_faults):
-        return InputError(f"The request is not valid HTTP: {exc}.")
+        return InputError(f"The request is not valid HTTP: {excerpt(exc)}.")
     return ServiceError()
 
 

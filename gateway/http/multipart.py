@@ -20,9 +20,12 @@ from werkzeug.sansio.multipart import (
     Preamble,
 )
 
-from gateway.large_input import decode_slowly, give_way, read_slowly, unquote_slowly
+from gateway.large_input import MAX_TEXT_BYTES, decode_slowly, give_way, read_slowly, unquote_slowly
 from shared.errors import BadParameters, PayloadTooLarge
 from shared.excerpt import excerpt
+
+#: Fields whose text may be an image in base64.
+IMAGE_FIELDS = ("image", "image_url", "image_base64", "images")
 
 _CHUNK_BYTES = 64 << 10
 #: Bytes of a part's headers: a name, a file's name and a type.
@@ -147,7 +150,8 @@ def _stored_file(part: File, content: IO[bytes]) -> FileStorage:
 
 
 def _decode_field(name: str, content: bytes | bytearray, charset: str = "utf-8") -> str:
-    text = decode_slowly(content, charset)
+    may_be_long = len(content) <= MAX_TEXT_BYTES or name in IMAGE_FIELDS
+    text = decode_slowly(content, charset) if may_be_long else None
     if text is None:
         name = excerpt(name)
         raise PayloadTooLarge(
@@ -186,22 +190,31 @@ class _FlatFormParser(FormDataParser):
     ) -> Any:
         """Return the fields, of which there may be as many as parts of a multipart form."""
         body = read_slowly(stream)
-        pairs = body.split(b"&", self.max_form_parts or -1)
-        if self.max_form_parts is not None and len(pairs) > self.max_form_parts:
-            raise PayloadTooLarge(
-                f"The form has more than {self.max_form_parts} fields.",
-                hint="Send fewer fields at a time.",
-            )
-        fields = [_decode_pair(pair) for pair in pairs if pair]
+        fields: list[tuple[str, str]] = []
+        begin = count = 0
+        while begin < len(body):
+            count += 1
+            if self.max_form_parts is not None and count > self.max_form_parts:
+                raise PayloadTooLarge(
+                    f"The form has more than {self.max_form_parts} fields.",
+                    hint="Send fewer fields at a time.",
+                )
+            end = body.find(b"&", begin)
+            end = len(body) if end < 0 else end
+            if end > begin:
+                fields.append(_decode_pair(body, begin, end))
+            begin = end + 1
         return stream, self.cls(fields), self.cls()
 
 
-def _decode_pair(pair: bytearray) -> tuple[str, str]:
-    name, _, value = pair.partition(b"=")
-    if len(name) > _MAX_HEADER_BYTES:
-        raise PayloadTooLarge(f"A field of the form has a name of {len(name)} bytes.")
-    text = _decode_field("name", unquote_slowly(bytes(name.replace(b"+", b" "))))
-    return text, _decode_field(text, unquote_slowly(bytes(value.replace(b"+", b" "))))
+def _decode_pair(body: bytearray, begin: int, end: int) -> tuple[str, str]:
+    """Return the name and the value of a field between two places."""
+    middle = body.find(b"=", begin, end)
+    middle = end if middle < 0 else middle
+    if middle - begin > _MAX_HEADER_BYTES:
+        raise PayloadTooLarge(f"A field of the form has a name of {middle - begin} bytes.")
+    name = _decode_field("name", unquote_slowly(body, begin, middle, form=True))
+    return name, _decode_field(name, unquote_slowly(body, middle + 1, end, form=True))
 
 
 class FormRequest(Request):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import binascii
 import re
 
-from gateway.large_input import iter_slices, unquote_slowly
+from gateway.large_input import SLICE, iter_slices, unquote_slowly
 from shared.errors import InvalidBase64
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+#: A form decoder makes a blank of a +.
+_STANDARD = bytes.maketrans(b"-_ ", b"+/+")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _NOT_ASCII = re.compile("[^\0-\x7f]")
-_WHITESPACE = b" \r\n\t\f\v"
+_BREAKS = b"\r\n\t\f\v"
+_WHITESPACE = b" " + _BREAKS
 _RUN = re.compile(rb"[ \r\n\t\f\v]+")
 #: Whitespace in a row.
 _MAX_BLANKS = 64 << 10
@@ -31,13 +33,12 @@ def read_digits(text: str, pointer: str) -> bytes:
     if b"%" in data:
         data = unquote_slowly(data)
     data = _drop_line_breaks(data, pointer)
-    if b" " in data:
-        data = _join_wrapped_lines(data)
-    data = data.rstrip(b"=")
+    # lines that were wrapped with spaces are joined; any other space was a +
+    dropped = b" " if _is_wrapped(data) else b""
     digits = bytearray()
     for begin, end in iter_slices(len(data)):
-        digits += data[begin:end].translate(_URL_SAFE)
-    return bytes(digits)
+        digits += data[begin:end].translate(_STANDARD, dropped)
+    return bytes(digits.rstrip(b"="))
 
 
 def decode_digits(digits: bytes, pointer: str) -> bytes:
@@ -74,36 +75,33 @@ def _drop_line_breaks(data: bytes | bytearray, pointer: str) -> bytes | bytearra
     """Return the text without line breaks and the whitespace beside them; spaces alone stay."""
     data = data.strip(_WHITESPACE)
     kept, begin = bytearray(), 0
-    for _, least in iter_slices(len(data)):
+    for _, least in iter_slices(len(data), SLICE // 8):
         if least <= begin:
             continue
         blanks = _BLANKS.match(data, least)
         end = blanks.end() if blanks else least
         if end - least >= _MAX_BLANKS:
             raise InvalidBase64("The base64 text has a long gap of blanks in it.", pointer=pointer)
-        part = data[begin:end]
-        if len(part.translate(None, _WHITESPACE)) < len(part):
-            part = _RUN.sub(_without_breaks, part)
-        kept += part
+        kept += _without_breaks(data[begin:end])
         begin = end
     return kept
 
 
-def _without_breaks(run: re.Match[bytes]) -> bytes:
-    return b"" if run[0].strip(b" ") else run[0]
+def _without_breaks(part: bytes | bytearray) -> bytes | bytearray:
+    joined = part.translate(None, _BREAKS)
+    if len(joined) == len(part) or b" " not in part:
+        return joined
+    return _RUN.sub(lambda run: b"" if run[0].strip(b" ") else run[0], part)
 
 
-def _join_wrapped_lines(data: bytes | bytearray) -> bytes | bytearray:
-    """Join lines that were wrapped with spaces; any other space is a + that a form decoder ate."""
-    blanks = sum(data.count(b" ", begin, end) for begin, end in iter_slices(len(data)))
-    if (len(data) - blanks) % 4 == 0 and _has_equal_lines(data, blanks):
-        return data.replace(b" ", b"")
-    return data.replace(b" ", b"+")
-
-
-def _has_equal_lines(data: bytes | bytearray, blanks: int) -> bool:
-    """Tell whether all lines between the spaces have one length, the last one aside."""
+def _is_wrapped(data: bytes | bytearray) -> bool:
+    """Tell whether spaces part the text into lines of one length, the last one aside."""
     step = data.find(b" ") + 1
+    if not step:
+        return False
+    blanks = sum(data.count(b" ", begin, end) for begin, end in iter_slices(len(data)))
     # beyond the last space there are only the characters of the last line
     ends = data[step - 1 : data.rfind(b" ") + 1 : step]
-    return len(ends) == blanks and not ends.strip(b" ")
+    if (len(data) - blanks) % 4 or len(ends) != blanks:
+        return False
+    return all(ends.count(b" ", begin, end) == end - begin for begin, end in iter_slices(blanks))

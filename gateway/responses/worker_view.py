@@ -23,6 +23,7 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "revision": worker.revision,
         "numerics": worker.numerics,
         "context_tokens": worker.context_tokens,
+        "sampling": worker.sampling,
         "demo": worker.demo,
         "simulated": worker.simulated,
     }

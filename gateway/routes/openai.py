@@ -21,6 +21,7 @@ from gateway.submission.chat_request import ANY_MODEL, Chat, receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
+from shared.excerpt import excerpt
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.prediction.heartbeat import Heartbeat
@@ -72,7 +73,9 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
     loaded = {worker.model for worker in workers}
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))
-        raise errors.ModelNotFound(f"There is no model {name!r}; {known} is up.", pointer="/model")
+        raise errors.ModelNotFound(
+            f"There is no model {excerpt(name)!r}; {known} is up.", pointer="/model"
+        )
 
 
 def _submit(chat: Chat, services: Services, tenant: str, key: str | None) -> StoredJob:
@@ -133,4 +136,4 @@ def model(path: ModelPath) -> dict[str, Any]:
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
             return model_view(worker)
-    raise errors.ModelNotFound(f"There is no model {path.model_id!r}.")
+    raise errors.ModelNotFound(f"There is no model {excerpt(path.model_id)!r}.")

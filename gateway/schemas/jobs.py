@@ -14,6 +14,8 @@ from shared.jobs import FinishReason, JobStatus, Stage, TextLine
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
+#: Of the URL of an image or a webhook.
+MAX_URL_CHARS = 4096
 Sha256 = Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")]
 
 
@@ -309,6 +311,10 @@ class ModelState(BaseModel):
     revision: str
     numerics: str
     context_tokens: int
+    sampling: dict[str, float] = Field(
+        description="What its makers recommend in generation_config.json; used for each parameter "
+        "that a sampled request leaves open."
+    )
     demo: bool = Field(description="The small model that the project carries.")
     simulated: bool = Field(description="Answers without weights: for load tests and trials.")
 

@@ -8,6 +8,7 @@ from flask import Request
 from werkzeug.datastructures import FileStorage
 
 from gateway.http import strict_json
+from gateway.http.multipart import IMAGE_FIELDS
 from gateway.large_input import read_slowly
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.excerpt import excerpt
@@ -84,7 +85,7 @@ def parse_form(request: Request) -> dict[str, Any]:
         flat = [
             part for value in parsed for part in (value if isinstance(value, list) else [value])
         ]
-        if name in ("image", "image_url", "image_base64", "images"):
+        if name in IMAGE_FIELDS:
             fields.setdefault("images", []).extend(flat)
         elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
             fields[name] = flat

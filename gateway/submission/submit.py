@@ -27,9 +27,13 @@ from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
+from shared.errors import PayloadTooLarge
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
 from shared.store import NewJob, StoredJob
+
+#: Bytes of a job's input as its row stores it, images apart.
+MAX_INPUT_BYTES = 1 << 20
 
 
 def submit_request(
@@ -112,6 +116,7 @@ def _new_job(
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
     job_input = _job_input(checked.resolved, plan, images, earlier)
+    _check_size(job_input)
     return NewJob(
         tenant=checked.profile.tenant,
         input=job_input,
@@ -148,6 +153,16 @@ def _job_input(
         postprocess=resolved.postprocess,
         enhance=resolved.enhance,
     )
+
+
+def _check_size(job_input: JobInput) -> None:
+    """Raise PayloadTooLarge: whoever lists jobs reads the whole row, and so does the worker."""
+    size = len(job_input.model_dump_json().encode("utf-8", "replace"))
+    if size > MAX_INPUT_BYTES:
+        raise PayloadTooLarge(
+            f"The texts of the job have {size} bytes; at most {MAX_INPUT_BYTES} are stored.",
+            hint="Shorten the prompt, the earlier messages or the constraint.",
+        )
 
 
 def _idempotency_record(

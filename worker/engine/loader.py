@@ -14,6 +14,7 @@ import torch
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.settings import Settings
 from worker.engine.config import ModelShape, read_shape
+from worker.engine.generation.defaults import read_recommended
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 from worker.engine.model.language_model import TextModel
@@ -40,6 +41,8 @@ class LoadedModel:
     demo: bool
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float
+    #: Sampling that the checkpoint recommends.
+    sampling: dict[str, float]
     shape: ModelShape
     chat: ChatTokenizer
     reader: ImageReader
@@ -97,6 +100,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
         letter_height=float(about.get("letter_height", LETTER_HEIGHT)),
+        sampling=read_recommended(folder),
         shape=shape,
         chat=ChatTokenizer(tokenizer, shape.image_token),
         reader=ImageReader(
