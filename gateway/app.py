@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from gateway import auth
 from gateway.http import error_page, problems
 from gateway.http.multipart import FormRequest
-from gateway.openapi import document
+from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         app.register_api(blueprint)
     _add_documents(app)
     document.complete(app)
+    app.before_request(queries.refuse_unknown(app.api_doc["paths"]))
     return app
 
 

@@ -58,8 +58,9 @@ def chat(header: KeyHeader) -> Response:
     # refused before the messages and their images are read and parsed
     with Idempotency(services.store, tenant, key).allow_replay():
         services.admission.check_open(tenant, auth.current_position())
-    chat = receive_chat(request, services.settings)
-    _check_model(chat.request.model, services.workers.fresh())
+    workers = services.workers.fresh()
+    chat = receive_chat(request, services.settings, workers)
+    _check_model(chat.request.model, workers)
     stored = _submit(chat, services, tenant, key)
     stream = bool(chat.request.stream)
     # a client retries until an answer begins, and a stream begins at once

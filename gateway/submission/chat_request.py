@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -12,8 +13,9 @@ from pydantic import model_validator as check
 from gateway.http.problems import from_validation
 from gateway.large_input import sha256_hex
 from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.chat_history import ChatRoom, check_last_turn, keep_latest
 from gateway.submission.request import Submission, validate_fields
-from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
+from shared.errors import BadParameters, UnsupportedMediaType
 from shared.excerpt import excerpt
 from shared.jobs import (
     DETAIL_PIXELS,
@@ -24,6 +26,7 @@ from shared.jobs import (
     TopK,
 )
 from shared.jobs.row import dump
+from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 
 #: Stands for whatever model is loaded.
@@ -192,10 +195,12 @@ class Chat:
     submission: Submission
     #: The same for all requests of one conversation.
     thread: str
+    #: Messages for which there is no room.
+    left_out: int = 0
 
 
-def receive_chat(request: Request, settings: Settings) -> Chat:
-    """Parse a chat request.
+def receive_chat(request: Request, settings: Settings, workers: Sequence[Heartbeat]) -> Chat:
+    """Parse a chat request; of its earlier messages those stay that the workers' models can read.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong.
     """
@@ -210,9 +215,10 @@ def receive_chat(request: Request, settings: Settings) -> Chat:
     turns = [
         _chat_turn(n, message, own_parameters) for n, message in enumerate(chat_request.messages)
     ]
-    _check_turns(turns, settings)
+    check_last_turn(turns[-1], len(turns) - 1, settings)
     submission = _build_submission(chat_request, own_parameters, turns[-1])
-    return Chat(chat_request, tuple(turns[:-1]), turns[-1], submission, _thread_name(turns))
+    kept, left_out = keep_latest(turns, ChatRoom.of(settings, workers))
+    return Chat(chat_request, tuple(kept[:-1]), kept[-1], submission, _thread_name(turns), left_out)
 
 
 def _pick_own_parameters(chat_request: ChatRequest) -> dict[str, Any]:
@@ -246,23 +252,6 @@ def _chat_turn(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTu
         images=images,
         max_pixels=max_pixels,
     )
-
-
-def _check_turns(turns: list[ChatTurn], settings: Settings) -> None:
-    if turns[-1].role != "user":
-        pointer = f"/messages/{len(turns) - 1}/role"
-        raise BadParameters("The last message must be of the role user.", pointer=pointer)
-    images = sum(len(turn.images) for turn in turns)
-    if images > settings.images_per_request:
-        detail = f"{images} images; at most {settings.images_per_request} are taken."
-        raise BadParameters(detail, pointer="/messages")
-    characters = sum(len(turn.text) for turn in turns)
-    if characters > settings.prompt_max_chars:
-        raise InputTooLong(
-            f"Input too long: the messages have {characters} characters; "
-            f"at most {settings.prompt_max_chars} are taken.",
-            pointer="/messages",
-        )
 
 
 def _build_submission(chat_request: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:

@@ -95,8 +95,8 @@ def _submit_images(
     plan = plan_job(checked.resolved, checked.profile, images, services.admission, earlier)
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
-    job = _new_job(checked, plan, images, earlier, services)
-    _store_images([*earlier.images, *images], services, job.tenant)
+    job = _new_job(checked, plan, images, services)
+    _store_images([*plan.earlier.images, *images], services, job.tenant)
     return enqueue_job(job, services)
 
 
@@ -110,12 +110,11 @@ def _new_job(
     checked: _CheckedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
-    earlier: EarlierMessages,
     services: Services,
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
-    job_input = _job_input(checked.resolved, plan, images, earlier)
+    job_input = _job_input(checked.resolved, plan, images)
     _check_size(job_input)
     return NewJob(
         tenant=checked.profile.tenant,
@@ -139,12 +138,11 @@ def _job_input(
     resolved: ResolvedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
-    earlier: EarlierMessages,
 ) -> JobInput:
     return JobInput(
         prompt=resolved.prompt,
-        before=earlier.as_messages(),
-        thread=earlier.thread,
+        before=plan.earlier.as_messages(),
+        thread=plan.earlier.thread,
         images=tuple(image.id for image in images),
         params=resolved.params,
         max_pixels=plan.max_pixels,

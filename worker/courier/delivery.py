@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import logging
 import random
@@ -64,9 +63,9 @@ class DeliverySender:
 
     def settle_crash(self, delivery: Delivery) -> Settlement:
         """Return what becomes of a delivery whose attempt failed by an error of our own."""
-        now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
         error = "The courier failed; see its log."
-        attempt = Attempt(at=now, status=None, ms=0, body="", error=error)
+        at = str(timestamp(int(1000 * time.time())))
+        attempt = Attempt(at=at, status=None, ms=0, body="", error=error)
         return self._settle_failure(delivery, attempt, health=EndpointHealth.UNKNOWN)
 
     def _body(self, delivery: Delivery) -> str:
@@ -103,7 +102,7 @@ class DeliverySender:
         except (UrlNotAllowed, UrlFetchFailed) as error:
             failure = error
         attempt = Attempt(
-            at=dt.datetime.fromtimestamp(sent_at, tz=dt.UTC).isoformat(timespec="milliseconds"),
+            at=str(timestamp(int(1000 * sent_at))),
             status=response.status if response else None,
             ms=round(1000 * (time.monotonic() - began)),
             body=response.body.decode("utf-8", "replace")[:KEPT_CHARS] if response else "",

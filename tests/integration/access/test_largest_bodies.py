@@ -247,6 +247,13 @@ def test_a_chat_is_read_while_others_go_on(loop, name):
     refused_or_taken(loop.send(name, "/v1/chat/completions", JSON, CHATS[name](), **headers))
 
 
+def test_the_texts_of_a_job_are_bounded_together(loop):
+    body = chat(*[user("\1" * 1000)] * 200)
+    answer = loop.send("texts that grow in a row", "/v1/chat/completions", JSON, body)
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    assert "1048576" in answer.json()["detail"]
+
+
 def part(name: str, value: bytes, extra: str = "") -> bytes:
     head = f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'
     return head.encode() + value + b"\r\n"
