@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from gateway import auth
 from gateway.http import error_page, problems
 from gateway.http.multipart import FormRequest
-from gateway.openapi import document
+from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
@@ -30,6 +30,7 @@ from gateway.routes.presets import presets
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
+from gateway.submission.body import refuse_compressed
 from shared.errors import ServiceError
 from shared.log import bound
 from shared.settings import Settings
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.before_request(_begin_request)
     app.before_request(problems.refuse_redirect)
     app.before_request(auth.admit_request)
+    app.before_request(lambda: refuse_compressed(request))
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         app.register_api(blueprint)
     _add_documents(app)
     document.complete(app)
+    app.before_request(queries.refuse_unknown(app.api_doc["paths"]))
     return app
 
 
@@ -95,6 +98,8 @@ def _begin_request() -> None:
     sent_id = request.headers.get("X-Request-Id", "")
     g.request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else "req_" + secrets.token_hex(12)
     g.started_at = time.perf_counter()
+    # every answer is whole: nothing here is worth a part, and a wrong range would be an error
+    request.environ.pop("HTTP_RANGE", None)
     g.traced = current_services().tracing.begin_request(request.headers.get("traceparent"))
     g.log_fields = bound(request_id=g.request_id)
     g.log_fields.__enter__()

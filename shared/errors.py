@@ -32,6 +32,11 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from shared.excerpt import excerpt
+
+#: Whoever forgets to shorten what a caller sent is stopped here.
+_MAX_DETAIL_CHARS, _MAX_POINTER_CHARS = 2000, 300
+
 
 class BadConfig(Exception):
     """A settings file cannot be used; operators see the message, which is one line."""
@@ -58,9 +63,12 @@ class ServiceError(Exception):
         retry_after_s: float | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
-        """`detail` describes this occurrence; `pointer` is a JSON pointer into the request."""
-        self.detail = detail or self.title()
-        self.pointer = pointer
+        """`detail` describes this occurrence; `pointer` is a JSON pointer into the request.
+
+        Of what a caller sent they quote an excerpt.
+        """
+        self.detail = excerpt(detail or self.title(), _MAX_DETAIL_CHARS)
+        self.pointer = pointer if pointer is None else excerpt(pointer, _MAX_POINTER_CHARS)
         self.hint_text = hint or self.hint
         self.retry_after_s = retry_after_s
         self.extra = extra or {}

@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    BeforeValidator,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -42,6 +51,14 @@ def _alias(name: str, *others: str) -> AliasChoices:
     return AliasChoices(PREFIX + name, *others)
 
 
+def _parse_json_list(value: Any) -> Any:
+    """Return the list of a JSON text; raises ValueError for text that is none."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("a JSON list is needed, as in [0, 5, 30]") from None
+
+
 def secret_file(name: str, environ: Mapping[str, str]) -> Path | None:
     """Return the file that holds a setting's value instead of a variable, if there is one."""
     folder = environ.get(SECRETS_DIR)
@@ -53,7 +70,12 @@ class Settings(BaseSettings):
     """The configuration of one process; build it once and pass it on."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        # so that errors name the variable
+        alias_generator=AliasGenerator(validation_alias=lambda field: PREFIX + field.upper()),
     )
 
     # Redis
@@ -251,7 +273,9 @@ class Settings(BaseSettings):
         le=60,
         description="Seconds after an attempt's timeout before another courier tries.",
     )
-    webhook_schedule_s: tuple[float, ...] = Field(
+    webhook_schedule_s: Annotated[
+        tuple[float, ...], NoDecode, BeforeValidator(_parse_json_list)
+    ] = Field(
         (0, 5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400),
         min_length=1,
         description="Delay before each attempt, seconds, ±20 %, as a JSON list.",
@@ -416,7 +440,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _lease_outlives_beats(self) -> Self:
         if self.lease_s < 3 * self.beat_s:
-            raise ValueError("lease_s must be at least three times beat_s")
+            raise ValueError(
+                f"{PREFIX}LEASE_S must be at least three times {PREFIX}BEAT_S: "
+                f"{self.lease_s:g} and {self.beat_s:g}"
+            )
         return self
 
     @model_validator(mode="after")

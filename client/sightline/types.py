@@ -30,6 +30,10 @@ class SubmitOptions(TypedDict, total=False):
     do_sample: bool
     temperature: float
     top_p: float
+    top_k: int
+    presence_penalty: float
+    frequency_penalty: float
+    repetition_penalty: float
     seed: int
     stop: list[str]
     response_format: dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import socket
@@ -29,7 +30,9 @@ from gateway.http.leaving import DrainingServer, ListenerName, begin_leaving, is
 from gateway.http.open_files import connections_within, raise_soft_limit
 from gateway.http.paced_socket import ClientTimeouts, PacedSocket
 from gateway.http.problems import MIMETYPE, problem_body, retry_after
-from shared.errors import InputError, ServiceError, Unavailable
+from gateway.large_input import SLICE, give_way
+from shared.errors import InputError, RequestTimeout, ServiceError, Unavailable
+from shared.excerpt import excerpt
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -132,6 +135,7 @@ class Worker(GeventWorker):
             req.force_close()
         try:
             super().handle_request(listener_name, req, sock, addr)
+            _discard_body(req.body)
         finally:
             sock.await_request()
             self._connections.end_request(sock)
@@ -156,13 +160,21 @@ def _too_many_connections() -> Unavailable:
     return Unavailable("All connections of this gateway are in use.", retry_after_s=1)
 
 
+def _discard_body(body: Any) -> None:
+    """Read what a refused request left unread, which gunicorn would do at one stretch."""
+    # a client that is too slow even for this is hung up on
+    with contextlib.suppress(RequestTimeout):
+        while body.read(SLICE):
+            give_way()
+
+
 def _service_error(exc: BaseException) -> ServiceError:
     # a ParseException too, but of our response
     server_faults = (InvalidResponseHeader, InvalidResponseHeaderName)
     if isinstance(exc, ServiceError):
         return exc
     if isinstance(exc, ParseException) and not isinstance(exc, server_faults):
-        return InputError(f"The request is not valid HTTP: {exc}.")
+        return InputError(f"The request is not valid HTTP: {excerpt(exc)}.")
     return ServiceError()
 
 

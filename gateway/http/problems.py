@@ -16,12 +16,15 @@ from werkzeug.routing import RequestRedirect
 
 from shared import errors
 from shared.errors import ServiceError
+from shared.excerpt import excerpt
 
 _log = logging.getLogger(__name__)
 
 MIMETYPE = "application/problem+json"
 #: OpenAI's clients give up on a longer Retry-After.
 MAX_RETRY_AFTER_S = 120
+#: Of the path that is quoted: longer than any of ours.
+_MAX_PATH_CHARS = 300
 
 #: No files left to open, or no space on the disk for an upload.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
@@ -70,7 +73,7 @@ def problem_body(error: ServiceError, instance: str, request_id: str) -> bytes:
         "title": error.title(),
         "status": error.status,
         "detail": error.detail,
-        "instance": instance,
+        "instance": excerpt(instance, _MAX_PATH_CHARS),
         "code": error.code,
         "pointer": error.pointer,
         "hint": error.hint_text,
@@ -109,13 +112,13 @@ def problem(error: ServiceError) -> Response:
 
 def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
     """Return the first failure of a model as BadParameters with a pointer below `where`."""
-    first = error.errors()[0]
-    pointer = where + "".join(f"/{part}" for part in first["loc"])
+    first = error.errors(include_url=False, include_input=False)[0]
+    pointer = where + "".join(f"/{excerpt(part)}" for part in first["loc"])
     name = pointer.lstrip("/") or "body"
     if first["type"] == "extra_forbidden":
         return errors.BadParameters(f"Unknown parameter: {name}.", pointer=pointer)
     message = first["msg"].removeprefix("Value error, ")
-    return errors.BadParameters(f"{name}: {message}.", pointer=pointer)
+    return errors.BadParameters(f"{name}: {excerpt(message, 500)}.", pointer=pointer)
 
 
 def refuse_redirect() -> None:
@@ -148,7 +151,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _invalid_http(error: ParseException) -> Response:
     """Answer a body whose framing is broken, such as a chunk without a size."""
-    response = problem(errors.InputError(f"The request is not valid HTTP: {error}."))
+    response = problem(errors.InputError(f"The request is not valid HTTP: {excerpt(error)}."))
     response.headers["Connection"] = "close"
     return response
 

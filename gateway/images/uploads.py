@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import binascii
-import hashlib
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, unquote_to_bytes
 
 from werkzeug.datastructures import FileStorage
 
+from gateway.images.base64_text import decode_digits, read_digits
+from gateway.large_input import sha256_hex, unquote_slowly
 from shared.errors import ImageEmpty, InvalidBase64, PayloadTooLarge, UploadMismatch
 from shared.settings import Settings
 
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<params>(?:;[^,]*)?),", re.IGNORECASE)
-_LINE_BREAK = re.compile(r"\s*[\r\n\t\f\v]\s*")
-_URL_SAFE = str.maketrans("-_", "+/")
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+#: Characters before the data of a data: URI.
+_URI_HEAD_CHARS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class UploadChecksum:
             raise UploadMismatch(f"{size} of {self.size} bytes arrived.", pointer=pointer)
         if self.sha256 is None:
             return
-        digest = hashlib.sha256(upload.data).hexdigest()
+        digest = sha256_hex(upload.data)
         if digest != self.sha256.lower():
             raise UploadMismatch(f"The SHA-256 of the uploaded bytes is {digest}.", pointer=pointer)
 
@@ -53,14 +51,14 @@ def read_text(value: str, *, pointer: str, settings: Settings) -> Upload:
     Raises InvalidBase64, ImageEmpty or PayloadTooLarge, each naming `pointer`.
     """
     text = value.strip()
-    uri = _DATA_URI.match(text)
+    uri = _DATA_URI.match(text[:_URI_HEAD_CHARS])
     content_type = uri["type"].strip().lower() or None if uri else None
     if uri:
         text = text[uri.end() :]
     elif text[:5].lower() == "data:":
         raise InvalidBase64("The data: URI has no comma before its data.", pointer=pointer)
     if uri and not uri["params"].lower().rstrip().endswith(";base64"):
-        data = unquote_to_bytes(text)
+        data = _unquote(text, pointer, settings.upload_max_bytes)
     else:
         data = _decode_base64(text, pointer, settings.upload_max_bytes)
     _check_size(len(data), pointer, settings.upload_max_bytes)
@@ -90,37 +88,15 @@ def _too_large_error(pointer: str, most: int) -> PayloadTooLarge:
     )
 
 
+def _unquote(text: str, pointer: str, most: int) -> bytes:
+    # each byte is one character, or three of them
+    if len(text) > 3 * most:
+        raise _too_large_error(pointer, most)
+    return bytes(unquote_slowly(text.encode("utf-8", "replace")))
+
+
 def _decode_base64(text: str, pointer: str, most: int) -> bytes:
-    digits = _normalise_base64(text)
+    digits = read_digits(text, pointer)
     if len(digits) * 3 // 4 > most:
         raise _too_large_error(pointer, most)
-    invalid = _NOT_BASE64.search(digits)
-    if invalid:
-        raise InvalidBase64(
-            f"Character {invalid.start() + 1} of the base64 text, {invalid[0]!r}, is not base64.",
-            pointer=pointer,
-        )
-    if len(digits) % 4 == 1:
-        raise InvalidBase64(
-            f"The base64 text has {len(digits)} characters, an invalid length: it was truncated.",
-            pointer=pointer,
-        )
-    return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
-
-
-def _normalise_base64(text: str) -> str:
-    """Return the text in the standard alphabet, without escapes, whitespace and padding."""
-    if "%" in text:
-        text = unquote(text)
-    text = _LINE_BREAK.sub("", text.strip())
-    if " " in text:
-        text = _join_wrapped_lines(text)
-    return text.rstrip("=").translate(_URL_SAFE)
-
-
-def _join_wrapped_lines(text: str) -> str:
-    """Join lines that were wrapped with spaces; any other space is a + that a form decoder ate."""
-    lines = text.split(" ")
-    joined = "".join(lines)
-    equal_lengths = len({len(line) for line in lines[:-1]}) == 1
-    return joined if equal_lengths and len(joined) % 4 == 0 else text.replace(" ", "+")
+    return decode_digits(digits, pointer)

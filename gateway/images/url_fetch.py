@@ -19,13 +19,15 @@ from shared.outbound.client import Ending, FetchedResponse, FetchLimits, Guarded
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
+#: Characters of the longest scheme, and more.
+_SCHEME_CHARS = 64
 _CONNECT_S = 5.0
 _HEADERS = {"Accept": "image/*", "User-Agent": "Sightline"}
 
 
 def is_url(text: str) -> bool:
     """Tell whether an image is named by a URL of any scheme."""
-    return bool(_URL.match(text.lstrip()))
+    return bool(_URL.match(text.lstrip()[:_SCHEME_CHARS]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from flask_openapi3 import OpenAPI
 from pydantic import BaseModel
 
 from gateway.http.problems import Problem
+from gateway.openapi.queries import describe_refusals
 from gateway.openapi.security import describe_keys
 from gateway.responses.event_stream import EVENT_TYPES
 from gateway.schemas.jobs import ImageUpload
@@ -57,6 +58,7 @@ def complete(app: OpenAPI) -> None:
     for path in spec["paths"].values():
         for operation in path.values():
             _drop_foreign_422(operation)
+    describe_refusals(spec["paths"])
     describe_keys(spec["paths"])
 
 

@@ -29,18 +29,19 @@ def describe_keys(paths: dict[str, Any]) -> None:
         if not needs_key(path):
             continue
         for method, operation in item.items():
-            _add_errors(operation, errors.Unauthorized, errors.StoreUnavailable)
-            _add_errors(operation, errors.HostNotAllowed)
+            add_errors(operation, errors.Unauthorized, errors.StoreUnavailable)
+            add_errors(operation, errors.HostNotAllowed)
             if method != "get" or path == SHOWN_ONCE:
-                _add_errors(operation, errors.OriginNotAllowed)
+                add_errors(operation, errors.OriginNotAllowed)
             if charged_as(method.upper(), path):
-                _add_errors(operation, errors.LimitError)
+                add_errors(operation, errors.LimitError)
             operation["security"] = _SECURITY
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_HEADERS)
 
 
-def _add_errors(operation: dict[str, Any], *error_classes: type[errors.ServiceError]) -> None:
+def add_errors(operation: dict[str, Any], *error_classes: type[errors.ServiceError]) -> None:
+    """Add errors to the responses of an operation, unless it names them already."""
     responses = operation.setdefault("responses", {})
     for error in error_classes:
         for status, response in problems.documented(error).items():

@@ -23,8 +23,13 @@ def delivery_view(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str, 
         "created_at": timestamp(delivery.created_ms),
         "next_attempt_at": timestamp(delivery.due_ms),
         "ended_at": timestamp(delivery.ended_ms),
-        "attempts": [attempt.model_dump() for attempt in attempts],
+        "attempts": [_attempt_view(attempt) for attempt in attempts],
     }
+
+
+def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+    # an older courier wrote the offset in digits
+    return attempt.model_dump() | {"at": attempt.at.replace("+00:00", "Z")}
 
 
 def endpoint_view(endpoint: Endpoint, now_ms: int) -> dict[str, Any]:

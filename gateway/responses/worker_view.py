@@ -24,6 +24,7 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "numerics": worker.numerics,
         "arithmetic": worker.arithmetic,
         "context_tokens": worker.context_tokens,
+        "sampling": worker.sampling,
         "demo": worker.demo,
         "simulated": worker.simulated,
     }

@@ -24,6 +24,7 @@ from gateway.submission.chat_request import ANY_MODEL, receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
+from shared.excerpt import excerpt
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.prediction.heartbeat import Heartbeat
@@ -83,8 +84,9 @@ def _receive(
     services: Services, tenant: str, key: str | None, waiter: str
 ) -> tuple[JobRow, ChatOptions]:
     """Submit the chat of this request; return its job, and what the answer looks like."""
-    chat = receive_chat(request, services.settings)
-    _check_model(chat.request.model, services.workers.fresh())
+    workers = services.workers.fresh()
+    chat = receive_chat(request, services.settings, workers)
+    _check_model(chat.request.model, workers)
     row = submit_chat(chat, services, tenant, key, waiter).row()
     # not the chat with its images, which would stay in memory until the answer
     forget_body(request)
@@ -96,7 +98,7 @@ def _check_model(name: str, workers: list[Heartbeat]) -> None:
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))
         raise errors.ModelNotFound(
-            f"The model {name!r} is not loaded; loaded: {known}.", pointer="/model"
+            f"The model {excerpt(name)!r} is not loaded; loaded: {known}.", pointer="/model"
         )
 
 
@@ -144,4 +146,4 @@ def model(path: ModelPath) -> dict[str, Any]:
     for worker in workers:
         if path.model_id in (worker.model, ANY_MODEL):
             return model_view(worker)
-    raise errors.ModelNotFound(f"The model {path.model_id!r} is not loaded.")
+    raise errors.ModelNotFound(f"The model {excerpt(path.model_id)!r} is not loaded.")

@@ -14,6 +14,8 @@ from shared.jobs import FinishReason, JobStatus, Stage, TextLine
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
+#: Of the URL of an image or a webhook.
+MAX_URL_CHARS = 4096
 Sha256 = Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")]
 
 
@@ -318,6 +320,10 @@ class ModelState(BaseModel):
         description="What computes on the worker's machine, and in which type of numbers."
     )
     context_tokens: int
+    sampling: dict[str, float] = Field(
+        description="What its makers recommend in generation_config.json; used for each parameter "
+        "that a sampled request leaves open."
+    )
     demo: bool = Field(description="Whether it is the bundled model.")
     simulated: bool = Field(
         description="Whether it is the simulated engine, for load tests and trying an integration."

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import Parameters, known_form
+from gateway.schemas.jobs import MAX_URL_CHARS, Parameters, known_form
 
 _DELIVERY_ID = re.compile(r"dlv_[0-9A-Z]{36,40}(_[0-9]{1,9})?")
 
@@ -98,7 +98,7 @@ class _Body(BaseModel):
 class WebhookTest(_Body):
     """Where to send a test message."""
 
-    url: str = Field(description="An http(s) URL.")
+    url: str = Field(max_length=MAX_URL_CHARS, description="An http(s) URL.")
 
 
 class ReplaySince(_Body):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
 from gateway.http import strict_json
-from shared.errors import BadParameters, InvalidJson, PayloadTooLarge
+from gateway.http.multipart import IMAGE_FIELDS
+from gateway.large_input import read_slowly
+from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
+from shared.excerpt import excerpt
 
+#: Where a request keeps its body once it is read.
+_WHOLE_BODY = "sightline.whole_body"
+#: Characters in which a JSON text begins.
+_BEGIN_CHARS = 100
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: Form fields whose text is JSON when it looks like it.
 _COMPLEX = (
@@ -26,6 +32,16 @@ _REPEATED = (
 _WORD_OR_LIST = ("enhance",)
 
 
+def refuse_compressed(request: Request) -> None:
+    """Raise UnsupportedMediaType for a body that is compressed."""
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"The body is compressed (Content-Encoding: {excerpt(encoding)}).",
+            hint="Send it without compression; images are compressed already.",
+        )
+
+
 def is_form(request: Request) -> bool:
     """Tell whether the request says that its body is a form."""
     return request.mimetype in _FORM_TYPES
@@ -38,21 +54,27 @@ def is_json(request: Request) -> bool:
 
 def parse_json_object(request: Request) -> dict[str, Any]:
     """Return the request's JSON object; raises InvalidJson and PayloadTooLarge."""
-    value = strict_json.parse(_read_whole_body(request))
+    value = strict_json.parse(read_whole_body(request))
     if not isinstance(value, dict):
         raise InvalidJson("The body must be a JSON object.")
     return value
 
 
-def _read_whole_body(request: Request) -> bytes:
-    """Return all of the body, which the framework cuts off at its limits without an error."""
-    body = request.get_data()
+def read_whole_body(request: Request) -> bytearray:
+    """Return all of the body, also when it is asked for again; raises as `parse_json_object`.
+
+    The framework cuts it off at its limits without an error.
+    """
+    body = request.environ.get(_WHOLE_BODY)
+    if body is None:
+        body = request.environ[_WHOLE_BODY] = read_slowly(request.stream)
     length, most = request.content_length, request.max_content_length
     if length is None and most is not None and len(body) >= most:
         raise PayloadTooLarge
     if length is not None and len(body) < length:
         raise InvalidJson(f"The body ended after {len(body)} of {length} bytes.")
-    return body
+    whole: bytearray = body
+    return whole
 
 
 def parse_form(request: Request) -> dict[str, Any]:
@@ -63,7 +85,7 @@ def parse_form(request: Request) -> dict[str, Any]:
         flat = [
             part for value in parsed for part in (value if isinstance(value, list) else [value])
         ]
-        if name in ("image", "image_url", "image_base64", "images"):
+        if name in IMAGE_FIELDS:
             fields.setdefault("images", []).extend(flat)
         elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
             fields[name] = flat
@@ -73,7 +95,7 @@ def parse_form(request: Request) -> dict[str, Any]:
 
 
 def _parse_form_value(name: str, value: str) -> Any:
-    if name not in _COMPLEX or not re.match(r"\s*[\[{]", value):
+    if name not in _COMPLEX or not value[:_BEGIN_CHARS].lstrip().startswith(("[", "{")):
         return value
     return strict_json.parse(value, what=name, pointer=f"/{name}")
 
@@ -83,6 +105,6 @@ def form_files(request: Request) -> list[FileStorage]:
     files = [file for name in ("image", "images") for file in request.files.getlist(name)]
     unknown = set(request.files) - {"image", "images"}
     if unknown:
-        name = min(unknown)
+        name = excerpt(min(unknown))
         raise BadParameters(f"Unknown file field: {name}; use image.", pointer=f"/{name}")
     return files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -11,11 +11,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic import model_validator as check
 
 from gateway.http.problems import from_validation
+from gateway.large_input import sha256_hex
 from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.chat_history import ChatRoom, check_last_turn, keep_latest
 from gateway.submission.request import Submission, validate_fields
-from shared.errors import BadParameters, InputTooLong, UnsupportedMediaType
-from shared.jobs import DETAIL_PIXELS, MaxNewTokens, Temperature
+from shared.errors import BadParameters, UnsupportedMediaType
+from shared.excerpt import excerpt
+from shared.jobs import (
+    DETAIL_PIXELS,
+    MaxNewTokens,
+    Penalty,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+)
 from shared.jobs.row import dump
+from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 
 #: Stands for whatever model is loaded.
@@ -44,8 +55,6 @@ _FIXED_VALUES: dict[str, tuple[Any, ...]] = {
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "logit_bias": (None, {}),
-    "frequency_penalty": (None, 0),
-    "presence_penalty": (None, 0),
     "tools": (None, []),
     "functions": (None, []),
     "function_call": (None, "none"),
@@ -129,6 +138,7 @@ class ChatRequest(BaseModel):
 
     model: str = Field(
         ANY_MODEL,
+        max_length=512,
         description="An ID from `/v1/models`, or `sightline` for whichever model is loaded.",
     )
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
@@ -139,7 +149,13 @@ class ChatRequest(BaseModel):
     temperature: Temperature | None = Field(
         None, description="Above 0 the answer is sampled; the default is greedy decoding."
     )
-    top_p: float | None = Field(None, ge=0, le=1)
+    top_p: float | None = Field(
+        None, ge=0, le=1, description="As temperature; each alone leaves the other to the model."
+    )
+    top_k: TopK | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: RepetitionPenalty | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
     response_format: dict[str, Any] | None = None
@@ -179,10 +195,12 @@ class Chat:
     submission: Submission
     #: The same for all requests of one conversation.
     thread: str
+    #: Messages for which there is no room.
+    left_out: int = 0
 
 
-def receive_chat(request: Request, settings: Settings) -> Chat:
-    """Parse a chat request.
+def receive_chat(request: Request, settings: Settings, workers: Sequence[Heartbeat]) -> Chat:
+    """Parse a chat request; of its earlier messages those stay that the workers' models can read.
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong.
     """
@@ -197,9 +215,10 @@ def receive_chat(request: Request, settings: Settings) -> Chat:
     turns = [
         _chat_turn(n, message, own_parameters) for n, message in enumerate(chat_request.messages)
     ]
-    _check_turns(turns, settings)
+    check_last_turn(turns[-1], len(turns) - 1, settings)
     submission = _build_submission(chat_request, own_parameters, turns[-1])
-    return Chat(chat_request, tuple(turns[:-1]), turns[-1], submission, _thread_name(turns))
+    kept, left_out = keep_latest(turns, ChatRoom.of(settings, workers))
+    return Chat(chat_request, tuple(kept[:-1]), kept[-1], submission, _thread_name(turns), left_out)
 
 
 def _pick_own_parameters(chat_request: ChatRequest) -> dict[str, Any]:
@@ -213,7 +232,7 @@ def _pick_own_parameters(chat_request: ChatRequest) -> dict[str, Any]:
         elif name in Submission.model_fields and name not in _SET_BY_CHAT:
             own[name] = value
         elif name not in _WITHOUT_EFFECT:
-            raise BadParameters(f"Unknown parameter: {name}.", pointer=f"/{name}")
+            raise BadParameters(f"Unknown parameter: {excerpt(name)}.", pointer=f"/{excerpt(name)}")
     return own
 
 
@@ -235,23 +254,6 @@ def _chat_turn(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTu
     )
 
 
-def _check_turns(turns: list[ChatTurn], settings: Settings) -> None:
-    if turns[-1].role != "user":
-        pointer = f"/messages/{len(turns) - 1}/role"
-        raise BadParameters("The last message must have the role user.", pointer=pointer)
-    images = sum(len(turn.images) for turn in turns)
-    if images > settings.images_per_request:
-        detail = f"{images} images; the limit is {settings.images_per_request}."
-        raise BadParameters(detail, pointer="/messages")
-    characters = sum(len(turn.text) for turn in turns)
-    if characters > settings.prompt_max_chars:
-        raise InputTooLong(
-            f"Input too long: the messages have {characters} characters; "
-            f"the limit is {settings.prompt_max_chars}.",
-            pointer="/messages",
-        )
-
-
 def _build_submission(chat_request: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
     fields = own | _sampling_fields(chat_request)
     # a preset may know better than our default
@@ -267,7 +269,11 @@ def _build_submission(chat_request: ChatRequest, own: dict[str, Any], last: Chat
     if chat_request.response_format is not None:
         fields["response_format"] = chat_request.response_format
     fields["metadata"] = chat_request.metadata or {}
-    return validate_fields(fields, Submission)
+    submission = validate_fields(fields, Submission)
+    submission.leave_open(
+        name for name in ("temperature", "top_p") if getattr(chat_request, name) is None
+    )
+    return submission
 
 
 def _sampling_fields(chat_request: ChatRequest) -> dict[str, Any]:
@@ -275,9 +281,13 @@ def _sampling_fields(chat_request: ChatRequest) -> dict[str, Any]:
     samples = chat_request.temperature is not None or chat_request.top_p is not None
     temperature = 1.0 if chat_request.temperature is None else chat_request.temperature
     top_p = 1.0 if chat_request.top_p is None else chat_request.top_p
-    fields: dict[str, Any] = (
-        {} if chat_request.seed is None else {"seed": chat_request.seed % 2**63}
-    )
+    fields = {
+        name: value
+        for name in ("top_k", "presence_penalty", "frequency_penalty", "repetition_penalty")
+        if (value := getattr(chat_request, name)) is not None
+    }
+    if chat_request.seed is not None:
+        fields["seed"] = chat_request.seed % 2**63
     if not samples:
         return fields
     if temperature == 0 or top_p == 0:
@@ -288,5 +298,8 @@ def _sampling_fields(chat_request: ChatRequest) -> dict[str, Any]:
 def _thread_name(turns: list[ChatTurn]) -> str:
     """Return a hash of all messages up to the first question, as the conversation's name."""
     first = next(n for n, turn in enumerate(turns) if turn.role == "user")
-    opening = [[t.role, t.text, [image.text for image in t.images]] for t in turns[: first + 1]]
-    return hashlib.sha256(dump(opening).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    opening = [
+        [t.role, t.text, [sha256_hex(image.text.encode()) for image in t.images]]
+        for t in turns[: first + 1]
+    ]
+    return sha256_hex(dump(opening).encode())[:32]

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from gateway.images.sizing import AnyImage, image_info
+from gateway.submission.chat_history import history_notice
 from gateway.submission.chat_request import Chat, ChatTurn
 from gateway.submission.images import RequestImages
 from shared.jobs import ConversationMessage, ImageInfo
+from shared.jobs.history import drop_oldest_question
 from shared.jobs.image import StoredImage
 from shared.prediction.heartbeat import Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTurn:
+    """A message whose images are read."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    max_pixels: int
+    images: Sequence[AnyImage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +32,21 @@ class EarlierMessages:
 
     #: Names the conversation, so that its KV cache is reused.
     thread: str = ""
-    turns: Sequence[tuple[ChatTurn, Sequence[AnyImage]]] = ()
+    turns: Sequence[ReadTurn] = ()
+    #: Older messages for which there is no room.
+    left_out: int = 0
 
     @property
     def images(self) -> list[AnyImage]:
         """Return the images of all messages, oldest first."""
-        return [image for _, images in self.turns for image in images]
+        return [image for turn in self.turns for image in turn.images]
 
     def image_infos(self, workers: Sequence[Heartbeat]) -> list[ImageInfo]:
         """Return an info of each image, under the pixel budget of its message."""
         return [
             image_info(image, turn.max_pixels, workers)
-            for turn, images in self.turns
-            for image in images
+            for turn in self.turns
+            for image in turn.images
         ]
 
     def as_messages(self) -> tuple[ConversationMessage, ...]:
@@ -40,19 +55,34 @@ class EarlierMessages:
             ConversationMessage(
                 role=turn.role,
                 text=turn.text,
-                images=tuple(image.id for image in images),
+                images=tuple(image.id for image in turn.images),
                 max_pixels=turn.max_pixels,
             )
-            for turn, images in self.turns
+            for turn in self.turns
         )
+
+    def drop_oldest(self) -> EarlierMessages | None:
+        """Return the conversation without its oldest question; None where there is none."""
+        kept = drop_oldest_question(self.turns)
+        if kept is None:
+            return None
+        left_out = self.left_out + len(self.turns) - len(kept)
+        return replace(self, turns=kept, left_out=left_out)
+
+    def notices(self) -> list[dict[str, str]]:
+        """Return what was left out, as a notice."""
+        return [history_notice(self.left_out)] if self.left_out else []
 
 
 def read_earlier_messages(
     chat: Chat, request_images: RequestImages[StoredImage]
 ) -> EarlierMessages:
     """Read the images of all messages but the last; raises InputErrors."""
-    turns = [(turn, read_turn_images(turn, request_images)) for turn in chat.before]
-    return EarlierMessages(chat.thread, turns)
+    turns = [
+        ReadTurn(turn.role, turn.text, turn.max_pixels, read_turn_images(turn, request_images))
+        for turn in chat.before
+    ]
+    return EarlierMessages(chat.thread, turns, chat.left_out)
 
 
 def read_turn_images(turn: ChatTurn, request_images: RequestImages[StoredImage]) -> list[AnyImage]:

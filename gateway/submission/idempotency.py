@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Request
 
+from gateway.large_input import sha256_hex
 from gateway.services import Services
-from gateway.submission.body import is_json
+from gateway.submission.body import is_json, read_whole_body
 from shared.errors import Unavailable
 from shared.store import Store
 
@@ -33,7 +33,7 @@ def find_key(
     count = request.headers.get(_RETRY_COUNT)
     if idempotency_key is not None or count is None or not is_json(request):
         return idempotency_key
-    key = "stainless:" + hashlib.sha256(request.get_data()).hexdigest()
+    key = "stainless:" + sha256_hex(read_whole_body(request))
     if count.strip() == "0":
         services.store.forget_key(tenant, key)
     return key

@@ -13,9 +13,10 @@ from gateway.images import uploads
 from gateway.images.decoder.decoder import MeasuredImage
 from gateway.images.uploads import Upload, UploadChecksum
 from gateway.images.url_fetch import ImageFetcher, is_url
+from gateway.schemas.jobs import MAX_URL_CHARS
 from gateway.services import Services
 from gateway.submission.request import ReceivedRequest, S
-from shared.errors import ImageNotFound, InvalidBase64, NotFound
+from shared.errors import BadParameters, ImageNotFound, InvalidBase64, NotFound
 from shared.jobs.image import StoredImage
 from shared.store.image_store import ImageHeader
 
@@ -89,6 +90,11 @@ class RequestImages(Generic[Decoded]):
     def load_upload(self, text: str, pointer: str) -> Upload:
         """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
         if is_url(text):
+            if len(text) > MAX_URL_CHARS:
+                raise BadParameters(
+                    f"The URL has {len(text)} characters; at most {MAX_URL_CHARS} are taken.",
+                    pointer=pointer,
+                )
             return self.fetcher.fetch(text, pointer)
         return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
 

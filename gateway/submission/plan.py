@@ -10,8 +10,10 @@ from gateway.images.sizing import AnyImage, check_fit, image_info, image_notices
 from gateway.submission.conversation import EarlierMessages
 from gateway.submission.resolve import ResolvedRequest
 from gateway.submission.tiling import choose_tiling
+from shared.errors import InputTooLong
 from shared.jobs import ImageInfo, Tiling
 from shared.prediction.cost_model import Prediction
+from shared.prediction.heartbeat import Heartbeat
 from shared.store.forecasts import Forecast
 
 
@@ -19,6 +21,8 @@ from shared.store.forecasts import Forecast
 class JobPlan:
     """What is known of a job before it is stored; the same for an estimate and a submission."""
 
+    #: The messages before it that fit.
+    earlier: EarlierMessages
     #: All images that the model sees, those of earlier messages first.
     infos: Sequence[ImageInfo]
     #: What was and will be done to them, as `{"code": …, "detail": …}`.
@@ -33,6 +37,22 @@ class JobPlan:
     forecast: Forecast
 
 
+def _fitting(
+    earlier: EarlierMessages, own_infos: Sequence[ImageInfo], workers: Sequence[Heartbeat]
+) -> EarlierMessages:
+    """Return the latest of these messages whose images fit beside others; raises InputTooLong."""
+    while True:
+        try:
+            check_fit([*earlier.image_infos(workers), *own_infos], workers)
+        except InputTooLong:
+            fewer = earlier.drop_oldest()
+            if fewer is None:
+                raise
+            earlier = fewer
+        else:
+            return earlier
+
+
 def plan_job(
     resolved: ResolvedRequest,
     profile: JobProfile,
@@ -40,20 +60,23 @@ def plan_job(
     admission: Admission,
     earlier: EarlierMessages | None = None,
 ) -> JobPlan:
-    """Return the plan of a job; raises BadParameters, ImageAspect, InputTooLong, InputTooLarge."""
+    """Return the plan of a job, without earlier messages whose images do not fit.
+
+    Raises BadParameters, ImageAspect, InputTooLong, InputTooLarge.
+    """
     forecast = admission.forecast()
     workers = forecast.fleet.workers
     earlier = earlier or EarlierMessages()
     tiling = choose_tiling(resolved, images, workers)
     max_pixels = tiling.budget if tiling else resolved.submission.pixel_budget()
-    earlier_infos = earlier.image_infos(workers)
     own_infos = [image_info(image, max_pixels, workers, tiling) for image in images]
-    infos = [*earlier_infos, *own_infos]
     # tiles that don't fit together are seen one by one
-    check_fit(infos if tiling is None else earlier_infos, workers)
+    earlier = _fitting(earlier, [] if tiling else own_infos, workers)
+    infos = [*earlier.image_infos(workers), *own_infos]
     return JobPlan(
+        earlier=earlier,
         infos=infos,
-        notices=image_notices([*earlier.images, *images], infos),
+        notices=[*earlier.notices(), *image_notices([*earlier.images, *images], infos)],
         tiling=tiling,
         max_pixels=max_pixels,
         model=workers[0].model if workers else "",

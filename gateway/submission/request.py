@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -22,10 +22,11 @@ from werkzeug.datastructures import FileStorage
 
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
-from gateway.schemas.jobs import Sha256
+from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
 from shared.errors import BadParameters, UnsupportedMediaType
+from shared.excerpt import is_longer
 from shared.jobs import (
     DETAIL_PIXELS,
     MAX_CHOICES,
@@ -34,10 +35,13 @@ from shared.jobs import (
     ConversationMessage,
     GenerationParams,
     MaxNewTokens,
+    Penalty,
     Priority,
+    RepetitionPenalty,
     Seed,
     Temperature,
     Threshold,
+    TopK,
     TopP,
 )
 from shared.jobs.enhancement import Enhancement
@@ -48,8 +52,17 @@ from shared.webhooks import WebhookEvent
 
 MAX_DEADLINE_S = 30 * 86_400
 MAX_METADATA_BYTES = 4096
+MAX_STOP_CHARS = 256
+#: Of a preset or a rule.
+_MAX_NAME_CHARS = 128
+#: The most that `images_per_request` may be set to.
+_MAX_FILES = 64
 #: What a parameter is where neither the request nor a preset names it.
 _DEFAULTS = GenerationParams()
+
+
+#: The parameters that a request may name.
+_PARAMS = [name for name in GenerationParams.model_fields if name != "from_model"]
 
 
 def _description(parameter: str) -> str | None:
@@ -71,7 +84,9 @@ class Submission(BaseModel):
         description="The question about the images; some presets have their own.",
     )
     preset: str | None = Field(
-        None, description="A name from `/v1/presets`; explicit parameters override the preset's."
+        None,
+        max_length=_MAX_NAME_CHARS,
+        description="A name from `/v1/presets`; explicit parameters override the preset's.",
     )
     lang: Literal["en", "zh"] | None = Field(
         None, description="Language of the preset's prompt; default: that of your prompt, or en."
@@ -120,8 +135,27 @@ class Submission(BaseModel):
         allow_inf_nan=False,
         description="Nucleus sampling: cumulative probability cut-off.",
     )
+    top_k: TopK | None = Field(_DEFAULTS.top_k, description=_description("top_k"))
+    presence_penalty: Penalty = Field(
+        _DEFAULTS.presence_penalty,
+        allow_inf_nan=False,
+        description=_description("presence_penalty"),
+    )
+    frequency_penalty: Penalty = Field(
+        _DEFAULTS.frequency_penalty,
+        allow_inf_nan=False,
+        description=_description("frequency_penalty"),
+    )
+    repetition_penalty: RepetitionPenalty = Field(
+        _DEFAULTS.repetition_penalty,
+        allow_inf_nan=False,
+        description=_description("repetition_penalty"),
+    )
     seed: Seed | None = Field(_DEFAULTS.seed, description="Random seed for reproducible sampling.")
-    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
+    stop: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]],
+        BeforeValidator(_as_list),
+    ] = Field(
         default_factory=list,
         max_length=MAX_STOPS,
         description="The answer ends before the first of these.",
@@ -148,7 +182,9 @@ class Submission(BaseModel):
     line_confidence: bool = Field(
         _DEFAULTS.line_confidence, description=_description("line_confidence")
     )
-    postprocess: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
+    postprocess: Annotated[
+        list[Annotated[str, Field(max_length=_MAX_NAME_CHARS)]] | None, BeforeValidator(_as_list)
+    ] = Field(
         None,
         max_length=MAX_RULES,
         description="Rules to run on the answer, in this order, by names from `/v1/presets`: they "
@@ -170,7 +206,9 @@ class Submission(BaseModel):
         description="The job expires if it has not finished this many seconds from now.",
     )
     webhook: str | None = Field(
-        None, description="The http(s) URL to notify, with messages signed as Standard Webhooks."
+        None,
+        max_length=MAX_URL_CHARS,
+        description="The http(s) URL to notify, with messages signed as Standard Webhooks.",
     )
     webhook_events: Annotated[list[WebhookEvent], BeforeValidator(_as_list)] = Field(
         default_factory=lambda: [WebhookEvent.COMPLETED],
@@ -180,10 +218,12 @@ class Submission(BaseModel):
     )
     sha256: Annotated[list[Sha256], BeforeValidator(_as_list)] = Field(
         default_factory=list,
+        max_length=_MAX_FILES,
         description="SHA-256 of each image, in order, files first; verified on arrival.",
     )
     file_bytes: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_as_list)] = Field(
         default_factory=list,
+        max_length=_MAX_FILES,
         validation_alias=AliasChoices("bytes", "file_bytes"),
         description="Size in bytes of each image, in order, files first; verified on arrival.",
     )
@@ -202,21 +242,24 @@ class Submission(BaseModel):
 
     @check(mode="after")
     def _metadata_is_small(self) -> Self:
-        if len(dump(self.metadata).encode()) > MAX_METADATA_BYTES:
+        most = MAX_METADATA_BYTES
+        if is_longer(self.metadata, most) or len(dump(self.metadata).encode()) > most:
             raise ValueError(f"metadata must be smaller than {MAX_METADATA_BYTES} bytes of JSON")
         return self
 
     def params(self) -> GenerationParams:
         """Return the engine's parameters; raises ValidationError where they exclude each other."""
-        return GenerationParams(
-            **{name: getattr(self, name) for name in GenerationParams.model_fields}
-        )
+        return GenerationParams(**{name: getattr(self, name) for name in _PARAMS})
 
     def explicit_params(self) -> dict[str, Any]:
         """Return those parameters of the engine that the request names."""
         params = self.params()
-        explicit = self.model_fields_set.intersection(GenerationParams.model_fields)
+        explicit = self.model_fields_set.intersection(_PARAMS)
         return {name: getattr(params, name) for name in sorted(explicit)}
+
+    def leave_open(self, names: Iterable[str]) -> None:
+        """Keep the values of these parameters only for a model that recommends no others."""
+        self.model_fields_set.difference_update(names)
 
     def pixel_budget(self) -> int:
         """Return the pixels that each image may have for the model."""

@@ -9,7 +9,8 @@ from gateway.submission.request import Submission
 from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook
 from shared.errors import BadParameters
-from shared.jobs import CONSTRAINTS, GenerationParams
+from shared.excerpt import excerpt
+from shared.jobs import CONSTRAINTS, SAMPLING, GenerationParams
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
@@ -50,10 +51,10 @@ def resolve(
     preset = presets.get(submission.preset)
     if preset is None:
         raise BadParameters(
-            f"Unknown preset {submission.preset!r}; available: {', '.join(presets)}.",
+            f"Unknown preset {excerpt(submission.preset)!r}; available: {', '.join(presets)}.",
             pointer="/preset",
         )
-    params = _resolve_params(submission, preset)
+    params = _leave_open(_resolve_params(submission, preset), submission, preset)
     postprocess = submission.postprocess
     return ResolvedRequest(
         submission=submission,
@@ -74,7 +75,7 @@ def _resolve_without_preset(submission: Submission) -> ResolvedRequest:
     return ResolvedRequest(
         submission=submission,
         prompt=submission.prompt,
-        params=submission.params(),
+        params=_leave_open(submission.params(), submission),
         preset=None,
         postprocess=tuple(submission.postprocess or ()),
         enhance=submission.enhance or "off",
@@ -95,6 +96,18 @@ def _resolve_params(submission: Submission, preset: Preset) -> GenerationParams:
     elif submission.fields and params.response_format == ANY_OBJECT:
         explicit["response_format"] = _fields_format(submission.fields)
     return params.model_copy(update=explicit)
+
+
+def _leave_open(
+    params: GenerationParams, submission: Submission, preset: Preset | None = None
+) -> GenerationParams:
+    """Return parameters of sampling that the model sets where nobody names them."""
+    if not params.do_sample:
+        return params
+    named = submission.model_fields_set | (preset.params.model_fields_set if preset else set())
+    return params.model_copy(
+        update={"from_model": tuple(name for name in SAMPLING if name not in named)}
+    )
 
 
 def _fields_format(names: Sequence[str]) -> ResponseFormat:
@@ -135,6 +148,6 @@ def _check_rules(submission: Submission, rules: RuleBook) -> None:
     if unknown is not None:
         known = ", ".join(rule.name for rule in rules.rules)
         raise BadParameters(
-            f"Unknown rule {unknown!r}; available: {known}.",
+            f"Unknown rule {excerpt(unknown)!r}; available: {known}.",
             pointer=f"/postprocess/{names.index(unknown)}",
         )

@@ -29,13 +29,15 @@ from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
-from shared.errors import ImageNotFound, StoreUnavailable
+from shared.errors import ImageNotFound, PayloadTooLarge, StoreUnavailable
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
 from shared.store import NewJob, StoredJob
 
 #: Times that a job is stored whose own images are deleted by their ids at the same moment.
 _STORE_TRIES = 5
+#: Bytes of a job's input as its row stores it, images apart.
+MAX_INPUT_BYTES = 1 << 20
 
 
 def submit_request(
@@ -102,8 +104,8 @@ def _submit_images(
     plan = plan_job(checked.resolved, checked.profile, images, services.admission, earlier)
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
-    job = replace(_new_job(checked, plan, images, earlier, services), waiter=waiter)
-    sent = [image for image in (*earlier.images, *images) if isinstance(image, StoredImage)]
+    job = replace(_new_job(checked, plan, images, services), waiter=waiter)
+    sent = [image for image in (*plan.earlier.images, *images) if isinstance(image, StoredImage)]
     stored = None
     try:
         stored = _store_job(job, sent, services)
@@ -140,12 +142,12 @@ def _new_job(
     checked: _CheckedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
-    earlier: EarlierMessages,
     services: Services,
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
-    job_input = _job_input(checked.resolved, plan, images, earlier)
+    job_input = _job_input(checked.resolved, plan, images)
+    _check_size(job_input)
     return NewJob(
         tenant=checked.profile.tenant,
         input=job_input,
@@ -168,12 +170,11 @@ def _job_input(
     resolved: ResolvedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
-    earlier: EarlierMessages,
 ) -> JobInput:
     return JobInput(
         prompt=resolved.prompt,
-        before=earlier.as_messages(),
-        thread=earlier.thread,
+        before=plan.earlier.as_messages(),
+        thread=plan.earlier.thread,
         images=tuple(image.id for image in images),
         params=resolved.params,
         max_pixels=plan.max_pixels,
@@ -182,6 +183,16 @@ def _job_input(
         postprocess=resolved.postprocess,
         enhance=resolved.enhance,
     )
+
+
+def _check_size(job_input: JobInput) -> None:
+    """Raise PayloadTooLarge: whoever lists jobs reads the whole row, and so does the worker."""
+    size = len(job_input.model_dump_json().encode("utf-8", "replace"))
+    if size > MAX_INPUT_BYTES:
+        raise PayloadTooLarge(
+            f"The texts of the job have {size} bytes; at most {MAX_INPUT_BYTES} are stored.",
+            hint="Shorten the prompt, the earlier messages or the constraint.",
+        )
 
 
 def _idempotency_record(

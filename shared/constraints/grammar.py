@@ -20,6 +20,7 @@ from llguidance import (
 from shared.constraints.json_schema import check_schema
 from shared.constraints.regex import BadPattern, compile_pattern
 from shared.errors import BadConstraint
+from shared.excerpt import excerpt
 from shared.jobs import GenerationParams
 
 #: Whitespace between JSON tokens: a blank, or a line break and its indent. With no bound a small
@@ -61,7 +62,7 @@ def _regex_source(regex: str, pointer: str) -> str:
         # RE2 bounds the size of the program, and its errors are clear
         compile_pattern(regex)
     except BadPattern as error:
-        raise BadConstraint(f"regex: {error}.", pointer=pointer) from None
+        raise BadConstraint(f"regex: {excerpt(error)}.", pointer=pointer) from None
     # as in RE2, \d \w \s are ASCII
     return LLMatcher.grammar_from_lark(f"start: /{regex_to_lark(regex, 'dws')}/")
 
@@ -87,7 +88,7 @@ def _json_grammar(params: GenerationParams) -> Grammar:
             },
         )
     except ValueError as error:
-        raise BadConstraint(f"response_format: {error}.", pointer=pointer) from None
+        raise BadConstraint(f"response_format: {excerpt(error, 300)}.", pointer=pointer) from None
     return Grammar(source, pointer)
 
 
@@ -103,7 +104,7 @@ def compile_grammar(grammar: Grammar, tokenizer: LLTokenizer) -> LLMatcher:
     unsatisfiable = matcher.is_stopped() and not matcher.is_accepting()
     if matcher.is_error() or unsatisfiable:
         name = grammar.pointer.split("/")[1]
-        cause = _error_text(matcher) or "no answer can satisfy it"
+        cause = excerpt(_error_text(matcher), 300) or "no answer can satisfy it"
         raise BadConstraint(f"{name}: {cause}.", pointer=grammar.pointer)
     return matcher
 

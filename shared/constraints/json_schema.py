@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from shared.excerpt import excerpt
+
 #: Levels of nested objects and lists of a schema.
 MAX_DEPTH = 32
 #: Objects and lists of a schema together.
@@ -54,7 +56,7 @@ def _check_numbers(node: Any) -> None:
     for value in node.values() if isinstance(node, dict) else node:
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
             raise BadSchema(
-                f"{value} is beyond 2^53, where numbers are rounded; use a string instead"
+                f"{excerpt(value)} is beyond 2^53, where numbers are rounded; use a string instead"
             )
 
 

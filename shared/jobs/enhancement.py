@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from shared.excerpt import excerpt
+
 #: Height in pixels of the smallest letters that a model reads well, unless it says otherwise; fonts
 #: of about 12 pixels have them.
 LETTER_HEIGHT = 7.0
@@ -39,7 +41,7 @@ def _parse_steps(value: Any) -> Any:
     for step in steps:
         if step not in list(EnhanceStep):
             known = ", ".join(EnhanceStep)
-            raise ValueError(f"unknown step {step!r}; use {known}, or auto, or off")
+            raise ValueError(f"unknown step {excerpt(step)!r}; use {known}, or auto, or off")
     if len(set(steps)) < len(steps):
         raise ValueError("a step can be listed only once")
     return tuple(EnhanceStep(step) for step in steps)

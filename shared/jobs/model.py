@@ -7,13 +7,23 @@ import time
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
-ROW_VERSION = 3
+ROW_VERSION = 4
+#: Of a row that uses nothing of what came later.
+_PLAIN_VERSION = 3
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -94,6 +104,22 @@ MAX_CHOICES = 128
 MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
+TopK = Annotated[int, Field(ge=-1, lt=2**31)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+RepetitionPenalty = Annotated[float, Field(ge=0.1, le=10)]
+#: Parameters that a checkpoint recommends values of.
+SAMPLING = (
+    *("temperature", "top_p", "top_k"),
+    *("presence_penalty", "frequency_penalty", "repetition_penalty"),
+)
+#: Members of parameters since version 4 of a row, which are left out where they change nothing.
+_NEW_PARAMS = {
+    "top_k": None,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "repetition_penalty": 1.0,
+    "from_model": (),
+}
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Choice = Annotated[str, Field(min_length=1, max_length=512)]
 #: A probability below which characters are marked as uncertain.
@@ -107,6 +133,23 @@ class GenerationParams(_Frozen):
     do_sample: bool = Field(False, description="False always takes the most likely token.")
     temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
     top_p: TopP = Field(0.9, description="Used when do_sample is true.")
+    top_k: TopK | None = Field(
+        None,
+        description="Used when do_sample is true: words beyond the so many likeliest are not "
+        "drawn; 0 and -1 are no bound.",
+    )
+    presence_penalty: Penalty = Field(
+        0.0, description="Taken from the logit of each token that the answer has already."
+    )
+    frequency_penalty: Penalty = Field(
+        0.0, description="Taken from the logit of a token for each time that the answer has it."
+    )
+    repetition_penalty: RepetitionPenalty = Field(
+        1.0, description="Divides the logits of tokens that question or answer have; 1 is none."
+    )
+    from_model: tuple[str, ...] = Field(
+        (), description="Names of those above that the checkpoint may set, where it samples."
+    )
     seed: Seed | None = Field(None, description="Random seed for reproducible sampling.")
     stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
         (),
@@ -142,6 +185,18 @@ class GenerationParams(_Frozen):
         if names and self.uncertain_below is not None:
             raise ValueError(f"uncertain_below cannot be combined with {names[0]}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older worker does not know and what changes nothing."""
+        fields: dict[str, Any] = dump(self)
+        unused = self.unused_new_params
+        return {name: value for name, value in fields.items() if name not in unused}
+
+    @property
+    def unused_new_params(self) -> list[str]:
+        """Return the names of members since version 4 that change nothing."""
+        return [name for name, unused in _NEW_PARAMS.items() if getattr(self, name) == unused]
 
     @property
     def constrained_by(self) -> list[str]:
@@ -215,6 +270,12 @@ class JobInput(_Frozen):
     tiling: Tiling | None = None
     #: Enhancement of the images before the model sees them.
     enhance: Enhancement = "off"
+
+    @property
+    def row_version(self) -> int:
+        """Return the version of its row: the first one that has all that it uses."""
+        is_plain = len(self.params.unused_new_params) == len(_NEW_PARAMS)
+        return _PLAIN_VERSION if is_plain else ROW_VERSION
 
     @property
     def every_image(self) -> tuple[str, ...]:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from shared.excerpt import is_longer
+
+#: Characters of a schema that is not looked at; the constraint's own bound is lower.
+_HUGE_CHARS = 65_536
+
+
+def _refuse_huge(schema: dict[str, Any]) -> dict[str, Any]:
+    if is_longer(schema, _HUGE_CHARS):
+        raise ValueError(f"the schema has more than {_HUGE_CHARS} characters")
+    return schema
 
 
 class JsonSchema(BaseModel):
@@ -14,7 +25,9 @@ class JsonSchema(BaseModel):
 
     name: str | None = Field(None, max_length=64)
     description: str | None = Field(None, max_length=1000)
-    schema_: dict[str, Any] = Field(alias="schema", description="The JSON schema itself.")
+    schema_: Annotated[dict[str, Any], AfterValidator(_refuse_huge)] = Field(
+        alias="schema", description="The JSON schema itself."
+    )
     strict: bool | None = None
 
 

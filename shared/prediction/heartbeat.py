@@ -28,6 +28,8 @@ class Heartbeat:
     work_bytes: int = 0
     image_token_bytes: int = 0
     tower_token_bytes: int = 0
+    #: Sampling that its checkpoint recommends, by parameter.
+    sampling: dict[str, float] = field(default_factory=dict)
     demo: bool = False
     simulated: bool = False
     #: The queue that only this worker consumes.

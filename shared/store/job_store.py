@@ -152,7 +152,7 @@ class Store(JobReader):
 
     def _fields(self, job: NewJob) -> list[Any]:
         fields = {
-            "version": ROW_VERSION,
+            "version": job.input.row_version,
             "max_attempts": self._settings.max_attempts,
             "input": job.input.model_dump_json(),
             "images": dump([image.as_dict() for image in job.images]),

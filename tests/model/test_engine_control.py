@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from dataclasses import replace
@@ -9,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 pytest.importorskip("torch")
+
+import torch
 
 from shared.errors import InferenceFailed, InputTooLarge, InputTooLong, OutOfMemory
 from shared.jobs import FinishReason, Stage
@@ -218,6 +221,49 @@ def test_sampling_with_a_seed_repeats_itself_beside_others(tiny, engine_of) -> N
     assert {list(t.events())[-1].token_ids for t in tickets} == {alone.token_ids}
     other = replace(question, params=question.params.model_copy(update={"seed": 8}))
     assert answer(engine, other).token_ids != alone.token_ids
+
+
+def recommending(folder, tmp_path, **sampling):
+    """Return a copy of a checkpoint whose makers recommend this sampling."""
+    copy = tmp_path / "recommending"
+    shutil.copytree(folder, copy)
+    file = copy / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | sampling))
+    return copy
+
+
+def test_an_answer_is_drawn_as_the_checkpoint_recommends_where_a_request_leaves_it_open(
+    tiny, engine_of, tmp_path
+) -> None:
+    recommended = {"temperature": 1.5, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.2}
+    engine = engine_of(recommending(tiny, tmp_path, **recommended, top_h=1))
+    assert engine.info.sampling == recommended
+    drawn = {"do_sample": True, "seed": 7, "tokens": 30}
+    by_name = answer(engine, request(user("Say."), **drawn, **recommended))
+    left_open = request(user("Say."), **drawn, from_model=tuple(recommended))
+    assert answer(engine, left_open).token_ids == by_name.token_ids
+    own = request(user("Say."), **drawn, from_model=("top_k",), temperature=1.5, top_p=1.0)
+    assert answer(engine, own).token_ids != by_name.token_ids
+    greedy = request(user("Say."), tokens=30, from_model=tuple(recommended))
+    assert answer(engine, greedy).token_ids == answer(engine_of(tiny), greedy).token_ids
+
+
+def test_what_a_checkpoint_recommends_out_of_bounds_is_left_out(tiny, engine_of, tmp_path) -> None:
+    folder = recommending(tiny, tmp_path, temperature=99, top_p="much", top_k=5, top_h=None)
+    assert engine_of(folder).info.sampling == {"top_k": 5}
+
+
+def test_a_repetition_penalty_answers_as_generate_does(tiny, engine_of, reference_of) -> None:
+    reference = reference_of(tiny, torch.float32)
+    messages = (user("Say what you see.", image(1)),)
+    inputs = reference.inputs(messages)
+    asked = {"max_new_tokens": 20, "do_sample": False, "repetition_penalty": 1.5}
+    expected = reference.model.generate(**inputs, **asked)[0, inputs["input_ids"].shape[1] :]
+    question = request(*messages, tokens=20, repetition_penalty=1.5, loop_guard=False)
+    token_ids = list(answer(engine_of(tiny), question).token_ids)
+    assert token_ids == expected.tolist()[: len(token_ids)]
+    plain = answer(engine_of(tiny), request(*messages, tokens=20, loop_guard=False))
+    assert token_ids != list(plain.token_ids)
 
 
 def test_a_stop_string_ends_the_answer_before_it(tiny, engine_of) -> None:

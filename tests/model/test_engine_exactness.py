@@ -7,10 +7,12 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from transformers import AutoTokenizer
 
 from shared.prediction.visual_tokens import visual_tokens
 from tests.model.checkpoints import answer, image, picture, request, user
 from worker.engine.api import ImageInput, Message
+from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.model.weights import WeightFiles
 from worker.engine.ops.base import TorchOps
@@ -38,6 +40,31 @@ def features_of(tower: VisionTower, patches: torch.Tensor, size) -> torch.Tensor
 def test_greedy_answers_are_those_of_generate(tiny, engine_of, reference_of, messages) -> None:
     expected = reference_of(tiny, torch.float32).answer(messages, 12)
     assert list(answer(engine_of(tiny), request(*messages)).token_ids) == expected
+
+
+#: How Qwen3-VL's own template treats messages of the system.
+QWEN_TEMPLATE = """{%- if messages[0].role == 'system' %}
+    {{- '<|im_start|>system\n' + messages[0].content + '<|im_end|>\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role in ('user', 'assistant') %}
+        {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"""
+
+
+@pytest.mark.parametrize("template", [None, QWEN_TEMPLATE])
+def test_later_messages_of_the_system_stay_in_their_place(bundled, template) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bundled)
+    if template:
+        tokenizer.chat_template = template
+    image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    roles = ("system", "user", "system", "assistant", "system", "user")
+    messages = [Message(role, f"word {n}") for n, role in enumerate(roles)]
+    ids = ChatTokenizer(tokenizer, image_token).encode(messages)
+    expected = "".join(f"<|im_start|>{m.role}\n{m.text}<|im_end|>\n" for m in messages)
+    assert tokenizer.decode(ids) == expected + "<|im_start|>assistant\n"
 
 
 @pytest.mark.parametrize("native_kernels", [True, False])

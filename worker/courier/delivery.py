@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import logging
 import random
@@ -66,8 +65,9 @@ class DeliverySender:
     def settle_crash(self, delivery: Delivery) -> Settlement:
         """Return what becomes of a delivery whose attempt failed by an error of our own."""
         error = "The courier failed; see its log."
-        now_s = self._deliveries.now_ms() / 1000
-        attempt = Attempt(at=_iso_time(now_s), status=None, ms=0, body="", error=error)
+        now_ms = self._deliveries.now_ms()
+        at = str(timestamp(now_ms))
+        attempt = Attempt(at=at, status=None, ms=0, body="", error=error)
         return self._settle_failure(delivery, attempt, health=EndpointHealth.UNKNOWN)
 
     def _body(self, delivery: Delivery) -> str:
@@ -107,7 +107,7 @@ class DeliverySender:
         except (UrlNotAllowed, UrlFetchFailed) as error:
             failure = error
         attempt = Attempt(
-            at=_iso_time(sent_at),
+            at=str(timestamp(int(1000 * sent_at))),
             status=response.status if response else None,
             ms=round(1000 * (time.monotonic() - began)),
             body=response.body.decode("utf-8", "replace")[:KEPT_CHARS] if response else "",
@@ -150,10 +150,6 @@ class DeliverySender:
             return Settlement("failed", health, attempt, reason="attempts_exhausted")
         delay = schedule[tries] * random.uniform(1 - _JITTER, 1 + _JITTER)
         return Settlement("retry", health, attempt, retry_s=max(delay, wait_s))
-
-
-def _iso_time(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, tz=dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _complain(response: FetchedResponse | None) -> str | None:

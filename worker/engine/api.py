@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +50,8 @@ class ModelInfo:
     image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float = LETTER_HEIGHT
+    #: Sampling that the checkpoint recommends, by parameter.
+    sampling: Mapping[str, float] = field(default_factory=dict)
     demo: bool = False
     simulated: bool = False
 

@@ -10,6 +10,7 @@ from shared.settings import Settings
 from shared.system_memory import available_bytes
 from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
 from worker.engine.generation.constraint import Grammars
+from worker.engine.generation.defaults import with_recommended
 from worker.engine.generation.detokenizer import TextStream
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import Prompt, build_prompt
@@ -58,6 +59,7 @@ class TorchEngine:
             token_side=model.reader.factor,
             image_room=budget.for_images(self._costs),
             letter_height=model.letter_height,
+            sampling=model.sampling,
             demo=model.demo,
         )
         self._loop.start()
@@ -93,7 +95,8 @@ class TorchEngine:
         images = [span.size.tokens for span in prompt.images]
         if not self._info.image_room.holds(images):
             raise InputTooLarge(self._info.image_room.refusal(images))
-        limit = min(request.params.max_new_tokens, free_tokens)
+        params = with_recommended(request.params, self.model.sampling)
+        limit = min(params.max_new_tokens, free_tokens)
         tokens = 0 if request.encode_only else len(prompt.ids) + limit
         ticket = Ticket(request)
         sequence = Sequence(
@@ -101,11 +104,12 @@ class TorchEngine:
             prompt=prompt,
             need=self._costs.need_of(tokens, images),
             writer=Writer(
-                request.params,
-                TextStream(self.model.chat.backend, request.params.stop),
+                params,
+                TextStream(self.model.chat.backend, params.stop),
                 limit=limit,
                 end_tokens=self.model.shape.end_tokens,
-                constraint=self._grammars.make_constraint(request.params),
+                constraint=self._grammars.make_constraint(params),
+                prompt=prompt.ids.tolist(),
             ),
             images=[PromptImage(span) for span in prompt.images],
         )

@@ -18,6 +18,7 @@ from worker.engine.checkpoint.folder import (
 )
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.config import ModelShape
+from worker.engine.generation.defaults import read_recommended
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 from worker.engine.model.language_model import TextModel
@@ -43,6 +44,8 @@ class LoadedModel:
     letter_height: float
     #: What computes, for people.
     arithmetic: str
+    #: Sampling that the checkpoint recommends.
+    sampling: dict[str, float]
     shape: ModelShape
     chat: ChatTokenizer
     reader: ImageReader
@@ -73,6 +76,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         demo=bool(about.get("demo")),
         letter_height=about["letter_height"],
         arithmetic=ops.name,
+        sampling=read_recommended(folder),
         shape=shape,
         chat=checkpoint.chat,
         reader=checkpoint.reader,

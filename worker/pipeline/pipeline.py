@@ -8,8 +8,12 @@ from dataclasses import dataclass, replace
 
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
+from shared.jobs.history import drop_oldest_question
 from worker.engine.api import Engine, EngineRequest, Message, Ticket
 from worker.pipeline.images import QuestionImages
+
+#: Of a chat's text that is dropped at a time: each time all of it is read anew.
+_DROPPED_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +44,35 @@ class Pipeline:
     def start(self, question: Question) -> tuple[Ticket, list[Notice]]:
         """Submit a question; return its ticket and notices of what was done to its input.
 
-        The oldest turns are dropped until it fits. Raises InputTooLong or BadParameters when the
-        model can never answer it, and InferenceFailed for a damaged image.
+        The oldest turns and messages are dropped until it fits. Raises InputTooLong or
+        BadParameters when the model can never answer it, and InferenceFailed for a damaged image.
         """
-        history, turns = list(question.history), len(question.history)
-        deadline = time.monotonic() + question.time_left_s
+        asked, deadline = question, time.monotonic() + question.time_left_s
         images = QuestionImages(question.pngs, self.engine.info.letter_height)
         while True:
-            request = EngineRequest(
-                id=question.id,
-                messages=_messages(question, history, images),
-                params=question.job.params,
-                deadline=deadline,
-                scope=question.scope,
-                feature_scope=question.feature_scope,
-                encode_only=question.job.encode_only,
-                background=question.background,
-            )
             try:
-                ticket = self.engine.submit(request)
+                ticket = self.engine.submit(_request(question, images, deadline))
             except InputTooLong:
-                if not history:
+                fewer = _drop_oldest(question)
+                if fewer is None:
                     raise
-                question, history = _drop_oldest(question, history)
-                continue
-            enhancements = images.notices(question.job.every_image)
-            return ticket, [*_dropped_notice(turns - len(history)), *enhancements]
+                question = fewer
+            else:
+                enhancements = images.notices(question.job.every_image)
+                return ticket, [*_dropped_notices(asked, question), *enhancements]
+
+
+def _request(question: Question, images: QuestionImages, deadline: float) -> EngineRequest:
+    return EngineRequest(
+        id=question.id,
+        messages=_messages(question, question.history, images),
+        params=question.job.params,
+        deadline=deadline,
+        scope=question.scope,
+        feature_scope=question.feature_scope,
+        encode_only=question.job.encode_only,
+        background=question.background,
+    )
 
 
 def _messages(
@@ -86,33 +93,45 @@ def _messages(
     return tuple(messages)
 
 
-def _drop_oldest(question: Question, history: list[Turn]) -> tuple[Question, list[Turn]]:
+def _drop_oldest(question: Question) -> Question | None:
+    """Drop the oldest turn of a session, else the oldest messages of a chat; None without any."""
+    if question.history:
+        return _drop_oldest_turn(question)
+    kept = drop_oldest_question(question.job.before, _DROPPED_SHARE)
+    if kept is None:
+        return None
+    return replace(question, job=question.job.model_copy(update={"before": tuple(kept)}))
+
+
+def _drop_oldest_turn(question: Question) -> Question:
     """Drop the text of the oldest turn; its images move to the next turn.
 
     Those of the last turn move to the question, unless it has its own.
     """
-    oldest, rest = history[0], history[1:]
+    oldest, rest = question.history[0], list(question.history[1:])
+    looks = {"max_pixels": oldest.max_pixels, "enhance": oldest.enhance}
     if not rest and oldest.images and not question.job.images:
-        job = question.job.model_copy(
-            update={
-                "images": oldest.images,
-                "max_pixels": oldest.max_pixels,
-                "enhance": oldest.enhance,
-            }
-        )
-        return replace(question, job=job), rest
+        job = question.job.model_copy(update={"images": oldest.images} | looks)
+        return replace(question, job=job, history=rest)
     if rest and oldest.images:
         first = rest[0]
         moved = tuple(i for i in oldest.images if i not in first.images) + first.images
-        looks = first if first.images else oldest
-        same = {"max_pixels": looks.max_pixels, "enhance": looks.enhance}
-        rest = [first.model_copy(update={"images": moved} | same), *rest[1:]]
-    return question, rest
+        if first.images:
+            looks = {"max_pixels": first.max_pixels, "enhance": first.enhance}
+        rest[0] = first.model_copy(update={"images": moved} | looks)
+    return replace(question, history=rest)
 
 
-def _dropped_notice(dropped: int) -> list[Notice]:
+def _dropped_notices(asked: Question, answered: Question) -> list[Notice]:
+    return [
+        *_dropped_notice(len(asked.history) - len(answered.history), "turn"),
+        *_dropped_notice(len(asked.job.before) - len(answered.job.before), "message"),
+    ]
+
+
+def _dropped_notice(dropped: int, name: str) -> list[Notice]:
     if not dropped:
         return []
-    turns = "turn was" if dropped == 1 else "turns were"
-    detail = f"The oldest {dropped} {turns} dropped to fit the context window."
+    names = f"{name} was" if dropped == 1 else f"{name}s were"
+    detail = f"The oldest {dropped} {names} dropped to fit the context window."
     return [Notice(code="history_dropped", detail=detail)]

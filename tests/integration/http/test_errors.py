@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -139,16 +140,125 @@ def test_another_content_type_is_refused(workerless, refused, kind, path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "content"),
+    ("kind", "content", "cause"),
     [
-        ("multipart/form-data", b"x"),
-        (FORM, b"x"),
-        (FORM, b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nhi'),
-        (FORM, b"--x\r\n\r\n\r\n--x--"),
+        ("multipart/form-data", b"x", "no boundary"),
+        (FORM, b"x", "ended early"),
+        (FORM, b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nhi', "ended early"),
+        (FORM, b"--x\r\n\r\n\r\n--x--", "broken"),
     ],
 )
-def test_a_broken_form_is_refused(workerless, refused, kind, content):
-    refused(post(workerless, content, kind), 422, "bad_parameters", "/prompt")
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/images"])
+def test_a_broken_form_is_refused_for_that(workerless, refused, kind, content, cause, path):
+    assert cause in refused(post(workerless, content, kind, path), 422, "bad_parameters")["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/images"])
+def test_too_many_parts_of_a_form_are_refused_for_that(workerless, refused, path):
+    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    body = refused(post(workerless, part * 10_000 + b"--x--", FORM, path), 413, "payload_too_large")
+    assert "more than 200 parts" in body["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/estimate"])
+def test_too_many_fields_of_a_form_are_refused_for_that(workerless, refused, path):
+    kind = "application/x-www-form-urlencoded"
+    body = refused(post(workerless, b"a=1&" * 9999, kind, path), 413, "payload_too_large")
+    assert "more than 200 fields" in body["detail"]
+    assert post(workerless, b"prompt=a+%E5%AD%97&stop=x&stop=y", kind, path).status_code < 300
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "x" * 5000])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/images", "/v1/chat/completions"])
+def test_a_compressed_body_is_refused_for_that(workerless, refused, encoding, path):
+    body = gzip.compress(b'{"prompt":"hi"}')
+    answer = post(workerless, body, path=path, **{"Content-Encoding": encoding})
+    assert "compress" in refused(answer, 415, "unsupported_media_type")["hint"]
+    assert "compressed" in answer.json()["detail"]
+    assert len(answer.content) < 2000
+    assert (
+        post(workerless, b'{"prompt":"hi"}', **{"Content-Encoding": "identity"}).status_code == 202
+    )
+
+
+@pytest.mark.parametrize("range_", ["bytes=999999999-", "bytes=5-1", "bytes=0-0", "bytes=-0", "x"])
+def test_a_range_is_ignored_as_every_answer_is_whole(workerless, range_):
+    page = workerless.http.get("/").text
+    asset = re.search(r'/assets/[^"]+', page)[0]
+    for path in (asset, "/docs/errors", "/openapi.json", "/v1/limits"):
+        answer = workerless.http.get(path, headers={"Range": range_})
+        assert answer.status_code == 200
+        assert answer.content == workerless.http.get(path).content
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"prompt":"hi","metadata":{"a":"\xed\xa0\x80"}}', b'"\xed\xbf\xbf"']
+)
+def test_half_characters_in_bytes_are_no_json(workerless, refused, text):
+    assert "not UTF-8" in refused(post(workerless, text), 400, "invalid_json")["detail"]
+    form = {"prompt": (None, "hi"), "metadata": (None, b'{"a": "\xed\xa0\x80"}')}
+    assert workerless.http.post("/v1/jobs", files=form).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/jobs", {"prompt": "hi", "x" * 300_000: 1}),
+        ("/v1/jobs", {"prompt": "hi", "preset": "x" * 128}),
+        ("/v1/jobs", {"prompt": "hi", "preset": "x" * 300_000}),
+        ("/v1/jobs", {"prompt": "hi", "postprocess": ["x" * 128]}),
+        ("/v1/jobs", {"prompt": "hi", "enhance": "x" * 300_000}),
+        ("/v1/jobs", {"prompt": "hi", "regex": "(" + "x" * 999}),
+        ("/v1/jobs", {"prompt": "hi", "webhook": "x" * 300_000}),
+        ("/v1/jobs", {"prompt": "hi", "images": ["http://" + "x" * 300_000]}),
+        ("/v1/jobs", {"prompt": "hi", "images": ["data:" + "x" * 300_000]}),
+        ("/v1/estimate", {"x" * 300_000: 1}),
+        ("/v1/images", {"image": "AAAA", "x" * 300_000: 1}),
+        ("/v1/webhooks/test", {"url": "x" * 300_000}),
+        ("/v1/chat/completions", {"messages": [{"role": "x" * 300_000, "content": "a"}]}),
+        (
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": "a"}], "x" * 300_000: 1},
+        ),
+        (
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": "a"}], "stop": "x" * 9999},
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_little_is_quoted_of_what_a_caller_sent(workerless, path, fields):
+    answer = workerless.http.post(path, json=fields)
+    assert 400 <= answer.status_code < 500, answer.text[:1000]
+    assert answer.text.count("x" * 101) == 0
+    assert len(answer.content) < 4000
+    assert "…" in answer.text or "x" * 10 not in answer.text
+
+
+def test_a_stop_string_has_a_bounded_length(workerless, refused):
+    assert (
+        post(workerless, json.dumps({"prompt": "hi", "stop": ["x" * 256] * 8})).status_code == 202
+    )
+    for stop in ("x" * 257, ["a", "x" * 257], "字" * 257):
+        answer = post(workerless, json.dumps({"prompt": "hi", "stop": stop}))
+        assert refused(answer, 422, "bad_parameters", f"/stop/{int(isinstance(stop, list))}")
+
+
+def test_every_path_refuses_a_query_that_it_does_not_know(workerless, refused):
+    document = workerless.http.get("/openapi.json").json()
+    for path, item in document["paths"].items():
+        if not path.startswith(("/v1", "/predict")):
+            continue
+        known_path = path.replace("{job_id}", new_job_id()).replace("{image_id}", "img_" + "0" * 64)
+        for method, operation in item.items():
+            assert "`bad_parameters`" in operation["responses"]["422"]["description"]
+            for query in ("limt=5", "x" * 300 + "=1"):
+                answer = workerless.http.request(method, f"{known_path}?{query}")
+                name = query.partition("=")[0]
+                pointer = "/" + (name if len(name) < 100 else name[:100] + "…")
+                refused(answer, 422, "bad_parameters", pointer)
+    for path in ("/healthz", "/?utm_source=x", "/metrics?x=1", "/docs/errors?x=1"):
+        assert workerless.http.get(path).status_code == 200
 
 
 def in_pieces(size):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 
 import httpx
 import openai
 import pytest
 
+from shared.store import keys
 from tests.support.harness import eventually
 from tests.support.image_bytes import plain_png
 
 
-def data_url(colour: str = "teal") -> str:
-    return "data:image/png;base64," + base64.b64encode(plain_png(colour)).decode()
+def data_url(colour: str = "teal", *size: int) -> str:
+    return "data:image/png;base64," + base64.b64encode(plain_png(colour, *size)).decode()
 
 
 def question(text: str, *urls: str) -> dict:
@@ -67,6 +69,55 @@ def test_images_may_be_named_by_id_and_keep_their_order_over_the_turns(served, c
     # 5 messages' words and 3 images of 4 tokens each
     assert job["usage"]["image_tokens"] == 12
     assert job["usage"]["prompt_tokens"] == 12 + 2 + 1 + 2 + 2
+
+
+def test_a_chat_that_sends_all_of_its_past_goes_on_beyond_the_limits_of_one_job(served, client):
+    past = []
+    for number in range(40):
+        past += [question("x" * 5000, data_url(f"#{number:06x}", 64, 32))]
+        past += [{"role": "assistant", "content": "seen"}]
+    answer = ask(client, {"role": "system", "content": "be short"}, *past, question("and now?"))
+    job = served.job(answer.id)
+    # of 40 questions of 5,000 characters 26 fit into four times the 32,768 tokens of the context
+    assert len(job["input"]["images"]) == 26
+    assert job["warnings"][0]["code"] == "history_dropped"
+    assert "28 messages" in job["warnings"][0]["detail"]
+    assert answer.model_extra["warnings"] == job["warnings"]
+    short = [question("?", data_url(f"#0000{n:02x}", 64, 32)) for n in range(20)]
+    job = served.job(ask(client, *short, question("and now?")).id)
+    assert len(job["input"]["images"]) == 20
+    assert "history_dropped" not in {warning["code"] for warning in job["warnings"]}
+
+
+def test_penalties_and_top_k_are_taken_under_their_usual_names(served, client):
+    names = {"top_k": 20, "repetition_penalty": 1.05}
+    answer = ask(
+        client, question("?"), presence_penalty=1.5, frequency_penalty=0.5, extra_body=names
+    )
+    row = json.loads(served.redis.client().hget(keys.job(answer.id), "input"))
+    assert names | {"presence_penalty": 1.5, "frequency_penalty": 0.5} == {
+        name: row["params"][name]
+        for name in ("top_k", "repetition_penalty", "presence_penalty", "frequency_penalty")
+    }
+    for name, value in (("presence_penalty", 3), ("top_k", -2), ("repetition_penalty", 0)):
+        with pytest.raises(openai.UnprocessableEntityError) as refused:
+            ask(client, question("?"), extra_body={name: value})
+        assert refused.value.param == f"/{name}"
+
+
+def test_what_a_chat_leaves_open_is_left_to_the_model(served, client):
+    def params(**options):
+        job_id = ask(client, question("?"), **options).id
+        return json.loads(served.redis.client().hget(keys.job(job_id), "input"))["params"]
+
+    sampled = params(temperature=0.7)
+    assert sampled["from_model"] == [
+        *("top_p", "top_k", "presence_penalty", "frequency_penalty", "repetition_penalty"),
+    ]
+    # OpenAI's own defaults, where the model recommends nothing
+    assert (sampled["temperature"], sampled["top_p"]) == (0.7, 1.0)
+    assert params(top_p=0.5)["temperature"] == 1.0
+    assert "from_model" not in params()
 
 
 def test_a_long_image_is_read_in_tiles_unless_a_detail_is_chosen(served, client):

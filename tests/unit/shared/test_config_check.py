@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from shared import config_check
 from shared.settings import SECRETS_DIR, Settings
@@ -33,6 +34,35 @@ def test_each_setting_tells_where_it_comes_from(monkeypatch, tmp_path):
     token = tmp_path / "SIGHTLINE_METRICS_TOKEN"
     assert lines["SIGHTLINE_METRICS_TOKEN"] == ("***", str(token))
     assert Settings().metrics_token == "from-a-file"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SIGHTLINE_LEASE_S", "long", "SIGHTLINE_LEASE_S"),
+        ("SIGHTLINE_PORT", "99999", "SIGHTLINE_PORT"),
+        ("SIGHTLINE_NUMERICS", "fp4", "SIGHTLINE_NUMERICS"),
+        ("SIGHTLINE_ALLOW_NETS", "here", "SIGHTLINE_ALLOW_NETS"),
+        ("SIGHTLINE_WEBHOOK_SCHEDULE_S", "[1", "SIGHTLINE_WEBHOOK_SCHEDULE_S"),
+        ("SIGHTLINE_WEBHOOK_SCHEDULE_S", '["x"]', "SIGHTLINE_WEBHOOK_SCHEDULE_S"),
+        (
+            "SIGHTLINE_BEAT_S",
+            "7",
+            "SIGHTLINE_LEASE_S must be at least three times SIGHTLINE_BEAT_S",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_variable(monkeypatch, capsys, name, value, words):
+    monkeypatch.setenv(name, value)
+    assert config_check.main() == 2
+    assert words in capsys.readouterr().err
+    with pytest.raises(ValidationError, match=words):
+        Settings()
+
+
+def test_a_list_is_given_as_json(monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_WEBHOOK_SCHEDULE_S", "[0, 5.5]")
+    assert Settings().webhook_schedule_s == (0, 5.5)
 
 
 def test_a_variable_wins_over_a_file_of_secrets(monkeypatch, tmp_path):

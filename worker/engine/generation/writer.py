@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -32,8 +33,9 @@ class Writer:
         limit: int,
         end_tokens: frozenset[int],
         constraint: Constraint | None = None,
+        prompt: Sequence[int] = (),
     ) -> None:
-        """Write at most `limit` tokens."""
+        """Write at most `limit` tokens after those of `prompt`."""
         self.limit = limit
         self.tokens: list[int] = []
         #: Tokens that were ever appended, those of a repetition included.
@@ -42,7 +44,8 @@ class Writer:
         self._params = params
         self._end_tokens = end_tokens
         self._constraint = constraint
-        self._sampler = Sampler(params)
+        self._prompt = prompt
+        self._sampler = Sampler(params, prompt)
         #: Least log probability of a character that the model is sure of.
         self._sure_from = math.log(params.uncertain_below) if params.uncertain_below else -math.inf
         #: Of each token: the text that it added, and its log probability.
@@ -66,7 +69,7 @@ class Writer:
             raise InferenceFailed(_NOT_FINITE)
         if self._constraint is not None:
             logits = self._constraint.mask_logits(logits)
-        token = self._sampler.sample(self._ban(logits))
+        token = self._sampler.sample(self._ban(logits), self.tokens)
         return token, confidence.log_probability(logits, token)
 
     def _ban(self, logits: torch.Tensor) -> torch.Tensor:
@@ -142,7 +145,8 @@ class Writer:
             self._looped = True
             return FinishReason.LOOP
         self._retried_at, self._banned = length, banned
-        self._sampler = Sampler(self._params.model_copy(update=self._retry_sampling()))
+        params = self._params.model_copy(update=self._retry_sampling())
+        self._sampler = Sampler(params, self._prompt)
         if self._constraint is not None:
             self._constraint.rewind(self.tokens)
         self._repetition = Repetition()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -56,11 +57,7 @@ class ChatTokenizer:
     def _pieces(self, messages: Sequence[Message]) -> Iterator[str | list[Element]]:
         """Yield texts to tokenise and lists of elements, in the template's order."""
         marks = [f"⁂{secrets.token_hex(8)}⁂" for _ in messages]
-        rendered: str = self._template.apply_chat_template(
-            [_rendered(message, mark) for message, mark in zip(messages, marks, strict=True)],
-            tokenize=False,
-            add_generation_prompt=True,
-        )
+        rendered = self._render(messages, marks)
         contents = {
             mark: message.text if message.token_ids is None else list(message.token_ids)
             for mark, message in zip(marks, messages, strict=True)
@@ -72,6 +69,24 @@ class ChatTokenizer:
                 yield content if isinstance(content, str) else [*content]
             else:
                 yield from self._template_pieces(part, images)
+
+    def _render(self, messages: Sequence[Message], marks: Sequence[str]) -> str:
+        """Return the template's text, with marks in place of the messages' words.
+
+        Templates know a message of the system in the first place only, and leave out any other
+        without a word; it is rendered as a user's, whose role is put right then.
+        """
+        later = {at for at, message in enumerate(messages) if at and message.role == "system"}
+        turns = [
+            _rendered(replace(message, role="user") if at in later else message, marks[at])
+            for at, message in enumerate(messages)
+        ]
+        rendered: str = self._template.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
+        for at in later:
+            rendered = rendered.replace(f"user\n{marks[at]}", f"system\n{marks[at]}")
+        return rendered
 
     def _template_pieces(
         self, part: str, images: Iterator[ImageInput]

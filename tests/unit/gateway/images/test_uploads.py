@@ -49,6 +49,38 @@ def test_every_usual_spelling_of_base64_gives_the_same_bytes(text):
     assert read_text(text, pointer="/image", settings=SETTINGS).data == DATA
 
 
+LARGE = DATA * 4000
+LARGE_PLAIN = base64.b64encode(LARGE).decode()
+LARGE_SPELLINGS = {
+    "plain": LARGE_PLAIN,
+    "%-encoded": quote(LARGE_PLAIN, safe=""),
+    "data URI that is not base64": "data:image/png," + quote(LARGE),
+    "lines of 76": base64.encodebytes(LARGE).decode(),
+    "short lines": "\r\n ".join(LARGE_PLAIN[at : at + 7] for at in range(0, len(LARGE_PLAIN), 7)),
+    "lines joined by spaces": " ".join(textwrap.wrap(LARGE_PLAIN, 76)),
+    "a gap": LARGE_PLAIN[:262_143] + "\n" + " " * 60_000 + LARGE_PLAIN[262_143:],
+    "every + eaten by a form decoder": LARGE_PLAIN.replace("+", " "),
+}
+
+
+@pytest.mark.parametrize("text", LARGE_SPELLINGS.values(), ids=LARGE_SPELLINGS.keys())
+def test_a_large_image_is_the_same_however_it_is_cut_into_slices(text):
+    large = Settings(upload_max_bytes=len(LARGE))
+    assert read_text(text, pointer="/image", settings=large).data == LARGE
+    for sign in ("!", "\0", "="):
+        broken = text[: len(text) // 2] + sign + text[len(text) // 2 + 1 :]
+        if not text.startswith("data:"):
+            with pytest.raises(InvalidBase64):
+                read_text(broken, pointer="/image", settings=large)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n ", " \n"])
+def test_a_gap_takes_no_quadratic_time(blank):
+    large = Settings(upload_max_bytes=20 << 20)
+    with pytest.raises(InvalidBase64):
+        read_text("AAA" + blank * 1_000_000 + "!", pointer="/image", settings=large)
+
+
 BROKEN = {
     "a character that is not base64": PLAIN[:40] + "!" + PLAIN[41:],
     "a path": "/tmp/photo.png",

@@ -13,6 +13,9 @@ from werkzeug.wrappers import Request
 
 from gateway.http import strict_json
 from gateway.submission.request import Submission, receive_request
+from gateway.submission.resolve import resolve
+from shared.catalog.presets import BUILT_IN
+from shared.catalog.rules import load_rules
 from shared.errors import BadParameters, InvalidJson
 from shared.jobs import DETAIL_PIXELS
 from shared.settings import Settings
@@ -37,6 +40,27 @@ def test_a_form_and_json_of_the_same_question_have_the_same_fingerprint():
     body = {"prompt": "hi", "max_new_tokens": 9, "do_sample": True, "metadata": {"a": 1}}
     body["stop"] = ["x"]
     assert form.submission.fingerprint([]) == Submission.model_validate(body).fingerprint([])
+
+
+def resolved(presets=(), **fields):
+    by_name = {preset.name: preset for preset in (*BUILT_IN, *presets)}
+    return resolve(Submission(prompt="hi", **fields), by_name, load_rules(Settings())).params
+
+
+def test_a_sampled_request_leaves_to_the_model_what_it_does_not_name():
+    assert resolved().from_model == ()
+    assert resolved(temperature=0.7).from_model == ()
+    sampled = resolved(do_sample=True, temperature=0.7, top_k=5)
+    assert sampled.from_model == (
+        *("top_p", "presence_penalty", "frequency_penalty", "repetition_penalty"),
+    )
+    # without a recommendation the service's own values count
+    assert (sampled.temperature, sampled.top_p, sampled.top_k) == (0.7, 0.9, 5)
+
+
+def test_what_a_preset_names_is_not_left_to_the_model():
+    assert "temperature" not in resolved(do_sample=True, preset="count").from_model
+    assert "top_p" in resolved(do_sample=True, preset="count").from_model
 
 
 @pytest.mark.parametrize("other", [{"prompt": "ho"}, {"seed": 1}, {"metadata": {"a": 2}}])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from shared.jobs import ROW_VERSION, JobInput
+import pytest
+
+from shared.jobs import ROW_VERSION, GenerationParams, JobInput
 
 #: The members and values of the input in a row of this version.
-VERSION = 3
+VERSION = 4
 WORDS = {
     "ConversationMessage": "images max_pixels role text",
     "EnhanceStep": "binarize contrast denoise deskew perspective upscale",
-    "GenerationParams": "choices do_sample line_confidence loop_guard max_new_tokens regex "
-    "response_format seed stop temperature top_p uncertain_below",
+    "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
+    "max_new_tokens presence_penalty regex repetition_penalty response_format seed stop "
+    "temperature top_k top_p uncertain_below",
     "JobInput": "before encode_only enhance images max_pixels params postprocess preset prompt "
     "thread tiling",
     "JsonSchema": "description name schema strict",
@@ -35,3 +39,31 @@ def test_a_row_that_says_something_new_bears_a_new_version():
         "a row has other words now: raise ROW_VERSION, so that older workers leave it alone, "
         "and note version and words here"
     )
+
+
+#: The members that a worker of version 3 takes; it refuses a row with any other.
+KNOWN_TO_3 = set(WORDS["GenerationParams"].split()) - {
+    *("top_k", "presence_penalty", "frequency_penalty", "repetition_penalty", "from_model")
+}
+
+
+@pytest.mark.parametrize("params", [{}, {"top_k": None}, {"repetition_penalty": 1}, {"top_p": 0.5}])
+def test_a_row_without_new_words_is_one_that_an_older_worker_reads(params):
+    row = JobInput(prompt="hi", params=GenerationParams(**params))
+    assert row.row_version == 3
+    assert set(json.loads(row.model_dump_json())["params"]) == KNOWN_TO_3
+    assert JobInput.model_validate_json(row.model_dump_json()) == row
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"top_k": 0}, {"presence_penalty": 1}, {"frequency_penalty": -1}),
+        *({"repetition_penalty": 1.1}, {"from_model": ("top_k",)}),
+    ],
+    ids=str,
+)
+def test_an_older_worker_leaves_a_row_alone_that_asks_for_what_it_does_not_know(params):
+    row = JobInput(prompt="hi", params=GenerationParams(**params))
+    assert row.row_version == ROW_VERSION == 4
+    assert JobInput.model_validate_json(row.model_dump_json()) == row

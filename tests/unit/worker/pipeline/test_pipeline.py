@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from PIL import Image
 
 from shared.errors import InferenceFailed, InputTooLong
-from shared.jobs import JobInput, Turn
+from shared.jobs import ConversationMessage, JobInput, Turn
 from worker.engine.api import EngineRequest, ModelInfo, Ticket
 from worker.pipeline import Pipeline, Question
 
@@ -99,6 +99,47 @@ def test_a_question_that_fits_alone_is_answered_with_the_images_but_not_the_word
     engine = Narrow(most=1)
     Pipeline(engine).start(question([turn(1, "img_a"), turn(2)]))
     assert messages(engine.taken[0]) == [("user", "now?", ("img_a",))]
+
+
+def chat(*before: tuple[str, str]) -> Question:
+    earlier = tuple(ConversationMessage(role=role, text=text) for role, text in before)
+    asked = question([])
+    return replace(asked, job=asked.job.model_copy(update={"before": earlier}))
+
+
+def test_the_oldest_messages_of_a_chat_go_first_and_those_of_the_system_stay():
+    engine = Narrow(most=5)
+    long = "x" * 100
+    before = [
+        *(("system", "be short"), ("user", "q1"), ("assistant", "a1"), ("system", "now be long")),
+        *(("user", "q2"), ("assistant", "a2"), ("user", long), ("assistant", long)),
+    ]
+    _, notices = Pipeline(engine).start(chat(*before))
+    assert messages(engine.taken[0]) == [
+        ("system", "be short", ()),
+        ("system", "now be long", ()),
+        ("user", long, ()),
+        ("assistant", long, ()),
+        ("user", "now?", ()),
+    ]
+    assert [(notice.code, "4 messages" in notice.detail) for notice in notices] == [
+        ("history_dropped", True)
+    ]
+
+
+def test_a_chat_whose_question_and_system_message_do_not_fit_is_refused():
+    with pytest.raises(InputTooLong):
+        Pipeline(Narrow(most=1)).start(chat(("system", "be short"), ("user", "q1")))
+
+
+def test_a_long_chat_is_tried_a_few_times_only():
+    engine = Narrow(most=1)
+    tries = []
+    engine.submit = lambda request: (
+        tries.append(len(request.messages)) or Narrow.submit(engine, request)
+    )
+    Pipeline(engine).start(chat(*[("user", "q" * 100), ("assistant", "a")] * 500))
+    assert len(tries) < 80
 
 
 def test_a_question_that_can_never_fit_is_refused():

@@ -1,0 +1,58 @@
+"""Refuses query parameters that the OpenAPI document does not name, as members of bodies are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import request
+
+from gateway.auth import needs_key
+from gateway.openapi.security import add_errors
+from shared.errors import BadParameters
+from shared.excerpt import excerpt
+
+_VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+
+
+def describe_refusals(paths: dict[str, Any]) -> None:
+    """Add the refusal of unknown parameters to every operation of the API."""
+    for path, item in paths.items():
+        if needs_key(path):
+            for operation in item.values():
+                add_errors(operation, BadParameters)
+
+
+def refuse_unknown(paths: dict[str, Any]) -> Callable[[], None]:
+    """Return a check of the present request; it raises BadParameters.
+
+    `paths` are those of the document. Pages and probes take any parameter.
+    """
+    known = {
+        (path, method.upper()): _query_names(operation)
+        for path, item in paths.items()
+        if needs_key(path)
+        for method, operation in item.items()
+    }
+
+    def check() -> None:
+        if not request.args or request.url_rule is None:
+            return
+        path = _VARIABLE.sub(r"{\1}", request.url_rule.rule)
+        names = known.get((path, request.method.replace("HEAD", "GET")))
+        if names is None:
+            return
+        unknown = [name for name in request.args if name not in names]
+        if unknown:
+            name = excerpt(unknown[0])
+            taken = f"takes {', '.join(names)}" if names else "takes none"
+            raise BadParameters(
+                f"Unknown query parameter: {name}; this path {taken}.", pointer=f"/{name}"
+            )
+
+    return check
+
+
+def _query_names(operation: dict[str, Any]) -> list[str]:
+    return [part["name"] for part in operation.get("parameters", []) if part["in"] == "query"]

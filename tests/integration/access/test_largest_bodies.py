@@ -1,0 +1,355 @@
+"""The largest body of each kind, at each door: whatever it asks, others are answered meanwhile.
+
+What is measured is not the clock but the time that the gateway's event loop computes between the
+arrival of a probe and its answer: a busy machine makes the one longer, only our code the other.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.support.harness import QUICK, Process, eventually, running_redis, running_system
+
+MIB = 1 << 20
+#: Bytes of the largest bodies, a little below the limit of 64 MiB.
+MOST = 60 * MIB
+#: Seconds of computing; a tenth of a second where nothing else uses the core's caches.
+MOST_COMPUTING_S = 0.25
+
+JSON = "application/json"
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
+JSON_DOORS = (
+    *("/v1/jobs", "/v1/chat/completions", "/predict", "/v1/estimate"),
+    *("/v1/images", "/v1/webhooks/test", "/v1/deliveries/replay"),
+)
+FORM_DOORS = ("/v1/jobs", "/predict", "/v1/estimate", "/v1/images")
+
+
+@dataclass
+class EventLoop:
+    """The gateway under test, and how long its event loop lets a probe wait."""
+
+    http: httpx.Client
+    gateway: Process
+    #: The longest computing before an answer to a probe, seconds, for each body.
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def send(self, name: str, path: str, kind: str, body: bytes, **headers: str) -> httpx.Response:
+        """Send a body while probes are sent, and check that none of them had to wait."""
+        answers: list[httpx.Response] = []
+        headers = {"Content-Type": kind, **headers}
+        sender = threading.Thread(
+            target=lambda: answers.append(self.http.post(path, content=body, headers=headers))
+        )
+        with socket.create_connection(("127.0.0.1", self.http.base_url.port)) as probe:
+            self._computing_s(probe)
+            sender.start()
+            longest = 0.0
+            try:
+                while sender.is_alive():
+                    longest = max(longest, self._computing_s(probe))
+            finally:
+                sender.join()
+        self.seconds[f"{path} {name}"] = longest
+        assert longest < MOST_COMPUTING_S, f"others waited {longest:.3f} s"
+        return answers[0]
+
+    def _computing_s(self, probe: socket.socket) -> float:
+        before = self._computed_s()
+        probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b'{"status":"ok"}\n'):
+            received = probe.recv(4096)
+            assert received, answer
+            answer += received
+        return self._computed_s() - before
+
+    def _computed_s(self) -> float:
+        """Return the seconds that the event loop's thread has computed so far."""
+        pid = re.findall(r'"pid": ?(\d+)', self.gateway.logs())[-1]
+        fields = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
+        return int(fields[0]) / 1e9
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLoop]:
+    if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/schedstat").exists():
+        pytest.skip("this machine does not tell what a thread computes")
+    folder = tmp_path_factory.mktemp("largest")
+    with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
+        system.worker(slots=16, SIGHTLINE_SIMULATED_TOKEN_S="0")
+        gateway, http = system.gateway()
+        eventually(lambda: "gateway.ready" in gateway.logs())
+        loop = EventLoop(http, gateway)
+        yield loop
+        for name, seconds in sorted(loop.seconds.items(), key=lambda item: -item[1])[:20]:
+            print(f"{1000 * seconds:7.1f} ms  {name}")
+
+
+def pairs(doors: Sequence[str], bodies: Iterable[str]) -> list[tuple[str, str]]:
+    """Return every body for the first two doors, and every fourth one for the others."""
+    names = list(bodies)
+    return [(door, name) for door in doors[:2] for name in names] + [
+        (door, name) for at, door in enumerate(doors[2:]) for name in names[at % 4 :: 4]
+    ]
+
+
+def refused_or_taken(answer: httpx.Response) -> None:
+    """Check that an answer is a success or a typed refusal that quotes little."""
+    assert answer.status_code < 500, answer.text[:500]
+    if answer.status_code >= 400:
+        assert answer.json()["code"] != "internal_error"
+        assert len(answer.content) < 16_384
+
+
+def member(value: object) -> bytes:
+    return json.dumps({"prompt": "hi", "messages": [], "x": value}).encode()
+
+
+STRUCTURES = {
+    "many members": lambda: member({f"k{n}": n for n in range(500_000)}),
+    "many members, just taken": lambda: member({f"k{n}": n for n in range(19_900)}),
+    "many unknown parameters": lambda: json.dumps({f"k{n}": n for n in range(19_900)}).encode(),
+    "many items": lambda: b'{"prompt":"hi","x":[' + b"1," * (MOST // 2) + b"1]}",
+    "many lists": lambda: b'{"prompt":' + b"[]," * (MOST // 3) + b"1}",
+    "deep lists": lambda: b"[" * MOST,
+    "deep members": lambda: b'{"a":' * (MOST // 5),
+    "one name again and again": lambda: b"{" + b'"prompt":"hi",' * (MOST // 14) + b'"a":1}',
+    "blanks": lambda: b'{"prompt"' + b" " * MOST + b':"hi"}',
+    "a huge number": lambda: b'{"seed":' + b"1" * MOST + b"}",
+    "huge fractions": lambda: b'{"a":[' + b",".join([b"0." + b"1" * 200] * 19_000) + b"]}",
+    "escapes": lambda: b'{"prompt":"' + b"\\u0041" * (MOST // 6) + b'"}',
+    "escaped quotes": lambda: b'{"prompt":"' + b'\\"' * (MOST // 2) + b'"}',
+    "escapes, just taken": lambda: b'{"prompt":"' + b"\\u0041" * (3 * MIB // 6) + b'"}',
+    "backslashes": lambda: b'{"prompt":"' + b"\\\\" * (MOST // 2) + b'"}',
+    "a long name": lambda: b'{"' + b"a" * MOST + b'":1}',
+    "long names": lambda: (
+        b"{" + b",".join(b'"' + b"a" * 20_000 + b'%d":1' % n for n in range(3000)) + b"}"
+    ),
+    "Chinese": lambda: b'{"prompt":"' + "字".encode() * (MOST // 3) + b'"}',
+    "no UTF-8": lambda: b'{"prompt":"' + b"\xff" * MOST + b'"}',
+    "never closed": lambda: b'{"prompt":"' + b"a" * MOST,
+    "UTF-16": lambda: ("[" + "1," * MIB + "1]").encode("utf-16"),
+    "zeros": lambda: b"\0" * MOST,
+}
+
+
+@pytest.mark.parametrize(("path", "name"), pairs(JSON_DOORS, STRUCTURES))
+def test_a_structure_of_json_is_refused_while_others_go_on(loop, path, name):
+    refused_or_taken(loop.send(name, path, JSON, STRUCTURES[name]()))
+
+
+LONG = "a" * (50 * MIB)
+WORDS = ("prompt", "preset", "lang", "session_id", "detail", "webhook", "regex", "enhance")
+LISTS = ("images", "stop", "choices", "postprocess", "fields", "sha256")
+TEXTS = {
+    **dict.fromkeys((*WORDS, "priority", "tiling", "temperature"), LONG),
+    **{name: [LONG] for name in LISTS},
+    "metadata": {"a": LONG},
+    "many stops": None,
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/estimate"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_parameter_is_bounded_while_others_go_on(loop, path, name):
+    fields = {"stop": ["a" * (2 * MIB)] * 8} if name == "many stops" else {name: TEXTS[name]}
+    body = json.dumps({"prompt": "hi", **fields}).encode()
+    answer = loop.send(name, path, JSON, body)
+    assert answer.status_code in (400, 403, 413, 415, 422), answer.text[:500]
+    refused_or_taken(answer)
+
+
+def schema_of(properties: dict[str, object]) -> dict[str, object]:
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+def nested(depth: int) -> dict[str, object]:
+    return {"type": "object", "properties": {"a": nested(depth - 1)}} if depth else {}
+
+
+#: What is costly to check though it is short enough.
+CONSTRAINTS = {
+    "longest regex": {"regex": "(a|b)" * 199},
+    "repeated regex": {"regex": "((a{1,10}){1,10}){1,10}"},
+    "regex of classes": {"regex": "[^a-zA-Z]" * 100},
+    "most choices": {"choices": [f"{n:03d}" + "x" * 509 for n in range(128)]},
+    "widest schema": {
+        "response_format": schema_of({f"k{n}": {"type": "string"} for n in range(900)})
+    },
+    "deepest schema": {"response_format": schema_of({"a": nested(12)})},
+    "huge schema": {"response_format": schema_of({"a": {"description": LONG}})},
+    "schema of many": {"response_format": schema_of({f"k{n}": {} for n in range(9000)})},
+    "unions": {
+        "response_format": schema_of({"a": {"anyOf": [{"const": f"k{n}"} for n in range(900)]}})
+    },
+    "patterns": {
+        "response_format": schema_of(
+            {f"k{n}": {"type": "string", "pattern": "^(a|b){1,99}$"} for n in range(200)}
+        )
+    },
+    "longest stops": {"stop": ["a" * 256] * 8},
+    "largest metadata": {"metadata": {str(n): n for n in range(400)}},
+    "longest prompt": {"prompt": "字" * 32_768},
+    "most fields": {"preset": "fields", "fields": ["字" * 64] * 32},
+}
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_the_costliest_parameters_are_checked_while_others_go_on(loop, name):
+    body = json.dumps({"prompt": "hi", "max_new_tokens": 1, **CONSTRAINTS[name]}).encode()
+    refused_or_taken(loop.send(name, "/v1/jobs", JSON, body))
+
+
+def chat(*messages: dict[str, object], **fields: object) -> bytes:
+    return json.dumps({"messages": messages, "max_tokens": 1, **fields}).encode()
+
+
+def user(content: object) -> dict[str, object]:
+    return {"role": "user", "content": content}
+
+
+PARTS = [{"type": "text", "text": "a"}]
+CHATS = {
+    "most messages": lambda: chat(*[user("a")] * 1000),
+    "more messages than any": lambda: chat(*[user("a")] * 6000),
+    "most parts": lambda: chat(user(PARTS * 6000)),
+    "wrong messages": lambda: chat(*[{"role": "x", "content": 1}] * 1000),
+    "the longest text": lambda: chat(*[user("字" * 1000)] * 1000),
+    "a long text": lambda: chat(user(LONG)),
+    "a long image": lambda: chat(user([{"type": "image_url", "image_url": {"url": LONG}}])),
+    "a long role": lambda: chat({"role": LONG, "content": "a"}),
+    "a long model": lambda: chat(user("a"), model=LONG),
+    "a long stop": lambda: chat(user("a"), stop=LONG),
+    "long metadata": lambda: chat(user("a"), metadata={"a": LONG}),
+    "unknown parameters": lambda: chat(user("a"), **{f"k{n}": 1 for n in range(9000)}),
+}
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_a_chat_is_read_while_others_go_on(loop, name):
+    headers = {"X-Stainless-Retry-Count": "0"}
+    refused_or_taken(loop.send(name, "/v1/chat/completions", JSON, CHATS[name](), **headers))
+
+
+def test_the_texts_of_a_job_are_bounded_together(loop):
+    body = chat(*[user("\1" * 1000)] * 200)
+    answer = loop.send("texts that grow in a row", "/v1/chat/completions", JSON, body)
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    assert "1048576" in answer.json()["detail"]
+
+
+def part(name: str, value: bytes, extra: str = "") -> bytes:
+    head = f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'
+    return head.encode() + value + b"\r\n"
+
+
+FORMS = {
+    "many fields": (URLENCODED, lambda: b"a=1&" * (10 * MIB // 4)),
+    "many empty fields": (URLENCODED, lambda: b"&" * MOST),
+    "most fields": (URLENCODED, lambda: b"&".join(b"k%d=1" % n for n in range(200))),
+    "escapes": (URLENCODED, lambda: b"prompt=" + b"%41" * (MOST // 3)),
+    "escaped image": (URLENCODED, lambda: b"image=" + b"%2B" * (MOST // 3)),
+    "plus signs": (URLENCODED, lambda: b"image=" + b"+a" * (MOST // 2)),
+    "no UTF-8": (URLENCODED, lambda: b"prompt=" + b"\xff" * MOST),
+    "escaped no UTF-8": (URLENCODED, lambda: b"prompt=" + b"%ff" * (MOST // 3)),
+    "a long name": (URLENCODED, lambda: b"a" * MOST),
+    "a JSON field": (URLENCODED, lambda: b"metadata={" + b'"a":1,' * (MOST // 6)),
+    "blanks": (URLENCODED, lambda: b"images=" + b"+" * MOST),
+    "many parts": (MULTIPART, lambda: part("a", b"1") * 200_000),
+    "most parts": (MULTIPART, lambda: part("a", b"1") * 200 + b"--x--"),
+    "a long part": (MULTIPART, lambda: part("prompt", b"a" * MOST) + b"--x--"),
+    "a long image": (MULTIPART, lambda: part("image", b"a" * MOST) + b"--x--"),
+    "line breaks": (MULTIPART, lambda: part("image", b"a\r\n" * (MOST // 3)) + b"--x--"),
+    "nearly boundaries": (MULTIPART, lambda: part("image", b"\r\n--x_" * (MOST // 6)) + b"--x--"),
+    "boundaries and blanks": (MULTIPART, lambda: part("a", b"\r\n--x   " * (MOST // 8))),
+    "long headers": (MULTIPART, lambda: part("a", b"", ";a=b" * (MOST // 4))),
+    "many headers": (MULTIPART, lambda: b"--x\r\n" + b"A: b\r\n" * (MOST // 6)),
+    "a preamble": (MULTIPART, lambda: b"\r\n" * (MOST // 2)),
+    "a large file": (
+        MULTIPART,
+        lambda: part("image", b"\x89PNG" * (MOST // 4), '; filename="a.png"') + b"--x--",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "name"), pairs(FORM_DOORS, FORMS))
+def test_a_form_is_read_while_others_go_on(loop, path, name):
+    kind, make = FORMS[name]
+    refused_or_taken(loop.send(name, path, kind, make()))
+
+
+#: Just below the limit of 20 MiB of an image, once it is decoded.
+LETTERS = 26 * MIB
+IMAGES = {
+    "digits": lambda: "A" * LETTERS,
+    "a data: URI": lambda: "data:image/png;base64," + "A" * LETTERS,
+    "a data: URI without an end": lambda: "data:" + "a" * LETTERS,
+    "a data: URI of parameters": lambda: "data:" + ";" * LETTERS,
+    "escaped bytes": lambda: "data:image/png," + "%41" * (LETTERS // 2),
+    "escaped digits": lambda: "%41" * (LETTERS // 2),
+    "a gap": lambda: "A" + " " * LETTERS + "A",
+    "gaps": lambda: "A " * (LETTERS // 2),
+    "short lines": lambda: "A\n" * (LETTERS // 2),
+    "lines": lambda: ("A" * 76 + "\n") * (LETTERS // 77),
+    "lines joined by spaces": lambda: ("A" * 76 + " ") * (LETTERS // 77) + "A",
+    "a URL": lambda: "http://" + "a" * LETTERS,
+    "an id": lambda: "img_" + "a" * LETTERS,
+    "Chinese": lambda: "字" * MIB,
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/images", "/v1/estimate"])
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_text_of_an_image_is_read_while_others_go_on(loop, path, name):
+    member_name = "image" if path == "/v1/images" else "images"
+    fields = {} if path == "/v1/images" else {"prompt": "hi"}
+    body = json.dumps({**fields, member_name: IMAGES[name]()}, ensure_ascii=False).encode()
+    answer = loop.send(name, path, JSON, body)
+    assert 400 <= answer.status_code < 500
+    refused_or_taken(answer)
+
+
+def png(side: int) -> bytes:
+    """Return a PNG that does not compress."""
+    file = io.BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(
+        file, "PNG", compress_level=0
+    )
+    return file.getvalue()
+
+
+def test_an_honest_image_of_20_mib_is_taken_while_others_go_on(loop):
+    image = png(2600)
+    assert 19 * MIB < len(image) < 20 * MIB
+    text = base64.b64encode(image).decode()
+    # as encoders of some languages write it
+    slashed = json.dumps({"image": text}).replace("/", "\\/").encode()
+    for name, path, body in (
+        ("an image", "/v1/images", json.dumps({"image": text}).encode()),
+        ("an image with escaped slashes", "/v1/images", slashed),
+        ("an image", "/v1/jobs", json.dumps({"prompt": "hi", "images": [text, text]}).encode()),
+    ):
+        answer = loop.send(name, path, JSON, body)
+        assert answer.status_code in (201, 202), answer.text[:500]
+    urls = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{text}"}}] * 2
+    headers = {"X-Stainless-Retry-Count": "0"}
+    answer = loop.send(
+        "an image", "/v1/chat/completions", JSON, chat(user([*urls, *PARTS])), **headers
+    )
+    assert answer.status_code == 200, answer.text[:500]
