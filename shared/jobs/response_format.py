@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from shared.excerpt import is_longer
 
 #: Characters of a schema that is not looked at; the constraint's own bound is lower.
-_HUGE_CHARS = 65_536
+_HUGE_CHARS = 262_144
 
 
 def _refuse_huge(schema: dict[str, Any]) -> dict[str, Any]:
