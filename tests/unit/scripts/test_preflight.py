@@ -72,7 +72,7 @@ def test_a_folder_without_a_configuration_is_named(tmp_path):
 
 def test_a_wrong_setting_is_one_line_with_its_name(monkeypatch):
     monkeypatch.setenv("SIGHTLINE_SLOTS", "many")
-    with pytest.raises(InstanceError, match="slots") as trouble:
+    with pytest.raises(InstanceError, match="SIGHTLINE_SLOTS") as trouble:
         preflight.read_settings()
     assert "\n" not in str(trouble.value)
 
