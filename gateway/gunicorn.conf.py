@@ -25,6 +25,7 @@ from gateway.auth import UnsafeBinding, check_binding
 from gateway.http import open_files
 from gateway.http.gevent_worker import GRACE_S
 from shared import log
+from shared.addresses import parse_networks
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import load_rules
 from shared.errors import BadConfig, StoreUnavailable
@@ -54,7 +55,7 @@ keepalive = 75
 control_socket_disable = True
 limit_request_line = 8190
 #: Who may name another scheme, path prefix or address of a client than its connection shows.
-forwarded_allow_ips = _settings.trusted_proxies
+forwarded_allow_ips = ",".join(map(str, parse_networks(_settings.trusted_proxies)))
 logger_class = "gunicorn.glogging.Logger"
 logconfig_dict: dict[str, Any] = {
     "version": 1,

@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         "",
+        pattern=r"^[A-Za-z0-9.\-, ]*$",
         description="Names beside that of SIGHTLINE_PUBLIC_URL by which browsers may reach a "
         "service without keys, as in vlm.lan,tower.local.",
     )

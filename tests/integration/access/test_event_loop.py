@@ -45,6 +45,10 @@ HOSTILE: dict[str, list[bytes]] = {
     "pipelined requests with small bodies": [
         (b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx") * 20_000
     ],
+    "pipelined expectations": [
+        b"POST /healthz HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"
+        * 4_000
+    ],
     "many headers": [LINE + HOST + _fields(b"X-#", b"a", 20_000) + END],
     "long headers": [LINE + HOST + _fields(b"X-#", b"a" * 8_100, 98) + END],
     "a head byte by byte": [LINE + HOST, *_bytewise(_fields(b"X-#", b"a" * 600, 40)), END],
@@ -52,6 +56,18 @@ HOSTILE: dict[str, list[bytes]] = {
     "duplicated headers": [_get(b"/", _fields(b"X-Same", b"a, b" * 1_000, 15))],
     "many cookies": [_get(b"/", _fields(b"Cookie", b"a=1;" * 2_000, 7))],
     "many languages": [_get(b"/", _fields(b"Accept-Language", b"a;q=0.1," * 1_000, 7))],
+    "cookies and languages up to their bounds": [
+        _get(
+            b"/",
+            _fields(b"Cookie", b"a=1;" * 2_000, 1) + b"Accept-Language: " + b"a," * 500 + b"b\r\n",
+        )
+    ],
+    "answers in kinds up to the bound": [
+        _get(b"/v1/jobs/job_a/result", b"Accept: " + b"a/b," * 250 + b"a/c\r\n")
+    ],
+    "etags up to the bound": [
+        _get(b"/favicon.ico", b"If-None-Match: " + b'"a",' * 2_000 + b"*\r\n")
+    ],
     "many etags": [_get(b"/favicon.ico", _fields(b"If-None-Match", b'"a",' * 2_000, 7))],
     "many ranges": [_get(b"/favicon.ico", b"Range: bytes=" + b"0-1," * 2_000 + b"5-6\r\n")],
     "a long query": [_get(b"/v1/jobs?" + b"limit=1&" * 1_000)],
@@ -107,3 +123,17 @@ def test_a_small_body_that_nobody_reads_does_not_end_the_connection(http):
             assert b"Connection: keep-alive" in answer
             # in a packet of its own, after the answer
             sock.sendall(b"{}")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        _fields(b"Accept-Language", b"a;q=0.1," * 100, 2),
+        _fields(b"Cookie", b"a=1;" * 1_500, 2),
+        _fields(b"X-#", b"a" * 8_000, 9),
+    ],
+)
+def test_headers_beyond_their_bounds_are_refused_with_a_reason(http, headers):
+    answer = send_raw(http, _get(b"/", headers))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code": "bad_request"' in answer

@@ -63,7 +63,8 @@ def test_a_gateway_is_healthy_as_long_as_it_answers(own_redis, tmp_path):
         assert healthy("http", port, "/healthz")
         assert not healthy("http", port, "/no-such-path")
         process.kill()
-        assert "nobody listens" in check("http", port, "/healthz").stdout
+        assert not healthy("http", port, "/healthz")
+        eventually(lambda: "nobody listens" in check("http", port, "/healthz").stdout)
 
 
 def test_a_server_that_accepts_and_says_nothing_is_unhealthy():
