@@ -188,8 +188,6 @@ class _ImageDecoder:
             return jpeg.read_damage(data)
         if self.format in ("AVIF", "HEIC"):
             return zeros.find_in_boxes(data)
-        if self.format == "WebP":
-            return zeros.find_in_webp(data, file.width * file.height)
         return None
 
     def _check_heic(self, file: ImageFile.ImageFile, header_size: tuple[int, int]) -> None:

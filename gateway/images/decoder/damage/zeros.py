@@ -9,23 +9,12 @@ from gateway.images.decoder.damage.report import Damage
 _LONG_RUN = re.compile(rb"\0{16}")
 _BOX_RUN = re.compile(rb"\0{24}")
 _FAX_RUN = re.compile(rb"\0{8}")
-_LEAST_BYTES_PER_PIXEL = 0.02
 _TABLES = 0xC4
 _SCAN = b"\xff\xda"
 
 
-def find_in_webp(data: bytes, pixels: int) -> Damage | None:
-    """Return the damage of a lossy WebP of so many pixels: its coder writes what looks random."""
-    at = data.find(b"VP8 ", 12)
-    if len(data) < _LEAST_BYTES_PER_PIXEL * pixels:
-        # blank paper; its data may be zeros
-        return None
-    end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-    return _damage_from(_LONG_RUN, data, at + 18, end) if at >= 0 else None
-
-
 def find_in_boxes(data: bytes) -> Damage | None:
-    """Return the damage of an AVIF or HEIC, whose coders leave no run of zeros either.
+    """Return the damage of an AVIF or HEIC: its coder writes what looks random.
 
     Files with EXIF are passed over: it stands among the pixels and is filled up with zeros.
     """

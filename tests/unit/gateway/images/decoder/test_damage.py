@@ -13,6 +13,7 @@ from tests.support.image_bytes import (
     chunk,
     heic,
     ihdr,
+    noise,
     png,
     quarters,
     rows,
@@ -50,7 +51,6 @@ SOURCES = {
     "deflated tiff": (saved(DRAWING, "TIFF", compression="tiff_adobe_deflate"), b""),
     "jpeg tiff": (saved(DRAWING, "TIFF", compression="jpeg"), b""),
     "group 4 tiff": (saved(INK, "TIFF", compression="group4"), b""),
-    "webp": (saved(DRAWING, "WEBP"), b""),
     "avif": (saved(DRAWING, "AVIF"), b""),
     "heic": (heic(DRAWING), b""),
 }
@@ -113,6 +113,14 @@ def test_blank_paper_is_not_called_damaged(decoder, fmt, colour):
     paper = Image.new("RGB", (1500, 1000), colour)
     data = heic(paper) if fmt == "HEIC" else saved(paper, fmt)
     assert "image_damaged" not in _codes(decoder.decode(Upload(data)))
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "WEBP", "AVIF", "HEIC"])
+def test_a_photograph_on_blank_paper_is_not_called_damaged(decoder, fmt):
+    paper = Image.new("RGB", (900, 600), "white")
+    paper.paste(noise(700, 300), (100, 250))
+    data = heic(paper) if fmt == "HEIC" else saved(paper, fmt)
+    assert decoder.decode(Upload(data)).notices == ()
 
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}])
