@@ -18,6 +18,11 @@ class NewerInput(shared.jobs.JobInput):
 
     tone: str = "plain"
 
+    @property
+    def row_version(self) -> int:
+        """Return the version that has the field."""
+        return shared.jobs.model.ROW_VERSION
+
 
 def main() -> None:
     """Replace `JobInput` before any other module imports it, then run the program."""

@@ -245,9 +245,9 @@ def test_erasing_a_running_job_stops_its_work(served):
     eventually(lambda: traces(served.redis, job_id) == {f"sl:gone:{job_id}"}, 10)
 
 
-@pytest.mark.parametrize("path", ["", "/events", "/result"])
+@pytest.mark.parametrize("path", ["?wait=30", "/events", "/result"])
 def test_an_unknown_job_is_404_at_once(workerless, path):
-    answer = workerless.http.get(f"/v1/jobs/{new_job_id()}{path}", params={"wait": "30"})
+    answer = workerless.http.get(f"/v1/jobs/{new_job_id()}{path}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 

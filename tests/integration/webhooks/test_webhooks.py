@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import sys
 import time
 
@@ -75,6 +76,8 @@ def test_the_end_of_a_job_is_told_at_once_and_signed(hooked):
     assert delivery["id"] == request.headers["webhook-id"]
     (attempt,) = delivery["attempts"]
     assert (attempt["status"], attempt["body"], attempt["error"]) == (200, "ok", None)
+    moments = [delivery["created_at"], delivery["ended_at"], attempt["at"], message["timestamp"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at) for at in moments)
 
 
 def test_start_and_progress_are_told_to_those_who_ask(hooked):
