@@ -64,6 +64,7 @@ class InvalidRequest(APIError):
         "invalid_base64",
         "unsupported_media_type",
         "request_timeout",
+        "host_not_allowed",
     )
 
 
@@ -121,7 +122,7 @@ class InvalidImage(InvalidRequest):
 class Unauthorized(APIError):
     """The API key is missing, invalid or not allowed to do this."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden")
+    codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden", "origin_not_allowed")
 
 
 class NotFound(APIError):
