@@ -65,7 +65,7 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 # Tests that depend on timing run one by one, all others in parallel.
 CLOCKED := tests/chaos tests/e2e tests/unit/scripts tests/integration/page \
 	$(foreach name,backpressure fairness job_life long_jobs overload,tests/integration/jobs/test_$(name).py) \
-	tests/integration/access/test_slow_clients.py
+	$(foreach name,largest_bodies slow_clients,tests/integration/access/test_$(name).py)
 define TEST_ALL
 failed=0; \
 	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(CLOCKED)) || failed=$$?; \
