@@ -29,6 +29,9 @@ MOST = 60 * MIB
 #: Seconds of computing at one stretch: a tenth on a quiet core, and room for a busy one.
 MOST_COMPUTING_S = 0.5
 
+#: Probes on one connection.
+_PROBES = 500
+
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
@@ -55,18 +58,26 @@ class EventLoop:
         sender = threading.Thread(
             target=lambda: answers.append(self.http.post(path, content=body, headers=headers))
         )
-        with socket.create_connection(("127.0.0.1", self.http.base_url.port)) as probe:
+        longest = 0.0
+        with self._probe() as probe:
             self._computing_s(probe)
-            sender.start()
-            longest = 0.0
-            try:
-                while sender.is_alive():
-                    longest = max(longest, self._computing_s(probe))
-            finally:
-                sender.join()
+        sender.start()
+        try:
+            while sender.is_alive():
+                # a connection ends after a thousand requests
+                with self._probe() as probe:
+                    for _ in range(_PROBES):
+                        longest = max(longest, self._computing_s(probe))
+                        if not sender.is_alive():
+                            break
+        finally:
+            sender.join()
         self.seconds[f"{path} {name}"] = longest
         assert longest < MOST_COMPUTING_S, f"others waited {longest:.3f} s"
         return answers[0]
+
+    def _probe(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.http.base_url.port))
 
     def _computing_s(self, probe: socket.socket) -> float:
         before = self._computed_s()
