@@ -5,20 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
 )
 
 from shared.jobs.enhancement import Enhancement
-from shared.jobs.response_format import ResponseFormat
+from shared.jobs.params import Frozen, GenerationParams
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 4
@@ -86,139 +81,11 @@ class Stage(StrEnum):
     MERGE = "merge"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
-    if any(not s for s in stop):
-        raise ValueError("a stop string must not be empty")
-    return stop
-
-
-#: Parameters that constrain the answer; at most one of them is set.
-CONSTRAINTS = ("choices", "regex", "response_format")
-MAX_NEW_TOKENS = 4096
-MAX_STOPS = 8
-MAX_CHOICES = 128
-MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
-Temperature = Annotated[float, Field(ge=0, le=2)]
-TopP = Annotated[float, Field(gt=0, le=1)]
-TopK = Annotated[int, Field(ge=-1, lt=2**31)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
-RepetitionPenalty = Annotated[float, Field(ge=0.1, le=10)]
-#: Parameters that a checkpoint recommends values of.
-SAMPLING = (
-    *("temperature", "top_p", "top_k"),
-    *("presence_penalty", "frequency_penalty", "repetition_penalty"),
-)
-#: Members of parameters since version 4 of a row, which are left out where they change nothing.
-_NEW_PARAMS = {
-    "top_k": None,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "repetition_penalty": 1.0,
-    "from_model": (),
-}
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Choice = Annotated[str, Field(min_length=1, max_length=512)]
-#: A probability below which characters are marked as uncertain.
-Threshold = Annotated[float, Field(gt=0, lt=1)]
-
-
-class GenerationParams(_Frozen):
-    """How the model generates its answer."""
-
-    max_new_tokens: MaxNewTokens = Field(64, description="Maximum number of new tokens.")
-    do_sample: bool = Field(False, description="False always takes the most likely token.")
-    temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
-    top_p: TopP = Field(0.9, description="Used when do_sample is true.")
-    top_k: TopK | None = Field(
-        None,
-        description="Used when do_sample is true: words beyond the so many likeliest are not "
-        "drawn; 0 and -1 are no bound.",
-    )
-    presence_penalty: Penalty = Field(
-        0.0, description="Taken from the logit of each token that the answer has already."
-    )
-    frequency_penalty: Penalty = Field(
-        0.0, description="Taken from the logit of a token for each time that the answer has it."
-    )
-    repetition_penalty: RepetitionPenalty = Field(
-        1.0, description="Divides the logits of tokens that question or answer have; 1 is none."
-    )
-    from_model: tuple[str, ...] = Field(
-        (), description="Names of those above that the checkpoint may set, where it samples."
-    )
-    seed: Seed | None = Field(None, description="Random seed for reproducible sampling.")
-    stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
-        (),
-        max_length=MAX_STOPS,
-        description="The answer ends before the first of these strings.",
-    )
-    choices: tuple[Choice, ...] = Field(
-        (),
-        max_length=MAX_CHOICES,
-        description="The answer is exactly one of these.",
-    )
-    regex: str | None = Field(
-        None, min_length=1, max_length=1000, description="The whole answer must match it."
-    )
-    response_format: ResponseFormat | None = Field(
-        None, description="`json_object`, or `json_schema` with a schema, as in OpenAI's API."
-    )
-    loop_guard: bool = Field(
-        True, description="Cut the answer back to where it started to loop, and try again."
-    )
-    uncertain_below: Threshold | None = Field(
-        None, description="Letters and digits with a lower probability become [?]."
-    )
-    line_confidence: bool = Field(
-        False, description="Return the confidence of every line in `output.lines`."
-    )
-
-    @model_validator(mode="after")
-    def _one_constraint_at_most(self) -> Self:
-        names = self.constrained_by
-        if len(names) > 1:
-            raise ValueError(f"{' and '.join(names)} cannot be combined")
-        if names and self.uncertain_below is not None:
-            raise ValueError(f"uncertain_below cannot be combined with {names[0]}")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what an older worker does not know and what changes nothing."""
-        fields: dict[str, Any] = dump(self)
-        unused = self.unused_new_params
-        return {name: value for name, value in fields.items() if name not in unused}
-
-    @property
-    def unused_new_params(self) -> list[str]:
-        """Return the names of members since version 4 that change nothing."""
-        return [name for name, unused in _NEW_PARAMS.items() if getattr(self, name) == unused]
-
-    @property
-    def constrained_by(self) -> list[str]:
-        """Return the names of the parameters that constrain the answer."""
-        is_set = {
-            "choices": bool(self.choices),
-            "regex": self.regex is not None,
-            "response_format": self.wants_json,
-        }
-        return [name for name in CONSTRAINTS if is_set[name]]
-
-    @property
-    def wants_json(self) -> bool:
-        """Tell whether the answer is to be JSON."""
-        return self.response_format is not None and self.response_format.type != "text"
-
-
 #: Pixels that one image may keep for the model: 1 megapixel is about 1,024 visual tokens.
 DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 
 
-class ConversationMessage(_Frozen):
+class ConversationMessage(Frozen):
     """A message of a conversation that the caller sends as a whole with each request."""
 
     role: Literal["system", "user", "assistant"]
@@ -237,7 +104,7 @@ class TilingTask(StrEnum):
     ASK = "ask"
 
 
-class Tiling(_Frozen):
+class Tiling(Frozen):
     """How a job's images are cut into tiles."""
 
     task: TilingTask
@@ -249,7 +116,7 @@ class Tiling(_Frozen):
     strict: bool = False
 
 
-class JobInput(_Frozen):
+class JobInput(Frozen):
     """What a worker needs to run the job; stored in the row as JSON."""
 
     prompt: str
@@ -274,7 +141,7 @@ class JobInput(_Frozen):
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
-        is_plain = len(self.params.unused_new_params) == len(_NEW_PARAMS)
+        is_plain = not self.params.uses_new_params
         return _PLAIN_VERSION if is_plain else ROW_VERSION
 
     @property
@@ -284,7 +151,7 @@ class JobInput(_Frozen):
         return tuple(dict.fromkeys([*earlier, *self.images]))
 
 
-class ImageInfo(_Frozen):
+class ImageInfo(Frozen):
     """An image as its job shows it."""
 
     # a newer gateway may have stored more
@@ -307,14 +174,14 @@ class ImageInfo(_Frozen):
         return self.model_dump(mode="json", exclude={"tiles"} if self.tiles == 1 else None)
 
 
-class Notice(_Frozen):
+class Notice(Frozen):
     """Something done to the input that the caller should know."""
 
     code: str
     detail: str
 
 
-class Usage(_Frozen):
+class Usage(Frozen):
     """Token counts of one answer."""
 
     prompt_tokens: int = 0
@@ -327,14 +194,14 @@ class Usage(_Frozen):
         return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
 
 
-class TextLine(_Frozen):
+class TextLine(Frozen):
     """A line of the model's original text; `confidence` is as in Output."""
 
     text: str
     confidence: float
 
 
-class TileInfo(_Frozen):
+class TileInfo(Frozen):
     """A tile of a long image, as stored in its job's row."""
 
     #: Image id of its pixels.
@@ -346,7 +213,7 @@ class TileInfo(_Frozen):
     #: It is empty and is not given to the model.
     blank: bool = False
     #: How it joins the tile before it, as found by the cut.
-    seam: dict[str, Any] = {}
+    seam: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -360,7 +227,7 @@ class TileInfo(_Frozen):
         return int(self.seam.get("image", 0))
 
 
-class TileOutcome(_Frozen):
+class TileOutcome(Frozen):
     """The outcome of one tile; stored until its job is merged."""
 
     text: str = ""
@@ -382,7 +249,7 @@ class TileOutcome(_Frozen):
     decode_s: float = 0.0
 
 
-class TileOutput(_Frozen):
+class TileOutput(Frozen):
     """What one tile of a long image gave."""
 
     #: Which of the job's images it is part of, from 0.
@@ -398,12 +265,12 @@ class TileOutput(_Frozen):
     confidence: float | None = None
 
 
-class Output(_Frozen):
+class Output(Frozen):
     """The answer."""
 
     text: str = ""
     json_value: Any = Field(None, serialization_alias="json")
-    fields: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = Field(default_factory=dict)
     finish_reason: FinishReason = FinishReason.STOP
     partial: bool = False
     #: Geometric mean of the probabilities of its tokens; None if unknown.
@@ -413,7 +280,7 @@ class Output(_Frozen):
     tiles: tuple[TileOutput, ...] | None = None
 
 
-class Turn(_Frozen):
+class Turn(Frozen):
     """A turn of a session: a prompt and its answer, as the next turn needs them."""
 
     # a newer worker may have stored more fields

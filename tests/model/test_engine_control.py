@@ -18,9 +18,9 @@ from shared.jobs import FinishReason, Stage
 from shared.settings import Settings
 from tests.model.checkpoints import answer, image, request, user
 from worker.engine.api import Completion, Delta, Failed, Progress, Started
+from worker.engine.checkpoint.weights import revision_of
 from worker.engine.engine import load_engine
 from worker.engine.loader import ModelNotLoadable
-from worker.engine.model.weights import revision_of
 
 pytestmark = pytest.mark.model
 

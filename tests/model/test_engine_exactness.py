@@ -12,9 +12,9 @@ from transformers import AutoTokenizer
 from shared.prediction.visual_tokens import visual_tokens
 from tests.model.checkpoints import answer, image, picture, request, user
 from worker.engine.api import ImageInput, Message
+from worker.engine.checkpoint.weights import WeightFiles
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.model.vision_tower import VisionTower
-from worker.engine.model.weights import WeightFiles
 from worker.engine.ops.base import TorchOps
 
 pytestmark = pytest.mark.model

@@ -17,13 +17,13 @@ from worker.engine.checkpoint.folder import (
     read_json,
 )
 from worker.engine.checkpoint.opening import open_checkpoint
+from worker.engine.checkpoint.weights import revision_of
 from worker.engine.config import ModelShape
 from worker.engine.generation.defaults import read_recommended
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
-from worker.engine.model.weights import revision_of
 from worker.engine.ops.choice import choose_ops
 
 

@@ -14,10 +14,10 @@ from worker.engine.checkpoint.inputs import (
     read_tokenizer,
 )
 from worker.engine.checkpoint.tensors import check_tensors
+from worker.engine.checkpoint.weights import WeightFiles
 from worker.engine.config import ModelShape, read_shape
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
-from worker.engine.model.weights import WeightFiles
 
 
 @dataclass(frozen=True, slots=True)

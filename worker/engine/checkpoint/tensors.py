@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from worker.engine.checkpoint.fields import QUANTIZED_HINT
+from worker.engine.checkpoint.weights import TensorHeader
 from worker.engine.config import ModelShape, TextShape, VisionShape
-from worker.engine.model.weights import TensorHeader
 
 Shapes = dict[str, tuple[int, ...]]
 

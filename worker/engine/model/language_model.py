@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from worker.engine.batch import Batch
+from worker.engine.checkpoint.weights import TensorSource
 from worker.engine.config import TextShape
-from worker.engine.model.weights import TensorSource
 from worker.engine.ops.base import Activation, HeadNorms, Linear, Ops, Rotary
 
 _PREFIX = "model.language_model"

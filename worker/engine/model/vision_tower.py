@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from shared.prediction.visual_tokens import VisualSize
+from worker.engine.checkpoint.weights import TensorSource
 from worker.engine.config import VisionShape
-from worker.engine.model.weights import TensorSource
 from worker.engine.ops.base import Activation, Linear, Ops, Rotary
 
 _PREFIX = "model.visual"

@@ -1,0 +1,152 @@
+"""The parameters of an answer: how long it may be, how it is sampled and what form it has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from shared.jobs.response_format import ResponseFormat
+
+
+class Frozen(BaseModel):
+    """Data of a job, which is not changed and has no unknown members."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not s for s in stop):
+        raise ValueError("a stop string must not be empty")
+    return stop
+
+
+#: Parameters that constrain the answer; at most one of them is set.
+CONSTRAINTS = ("choices", "regex", "response_format")
+MAX_NEW_TOKENS = 4096
+MAX_STOPS = 8
+MAX_CHOICES = 128
+MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(gt=0, le=1)]
+TopK = Annotated[int, Field(ge=-1, lt=2**31)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+RepetitionPenalty = Annotated[float, Field(ge=0.1, le=10)]
+#: Parameters that a checkpoint recommends values of.
+SAMPLING = (
+    *("temperature", "top_p", "top_k"),
+    *("presence_penalty", "frequency_penalty", "repetition_penalty"),
+)
+#: Members of parameters since version 4 of a row, which are left out where they change nothing.
+_NEW_PARAMS = {
+    "top_k": None,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "repetition_penalty": 1.0,
+    "from_model": (),
+}
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Choice = Annotated[str, Field(min_length=1, max_length=512)]
+#: A probability below which characters are marked as uncertain.
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+
+
+class GenerationParams(Frozen):
+    """How the model generates its answer."""
+
+    max_new_tokens: MaxNewTokens = Field(64, description="Maximum number of new tokens.")
+    do_sample: bool = Field(False, description="False always takes the most likely token.")
+    temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
+    top_p: TopP = Field(0.9, description="Used when do_sample is true.")
+    top_k: TopK | None = Field(
+        None,
+        description="Used when do_sample is true: words beyond the so many likeliest are not "
+        "drawn; 0 and -1 are no bound.",
+    )
+    presence_penalty: Penalty = Field(
+        0.0, description="Taken from the logit of each token that the answer has already."
+    )
+    frequency_penalty: Penalty = Field(
+        0.0, description="Taken from the logit of a token for each time that the answer has it."
+    )
+    repetition_penalty: RepetitionPenalty = Field(
+        1.0, description="Divides the logits of tokens that question or answer have; 1 is none."
+    )
+    from_model: tuple[str, ...] = Field(
+        (), description="Names of those above that the checkpoint may set, where it samples."
+    )
+    seed: Seed | None = Field(None, description="Random seed for reproducible sampling.")
+    stop: Annotated[tuple[str, ...], AfterValidator(_no_empty_stop)] = Field(
+        (),
+        max_length=MAX_STOPS,
+        description="The answer ends before the first of these strings.",
+    )
+    choices: tuple[Choice, ...] = Field(
+        (),
+        max_length=MAX_CHOICES,
+        description="The answer is exactly one of these.",
+    )
+    regex: str | None = Field(
+        None, min_length=1, max_length=1000, description="The whole answer must match it."
+    )
+    response_format: ResponseFormat | None = Field(
+        None, description="`json_object`, or `json_schema` with a schema, as in OpenAI's API."
+    )
+    loop_guard: bool = Field(
+        True, description="Cut the answer back to where it started to loop, and try again."
+    )
+    uncertain_below: Threshold | None = Field(
+        None, description="Letters and digits with a lower probability become [?]."
+    )
+    line_confidence: bool = Field(
+        False, description="Return the confidence of every line in `output.lines`."
+    )
+
+    @model_validator(mode="after")
+    def _one_constraint_at_most(self) -> Self:
+        names = self.constrained_by
+        if len(names) > 1:
+            raise ValueError(f"{' and '.join(names)} cannot be combined")
+        if names and self.uncertain_below is not None:
+            raise ValueError(f"uncertain_below cannot be combined with {names[0]}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older worker does not know and what changes nothing."""
+        fields: dict[str, Any] = dump(self)
+        unused = self.unused_new_params
+        return {name: value for name, value in fields.items() if name not in unused}
+
+    @property
+    def unused_new_params(self) -> list[str]:
+        """Return the names of members since version 4 that change nothing."""
+        return [name for name, unused in _NEW_PARAMS.items() if getattr(self, name) == unused]
+
+    @property
+    def uses_new_params(self) -> bool:
+        """Tell whether a worker that knows no version 4 would answer otherwise."""
+        return len(self.unused_new_params) < len(_NEW_PARAMS)
+
+    @property
+    def constrained_by(self) -> list[str]:
+        """Return the names of the parameters that constrain the answer."""
+        is_set = {
+            "choices": bool(self.choices),
+            "regex": self.regex is not None,
+            "response_format": self.wants_json,
+        }
+        return [name for name in CONSTRAINTS if is_set[name]]
+
+    @property
+    def wants_json(self) -> bool:
+        """Tell whether the answer is to be JSON."""
+        return self.response_format is not None and self.response_format.type != "text"
