@@ -33,7 +33,7 @@ async def _client(port: int, path: str, until: float, took: list[float]) -> None
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = json.dumps(BODY).encode()
     request = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     while time.perf_counter() < until:

@@ -51,7 +51,7 @@ async def exchange(port: int, body: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
-            b"POST /v1/jobs HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n"
+            b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         )
         return await reader.readuntil(b"\r\n\r\n")

@@ -99,5 +99,5 @@ def test_without_a_collector_a_callers_trace_only_travels_along():
 
 def test_an_endpoint_without_the_packages_is_told_in_a_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(BadConfig, match=r"sightline-server\[otel\]"):
+    with pytest.raises(BadConfig, match="make install EXTRAS=otel"):
         tracing.Tracing(Settings(otlp_endpoint="http://127.0.0.1:4318"), "test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -286,6 +287,8 @@ def test_whoever_runs_only_containers_makes_secrets_without_any_package(tmp_path
     planned = subprocess.run(
         ["make", "-n", "secrets", f"VENV={tmp_path}/none"],
         cwd=ROOT,
+        # as in a shell of its own: a make that runs this test passes its flags on
+        env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,
