@@ -38,11 +38,11 @@ install-again: ;
 .PHONY: install-again
 
 $(RUN_STAMP): $(INSTALLED_FROM)
-	@scripts/install.sh $(VENV) model$(if $(EXTRAS),$(COMMA)$(EXTRAS))
+	@scripts/install.sh $(VENV) model,reader$(if $(EXTRAS),$(COMMA)$(EXTRAS))
 	@touch $@
 
 $(DEV_STAMP): $(INSTALLED_FROM)
-	@scripts/install.sh $(VENV) model,dev$(if $(EXTRAS),$(COMMA)$(EXTRAS))
+	@scripts/install.sh $(VENV) model,reader,dev$(if $(EXTRAS),$(COMMA)$(EXTRAS))
 	@touch $@ $(RUN_STAMP)
 
 TOOLS_STAMP := $(VENV)/.installed-tools
