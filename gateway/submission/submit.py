@@ -13,6 +13,7 @@ from gateway.admission.admission import JobProfile
 from gateway.http.client_connection import forget_body
 from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
+from gateway.results.file_name import clean_name
 from gateway.services import Services
 from gateway.submission.chat_request import Chat
 from gateway.submission.conversation import (
@@ -30,7 +31,7 @@ from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
 from shared.errors import ImageNotFound, PayloadTooLarge, StoreUnavailable
-from shared.jobs import JobInput
+from shared.jobs import ImageInfo, JobInput
 from shared.jobs.image import StoredImage
 from shared.store import NewJob, StoredJob
 
@@ -53,7 +54,8 @@ def submit_request(
     decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
     forget_body(request)
-    return _submit_images(checked, images, EarlierMessages(), services)
+    names = [clean_name(file.filename) for file in received.files]
+    return _submit_images(checked, images, EarlierMessages(), services, names=names)
 
 
 def submit_chat(
@@ -99,12 +101,17 @@ def _submit_images(
     earlier: EarlierMessages,
     services: Services,
     waiter: str = "",
+    names: Sequence[str | None] = (),
 ) -> StoredJob:
-    """Plan the job of a request whose images are read, then store and enqueue it."""
+    """Plan the job of a request whose images are read, then store and enqueue it.
+
+    `names` are the file names of the first of its images.
+    """
     plan = plan_job(checked.resolved, checked.profile, images, services.admission, earlier)
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
-    job = replace(_new_job(checked, plan, images, services), waiter=waiter)
+    job = _new_job(checked, plan, images, services)
+    job = replace(job, waiter=waiter, images=_name_images(plan.infos, len(images), names))
     sent = [image for image in (*plan.earlier.images, *images) if isinstance(image, StoredImage)]
     stored = None
     try:
@@ -115,6 +122,16 @@ def _submit_images(
             with suppress(StoreUnavailable):
                 services.images.release(job.tenant, [image.id for image in sent], job.id)
     return stored
+
+
+def _name_images(
+    infos: Sequence[ImageInfo], own: int, names: Sequence[str | None]
+) -> Sequence[ImageInfo]:
+    """Return the infos with the names of the first of the job's `own` images, which come last."""
+    named = list(infos)
+    for at, name in enumerate(names, start=len(infos) - own):
+        named[at] = named[at].model_copy(update={"name": name})
+    return named
 
 
 def _store_job(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
