@@ -14,9 +14,9 @@ from PIL import AvifImagePlugin, Image, ImageFile
 from gateway.images.decoder import heic
 from gateway.images.decoder.canonical import CanonicalPixels, canonicalize, read_size
 from gateway.images.decoder.damage import libjpeg, tiff
-from gateway.images.decoder.png import encode_png
 from gateway.images.formats import DecodeLimits
 from shared.errors import ImageError
+from shared.pixels.png import encode_png
 from shared.sandbox import protocol
 from shared.sandbox.serving import serve
 
