@@ -13,7 +13,7 @@ _CELL = 16
 #: A figure's part of the page, the part of it that has ink, and that may have text.
 _LEAST_AREA = 0.02
 _LEAST_FILLED = 0.25
-_MOST_TEXT = 0.35
+_MOST_TEXT = 0.15
 
 
 def find_figures(rest: Mask, text: Mask, scale: float) -> tuple[Box, ...]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pypdfium2 import raw
 
 from shared.documents.pdf.file import PdfPage
@@ -51,10 +54,11 @@ def text_page(page: PdfPage) -> Iterator[tuple[int, int]]:
         raw.FPDFText_ClosePage(handle)
 
 
-def read_codes(page: PdfPage) -> np.ndarray[Any, np.dtype[np.uint32]]:
+def read_codes(page: PdfPage) -> NDArray[np.uint32]:
     """Return the code points of the page's text alone, (n,)."""
     with text_page(page) as (text, count):
-        return np.fromiter((_unicode(text, i) for i in range(count)), np.uint32, count)
+        codes: NDArray[np.uint32] = _each(_unicode, text, count, np.uint32)
+        return codes
 
 
 def read_glyphs(page: PdfPage) -> Glyphs:
@@ -63,16 +67,21 @@ def read_glyphs(page: PdfPage) -> Glyphs:
     Raises DocumentDamaged.
     """
     with text_page(page) as (text, count):
-        codes = np.fromiter((_unicode(text, i) for i in range(count)), np.uint32, count)
+        codes = _each(_unicode, text, count, np.uint32)
         loose = _read_loose_boxes(text, count)
         shapes = _read_shapes(text, count)
-        angles = np.fromiter((_angle(text, i) for i in range(count)), np.float32, count)
+        angles = _each(_angle, text, count, np.float32)
     return Glyphs(
         codes,
         _to_upright(loose, page),
         _to_upright(shapes, page),
         _round_angles(angles, page.rotation),
     )
+
+
+def _each(function: Callable[..., Any], text: int, count: int, form: Any) -> Any:
+    """Return a function's value of each character, (count,)."""
+    return np.fromiter(map(function, repeat(text), range(count)), form, count)
 
 
 def belongs_to(page: PdfPage, objects: frozenset[int]) -> Flags:
@@ -89,8 +98,8 @@ def _read_loose_boxes(text: int, count: int) -> Floats:
     """Return left, bottom, right, top in the page's own coordinates, (count, 4)."""
     rects = np.zeros((max(count, 1), 4), np.float32)
     start, step = rects.ctypes.data, rects.strides[0]
-    for index in range(count):
-        _loose_box(text, index, start + index * step)
+    places = range(start, start + count * step, step)
+    deque(map(_loose_box, repeat(text), range(count), places), maxlen=0)
     # FS_RECTF is left, top, right, bottom
     return _sorted_sides(rects[:count][:, [0, 3, 2, 1]].astype(np.float64))
 
@@ -99,10 +108,11 @@ def _read_shapes(text: int, count: int) -> Floats:
     """Return left, bottom, right, top in the page's own coordinates, (count, 4)."""
     sides = np.zeros((max(count, 1), 4), np.float64)
     start, step = sides.ctypes.data, sides.strides[0]
-    for index in range(count):
-        at = start + index * step
-        # its order is left, right, bottom, top
-        _char_box(text, index, at, at + 16, at + 8, at + 24)
+    # its order is left, right, bottom, top
+    places = [
+        range(at, at + count * step, step) for at in (start, start + 16, start + 8, start + 24)
+    ]
+    deque(map(_char_box, repeat(text), range(count), *places), maxlen=0)
     return _sorted_sides(sides[:count])
 
 
@@ -125,7 +135,7 @@ def _to_upright(sides: Floats, page: PdfPage) -> Floats:
     return np.stack(turned[page.rotation], axis=1)
 
 
-def _round_angles(angles: np.ndarray[Any, np.dtype[np.float32]], rotation: int) -> Any:
+def _round_angles(angles: NDArray[np.float32], rotation: int) -> Any:
     """Return clockwise degrees on the upright page: a quarter turn, or -1 for what is askew."""
     # PDFium's are radians, against the clock; what is unknown is negative
     degrees = np.where(angles < 0, 0, np.rad2deg(angles))

@@ -35,8 +35,9 @@ def share_outside(with_text: Grey, without_text: Grey) -> float:
 def _count_inside(mask: Mask, boxes: Floats) -> np.ndarray:
     """Return the true pixels inside of each box, (n,)."""
     height, width = mask.shape
-    totals = np.zeros((height + 1, width + 1), np.int64)
-    np.cumsum(np.cumsum(mask, axis=0), axis=1, out=totals[1:, 1:])
+    totals = np.zeros((height + 1, width + 1), np.int32)
+    np.cumsum(mask, axis=0, dtype=np.int32, out=totals[1:, 1:])
+    np.cumsum(totals, axis=1, out=totals)
     # a hairline may lie between two pixels
     x0, y0 = np.floor(boxes[:, 0] - 0.5), np.floor(boxes[:, 1] - 0.5)
     x1, y1 = np.ceil(boxes[:, 2] + 0.5), np.ceil(boxes[:, 3] + 0.5)

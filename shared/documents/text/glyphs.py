@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ SPACES = np.array(
 )
 
 
+@functools.cache
 def character(code: int) -> str:
     """Return the text of a code point: ligatures as their letters, no control characters."""
     if code in _LINE_HYPHENS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,28 +52,26 @@ def join(boxes: list[Box]) -> Box:
 
 def find_words(glyphs: Glyphs) -> list[Word]:
     """Return the words of characters that stand upright, in the order of the file."""
-    drawn = glyphs.drawn
-    starts = _word_starts(glyphs, drawn)
-    indices = np.flatnonzero(drawn)
-    if not len(indices):
+    drawn = glyphs.select(glyphs.drawn)
+    if not len(drawn):
         return []
-    parts = np.split(indices, np.flatnonzero(starts)[1:])
-    passed = np.cumsum(glyphs.spaces)
-    words = [_make_word(glyphs, parts[0], spaced=True)]
-    for before, part in pairwise(parts):
-        spaced = bool(passed[part[0]] != passed[before[-1]])
-        words.append(_make_word(glyphs, part, spaced=spaced))
-    return [word for word in words if word.text]
+    passed = np.cumsum(glyphs.spaces, dtype=np.intp)[glyphs.drawn]
+    starts = np.flatnonzero(_word_starts(drawn.boxes, passed))
+    letters = list(map(character, drawn.codes.tolist()))
+    ends = [*starts[1:].tolist(), len(letters)]
+    texts = ["".join(letters[a:b]) for a, b in zip(starts.tolist(), ends, strict=True)]
+    spaced = np.diff(passed, prepend=0)[starts] > 0
+    columns = (texts, _around(drawn.boxes, starts), _around(drawn.shapes, starts), spaced.tolist())
+    return [
+        Word(unicodedata.normalize("NFC", text), room, ink, bool(space))
+        for text, room, ink, space in zip(*columns, strict=True)
+        if text
+    ]
 
 
-def _word_starts(glyphs: Glyphs, drawn: Flags) -> Flags:
-    """Tell for each drawn character whether a word begins there."""
-    indices = np.flatnonzero(drawn)
-    boxes = glyphs.boxes[indices]
-    starts = np.ones(len(indices), bool)
-    if len(indices) < 2:
-        return starts
-    passed = np.cumsum(glyphs.spaces)[indices]
+def _word_starts(boxes: Floats, passed: NDArray[np.intp]) -> Flags:
+    """Tell where words begin; `passed` counts the spaces up to each character, (n,)."""
+    starts = np.ones(len(boxes), bool)
     before, after = boxes[:-1], boxes[1:]
     heights = np.minimum(_heights(before), _heights(after))
     # one of the two is negative, whichever way the text runs
@@ -97,17 +94,8 @@ def _middles(boxes: Floats) -> Floats:
     return middles
 
 
-def _make_word(glyphs: Glyphs, part: NDArray[np.intp], *, spaced: bool) -> Word:
-    text = "".join(character(int(code)) for code in glyphs.codes[part])
-    return Word(
-        unicodedata.normalize("NFC", text),
-        _around(glyphs.boxes[part]),
-        _around(glyphs.shapes[part]),
-        spaced,
-    )
-
-
-def _around(boxes: Floats) -> Box:
-    left, top = boxes[:, :2].min(axis=0)
-    right, bottom = boxes[:, 2:].max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
+def _around(boxes: Floats, starts: NDArray[np.intp]) -> list[Box]:
+    """Return the box around each run of boxes, (n, 4), that begins at one of `starts`."""
+    low = np.minimum.reduceat(boxes[:, :2], starts).tolist()
+    high = np.maximum.reduceat(boxes[:, 2:], starts).tolist()
+    return [(x0, y0, x1, y1) for (x0, y0), (x1, y1) in zip(low, high, strict=True)]
