@@ -86,7 +86,7 @@ class Detector:
         down = max(_MULTIPLE, round(height * scale))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         shown = cv2.resize(pixels, (across, down), interpolation=method)
-        framed = _frame(shown)
+        framed = _frame(np.asarray(shown, np.uint8))
         likely = self._network.run(_as_input(framed))[0, 0]
         back = np.array([width / across, height / down], np.float32)
         regions = [
@@ -130,7 +130,8 @@ def _find_quads(likely: NDArray[np.float32]) -> list[tuple[Quad, float]]:
         centre, (across, down), angle = cv2.minAreaRect(contour)
         if min(across, down) < _SHORTEST:
             continue
-        score = _mean_inside(likely, cv2.boxPoints((centre, (across, down), angle)))
+        corners = np.asarray(cv2.boxPoints((centre, (across, down), angle)), np.float32)
+        score = _mean_inside(likely, corners)
         if score < _IS_LINE:
             continue
         grown = across * down * _GROWTH / (across + down)

@@ -196,8 +196,4 @@ def _empty_lines_before(rows: Sequence[Row]) -> set[int]:
     if len(steps) < _FEW:
         return set()
     usual = median(steps)
-    return {
-        number
-        for number, step in enumerate(steps, start=1)
-        if step > _APART * usual
-    }
+    return {number for number, step in enumerate(steps, start=1) if step > _APART * usual}

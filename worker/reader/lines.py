@@ -9,7 +9,7 @@ import numpy as np
 from worker.reader.cropping import Gaps, Piece, cut_line, find_gaps, take_line, widest_gap
 from worker.reader.detection import Pixels, Quad, Region
 from worker.reader.page import Fragment, Polygon, Span
-from worker.reader.recognition import HEIGHT, Recogniser, Recognition, scale_line
+from worker.reader.recognition import Recogniser, Recognition, scale_line
 
 #: Height over width from which on a line may stand on its side.
 _STANDING = 1.5

@@ -99,9 +99,7 @@ class _ReadingTask:
             return turn_back(page, quarters, pixels.shape[1], pixels.shape[0])
         return self._read_upright(pixels, regions, tables=tables)
 
-    def _read_upright(
-        self, pixels: Pixels, regions: Sequence[Region], *, tables: bool
-    ) -> ReadPage:
+    def _read_upright(self, pixels: Pixels, regions: Sequence[Region], *, tables: bool) -> ReadPage:
         fragments = self._read_regions(pixels, regions)
         return arrange(fragments, pixels, tables=tables)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -74,11 +75,11 @@ def _spans(middles: list[float]) -> tuple[Span, ...]:
     """Return where letters begin and end: half way to the next."""
     if not middles:
         return ()
-    edges = [(a + b) / 2 for a, b in zip(middles, middles[1:], strict=False)]
+    edges = [(a + b) / 2 for a, b in pairwise(middles)]
     first = edges[0] - middles[0] if edges else 0.5
     last = middles[-1] - edges[-1] if edges else 0.5
     edges = [max(0.0, middles[0] - first), *edges, min(1.0, middles[-1] + last)]
-    return tuple(zip(edges, edges[1:], strict=False))
+    return tuple(pairwise(edges))
 
 
 def scale_line(pixels: Pixels) -> Pixels:

@@ -39,11 +39,11 @@ def find_weights() -> ReaderWeights:
     if spec is None or spec.origin is None:
         raise ReaderIncomplete("not installed: rapidocr (extra [reader])")
     folder = Path(spec.origin).parent / "models"
-    files = [folder / _DETECTION, folder / _RECOGNITION]
-    lost = [str(file) for file in files if not file.is_file()]
+    detection, recognition = folder / _DETECTION, folder / _RECOGNITION
+    lost = [str(file) for file in (detection, recognition) if not file.is_file()]
     if lost:
         raise ReaderIncomplete(f"files are missing: {', '.join(lost)}; install rapidocr again")
-    return ReaderWeights(*files, name=f"PP-OCRv6 small (rapidocr {_release()})")
+    return ReaderWeights(detection, recognition, f"PP-OCRv6 small (rapidocr {_release()})")
 
 
 def _release() -> str:

@@ -59,7 +59,9 @@ def test_light_letters_on_a_dark_ground_are_read(reader):
     assert errors(reader.read(drawn.image), drawn.lines) <= 0.02
 
 
-@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270])
+@pytest.mark.parametrize(
+    "turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270]
+)
 def test_a_turned_page_is_read_and_its_lines_stay_in_the_pixels_of_the_image(reader, turn):
     drawn = page(4, 6)
     turned = drawn.image.transpose(turn)
@@ -90,12 +92,19 @@ def test_columns_are_read_one_after_the_other(reader):
 
 
 def table() -> Drawn:
-    rows = [["Item", "Pieces", "Price"], ["Apples", "12", "3.40"], ["Flour", "1", "0.99"], ["Olive oil", "2", "15.80"]]
+    rows = [
+        ["Item", "Pieces", "Price"],
+        ["Apples", "12", "3.40"],
+        ["Flour", "1", "0.99"],
+        ["Olive oil", "2", "15.80"],
+    ]
     image = Image.new("RGB", (700, 240), "white")
     pen, lines = ImageDraw.Draw(image), []
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
-            pen.text((40 + 240 * x, 30 + 45 * y), cell, font=fonts.load(fonts.PILLOW, 24), fill="black")
+            pen.text(
+                (40 + 240 * x, 30 + 45 * y), cell, font=fonts.load(fonts.PILLOW, 24), fill="black"
+            )
         lines.append(f"| {' | '.join(row)} |")
     return Drawn(image, [lines[0], "| --- | --- | --- |", *lines[1:]], [])
 
@@ -155,8 +164,10 @@ def test_a_missing_file_is_named(tmp_path, monkeypatch):
         origin = str(tmp_path / "rapidocr" / "__init__.py")
 
     real = weights_module.find_spec
-    monkeypatch.setattr(weights_module, "find_spec", lambda name: Spec if name == "rapidocr" else real(name))
-    with pytest.raises(ReaderIncomplete, match="PP-OCRv6_det_small.onnx"):
+    monkeypatch.setattr(
+        weights_module, "find_spec", lambda name: Spec if name == "rapidocr" else real(name)
+    )
+    with pytest.raises(ReaderIncomplete, match=r"PP-OCRv6_det_small\.onnx"):
         find_weights()
 
 
