@@ -199,6 +199,10 @@ class Settings(BaseSettings):
         32_768, ge=1, description="Maximum length of a prompt, characters."
     )
 
+    answer_max_tokens: int = Field(
+        8192, ge=1, le=131_072, description="Maximum length of an answer, tokens."
+    )
+
     # URLs of callers: images and webhooks
     allow_nets: str = Field(
         "", description="Private networks that may be contacted, such as 10.1.0.0/16,fd00::/8."
