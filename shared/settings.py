@@ -199,6 +199,10 @@ class Settings(BaseSettings):
         32_768, ge=1, description="Maximum length of a prompt, characters."
     )
 
+    answer_max_tokens: int = Field(
+        8192, ge=1, le=131_072, description="Maximum length of an answer, tokens."
+    )
+
     # URLs of callers: images and webhooks
     allow_nets: str = Field(
         "", description="Private networks that may be contacted, such as 10.1.0.0/16,fd00::/8."
@@ -422,6 +426,12 @@ class Settings(BaseSettings):
         "INFO",
         validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"),
         description="Minimum level of log messages.",
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto",
+        validation_alias=_alias("LOG_FORMAT", "LOG_FORMAT"),
+        description="Form of log messages on stderr: JSON, or short lines; auto: short lines on a "
+        "terminal. The log file has JSON.",
     )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."

@@ -20,10 +20,11 @@ from reportlab.pdfgen.canvas import Canvas
 A4 = (595.0, 842.0)
 _FONTS = Path(reportlab.__file__).parent / "fonts"
 VERA = str(_FONTS / "Vera.ttf")
-WORDS = (
+_PROSE = (
     "the quick brown fox jumps over a lazy dog while efficient officers find waffles and "
     "people read about invoices totals dates orders goods numbers between many other things"
-).split()  # noqa: SIM905
+)
+WORDS = tuple(_PROSE.split())
 
 Draw = Callable[[Canvas], object]
 
