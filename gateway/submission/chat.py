@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class ChatSubmission(Submission):
     prompt: str | None = None
 
 
-class AnswerRequest(BaseModel):
+class AnswerRequest(BaseModel, ABC):
     """What all of OpenAI's requests for an answer have in common; others are our own."""
 
     model_config = ConfigDict(extra="allow")
@@ -57,14 +58,14 @@ class AnswerRequest(BaseModel):
     metadata: dict[str, Any] | None = None
 
     @property
+    @abstractmethod
     def answer_tokens(self) -> tuple[str, int | None]:
         """Return the parameter that bounds the answer, and its value."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def answer_format(self) -> dict[str, Any] | None:
         """Return our `response_format`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
