@@ -50,7 +50,7 @@ def submit_request(
     received = receive_request(request, services.settings, Submission)
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
-    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
     forget_body(request)
     return _submit_images(checked, images, EarlierMessages(), services)
@@ -65,7 +65,7 @@ def submit_chat(
     """
     idempotency = Idempotency(services.store, tenant, idempotency_key, live=True)
     checked = _check_request(chat.submission, services, idempotency)
-    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
     request_images = RequestImages.start(services, tenant, decode)
     earlier = read_earlier_messages(chat, request_images)
     images = read_turn_images(chat.last, request_images)

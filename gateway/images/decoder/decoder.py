@@ -99,17 +99,17 @@ class Decoder:
         pointer: str | None = None,
         *,
         detailed: bool = False,
-        tenant: str = "",
+        party: str = "",
     ) -> StoredImage:
         """Return the image to store; `detailed`: it may be cut into tiles and keeps more pixels.
 
-        Tenants take turns when all children are busy.
+        Parties take turns when all children are busy.
         Raises ImageErrors and PayloadTooLarge, which name `pointer`, and Unavailable, with seconds
         to wait, if no decoder process is free or can be started.
         """
         with _name_pointer(pointer):
             fmt = self._check_file(upload.data)
-            header, png = self._ask_twice(upload.data, tenant, detailed=detailed)
+            header, png = self._ask_twice(upload.data, party, detailed=detailed)
             return _stored_image(header, png, _mismatch_notices(upload, fmt))
 
     def measure(
@@ -118,12 +118,12 @@ class Decoder:
         pointer: str | None = None,
         *,
         detailed: bool = False,
-        tenant: str = "",
+        party: str = "",
     ) -> MeasuredImage:
         """Return the size in an upload's header; nothing is decoded. Raises as `decode`."""
         with _name_pointer(pointer):
             self._check_file(upload.data)
-            header, _ = self._ask_twice(upload.data, tenant, measure=True)
+            header, _ = self._ask_twice(upload.data, party, measure=True)
             if "error" in header:
                 raise _refusal(header)
             return self._measured_image(*header["size"], detailed=detailed)
@@ -164,17 +164,17 @@ class Decoder:
         return sniff_format(data)
 
     def _ask_twice(
-        self, data: bytes, tenant: str, *, measure: bool = False, detailed: bool = False
+        self, data: bytes, party: str, *, measure: bool = False, detailed: bool = False
     ) -> tuple[protocol.Header, bytes]:
         limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
         request = limits | {"measure": measure}
         seconds = self._settings.decoder_timeout_s
         try:
             try:
-                return self._ask_child(request, data, tenant)
+                return self._ask_child(request, data, party)
             except ChildDied:
                 # something else may have killed it; a second death is the image's fault
-                return self._ask_child(request, data, tenant)
+                return self._ask_child(request, data, party)
         except NoChild as error:
             raise Unavailable(f"The image was not processed: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -187,7 +187,7 @@ class Decoder:
             ) from error
 
     def _ask_child(
-        self, request: protocol.Header, data: bytes, tenant: str
+        self, request: protocol.Header, data: bytes, party: str
     ) -> tuple[protocol.Header, bytes]:
         return self._own_pool().ask(
             request,
@@ -196,7 +196,7 @@ class Decoder:
             wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,
             max_body=3 * max(self._limits.kept_pixels, self._limits.long_pixels)
             + _PNG_OVERHEAD_BYTES,
-            tenant=tenant,
+            party=party,
         )
 
 

@@ -168,13 +168,13 @@ class Pool:
         timeout_s: float,
         wait_s: float,
         max_body: int,
-        tenant: str = "",
+        party: str = "",
     ) -> tuple[protocol.Header, bytes]:
         """Lend a child to one request; raise ChildFailed, or NoChild if none is free in time.
 
-        A tenant that holds fewer children than another goes first.
+        A party that holds fewer children than another goes first.
         """
-        slot = self._take(wait_s, tenant)
+        slot = self._take(wait_s, party)
         keep = False
         try:
             slot = child = self._live_child(slot)
@@ -187,7 +187,7 @@ class Pool:
         else:
             return reply
         finally:
-            self._give_back(slot, tenant, keep=keep)
+            self._give_back(slot, party, keep=keep)
 
     def close(self) -> None:
         """End the idle children now and the busy ones when they are given back."""
@@ -195,15 +195,15 @@ class Pool:
         while not self._idle.empty():
             self._kill(self._idle.get_nowait())
 
-    def _take(self, wait_s: float, tenant: str = "") -> Child | None:
+    def _take(self, wait_s: float, party: str = "") -> Child | None:
         try:
-            self._turns.take(tenant, wait_s)
+            self._turns.take(party, wait_s)
         except TimeoutError:
             raise NoChild("all decoder processes are busy") from None
         try:
             return self._idle.get(timeout=wait_s)
         except queue.Empty:
-            self._turns.give_back(tenant)
+            self._turns.give_back(party)
             raise NoChild("the decoder was closed") from None
 
     def _live_child(self, slot: Child | None) -> Child:
@@ -215,14 +215,14 @@ class Pool:
         except OSError as error:
             raise NoChild(f"no decoder process could be started: {error}") from error
 
-    def _give_back(self, slot: Child | None, tenant: str = "", *, keep: bool) -> None:
+    def _give_back(self, slot: Child | None, party: str = "", *, keep: bool) -> None:
         returned = slot if keep and not self._closed else None
         try:
             if returned is None:
                 returned = self._replace(slot)
         finally:
             self._idle.put(returned)
-            self._turns.give_back(tenant)
+            self._turns.give_back(party)
 
     def _replace(self, slot: Child | None) -> Child | None:
         self._kill(slot)
