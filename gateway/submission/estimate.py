@@ -71,7 +71,7 @@ def _measure_images(
     submission = received.submission
     checksums = submission.checksums(len(received.files))
     measure = functools.partial(
-        services.decoder.measure, detailed=detailed, party=auth.current_party()
+        services.decoder.measure, detailed=detailed, tenant=auth.current_party()
     )
     images = RequestImages.start(services, tenant, measure, checksums).read_all(received)
     if submission.width and submission.height:

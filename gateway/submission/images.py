@@ -35,7 +35,7 @@ def timed_decode(services: Services, *, detailed: bool = False) -> Decode[Stored
 
     def decode(upload: Upload, pointer: str) -> StoredImage:
         with services.http_metrics.decoding():
-            return services.decoder.decode(upload, pointer, detailed=detailed, party=party)
+            return services.decoder.decode(upload, pointer, detailed=detailed, tenant=party)
 
     return decode
 
