@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import Any
 
 from celery import signals
+from celery.exceptions import SecurityWarning
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import QUEUES, TASK, app, build_queue, direct_queue
+from shared.queue import TASK, app, build_queue, direct_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
+from worker.consumers import QueueWatch
 from worker.service import WorkerService
 
 _log = logging.getLogger(__name__)
 _service: WorkerService | None = None
+# messages are JSON, which a superuser may read as safely as anybody
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 @app.task(name=TASK)
@@ -56,15 +61,6 @@ def rate_limit(state: Any, task_name: str, rate_limit: str, **_: Any) -> dict[st
     return {"error": f"{task_name} has no rate; limit the API keys instead"}
 
 
-def _consumed_queues(worker: Any) -> tuple[str, ...] | None:
-    """Return the shared queues that Celery's consumer reads now; None before it has connected."""
-    consumer = getattr(worker, "consumer", None)
-    tasks = getattr(consumer, "task_consumer", None)
-    if tasks is None:
-        return None
-    return tuple(queue.name for queue in list(tasks.queues) if queue.name in QUEUES)
-
-
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     log.configure(Settings())
@@ -81,8 +77,10 @@ def _load(sender: Any, **_: Any) -> None:
     """Load the model before the worker takes any message."""
     global _service  # noqa: PLW0603
     settings = Settings()
+    # Celery asks for it after this, and loading a model has much to say
+    log.configure(settings)
     try:
-        _service = WorkerService(settings, sender.hostname, lambda: _consumed_queues(sender))
+        _service = WorkerService(settings, sender.hostname, QueueWatch(sender).read)
     except Exception as error:  # noqa: BLE001
         # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)

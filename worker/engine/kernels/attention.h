@@ -23,6 +23,18 @@ struct PackedHead {
     uint32_t* to = (uint32_t*)keys.data() + (at / kColumns) * (D / 2) * kColumns + at % kColumns;
     for (int i = 0; i < D / 2; ++i) std::memcpy(to + i * kColumns, key + 2 * i, 4);
   }
+  // kLanes keys in a row of memory, `at` a multiple of it: squares of them are turned in registers
+  void put_keys(int64_t at, const bf16* from) {
+    uint32_t* to = (uint32_t*)keys.data() + at / kColumns * kColumns * (D / 2) + at % kColumns;
+    for (int group = 0; group < D / 2; group += kLanes) {
+      Words square[kLanes];
+      for (int i = 0; i < kLanes; ++i)
+        std::memcpy(square + i, from + i * D + group * 2, sizeof(Words));
+      transpose(square);
+      for (int i = 0; i < kLanes; ++i)
+        std::memcpy(to + (group + i) * kColumns, square + i, sizeof(Words));
+    }
+  }
   void put_values(int64_t at, const bf16* even, const bf16* odd) {
     const int64_t pairs = padded / 2;
     for (int i = 0; i < D; i += 16) {
@@ -207,49 +219,18 @@ bf16* buffer_of(const Segment& s, int64_t layer, int64_t which, int64_t kv_heads
   return s.data + ((layer * 2 + which) * kv_heads + head) * s.capacity * D;
 }
 
-// one new token: keys and values are read from the buffer, without packing
+// all rows of a segment, all query heads of one key head. A row's sums have the same order whatever
+// rows stand beside it, so that a token has the same logits alone, in a chunk and in a draft.
 template <int D>
-void attend_one(const bf16* query, const bf16* keys, const bf16* values, int64_t count, float scale,
-                std::vector<float>& scores, bf16* out) {
-  scores.resize((count + 15) / 16 * 16);
-  __m512bh q[D / 32];
-  for (int i = 0; i < D / 32; ++i) q[i] = (__m512bh)_mm512_loadu_si512(query + i * 32);
-  float peak = -INFINITY;
-  for (int64_t k = 0; k < count; ++k) {
-    __m512 sum = _mm512_setzero_ps();
-    for (int i = 0; i < D / 32; ++i)
-      sum = _mm512_dpbf16_ps(sum, q[i], (__m512bh)_mm512_loadu_si512(keys + k * D + i * 32));
-    scores[k] = _mm512_reduce_add_ps(sum) * scale * kLog2e;
-    peak = std::max(peak, scores[k]);
-  }
-  for (int64_t k = count; k < (int64_t)scores.size(); ++k) scores[k] = -INFINITY;
-  __m512 total = _mm512_setzero_ps();
-  for (size_t k = 0; k < scores.size(); k += 16) {
-    const __m512 x = _mm512_sub_ps(_mm512_loadu_ps(&scores[k]), _mm512_set1_ps(peak));
-    const __mmask16 real = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.f), _CMP_GE_OQ);
-    const __m512 probability = _mm512_maskz_mov_ps(real, exp2_ps(x));
-    total = _mm512_add_ps(total, probability);
-    _mm512_storeu_ps(&scores[k], probability);
-  }
-  __m512 sums[D / 16] = {};
-  for (int64_t k = 0; k < count; ++k) {
-    const __m512 probability = _mm512_set1_ps(scores[k]);
-    for (int i = 0; i < D / 16; ++i)
-      sums[i] = _mm512_fmadd_ps(probability, load16(values + k * D + i * 16), sums[i]);
-  }
-  const __m512 inverse = _mm512_set1_ps(1.f / _mm512_reduce_add_ps(total));
-  for (int i = 0; i < D / 16; ++i) store16(out + i * 16, _mm512_mul_ps(sums[i], inverse));
-}
-
-// a chunk of a prompt: all query heads of one key head
-template <int D>
-void attend_chunk(const Segment& s, const bf16* queries, int64_t heads, int64_t kv_heads,
+void attend_segment(const Segment& s, const bf16* queries, int64_t heads, int64_t kv_heads,
                   int64_t kv_head, int64_t layer, PackedHead<D>& packed, Tile<D>& tile, bf16* out) {
   const int64_t group = heads / kv_heads, total = s.past + s.count;
   const bf16* keys = buffer_of<D>(s, layer, 0, kv_heads, kv_head);
   const bf16* values = buffer_of<D>(s, layer, 1, kv_heads, kv_head);
   packed.reserve(total);
-  for (int64_t k = 0; k < total; ++k) packed.put_key(k, keys + k * D);
+  const int64_t whole = total / kLanes * kLanes;
+  for (int64_t k = 0; k < whole; k += kLanes) packed.put_keys(k, keys + k * D);
+  for (int64_t k = whole; k < total; ++k) packed.put_key(k, keys + k * D);
   for (int64_t k = 0; k < total; k += 2)
     packed.put_values(k, values + k * D, k + 1 < total ? values + (k + 1) * D : nullptr);
   packed.put_padding();
@@ -271,27 +252,15 @@ void attend_chunk(const Segment& s, const bf16* queries, int64_t heads, int64_t 
 template <int D>
 void attend_segments(const bf16* queries, const Segment* segments, int64_t n, int64_t layer,
                      int64_t heads, int64_t kv_heads, bf16* out) {
-  const int64_t group = heads / kv_heads;
-  const float scale = 1.f / std::sqrt((float)D);
 #pragma omp parallel num_threads(threads)
   {
-    PackedHead<D> packed;
-    auto tile = std::make_unique<Tile<D>>();
-    std::vector<float> scores;
+    // kept from call to call: fresh pages cost more than what is done in them
+    thread_local PackedHead<D> packed;
+    thread_local auto tile = std::make_unique<Tile<D>>();
 #pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < n * kv_heads; ++task) {
-      const Segment& s = segments[task / kv_heads];
-      const int64_t kv_head = task % kv_heads;
-      if (s.count > 1) {
-        attend_chunk<D>(s, queries, heads, kv_heads, kv_head, layer, packed, *tile, out);
-        continue;
-      }
-      for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
-        attend_one<D>(queries + (s.first * heads + h) * D,
-                      buffer_of<D>(s, layer, 0, kv_heads, kv_head),
-                      buffer_of<D>(s, layer, 1, kv_heads, kv_head), s.past + 1, scale, scores,
-                      out + (s.first * heads + h) * D);
-    }
+    for (int64_t task = 0; task < n * kv_heads; ++task)
+      attend_segment<D>(segments[task / kv_heads], queries, heads, kv_heads, task % kv_heads, layer,
+                        packed, *tile, out);
   }
 }
 

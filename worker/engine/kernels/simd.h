@@ -13,13 +13,16 @@
 #include <cstring>
 #include <memory>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {
 
 using bf16 = uint16_t;
+constexpr int kLanes = 16;
 constexpr int kColumns = 64;
 constexpr int kRows = 6;
+typedef uint32_t Words __attribute__((vector_size(kLanes * 4)));
 // set for each region, because OpenMP's own setting holds for the calling thread only
 int threads = 1;
 
@@ -56,6 +59,31 @@ inline __m512 gelu_tanh(__m512 x) {
   const __m512 square = _mm512_mul_ps(x, x);
   const __m512 inner = _mm512_fmadd_ps(square, _mm512_set1_ps(0.044715f), _mm512_set1_ps(1.f));
   return swish(x, _mm512_mul_ps(_mm512_mul_ps(x, inner), _mm512_set1_ps(1.5957691216057308f)));
+}
+
+template <int... From>
+inline Words pick(Words a, Words b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, From...);
+#else
+  return __builtin_shuffle(a, b, Words{From...});
+#endif
+}
+template <int Distance, int... Lane>
+inline void swap_corners(Words (&rows)[kLanes], std::integer_sequence<int, Lane...>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & Distance) continue;
+    const Words a = rows[i], b = rows[i | Distance];
+    rows[i] = pick<(Lane & Distance ? kLanes + (Lane ^ Distance) : Lane)...>(a, b);
+    rows[i | Distance] = pick<(Lane & Distance ? kLanes + Lane : Lane ^ Distance)...>(a, b);
+  }
+}
+// rows of a square of values of four bytes become columns
+template <int Distance = kLanes / 2>
+inline void transpose(Words (&rows)[kLanes]) {
+  swap_corners<Distance>(rows, std::make_integer_sequence<int, kLanes>{});
+  if constexpr (Distance > 1) transpose<Distance / 2>(rows);
 }
 
 struct Bf16Dot {
