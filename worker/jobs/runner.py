@@ -17,6 +17,7 @@ from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.results import Result
+from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
 
@@ -36,6 +37,7 @@ class JobRunner:
         postprocessor: Postprocessor,
         meter: LoadMeter,
         tracing: Tracing,
+        task_events: TaskEvents,
     ) -> None:
         self._worker_id = worker_id
         self._resources = resources
@@ -45,6 +47,7 @@ class JobRunner:
         self._postprocessor = postprocessor
         self._meter = meter
         self._tracing = tracing
+        self._task_events = task_events
 
     def run(self, job_id: str | None = None) -> str | None:
         """Run this job, or without an id the job whose turn it is.
@@ -104,6 +107,7 @@ class JobRunner:
             self._meter.charge_job()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
+        self._task_events.send_start(row.id)
         try:
             with as_service_errors():
                 result = self._make_result(job)
@@ -147,7 +151,9 @@ class JobRunner:
             raise LeaseLost
         self._measure(claim.row, result, job.lease.since, ended)
         self._tracing.record_job(claim.row, result.status, result.fields["metrics"], time.time())
-        _log.info("job.finished", extra=results.log_fields(claim.row, result))
+        fields = results.log_fields(claim.row, result)
+        _log.info("job.finished", extra=fields)
+        self._task_events.send_end(claim.row.id, result.status, fields)
 
     def _measure(self, row: JobRow, result: Result, claimed: float, ended: float) -> None:
         """Learn from a job what the engine does not see of it."""
