@@ -12,9 +12,10 @@ from celery.exceptions import SecurityWarning
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import QUEUES, TASK, app, build_queue, direct_queue
+from shared.queue import TASK, app, build_queue, direct_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
+from worker.consumers import QueueWatch
 from worker.service import WorkerService
 
 _log = logging.getLogger(__name__)
@@ -63,15 +64,6 @@ def rate_limit(state: Any, task_name: str, rate_limit: str, **_: Any) -> dict[st
     return {"error": f"{task_name} has no rate; limit the API keys instead"}
 
 
-def _consumed_queues(worker: Any) -> tuple[str, ...] | None:
-    """Return the shared queues that Celery's consumer reads now; None before it has connected."""
-    consumer = getattr(worker, "consumer", None)
-    tasks = getattr(consumer, "task_consumer", None)
-    if tasks is None:
-        return None
-    return tuple(queue.name for queue in list(tasks.queues) if queue.name in QUEUES)
-
-
 def _event_dispatcher(worker: Any) -> Any:
     """Return what sends Celery's events over the present connection; None before it has one."""
     return getattr(getattr(worker, "consumer", None), "event_dispatcher", None)
@@ -93,11 +85,13 @@ def _load(sender: Any, **_: Any) -> None:
     """Load the model before the worker takes any message."""
     global _service  # noqa: PLW0603
     settings = Settings()
+    # Celery asks for it after this, and loading a model has much to say
+    log.configure(settings)
     try:
         _service = WorkerService(
             settings,
             sender.hostname,
-            lambda: _consumed_queues(sender),
+            QueueWatch(sender).read,
             lambda: _event_dispatcher(sender),
         )
     except Exception as error:  # noqa: BLE001

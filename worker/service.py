@@ -17,7 +17,7 @@ from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams, JobStatus
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.queue import direct_queue
+from shared.queue import QUEUES, direct_queue
 from shared.queue.celery_control import find_status
 from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
@@ -51,7 +51,7 @@ class WorkerService:
         self,
         settings: Settings,
         name: str,
-        consumed: Callable[[], tuple[str, ...] | None],
+        consumed: Callable[[], frozenset[str] | None],
         dispatcher: Callable[[], EventDispatcher | None],
     ) -> None:
         """Load and warm the model; `name` is Celery's node name.
@@ -160,6 +160,10 @@ class WorkerService:
         self._registry.beat(self._describe(busy))
         touch_sign_of_life(self.settings)
 
+    def _consumed_queues(self) -> tuple[str, ...] | None:
+        names = self._consumed()
+        return None if names is None else tuple(name for name in QUEUES if name in names)
+
     def _describe(self, busy: int) -> Heartbeat:
         info, rates = self.engine.info, self.engine.rates
         return Heartbeat(
@@ -178,7 +182,7 @@ class WorkerService:
             demo=info.demo,
             simulated=info.simulated,
             queue=self._queue,
-            consumes=self._consumed(),
+            consumes=self._consumed_queues(),
             host=socket.gethostname(),
             pid=os.getpid(),
             version=version("sightline-server"),
