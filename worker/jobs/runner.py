@@ -18,6 +18,7 @@ from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.results import Result
+from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
 
@@ -37,6 +38,7 @@ class JobRunner:
         postprocessor: Postprocessor,
         meter: LoadMeter,
         tracing: Tracing,
+        task_events: TaskEvents,
     ) -> None:
         self._worker_id = worker_id
         self._resources = resources
@@ -46,6 +48,7 @@ class JobRunner:
         self._postprocessor = postprocessor
         self._meter = meter
         self._tracing = tracing
+        self._task_events = task_events
 
     def run(self, job_id: str | None = None) -> str | None:
         """Run this job, or without an id the job whose turn it is.
@@ -108,6 +111,7 @@ class JobRunner:
             self._meter.charge_job()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
+        self._task_events.send_start(row.id)
         try:
             with as_service_errors():
                 result = self._make_result(job)
@@ -148,7 +152,9 @@ class JobRunner:
         row = job.row
         self._measure(row, result, job.lease.since, ended)
         self._tracing.record_job(row, result.status, result.fields["metrics"], time.time())
-        _log.info("job.finished", extra=results.log_fields(row, result))
+        fields = results.log_fields(row, result)
+        _log.info("job.finished", extra=fields)
+        self._task_events.send_end(row.id, result.status, fields)
 
     def _store_end(self, job: ClaimedJob, result: Result) -> bool:
         claim = job.claim
