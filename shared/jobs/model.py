@@ -164,17 +164,23 @@ class JobInput(Frozen):
     tiling: Tiling | None = None
     #: Enhancement of the images before the model sees them.
     enhance: Enhancement = "off"
+    #: Fail where the conversation does not fit, instead of leaving out its oldest part.
+    keep_all: bool = False
 
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
-        is_new = has_places or (self.tiling is not None and self.tiling.whole)
+        is_whole = self.tiling is not None and self.tiling.whole
+        is_new = has_places or self.keep_all or is_whole
         return ROW_VERSION if is_new else self.params.row_version
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_places(dump(self))
+        fields = _without_places(dump(self))
+        if not self.keep_all:
+            del fields["keep_all"]
+        return fields
 
     @property
     def every_image(self) -> tuple[str, ...]:
