@@ -86,6 +86,16 @@ class Output(TypedDict):
     partial: bool
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
+    tiles: NotRequired[list[dict[str, Any]] | None]
+    images: NotRequired[list[ImageText] | None]
+
+
+class ImageText(TypedDict):
+    """The text of one of several images that were read; `image` counts from 0."""
+
+    image: int
+    text: str
+    gap: bool
 
 
 class JobData(TypedDict):
