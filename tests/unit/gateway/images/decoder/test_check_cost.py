@@ -123,7 +123,7 @@ def test_the_largest_hostile_file_is_decoded_long_before_its_time_is_up(name):
     start = time.process_time()
     with contextlib.suppress(ImageError):
         canonicalize(data, LIMITS)
-    assert time.process_time() - start < LIMITS.timeout_s / 3
+    assert time.process_time() - start < TIMEOUT_S / 3
 
 
 def test_a_gif_is_read_up_to_its_first_picture(decoder):
