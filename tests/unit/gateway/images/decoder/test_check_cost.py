@@ -112,12 +112,6 @@ def test_a_check_looks_at_each_byte_a_bounded_number_of_times(name):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_largest_hostile_file_is_checked_long_before_its_time_is_up(name):
-    fmt, build = HOSTILE[name]
-    assert _checking_s(fmt, build(20 << 20)) < TIMEOUT_S / 3
-
-
-@pytest.mark.parametrize("name", HOSTILE)
 def test_the_largest_hostile_file_is_decoded_long_before_its_time_is_up(name):
     data = HOSTILE[name][1](20 << 20)
     start = time.process_time()
