@@ -24,7 +24,7 @@ _service: WorkerService | None = None
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
-@app.task(name=TASK)
+@app.task(name=TASK, send_events=False)
 def answer(job_id: str, *, only: bool = False) -> str | None:
     """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits.
 
@@ -33,7 +33,10 @@ def answer(job_id: str, *, only: bool = False) -> str | None:
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
-    return _service.runner.run(job_id if only else None)
+    ran = _service.runner.run(job_id if only else None)
+    if ran != job_id:
+        _service.show_if_canceled(job_id)
+    return ran
 
 
 @control_command(name="revoke", variadic="task_id", signature="[job1 [job2 [... [jobN]]]]")
@@ -61,6 +64,11 @@ def rate_limit(state: Any, task_name: str, rate_limit: str, **_: Any) -> dict[st
     return {"error": f"{task_name} has no rate; limit the API keys instead"}
 
 
+def _event_dispatcher(worker: Any) -> Any:
+    """Return what sends Celery's events over the present connection; None before it has one."""
+    return getattr(getattr(worker, "consumer", None), "event_dispatcher", None)
+
+
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     log.configure(Settings())
@@ -80,7 +88,12 @@ def _load(sender: Any, **_: Any) -> None:
     # Celery asks for it after this, and loading a model has much to say
     log.configure(settings)
     try:
-        _service = WorkerService(settings, sender.hostname, QueueWatch(sender).read)
+        _service = WorkerService(
+            settings,
+            sender.hostname,
+            QueueWatch(sender).read,
+            lambda: _event_dispatcher(sender),
+        )
     except Exception as error:  # noqa: BLE001
         # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)

@@ -16,7 +16,6 @@ from worker.pipeline import Question
 
 #: Tokens of a chat template and of the words around a question.
 TEMPLATE_TOKENS = 64
-_NOTHING_TO_SEE = "The images of this conversation are no longer stored."
 
 
 class QuestionBuilder:
@@ -44,12 +43,10 @@ class QuestionBuilder:
         pngs = self._read_pngs(row.tenant, job, fitting)
         if not all(pngs[image_id] for image_id in job.every_image):
             raise ImageGone
-        turns = [_show_tiles(turn, pngs) for turn in fitting]
+        seen = [_show_tiles(turn, pngs) for turn in fitting]
         # an image of an old turn may be gone; without it the turn is pointless
-        history = [turn for turn in turns if all(pngs[i] for i in turn.images)]
-        gone = len(turns) - len(history)
-        if gone and not job.every_image and not any(turn.images for turn in history):
-            raise ImageGone(_NOTHING_TO_SEE)
+        history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
+        self._check_picture(row, turns, history)
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
@@ -59,8 +56,20 @@ class QuestionBuilder:
             feature_scope=row.tenant,
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
-            notices=_gone_notices(gone),
+            notices=_gone_notices(len(seen) - len(history)),
         )
+
+    def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
+        """Raise ImageGone for a question whose conversation has lost the picture it is about."""
+        if row.input.every_image:
+            return
+        latest = next((turn.job_id for turn in reversed(turns) if turn.images), None)
+        shown = {turn.job_id for turn in history if turn.images}
+        if (latest not in shown) if latest else self._sessions.has_lost_picture(row):
+            raise ImageGone(
+                "The picture that this conversation is about was erased or has expired.",
+                hint="Ask again with the picture.",
+            )
 
     def _drop_tiles_without_room(self, turn: Turn, job: JobInput) -> Turn:
         """Return a turn that shows its long image as a whole where its tiles do not fit."""

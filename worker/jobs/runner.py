@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
@@ -17,7 +19,8 @@ from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
-from worker.jobs.results import Result
+from worker.jobs.results import EngineAnswer, Result
+from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
 
@@ -37,6 +40,7 @@ class JobRunner:
         postprocessor: Postprocessor,
         meter: LoadMeter,
         tracing: Tracing,
+        task_events: TaskEvents,
     ) -> None:
         self._worker_id = worker_id
         self._resources = resources
@@ -46,6 +50,7 @@ class JobRunner:
         self._postprocessor = postprocessor
         self._meter = meter
         self._tracing = tracing
+        self._task_events = task_events
 
     def run(self, job_id: str | None = None) -> str | None:
         """Run this job, or without an id the job whose turn it is.
@@ -108,6 +113,7 @@ class JobRunner:
             self._meter.charge_job()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
+        self._task_events.send_start(row.id)
         try:
             with as_service_errors():
                 result = self._make_result(job)
@@ -127,11 +133,21 @@ class JobRunner:
             answer = job.run_engine(job.build_question(row.input))
         return results.make_result(
             row,
-            answer,
+            self._clean_images(answer, row.input.postprocess),
             self._postprocessor.process(answer.completion.text, row.input.postprocess),
             model=self._resources.pipeline.engine.info.name,
             worker=self._worker_id,
         )
+
+    def _clean_images(self, answer: EngineAnswer, rules: Sequence[str]) -> EngineAnswer:
+        """Return the answer with its rules applied to the text of each of several images too."""
+        if answer.tiling is None or answer.tiling.images is None:
+            return answer
+        images = tuple(
+            one.model_copy(update={"text": self._postprocessor.process(one.text, rules).text})
+            for one in answer.tiling.images
+        )
+        return replace(answer, tiling=replace(answer.tiling, images=images))
 
     def _finish(self, job: ClaimedJob, result: Result) -> None:
         """Store a job's end; raises LeaseLost when it is no longer this worker's."""
@@ -148,7 +164,9 @@ class JobRunner:
         row = job.row
         self._measure(row, result, job.lease.since, ended)
         self._tracing.record_job(row, result.status, result.fields["metrics"], time.time())
-        _log.info("job.finished", extra=results.log_fields(row, result))
+        fields = results.log_fields(row, result)
+        _log.info("job.finished", extra=fields)
+        self._task_events.send_end(row.id, result.status, fields)
 
     def _store_end(self, job: ClaimedJob, result: Result) -> bool:
         claim = job.claim
