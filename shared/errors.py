@@ -8,12 +8,17 @@ ServiceError
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
 │   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
+│   ├── NotAcceptable · ResultTooLarge
 │   ├── Conflict
 │   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
-│   └── ImageError
-│       ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
-│       └── ImageDecodeFailed · ImageDimensions · ImageAspect
+│   ├── ImageError
+│   │   ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
+│   │   └── ImageDecodeFailed · ImageDimensions · ImageAspect
+│   └── DocumentError
+│       ├── DocumentDamaged · DocumentEncrypted · DocumentPasswordWrong
+│       ├── TooManyPages · PageOutOfRange · PageTooLarge
+│       └── DocumentTooSlow · DocumentTooComplex
 ├── LimitError        a limit of the caller's key is reached: repeat it later
 │   └── TooManyInFlight · TooManyQueued
 ├── Unavailable       the service cannot take it now: repeat it later
@@ -238,6 +243,25 @@ class MethodNotAllowed(InputError):
     hint = "See /docs for the methods of each path."
 
 
+class NotAcceptable(InputError):
+    """The result has none of the forms that the request accepts."""
+
+    code = "not_acceptable"
+    status = 406
+    hint = (
+        "Accept text/plain, text/markdown, application/json, text/html, text/csv or Office's "
+        "types, or name a form: ?format=text, markdown, json, html, csv, xlsx or docx."
+    )
+
+
+class ResultTooLarge(InputError):
+    """The result does not fit into this form."""
+
+    code = "result_too_large"
+    status = 422
+    hint = "Ask for text, markdown or json, which have no bounds."
+
+
 class Erased(InputError):
     """This job was erased on request."""
 
@@ -368,6 +392,69 @@ class ImageAspect(ImageError):
 
     code = "image_aspect"
     hint = "Cut the image into parts whose aspect ratio is within the limit in /v1/limits."
+
+
+class DocumentError(InputError):
+    """The document cannot be used."""
+
+    code = "document_error"
+    status = 422
+    hint = "Open the file in a PDF viewer, print it to a new PDF, and send that."
+
+
+class DocumentDamaged(DocumentError):
+    """The document is damaged."""
+
+    code = "document_damaged"
+
+
+class DocumentEncrypted(DocumentError):
+    """The document is encrypted and needs a password."""
+
+    code = "document_encrypted"
+    hint = "Send its password as `password`, or save the document without one."
+
+
+class DocumentPasswordWrong(DocumentError):
+    """The password does not open this document."""
+
+    code = "document_password_wrong"
+    hint = "Check the password in a PDF viewer; upper and lower case differ."
+
+
+class TooManyPages(DocumentError):
+    """The document has too many pages."""
+
+    code = "too_many_pages"
+    hint = "See /v1/limits; split the document into several files."
+
+
+class PageOutOfRange(DocumentError):
+    """A page that was asked for does not exist."""
+
+    code = "page_out_of_range"
+    hint = "Pages count from 1; -1 is the last one."
+
+
+class PageTooLarge(DocumentError):
+    """A page is too large or too long and narrow."""
+
+    code = "page_too_large"
+    hint = "Print the document to a usual paper size and send that."
+
+
+class DocumentTooSlow(DocumentError):
+    """The document takes too long to read."""
+
+    code = "document_too_slow"
+    hint = "Print the document to a new PDF, or send its pages as PNG or JPEG."
+
+
+class DocumentTooComplex(DocumentError):
+    """The document needs more memory than allowed, or is nested too deeply."""
+
+    code = "document_too_complex"
+    hint = "Print the document to a new PDF, or send its pages as PNG or JPEG."
 
 
 # the caller's limits
@@ -514,6 +601,7 @@ def by_code() -> dict[str, type[ServiceError]]:
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
         error = waiting.pop()
-        errors[error.code] = error
+        # a part of the service may have a narrower class of its own, which callers see as this one
+        errors.setdefault(error.code, error)
         waiting += error.__subclasses__()
     return errors

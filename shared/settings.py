@@ -191,8 +191,27 @@ class Settings(BaseSettings):
     decoder_memory_bytes: int = Field(
         1 << 30, ge=256 << 20, description="Memory limit for decoding an image."
     )
+    document_max_bytes: int = Field(
+        50 << 20, ge=1024, description="Maximum size of a document file."
+    )
+    document_max_pages: int = Field(
+        1000, ge=1, le=10_000, description="Maximum number of pages of a document."
+    )
+    document_children: int = Field(
+        1, ge=1, le=32, description="Processes that read documents, per gateway and per worker."
+    )
+    document_timeout_s: float = Field(
+        20.0, gt=0, le=120, description="Timeout for reading or rendering a page, seconds."
+    )
+    document_memory_bytes: int = Field(
+        1 << 30, ge=256 << 20, description="Memory limit for reading a document."
+    )
     prompt_max_chars: int = Field(
         32_768, ge=1, description="Maximum length of a prompt, characters."
+    )
+
+    answer_max_tokens: int = Field(
+        8192, ge=1, le=131_072, description="Maximum length of an answer, tokens."
     )
 
     # URLs of callers: images and webhooks
@@ -421,6 +440,12 @@ class Settings(BaseSettings):
         "INFO",
         validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"),
         description="Minimum level of log messages.",
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto",
+        validation_alias=_alias("LOG_FORMAT", "LOG_FORMAT"),
+        description="Form of log messages on stderr: JSON, or short lines; auto: short lines on a "
+        "terminal. The log file has JSON.",
     )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."

@@ -3,7 +3,7 @@
 SightlineError
 ├── APIError                 the service refused a request; `code`, `detail` and `hint` say why
 │   ├── InvalidRequest       change the request
-│   │   └── BadParameters · InvalidImage · InputTooLong · PayloadTooLarge · UrlNotAllowed · …
+│   │   └── BadParameters · InvalidImage · InvalidDocument · InputTooLong · …
 │   ├── Unauthorized · NotFound (Erased, ImageNotFound)
 │   ├── Conflict             the request does not fit the state: SessionBusy, NotCancelable, …
 │   ├── LimitReached         your own limit: come back in `retry_after_s`
@@ -116,6 +116,22 @@ class InvalidImage(InvalidRequest):
         "image_decode_failed",
         "image_dimensions",
         "image_aspect",
+    )
+
+
+class InvalidDocument(InvalidRequest):
+    """The document cannot be used; `code` says why."""
+
+    codes: ClassVar[tuple[str, ...]] = (
+        "document_error",
+        "document_damaged",
+        "document_encrypted",
+        "document_password_wrong",
+        "too_many_pages",
+        "page_out_of_range",
+        "page_too_large",
+        "document_too_slow",
+        "document_too_complex",
     )
 
 

@@ -31,6 +31,7 @@ class SubmitOptions(TypedDict, total=False):
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
     presence_penalty: float
     frequency_penalty: float
     repetition_penalty: float

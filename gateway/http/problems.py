@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
+from gateway.http.foreign_paths import find_what_serves
 from shared import errors
 from shared.errors import ServiceError
 from shared.excerpt import excerpt
@@ -137,9 +138,9 @@ def _http_error(error: HTTPException) -> Response:
         # abort(response) carries a finished answer, as the validation callback does
         return error.response
     if isinstance(error, NotFound):
-        return problem(
-            errors.NotFound("This path does not exist.", hint="See /docs for the paths.")
-        )
+        # not the whole of a long path, which a pattern would be matched against
+        hint = find_what_serves(request.path[:_MAX_PATH_CHARS])
+        return problem(errors.NotFound("This path does not exist.", hint=hint))
     if isinstance(error, MethodNotAllowed):
         response = problem(errors.MethodNotAllowed())
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))

@@ -82,7 +82,8 @@ class ChatStream:
                 raise AnswerChanged
             if piece := self._unsent_part(whole):
                 yield _frame(chunk(row, {"content": piece}))
-        yield _frame(chunk(row, {}, finish_reason(row)))
+        warnings = {"warnings": list(row.notices)} if row.notices else {}
+        yield _frame(chunk(row, {}, finish_reason(row)) | warnings)
         if self._with_usage:
             yield _frame(usage_chunk(row))
         yield "data: [DONE]\n\n"

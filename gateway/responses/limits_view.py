@@ -51,13 +51,13 @@ def request_limits(settings: Settings, *, max_metadata_bytes: int) -> dict[str, 
     }
 
 
-def job_limits(settings: Settings, *, max_deadline_s: float, max_new_tokens: int) -> dict[str, Any]:
+def job_limits(settings: Settings, *, max_deadline_s: float) -> dict[str, Any]:
     """Return the limits of a job."""
     return {
         "ttl_s": settings.job_ttl_s,
         "max_ttl_s": settings.job_ttl_max_s,
         "max_deadline_s": max_deadline_s,
-        "max_new_tokens": max_new_tokens,
+        "max_new_tokens": settings.answer_max_tokens,
         "timeout_s": settings.job_timeout_s,
         "max_attempts": settings.max_attempts,
     }

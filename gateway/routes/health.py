@@ -22,7 +22,6 @@ from gateway.schemas.limits import Limits
 from gateway.services import current_services
 from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
 from shared import errors
-from shared.jobs import MAX_NEW_TOKENS
 from shared.queue import QUEUES
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
@@ -88,7 +87,7 @@ def limits() -> dict[str, Any]:
     return {
         "image": image_limits(settings),
         "request": request_limits(settings, max_metadata_bytes=MAX_METADATA_BYTES),
-        "job": job_limits(settings, max_deadline_s=MAX_DEADLINE_S, max_new_tokens=MAX_NEW_TOKENS),
+        "job": job_limits(settings, max_deadline_s=MAX_DEADLINE_S),
         "queue": queue_limits(settings),
         "key": key_limits(auth.current_caller()),
     }

@@ -16,6 +16,7 @@ from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
 from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.job_view import why_no_answer
+from gateway.responses.warning_header import add_warnings
 from gateway.responses.worker_view import model_view
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
@@ -76,8 +77,11 @@ def chat(header: KeyHeader) -> Response:
     with after_change("The job was stored", job_id=row.id):
         held_response = HeldResponse(request, services, row, waiter, may_retry=may_retry)
         if options.stream:
-            return _stream(options, held_response, services)
-        return _respond(held_response)
+            response = _stream(options, held_response, services)
+        else:
+            response = _respond(held_response)
+    add_warnings(response, row)
+    return response
 
 
 def _receive(

@@ -4,123 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 from flask import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic import model_validator as check
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.http.problems import from_validation
 from gateway.large_input import sha256_hex
 from gateway.submission.body import is_json, parse_json_object
 from gateway.submission.chat_history import ChatRoom, check_last_turn, keep_latest
+from gateway.submission.chat_message import ChatMessage, ChatTurn, chat_turn
+from gateway.submission.chat_parameters import (
+    OwnParameters,
+    answer_fields,
+    pick_own_parameters,
+    sampling_fields,
+)
 from gateway.submission.request import Submission, validate_fields
 from shared.errors import BadParameters, UnsupportedMediaType
-from shared.excerpt import excerpt
-from shared.jobs import (
-    DETAIL_PIXELS,
-    MaxNewTokens,
-    Penalty,
-    RepetitionPenalty,
-    Temperature,
-    TopK,
-)
+from shared.jobs import DETAIL_PIXELS, MinP, Penalty, RepetitionPenalty, Temperature, TopK
 from shared.jobs.row import dump
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 
 #: Stands for whatever model is loaded.
 ANY_MODEL = "sightline"
-#: Tokens of an answer when the caller names no bound; OpenAI has none at all.
-_MAX_TOKENS = 512
-#: OpenAI's parameters that only describe the caller or change nothing here.
-_WITHOUT_EFFECT = frozenset(
-    (
-        "user",
-        "store",
-        "service_tier",
-        "parallel_tool_calls",
-        "safety_identifier",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "reasoning_effort",
-        "verbosity",
-        "tool_choice",
-        "prediction",
-    )
-)
-#: OpenAI's parameters that are accepted with these values only.
-_FIXED_VALUES: dict[str, tuple[Any, ...]] = {
-    "n": (None, 1),
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
-    "logit_bias": (None, {}),
-    "tools": (None, []),
-    "functions": (None, []),
-    "function_call": (None, "none"),
-    "modalities": (None, ["text"]),
-    "audio": (None,),
-    "web_search_options": (None,),
-}
-#: Our parameters that a chat sets by its messages or by OpenAI's names.
-_SET_BY_CHAT = frozenset(
-    ("prompt", "images", "detail", "session_id", "max_new_tokens", "do_sample")
-)
-
-
-def _as_parts(value: Any) -> Any:
-    return [{"type": "text", "text": value}] if isinstance(value, str) else value
-
-
-def _as_url(value: Any) -> Any:
-    return {"url": value} if isinstance(value, str) else value
-
-
-class ChatImage(BaseModel):
-    """An image's location and pixel budget."""
-
-    url: str = Field(min_length=1, description="A data: URI, an http(s) URL or an `img_…` id.")
-    detail: Literal["auto", "low", "high"] = "auto"
-
-
-class ChatPart(BaseModel):
-    """A part of a message."""
-
-    type: Literal["text", "image_url"]
-    text: str | None = None
-    image_url: Annotated[ChatImage | None, BeforeValidator(_as_url)] = None
-
-    @check(mode="after")
-    def _has_what_it_names(self) -> Self:
-        if getattr(self, self.type) is None:
-            raise ValueError(f"a part of type {self.type} needs {self.type}")
-        return self
-
-
-class ChatMessage(BaseModel):
-    """One message; other members of OpenAI's messages are ignored."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[list[ChatPart], BeforeValidator(_as_parts)] = Field(
-        description="Text, or text and image parts. Images must come before the text."
-    )
-    tool_calls: list[Any] | None = Field(None, max_length=0)
-
-    @check(mode="after")
-    def _only_users_show_images(self) -> Self:
-        if self.role != "user" and self.images:
-            raise ValueError("only messages with the role user can have images")
-        return self
-
-    @property
-    def text(self) -> str:
-        """Return the text of all parts."""
-        return "\n".join(part.text for part in self.content if part.text is not None)
-
-    @property
-    def images(self) -> list[tuple[int, ChatImage]]:
-        """Return the images and the numbers of their parts."""
-        return [(n, p.image_url) for n, p in enumerate(self.content) if p.image_url is not None]
 
 
 class StreamOptions(BaseModel):
@@ -129,6 +37,12 @@ class StreamOptions(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     include_usage: bool = False
+
+
+class ChatSubmission(Submission):
+    """A chat's last message as a submission, whose images may be all that it says."""
+
+    prompt: str | None = None
 
 
 class ChatRequest(BaseModel):
@@ -141,11 +55,13 @@ class ChatRequest(BaseModel):
         max_length=512,
         description="An ID from `/v1/models`, or `sightline` for whichever model is loaded.",
     )
-    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
+    messages: list[ChatMessage] = Field(min_length=1)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    max_completion_tokens: MaxNewTokens | None = None
-    max_tokens: MaxNewTokens | None = None
+    max_completion_tokens: int | None = Field(
+        None, ge=1, lt=2**63, description="Lowered to what the service and the context allow."
+    )
+    max_tokens: int | None = Field(None, ge=1, lt=2**63, description="The same by its older name.")
     temperature: Temperature | None = Field(
         None, description="Above 0 the answer is sampled; the default is greedy decoding."
     )
@@ -153,6 +69,7 @@ class ChatRequest(BaseModel):
         None, ge=0, le=1, description="As temperature; each alone leaves the other to the model."
     )
     top_k: TopK | None = None
+    min_p: MinP | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     repetition_penalty: RepetitionPenalty | None = None
@@ -168,24 +85,6 @@ class ChatRequest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class NamedImage:
-    """An image as a message names it, and where it does."""
-
-    text: str
-    pointer: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChatTurn:
-    """A message as the engine knows it; its images are not read yet."""
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-    images: tuple[NamedImage, ...]
-    max_pixels: int
-
-
-@dataclass(frozen=True, slots=True)
 class Chat:
     """A checked chat: the earlier messages, and the last one as a submission."""
 
@@ -197,6 +96,8 @@ class Chat:
     thread: str
     #: Messages for which there is no room.
     left_out: int = 0
+    #: What was ignored or changed, as `{"code": …, "detail": …}`.
+    notices: tuple[dict[str, str], ...] = ()
 
 
 def receive_chat(request: Request, settings: Settings, workers: Sequence[Heartbeat]) -> Chat:
@@ -208,91 +109,63 @@ def receive_chat(request: Request, settings: Settings, workers: Sequence[Heartbe
         raise UnsupportedMediaType
     body = parse_json_object(request)
     try:
-        chat_request = ChatRequest.model_validate(body)
+        asked = ChatRequest.model_validate(body)
     except ValidationError as error:
         raise from_validation(error) from None
-    own_parameters = _pick_own_parameters(chat_request)
-    turns = [
-        _chat_turn(n, message, own_parameters) for n, message in enumerate(chat_request.messages)
-    ]
+    own = pick_own_parameters(asked.model_extra or {})
+    turns = [chat_turn(n, message, own.max_pixels) for n, message in enumerate(asked.messages)]
+    turns = _end_with_question(turns, own)
     check_last_turn(turns[-1], len(turns) - 1, settings)
-    submission = _build_submission(chat_request, own_parameters, turns[-1])
+    submission = _build_submission(asked, own, turns[-1], settings)
     kept, left_out = keep_latest(turns, ChatRoom.of(settings, workers))
-    return Chat(chat_request, tuple(kept[:-1]), kept[-1], submission, _thread_name(turns), left_out)
-
-
-def _pick_own_parameters(chat_request: ChatRequest) -> dict[str, Any]:
-    """Return those of our own parameters that the body has; raises BadParameters for others."""
-    own: dict[str, Any] = {}
-    for name, value in (chat_request.model_extra or {}).items():
-        if name in _FIXED_VALUES:
-            if value not in _FIXED_VALUES[name]:
-                known = " or ".join(dump(v) for v in _FIXED_VALUES[name])
-                raise BadParameters(f"{name}: only {known} is supported.", pointer=f"/{name}")
-        elif name in Submission.model_fields and name not in _SET_BY_CHAT:
-            own[name] = value
-        elif name not in _WITHOUT_EFFECT:
-            raise BadParameters(f"Unknown parameter: {excerpt(name)}.", pointer=f"/{excerpt(name)}")
-    return own
-
-
-def _chat_turn(number: int, message: ChatMessage, own: dict[str, Any]) -> ChatTurn:
-    budgets = [DETAIL_PIXELS[image.detail] for _, image in message.images]
-    max_pixels = own.get("max_pixels")
-    if not isinstance(max_pixels, int):
-        # a wrong max_pixels is refused with the submission
-        max_pixels = max(budgets, default=DETAIL_PIXELS["auto"])
-    images = tuple(
-        NamedImage(image.url, f"/messages/{number}/content/{part}/image_url/url")
-        for part, image in message.images
-    )
-    return ChatTurn(
-        role="system" if message.role == "developer" else message.role,
-        text=message.text,
-        images=images,
-        max_pixels=max_pixels,
+    return Chat(
+        request=asked,
+        before=tuple(kept[:-1]),
+        last=kept[-1],
+        submission=submission,
+        thread=_thread_name(turns),
+        left_out=left_out,
+        notices=tuple(own.notices),
     )
 
 
-def _build_submission(chat_request: ChatRequest, own: dict[str, Any], last: ChatTurn) -> Submission:
-    fields = own | _sampling_fields(chat_request)
-    # a preset may know better than our default
-    tokens = chat_request.max_completion_tokens or chat_request.max_tokens
-    if tokens or "preset" not in own:
-        fields["max_new_tokens"] = tokens or _MAX_TOKENS
-    fields["prompt"] = last.text or None
+def _end_with_question(turns: list[ChatTurn], own: OwnParameters) -> list[ChatTurn]:
+    """Put what the system says after the question before it."""
+    last = max((at for at, turn in enumerate(turns) if turn.role != "system"), default=-1)
+    if last < 0:
+        raise BadParameters("One message must be of the role user.", pointer="/messages")
+    if last < len(turns) - 1:
+        detail = "What the system says after the last question was put before it."
+        own.tell("message_moved", detail, f"/messages/{last + 1}/role")
+    return [*turns[:last], *turns[last + 1 :], turns[last]]
+
+
+def _build_submission(
+    asked: ChatRequest, own: OwnParameters, last: ChatTurn, settings: Settings
+) -> Submission:
+    fields = own.values | sampling_fields(asked)
+    fields |= answer_fields(asked, own, settings.answer_max_tokens)
+    fields["prompt"] = _prompt(last, own)
     if last.max_pixels != DETAIL_PIXELS["auto"]:
         # without a named budget long images are cut into tiles
         fields["max_pixels"] = last.max_pixels
-    if chat_request.stop:
-        fields["stop"] = chat_request.stop
-    if chat_request.response_format is not None:
-        fields["response_format"] = chat_request.response_format
-    fields["metadata"] = chat_request.metadata or {}
-    submission = validate_fields(fields, Submission)
-    submission.leave_open(
-        name for name in ("temperature", "top_p") if getattr(chat_request, name) is None
-    )
+    if asked.stop:
+        fields["stop"] = asked.stop
+    if asked.response_format is not None:
+        fields["response_format"] = asked.response_format
+    fields["metadata"] = asked.metadata or {}
+    submission = validate_fields(fields, ChatSubmission)
+    submission.leave_open(name for name in ("temperature", "top_p") if getattr(asked, name) is None)
     return submission
 
 
-def _sampling_fields(chat_request: ChatRequest) -> dict[str, Any]:
-    """Return our parameters of sampling: none if neither temperature nor top_p asks for it."""
-    samples = chat_request.temperature is not None or chat_request.top_p is not None
-    temperature = 1.0 if chat_request.temperature is None else chat_request.temperature
-    top_p = 1.0 if chat_request.top_p is None else chat_request.top_p
-    fields = {
-        name: value
-        for name in ("top_k", "presence_penalty", "frequency_penalty", "repetition_penalty")
-        if (value := getattr(chat_request, name)) is not None
-    }
-    if chat_request.seed is not None:
-        fields["seed"] = chat_request.seed % 2**63
-    if not samples:
-        return fields
-    if temperature == 0 or top_p == 0:
-        return fields | {"do_sample": False}
-    return fields | {"do_sample": True, "temperature": temperature, "top_p": top_p}
+def _prompt(last: ChatTurn, own: OwnParameters) -> str | None:
+    """Return the question; an image may be all of it. None leaves it to the preset."""
+    if last.text or "preset" in own.values:
+        return last.text or None
+    if not last.images:
+        raise BadParameters("The last message has neither text nor images.", pointer="/messages")
+    return ""
 
 
 def _thread_name(turns: list[ChatTurn]) -> str:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from gateway.images.sizing import AnyImage, image_info
 from gateway.submission.chat_history import history_notice
-from gateway.submission.chat_request import Chat, ChatTurn
+from gateway.submission.chat_message import ChatTurn
+from gateway.submission.chat_request import Chat
 from gateway.submission.images import RequestImages
-from shared.jobs import ConversationMessage, ImageInfo
+from shared.jobs import ConversationMessage, ImageInfo, ImagePlaces
 from shared.jobs.history import drop_oldest_question
 from shared.jobs.image import StoredImage
 from shared.prediction.heartbeat import Heartbeat
@@ -24,6 +25,7 @@ class ReadTurn:
     text: str
     max_pixels: int
     images: Sequence[AnyImage]
+    image_places: ImagePlaces = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class EarlierMessages:
                 text=turn.text,
                 images=tuple(image.id for image in turn.images),
                 max_pixels=turn.max_pixels,
+                image_places=turn.image_places,
             )
             for turn in self.turns
         )
@@ -79,7 +82,13 @@ def read_earlier_messages(
 ) -> EarlierMessages:
     """Read the images of all messages but the last; raises InputErrors."""
     turns = [
-        ReadTurn(turn.role, turn.text, turn.max_pixels, read_turn_images(turn, request_images))
+        ReadTurn(
+            role=turn.role,
+            text=turn.text,
+            max_pixels=turn.max_pixels,
+            images=read_turn_images(turn, request_images),
+            image_places=turn.image_places,
+        )
         for turn in chat.before
     ]
     return EarlierMessages(chat.thread, turns, chat.left_out)

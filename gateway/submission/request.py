@@ -34,7 +34,9 @@ from shared.jobs import (
     Choice,
     ConversationMessage,
     GenerationParams,
+    ImagePlaces,
     MaxNewTokens,
+    MinP,
     Penalty,
     Priority,
     RepetitionPenalty,
@@ -116,7 +118,9 @@ class Submission(BaseModel):
         "one answer from all; `auto` decides by preset and shape, unless a budget is set.",
     )
     strict: bool = Field(
-        False, description="Fail when a tile cannot be read, instead of leaving a gap."
+        False,
+        description="Fail when a tile cannot be read, instead of leaving a gap; a chat then "
+        "refuses what it would ignore or change with a warning.",
     )
     max_new_tokens: MaxNewTokens = Field(
         _DEFAULTS.max_new_tokens,
@@ -136,6 +140,7 @@ class Submission(BaseModel):
         description="Nucleus sampling: cumulative probability cut-off.",
     )
     top_k: TopK | None = Field(_DEFAULTS.top_k, description=_description("top_k"))
+    min_p: MinP = Field(_DEFAULTS.min_p, allow_inf_nan=False, description=_description("min_p"))
     presence_penalty: Penalty = Field(
         _DEFAULTS.presence_penalty,
         allow_inf_nan=False,
@@ -289,12 +294,19 @@ class Submission(BaseModel):
             for at in range(count if self.sha256 or self.file_bytes else 0)
         }
 
-    def fingerprint(self, image_ids: list[str], before: Sequence[ConversationMessage] = ()) -> str:
+    def fingerprint(
+        self,
+        image_ids: list[str],
+        before: Sequence[ConversationMessage] = (),
+        image_places: ImagePlaces = (),
+    ) -> str:
         """Return a SHA-256 that equal requests have in common, whether form or JSON."""
         content = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"})
         content["images"] = image_ids
         if before:
             content["before"] = [message.model_dump() for message in before]
+        if image_places:
+            content["image_places"] = image_places
         if self.preset is not None:
             # a default value that is named wins over the preset's
             content["explicit"] = sorted(self.explicit_params())
@@ -349,6 +361,11 @@ def _check_limits(submission: Submission, files: int, settings: Settings) -> Non
             f"prompt has {len(submission.prompt or '')} characters; "
             f"the limit is {settings.prompt_max_chars}.",
             pointer="/prompt",
+        )
+    if submission.max_new_tokens > settings.answer_max_tokens:
+        raise BadParameters(
+            f"max_new_tokens must be at most {settings.answer_max_tokens}.",
+            pointer="/max_new_tokens",
         )
     if submission.ttl_s is not None and submission.ttl_s > settings.job_ttl_max_s:
         raise BadParameters(f"ttl_s must be at most {settings.job_ttl_max_s}.", pointer="/ttl_s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flask import Request
 
@@ -13,6 +13,7 @@ from gateway.admission.admission import JobProfile
 from gateway.http.client_connection import forget_body
 from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
+from gateway.results.file_name import clean_name
 from gateway.services import Services
 from gateway.submission.chat_request import Chat
 from gateway.submission.conversation import (
@@ -30,7 +31,7 @@ from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
 from shared.errors import ImageNotFound, PayloadTooLarge, StoreUnavailable
-from shared.jobs import JobInput
+from shared.jobs import ImageInfo, ImagePlaces, JobInput
 from shared.jobs.image import StoredImage
 from shared.store import NewJob, StoredJob
 
@@ -50,10 +51,11 @@ def submit_request(
     received = receive_request(request, services.settings, Submission)
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
-    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
     forget_body(request)
-    return _submit_images(checked, images, EarlierMessages(), services)
+    names = [clean_name(file.filename) for file in received.files]
+    return _submit_images(checked, images, _Conversation(), services, names)
 
 
 def submit_chat(
@@ -65,11 +67,29 @@ def submit_chat(
     """
     idempotency = Idempotency(services.store, tenant, idempotency_key, live=True)
     checked = _check_request(chat.submission, services, idempotency)
-    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
     request_images = RequestImages.start(services, tenant, decode)
     earlier = read_earlier_messages(chat, request_images)
     images = read_turn_images(chat.last, request_images)
-    return _submit_images(checked, images, earlier, services, waiter)
+    # a preset has a prompt of its own, and images before it
+    is_own_prompt = checked.resolved.prompt == chat.last.text
+    said = _Conversation(
+        earlier, chat.last.image_places if is_own_prompt else (), chat.notices, waiter
+    )
+    return _submit_images(checked, images, said, services)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """What a chat has beside its last question."""
+
+    earlier: EarlierMessages = field(default_factory=EarlierMessages)
+    #: Of the last question.
+    image_places: ImagePlaces = ()
+    #: About the request.
+    notices: Sequence[dict[str, str]] = ()
+    #: The request that waits for the answer.
+    waiter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +116,19 @@ def _check_request(
 def _submit_images(
     checked: _CheckedRequest,
     images: Sequence[AnyImage],
-    earlier: EarlierMessages,
+    said: _Conversation,
     services: Services,
-    waiter: str = "",
+    names: Sequence[str | None] = (),
 ) -> StoredJob:
-    """Plan the job of a request whose images are read, then store and enqueue it."""
-    plan = plan_job(checked.resolved, checked.profile, images, services.admission, earlier)
+    """Plan the job of a request whose images are read, then store and enqueue it.
+
+    `names` are the file names of the first of its images.
+    """
+    plan = plan_job(checked.resolved, checked.profile, images, services.admission, said.earlier)
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
-    job = replace(_new_job(checked, plan, images, services), waiter=waiter)
+    job = _new_job(checked, plan, images, said, services)
+    job = replace(job, images=_name_images(plan.infos, len(images), names))
     sent = [image for image in (*plan.earlier.images, *images) if isinstance(image, StoredImage)]
     stored = None
     try:
@@ -115,6 +139,16 @@ def _submit_images(
             with suppress(StoreUnavailable):
                 services.images.release(job.tenant, [image.id for image in sent], job.id)
     return stored
+
+
+def _name_images(
+    infos: Sequence[ImageInfo], own: int, names: Sequence[str | None]
+) -> Sequence[ImageInfo]:
+    """Return the infos with the names of the first of the job's `own` images, which come last."""
+    named = list(infos)
+    for at, name in enumerate(names, start=len(infos) - own):
+        named[at] = named[at].model_copy(update={"name": name})
+    return named
 
 
 def _store_job(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
@@ -142,11 +176,12 @@ def _new_job(
     checked: _CheckedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
+    said: _Conversation,
     services: Services,
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
-    job_input = _job_input(checked.resolved, plan, images)
+    job_input = _job_input(checked.resolved, plan, images, said.image_places)
     _check_size(job_input)
     return NewJob(
         tenant=checked.profile.tenant,
@@ -158,7 +193,8 @@ def _new_job(
         webhook=webhook_of_submission(submission, services),
         metadata=submission.metadata,
         images=plan.infos,
-        notices=plan.notices,
+        notices=[*said.notices, *plan.notices],
+        waiter=said.waiter,
         model=plan.model,
         trace=trace_context(),
         prediction=plan.prediction,
@@ -170,12 +206,14 @@ def _job_input(
     resolved: ResolvedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
+    image_places: ImagePlaces,
 ) -> JobInput:
     return JobInput(
         prompt=resolved.prompt,
         before=plan.earlier.as_messages(),
         thread=plan.earlier.thread,
         images=tuple(image.id for image in images),
+        image_places=image_places,
         params=resolved.params,
         max_pixels=plan.max_pixels,
         tiling=plan.tiling,
@@ -202,7 +240,7 @@ def _idempotency_record(
     if not key:
         return None
     image_names = _image_names(submission, job_input.images)
-    return key, submission.fingerprint(image_names, job_input.before)
+    return key, submission.fingerprint(image_names, job_input.before, job_input.image_places)
 
 
 def _image_names(submission: Submission, image_ids: Sequence[str]) -> list[str]:

@@ -10,15 +10,15 @@ from typing import Any, Literal
 from pydantic import (
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
 )
 
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.params import Frozen, GenerationParams
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
-ROW_VERSION = 4
-#: Of a row that uses nothing of what came later.
-_PLAIN_VERSION = 3
+ROW_VERSION = 5
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -85,6 +85,19 @@ class Stage(StrEnum):
 DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 
 
+#: The places in a text of the images that it is about, in characters, as many as there are images;
+#: none where all of them come before it. A place within the text lies at the line break between
+#: two parts, which is not part of the prompt.
+ImagePlaces = tuple[int, ...]
+
+
+def _without_places(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out places that an older worker does not know and that change nothing."""
+    if not fields["image_places"]:
+        del fields["image_places"]
+    return fields
+
+
 class ConversationMessage(Frozen):
     """A message of a conversation that the caller sends as a whole with each request."""
 
@@ -93,6 +106,11 @@ class ConversationMessage(Frozen):
     images: tuple[str, ...] = ()
     #: Pixel budget of the images, so that they are scaled as before.
     max_pixels: int = DETAIL_PIXELS["auto"]
+    image_places: ImagePlaces = ()
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_places(dump(self))
 
 
 class TilingTask(StrEnum):
@@ -126,6 +144,7 @@ class JobInput(Frozen):
     thread: str = ""
     #: Image ids `img_<sha256>` in the order of the request.
     images: tuple[str, ...] = ()
+    image_places: ImagePlaces = ()
     params: GenerationParams = GenerationParams()
     #: Pixel budget of each image.
     max_pixels: int = DETAIL_PIXELS["auto"]
@@ -141,8 +160,12 @@ class JobInput(Frozen):
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
-        is_plain = not self.params.uses_new_params
-        return _PLAIN_VERSION if is_plain else ROW_VERSION
+        has_places = bool(self.image_places) or any(m.image_places for m in self.before)
+        return ROW_VERSION if has_places else self.params.row_version
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_places(dump(self))
 
     @property
     def every_image(self) -> tuple[str, ...]:
@@ -168,10 +191,13 @@ class ImageInfo(Frozen):
     tokens: int
     #: About how many tiles it is cut into.
     tiles: int = 1
+    #: File name that it was sent under; None if none is known.
+    name: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the image as a row and the API show it: `tiles` only where there are several."""
-        return self.model_dump(mode="json", exclude={"tiles"} if self.tiles == 1 else None)
+        """Return the image as a row and the API show it, without a single tile or no name."""
+        plain = {"tiles": self.tiles == 1, "name": self.name is None}
+        return self.model_dump(mode="json", exclude={key for key, is_so in plain.items() if is_so})
 
 
 class Notice(Frozen):
@@ -290,6 +316,7 @@ class Turn(Frozen):
     prompt: str
     preset: str | None = None
     images: tuple[str, ...] = ()
+    image_places: ImagePlaces = ()
     #: Ids of the tiles that the model saw instead of the images.
     tiles: tuple[str, ...] = ()
     #: All tiles of the images, for prompts that need them one by one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -31,27 +32,34 @@ def _no_empty_stop(stop: tuple[str, ...]) -> tuple[str, ...]:
 
 #: Parameters that constrain the answer; at most one of them is set.
 CONSTRAINTS = ("choices", "regex", "response_format")
-MAX_NEW_TOKENS = 4096
+#: Of any answer; `answer_max_tokens` may allow fewer.
+MAX_NEW_TOKENS = 131_072
+#: Of an answer that workers before version 5 of a row can give.
+_OLD_MAX_NEW_TOKENS = 4096
 MAX_STOPS = 8
 MAX_CHOICES = 128
 MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 TopK = Annotated[int, Field(ge=-1, lt=2**31)]
+MinP = Annotated[float, Field(ge=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 RepetitionPenalty = Annotated[float, Field(ge=0.1, le=10)]
 #: Parameters that a checkpoint recommends values of.
 SAMPLING = (
-    *("temperature", "top_p", "top_k"),
+    *("temperature", "top_p", "top_k", "min_p"),
     *("presence_penalty", "frequency_penalty", "repetition_penalty"),
 )
-#: Members of parameters since version 4 of a row, which are left out where they change nothing.
-_NEW_PARAMS = {
-    "top_k": None,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "repetition_penalty": 1.0,
-    "from_model": (),
+#: Members that came with a version of a row, and values of them that change nothing.
+_ADDED_PARAMS: dict[int, dict[str, Any]] = {
+    4: {
+        "top_k": None,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "repetition_penalty": 1.0,
+        "from_model": (),
+    },
+    5: {"min_p": 0.0},
 }
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Choice = Annotated[str, Field(min_length=1, max_length=512)]
@@ -70,6 +78,11 @@ class GenerationParams(Frozen):
         None,
         description="Used when do_sample is true: words beyond the so many likeliest are not "
         "drawn; 0 and -1 are no bound.",
+    )
+    min_p: MinP = Field(
+        0.0,
+        description="Used when do_sample is true: words below this share of the likeliest one's "
+        "probability are not drawn; 0 is no bound.",
     )
     presence_penalty: Penalty = Field(
         0.0, description="Taken from the logit of each token that the answer has already."
@@ -123,18 +136,24 @@ class GenerationParams(Frozen):
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what an older worker does not know and what changes nothing."""
         fields: dict[str, Any] = dump(self)
-        unused = self.unused_new_params
+        unused = {name for added in _ADDED_PARAMS.values() for name in self._unused(added)}
         return {name: value for name, value in fields.items() if name not in unused}
 
-    @property
-    def unused_new_params(self) -> list[str]:
-        """Return the names of members since version 4 that change nothing."""
-        return [name for name, unused in _NEW_PARAMS.items() if getattr(self, name) == unused]
+    def _unused(self, added: Mapping[str, Any]) -> list[str]:
+        """Return the names of those members that change nothing."""
+        return [name for name, unused in added.items() if getattr(self, name) == unused]
 
     @property
-    def uses_new_params(self) -> bool:
-        """Tell whether a worker that knows no version 4 would answer otherwise."""
-        return len(self.unused_new_params) < len(_NEW_PARAMS)
+    def row_version(self) -> int:
+        """Return the first version of a row whose workers answer as these parameters ask."""
+        if self.max_new_tokens > _OLD_MAX_NEW_TOKENS:
+            return 5
+        used = [
+            version
+            for version, added in _ADDED_PARAMS.items()
+            if len(self._unused(added)) < len(added)
+        ]
+        return max(used, default=3)
 
     @property
     def constrained_by(self) -> list[str]:

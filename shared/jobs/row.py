@@ -126,6 +126,31 @@ def read_row(fields: Mapping[str, Any]) -> JobRow:
         raise
 
 
+def read_listed_row(fields: Mapping[str, Any]) -> JobRow:
+    """Return a row for a list, with what is readable of one that a newer version made.
+
+    Raises JobTooNew if not even its status can be read.
+    """
+    try:
+        return read_row(fields)
+    except JobTooNew:
+        return read_row(_without_unknown(fields))
+
+
+def _without_unknown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that can be read, with a notice that others are missing."""
+    known = dict(fields)
+    try:
+        JobRow.model_validate(fields)
+    except ValidationError as error:
+        for fault in error.errors():
+            known.pop(str(fault["loc"][0]), None)
+    known.setdefault("input", JobInput(prompt="").model_dump_json())
+    notice = {"code": JobTooNew.code, "detail": "A newer version made this job; parts are missing."}
+    notices = _from_json(known.get("notices")) or ()
+    return known | {"notices": [*notices, notice]}
+
+
 def dump(value: Any) -> str:
     """Return a value as compact JSON, as rows store it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

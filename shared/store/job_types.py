@@ -71,6 +71,13 @@ class Doorbell:
 
     job_id: str
     queue: str
+    #: What Flower shows of the job: its kind and size, never its content.
+    summary: str = ""
+
+    @property
+    def label(self) -> str:
+        """What Flower shows as the task's arguments."""
+        return f"{self.job_id} {self.summary}" if self.summary else self.job_id
 
 
 def read_doorbells(reply: Sequence[Sequence[str]]) -> list[Doorbell]:

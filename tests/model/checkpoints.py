@@ -92,8 +92,10 @@ class Reference:
         chat = [
             {
                 "role": m.role,
-                "content": [{"type": "image"} for _ in m.images]
-                + [{"type": "text", "text": m.text}],
+                "content": [
+                    {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"}
+                    for part in m.parts
+                ],
             }
             for m in messages
         ]

@@ -23,6 +23,7 @@ QUESTIONS = [
     (user("What is it?"),),
     (user("What does the picture show?", image(1)),),
     (user("Compare them, please.", image(2), image(3, 64, 160)),),
+    (Message("user", "First:\nsecond:", (image(6), image(7, 64, 96)), image_places=(6, 14)),),
     (user("Look.", image(4)), Message("assistant", "I do."), user("And here?", image(5, 128, 32))),
 ]
 
@@ -40,6 +41,34 @@ def features_of(tower: VisionTower, patches: torch.Tensor, size) -> torch.Tensor
 def test_greedy_answers_are_those_of_generate(tiny, engine_of, reference_of, messages) -> None:
     expected = reference_of(tiny, torch.float32).answer(messages, 12)
     assert list(answer(engine_of(tiny), request(*messages)).token_ids) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "parts"),
+    [
+        ("Before:\nAfter:", (7, 14), ["Before:", None, "After:", None]),
+        ("Before:\nAfter:", (0, 7), [None, "Before:", None, "After:"]),
+        ("One\ntwo", (3, 3), ["One", None, None, "two"]),
+        ("\nOne\n\ntwo", (0, 5), [None, "\nOne\n", None, "two"]),
+        ("One\ntwo", (), [None, None, "One\ntwo"]),
+        ("", (), [None, None]),
+    ],
+)
+def test_parts_are_read_in_their_order(bundled, text, places, parts) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bundled)
+    image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    shown = (image(1), image(2))
+    message = Message("user", text, shown, image_places=places)
+    elements = ChatTokenizer(tokenizer, image_token).encode([message])
+    assert [one for one in elements if isinstance(one, ImageInput)] == list(shown)
+    ids = [image_token if isinstance(one, ImageInput) else one for one in elements]
+    content = [
+        {"type": "image"} if part is None else {"type": "text", "text": part} for part in parts
+    ]
+    expected = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+    assert tokenizer.decode(ids) == expected
 
 
 #: How Qwen3-VL's own template treats messages of the system.

@@ -149,12 +149,34 @@ def test_attention_of_an_image(ops, patches) -> None:
     close(ops.attend_image(qkv, 2, rotary), REFERENCE.attend_image(qkv.float(), 2, rotary))
 
 
-@pytest.mark.parametrize("width", [64, 128])
-def test_attention_of_a_batch_with_chunks_and_single_tokens(ops, width) -> None:
-    shape = TextShape(
+def text_shape(width: int) -> TextShape:
+    return TextShape(
         layers=2, hidden=256, intermediate=256, heads=6, kv_heads=2, head_dim=width, vocab=9,
         eps=1e-6, rope_theta=1e4, mrope_section=(2, 1, 1), context=999, tied=True,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [64, 128])
+@pytest.mark.parametrize("past", [1, 15, 240, 300])
+def test_a_row_attends_to_the_same_bit_alone_and_in_a_chunk(ops, width, past) -> None:
+    rows = 29
+    queries = noise(rows, 6 * width)
+    kv = SequenceKV(text_shape(width), past + rows, torch.bfloat16)
+    kv.data[:] = noise(*kv.data.shape)
+
+    def attend(first: int, count: int) -> torch.Tensor:
+        kv.length = past + first
+        batch = Batch(torch.zeros(count), torch.zeros(3, count), (Segment(kv, 0, count),))
+        return ops.attend(queries[first : first + count].contiguous(), batch, 1)
+
+    whole = attend(0, rows)
+    assert torch.cat([attend(row, 1) for row in range(rows)]).equal(whole)
+    assert torch.cat([attend(0, 5), attend(5, 13), attend(18, 11)]).equal(whole)
+
+
+@pytest.mark.parametrize("width", [64, 128])
+def test_attention_of_a_batch_with_chunks_and_single_tokens(ops, width) -> None:
+    shape = text_shape(width)
     norms = HeadNorms(noise(width), noise(width), eps=1e-6, heads=6, kv_heads=2)
     exact_norms = HeadNorms(
         norms.queries.float(), norms.keys.float(), eps=1e-6, heads=6, kv_heads=2

@@ -12,6 +12,7 @@ from shared.jobs import (
     CacheState,
     FinishReason,
     GenerationParams,
+    ImagePlaces,
     Notice,
     Stage,
     TextLine,
@@ -71,13 +72,27 @@ class ImageInput:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; its images come before its text."""
+    """One turn of a conversation."""
 
     role: str
     text: str
     images: tuple[ImageInput, ...] = ()
     #: Generated ids of an assistant's turn, so that its text is not tokenised again.
     token_ids: tuple[int, ...] | None = None
+    image_places: ImagePlaces = ()
+
+    @property
+    def parts(self) -> list[ImageInput | str]:
+        """Return images and texts in the order in which the model reads them."""
+        parts: list[ImageInput | str] = []
+        places, start = self.image_places or (0,) * len(self.images), 0
+        for image, place in zip(self.images, places, strict=True):
+            if place and place >= start:
+                parts.append(self.text[start:place])
+                # without the line break between two parts
+                start = place + 1
+            parts.append(image)
+        return [part for part in (*parts, self.text[start:]) if part != ""]
 
 
 @dataclass(frozen=True, slots=True)

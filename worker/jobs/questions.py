@@ -80,6 +80,11 @@ def pixel_budget(job: JobInput) -> int:
     return job.tiling.budget if job.tiling else job.max_pixels
 
 
+def answer_room(job: JobInput, info: ModelInfo) -> int:
+    """Return the tokens that a prompt leaves to its answer: as asked, at most half of them."""
+    return min(job.params.max_new_tokens, info.context_tokens // 2)
+
+
 def fit_one_prompt(tiles: Sequence[TileInfo], job: JobInput, info: ModelInfo) -> bool:
     """Tell whether one prompt has room for all tiles beside a job's question and answer."""
     budget = min(pixel_budget(job), info.max_pixels)
@@ -89,14 +94,14 @@ def fit_one_prompt(tiles: Sequence[TileInfo], job: JobInput, info: ModelInfo) ->
     ]
     # no tokenizer makes more tokens than bytes
     words = len(job.prompt.encode("utf-8", "replace")) + TEMPLATE_TOKENS
-    tokens = sum(visual) + words + job.params.max_new_tokens
+    tokens = sum(visual) + words + answer_room(job, info)
     return tokens <= info.context_tokens and info.image_room.holds(visual)
 
 
 def _show_tiles(turn: Turn, pngs: Mapping[str, bytes | None]) -> Turn:
     """Return a turn that shows the tiles of its long image while all of them are stored."""
     if turn.tiles and all(pngs[i] for i in turn.tiles):
-        return turn.model_copy(update={"images": turn.tiles, "tiles": ()})
+        return turn.model_copy(update={"images": turn.tiles, "image_places": (), "tiles": ()})
     return turn
 
 

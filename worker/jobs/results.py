@@ -139,6 +139,7 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
         prompt=row.input.prompt,
         preset=row.input.preset,
         images=row.input.images,
+        image_places=row.input.image_places,
         tiles=own.shown_ids if own else (),
         parts=own.tiles if own else (),
         max_pixels=row.input.max_pixels,

@@ -81,15 +81,14 @@ def _messages(
     messages: list[Message] = []
     for turn in history:
         shown = images.inputs(turn.images, turn.max_pixels, turn.enhance)
-        messages.append(Message("user", turn.prompt, shown))
+        messages.append(Message("user", turn.prompt, shown, image_places=turn.image_places))
         messages.append(Message("assistant", turn.text, token_ids=turn.token_ids or None))
     job = question.job
-    messages += [
-        Message(m.role, m.text, images.inputs(m.images, m.max_pixels, job.enhance))
-        for m in job.before
-    ]
+    for said in job.before:
+        shown = images.inputs(said.images, said.max_pixels, job.enhance)
+        messages.append(Message(said.role, said.text, shown, image_places=said.image_places))
     shown = images.inputs(job.images, job.max_pixels, job.enhance)
-    messages.append(Message("user", job.prompt, shown))
+    messages.append(Message("user", job.prompt, shown, image_places=job.image_places))
     return tuple(messages)
 
 
@@ -115,7 +114,12 @@ def _drop_oldest_turn(question: Question) -> Question:
         return replace(question, job=job, history=rest)
     if rest and oldest.images:
         first = rest[0]
-        moved = tuple(i for i in oldest.images if i not in first.images) + first.images
+        added = tuple(i for i in oldest.images if i not in first.images)
+        moved = added + first.images
+        if first.image_places:
+            rest[0] = first = first.model_copy(
+                update={"image_places": (0,) * len(added) + first.image_places}
+            )
         if first.images:
             looks = {"max_pixels": first.max_pixels, "enhance": first.enhance}
         rest[0] = first.model_copy(update={"images": moved} | looks)

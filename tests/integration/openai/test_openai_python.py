@@ -105,6 +105,134 @@ def test_penalties_and_top_k_are_taken_under_their_usual_names(served, client):
         assert refused.value.param == f"/{name}"
 
 
+def stored(served, answer):
+    return json.loads(served.redis.client().hget(keys.job(answer.id), "input"))
+
+
+def test_texts_and_images_keep_their_order(served, client):
+    ids = [
+        served.http.post("/v1/images", files={"image": plain_png(c)}).json()["id"]
+        for c in ("red", "blue")
+    ]
+    parts = [
+        {"type": "text", "text": "Before:"},
+        {"type": "image_url", "image_url": {"url": ids[0]}},
+        {"type": "text", "text": "After:"},
+        {"type": "image_url", "image_url": {"url": ids[1], "detail": None}},
+    ]
+    turned = [parts[1], parts[0], parts[3], parts[2]]
+    kept = stored(
+        served,
+        ask(
+            client,
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": None},
+            {"role": "user", "content": turned},
+        ),
+    )
+    assert kept["before"][0]["text"] == kept["prompt"].replace("x", "") == "Before:\nAfter:"
+    assert kept["before"][0]["image_places"] == [7, 14]
+    assert kept["image_places"] == [0, 7]
+    # so that an older worker still reads the usual order
+    assert "image_places" not in stored(served, ask(client, question("what?", *ids)))
+
+
+def test_an_image_may_be_all_that_a_message_says(served, client):
+    answer = ask(client, {"role": "user", "content": [question("", data_url())["content"][0]]})
+    assert stored(served, answer)["prompt"] == ""
+    assert answer.usage.prompt_tokens == 4
+    assert answer.choices[0].message.content
+    with pytest.raises(openai.UnprocessableEntityError, match="neither text nor images"):
+        ask(client, {"role": "user", "content": ""})
+
+
+@pytest.mark.parametrize("detail", [None, "original", 7, "low"])
+def test_an_unknown_detail_is_left_to_the_service(served, client, detail):
+    image = {"type": "image_url", "image_url": {"url": data_url(), "detail": detail}}
+    answer = ask(client, {"role": "user", "content": [image, {"type": "text", "text": "?"}]})
+    assert stored(served, answer)["max_pixels"] == (262_144 if detail == "low" else 1_048_576)
+
+
+def test_a_message_of_the_system_may_come_anywhere(served, client):
+    system = {"role": "system", "content": "be short"}
+    answer = ask(
+        client, question("a"), {"role": "assistant", "content": "b"}, system, question("c")
+    )
+    assert [m["role"] for m in stored(served, answer)["before"]] == ["user", "assistant", "system"]
+    assert answer.model_extra["warnings"] == []
+    answer = ask(client, question("a"), system)
+    kept = stored(served, answer)
+    assert (kept["before"][0]["text"], kept["prompt"]) == ("be short", "a")
+    assert [w["code"] for w in answer.model_extra["warnings"]] == ["message_moved"]
+    with pytest.raises(openai.UnprocessableEntityError, match="role user"):
+        ask(client, system)
+
+
+NEUTRAL = {
+    "n": 1,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "logit_bias": {},
+    "tools": [],
+    "best_of": 1,
+    "functions": None,
+    "audio": None,
+    "top_k": 0,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "stop": None,
+    "seed": None,
+    "user": "u",
+    "temperature": None,
+    "top_p": None,
+    "metadata": None,
+    "response_format": None,
+    "preset": None,
+    "priority": None,
+    "whatever": None,
+    "stream_options": None,
+}
+
+
+def test_neutral_values_and_nulls_are_taken_without_a_word(served, client):
+    answer = ask(client, question("neutral"), extra_body=NEUTRAL)
+    assert answer.model_extra["warnings"] == []
+    assert stored(served, answer)["params"]["do_sample"] is False
+
+
+def test_what_is_unknown_is_ignored_and_told(served, client):
+    extra = {"nonsense": 1, "thinking": {"type": "enabled"}}
+    raw = client.chat.completions.with_raw_response.create(
+        model="sightline", messages=[question("?")], max_tokens=2, extra_body=extra
+    )
+    warning = raw.parse().model_extra["warnings"][0]
+    assert warning["code"] == "parameter_ignored"
+    assert "nonsense, thinking" in warning["detail"]
+    assert raw.headers["X-Sightline-Warnings"] == "parameter_ignored"
+    chunks = list(ask(client, question("?"), stream=True, extra_body=extra))
+    assert chunks[-1].model_extra["warnings"] == [warning]
+
+
+def test_an_answer_is_as_long_as_the_service_allows(served, client):
+    most = served.http.get("/v1/limits").json()["job"]["max_new_tokens"]
+    assert most == 8192
+    answer = ask(client, question("?"), max_tokens=most)
+    assert answer.model_extra["warnings"] == []
+    assert stored(served, answer)["params"]["max_new_tokens"] == most
+    answer = ask(client, question("?"), max_tokens=32_000)
+    assert stored(served, answer)["params"]["max_new_tokens"] == most
+    assert answer.model_extra["warnings"][0]["code"] == "max_tokens_lowered"
+    refused = served.http.post("/v1/jobs", json={"prompt": "?", "max_new_tokens": most + 1})
+    assert (refused.status_code, refused.json()["pointer"]) == (422, "/max_new_tokens")
+
+
+def test_a_chat_of_many_short_messages_is_taken(served, client):
+    past = [question("a"), {"role": "assistant", "content": "b"}] * 700
+    assert ask(client, *past, question("and now?")).choices[0].message.content
+
+
 def test_what_a_chat_leaves_open_is_left_to_the_model(served, client):
     def params(**options):
         job_id = ask(client, question("?"), **options).id
@@ -112,7 +240,7 @@ def test_what_a_chat_leaves_open_is_left_to_the_model(served, client):
 
     sampled = params(temperature=0.7)
     assert sampled["from_model"] == [
-        *("top_p", "top_k", "presence_penalty", "frequency_penalty", "repetition_penalty"),
+        *("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty"),
     ]
     # OpenAI's own defaults, where the model recommends nothing
     assert (sampled["temperature"], sampled["top_p"]) == (0.7, 1.0)
@@ -185,10 +313,12 @@ def test_a_preset_may_be_named_beside_openais_parameters(served, client):
     [
         ({"n": 2}, "/n"),
         ({"temperature": 3}, "/temperature"),
-        ({"max_tokens": 5000}, "/max_tokens"),
+        ({"max_tokens": 0}, "/max_tokens"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "/tools"),
         ({"response_format": {"type": "nonsense"}}, "/response_format"),
-        ({"extra_body": {"nonsense": 1}}, "/nonsense"),
+        ({"extra_body": {"nonsense": 1, "strict": True}}, "/nonsense"),
+        ({"max_tokens": 10_000, "extra_body": {"strict": True}}, "/max_tokens"),
+        ({"extra_body": {"images": ["img"]}}, "/images"),
         ({"extra_body": {"session_id": "s"}}, "/session_id"),
     ],
 )
@@ -232,6 +362,13 @@ def test_models_are_listed_and_an_unknown_one_is_not_found(client):
     with pytest.raises(openai.NotFoundError) as missing:
         ask(client, question("?"), model="gpt-none")
     assert "simulated" in missing.value.message
+
+
+def test_an_api_that_is_not_served_names_what_is(client):
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.embeddings.create(model="sightline", input="a")
+    assert missing.value.code == "not_found"
+    assert "/v1/chat/completions" in missing.value.message
 
 
 def test_an_impatient_client_is_kept_alive_until_the_answer(served, client):

@@ -15,7 +15,7 @@ _COLDEST = 1e-5
 
 
 class Sampler:
-    """Penalties, then greedy, or temperature, top-k and top-p with a generator of its own."""
+    """Penalties, then greedy, or temperature, top-k, top-p and min-p with its own generator."""
 
     __slots__ = ("_generator", "_params", "_prompt", "_temperature")
 
@@ -47,6 +47,8 @@ class Sampler:
         probabilities = torch.softmax(scaled, -1)
         if self._params.top_p < 1:
             probabilities = _nucleus(probabilities, self._params.top_p)
+        if self._params.min_p > 0:
+            probabilities = _keep_likely(probabilities, self._params.min_p)
         return int(torch.multinomial(probabilities, 1, generator=self._generator))
 
     def _penalise(self, logits: torch.Tensor, answer: Sequence[int]) -> torch.Tensor:
@@ -79,6 +81,11 @@ def _keep_likeliest(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     """Keep the `top_k` likeliest tokens, and those that are as likely as the last of them."""
     least = logits.topk(min(top_k, len(logits))).values[-1]
     return logits.masked_fill(logits < least, -torch.inf)
+
+
+def _keep_likely(probabilities: torch.Tensor, min_p: float) -> torch.Tensor:
+    """Keep the tokens that have at least `min_p` of the likeliest one's probability."""
+    return probabilities.masked_fill(probabilities < min_p * probabilities.max(), 0)
 
 
 def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -56,12 +55,8 @@ class ChatTokenizer:
 
     def _pieces(self, messages: Sequence[Message]) -> Iterator[str | list[Element]]:
         """Yield texts to tokenise and lists of elements, in the template's order."""
-        marks = [f"⁂{secrets.token_hex(8)}⁂" for _ in messages]
-        rendered = self._render(messages, marks)
-        contents = {
-            mark: message.text if message.token_ids is None else list(message.token_ids)
-            for mark, message in zip(marks, messages, strict=True)
-        }
+        contents: dict[str, str | list[Element]] = {}
+        rendered = self._render([_marked(message, contents) for message in messages])
         images = (image for message in messages for image in message.images)
         for part in _MARK.split(rendered):
             if part in contents:
@@ -70,22 +65,20 @@ class ChatTokenizer:
             else:
                 yield from self._template_pieces(part, images)
 
-    def _render(self, messages: Sequence[Message], marks: Sequence[str]) -> str:
-        """Return the template's text, with marks in place of the messages' words.
+    def _render(self, turns: list[dict[str, Any]]) -> str:
+        """Return the template's text of turns that have marks in place of their words.
 
         Templates know a message of the system in the first place only, and leave out any other
         without a word; it is rendered as a user's, whose role is put right then.
         """
-        later = {at for at, message in enumerate(messages) if at and message.role == "system"}
-        turns = [
-            _rendered(replace(message, role="user") if at in later else message, marks[at])
-            for at, message in enumerate(messages)
-        ]
+        later = [turn for turn in turns[1:] if turn["role"] == "system"]
+        for turn in later:
+            turn["role"] = "user"
         rendered: str = self._template.apply_chat_template(
             turns, tokenize=False, add_generation_prompt=True
         )
-        for at in later:
-            rendered = rendered.replace(f"user\n{marks[at]}", f"system\n{marks[at]}")
+        for turn in later:
+            rendered = rendered.replace(f"user\n{turn['content']}", f"system\n{turn['content']}")
         return rendered
 
     def _template_pieces(
@@ -100,8 +93,20 @@ class ChatTokenizer:
                 yield run
 
 
-def _rendered(message: Message, mark: str) -> dict[str, Any]:
+def _marked(message: Message, contents: dict[str, str | list[Element]]) -> dict[str, Any]:
+    """Return a message for the template; what its marks stand for is added to `contents`."""
+
+    def mark_of(content: str | list[Element]) -> str:
+        mark = f"⁂{secrets.token_hex(8)}⁂"
+        contents[mark] = content
+        return mark
+
     if not message.images:
-        return {"role": message.role, "content": mark}
-    content = [{"type": "image"} for _ in message.images] + [{"type": "text", "text": mark}]
-    return {"role": message.role, "content": content}
+        ids = message.token_ids
+        content = mark_of(message.text if ids is None else [*ids])
+        return {"role": message.role, "content": content}
+    parts = [
+        {"type": "text", "text": mark_of(part)} if isinstance(part, str) else {"type": "image"}
+        for part in message.parts
+    ]
+    return {"role": message.role, "content": parts}

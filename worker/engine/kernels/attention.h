@@ -24,6 +24,18 @@ struct PackedHead {
     uint32_t* to = (uint32_t*)keys.data() + (at / kColumns) * (D / 2) * kColumns + at % kColumns;
     for (int i = 0; i < D / 2; ++i) std::memcpy(to + i * kColumns, key + 2 * i, 4);
   }
+  // kLanes keys in a row of memory, `at` a multiple of it: squares of them are turned in registers
+  void put_keys(int64_t at, const bf16* from) {
+    uint32_t* to = (uint32_t*)keys.data() + at / kColumns * kColumns * (D / 2) + at % kColumns;
+    for (int group = 0; group < D / 2; group += kLanes) {
+      Words square[kLanes];
+      for (int i = 0; i < kLanes; ++i)
+        std::memcpy(square + i, from + i * D + group * 2, sizeof(Words));
+      transpose(square);
+      for (int i = 0; i < kLanes; ++i)
+        std::memcpy(to + (group + i) * kColumns, square + i, sizeof(Words));
+    }
+  }
   void put_values(int64_t at, const bf16* even, const bf16* odd) {
     const int64_t pairs = padded / 2;
     for (int i = 0; i < D; i += kLanes) {
@@ -206,53 +218,18 @@ bf16* buffer_of(const Segment& s, int64_t layer, int64_t which, int64_t kv_heads
   return s.data + ((layer * 2 + which) * kv_heads + head) * s.capacity * D;
 }
 
-// one new token: keys and values are read from the buffer, without packing
+// all rows of a segment, all query heads of one key head. A row's sums have the same order whatever
+// rows stand beside it, so that a token has the same logits alone, in a chunk and in a draft.
 template <int D>
-void attend_one(const bf16* query, const bf16* keys, const bf16* values, int64_t count, float scale,
-                std::vector<float>& scores, bf16* out) {
-  constexpr int kParts = D / (2 * kLanes);
-  scores.resize((count + kLanes - 1) / kLanes * kLanes);
-  Pairs q[kParts];
-  for (int i = 0; i < kParts; ++i) q[i] = load_pairs(query + i * 2 * kLanes);
-  float peak = -INFINITY;
-  for (int64_t k = 0; k < count; ++k) {
-    Floats sum = {};
-#pragma GCC unroll 16
-    for (int i = 0; i < kParts; ++i)
-      sum = add_pairs(sum, q[i], load_pairs(keys + k * D + i * 2 * kLanes));
-    scores[k] = sum_of(sum) * scale * kLog2e;
-    peak = std::max(peak, scores[k]);
-  }
-  for (int64_t k = count; k < (int64_t)scores.size(); ++k) scores[k] = -INFINITY;
-  Floats total = {};
-  for (size_t k = 0; k < scores.size(); k += kLanes) {
-    const Floats x = load(&scores[k]) - peak;
-    const Floats probability = keep_from(x, -126.f, exp2_of(x));
-    total += probability;
-    store(&scores[k], probability);
-  }
-  // so many sums as the registers hold
-  constexpr int kSums = D / kLanes < 8 ? D / kLanes : 8;
-  const float inverse = 1.f / sum_of(total);
-  for (int first = 0; first < D; first += kSums * kLanes) {
-    Floats sums[kSums] = {};
-    for (int64_t k = 0; k < count; ++k)
-#pragma GCC unroll 8
-      for (int i = 0; i < kSums; ++i)
-        sums[i] = fma(fill(scores[k]), load(values + k * D + first + i * kLanes), sums[i]);
-    for (int i = 0; i < kSums; ++i) store(out + first + i * kLanes, sums[i] * inverse);
-  }
-}
-
-// a chunk of a prompt: all query heads of one key head
-template <int D>
-void attend_chunk(const Segment& s, const bf16* queries, int64_t heads, int64_t kv_heads,
+void attend_segment(const Segment& s, const bf16* queries, int64_t heads, int64_t kv_heads,
                   int64_t kv_head, int64_t layer, PackedHead<D>& packed, Tile<D>& tile, bf16* out) {
   const int64_t group = heads / kv_heads, total = s.past + s.count;
   const bf16* keys = buffer_of<D>(s, layer, 0, kv_heads, kv_head);
   const bf16* values = buffer_of<D>(s, layer, 1, kv_heads, kv_head);
   packed.reserve(total);
-  for (int64_t k = 0; k < total; ++k) packed.put_key(k, keys + k * D);
+  const int64_t whole = total / kLanes * kLanes;
+  for (int64_t k = 0; k < whole; k += kLanes) packed.put_keys(k, keys + k * D);
+  for (int64_t k = whole; k < total; ++k) packed.put_key(k, keys + k * D);
   for (int64_t k = 0; k < total; k += 2)
     packed.put_values(k, values + k * D, k + 1 < total ? values + (k + 1) * D : nullptr);
   packed.put_padding();
@@ -274,27 +251,15 @@ void attend_chunk(const Segment& s, const bf16* queries, int64_t heads, int64_t 
 template <int D>
 void attend_segments(const bf16* queries, const Segment* segments, int64_t n, int64_t layer,
                      int64_t heads, int64_t kv_heads, bf16* out) {
-  const int64_t group = heads / kv_heads;
-  const float scale = 1.f / std::sqrt((float)D);
 #pragma omp parallel num_threads(threads)
   {
-    PackedHead<D> packed;
-    auto tile = std::make_unique<Tile<D>>();
-    std::vector<float> scores;
+    // kept from call to call: fresh pages cost more than what is done in them
+    thread_local PackedHead<D> packed;
+    thread_local auto tile = std::make_unique<Tile<D>>();
 #pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < n * kv_heads; ++task) {
-      const Segment& s = segments[task / kv_heads];
-      const int64_t kv_head = task % kv_heads;
-      if (s.count > 1) {
-        attend_chunk<D>(s, queries, heads, kv_heads, kv_head, layer, packed, *tile, out);
-        continue;
-      }
-      for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
-        attend_one<D>(queries + (s.first * heads + h) * D,
-                      buffer_of<D>(s, layer, 0, kv_heads, kv_head),
-                      buffer_of<D>(s, layer, 1, kv_heads, kv_head), s.past + 1, scale, scores,
-                      out + (s.first * heads + h) * D);
-    }
+    for (int64_t task = 0; task < n * kv_heads; ++task)
+      attend_segment<D>(segments[task / kv_heads], queries, heads, kv_heads, task % kv_heads, layer,
+                        packed, *tile, out);
   }
 }
 

@@ -135,6 +135,31 @@ inline Bytes lowest_bytes(Ints x) {
 #endif
 }
 
+template <int... From>
+inline Words pick(Words a, Words b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, From...);
+#else
+  return __builtin_shuffle(a, b, Words{From...});
+#endif
+}
+template <int Distance, int... Lane>
+inline void swap_corners(Words (&rows)[kLanes], std::integer_sequence<int, Lane...>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & Distance) continue;
+    const Words a = rows[i], b = rows[i | Distance];
+    rows[i] = pick<(Lane & Distance ? kLanes + (Lane ^ Distance) : Lane)...>(a, b);
+    rows[i | Distance] = pick<(Lane & Distance ? kLanes + Lane : Lane ^ Distance)...>(a, b);
+  }
+}
+// rows of a square of values of four bytes become columns
+template <int Distance = kLanes / 2>
+inline void transpose(Words (&rows)[kLanes]) {
+  swap_corners<Distance>(rows, std::make_integer_sequence<int, kLanes>{});
+  if constexpr (Distance > 1) transpose<Distance / 2>(rows);
+}
+
 // lanes whose numbers differ in the bit `Distance`, exchanged
 template <int Distance, class Vector, int... Lane>
 inline Vector exchange(Vector x, std::integer_sequence<int, Lane...>) {

@@ -24,7 +24,7 @@ from shared.store.tile_store import TileStore, tiles_percent
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost
-from worker.jobs.questions import TEMPLATE_TOKENS, pixel_budget
+from worker.jobs.questions import TEMPLATE_TOKENS, answer_room, pixel_budget
 from worker.jobs.results import EngineAnswer, TilingResult
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import (
@@ -152,7 +152,7 @@ class TiledSteps:
     def _ask_together(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         """Ask the question in one prompt that shows all tiles."""
         row, ids = job.row, ids_to_view(job.row.tiles, outcomes)
-        looks = {"images": ids, "max_pixels": pixel_budget(row.input)}
+        looks = {"images": ids, "image_places": (), "max_pixels": pixel_budget(row.input)}
         question = job.build_question(row.input.model_copy(update=looks))
         answer = job.run_engine(question, tiles=len(outcomes), percent=_TOGETHER_PERCENT)
         # the tiles' tokens are in this prompt; their seconds were spent before
@@ -162,11 +162,13 @@ class TiledSteps:
 
     def _reduce_answers(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         """Ask for one answer from the answers of the tiles."""
-        row, params = job.row, job.row.input.params
+        row = job.row
         # no tokenizer makes more tokens than bytes
-        most_bytes = self._info.context_tokens - TEMPLATE_TOKENS - params.max_new_tokens
+        most_bytes = (
+            self._info.context_tokens - TEMPLATE_TOKENS - answer_room(row.input, self._info)
+        )
         reduction = prompts.build_reduction_prompt(row.input.prompt, outcomes, most_bytes)
-        prompt = {"images": (), "prompt": reduction.prompt}
+        prompt = {"images": (), "image_places": (), "prompt": reduction.prompt}
         question = job.build_question(row.input.model_copy(update=prompt))
         # the conversation keeps the caller's prompt and not this one
         history = [_without_images(turn) for turn in question.history]
@@ -202,7 +204,7 @@ def _empty_completion() -> Completion:
 
 
 def _without_images(turn: Turn) -> Turn:
-    return turn.model_copy(update={"images": (), "tiles": (), "parts": ()})
+    return turn.model_copy(update={"images": (), "image_places": (), "tiles": (), "parts": ()})
 
 
 def _tiling_result(

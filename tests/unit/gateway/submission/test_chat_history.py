@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.submission.chat_history import ChatRoom, check_last_turn, keep_latest
-from gateway.submission.chat_request import ChatTurn, NamedImage
+from gateway.submission.chat_message import ChatTurn, NamedImage
 from shared.errors import BadParameters, InputTooLong
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings

@@ -52,7 +52,7 @@ def test_a_sampled_request_leaves_to_the_model_what_it_does_not_name():
     assert resolved(temperature=0.7).from_model == ()
     sampled = resolved(do_sample=True, temperature=0.7, top_k=5)
     assert sampled.from_model == (
-        *("top_p", "presence_penalty", "frequency_penalty", "repetition_penalty"),
+        *("top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty"),
     )
     # without a recommendation the service's own values count
     assert (sampled.temperature, sampled.top_p, sampled.top_k) == (0.7, 0.9, 5)

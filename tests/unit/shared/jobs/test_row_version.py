@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from shared.jobs import ROW_VERSION, GenerationParams, JobInput
+from shared.jobs import ROW_VERSION, ConversationMessage, GenerationParams, JobInput
 
 #: The members and values of the input in a row of this version.
-VERSION = 4
+VERSION = 5
 WORDS = {
-    "ConversationMessage": "images max_pixels role text",
+    "ConversationMessage": "image_places images max_pixels role text",
     "EnhanceStep": "binarize contrast denoise deskew perspective upscale",
     "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
-    "max_new_tokens presence_penalty regex repetition_penalty response_format seed stop "
+    "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
-    "JobInput": "before encode_only enhance images max_pixels params postprocess preset prompt "
-    "thread tiling",
+    "JobInput": "before encode_only enhance image_places images max_pixels params postprocess "
+    "preset prompt thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
     "Tiling": "budget planned strict task",
@@ -43,11 +43,14 @@ def test_a_row_that_says_something_new_bears_a_new_version():
 
 #: The members that a worker of version 3 takes; it refuses a row with any other.
 KNOWN_TO_3 = set(WORDS["GenerationParams"].split()) - {
-    *("top_k", "presence_penalty", "frequency_penalty", "repetition_penalty", "from_model")
+    *("top_k", "presence_penalty", "frequency_penalty", "repetition_penalty", "from_model"),
+    "min_p",
 }
 
 
-@pytest.mark.parametrize("params", [{}, {"top_k": None}, {"repetition_penalty": 1}, {"top_p": 0.5}])
+@pytest.mark.parametrize(
+    "params", [{}, {"top_k": None}, {"repetition_penalty": 1}, {"min_p": 0}, {"top_p": 0.5}]
+)
 def test_a_row_without_new_words_is_one_that_an_older_worker_reads(params):
     row = JobInput(prompt="hi", params=GenerationParams(**params))
     assert row.row_version == 3
@@ -65,5 +68,26 @@ def test_a_row_without_new_words_is_one_that_an_older_worker_reads(params):
 )
 def test_an_older_worker_leaves_a_row_alone_that_asks_for_what_it_does_not_know(params):
     row = JobInput(prompt="hi", params=GenerationParams(**params))
-    assert row.row_version == ROW_VERSION == 4
+    assert row.row_version == 4
     assert JobInput.model_validate_json(row.model_dump_json()) == row
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"params": GenerationParams(min_p=0.1)},
+        {"params": GenerationParams(max_new_tokens=4097, top_k=5)},
+        {"images": ("img_1",), "image_places": (2,)},
+        {"before": (ConversationMessage(role="user", text="a", images=("i",), image_places=(1,)),)},
+    ],
+    ids=str,
+)
+def test_a_worker_of_version_4_leaves_alone_what_came_later(fields):
+    row = JobInput(prompt="hi", **fields)
+    assert row.row_version == ROW_VERSION == 5
+    assert JobInput.model_validate_json(row.model_dump_json()) == row
+
+
+def test_places_that_change_nothing_are_not_in_a_row():
+    row = JobInput(prompt="hi", before=(ConversationMessage(role="user", text="a"),))
+    assert "image_places" not in row.model_dump_json()

@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 import torch
 from transformers import (
     LogitsProcessorList,
+    MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -49,6 +50,9 @@ def probabilities(params: GenerationParams, logits: torch.Tensor, monkeypatch) -
         {"temperature": 0.7, "top_k": 20, "top_p": 0.8},
         {"temperature": 1.9, "top_k": 300, "top_p": 0.99},
         {"temperature": 0.7, "top_k": 9999},
+        {"temperature": 1.3, "min_p": 0.1},
+        {"temperature": 0.7, "min_p": 1.0},
+        {"temperature": 1.9, "top_k": 300, "top_p": 0.9, "min_p": 0.02},
         {"temperature": 1.0, "repetition_penalty": 1.3},
         {"temperature": 1.0, "repetition_penalty": 0.8},
         {"temperature": 0.6, "top_k": 40, "top_p": 0.95, "repetition_penalty": 1.05},
@@ -63,6 +67,8 @@ def test_probabilities_are_those_of_transformers(asked, monkeypatch):
         reference.append(TopKLogitsWarper(params.top_k))
     if params.top_p < 1:
         reference.append(TopPLogitsWarper(params.top_p))
+    if params.min_p:
+        reference.append(MinPLogitsWarper(params.min_p))
     for seed in range(30):
         logits = logits_of(seed)
         scores = reference(torch.tensor([PROMPT + ANSWER]), logits[None])
