@@ -132,6 +132,14 @@ class Tiling(Frozen):
     planned: int
     #: A tile that cannot be read fails the job instead of leaving a gap.
     strict: bool = False
+    #: No image is cut: each of several is read by itself, as a whole.
+    whole: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older worker does not know and that changes nothing."""
+        fields: dict[str, Any] = dump(self)
+        return fields if self.whole else {k: v for k, v in fields.items() if k != "whole"}
 
 
 class JobInput(Frozen):
@@ -156,16 +164,23 @@ class JobInput(Frozen):
     tiling: Tiling | None = None
     #: Enhancement of the images before the model sees them.
     enhance: Enhancement = "off"
+    #: Fail where the conversation does not fit, instead of leaving out its oldest part.
+    keep_all: bool = False
 
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
-        return ROW_VERSION if has_places else self.params.row_version
+        is_whole = self.tiling is not None and self.tiling.whole
+        is_new = has_places or self.keep_all or is_whole
+        return ROW_VERSION if is_new else self.params.row_version
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_places(dump(self))
+        fields = _without_places(dump(self))
+        if not self.keep_all:
+            del fields["keep_all"]
+        return fields
 
     @property
     def every_image(self) -> tuple[str, ...]:
@@ -291,6 +306,16 @@ class TileOutput(Frozen):
     confidence: float | None = None
 
 
+class ImageOutput(Frozen):
+    """The text of one of several images that were read."""
+
+    #: Which of the job's images, from 0.
+    image: int
+    text: str
+    #: A part of it could not be read.
+    gap: bool = False
+
+
 class Output(Frozen):
     """The answer."""
 
@@ -304,6 +329,8 @@ class Output(Frozen):
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
+    #: The text of each image, where several were read.
+    images: tuple[ImageOutput, ...] | None = None
 
 
 class Turn(Frozen):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from shared.errors import JobTooNew
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
+from shared.jobs.response_api import ResponseFields
 
 
 def _from_json(value: Any) -> Any:
@@ -63,6 +64,8 @@ class JobRow(BaseModel):
     session_generation: Annotated[int | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
+    #: Of a job that the Responses API made.
+    response: Annotated[ResponseFields | None, BeforeValidator(_from_json)] = None
     webhook: Annotated[str | None, _Blank] = None
     #: Names between commas.
     webhook_events: str = ""
