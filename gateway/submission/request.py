@@ -39,6 +39,7 @@ from shared.jobs import (
     MinP,
     Penalty,
     Priority,
+    Reader,
     RepetitionPenalty,
     Seed,
     Temperature,
@@ -116,6 +117,12 @@ class Submission(BaseModel):
         "auto",
         description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
         "one answer from all; `auto` decides by preset and shape, unless a budget is set.",
+    )
+    reader: Reader | None = Field(
+        None,
+        description="What reads the text: `model`; `second`, a small reader of print beside it, in "
+        "Chinese and English; or `both`, the model's text with what the other reads differently. "
+        "Default: `model`, but `second` while the bundled model runs and the preset reads.",
     )
     strict: bool = Field(
         False,

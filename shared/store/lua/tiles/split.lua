@@ -12,7 +12,7 @@ local FIRST_TILE = 5
 local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
-  'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms', 'number')
+  'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms', 'number', 'needs')
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
 if job.cancel == '1' then
@@ -36,7 +36,7 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
-      'busy_ms', busy_ms)
+      'busy_ms', busy_ms, 'needs', job.needs or '')
     -- its parent's end removes it; if somebody deletes the parent, its time does
     redis.call('PEXPIREAT', JOB .. child, kept_until)
   end
