@@ -81,6 +81,14 @@ class ListQuery(Parameters):
     )
 
 
+class ResultQuery(Parameters):
+    """The form of a result."""
+
+    format: Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx"] | None = Field(
+        None, description="Decides before `Accept` does; plain text if neither names a form."
+    )
+
+
 class EventsQuery(Parameters):
     """Where to resume a stream."""
 
@@ -143,6 +151,14 @@ class TileState(BaseModel):
     confidence: float | None = None
 
 
+class ImageText(BaseModel):
+    """The text of one of several images."""
+
+    image: int = Field(description="Index of the job's image, from 0.")
+    text: str
+    gap: bool = Field(description="A part of it could not be read.")
+
+
 class Line(BaseModel):
     """A line of the original text."""
 
@@ -189,6 +205,9 @@ class OutputState(BaseModel):
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."
+    )
+    images: list[ImageText] | None = Field(
+        None, description="The text of each image, where several images were read."
     )
     reader: Reader | None = Field(
         None, description="What has read the images; null where there were none."

@@ -48,7 +48,8 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     A refusal for want of room is part of the answer.
     """
     received = receive_request(request, services.settings, EstimateRequest)
-    resolved = resolve(received.submission, services.presets, services.rules)
+    most_tokens = services.settings.answer_max_tokens
+    resolved = resolve(received.submission, services.presets, services.rules, most_tokens)
     reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
     profile = profile_request(resolved, tenant, reader, auth.current_position())
     images = _measure_images(received, keeps_detail(resolved), services, tenant)
@@ -72,7 +73,9 @@ def _measure_images(
 ) -> list[ImageHeader | MeasuredImage]:
     submission = received.submission
     checksums = submission.checksums(len(received.files))
-    measure = functools.partial(services.decoder.measure, detailed=detailed, tenant=tenant)
+    measure = functools.partial(
+        services.decoder.measure, detailed=detailed, tenant=auth.current_party()
+    )
     images = RequestImages.start(services, tenant, measure, checksums).read_all(received)
     if submission.width and submission.height:
         images.append(

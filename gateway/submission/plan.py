@@ -73,10 +73,11 @@ def plan_job(
     reader = check_reader(resolved, profile.reader, len(images))
     tiling = choose_tiling(resolved, images, workers, reader)
     max_pixels = tiling.budget if tiling else resolved.submission.pixel_budget()
+    cut = None if tiling and tiling.whole else tiling
     if reader == "second":
-        own_infos = [reading_info(image, tiling) for image in images]
+        own_infos = [reading_info(image, cut) for image in images]
     else:
-        own_infos = [image_info(image, max_pixels, workers, tiling) for image in images]
+        own_infos = [image_info(image, max_pixels, workers, cut) for image in images]
     # tiles that don't fit together are seen one by one
     earlier = _fitting(earlier, [] if tiling else own_infos, workers)
     infos = [*earlier.image_infos(workers), *own_infos]

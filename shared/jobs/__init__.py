@@ -7,6 +7,7 @@ from shared.jobs.model import (
     ConversationMessage,
     FinishReason,
     ImageInfo,
+    ImageOutput,
     ImagePlaces,
     JobInput,
     JobStatus,
@@ -26,10 +27,12 @@ from shared.jobs.model import (
     new_job_id,
 )
 from shared.jobs.params import (
+    ASK_TOKENS,
     CONSTRAINTS,
     MAX_CHOICES,
     MAX_NEW_TOKENS,
     MAX_STOPS,
+    READ_TOKENS,
     SAMPLING,
     Choice,
     GenerationParams,
@@ -45,11 +48,13 @@ from shared.jobs.params import (
 )
 
 __all__ = [
+    "ASK_TOKENS",
     "CONSTRAINTS",
     "DETAIL_PIXELS",
     "MAX_CHOICES",
     "MAX_NEW_TOKENS",
     "MAX_STOPS",
+    "READ_TOKENS",
     "ROW_VERSION",
     "SAMPLING",
     "CacheState",
@@ -58,6 +63,7 @@ __all__ = [
     "FinishReason",
     "GenerationParams",
     "ImageInfo",
+    "ImageOutput",
     "ImagePlaces",
     "JobInput",
     "JobStatus",

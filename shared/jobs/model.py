@@ -137,6 +137,14 @@ class Tiling(Frozen):
     planned: int
     #: A tile that cannot be read fails the job instead of leaving a gap.
     strict: bool = False
+    #: No image is cut: each of several is read by itself, as a whole.
+    whole: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older worker does not know and that changes nothing."""
+        fields: dict[str, Any] = dump(self)
+        return fields if self.whole else {k: v for k, v in fields.items() if k != "whole"}
 
 
 class JobInput(Frozen):
@@ -163,12 +171,15 @@ class JobInput(Frozen):
     enhance: Enhancement = "off"
     #: What reads the images.
     reader: Reader = "model"
+    #: Fail where the conversation does not fit, instead of leaving out its oldest part.
+    keep_all: bool = False
 
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
-        is_new = has_places or self.needs_reader
+        is_whole = self.tiling is not None and self.tiling.whole
+        is_new = has_places or self.keep_all or is_whole or self.needs_reader
         return ROW_VERSION if is_new else self.params.row_version
 
     @property
@@ -181,6 +192,8 @@ class JobInput(Frozen):
         fields = _without_places(dump(self))
         if not self.needs_reader:
             del fields["reader"]
+        if not self.keep_all:
+            del fields["keep_all"]
         return fields
 
     @property
@@ -207,10 +220,13 @@ class ImageInfo(Frozen):
     tokens: int
     #: About how many tiles it is cut into.
     tiles: int = 1
+    #: File name that it was sent under; None if none is known.
+    name: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the image as a row and the API show it: `tiles` only where there are several."""
-        return self.model_dump(mode="json", exclude={"tiles"} if self.tiles == 1 else None)
+        """Return the image as a row and the API show it, without a single tile or no name."""
+        plain = {"tiles": self.tiles == 1, "name": self.name is None}
+        return self.model_dump(mode="json", exclude={key for key, is_so in plain.items() if is_so})
 
 
 class Notice(Frozen):
@@ -327,6 +343,16 @@ class TileOutput(Frozen):
     confidence: float | None = None
 
 
+class ImageOutput(Frozen):
+    """The text of one of several images that were read."""
+
+    #: Which of the job's images, from 0.
+    image: int
+    text: str
+    #: A part of it could not be read.
+    gap: bool = False
+
+
 class Output(Frozen):
     """The answer."""
 
@@ -340,6 +366,8 @@ class Output(Frozen):
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
+    #: The text of each image, where several were read.
+    images: tuple[ImageOutput, ...] | None = None
     #: What has read the images.
     reader: Reader | None = None
 

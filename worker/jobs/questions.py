@@ -43,6 +43,7 @@ class QuestionBuilder:
         history = [_show_tiles(turn, pngs) for turn in fitting]
         # an image of an old turn may be gone; without it the turn is pointless
         history = [turn for turn in history if all(pngs[i] for i in turn.images)]
+        self._check_picture(row, turns, history)
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
@@ -53,6 +54,18 @@ class QuestionBuilder:
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
         )
+
+    def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
+        """Raise ImageGone for a question whose conversation has lost the picture it is about."""
+        if row.input.every_image:
+            return
+        latest = next((turn.job_id for turn in reversed(turns) if turn.images), None)
+        shown = {turn.job_id for turn in history if turn.images}
+        if (latest not in shown) if latest else self._sessions.has_lost_picture(row):
+            raise ImageGone(
+                "The picture that this conversation is about was erased or has expired.",
+                hint="Ask again with the picture.",
+            )
 
     def _drop_tiles_without_room(self, turn: Turn, job: JobInput) -> Turn:
         """Return a turn that shows its long image as a whole where its tiles do not fit."""

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import ServiceError
-from shared.jobs import FinishReason, JobStatus, Notice, Output, TileInfo, TileOutput, Turn
+from shared.jobs import (
+    FinishReason,
+    ImageOutput,
+    JobStatus,
+    Notice,
+    Output,
+    TileInfo,
+    TileOutput,
+    Turn,
+)
 from shared.jobs.row import JobRow
 from shared.store.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
@@ -22,6 +31,12 @@ _STATUS = {
 }
 
 
+_NOTHING_WRITTEN = Notice(
+    code="answer_empty",
+    detail="The model wrote nothing: it saw no text, or had no picture to look at.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TilingResult:
     """What the tiles of a long image add to its answer."""
@@ -33,6 +48,8 @@ class TilingResult:
     tiles: tuple[TileInfo, ...]
     #: At least one tile failed.
     partial: bool
+    #: The text of each of several images that were read.
+    images: tuple[ImageOutput, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +100,17 @@ def make_result(
         confidence=completion.confidence,
         lines=compared.lines,
         tiles=tiling.outputs if tiling else None,
+        images=tiling.images if tiling else None,
         reader=row.input.reader if row.input.images and not row.input.encode_only else None,
     )
-    notices = (*answer.notices, *completion.notices, *compared.notices, *processed.notices)
+    is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
+    notices = (
+        *answer.notices,
+        *completion.notices,
+        *compared.notices,
+        *processed.notices,
+        *([_NOTHING_WRITTEN] if is_empty else []),
+    )
     metrics = _metrics(row, worker, completion, answer.read_s)
     fields = {
         "model": model,

@@ -60,7 +60,7 @@ def _table_from(rows: Sequence[Row], first: int, columns: int) -> Table | None:
 
 
 def _without_last_rows(rows: Sequence[Row], table: Table | None, columns: int) -> Table | None:
-    """Leave out what follows a table with fewer cells, such as a sum; None if too little is left."""
+    """Leave out what follows a table with fewer cells, such as a sum; None if little is left."""
     if table is None:
         return None
     stop = table.stop

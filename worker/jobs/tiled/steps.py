@@ -30,6 +30,7 @@ from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import (
     add_costs,
     ids_to_view,
+    join_by_image,
     join_outcomes,
     join_second_texts,
     make_gap,
@@ -146,9 +147,12 @@ class TiledSteps:
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
             job.retry_while_store_is_down(lambda: self.stream_text(row.id))
             joined = join_outcomes(row.tiles, outcomes)
+            tiling = _tiling_result(row, outcomes)
+            if len(row.input.images) > 1:
+                tiling = replace(tiling, images=join_by_image(row.tiles, outcomes))
             answer = EngineAnswer(
                 joined,
-                tiling=_tiling_result(row, outcomes),
+                tiling=tiling,
                 read_s=sum(one.read_s for one in outcomes),
                 second_text=join_second_texts(row, outcomes),
             )
