@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gateway.admission.admission import Admission, JobProfile
 from gateway.images.sizing import AnyImage, check_fit, image_info, image_notices, reading_info
 from gateway.submission.conversation import EarlierMessages
-from gateway.submission.reader import check_reader
+from gateway.submission.reader import check_reader, reader_notices
 from gateway.submission.resolve import ResolvedRequest
 from gateway.submission.tiling import choose_tiling
 from shared.errors import InputTooLong
@@ -84,7 +84,11 @@ def plan_job(
     return JobPlan(
         earlier=earlier,
         infos=infos,
-        notices=[*earlier.notices(), *image_notices([*earlier.images, *images], infos)],
+        notices=[
+            *earlier.notices(),
+            *reader_notices(resolved, reader),
+            *image_notices([*earlier.images, *images], infos),
+        ],
         tiling=tiling,
         reader=reader,
         max_pixels=max_pixels,

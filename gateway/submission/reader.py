@@ -21,18 +21,13 @@ def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Re
     reads = resolved.reads or submission.tiling == "read"
     wanted = submission.reader
     if wanted is None:
-        suits = resolved.reads and submission.prompt is None and submission.tiling != "ask"
+        suits = resolved.reads and not submission.names_prompt and submission.tiling != "ask"
         return "second" if suits and _is_demo_with_reader(accepting) else "model"
     if not reads:
         raise BadParameters(
             "reader has an effect only on jobs that read: a preset such as ocr without a "
             "constraint, or tiling=read.",
             pointer="/reader",
-        )
-    if wanted == "second" and submission.prompt is not None:
-        raise BadParameters(
-            "The second reader reads all text and follows no prompt; use reader=both or model.",
-            pointer="/prompt",
         )
     if wanted != "model" and accepting and not any(worker.reader for worker in accepting):
         raise ReaderUnavailable(pointer="/reader")
@@ -49,6 +44,14 @@ def check_reader(resolved: ResolvedRequest, reader: Reader, images: int) -> Read
     if resolved.submission.reader is not None:
         raise BadParameters(f"reader={reader} needs an image.", pointer="/reader")
     return "model"
+
+
+def reader_notices(resolved: ResolvedRequest, reader: Reader) -> list[dict[str, str]]:
+    """Return what of a request its reader leaves aside."""
+    if reader != "second" or not resolved.submission.names_prompt:
+        return []
+    detail = "The second reader reads all text and follows no prompt."
+    return [{"code": "prompt_ignored", "detail": detail}]
 
 
 def _is_demo_with_reader(workers: Sequence[Heartbeat]) -> bool:

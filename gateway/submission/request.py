@@ -279,6 +279,11 @@ class Submission(BaseModel):
         return self.max_pixels or DETAIL_PIXELS[self.detail]
 
     @property
+    def names_prompt(self) -> bool:
+        """Tell whether the request has a prompt of its own."""
+        return self.prompt is not None and "prompt" in self.model_fields_set
+
+    @property
     def names_budget(self) -> bool:
         """Tell whether the request names a pixel budget itself."""
         return self.max_pixels is not None or self.detail != "auto"

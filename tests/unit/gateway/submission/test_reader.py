@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.submission.reader import check_reader, choose_reader
+from gateway.submission.reader import check_reader, choose_reader, reader_notices
 from gateway.submission.request import Submission
 from gateway.submission.resolve import resolve
 from shared.catalog.presets import load_presets
@@ -81,10 +81,11 @@ def test_a_reader_for_what_is_not_read_is_refused():
         choose_reader(request(preset="describe", reader="second"), [REAL])
 
 
-def test_a_prompt_that_the_second_reader_would_ignore_is_refused():
-    with pytest.raises(BadParameters, match="follows no prompt"):
-        choose_reader(request(prompt="Only the total.", reader="second"), [REAL])
-    assert choose_reader(request(prompt="Only the total.", reader="both"), [REAL]) == "both"
+def test_a_prompt_that_the_second_reader_ignores_is_told():
+    asked = request(prompt="Only the total.", reader="second")
+    assert choose_reader(asked, [REAL]) == "second"
+    assert [notice["code"] for notice in reader_notices(asked, "second")] == ["prompt_ignored"]
+    assert reader_notices(asked, "both") == reader_notices(request(), "second") == []
 
 
 def test_images_of_earlier_turns_are_the_models():

@@ -21,7 +21,7 @@ WORDS = {
     "postprocess preset prompt reader thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
-    "Tiling": "budget planned strict task",
+    "Tiling": "budget planned strict task whole",
     "TilingTask": "ask read",
 }
 
