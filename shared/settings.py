@@ -41,6 +41,17 @@ PREFIX = "SIGHTLINE_"
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
 Numerics = Literal["bf16", "int8", "fp32"]
+#: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
+Instructions = Literal[
+    "auto",
+    "avx512-bf16",
+    "avx512-vnni",
+    "avx512",
+    "avx2-vnni",
+    "avx2",
+    "neon-bf16",
+    "neon-dotprod",
+]
 
 
 def _available_cores() -> int:
@@ -380,6 +391,9 @@ class Settings(BaseSettings):
     numerics: Numerics = Field("bf16", description="Arithmetic of the model's linear layers.")
     native_kernels: bool = Field(
         True, description="Use compiled kernels if the CPU and a compiler allow it."
+    )
+    instructions: Instructions = Field(
+        "auto", description="The fastest instructions that compiled kernels may use."
     )
     threads: int = Field(
         default_factory=_available_cores, ge=1, description="Cores used by the model."

@@ -33,6 +33,8 @@ class Question:
     time_left_s: float
     #: Questions that somebody waits for go first.
     background: bool = False
+    #: What was done to it before it came here.
+    notices: tuple[Notice, ...] = ()
 
 
 class Pipeline:
@@ -59,7 +61,8 @@ class Pipeline:
                 question = fewer
             else:
                 enhancements = images.notices(question.job.every_image)
-                return ticket, [*_dropped_notices(asked, question), *enhancements]
+                dropped = _dropped_notices(asked, question)
+                return ticket, [*question.notices, *dropped, *enhancements]
 
 
 def _request(question: Question, images: QuestionImages, deadline: float) -> EngineRequest:
