@@ -22,8 +22,10 @@ from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
+from shared.store.batch_store import BatchStore
 from shared.store.connection import Breaker, Client, connect
 from shared.store.delivery_store import DeliveryStore
+from shared.store.file_store import FileStore
 from shared.store.forecasts import Forecasts
 from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader
@@ -54,6 +56,8 @@ class Services:
     constraints: ConstraintChecker
     decoder: Decoder
     deliveries: DeliveryStore
+    files: FileStore
+    batches: BatchStore
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
     host_breaker: HostBreaker
@@ -92,6 +96,8 @@ class Services:
             constraints=ConstraintChecker(),
             decoder=Decoder(settings),
             deliveries=DeliveryStore(settings, store.redis),
+            files=FileStore(settings, connect(settings, text=False, breaker=breaker)),
+            batches=BatchStore(settings, store.redis),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),
             rules=rules,

@@ -32,7 +32,9 @@ def _known_detail(value: Any) -> Any:
 class ChatImage(BaseModel):
     """An image's location and pixel budget."""
 
-    url: str = Field(min_length=1, description="A data: URI, an http(s) URL or an `img_…` id.")
+    url: str = Field(
+        min_length=1, description="A data: URI, an http(s) URL, an `img_…` or a `file-…` ID."
+    )
     detail: Annotated[Literal["auto", "low", "high"], BeforeValidator(_known_detail)] = Field(
         "auto", description="Pixel budget by name; null and other names are `auto`."
     )

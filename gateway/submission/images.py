@@ -17,10 +17,11 @@ from gateway.images.url_fetch import ImageFetcher, is_url
 from gateway.schemas.jobs import MAX_URL_CHARS
 from gateway.services import Services
 from gateway.submission.request import ReceivedRequest, S
-from shared.errors import BadParameters, ImageNotFound, InvalidBase64, NotFound
+from shared.errors import BadParameters, ImageNotFound, InvalidBase64, NotFound, PayloadTooLarge
 from shared.jobs.image import StoredImage
 from shared.store.image_store import ImageHeader
 
+_FILE_ID = re.compile(r"file-[0-9A-F]{33}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 #: What becomes of an upload: all of its pixels, or its size alone.
@@ -91,6 +92,8 @@ class RequestImages(Generic[Decoded]):
 
     def load_upload(self, text: str, pointer: str) -> Upload:
         """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
+        if _FILE_ID.fullmatch(text):
+            return self._load_file(text, pointer)
         if is_url(text):
             if len(text) > MAX_URL_CHARS:
                 raise BadParameters(
@@ -99,6 +102,21 @@ class RequestImages(Generic[Decoded]):
                 )
             return self.fetcher.fetch(text, pointer)
         return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
+
+    def _load_file(self, file_id: str, pointer: str) -> Upload:
+        """Return a file of this tenant that was stored before; raises ImageNotFound."""
+        files, settings = self.services.files, self.services.settings
+        try:
+            file = files.get(self.tenant, file_id)
+            if file.bytes > settings.upload_max_bytes:
+                raise PayloadTooLarge(
+                    f"The file has {file.bytes} bytes; "
+                    f"an image has at most {settings.upload_max_bytes}.",
+                    pointer=pointer,
+                )
+            return Upload(files.read(self.tenant, file_id), file.filename)
+        except NotFound:
+            raise ImageNotFound("There is no file under this ID.", pointer=pointer) from None
 
     def decode_upload(self, upload: Upload, pointer: str) -> Decoded:
         """Return the image in a file's bytes; nothing is stored. Raises UploadMismatch too."""

@@ -107,6 +107,21 @@ SESSION_TURNS = "/turns"
 SESSION_IMAGES = "/images"
 #: Zset of a tenant's session ids by the millisecond of their last use.
 TENANT_SESSIONS = PREFIX + "sessions:"
+#: Hash: a file that a caller stored, or that a batch wrote; its suffix names the hash of its
+#: pieces by number, which are lines where it has lines.
+FILE = PREFIX + "file:"
+FILE_PIECES = "/pieces"
+#: Zset of a tenant's file ids by the millisecond of their making.
+TENANT_FILES = PREFIX + "files:"
+#: Hash: a batch; its suffixes name the hash line -> job of those in hand, and the bits of the lines
+#: that have their result.
+BATCH = PREFIX + "batch:"
+BATCH_OPEN = "/open"
+BATCH_SETTLED = "/settled"
+#: Zset of unfinished batches (`<tenant>:<id>`) by the millisecond in which they need a pump.
+BATCHES_DUE = PREFIX + "batches_due"
+#: Zset of a tenant's batch ids by the millisecond of their making.
+TENANT_BATCHES = PREFIX + "batches:"
 #: String in the cache role: the features of one image.
 FEATURES = PREFIX + "features:"
 #: Zset of feature keys by last use, and hash of their sizes with their sum under "".
@@ -184,6 +199,16 @@ def image(tenant: str, image_id: str) -> str:
 def session(tenant: str, session_id: str) -> str:
     """Return the key of a conversation."""
     return f"{SESSION}{tenant}:{session_id}"
+
+
+def file(tenant: str, file_id: str) -> str:
+    """Return the key of a file."""
+    return f"{FILE}{tenant}:{file_id}"
+
+
+def batch(tenant: str, batch_id: str) -> str:
+    """Return the key of a batch."""
+    return f"{BATCH}{tenant}:{batch_id}"
 
 
 def tenant_sessions(tenant: str) -> str:
