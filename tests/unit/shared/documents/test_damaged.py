@@ -95,16 +95,13 @@ def test_a_count_that_lies_gives_no_pages_that_are_not_there(strict):
 
 
 def test_a_cut_file_never_passes_for_a_whole_one(strict):
-    opened = 0
+    refused = 0
     for data in truncated():
         try:
-            info = strict.inspect(data)
+            assert strict.inspect(data).repaired
         except DocumentDamaged:
-            continue
-        assert info.repaired
-        opened += 1
-    # what a file with its table in front has left can be saved
-    assert opened
+            refused += 1
+    assert refused
 
 
 def test_random_damage_never_hangs_or_ends_the_reader(strict):
