@@ -381,6 +381,11 @@ class Settings(BaseSettings):
     native_kernels: bool = Field(
         True, description="Use compiled kernels if the CPU and a compiler allow it."
     )
+    speculation: bool = Field(
+        True,
+        description="Guess an answer's next tokens from reference texts and from what was written "
+        "before, and let the model check several at once: answers are the same and come faster.",
+    )
     threads: int = Field(
         default_factory=_available_cores, ge=1, description="Cores used by the model."
     )

@@ -211,6 +211,9 @@ class Usage(Frozen):
     completion_tokens: int = 0
     image_tokens: int = 0
     cached_tokens: int = 0
+    #: Of the answer: guessed ahead and checked by the model, and those of them that were right.
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts with their total, as OpenAI names them."""

@@ -95,6 +95,10 @@ class Message:
         return [part for part in (*parts, self.text[start:]) if part != ""]
 
 
+#: A text, or the ids of a generated one.
+Reference = str | tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One question to the model, with the conversation before it."""
@@ -112,6 +116,8 @@ class EngineRequest:
     encode_only: bool = False
     #: A part of a long job: other requests go first.
     background: bool = False
+    #: What the answer may follow, likeliest first: it comes faster then and is the same.
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
