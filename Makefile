@@ -10,9 +10,13 @@ ARGS ?=
 EXTRAS ?=
 
 # Variables on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
-SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE
+SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE LOG_FORMAT
 $(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
   $(eval export SIGHTLINE_$(name) := $($(name)))))
+# A misspelt name would be ignored without a word. Any setting of the service may be named too.
+KNOWN := $(SETTINGS) VENV PROCFILE ARGS EXTRAS VERBOSE TORCH_INDEX TORCH_VERSION PYTHON CONSTRAINTS SECONDS SHELL MAKEFLAGS SIGHTLINE_%
+$(foreach name,$(filter-out $(KNOWN),$(.VARIABLES)),$(if $(findstring command,$(origin $(name))),\
+  $(error $(name) is no setting of make here; did you mean one of: $(SETTINGS)?)))
 export TORCH_INDEX TORCH_VERSION PYTHON
 ifneq ($(origin CONSTRAINTS),undefined)
 export CONSTRAINTS
@@ -27,7 +31,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID or simulated> SLOTS=8'
-	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> VERBOSE=1'
+	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
 	@echo '  Of make install: EXTRAS=heic,otel PYTHON=<3.11 or newer>'
 
 # An environment whose folder was moved, and one that gets more extras, is installed again.
@@ -38,7 +42,7 @@ install-again: ;
 .PHONY: install-again
 
 $(RUN_STAMP): $(INSTALLED_FROM)
-	@scripts/install.sh $(VENV) model,reader$(if $(EXTRAS),$(COMMA)$(EXTRAS))
+	@scripts/install.sh $(VENV) model,reader,examples$(if $(EXTRAS),$(COMMA)$(EXTRAS))
 	@touch $@
 
 $(DEV_STAMP): $(INSTALLED_FROM)
@@ -97,7 +101,7 @@ format: $(DEV_STAMP) ## Format the code and apply ruff's fixes
 	$(VENV)/bin/ruff check --fix .
 
 config-check: $(RUN_STAMP) ## Show all settings, where they come from, and warnings
-	@exec $(PY) -m shared.settings
+	@exec $(PY) -m scripts.config_check
 
 # With any Python: nothing has to be installed on a machine that only runs containers.
 secrets: ## Create the passwords that compose.yaml reads from deploy/secrets

@@ -122,8 +122,18 @@ def _run_action(options: argparse.Namespace, api_keys: ApiKeyStore) -> None:
             print(_describe_key(key))
         case "revoke":
             print(_describe_key(api_keys.revoke(options.name)))
+            _warn_without_keys(api_keys)
         case _:
             _print_keys(api_keys, as_json=options.json)
+
+
+def _warn_without_keys(api_keys: ApiKeyStore) -> None:
+    if all(key.revoked_ms for key in api_keys.all()):
+        print(
+            "This was the last key: every caller who needs one is refused from now on.\n"
+            "Create one the same way: keys create NAME",
+            file=sys.stderr,
+        )
 
 
 def _print_keys(api_keys: ApiKeyStore, *, as_json: bool) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 
 from gateway import admin
 from scripts.instance import Instance, InstanceError
 from scripts.preflight import read_settings
 from scripts.redis_server import PrivateRedis, find_program
+from scripts.running import choose_instance, read_redis_url
 
 
-def redis_url(instance: Instance, stack: contextlib.ExitStack) -> str:
+def open_redis(instance: Instance, stack: contextlib.ExitStack) -> str:
     """Return the URL of the instance's Redis; start it until `stack` closes if it does not run."""
-    if not instance.launcher():
-        stack.enter_context(instance.claim())
-        return stack.enter_context(PrivateRedis(instance, find_program())).url
-    text = (instance.directory / "redis" / "redis.conf").read_text()
-    config = dict(re.findall(r"^(port|requirepass) (\S+)$", text, re.MULTILINE))
-    return f"redis://:{config['requirepass']}@127.0.0.1:{config['port']}/0"
+    if instance.launcher() and (url := read_redis_url(instance)):
+        return url
+    stack.enter_context(instance.claim())
+    return stack.enter_context(PrivateRedis(instance, find_program())).url
 
 
 def main() -> int:
@@ -28,7 +26,7 @@ def main() -> int:
         settings = read_settings()
         with contextlib.ExitStack() as stack:
             if "redis_url" not in settings.model_fields_set:
-                url = redis_url(Instance(settings.port), stack)
+                url = open_redis(choose_instance(settings), stack)
                 settings = settings.model_copy(update={"redis_url": url})
             return admin.run(sys.argv[1:], settings)
     except (InstanceError, OSError) as trouble:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 
-from scripts.instance import Instance, InstanceError, wait_until
+from scripts.instance import InstanceError, wait_until
 from scripts.preflight import read_settings
+from scripts.running import choose_instance
 from scripts.up import STOP_S
 
 
@@ -14,7 +15,7 @@ def main() -> int:
     """Stop the launcher, which stops the rest, and end what a killed launcher left behind."""
     try:
         settings = read_settings()
-        instance = Instance(settings.port)
+        instance = choose_instance(settings)
         processes = instance.processes()
         if launcher := instance.launcher():
             launcher.signal(signal.SIGTERM)
@@ -23,7 +24,7 @@ def main() -> int:
     except (InstanceError, OSError) as trouble:
         print(f"make down: {trouble}", file=sys.stderr)
         return 1
-    print(f"{'stopped' if processes else 'nothing is running on'} port {settings.port}")
+    print(f"{'stopped' if processes else 'nothing is running on'} port {instance.port}")
     return 0
 
 

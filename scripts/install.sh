@@ -79,15 +79,18 @@ install_torch() {
 }
 
 install_rest() {
-    local uv="$venv/bin/uv" locked=()
+    # the client's folder on the path, which type checkers see and a folder of its name does not hide
+    local uv="$venv/bin/uv" locked=() plain=editable_mode=compat
     [ -z "$constraints" ] || locked=(--constraint "$constraints")
     say "the other packages [$extras]"
     [ -x "$uv" ] || quietly "$venv/bin/python" -m pip install -q uv || say "uv cannot be had, pip takes longer"
     if [ -x "$uv" ] && quietly "$uv" pip install -q --compile-bytecode --no-sources-package torch \
-        ${locked[@]+"${locked[@]}"} --python "$venv/bin/python" -e ".[$extras]" -e ./client; then
+        ${locked[@]+"${locked[@]}"} --python "$venv/bin/python" -e ".[$extras]" -e ./client \
+        --config-settings-package "sightline:$plain"; then
         return
     fi
-    quietly "$venv/bin/python" -m pip install -q ${locked[@]+"${locked[@]}"} -e ".[$extras]" -e ./client ||
+    quietly "$venv/bin/python" -m pip install -q ${locked[@]+"${locked[@]}"} -e ".[$extras]" &&
+        quietly "$venv/bin/python" -m pip install -q -e ./client --config-settings "$plain" ||
         fail "the packages could not be installed; without the locked versions: make install CONSTRAINTS="
 }
 

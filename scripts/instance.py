@@ -58,14 +58,18 @@ class RecordedProcess:
                 os.kill(self.pid, number)
 
 
+def run_directory() -> Path:
+    """Return the directory of all instances: SIGHTLINE_RUN_DIR, or `.run` here."""
+    return Path(os.environ.get("SIGHTLINE_RUN_DIR") or ROOT / ".run")
+
+
 class Instance:
     """The run directory `.run/<port>/` of one `make up`; it outlives the processes."""
 
     def __init__(self, port: int, home: Path | None = None) -> None:
-        """`home` contains the directories of all instances: SIGHTLINE_RUN_DIR, or `.run` here."""
+        """`home` contains the directories of all instances."""
         self.port = port
-        home = home or Path(os.environ.get("SIGHTLINE_RUN_DIR") or ROOT / ".run")
-        self.directory = home.resolve() / str(port)
+        self.directory = (home or run_directory()).resolve() / str(port)
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[None]:
@@ -98,6 +102,10 @@ class Instance:
         draft.write_text(json.dumps(asdict(process)))
         draft.replace(path)
 
+    def publish(self, url: str) -> None:
+        """Write where the service answers, for the client on this machine."""
+        (self.directory / "url").write_text(url + "\n")
+
     def processes(self) -> list[RecordedProcess]:
         """Return the recorded processes that still run; Redis last, as the others need it."""
         files = sorted(self.directory.glob("*.pid"), key=lambda path: path.stem == "redis")
@@ -127,6 +135,12 @@ class Instance:
 
     def _record_file(self, name: str) -> Path:
         return self.directory / f"{name}.pid"
+
+
+def list_instances() -> list[Instance]:
+    """Return the instances that have a run directory, running or not, by port."""
+    names = (path.name for path in run_directory().glob("*/") if path.name.isdigit())
+    return [Instance(port) for port in sorted(map(int, names))]
 
 
 def end_process(process: RecordedProcess, grace_s: float) -> None:

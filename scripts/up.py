@@ -52,21 +52,28 @@ class Launch:
     def environment(self) -> dict[str, str]:
         """Return the environment of every process."""
         programs = Path(sys.executable).parent
-        return os.environ | {
-            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "PYTHONUNBUFFERED": "1",
-            "SIGHTLINE_HOST": self.settings.host,
-            "SIGHTLINE_PORT": str(self.settings.port),
-            "SIGHTLINE_MODEL": self.model,
-            "SIGHTLINE_SLOTS": str(self.settings.slots),
-            "SIGHTLINE_REDIS_URL": self.redis.url if self.redis else self.settings.redis_url,
-            "FLOWER_PORT": str(self.flower.port),
-            "FLOWER_BASIC_AUTH": self.flower_login,
-            "FLOWER_PERSISTENT": "False",
-        }
+        # the processes write to a pipe, so they cannot see the terminal behind it
+        log_format = {"SIGHTLINE_LOG_FORMAT": "text"} if sys.stdout.isatty() else {}
+        return (
+            log_format
+            | os.environ
+            | {
+                "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+                "PYTHONUNBUFFERED": "1",
+                "SIGHTLINE_HOST": self.settings.host,
+                "SIGHTLINE_PORT": str(self.settings.port),
+                "SIGHTLINE_MODEL": self.model,
+                "SIGHTLINE_SLOTS": str(self.settings.slots),
+                "SIGHTLINE_REDIS_URL": self.redis.url if self.redis else self.settings.redis_url,
+                "FLOWER_PORT": str(self.flower.port),
+                "FLOWER_BASIC_AUTH": self.flower_login,
+                "FLOWER_PERSISTENT": "False",
+            }
+        )
 
     def run(self, procfile: Path) -> None:
         """Run the processes until they are stopped; raises InstanceError if one ended by itself."""
+        self.instance.publish(self.address.url)
         supervisor = Supervisor(self.instance, self.settings.drain_s + STOP_S, self._watch)
         environment = self.environment()
         for name, command in honcho.environ.parse_procfile(procfile.read_text()).processes.items():
@@ -106,21 +113,29 @@ class Launch:
         """Return the text for the terminal once the service is ready."""
         port, url = self.settings.port, self.address.url
         user, _, password = self.flower_login.partition(":")
-        model = "the bundled model" if self.model == BUNDLED_MODEL else self.model
         jobs = (
             f"stored in {self.instance.directory}/redis" if self.redis else "stored in your Redis"
         )
         data = shlex.quote(f"image=@{EXAMPLE}")
         return f"""
 Sightline is ready.
+  web page          {url}
   API documentation {url}/docs
   queues (Flower)   {self.flower.url}   user {user}, password {password}
-  model             {model}
+  model             {self._describe_model()}
   jobs              {jobs}
-Try it:
+Try it from another shell in this folder:
+  .venv/bin/sightline ask {EXAMPLE} "What does it say?"
   curl -F {data} -F 'prompt=What does it say?' {url}/predict
 Stop it with Ctrl-C, or from another shell with: make down PORT={port}
 """
+
+    def _describe_model(self) -> str:
+        if self.model != BUNDLED_MODEL:
+            return self.model
+        return """the bundled demonstration model: it reads short printed text, no photographs
+                    for real work: make up MODEL=Qwen/Qwen3-VL-2B-Instruct (4 GB, downloaded
+                    once), or MODEL=/a/folder that has it"""
 
 
 def find_missing(url: str) -> str | None:

@@ -30,7 +30,7 @@ _OTHERS = {
 DOTENV = Path(".env")
 #: The program that opens the model, and the seconds it may take: it may compile the kernels.
 _MODEL_CHECK, _MODEL_CHECK_S = "worker.engine.model_check", 400
-_SECRET = re.compile("token|secret|password")
+_SECRET = re.compile("(^|_)(token|secret|password)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class EffectiveSetting:
 
 
 def list_effective_settings(
-    settings: Settings, environ: Mapping[str, str], from_file: Mapping[str, str]
+    settings: Settings, environ: Mapping[str, str], sources: Mapping[str, str]
 ) -> Iterator[EffectiveSetting]:
     """Yield every setting with its source; passwords and tokens are masked.
 
-    `environ` holds all variables, `from_file` those of them that come from the file `.env`.
+    `environ` holds all variables, `sources` the source of each that comes from elsewhere.
     """
     for field, info in Settings.model_fields.items():
         names = variable_names(field, info)
         value = _display(field, getattr(settings, field))
-        yield EffectiveSetting(names[0], value, _source(names, environ, from_file))
+        yield EffectiveSetting(names[0], value, _source(names, environ, sources))
 
 
 def variable_names(field: str, info: FieldInfo) -> list[str]:
@@ -62,10 +62,10 @@ def variable_names(field: str, info: FieldInfo) -> list[str]:
     return [PREFIX + field.upper()]
 
 
-def _source(names: list[str], environ: Mapping[str, str], from_file: Mapping[str, str]) -> str:
+def _source(names: list[str], environ: Mapping[str, str], sources: Mapping[str, str]) -> str:
     for name in names:
         if name in environ:
-            place = ".env" if name in from_file else "environment"
+            place = sources.get(name, "environment")
             return place if name.startswith(PREFIX) else f"{place} ({name})"
     for name in names:
         if file := secret_file(name, environ):
@@ -91,11 +91,18 @@ def _without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
 
 
-def check_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+def check_settings(
+    settings: Settings, environ: Mapping[str, str], *, with_redis: bool = True
+) -> Iterator[str]:
     """Yield a sentence for each risk in the configuration; queries the Redis servers."""
     yield from find_misspelt(environ)
     yield from check_exposure(settings)
     yield from check_machine(settings)
+    if with_redis:
+        yield from _check_servers(settings)
+
+
+def _check_servers(settings: Settings) -> Iterator[str]:
     for role, client in roles(settings).items():
         try:
             yield from check_redis(role, redis_state(client))
@@ -204,14 +211,30 @@ def ask_arithmetic(settings: Settings, environ: Mapping[str, str]) -> tuple[str,
     return done.stdout.strip(), None
 
 
-def main() -> int:
-    """Print the settings and the risks; return 2 if they are invalid, 1 if there are risks."""
+def load_dotenv() -> list[str]:
+    """Put the variables of `.env` into the environment, which overrides it; return their names."""
     from_file = {
         name: value
         for name, value in dotenv_values(DOTENV).items()
         if value is not None and name not in os.environ
     }
     os.environ.update(from_file)
+    return list(from_file)
+
+
+def main() -> int:
+    """Check the settings of this environment; return the exit code."""
+    return run(dict.fromkeys(load_dotenv(), ".env"))
+
+
+def run(
+    sources: Mapping[str, str], given: Mapping[str, str] | None = None, *, with_redis: bool = True
+) -> int:
+    """Print the settings and the risks; return 2 if they are invalid, 1 if there are risks.
+
+    `given` are variables that a launcher sets beside those of the environment.
+    """
+    os.environ.update(given or {})
     try:
         settings = Settings()
     except ValidationError as error:
@@ -219,17 +242,24 @@ def main() -> int:
             where = ".".join(map(str, fault["loc"])) or "settings"
             sys.stderr.write(f"{where}: {fault['msg']}\n")
         return 2
-    effective = list(list_effective_settings(settings, os.environ, from_file))
-    width = max(len(line.name) for line in effective)
-    for line in sorted(effective, key=lambda line: line.source == "default"):
-        sys.stdout.write(f"{line.name:<{width}}  {line.value}  [{line.source}]\n")
+    _print_settings(settings, sources)
     arithmetic, obstacle = ask_arithmetic(settings, os.environ)
     sys.stdout.write(f"\nthe model is computed by: {arithmetic}\n")
-    risks = [*check_settings(settings, os.environ), *([obstacle] if obstacle else [])]
+    if not with_redis:
+        sys.stdout.write("Redis: make up starts its own, and it does not run now\n")
+    risks = [*check_settings(settings, os.environ, with_redis=with_redis)]
+    risks += [obstacle] if obstacle else []
     sys.stdout.write("\n" + "".join(f"warning: {risk}\n" for risk in risks))
     if not risks:
         sys.stdout.write("no problems found\n")
     return 1 if risks else 0
+
+
+def _print_settings(settings: Settings, sources: Mapping[str, str]) -> None:
+    effective = list(list_effective_settings(settings, os.environ, sources))
+    width = max(len(line.name) for line in effective)
+    for line in sorted(effective, key=lambda line: line.source == "default"):
+        sys.stdout.write(f"{line.name:<{width}}  {line.value}  [{line.source}]\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ ServiceError
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
 │   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
+│   ├── NotAcceptable · ResultTooLarge
 │   ├── Conflict
 │   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
@@ -240,6 +241,25 @@ class MethodNotAllowed(InputError):
     code = "method_not_allowed"
     status = 405
     hint = "See /docs for the methods of each path."
+
+
+class NotAcceptable(InputError):
+    """The result has none of the forms that the request accepts."""
+
+    code = "not_acceptable"
+    status = 406
+    hint = (
+        "Accept text/plain, text/markdown, application/json, text/html, text/csv or Office's "
+        "types, or name a form: ?format=text, markdown, json, html, csv, xlsx or docx."
+    )
+
+
+class ResultTooLarge(InputError):
+    """The result does not fit into this form."""
+
+    code = "result_too_large"
+    status = 422
+    hint = "Ask for text, markdown or json, which have no bounds."
 
 
 class Erased(InputError):

@@ -432,6 +432,12 @@ class Settings(BaseSettings):
         validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"),
         description="Minimum level of log messages.",
     )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto",
+        validation_alias=_alias("LOG_FORMAT", "LOG_FORMAT"),
+        description="Form of log messages on stderr: JSON, or short lines; auto: short lines on a "
+        "terminal. The log file has JSON.",
+    )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."
     )

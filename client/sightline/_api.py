@@ -112,7 +112,7 @@ class Api:
         deadline = _deadline(timeout_s)
         wait_s = _LONGEST_WAIT_S if timeout_s is None else timeout_s
         job, _ = yield from self.submit(prompt, images, options, wait_s=wait_s, deadline=deadline)
-        return (yield from self.wait(job, _remaining_s(deadline)))
+        return (yield from self._follow(job, deadline, timeout_s))
 
     def read(
         self, job_id: str, poll_s: float = 0.0, deadline: float | None = None
@@ -126,11 +126,19 @@ class Api:
         self, job: JobData, timeout_s: float | None, on_update: OnUpdate | None = None
     ) -> Steps[JobData]:
         """Return the job when it has ended; raises WaitTimeout."""
-        deadline = _deadline(timeout_s)
+        return (yield from self._follow(job, _deadline(timeout_s), timeout_s, on_update))
+
+    def _follow(
+        self,
+        job: JobData,
+        deadline: float | None,
+        timeout_s: float | None,
+        on_update: OnUpdate | None = None,
+    ) -> Steps[JobData]:
         while job["status"] not in TERMINAL:
             left = _remaining_s(deadline)
             if left is not None and left <= 0:
-                raise WaitTimeout(job, timeout_s or 0.0)
+                raise WaitTimeout(job, max(0.0, timeout_s or 0.0))
             poll_s = _LONGEST_WAIT_S if left is None else min(_LONGEST_WAIT_S, left)
             if poll_s < 1:
                 # the service counts in whole seconds

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from sightline._running import find_running_url
 from sightline._steps import NoAnswer, Reply, Request
 from sightline._version import __version__
 
@@ -24,7 +25,8 @@ def client_options(
     url: str | None, api_key: str | None, timeout: float, headers: dict[str, str] | None
 ) -> dict[str, Any]:
     """Return the arguments of httpx' clients; raises ValueError if the URL is not http(s)."""
-    base = (url or os.environ.get("SIGHTLINE_URL") or DEFAULT_URL).rstrip("/")
+    named = url or os.environ.get("SIGHTLINE_URL")
+    base = (named or find_running_url() or DEFAULT_URL).rstrip("/")
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{base!r} is not an http(s) URL, such as {DEFAULT_URL}.")

@@ -44,6 +44,8 @@ class Client:
     ) -> None:
         """`url` and `api_key` default to SIGHTLINE_URL and SIGHTLINE_API_KEY.
 
+        Without an address it is the one service that `make up` runs here, or port 7860.
+
         `timeout` is the seconds that a response may take, beyond the time of a long poll.
         Temporary failures are retried `retries` times, with growing pauses. Raises ValueError for
         a `url` that is not http(s).

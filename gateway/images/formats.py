@@ -81,7 +81,7 @@ _MARKUP: tuple[tuple[bytes, str], ...] = ((b"<svg", "SVG"), (b"<html", "HTML"), 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """Limits of one image: pixels, bytes of memory, and seconds of CPU."""
+    """Limits of one image."""
 
     max_pixels: int
     max_pixels_jpeg: int
@@ -91,8 +91,6 @@ class DecodeLimits:
     kept_pixels: int
     #: The same for images that are cut into tiles.
     long_pixels: int
-    memory_bytes: int
-    timeout_s: float
     #: This image may be cut into tiles, whatever its shape.
     detailed: bool = False
 

@@ -81,6 +81,14 @@ class ListQuery(Parameters):
     )
 
 
+class ResultQuery(Parameters):
+    """The form of a result."""
+
+    format: Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx"] | None = Field(
+        None, description="Decides before `Accept` does; plain text if neither names a form."
+    )
+
+
 class EventsQuery(Parameters):
     """Where to resume a stream."""
 

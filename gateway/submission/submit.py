@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask import Request
 
@@ -13,6 +13,7 @@ from gateway.admission.admission import JobProfile
 from gateway.http.client_connection import forget_body
 from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
+from gateway.results.file_name import clean_name
 from gateway.services import Services
 from gateway.submission.chat_request import Chat
 from gateway.submission.conversation import (
@@ -30,7 +31,7 @@ from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
 from shared.errors import ImageNotFound, PayloadTooLarge, StoreUnavailable
-from shared.jobs import ImagePlaces, JobInput
+from shared.jobs import ImageInfo, ImagePlaces, JobInput
 from shared.jobs.image import StoredImage
 from shared.store import NewJob, StoredJob
 
@@ -53,7 +54,8 @@ def submit_request(
     decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
     forget_body(request)
-    return _submit_images(checked, images, _Conversation(), services)
+    names = [clean_name(file.filename) for file in received.files]
+    return _submit_images(checked, images, _Conversation(), services, names)
 
 
 def submit_chat(
@@ -116,12 +118,17 @@ def _submit_images(
     images: Sequence[AnyImage],
     said: _Conversation,
     services: Services,
+    names: Sequence[str | None] = (),
 ) -> StoredJob:
-    """Plan the job of a request whose images are read, then store and enqueue it."""
+    """Plan the job of a request whose images are read, then store and enqueue it.
+
+    `names` are the file names of the first of its images.
+    """
     plan = plan_job(checked.resolved, checked.profile, images, services.admission, said.earlier)
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
     job = _new_job(checked, plan, images, said, services)
+    job = replace(job, images=_name_images(plan.infos, len(images), names))
     sent = [image for image in (*plan.earlier.images, *images) if isinstance(image, StoredImage)]
     stored = None
     try:
@@ -132,6 +139,16 @@ def _submit_images(
             with suppress(StoreUnavailable):
                 services.images.release(job.tenant, [image.id for image in sent], job.id)
     return stored
+
+
+def _name_images(
+    infos: Sequence[ImageInfo], own: int, names: Sequence[str | None]
+) -> Sequence[ImageInfo]:
+    """Return the infos with the names of the first of the job's `own` images, which come last."""
+    named = list(infos)
+    for at, name in enumerate(names, start=len(infos) - own):
+        named[at] = named[at].model_copy(update={"name": name})
+    return named
 
 
 def _store_job(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:

@@ -37,6 +37,8 @@ class TextDoubt(StrEnum):
     INK_OUTSIDE = "ink_outside_text"
     #: The page cannot be loaded.
     DAMAGED = "page_damaged"
+    #: The page is too large to be rendered.
+    TOO_LARGE = "page_too_large"
     #: It was not looked at, as the time for the whole document was up.
     NOT_CHECKED = "not_checked"
 
@@ -70,6 +72,8 @@ class DocumentInfo:
     #: It needs a password, which was given.
     encrypted: bool = False
     title: str | None = None
+    #: Its end or its table of objects is missing: pages and parts of pages may be lost.
+    repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,10 +191,13 @@ class ImageInfo(Frozen):
     tokens: int
     #: About how many tiles it is cut into.
     tiles: int = 1
+    #: File name that it was sent under; None if none is known.
+    name: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the image as a row and the API show it: `tiles` only where there are several."""
-        return self.model_dump(mode="json", exclude={"tiles"} if self.tiles == 1 else None)
+        """Return the image as a row and the API show it, without a single tile or no name."""
+        plain = {"tiles": self.tiles == 1, "name": self.name is None}
+        return self.model_dump(mode="json", exclude={key for key, is_so in plain.items() if is_so})
 
 
 class Notice(Frozen):

@@ -47,7 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _common_options() -> argparse.ArgumentParser:
     """Return the options that may stand before and after a command."""
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("--url", help="server address (default: SIGHTLINE_URL, or this machine)")
+    parser.add_argument(
+        "--url", help="server address (default: SIGHTLINE_URL, or what `make up` runs here)"
+    )
     parser.add_argument("--api-key", help="visible in the process list; prefer SIGHTLINE_API_KEY")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only answers and errors")

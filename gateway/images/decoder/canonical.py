@@ -20,19 +20,20 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from gateway.images.decoder import colours, heic, preflight
+from gateway.images.decoder import heic, preflight
 from gateway.images.decoder.bmp import BmpFile
 from gateway.images.decoder.checks.alpha import with_alpha_size
 from gateway.images.decoder.checks.checked_file import CheckedFile
 from gateway.images.decoder.checks.png import png_pixels_missing
 from gateway.images.decoder.damage import jpeg, tiff, zeros
 from gateway.images.decoder.damage.report import Damage, captured_errors
-from gateway.images.decoder.png import split_bands
 from gateway.images.decoder.refusals import with_image_errors
-from gateway.images.decoder.samples import add_alpha, scale_samples
-from gateway.images.decoder.transparency import clear_outside, flatten
 from gateway.images.formats import DecodeLimits, ImageFormat, sniff_format
 from shared.errors import ImageDecodeFailed, ImageTruncated
+from shared.pixels import colours
+from shared.pixels.png import split_bands
+from shared.pixels.samples import add_alpha, scale_samples
+from shared.pixels.transparency import clear_outside, flatten
 
 #: The plugin's own class: Image.open hides why it failed, and takes some JPEGs for MPO albums.
 _OPENERS: dict[ImageFormat, Callable[[io.BytesIO], ImageFile.ImageFile]] = {

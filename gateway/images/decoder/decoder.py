@@ -5,13 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.images.decoder import protocol
-from gateway.images.decoder.pool import ChildDied, ChildOverran, NoChild, Pool
 from gateway.images.formats import EXTENSIONS, DecodeLimits, ImageFormat, sniff_format
 from gateway.images.uploads import Upload
 from shared.errors import (
@@ -26,6 +22,9 @@ from shared.errors import (
     UnsupportedImageFormat,
 )
 from shared.jobs.image import StoredImage
+from shared.sandbox import protocol
+from shared.sandbox.pool import ChildDied, ChildOverran, NoChild
+from shared.sandbox.sandbox import Sandbox
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -83,15 +82,18 @@ class Decoder:
             max_aspect=settings.image_max_aspect,
             kept_pixels=settings.image_kept_pixels,
             long_pixels=settings.image_long_pixels,
+        )
+        self.sandbox = Sandbox(
+            "gateway.images.decoder.child",
+            name="decoder",
+            size=settings.decoder_children,
             memory_bytes=settings.decoder_memory_bytes,
             timeout_s=settings.decoder_timeout_s,
         )
-        self._pool: Pool | None = None
-        self._pool_guard = threading.Lock()
 
     def start(self) -> None:
         """Start the children now instead of with the first image; call it after any fork."""
-        self._own_pool().start()
+        self.sandbox.start()
 
     def decode(
         self,
@@ -109,7 +111,7 @@ class Decoder:
         """
         with _name_pointer(pointer):
             fmt = self._check_file(upload.data)
-            header, png = self._ask_twice(upload.data, tenant, detailed=detailed)
+            header, png = self._ask(upload.data, tenant, detailed=detailed)
             return _stored_image(header, png, _mismatch_notices(upload, fmt))
 
     def measure(
@@ -123,7 +125,7 @@ class Decoder:
         """Return the size in an upload's header; nothing is decoded. Raises as `decode`."""
         with _name_pointer(pointer):
             self._check_file(upload.data)
-            header, _ = self._ask_twice(upload.data, tenant, measure=True)
+            header, _ = self._ask(upload.data, tenant, measure=True)
             if "error" in header:
                 raise _refusal(header)
             return self._measured_image(*header["size"], detailed=detailed)
@@ -140,17 +142,7 @@ class Decoder:
 
     def close(self) -> None:
         """End all children; a later decode() starts new ones."""
-        with self._pool_guard:
-            pool, self._pool = self._pool, None
-        if pool and pool.owner_pid == os.getpid():
-            pool.close()
-
-    def _own_pool(self) -> Pool:
-        # a forked gunicorn worker must not use its parent's sockets
-        with self._pool_guard:
-            if self._pool is None or self._pool.owner_pid != os.getpid():
-                self._pool = Pool(self._settings.decoder_children)
-            return self._pool
+        self.sandbox.close()
 
     def _check_file(self, data: bytes) -> ImageFormat:
         """Raise ImageEmpty, PayloadTooLarge and UnsupportedImageFormat."""
@@ -163,18 +155,21 @@ class Decoder:
             )
         return sniff_format(data)
 
-    def _ask_twice(
+    def _ask(
         self, data: bytes, tenant: str, *, measure: bool = False, detailed: bool = False
     ) -> tuple[protocol.Header, bytes]:
         limits = dataclasses.asdict(dataclasses.replace(self._limits, detailed=detailed))
         request = limits | {"measure": measure}
         seconds = self._settings.decoder_timeout_s
         try:
-            try:
-                return self._ask_child(request, data, tenant)
-            except ChildDied:
-                # something else may have killed it; a second death is the image's fault
-                return self._ask_child(request, data, tenant)
+            return self.sandbox.ask(
+                request,
+                data,
+                max_body=3 * max(self._limits.kept_pixels, self._limits.long_pixels)
+                + _PNG_OVERHEAD_BYTES,
+                wait_s=_WAIT_IMAGES * seconds,
+                tenant=tenant,
+            )
         except NoChild as error:
             raise Unavailable(f"The image was not processed: {error}.", retry_after_s=5) from error
         except ChildOverran as error:
@@ -185,19 +180,6 @@ class Decoder:
             raise ImageDecodeFailed(
                 f"Image decode failed: the decoder process ended ({error}).", hint=_COSTLY_HINT
             ) from error
-
-    def _ask_child(
-        self, request: protocol.Header, data: bytes, tenant: str
-    ) -> tuple[protocol.Header, bytes]:
-        return self._own_pool().ask(
-            request,
-            data,
-            timeout_s=self._settings.decoder_timeout_s,
-            wait_s=_WAIT_IMAGES * self._settings.decoder_timeout_s,
-            max_body=3 * max(self._limits.kept_pixels, self._limits.long_pixels)
-            + _PNG_OVERHEAD_BYTES,
-            tenant=tenant,
-        )
 
 
 def _stored_image(

@@ -182,6 +182,15 @@ def test_a_revoked_key_ends_at_once_at_every_gateway(service):
     service.key("leaving")
 
 
+def test_whoever_revokes_the_last_key_is_shown_the_way_back(tmp_path):
+    with running_redis(tmp_path) as redis, running_system(redis.url, tmp_path) as system:
+        service = KeyedService(redis, system, [], [])
+        service.key("first")
+        service.key("second")
+        assert "last key" not in service.admin("revoke", "first").stderr
+        assert "keys create NAME" in service.admin("revoke", "second").stderr
+
+
 def test_a_name_is_taken_once_and_an_unknown_one_is_named(service):
     service.admin("create", "twice")
     assert "already" in service.admin("create", "twice", code=1).stderr

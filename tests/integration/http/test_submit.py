@@ -7,6 +7,7 @@ import concurrent.futures
 
 import pytest
 
+from tests.support.harness import eventually
 from tests.support.image_bytes import plain_png
 
 ARTICLE = {
@@ -154,3 +155,18 @@ def test_metadata_and_session_come_back_as_they_were_sent(workerless):
     read = workerless.job(job["id"])
     assert read["metadata"] == metadata
     assert read["session_id"] == "s_1"
+
+
+def test_predict_answers_a_job_without_an_answer_as_an_error(workerless):
+    http = workerless.http
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(http.post, "/predict", json={"prompt": "hi", "metadata": {"a": "b"}})
+
+        def own() -> list[str]:
+            jobs = http.get("/v1/jobs", params={"status": "queued"}).json()["data"]
+            return [job["id"] for job in jobs if job["metadata"] == {"a": "b"}]
+
+        eventually(own)
+        http.post(f"/v1/jobs/{own()[0]}/cancel")
+        answer = waiting.result()
+    assert (answer.status_code, answer.json()["status"]) == (409, "canceled")

@@ -72,4 +72,4 @@ def test_make_up_says_what_to_do_about_a_moved_environment(clone):
 
 def test_further_extras_are_installed_into_an_environment_that_is_complete(clone):
     planned = _planned(clone, "EXTRAS=heic,otel")
-    assert f"scripts/install.sh {clone}/.venv model,heic,otel" in planned
+    assert f"scripts/install.sh {clone}/.venv model,reader,examples,heic,otel" in planned

@@ -17,8 +17,8 @@ from tests.support.harness import ROOT
 GOOD = RedisState("7", 10, 100, "noeviction", 0, aof=True)
 
 
-def _lines(environ, from_file=None):
-    lines = config_check.list_effective_settings(Settings(), environ, from_file or {})
+def _lines(environ, sources=None):
+    lines = config_check.list_effective_settings(Settings(), environ, sources or {})
     return {line.name: (line.value, line.source) for line in lines}
 
 
@@ -27,13 +27,15 @@ def test_each_setting_tells_where_it_comes_from(monkeypatch, tmp_path):
     monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
     monkeypatch.setenv("PORT", "8123")
     monkeypatch.setenv("SIGHTLINE_SLOTS", "3")
-    lines = _lines(os.environ, {"SIGHTLINE_SLOTS": "3"})
+    lines = _lines(os.environ, {"SIGHTLINE_SLOTS": ".env"})
     assert lines["SIGHTLINE_PORT"] == ("8123", "environment (PORT)")
     assert lines["SIGHTLINE_SLOTS"] == ("3", ".env")
     assert lines["SIGHTLINE_LEASE_S"] == ("8.0", "default")
     token = tmp_path / "SIGHTLINE_METRICS_TOKEN"
     assert lines["SIGHTLINE_METRICS_TOKEN"] == ("***", str(token))
     assert Settings().metrics_token == "from-a-file"
+    # a count of tokens is no secret
+    assert lines["SIGHTLINE_LIMIT_TOKENS_PER_MINUTE"] == ("0", "default")
 
 
 @pytest.mark.parametrize(

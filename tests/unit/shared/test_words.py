@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from shared import errors, log
 from shared.errors import ServiceError, by_code
 from shared.jobs import GenerationParams, JobStatus, new_job_id
+from shared.log.json_lines import JsonFormatter
 from shared.queue import PRIORITY_STEPS, broker_lists
 from shared.settings import Settings
 
@@ -85,7 +86,7 @@ def test_the_brokers_lists_are_named_as_kombu_names_them():
 def test_a_log_line_is_json_with_what_is_bound_and_given():
     out = io.StringIO()
     handler = logging.StreamHandler(out)
-    handler.setFormatter(log.JsonFormatter())
+    handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("test.lines")
     logger.propagate = False
     logger.setLevel("INFO")

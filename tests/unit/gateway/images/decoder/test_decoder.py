@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.images.decoder import pool
 from gateway.images.uploads import Upload
 from shared.errors import ImageDecodeFailed, ImageError, Unavailable
+from shared.sandbox import pool
 from tests.support.hostile_files import REFUSED
 from tests.support.image_bytes import chunk, ihdr, noise, png, quarters, rows, saved
 
@@ -31,7 +31,7 @@ def _costly():
 
 def _only_child(decoder):
     decoder.decode(SMALL)
-    (child,) = decoder._pool._idle.queue
+    (child,) = decoder.sandbox.pool._idle.queue
     return child
 
 
@@ -101,7 +101,7 @@ def test_the_largest_images_fit_into_the_memory_of_a_child(decoder_with):
     # a busy machine may take its time: this is about memory
     decoder = decoder_with(decoder_children=1, decoder_timeout_s=60)
     decoder.decode(_costly())
-    (child,) = decoder._pool._idle.queue
+    (child,) = decoder.sandbox.pool._idle.queue
     status = Path(f"/proc/{child.pid}/status").read_text()
     peak_kib = int(status.partition("VmHWM:")[2].split()[0])
     assert peak_kib << 10 < 1 << 30
@@ -162,7 +162,7 @@ def test_a_child_that_breaks_the_protocol_is_replaced(lone, monkeypatch):
 
 
 def test_a_worn_child_is_replaced(lone, monkeypatch):
-    monkeypatch.setattr(pool, "_IMAGES_PER_CHILD", 3)
+    monkeypatch.setattr(pool, "_REQUESTS_PER_CHILD", 3)
     pids = [_only_child(lone).pid for _ in range(6)]
     assert len(set(pids)) == 3
 
@@ -172,7 +172,7 @@ def test_twenty_images_at_once_go_through_two_children(decoder_with):
     with ThreadPoolExecutor(20) as threads:
         images = list(threads.map(decoder.decode, [SMALL, LARGE] * 10))
     assert len({image.id for image in images}) == 2
-    assert 1 <= len(decoder._pool.pids()) <= 2
+    assert 1 <= len(decoder.sandbox.pool.pids()) <= 2
 
 
 @pytest.mark.parametrize("command", [("/bin/false",), ("/no/such/program",)])
@@ -196,10 +196,10 @@ def test_a_program_that_does_not_start_is_our_fault_and_is_not_started_in_a_loop
 def test_a_request_does_not_wait_for_ever_for_a_busy_child(decoder_with):
     decoder = decoder_with(decoder_children=1, decoder_timeout_s=0.1)
     decoder.start()
-    lent = decoder._pool._take(1)
+    lent = decoder.sandbox.pool._take(1)
     with pytest.raises(Unavailable, match="busy"):
         decoder.decode(SMALL)
-    decoder._pool._give_back(lent, keep=True)
+    decoder.sandbox.pool._give_back(lent, keep=True)
 
 
 @linux_only
@@ -264,7 +264,7 @@ def test_other_greenlets_run_while_an_image_decodes_under_gevent():
         + _PRELUDE
         + """
 decode()
-first = decoder._pool.pids()[0]
+first = decoder.sandbox.pool.pids()[0]
 os.kill(first, signal.SIGSTOP)
 jobs = [gevent.spawn(decode) for _ in range(5)]
 for _ in range(20):
@@ -275,7 +275,7 @@ gevent.joinall(jobs, raise_error=True)
 print(len({job.value.id for job in jobs}))
 os.kill(first, signal.SIGKILL)
 decode()
-print(decoder._pool.pids()[0] != first)
+print(decoder.sandbox.pool.pids()[0] != first)
 decoder.close()
 """
     )
@@ -291,14 +291,14 @@ read, write = os.pipe()
 fork = os.fork()
 if not fork:
     try:
-        os.write(write, f"{decode().id == one} {decoder._pool.pids()[0]}".encode())
+        os.write(write, f"{decode().id == one} {decoder.sandbox.pool.pids()[0]}".encode())
         decoder.close()
     finally:
         os._exit(0)
 os.waitpid(fork, 0)
 same, its = os.read(read, 100).decode().split()
 assert decode().id == one
-print(same, decoder._pool.pids()[0], its)
+print(same, decoder.sandbox.pool.pids()[0], its)
 decoder.close()
 """
     )
@@ -314,7 +314,7 @@ import threading
 from tests.support.image_bytes import chunk, ihdr, png, rows
 costly = Upload(png(ihdr(7000, 7000, 1, 3), rows(7000, bytes(875)), chunk(b"PLTE", bytes(6))))
 decode()
-print(decoder._pool.pids()[0], flush=True)
+print(decoder.sandbox.pool.pids()[0], flush=True)
 threading.Thread(target=decoder.decode, args=({work},)).start()
 signal.pause()
 """
@@ -340,7 +340,7 @@ def test_no_hostile_file_makes_a_child_hold_more_than_its_memory(lone):
     for case in REFUSED:
         with contextlib.suppress(ImageError):
             lone.decode(Upload(case.build()))
-        for pid in lone._pool.pids():
+        for pid in lone.sandbox.pool.pids():
             status = Path(f"/proc/{pid}/status").read_text()
             most_kib = max(most_kib, int(status.split("VmHWM:")[1].split()[0]))
     assert 0 < most_kib < 1 << 20

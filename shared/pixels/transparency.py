@@ -34,4 +34,4 @@ def _has_light_ink(opaque: Image.Image, alpha: Image.Image) -> bool:
     weights = np.bincount(
         np.asarray(opaque.convert("L")).ravel(), np.asarray(alpha).ravel(), minlength=256
     )
-    return weights[_LIGHT:].sum() > _MOST_LIGHT * weights.sum()
+    return bool(weights[_LIGHT:].sum() > _MOST_LIGHT * weights.sum())

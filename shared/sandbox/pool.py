@@ -1,4 +1,4 @@
-"""A pool of decoder children: starts them, and kills and replaces those that overrun or die.
+"""A pool of child processes: starts them, and kills and replaces those that overrun or die.
 
 Only sockets, locks and processes of the standard library are used, so that everything waits
 cooperatively once gevent has patched them, and just as well in plain threads.
@@ -16,56 +16,56 @@ import sys
 import time
 from pathlib import Path
 
-from gateway.images.decoder import protocol
-from gateway.images.decoder.turns import Turns
+from shared.sandbox import protocol
+from shared.sandbox.turns import Turns
 
 _log = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parents[3]
-_COMMAND = (sys.executable, "-P", "-m", "gateway.images.decoder.child")
+_ROOT = Path(__file__).resolve().parents[2]
+_COMMAND = (sys.executable, "-P", "-m")
 _ENVIRONMENT = {
     "PYTHONPATH": str(_ROOT),
     "LC_ALL": "C.UTF-8",
-    # threads and arenas of the libraries would use up the address space meant for the image
+    # threads and arenas of the libraries would use up the address space meant for the file
     "MALLOC_ARENA_MAX": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
 _START_TIMEOUT_S = 30.0
 _EXIT_TIMEOUT_S = 2.0
-#: A child is replaced after this many images, so that nothing can pile up in it.
-_IMAGES_PER_CHILD = 1000
+#: A child is replaced after this many files, so that nothing can pile up in it.
+_REQUESTS_PER_CHILD = 1000
 
 
 class ChildFailed(Exception):
-    """A decoder child did not answer."""
+    """A child did not answer."""
 
 
 class ChildOverran(ChildFailed):
-    """A decoder child used all its time; it was killed."""
+    """A child used all its time; it was killed."""
 
 
 class ChildDied(ChildFailed):
-    """A decoder child ended by itself; the message is its exit status."""
+    """A child ended by itself; the message is its exit status."""
 
 
 class NoChild(Exception):
-    """No decoder child could be had: all are busy, or none can be started."""
+    """No child could be had: all are busy, or none can be started."""
 
 
 class Child:
-    """One decoder process and the socket to it."""
+    """One process and the socket to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                    _COMMAND,
+                    (*_COMMAND, program),
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     env=_ENVIRONMENT,
                     cwd="/",
-                    # Ctrl-C in a terminal is meant for the gateway; a child ends with its socket
+                    # Ctrl-C in a terminal is meant for the parent; a child ends with its socket
                     start_new_session=True,
                 )
             except OSError:
@@ -82,9 +82,9 @@ class Child:
         return self._process.pid
 
     @property
-    def at_image_limit(self) -> bool:
-        """Tell whether it has decoded as many images as one child may."""
-        return self._served >= _IMAGES_PER_CHILD
+    def at_request_limit(self) -> bool:
+        """Tell whether it has served as many requests as one child may."""
+        return self._served >= _REQUESTS_PER_CHILD
 
     def is_alive(self) -> bool:
         """Tell whether its socket is open, which needs no SIGCHLD as polling the process would."""
@@ -119,7 +119,7 @@ class Child:
         try:
             protocol.receive(self._socket, max_body=0, deadline=deadline)
         except (TimeoutError, protocol.PeerGone) as error:
-            raise NoChild("a decoder process did not start") from error
+            raise NoChild("its process did not start") from error
         self.started = True
 
     def _exit_reason(self) -> ChildFailed:
@@ -142,7 +142,10 @@ class Child:
 class Pool:
     """`size` children at most, lent to one request each; belongs to the process that made it."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, program: str, size: int, name: str) -> None:
+        """`program` is the module that children run, `name` what messages call them."""
+        self._program = program
+        self._name = name
         self.owner_pid = os.getpid()
         self._closed = False
         # last in, first out: the child used last is the warmest; None: one still to be started
@@ -179,10 +182,10 @@ class Pool:
         try:
             slot = child = self._live_child(slot)
             reply = child.ask(header, data, timeout_s=timeout_s, max_body=max_body)
-            # its memory may be fragmented after a refusal: the next image gets a new child
-            keep = reply[0].get("error") != "memory" and not child.at_image_limit
+            # its memory may be fragmented after a refusal: the next file gets a new child
+            keep = reply[0].get("error") != "memory" and not child.at_request_limit
         except ChildFailed as failure:
-            _log.warning("decoder.replaced", extra={"reason": repr(failure)})
+            _log.warning(f"{self._name}.replaced", extra={"reason": repr(failure)})
             raise
         else:
             return reply
@@ -199,21 +202,21 @@ class Pool:
         try:
             self._turns.take(tenant, wait_s)
         except TimeoutError:
-            raise NoChild("all decoder processes are busy") from None
+            raise NoChild(f"all {self._name} processes are busy") from None
         try:
             return self._idle.get(timeout=wait_s)
         except queue.Empty:
             self._turns.give_back(tenant)
-            raise NoChild("the decoder was closed") from None
+            raise NoChild(f"the {self._name} was closed") from None
 
     def _live_child(self, slot: Child | None) -> Child:
         if slot and slot.is_alive():
             return slot
         self._kill(slot)
         try:
-            return Child()
+            return Child(self._program)
         except OSError as error:
-            raise NoChild(f"no decoder process could be started: {error}") from error
+            raise NoChild(f"no {self._name} process could be started: {error}") from error
 
     def _give_back(self, slot: Child | None, tenant: str = "", *, keep: bool) -> None:
         returned = slot if keep and not self._closed else None
@@ -230,10 +233,10 @@ class Pool:
 
     def _start_child(self) -> Child | None:
         try:
-            return Child()
+            return Child(self._program)
         except OSError as error:
             # the next request tries again and reports the failure to its client
-            _log.warning("decoder.missing", extra={"reason": str(error)})
+            _log.warning(f"{self._name}.missing", extra={"reason": str(error)})
             return None
 
     @staticmethod

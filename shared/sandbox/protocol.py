@@ -1,4 +1,4 @@
-"""The frames between gateway and decoder child: two lengths, a JSON header, raw bytes."""
+"""The frames between a process and its child: two lengths, a JSON header, raw bytes."""
 
 from __future__ import annotations
 

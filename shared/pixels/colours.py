@@ -138,7 +138,8 @@ def _convert_rows(rows: NDArray[np.uint8], levels: Floats, matrix: Floats) -> ND
     light = np.clip(levels[rows] @ matrix.T, 0, 1)
     small = light <= 0.0031308
     encoded = np.where(small, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
-    return (encoded * 255).round().astype(np.uint8)
+    rounded: NDArray[np.uint8] = (encoded * 255).round().astype(np.uint8)
+    return rounded
 
 
 def _matrix_to_srgb(primaries: tuple[float, ...]) -> Floats:
@@ -146,7 +147,8 @@ def _matrix_to_srgb(primaries: tuple[float, ...]) -> Floats:
         return np.eye(3, dtype=np.float32)
     matrix = np.linalg.inv(_matrix_to_xyz(_SRGB)) @ _matrix_to_xyz(primaries)
     # white stays white
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    white: Floats = (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    return white
 
 
 def _matrix_to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
@@ -175,7 +177,7 @@ def _pq_light(level: float) -> float:
     nits = 10_000 * (max(0.0, root - 0.8359375) / (18.8515625 - 18.6875 * root)) ** (
         1 / 0.1593017578125
     )
-    return nits / _PAPER_WHITE
+    return float(nits / _PAPER_WHITE)
 
 
 def _hlg_light(level: float) -> float:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gateway.images.decoder.turns import Turns
+from shared.sandbox.turns import Turns
 
 
 def _queue_up(turns, tenant, order):

@@ -1,4 +1,4 @@
-"""Whose turn it is when more images wait than there are decoder children."""
+"""Whose turn it is when more requests wait than there are children."""
 
 from __future__ import annotations
 

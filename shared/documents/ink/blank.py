@@ -1,0 +1,74 @@
+"""Whether a page shows nothing: noise, specks, shadows at the edge and holes are nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from shared.documents.ink.mask import Grey, Mask, find_ink
+
+#: The edge of a page in which a scanner's shadows are, as a part of its sides.
+_EDGE = 0.025
+#: Pixels of a side of the cells that touching marks are made of.
+_CELL = 4
+#: What is larger than this in one direction is no speck.
+_SPECK_CELLS = 2
+#: More cells with ink are more than specks.
+_MOST_CELLS = 1500
+
+
+def is_blank(grey: Grey) -> bool:
+    """Tell whether a picture of a page, at about 90 dots per inch, shows nothing.
+
+    A page that may show anything, even one small mark that could be a letter, is not blank.
+    """
+    height, width = grey.shape
+    edge_y, edge_x = int(height * _EDGE), int(width * _EDGE)
+    inner = grey[edge_y : height - edge_y, edge_x : width - edge_x]
+    if inner.size == 0:
+        return False
+    cells = _inked_cells(_without_lone_pixels(find_ink(inner)))
+    if cells.sum() > _MOST_CELLS:
+        return False
+    return all(_is_speck(rows, columns) for rows, columns in find_marks(cells))
+
+
+def _without_lone_pixels(mask: Mask) -> Mask:
+    """Return the ink that has ink at two of its sides or corners at least."""
+    counts = np.zeros(mask.shape, np.uint8)
+    padded = np.pad(mask, 1).astype(np.uint8)
+    height, width = mask.shape
+    for dy in range(3):
+        for dx in range(3):
+            counts += padded[dy : dy + height, dx : dx + width]
+    kept: Mask = mask & (counts >= 3)
+    return kept
+
+
+def _inked_cells(mask: Mask) -> Mask:
+    height, width = (side // _CELL * _CELL for side in mask.shape)
+    squares = mask[:height, :width].reshape(height // _CELL, _CELL, width // _CELL, _CELL)
+    cells: Mask = np.asarray(squares.any(axis=(1, 3)))
+    return cells
+
+
+def find_marks(cells: Mask) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Yield the rows and columns of the cells of each mark that hangs together."""
+    left = {(int(y), int(x)) for y, x in np.argwhere(cells)}
+    while left:
+        rows, columns = zip(*_take_mark(left), strict=True)
+        yield rows, columns
+
+
+def _take_mark(left: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    mark = [left.pop()]
+    for y, x in mark:
+        around = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+        left -= around
+        mark += around
+    return mark
+
+
+def _is_speck(rows: tuple[int, ...], columns: tuple[int, ...]) -> bool:
+    return max(max(side) - min(side) for side in (rows, columns)) < _SPECK_CELLS

@@ -1,0 +1,1 @@
+"""Text layers: from characters with their boxes to lines in reading order, and what to doubt."""

@@ -1,0 +1,150 @@
+"""Reading order: a page is cut between blocks and columns, but not through tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from statistics import median
+
+from shared.documents.text.rows import find_rows, row_box
+from shared.documents.text.words import Word
+
+#: Parts of the median height of words.
+_BLOCK_GAP = 0.55
+_COLUMN_GAP = 0.75
+#: Rows that columns must have, on each side.
+_LEAST_ROWS = 2
+_LEAST_ROWS_OF_ONE = 3
+#: A side whose rows fill less of its width beside rows at the same heights is part of a table.
+_TABLE_FILL = 0.72
+_TABLE_ALIGNED = 0.75
+_SAME_HEIGHT = 0.35
+#: Tables have many.
+_MOST_GAPS = 4
+#: Deeper nesting is noise.
+_MAX_DEPTH = 12
+
+Rows = list[list[Word]]
+
+
+def find_blocks(words: list[Word]) -> list[Rows]:
+    """Return the rows of each block of text, in reading order."""
+    return list(_split(words, 0)) if words else []
+
+
+def _split(words: list[Word], depth: int) -> Iterator[Rows]:
+    height = max(0.5, median(word.height for word in words))
+    strips = _cut_across(words, _BLOCK_GAP * height)
+    if depth >= _MAX_DEPTH:
+        yield from ([*find_rows(strip)] for strip in strips)
+        return
+    for section, column_edge in _join_columns(strips, height):
+        if column_edge is None:
+            yield find_rows(section)
+            continue
+        left = [word for word in section if word.room[2] <= column_edge]
+        right = [word for word in section if word.room[2] > column_edge]
+        yield from _split(left, depth + 1)
+        yield from _split(right, depth + 1)
+
+
+def _cut_across(words: list[Word], gap: float) -> list[list[Word]]:
+    """Return words in strips, from top to bottom, parted where nothing stands for `gap`."""
+    strips: list[list[Word]] = []
+    bottom = float("-inf")
+    for word in sorted(words, key=lambda one: one.room[1]):
+        if word.room[1] - bottom > gap:
+            strips.append([])
+        strips[-1].append(word)
+        bottom = max(bottom, word.room[3])
+    return strips
+
+
+def _join_columns(
+    strips: list[list[Word]], height: float
+) -> Iterator[tuple[list[Word], float | None]]:
+    """Yield as many strips at once as share a gap between columns, with that gap's place."""
+    first = 0
+    while first < len(strips):
+        most = _count_sharing(strips[first:], _COLUMN_GAP * height)
+        section, edge, count = strips[first], None, 1
+        # a table below columns may share their gap: fewer strips are tried then
+        for part in (1.0, 0.75, 0.5, 0.25, 0.0):
+            tried = max(1, round(most * part))
+            union = [word for strip in strips[first : first + tried] for word in strip]
+            candidate = _column_edge(union, height)
+            if candidate is not None:
+                section, edge, count = union, candidate, tried
+                break
+        yield section, edge
+        first += count
+
+
+def _count_sharing(strips: list[list[Word]], gap: float) -> int:
+    """Return how many strips, from the first, leave a gap of this width free together."""
+    free = [(-math.inf, math.inf)]
+    for count, strip in enumerate(strips):
+        free = [
+            (max(a, c), min(b, d))
+            for a, b in free
+            for c, d in _free_intervals(strip)
+            if min(b, d) - max(a, c) > gap
+        ]
+        if count and not any(math.isfinite(a) and math.isfinite(b) for a, b in free):
+            return count
+    return len(strips)
+
+
+def _free_intervals(words: list[Word]) -> list[tuple[float, float]]:
+    """Return where no word stands, as left and right; the first and last go on without end."""
+    intervals, right = [], -math.inf
+    for word in sorted(words, key=lambda one: one.room[0]):
+        if word.room[0] > right:
+            intervals.append((right, word.room[0]))
+        right = max(right, word.room[2])
+    return [*intervals, (right, math.inf)]
+
+
+def _column_edge(words: list[Word], height: float) -> float | None:
+    """Return where the widest gap between two columns begins, if there are columns."""
+    gaps = [
+        (end - start, start)
+        for start, end in _free_intervals(words)
+        if _COLUMN_GAP * height < end - start < math.inf
+    ]
+    for _, edge in sorted(gaps, reverse=True)[:_MOST_GAPS]:
+        left = [word for word in words if word.room[2] <= edge]
+        right = [word for word in words if word.room[2] > edge]
+        if _are_columns(left, right):
+            return edge
+    return None
+
+
+def _are_columns(left: list[Word], right: list[Word]) -> bool:
+    left_rows, right_rows = find_rows(left), find_rows(right)
+    fewer, more = sorted((left_rows, right_rows), key=len)
+    if len(fewer) < _LEAST_ROWS or len(more) < _LEAST_ROWS_OF_ONE:
+        return False
+    if _aligned_share(fewer, more) < _TABLE_ALIGNED:
+        return True
+    return min(_fill(left_rows), _fill(right_rows)) >= _TABLE_FILL
+
+
+def _aligned_share(fewer: Rows, more: Rows) -> float:
+    """Return the share of rows beside which another stands at the same height."""
+    heights = [median(word.middle for word in row) for row in more]
+    aligned = 0
+    for row in fewer:
+        middle, height = median(w.middle for w in row), median(w.height for w in row)
+        aligned += any(abs(middle - other) < _SAME_HEIGHT * height for other in heights)
+    return aligned / len(fewer)
+
+
+def _fill(rows: Rows) -> float:
+    """Return the median width of rows as a share of the widest; one-word rows fill nothing."""
+    boxes = [row_box(row) for row in rows]
+    widest = max(box[2] for box in boxes) - min(box[0] for box in boxes)
+    widths = [
+        0.0 if len(row) == 1 else box[2] - box[0] for row, box in zip(rows, boxes, strict=True)
+    ]
+    return median(widths) / max(widest, 0.1)

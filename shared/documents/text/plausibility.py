@@ -1,0 +1,71 @@
+"""What can be doubted about a text layer from its characters alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.documents.model import TextDoubt
+from shared.documents.text.glyphs import Floats, is_unmapped
+
+#: Share of characters without a meaning; single ones are bullets of old symbol fonts.
+_MOST_UNMAPPED = 0.02
+_MOST_LONE_UNMAPPED = 0.1
+#: Characters for each square inch of a page; a telephone book has 200.
+_MOST_PER_SQUARE_INCH = 600
+_POINTS_PER_SQUARE_INCH = 72.0**2
+#: Words that are looked at for vowels, at least, and how many of them may have none.
+_LEAST_WORDS = 12
+_MOST_WITHOUT_VOWELS = 0.4
+_LATIN_WORD = re.compile(r"[^\W\d_]{4,}")
+_VOWELS = re.compile("[aeiouyäöüàáâãåæèéêëìíîïòóôõøœùúûýāēīōūąęőűı]", re.IGNORECASE)
+_LAST_LATIN = "\u024f"
+#: Share of characters that stand on others.
+_MOST_STACKED = 0.2
+
+
+def doubt_codes(codes: NDArray[np.uint32]) -> TextDoubt | None:
+    """Return what is wrong with code points, (n,), without spaces."""
+    if not len(codes):
+        return TextDoubt.NO_TEXT
+    unmapped = is_unmapped(codes)
+    runs = unmapped[1:] & unmapped[:-1]
+    many = unmapped.mean() > (_MOST_UNMAPPED if runs.any() else _MOST_LONE_UNMAPPED)
+    return TextDoubt.UNMAPPED if many else None
+
+
+def doubt_density(characters: int, width: float, height: float) -> TextDoubt | None:
+    """Return a doubt if a page of this size in points has no room for so many characters."""
+    square_inches = max(width * height / _POINTS_PER_SQUARE_INCH, 0.01)
+    crowded = characters > 100 and characters / square_inches > _MOST_PER_SQUARE_INCH
+    return TextDoubt.IMPLAUSIBLE if crowded else None
+
+
+def doubt_stacks(shapes: Floats) -> TextDoubt | None:
+    """Return a doubt if many shapes, (n, 4), stand on others: two texts at one place."""
+    if len(shapes) < 10:
+        return None
+    # two letters at one place have their middles in the same small square
+    side = max(1.0, float(np.median(shapes[:, 3] - shapes[:, 1])) / 3)
+    middles = ((shapes[:, :2] + shapes[:, 2:]) / 2 / side).astype(np.int64)
+    places = np.unique(middles, axis=0)
+    stacked = 1 - len(places) / len(shapes)
+    return TextDoubt.IMPLAUSIBLE if stacked > _MOST_STACKED else None
+
+
+def doubt_words(text: str) -> TextDoubt | None:
+    """Return a doubt if most Latin words have no vowel: a font whose letters are mixed up."""
+    words = list(_latin_words(text))
+    if len(words) < _LEAST_WORDS:
+        return None
+    without = sum(not _VOWELS.search(word) for word in words)
+    return TextDoubt.UNMAPPED if without > _MOST_WITHOUT_VOWELS * len(words) else None
+
+
+def _latin_words(text: str) -> Iterator[str]:
+    for match in _LATIN_WORD.finditer(text):
+        if max(match.group()) <= _LAST_LATIN:
+            yield match.group()

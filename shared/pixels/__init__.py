@@ -1,0 +1,1 @@
+"""Pixels of pictures: colours, depth and transparency, and how they are encoded."""

@@ -1,0 +1,109 @@
+"""Reads the text at one place of an image: a line, upright or on its side, of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worker.reader.cropping import Gaps, Piece, cut_line, find_gaps, take_line, widest_gap
+from worker.reader.detection import Pixels, Quad, Region
+from worker.reader.page import Fragment, Polygon, Span
+from worker.reader.recognition import Recogniser, Recognition, scale_line
+
+#: Height over width from which on a line may stand on its side.
+_STANDING = 1.5
+#: A gap of so many columns between Chinese and other letters is a blank.
+_BLANK = 8
+#: Chinese, Japanese and Korean letters, with their punctuation and full-width forms.
+_WIDE = ((0x2E80, 0x9FFF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFF00, 0xFF60), (0x20000, 0x3FFFF))
+#: Their punctuation, which has its own blank.
+_WIDE_MARKS = "，。、；：？！（）《》〈〉「」『』【】〔〕“”‘’…—～·"
+
+
+class LineReader:
+    """Turns places with text into fragments."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+
+    def read_region(self, pixels: Pixels, region: Region) -> Fragment:
+        """Return the text at a place of an RGB image; empty where there is none."""
+        line = take_line(pixels, region.quad)
+        best, corners = self.read_line(line), region.quad
+        if line.shape[0] >= _STANDING * line.shape[1]:
+            for quarter in (1, 3):
+                turned = self.read_line(np.rot90(line, quarter))
+                if turned.confidence > best.confidence:
+                    best, corners = turned, turn_corners(region.quad, quarter)
+        return Fragment(
+            best.text, as_polygon(corners), best.confidence, best.spans, best.certainties
+        )
+
+    def read_line(self, pixels: Pixels) -> Recognition:
+        """Return the text of an upright image of one line."""
+        line = scale_line(np.ascontiguousarray(pixels))
+        gaps = find_gaps(line)
+        pieces = cut_line(line, gaps)
+        joined = _join(pieces, [self._recogniser.read_line(piece.pixels) for piece in pieces])
+        return _put_spaces(joined, gaps, line.shape[1])
+
+
+def turn_corners(corners: Quad, quarters: int) -> Quad:
+    """Return corners from where text begins that was read after so many quarter turns.
+
+    The turns are counter-clockwise, as those of numpy's rot90.
+    """
+    return np.roll(corners, -quarters, axis=0)
+
+
+def as_polygon(corners: Quad) -> Polygon:
+    """Return four corners as plain numbers."""
+    first, second, third, fourth = ((float(x), float(y)) for x, y in corners)
+    return first, second, third, fourth
+
+
+def _join(pieces: Sequence[Piece], parts: Sequence[Recognition]) -> Recognition:
+    """Return the readings of a line's pieces as one; a blank stands where words part."""
+    joined = Recognition()
+    for piece, part in zip(pieces, parts, strict=True):
+        share = piece.stop - piece.start
+        spans = [(piece.start + a * share, piece.start + b * share) for a, b in part.spans]
+        text, certainties = part.text, list(part.certainties)
+        if piece.spaced and joined.text and text and not _is_wide(joined.text[-1] + text[0]):
+            text, spans = f" {text}", [(piece.start, piece.start), *spans]
+            certainties = [1.0, *certainties]
+        joined = Recognition(
+            joined.text + text, (*joined.spans, *spans), (*joined.certainties, *certainties)
+        )
+    return joined
+
+
+def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
+    """Put a blank between Chinese and other letters that stand apart; the network leaves it out."""
+    text: list[str] = []
+    spans: list[Span] = []
+    certainties: list[float] = []
+    for number, letter in enumerate(line.text):
+        if number and _changes_script(line.text[number - 1], letter):
+            left, right = line.spans[number - 1], line.spans[number]
+            middles = [(a + b) / 2 * width for a, b in (left, right)]
+            if widest_gap(gaps, *middles) >= _BLANK:
+                text.append(" ")
+                spans.append((left[1], right[0]))
+                certainties.append(1.0)
+        text.append(letter)
+        spans.append(line.spans[number])
+        certainties.append(line.certainties[number])
+    return Recognition("".join(text), tuple(spans), tuple(certainties))
+
+
+def _changes_script(one: str, other: str) -> bool:
+    if " " in (one, other) or one in _WIDE_MARKS or other in _WIDE_MARKS:
+        return False
+    return _is_wide(one) != _is_wide(other)
+
+
+def _is_wide(letters: str) -> bool:
+    """Tell whether any of these letters is one of a script without blanks."""
+    return any(low <= ord(letter) <= high for letter in letters for low, high in _WIDE)

@@ -1,0 +1,33 @@
+"""Maps what was read in a turned image back to the image as it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from worker.reader.page import Fragment, Point, Polygon, ReadLine, ReadPage
+
+
+def turn_back(page: ReadPage, quarters: int, width: int, height: int) -> ReadPage:
+    """Return a page that was read after so many quarter turns counter-clockwise.
+
+    `width` and `height` are those of the image before the turns.
+    """
+
+    def turn(fragment: Fragment) -> Fragment:
+        first, second, third, fourth = (
+            _turn_point(point, quarters, width, height) for point in fragment.polygon
+        )
+        polygon: Polygon = (first, second, third, fourth)
+        return replace(fragment, polygon=polygon)
+
+    lines = [ReadLine(line.text, tuple(map(turn, line.fragments))) for line in page.lines]
+    return ReadPage(page.text, tuple(lines))
+
+
+def _turn_point(point: Point, quarters: int, width: int, height: int) -> Point:
+    x, y = point
+    if quarters == 1:
+        return width - y, x
+    if quarters == 2:
+        return width - x, height - y
+    return y, height - x
