@@ -181,7 +181,11 @@ def _load(settings: Settings) -> Engine:
     if settings.model == SIMULATED_MODEL:
         from worker.engine.simulated import SimulatedEngine
 
-        return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
+        return SimulatedEngine(
+            settings.simulated_image_s,
+            settings.simulated_token_s,
+            speculation=settings.speculation,
+        )
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
     from worker.engine.memory.feature_cache import FeatureCache

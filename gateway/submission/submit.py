@@ -220,6 +220,7 @@ def _job_input(
         preset=resolved.preset,
         postprocess=resolved.postprocess,
         enhance=resolved.enhance,
+        reference=resolved.submission.reference,
     )
 
 

@@ -156,16 +156,21 @@ class JobInput(Frozen):
     tiling: Tiling | None = None
     #: Enhancement of the images before the model sees them.
     enhance: Enhancement = "off"
+    #: A text that the answer may follow, which makes it faster and does not change it.
+    reference: str = ""
 
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
-        return ROW_VERSION if has_places else self.params.row_version
+        return ROW_VERSION if has_places or self.reference else self.params.row_version
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_places(dump(self))
+        fields = _without_places(dump(self))
+        if not self.reference:
+            del fields["reference"]
+        return fields
 
     @property
     def every_image(self) -> tuple[str, ...]:
@@ -207,6 +212,10 @@ class Notice(Frozen):
     detail: str
 
 
+#: Members of Usage that older workers do not know.
+_DRAFTS = ("draft_tokens", "accepted_tokens")
+
+
 class Usage(Frozen):
     """Token counts of one answer."""
 
@@ -217,6 +226,17 @@ class Usage(Frozen):
     #: Of the answer: guessed ahead and checked by the model, and those of them that were right.
     draft_tokens: int = 0
     accepted_tokens: int = 0
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, int]:
+        """Leave out what an older worker does not know where there is nothing to tell."""
+        counts: dict[str, int] = dump(self)
+        return {name: count for name, count in counts.items() if count or name not in _DRAFTS}
+
+    @property
+    def without_drafts(self) -> Usage:
+        """Return the counts that every version knows."""
+        return self.model_copy(update=dict.fromkeys(_DRAFTS, 0))
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts with their total, as OpenAI names them."""

@@ -76,7 +76,12 @@ def test_answers_with_a_reference_are_those_without(model, engine_of, numerics, 
 def test_answers_with_and_without_drafts_in_one_batch(model, engine_of, numerics) -> None:
     plain, drafting = engine_of(model, numerics, speculation=False), engine_of(model, numerics)
     expected = [answer(plain, question) for question in QUESTIONS]
-    references = [(expected[0].token_ids,), (), ("nothing like it",), (spoilt(expected[3].token_ids, 0.2),)]
+    references = [
+        (expected[0].token_ids,),
+        (),
+        ("nothing like it",),
+        (spoilt(expected[3].token_ids, 0.2),),
+    ]
     tickets = [
         drafting.submit(replace(question, references=texts))
         for question, texts in zip(QUESTIONS, references, strict=True)
@@ -157,7 +162,11 @@ SCHEMA = {
 
 @pytest.mark.parametrize(
     "constraint",
-    [{"response_format": SCHEMA}, {"choices": ("a long choice", "another one")}, {"regex": "a{30}b"}],
+    [
+        {"response_format": SCHEMA},
+        {"choices": ("a long choice", "another one")},
+        {"regex": "a{30}b"},
+    ],
 )
 def test_what_a_grammar_forces_is_checked_at_once(model, engine_of, constraint) -> None:
     question = request(user("What?", image(1)), tokens=120, **constraint)

@@ -142,7 +142,7 @@ class TorchEngine:
         for text in request.references:
             ids = self.model.chat.encode_text(text) if isinstance(text, str) else text
             yield ReferenceText(ids)
-        yield OwnText(prompt.ids)
+        yield OwnText(prompt.ids.tolist())
 
     def _prompt(self, request: EngineRequest) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:

@@ -240,7 +240,7 @@ class EngineLoop:
         seconds = time.monotonic() - started
         scored = [1 if tokens else 1 + len(sequence.draft) for sequence, tokens in rows]
         self._measure(rows, sum(scored), seconds)
-        parts = logits.split(scored)
+        parts = torch.split(logits, scored)
         for (sequence, tokens), part in zip(rows, parts, strict=True):
             self._guard(self._advance, sequence, tokens, part)
 

@@ -47,9 +47,9 @@ class ReferenceText:
         self._recent = [*self._recent[1 - _RUNS[0][0] :], token]
         self._agreed = self._tokens[self._next : self._next + 1] == [token]
         if not self._agreed:
-            found = self._find()
-            if found is not None:
-                self._next = found
+            place = self._find()
+            if place is not None:
+                self._next = place
                 return
         # most differences are one token for another
         self._next = min(self._next + 1, len(self._tokens))

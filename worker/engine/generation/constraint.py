@@ -81,7 +81,6 @@ class Constraint:
         self._helper = helper
         self._mask: Future[Mask] | None = None
         self._last_s = _QUICK_S
-        self._forced: Sequence[int] | None = None
         self._prepare()
 
     @property
@@ -124,15 +123,14 @@ class Constraint:
 
     def read_forced(self) -> Sequence[int]:
         """Return the tokens that must come next; another spelling of their text may come too."""
-        if self._forced is None:
-            self._wait_for_mask()
-            self._forced = self._matcher.compute_ff_tokens() if self._mask else []
         return self._forced
 
     def _prepare(self) -> None:
         """Start to compute the next mask, which takes less time than the model's next pass."""
-        self._forced = None
-        if self._matcher.is_stopped():
+        stopped = self._matcher.is_stopped()
+        # microseconds, and later the helper may have the matcher
+        self._forced: Sequence[int] = [] if stopped else self._matcher.compute_ff_tokens()
+        if stopped:
             self._mask = None
         elif self._last_s < _QUICK_S:
             self._mask = Future()

@@ -221,9 +221,7 @@ def _attend_segment(queries: torch.Tensor, segment: Segment, layer: int) -> torc
     return _attend_rows(queries, segment, layer, segment.past)
 
 
-def _attend_rows(
-    queries: torch.Tensor, segment: Segment, layer: int, past: int
-) -> torch.Tensor:
+def _attend_rows(queries: torch.Tensor, segment: Segment, layer: int, past: int) -> torch.Tensor:
     """Return (rows, heads * head_dim) for (rows, heads, head_dim) queries that follow `past`."""
     rows, heads, width = queries.shape
     keys, values = segment.kv.data[layer, :, :, : past + rows]

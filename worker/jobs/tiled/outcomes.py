@@ -18,7 +18,8 @@ def make_outcome(completion: Completion, revision: str) -> TileOutcome:
         text=completion.text,
         revision=revision,
         finish_reason=completion.finish_reason,
-        usage=completion.usage,
+        # a worker of an older version may have to join the tiles
+        usage=completion.usage.without_drafts,
         tokens=completion.usage.completion_tokens,
         confidence=completion.confidence,
         notices=completion.notices,

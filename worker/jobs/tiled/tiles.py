@@ -140,6 +140,7 @@ class TileCutter:
                 max_pixels=pixel_budget(job),
                 encode_only=together or job.encode_only,
                 enhance=job.enhance,
+                reference=job.reference if reads else "",
             )
 
     def _known_outcomes(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:
