@@ -601,6 +601,7 @@ def by_code() -> dict[str, type[ServiceError]]:
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
         error = waiting.pop()
-        errors[error.code] = error
+        # a part of the service may have a narrower class of its own, which callers see as this one
+        errors.setdefault(error.code, error)
         waiting += error.__subclasses__()
     return errors

@@ -14,10 +14,11 @@ from PIL import Image
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.errors import StoreUnavailable
-from shared.jobs import GenerationParams
+from shared.jobs import GenerationParams, JobStatus
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.queue import direct_queue
+from shared.queue import QUEUES, direct_queue
+from shared.queue.celery_control import find_status
 from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
@@ -34,6 +35,7 @@ from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.questions import QuestionBuilder
 from worker.jobs.runner import JobRunner
+from worker.jobs.task_events import EventDispatcher, TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
@@ -46,12 +48,18 @@ class WorkerService:
     """Everything that one worker process owns; Celery starts and stops it."""
 
     def __init__(
-        self, settings: Settings, name: str, consumed: Callable[[], tuple[str, ...] | None]
+        self,
+        settings: Settings,
+        name: str,
+        consumed: Callable[[], frozenset[str] | None],
+        dispatcher: Callable[[], EventDispatcher | None],
     ) -> None:
         """Load and warm the model; `name` is Celery's node name.
 
-        `consumed` returns the queues that it consumes at the moment, None while that is unknown.
+        `consumed` returns the queues that it consumes at the moment, None while that is unknown;
+        `dispatcher` what sends Celery's events.
         """
+        self._task_events = TaskEvents(dispatcher)
         self.settings = settings
         self._consumed = consumed
         rules = load_rules(settings)
@@ -87,7 +95,17 @@ class WorkerService:
             postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,
+            task_events=self._task_events,
         )
+
+    def show_if_canceled(self, job_id: str) -> None:
+        """Let Flower show a job that was canceled, or expired, before any worker claimed it."""
+        try:
+            status = find_status(self._store, job_id)
+        except StoreUnavailable:
+            return
+        if status in (JobStatus.CANCELED, JobStatus.EXPIRED):
+            self._task_events.send_revoked(job_id, expired=status is JobStatus.EXPIRED)
 
     def start(self) -> None:
         """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
@@ -142,6 +160,10 @@ class WorkerService:
         self._registry.beat(self._describe(busy))
         touch_sign_of_life(self.settings)
 
+    def _consumed_queues(self) -> tuple[str, ...] | None:
+        names = self._consumed()
+        return None if names is None else tuple(name for name in QUEUES if name in names)
+
     def _describe(self, busy: int) -> Heartbeat:
         info, rates = self.engine.info, self.engine.rates
         return Heartbeat(
@@ -160,7 +182,7 @@ class WorkerService:
             demo=info.demo,
             simulated=info.simulated,
             queue=self._queue,
-            consumes=self._consumed(),
+            consumes=self._consumed_queues(),
             host=socket.gethostname(),
             pid=os.getpid(),
             version=version("sightline-server"),

@@ -70,7 +70,9 @@ def _measure_images(
 ) -> list[ImageHeader | MeasuredImage]:
     submission = received.submission
     checksums = submission.checksums(len(received.files))
-    measure = functools.partial(services.decoder.measure, detailed=detailed, tenant=tenant)
+    measure = functools.partial(
+        services.decoder.measure, detailed=detailed, tenant=auth.current_party()
+    )
     images = RequestImages.start(services, tenant, measure, checksums).read_all(received)
     if submission.width and submission.height:
         images.append(

@@ -158,18 +158,23 @@ class JobInput(Frozen):
     enhance: Enhancement = "off"
     #: A text that the answer may follow, which makes it faster and does not change it.
     reference: str = ""
+    #: Fail where the conversation does not fit, instead of leaving out its oldest part.
+    keep_all: bool = False
 
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
-        return ROW_VERSION if has_places or self.reference else self.params.row_version
+        newer = has_places or self.keep_all or self.reference
+        return ROW_VERSION if newer else self.params.row_version
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = _without_places(dump(self))
         if not self.reference:
             del fields["reference"]
+        if not self.keep_all:
+            del fields["keep_all"]
         return fields
 
     @property

@@ -125,7 +125,7 @@ class Forecasts:
     def read(self) -> Forecast:
         """Return the forecast of this moment."""
         with guard():
-            pipe = self._redis.pipeline(transaction=True)
+            pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(keys.QUEUED)
             pipe.zcard(keys.LEASES)
             pipe.hmget(keys.BACKLOG, "ms", "jobs")

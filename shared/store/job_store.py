@@ -163,6 +163,7 @@ class Store(JobReader):
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             "trace": dump(dict(job.trace)),
+            **({"response": job.response.model_dump_json()} if job.response else {}),
             # nothing is learned of answers from a job that gives none
             "kind": "" if job.input.encode_only else job.input.preset or "ask",
             **(job.prediction.fields() if job.prediction else {}),

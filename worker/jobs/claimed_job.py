@@ -15,6 +15,7 @@ from typing import TypeVar
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
 from shared.jobs import JobInput, Turn
 from shared.store import Store
+from shared.store.failures import StoreFault
 from worker.engine.api import Completion, Failed, Ticket
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import ProgressReporter
@@ -59,12 +60,14 @@ class ClaimedJob:
         """Return the result of `call`, which is repeated while Redis does not answer.
 
         Raises LeaseLost when it is silent for too long, or the job is lost or must be released
-        meanwhile.
+        meanwhile, and StoreFault at once: that would not pass.
         """
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 return call()
+            except StoreFault:
+                raise
             except StoreUnavailable:
                 if self.lease.lost or self._resources.must_release() or time.monotonic() > until:
                     raise LeaseLost from None

@@ -11,12 +11,14 @@ from shared.jobs.row import JobRow
 from shared.log import bound
 from shared.queue import send_doorbells
 from shared.store import Claim
+from shared.store.failures import StoreFault
 from shared.tracing import Tracing
 from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.results import Result
+from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
 
@@ -36,6 +38,7 @@ class JobRunner:
         postprocessor: Postprocessor,
         meter: LoadMeter,
         tracing: Tracing,
+        task_events: TaskEvents,
     ) -> None:
         self._worker_id = worker_id
         self._resources = resources
@@ -45,6 +48,7 @@ class JobRunner:
         self._postprocessor = postprocessor
         self._meter = meter
         self._tracing = tracing
+        self._task_events = task_events
 
     def run(self, job_id: str | None = None) -> str | None:
         """Run this job, or without an id the job whose turn it is.
@@ -77,6 +81,9 @@ class JobRunner:
                 self._work(ClaimedJob(lease, self._resources))
         except LeaseLost:
             _log.warning("job.lost", extra={"attempt": claim.row.attempt})
+        except StoreFault:
+            # not given back, which would not count: the lease ends, and the attempts with it
+            _log.exception("job.store_fault", extra={"attempt": claim.row.attempt})
         except JobReleased:
             self._release(claim)
         except BaseException:
@@ -104,6 +111,7 @@ class JobRunner:
             self._meter.charge_job()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
+        self._task_events.send_start(row.id)
         try:
             with as_service_errors():
                 result = self._make_result(job)
@@ -131,8 +139,26 @@ class JobRunner:
 
     def _finish(self, job: ClaimedJob, result: Result) -> None:
         """Store a job's end; raises LeaseLost when it is no longer this worker's."""
-        claim, ended = job.claim, time.monotonic()
-        accepted = job.retry_while_store_is_down(
+        ended = time.monotonic()
+        try:
+            accepted = self._store_end(job, result)
+        except StoreFault as error:
+            # this end cannot be stored; its caller hears so
+            _log.exception("job.not_stored")
+            result = results.make_failure(job.row, error, worker=self._worker_id)
+            accepted = self._store_end(job, result)
+        if not accepted:
+            raise LeaseLost
+        row = job.row
+        self._measure(row, result, job.lease.since, ended)
+        self._tracing.record_job(row, result.status, result.fields["metrics"], time.time())
+        fields = results.log_fields(row, result)
+        _log.info("job.finished", extra=fields)
+        self._task_events.send_end(row.id, result.status, fields)
+
+    def _store_end(self, job: ClaimedJob, result: Result) -> bool:
+        claim = job.claim
+        return job.retry_while_store_is_down(
             lambda: self._store.finish(
                 claim.row.id,
                 claim.owner,
@@ -143,11 +169,6 @@ class JobRunner:
                 metrics=result.tally,
             ),
         )
-        if not accepted:
-            raise LeaseLost
-        self._measure(claim.row, result, job.lease.since, ended)
-        self._tracing.record_job(claim.row, result.status, result.fields["metrics"], time.time())
-        _log.info("job.finished", extra=results.log_fields(claim.row, result))
 
     def _measure(self, row: JobRow, result: Result, claimed: float, ended: float) -> None:
         """Learn from a job what the engine does not see of it."""

@@ -57,7 +57,7 @@ class Pipeline:
             try:
                 ticket = self.engine.submit(_request(question, images, deadline))
             except InputTooLong:
-                fewer = _drop_oldest(question)
+                fewer = None if question.job.keep_all else _drop_oldest(question)
                 if fewer is None:
                     raise
                 question = fewer

@@ -18,7 +18,7 @@ class WordDrafts:
     """Guesses the pieces of one answer, and counts them."""
 
     def __init__(self, references: Sequence[Reference]) -> None:
-        """The first text is followed; ids mean nothing here."""
+        """Follow the first text; ids mean nothing here."""
         text = next((text for text in references if isinstance(text, str)), "")
         self._source = ReferenceText(_numbers(_WORD.findall(text)))
         #: Pieces that were guessed, and those of them that were right.
@@ -28,7 +28,10 @@ class WordDrafts:
         """Return how many of the next pieces are guessed; one more is then taken as written."""
         coming = _numbers(pieces)
         guess = list(self._source.guess(min(_MOST, len(coming) - 1)))
-        agreed = next((n for n, pair in enumerate(zip(guess, coming)) if pair[0] != pair[1]), None)
+        agreed = next(
+            (n for n, pair in enumerate(zip(guess, coming, strict=False)) if pair[0] != pair[1]),
+            None,
+        )
         agreed = len(guess) if agreed is None else agreed
         for number in coming[: agreed + 1]:
             self._source.append(number)

@@ -1,13 +1,21 @@
 -- Give a queued job to a worker: one more attempt, a new owner, a lease.
 -- ARGV: the names below; wanted_id '' = the job whose turn it is; known_version is the highest row
 --       version that the worker can read
--- Returns claimed, now and the row; or nothing, missing, not_queued, too_new or expired.
+-- Returns claimed, now and the row, also when it is sent again; or nothing, missing, not_queued,
+-- too_new or expired.
 local wanted_id, owner, worker, lease_ms, known_version = unpack(ARGV)
 -- what one call looks at: jobs that may not start, in all and in one line, and lines
 local MAX_CHECKS, MAX_IN_LINE = 1000, 100
 local MAX_LINES, LINES_AT_ONCE = 10000, 50
 local PASSED_MS = 60000
 local now = now_ms()
+
+-- Return the job that this call got before, when its answer was lost on the way, or nil.
+local function claimed_before()
+  local job_id = redis.call('GET', CLAIMED .. owner)
+  local job = job_id and fields(JOB .. job_id, 'status', 'owner')
+  return job and job.status == 'running' and job.owner == owner and job_id
+end
 
 -- Return why a job may not start, or nil; one that will never start again leaves the queue.
 local function refusal(job_id, line)
@@ -92,7 +100,9 @@ local function next_job()
   return nil
 end
 
-local job_id = wanted_id
+local job_id = claimed_before()
+if job_id then return {'claimed', now, redis.call('HGETALL', JOB .. job_id)} end
+job_id = wanted_id
 if wanted_id == '' then
   job_id = next_job()
   if not job_id then return {'nothing'} end
@@ -106,7 +116,10 @@ local line = job.parent and tiles_line(job.tenant) or job.tenant
 take_turn(line, wanted_id == '')
 dequeue(job_id, line)
 local attempt = redis.call('HINCRBY', key, 'attempt', 1)
-redis.call('HSET', key, 'status', 'running', 'owner', owner, 'worker', worker, 'streamed', '')
+forget_claim(job_id)
+redis.call('HSET', key, 'status', 'running', 'owner', owner, 'claimed_by', owner, 'worker', worker,
+  'streamed', '')
+redis.call('SET', CLAIMED .. owner, job_id, 'PX', lease_ms)
 redis.call('ZADD', LEASES, now + tonumber(lease_ms), job_id)
 -- the text of read tiles stays; any other is written anew
 if job.tile_stream ~= '1' then redis.call('DEL', key .. JOB_TEXT) end

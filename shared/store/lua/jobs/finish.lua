@@ -58,9 +58,10 @@ if turn_json ~= '' then
   end
 end
 redis.call('HINCRBY', key, 'commits', 1)
-redis.call('HSET', key, 'finished_by', owner)
 if has_text == '1' then close_stream(job_id, text) end
 local now = now_ms()
 if status == 'succeeded' then learn(key, now) end
 terminate(job_id, job.tenant, status, now)
+-- last: a script that fails half-way has not finished the job
+redis.call('HSET', key, 'finished_by', owner)
 return 1

@@ -72,6 +72,11 @@ class World:
         self.erased: set[str] = set()
         #: Owner tokens that have ended a job.
         self.finished: set[str] = set()
+        #: The owner token that gave a row back last, and that split a job.
+        self.released: dict[str, str] = {}
+        self.split_by: dict[str, str] = {}
+        #: Owner tokens that have ended a tile, with the tile's long job.
+        self.tile_ends: dict[str, str] = {}
 
     # the clock
 
