@@ -41,6 +41,17 @@ PREFIX = "SIGHTLINE_"
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
 Numerics = Literal["bf16", "int8", "fp32"]
+#: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
+Instructions = Literal[
+    "auto",
+    "avx512-bf16",
+    "avx512-vnni",
+    "avx512",
+    "avx2-vnni",
+    "avx2",
+    "neon-bf16",
+    "neon-dotprod",
+]
 
 
 def _available_cores() -> int:
@@ -385,6 +396,9 @@ class Settings(BaseSettings):
         True,
         description="Guess an answer's next tokens from reference texts and from what was written "
         "before, and let the model check several at once: answers are the same and come faster.",
+    )
+    instructions: Instructions = Field(
+        "auto", description="The fastest instructions that compiled kernels may use."
     )
     threads: int = Field(
         default_factory=_available_cores, ge=1, description="Cores used by the model."

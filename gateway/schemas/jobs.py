@@ -151,6 +151,14 @@ class TileState(BaseModel):
     confidence: float | None = None
 
 
+class ImageText(BaseModel):
+    """The text of one of several images."""
+
+    image: int = Field(description="Index of the job's image, from 0.")
+    text: str
+    gap: bool = Field(description="A part of it could not be read.")
+
+
 class Line(TextLine):
     """A line of the model's original text; `confidence` is as in Output."""
 
@@ -186,6 +194,9 @@ class OutputState(BaseModel):
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."
+    )
+    images: list[ImageText] | None = Field(
+        None, description="The text of each image, where several images were read."
     )
 
 

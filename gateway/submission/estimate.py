@@ -47,7 +47,8 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     A refusal for want of room is part of the answer.
     """
     received = receive_request(request, services.settings, EstimateRequest)
-    resolved = resolve(received.submission, services.presets, services.rules)
+    most_tokens = services.settings.answer_max_tokens
+    resolved = resolve(received.submission, services.presets, services.rules, most_tokens)
     profile = profile_request(resolved, tenant, auth.current_position())
     images = _measure_images(received, keeps_detail(resolved), services, tenant)
     plan = plan_job(resolved, profile, images, services.admission)

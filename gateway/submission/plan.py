@@ -69,7 +69,8 @@ def plan_job(
     earlier = earlier or EarlierMessages()
     tiling = choose_tiling(resolved, images, workers)
     max_pixels = tiling.budget if tiling else resolved.submission.pixel_budget()
-    own_infos = [image_info(image, max_pixels, workers, tiling) for image in images]
+    cut = None if tiling and tiling.whole else tiling
+    own_infos = [image_info(image, max_pixels, workers, cut) for image in images]
     # tiles that don't fit together are seen one by one
     earlier = _fitting(earlier, [] if tiling else own_infos, workers)
     infos = [*earlier.image_infos(workers), *own_infos]

@@ -126,7 +126,8 @@ class Submission(BaseModel):
     max_new_tokens: MaxNewTokens = Field(
         _DEFAULTS.max_new_tokens,
         validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
-        description="Maximum length of the answer; `max_tokens` is an alias.",
+        description="Maximum length of the answer, of each tile where text is read; `max_tokens` "
+        "is an alias. Presets have their own defaults, and `tiling=read` has 2048.",
     )
     do_sample: bool = Field(
         _DEFAULTS.do_sample,
@@ -370,7 +371,8 @@ def _check_limits(submission: Submission, files: int, settings: Settings) -> Non
             f"the limit is {settings.prompt_max_chars}.",
             pointer="/prompt",
         )
-    if submission.max_new_tokens > settings.answer_max_tokens:
+    names_tokens = "max_new_tokens" in submission.model_fields_set
+    if names_tokens and submission.max_new_tokens > settings.answer_max_tokens:
         raise BadParameters(
             f"max_new_tokens must be at most {settings.answer_max_tokens}.",
             pointer="/max_new_tokens",

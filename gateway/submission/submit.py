@@ -113,7 +113,8 @@ def _check_request(
     submission: Submission, services: Services, idempotency: Idempotency
 ) -> _CheckedRequest:
     """Merge the preset in; raises BadParameters, BadConstraint, StoreUnavailable, QueueFull."""
-    resolved = resolve(submission, services.presets, services.rules)
+    most_tokens = services.settings.answer_max_tokens
+    resolved = resolve(submission, services.presets, services.rules, most_tokens)
     services.constraints.check(resolved.params)
     profile = profile_request(resolved, idempotency.tenant, auth.current_position())
     with idempotency.allow_replay():

@@ -37,13 +37,34 @@ def choose_tiling(
 ) -> Tiling | None:
     """Return how a job's images are cut, or None where each is seen as a whole.
 
-    Beside a long image, each other image is a tile of its own. Raises BadParameters.
+    Beside a long image, each other image is a tile of its own. Of several images whose text is
+    asked for each is read by itself. Raises BadParameters.
     """
     submission = resolved.submission
-    if submission.tiling == "off":
-        return None
-    task = _tiling_task(resolved, images)
     pixels = tile_budget(submission.pixel_budget(), workers)
+    task = None if submission.tiling == "off" else _tiling_task(resolved, images)
+    tiling = None
+    if submission.tiling != "off":
+        tiling = _cut_images(resolved, images, pixels, task)
+    if tiling is None and len(images) > 1 and (resolved.reads or task is TilingTask.READ):
+        return Tiling(
+            task=TilingTask.READ,
+            budget=pixels,
+            planned=len(images),
+            strict=submission.strict,
+            whole=True,
+        )
+    return tiling
+
+
+def _cut_images(
+    resolved: ResolvedRequest,
+    images: Sequence[SizedImage],
+    pixels: int,
+    task: TilingTask | None,
+) -> Tiling | None:
+    """Return how images are cut of which at least one is to be; else None."""
+    submission = resolved.submission
     tilings = [
         tiling_for(
             image.width,

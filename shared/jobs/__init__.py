@@ -7,6 +7,7 @@ from shared.jobs.model import (
     ConversationMessage,
     FinishReason,
     ImageInfo,
+    ImageOutput,
     ImagePlaces,
     JobInput,
     JobStatus,
@@ -25,11 +26,13 @@ from shared.jobs.model import (
     new_job_id,
 )
 from shared.jobs.params import (
+    ASK_TOKENS,
     CONSTRAINTS,
     MAX_CHOICES,
     MAX_NEW_TOKENS,
     MAX_REFERENCE_CHARS,
     MAX_STOPS,
+    READ_TOKENS,
     SAMPLING,
     Choice,
     GenerationParams,
@@ -45,12 +48,14 @@ from shared.jobs.params import (
 )
 
 __all__ = [
+    "ASK_TOKENS",
     "CONSTRAINTS",
     "DETAIL_PIXELS",
     "MAX_CHOICES",
     "MAX_NEW_TOKENS",
     "MAX_REFERENCE_CHARS",
     "MAX_STOPS",
+    "READ_TOKENS",
     "ROW_VERSION",
     "SAMPLING",
     "CacheState",
@@ -59,6 +64,7 @@ __all__ = [
     "FinishReason",
     "GenerationParams",
     "ImageInfo",
+    "ImageOutput",
     "ImagePlaces",
     "JobInput",
     "JobStatus",

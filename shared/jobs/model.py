@@ -132,6 +132,14 @@ class Tiling(Frozen):
     planned: int
     #: A tile that cannot be read fails the job instead of leaving a gap.
     strict: bool = False
+    #: No image is cut: each of several is read by itself, as a whole.
+    whole: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older worker does not know and that changes nothing."""
+        fields: dict[str, Any] = dump(self)
+        return fields if self.whole else {k: v for k, v in fields.items() if k != "whole"}
 
 
 class JobInput(Frozen):
@@ -165,8 +173,9 @@ class JobInput(Frozen):
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
-        newer = has_places or self.keep_all or self.reference
-        return ROW_VERSION if newer else self.params.row_version
+        is_whole = self.tiling is not None and self.tiling.whole
+        is_new = has_places or self.keep_all or is_whole or bool(self.reference)
+        return ROW_VERSION if is_new else self.params.row_version
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -319,6 +328,16 @@ class TileOutput(Frozen):
     confidence: float | None = None
 
 
+class ImageOutput(Frozen):
+    """The text of one of several images that were read."""
+
+    #: Which of the job's images, from 0.
+    image: int
+    text: str
+    #: A part of it could not be read.
+    gap: bool = False
+
+
 class Output(Frozen):
     """The answer."""
 
@@ -332,6 +351,8 @@ class Output(Frozen):
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
+    #: The text of each image, where several were read.
+    images: tuple[ImageOutput, ...] | None = None
 
 
 class Turn(Frozen):

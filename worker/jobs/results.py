@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import ServiceError
-from shared.jobs import FinishReason, JobStatus, Notice, Output, TileInfo, TileOutput, Turn
+from shared.jobs import (
+    FinishReason,
+    ImageOutput,
+    JobStatus,
+    Notice,
+    Output,
+    TileInfo,
+    TileOutput,
+    Turn,
+)
 from shared.jobs.row import JobRow
 from shared.store.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
@@ -19,6 +28,12 @@ _STATUS = {
     FinishReason.CANCELED: JobStatus.CANCELED,
     FinishReason.DEADLINE: JobStatus.EXPIRED,
 }
+
+
+_NOTHING_WRITTEN = Notice(
+    code="answer_empty",
+    detail="The model wrote nothing: it saw no text, or had no picture to look at.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,8 @@ class TilingResult:
     tiles: tuple[TileInfo, ...]
     #: At least one tile failed.
     partial: bool
+    #: The text of each of several images that were read.
+    images: tuple[ImageOutput, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +95,15 @@ def make_result(
         confidence=completion.confidence,
         lines=completion.lines,
         tiles=tiling.outputs if tiling else None,
+        images=tiling.images if tiling else None,
     )
-    notices = (*answer.notices, *completion.notices, *processed.notices)
+    is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
+    notices = (
+        *answer.notices,
+        *completion.notices,
+        *processed.notices,
+        *([_NOTHING_WRITTEN] if is_empty else []),
+    )
     metrics = _metrics(row, worker, completion)
     fields = {
         "model": model,

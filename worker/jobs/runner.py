@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
@@ -17,7 +19,7 @@ from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
-from worker.jobs.results import Result
+from worker.jobs.results import EngineAnswer, Result
 from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
@@ -131,11 +133,21 @@ class JobRunner:
             answer = job.run_engine(job.build_question(row.input))
         return results.make_result(
             row,
-            answer,
+            self._clean_images(answer, row.input.postprocess),
             self._postprocessor.process(answer.completion.text, row.input.postprocess),
             model=self._resources.pipeline.engine.info.name,
             worker=self._worker_id,
         )
+
+    def _clean_images(self, answer: EngineAnswer, rules: Sequence[str]) -> EngineAnswer:
+        """Return the answer with its rules applied to the text of each of several images too."""
+        if answer.tiling is None or answer.tiling.images is None:
+            return answer
+        images = tuple(
+            one.model_copy(update={"text": self._postprocessor.process(one.text, rules).text})
+            for one in answer.tiling.images
+        )
+        return replace(answer, tiling=replace(answer.tiling, images=images))
 
     def _finish(self, job: ClaimedJob, result: Result) -> None:
         """Store a job's end; raises LeaseLost when it is no longer this worker's."""

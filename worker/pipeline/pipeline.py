@@ -37,6 +37,8 @@ class Question:
     background: bool = False
     #: Texts that the answer may follow, beside the job's own; they make it faster.
     references: tuple[Reference, ...] = ()
+    #: What was done to it before it came here.
+    notices: tuple[Notice, ...] = ()
 
 
 class Pipeline:
@@ -63,7 +65,8 @@ class Pipeline:
                 question = fewer
             else:
                 enhancements = images.notices(question.job.every_image)
-                return ticket, [*_dropped_notices(asked, question), *enhancements]
+                dropped = _dropped_notices(asked, question)
+                return ticket, [*question.notices, *dropped, *enhancements]
 
 
 def _request(question: Question, images: QuestionImages, deadline: float) -> EngineRequest:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.errors import ServiceError
-from shared.jobs import FinishReason, TileInfo, TileOutcome, Usage
+from shared.jobs import FinishReason, ImageOutput, TileInfo, TileOutcome, Usage
 from worker.engine.api import Completion, Timings
 from worker.tiling import Tile, merge, settle_pieces, unread_mark
 
@@ -51,6 +51,23 @@ def join_outcomes(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) ->
         confidence=_mean_confidence(outcomes),
     )
     return add_costs(completion, outcomes)
+
+
+def join_by_image(
+    tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]
+) -> tuple[ImageOutput, ...]:
+    """Return the text of each image that the tiles are part of, in order."""
+    parts = dict[int, list[tuple[Tile, TileOutcome]]]()
+    for tile, outcome in zip(_tiles(tiles), outcomes, strict=True):
+        parts.setdefault(tile.image, []).append((tile, outcome))
+    return tuple(
+        ImageOutput(
+            image=image,
+            text=merge([(tile, _text(outcome)) for tile, outcome in own], unread_mark),
+            gap=any(outcome.gap for _, outcome in own),
+        )
+        for image, own in sorted(parts.items())
+    )
 
 
 def ids_to_view(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> tuple[str, ...]:

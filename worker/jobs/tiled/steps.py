@@ -30,6 +30,7 @@ from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import (
     add_costs,
     ids_to_view,
+    join_by_image,
     join_outcomes,
     make_gap,
     make_outcome,
@@ -142,7 +143,10 @@ class TiledSteps:
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
             job.retry_while_store_is_down(lambda: self.stream_text(row.id))
             joined = join_outcomes(row.tiles, outcomes)
-            answer = EngineAnswer(joined, tiling=_tiling_result(row, outcomes))
+            tiling = _tiling_result(row, outcomes)
+            if len(row.input.images) > 1:
+                tiling = replace(tiling, images=join_by_image(row.tiles, outcomes))
+            answer = EngineAnswer(joined, tiling=tiling)
         elif row.together:
             answer = self._ask_together(job, outcomes)
         else:
