@@ -424,6 +424,14 @@ class Settings(BaseSettings):
     features_redis_bytes: int = Field(
         1 << 30, ge=0, description="Image features stored in each cache server; 0 stores none."
     )
+    second_reader: bool = Field(
+        True,
+        description="Load the second reader where the extra [reader] is installed: it reads text "
+        "beside the model, for jobs with reader=second or both.",
+    )
+    reader_threads: int | None = Field(
+        None, ge=1, description="Cores used by the second reader. Unset: as many as by the model."
+    )
     heartbeat_ttl_s: float = Field(
         10.0, ge=2, description="A worker counts as alive this long after a heartbeat."
     )

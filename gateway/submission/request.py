@@ -40,6 +40,7 @@ from shared.jobs import (
     MinP,
     Penalty,
     Priority,
+    Reader,
     RepetitionPenalty,
     Seed,
     Temperature,
@@ -117,6 +118,12 @@ class Submission(BaseModel):
         "auto",
         description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
         "one answer from all; `auto` decides by preset and shape, unless a budget is set.",
+    )
+    reader: Reader | None = Field(
+        None,
+        description="What reads the text: `model`; `second`, a small reader of print beside it, in "
+        "Chinese and English; or `both`, the model's text with what the other reads differently. "
+        "Default: `model`, but `second` while the bundled model runs and the preset reads.",
     )
     strict: bool = Field(
         False,
@@ -277,6 +284,11 @@ class Submission(BaseModel):
     def pixel_budget(self) -> int:
         """Return the pixels that each image may have for the model."""
         return self.max_pixels or DETAIL_PIXELS[self.detail]
+
+    @property
+    def names_prompt(self) -> bool:
+        """Tell whether the request has a prompt of its own."""
+        return self.prompt is not None and "prompt" in self.model_fields_set
 
     @property
     def names_budget(self) -> bool:

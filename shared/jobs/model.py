@@ -79,6 +79,8 @@ class Stage(StrEnum):
     PREFILL = "prefill"
     DECODE = "decode"
     MERGE = "merge"
+    #: The second reader reads.
+    READ = "read"
 
 
 #: Pixels that one image may keep for the model: 1 megapixel is about 1,024 visual tokens.
@@ -89,6 +91,9 @@ DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 #: none where all of them come before it. A place within the text lies at the line break between
 #: two parts, which is not part of the prompt.
 ImagePlaces = tuple[int, ...]
+
+#: What reads the text of images: the model, the second reader, or both, which are compared.
+Reader = Literal["model", "second", "both"]
 
 
 def _without_places(fields: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +171,8 @@ class JobInput(Frozen):
     enhance: Enhancement = "off"
     #: A text that the answer may follow, which makes it faster and does not change it.
     reference: str = ""
+    #: What reads the images.
+    reader: Reader = "model"
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
 
@@ -174,14 +181,22 @@ class JobInput(Frozen):
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
-        is_new = has_places or self.keep_all or is_whole or bool(self.reference)
+        asks_new = self.keep_all or self.needs_reader or bool(self.reference)
+        is_new = has_places or is_whole or asks_new
         return ROW_VERSION if is_new else self.params.row_version
+
+    @property
+    def needs_reader(self) -> bool:
+        """Tell whether only a worker with the second reader can run it."""
+        return self.reader != "model"
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = _without_places(dump(self))
         if not self.reference:
             del fields["reference"]
+        if not self.needs_reader:
+            del fields["reader"]
         if not self.keep_all:
             del fields["keep_all"]
         return fields
@@ -257,11 +272,27 @@ class Usage(Frozen):
         return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
 
 
+def _without_unset(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Leave out members that an older worker or gateway does not know, where they say nothing."""
+    return {name: value for name, value in fields.items() if name not in names or value}
+
+
 class TextLine(Frozen):
-    """A line of the model's original text; `confidence` is as in Output."""
+    """A line of the original text; `confidence` is as in Output, None if unknown."""
 
     text: str
-    confidence: float
+    confidence: float | None
+    #: How much of it the second reader has read as well, 0 to 1; None where only one has read.
+    agreement: float | None = None
+    #: What the second reader has read instead; None where it agrees.
+    other: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_comparison(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if self.agreement is None:
+            del fields["agreement"], fields["other"]
+        return fields
 
 
 class TileInfo(Frozen):
@@ -310,6 +341,13 @@ class TileOutcome(Frozen):
     encode_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
+    #: Seconds of the second reader, and its text where the model has read as well.
+    read_s: float = 0.0
+    second_text: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_second(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_unset(dump(self), "read_s", "second_text")
 
 
 class TileOutput(Frozen):
@@ -353,6 +391,8 @@ class Output(Frozen):
     tiles: tuple[TileOutput, ...] | None = None
     #: The text of each image, where several were read.
     images: tuple[ImageOutput, ...] | None = None
+    #: What has read the images.
+    reader: Reader | None = None
 
 
 class Turn(Frozen):

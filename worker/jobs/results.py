@@ -22,6 +22,7 @@ from shared.jobs.row import JobRow
 from shared.store.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
+from worker.jobs.disagreements import compare_readings
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -60,6 +61,9 @@ class EngineAnswer:
     notices: tuple[Notice, ...] = ()
     #: Of a long image.
     tiling: TilingResult | None = None
+    #: Seconds of the second reader, and its text where the model has read as well.
+    read_s: float = 0.0
+    second_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ def make_result(
     """
     completion, tiling = answer.completion, answer.tiling
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
+    compared = compare_readings(completion, answer.second_text)
     output = Output(
         text=processed.text,
         fields=processed.fields,
@@ -93,18 +98,20 @@ def make_result(
         partial=status is not JobStatus.SUCCEEDED or bool(tiling and tiling.partial),
         json_value=_parse_json(completion) if row.input.params.wants_json else None,
         confidence=completion.confidence,
-        lines=completion.lines,
+        lines=compared.lines,
         tiles=tiling.outputs if tiling else None,
         images=tiling.images if tiling else None,
+        reader=row.input.reader if row.input.images and not row.input.encode_only else None,
     )
     is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
     notices = (
         *answer.notices,
         *completion.notices,
+        *compared.notices,
         *processed.notices,
         *([_NOTHING_WRITTEN] if is_empty else []),
     )
-    metrics = _metrics(row, worker, completion)
+    metrics = _metrics(row, worker, completion, answer.read_s)
     fields = {
         "model": model,
         "images": _add_usage(row.images, answer.used_images),
@@ -175,7 +182,9 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
     )
 
 
-def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[str, Any]:
+def _metrics(
+    row: JobRow, worker: str, completion: Completion | None, read_s: float = 0.0
+) -> dict[str, Any]:
     """Return the row's metrics; the engine's seconds only of a job that was answered."""
     metrics: dict[str, Any] = {
         "queue_s": round(_queue_s(row), 3),
@@ -188,6 +197,8 @@ def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[st
             "prefill_s": round(completion.timings.prefill_s, 3),
             "decode_s": round(completion.timings.decode_s, 3),
         }
+    if read_s > 0:
+        metrics["read_s"] = round(read_s, 3)
     return metrics
 
 
@@ -202,8 +213,8 @@ def _tally(metrics: dict[str, Any], completion: Completion | None) -> JobMetrics
     tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
     if completion is None:
         return tally
-    for stage in ("encode", "prefill", "decode"):
-        if metrics[f"{stage}_s"] > 0:
+    for stage in ("encode", "prefill", "decode", "read"):
+        if metrics.get(f"{stage}_s", 0) > 0:
             tally.observe("stage_seconds", metrics[f"{stage}_s"], stage=stage)
     for kind, tokens in completion.usage.model_dump().items():
         tally.add("tokens", tokens, kind=kind.removesuffix("_tokens"))

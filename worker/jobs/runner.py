@@ -72,9 +72,10 @@ class JobRunner:
 
     def _claim(self, job_id: str | None) -> Claim | str:
         """Return the claim, or why there is none; raises StoreUnavailable."""
+        reads = self._resources.reader is not None
         if job_id is None:
-            return self._store.claim_next(self._worker_id)
-        return self._store.claim(job_id, self._worker_id)
+            return self._store.claim_next(self._worker_id, reads=reads)
+        return self._store.claim(job_id, self._worker_id, reads=reads)
 
     def _run_claimed(self, claim: Claim) -> None:
         lease = self._leases.hold(claim)
@@ -130,7 +131,7 @@ class JobRunner:
         elif self._tiled.split(job):
             return None
         else:
-            answer = job.run_engine(job.build_question(row.input))
+            answer = job.answer(job.build_question(row.input))
         return results.make_result(
             row,
             self._clean_images(answer, row.input.postprocess),
@@ -186,8 +187,9 @@ class JobRunner:
         """Learn from a job what the engine does not see of it."""
         metrics = result.fields["metrics"]
         self._meter.charge_job(0.0 if row.phase else row.busy_ms / 1000)
-        # other jobs took part in a long job's seconds
-        if row.phase or result.status is not JobStatus.SUCCEEDED or row.input.encode_only:
+        # other jobs took part in a long job's seconds, and both readers in the same ones
+        unlike = row.phase or row.input.encode_only or row.input.needs_reader
+        if unlike or result.status is not JobStatus.SUCCEEDED:
             return
         engine_s = sum(metrics[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
         visual = sum(image["tokens"] for image in result.fields["images"])

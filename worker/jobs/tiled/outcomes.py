@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, ImageOutput, TileInfo, TileOutcome, Usage
+from shared.jobs.row import JobRow
 from worker.engine.api import Completion, Timings
 from worker.tiling import Tile, merge, settle_pieces, unread_mark
 
@@ -51,6 +52,14 @@ def join_outcomes(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) ->
         confidence=_mean_confidence(outcomes),
     )
     return add_costs(completion, outcomes)
+
+
+def join_second_texts(row: JobRow, outcomes: Sequence[TileOutcome]) -> str | None:
+    """Return the second reader's texts of all tiles as one; None where only one has read."""
+    if row.input.reader != "both":
+        return None
+    texts = [None if one.gap else one.second_text for one in outcomes]
+    return merge(list(zip(_tiles(row.tiles), texts, strict=True)), unread_mark)
 
 
 def join_by_image(

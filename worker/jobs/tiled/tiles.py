@@ -97,16 +97,17 @@ class TileCutter:
             if png is None:
                 raise ImageGone
             image = open_png(png)
-            for tile in self._cut_image(image, tiling):
+            for tile in self._cut_image(image, tiling, second=row.input.reader == "second"):
                 pixels = image.crop(tile.box)
                 placed = replace(tile, order=order, image=number)
                 yield self._store_tile(claim, pixels, placed)
                 order += 1
 
-    def _cut_image(self, image: Image.Image, tiling: Tiling) -> list[Tile]:
+    def _cut_image(self, image: Image.Image, tiling: Tiling, *, second: bool) -> list[Tile]:
         if tiling.whole or min(image.size) < MIN_SIDE:
             return [Tile(0, (0, 0, *image.size))]
-        return cut(image, min(tiling.budget, self._info.max_pixels))
+        # the second reader has no bound of its own
+        return cut(image, tiling.budget if second else min(tiling.budget, self._info.max_pixels))
 
     def _store_tile(self, claim: Claim, pixels: Image.Image, tile: Tile) -> TileInfo:
         digest = hashlib.sha256(f"{pixels.width}x{pixels.height}\n".encode())
@@ -141,6 +142,9 @@ class TileCutter:
                 encode_only=together or job.encode_only,
                 enhance=job.enhance,
                 reference=job.reference if reads else "",
+                reader=job.reader,
+                # tells a table's columns
+                preset=job.preset if job.needs_reader else None,
             )
 
     def _known_outcomes(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:
