@@ -8,13 +8,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from shared.errors import StoreUnavailable
+from shared.errors import OutcomeUnknown, StoreUnavailable
 from shared.jobs.view import timestamp
 from shared.settings import Settings
 from shared.store.api_key_store import DEFAULT, MAX_WEIGHT, ApiKey, ApiKeyError, ApiKeyStore
 from shared.store.connection import connect
 
 _DAY_S = 86_400
+_UNKNOWN = (
+    "Redis did not confirm the change: see with `keys list` whether it was made. A new secret that "
+    "was not printed is lost; rotate or create it again."
+)
 #: Option and meaning of each limit, by its name in the key.
 _LIMITS = {
     "requests": ("--requests-per-minute", "requests that submit work, per minute"),
@@ -149,6 +153,9 @@ def run(arguments: Sequence[str], settings: Settings) -> int:
     client = connect(settings)
     try:
         _run_action(options, ApiKeyStore(client))
+    except OutcomeUnknown:
+        print(f"sightline-admin: {_UNKNOWN}", file=sys.stderr)
+        return 1
     except (ApiKeyError, StoreUnavailable) as error:
         print(f"sightline-admin: {error}", file=sys.stderr)
         return 1

@@ -27,6 +27,7 @@ from gateway.routes.openai import openai
 from gateway.routes.page import page
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
+from gateway.routes.responses import responses
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
@@ -72,7 +73,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, estimate, events, images, sessions, predict, openai, presets),
+        *(jobs, estimate, events, images, sessions, predict, openai, responses, presets),
         *(health, webhooks, metrics),
     )
     for blueprint in blueprints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -83,6 +84,24 @@ def charged_as(method: str, path: str) -> Charged:
 def current_tenant() -> str:
     """Return the tenant of this request."""
     return current_caller().tenant
+
+
+def current_party() -> str:
+    """Return whom this request takes turns for: its key, and without one the caller's address."""
+    tenant = current_tenant()
+    return f"{tenant} {network_of(request.remote_addr)}" if tenant == ANONYMOUS else tenant
+
+
+def network_of(address: str | None) -> str:
+    """Return what belongs to one caller with this address: of IPv6 its whole /64 network."""
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return ""
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    if mapped or ip.version == 4:
+        return str(mapped or ip)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def current_position() -> QueuePosition | None:

@@ -14,6 +14,7 @@ from gateway.http.browser_guard import BrowserGuard
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
 from gateway.metrics.http_metrics import HttpMetrics
+from gateway.results.renderer import Renderer
 from shared.catalog.presets import Preset, load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.outbound.client import GuardedClient
@@ -58,6 +59,7 @@ class Services:
     host_breaker: HostBreaker
     rules: RuleBook
     presets: Mapping[str, Preset]
+    renderer: Renderer
     http_metrics: HttpMetrics
     tracing: Tracing
     #: A client of each Redis role, to check its health.
@@ -94,6 +96,7 @@ class Services:
             host_breaker=HostBreaker.from_settings(settings),
             rules=rules,
             presets=load_presets(settings, rules),
+            renderer=Renderer(),
             http_metrics=HttpMetrics(),
             tracing=Tracing(settings, "sightline-gateway"),
             servers=roles(settings),

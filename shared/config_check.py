@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
+from shared.cpu_cores import owned
 from shared.errors import StoreUnavailable
 from shared.settings import PREFIX, SECRETS_DIR, SIMULATED_MODEL, Settings, secret_file
 from shared.store.redis_info import RedisState, redis_state, roles
@@ -151,10 +152,7 @@ def _is_loopback(host: str) -> bool:
 
 def check_machine(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each resource that this machine lacks."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    if settings.threads > cores:
+    if settings.threads > (cores := owned()):
         yield (
             f"{settings.threads} threads on {cores} cores slow each other down: "
             "lower SIGHTLINE_THREADS"

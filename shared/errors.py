@@ -8,6 +8,7 @@ ServiceError
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
 │   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
+│   ├── NotAcceptable · ResultTooLarge
 │   ├── Conflict
 │   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
@@ -155,6 +156,14 @@ class InputTooLarge(InputTooLong):
     hint = "Lower max_pixels or send fewer images; the operator can give the worker more memory."
 
 
+class ReaderUnavailable(InputError):
+    """No running worker has the second reader."""
+
+    code = "reader_unavailable"
+    status = 422
+    hint = "Ask with reader=model, or have the operator install the extra [reader] in the workers."
+
+
 class IdempotencyKeyReused(InputError):
     """This Idempotency-Key was already used with a different body."""
 
@@ -240,6 +249,25 @@ class MethodNotAllowed(InputError):
     code = "method_not_allowed"
     status = 405
     hint = "See /docs for the methods of each path."
+
+
+class NotAcceptable(InputError):
+    """The result has none of the forms that the request accepts."""
+
+    code = "not_acceptable"
+    status = 406
+    hint = (
+        "Accept text/plain, text/markdown, application/json, text/html, text/csv or Office's "
+        "types, or name a form: ?format=text, markdown, json, html, csv, xlsx or docx."
+    )
+
+
+class ResultTooLarge(InputError):
+    """The result does not fit into this form."""
+
+    code = "result_too_large"
+    status = 422
+    hint = "Ask for text, markdown or json, which have no bounds."
 
 
 class Erased(InputError):
@@ -581,6 +609,7 @@ def by_code() -> dict[str, type[ServiceError]]:
     waiting: list[type[ServiceError]] = [ServiceError]
     while waiting:
         error = waiting.pop()
-        errors[error.code] = error
+        # a part of the service may have a narrower class of its own, which callers see as this one
+        errors.setdefault(error.code, error)
         waiting += error.__subclasses__()
     return errors

@@ -12,9 +12,10 @@ from celery.exceptions import SecurityWarning
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import QUEUES, TASK, app, build_queue, direct_queue
+from shared.queue import TASK, app, build_queue, direct_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
+from worker.consumers import QueueWatch
 from worker.service import WorkerService
 
 _log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _service: WorkerService | None = None
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
-@app.task(name=TASK)
+@app.task(name=TASK, send_events=False)
 def answer(job_id: str, *, only: bool = False) -> str | None:
     """Answer the job whose turn it is, or `only` this one; nothing if it no longer waits.
 
@@ -32,7 +33,10 @@ def answer(job_id: str, *, only: bool = False) -> str | None:
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
-    return _service.runner.run(job_id if only else None)
+    ran = _service.runner.run(job_id if only else None)
+    if ran != job_id:
+        _service.show_if_canceled(job_id)
+    return ran
 
 
 @control_command(name="revoke", variadic="task_id", signature="[job1 [job2 [... [jobN]]]]")
@@ -60,13 +64,9 @@ def rate_limit(state: Any, task_name: str, rate_limit: str, **_: Any) -> dict[st
     return {"error": f"{task_name} has no rate; limit the API keys instead"}
 
 
-def _consumed_queues(worker: Any) -> tuple[str, ...] | None:
-    """Return the shared queues that Celery's consumer reads now; None before it has connected."""
-    consumer = getattr(worker, "consumer", None)
-    tasks = getattr(consumer, "task_consumer", None)
-    if tasks is None:
-        return None
-    return tuple(queue.name for queue in list(tasks.queues) if queue.name in QUEUES)
+def _event_dispatcher(worker: Any) -> Any:
+    """Return what sends Celery's events over the present connection; None before it has one."""
+    return getattr(getattr(worker, "consumer", None), "event_dispatcher", None)
 
 
 @signals.setup_logging.connect
@@ -85,8 +85,15 @@ def _load(sender: Any, **_: Any) -> None:
     """Load the model before the worker takes any message."""
     global _service  # noqa: PLW0603
     settings = Settings()
+    # Celery asks for it after this, and loading a model has much to say
+    log.configure(settings)
     try:
-        _service = WorkerService(settings, sender.hostname, lambda: _consumed_queues(sender))
+        _service = WorkerService(
+            settings,
+            sender.hostname,
+            QueueWatch(sender).read,
+            lambda: _event_dispatcher(sender),
+        )
     except Exception as error:  # noqa: BLE001
         # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)

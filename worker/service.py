@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,10 +15,11 @@ from PIL import Image
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.errors import StoreUnavailable
-from shared.jobs import GenerationParams
+from shared.jobs import GenerationParams, JobStatus
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.queue import direct_queue
+from shared.queue import QUEUES, direct_queue
+from shared.queue.celery_control import find_status
 from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
@@ -33,7 +35,10 @@ from worker.jobs.claimed_job import JobResources
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.questions import QuestionBuilder
+from worker.jobs.reader_loading import find_reader
+from worker.jobs.reading import QuestionReader
 from worker.jobs.runner import JobRunner
+from worker.jobs.task_events import EventDispatcher, TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
@@ -46,12 +51,18 @@ class WorkerService:
     """Everything that one worker process owns; Celery starts and stops it."""
 
     def __init__(
-        self, settings: Settings, name: str, consumed: Callable[[], tuple[str, ...] | None]
+        self,
+        settings: Settings,
+        name: str,
+        consumed: Callable[[], frozenset[str] | None],
+        dispatcher: Callable[[], EventDispatcher | None],
     ) -> None:
         """Load and warm the model; `name` is Celery's node name.
 
-        `consumed` returns the queues that it consumes at the moment, None while that is unknown.
+        `consumed` returns the queues that it consumes at the moment, None while that is unknown;
+        `dispatcher` what sends Celery's events.
         """
+        self._task_events = TaskEvents(dispatcher)
         self.settings = settings
         self._consumed = consumed
         rules = load_rules(settings)
@@ -62,6 +73,7 @@ class WorkerService:
         self.engine = _load(settings)
         self._leaving_since: float | None = None
         self._meter = LoadMeter(settings.slots)
+        self._reader = find_reader(settings)
         self._tracing = Tracing(settings, "sightline-worker")
         self._store = Store(settings)
         self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
@@ -81,18 +93,30 @@ class WorkerService:
                 QuestionBuilder(images, sessions, info, self.settings.job_timeout_s),
                 Pipeline(self.engine),
                 self._must_release,
+                QuestionReader(self._reader, self._meter) if self._reader else None,
             ),
             leases=self._leases,
             tiled=TiledSteps(TileStore(self._store), images, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,
+            task_events=self._task_events,
         )
+
+    def show_if_canceled(self, job_id: str) -> None:
+        """Let Flower show a job that was canceled, or expired, before any worker claimed it."""
+        try:
+            status = find_status(self._store, job_id)
+        except StoreUnavailable:
+            return
+        if status in (JobStatus.CANCELED, JobStatus.EXPIRED):
+            self._task_events.send_revoked(job_id, expired=status is JobStatus.EXPIRED)
 
     def start(self) -> None:
         """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
         self._leases.start()
         self._reaper.start()
+        self._measure_reader()
         try:
             self._heartbeat(0)
         except StoreUnavailable as error:
@@ -107,6 +131,13 @@ class WorkerService:
                 "arithmetic": info.arithmetic,
             },
         )
+
+    def _measure_reader(self) -> None:
+        """Load the second reader in the background, but for a worker without a model."""
+        if self._reader and not self.engine.info.simulated:
+            threading.Thread(
+                target=self._reader.measure, args=(self._meter,), name="reader", daemon=True
+            ).start()
 
     def leave(self) -> None:
         """Note that the process is stopping; jobs get `drain_s` to finish."""
@@ -123,6 +154,8 @@ class WorkerService:
         except StoreUnavailable:
             _log.warning("worker.not_forgotten", extra={"worker": self.id})
         self.engine.close()
+        if self._reader:
+            self._reader.close()
         self._tracing.close()
         _log.info("worker.stopped", extra={"worker": self.id})
 
@@ -142,8 +175,13 @@ class WorkerService:
         self._registry.beat(self._describe(busy))
         touch_sign_of_life(self.settings)
 
+    def _consumed_queues(self) -> tuple[str, ...] | None:
+        names = self._consumed()
+        return None if names is None else tuple(name for name in QUEUES if name in names)
+
     def _describe(self, busy: int) -> Heartbeat:
-        info, rates = self.engine.info, self.engine.rates
+        info, rates, meter = self.engine.info, self.engine.rates, self._meter
+        speed = Speed(meter.prepare, rates.encode, rates.prefill, rates.step, meter.read)
         return Heartbeat(
             id=self.id,
             model=info.name,
@@ -158,9 +196,10 @@ class WorkerService:
             image_token_bytes=info.image_room.token_bytes,
             tower_token_bytes=info.image_room.largest_token_bytes,
             demo=info.demo,
+            reader=self._reader.name if self._reader else "",
             simulated=info.simulated,
             queue=self._queue,
-            consumes=self._consumed(),
+            consumes=self._consumed_queues(),
             host=socket.gethostname(),
             pid=os.getpid(),
             version=version("sightline-server"),
@@ -171,7 +210,7 @@ class WorkerService:
             encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
             prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
             decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
-            speed=Speed(self._meter.prepare, rates.encode, rates.prefill, rates.step).as_dict(),
+            speed=speed.as_dict(),
             load_factor=round(self._meter.load_factor, 4),
             batch_requests=round(rates.batch_requests, 2),
         )
@@ -181,7 +220,11 @@ def _load(settings: Settings) -> Engine:
     if settings.model == SIMULATED_MODEL:
         from worker.engine.simulated import SimulatedEngine
 
-        return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
+        return SimulatedEngine(
+            settings.simulated_image_s,
+            settings.simulated_token_s,
+            speculation=settings.speculation,
+        )
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
     from worker.engine.memory.feature_cache import FeatureCache

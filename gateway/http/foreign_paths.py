@@ -11,8 +11,14 @@ _JOBS = "POST /v1/jobs takes long work and returns at once; GET /v1/jobs/{id} ha
 _INSTEAD = (
     (r"completions", f"Text completions are not served. {_CHAT}; its messages may be text alone."),
     (r"chat/completions/.+", "Completions are kept as jobs: GET /v1/jobs/{id}, with the same id."),
-    (r"responses(/.*)?", f"{_CHAT}, also as a stream. {_JOBS}."),
-    (r"conversations(/.*)?", "POST /v1/jobs with a `session_id` of your own keeps a conversation."),
+    (
+        r"responses/.*",
+        "POST /v1/responses answers; GET and DELETE /v1/responses/{id} read and delete an answer.",
+    ),
+    (
+        r"conversations(/.*)?",
+        "Any id may be a `conversation` of POST /v1/responses; /v1/sessions/{id} shows it.",
+    ),
     (
         r"files(/.*)?|uploads(/.*)?",
         "POST /v1/images stores an image; its id goes where an image URL goes.",

@@ -15,7 +15,8 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _NOT_ASCII = re.compile("[^\0-\x7f]")
 _BREAKS = b"\r\n\t\f\v"
 _WHITESPACE = b" " + _BREAKS
-_RUN = re.compile(rb"[ \r\n\t\f\v]+")
+_BREAK_AND_BLANKS = re.compile(rb"[\r\n\t\f\v][ \r\n\t\f\v]*")
+_BREAK_AND_SPACES = re.compile(b"\n *")
 #: Whitespace in a row.
 _MAX_BLANKS = 64 << 10
 _BLANKS = re.compile(rb"[ \r\n\t\f\v]{0,%d}" % _MAX_BLANKS)
@@ -91,7 +92,10 @@ def _without_breaks(part: bytes | bytearray) -> bytes | bytearray:
     joined = part.translate(None, _BREAKS)
     if len(joined) == len(part) or b" " not in part:
         return joined
-    return _RUN.sub(lambda run: b"" if run[0].strip(b" ") else run[0], part)
+    # the spaces before a break are taken from behind: from the front each would be looked at again
+    # and again
+    joined = _BREAK_AND_BLANKS.sub(b"\n", part)
+    return _BREAK_AND_SPACES.sub(b"", joined[::-1])[::-1]
 
 
 def _is_wrapped(data: bytes | bytearray) -> bool:

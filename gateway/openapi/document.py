@@ -16,6 +16,7 @@ from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chat_request import ChatRequest
 from gateway.submission.estimate import EstimateRequest
 from gateway.submission.request import Submission
+from gateway.submission.responses_api.request import ResponseRequest
 
 _REF = "#/components/schemas/"
 #: Models that no route declares, by the names that the document gives them.
@@ -25,6 +26,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "Supposition": EstimateRequest,
     "ImageUpload": ImageUpload,
     "ChatRequest": ChatRequest,
+    "ResponseRequest": ResponseRequest,
     "WebhookTest": WebhookTest,
     "ReplaySince": ReplaySince,
 }
@@ -51,9 +53,12 @@ def complete(app: OpenAPI) -> None:
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
-    chat = spec["paths"]["/v1/chat/completions"]["post"]
-    chat["requestBody"] = _json_body("ChatRequest")
-    chat["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {}}}
+    for path, name in (("chat/completions", "ChatRequest"), ("responses", "ResponseRequest")):
+        operation = spec["paths"][f"/v1/{path}"]["post"]
+        operation["requestBody"] = _json_body(name)
+        operation["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {}}}
+    read = spec["paths"]["/v1/responses/{response_id}"]["get"]
+    read["responses"]["200"]["content"] |= {"text/event-stream": {"schema": {}}}
     _describe_streams(spec["paths"])
     for path in spec["paths"].values():
         for operation in path.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
@@ -14,8 +14,17 @@ from gateway.responses.followed_job import FollowedJob
 from gateway.responses.job_response import job_response, stored_response
 from gateway.responses.job_view import live_job_view, why_no_answer
 from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
+from gateway.responses.result_response import result_response
 from gateway.routes.refusals import ERASE_ERRORS, READ_ERRORS, SUBMIT_ERRORS, WRITE_ERRORS
-from gateway.schemas.jobs import Job, JobList, JobPath, ListQuery, SubmitHeader, WaitQuery
+from gateway.schemas.jobs import (
+    Job,
+    JobList,
+    JobPath,
+    ListQuery,
+    ResultQuery,
+    SubmitHeader,
+    WaitQuery,
+)
 from gateway.services import current_services
 from gateway.submission.idempotency import find_key
 from gateway.submission.resubmit import resubmit_job
@@ -87,8 +96,12 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
         **problems.documented(
             errors.NotFound,
             errors.NoResult,
+            errors.NotAcceptable,
+            errors.ResultTooLarge,
+            errors.BadParameters,
             errors.Erased,
             errors.StoreUnavailable,
+            errors.Unavailable,
             errors.JobTooNew,
             errors.JobFailure,
             errors.InferenceFailed,
@@ -98,24 +111,23 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.InputTooLong,
             errors.InputTooLarge,
             errors.BadConstraint,
+            errors.ReaderUnavailable,
             errors.ConstraintTooComplex,
         ),
     },
 )
-def result(path: JobPath) -> Response:
-    """Return the answer as text, Markdown or JSON, depending on `Accept`; 202 if not ready."""
+def result(path: JobPath, query: ResultQuery) -> Response:
+    """Return the answer in the form that `format` or `Accept` names; 202 if not ready.
+
+    Plain text for whoever names none. A table is a table in HTML, XLSX, DOCX and CSV.
+    """
     services = current_services()
     row = services.store.get(path.job_id, current_tenant())
     if not row.status.terminal:
         return job_response(row, services, accepted=True)
     if row.output is None:
         raise why_no_answer(row)
-    mimetype = request.accept_mimetypes.best_match(
-        ["text/plain", "text/markdown", "application/json"], default="text/plain"
-    )
-    if mimetype == "application/json":
-        return jsonify(row.output)
-    return Response(row.output["text"], mimetype=mimetype)
+    return result_response(row, services, query.format)
 
 
 @jobs.post(

@@ -21,7 +21,8 @@ from gateway.responses.worker_view import model_view
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
-from gateway.submission.chat_request import ANY_MODEL, receive_chat
+from gateway.submission.chat import ANY_MODEL
+from gateway.submission.chat_request import receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
@@ -34,7 +35,8 @@ from shared.store.waiters import new_waiter
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
 
 _STORE = problems.documented(errors.StoreUnavailable)
-_CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
+#: Of every route that holds a request until its answer.
+CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
     errors.ModelNotFound,
     errors.NoResult,
     errors.Erased,
@@ -57,7 +59,7 @@ class ChatOptions:
 @openai.post(
     "/v1/chat/completions",
     summary="Create a chat completion",
-    responses={200: ChatCompletion, **_CHAT_ERRORS},
+    responses={200: ChatCompletion, **CHAT_ERRORS},
 )
 def chat(header: KeyHeader) -> Response:
     """Answer the last message, all at once or as it is written (`stream`).
@@ -89,15 +91,16 @@ def _receive(
 ) -> tuple[JobRow, ChatOptions]:
     """Submit the chat of this request; return its job, and what the answer looks like."""
     workers = services.workers.fresh()
-    chat = receive_chat(request, services.settings, workers)
-    _check_model(chat.request.model, workers)
-    row = submit_chat(chat, services, tenant, key, waiter).row()
+    received = receive_chat(request, services.settings, workers)
+    check_model(received.asked.model, workers)
+    row = submit_chat(received.chat, services, tenant, key, waiter).row()
     # not the chat with its images, which would stay in memory until the answer
     forget_body(request)
-    return row, ChatOptions(bool(chat.request.stream), chat.request.with_usage)
+    return row, ChatOptions(bool(received.asked.stream), received.asked.with_usage)
 
 
-def _check_model(name: str, workers: list[Heartbeat]) -> None:
+def check_model(name: str, workers: list[Heartbeat]) -> None:
+    """Raise ModelNotFound for a model that none of these workers has loaded."""
     loaded = {worker.model for worker in workers}
     if loaded and name not in loaded | {ANY_MODEL}:
         known = ", ".join(sorted(loaded))

@@ -60,26 +60,25 @@ class ChatRoom:
         )
 
 
-def check_last_turn(turn: AnyTurn, number: int, settings: Settings) -> None:
+def check_last_turn(turn: AnyTurn, settings: Settings, pointer: str) -> None:
     """Raise BadParameters or InputTooLong if the question itself cannot be taken."""
     if turn.role != "user":
-        pointer = f"/messages/{number}/role"
         raise BadParameters("The last message must be of the role user.", pointer=pointer)
     if len(turn.images) > settings.images_per_request:
         raise BadParameters(
             f"The last message has {len(turn.images)} images; "
             f"at most {settings.images_per_request} are taken.",
-            pointer="/messages",
+            pointer=pointer,
         )
     if len(turn.text) > settings.prompt_max_chars:
         raise InputTooLong(
             f"Input too long: the last message has {len(turn.text)} characters; "
             f"at most {settings.prompt_max_chars} are taken.",
-            pointer="/messages",
+            pointer=pointer,
         )
 
 
-def keep_latest(turns: Sequence[T], room: ChatRoom) -> tuple[list[T], int]:
+def keep_latest(turns: Sequence[T], room: ChatRoom, pointer: str) -> tuple[list[T], int]:
     """Return the messages that there is room for, and how many older ones are left out.
 
     The last one and those of the system stay. Raises InputTooLong where these alone have no room.
@@ -90,7 +89,7 @@ def keep_latest(turns: Sequence[T], room: ChatRoom) -> tuple[list[T], int]:
         raise InputTooLong(
             f"Input too long: the last message and those of the system have {characters} "
             f"characters; at most {room.characters} are taken.",
-            pointer="/messages",
+            pointer=pointer,
         )
     characters = room.characters - sum(len(turns[at].text) for at in kept)
     images = room.images - sum(len(turns[at].images) for at in kept)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic import model_validator as check
@@ -56,6 +57,32 @@ class ChatPart(BaseModel):
         """Return its text; None for an image."""
         return self.refusal if self.type == "refusal" else self.text
 
+    @property
+    def image(self) -> ChatImage | None:
+        """Return its image."""
+        return self.image_url
+
+    @property
+    def pointer(self) -> str:
+        """Return where it names its image."""
+        return "image_url/url"
+
+
+class MessagePart(Protocol):
+    """A part of a message in any form: a text or an image."""
+
+    @property
+    def words(self) -> str | None:
+        """Return its text; None for an image."""
+
+    @property
+    def image(self) -> ChatImage | None:
+        """Return its image."""
+
+    @property
+    def pointer(self) -> str:
+        """Return where it names its image, below the part."""
+
 
 class ChatMessage(BaseModel):
     """One message; other members of OpenAI's messages are ignored."""
@@ -96,22 +123,26 @@ class ChatTurn:
     image_places: ImagePlaces = ()
 
 
-def chat_turn(number: int, message: ChatMessage, max_pixels: int | None) -> ChatTurn:
-    """Return message `number` as the engine knows it; `max_pixels` overrides its details."""
-    text, places = _lay_out(message.content)
-    shown = [(at, part.image_url) for at, part in enumerate(message.content) if part.image_url]
+def make_turn(
+    role: str, parts: Sequence[MessagePart], where: str, max_pixels: int | None
+) -> ChatTurn:
+    """Return a message as the engine knows it, whose parts lie below the pointer `where`.
+
+    `max_pixels` overrides the details of its images.
+    """
+    text, places = _lay_out(parts)
+    shown = [(at, part, part.image) for at, part in enumerate(parts) if part.image]
     if max_pixels is None:
-        budgets = [DETAIL_PIXELS[image.detail] for _, image in shown]
+        budgets = [DETAIL_PIXELS[image.detail] for _, _, image in shown]
         max_pixels = max(budgets, default=DETAIL_PIXELS["auto"])
     images = tuple(
-        NamedImage(image.url, f"/messages/{number}/content/{at}/image_url/url")
-        for at, image in shown
+        NamedImage(image.url, f"{where}/content/{at}/{part.pointer}") for at, part, image in shown
     )
-    role = "system" if message.role == "developer" else message.role
-    return ChatTurn(role, text, images, max_pixels, places)
+    known_role: Role = "system" if role in ("system", "developer") else role  # type: ignore[assignment]
+    return ChatTurn(known_role, text, images, max_pixels, places)
 
 
-def _lay_out(parts: list[ChatPart]) -> tuple[str, ImagePlaces]:
+def _lay_out(parts: Sequence[MessagePart]) -> tuple[str, ImagePlaces]:
     """Return the text of all parts, with a line break between two, and the places of the images."""
     text, places = "", []
     for part in parts:

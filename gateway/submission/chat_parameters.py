@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from gateway.submission.request import Submission
 from shared.errors import BadParameters
@@ -26,7 +28,6 @@ _WITHOUT_EFFECT = frozenset(
         "reasoning_effort",
         "verbosity",
         "tool_choice",
-        "prediction",
     )
 )
 #: OpenAI's parameters that are accepted with these values only; null is one for all.
@@ -85,15 +86,47 @@ class OwnParameters:
 def pick_own_parameters(extra: Mapping[str, Any]) -> OwnParameters:
     """Return those of our parameters that are among these; raises BadParameters.
 
-    Null means that a parameter is not named. What nobody knows is ignored and noted.
+    Null means that a parameter is not named; so does what is foreign and empty. What nobody
+    knows is ignored and noted.
     """
-    named = {name: value for name, value in extra.items() if value is not None}
+    named = _with_reference({name: value for name, value in extra.items() if value is not None})
     own = OwnParameters({name: value for name, value in named.items() if _is_own(name)})
     foreign = [name for name in named if name not in own.values and name not in _WITHOUT_EFFECT]
+    foreign = [name for name in foreign if named[name] not in ([], {})]
     unknown = [name for name in foreign if not _is_known(name, named[name])]
     if unknown:
         own.tell("parameter_ignored", _ignored(unknown), f"/{excerpt(unknown[0])}")
     return own
+
+
+class _PredictedPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class _Prediction(BaseModel):
+    """OpenAI's predicted output."""
+
+    type: Literal["content"]
+    content: str | list[_PredictedPart]
+
+
+def _with_reference(named: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with a predicted output as the reference; raises BadParameters."""
+    if "prediction" not in named:
+        return named
+    if "reference" in named:
+        raise BadParameters("prediction and reference are the same.", pointer="/reference")
+    others = {name: value for name, value in named.items() if name != "prediction"}
+    try:
+        content = _Prediction.model_validate(named["prediction"]).content
+    except ValidationError:
+        raise BadParameters(
+            'prediction: {"type": "content", "content": …} with a text or text parts is supported.',
+            pointer="/prediction",
+        ) from None
+    text = content if isinstance(content, str) else "".join(part.text for part in content)
+    return others | {"reference": text}
 
 
 def _is_own(name: str) -> bool:
@@ -121,15 +154,16 @@ def _ignored(names: list[str]) -> str:
     return f"Unknown parameters are ignored: {shown}{more}."
 
 
-def answer_fields(asked: Any, own: OwnParameters, answer_max_tokens: int) -> dict[str, Any]:
+def answer_fields(
+    name: str, tokens: int | None, own: OwnParameters, answer_max_tokens: int
+) -> dict[str, Any]:
     """Return how long the answer of a chat may be, where it is not left to its preset."""
-    tokens = asked.max_completion_tokens or asked.max_tokens
     if tokens is None:
         # a preset may know better than our default
         return {} if "preset" in own.values else {"max_new_tokens": _MAX_TOKENS}
     if tokens > answer_max_tokens:
-        detail = f"max_tokens: {tokens} were asked for; an answer has at most {answer_max_tokens}."
-        own.tell("max_tokens_lowered", detail, "/max_tokens")
+        detail = f"{name}: {tokens} were asked for; an answer has at most {answer_max_tokens}."
+        own.tell("max_tokens_lowered", detail, f"/{name}")
     return {"max_new_tokens": min(tokens, answer_max_tokens)}
 
 

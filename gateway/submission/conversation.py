@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.images.sizing import AnyImage, image_info
+from gateway.submission.chat import Chat
 from gateway.submission.chat_history import history_notice
 from gateway.submission.chat_message import ChatTurn
-from gateway.submission.chat_request import Chat
 from gateway.submission.images import RequestImages
 from shared.jobs import ConversationMessage, ImageInfo, ImagePlaces
 from shared.jobs.history import drop_oldest_question

@@ -12,8 +12,17 @@ from shared.store import Doorbell, NewJob, StoredJob
 
 def enqueue_job(job: NewJob, services: Services) -> StoredJob:
     """Store a job together with its doorbell message; raises what `Store.add` raises."""
-    doorbell = Doorbell(job.id, choose_queue(job, services))
+    doorbell = Doorbell(job.id, choose_queue(job, services), _summarize(job))
     return auth.add_job(job, services.doorbells.compose(doorbell))
+
+
+def _summarize(job: NewJob) -> str:
+    """Return the kind and size of a job, as Flower shows them."""
+    kind = job.input.preset or ("remember" if job.input.encode_only else "question")
+    megapixels = sum(image.width * image.height for image in job.images) / 1e6
+    count = len(job.images)
+    images = "1 image" if count == 1 else f"{count} images" if count else "no image"
+    return f"{kind}, {images}" + (f", {megapixels:.1f} megapixels" if count else "")
 
 
 def trace_context() -> dict[str, str]:

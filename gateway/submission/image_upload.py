@@ -31,7 +31,7 @@ M = TypeVar("M", bound=FileClaim)
 def store_upload(request: Request, services: Services, tenant: str) -> ImageHeader:
     """Store the one image of a request; raises a ServiceError of any kind."""
     services.store_health.check(for_later=True)
-    request_images = RequestImages.start(services, tenant, timed_decode(services, tenant))
+    request_images = RequestImages.start(services, tenant, timed_decode(services))
     image = request_images.decode_upload(_read_upload(request, request_images), "/image")
     services.images.put(tenant, image, uploaded=True)
     with after_change("The image was stored", image_id=image.id):

@@ -9,6 +9,7 @@ from typing import Generic, Self, TypeVar
 
 from werkzeug.datastructures import FileStorage
 
+from gateway.auth import current_party
 from gateway.images import uploads
 from gateway.images.decoder.decoder import MeasuredImage
 from gateway.images.uploads import Upload, UploadChecksum
@@ -28,12 +29,13 @@ Decoded = TypeVar("Decoded", StoredImage, MeasuredImage)
 Decode = Callable[[Upload, str], Decoded]
 
 
-def timed_decode(services: Services, tenant: str, *, detailed: bool = False) -> Decode[StoredImage]:
+def timed_decode(services: Services, *, detailed: bool = False) -> Decode[StoredImage]:
     """Return a `Decoder.decode` whose seconds are counted."""
+    party = current_party()
 
     def decode(upload: Upload, pointer: str) -> StoredImage:
         with services.http_metrics.decoding():
-            return services.decoder.decode(upload, pointer, detailed=detailed, tenant=tenant)
+            return services.decoder.decode(upload, pointer, detailed=detailed, tenant=party)
 
     return decode
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask import Request
 
@@ -13,8 +14,9 @@ from gateway.admission.admission import JobProfile
 from gateway.http.client_connection import forget_body
 from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
+from gateway.results.file_name import clean_name
 from gateway.services import Services
-from gateway.submission.chat_request import Chat
+from gateway.submission.chat import Chat
 from gateway.submission.conversation import (
     EarlierMessages,
     read_earlier_messages,
@@ -25,13 +27,15 @@ from gateway.submission.idempotency import Idempotency
 from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.job_profile import profile_request
 from gateway.submission.plan import JobPlan, plan_job
+from gateway.submission.reader import choose_reader
 from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
-from shared.errors import ImageNotFound, PayloadTooLarge, StoreUnavailable
-from shared.jobs import ImagePlaces, JobInput
+from shared.errors import ImageNotFound, InputTooLong, PayloadTooLarge, StoreUnavailable
+from shared.jobs import ImageInfo, ImagePlaces, JobInput
 from shared.jobs.image import StoredImage
+from shared.jobs.response_api import ResponseFields
 from shared.store import NewJob, StoredJob
 
 #: Times that a job is stored whose own images are deleted by their ids at the same moment.
@@ -50,10 +54,11 @@ def submit_request(
     received = receive_request(request, services.settings, Submission)
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
-    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
     images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
     forget_body(request)
-    return _submit_images(checked, images, _Conversation(), services)
+    names = [clean_name(file.filename) for file in received.files]
+    return _submit_images(checked, images, _Conversation(), services, names)
 
 
 def submit_chat(
@@ -65,14 +70,18 @@ def submit_chat(
     """
     idempotency = Idempotency(services.store, tenant, idempotency_key, live=True)
     checked = _check_request(chat.submission, services, idempotency)
-    decode = timed_decode(services, tenant, detailed=keeps_detail(checked.resolved))
+    decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
     request_images = RequestImages.start(services, tenant, decode)
     earlier = read_earlier_messages(chat, request_images)
     images = read_turn_images(chat.last, request_images)
     # a preset has a prompt of its own, and images before it
     is_own_prompt = checked.resolved.prompt == chat.last.text
     said = _Conversation(
-        earlier, chat.last.image_places if is_own_prompt else (), chat.notices, waiter
+        earlier=earlier,
+        image_places=chat.last.image_places if is_own_prompt else (),
+        notices=chat.notices,
+        waiter=waiter,
+        response=chat.response,
     )
     return _submit_images(checked, images, said, services)
 
@@ -88,6 +97,8 @@ class _Conversation:
     notices: Sequence[dict[str, str]] = ()
     #: The request that waits for the answer.
     waiter: str = ""
+    #: Of the Responses API.
+    response: ResponseFields | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +114,11 @@ def _check_request(
     submission: Submission, services: Services, idempotency: Idempotency
 ) -> _CheckedRequest:
     """Merge the preset in; raises BadParameters, BadConstraint, StoreUnavailable, QueueFull."""
-    resolved = resolve(submission, services.presets, services.rules)
+    most_tokens = services.settings.answer_max_tokens
+    resolved = resolve(submission, services.presets, services.rules, most_tokens)
     services.constraints.check(resolved.params)
-    profile = profile_request(resolved, idempotency.tenant, auth.current_position())
+    reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
+    profile = profile_request(resolved, idempotency.tenant, reader, auth.current_position())
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
     return _CheckedRequest(resolved, profile, idempotency)
@@ -116,12 +129,19 @@ def _submit_images(
     images: Sequence[AnyImage],
     said: _Conversation,
     services: Services,
+    names: Sequence[str | None] = (),
 ) -> StoredJob:
-    """Plan the job of a request whose images are read, then store and enqueue it."""
+    """Plan the job of a request whose images are read, then store and enqueue it.
+
+    `names` are the file names of the first of its images.
+    """
     plan = plan_job(checked.resolved, checked.profile, images, services.admission, said.earlier)
+    if said.response and said.response.truncation == "disabled" and plan.earlier.left_out:
+        raise InputTooLong(f"There is no room for {plan.earlier.left_out} earlier messages.")
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
     job = _new_job(checked, plan, images, said, services)
+    job = replace(job, images=_name_images(plan.infos, len(images), names))
     sent = [image for image in (*plan.earlier.images, *images) if isinstance(image, StoredImage)]
     stored = None
     try:
@@ -132,6 +152,16 @@ def _submit_images(
             with suppress(StoreUnavailable):
                 services.images.release(job.tenant, [image.id for image in sent], job.id)
     return stored
+
+
+def _name_images(
+    infos: Sequence[ImageInfo], own: int, names: Sequence[str | None]
+) -> Sequence[ImageInfo]:
+    """Return the infos with the names of the first of the job's `own` images, which come last."""
+    named = list(infos)
+    for at, name in enumerate(names, start=len(infos) - own):
+        named[at] = named[at].model_copy(update={"name": name})
+    return named
 
 
 def _store_job(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
@@ -164,11 +194,11 @@ def _new_job(
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
-    job_input = _job_input(checked.resolved, plan, images, said.image_places)
+    job_input = _job_input(checked.resolved, plan, images, said)
     _check_size(job_input)
     return NewJob(
         tenant=checked.profile.tenant,
-        input=job_input,
+        input=_with_seed(job_input) if said.response else job_input,
         priority=submission.priority,
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,
         deadline_s=submission.deadline_s,
@@ -178,6 +208,7 @@ def _new_job(
         images=plan.infos,
         notices=[*said.notices, *plan.notices],
         waiter=said.waiter,
+        response=said.response,
         model=plan.model,
         trace=trace_context(),
         prediction=plan.prediction,
@@ -189,21 +220,33 @@ def _job_input(
     resolved: ResolvedRequest,
     plan: JobPlan,
     images: Sequence[AnyImage],
-    image_places: ImagePlaces,
+    said: _Conversation,
 ) -> JobInput:
     return JobInput(
         prompt=resolved.prompt,
         before=plan.earlier.as_messages(),
         thread=plan.earlier.thread,
         images=tuple(image.id for image in images),
-        image_places=image_places,
+        image_places=said.image_places,
         params=resolved.params,
         max_pixels=plan.max_pixels,
         tiling=plan.tiling,
         preset=resolved.preset,
         postprocess=resolved.postprocess,
         enhance=resolved.enhance,
+        reference=resolved.submission.reference,
+        reader=plan.reader,
+        keep_all=bool(said.response and said.response.truncation == "disabled"),
     )
+
+
+def _with_seed(job_input: JobInput) -> JobInput:
+    """Return an input whose second attempt says the same as its first, which was streamed."""
+    params = job_input.params
+    if not params.do_sample or params.seed is not None:
+        return job_input
+    seeded = params.model_copy(update={"seed": secrets.randbits(63)})
+    return job_input.model_copy(update={"params": seeded})
 
 
 def _check_size(job_input: JobInput) -> None:

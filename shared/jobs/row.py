@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from shared.errors import JobTooNew
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
+from shared.jobs.response_api import ResponseFields
 
 
 def _from_json(value: Any) -> Any:
@@ -63,6 +64,8 @@ class JobRow(BaseModel):
     session_generation: Annotated[int | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
+    #: Of a job that the Responses API made.
+    response: Annotated[ResponseFields | None, BeforeValidator(_from_json)] = None
     webhook: Annotated[str | None, _Blank] = None
     #: Names between commas.
     webhook_events: str = ""
@@ -124,6 +127,31 @@ def read_row(fields: Mapping[str, Any]) -> JobRow:
         if int(fields.get("version") or 0) > ROW_VERSION:
             raise JobTooNew from error
         raise
+
+
+def read_listed_row(fields: Mapping[str, Any]) -> JobRow:
+    """Return a row for a list, with what is readable of one that a newer version made.
+
+    Raises JobTooNew if not even its status can be read.
+    """
+    try:
+        return read_row(fields)
+    except JobTooNew:
+        return read_row(_without_unknown(fields))
+
+
+def _without_unknown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that can be read, with a notice that others are missing."""
+    known = dict(fields)
+    try:
+        JobRow.model_validate(fields)
+    except ValidationError as error:
+        for fault in error.errors():
+            known.pop(str(fault["loc"][0]), None)
+    known.setdefault("input", JobInput(prompt="").model_dump_json())
+    notice = {"code": JobTooNew.code, "detail": "A newer version made this job; parts are missing."}
+    notices = _from_json(known.get("notices")) or ()
+    return known | {"notices": [*notices, notice]}
 
 
 def dump(value: Any) -> str:

@@ -124,6 +124,7 @@ def send_doorbell(doorbell: Doorbell, connection: Any = None) -> KombuQueue:
     app.send_task(
         TASK,
         args=[doorbell.job_id],
+        argsrepr=doorbell.label,
         task_id=doorbell.job_id,
         kwargs={"only": True} if doorbell.queue.startswith(_DIRECT) else {},
         queue=queue,

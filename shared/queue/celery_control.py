@@ -41,6 +41,15 @@ def cancel(store: Store, job_ids: str | Iterable[str]) -> None:
             continue
 
 
+def find_status(store: Store, job_id: str) -> JobStatus | None:
+    """Return the status of a job of any tenant; None if there is none. Raises StoreUnavailable."""
+    tenant = store.tenant(job_id)
+    try:
+        return store.get(job_id, tenant).status if tenant else None
+    except (NotFound, Erased):
+        return None
+
+
 class JobControl(Control):
     """Celery's remote control, whose revoke and terminate cancel the job."""
 
@@ -71,10 +80,6 @@ class JobBackend(BaseBackend):
 
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:  # noqa: ARG002
         """Return the state of a job without any of its content."""
-        tenant = self._store.tenant(task_id)
-        try:
-            status = self._store.get(task_id, tenant).status if tenant else None
-        except (NotFound, Erased):
-            status = None
+        status = find_status(self._store, task_id)
         state = _STATES[status] if status else states.PENDING
         return {"task_id": task_id, "status": state, "result": None, "traceback": None}

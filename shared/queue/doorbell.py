@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kombu
@@ -26,6 +26,8 @@ from shared.store.connection import Client
 #: As long as any job's id, and part of nothing else in a message.
 _ID = "job_" + "~" * 36
 _TAG = "~" * 8
+#: Stands for every job in a template.
+_ANY = Doorbell(_ID, "", "~summary~")
 _EVENTS = "sightline.events"
 _memory = threading.Lock()
 
@@ -53,11 +55,17 @@ class _Template:
             text, body, delivery["exchange"], delivery["routing_key"], properties["priority"]
         )
 
-    def fill(self, job_id: str, body: str) -> str:
+    def fill(self, doorbell: Doorbell, body: str) -> str:
         """Return the message of a job."""
         encoded = b64encode(body.encode()).decode("ascii")
-        text = self.text.replace(_ID, job_id).replace(_TAG + "body", encoded)
+        text = _name_job(self.text, doorbell).replace(_TAG + "body", encoded)
         return text.replace(_TAG, str(uuid.uuid4()))
+
+
+def _name_job(text: str, doorbell: Doorbell) -> str:
+    """Return the JSON of a template with this doorbell's job and label."""
+    label = json.dumps(doorbell.label)[1:-1]
+    return text.replace(_ANY.label, label).replace(_ANY.job_id, doorbell.job_id)
 
 
 class DoorbellMessages:
@@ -69,15 +77,14 @@ class DoorbellMessages:
 
     def compose(self, doorbell: Doorbell) -> DoorbellMessage:
         """Return the message that wakes a worker, and the event that Flower shows."""
-        job_id = doorbell.job_id
         message, event, expires_ms = _load_templates(doorbell.queue, os.getpid())
-        event_body = json.loads(event.body.replace(_ID, job_id))
+        event_body = json.loads(_name_job(event.body, doorbell))
         event_body |= {"timestamp": time.time(), "clock": app.clock.forward()}
         return DoorbellMessage(
             list=list_name(message.routing_key, message.priority),
-            message=message.fill(job_id, message.body.replace(_ID, job_id)),
+            message=message.fill(doorbell, _name_job(message.body, doorbell)),
             channel=f"{self._channel_prefix}{event.exchange}/{event.routing_key}",
-            event=event.fill(job_id, json.dumps(event_body)),
+            event=event.fill(doorbell, json.dumps(event_body)),
             expires_ms=expires_ms,
         )
 
@@ -92,7 +99,7 @@ def _load_templates(queue: str, _pid: int) -> tuple[_Template, _Template, int | 
         channel = connection.default_channel
         exchange = get_exchange(app.connection_for_write())
         kombu.Queue(_EVENTS, exchange)(channel).declare()
-        sent_to = send_doorbell(Doorbell(_ID, queue), connection=connection)
+        sent_to = send_doorbell(replace(_ANY, queue=queue), connection=connection)
         message, event = (channel.queues[name].get_nowait() for name in (queue, _EVENTS))
     expires_ms = None if sent_to.expires is None else int(sent_to.expires * 1000)
     return _Template.of(message), _Template.of(event), expires_ms

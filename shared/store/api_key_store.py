@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from shared.errors import Unauthorized
 from shared.store import keys
 from shared.store.connection import Client, load_script
-from shared.store.failures import guard
+from shared.store.failures import confirm, guard
 from shared.store.forecasts import LAST_SCORES, QueuePosition
 from shared.store.rate_limits import RateLimits
 
@@ -66,7 +67,10 @@ class Caller:
 
 
 class ApiKeyStore:
-    """Reads and changes API keys; every method raises StoreUnavailable without Redis."""
+    """Reads and changes API keys; every method raises StoreUnavailable without Redis.
+
+    Those that change something raise OutcomeUnknown where Redis does not confirm it.
+    """
 
     def __init__(self, client: Client) -> None:
         self._redis = client
@@ -120,17 +124,29 @@ class ApiKeyStore:
                 "a name may have up to 64 letters, digits, dots, dashes and underscores"
             )
         _check_weight(weight)
-        key_id = "key_" + secrets.token_hex(10)
-        with guard():
-            if not self._redis.hsetnx(keys.API_KEY_NAMES, name, key_id):
-                raise ApiKeyError(f"a key named {name} already exists")
-            now = self._now_ms()
-            row = {"id": key_id, "name": name, "created_ms": now}
-            self._redis.hset(keys.API_KEY + key_id, mapping=row)
-            self._redis.zadd(keys.API_KEYS, {key_id: now})
+        key_id, secret = "key_" + secrets.token_hex(10), _new_secret()
+        confirm(
+            lambda: self._redis.transaction(
+                lambda pipe: self._store_key(pipe, key_id, name, secret), keys.API_KEY_NAMES
+            ),
+            key_id=key_id,
+        )
         self.change(key_id, limits, weight)
-        secret = self._add_secret(key_id)
         return self.get(key_id), secret
+
+    def _store_key(self, pipe: Client, key_id: str, name: str, secret: str) -> None:
+        """Queue the commands that make a key, unless it is made; raises ApiKeyError."""
+        owner = pipe.hget(keys.API_KEY_NAMES, name)
+        if owner not in (None, key_id):
+            raise ApiKeyError(f"a key named {name} already exists")
+        now = self._now_ms()
+        pipe.multi()
+        if owner is None:
+            pipe.hset(keys.API_KEY_NAMES, name, key_id)
+            row = {"id": key_id, "name": name, "created_ms": now}
+            pipe.hset(keys.API_KEY + key_id, mapping=row)
+            pipe.zadd(keys.API_KEYS, {key_id: now})
+            _store_secret(pipe, key_id, secret, now)
 
     def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> ApiKey:
         """Set these limits and the weight in one step; raises ApiKeyError."""
@@ -138,15 +154,16 @@ class ApiKeyStore:
         key_id = self._find(which)
         changed = {name: value for name, value in limits.items() if value not in (None, DEFAULT)}
         dropped = [name for name, value in limits.items() if value == DEFAULT]
-        with guard():
-            pipe = self._redis.pipeline(transaction=True)
+
+        def write(pipe: Client) -> None:
             if changed:
                 pipe.hset(keys.API_KEY + key_id, mapping=changed)
             if dropped:
                 pipe.hdel(keys.API_KEY + key_id, *dropped)
             if weight is not None:
                 pipe.hset(keys.WEIGHTS, key_id, weight)
-            pipe.execute()
+
+        self._confirm(write)
         return self.get(key_id)
 
     def rotate(self, which: str, overlap_s: int) -> str:
@@ -156,16 +173,23 @@ class ApiKeyStore:
         """
         key_id = self._find(which)
         index = keys.API_KEY + key_id + keys.API_KEY_SECRETS
+        secret = _new_secret()
         with guard():
+            if self._redis.hexists(keys.API_KEY + key_id, "revoked_ms"):
+                raise ApiKeyError("the key was revoked; create a new one")
             digests = [one for one in self._redis.zrange(index, 0, -1) if self._is_valid(one)]
-            pipe = self._redis.pipeline(transaction=True)
+            now = self._now_ms()
+
+        def write(pipe: Client) -> None:
             for old in digests[:-1]:
                 pipe.delete(keys.API_SECRET + old)
                 pipe.zrem(index, old)
             for last in digests[-1:]:
                 pipe.pexpire(keys.API_SECRET + last, max(1, overlap_s * 1000))
-            pipe.execute()
-        return self._add_secret(key_id)
+            _store_secret(pipe, key_id, secret, now)
+
+        self._confirm(write)
+        return secret
 
     def revoke(self, which: str) -> ApiKey:
         """Make all secrets of a key invalid, at once and everywhere; raises ApiKeyError."""
@@ -174,11 +198,14 @@ class ApiKeyStore:
         with guard():
             name = self._redis.hget(keys.API_KEY + key_id, "name")
             digests = self._redis.zrange(index, 0, -1)
-            pipe = self._redis.pipeline(transaction=True)
+            now = self._now_ms()
+
+        def write(pipe: Client) -> None:
             pipe.delete(index, *(keys.API_SECRET + digest for digest in digests))
             pipe.hdel(keys.API_KEY_NAMES, name)
-            pipe.hset(keys.API_KEY + key_id, "revoked_ms", self._now_ms())
-            pipe.execute()
+            pipe.hset(keys.API_KEY + key_id, "revoked_ms", now)
+
+        self._confirm(write)
         return self.get(key_id)
 
     def all(self) -> list[ApiKey]:
@@ -216,18 +243,15 @@ class ApiKeyStore:
                 raise ApiKeyError(f"there is no key {which}")
         return str(key_id)
 
-    def _add_secret(self, key_id: str) -> str:
-        secret = _PREFIX + secrets.token_urlsafe(32)
-        digest = _digest(secret)
-        index = keys.API_KEY + key_id + keys.API_KEY_SECRETS
-        with guard():
-            if self._redis.hexists(keys.API_KEY + key_id, "revoked_ms"):
-                raise ApiKeyError("the key was revoked; create a new one")
+    def _confirm(self, write: Callable[[Client], None]) -> None:
+        """Do all that `write` queues at once, until it is sure."""
+
+        def run() -> None:
             pipe = self._redis.pipeline(transaction=True)
-            pipe.hset(keys.API_SECRET + digest, mapping={"key": key_id, "end": secret[-4:]})
-            pipe.zadd(index, {digest: self._now_ms()})
+            write(pipe)
             pipe.execute()
-        return secret
+
+        confirm(run)
 
     def _is_valid(self, digest: str) -> bool:
         return bool(self._redis.exists(keys.API_SECRET + digest))
@@ -245,6 +269,16 @@ class ApiKeyStore:
 def _check_weight(weight: int | None) -> None:
     if weight is not None and not 1 <= weight <= MAX_WEIGHT:
         raise ApiKeyError(f"the weight must be between 1 and {MAX_WEIGHT}")
+
+
+def _new_secret() -> str:
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def _store_secret(pipe: Client, key_id: str, secret: str, now_ms: int) -> None:
+    digest = _digest(secret)
+    pipe.hset(keys.API_SECRET + digest, mapping={"key": key_id, "end": secret[-4:]})
+    pipe.zadd(keys.API_KEY + key_id + keys.API_KEY_SECRETS, {digest: now_ms})
 
 
 def _digest(secret: str) -> str:

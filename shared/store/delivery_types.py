@@ -46,6 +46,8 @@ class Delivery(BaseModel):
     owner: str = ""
     job: str | None = None
     job_status: str | None = None
+    #: Whose form the message has: "responses" for OpenAI's, "" for our own.
+    api: str = ""
 
 
 class Attempt(BaseModel):

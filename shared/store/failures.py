@@ -24,6 +24,8 @@ _Result = TypeVar("_Result")
 _KIND = re.compile(
     r"\b(MISCONF|OOM|READONLY|NOREPLICAS|MASTERDOWN|NOPERM|NOAUTH|WRONGPASS|LOADING|BUSY)\b"
 )
+#: What scripts and wrong types say; it does not pass by itself.
+_FAULT = re.compile(r"\bWRONGTYPE\b|\buser_script\b|\bLua script\b")
 _SCRIPT_TRACE = re.compile(r"\s*script: [0-9a-f]+, on .*$", re.DOTALL)
 _WRITE_REFUSALS = {
     "OOM": "its memory is full",
@@ -41,6 +43,10 @@ _OTHER_REFUSALS = {
 }
 
 
+class StoreFault(StoreUnavailable):
+    """The job store refused a command, and will refuse it again: what it found there is wrong."""
+
+
 class NotSent(redis.ConnectionError):
     """No connection could be had, so the command was not sent."""
 
@@ -56,6 +62,8 @@ def explain_refusal(error: redis.RedisError) -> StoreUnavailable:
         reason = _WRITE_REFUSALS.get(kind) or _disk_reason(text)
         return StoreCannotWrite(f"Redis cannot write: {reason}.", retry_after_s=RETRY_AFTER_S)
     detail = _OTHER_REFUSALS.get(kind)
+    if detail is None and _FAULT.search(text):
+        return StoreFault(f"The job store refused a command ({type(error).__name__}).")
     if detail is None and isinstance(error, redis.AuthenticationError):
         detail = _OTHER_REFUSALS["WRONGPASS"]
     if detail is None and isinstance(error, redis.ResponseError):
@@ -80,6 +88,16 @@ def guard() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise explain_refusal(error) from error
+
+
+@contextmanager
+def tidying() -> Iterator[None]:
+    """Let a read go on where Redis refuses to write: what it would have tidied up stays."""
+    try:
+        yield
+    except redis.RedisError as error:
+        if not isinstance(explain_refusal(error), StoreCannotWrite):
+            raise
 
 
 def confirm(write: Callable[[], _Result], **known: Any) -> _Result:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from shared.jobs import JobStatus, Priority
 from shared.store import keys
 from shared.store.connection import Client, load_script
+from shared.store.failures import tidying
 
 #: The score of a queued job is its number plus that of its queue; no number will reach 2^43.
 QUEUE_SPAN = 1 << 43
@@ -73,7 +74,7 @@ class _QueuedJobs:
         return int(self._redis.zcard(self._key))
 
     def below(self, number: int | None, most: int) -> list[Entry]:
-        pipe = self._redis.pipeline(transaction=True)
+        pipe = self._redis.pipeline(transaction=False)
         for first in FIRST_SCORE.values():
             bound = f"({first + (QUEUE_SPAN if number is None else number)}"
             pipe.zrevrangebyscore(self._key, bound, first, start=0, num=most, withscores=True)
@@ -165,7 +166,8 @@ class JobIndexes:
             pipe.zrem(_ended(tenant, status.value), *ids)
         if session_id is not None:
             pipe.zrem(_of_session(tenant, session_id), *ids)
-        pipe.execute()
+        with tidying():
+            pipe.execute()
 
     def _complete(self, tenant: str) -> None:
         """File what an older version has left unfiled, if it has changed any job since."""

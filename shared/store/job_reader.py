@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.errors import NotFound
 from shared.jobs import JobStatus, Priority
-from shared.jobs.row import JobRow, read_row
+from shared.jobs.row import JobRow, read_listed_row
 from shared.store import job_metrics, keys
 from shared.store.connection import Client
 from shared.store.failures import guard
@@ -49,7 +49,8 @@ class JobReader:
     ) -> tuple[list[JobRow], bool]:
         """Return up to `limit` jobs, newest first, older than `after`, and whether more follow.
 
-        Raises NotFound for an unknown `after`, and JobTooNew.
+        Jobs of a newer version show what can be read of them, and a notice. Raises NotFound for an
+        unknown `after`, and JobTooNew where not even their status is known here.
         """
         rows: list[JobRow] = []
         with guard():
@@ -82,12 +83,13 @@ class JobReader:
         if dropped:
             # their rows have expired; removed here, the indexes need no sweeper
             self._indexes.forget(tenant, dropped, session_id)
-        return [read_row(row) for row in fields if row]
+        return [read_listed_row(row) for row in fields if row]
 
     def load(self) -> Load:
         """Return how full the queues are."""
         with guard():
-            pipe = self.redis.pipeline(transaction=True)
+            # a full Redis refuses MULTI
+            pipe = self.redis.pipeline(transaction=False)
             for first in FIRST_SCORE.values():
                 pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
             pipe.zcard(keys.LEASES)

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from shared.jobs import ImageInfo, JobInput, Priority, new_job_id
+from shared.jobs.response_api import ResponseFields
 from shared.jobs.row import JobRow, read_row
 from shared.prediction.cost_model import Prediction
 from shared.store.rate_limits import RateLimits
@@ -56,6 +57,8 @@ class NewJob:
     limits: RateLimits = field(default_factory=RateLimits)
     #: (Idempotency-Key, fingerprint of the body)
     idempotency: tuple[str, str] | None = None
+    #: Of a job that the Responses API makes.
+    response: ResponseFields | None = None
     #: The request that waits for it, which wants no job that was stopped; see `new_waiter`.
     waiter: str = ""
 
@@ -71,6 +74,13 @@ class Doorbell:
 
     job_id: str
     queue: str
+    #: What Flower shows of the job: its kind and size, never its content.
+    summary: str = ""
+
+    @property
+    def label(self) -> str:
+        """What Flower shows as the task's arguments."""
+        return f"{self.job_id} {self.summary}" if self.summary else self.job_id
 
 
 def read_doorbells(reply: Sequence[Sequence[str]]) -> list[Doorbell]:

@@ -21,7 +21,7 @@ JOB_TEXT = ":text"
 JOB_WAITERS = ":waiters"
 JOB_WAITING = ":waiting"
 #: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
-#: `told:<n>` what it adds to the text that was streamed.
+#: `by:<n>` the owner that it is from, `told:<n>` what it adds to the text that was streamed.
 JOB_TILES = ":tiles"
 #: Suffix of the set of the images that a job needs.
 JOB_IMAGES = ":images"
@@ -69,6 +69,8 @@ WEIGHTS = PREFIX + "weights"
 UNFINISHED = PREFIX + "unfinished:"
 #: Zset of the tenants with unfinished jobs by the millisecond of the last look for vanished ones.
 UNFINISHED_TENANTS = PREFIX + "unfinished_tenants"
+#: String: the job that a claim of this owner got, in case its answer was lost.
+CLAIMED = PREFIX + "claimed:"
 #: Zset of running job ids by the millisecond in which their lease ends.
 LEASES = PREFIX + "leases"
 #: Zset of unfinished job ids by the millisecond after which they expire.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from shared.jobs import Turn
 from shared.jobs.row import JobRow
 from shared.store import keys
 from shared.store.connection import Client, load_script
-from shared.store.failures import confirm, guard
+from shared.store.failures import confirm, guard, tidying
 
 #: Images of a deleted conversation that are released in one step, and for how long the names of the
 #: others are kept if the gateway dies meanwhile.
@@ -78,13 +79,23 @@ class SessionStore:
             return []
         key = keys.session(row.tenant, row.session_id)
         with guard():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.hmget(key, "generation", "created_ms")
+            # a full Redis refuses MULTI. Read first, turns that another conversation of this id has
+            # replaced meanwhile are not taken for its own
+            pipe = self._redis.pipeline(transaction=False)
             pipe.lrange(key + keys.SESSION_TURNS, 0, -1)
-            (generation, created_ms), texts = pipe.execute()
+            pipe.hmget(key, "generation", "created_ms")
+            texts, (generation, created_ms) = pipe.execute()
         if not _is_conversation_of(row, generation, created_ms):
             return []
         return [Turn.model_validate_json(text) for text in texts]
+
+    def has_lost_picture(self, row: JobRow) -> bool:
+        """Tell whether the picture that a job's conversation was about last was erased."""
+        if row.session_id is None:
+            return False
+        with guard():
+            key = keys.session(row.tenant, row.session_id)
+            return bool(self._redis.hget(key, "picture_erased"))
 
     def page(self, tenant: str, limit: int) -> list[Session]:
         """Return up to `limit` sessions, the last used first."""
@@ -95,7 +106,8 @@ class SessionStore:
             sessions = list(zip(ids, flat[::2], flat[1::2], strict=True))
             expired = [session_id for session_id, fields, _ in sessions if not fields]
             if expired:
-                self._redis.zrem(index, *expired)
+                with tidying():
+                    self._redis.zrem(index, *expired)
         return [_session(i, fields, first) for i, fields, first in sessions if fields]
 
     def delete(self, tenant: str, session_id: str) -> None:
@@ -107,11 +119,12 @@ class SessionStore:
         with guard():
             if not self._redis.exists(key):
                 raise NotFound
+        # under a name of its own: the same conversation may be begun again at once
+        images = f"{key}{keys.SESSION_IMAGES}/{secrets.token_hex(8)}"
         args: list[str | int] = [tenant, session_id, _LEFT_IMAGES_MS]
-        images = confirm(lambda: self._delete(keys=[key], args=args))
-        with guard():
-            while images and self._drop_images(keys=[images, key], args=[_DROPPED_AT_ONCE]):
-                pass
+        confirm(lambda: self._delete(keys=[key, images], args=args))
+        while confirm(lambda: self._drop_images(keys=[images, key], args=[_DROPPED_AT_ONCE])):
+            pass
 
 
 def _is_conversation_of(row: JobRow, generation: str | None, created_ms: str | None) -> bool:

@@ -89,9 +89,11 @@ class TileStore:
         no longer this owner's: another has it, or its long job has ended.
         """
         outcome_json = "" if outcome is None else outcome.model_dump_json()
+        row = claim.row
+        tile = (row.parent or "", row.tile)
         with guard():
             reply = self._finish_script(
-                keys=[], args=[claim.row.id, claim.owner, room, outcome_json]
+                keys=[], args=[row.id, claim.owner, room, outcome_json, *tile]
             )
         return None if reply is None else read_doorbells(reply)
 

@@ -10,7 +10,7 @@ from shared.jobs.row import dump
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import keys
 from shared.store.connection import Client
-from shared.store.failures import guard
+from shared.store.failures import guard, tidying
 
 
 class WorkerRegistry:
@@ -41,7 +41,8 @@ class WorkerRegistry:
             values = self._redis.mget([keys.worker(i) for i in ids]) if ids else []
             expired = [i for i, value in zip(ids, values, strict=True) if value is None]
             if expired:
-                self._redis.zrem(keys.WORKERS, *expired)
+                with tidying():
+                    self._redis.zrem(keys.WORKERS, *expired)
         return [_parse(value) for value in values if value is not None]
 
 

@@ -49,12 +49,65 @@ const patient = await client.chat.completions.create(
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 
+// a background response: left after some words, resumed, chained, canceled
+async function responses() {
+  const text = (events) =>
+    events
+      .filter((event) => event.type === "response.output_text.delta")
+      .map((event) => event.delta)
+      .join("");
+  const input = [
+    {
+      role: "user",
+      content: [
+        { type: "input_text", text: "What does it say?" },
+        { type: "input_image", image_url: image, detail: "auto" },
+      ],
+    },
+  ];
+  const events = [];
+  const stream = await client.responses.create({
+    model: "sightline",
+    input,
+    background: true,
+    stream: true,
+  });
+  for await (const event of stream) {
+    events.push(event);
+    if (events.length === 8) break;
+  }
+  const { id } = events[0].response;
+  const rest = await client.responses.retrieve(id, {
+    stream: true,
+    starting_after: events.at(-1).sequence_number,
+  });
+  for await (const event of rest) events.push(event);
+  const whole = await client.responses.retrieve(id);
+  const next = await client.responses.create({
+    model: "sightline",
+    input: "And now?",
+    previous_response_id: id,
+    background: true,
+  });
+  const items = [];
+  for await (const item of client.responses.inputItems.list(id)) items.push(item.type);
+  return {
+    numbers: events.map((event) => event.sequence_number),
+    text: text(events),
+    whole: whole.output_text,
+    canceled: (await client.responses.cancel(next.id)).status,
+    previous: next.previous_response_id === id,
+    items,
+  };
+}
+
 console.log(
   JSON.stringify({
     whole,
     streamed: await streamed(),
     patient: patient.usage.completion_tokens,
     models,
+    responses: await responses(),
     parameter: await refused({ n: 3 }),
     model: await refused({ model: "gpt-none" }),
   }),

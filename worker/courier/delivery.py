@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import logging
 import random
 import time
@@ -11,7 +12,8 @@ from typing import Any
 
 from shared import webhooks
 from shared.errors import Erased, NotFound, ServiceError, UrlFetchFailed, UrlNotAllowed
-from shared.jobs import view
+from shared.jobs import JobStatus, view
+from shared.jobs.response_api import response_id, response_status
 from shared.jobs.view import timestamp
 from shared.outbound.client import FetchedResponse, FetchLimits, GuardedClient
 from shared.settings import Settings
@@ -78,6 +80,9 @@ class DeliverySender:
             row = self._store.get(delivery.job, delivery.tenant)
         except (NotFound, Erased):
             # the job expired before its message was sent: send what is still known
+            if delivery.api and delivery.job_status:
+                status = response_status(JobStatus(delivery.job_status), None)
+                return _response_message(delivery, status)
             gone = {
                 "id": delivery.job,
                 "object": "job",
@@ -85,6 +90,9 @@ class DeliverySender:
                 "urls": view.job_urls(delivery.job, self._settings.public_url),
             }
             return webhooks.build_message(delivery.type, created, webhooks.thin_job(gone))
+        if delivery.api and row.status.terminal:
+            finish_reason = (row.output or {}).get("finish_reason")
+            return _response_message(delivery, response_status(row.status, finish_reason))
         job = view.job_view(row, base_url=self._settings.public_url)
         return webhooks.build_message(delivery.type, created, job)
 
@@ -150,6 +158,18 @@ class DeliverySender:
             return Settlement("failed", health, attempt, reason="attempts_exhausted")
         delay = schedule[tries] * random.uniform(1 - _JITTER, 1 + _JITTER)
         return Settlement("retry", health, attempt, retry_s=max(delay, wait_s))
+
+
+def _response_message(delivery: Delivery, status: str) -> str:
+    """Return the message that OpenAI's clients unwrap: it names the response and its status."""
+    event = {
+        "id": "evt_" + delivery.id.removeprefix("dlv_"),
+        "object": "event",
+        "created_at": delivery.created_ms // 1000,
+        "type": f"response.{status}",
+        "data": {"id": response_id(str(delivery.job))},
+    }
+    return json.dumps(event, separators=(",", ":"))
 
 
 def _complain(response: FetchedResponse | None) -> str | None:

@@ -19,6 +19,7 @@ from shared.jobs import (
     Usage,
 )
 from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.jobs.layout import lay_out
 from shared.prediction.curves import UNKNOWN, Curve
 from shared.prediction.image_memory import UNBOUNDED, ImageRoom
 from shared.prediction.visual_tokens import TOKEN_SIDE
@@ -84,15 +85,12 @@ class Message:
     @property
     def parts(self) -> list[ImageInput | str]:
         """Return images and texts in the order in which the model reads them."""
-        parts: list[ImageInput | str] = []
-        places, start = self.image_places or (0,) * len(self.images), 0
-        for image, place in zip(self.images, places, strict=True):
-            if place and place >= start:
-                parts.append(self.text[start:place])
-                # without the line break between two parts
-                start = place + 1
-            parts.append(image)
-        return [part for part in (*parts, self.text[start:]) if part != ""]
+        parts = lay_out(self.text, self.images, self.image_places)
+        return [text if image is None else image for image, text in parts]
+
+
+#: A text, or the ids of a generated one.
+Reference = str | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,8 @@ class EngineRequest:
     encode_only: bool = False
     #: A part of a long job: other requests go first.
     background: bool = False
+    #: What the answer may follow, likeliest first: it comes faster then and is the same.
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
@@ -11,12 +13,14 @@ from shared.jobs.row import JobRow
 from shared.log import bound
 from shared.queue import send_doorbells
 from shared.store import Claim
+from shared.store.failures import StoreFault
 from shared.tracing import Tracing
 from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
-from worker.jobs.results import Result
+from worker.jobs.results import EngineAnswer, Result
+from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
 
@@ -36,6 +40,7 @@ class JobRunner:
         postprocessor: Postprocessor,
         meter: LoadMeter,
         tracing: Tracing,
+        task_events: TaskEvents,
     ) -> None:
         self._worker_id = worker_id
         self._resources = resources
@@ -45,6 +50,7 @@ class JobRunner:
         self._postprocessor = postprocessor
         self._meter = meter
         self._tracing = tracing
+        self._task_events = task_events
 
     def run(self, job_id: str | None = None) -> str | None:
         """Run this job, or without an id the job whose turn it is.
@@ -66,9 +72,10 @@ class JobRunner:
 
     def _claim(self, job_id: str | None) -> Claim | str:
         """Return the claim, or why there is none; raises StoreUnavailable."""
+        reads = self._resources.reader is not None
         if job_id is None:
-            return self._store.claim_next(self._worker_id)
-        return self._store.claim(job_id, self._worker_id)
+            return self._store.claim_next(self._worker_id, reads=reads)
+        return self._store.claim(job_id, self._worker_id, reads=reads)
 
     def _run_claimed(self, claim: Claim) -> None:
         lease = self._leases.hold(claim)
@@ -77,6 +84,9 @@ class JobRunner:
                 self._work(ClaimedJob(lease, self._resources))
         except LeaseLost:
             _log.warning("job.lost", extra={"attempt": claim.row.attempt})
+        except StoreFault:
+            # not given back, which would not count: the lease ends, and the attempts with it
+            _log.exception("job.store_fault", extra={"attempt": claim.row.attempt})
         except JobReleased:
             self._release(claim)
         except BaseException:
@@ -104,6 +114,7 @@ class JobRunner:
             self._meter.charge_job()
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
+        self._task_events.send_start(row.id)
         try:
             with as_service_errors():
                 result = self._make_result(job)
@@ -120,19 +131,47 @@ class JobRunner:
         elif self._tiled.split(job):
             return None
         else:
-            answer = job.run_engine(job.build_question(row.input))
+            answer = job.answer(job.build_question(row.input))
         return results.make_result(
             row,
-            answer,
+            self._clean_images(answer, row.input.postprocess),
             self._postprocessor.process(answer.completion.text, row.input.postprocess),
             model=self._resources.pipeline.engine.info.name,
             worker=self._worker_id,
         )
 
+    def _clean_images(self, answer: EngineAnswer, rules: Sequence[str]) -> EngineAnswer:
+        """Return the answer with its rules applied to the text of each of several images too."""
+        if answer.tiling is None or answer.tiling.images is None:
+            return answer
+        images = tuple(
+            one.model_copy(update={"text": self._postprocessor.process(one.text, rules).text})
+            for one in answer.tiling.images
+        )
+        return replace(answer, tiling=replace(answer.tiling, images=images))
+
     def _finish(self, job: ClaimedJob, result: Result) -> None:
         """Store a job's end; raises LeaseLost when it is no longer this worker's."""
-        claim, ended = job.claim, time.monotonic()
-        accepted = job.retry_while_store_is_down(
+        ended = time.monotonic()
+        try:
+            accepted = self._store_end(job, result)
+        except StoreFault as error:
+            # this end cannot be stored; its caller hears so
+            _log.exception("job.not_stored")
+            result = results.make_failure(job.row, error, worker=self._worker_id)
+            accepted = self._store_end(job, result)
+        if not accepted:
+            raise LeaseLost
+        row = job.row
+        self._measure(row, result, job.lease.since, ended)
+        self._tracing.record_job(row, result.status, result.fields["metrics"], time.time())
+        fields = results.log_fields(row, result)
+        _log.info("job.finished", extra=fields)
+        self._task_events.send_end(row.id, result.status, fields)
+
+    def _store_end(self, job: ClaimedJob, result: Result) -> bool:
+        claim = job.claim
+        return job.retry_while_store_is_down(
             lambda: self._store.finish(
                 claim.row.id,
                 claim.owner,
@@ -143,18 +182,14 @@ class JobRunner:
                 metrics=result.tally,
             ),
         )
-        if not accepted:
-            raise LeaseLost
-        self._measure(claim.row, result, job.lease.since, ended)
-        self._tracing.record_job(claim.row, result.status, result.fields["metrics"], time.time())
-        _log.info("job.finished", extra=results.log_fields(claim.row, result))
 
     def _measure(self, row: JobRow, result: Result, claimed: float, ended: float) -> None:
         """Learn from a job what the engine does not see of it."""
         metrics = result.fields["metrics"]
         self._meter.charge_job(0.0 if row.phase else row.busy_ms / 1000)
-        # other jobs took part in a long job's seconds
-        if row.phase or result.status is not JobStatus.SUCCEEDED or row.input.encode_only:
+        # other jobs took part in a long job's seconds, and both readers in the same ones
+        unlike = row.phase or row.input.encode_only or row.input.needs_reader
+        if unlike or result.status is not JobStatus.SUCCEEDED:
             return
         engine_s = sum(metrics[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
         visual = sum(image["tokens"] for image in result.fields["images"])

@@ -149,7 +149,7 @@ class _ImageDecoder:
 
     def _note_frames(self, file: ImageFile.ImageFile) -> None:
         animated = self.checked.animated
-        if self.format in ("GIF", "TIFF", "AVIF", "HEIC"):
+        if self.format in ("TIFF", "AVIF", "HEIC"):
             # a broken second frame is no reason to refuse the first
             with contextlib.suppress(Exception):
                 animated = bool(getattr(file, "is_animated", False))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gateway.images.decoder.checks.boxes import check_boxes, read_colour_code
 from gateway.images.decoder.checks.checked_file import CheckedFile
+from gateway.images.decoder.checks.gif import check_gif
 from gateway.images.decoder.checks.jpeg import check_jpeg
 from gateway.images.decoder.checks.png import check_png
 from gateway.images.decoder.checks.webp import check_webp
@@ -51,19 +52,13 @@ def _check_bmp(data: bytes, _limits: DecodeLimits) -> CheckedFile:
     return CheckedFile(data)
 
 
-def _check_gif(data: bytes, _limits: DecodeLimits) -> CheckedFile:
-    if len(data) < 13:
-        raise ImageTruncated
-    return CheckedFile(data)
-
-
 _CHECKS: dict[ImageFormat, Callable[[bytes, DecodeLimits], CheckedFile]] = {
     "JPEG": check_jpeg,
     "PNG": check_png,
     "WebP": check_webp,
     "BMP": _check_bmp,
     "TIFF": _check_tiff,
-    "GIF": _check_gif,
+    "GIF": check_gif,
     "AVIF": _check_avif,
     "HEIC": _check_heic,
 }

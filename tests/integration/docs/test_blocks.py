@@ -84,6 +84,7 @@ def test_openais_js_client_streams_as_the_page_says(address):
         ("docs/capacity.md", 1, '"object":"job"'),
         ("docs/enhancement.md", 0, '"object":"job"'),
         ("docs/long-images.md", 0, '"tiles"'),
+        ("docs/results.md", 0, "<!doctypehtml>"),
     ],
 )
 def test_the_pages_shell_examples_work(address, tmp_path, page, number, expected):

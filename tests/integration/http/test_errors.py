@@ -218,8 +218,13 @@ def test_half_characters_in_bytes_are_no_json(workerless, refused, text):
         ("/v1/chat/completions", {"messages": [{"role": "x" * 300_000, "content": "a"}]}),
         (
             "/v1/chat/completions",
-            {"messages": [{"role": "user", "content": "a"}], "x" * 300_000: 1},
+            {"messages": [{"role": "user", "content": "a"}], "x" * 300_000: 1, "strict": True},
         ),
+        ("/v1/responses", {"input": [{"role": "x" * 300_000, "content": "a"}]}),
+        ("/v1/responses", {"input": [{"type": "x" * 300_000}]}),
+        ("/v1/responses", {"input": "a", "x" * 300_000: 1, "strict": True}),
+        ("/v1/responses", {"input": "a", "previous_response_id": "x" * 300_000}),
+        ("/v1/responses", {"input": "a", "conversation": "x" * 300_000}),
         (
             "/v1/chat/completions",
             {"messages": [{"role": "user", "content": "a"}], "stop": "x" * 9999},

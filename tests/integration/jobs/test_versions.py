@@ -27,10 +27,16 @@ def test_old_and_new_gateways_and_workers_share_the_work(system: System, redis_s
     # long enough for their doorbells to be sent again, and to wake the old worker
     time.sleep(1.5)
     assert [new.get(f"/v1/jobs/{job}").json()["status"] for job in newer] == ["queued"] * 3
-    for path in (f"/v1/jobs/{newer[0]}", f"/v1/jobs/{newer[0]}/result", "/v1/jobs"):
+    for path in (f"/v1/jobs/{newer[0]}", f"/v1/jobs/{newer[0]}/result"):
         refused = old.get(path)
         assert (refused.status_code, refused.json()["code"]) == (503, "job_too_new")
         assert "another gateway" in refused.json()["hint"]
+    listed = {job["id"]: job for job in old.get("/v1/jobs").json()["data"]}
+    assert set(listed) == {older["id"], *newer}
+    assert listed[older["id"]]["output"] == older["output"]
+    for job in newer:
+        assert listed[job]["status"] == "queued"
+        assert [notice["code"] for notice in listed[job]["warnings"]] == ["job_too_new"]
     assert new.get(f"/v1/jobs/{older['id']}").json()["output"] == older["output"]
 
     system.worker(newer=True, SIGHTLINE_RECONCILE_S="0.5")

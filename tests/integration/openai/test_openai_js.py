@@ -36,6 +36,14 @@ def test_an_answer_that_takes_longer_than_the_clients_timeout_arrives(results):
     assert results["patient"] > 10
 
 
+def test_a_background_response_is_resumed_chained_and_canceled(results):
+    responses = results["responses"]
+    assert responses["text"] == responses["whole"] != ""
+    assert responses["numbers"] == list(range(len(responses["numbers"])))
+    assert (responses["canceled"], responses["previous"]) == ("cancelled", True)
+    assert responses["items"] == ["message"]
+
+
 def test_models_are_listed(results):
     assert results["models"] == ["simulated"]
 

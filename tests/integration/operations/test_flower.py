@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import redis
 
+from shared.store import keys
 from tests.support.harness import (
     BIN,
     QUICK,
@@ -19,6 +21,7 @@ from tests.support.harness import (
     free_port,
     running_system,
 )
+from tests.support.image_bytes import plain_png
 
 SECRET = "what is on this secret picture?"
 
@@ -68,15 +71,52 @@ def test_flower_shows_a_busy_worker_its_queues_and_tasks_but_no_question(
 
     tasks = eventually(lambda: flower.get("/api/tasks").json())
     assert tasks[job]["name"] == "sightline.answer"
-    assert tasks[job]["args"] == f"['{job}']"
+    assert tasks[job]["args"] == f"{job} question, no image"
+    eventually(lambda: flower.get("/api/tasks").json()[job]["state"] == "STARTED")
     eventually(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 30)
     result = client.get(f"/v1/jobs/{job}/result").text
     eventually(lambda: flower.get("/api/tasks").json()[job]["state"] == "SUCCESS")
-    assert flower.get(f"/api/task/info/{job}").json()["result"] == f"'{job}'"
+    assert flower.get(f"/api/task/info/{job}").json()["result"].endswith(" tokens")
     for path in ("/api/tasks", f"/api/task/info/{job}", f"/task/{job}", "/tasks", "/workers"):
         page = flower.get(path).text
         assert SECRET not in page
         assert result not in page
+
+
+def test_flower_shows_how_each_job_ended(system: System, flower: httpx.Client):
+    worker = system.worker(slots=1, SIGHTLINE_SIMULATED_TOKEN_S="0.2")
+    _, client = system.gateway()
+    first, second, third = (_submitted(client) for _ in range(3))
+    eventually(lambda: _status(client, first) == "running")
+    assert client.post(f"/v1/jobs/{second}/cancel").status_code == 200
+
+    def states() -> dict[str, str]:
+        return {job: task["state"] for job, task in flower.get("/api/tasks").json().items()}
+
+    eventually(lambda: states().get(third) == "STARTED", 30)
+    client.post(f"/v1/jobs/{third}/cancel")
+    wanted = {first: "SUCCESS", second: "REVOKED", third: "REVOKED"}
+    assert eventually(lambda: states() == wanted and states(), 30), states()
+    assert "Traceback" not in worker.logs()
+
+
+def test_flower_shows_a_failed_job_as_failed_and_what_kind_it_was(system, flower):
+    _, client = system.gateway()
+    image = client.post("/v1/images", files={"image": plain_png("red", 640, 480)}).json()["id"]
+    body = {"preset": "ocr", "images": [image]}
+    kept, lost = (client.post("/v1/jobs", json=body).json()["id"] for _ in range(2))
+    with redis.Redis.from_url(system.env["SIGHTLINE_REDIS_URL"]) as operator:
+        assert operator.delete(keys.image("anonymous", image))
+    system.worker(slots=1)
+    eventually(lambda: _status(client, kept) == _status(client, lost) == "failed", 30)
+
+    def shown() -> dict[str, str]:
+        task = flower.get("/api/tasks").json().get(lost, {})
+        return {name: task.get(name) for name in ("state", "exception", "args")}
+
+    args = f"{lost} ocr, 1 image, 0.3 megapixels"
+    wanted = {"state": "FAILURE", "exception": "image_gone", "args": args}
+    assert eventually(lambda: shown() == wanted and shown(), 20), shown()
 
 
 def test_flower_asks_who_is_there(flower: httpx.Client):

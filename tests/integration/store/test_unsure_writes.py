@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
 
 import pytest
+import redis
+from redis.commands.core import Script
 
-from shared.errors import OutcomeUnknown, StoreUnavailable
+from shared.errors import NotFound, OutcomeUnknown, StoreUnavailable
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import NewJob, Store, failures, keys
+from shared.store.api_key_store import ApiKeyError, ApiKeyStore
 from shared.store.delivery_store import DeliveryStore
 from shared.store.image_store import ImageStore
+from shared.store.session_store import SessionStore
 from shared.webhooks import Webhook
 from tests.chaos.proxy import proxied
 
@@ -111,6 +116,66 @@ def test_a_test_message_whose_answer_is_lost_is_sent_once(desk):
     desk.without_answers(lambda: desk.deliveries.try_out(HOOK, "t"))
     due = keys.ENDPOINT + HOOK.endpoint_id("t") + "-test" + keys.ENDPOINT_DUE
     assert desk.store.redis.zcard(due) == before + 1
+
+
+@pytest.fixture
+def every_second_answer_is_lost(monkeypatch):
+    """Of scripts and pipelines; what they do is done."""
+
+    def lose(owner, name):
+        send, number = getattr(owner, name), itertools.count()
+
+        def send_lossily(*args, **options):
+            answer = send(*args, **options)
+            if next(number) % 2 == 0:
+                raise redis.TimeoutError("the answer was lost")
+            return answer
+
+        monkeypatch.setattr(owner, name, send_lossily)
+
+    return lambda: (lose(Script, "__call__"), lose(redis.client.Pipeline, "execute"))
+
+
+def test_a_conversation_that_is_deleted_over_lost_answers_leaves_no_image(
+    desk, every_second_answer_is_lost
+):
+    row = desk.store.get(desk.add(session_id="talk"), "t")
+    session = keys.session("t", "talk")
+    desk.images.put("t", IMAGE)
+    image = keys.image("t", IMAGE.id)
+    client = desk.store.redis
+    # as if a turn of it showed the image, and nobody else needed it
+    client.sadd(session + keys.SESSION_IMAGES, image)
+    client.zadd(image + keys.IMAGE_USERS, {session: row.created_ms + 60_000})
+    sessions = SessionStore(client)
+    every_second_answer_is_lost()
+    sessions.delete("t", "talk")
+    assert not client.exists(image)
+    assert list(client.scan_iter(session + "*")) == []
+    with pytest.raises(NotFound):
+        sessions.delete("t", "talk")
+
+
+def test_a_key_whose_making_and_changes_lose_their_answers_is_made_once(
+    desk, every_second_answer_is_lost
+):
+    api_keys = ApiKeyStore(desk.store.redis)
+    every_second_answer_is_lost()
+    made, secret = api_keys.create("one", {"requests": 7})
+    assert (made.limits["requests"], [end for end, _ in made.secrets]) == (7, [secret[-4:]])
+    assert [key.id for key in api_keys.all()] == [made.id]
+    with pytest.raises(ApiKeyError, match="already exists"):
+        api_keys.create("one", {})
+    assert [key.id for key in api_keys.all()] == [made.id]
+    second = api_keys.rotate("one", 60)
+    assert [end for end, _ in api_keys.get("one").secrets] == [secret[-4:], second[-4:]]
+    api_keys.change("one", {"requests": 9}, 3)
+    assert (api_keys.get("one").limits["requests"], api_keys.get("one").weight) == (9, 3)
+    revoked = api_keys.revoke("one")
+    assert revoked.revoked_ms
+    assert revoked.secrets == []
+    with pytest.raises(ApiKeyError, match="revoked"):
+        api_keys.rotate(made.id, 60)
 
 
 def test_what_cannot_be_known_is_said_with_the_id_of_the_job(own_redis, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.auth import UnsafeBinding, anonymous_access, check_binding
+from gateway.auth import UnsafeBinding, anonymous_access, check_binding, network_of
 from shared.settings import Settings
 
 ELSEWHERE = ["0.0.0.0", "::", "192.168.1.4", "example.com"]
@@ -32,3 +32,13 @@ def test_what_is_said_counts_everywhere():
         assert anonymous_access(Settings(host=host, allow_anonymous=False)) == "no"
     with pytest.raises(UnsafeBinding):
         check_binding(Settings(allow_anonymous=False), lambda: False)
+
+
+def test_a_caller_without_a_key_is_told_by_what_it_surely_has():
+    assert network_of("203.0.113.9") == network_of("::ffff:203.0.113.9") == "203.0.113.9"
+    assert (
+        network_of("2001:db8:1:2::1") == network_of("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
+    )
+    assert network_of("2001:db8:1:3::1") != network_of("2001:db8:1:2::1")
+    assert network_of("fe80::1%eth0") == network_of("fe80::2%eth0")
+    assert network_of(None) == network_of("unix:") == ""

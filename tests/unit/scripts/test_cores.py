@@ -12,6 +12,7 @@ import pytest
 
 from scripts import cores
 from scripts.instance import ROOT
+from shared import cpu_cores
 
 
 def topology(folder: Path, siblings: list[str]) -> Path:
@@ -24,11 +25,11 @@ def topology(folder: Path, siblings: list[str]) -> Path:
 
 def test_two_hyperthreads_are_one_core(tmp_path):
     folder = topology(tmp_path, ["0,2", "1,3", "0,2", "1,3"])
-    assert cores.count_physical(range(4), folder) == 2
+    assert cpu_cores.count_physical(range(4), folder) == 2
 
 
 def test_without_topology_every_cpu_is_a_core(tmp_path):
-    assert cores.count_physical(range(3), tmp_path) == 3
+    assert cpu_cores.count_physical(range(3), tmp_path) == 3
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,11 @@ def test_without_topology_every_cpu_is_a_core(tmp_path):
 )
 def test_the_containers_quota_is_read(tmp_path, text, cpus):
     (tmp_path / "cpu.max").write_text(text)
-    assert cores.quota(tmp_path, tmp_path / "missing") == cpus
+    assert cpu_cores.quota(tmp_path, tmp_path / "missing") == cpus
 
 
 def test_no_quota_file_means_no_quota(tmp_path):
-    assert cores.quota(tmp_path / "missing", tmp_path / "missing") == math.inf
+    assert cpu_cores.quota(tmp_path / "missing", tmp_path / "missing") == math.inf
 
 
 @pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct"])
@@ -50,7 +51,7 @@ def test_a_quota_of_cgroup_v1_is_read(tmp_path, controllers, allowed, cpus):
     folder.mkdir()
     (folder / "cpu.cfs_quota_us").write_text(allowed + "\n")
     (folder / "cpu.cfs_period_us").write_text("100000\n")
-    assert cores.quota(tmp_path, tmp_path / "missing") == cpus
+    assert cpu_cores.quota(tmp_path, tmp_path / "missing") == cpus
 
 
 def test_the_smallest_quota_above_a_process_counts(tmp_path):
@@ -61,20 +62,20 @@ def test_the_smallest_quota_above_a_process_counts(tmp_path):
         folder.mkdir(parents=True)
         (folder / "cpu.cfs_quota_us").write_text(allowed)
         (folder / "cpu.cfs_period_us").write_text("100000")
-    assert cores.quota(tmp_path, own) == 2
+    assert cpu_cores.quota(tmp_path, own) == 2
     own.write_text("0::/system.slice/worker.service\n")
     service = tmp_path / "system.slice" / "worker.service"
     service.mkdir(parents=True)
     (service / "cpu.max").write_text("max 100000")
-    assert cores.quota(tmp_path, own) == math.inf
+    assert cpu_cores.quota(tmp_path, own) == math.inf
     (service.parent / "cpu.max").write_text("150000 100000")
-    assert cores.quota(tmp_path, own) == 1.5
+    assert cpu_cores.quota(tmp_path, own) == 1.5
 
 
 def test_a_worker_that_is_pinned_to_some_cpus_counts_these():
     pinned = next(iter(os.sched_getaffinity(0)))
     command = ["taskset", "-c", str(pinned), sys.executable, "-c"]
-    code = "from scripts import cores; print(cores.owned())"
+    code = "from shared import cpu_cores; print(cpu_cores.owned())"
     answer = subprocess.run([*command, code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout == "1\n"
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 
 from PIL import _imaging
 
-_EMIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)
-_EXIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _FORMAT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 #: Offsets in jpeg_error_mgr, in bytes.
-_ERROR_EXIT, _EMIT_MESSAGE, _FORMAT_MESSAGE = 0, 8, 24
+_ERROR_EXIT, _OUTPUT_MESSAGE, _FORMAT_MESSAGE, _NUM_WARNINGS = 0, 16, 24, 128
 #: Offsets in jpeg_decompress_struct; they are the same in versions 6 to 9.
 _ERR, _SCALE_NUMERATOR, _SCALE_DENOMINATOR, _OUTPUT_WIDTH, _OUTPUT_HEIGHT = 0, 68, 72, 136, 140
 #: More than either struct has in any version.
@@ -96,8 +95,8 @@ class _Reader:
         library.jpeg_std_error(self._errors)
         self._format = _FORMAT(self._pointer(self._errors, _FORMAT_MESSAGE).value or 0)
         # kept here: ctypes frees a callback that nothing holds
-        self._emit, self._exit = _EMIT(self._collect), _EXIT(self._end)
-        for offset, callback in ((_EMIT_MESSAGE, self._emit), (_ERROR_EXIT, self._exit)):
+        self._output, self._exit = _CALLBACK(self._collect), _CALLBACK(self._end)
+        for offset, callback in ((_OUTPUT_MESSAGE, self._output), (_ERROR_EXIT, self._exit)):
             address = ctypes.cast(callback, ctypes.c_void_p).value
             self._pointer(self._errors, offset).value = address
         self._pointer(self._state, _ERR).value = ctypes.addressof(self._errors)
@@ -134,9 +133,12 @@ class _Reader:
         # reads what follows the last row
         self._library.jpeg_finish_decompress(self._state)
 
-    def _collect(self, _state: int | None, level: int) -> None:
-        if level < 0 and len(self._report.warnings) < _MOST_WARNINGS:
-            self._report.warnings.append((self._row, self._message()))
+    def _collect(self, _state: int | None) -> None:
+        self._report.warnings.append((self._row, self._message()))
+        if len(self._report.warnings) < _MOST_WARNINGS:
+            # libjpeg outputs the first warning alone, and counts it after this; millions of
+            # warnings and of other messages must not each come here
+            ctypes.c_long.from_buffer(self._errors, _NUM_WARNINGS).value = -1
 
     def _end(self, _state: int | None) -> None:
         # libjpeg expects this never to return, except while it checks the layout

@@ -28,6 +28,7 @@ end
 
 dequeue(job_id, tenant)
 redis.call('ZREM', LEASES, job_id)
+forget_claim(job_id)
 redis.call('ZREM', EXPIRY, job_id)
 end_tiles(job_id, tenant, 'erased')
 end_job(job_id, tenant)

@@ -51,14 +51,14 @@ end
 local function notify(job_id, event, kind, now)
   local key = JOB .. job_id
   local job = fields(key, 'webhook', 'webhook_events', 'webhook_endpoint', 'webhook_origin',
-    'webhook_url_id', 'tenant', 'status')
+    'webhook_url_id', 'tenant', 'status', 'response')
   if not job.webhook or job.webhook == '' then return nil end
   if not string.find(job.webhook_events, ',' .. event .. ',', 1, true) then return nil end
   local number = redis.call('HINCRBY', key, 'deliveries', 1)
   local delivery_id = 'dlv_' .. string.sub(job_id, 5) .. '_' .. number
   add_delivery(delivery_id, job.tenant, job.webhook_endpoint, job.webhook_origin, now,
     'job', job_id, 'type', kind, 'url', job.webhook, 'url_id', job.webhook_url_id,
-    'job_status', job.status)
+    'job_status', job.status, 'api', job.response and 'responses' or '')
   local endpoints = TENANT_ENDPOINTS .. job.tenant
   redis.call('ZADD', endpoints, now, job.webhook_endpoint)
   redis.call('ZREMRANGEBYSCORE', endpoints, '-inf', now - ENDPOINT_TTL_MS)

@@ -2,11 +2,18 @@
 -- A child leaves no row behind: its outcome stands in its parent's hash of tiles.
 local PROGRESS_EVERY_MS = 500
 
+-- Forget which claim got a row: nothing that names an erased one may stay.
+local function forget_claim(job_id)
+  local owner = redis.call('HGET', JOB .. job_id, 'claimed_by')
+  if owner then redis.call('DEL', CLAIMED .. owner) end
+end
+
 -- Remove a child; a worker that still has it will find its lease lost.
 local function drop_tile(child, tenant)
   dequeue(child, tiles_line(tenant))
   redis.call('ZREM', LEASES, child)
   redis.call('SREM', TILES_LIVE, child)
+  forget_claim(child)
   redis.call('DEL', JOB .. child, JOB .. child .. JOB_TEXT)
 end
 
@@ -50,6 +57,21 @@ local function queue_merge(parent, now)
   local job = fields(key, 'tenant', 'score', 'queue')
   enqueue(parent, job.tenant, job.score, now)
   return {parent, job.queue}
+end
+
+-- Return id and queue of each row of a long job that waits for a worker: what split and finish
+-- answer when they are sent again.
+local function waiting_rows(parent)
+  local doorbells = {}
+  local function append_waiting(job_id)
+    local job = fields(JOB .. job_id, 'status', 'queue')
+    if job.status == 'queued' then doorbells[#doorbells + 1] = {job_id, job.queue} end
+  end
+  append_waiting(parent)
+  for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
+    if redis.call('HGET', JOB .. child, 'parent') == parent then append_waiting(child) end
+  end
+  return doorbells
 end
 
 local function stream_text(parent, index, text)

@@ -1,18 +1,27 @@
 -- Keep the outcome of a tile for the owner of its child, or queue the child again.
 -- ARGV: the names below; room bounds the children that are queued or running;
 --       outcome_json '' = try again
--- Returns id and queue of each row that needs a doorbell; nil when the child is no longer this
--- owner's.
-local child, owner, room, outcome_json = unpack(ARGV)
+-- Returns id and queue of each row that needs a doorbell, also when it is sent again; nil when the
+-- child is no longer this owner's.
+local child, owner, room, outcome_json, parent, index = unpack(ARGV)
 
-local job = fields(JOB .. child, 'status', 'owner', 'parent', 'tile')
+local tiles_key = JOB .. parent .. JOB_TILES
+local job = fields(JOB .. child, 'status', 'owner', 'released_by', 'queue')
 if job.status ~= 'running' or job.owner ~= owner then
+  if job.status == 'queued' and job.released_by == owner then return {{child, job.queue}} end
+  if redis.call('HGET', tiles_key, 'by:' .. index) == owner then return waiting_rows(parent) end
   count('tiles.late_finish_refused')
   return nil
 end
 local now = now_ms()
 redis.call('SET', TILES_ROOM, room)
 if outcome_json == '' then
-  return {{child, requeue(child, 'tile_failed', now)}}
+  redis.call('HSET', JOB .. child, 'released_by', owner)
+  local queue = requeue(child, 'tile_failed', now)
+  return queue and {{child, queue}} or {}
 end
-return end_tile(child, job.parent, job.tile, outcome_json, now)
+-- its parent's row may have been deleted, and must not come into being again
+if redis.call('EXISTS', JOB .. parent) == 1 then
+  redis.call('HSET', tiles_key, 'by:' .. index, owner)
+end
+return end_tile(child, parent, index, outcome_json, now)

@@ -4,15 +4,17 @@
 -- ARGV: the names below, then of each tile child id, input and whether its text may be streamed
 --       while it is read ('1' or ''); of a tile that needs no work '', its outcome and ''.
 --       room bounds the children that are queued or running; fields_json are further row fields
--- Returns id and queue of each row that needs a doorbell; nil when the job is no longer this
--- owner's.
+-- Returns id and queue of each row that needs a doorbell, also when it is sent again; nil when the
+-- job is no longer this owner's.
 local job_id, owner, room, fields_json = unpack(ARGV, 1, 4)
 local FIRST_TILE = 5
 
 local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
-  'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms', 'version', 'max_attempts', 'busy_ms', 'number')
+  'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms',
+  'version', 'max_attempts', 'busy_ms', 'number', 'split_by', 'needs')
+if job.split_by == owner then return waiting_rows(job_id) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
 if job.cancel == '1' then
@@ -36,13 +38,13 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
-      'busy_ms', busy_ms)
+      'busy_ms', busy_ms, 'needs', job.needs or '')
     -- its parent's end removes it; if somebody deletes the parent, its time does
     redis.call('PEXPIREAT', JOB .. child, kept_until)
   end
   index = index + 1
 end
-redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'phase', 'tiles', 'tiles_total', total,
+redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'split_by', owner, 'phase', 'tiles', 'tiles_total', total,
   'tiles_done', done, 'tile_percent', 100 * done, 'tile_next', 0, 'tile_told', 0,
   'split_ms', now, 'waited_ms', tonumber(job.started_ms) - tonumber(job.queued_ms))
 redis.call('ZREM', LEASES, job_id)

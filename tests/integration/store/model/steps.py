@@ -91,11 +91,8 @@ class CallerSteps(World):
     def delete_session(self) -> None:
         if self.model.talks:
             tenant, name = self.dice.choice(sorted(self.model.talks))
-            had_images = self.redis.exists(keys.session(tenant, name) + keys.SESSION_IMAGES)
             self.sessions.delete(tenant, name)
             del self.model.talks[tenant, name]
-            if had_images:
-                self.model.next_number()
 
     def vanish(self) -> None:
         """An operator deletes a row; the reaper forgets it in time."""
@@ -106,7 +103,10 @@ class CallerSteps(World):
             if talk and talk.busy == row.id:
                 talk.busy = ""
             self.model.forget(row)
-            for _ in TENANTS:
+            # one tenant after the other, and none after a silence or twice in a millisecond
+            for _ in range(4 * len(TENANTS)):
+                if not self.redis.sismember(keys.UNFINISHED + row.tenant, row.id):
+                    break
                 self.reap()
 
 
@@ -165,10 +165,17 @@ class WorkerSteps(World):
     def release(self) -> None:
         if held := self.held():
             claim, row = held
+            again = self.is_released_by(claim)
             doorbell = self.store.release(claim.row.id, claim.owner)
             if row:
                 self.model.release(row, self.now())
-            assert bool(doorbell) == bool(row and row.status == "queued")
+                self.released[row.id] = claim.owner
+            assert bool(doorbell) == bool(again or (row and row.status == "queued"))
+
+    def is_released_by(self, claim: Claim) -> bool:
+        """Tell whether a row waits because of this claim's owner, who is told so again."""
+        row = self.model.rows.get(claim.row.id)
+        return bool(row and row.status == "queued" and self.released.get(row.id) == claim.owner)
 
     def finish(self) -> None:
         if not (held := self.held()):
@@ -200,14 +207,22 @@ class WorkerSteps(World):
 
     def finish_tile(self, claim: Claim, row: Row | None) -> None:
         outcome = self.dice.choice([TileOutcome(text="x"), TileOutcome(gap=True), None])
+        again = self.is_released_by(claim) or self.has_ended_tile(claim)
         doorbells = self.tiles.finish(claim, outcome, ROOM)
-        assert (doorbells is None) == (row is None)
+        assert (doorbells is None) == (row is None and not again)
         if row is None:
             return
         if outcome is None:
             self.model.requeue(row, self.now())
+            self.released[row.id] = claim.owner
         else:
             self.model.end_tile(row, self.now(), gap=outcome.gap)
+            self.tile_ends[claim.owner] = row.parent
+
+    def has_ended_tile(self, claim: Claim) -> bool:
+        """Tell whether this claim's owner has ended its tile, of a job that goes on."""
+        parent = self.model.rows.get(self.tile_ends.get(claim.owner, ""))
+        return bool(parent and parent.status not in TERMINAL)
 
     def split(self) -> None:
         if not (held := self.held()):
@@ -226,9 +241,12 @@ class WorkerSteps(World):
             infos.append(TileInfo(id=picture.id, box=(0, 0, 8, 8), mark="[?]", seam=seam))
             is_blank = self.dice.random() < 0.2
             work.append(NewTile(TileOutcome() if is_blank else JobInput(prompt="read")))
+        again = self.split_by.get(claim.row.id) == claim.owner
         doorbells = self.tiles.split(claim, infos, work, together=False, room=ROOM)
-        assert (doorbells is None) == (row is None)
+        assert (doorbells is None) == (row is None and not again)
         if row:
+            if not row.canceled:
+                self.split_by[row.id] = claim.owner
             tiles = self.redis.hgetall(keys.job(row.id) + keys.JOB_TILES)
             children = [tiles.get(f"id:{number}", "") for number in range(len(infos))]
             images = {info.id for info in infos}

@@ -72,12 +72,22 @@ class World:
         self.erased: set[str] = set()
         #: Owner tokens that have ended a job.
         self.finished: set[str] = set()
+        #: The owner token that gave a row back last, and that split a job.
+        self.released: dict[str, str] = {}
+        self.split_by: dict[str, str] = {}
+        #: Owner tokens that have ended a tile, with the tile's long job.
+        self.tile_ends: dict[str, str] = {}
 
     # the clock
 
     def now(self) -> float:
         seconds, micros = self.redis.time()
         return float(seconds * 1000 + micros / 1000 + self.shift)
+
+    def pass_near_moments(self) -> None:
+        """Pass what would be over soon: on a slow machine it may be in the middle of a step."""
+        if any(abs(self.now() - moment) < MARGIN_MS for moment in self.model.moments()):
+            self.advance(0)
 
     def advance(self, step_ms: int) -> None:
         """Put the clock forward, past no moment so closely that it could be taken for another.

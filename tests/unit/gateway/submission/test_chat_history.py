@@ -18,12 +18,12 @@ def turn(role: str, text: str, images: int = 0) -> ChatTurn:
 
 
 def kept(*turns: ChatTurn) -> list[str]:
-    return [turn.text for turn in keep_latest(turns, ROOM)[0]]
+    return [turn.text for turn in keep_latest(turns, ROOM, "/m")[0]]
 
 
 def test_a_chat_that_fits_is_kept_as_it_is():
     turns = [turn("assistant", "hello"), turn("user", "a" * 90, 4), turn("user", "b")]
-    assert keep_latest(turns, ROOM) == (turns, 0)
+    assert keep_latest(turns, ROOM, "/m") == (turns, 0)
 
 
 @pytest.mark.parametrize("size", [{"text": "x" * 60}, {"text": "x", "images": 3}])
@@ -32,7 +32,7 @@ def test_the_oldest_messages_are_left_out_where_text_or_images_do_not_fit(size):
         *(turn("system", "s"), turn("user", **size), turn("assistant", "a1"), turn("system", "t")),
         *(turn("user", **size), turn("assistant", "a2"), turn("user", "last", 1)),
     ]
-    latest, left_out = keep_latest(turns, ROOM)
+    latest, left_out = keep_latest(turns, ROOM, "/m")
     assert latest == [turns[0], *turns[3:]]
     assert left_out == 2
 
@@ -45,7 +45,7 @@ def test_no_answer_stays_whose_question_is_left_out():
 
 def test_what_must_stay_and_does_not_fit_is_refused():
     with pytest.raises(InputTooLong, match="102 characters; at most 100"):
-        keep_latest([turn("system", "x" * 99), turn("user", "q"), turn("user", "abc")], ROOM)
+        keep_latest([turn("system", "x" * 99), turn("user", "q"), turn("user", "abc")], ROOM, "/m")
 
 
 def test_there_is_room_in_proportion_to_the_widest_model():
@@ -59,10 +59,10 @@ def test_there_is_room_in_proportion_to_the_widest_model():
 
 def test_the_question_itself_is_held_to_the_limits_of_a_job():
     settings = Settings()
-    check_last_turn(turn("user", "x" * 32_768, 8), 0, settings)
+    check_last_turn(turn("user", "x" * 32_768, 8), settings, "/m")
     with pytest.raises(InputTooLong):
-        check_last_turn(turn("user", "x" * 32_769), 0, settings)
+        check_last_turn(turn("user", "x" * 32_769), settings, "/m")
     with pytest.raises(BadParameters, match="9 images"):
-        check_last_turn(turn("user", "x", 9), 0, settings)
+        check_last_turn(turn("user", "x", 9), settings, "/m")
     with pytest.raises(BadParameters, match="role user"):
-        check_last_turn(turn("assistant", "x"), 0, settings)
+        check_last_turn(turn("assistant", "x"), settings, "/m")

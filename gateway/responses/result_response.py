@@ -1,0 +1,88 @@
+"""The result of an ended job as an HTTP response, in the form that its caller asks for."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify, request
+
+from gateway.results.contents.blocks import DoesNotFit
+from gateway.results.file_name import content_disposition, stem_of
+from gateway.results.forms import ResultForm, choose_form
+from gateway.results.frames import RenderOrder
+from gateway.results.words import Language
+from gateway.results.writers.plain import write_markdown, write_text
+from gateway.services import Services
+from shared.errors import NotAcceptable, ResultTooLarge
+from shared.jobs.row import JobRow
+
+#: Markup that our own page would refuse as well: nothing is loaded and nothing runs.
+_HTML_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox"
+)
+
+
+def result_response(row: JobRow, services: Services, named: str | None) -> Response:
+    """Return the output of a job that has one; raises NotAcceptable and ResultTooLarge."""
+    form = ResultForm(named) if named else _accepted_form()
+    response = _respond(row, services, form)
+    name = _file_name(row)
+    response.headers["Content-Disposition"] = content_disposition(
+        f"{stem_of(name)}.{form.suffix}", is_file=form.is_file
+    )
+    response.headers["Vary"] = "Accept, Accept-Language"
+    incomplete = _why_incomplete(row)
+    if incomplete:
+        response.headers["X-Sightline-Incomplete"] = incomplete
+    if form is ResultForm.HTML:
+        response.headers["Content-Security-Policy"] = _HTML_POLICY
+    return response
+
+
+def _accepted_form() -> ResultForm:
+    form = choose_form(request.accept_mimetypes)
+    if form is None:
+        raise NotAcceptable
+    return form
+
+
+def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
+    output = row.output or {}
+    if form is ResultForm.JSON:
+        return jsonify(output)
+    if form is ResultForm.TEXT:
+        text = write_text(output) if _names_text() else str(output["text"])
+        return Response(text, mimetype=form.media_type)
+    if form is ResultForm.MARKDOWN:
+        return Response(write_markdown(output), mimetype=form.media_type)
+    order = RenderOrder(form, output, _file_name(row), _language())
+    try:
+        body = services.renderer.render(order, row.tenant)
+    except DoesNotFit as error:
+        raise ResultTooLarge(str(error)) from None
+    return Response(body, mimetype=form.media_type)
+
+
+def _names_text() -> bool:
+    """Tell whether the caller asked for plain text; others get the text as the job has it."""
+    ranges = [name for name, _ in request.accept_mimetypes]
+    return "format" in request.args or any(name.startswith("text/plain") for name in ranges)
+
+
+def _language() -> Language:
+    best = request.accept_languages.best_match(["en", "zh"], default="en")
+    return "zh" if best == "zh" else "en"
+
+
+def _file_name(row: JobRow) -> str:
+    """Return the name of what was uploaded, or of the job."""
+    names = [image.get("name") for image in row.images]
+    return next((name for name in names if name), row.id)
+
+
+def _why_incomplete(row: JobRow) -> str:
+    """Return `partial`, or why the text ends before its end; empty for a whole result."""
+    output = row.output or {}
+    reason = str(output.get("finish_reason"))
+    if reason != "stop":
+        return reason
+    return "partial" if output.get("partial") else ""

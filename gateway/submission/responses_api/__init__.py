@@ -1,0 +1,1 @@
+"""OpenAI's Responses API: from a request to a chat."""

@@ -1,0 +1,172 @@
+"""The request for a response: its input and parameters, checked and turned into a chat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from flask import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gateway.http.problems import from_validation
+from gateway.services import Services
+from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.chat import AnswerRequest, Chat, ChatRules, assemble_chat
+from gateway.submission.chat_message import ChatTurn
+from gateway.submission.chat_parameters import OwnParameters, pick_own_parameters
+from gateway.submission.responses_api.chain import Chain, read_chain
+from gateway.submission.responses_api.items import read_items
+from shared.errors import BadParameters, UnsupportedMediaType
+from shared.jobs import DETAIL_PIXELS
+from shared.jobs.response_api import ResponseFields
+from shared.prediction.heartbeat import Heartbeat
+
+#: How long a response is kept that its caller wants not to be stored.
+_UNSTORED_TTL_S = 60
+
+
+class TextConfig(BaseModel):
+    """The form of the answer; `verbosity` is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    format: dict[str, Any] | None = Field(
+        None, description='`{"type": "text"}`, `json_object`, or `json_schema` with its members.'
+    )
+
+
+class ConversationName(BaseModel):
+    """Names a conversation."""
+
+    id: str
+
+
+def _as_name(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class ResponseRequest(AnswerRequest):
+    """The body of POST /v1/responses; also takes our own parameters, such as `preset`."""
+
+    input: str | list[Any] = Field(
+        description="The question, or messages whose parts are `input_text` and `input_image`."
+    )
+    instructions: str | None = Field(
+        None, description="A message of the system for this response; later ones don't have it."
+    )
+    max_output_tokens: int | None = Field(
+        None, ge=1, lt=2**63, description="Lowered to what the service and the context allow."
+    )
+    text: TextConfig | None = None
+    store: bool | None = Field(
+        True, description="False: the response cannot be read again, and is erased soon."
+    )
+    background: bool | None = Field(
+        False, description="Answer at once; the response goes on whoever leaves."
+    )
+    previous_response_id: str | None = Field(
+        None, max_length=100, description="The response that this one goes on with."
+    )
+    conversation: Annotated[ConversationName | None, BeforeValidator(_as_name)] = Field(
+        None, description="The session that this response goes on with, and is added to."
+    )
+    truncation: Literal["auto", "disabled"] | None = Field(
+        None,
+        description="`disabled` refuses a conversation that does not fit; otherwise its oldest "
+        "part is left out with a warning.",
+    )
+
+    @property
+    def answer_tokens(self) -> tuple[str, int | None]:
+        """Return the parameter that bounds the answer, and its value."""
+        return "max_output_tokens", self.max_output_tokens
+
+    @property
+    def answer_format(self) -> dict[str, Any] | None:
+        """Return our `response_format`."""
+        asked = self.text.format if self.text else None
+        if asked is None or asked.get("type") != "json_schema":
+            return asked
+        schema = {name: value for name, value in asked.items() if name != "type"}
+        return {"type": "json_schema", "json_schema": schema}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedResponse:
+    """A response's chat and how its caller wants it."""
+
+    chat: Chat
+    model: str
+    stream: bool
+    background: bool
+
+
+def receive_response(
+    request: Request, services: Services, tenant: str, workers: list[Heartbeat]
+) -> ReceivedResponse:
+    """Parse a request for a response, and read what it goes on with.
+
+    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, NotFound,
+    StoreUnavailable.
+    """
+    if not is_json(request):
+        raise UnsupportedMediaType
+    try:
+        asked = ResponseRequest.model_validate(parse_json_object(request))
+    except ValidationError as error:
+        raise from_validation(error) from None
+    own = pick_own_parameters(asked.model_extra or {})
+    _check_combination(asked)
+    turns = read_items(asked.input, own)
+    _set_own_fields(asked, own, len(turns))
+    chain = read_chain(asked.previous_response_id, services, tenant)
+    rules = ChatRules(services.settings, workers, "/input", whole=asked.truncation == "disabled")
+    spoken = [*_instructions(asked), *chain.turns, *turns]
+    chat = assemble_chat(spoken, asked, own, rules, _thread(asked, chain))
+    chat = replace(chat, response=_fields(asked, len(turns)))
+    return ReceivedResponse(chat, asked.model, bool(asked.stream), bool(asked.background))
+
+
+def _check_combination(asked: ResponseRequest) -> None:
+    if asked.background and asked.store is False:
+        raise BadParameters("A background response must be stored.", pointer="/store")
+    if asked.conversation and asked.previous_response_id:
+        raise BadParameters(
+            "previous_response_id and conversation cannot be combined.", pointer="/conversation"
+        )
+
+
+def _set_own_fields(asked: ResponseRequest, own: OwnParameters, turns: int) -> None:
+    if asked.store is False:
+        own.values["ttl_s"] = _UNSTORED_TTL_S
+    if asked.conversation:
+        own.values["session_id"] = asked.conversation.id
+        if turns > 1:
+            detail = "A conversation keeps the last question of a response and its answer alone."
+            own.tell("conversation_keeps_last", detail, "/input")
+
+
+def _instructions(asked: ResponseRequest) -> list[ChatTurn]:
+    if asked.instructions is None:
+        return []
+    return [ChatTurn("system", asked.instructions, (), DETAIL_PIXELS["auto"])]
+
+
+def _thread(asked: ResponseRequest, chain: Chain) -> str:
+    """Return the name of the conversation, as far as it is known before its first question."""
+    return asked.conversation.id if asked.conversation else chain.thread
+
+
+def _fields(asked: ResponseRequest, turns: int) -> ResponseFields:
+    text_format = asked.text.format if asked.text else None
+    return ResponseFields(
+        background=bool(asked.background),
+        store=asked.store is not False,
+        instructions=asked.instructions,
+        previous_response_id=asked.previous_response_id,
+        conversation=asked.conversation.id if asked.conversation else None,
+        max_output_tokens=asked.max_output_tokens,
+        truncation=asked.truncation or "auto",
+        text_format=text_format or {"type": "text"},
+        own_messages=turns,
+    )
