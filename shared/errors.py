@@ -156,6 +156,14 @@ class InputTooLarge(InputTooLong):
     hint = "Lower max_pixels or send fewer images; the operator can give the worker more memory."
 
 
+class ReaderUnavailable(InputError):
+    """No running worker has the second reader."""
+
+    code = "reader_unavailable"
+    status = 422
+    hint = "Ask with reader=model, or have the operator install the extra [reader] in the workers."
+
+
 class IdempotencyKeyReused(InputError):
     """This Idempotency-Key was already used with a different body."""
 

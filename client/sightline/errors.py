@@ -71,7 +71,7 @@ class InvalidRequest(APIError):
 class BadParameters(InvalidRequest):
     """A parameter is missing, unknown or out of bounds, or a constraint cannot be enforced."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint")
+    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint", "reader_unavailable")
 
 
 class IdempotencyKeyReused(InvalidRequest):

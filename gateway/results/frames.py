@@ -38,7 +38,7 @@ def order_parts(order: RenderOrder) -> Iterator[bytes]:
     yield _line(head)
     for page in pages:
         yield _line({key: value for key, value in page.items() if key not in ("tiles", "lines")})
-    # the pages hold all the text that there is
+    # pages hold all the text that there is
     yield b"" if pages else order.output["text"].encode("utf-8", "replace")
 
 

@@ -111,6 +111,7 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.InputTooLong,
             errors.InputTooLarge,
             errors.BadConstraint,
+            errors.ReaderUnavailable,
             errors.ConstraintTooComplex,
         ),
     },

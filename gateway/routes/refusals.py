@@ -28,6 +28,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.InputTooLong,
     errors.InputTooLarge,
     errors.BadConstraint,
+    errors.ReaderUnavailable,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
     errors.SessionBusy,

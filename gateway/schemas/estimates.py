@@ -27,6 +27,7 @@ class EstimatedSeconds(BaseModel):
     encode: float
     prefill: float
     decode: float
+    read: float = Field(description="Of the second reader.")
 
 
 class EstimatedQueue(BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.errors import NotFound
-from shared.jobs import FinishReason, JobStatus, Stage, TextLine
+from shared.jobs import FinishReason, JobStatus, Reader, Stage
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -151,8 +151,26 @@ class TileState(BaseModel):
     confidence: float | None = None
 
 
-class Line(TextLine):
-    """A line of the model's original text; `confidence` is as in Output."""
+class ImageText(BaseModel):
+    """The text of one of several images."""
+
+    image: int = Field(description="Index of the job's image, from 0.")
+    text: str
+    gap: bool = Field(description="A part of it could not be read.")
+
+
+class Line(BaseModel):
+    """A line of the original text."""
+
+    text: str
+    confidence: float | None = Field(description="As in Output; null if unknown.")
+    agreement: float | None = Field(
+        None,
+        description="With `reader=both`: share of its letters that both readers have read, 0 to 1.",
+    )
+    other: str | None = Field(
+        None, description="With `reader=both`: what the second reader has read instead."
+    )
 
 
 class OutputState(BaseModel):
@@ -179,13 +197,20 @@ class OutputState(BaseModel):
     confidence: float | None = Field(
         None,
         description="Geometric mean of the probabilities of the answer's tokens, relative to the "
-        "tokens that were allowed; null without a model.",
+        "tokens that were allowed; null without a model. The second reader's is the mean of its "
+        "letters' probabilities.",
     )
     lines: list[Line] | None = Field(
-        None, description="With `line_confidence`: the lines of the model's original text."
+        None, description="With `line_confidence` or `reader=both`: the lines of the original text."
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."
+    )
+    images: list[ImageText] | None = Field(
+        None, description="The text of each image, where several images were read."
+    )
+    reader: Reader | None = Field(
+        None, description="What has read the images; null where there were none."
     )
 
 
@@ -298,6 +323,7 @@ class WorkerState(BaseModel):
     slots: int = Field(description="Jobs that it can run at once.")
     busy: int
     draining: bool = Field(description="Whether it is stopping and accepts no new jobs.")
+    reader: str = Field(description="The weights of its second reader; empty without one.")
     seconds_per_job: float = Field(description="0 while unknown.")
     encode_tokens_per_s: float
     prefill_tokens_per_s: float

@@ -17,6 +17,7 @@ from gateway.services import Services
 from gateway.submission.images import RequestImages
 from gateway.submission.job_profile import profile_request
 from gateway.submission.plan import plan_job
+from gateway.submission.reader import choose_reader
 from gateway.submission.request import ReceivedRequest, Submission, receive_request
 from gateway.submission.resolve import resolve
 from gateway.submission.tiling import keeps_detail
@@ -47,8 +48,10 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     A refusal for want of room is part of the answer.
     """
     received = receive_request(request, services.settings, EstimateRequest)
-    resolved = resolve(received.submission, services.presets, services.rules)
-    profile = profile_request(resolved, tenant, auth.current_position())
+    most_tokens = services.settings.answer_max_tokens
+    resolved = resolve(received.submission, services.presets, services.rules, most_tokens)
+    reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
+    profile = profile_request(resolved, tenant, reader, auth.current_position())
     images = _measure_images(received, keeps_detail(resolved), services, tenant)
     plan = plan_job(resolved, profile, images, services.admission)
     forecast, prediction = plan.forecast, plan.prediction
@@ -96,6 +99,7 @@ def _seconds(forecast: Forecast, prediction: Prediction) -> dict[str, float] | N
         "encode": round(stages.encode_s, 3),
         "prefill": round(stages.prefill_s, 3),
         "decode": round(stages.decode_s, 3),
+        "read": round(stages.read_s, 3),
     }
 
 

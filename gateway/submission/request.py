@@ -30,6 +30,7 @@ from shared.excerpt import is_longer
 from shared.jobs import (
     DETAIL_PIXELS,
     MAX_CHOICES,
+    MAX_REFERENCE_CHARS,
     MAX_STOPS,
     Choice,
     ConversationMessage,
@@ -39,6 +40,7 @@ from shared.jobs import (
     MinP,
     Penalty,
     Priority,
+    Reader,
     RepetitionPenalty,
     Seed,
     Temperature,
@@ -117,6 +119,12 @@ class Submission(BaseModel):
         description="Whether a long image is cut into tiles: `read` joins their texts, `ask` gives "
         "one answer from all; `auto` decides by preset and shape, unless a budget is set.",
     )
+    reader: Reader | None = Field(
+        None,
+        description="What reads the text: `model`; `second`, a small reader of print beside it, in "
+        "Chinese and English; or `both`, the model's text with what the other reads differently. "
+        "Default: `model`, but `second` while the bundled model runs and the preset reads.",
+    )
     strict: bool = Field(
         False,
         description="Fail when a tile cannot be read, instead of leaving a gap; a chat then "
@@ -125,7 +133,8 @@ class Submission(BaseModel):
     max_new_tokens: MaxNewTokens = Field(
         _DEFAULTS.max_new_tokens,
         validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
-        description="Maximum length of the answer; `max_tokens` is an alias.",
+        description="Maximum length of the answer, of each tile where text is read; `max_tokens` "
+        "is an alias. Presets have their own defaults, and `tiling=read` has 2048.",
     )
     do_sample: bool = Field(
         _DEFAULTS.do_sample,
@@ -186,6 +195,12 @@ class Submission(BaseModel):
     )
     line_confidence: bool = Field(
         _DEFAULTS.line_confidence, description=_description("line_confidence")
+    )
+    reference: str = Field(
+        "",
+        max_length=MAX_REFERENCE_CHARS,
+        description="A text that the answer may follow, such as last year's text of a form or a "
+        "draft: the answer comes faster where they agree, and is the same as without it.",
     )
     postprocess: Annotated[
         list[Annotated[str, Field(max_length=_MAX_NAME_CHARS)]] | None, BeforeValidator(_as_list)
@@ -271,6 +286,11 @@ class Submission(BaseModel):
         return self.max_pixels or DETAIL_PIXELS[self.detail]
 
     @property
+    def names_prompt(self) -> bool:
+        """Tell whether the request has a prompt of its own."""
+        return self.prompt is not None and "prompt" in self.model_fields_set
+
+    @property
     def names_budget(self) -> bool:
         """Tell whether the request names a pixel budget itself."""
         return self.max_pixels is not None or self.detail != "auto"
@@ -301,7 +321,8 @@ class Submission(BaseModel):
         image_places: ImagePlaces = (),
     ) -> str:
         """Return a SHA-256 that equal requests have in common, whether form or JSON."""
-        content = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"})
+        unnamed = set() if self.reference else {"reference"}
+        content = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"} | unnamed)
         content["images"] = image_ids
         if before:
             content["before"] = [message.model_dump() for message in before]
@@ -362,7 +383,8 @@ def _check_limits(submission: Submission, files: int, settings: Settings) -> Non
             f"the limit is {settings.prompt_max_chars}.",
             pointer="/prompt",
         )
-    if submission.max_new_tokens > settings.answer_max_tokens:
+    names_tokens = "max_new_tokens" in submission.model_fields_set
+    if names_tokens and submission.max_new_tokens > settings.answer_max_tokens:
         raise BadParameters(
             f"max_new_tokens must be at most {settings.answer_max_tokens}.",
             pointer="/max_new_tokens",

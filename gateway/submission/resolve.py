@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.submission.request import Submission
 from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
-from shared.jobs import CONSTRAINTS, SAMPLING, GenerationParams
+from shared.jobs import CONSTRAINTS, MAX_NEW_TOKENS, READ_TOKENS, SAMPLING, GenerationParams
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
@@ -42,9 +42,25 @@ class ResolvedRequest:
 
 
 def resolve(
+    submission: Submission,
+    presets: Mapping[str, Preset],
+    rules: RuleBook,
+    most_tokens: int = MAX_NEW_TOKENS,
+) -> ResolvedRequest:
+    """Merge the preset into a submission; raises BadParameters for unknown or missing names.
+
+    What neither names is bounded by `most_tokens`, the longest answer of this service.
+    """
+    resolved = _resolve(submission, presets, rules)
+    params = resolved.params
+    if params.max_new_tokens <= most_tokens:
+        return resolved
+    return replace(resolved, params=params.model_copy(update={"max_new_tokens": most_tokens}))
+
+
+def _resolve(
     submission: Submission, presets: Mapping[str, Preset], rules: RuleBook
 ) -> ResolvedRequest:
-    """Merge the preset into a submission; raises BadParameters for unknown or missing names."""
     _check_rules(submission, rules)
     if submission.preset is None:
         return _resolve_without_preset(submission)
@@ -72,10 +88,13 @@ def _resolve_without_preset(submission: Submission) -> ResolvedRequest:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
         raise _unused_fields_error("a preset that uses them, such as fields")
+    params = submission.params()
+    if submission.tiling == "read" and "max_new_tokens" not in submission.model_fields_set:
+        params = params.model_copy(update={"max_new_tokens": READ_TOKENS})
     return ResolvedRequest(
         submission=submission,
         prompt=submission.prompt,
-        params=_leave_open(submission.params(), submission),
+        params=_leave_open(params, submission),
         preset=None,
         postprocess=tuple(submission.postprocess or ()),
         enhance=submission.enhance or "off",

@@ -27,6 +27,7 @@ from gateway.submission.idempotency import Idempotency
 from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.job_profile import profile_request
 from gateway.submission.plan import JobPlan, plan_job
+from gateway.submission.reader import choose_reader
 from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
@@ -113,9 +114,11 @@ def _check_request(
     submission: Submission, services: Services, idempotency: Idempotency
 ) -> _CheckedRequest:
     """Merge the preset in; raises BadParameters, BadConstraint, StoreUnavailable, QueueFull."""
-    resolved = resolve(submission, services.presets, services.rules)
+    most_tokens = services.settings.answer_max_tokens
+    resolved = resolve(submission, services.presets, services.rules, most_tokens)
     services.constraints.check(resolved.params)
-    profile = profile_request(resolved, idempotency.tenant, auth.current_position())
+    reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
+    profile = profile_request(resolved, idempotency.tenant, reader, auth.current_position())
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
     return _CheckedRequest(resolved, profile, idempotency)
@@ -231,6 +234,8 @@ def _job_input(
         preset=resolved.preset,
         postprocess=resolved.postprocess,
         enhance=resolved.enhance,
+        reference=resolved.submission.reference,
+        reader=plan.reader,
         keep_all=bool(said.response and said.response.truncation == "disabled"),
     )
 

@@ -13,7 +13,7 @@ from shared.catalog.config_file import read_config_file
 from shared.catalog.rules import MAX_RULES, Name, RuleBook
 from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConfig, BadConstraint
-from shared.jobs import GenerationParams
+from shared.jobs import ASK_TOKENS, READ_TOKENS, GenerationParams
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ANY_OBJECT
 from shared.settings import Settings
@@ -106,7 +106,7 @@ BUILT_IN = (
         name="describe",
         description="Describe the image.",
         prompt={"en": "Describe the image.", "zh": "描述这张图片"},
-        params=GenerationParams(max_new_tokens=256),
+        params=GenerationParams(max_new_tokens=ASK_TOKENS),
         postprocess=_TIDY,
     ),
     Preset(
@@ -120,7 +120,7 @@ BUILT_IN = (
             "zh": _numbered("请严格按以下要求提取图片中的文字:", _STRICT_ZH),
         },
         params=GenerationParams(
-            max_new_tokens=1024, uncertain_below=_DOUBTFUL, line_confidence=True
+            max_new_tokens=READ_TOKENS, uncertain_below=_DOUBTFUL, line_confidence=True
         ),
         postprocess=_TABLES,
         enhance="auto",
@@ -136,7 +136,7 @@ BUILT_IN = (
             ),
             "zh": _numbered("请执行OCR:", _STRICT_ZH[:4]),
         },
-        params=GenerationParams(max_new_tokens=1024, line_confidence=True),
+        params=GenerationParams(max_new_tokens=READ_TOKENS, line_confidence=True),
         postprocess=_TABLES,
         enhance="auto",
     ),
@@ -154,7 +154,7 @@ BUILT_IN = (
         name="qa",
         description="A short answer to the question in `prompt`.",
         prompt={"en": "{prompt}", "zh": "{prompt}"},
-        params=GenerationParams(max_new_tokens=64),
+        params=GenerationParams(max_new_tokens=ASK_TOKENS),
         postprocess=_TIDY,
     ),
     Preset(
@@ -167,7 +167,7 @@ BUILT_IN = (
             "zh": "从图片中读取以下字段:{fields}。只输出一个 JSON 对象,键与上述字段完全一致;"
             "值为图中所印的原文字符串,图中没有的填 null。不要解释,不要猜测。",
         },
-        params=GenerationParams(max_new_tokens=512, response_format=ANY_OBJECT),
+        params=GenerationParams(max_new_tokens=ASK_TOKENS, response_format=ANY_OBJECT),
         postprocess=("json_fields",),
     ),
 )

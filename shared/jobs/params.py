@@ -38,6 +38,8 @@ MAX_NEW_TOKENS = 131_072
 _OLD_MAX_NEW_TOKENS = 4096
 MAX_STOPS = 8
 MAX_CHOICES = 128
+#: Of a text that the answer may follow.
+MAX_REFERENCE_CHARS = 65_536
 MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
@@ -67,10 +69,15 @@ Choice = Annotated[str, Field(min_length=1, max_length=512)]
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 
 
+#: Longest answer to a question, and longest text of an image or tile that is read: more than such a
+#: piece of a megapixel holds in print that a model can read.
+ASK_TOKENS, READ_TOKENS = 512, 2048
+
+
 class GenerationParams(Frozen):
     """How the model generates its answer."""
 
-    max_new_tokens: MaxNewTokens = Field(64, description="Maximum number of new tokens.")
+    max_new_tokens: MaxNewTokens = Field(ASK_TOKENS, description="Maximum number of new tokens.")
     do_sample: bool = Field(False, description="False always takes the most likely token.")
     temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
     top_p: TopP = Field(0.9, description="Used when do_sample is true.")

@@ -49,8 +49,9 @@ def _predicted(row: JobRow) -> dict[str, float | None] | None:
     predicted = row.predicted
     if not predicted:
         return None
-    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s")
-    run_s = round(sum(predicted[stage] for stage in stages), 3)
+    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
+    # an older gateway has predicted no reading
+    run_s = round(sum(predicted.get(stage) or 0.0 for stage in stages), 3)
     return {"wait_s": predicted["wait_s"], "run_s": run_s, "total_s": predicted["total_s"]}
 
 

@@ -29,6 +29,8 @@ _MAX_RUNNING = 256
 _MAX_LONG = 256
 #: Seconds for which a queue position counts as current.
 _FRESH_S = 0.05
+#: Tokens of an answer of whose kind none was counted yet; less than the longest one may have.
+_UNKNOWN_TOKENS = 64.0
 #: Fewer ratios say nothing about the tail.
 _MIN_RATIOS = 20
 #: Tail until it has been measured.
@@ -75,7 +77,7 @@ class Forecast:
 
     def answer_tokens(self, kind: str, most: int) -> float:
         """Return the tokens that an answer is expected to have, at most `most`."""
-        return min(float(most), self.answers.get(kind, float(most)))
+        return min(float(most), self.answers.get(kind, _UNKNOWN_TOKENS))
 
     @property
     def tail(self) -> float:

@@ -65,6 +65,10 @@ _TRANSITIONS = (
 )
 
 
+#: What a job needs that not every worker has: the second reader.
+NEEDS_READER = "reader"
+
+
 class Store(JobReader):
     """Reads and changes job rows; every method raises StoreUnavailable without Redis."""
 
@@ -154,6 +158,7 @@ class Store(JobReader):
         fields = {
             "version": job.input.row_version,
             "max_attempts": self._settings.max_attempts,
+            "needs": NEEDS_READER if job.input.needs_reader else "",
             "input": job.input.model_dump_json(),
             "images": dump([image.as_dict() for image in job.images]),
             "notices": dump(list(job.notices)),
@@ -211,15 +216,18 @@ class Store(JobReader):
 
     # the worker's side
 
-    def claim_next(self, worker_id: str) -> Claim | str:
-        """Claim the queued job whose turn it is, or return `nothing`."""
-        return self.claim("", worker_id)
+    def claim_next(self, worker_id: str, *, reads: bool = False) -> Claim | str:
+        """Claim the queued job whose turn it is, or return `nothing`; see `claim`."""
+        return self.claim("", worker_id, reads=reads)
 
-    def claim(self, job_id: str, worker_id: str) -> Claim | str:
-        """Claim this queued job, or return why not: missing, not_queued, expired, too_new."""
+    def claim(self, job_id: str, worker_id: str, *, reads: bool = False) -> Claim | str:
+        """Claim this queued job, for a worker that `reads` if it has the second reader.
+
+        Else return why not: missing, not_queued, expired, too_new, needs_reader.
+        """
         owner = secrets.token_hex(16)
-        lease_ms = int(self._settings.lease_s * 1000)
-        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION)
+        lease_ms, able = int(self._settings.lease_s * 1000), NEEDS_READER if reads else ""
+        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION, able)
         if reply[0] != "claimed":
             return str(reply[0])
         return Claim(read_row(pairs(reply[2])), owner, int(reply[1]))

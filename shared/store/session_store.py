@@ -89,6 +89,14 @@ class SessionStore:
             return []
         return [Turn.model_validate_json(text) for text in texts]
 
+    def has_lost_picture(self, row: JobRow) -> bool:
+        """Tell whether the picture that a job's conversation was about last was erased."""
+        if row.session_id is None:
+            return False
+        with guard():
+            key = keys.session(row.tenant, row.session_id)
+            return bool(self._redis.hget(key, "picture_erased"))
+
     def page(self, tenant: str, limit: int) -> list[Session]:
         """Return up to `limit` sessions, the last used first."""
         index = keys.tenant_sessions(tenant)

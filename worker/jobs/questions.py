@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shared.errors import ImageGone
-from shared.jobs import JobInput, TileInfo, Turn
+from shared.jobs import JobInput, Notice, TileInfo, Turn
 from shared.jobs.row import JobRow
 from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim
@@ -34,15 +34,19 @@ class QuestionBuilder:
         return self._sessions.turns_before(row)
 
     def build(self, claim: Claim, job: JobInput, turns: Sequence[Turn]) -> Question:
-        """Return the question of `job` after these turns; raises ImageGone."""
+        """Return the question of `job` after these turns.
+
+        Raises ImageGone without its images, and where nothing is left to see of a conversation.
+        """
         row = claim.row
         fitting = [self._drop_tiles_without_room(turn, job) for turn in turns]
         pngs = self._read_pngs(row.tenant, job, fitting)
         if not all(pngs[image_id] for image_id in job.every_image):
             raise ImageGone
-        history = [_show_tiles(turn, pngs) for turn in fitting]
+        seen = [_show_tiles(turn, pngs) for turn in fitting]
         # an image of an old turn may be gone; without it the turn is pointless
-        history = [turn for turn in history if all(pngs[i] for i in turn.images)]
+        history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
+        self._check_picture(row, turns, history)
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
@@ -52,7 +56,20 @@ class QuestionBuilder:
             feature_scope=row.tenant,
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
+            notices=_gone_notices(len(seen) - len(history)),
         )
+
+    def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
+        """Raise ImageGone for a question whose conversation has lost the picture it is about."""
+        if row.input.every_image:
+            return
+        latest = next((turn.job_id for turn in reversed(turns) if turn.images), None)
+        shown = {turn.job_id for turn in history if turn.images}
+        if (latest not in shown) if latest else self._sessions.has_lost_picture(row):
+            raise ImageGone(
+                "The picture that this conversation is about was erased or has expired.",
+                hint="Ask again with the picture.",
+            )
 
     def _drop_tiles_without_room(self, turn: Turn, job: JobInput) -> Turn:
         """Return a turn that shows its long image as a whole where its tiles do not fit."""
@@ -73,6 +90,13 @@ class QuestionBuilder:
         # both times are of Redis' clock: the claim was made a moment ago
         until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
         return min(self._job_timeout_s, until_expiry)
+
+
+def _gone_notices(turns: int) -> tuple[Notice, ...]:
+    if not turns:
+        return ()
+    detail = f"{turns} earlier turns were left out: their images are no longer stored."
+    return (Notice(code="history_image_gone", detail=detail),)
 
 
 def pixel_budget(job: JobInput) -> int:

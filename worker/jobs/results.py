@@ -8,17 +8,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import ServiceError
-from shared.jobs import FinishReason, JobStatus, Notice, Output, TileInfo, TileOutput, Turn
+from shared.jobs import (
+    FinishReason,
+    ImageOutput,
+    JobStatus,
+    Notice,
+    Output,
+    TileInfo,
+    TileOutput,
+    Turn,
+)
 from shared.jobs.row import JobRow
 from shared.store.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
+from worker.jobs.disagreements import compare_readings
 from worker.postprocess import Processed
 
 _STATUS = {
     FinishReason.CANCELED: JobStatus.CANCELED,
     FinishReason.DEADLINE: JobStatus.EXPIRED,
 }
+
+
+_NOTHING_WRITTEN = Notice(
+    code="answer_empty",
+    detail="The model wrote nothing: it saw no text, or had no picture to look at.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,8 @@ class TilingResult:
     tiles: tuple[TileInfo, ...]
     #: At least one tile failed.
     partial: bool
+    #: The text of each of several images that were read.
+    images: tuple[ImageOutput, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,9 @@ class EngineAnswer:
     notices: tuple[Notice, ...] = ()
     #: Of a long image.
     tiling: TilingResult | None = None
+    #: Seconds of the second reader, and its text where the model has read as well.
+    read_s: float = 0.0
+    second_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,7 @@ def make_result(
     """
     completion, tiling = answer.completion, answer.tiling
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
+    compared = compare_readings(completion, answer.second_text)
     output = Output(
         text=processed.text,
         fields=processed.fields,
@@ -76,11 +98,20 @@ def make_result(
         partial=status is not JobStatus.SUCCEEDED or bool(tiling and tiling.partial),
         json_value=_parse_json(completion) if row.input.params.wants_json else None,
         confidence=completion.confidence,
-        lines=completion.lines,
+        lines=compared.lines,
         tiles=tiling.outputs if tiling else None,
+        images=tiling.images if tiling else None,
+        reader=row.input.reader if row.input.images and not row.input.encode_only else None,
     )
-    notices = (*answer.notices, *completion.notices, *processed.notices)
-    metrics = _metrics(row, worker, completion)
+    is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
+    notices = (
+        *answer.notices,
+        *completion.notices,
+        *compared.notices,
+        *processed.notices,
+        *([_NOTHING_WRITTEN] if is_empty else []),
+    )
+    metrics = _metrics(row, worker, completion, answer.read_s)
     fields = {
         "model": model,
         "images": _add_usage(row.images, answer.used_images),
@@ -151,7 +182,9 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
     )
 
 
-def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[str, Any]:
+def _metrics(
+    row: JobRow, worker: str, completion: Completion | None, read_s: float = 0.0
+) -> dict[str, Any]:
     """Return the row's metrics; the engine's seconds only of a job that was answered."""
     metrics: dict[str, Any] = {
         "queue_s": round(_queue_s(row), 3),
@@ -164,6 +197,8 @@ def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[st
             "prefill_s": round(completion.timings.prefill_s, 3),
             "decode_s": round(completion.timings.decode_s, 3),
         }
+    if read_s > 0:
+        metrics["read_s"] = round(read_s, 3)
     return metrics
 
 
@@ -178,8 +213,8 @@ def _tally(metrics: dict[str, Any], completion: Completion | None) -> JobMetrics
     tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
     if completion is None:
         return tally
-    for stage in ("encode", "prefill", "decode"):
-        if metrics[f"{stage}_s"] > 0:
+    for stage in ("encode", "prefill", "decode", "read"):
+        if metrics.get(f"{stage}_s", 0) > 0:
             tally.observe("stage_seconds", metrics[f"{stage}_s"], stage=stage)
     for kind, tokens in completion.usage.model_dump().items():
         tally.add("tokens", tokens, kind=kind.removesuffix("_tokens"))

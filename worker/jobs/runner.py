@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
@@ -17,7 +19,7 @@ from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
-from worker.jobs.results import Result
+from worker.jobs.results import EngineAnswer, Result
 from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
 from worker.postprocess import Postprocessor
@@ -70,9 +72,10 @@ class JobRunner:
 
     def _claim(self, job_id: str | None) -> Claim | str:
         """Return the claim, or why there is none; raises StoreUnavailable."""
+        reads = self._resources.reader is not None
         if job_id is None:
-            return self._store.claim_next(self._worker_id)
-        return self._store.claim(job_id, self._worker_id)
+            return self._store.claim_next(self._worker_id, reads=reads)
+        return self._store.claim(job_id, self._worker_id, reads=reads)
 
     def _run_claimed(self, claim: Claim) -> None:
         lease = self._leases.hold(claim)
@@ -128,14 +131,24 @@ class JobRunner:
         elif self._tiled.split(job):
             return None
         else:
-            answer = job.run_engine(job.build_question(row.input))
+            answer = job.answer(job.build_question(row.input))
         return results.make_result(
             row,
-            answer,
+            self._clean_images(answer, row.input.postprocess),
             self._postprocessor.process(answer.completion.text, row.input.postprocess),
             model=self._resources.pipeline.engine.info.name,
             worker=self._worker_id,
         )
+
+    def _clean_images(self, answer: EngineAnswer, rules: Sequence[str]) -> EngineAnswer:
+        """Return the answer with its rules applied to the text of each of several images too."""
+        if answer.tiling is None or answer.tiling.images is None:
+            return answer
+        images = tuple(
+            one.model_copy(update={"text": self._postprocessor.process(one.text, rules).text})
+            for one in answer.tiling.images
+        )
+        return replace(answer, tiling=replace(answer.tiling, images=images))
 
     def _finish(self, job: ClaimedJob, result: Result) -> None:
         """Store a job's end; raises LeaseLost when it is no longer this worker's."""
@@ -174,8 +187,9 @@ class JobRunner:
         """Learn from a job what the engine does not see of it."""
         metrics = result.fields["metrics"]
         self._meter.charge_job(0.0 if row.phase else row.busy_ms / 1000)
-        # other jobs took part in a long job's seconds
-        if row.phase or result.status is not JobStatus.SUCCEEDED or row.input.encode_only:
+        # other jobs took part in a long job's seconds, and both readers in the same ones
+        unlike = row.phase or row.input.encode_only or row.input.needs_reader
+        if unlike or result.status is not JobStatus.SUCCEEDED:
             return
         engine_s = sum(metrics[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
         visual = sum(image["tokens"] for image in result.fields["images"])

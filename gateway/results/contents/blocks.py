@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 class DoesNotFit(Exception):
@@ -39,10 +40,14 @@ Block = Prose | Table
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a document, or the whole of an answer that has no pages (`number` None)."""
+    """A page of a document, one of several images, or a whole answer without either.
+
+    `number` counts from 1, and is None for a whole answer.
+    """
 
     blocks: tuple[Block, ...]
     number: int | None = None
+    unit: Literal["page", "image"] = "page"
     #: It could not be read; its text is the mark that stands for it.
     is_gap: bool = False
     warnings: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.results.contents.blocks import Page, ResultContent
@@ -16,8 +16,12 @@ _MARKED = ("model",)
 
 def read_content(output: Mapping[str, Any], title: str, language: Language) -> ResultContent:
     """Return the pages, tables, values and notes of a job's output."""
-    pages = output.get("pages")
-    read = _read_pages(pages) if pages else (Page(tuple(split_blocks(output["text"]))),)
+    pages, images = output.get("pages"), output.get("images")
+    read: Iterable[Page] = (Page(tuple(split_blocks(output["text"]))),)
+    if pages:
+        read = _read_pages(pages)
+    elif images:
+        read = _read_images(images)
     notes = _notes(output, language)
     return ResultContent(title, tuple(read), output.get("fields") or {}, tuple(notes))
 
@@ -33,6 +37,12 @@ def _read_pages(pages: list[dict[str, Any]]) -> Iterator[Page]:
             is_gap=bool(page.get("gap")),
             warnings=tuple(_warning(warning) for warning in page.get("warnings") or ()),
         )
+
+
+def _read_images(images: list[dict[str, Any]]) -> Iterator[Page]:
+    for image in images:
+        blocks = tuple(split_blocks(image["text"]))
+        yield Page(blocks, int(image["image"]) + 1, "image", is_gap=bool(image.get("gap")))
 
 
 def _warning(warning: Any) -> str:

@@ -22,8 +22,8 @@ class _Run:
     """A table and the pages that it is on; None where the result has no pages."""
 
     table: Table
-    first: int | None
-    last: int | None
+    first: Page
+    last: Page
 
 
 def titled_tables(content: ResultContent, language: Language) -> list[TitledTable]:
@@ -59,8 +59,9 @@ def _runs(content: ResultContent) -> list[_Run]:
             if joined:
                 runs[-1] = joined
             else:
-                runs.append(_Run(block, page.number, page.number))
-        goes_on = bool(page.blocks) and isinstance(page.blocks[-1], Table)
+                runs.append(_Run(block, page, page))
+        ends_with_table = bool(page.blocks) and isinstance(page.blocks[-1], Table)
+        goes_on = ends_with_table and page.unit == "page"
     return runs
 
 
@@ -71,7 +72,7 @@ def _join(above: _Run, below: Table, page: Page) -> _Run | None:
     head, *rest = below.rows
     if head != above.table.rows[0]:
         rest = [tuple(replace(cell, is_header=False) for cell in head), *rest]
-    return _Run(Table((*above.table.rows, *rest)), above.first, page.number)
+    return _Run(Table((*above.table.rows, *rest)), above.first, page)
 
 
 def _width(table: Table) -> int:
@@ -79,10 +80,14 @@ def _width(table: Table) -> int:
 
 
 def _title(number: int, run: _Run, language: Language) -> str:
-    if run.first is None:
+    first, last = run.first.number, run.last.number
+    if first is None:
         return say("table", language, number=number)
-    name = "table_of_page" if run.first == run.last else "table_of_pages"
-    return say(name, language, number=number, first=run.first, last=run.last)
+    unit = run.first.unit
+    place = say(unit, language, number=first)
+    if first != last:
+        place = say("pages", language, first=first, last=last)
+    return say("table_of", language, number=number, place=place)
 
 
 def _field_table(content: ResultContent, language: Language) -> Iterator[TitledTable]:

@@ -52,7 +52,7 @@ class _Writer:
 
     def _page(self, page: Page, *, starts_sheet: bool) -> Iterator[str]:
         if page.number is not None:
-            title = say("page", self._language, number=page.number)
+            title = say(page.unit, self._language, number=page.number)
             yield _heading(title, "Heading1", starts_sheet=starts_sheet)
         gap = [say("gap", self._language)] if page.is_gap else []
         yield from map(_note, (*gap, *page.warnings))

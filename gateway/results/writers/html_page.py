@@ -54,8 +54,8 @@ def _page(page: Page, language: Language) -> Iterator[str]:
     if page.number is None:
         yield from (part for block in page.blocks for part in _block(block))
         return
-    heading = say("page", language, number=page.number)
-    yield f'<section id="page-{page.number}">\n<h2>{heading}</h2>\n'
+    heading = say(page.unit, language, number=page.number)
+    yield f'<section id="{page.unit}-{page.number}">\n<h2>{heading}</h2>\n'
     if page.is_gap:
         yield _note(say("gap", language))
     yield from map(_note, page.warnings)

@@ -61,7 +61,7 @@ def _notes(content: ResultContent, language: Language) -> list[str]:
     notes = list(content.notes)
     for page in content.pages:
         lines = [say("gap", language)] if page.is_gap else []
-        name = say("page", language, number=page.number) + ": " if page.number else ""
+        name = say(page.unit, language, number=page.number) + ": " if page.number else ""
         notes += [name + line for line in (*lines, *page.warnings)]
     return notes
 

@@ -162,10 +162,10 @@ def test_pages_are_told_apart_in_every_form(served):
         *("<!-- page 2 -->", "<!-- page 3 -->", "<!-- page 7 -->")
     ]
     assert read("csv").content.decode("utf-8-sig").split() == ["a,b", "1,2", "3,4"]
-    assert "This page could not be read." in read("html").text
+    assert "A part could not be read." in read("html").text
     book = openpyxl.load_workbook(io.BytesIO(read("xlsx").content))
-    assert book.sheetnames == ["Table 1 (pages 2-3)", "Text", "Notes"]
-    assert "Page 7: This page could not be read." in [row[0].value for row in book["Notes"]]
+    assert book.sheetnames == ["Table 1 (Pages 2-3)", "Text", "Notes"]
+    assert "Page 7: A part could not be read." in [row[0].value for row in book["Notes"]]
     texts = [p.text for p in docx.Document(io.BytesIO(read("docx").content)).paragraphs]
     assert [text for text in texts if text.startswith("Page")] == ["Page 2", "Page 3", "Page 7"]
 

@@ -107,3 +107,24 @@ def test_a_foreign_session_looks_like_an_unknown_one(store):
     assert sessions.page("u", 10) == []
     with pytest.raises(NotFound):
         sessions.delete("u", "s")
+
+
+def test_a_conversation_remembers_that_its_picture_was_erased_until_it_gets_another(store):
+    sessions = SessionStore(store.redis)
+    job = ask(store, "what is it?", (IMAGE.id,))
+    answer(store, job, "a circle")
+    store.erase(job, "t")
+    follow_up = store.get(ask(store, "and its colour?"), "t")
+    assert sessions.has_lost_picture(follow_up)
+    answer(store, follow_up.id, "red")
+    assert sessions.has_lost_picture(follow_up)
+
+
+def test_another_picture_makes_up_for_the_erased_one(store, settings):
+    sessions = SessionStore(store.redis)
+    job = ask(store, "what is it?", (IMAGE.id,))
+    answer(store, job, "a circle")
+    store.erase(job, "t")
+    ImageStore(settings).put("t", IMAGE)
+    answer(store, ask(store, "and this one?", (IMAGE.id,)), "a square")
+    assert not sessions.has_lost_picture(store.get(ask(store, "its colour?"), "t"))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.errors import ServiceError
-from shared.jobs import FinishReason, TileInfo, TileOutcome, Usage
+from shared.jobs import FinishReason, ImageOutput, TileInfo, TileOutcome, Usage
+from shared.jobs.row import JobRow
 from worker.engine.api import Completion, Timings
 from worker.tiling import Tile, merge, settle_pieces, unread_mark
 
@@ -18,7 +19,8 @@ def make_outcome(completion: Completion, revision: str) -> TileOutcome:
         text=completion.text,
         revision=revision,
         finish_reason=completion.finish_reason,
-        usage=completion.usage,
+        # a worker of an older version may have to join the tiles
+        usage=completion.usage.without_drafts,
         tokens=completion.usage.completion_tokens,
         confidence=completion.confidence,
         notices=completion.notices,
@@ -50,6 +52,31 @@ def join_outcomes(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) ->
         confidence=_mean_confidence(outcomes),
     )
     return add_costs(completion, outcomes)
+
+
+def join_second_texts(row: JobRow, outcomes: Sequence[TileOutcome]) -> str | None:
+    """Return the second reader's texts of all tiles as one; None where only one has read."""
+    if row.input.reader != "both":
+        return None
+    texts = [None if one.gap else one.second_text for one in outcomes]
+    return merge(list(zip(_tiles(row.tiles), texts, strict=True)), unread_mark)
+
+
+def join_by_image(
+    tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]
+) -> tuple[ImageOutput, ...]:
+    """Return the text of each image that the tiles are part of, in order."""
+    parts = dict[int, list[tuple[Tile, TileOutcome]]]()
+    for tile, outcome in zip(_tiles(tiles), outcomes, strict=True):
+        parts.setdefault(tile.image, []).append((tile, outcome))
+    return tuple(
+        ImageOutput(
+            image=image,
+            text=merge([(tile, _text(outcome)) for tile, outcome in own], unread_mark),
+            gap=any(outcome.gap for _, outcome in own),
+        )
+        for image, own in sorted(parts.items())
+    )
 
 
 def ids_to_view(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -> tuple[str, ...]:

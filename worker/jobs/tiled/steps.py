@@ -30,7 +30,9 @@ from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import (
     add_costs,
     ids_to_view,
+    join_by_image,
     join_outcomes,
+    join_second_texts,
     make_gap,
     make_outcome,
     settled_pieces,
@@ -111,12 +113,15 @@ class TiledSteps:
 
     def _ask_tile(self, job: ClaimedJob) -> TileOutcome:
         question = replace(job.build_question(job.row.input), scope="", background=True)
-        completion = job.run_engine(question).completion
+        answer = job.answer(question)
+        completion = answer.completion
         if completion.finish_reason is FinishReason.CANCELED:
             raise JobReleased
         if completion.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may take.")
-        return make_outcome(completion, self._info.revision)
+        outcome = make_outcome(completion, self._info.revision)
+        read = {"read_s": answer.read_s, "second_text": answer.second_text or ""}
+        return outcome.model_copy(update=read)
 
     def stream_text(self, job_id: str) -> None:
         """Stream the settled text of a job that reads; raises StoreUnavailable."""
@@ -142,7 +147,15 @@ class TiledSteps:
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
             job.retry_while_store_is_down(lambda: self.stream_text(row.id))
             joined = join_outcomes(row.tiles, outcomes)
-            answer = EngineAnswer(joined, tiling=_tiling_result(row, outcomes))
+            tiling = _tiling_result(row, outcomes)
+            if len(row.input.images) > 1:
+                tiling = replace(tiling, images=join_by_image(row.tiles, outcomes))
+            answer = EngineAnswer(
+                joined,
+                tiling=tiling,
+                read_s=sum(one.read_s for one in outcomes),
+                second_text=join_second_texts(row, outcomes),
+            )
         elif row.together:
             answer = self._ask_together(job, outcomes)
         else:

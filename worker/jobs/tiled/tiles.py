@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from shared.errors import ImageGone
-from shared.jobs import JobInput, TileInfo, TileOutcome, TilingTask, Turn
+from shared.jobs import JobInput, TileInfo, TileOutcome, Tiling, TilingTask, Turn
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
@@ -58,8 +58,8 @@ class TileCutter:
         row, job = claim.row, claim.row.input
         if job.tiling is None:
             return None
-        infos = tuple(self._store_tiles(claim, job.tiling.budget))
-        if len(infos) == len(job.images):
+        infos = tuple(self._store_tiles(claim, job.tiling))
+        if len(infos) == len(job.images) and not job.tiling.whole:
             return None
         together = job.tiling.task is TilingTask.ASK and fit_one_prompt(infos, job, self._info)
         inputs = self._tile_inputs(job, infos, together=together)
@@ -90,23 +90,24 @@ class TileCutter:
         ]
         return SplitPlan(shown.parts, tuple(work), together=False)
 
-    def _store_tiles(self, claim: Claim, budget: int) -> Iterator[TileInfo]:
-        """Store the pixels of each tile of each image; tiles have at most `budget` pixels."""
+    def _store_tiles(self, claim: Claim, tiling: Tiling) -> Iterator[TileInfo]:
+        """Store the pixels of each tile of each image."""
         order, row = 0, claim.row
         for number, png in enumerate(self._images.pngs(row.tenant, row.input.images)):
             if png is None:
                 raise ImageGone
             image = open_png(png)
-            for tile in self._cut_image(image, budget):
+            for tile in self._cut_image(image, tiling, second=row.input.reader == "second"):
                 pixels = image.crop(tile.box)
                 placed = replace(tile, order=order, image=number)
                 yield self._store_tile(claim, pixels, placed)
                 order += 1
 
-    def _cut_image(self, image: Image.Image, budget: int) -> list[Tile]:
-        if min(image.size) < MIN_SIDE:
+    def _cut_image(self, image: Image.Image, tiling: Tiling, *, second: bool) -> list[Tile]:
+        if tiling.whole or min(image.size) < MIN_SIDE:
             return [Tile(0, (0, 0, *image.size))]
-        return cut(image, min(budget, self._info.max_pixels))
+        # the second reader has no bound of its own
+        return cut(image, tiling.budget if second else min(tiling.budget, self._info.max_pixels))
 
     def _store_tile(self, claim: Claim, pixels: Image.Image, tile: Tile) -> TileInfo:
         digest = hashlib.sha256(f"{pixels.width}x{pixels.height}\n".encode())
@@ -140,6 +141,10 @@ class TileCutter:
                 max_pixels=pixel_budget(job),
                 encode_only=together or job.encode_only,
                 enhance=job.enhance,
+                reference=job.reference if reads else "",
+                reader=job.reader,
+                # tells a table's columns
+                preset=job.preset if job.needs_reader else None,
             )
 
     def _known_outcomes(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:

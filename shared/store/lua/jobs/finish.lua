@@ -51,6 +51,9 @@ if turn_json ~= '' then
     redis.call('RPUSH', session .. SESSION_TURNS, turn_json)
     redis.call('LTRIM', session .. SESSION_TURNS, -tonumber(turns_max), -1)
     redis.call('HSET', session, 'worker', job.worker)
+    if #(cjson.decode(turn_json).images or {}) > 0 then
+      redis.call('HDEL', session, 'picture_erased')
+    end
     for _, image in ipairs(redis.call('SMEMBERS', key .. JOB_IMAGES)) do
       if redis.call('EXISTS', image) == 1 then remember_image(session, image, now_ms()) end
     end

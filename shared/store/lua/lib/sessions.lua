@@ -64,6 +64,8 @@ local function forget_turns(job_id, session, images, now)
     local turn = cjson.decode(text)
     if turn.job_id == job_id then
       redis.call('LREM', session .. SESSION_TURNS, 0, text)
+      -- a question that follows must not be answered without the picture that it is about
+      if #(turn.images or {}) > 0 then redis.call('HSET', session, 'picture_erased', 1) end
     else
       for _, id in ipairs(turn.images or {}) do shown[id] = true end
       for _, id in ipairs(turn.tiles or {}) do shown[id] = true end

@@ -13,7 +13,7 @@ local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
   'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms',
-  'version', 'max_attempts', 'busy_ms', 'number', 'split_by')
+  'version', 'max_attempts', 'busy_ms', 'number', 'split_by', 'needs')
 if job.split_by == owner then return waiting_rows(job_id) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
@@ -38,7 +38,7 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
-      'busy_ms', busy_ms)
+      'busy_ms', busy_ms, 'needs', job.needs or '')
     -- its parent's end removes it; if somebody deletes the parent, its time does
     redis.call('PEXPIREAT', JOB .. child, kept_until)
   end

@@ -137,7 +137,7 @@ def test_a_table_that_goes_on_over_pages_is_one_and_names_them():
         page(5, f"{head}| 9 | 9 |"),
     ]
     tables = titled_tables(read_content({"text": "", "pages": pages}, "t", "en"), "en")
-    assert [one.title for one in tables] == ["Table 1 (pages 2-4)", "Table 2 (page 5)"]
+    assert [one.title for one in tables] == ["Table 1 (Pages 2-4)", "Table 2 (Page 5)"]
     assert texts(tables[0].table) == [
         ["a", "b"],
         *(["1 2", "3 4", "5 6", "7 8"][n].split() for n in range(4)),

@@ -111,7 +111,7 @@ def test_html_keeps_spans_pages_and_what_is_missing():
     html = rendered("html", "", "zh", pages=pages).decode()
     assert re.findall(r'section id="([^"]+)"', html) == ["page-3", "page-9"]
     assert "第 9 页" in html
-    assert "这一页未能识别。" in html
+    assert "有一部分未能识别。" in html
     assert "Turned." in html
 
 
@@ -262,3 +262,15 @@ def test_what_another_version_stores_is_read():
         {"text": "x", "finish_reason": "new_reason", "partial": False}, "t", "en"
     )
     assert content.notes == ()
+
+
+def test_several_images_are_told_apart_and_their_tables_never_joined():
+    table = markdown([["a", "b"], ["1", "2"]])
+    images = [{"image": n, "text": table, "gap": False} for n in range(2)]
+    book = workbook(rendered("xlsx", "joined", images=images))
+    assert book.sheetnames == ["Table 1 (Image 1)", "Table 2 (Image 2)"]
+    assert re.findall('section id="([^"]+)"', rendered("html", "", images=images).decode()) == [
+        *("image-1", "image-2")
+    ]
+    assert write_text(output("", images=images)) == f"{table}\n\f{table}\n"
+    assert write_markdown(output("", images=images)).startswith("<!-- image 1 -->")

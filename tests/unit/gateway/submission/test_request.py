@@ -31,7 +31,7 @@ def received(**form):
 
 def test_the_defaults_are_the_articles():
     params = Submission(prompt="hi").params()
-    assert (params.max_new_tokens, params.temperature, params.top_p) == (64, 0.3, 0.9)
+    assert (params.max_new_tokens, params.temperature, params.top_p) == (512, 0.3, 0.9)
     assert params.do_sample is False
 
 

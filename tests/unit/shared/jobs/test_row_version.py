@@ -18,10 +18,10 @@ WORDS = {
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
     "JobInput": "before encode_only enhance image_places images keep_all max_pixels params "
-    "postprocess preset prompt thread tiling",
+    "postprocess preset prompt reader reference thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
-    "Tiling": "budget planned strict task",
+    "Tiling": "budget planned strict task whole",
     "TilingTask": "ask read",
 }
 
