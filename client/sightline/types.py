@@ -43,6 +43,7 @@ class SubmitOptions(TypedDict, total=False):
     loop_guard: bool
     uncertain_below: float
     line_confidence: bool
+    reference: str
     postprocess: list[str]
     enhance: str | list[str]
     tiling: Literal["auto", "off", "read", "ask"]
