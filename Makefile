@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -89,6 +89,10 @@ check: $(DEV_STAMP) ## Check format, lint, names, types and import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p scripts
 	$(VENV)/bin/lint-imports
+
+# needs Debian's g++-aarch64-linux-gnu and qemu-user, or the like; no Python
+test-arm: ## Check the compiled kernels for ARM in an emulator; ARGS=brief is quicker
+	scripts/test_arm.sh $(ARGS)
 
 coverage: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the tests and report line and branch coverage, including subprocesses
 	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \

@@ -73,7 +73,7 @@ class InvalidRequest(APIError):
 class BadParameters(InvalidRequest):
     """A parameter is missing, unknown or out of bounds, or a constraint cannot be enforced."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint")
+    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint", "reader_unavailable")
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -134,6 +134,7 @@ class InvalidDocument(InvalidRequest):
         "page_too_large",
         "document_too_slow",
         "document_too_complex",
+        "document_not_found",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ class Answer:
     @property
     def images(self) -> list[str]:
         """Return the text of each image, where the text of several was asked for."""
-        output = self.job["output"] or {}
+        output: Mapping[str, Any] = self.job["output"] or {}
         return [image["text"] for image in output.get("images") or ()]
 
     def __str__(self) -> str:

@@ -43,9 +43,11 @@ class SubmitOptions(TypedDict, total=False):
     loop_guard: bool
     uncertain_below: float
     line_confidence: bool
+    reference: str
     postprocess: list[str]
     enhance: str | list[str]
     tiling: Literal["auto", "off", "read", "ask"]
+    reader: Literal["model", "second", "both"]
     strict: bool
     sha256: list[str]
     bytes: list[int]
@@ -68,7 +70,7 @@ class Queue(TypedDict):
 class Progress(TypedDict, total=False):
     """Progress of a running job."""
 
-    stage: Literal["encode", "prefill", "decode", "merge"]
+    stage: Literal["encode", "prefill", "decode", "merge", "read"]
     percent: int
     output_tokens: int
     tiles_done: int
@@ -86,6 +88,7 @@ class Output(TypedDict):
     partial: bool
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
+<<<<<<< HEAD
     tiles: NotRequired[list[dict[str, Any]] | None]
     images: NotRequired[list[ImageText] | None]
 
@@ -96,6 +99,10 @@ class ImageText(TypedDict):
     image: int
     text: str
     gap: bool
+=======
+    #: What has read the images.
+    reader: NotRequired[Literal["model", "second", "both"] | None]
+>>>>>>> main
 
 
 class JobData(TypedDict):

@@ -30,7 +30,7 @@ from sightline.types import SubmitOptions
 #: Arguments of the command line that have the name of a submission option.
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
-    *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "strict"),
+    *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "reader", "strict"),
     *("priority", "deadline_s", "webhook"),
 )
 

@@ -112,6 +112,11 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         help="how to cut a long image into tiles",
     )
     parser.add_argument(
+        "--reader",
+        choices=["model", "second", "both"],
+        help="what reads the text: the model, the small second reader, or both, compared",
+    )
+    parser.add_argument(
         "--strict", action="store_true", default=None, help="fail if a tile cannot be read"
     )
     parser.add_argument(

@@ -1,6 +1,6 @@
 // Exact attention in blocks of keys, with running maxima and sums: image patches and text.
 #pragma once
-#include "simd.h"
+#include "dot.h"
 
 namespace {
 
@@ -10,7 +10,8 @@ constexpr int64_t kQueryTile = 24;
 // keys and values of one head, packed as panels for the micro-kernel; missing keys are zero
 template <int D>
 struct PackedHead {
-  std::vector<bf16> keys, values;  // [panel][D/2][64][2] and [D/64][key pair][64][2]
+  // [panel][D/2][kColumns][2] and [D/kColumns][key pair][kColumns][2]
+  std::vector<bf16> keys, values;
   int64_t count = 0, padded = 0;
 
   void reserve(int64_t n) {
@@ -37,13 +38,11 @@ struct PackedHead {
   }
   void put_values(int64_t at, const bf16* even, const bf16* odd) {
     const int64_t pairs = padded / 2;
-    for (int i = 0; i < D; i += 16) {
-      const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)(even + i)));
-      const __m512i high =
-          odd ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)(odd + i)))
-              : _mm512_setzero_si512();
-      bf16* to = values.data() + ((i / 64) * pairs + at / 2) * 128 + (i % 64) * 2;
-      _mm512_storeu_si512(to, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    for (int i = 0; i < D; i += kLanes) {
+      const Words high = odd ? load_words(odd + i) << 16 : Words{};
+      bf16* to = values.data() + ((i / kColumns) * pairs + at / 2) * kColumns * 2 +
+                 (i % kColumns) * 2;
+      store_as(to, load_words(even + i) | high);
     }
   }
   void put_padding() {
@@ -55,15 +54,16 @@ struct PackedHead {
 
 template <int D>
 struct Tile {
-  alignas(64) bf16 queries[kQueryTile * D];
+  using Left = Bf16Dot::Left;
+  alignas(64) Left queries[kQueryTile * D];
   alignas(64) float scores[kQueryTile * kKeyBlock];
-  alignas(64) bf16 probabilities[kQueryTile * kKeyBlock];
+  alignas(64) Left probabilities[kQueryTile * kKeyBlock];
   alignas(64) float out[kQueryTile * D];
   float peak[kQueryTile], sum[kQueryTile];
   int64_t visible[kQueryTile];  // keys that each row attends to
 };
 
-// scores of all tile rows against keys [k0, k0 + width), width a multiple of 64
+// scores of all tile rows against keys [k0, k0 + width), width a multiple of kColumns
 template <int D>
 void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t k0,
                  int64_t width) {
@@ -72,11 +72,12 @@ void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t
     for (int64_t m = 0; m < rows; m += kRows)
       with_rows(rows - m, [&](auto count) {
         constexpr int R = decltype(count)::value;
-        __m512 sums[R][4] = {};
-        dot_tile<Bf16Dot, R>((const char*)(tile.queries + m * D), D * 2, panel, D / 2, sums);
+        Floats sums[R][kVectors] = {};
+        dot_tile<Bf16Dot, R>((const char*)(tile.queries + m * D), sizeof(*tile.queries) * D, panel,
+                             D / 2, sums);
         for (int r = 0; r < R; ++r)
-          for (int c = 0; c < 4; ++c)
-            _mm512_storeu_ps(tile.scores + (m + r) * kKeyBlock + k + c * 16, sums[r][c]);
+          for (int c = 0; c < kVectors; ++c)
+            store(tile.scores + (m + r) * kKeyBlock + k + c * kLanes, sums[r][c]);
       });
   }
 }
@@ -85,53 +86,52 @@ void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t
 template <int D>
 void softmax_row(Tile<D>& tile, int64_t row, int64_t k0, int64_t width, float scale) {
   float* scores = tile.scores + row * kKeyBlock;
-  bf16* probabilities = tile.probabilities + row * kKeyBlock;
+  auto* probabilities = tile.probabilities + row * kKeyBlock;
   const int64_t visible = std::clamp<int64_t>(tile.visible[row] - k0, 0, width);
   for (int64_t i = visible; i < width; ++i) scores[i] = -INFINITY;
-  __m512 peak = _mm512_set1_ps(-INFINITY);
-  for (int64_t i = 0; i < width; i += 16) peak = _mm512_max_ps(peak, _mm512_loadu_ps(scores + i));
+  Floats peak = fill(-INFINITY);
+  for (int64_t i = 0; i < width; i += kLanes) peak = max(peak, load(scores + i));
   const float before = tile.peak[row];
-  const float highest = std::max(before, _mm512_reduce_max_ps(peak) * scale);
+  const float highest = std::max(before, max_of(peak) * scale);
   if (highest == -INFINITY) {
-    std::memset(probabilities, 0, width * 2);
+    std::memset(probabilities, 0, width * sizeof(*probabilities));
     return;
   }
-  const __m512 factor = _mm512_set1_ps(scale), shift = _mm512_set1_ps(highest);
-  __m512 sum = _mm512_setzero_ps();
-  for (int64_t i = 0; i < width; i += 16) {
-    const __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores + i), factor, shift);
-    const __mmask16 real = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.f), _CMP_GE_OQ);
-    const __m512 probability = _mm512_maskz_mov_ps(real, exp2_ps(x));
-    sum = _mm512_add_ps(sum, probability);
-    store16(probabilities + i, probability);
+  const Floats factor = fill(scale), shift = fill(-highest);
+  Floats sum = {};
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const Floats x = fma(load(scores + i), factor, shift);
+    const Floats probability = keep_from(x, -126.f, exp2_of(x));
+    sum += probability;
+    store(probabilities + i, probability);
   }
   tile.peak[row] = highest;
   const float fade = before == -INFINITY ? 0.f : std::exp2(before - highest);
-  tile.sum[row] = tile.sum[row] * fade + _mm512_reduce_add_ps(sum);
+  tile.sum[row] = tile.sum[row] * fade + sum_of(sum);
   if (fade == 1.f) return;
-  for (int i = 0; i < D; i += 16) {
+  for (int i = 0; i < D; i += kLanes) {
     float* out = tile.out + row * D + i;
-    _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_loadu_ps(out), _mm512_set1_ps(fade)));
+    store(out, load(out) * fade);
   }
 }
 
 template <int D>
 void mix_values(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t k0,
                 int64_t width) {
-  for (int64_t panel = 0; panel < D / 64; ++panel) {
-    const char* values =
-        (const char*)(head.values.data() + (panel * head.padded / 2 + k0 / 2) * 128);
+  for (int64_t panel = 0; panel < D / kColumns; ++panel) {
+    const char* values = (const char*)(head.values.data() +
+                                       (panel * head.padded / 2 + k0 / 2) * kColumns * 2);
     for (int64_t m = 0; m < rows; m += kRows)
       with_rows(rows - m, [&](auto count) {
         constexpr int R = decltype(count)::value;
-        float* out = tile.out + m * D + panel * 64;
-        __m512 sums[R][4];
+        float* out = tile.out + m * D + panel * kColumns;
+        Floats sums[R][kVectors];
         for (int r = 0; r < R; ++r)
-          for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_loadu_ps(out + r * D + c * 16);
-        dot_tile<Bf16Dot, R>((const char*)(tile.probabilities + m * kKeyBlock), kKeyBlock * 2, values,
-                             width / 2, sums);
+          for (int c = 0; c < kVectors; ++c) sums[r][c] = load(out + r * D + c * kLanes);
+        dot_tile<Bf16Dot, R>((const char*)(tile.probabilities + m * kKeyBlock),
+                             sizeof(*tile.probabilities) * kKeyBlock, values, width / 2, sums);
         for (int r = 0; r < R; ++r)
-          for (int c = 0; c < 4; ++c) _mm512_storeu_ps(out + r * D + c * 16, sums[r][c]);
+          for (int c = 0; c < kVectors; ++c) store(out + r * D + c * kLanes, sums[r][c]);
       });
   }
 }
@@ -153,17 +153,16 @@ void attend_tile(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, float s
     mix_values<D>(tile, rows, head, k0, width);
   }
   for (int64_t r = 0; r < rows; ++r) {
-    const __m512 inverse = _mm512_set1_ps(1.f / tile.sum[r]);
+    const float inverse = 1.f / tile.sum[r];
     bf16* to = out(r);
-    for (int i = 0; i < D; i += 16)
-      store16(to + i, _mm512_mul_ps(_mm512_loadu_ps(tile.out + r * D + i), inverse));
+    for (int i = 0; i < D; i += kLanes) store(to + i, load(tile.out + r * D + i) * inverse);
   }
 }
 
-template <int D>
-void rotated(const bf16* x, const float* cosine, const float* sine, bf16* out) {
+template <int D, class Out>
+void rotated(const bf16* x, const float* cosine, const float* sine, Out* out) {
   float wide[D];
-  for (int i = 0; i < D; i += 16) _mm512_storeu_ps(wide + i, load16(x + i));
+  for (int i = 0; i < D; i += kLanes) store(wide + i, load(x + i));
   rotate(wide, cosine, sine, D, out);
 }
 
@@ -241,7 +240,7 @@ void attend_segment(const Segment& s, const bf16* queries, int64_t heads, int64_
   for (int64_t q = 0; q < pairs; q += kQueryTile) {
     const int64_t rows = std::min(kQueryTile, pairs - q);
     for (int64_t r = 0; r < rows; ++r) {
-      std::memcpy(tile.queries + r * D, queries + place(q + r), D * 2);
+      copy_row(queries + place(q + r), D, tile.queries + r * D);
       tile.visible[r] = s.past + (q + r) / group + 1;
     }
     attend_tile<D>(tile, rows, packed, 1.f / std::sqrt((float)D),
@@ -269,11 +268,9 @@ void store_row(const bf16* qkv, const bf16* query_norm, const bf16* key_norm, fl
                const bf16* cosine, const bf16* sine, const Segment& s, int64_t row, int64_t layer,
                int64_t heads, int64_t kv_heads, bf16* queries) {
   auto normalize_and_rotate = [&](const bf16* x, const bf16* norm, bf16* out) {
-    const __m512 scale = _mm512_set1_ps(1.f / std::sqrt(sum_squares(x, D) / D + eps));
+    const float scale = 1.f / std::sqrt(sum_squares(x, D) / D + eps);
     float wide[D];
-    for (int i = 0; i < D; i += 16)
-      _mm512_storeu_ps(wide + i,
-                       _mm512_mul_ps(_mm512_mul_ps(load16(x + i), scale), load16(norm + i)));
+    for (int i = 0; i < D; i += kLanes) store(wide + i, load(x + i) * scale * load(norm + i));
     rotate(wide, cosine, sine, D, out);
   };
   const int64_t at = s.past + row - s.first;

@@ -1,4 +1,4 @@
-"""Compiles and loads the kernels of this folder, on CPUs that have the instructions they need."""
+"""Compiles and loads the kernels of this folder for one instruction set."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import ctypes
 import hashlib
 import logging
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from ctypes import c_float, c_int64, c_void_p
 from pathlib import Path
 
-#: Arguments of each function of kernels.cpp; none returns anything.
+from worker.engine.kernels.instructions import InstructionSet, choose_instructions
+
+#: Arguments of each function of kernels.cpp that returns nothing.
 _SIGNATURES: dict[str, tuple[type, ...]] = {
     "pack_panels": (c_void_p, c_int64, c_int64, c_void_p),
     "quantize_weight": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
-    "linear_bf16": (c_void_p, c_void_p, c_int64, c_void_p, c_void_p),
+    "linear_bf16": (c_void_p, c_void_p, c_int64, *(c_void_p,) * 3),
     "linear_int8": (*(c_void_p,) * 2, c_int64, *(c_void_p,) * 4),
     "linear_unpacked": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "rms_norm": (c_void_p, c_int64, c_int64, c_void_p, c_float, c_void_p),
@@ -31,67 +33,77 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
 _log = logging.getLogger(__name__)
 
 _SOURCES = Path(__file__).parent
-#: CPU flags that the kernels need, as /proc/cpuinfo names them.
-_NEEDED = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_bf16", "avx512_vnni"})
 #: Seconds after which a compiler is stopped.
 _COMPILE_S = 300
-_FLAGS = (
-    *("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-w", "-mfma", "-mavx512f"),
-    *("-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512bf16", "-mavx512vnni"),
-)
+_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-w")
 
 
-def load_kernels() -> ctypes.CDLL | None:
+class Kernels(ctypes.CDLL):
+    """The functions of kernels.cpp, compiled for one instruction set."""
+
+    def __init__(self, library: Path, instructions: InstructionSet) -> None:
+        """Load the library; raises OSError if that fails."""
+        super().__init__(str(library))
+        self.instructions = instructions
+        for name, arguments in _SIGNATURES.items():
+            function = getattr(self, name)
+            function.argtypes, function.restype = arguments, None
+        for name in ("panel_outputs", "left_bytes"):
+            getattr(self, name).restype = c_int64
+        #: Outputs of a packed panel.
+        self.panel = int(self.panel_outputs())
+        #: Whether rows of bfloat16 are widened to float32 before they are multiplied.
+        self.widens = int(self.left_bytes()) > 2
+
+
+def load_kernels(most: str = "auto") -> Kernels | None:
     """Return the kernels, compiled first if need be; None without a suitable CPU or a compiler.
 
-    Import torch before: both then share one OpenMP runtime and its threads.
+    `most` is the fastest instruction set allowed. Import torch before: both then share one OpenMP
+    runtime and its threads.
     """
-    if not _supports_cpu():
+    instructions = choose_instructions(most)
+    if instructions is None:
         return None
     try:
-        kernels = ctypes.CDLL(str(compiled_library()))
+        return Kernels(compiled_library(instructions), instructions)
     except (OSError, subprocess.SubprocessError) as error:
         _log.warning("kernels.unavailable", extra={"reason": str(error)})
         return None
-    for name, arguments in _SIGNATURES.items():
-        function = getattr(kernels, name)
-        function.argtypes, function.restype = arguments, None
-    return kernels
 
 
-def _supports_cpu() -> bool:
-    """Tell whether the CPU has the instructions, and no AMX: oneDNN is faster with it."""
-    try:
-        info = Path("/proc/cpuinfo").read_text("ascii", "replace")
-    except OSError:
-        return False
-    flags = next((line.split() for line in info.splitlines() if line.startswith("flags")), [])
-    return platform.machine() == "x86_64" and set(flags) >= _NEEDED and "amx_int8" not in flags
-
-
-def compiled_library() -> Path:
+def compiled_library(instructions: InstructionSet) -> Path:
     """Return the path of the library, compiled once for each version of the sources.
 
     Raises FileNotFoundError without a compiler, OSError or subprocess.TimeoutExpired if it fails.
     """
-    digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for source in sorted([*_SOURCES.glob("*.cpp"), *_SOURCES.glob("*.h")]):
-        digest.update(source.read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sightline"
-    library = cache / f"kernels-{digest.hexdigest()[:16]}.so"
+    library = library_path(instructions)
     if not library.is_file():
-        _compile(library)
+        _log.info("kernels.compiling", extra={"instructions": instructions.title})
+        started = time.monotonic()
+        _compile(library, instructions)
+        _log.info("kernels.compiled", extra={"seconds": round(time.monotonic() - started, 1)})
     return library
 
 
-def _compile(library: Path) -> None:
+def library_path(instructions: InstructionSet) -> Path:
+    """Return where the library of these sources is, or will be."""
+    digest = hashlib.sha256(" ".join((*_FLAGS, *instructions.compiler_flags)).encode())
+    for source in sorted([*_SOURCES.glob("*.cpp"), *_SOURCES.glob("*.h")]):
+        digest.update(source.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sightline"
+    return cache / f"kernels-{instructions.name}-{digest.hexdigest()[:16]}.so"
+
+
+def _compile(library: Path, instructions: InstructionSet) -> None:
     compiler = shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise FileNotFoundError("no C++ compiler (g++ or clang++) on PATH")
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         unfinished = Path(folder) / library.name
-        command = [compiler, *_FLAGS, str(_SOURCES / "kernels.cpp"), "-o", str(unfinished)]
+        flags = (*_FLAGS, *instructions.compiler_flags)
+        command = [compiler, *flags, str(_SOURCES / "kernels.cpp"), "-o", str(unfinished)]
         run = subprocess.run(
             command, capture_output=True, text=True, timeout=_COMPILE_S, check=False
         )

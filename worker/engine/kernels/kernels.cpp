@@ -1,26 +1,36 @@
-// The functions that Python calls: arithmetic for CPUs with AVX512-BF16 and AVX512-VNNI.
+// The functions that Python calls.
 #include "attention.h"
 #include "linear.h"
 
 namespace {
 
+// rows whose sums with four weights fit into the registers
+#if defined(__AVX512BF16__) || defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+constexpr int kUnpackedRows = 6;
+#elif defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int kUnpackedRows = 4;
+#else
+constexpr int kUnpackedRows = 2;
+#endif
+
 // R rows of y from `m` on, 4 outputs from `n` on; four weights share each load of x
 template <int R>
 void unpacked_tile(const bf16* weight, int64_t n, int64_t width, const bf16* x, int64_t m,
                    int64_t outputs, float* y) {
-  __m512 sums[R][4] = {};
-  for (int64_t i = 0; i < width; i += 32) {
-    __m512bh w[4];
-    for (int c = 0; c < 4; ++c) w[c] = (__m512bh)_mm512_loadu_si512(weight + (n + c) * width + i);
+  Floats sums[R][4] = {};
+  for (int64_t i = 0; i < width; i += 2 * kLanes) {
+    Pairs part[R];
 #pragma GCC unroll 6
-    for (int r = 0; r < R; ++r) {
-      const __m512bh part = (__m512bh)_mm512_loadu_si512(x + (m + r) * width + i);
+    for (int r = 0; r < R; ++r) part[r] = load_pairs(x + (m + r) * width + i);
 #pragma GCC unroll 4
-      for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_dpbf16_ps(sums[r][c], part, w[c]);
+    for (int c = 0; c < 4; ++c) {
+      const Pairs w = load_pairs(weight + (n + c) * width + i);
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) sums[r][c] = add_pairs(sums[r][c], part[r], w);
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < 4; ++c) y[(m + r) * outputs + n + c] = _mm512_reduce_add_ps(sums[r][c]);
+    for (int c = 0; c < 4; ++c) y[(m + r) * outputs + n + c] = sum_of(sums[r][c]);
 }
 
 }  // namespace
@@ -57,9 +67,22 @@ void quantize_weight(const bf16* weight, int64_t outputs, int64_t width, int8_t*
   }
 }
 
-void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, void* y, const bf16* residual) {
+// `left` (rows, width) is scratch for left_bytes() of each value, not used where that is 2
+void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, void* left, void* y,
+                 const bf16* residual) {
+  using Left = Bf16Dot::Left;
+  const int64_t width = linear->bytes / 2;
 #pragma omp parallel num_threads(threads)
-  run_linear<Bf16Dot>(*linear, (const char*)x, nullptr, rows, y, residual);
+  {
+    if (!std::is_same<Left, bf16>::value) {
+      const Share mine = share(rows);
+      for (int64_t m = mine.first; m < mine.end; ++m)
+        copy_row(x + m * width, width, (Left*)left + m * width);
+#pragma omp barrier
+    }
+    const void* side = std::is_same<Left, bf16>::value ? (const void*)x : left;
+    run_linear<Bf16Dot>(*linear, (const char*)side, nullptr, rows, y, residual);
+  }
 }
 
 // `levels` (rows, width) and `scales` (rows) are scratch
@@ -84,8 +107,8 @@ void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const b
   {
     const Share mine = share((outputs + 3) / 4);
     for (int64_t n = mine.first * 4; n < std::min(mine.end * 4, outputs); n += 4)
-      for (int64_t m = 0; m < rows; m += kRows)
-        with_rows(rows - m, [&](auto count) {
+      for (int64_t m = 0; m < rows; m += kUnpackedRows)
+        with_rows(std::min<int64_t>(rows - m, kUnpackedRows), [&](auto count) {
           unpacked_tile<decltype(count)::value>(weight, std::min(n, outputs - 4), width, x, m,
                                                 outputs, y);
         });
@@ -96,10 +119,9 @@ void rms_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, fl
 #pragma omp parallel for num_threads(threads) if (rows > 8)
   for (int64_t m = 0; m < rows; ++m) {
     const bf16* row = x + m * width;
-    const __m512 scale = _mm512_set1_ps(1.f / std::sqrt(sum_squares(row, width) / width + eps));
-    for (int64_t i = 0; i < width; i += 16)
-      store16(y + m * width + i,
-              _mm512_mul_ps(_mm512_mul_ps(load16(row + i), scale), load16(weight + i)));
+    const float scale = 1.f / std::sqrt(sum_squares(row, width) / width + eps);
+    for (int64_t i = 0; i < width; i += kLanes)
+      store(y + m * width + i, load(row + i) * scale * load(weight + i));
   }
 }
 
@@ -108,19 +130,17 @@ void layer_norm(const bf16* x, int64_t rows, int64_t width, const bf16* weight, 
 #pragma omp parallel for num_threads(threads) if (rows > 8)
   for (int64_t m = 0; m < rows; ++m) {
     const bf16* row = x + m * width;
-    __m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
-    for (int64_t i = 0; i < width; i += 16) sum = _mm512_add_ps(sum, load16(row + i));
-    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / width);
-    for (int64_t i = 0; i < width; i += 16) {
-      const __m512 off = _mm512_sub_ps(load16(row + i), mean);
-      squares = _mm512_fmadd_ps(off, off, squares);
+    Floats sum = {}, squares = {};
+    for (int64_t i = 0; i < width; i += kLanes) sum += load(row + i);
+    const float mean = sum_of(sum) / width;
+    for (int64_t i = 0; i < width; i += kLanes) {
+      const Floats off = load(row + i) - mean;
+      squares = fma(off, off, squares);
     }
-    const __m512 scale =
-        _mm512_set1_ps(1.f / std::sqrt(_mm512_reduce_add_ps(squares) / width + eps));
-    for (int64_t i = 0; i < width; i += 16) {
-      const __m512 off = _mm512_mul_ps(_mm512_sub_ps(load16(row + i), mean), scale);
-      store16(y + m * width + i, _mm512_fmadd_ps(off, load16(weight + i), load16(bias + i)));
-    }
+    const float scale = 1.f / std::sqrt(sum_of(squares) / width + eps);
+    for (int64_t i = 0; i < width; i += kLanes)
+      store(y + m * width + i,
+            fma((load(row + i) - mean) * scale, load(weight + i), load(bias + i)));
   }
 }
 
@@ -155,4 +175,8 @@ void attend_patches(const bf16* qkv, int64_t n, int64_t heads, const float* cosi
 }
 
 void set_threads(int64_t count) { threads = (int)count; }
+
+// what Python must know of this instruction set: outputs of a panel, and bytes of a left value
+int64_t panel_outputs() { return kColumns; }
+int64_t left_bytes() { return sizeof(Bf16Dot::Left); }
 }

@@ -1,10 +1,9 @@
-// bfloat16, exponentials, and the micro-kernel of all matrix products.
+// Vectors of float32 in the width of the CPU, and what all kernels do with them.
 //
-// The micro-kernel multiplies a tile of up to 6 rows by 64 columns, over groups of 4 bytes
-// (2 bfloat16 or 4 int8). Its right side is packed in panels [groups][64 columns][4 bytes], so
-// that it is read in sequence; its left side stays row-major.
+// Everything is written once over `Floats`, `Ints` and `Words`, which hold kLanes values of four
+// bytes; compilers turn their operators into instructions. Only what they do badly is written for
+// each instruction set.
 #pragma once
-#include <immintrin.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -16,49 +15,124 @@
 #include <utility>
 #include <vector>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#else
+#error "needs AVX2 or NEON"
+#endif
+
 namespace {
 
-using bf16 = uint16_t;
-constexpr int kLanes = 16;
-constexpr int kColumns = 64;
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kVectors = 4;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8, kVectors = 2;
+#else
+constexpr int kLanes = 4, kVectors = 4;
+#endif
+// of the tile that the micro-kernel computes: what the registers hold
+constexpr int kColumns = kLanes * kVectors;
 constexpr int kRows = 6;
+
+using bf16 = uint16_t;
+typedef float Floats __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Ints __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t Words __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t Halves __attribute__((vector_size(kLanes * 2)));
+typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+
 // set for each region, because OpenMP's own setting holds for the calling thread only
 int threads = 1;
 
-inline __m512 widen(__m256i x) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+template <class Vector>
+inline Vector load_as(const void* p) {
+  Vector x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
 }
-inline __m512 load16(const bf16* p) { return widen(_mm256_loadu_si256((const __m256i*)p)); }
-inline void store16(bf16* p, __m512 x) {
-  _mm256_storeu_si256((__m256i*)p, (__m256i)_mm512_cvtneps_pbh(x));
+template <class Vector>
+inline void store_as(void* p, Vector x) {
+  std::memcpy(p, &x, sizeof x);
 }
-// 2^x for x <= 126; relative error below 3e-7
-inline __m512 exp2_ps(__m512 x) {
-  x = _mm512_max_ps(x, _mm512_set1_ps(-126.f));
-  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 part = _mm512_sub_ps(x, whole);
-  __m512 y = _mm512_set1_ps(1.535336188319500e-4f);
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(1.339887440266574e-3f));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(9.618437357674640e-3f));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(5.550332471162809e-2f));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(2.402264791363012e-1f));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(6.931472028550421e-1f));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(1.f));
-  return _mm512_scalef_ps(y, whole);
-}
-constexpr float kLog2e = 1.4426950408889634f;
 
-// x * sigmoid(slope)
-inline __m512 swish(__m512 x, __m512 slope) {
-  const __m512 decay = exp2_ps(_mm512_min_ps(
-      _mm512_mul_ps(slope, _mm512_set1_ps(-kLog2e)), _mm512_set1_ps(126.f)));
-  return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.f), decay));
+inline Floats fill(float x) { return x - Floats{}; }
+inline Words fill(uint32_t x) { return x - Words{}; }
+inline Ints fill(int32_t x) { return x - Ints{}; }
+
+// a * b + c, rounded once
+inline Floats fma(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return vfmaq_f32(c, a, b);
+#endif
 }
-inline __m512 gelu_tanh(__m512 x) {
-  const __m512 square = _mm512_mul_ps(x, x);
-  const __m512 inner = _mm512_fmadd_ps(square, _mm512_set1_ps(0.044715f), _mm512_set1_ps(1.f));
-  return swish(x, _mm512_mul_ps(_mm512_mul_ps(x, inner), _mm512_set1_ps(1.5957691216057308f)));
+// where one is no number, the second
+inline Floats max(Floats a, Floats b) {
+#if defined(__AVX512F__)
+  return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+inline Floats min(Floats a, Floats b) { return -max(-a, -b); }
+// y where x >= limit, else 0
+inline Floats keep_from(Floats x, float limit, Floats y) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, fill(limit), _CMP_GE_OQ), y);
+#else
+  return (Floats)((Ints)(x >= fill(limit)) & (Ints)y);
+#endif
+}
+
+// bfloat16 values without their lower halves
+inline Words load_words(const bf16* p) {
+  const Halves x = load_as<Halves>(p);
+#if defined(__AVX512F__)
+  return (Words)_mm512_cvtepu16_epi32((__m256i)x);
+#elif defined(__AVX2__)
+  return (Words)_mm256_cvtepu16_epi32((__m128i)x);
+#else
+  return (Words)vmovl_u16((uint16x4_t)x);
+#endif
+}
+inline Floats load(const float* p) { return load_as<Floats>(p); }
+inline Floats load(const bf16* p) { return (Floats)(load_words(p) << 16); }
+
+inline Halves narrow(Floats x) {
+#if defined(__AVX512BF16__)
+  return (Halves)_mm512_cvtneps_pbh(x);
+#else
+  const Words bits = (Words)x;
+  const Words even = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  // rounding would turn some of those that are no number into infinities or zeros
+  const Words rounded = x == x ? even : fill(0x7fc0u);
+#if defined(__AVX512F__)
+  return (Halves)_mm512_cvtepi32_epi16((__m512i)rounded);
+#elif defined(__AVX2__)
+  return (Halves)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)rounded),
+                                  _mm256_extracti128_si256((__m256i)rounded, 1));
+#else
+  return (Halves)vmovn_u32((uint32x4_t)rounded);
+#endif
+#endif
+}
+inline void store(float* p, Floats x) { store_as(p, x); }
+inline void store(bf16* p, Floats x) { store_as(p, narrow(x)); }
+
+// the lowest bytes of each value
+inline Bytes lowest_bytes(Ints x) {
+#if defined(__AVX512F__)
+  return (Bytes)_mm512_cvtepi32_epi8((__m512i)x);
+#else
+  return __builtin_convertvector(x, Bytes);
+#endif
 }
 
 template <int... From>
@@ -86,40 +160,81 @@ inline void transpose(Words (&rows)[kLanes]) {
   if constexpr (Distance > 1) transpose<Distance / 2>(rows);
 }
 
-struct Bf16Dot {
-  using Sum = __m512;
-  static inline Sum zero() { return _mm512_setzero_ps(); }
-  static inline Sum add(Sum sum, __m512i left, __m512i right) {
-    return _mm512_dpbf16_ps(sum, (__m512bh)left, (__m512bh)right);
+// lanes whose numbers differ in the bit `Distance`, exchanged
+template <int Distance, class Vector, int... Lane>
+inline Vector exchange(Vector x, std::integer_sequence<int, Lane...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(x, x, (Lane ^ Distance)...);
+#else
+  return __builtin_shuffle(x, Ints{(Lane ^ Distance)...});
+#endif
+}
+template <int Distance, class Vector>
+inline Vector exchanged(Vector x) {
+  return exchange<Distance>(x, std::make_integer_sequence<int, kLanes>{});
+}
+// all lanes joined into one value
+template <int Distance = kLanes / 2, class Vector, class Join>
+inline auto reduce(Vector x, Join join) {
+  x = join(x, exchanged<Distance>(x));
+  if constexpr (Distance > 1)
+    return reduce<Distance / 2>(x, join);
+  else
+    return x[0];
+}
+template <class Vector>
+inline auto sum_of(Vector x) {
+  return reduce(x, [](Vector a, Vector b) { return a + b; });
+}
+inline float max_of(Floats x) {
+  return reduce(x, [](Floats a, Floats b) { return max(a, b); });
+}
+// the largest absolute value, or what is no number. As integers, absolute values keep their order,
+// and those that are no number come last.
+struct Peak {
+  Ints bits = {};
+  inline void see(Floats x) {
+    const Ints size = (Ints)x & 0x7fffffff;
+    bits = size > bits ? size : bits;
   }
-};
-struct Int8Dot {
-  using Sum = __m512i;
-  static inline Sum zero() { return _mm512_setzero_si512(); }
-  static inline Sum add(Sum sum, __m512i left, __m512i right) {
-    // the intrinsic makes GCC 12 copy the sum before each use, which halves the speed
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(left), "v"(right));
-    return sum;
+  inline float value() const {
+    const int32_t highest = reduce(bits, [](Ints a, Ints b) { return a > b ? a : b; });
+    float x;
+    std::memcpy(&x, &highest, 4);
+    return x;
   }
 };
 
-// sums[r][c] += left[r] . panel[c] over `groups`; `stride` is bytes between left rows
-template <class Dot, int R>
-inline __attribute__((always_inline)) void dot_tile(const char* left, int64_t stride,
-                                                    const char* panel, int64_t groups,
-                                                    typename Dot::Sum (&sums)[R][4]) {
-  for (int64_t g = 0; g < groups; ++g, panel += 256, left += 4) {
-    if (R <= 2) _mm_prefetch(panel + 4096, _MM_HINT_T0), _mm_prefetch(panel + 4160, _MM_HINT_T0),
-                _mm_prefetch(panel + 4224, _MM_HINT_T0), _mm_prefetch(panel + 4288, _MM_HINT_T0);
-    const __m512i right[4] = {_mm512_loadu_si512(panel), _mm512_loadu_si512(panel + 64),
-                              _mm512_loadu_si512(panel + 128), _mm512_loadu_si512(panel + 192)};
-#pragma GCC unroll 6
-    for (int r = 0; r < R; ++r) {
-      const __m512i pair = _mm512_set1_epi32(*(const int32_t*)(left + r * stride));
-#pragma GCC unroll 4
-      for (int c = 0; c < 4; ++c) sums[r][c] = Dot::add(sums[r][c], pair, right[c]);
-    }
-  }
+// the nearest whole number, for less than 2^22; halves go to the even one
+inline Ints nearest(Floats x) {
+  return (Ints)(x + 12582912.f) - 0x4b400000;
+}
+
+// 2^x for x <= 126; relative error below 3e-7
+inline Floats exp2_of(Floats x) {
+  x = max(x, fill(-126.f));
+  // its last bits are the nearest whole number
+  const Floats shifted = x + 12582912.f;
+  const Floats part = x - (shifted - 12582912.f);
+  Floats y = fill(1.535336188319500e-4f);
+  y = fma(y, part, fill(1.339887440266574e-3f));
+  y = fma(y, part, fill(9.618437357674640e-3f));
+  y = fma(y, part, fill(5.550332471162809e-2f));
+  y = fma(y, part, fill(2.402264791363012e-1f));
+  y = fma(y, part, fill(6.931472028550421e-1f));
+  y = fma(y, part, fill(1.f));
+  return (Floats)((Words)y + ((Words)shifted << 23));
+}
+constexpr float kLog2e = 1.4426950408889634f;
+
+// x * sigmoid(slope)
+inline Floats swish(Floats x, Floats slope) {
+  const Floats decay = exp2_of(min(slope * -kLog2e, fill(126.f)));
+  return x / (decay + 1.f);
+}
+inline Floats gelu_tanh(Floats x) {
+  const Floats inner = fma(x * x, fill(0.044715f), fill(1.f));
+  return swish(x, x * inner * 1.5957691216057308f);
 }
 
 template <class Body>
@@ -143,26 +258,24 @@ inline Share share(int64_t count) {
 }
 
 float sum_squares(const bf16* x, int64_t width) {
-  __m512 sum = _mm512_setzero_ps();
-  for (int64_t i = 0; i < width; i += 16) {
-    const __m512 v = load16(x + i);
-    sum = _mm512_fmadd_ps(v, v, sum);
+  Floats sum = {};
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const Floats v = load(x + i);
+    sum = fma(v, v, sum);
   }
-  return _mm512_reduce_add_ps(sum);
+  return sum_of(sum);
 }
 
-inline __m512 load_angle(const float* p) { return _mm512_loadu_ps(p); }
-inline __m512 load_angle(const bf16* p) { return load16(p); }
 // rotary embedding of one head: its halves are a pair, turned by cosine and sine rows of `width`
-template <class Angle>
+template <class Angle, class Out>
 inline void rotate(const float* x, const Angle* cosine, const Angle* sine, int64_t width,
-                   bf16* out) {
+                   Out* out) {
   const int64_t half = width / 2;
-  for (int64_t i = 0; i < half; i += 16) {
-    const __m512 low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + half + i);
-    const __m512 c = load_angle(cosine + i), s = load_angle(sine + i);
-    store16(out + i, _mm512_fmsub_ps(low, c, _mm512_mul_ps(high, s)));
-    store16(out + half + i, _mm512_fmadd_ps(high, c, _mm512_mul_ps(low, s)));
+  for (int64_t i = 0; i < half; i += kLanes) {
+    const Floats low = load(x + i), high = load(x + half + i);
+    const Floats c = load(cosine + i), s = load(sine + i);
+    store(out + i, fma(low, c, -(high * s)));
+    store(out + half + i, fma(high, c, low * s));
   }
 }
 

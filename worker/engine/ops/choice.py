@@ -64,5 +64,5 @@ def _native_ops(settings: Settings, shape: ModelShape) -> NativeOps | None:
     useful = supports_text(shape.text) or supports_images(shape.vision)
     if settings.numerics == "fp32" or not settings.native_kernels or not useful:
         return None
-    kernels = load_kernels()
+    kernels = load_kernels(settings.instructions)
     return None if kernels is None else NativeOps(kernels, settings.numerics, settings.threads)

@@ -11,6 +11,7 @@ import torch
 
 from worker.engine.batch import Batch
 from worker.engine.config import TextShape, VisionShape
+from worker.engine.kernels.build import Kernels
 from worker.engine.ops.base import LAYER_NORM_EPS, Activation, HeadNorms, Linear, Rotary
 from worker.engine.ops.native_linear import Bf16Linear, Int8Linear, UnpackedLinear
 
@@ -58,11 +59,10 @@ class NativeOps:
 
     dtype = torch.bfloat16
 
-    def __init__(
-        self, kernels: ctypes.CDLL, numerics: Literal["bf16", "int8"], threads: int
-    ) -> None:
+    def __init__(self, kernels: Kernels, numerics: Literal["bf16", "int8"], threads: int) -> None:
         """`kernels` comes from load_kernels; each call uses so many threads."""
-        self.name = f"{'int8' if numerics == 'int8' else 'bfloat16'} by compiled kernels"
+        form = "int8" if numerics == "int8" else "bfloat16"
+        self.name = f"{form} by compiled kernels for {kernels.instructions.title}"
         self._kernels = kernels
         self._linear = Int8Linear if numerics == "int8" else Bf16Linear
         self._segments: tuple[Batch, ctypes.Array[_Segment]] | None = None

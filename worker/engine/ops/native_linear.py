@@ -8,12 +8,11 @@ from typing import Self
 
 import torch
 
+from worker.engine.kernels.build import Kernels
 from worker.engine.ops.base import Activation
 
 #: `enum Activation` of linear.h.
 _ACTIVATIONS: dict[Activation, int] = {"none": 0, "gelu": 1, "swiglu": 2}
-#: Outputs of one packed panel.
-PANEL = 64
 
 
 class _Struct(ctypes.Structure):
@@ -39,7 +38,7 @@ class _PackedLinear:
 
     def __init__(
         self,
-        kernels: ctypes.CDLL,
+        kernels: Kernels,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         activation: Activation,
@@ -47,13 +46,13 @@ class _PackedLinear:
         """`weight` is (out, in) in the type that is multiplied, `bias` (out,)."""
         self._kernels = kernels
         rows, row_bytes = len(weight), weight.shape[1] * weight.element_size()
-        panels = -(-rows // PANEL)
-        self._panels = torch.empty(panels * PANEL * row_bytes, dtype=torch.uint8)
+        padded = padded_outputs(rows, kernels.panel)
+        self._panels = torch.empty(padded * row_bytes, dtype=torch.uint8)
         weight = weight.contiguous()
         kernels.pack_panels(weight.data_ptr(), rows, row_bytes, self._panels.data_ptr())
         self._bias = None
         if bias is not None:
-            self._bias = torch.zeros(panels * PANEL)
+            self._bias = torch.zeros(padded)
             self._bias[:rows] = bias
         self.outputs = rows // 2 if activation == "swiglu" else rows
         self._struct = _Struct(
@@ -76,21 +75,22 @@ class Bf16Linear(_PackedLinear):
 
     def __init__(
         self,
-        kernels: ctypes.CDLL,
+        kernels: Kernels,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         activation: Activation,
     ) -> None:
         """Pack an (out, in) weight."""
         weight = weight.to(torch.bfloat16)
-        weight = interleave(weight) if activation == "swiglu" else weight
+        weight = interleave(weight, kernels.panel) if activation == "swiglu" else weight
         super().__init__(kernels, weight, bias, activation)
 
     def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
         """Return (M, out) for (M, in)."""
         y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
+        wide = torch.empty(x.shape) if self._kernels.widens else None
         self._kernels.linear_bf16(
-            self._address, x.data_ptr(), len(x), y.data_ptr(), pointer(residual)
+            self._address, x.data_ptr(), len(x), pointer(wide), y.data_ptr(), pointer(residual)
         )
         return y
 
@@ -103,16 +103,18 @@ class Int8Linear(_PackedLinear):
 
     def __init__(
         self,
-        kernels: ctypes.CDLL,
+        kernels: Kernels,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         activation: Activation,
     ) -> None:
         """Quantise and pack an (out, in) weight."""
         weight = weight.to(torch.bfloat16)
-        weight = interleave(weight) if activation == "swiglu" else weight.contiguous()
+        weight = (
+            interleave(weight, kernels.panel) if activation == "swiglu" else weight.contiguous()
+        )
         rows, width = weight.shape
-        padded = -(-rows // PANEL) * PANEL
+        padded = padded_outputs(rows, kernels.panel)
         levels = torch.empty(rows, width, dtype=torch.int8)
         self._scales = torch.zeros(padded)
         # activations are shifted by 128 to be unsigned, and their sums shifted back by this
@@ -149,7 +151,7 @@ class Int8Linear(_PackedLinear):
 class UnpackedLinear:
     """A bfloat16 weight used in the file's own order, for a few rows at once; returns float32."""
 
-    def __init__(self, kernels: ctypes.CDLL, weight: torch.Tensor) -> None:
+    def __init__(self, kernels: Kernels, weight: torch.Tensor) -> None:
         """Share the (out, in) weight's memory."""
         self._kernels, self._weight = kernels, weight
 
@@ -168,8 +170,13 @@ def pointer(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def interleave(weight: torch.Tensor) -> torch.Tensor:
-    """Return an (out, in) weight of two halves with its rows reordered: 32 of both in a panel."""
-    half = PANEL // 2
+def padded_outputs(outputs: int, panel: int) -> int:
+    """Return how many outputs whole panels of `panel` hold."""
+    return -(-outputs // panel) * panel
+
+
+def interleave(weight: torch.Tensor, panel: int) -> torch.Tensor:
+    """Return an (out, in) weight of two halves, reordered: a panel has as many rows of both."""
+    half = panel // 2
     blocks = weight.view(2, -1, half, weight.shape[1])
     return blocks.transpose(0, 1).reshape(weight.shape)
