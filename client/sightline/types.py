@@ -88,9 +88,11 @@ class Output(TypedDict):
     partial: bool
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
-<<<<<<< HEAD
     tiles: NotRequired[list[dict[str, Any]] | None]
     images: NotRequired[list[ImageText] | None]
+    pages: NotRequired[list[PageText] | None]
+    #: What has read the images.
+    reader: NotRequired[Literal["model", "second", "both"] | None]
 
 
 class ImageText(TypedDict):
@@ -99,10 +101,21 @@ class ImageText(TypedDict):
     image: int
     text: str
     gap: bool
-=======
-    #: What has read the images.
-    reader: NotRequired[Literal["model", "second", "both"] | None]
->>>>>>> main
+
+
+class PageText(TypedDict):
+    """A page of a document that was read, or looked at; `page` is its number, from 1."""
+
+    page: int
+    text: str | None
+    source: Literal["text_layer", "model", "blank"]
+    confidence: float | None
+    gap: bool
+    warnings: list[dict[str, str]]
+    tiles: int
+    evidence: bool
+    header: str | None
+    footer: str | None
 
 
 class JobData(TypedDict):

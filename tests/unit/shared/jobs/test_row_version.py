@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
 from shared.jobs import (
     ROW_VERSION,
     ConversationMessage,
+    DocumentInput,
     GenerationParams,
     JobInput,
     Tiling,
     TilingTask,
 )
-=======
-from shared.jobs import ROW_VERSION, ConversationMessage, DocumentInput, GenerationParams, JobInput
->>>>>>> main
 
 #: The members and values of the input in a row of this version.
 VERSION = 5
@@ -33,10 +30,7 @@ WORDS = {
     "params postprocess preset prompt reader reference thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
-<<<<<<< HEAD
-=======
     "TextLayer": "auto ignore only",
->>>>>>> main
     "Tiling": "budget planned strict task whole",
     "TilingTask": "ask read",
 }
@@ -110,7 +104,6 @@ def test_places_that_change_nothing_are_not_in_a_row():
     assert "image_places" not in row.model_dump_json()
 
 
-<<<<<<< HEAD
 def test_only_a_row_that_reads_each_image_as_a_whole_says_so():
     for whole, version in ((False, 3), (True, ROW_VERSION)):
         tiling = Tiling(task=TilingTask.READ, budget=4096, planned=2, whole=whole)
@@ -118,11 +111,11 @@ def test_only_a_row_that_reads_each_image_as_a_whole_says_so():
         assert row.row_version == version
         assert ("whole" in json.loads(row.model_dump_json())["tiling"]) == whole
         assert JobInput.model_validate_json(row.model_dump_json()) == row
-=======
+
+
 def test_a_job_about_a_document_is_left_alone_by_older_workers():
     document = DocumentInput(id="doc_" + "0" * 64, kind="pdf", page_count=9, pages=(1, 9))
     row = JobInput(prompt="hi", document=document)
     assert row.row_version == 5
     assert JobInput.model_validate_json(row.model_dump_json()) == row
     assert "document" not in json.loads(JobInput(prompt="hi").model_dump_json())
->>>>>>> main
