@@ -57,6 +57,30 @@ def close(
     assert (ours.float() - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5, 40])
+@pytest.mark.parametrize("inputs", [96, 256])
+def test_products_in_int4(kernels, rows, inputs) -> None:
+    x, weight, bias, residual = (
+        noise(rows, inputs),
+        noise(100, inputs, scale=0.1),
+        noise(100),
+        noise(rows, 100),
+    )
+    linear = NativeOps(kernels, "int4", threads=2).linear(weight, bias)
+    exact = F.linear(x.float(), weight.float())
+    off = linear(x).float() - bias.float() - exact
+    # the error of rounding to 16 levels, and no more: 8 % of what random weights multiply to
+    assert off.norm() < 0.11 * exact.norm()
+    off = linear(x, residual=residual).float() - bias.float() - residual.float() - exact
+    assert off.norm() < 0.11 * exact.norm()
+    alone = torch.cat([linear(row[None]) for row in x])
+    assert alone.equal(linear(x))
+
+
+def test_weights_of_int4_take_four_and_a_half_bits(kernels) -> None:
+    assert kernels.int4_bytes(128, 640) == 128 * 640 * 4.5 / 8
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 13, 490])
 @pytest.mark.parametrize(("outputs", "inputs"), [(64, 32), (200, 64), (128, 4224)])
 def test_products(ops, rows, outputs, inputs) -> None:
