@@ -1,4 +1,4 @@
-"""`NativeOps`, the model's arithmetic by the compiled kernels, with linear layers of three kinds."""
+"""`NativeOps`, the arithmetic by the compiled kernels: linear layers in bfloat16, int8 or int4."""
 
 from __future__ import annotations
 
