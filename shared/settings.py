@@ -210,6 +210,17 @@ class Settings(BaseSettings):
         32_768, ge=1, description="Maximum length of a prompt, characters."
     )
 
+    file_ttl_s: int = Field(
+        7 * 86_400,
+        ge=3600,
+        description="How long files and ended batches are kept where nothing else is asked for.",
+    )
+    batch_lines_max: int = Field(
+        50_000, ge=1, le=1_000_000, description="Maximum number of lines of a batch."
+    )
+    batch_jobs_max: int = Field(
+        64, ge=1, le=4096, description="Maximum number of jobs that a batch has in hand."
+    )
     answer_max_tokens: int = Field(
         8192, ge=1, le=131_072, description="Maximum length of an answer, tokens."
     )
@@ -392,6 +403,11 @@ class Settings(BaseSettings):
     native_kernels: bool = Field(
         True, description="Use compiled kernels if the CPU and a compiler allow it."
     )
+    speculation: bool = Field(
+        True,
+        description="Guess an answer's next tokens from reference texts and from what was written "
+        "before, and let the model check several at once: answers are the same and come faster.",
+    )
     instructions: Instructions = Field(
         "auto", description="The fastest instructions that compiled kernels may use."
     )
@@ -418,6 +434,14 @@ class Settings(BaseSettings):
     )
     features_redis_bytes: int = Field(
         1 << 30, ge=0, description="Image features stored in each cache server; 0 stores none."
+    )
+    second_reader: bool = Field(
+        True,
+        description="Load the second reader where the extra [reader] is installed: it reads text "
+        "beside the model, for jobs with reader=second or both.",
+    )
+    reader_threads: int | None = Field(
+        None, ge=1, description="Cores used by the second reader. Unset: as many as by the model."
     )
     heartbeat_ttl_s: float = Field(
         10.0, ge=2, description="A worker counts as alive this long after a heartbeat."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from PIL import Image
 
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import RuleBook, load_rules
+from shared.documents.reader import DocumentReader
 from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams, JobStatus
 from shared.prediction.curves import Speed
@@ -23,6 +25,7 @@ from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
 from shared.store.connection import connect
+from shared.store.document_store import DocumentStore
 from shared.store.feature_store import RedisFeatures
 from shared.store.image_store import ImageStore
 from shared.store.session_store import SessionStore
@@ -33,7 +36,11 @@ from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.jobs.claimed_job import JobResources
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
+from worker.jobs.paged.pages import PageReader
+from worker.jobs.paged.steps import PagedSteps
 from worker.jobs.questions import QuestionBuilder
+from worker.jobs.reader_loading import find_reader
+from worker.jobs.reading import QuestionReader
 from worker.jobs.runner import JobRunner
 from worker.jobs.task_events import EventDispatcher, TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
@@ -70,6 +77,7 @@ class WorkerService:
         self.engine = _load(settings)
         self._leaving_since: float | None = None
         self._meter = LoadMeter(settings.slots)
+        self._reader = find_reader(settings)
         self._tracing = Tracing(settings, "sightline-worker")
         self._store = Store(settings)
         self._registry = WorkerRegistry(connect(settings), settings.heartbeat_ttl_s)
@@ -77,11 +85,13 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
+        self._document_reader = DocumentReader(settings)
         self.runner = self._make_runner(rules)
 
     def _make_runner(self, rules: RuleBook) -> JobRunner:
         images, info = ImageStore(self.settings), self.engine.info
-        sessions = SessionStore(self._store.redis)
+        sessions, tiles = SessionStore(self._store.redis), TileStore(self._store)
+        pages = PageReader(DocumentStore(self.settings), self._document_reader)
         return JobRunner(
             worker_id=self.id,
             resources=JobResources(
@@ -89,9 +99,11 @@ class WorkerService:
                 QuestionBuilder(images, sessions, info, self.settings.job_timeout_s),
                 Pipeline(self.engine),
                 self._must_release,
+                QuestionReader(self._reader, self._meter) if self._reader else None,
             ),
             leases=self._leases,
-            tiled=TiledSteps(TileStore(self._store), images, info, self._max_tiles),
+            tiled=TiledSteps(tiles, images, info, self._max_tiles),
+            paged=PagedSteps(tiles, pages, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,
@@ -111,6 +123,7 @@ class WorkerService:
         """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
         self._leases.start()
         self._reaper.start()
+        self._measure_reader()
         try:
             self._heartbeat(0)
         except StoreUnavailable as error:
@@ -126,6 +139,13 @@ class WorkerService:
             },
         )
 
+    def _measure_reader(self) -> None:
+        """Load the second reader in the background, but for a worker without a model."""
+        if self._reader and not self.engine.info.simulated:
+            threading.Thread(
+                target=self._reader.measure, args=(self._meter,), name="reader", daemon=True
+            ).start()
+
     def leave(self) -> None:
         """Note that the process is stopping; jobs get `drain_s` to finish."""
         if self._leaving_since is None:
@@ -136,11 +156,14 @@ class WorkerService:
         """End all threads; called when no job is running any more."""
         self._reaper.stop()
         self._leases.stop()
+        self._document_reader.close()
         try:
             self._registry.forget(self.id)
         except StoreUnavailable:
             _log.warning("worker.not_forgotten", extra={"worker": self.id})
         self.engine.close()
+        if self._reader:
+            self._reader.close()
         self._tracing.close()
         _log.info("worker.stopped", extra={"worker": self.id})
 
@@ -165,7 +188,8 @@ class WorkerService:
         return None if names is None else tuple(name for name in QUEUES if name in names)
 
     def _describe(self, busy: int) -> Heartbeat:
-        info, rates = self.engine.info, self.engine.rates
+        info, rates, meter = self.engine.info, self.engine.rates, self._meter
+        speed = Speed(meter.prepare, rates.encode, rates.prefill, rates.step, meter.read)
         return Heartbeat(
             id=self.id,
             model=info.name,
@@ -180,6 +204,7 @@ class WorkerService:
             image_token_bytes=info.image_room.token_bytes,
             tower_token_bytes=info.image_room.largest_token_bytes,
             demo=info.demo,
+            reader=self._reader.name if self._reader else "",
             simulated=info.simulated,
             queue=self._queue,
             consumes=self._consumed_queues(),
@@ -193,7 +218,7 @@ class WorkerService:
             encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
             prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),
             decode_tokens_per_s=round(rates.decode_tokens_per_s, 2),
-            speed=Speed(self._meter.prepare, rates.encode, rates.prefill, rates.step).as_dict(),
+            speed=speed.as_dict(),
             load_factor=round(self._meter.load_factor, 4),
             batch_requests=round(rates.batch_requests, 2),
         )
@@ -203,7 +228,11 @@ def _load(settings: Settings) -> Engine:
     if settings.model == SIMULATED_MODEL:
         from worker.engine.simulated import SimulatedEngine
 
-        return SimulatedEngine(settings.simulated_image_s, settings.simulated_token_s)
+        return SimulatedEngine(
+            settings.simulated_image_s,
+            settings.simulated_token_s,
+            speculation=settings.speculation,
+        )
     # torch is imported only where a model is really loaded
     from worker.engine.engine import load_engine
     from worker.engine.memory.feature_cache import FeatureCache

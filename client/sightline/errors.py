@@ -65,13 +65,15 @@ class InvalidRequest(APIError):
         "unsupported_media_type",
         "request_timeout",
         "host_not_allowed",
+        "not_acceptable",
+        "result_too_large",
     )
 
 
 class BadParameters(InvalidRequest):
     """A parameter is missing, unknown or out of bounds, or a constraint cannot be enforced."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint")
+    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint", "reader_unavailable")
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -132,6 +134,7 @@ class InvalidDocument(InvalidRequest):
         "page_too_large",
         "document_too_slow",
         "document_too_complex",
+        "document_not_found",
     )
 
 

@@ -43,9 +43,11 @@ class SubmitOptions(TypedDict, total=False):
     loop_guard: bool
     uncertain_below: float
     line_confidence: bool
+    reference: str
     postprocess: list[str]
     enhance: str | list[str]
     tiling: Literal["auto", "off", "read", "ask"]
+    reader: Literal["model", "second", "both"]
     strict: bool
     sha256: list[str]
     bytes: list[int]
@@ -68,7 +70,7 @@ class Queue(TypedDict):
 class Progress(TypedDict, total=False):
     """Progress of a running job."""
 
-    stage: Literal["encode", "prefill", "decode", "merge"]
+    stage: Literal["encode", "prefill", "decode", "merge", "read"]
     percent: int
     output_tokens: int
     tiles_done: int
@@ -86,6 +88,34 @@ class Output(TypedDict):
     partial: bool
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
+    tiles: NotRequired[list[dict[str, Any]] | None]
+    images: NotRequired[list[ImageText] | None]
+    pages: NotRequired[list[PageText] | None]
+    #: What has read the images.
+    reader: NotRequired[Literal["model", "second", "both"] | None]
+
+
+class ImageText(TypedDict):
+    """The text of one of several images that were read; `image` counts from 0."""
+
+    image: int
+    text: str
+    gap: bool
+
+
+class PageText(TypedDict):
+    """A page of a document that was read, or looked at; `page` is its number, from 1."""
+
+    page: int
+    text: str | None
+    source: Literal["text_layer", "model", "blank"]
+    confidence: float | None
+    gap: bool
+    warnings: list[dict[str, str]]
+    tiles: int
+    evidence: bool
+    header: str | None
+    footer: str | None
 
 
 class JobData(TypedDict):

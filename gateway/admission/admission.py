@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import estimate_work
 from shared.errors import QueueFull
-from shared.jobs import ImageInfo, Priority
+from shared.jobs import ImageInfo, Priority, Reader
 from shared.prediction.cost_model import Prediction, Work, estimate_prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
@@ -32,6 +32,12 @@ class JobProfile:
     max_new_tokens: int
     #: Each tile of a long image is answered by itself.
     reads: bool = False
+    #: Its images are pages of a document, each of which is looked at by itself.
+    apart: bool = False
+    #: Tokens of text beside the prompt.
+    text_tokens: int = 0
+    #: What reads its images.
+    reader: Reader = "model"
     #: Its queue position as of when its request arrived, if that was read.
     position: QueuePosition | None = None
 
@@ -69,10 +75,12 @@ class Admission:
         """Return the prediction of a job, whether it would be accepted or not."""
         work = estimate_work(
             images,
-            prompt_tokens=estimate_prompt_tokens(profile.prompt),
+            prompt_tokens=estimate_prompt_tokens(profile.prompt) + profile.text_tokens,
             answer_tokens=forecast.answer_tokens(profile.kind, profile.max_new_tokens),
             reads=profile.reads,
+            apart=profile.apart,
             workers=forecast.fleet.workers,
+            reader=profile.reader,
         )
         place = self._fresh_position(profile.tenant, profile.position).place(profile.priority)
         return _predict(forecast, work, *place)

@@ -48,6 +48,12 @@ def image_info(
     return _info(image, (used.width, used.height), used.tokens)
 
 
+def reading_info(image: AnyImage, tiling: Tiling | None = None) -> ImageInfo:
+    """Return the info of an image that only the second reader sees, as it is stored."""
+    tiles = planned_tiles(image.width, image.height, tiling.budget) if tiling else 1
+    return _info(image, (image.width, image.height), 0, tiles)
+
+
 def _tiled_info(image: AnyImage, tiles: int, side: int) -> ImageInfo:
     """Return the info of an image that is cut: the model sees all of its pixels."""
     tokens = math.ceil(image.width / side) * math.ceil(image.height / side)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.errors import NotFound
-from shared.jobs import FinishReason, JobStatus, Stage, TextLine
+from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -135,6 +135,8 @@ class ProgressState(BaseModel):
     output_tokens: int
     tiles_done: int | None = Field(None, description="For long images only.")
     tiles_total: int | None = Field(None, description="For long images only.")
+    pages_done: int | None = Field(None, description="For documents only.")
+    pages_total: int | None = Field(None, description="For documents only.")
     eta_s: float | None = None
 
 
@@ -151,6 +153,30 @@ class TileState(BaseModel):
     confidence: float | None = None
 
 
+class PageState(BaseModel):
+    """A page of a document."""
+
+    page: int = Field(description="Its number in the document, from 1.")
+    text: str | None = Field(
+        description="The page's text, or what it says to the question; null in a gap, and if all "
+        "pages shared one prompt."
+    )
+    source: PageSource = Field(
+        PageSource.MODEL,
+        description="`text_layer`: the page's own text; `model`: it was read; `blank`: it shows "
+        "nothing.",
+    )
+    confidence: float | None = None
+    gap: bool = Field(False, description="The page could not be read.")
+    evidence: bool = Field(False, description="The answer is based on this page.")
+    warnings: list[dict[str, str]] = Field(default_factory=list)
+    tiles: int = Field(0, description="Tiles in which it was read; 0 if no model saw it.")
+    header: str | None = Field(None, description="Its lines at the top that other pages have too.")
+    footer: str | None = Field(
+        None, description="Its lines at the bottom that other pages have too."
+    )
+
+
 class ImageText(BaseModel):
     """The text of one of several images."""
 
@@ -159,8 +185,18 @@ class ImageText(BaseModel):
     gap: bool = Field(description="A part of it could not be read.")
 
 
-class Line(TextLine):
-    """A line of the model's original text; `confidence` is as in Output."""
+class Line(BaseModel):
+    """A line of the original text."""
+
+    text: str
+    confidence: float | None = Field(description="As in Output; null if unknown.")
+    agreement: float | None = Field(
+        None,
+        description="With `reader=both`: share of its letters that both readers have read, 0 to 1.",
+    )
+    other: str | None = Field(
+        None, description="With `reader=both`: what the second reader has read instead."
+    )
 
 
 class OutputState(BaseModel):
@@ -187,16 +223,23 @@ class OutputState(BaseModel):
     confidence: float | None = Field(
         None,
         description="Geometric mean of the probabilities of the answer's tokens, relative to the "
-        "tokens that were allowed; null without a model.",
+        "tokens that were allowed; null without a model. The second reader's is the mean of its "
+        "letters' probabilities.",
     )
     lines: list[Line] | None = Field(
-        None, description="With `line_confidence`: the lines of the model's original text."
+        None, description="With `line_confidence` or `reader=both`: the lines of the original text."
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."
     )
+    pages: list[PageState] | None = Field(
+        None, description="The pages of a document, in the order in which they were asked for."
+    )
     images: list[ImageText] | None = Field(
         None, description="The text of each image, where several images were read."
+    )
+    reader: Reader | None = Field(
+        None, description="What has read the images; null where there were none."
     )
 
 
@@ -309,6 +352,7 @@ class WorkerState(BaseModel):
     slots: int = Field(description="Jobs that it can run at once.")
     busy: int
     draining: bool = Field(description="Whether it is stopping and accepts no new jobs.")
+    reader: str = Field(description="The weights of its second reader; empty without one.")
     seconds_per_job: float = Field(description="0 while unknown.")
     encode_tokens_per_s: float
     prefill_tokens_per_s: float

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from gateway.admission.admission import JobProfile
 from gateway.submission.resolve import ResolvedRequest
-from shared.jobs import Priority, TilingTask
+from shared.jobs import Priority, Reader, TilingTask
 from shared.jobs.row import JobRow
 from shared.store.forecasts import QueuePosition
 
 
 def profile_request(
-    resolved: ResolvedRequest, tenant: str, position: QueuePosition | None = None
+    resolved: ResolvedRequest,
+    tenant: str,
+    reader: Reader = "model",
+    position: QueuePosition | None = None,
 ) -> JobProfile:
     """Return the profile of a request."""
     submission = resolved.submission
@@ -23,6 +26,7 @@ def profile_request(
         prompt=resolved.prompt,
         max_new_tokens=resolved.params.max_new_tokens,
         reads=resolved.reads or submission.tiling == "read",
+        reader=reader,
     )
 
 
@@ -36,4 +40,6 @@ def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
         prompt=row.input.prompt,
         max_new_tokens=row.input.params.max_new_tokens,
         reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
+        apart=row.input.document is not None,
+        reader=row.input.reader,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.admission.admission import Admission, JobProfile
-from gateway.images.sizing import AnyImage, check_fit, image_info, image_notices
+from gateway.images.sizing import AnyImage, check_fit, image_info, image_notices, reading_info
 from gateway.submission.conversation import EarlierMessages
+from gateway.submission.reader import check_reader, reader_notices
 from gateway.submission.resolve import ResolvedRequest
 from gateway.submission.tiling import choose_tiling
 from shared.errors import InputTooLong
-from shared.jobs import ImageInfo, Tiling
+from shared.jobs import DocumentInput, ImageInfo, Reader, Tiling
 from shared.prediction.cost_model import Prediction
 from shared.prediction.heartbeat import Heartbeat
 from shared.store.forecasts import Forecast
@@ -28,6 +29,8 @@ class JobPlan:
     #: What was and will be done to them, as `{"code": …, "detail": …}`.
     notices: Sequence[dict[str, str]]
     tiling: Tiling | None
+    #: What reads the images of the request.
+    reader: Reader
     #: Pixel budget of each image of the request, or of each tile.
     max_pixels: int
     #: Name of the model that is loaded; empty while no worker is up.
@@ -35,6 +38,8 @@ class JobPlan:
     prediction: Prediction
     #: What the prediction was made from.
     forecast: Forecast
+    #: The document whose pages are read; the infos are those of pages then.
+    document: DocumentInput | None = None
 
 
 def _fitting(
@@ -67,20 +72,29 @@ def plan_job(
     forecast = admission.forecast()
     workers = forecast.fleet.workers
     earlier = earlier or EarlierMessages()
-    tiling = choose_tiling(resolved, images, workers)
+    reader = check_reader(resolved, profile.reader, len(images))
+    tiling = choose_tiling(resolved, images, workers, reader)
     max_pixels = tiling.budget if tiling else resolved.submission.pixel_budget()
     cut = None if tiling and tiling.whole else tiling
-    own_infos = [image_info(image, max_pixels, workers, cut) for image in images]
+    if reader == "second":
+        own_infos = [reading_info(image, cut) for image in images]
+    else:
+        own_infos = [image_info(image, max_pixels, workers, cut) for image in images]
     # tiles that don't fit together are seen one by one
     earlier = _fitting(earlier, [] if tiling else own_infos, workers)
     infos = [*earlier.image_infos(workers), *own_infos]
     return JobPlan(
         earlier=earlier,
         infos=infos,
-        notices=[*earlier.notices(), *image_notices([*earlier.images, *images], infos)],
+        notices=[
+            *earlier.notices(),
+            *reader_notices(resolved, reader),
+            *image_notices([*earlier.images, *images], infos),
+        ],
         tiling=tiling,
+        reader=reader,
         max_pixels=max_pixels,
         model=workers[0].model if workers else "",
-        prediction=admission.predict(forecast, profile, infos),
+        prediction=admission.predict(forecast, replace(profile, reader=reader), infos),
         forecast=forecast,
     )

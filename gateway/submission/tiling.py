@@ -7,9 +7,9 @@ from typing import Protocol
 
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters
-from shared.jobs import Tiling, TilingTask
+from shared.jobs import Reader, Tiling, TilingTask
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.tile_plan import planned_tiles, tiling_for
+from shared.prediction.tile_plan import READING_PIXELS, planned_tiles, tiling_for
 
 
 class SizedImage(Protocol):
@@ -33,7 +33,10 @@ def keeps_detail(resolved: ResolvedRequest) -> bool:
 
 
 def choose_tiling(
-    resolved: ResolvedRequest, images: Sequence[SizedImage], workers: Sequence[Heartbeat]
+    resolved: ResolvedRequest,
+    images: Sequence[SizedImage],
+    workers: Sequence[Heartbeat],
+    reader: Reader = "model",
 ) -> Tiling | None:
     """Return how a job's images are cut, or None where each is seen as a whole.
 
@@ -41,11 +44,13 @@ def choose_tiling(
     asked for each is read by itself. Raises BadParameters.
     """
     submission = resolved.submission
-    pixels = tile_budget(submission.pixel_budget(), workers)
+    # what the second reader sees is not scaled to a budget
+    second = reader == "second"
+    pixels = READING_PIXELS if second else tile_budget(submission.pixel_budget(), workers)
     task = None if submission.tiling == "off" else _tiling_task(resolved, images)
     tiling = None
     if submission.tiling != "off":
-        tiling = _cut_images(resolved, images, pixels, task)
+        tiling = _cut_images(resolved, images, pixels, task, second=second)
     if tiling is None and len(images) > 1 and (resolved.reads or task is TilingTask.READ):
         return Tiling(
             task=TilingTask.READ,
@@ -62,6 +67,8 @@ def _cut_images(
     images: Sequence[SizedImage],
     pixels: int,
     task: TilingTask | None,
+    *,
+    second: bool,
 ) -> Tiling | None:
     """Return how images are cut of which at least one is to be; else None."""
     submission = resolved.submission
@@ -71,8 +78,8 @@ def _cut_images(
             image.height,
             pixels,
             task=task,
-            reads=resolved.reads,
-            single_pass=submission.names_budget,
+            reads=resolved.reads or second,
+            single_pass=submission.names_budget and not second,
             strict=submission.strict,
         )
         for image in images

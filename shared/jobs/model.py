@@ -14,6 +14,7 @@ from pydantic import (
     model_serializer,
 )
 
+from shared.jobs.document import DocumentInput, PageSource
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.params import Frozen, GenerationParams
 
@@ -79,6 +80,8 @@ class Stage(StrEnum):
     PREFILL = "prefill"
     DECODE = "decode"
     MERGE = "merge"
+    #: The second reader reads.
+    READ = "read"
 
 
 #: Pixels that one image may keep for the model: 1 megapixel is about 1,024 visual tokens.
@@ -89,6 +92,9 @@ DETAIL_PIXELS = {"low": 262_144, "auto": 1_048_576, "high": 4_194_304}
 #: none where all of them come before it. A place within the text lies at the line break between
 #: two parts, which is not part of the prompt.
 ImagePlaces = tuple[int, ...]
+
+#: What reads the text of images: the model, the second reader, or both, which are compared.
+Reader = Literal["model", "second", "both"]
 
 
 def _without_places(fields: dict[str, Any]) -> dict[str, Any]:
@@ -164,22 +170,40 @@ class JobInput(Frozen):
     tiling: Tiling | None = None
     #: Enhancement of the images before the model sees them.
     enhance: Enhancement = "off"
+    #: A text that the answer may follow, which makes it faster and does not change it.
+    reference: str = ""
+    #: What reads the images.
+    reader: Reader = "model"
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
+    #: What is read or asked about page by page; its tiling says how.
+    document: DocumentInput | None = None
 
     @property
     def row_version(self) -> int:
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
-        is_new = has_places or self.keep_all or is_whole
+        asks_new = self.keep_all or self.needs_reader or bool(self.reference)
+        is_new = has_places or is_whole or asks_new or self.document is not None
         return ROW_VERSION if is_new else self.params.row_version
+
+    @property
+    def needs_reader(self) -> bool:
+        """Tell whether only a worker with the second reader can run it."""
+        return self.reader != "model"
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = _without_places(dump(self))
+        if not self.reference:
+            del fields["reference"]
+        if not self.needs_reader:
+            del fields["reader"]
         if not self.keep_all:
             del fields["keep_all"]
+        if self.document is None:
+            del fields["document"]
         return fields
 
     @property
@@ -222,6 +246,10 @@ class Notice(Frozen):
     detail: str
 
 
+#: Members of Usage that older workers do not know.
+_DRAFTS = ("draft_tokens", "accepted_tokens")
+
+
 class Usage(Frozen):
     """Token counts of one answer."""
 
@@ -229,17 +257,47 @@ class Usage(Frozen):
     completion_tokens: int = 0
     image_tokens: int = 0
     cached_tokens: int = 0
+    #: Of the answer: guessed ahead and checked by the model, and those of them that were right.
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, int]:
+        """Leave out what an older worker does not know where there is nothing to tell."""
+        counts: dict[str, int] = dump(self)
+        return {name: count for name, count in counts.items() if count or name not in _DRAFTS}
+
+    @property
+    def without_drafts(self) -> Usage:
+        """Return the counts that every version knows."""
+        return self.model_copy(update=dict.fromkeys(_DRAFTS, 0))
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts with their total, as OpenAI names them."""
         return self.model_dump() | {"total_tokens": self.prompt_tokens + self.completion_tokens}
 
 
+def _without_unset(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Leave out members that an older worker or gateway does not know, where they say nothing."""
+    return {name: value for name, value in fields.items() if name not in names or value}
+
+
 class TextLine(Frozen):
-    """A line of the model's original text; `confidence` is as in Output."""
+    """A line of the original text; `confidence` is as in Output, None if unknown."""
 
     text: str
-    confidence: float
+    confidence: float | None
+    #: How much of it the second reader has read as well, 0 to 1; None where only one has read.
+    agreement: float | None = None
+    #: What the second reader has read instead; None where it agrees.
+    other: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_comparison(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if self.agreement is None:
+            del fields["agreement"], fields["other"]
+        return fields
 
 
 class TileInfo(Frozen):
@@ -288,6 +346,42 @@ class TileOutcome(Frozen):
     encode_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
+    #: Seconds of the second reader, and its text where the model has read as well.
+    read_s: float = 0.0
+    second_text: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_second(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_unset(dump(self), "read_s", "second_text")
+
+
+class PageOutcome(TileOutcome):
+    """The outcome of one page of a document; its notices are the page's own warnings."""
+
+    source: PageSource = PageSource.MODEL
+    #: Tiles that the page was read in; 0 where the model did not see it.
+    tiles: int = 0
+
+
+class PageOutput(Frozen):
+    """What one page of a document gave."""
+
+    #: Its number in the document, from 1.
+    page: int
+    #: What it says, or its own answer; None where one prompt was about all pages, or in a gap.
+    text: str | None = None
+    source: PageSource = PageSource.MODEL
+    #: Geometric mean of the probabilities of its tokens; None where no model has read it.
+    confidence: float | None = None
+    #: It could not be read.
+    gap: bool = False
+    #: The answer rests on it.
+    evidence: bool = False
+    warnings: tuple[Notice, ...] = ()
+    tiles: int = 0
+    #: The lines at its top and bottom that other pages have too, with their line breaks.
+    header: str | None = None
+    footer: str | None = None
 
 
 class TileOutput(Frozen):
@@ -329,8 +423,12 @@ class Output(Frozen):
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
+    #: The pages of a document, in the order in which they were asked for.
+    pages: tuple[PageOutput, ...] | None = None
     #: The text of each image, where several were read.
     images: tuple[ImageOutput, ...] | None = None
+    #: What has read the images.
+    reader: Reader | None = None
 
 
 class Turn(Frozen):
@@ -348,6 +446,8 @@ class Turn(Frozen):
     tiles: tuple[str, ...] = ()
     #: All tiles of the images, for prompts that need them one by one.
     parts: tuple[TileInfo, ...] = ()
+    #: The document that it is about.
+    document: DocumentInput | None = None
     #: Pixel budget of the images or tiles, so that they are scaled as before.
     max_pixels: int
     #: Enhancement of the images, for the same reason.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from shared.jobs.document import DocumentInput
 from shared.jobs.row import JobRow
 
 
@@ -30,7 +31,12 @@ def job_view(
         "expires_at": timestamp(row.expires_ms),
         "queue": {"name": row.queue, "position": position, "wait_s": wait_s},
         "progress": None if row.status.terminal else row.progress,
-        "input": {"model": row.model, "preset": row.input.preset, "images": list(row.images)},
+        "input": {
+            "model": row.model,
+            "preset": row.input.preset,
+            "images": list(row.images),
+            "document": document_view(row.input.document),
+        },
         "output": row.output,
         "warnings": list(row.notices),
         "usage": row.usage,
@@ -45,12 +51,26 @@ def job_view(
     }
 
 
+def document_view(document: DocumentInput | None) -> dict[str, Any] | None:
+    """Return the document of a job and the pages of it that are read."""
+    if document is None:
+        return None
+    return {
+        "id": document.id,
+        "kind": document.kind,
+        "name": document.name,
+        "page_count": document.page_count,
+        "pages": list(document.pages),
+    }
+
+
 def _predicted(row: JobRow) -> dict[str, float | None] | None:
     predicted = row.predicted
     if not predicted:
         return None
-    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s")
-    run_s = round(sum(predicted[stage] for stage in stages), 3)
+    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
+    # an older gateway has predicted no reading
+    run_s = round(sum(predicted.get(stage) or 0.0 for stage in stages), 3)
     return {"wait_s": predicted["wait_s"], "run_s": run_s, "total_s": predicted["total_s"]}
 
 

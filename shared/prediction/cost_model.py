@@ -16,6 +16,8 @@ from shared.prediction.remaining_work import RunningJob, remaining_s
 _CHUNK = 128
 #: Tokens that a chat template adds to a prompt.
 _TEMPLATE_TOKENS = 16
+#: Pixels that a reading is measured in.
+READING_UNIT = 1024
 #: UTF-8 bytes of a prompt per token, on average.
 _BYTES_PER_TOKEN = 3.5
 
@@ -29,6 +31,8 @@ class Work:
     prompt_tokens: int = 0
     #: Expected tokens of the answer.
     answer_tokens: float = 0.0
+    #: Pixels of each image that the second reader reads, in units of 1,024.
+    readings: tuple[float, ...] = ()
 
     @property
     def visual_tokens(self) -> int:
@@ -49,11 +53,13 @@ class Stages:
     encode_s: float = 0.0
     prefill_s: float = 0.0
     decode_s: float = 0.0
+    #: Of the second reader, as far as the model does not work meanwhile.
+    read_s: float = 0.0
 
     @property
     def total_s(self) -> float:
         """Return the seconds from the job's start to its end."""
-        return self.prepare_s + self.encode_s + self.prefill_s + self.decode_s
+        return self.prepare_s + self.encode_s + self.prefill_s + self.decode_s + self.read_s
 
     def scaled(self, factor: float) -> Stages:
         """Return every stage times `factor`."""
@@ -62,6 +68,7 @@ class Stages:
             self.encode_s * factor,
             self.prefill_s * factor,
             self.decode_s * factor,
+            self.read_s * factor,
         )
 
 
@@ -75,10 +82,12 @@ def predict_stages(
         own encode  = Σ encode(tokens of an image)
         own prefill = ⌊n / 128⌋ · prefill(128) + prefill(n mod 128)
         decode      = answer_tokens · step(concurrent)
+        read        = max(0, concurrent · Σ read(pixels of an image) - encode - prefill - decode)
 
     Images and prompts are computed one after the other, so a job also waits for the encode and
     prefill of the others: `others_s`, by default (concurrent - 1) times its own. They are added
-    to both stages in proportion. Answers are decoded together, in shared steps.
+    to both stages in proportion. Answers are decoded together, in shared steps. The second reader
+    works beside the model.
     """
     chunks, rest = divmod(work.visual_tokens + work.prompt_tokens, _CHUNK)
     last_s = speed.prefill.at(rest) if rest else 0.0
@@ -87,22 +96,25 @@ def predict_stages(
     if others_s is None:
         others_s = (concurrent - 1) * (encode_s + prefill_s)
     encode_share = encode_s / (encode_s + prefill_s) if encode_s else 0.0
+    decode_s = work.answer_tokens * speed.step.at(concurrent)
+    reading_s = concurrent * sum(speed.read.at(pixels) for pixels in work.readings)
     return Stages(
         prepare_s=speed.prepare.at(work.visual_tokens),
         encode_s=encode_s + encode_share * others_s,
         prefill_s=prefill_s + (1 - encode_share) * others_s,
-        decode_s=work.answer_tokens * speed.step.at(concurrent),
+        decode_s=decode_s,
+        read_s=max(0.0, reading_s - encode_s - prefill_s - decode_s),
     )
 
 
 def predict_busy_s(work: Work, speed: Speed, slots: int) -> float:
     """Predict a job's busy seconds: its share of a worker whose slots are all taken.
 
-    prepare + encode + prefill + answer_tokens · step(slots) / slots, the first three as of a job
-    that is alone.
+    prepare + encode + prefill + read + answer_tokens · step(slots) / slots, all but the last as of
+    a job that is alone.
     """
     alone = predict_stages(work, speed)
-    serial_s = alone.prepare_s + alone.encode_s + alone.prefill_s
+    serial_s = alone.prepare_s + alone.encode_s + alone.prefill_s + alone.read_s
     return serial_s + work.answer_tokens * speed.step.at(slots) / slots
 
 
@@ -271,6 +283,7 @@ class FleetSnapshot:
             encode_s=sum(part.encode_s for part in parts) / count,
             prefill_s=sum(part.prefill_s for part in parts) / count,
             decode_s=sum(part.decode_s for part in parts) / count,
+            read_s=sum(part.read_s for part in parts) / count,
         )
 
     def _speeds(self) -> list[tuple[Heartbeat, Speed]]:

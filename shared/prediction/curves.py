@@ -37,6 +37,8 @@ class Speed:
     prefill: Curve = UNKNOWN
     #: One decoding step, over the number of answers that get a token from it.
     step: Curve = UNKNOWN
+    #: One image in the second reader, over its pixels in units of 1,024.
+    read: Curve = UNKNOWN
 
     @classmethod
     def parse(cls, curves: Mapping[str, Sequence[float]]) -> Speed:

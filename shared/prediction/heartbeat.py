@@ -31,6 +31,8 @@ class Heartbeat:
     #: Sampling that its checkpoint recommends, by parameter.
     sampling: dict[str, float] = field(default_factory=dict)
     demo: bool = False
+    #: Names the weights of its second reader; "" without one.
+    reader: str = ""
     simulated: bool = False
     #: The queue that only this worker consumes.
     queue: str = ""

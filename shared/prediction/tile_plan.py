@@ -11,6 +11,8 @@ from shared.prediction.visual_tokens import MAX_ASPECT
 _CUT_FROM = 1.5
 #: Longer side over shorter side from which an image counts as long, whatever the question.
 LONG_ASPECT = 3.0
+#: Pixels of a tile that only the second reader reads: its time and memory grow with them.
+READING_PIXELS = 4_194_304
 #: Mean share of its budget that a tile fills, as cuts fall into gaps before it is full.
 _FILL = 0.92
 #: Largest longer side over shorter side of a tile; tiles up to _SHORT pixels may be slimmer.

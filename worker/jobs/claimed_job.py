@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from PIL.Image import Image
+
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
-from shared.jobs import JobInput, Turn
+from shared.jobs import FinishReason, JobInput, Turn, Usage
 from shared.store import Store
 from shared.store.failures import StoreFault
-from worker.engine.api import Completion, Failed, Ticket
+from worker.engine.api import Completion, Failed, Ticket, Timings
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
-from worker.jobs.progress import ProgressReporter
+from worker.jobs.progress import PartsDone, ProgressReporter
 from worker.jobs.questions import QuestionBuilder
+from worker.jobs.reading import QuestionReader, as_completion
 from worker.jobs.results import EngineAnswer
 from worker.pipeline import Pipeline, Question
 
@@ -35,6 +38,14 @@ _PATIENCE_S = 600.0
 T = TypeVar("T")
 
 
+class _Interrupted(Exception):
+    """The job ended before the second reader did."""
+
+    def __init__(self, reason: FinishReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class JobResources:
     """What all claimed jobs of a worker share."""
@@ -44,6 +55,8 @@ class JobResources:
     pipeline: Pipeline
     #: Tells whether the process is stopping and jobs must go back to the queue.
     must_release: Callable[[], bool]
+    #: None where the second reader is not installed.
+    reader: QuestionReader | None = None
 
 
 class ClaimedJob:
@@ -79,22 +92,72 @@ class ClaimedJob:
             lambda: self._resources.questions.read_turns(self.row)
         )
 
-    def build_question(self, job: JobInput) -> Question:
+    def build_question(
+        self, job: JobInput, pictures: Mapping[str, Image] | None = None
+    ) -> Question:
         """Return the question of `job` with its images and conversation.
 
-        Raises ImageGone and LeaseLost.
+        `pictures` are images that are not stored, by the ids that `job` gives them. Raises
+        ImageGone and LeaseLost.
         """
         turns = self.read_turns()
         return self.retry_while_store_is_down(
-            lambda: self._resources.questions.build(self.claim, job, turns)
+            lambda: self._resources.questions.build(self.claim, job, turns, pictures or {})
         )
 
+    def answer(self, question: Question) -> EngineAnswer:
+        """Return the answer of whatever is to read its images; raises as `run_engine`."""
+        wanted = question.job.reader
+        if wanted == "model" or question.job.encode_only:
+            return self.run_engine(question)
+        reader = self._resources.reader
+        if reader is None:
+            # the claim leaves such jobs to others
+            raise InferenceFailed("This worker has no second reader.")
+        if wanted == "second":
+            return self._read_alone(question, reader)
+        return self._read_both(question, reader)
+
+    def _read_alone(self, question: Question, reader: QuestionReader) -> EngineAnswer:
+        """Return the second reader's answer."""
+        ends_at = time.monotonic() + question.time_left_s
+
+        def check() -> None:
+            self._check_worker()
+            if self.lease.canceled:
+                raise _Interrupted(FinishReason.CANCELED)
+            if time.monotonic() > ends_at:
+                raise _Interrupted(FinishReason.DEADLINE)
+
+        try:
+            read = reader.finish(reader.start(question, beside=False), check)
+        except _Interrupted as interruption:
+            return EngineAnswer(Completion("", interruption.reason, Usage(), Timings()))
+        return EngineAnswer(as_completion(read, question), read_s=read.seconds)
+
+    def _read_both(self, question: Question, reader: QuestionReader) -> EngineAnswer:
+        """Return the model's answer, and what the second reader has read meanwhile."""
+        reading = reader.start(question, beside=True)
+        try:
+            answer = self.run_engine(question)
+            if answer.completion.finish_reason in (FinishReason.CANCELED, FinishReason.DEADLINE):
+                return answer
+            read = reader.finish(reading, self._check_worker)
+        finally:
+            reading.stop()
+        return replace(answer, read_s=read.seconds, second_text=read.text)
+
     def run_engine(
-        self, question: Question, *, tiles: int = 0, percent: int = 0, silent: bool = False
+        self,
+        question: Question,
+        *,
+        parts: PartsDone | None = None,
+        percent: int = 0,
+        silent: bool = False,
     ) -> EngineAnswer:
         """Return the engine's answer; its text is published as it comes, unless `silent`.
 
-        `percent` of the job, and all of its `tiles`, were done before. Raises ServiceError,
+        `percent` of the job, and all of its `parts`, were done before. Raises ServiceError,
         LeaseLost and JobReleased.
         """
         ticket, notices = self._resources.pipeline.start(question)
@@ -102,7 +165,7 @@ class ClaimedJob:
             self._resources.store,
             self.lease,
             question.job.params.max_new_tokens,
-            tiles=tiles,
+            parts=parts,
             percent=percent,
             silent=silent,
         )
@@ -112,6 +175,34 @@ class ClaimedJob:
             ticket.cancel()
             raise
         return EngineAnswer(completion, reporter.used_images, tuple(notices))
+
+    def run_together(self, questions: Sequence[Question]) -> list[EngineAnswer]:
+        """Return the engine's answers to several questions, which it works on at the same time.
+
+        Nothing of their text is published. Raises as `run_engine`; the others are stopped then.
+        """
+        tickets: list[Ticket] = []
+        answers = []
+        span = 100 / max(1, len(questions))
+        try:
+            started = [self._resources.pipeline.start(question) for question in questions]
+            tickets = [ticket for ticket, _ in started]
+            for number, (ticket, notices) in enumerate(started):
+                reporter = ProgressReporter(
+                    self._resources.store,
+                    self.lease,
+                    questions[number].job.params.max_new_tokens,
+                    percent=span * number,
+                    span=span,
+                    silent=True,
+                )
+                completion = self._follow(ticket, reporter)
+                answers.append(EngineAnswer(completion, reporter.used_images, tuple(notices)))
+        except BaseException:
+            for ticket in tickets:
+                ticket.cancel()
+            raise
+        return answers
 
     def _follow(self, ticket: Ticket, reporter: ProgressReporter) -> Completion:
         """Report the engine's events until the last one."""
@@ -125,13 +216,17 @@ class ClaimedJob:
                 return event
             reporter.take(event)
 
-    def _check_interruption(self, ticket: Ticket) -> None:
+    def _check_worker(self) -> None:
+        """Raise LeaseLost or JobReleased when this worker is to drop the job."""
         if self.lease.lost:
             raise LeaseLost
+        if not self.lease.canceled and self._resources.must_release():
+            raise JobReleased
+
+    def _check_interruption(self, ticket: Ticket) -> None:
+        self._check_worker()
         if self.lease.canceled:
             ticket.cancel()
-        elif self._resources.must_release():
-            raise JobReleased
         if not self._resources.pipeline.engine.alive:
             # not the job's fault: its lease ends with this process, and another one takes it
             raise LeaseLost

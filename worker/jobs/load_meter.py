@@ -165,6 +165,7 @@ class LoadMeter:
         self._busy = BusyTime()
         self._load = LoadFactor(slots)
         self._prepare = PrepareCurve()
+        self._read = CurveFit(keep=0.95, terms=2)
         self._own = _ThreadJobs()
 
     @property
@@ -187,6 +188,17 @@ class LoadMeter:
         """Return the seconds of a job outside its engine's work, over its visual tokens."""
         with self._lock:
             return self._prepare.curve()
+
+    @property
+    def read(self) -> Curve:
+        """Return the seconds of one image in the second reader, over READING_UNIT pixels."""
+        with self._lock:
+            return self._read.curve()
+
+    def add_reading(self, size: float, seconds: float) -> None:
+        """Count what the second reader took for an image of so many READING_UNIT pixels."""
+        with self._lock:
+            self._read.add(size, seconds)
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from PIL.Image import Image
+
 from shared.errors import ImageGone
-from shared.jobs import JobInput, TileInfo, Turn
+from shared.jobs import JobInput, Notice, TileInfo, Turn
 from shared.jobs.row import JobRow
 from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim
@@ -33,16 +35,26 @@ class QuestionBuilder:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
         return self._sessions.turns_before(row)
 
-    def build(self, claim: Claim, job: JobInput, turns: Sequence[Turn]) -> Question:
-        """Return the question of `job` after these turns; raises ImageGone."""
+    def build(
+        self,
+        claim: Claim,
+        job: JobInput,
+        turns: Sequence[Turn],
+        pictures: Mapping[str, Image] | None = None,
+    ) -> Question:
+        """Return the question of `job` after these turns; `pictures` are not stored, by their id.
+
+        Raises ImageGone without its images, and where nothing is left to see of a conversation.
+        """
         row = claim.row
         fitting = [self._drop_tiles_without_room(turn, job) for turn in turns]
-        pngs = self._read_pngs(row.tenant, job, fitting)
+        pngs: dict[str, bytes | Image | None] = {**self._read_pngs(row.tenant, job, fitting)}
+        pngs |= pictures or {}
         if not all(pngs[image_id] for image_id in job.every_image):
             raise ImageGone
-        history = [_show_tiles(turn, pngs) for turn in fitting]
+        seen = [_show_tiles(turn, pngs) for turn in fitting]
         # an image of an old turn may be gone; without it the turn is pointless
-        history = [turn for turn in history if all(pngs[i] for i in turn.images)]
+        history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
         self._check_picture(row, turns, history)
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
@@ -53,6 +65,7 @@ class QuestionBuilder:
             feature_scope=row.tenant,
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
+            notices=_gone_notices(len(seen) - len(history)),
         )
 
     def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
@@ -88,6 +101,13 @@ class QuestionBuilder:
         return min(self._job_timeout_s, until_expiry)
 
 
+def _gone_notices(turns: int) -> tuple[Notice, ...]:
+    if not turns:
+        return ()
+    detail = f"{turns} earlier turns were left out: their images are no longer stored."
+    return (Notice(code="history_image_gone", detail=detail),)
+
+
 def pixel_budget(job: JobInput) -> int:
     """Return the pixels of one of a job's images, or of one tile of a tiled job."""
     return job.tiling.budget if job.tiling else job.max_pixels
@@ -111,7 +131,7 @@ def fit_one_prompt(tiles: Sequence[TileInfo], job: JobInput, info: ModelInfo) ->
     return tokens <= info.context_tokens and info.image_room.holds(visual)
 
 
-def _show_tiles(turn: Turn, pngs: Mapping[str, bytes | None]) -> Turn:
+def _show_tiles(turn: Turn, pngs: Mapping[str, object]) -> Turn:
     """Return a turn that shows the tiles of its long image while all of them are stored."""
     if turn.tiles and all(pngs[i] for i in turn.tiles):
         return turn.model_copy(update={"images": turn.tiles, "image_places": (), "tiles": ()})

@@ -14,6 +14,7 @@ from shared.jobs import (
     JobStatus,
     Notice,
     Output,
+    PageOutput,
     TileInfo,
     TileOutput,
     Turn,
@@ -22,6 +23,7 @@ from shared.jobs.row import JobRow
 from shared.store.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
+from worker.jobs.disagreements import compare_readings
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -52,6 +54,15 @@ class TilingResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PagingResult:
+    """What the pages of a document add to its answer."""
+
+    outputs: tuple[PageOutput, ...]
+    #: At least one page could not be read.
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EngineAnswer:
     """The engine's answer to a job, or what its tiles' answers were merged to."""
 
@@ -60,6 +71,11 @@ class EngineAnswer:
     notices: tuple[Notice, ...] = ()
     #: Of a long image.
     tiling: TilingResult | None = None
+    #: Of a document.
+    paging: PagingResult | None = None
+    #: Seconds of the second reader, and its text where the model has read as well.
+    read_s: float = 0.0
+    second_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +100,32 @@ def make_result(
 
     Callers get the processed text; the session keeps the model's own, which its tokens spell.
     """
-    completion, tiling = answer.completion, answer.tiling
+    completion, tiling, paging = answer.completion, answer.tiling, answer.paging
+    has_gaps = bool((tiling and tiling.partial) or (paging and paging.partial))
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
+    compared = compare_readings(completion, answer.second_text)
     output = Output(
         text=processed.text,
         fields=processed.fields,
         finish_reason=completion.finish_reason,
-        partial=status is not JobStatus.SUCCEEDED or bool(tiling and tiling.partial),
+        partial=status is not JobStatus.SUCCEEDED or has_gaps,
         json_value=_parse_json(completion) if row.input.params.wants_json else None,
         confidence=completion.confidence,
-        lines=completion.lines,
+        lines=compared.lines,
         tiles=tiling.outputs if tiling else None,
+        pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,
+        reader=row.input.reader if row.input.images and not row.input.encode_only else None,
     )
     is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
     notices = (
         *answer.notices,
         *completion.notices,
+        *compared.notices,
         *processed.notices,
         *([_NOTHING_WRITTEN] if is_empty else []),
     )
-    metrics = _metrics(row, worker, completion)
+    metrics = _metrics(row, worker, completion, answer.read_s)
     fields = {
         "model": model,
         "images": _add_usage(row.images, answer.used_images),
@@ -166,6 +187,7 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
         image_places=row.input.image_places,
         tiles=own.shown_ids if own else (),
         parts=own.tiles if own else (),
+        document=row.input.document,
         max_pixels=row.input.max_pixels,
         enhance=row.input.enhance,
         text=completion.text,
@@ -175,7 +197,9 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
     )
 
 
-def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[str, Any]:
+def _metrics(
+    row: JobRow, worker: str, completion: Completion | None, read_s: float = 0.0
+) -> dict[str, Any]:
     """Return the row's metrics; the engine's seconds only of a job that was answered."""
     metrics: dict[str, Any] = {
         "queue_s": round(_queue_s(row), 3),
@@ -188,6 +212,8 @@ def _metrics(row: JobRow, worker: str, completion: Completion | None) -> dict[st
             "prefill_s": round(completion.timings.prefill_s, 3),
             "decode_s": round(completion.timings.decode_s, 3),
         }
+    if read_s > 0:
+        metrics["read_s"] = round(read_s, 3)
     return metrics
 
 
@@ -202,8 +228,8 @@ def _tally(metrics: dict[str, Any], completion: Completion | None) -> JobMetrics
     tally.observe("stage_seconds", metrics["queue_s"], stage="queue")
     if completion is None:
         return tally
-    for stage in ("encode", "prefill", "decode"):
-        if metrics[f"{stage}_s"] > 0:
+    for stage in ("encode", "prefill", "decode", "read"):
+        if metrics.get(f"{stage}_s", 0) > 0:
             tally.observe("stage_seconds", metrics[f"{stage}_s"], stage=stage)
     for kind, tokens in completion.usage.model_dump().items():
         tally.add("tokens", tokens, kind=kind.removesuffix("_tokens"))

@@ -67,11 +67,8 @@ class Placed:
 Row = list[Placed]
 
 
-def arrange(fragments: Sequence[Fragment], pixels: Pixels, *, tables: bool = False) -> ReadPage:
-    """Return the page that fragments of an image make.
-
-    With `tables` two columns are a Markdown table already, otherwise three are.
-    """
+def arrange(fragments: Sequence[Fragment], pixels: Pixels, columns: int) -> ReadPage:
+    """Return the page that fragments of an image make; a table has so many columns at least."""
     if not fragments:
         return ReadPage()
     slant = _find_slant(fragments)
@@ -80,7 +77,7 @@ def arrange(fragments: Sequence[Fragment], pixels: Pixels, *, tables: bool = Fal
     lines: list[ReadLine] = []
     for number, block in enumerate(_find_blocks(placed, pixels, slant)):
         rows = find_rows(block)
-        block_texts, block_lines = _write_rows(rows, columns=2 if tables else 3)
+        block_texts, block_lines = _write_rows(rows, columns)
         texts += ["", *block_texts] if number else block_texts
         lines += block_lines
     return ReadPage("\n".join(texts), tuple(lines))

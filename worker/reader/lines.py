@@ -13,8 +13,9 @@ from worker.reader.recognition import Recogniser, Recognition, scale_line
 
 #: Height over width from which on a line may stand on its side.
 _STANDING = 1.5
-#: A gap of so many columns between Chinese and other letters is a blank.
-_BLANK = 8
+#: Columns of a gap that is a blank, in a line with Chinese letters: between those and others, and
+#: between two of one script.
+_BLANK, _BLANK_WITHIN = 11, 16
 #: Chinese, Japanese and Korean letters, with their punctuation and full-width forms.
 _WIDE = ((0x2E80, 0x9FFF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFF00, 0xFF60), (0x20000, 0x3FFFF))
 #: Their punctuation, which has its own blank.
@@ -80,15 +81,18 @@ def _join(pieces: Sequence[Piece], parts: Sequence[Recognition]) -> Recognition:
 
 
 def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
-    """Put a blank between Chinese and other letters that stand apart; the network leaves it out."""
+    """Put a blank between letters that stand apart; in Chinese lines the network leaves it out."""
+    if not _is_wide(line.text):
+        return line
     text: list[str] = []
     spans: list[Span] = []
     certainties: list[float] = []
     for number, letter in enumerate(line.text):
-        if number and _changes_script(line.text[number - 1], letter):
+        if number and _may_part(line.text[number - 1], letter):
             left, right = line.spans[number - 1], line.spans[number]
-            middles = [(a + b) / 2 * width for a, b in (left, right)]
-            if widest_gap(gaps, *middles) >= _BLANK:
+            first, last = ((a + b) / 2 * width for a, b in (left, right))
+            same = _is_wide(line.text[number - 1]) == _is_wide(letter)
+            if widest_gap(gaps, first, last) >= (_BLANK_WITHIN if same else _BLANK):
                 text.append(" ")
                 spans.append((left[1], right[0]))
                 certainties.append(1.0)
@@ -98,10 +102,9 @@ def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
     return Recognition("".join(text), tuple(spans), tuple(certainties))
 
 
-def _changes_script(one: str, other: str) -> bool:
-    if " " in (one, other) or one in _WIDE_MARKS or other in _WIDE_MARKS:
-        return False
-    return _is_wide(one) != _is_wide(other)
+def _may_part(one: str, other: str) -> bool:
+    """Tell whether a blank may stand between two letters; Chinese marks have their own."""
+    return " " not in (one, other) and one not in _WIDE_MARKS and other not in _WIDE_MARKS
 
 
 def _is_wide(letters: str) -> bool:

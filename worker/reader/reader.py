@@ -17,6 +17,7 @@ from worker.reader.cropping import take_line
 from worker.reader.detection import Detector, Pixels, Region
 from worker.reader.layout import arrange
 from worker.reader.lines import LineReader
+from worker.reader.marks import mark_doubts
 from worker.reader.network import Network
 from worker.reader.page import Fragment, ReadPage
 from worker.reader.reading import Reading, ReadingStopped
@@ -54,20 +55,37 @@ class SecondReader:
         """Return the text of an RGB image; see `start`."""
         return self.start(image, tables=tables).result()
 
-    def start(self, image: Image.Image, *, tables: bool = False, beside: bool = False) -> Reading:
+    def start(
+        self,
+        image: Image.Image,
+        *,
+        tables: bool = False,
+        beside: bool = False,
+        uncertain_below: float | None = None,
+    ) -> Reading:
         """Begin to read an RGB image.
 
         With `tables` two columns are a Markdown table already. A reading `beside` the model leaves
-        it half of the cores.
+        it half of the cores. Letters and digits below a probability become `[?]`.
         """
         lanes = max(1, self._threads // 2) if beside else self._threads
         reading = Reading()
-        task = _ReadingTask(self._detector, self._lines, self._pool, reading, lanes)
+        wishes = _Wishes(lanes, 2 if tables else 3, uncertain_below)
+        task = _ReadingTask(self._detector, self._lines, self._pool, reading, wishes)
         # it only waits for the threads of the pool
-        threading.Thread(
-            target=task.run, args=(image,), kwargs={"tables": tables}, daemon=True
-        ).start()
+        threading.Thread(target=task.run, args=(image,), daemon=True).start()
         return reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """How an image is to be read."""
+
+    #: Lines that are read at once.
+    lanes: int
+    #: Columns of a table at least.
+    columns: int
+    uncertain_below: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +96,31 @@ class _ReadingTask:
     lines: LineReader
     pool: ThreadPoolExecutor
     reading: Reading
-    #: Lines that are read at once.
-    lanes: int
+    wishes: _Wishes
 
-    def run(self, image: Image.Image, *, tables: bool) -> None:
+    def run(self, image: Image.Image) -> None:
         began = time.monotonic()
         outcome: ReadPage | BaseException
         try:
-            outcome = self._read(np.asarray(image.convert("RGB")), tables=tables)
+            outcome = self._read(np.asarray(image.convert("RGB")))
         except BaseException as error:  # noqa: BLE001 - it is the job's error and not this thread's
             outcome = error
         self.reading.end(outcome, time.monotonic() - began)
 
-    def _read(self, pixels: Pixels, *, tables: bool) -> ReadPage:
+    def _read(self, pixels: Pixels) -> ReadPage:
         regions = self._find_regions(pixels)
         quarters = self._find_turn(pixels, regions)
         if quarters:
             upright = np.ascontiguousarray(np.rot90(pixels, quarters))
-            page = self._read_upright(upright, self._find_regions(upright), tables=tables)
+            page = self._read_upright(upright, self._find_regions(upright))
             return turn_back(page, quarters, pixels.shape[1], pixels.shape[0])
-        return self._read_upright(pixels, regions, tables=tables)
+        return self._read_upright(pixels, regions)
 
-    def _read_upright(self, pixels: Pixels, regions: Sequence[Region], *, tables: bool) -> ReadPage:
+    def _read_upright(self, pixels: Pixels, regions: Sequence[Region]) -> ReadPage:
         fragments = self._read_regions(pixels, regions)
-        return arrange(fragments, pixels, tables=tables)
+        below = self.wishes.uncertain_below
+        marked = [mark_doubts(fragment, below) for fragment in fragments]
+        return arrange(marked, pixels, self.wishes.columns)
 
     def _find_regions(self, pixels: Pixels) -> list[Region]:
         return self.pool.submit(self.detector.find_regions, pixels).result()
@@ -144,7 +163,7 @@ class _ReadingTask:
                     return
                 fragments.append(self.lines.read_region(pixels, region))
 
-        for future in [self.pool.submit(work) for _ in range(min(self.lanes, len(regions)))]:
+        for future in [self.pool.submit(work) for _ in range(min(self.wishes.lanes, len(regions)))]:
             future.result()
         if self.reading.stopped:
             raise ReadingStopped

@@ -56,7 +56,19 @@ def _table_from(rows: Sequence[Row], first: int, columns: int) -> Table | None:
         table = Table(first, stop, tuple(lanes))
         if _is_table(rows, table, columns):
             best = table
-    return best
+    return _without_last_rows(rows, best, columns)
+
+
+def _without_last_rows(rows: Sequence[Row], table: Table | None, columns: int) -> Table | None:
+    """Leave out what follows a table with fewer cells, such as a sum; None if little is left."""
+    if table is None:
+        return None
+    stop = table.stop
+    while stop > table.first and len({_column(p, table) for p in rows[stop - 1]}) < columns:
+        stop -= 1
+    lanes = _merge([(p.left, p.right) for row in rows[table.first : stop] for p in row])
+    shorter = Table(table.first, stop, tuple(lanes))
+    return shorter if _is_table(rows, shorter, columns) else None
 
 
 def _continues(rows: Sequence[Row], first: int, number: int) -> bool:

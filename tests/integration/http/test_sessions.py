@@ -55,3 +55,25 @@ def test_an_image_is_encoded_ahead_when_asked(served):
     assert served.job(job)["output"]["text"] == ""
     cold = served.http.post("/v1/images", files={"image": plain_png("navy")}).json()
     assert cold["warm_job"] is None
+
+
+def test_a_question_about_images_that_are_gone_is_not_answered_blind(served):
+    images = [
+        served.http.post("/v1/images", files={"image": plain_png(("olive", "plum")[n])}).json()[
+            "id"
+        ]
+        for n in range(2)
+    ]
+    for number, image in enumerate(images):
+        served.ended(f"what is on it? {number}", images=[image], session_id="gone")
+    served.http.delete(f"/v1/images/{images[0]}").raise_for_status()
+    other = served.ended("and on the other one?", session_id="gone")
+    assert other["status"] == "succeeded"
+    assert "history_image_gone" in {notice["code"] for notice in other["warnings"]}
+    served.http.delete(f"/v1/images/{images[1]}").raise_for_status()
+    blind = served.ended("and now?", session_id="gone")
+    assert (blind["status"], blind["error"]["code"]) == ("failed", "image_gone")
+    assert "this conversation is about" in blind["error"]["message"]
+    again = served.http.post("/v1/images", files={"image": plain_png("peru")}).json()["id"]
+    seen = served.ended("and with it?", session_id="gone", images=[again])
+    assert seen["status"] == "succeeded"

@@ -170,6 +170,32 @@ def test_a_worker_refuses_a_row_that_is_newer_than_itself(store):
     assert store.get(job_id, "t").status is JobStatus.QUEUED
 
 
+def test_a_job_for_the_second_reader_waits_for_a_worker_that_has_it(store):
+    reading = store.add(NewJob("t", JobInput(prompt="a", reader="second"))).doorbell.job_id
+    plain = add(store)
+    assert store.claim(reading, "without") == "needs_reader"
+    assert store.claim_next("without").row.id == plain
+    assert store.claim_next("without") == "nothing"
+    assert store.get(reading, "t").status is JobStatus.QUEUED
+    claim = store.claim_next("with", reads=True)
+    assert (claim.row.id, claim.row.attempt, claim.row.version) == (reading, 1, ROW_VERSION)
+
+
+def test_a_job_for_the_second_reader_that_comes_back_is_left_to_such_workers(store):
+    reading = store.add(NewJob("t", JobInput(prompt="a", reader="both"))).doorbell.job_id
+    assert store.claim_next("without") == "nothing"
+    claim = store.claim_next("with", reads=True)
+    store.release(reading, claim.owner)
+    assert store.claim_next("without") == "nothing"
+    assert store.claim_next("with", reads=True).row.id == reading
+
+
+def test_a_reader_does_not_overtake_older_jobs(store):
+    first = add(store)
+    store.add(NewJob("t", JobInput(prompt="a", reader="second")))
+    assert store.claim_next("with", reads=True).row.id == first
+
+
 def test_an_idempotency_key_gives_the_first_job_again(store):
     first = store.add(NewJob("t", JobInput(prompt="a"), idempotency=("key", "body")))
     again = store.add(NewJob("t", JobInput(prompt="a"), idempotency=("key", "body")))

@@ -47,6 +47,7 @@ class Walk(CallerSteps, WorkerSteps, TimeSteps, Checks):
             [step] = self.dice.choices(list(weights), list(weights.values()))
             self.done[step.__name__] += 1
             try:
+                self.pass_near_moments()
                 step()
                 if number % check_every == 0 or number == steps - 1:
                     self.check()

@@ -29,7 +29,7 @@ from worker.tiling import Tile, can_stream, cut, unread_mark
 #: Difference between darkest and lightest sample below which a tile shows nothing.
 _BLANK_CONTRAST = 12
 #: Fields of GenerationParams that free an answer of its form.
-_UNCONSTRAINED: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
+UNCONSTRAINED: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +97,17 @@ class TileCutter:
             if png is None:
                 raise ImageGone
             image = open_png(png)
-            for tile in self._cut_image(image, tiling):
+            for tile in self._cut_image(image, tiling, second=row.input.reader == "second"):
                 pixels = image.crop(tile.box)
                 placed = replace(tile, order=order, image=number)
                 yield self._store_tile(claim, pixels, placed)
                 order += 1
 
-    def _cut_image(self, image: Image.Image, tiling: Tiling) -> list[Tile]:
+    def _cut_image(self, image: Image.Image, tiling: Tiling, *, second: bool) -> list[Tile]:
         if tiling.whole or min(image.size) < MIN_SIDE:
             return [Tile(0, (0, 0, *image.size))]
-        return cut(image, min(tiling.budget, self._info.max_pixels))
+        # the second reader has no bound of its own
+        return cut(image, tiling.budget if second else min(tiling.budget, self._info.max_pixels))
 
     def _store_tile(self, claim: Claim, pixels: Image.Image, tile: Tile) -> TileInfo:
         digest = hashlib.sha256(f"{pixels.width}x{pixels.height}\n".encode())
@@ -120,7 +121,7 @@ class TileCutter:
         if not self._images.put(row.tenant, stored, job_id=row.id, owner=claim.owner):
             raise LeaseLost
         seam = asdict(tile)
-        box, blank = seam.pop("box"), _is_blank(pixels)
+        box, blank = seam.pop("box"), is_blank(pixels)
         return TileInfo(id=image_id, box=box, mark=unread_mark(tile), blank=blank, seam=seam)
 
     def _tile_inputs(
@@ -136,10 +137,14 @@ class TileCutter:
                 prompt=prompt,
                 images=(tile.id,),
                 # a tile need not show the answer, so that it cannot be held to the answer's form
-                params=job.params if reads else job.params.model_copy(update=_UNCONSTRAINED),
+                params=job.params if reads else job.params.model_copy(update=UNCONSTRAINED),
                 max_pixels=pixel_budget(job),
                 encode_only=together or job.encode_only,
                 enhance=job.enhance,
+                reference=job.reference if reads else "",
+                reader=job.reader,
+                # tells a table's columns
+                preset=job.preset if job.needs_reader else None,
             )
 
     def _known_outcomes(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:
@@ -153,6 +158,7 @@ class TileCutter:
         }
 
 
-def _is_blank(pixels: Image.Image) -> bool:
+def is_blank(pixels: Image.Image) -> bool:
+    """Tell whether a tile shows nothing."""
     extrema = pixels.getextrema()
     return all(high - low < _BLANK_CONTRAST for low, high in extrema)  # type: ignore[misc]

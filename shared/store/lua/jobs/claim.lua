@@ -1,9 +1,11 @@
 -- Give a queued job to a worker: one more attempt, a new owner, a lease.
 -- ARGV: the names below; wanted_id '' = the job whose turn it is; known_version is the highest row
---       version that the worker can read
+--       version that the worker can read; ability is what it has that not every worker has, or ''
 -- Returns claimed, now and the row, also when it is sent again; or nothing, missing, not_queued,
--- too_new or expired.
-local wanted_id, owner, worker, lease_ms, known_version = unpack(ARGV)
+-- too_new, needs_reader or expired.
+local wanted_id, owner, worker, lease_ms, known_version, ability = unpack(ARGV)
+-- workers of one kind, which pass over the same jobs
+local kind = known_version .. ability
 -- what one call looks at: jobs that may not start, in all and in one line, and lines
 local MAX_CHECKS, MAX_IN_LINE = 1000, 100
 local MAX_LINES, LINES_AT_ONCE = 10000, 50
@@ -19,7 +21,7 @@ end
 
 -- Return why a job may not start, or nil; one that will never start again leaves the queue.
 local function refusal(job_id, line)
-  local job = fields(JOB .. job_id, 'status', 'tenant', 'expire_ms', 'version', 'parent')
+  local job = fields(JOB .. job_id, 'status', 'tenant', 'expire_ms', 'version', 'parent', 'needs')
   if not job.status then
     if line then dequeue(job_id, line) end
     return 'missing'
@@ -30,7 +32,10 @@ local function refusal(job_id, line)
   end
   if job.status ~= 'queued' then return 'not_queued' end
   if tonumber(job.version) > tonumber(known_version) then return 'too_new' end
-  if now < tonumber(job.expire_ms) then return nil end
+  if now < tonumber(job.expire_ms) then
+    if (job.needs or '') ~= '' and job.needs ~= ability then return 'needs_reader' end
+    return nil
+  end
   -- a tile expires with its parent, which the reaper ends
   if not job.parent then terminate(job_id, job.tenant, 'expired', now) end
   return 'expired'
@@ -39,10 +44,10 @@ end
 -- Remember that nothing in a line up to this score may start here, so that the next look begins
 -- there. An older version's jobs do not make us look again, so that it is forgotten after a while.
 local function pass_over(line, score)
-  local passed = PASSED_BY .. known_version
+  local passed = PASSED_BY .. kind
   redis.call('HSET', passed, line, score)
   if redis.call('PTTL', passed) < 0 then redis.call('PEXPIRE', passed, PASSED_MS) end
-  redis.call('SADD', PASSED, known_version)
+  redis.call('SADD', PASSED, kind)
   redis.call('PEXPIRE', PASSED, 2 * PASSED_MS)
 end
 
@@ -57,7 +62,7 @@ local function first_in_line(line, passed, most)
       return nil, checked
     end
     if not refusal(job_id, line) then return job_id, checked end
-    -- what stays in the line is for a newer worker
+    -- what stays in the line is for a newer worker, or one that has more
     if redis.call('ZSCORE', LINE .. line, job_id) then
       after = '(' .. score
       pass_over(line, score)
@@ -74,7 +79,7 @@ local function look_at_lines(left)
     local lines = redis.call('ZRANGE', TURNS, first, first + LINES_AT_ONCE - 1)
     if #lines == 0 then break end
     local waiting = redis.call('ZCARD', TURNS)
-    local passed = redis.call('HMGET', PASSED_BY .. known_version, unpack(lines))
+    local passed = redis.call('HMGET', PASSED_BY .. kind, unpack(lines))
     for i, line in ipairs(lines) do
       if left > 0 and passed[i] ~= '+inf' then
         local job_id, checked = first_in_line(line, passed[i], math.min(left, MAX_IN_LINE))

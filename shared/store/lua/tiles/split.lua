@@ -13,7 +13,7 @@ local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
   'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms',
-  'version', 'max_attempts', 'busy_ms', 'number', 'split_by')
+  'version', 'max_attempts', 'busy_ms', 'number', 'split_by', 'needs')
 if job.split_by == owner then return waiting_rows(job_id) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
@@ -25,12 +25,19 @@ local kept_until = now + 2 * tonumber(job.ttl_ms)
 for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
 
 local total, done, index = (#ARGV - FIRST_TILE + 1) / 3, 0, 0
--- what the job was predicted to cost is now its tiles' cost
-local busy_ms = math.floor(tonumber(job.busy_ms or 0) / total)
+-- what the job was predicted to cost is now its tiles' cost, and that of the pages that are read
+local paid = total
+if (redis.call('HGET', key, 'pages') or '') ~= '' then
+  for child in argument_groups(FIRST_TILE, 3) do
+    if child == '' then paid = paid - 1 end
+  end
+end
+local busy_ms = math.floor(tonumber(job.busy_ms or 0) / math.max(1, paid))
 for child, value, live in argument_groups(FIRST_TILE, 3) do
   if child == '' then
     done = done + 1
     redis.call('HSET', tiles_key, 'out:' .. index, value)
+    emit_page(job_id, index, cjson.decode(value))
   else
     redis.call('HSET', tiles_key, 'id:' .. index, child)
     redis.call('HSET', JOB .. child, 'id', child, 'tenant', job.tenant, 'status', 'held',
@@ -38,14 +45,15 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
-      'busy_ms', busy_ms)
+      'busy_ms', busy_ms, 'needs', job.needs or '')
     -- its parent's end removes it; if somebody deletes the parent, its time does
     redis.call('PEXPIREAT', JOB .. child, kept_until)
   end
   index = index + 1
 end
-redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'split_by', owner, 'phase', 'tiles', 'tiles_total', total,
-  'tiles_done', done, 'tile_percent', 100 * done, 'tile_next', 0, 'tile_told', 0,
+redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'split_by', owner, 'phase', 'tiles',
+  'tiles_total', total, 'tiles_done', done, 'tiles_known', done, 'tile_percent', 100 * done,
+  'tile_next', 0, 'tile_told', 0,
   'split_ms', now, 'waited_ms', tonumber(job.started_ms) - tonumber(job.queued_ms))
 redis.call('ZREM', LEASES, job_id)
 

@@ -14,8 +14,9 @@ from rapidfuzz.distance import Levenshtein
 
 from demo.data import fonts
 from tests.unit.worker.reader.pages import Drawn, page
-from worker.reader import ReaderIncomplete, ReadingStopped, ReadPage, SecondReader, find_weights
+from worker.reader import ReaderIncomplete, ReadingStopped, ReadPage, find_weights
 from worker.reader import weights as weights_module
+from worker.reader.reader import SecondReader
 
 
 @pytest.fixture(scope="module")

@@ -112,18 +112,12 @@ def test_a_check_looks_at_each_byte_a_bounded_number_of_times(name):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_largest_hostile_file_is_checked_long_before_its_time_is_up(name):
-    fmt, build = HOSTILE[name]
-    assert _checking_s(fmt, build(20 << 20)) < TIMEOUT_S / 3
-
-
-@pytest.mark.parametrize("name", HOSTILE)
 def test_the_largest_hostile_file_is_decoded_long_before_its_time_is_up(name):
     data = HOSTILE[name][1](20 << 20)
     start = time.process_time()
     with contextlib.suppress(ImageError):
         canonicalize(data, LIMITS)
-    assert time.process_time() - start < LIMITS.timeout_s / 3
+    assert time.process_time() - start < TIMEOUT_S / 3
 
 
 def test_a_gif_is_read_up_to_its_first_picture(decoder):

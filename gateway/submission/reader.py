@@ -1,0 +1,59 @@
+"""What reads a job's images: the request's wish, or what suits the model that is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.submission.resolve import ResolvedRequest
+from shared.errors import BadParameters, ReaderUnavailable
+from shared.jobs import Reader
+from shared.prediction.heartbeat import Heartbeat
+
+
+def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Reader:
+    """Return what reads the images of a request.
+
+    Where it names none, the second reader reads beside the bundled model, which errs too often, and
+    the model in any other case. Raises BadParameters where nothing is read, ReaderUnavailable
+    where no running worker has the second reader.
+    """
+    submission, accepting = resolved.submission, [w for w in workers if not w.draining]
+    reads = resolved.reads or submission.tiling == "read"
+    wanted = submission.reader
+    if wanted is None:
+        suits = resolved.reads and not submission.names_prompt and submission.tiling != "ask"
+        return "second" if suits and _is_demo_with_reader(accepting) else "model"
+    if not reads:
+        raise BadParameters(
+            "reader has an effect only on jobs that read: a preset such as ocr without a "
+            "constraint, or tiling=read.",
+            pointer="/reader",
+        )
+    if wanted != "model" and accepting and not any(worker.reader for worker in accepting):
+        raise ReaderUnavailable(pointer="/reader")
+    return wanted
+
+
+def check_reader(resolved: ResolvedRequest, reader: Reader, images: int) -> Reader:
+    """Return the reader of a job with so many images of its own.
+
+    Those of earlier turns are left to the model. Raises BadParameters.
+    """
+    if images or reader == "model":
+        return reader
+    if resolved.submission.reader is not None:
+        raise BadParameters(f"reader={reader} needs an image.", pointer="/reader")
+    return "model"
+
+
+def reader_notices(resolved: ResolvedRequest, reader: Reader) -> list[dict[str, str]]:
+    """Return what of a request its reader leaves aside."""
+    if reader != "second" or not resolved.submission.names_prompt:
+        return []
+    detail = "The second reader reads all text and follows no prompt."
+    return [{"code": "prompt_ignored", "detail": detail}]
+
+
+def _is_demo_with_reader(workers: Sequence[Heartbeat]) -> bool:
+    """Tell whether only the bundled model runs, and every worker can read beside it."""
+    return bool(workers) and all(worker.demo and worker.reader for worker in workers)
