@@ -11,6 +11,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.http.browser_guard import BrowserGuard
+from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
 from gateway.metrics.http_metrics import HttpMetrics
@@ -45,6 +46,7 @@ class Services:
     doorbells: DoorbellMessages
     api_keys: ApiKeyStore
     browser_guard: BrowserGuard
+    cors: CorsPolicy
     images: ImageStore
     sessions: SessionStore
     events: EventReader
@@ -84,6 +86,7 @@ class Services:
             doorbells=DoorbellMessages(store.redis),
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),
+            cors=CorsPolicy.of(settings),
             images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
             sessions=SessionStore(store.redis),
             # a blocking read must return before the socket's own timeout
