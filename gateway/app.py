@@ -18,6 +18,7 @@ from gateway.http.multipart import FormRequest
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.batches import batches
+from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
 from gateway.routes.files import files
@@ -77,19 +78,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(
-            jobs,
-            estimate,
-            events,
-            images,
-            sessions,
-            predict,
-            openai,
-            responses,
-            files,
-            batches,
-            presets,
-        ),
+        *(jobs, estimate, events, images, documents, sessions, predict),
+        *(openai, responses, files, batches, presets),
         *(health, webhooks, metrics),
     )
     for blueprint in blueprints:

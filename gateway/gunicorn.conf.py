@@ -100,6 +100,7 @@ def post_worker_init(worker: Any) -> None:
     log.configure(_settings)
     services = worker.wsgi.extensions["sightline"]
     services.decoder.start()
+    services.document_reader.start()
     services.store_health.start()
     # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
@@ -111,6 +112,7 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Stop the decoder children and flush traces when a gateway process ends."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["sightline"].decoder.close()
+        worker.wsgi.extensions["sightline"].document_reader.close()
         worker.wsgi.extensions["sightline"].tracing.close()
 
 

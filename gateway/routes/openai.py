@@ -44,6 +44,8 @@ CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
     errors.OutOfMemory,
     errors.PoisonJob,
     errors.ImageGone,
+    errors.DocumentGone,
+    errors.PageFailed,
 )
 
 

@@ -21,7 +21,8 @@ JOB_TEXT = ":text"
 JOB_WAITERS = ":waiters"
 JOB_WAITING = ":waiting"
 #: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
-#: `by:<n>` the owner that it is from, `told:<n>` what it adds to the text that was streamed.
+#: `by:<n>` the owner that it is from, `told:<n>` what it adds to the text that was streamed, and
+#: `seam` what the next page must know of that text.
 JOB_TILES = ":tiles"
 #: Suffix of the set of the images that a job needs.
 JOB_IMAGES = ":images"
@@ -95,6 +96,8 @@ JOBS_FILED_AT = "/filed"
 IDEMPOTENCY = PREFIX + "idem:"
 #: Hash: a canonical image.
 IMAGE = PREFIX + "img:"
+#: Hash: a document; its life is that of an image, with the same suffixes.
+DOCUMENT = PREFIX + "doc:"
 #: Suffix of the set of job ids that need an image.
 IMAGE_JOBS = ":jobs"
 #: Suffix of the zset of all who need an image, by the millisecond until which they do: job ids,
@@ -194,6 +197,11 @@ def idempotency(tenant: str, key: str) -> str:
 def image(tenant: str, image_id: str) -> str:
     """Return the key of an image; `image_id` is `img_<sha256>`."""
     return f"{IMAGE}{tenant}:{image_id.removeprefix('img_')}"
+
+
+def document(tenant: str, document_id: str) -> str:
+    """Return the key of a document; `document_id` is `doc_<sha256>`."""
+    return f"{DOCUMENT}{tenant}:{document_id.removeprefix('doc_')}"
 
 
 def session(tenant: str, session_id: str) -> str:
