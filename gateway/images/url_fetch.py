@@ -28,12 +28,9 @@ _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 #: Characters of the longest scheme, and more.
 _SCHEME_CHARS = 64
 _CONNECT_S = 5.0
-<<<<<<< HEAD
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
-=======
-_HEADERS = {"Accept": "image/*, application/pdf", "User-Agent": "Sightline"}
->>>>>>> main
+_ACCEPT = "image/*, application/pdf"
 
 
 def is_url(text: str) -> bool:
@@ -52,8 +49,6 @@ class ImageFetcher:
     #: Seconds for all images together, and the end of them by the monotonic clock.
     total_s: float
     deadline: float
-    #: Names the service, and whom its host may ask.
-    user_agent: str = "Sightline"
 
     @classmethod
     def start(
@@ -62,19 +57,7 @@ class ImageFetcher:
         """Return the fetcher of a tenant's request whose deadline is counted from now."""
         total_s = settings.fetch_timeout_s
         deadline = time.monotonic() + total_s
-<<<<<<< HEAD
-        return cls(
-            client=client,
-            breaker=breaker,
-            tenant=tenant,
-            most_bytes=settings.upload_max_bytes,
-            total_s=total_s,
-            deadline=deadline,
-            user_agent=settings.user_agent("Sightline"),
-        )
-=======
         return cls(client, breaker, tenant, settings, total_s, deadline)
->>>>>>> main
 
     def fetch(self, url: str, pointer: str) -> Upload:
         """Return the body of a URL, whatever it is.
@@ -110,7 +93,8 @@ class ImageFetcher:
         health = HostHealth.BAD if left_s >= self.total_s / 2 else HostHealth.UNKNOWN
         self.breaker.enter(self.tenant, origin)
         try:
-            headers = {"Accept": "image/*", "User-Agent": self.user_agent}
+            agent = self.settings.user_agent("Sightline")
+            headers = {"Accept": _ACCEPT, "User-Agent": agent}
             response = self.client.fetch("GET", url, limits, headers=headers)
             if response.status < 500 and response.ending in (Ending.WHOLE, Ending.CAPPED):
                 health = HostHealth.GOOD
