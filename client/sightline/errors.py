@@ -132,6 +132,7 @@ class InvalidDocument(InvalidRequest):
         "page_too_large",
         "document_too_slow",
         "document_too_complex",
+        "document_not_found",
     )
 
 
