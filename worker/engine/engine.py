@@ -144,8 +144,9 @@ class TorchEngine:
         yield OwnText(prompt.ids.tolist())
 
     def _reference_text(self, reference: Reference) -> ReferenceText:
-        is_text = isinstance(reference, str)
-        return ReferenceText(self.model.chat.encode_text(reference) if is_text else reference)
+        if isinstance(reference, str):
+            return ReferenceText(self.model.chat.encode_text(reference))
+        return ReferenceText(reference)
 
     def _reference_taker(self, drafter: Drafter) -> Callable[[Reference], None] | None:
         """Return what prepares a later reference in its caller's thread; None without drafts."""
