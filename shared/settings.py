@@ -42,7 +42,7 @@ PREFIX = "SIGHTLINE_"
 #: Variable of a folder with a file for each secret, as container engines mount them.
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
-Numerics = Literal["bf16", "int8", "fp32"]
+Numerics = Literal["bf16", "int8", "int4", "fp32"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",

@@ -65,6 +65,8 @@ class InvalidRequest(APIError):
         "unsupported_media_type",
         "request_timeout",
         "host_not_allowed",
+        "not_acceptable",
+        "result_too_large",
     )
 
 

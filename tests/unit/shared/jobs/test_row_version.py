@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from shared.jobs import ROW_VERSION, ConversationMessage, DocumentInput, GenerationParams, JobInput
+from shared.jobs import (
+    ROW_VERSION,
+    ConversationMessage,
+    DocumentInput,
+    GenerationParams,
+    JobInput,
+    Tiling,
+    TilingTask,
+)
 
 #: The members and values of the input in a row of this version.
 VERSION = 5
@@ -94,6 +102,15 @@ def test_a_worker_of_version_4_leaves_alone_what_came_later(fields):
 def test_places_that_change_nothing_are_not_in_a_row():
     row = JobInput(prompt="hi", before=(ConversationMessage(role="user", text="a"),))
     assert "image_places" not in row.model_dump_json()
+
+
+def test_only_a_row_that_reads_each_image_as_a_whole_says_so():
+    for whole, version in ((False, 3), (True, ROW_VERSION)):
+        tiling = Tiling(task=TilingTask.READ, budget=4096, planned=2, whole=whole)
+        row = JobInput(prompt="hi", tiling=tiling)
+        assert row.row_version == version
+        assert ("whole" in json.loads(row.model_dump_json())["tiling"]) == whole
+        assert JobInput.model_validate_json(row.model_dump_json()) == row
 
 
 def test_a_job_about_a_document_is_left_alone_by_older_workers():
