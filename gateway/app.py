@@ -17,8 +17,11 @@ from gateway.http import error_page, problems
 from gateway.http.multipart import FormRequest
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
+from gateway.routes.batches import batches
+from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
+from gateway.routes.files import files
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
@@ -73,7 +76,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, estimate, events, images, sessions, predict, openai, responses, presets),
+        *(jobs, estimate, events, images, documents, sessions, predict),
+        *(openai, responses, files, batches, presets),
         *(health, webhooks, metrics),
     )
     for blueprint in blueprints:

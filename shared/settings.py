@@ -210,6 +210,17 @@ class Settings(BaseSettings):
         32_768, ge=1, description="Maximum length of a prompt, characters."
     )
 
+    file_ttl_s: int = Field(
+        7 * 86_400,
+        ge=3600,
+        description="How long files and ended batches are kept where nothing else is asked for.",
+    )
+    batch_lines_max: int = Field(
+        50_000, ge=1, le=1_000_000, description="Maximum number of lines of a batch."
+    )
+    batch_jobs_max: int = Field(
+        64, ge=1, le=4096, description="Maximum number of jobs that a batch has in hand."
+    )
     answer_max_tokens: int = Field(
         8192, ge=1, le=131_072, description="Maximum length of an answer, tokens."
     )
@@ -391,6 +402,11 @@ class Settings(BaseSettings):
     numerics: Numerics = Field("bf16", description="Arithmetic of the model's linear layers.")
     native_kernels: bool = Field(
         True, description="Use compiled kernels if the CPU and a compiler allow it."
+    )
+    speculation: bool = Field(
+        True,
+        description="Guess an answer's next tokens from reference texts and from what was written "
+        "before, and let the model check several at once: answers are the same and come faster.",
     )
     instructions: Instructions = Field(
         "auto", description="The fastest instructions that compiled kernels may use."

@@ -43,6 +43,7 @@ class SubmitOptions(TypedDict, total=False):
     loop_guard: bool
     uncertain_below: float
     line_confidence: bool
+    reference: str
     postprocess: list[str]
     enhance: str | list[str]
     tiling: Literal["auto", "off", "read", "ask"]
@@ -87,8 +88,34 @@ class Output(TypedDict):
     partial: bool
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
+    tiles: NotRequired[list[dict[str, Any]] | None]
+    images: NotRequired[list[ImageText] | None]
+    pages: NotRequired[list[PageText] | None]
     #: What has read the images.
     reader: NotRequired[Literal["model", "second", "both"] | None]
+
+
+class ImageText(TypedDict):
+    """The text of one of several images that were read; `image` counts from 0."""
+
+    image: int
+    text: str
+    gap: bool
+
+
+class PageText(TypedDict):
+    """A page of a document that was read, or looked at; `page` is its number, from 1."""
+
+    page: int
+    text: str | None
+    source: Literal["text_layer", "model", "blank"]
+    confidence: float | None
+    gap: bool
+    warnings: list[dict[str, str]]
+    tiles: int
+    evidence: bool
+    header: str | None
+    footer: str | None
 
 
 class JobData(TypedDict):

@@ -20,6 +20,7 @@ class ChatUsage(BaseModel):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: dict[str, int]
+    completion_tokens_details: dict[str, int]
 
 
 class ChatAnswer(BaseModel):
@@ -86,12 +87,17 @@ def finish_reason(row: JobRow) -> str:
 def usage(row: JobRow) -> dict[str, Any]:
     """Return the token counts of an ended job."""
     tokens = row.usage or {}
+    accepted = tokens.get("accepted_tokens", 0)
     counts = {name: tokens.get(name, 0) for name in ("prompt_tokens", "completion_tokens")}
     return counts | {
         "total_tokens": sum(counts.values()),
         "prompt_tokens_details": {
             "cached_tokens": tokens.get("cached_tokens", 0),
             "image_tokens": tokens.get("image_tokens", 0),
+        },
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": accepted,
+            "rejected_prediction_tokens": tokens.get("draft_tokens", 0) - accepted,
         },
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from gateway.services import Services
-from shared.errors import JobFailure, NoResult, ServiceError, by_code
+from shared.errors import JobFailure, NoResult, ServiceError, StoreUnavailable, by_code
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.jobs.view import job_view
@@ -24,7 +25,11 @@ def placed_job_view(row: JobRow, position: int | None, services: Services) -> di
     """Return a job whose place in the queue is known; None when it is not queued."""
     if position is None:
         return job_view(row)
-    return job_view(row, position=position, wait_s=predict_wait_s(position, services))
+    wait_s = None
+    # a job that is stored is no less so while nobody can say how long it will wait
+    with suppress(StoreUnavailable):
+        wait_s = predict_wait_s(position, services)
+    return job_view(row, position=position, wait_s=wait_s)
 
 
 def predict_wait_s(position: int, services: Services) -> float | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from gateway.submission.request import Submission
 from shared.errors import BadParameters
@@ -26,7 +28,6 @@ _WITHOUT_EFFECT = frozenset(
         "reasoning_effort",
         "verbosity",
         "tool_choice",
-        "prediction",
     )
 )
 #: OpenAI's parameters that are accepted with these values only; null is one for all.
@@ -46,7 +47,7 @@ _FIXED_VALUES: dict[str, tuple[Any, ...]] = {
 }
 #: Our parameters that a chat sets by its messages or by OpenAI's names.
 _SET_BY_CHAT = frozenset(
-    ("prompt", "images", "detail", "session_id", "max_new_tokens", "do_sample")
+    ("prompt", "images", "document", "detail", "session_id", "max_new_tokens", "do_sample")
 )
 #: Names in one warning.
 _SHOWN_NAMES = 10
@@ -88,7 +89,7 @@ def pick_own_parameters(extra: Mapping[str, Any]) -> OwnParameters:
     Null means that a parameter is not named; so does what is foreign and empty. What nobody
     knows is ignored and noted.
     """
-    named = {name: value for name, value in extra.items() if value is not None}
+    named = _with_reference({name: value for name, value in extra.items() if value is not None})
     own = OwnParameters({name: value for name, value in named.items() if _is_own(name)})
     foreign = [name for name in named if name not in own.values and name not in _WITHOUT_EFFECT]
     foreign = [name for name in foreign if named[name] not in ([], {})]
@@ -96,6 +97,36 @@ def pick_own_parameters(extra: Mapping[str, Any]) -> OwnParameters:
     if unknown:
         own.tell("parameter_ignored", _ignored(unknown), f"/{excerpt(unknown[0])}")
     return own
+
+
+class _PredictedPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class _Prediction(BaseModel):
+    """OpenAI's predicted output."""
+
+    type: Literal["content"]
+    content: str | list[_PredictedPart]
+
+
+def _with_reference(named: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with a predicted output as the reference; raises BadParameters."""
+    if "prediction" not in named:
+        return named
+    if "reference" in named:
+        raise BadParameters("prediction and reference are the same.", pointer="/reference")
+    others = {name: value for name, value in named.items() if name != "prediction"}
+    try:
+        content = _Prediction.model_validate(named["prediction"]).content
+    except ValidationError:
+        raise BadParameters(
+            'prediction: {"type": "content", "content": …} with a text or text parts is supported.',
+            pointer="/prediction",
+        ) from None
+    text = content if isinstance(content, str) else "".join(part.text for part in content)
+    return others | {"reference": text}
 
 
 def _is_own(name: str) -> bool:

@@ -1,5 +1,6 @@
 """The data of a job; the names of `model.py` and `params.py` that others import."""
 
+from shared.jobs.document import DocumentInput, PageSource, TextLayer
 from shared.jobs.model import (
     DETAIL_PIXELS,
     ROW_VERSION,
@@ -13,6 +14,8 @@ from shared.jobs.model import (
     JobStatus,
     Notice,
     Output,
+    PageOutcome,
+    PageOutput,
     Priority,
     Reader,
     Stage,
@@ -31,6 +34,7 @@ from shared.jobs.params import (
     CONSTRAINTS,
     MAX_CHOICES,
     MAX_NEW_TOKENS,
+    MAX_REFERENCE_CHARS,
     MAX_STOPS,
     READ_TOKENS,
     SAMPLING,
@@ -53,6 +57,7 @@ __all__ = [
     "DETAIL_PIXELS",
     "MAX_CHOICES",
     "MAX_NEW_TOKENS",
+    "MAX_REFERENCE_CHARS",
     "MAX_STOPS",
     "READ_TOKENS",
     "ROW_VERSION",
@@ -60,6 +65,7 @@ __all__ = [
     "CacheState",
     "Choice",
     "ConversationMessage",
+    "DocumentInput",
     "FinishReason",
     "GenerationParams",
     "ImageInfo",
@@ -71,6 +77,9 @@ __all__ = [
     "MinP",
     "Notice",
     "Output",
+    "PageOutcome",
+    "PageOutput",
+    "PageSource",
     "Penalty",
     "Priority",
     "Reader",
@@ -78,6 +87,7 @@ __all__ = [
     "Seed",
     "Stage",
     "Temperature",
+    "TextLayer",
     "TextLine",
     "Threshold",
     "TileInfo",

@@ -38,6 +38,8 @@ MAX_NEW_TOKENS = 131_072
 _OLD_MAX_NEW_TOKENS = 4096
 MAX_STOPS = 8
 MAX_CHOICES = 128
+#: Of a text that the answer may follow.
+MAX_REFERENCE_CHARS = 65_536
 MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]

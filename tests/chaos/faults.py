@@ -139,7 +139,8 @@ def submit(
 ) -> str:
     """Submit with the same key until a gateway accepts, each in turn; return the job's id.
 
-    Any refusal but 503 is a violation. Raises AssertionError if none accepts in time.
+    Any refusal but 503 is a violation, and any doubt but one that is said so. Raises AssertionError
+    if none accepts in time.
     """
     deadline = time.monotonic() + _SUBMIT_S
     for http in itertools.cycle(clients):
@@ -148,7 +149,8 @@ def submit(
             # 200: an earlier attempt was accepted, and the job has ended
             if answer.status_code in (200, 202):
                 return str(answer.json()["id"])
-            if answer.status_code != 503:
+            unsure = answer.status_code == 504 and answer.json()["code"] == "outcome_unknown"
+            if answer.status_code != 503 and not unsure:
                 violations.append(f"{key}: {answer.status_code}: {answer.text}")
         if time.monotonic() > deadline:
             break

@@ -18,8 +18,8 @@ import sightline
 from sightline import SightlineError
 from sightline.types import TERMINAL
 
-#: Seconds after which a listener gives up.
-_PATIENCE_S = 90.0
+#: Seconds after which a listener gives up; on a busy machine a job may wait for minutes.
+_PATIENCE_S = 300.0
 #: Share of the events after which a listener breaks off and resumes at any gateway.
 _BREAK_SHARE = 0.05
 #: Jobs that wait for a listener; while there are so many, further ones are not followed.
@@ -110,7 +110,7 @@ class Listeners:
         """Return the text of a job's stream as our client reads it; None if it gives up."""
         text, url = "", str(dice.choice(self.clients).base_url)
         try:
-            with sightline.Client(url, timeout=4.0, retries=20) as client:
+            with sightline.Client(url, timeout=4.0, retries=60) as client:
                 for event in client.job(job_id).stream():
                     text = "" if event.type == "output.reset" else text + event.text
         except SightlineError:

@@ -141,6 +141,8 @@ def forced(engine, monkeypatch: pytest.MonkeyPatch, words: str, strength: float 
     """Make the model write `words` again and again, by the place of each token, and never end."""
     ids = engine.model.chat.backend.encode(words, add_special_tokens=False).ids
     end_id = engine.model.chat.backend.token_to_id("<|im_end|>")
+    # a row for each answer, so that it is known which one is changed
+    monkeypatch.setattr(engine, "_speculation", False)
     forward = engine.model.text.forward
     begun: dict[int, int] = {}
 
@@ -174,6 +176,8 @@ def test_a_forced_loop_ends_with_its_first_round(engine, monkeypatch) -> None:
 def test_a_loop_that_other_sampling_leaves_goes_on(engine, monkeypatch) -> None:
     forced(engine, monkeypatch, "no way ", strength=0.0)
     pick = []
+    # a row for each answer, so that it is known which one is changed
+    monkeypatch.setattr(engine, "_speculation", False)
     forward = engine.model.text.forward
     ids = engine.model.chat.backend.encode("no way ", add_special_tokens=False).ids
 
@@ -204,6 +208,8 @@ def test_a_document_that_repeats_rightly_is_not_rewritten(engine, monkeypatch, r
     document = "A form\n" + row * 60 + "Total: 1"
     ids = engine.model.chat.backend.encode(document, add_special_tokens=False).ids
     wanted = iter([*ids, min(engine.model.shape.end_tokens)])
+    # a row for each answer, so that it is known which one is changed
+    monkeypatch.setattr(engine, "_speculation", False)
     forward = engine.model.text.forward
 
     def spells(batch):
@@ -243,9 +249,11 @@ def test_a_loop_inside_json_keeps_to_the_schema_so_far(engine, monkeypatch) -> N
     assert completion.text.startswith('"')
 
 
-def test_confidence_is_the_mean_of_the_models_own_probabilities(engine) -> None:
+def test_confidence_is_the_mean_of_the_models_own_probabilities(engine, monkeypatch) -> None:
     wanted = question("Read the text.", tokens=20)
     logs = []
+    # a row for each answer, so that it is known which one is changed
+    monkeypatch.setattr(engine, "_speculation", False)
     forward = engine.model.text.forward
 
     def watched(batch):

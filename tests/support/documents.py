@@ -63,8 +63,14 @@ def write(
 
 
 def prose(lines: int = 40, seed: int = 0, words: int = 12) -> list[str]:
-    """Return lines of words."""
-    return [sentence(words, seed * 1000 + count) for count in range(lines)]
+    """Return lines of about so many words, broken where they are full."""
+    rnd, width, text = random.Random(seed), 6 * words, [""]
+    while len(text) <= lines:
+        word = rnd.choice(WORDS)
+        if len(text[-1]) + len(word) >= width:
+            text.append("")
+        text[-1] = f"{text[-1]} {word}".strip()
+    return text[:lines]
 
 
 def text_page(seed: int = 0, lines: int = 40) -> Draw:

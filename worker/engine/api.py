@@ -89,6 +89,10 @@ class Message:
         return [text if image is None else image for image, text in parts]
 
 
+#: A text, or the ids of a generated one.
+Reference = str | tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One question to the model, with the conversation before it."""
@@ -106,6 +110,8 @@ class EngineRequest:
     encode_only: bool = False
     #: A part of a long job: other requests go first.
     background: bool = False
+    #: What the answer may follow, likeliest first: it comes faster then and is the same.
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ class Segment:
     #: Rows of the batch: first, and how many.
     first: int
     count: int
+    #: How many of its last rows get logits: all of an answer's, whose drafted tokens are checked.
+    scored: int = 1
 
     @property
     def past(self) -> int:
@@ -32,6 +34,11 @@ class Segment:
     def rows(self) -> slice:
         """Its rows in the batch."""
         return slice(self.first, self.first + self.count)
+
+    @property
+    def scored_rows(self) -> range:
+        """Its rows that get logits."""
+        return range(self.first + self.count - self.scored, self.first + self.count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from shared.errors import InputTooLarge, InputTooLong
 from shared.prediction.visual_tokens import VisualSize
 from shared.settings import Settings
 from shared.system_memory import available_bytes
 from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
-from worker.engine.generation.constraint import Grammars
+from worker.engine.drafting.drafter import Drafter
+from worker.engine.drafting.forced_tokens import ForcedTokens
+from worker.engine.drafting.own_text import OwnText
+from worker.engine.drafting.reference_text import ReferenceText
+from worker.engine.drafting.source import DraftSource
+from worker.engine.generation.constraint import Constraint, Grammars
 from worker.engine.generation.defaults import with_recommended
 from worker.engine.generation.detokenizer import TextStream
 from worker.engine.generation.writer import Writer
@@ -39,6 +45,7 @@ class TorchEngine:
         """Start the loop's thread; `close` ends it."""
         #: Changed by the loop's thread only; benches read it.
         self.model = model
+        self._speculation = settings.speculation
         self._costs = TokenCosts.of(model.shape, model.text.dtype.itemsize)
         budget = MemoryBudget.of(settings, available_bytes())
         if budget.kv_bytes < settings.kv_max_bytes:
@@ -99,6 +106,7 @@ class TorchEngine:
         limit = min(params.max_new_tokens, free_tokens)
         tokens = 0 if request.encode_only else len(prompt.ids) + limit
         ticket = Ticket(request)
+        constraint = self._grammars.make_constraint(params)
         sequence = Sequence(
             ticket=ticket,
             prompt=prompt,
@@ -108,10 +116,11 @@ class TorchEngine:
                 TextStream(self.model.chat.backend, params.stop),
                 limit=limit,
                 end_tokens=self.model.shape.end_tokens,
-                constraint=self._grammars.make_constraint(params),
+                constraint=constraint,
                 prompt=prompt.ids.tolist(),
             ),
             images=[PromptImage(span) for span in prompt.images],
+            drafter=Drafter(list(self._draft_sources(request, prompt, constraint))),
         )
         sequence.announce()
         self._loop.submit(sequence)
@@ -121,6 +130,19 @@ class TorchEngine:
         """Stop the engine; every unfinished request ends as canceled."""
         self._loop.close()
         self._grammars.close()
+
+    def _draft_sources(
+        self, request: EngineRequest, prompt: Prompt, constraint: Constraint | None
+    ) -> Iterator[DraftSource]:
+        """Yield what guesses a request's answer ahead, likeliest first."""
+        if not self._speculation or request.encode_only:
+            return
+        if constraint is not None:
+            yield ForcedTokens(constraint.read_forced)
+        for text in request.references:
+            ids = self.model.chat.encode_text(text) if isinstance(text, str) else text
+            yield ReferenceText(ids)
+        yield OwnText(prompt.ids.tolist())
 
     def _prompt(self, request: EngineRequest) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:

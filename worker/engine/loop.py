@@ -6,12 +6,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError
 from shared.jobs import DETAIL_PIXELS, FinishReason
+from worker.engine.drafting.drafter import Draft
+from worker.engine.drafting.sharing import MOST_TOKENS, share_rows
 from worker.engine.loader import LoadedModel
 from worker.engine.memory.budget import MemoryBudget
 from worker.engine.memory.feature_cache import FeatureCache
@@ -20,6 +22,7 @@ from worker.engine.memory.malloc import trim_memory
 from worker.engine.packing import Row, pack_batch
 from worker.engine.scheduler import Phase, Scheduler
 from worker.engine.sequence import PromptImage, Sequence
+from worker.engine.speed.pass_seconds import PassSeconds
 from worker.engine.speed.rates import RateMeter
 
 _log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class EngineLoop:
     ) -> None:
         """`budget` bounds keys and values of running and of idle sequences together."""
         self.meter = RateMeter()
+        self._pass_seconds = PassSeconds()
         self._model = model
         self._features = features
         self._kv_bytes = budget.kv_bytes
@@ -113,8 +117,23 @@ class EngineLoop:
         plan = self._scheduler.plan()
         if plan.encode is not None:
             self._run_tower(plan.encode, plan.blocks)
+        self._draft(plan.decode, sum(tokens for _, tokens in plan.prefill))
         rows: list[Row] = [(sequence, 0) for sequence in plan.decode]
         self._compute(rows + list(plan.prefill))
+
+    def _draft(self, answers: Iterable[Sequence], prefill_tokens: int) -> None:
+        """Guess so many tokens of each answer as it pays to check in the next pass."""
+        drafts: dict[Sequence, Draft] = {}
+        for sequence in answers:
+            # the pass brings one token more than those that are guessed
+            most = min(MOST_TOKENS, sequence.tokens_left - 1)
+            drafts[sequence] = sequence.drafter.draft(most)
+        if not any(draft.tokens for draft in drafts.values()):
+            return
+        chances = [draft.chances for draft in drafts.values()]
+        counts = share_rows(chances, self._pass_seconds.at, prefill_tokens)
+        for (sequence, draft), count in zip(drafts.items(), counts, strict=True):
+            sequence.draft = draft.tokens[:count]
 
     def _receive(self) -> None:
         """Take new requests; wait for one when there is nothing else to do."""
@@ -213,24 +232,41 @@ class EngineLoop:
             logits = self._model.text.forward(pack_batch(rows))
         except Exception as error:  # noqa: BLE001 - no error of a request may end the thread
             if len(rows) == 1:
-                self._fail(rows[0][0], error)
+                self._compute_undrafted(rows[0], error)
                 return
             for row in rows:
                 self._compute([row])
             return
+        seconds = time.monotonic() - started
+        scored = [1 if tokens else 1 + len(sequence.draft) for sequence, tokens in rows]
+        self._measure(rows, sum(scored), seconds)
+        parts = torch.split(logits, scored)
+        for (sequence, tokens), part in zip(rows, parts, strict=True):
+            self._guard(self._advance, sequence, tokens, part)
+
+    def _compute_undrafted(self, row: Row, error: Exception) -> None:
+        """Try again without a draft, which must not fail a sequence; without any it has failed."""
+        sequence, _ = row
+        if not sequence.draft:
+            self._fail(sequence, error)
+            return
+        sequence.draft = ()
+        self._compute([row])
+
+    def _measure(self, rows: list[Row], scored: int, seconds: float) -> None:
+        """Count a pass, whose drafted tokens are `scored` beside those of answers and prompts."""
         prefill = sum(tokens for _, tokens in rows)
-        decode = sum(not tokens for _, tokens in rows)
-        self.meter.add_pass(prefill, decode, len(rows), time.monotonic() - started)
-        for (sequence, tokens), row in zip(rows, logits, strict=True):
-            self._guard(self._advance, sequence, tokens, row)
+        decode = scored - sum(bool(tokens) for _, tokens in rows)
+        self._pass_seconds.add(prefill + decode, seconds)
+        self.meter.add_pass(prefill, decode, len(rows), seconds)
 
     def _advance(self, sequence: Sequence, prefill_tokens: int, logits: torch.Tensor) -> None:
-        """Append a token once the prompt is computed, and finish where the answer ends."""
+        """Append tokens once the prompt is computed, and finish where the answer ends."""
         if prefill_tokens:
             sequence.report_prefill()
             if sequence.phase is Phase.PREFILL:
                 return
-        reason = sequence.write_token(logits)
+        reason = sequence.write_tokens(logits)
         if reason is not None:
             self._finish(sequence, reason)
 

@@ -10,7 +10,7 @@ import torch
 from worker.engine.batch import Batch, Segment
 from worker.engine.sequence import Sequence
 
-#: A sequence and how many prompt tokens it brings; 0 for its last generated token.
+#: A sequence and how many prompt tokens it brings; 0 for its last generated token and its draft.
 Row = tuple[Sequence, int]
 
 
@@ -24,7 +24,8 @@ def pack_batch(rows: Iterable[Row]) -> Batch:
         next_ids, next_positions = sequence.next_input(prefill_tokens)
         ids.append(np.asarray(next_ids))
         positions.append(next_positions)
-        segment = Segment(sequence.buffer, first, len(next_ids))
+        scored = 1 if prefill_tokens else len(next_ids)
+        segment = Segment(sequence.buffer, first, len(next_ids), scored)
         segments.append(segment)
         first += len(next_ids)
         if prefill_tokens:

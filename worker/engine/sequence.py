@@ -21,6 +21,7 @@ from worker.engine.api import (
     Timings,
     UsedImage,
 )
+from worker.engine.drafting.drafter import Drafter
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import ImageSpan, Ints, Prompt
 from worker.engine.memory.budget import MemoryNeed
@@ -65,6 +66,13 @@ class Sequence:
     need: MemoryNeed
     writer: Writer
     images: list[PromptImage]
+    #: Guesses the next tokens; one without sources never does.
+    drafter: Drafter = field(default_factory=Drafter)
+    #: Guessed tokens that the next pass checks.
+    draft: abc.Sequence[int] = ()
+    #: How many were checked so far, and how many of them were right.
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
     #: Keys and values, once admitted.
     kv: SequenceKV | None = None
     #: Of the present image's way through the tower.
@@ -159,19 +167,46 @@ class Sequence:
         computed = self.buffer.length - self.cached_tokens
         self.ticket.put(Progress(Stage.PREFILL, computed / (computed + self.prefill_left)))
 
-    def write_token(self, logits: torch.Tensor) -> FinishReason | None:
-        """Append the next token, from (vocab,) logits; return why the answer ends, if it does.
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that the answer may still get."""
+        return self.writer.limit - len(self.writer.tokens)
 
-        Raises ConstraintTooComplex when a constraint reaches its bounds.
+    def write_tokens(self, logits: torch.Tensor) -> FinishReason | None:
+        """Append the next token, and one more for each drafted one that is right.
+
+        (rows, vocab) `logits` follow the last token and each of the draft. Returns why the answer
+        ends, if it does. Raises ConstraintTooComplex when a constraint reaches its bounds.
         """
         if self._clock.prefilled is None:
             self._clock.prefilled = time.monotonic()
-        shown, reason = self.writer.append(*self.writer.sample(logits))
-        self._show(shown)
-        # the last token is computed in the next pass; removed tokens leave the buffer
+        draft, self.draft = self.draft, ()
+        self.draft_tokens += len(draft)
+        for row, guess in zip(logits, (*draft, None), strict=True):
+            reason, agreed = self._write_token(row, guess)
+            self.accepted_tokens += agreed
+            reason = reason or (self.end_reason if agreed else None)
+            if reason or not agreed:
+                break
+        # the last token is computed in the next pass; what was removed or guessed wrong is cut off
         tokens = len(self.prompt.ids) + len(self.writer.tokens) - 1
         self.buffer.length = min(self.buffer.length, tokens)
         return reason
+
+    def _write_token(
+        self, logits: torch.Tensor, guess: int | None
+    ) -> tuple[FinishReason | None, bool]:
+        """Append a token; return why the answer ends, and whether the token is as guessed."""
+        tokens = self.writer.tokens
+        before = len(tokens)
+        shown, reason = self.writer.append(*self.writer.sample(logits))
+        self._show(shown)
+        if len(tokens) > before:
+            self.drafter.append(tokens[-1])
+            return reason, tokens[-1] == guess
+        if reason is None:
+            self.drafter.rewind(tokens)
+        return reason, False
 
     def finish(self, reason: FinishReason) -> None:
         """Send the pending text, and the end."""
@@ -186,6 +221,8 @@ class Sequence:
                     completion_tokens=len(writer.tokens),
                     image_tokens=self.prompt.image_tokens,
                     cached_tokens=self.cached_tokens,
+                    draft_tokens=self.draft_tokens,
+                    accepted_tokens=self.accepted_tokens,
                 ),
                 timings=self._clock.timings(),
                 token_ids=tuple(writer.tokens),
@@ -202,16 +239,17 @@ class Sequence:
         self.ticket.put(Failed(error))
 
     def next_input(self, prefill_tokens: int) -> tuple[abc.Sequence[int] | Ints, Ints]:
-        """Return (n,) ids and (3, n) positions of the next rows: a prompt chunk or the last token.
+        """Return (n,) ids and (3, n) positions of the next rows.
 
-        `prefill_tokens` is 0 for the last token.
+        They are a prompt chunk; or, where `prefill_tokens` is 0, the last token and the draft.
         """
         if prefill_tokens:
             rows = slice(self.buffer.length, self.buffer.length + prefill_tokens)
             return self.prompt.ids[rows], self.prompt.positions[:, rows]
         tokens = self.writer.tokens
-        position = self.prompt.next_position + len(tokens) - 1
-        return tokens[-1:], np.full((3, 1), position)
+        ids = [tokens[-1], *self.draft]
+        first = self.prompt.next_position + len(tokens) - 1
+        return ids, np.tile(np.arange(first, first + len(ids)), (3, 1))
 
     def _show(self, text: str) -> None:
         if text:

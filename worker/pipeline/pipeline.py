@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from PIL.Image import Image
 
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
 from shared.jobs.history import drop_oldest_question
-from worker.engine.api import Engine, EngineRequest, Message, Ticket
+from worker.engine.api import Engine, EngineRequest, Message, Reference, Ticket
 from worker.pipeline.images import QuestionImages
 
+#: Earlier answers that the next one may repeat.
+_LATEST = 2
 #: Of a chat's text that is dropped at a time: each time all of it is read anew.
 _DROPPED_SHARE = 0.1
 
@@ -24,8 +28,8 @@ class Question:
     job: JobInput
     #: Earlier turns of the session, oldest first.
     history: Sequence[Turn]
-    #: Canonical image bytes by image id, of the job and of its history.
-    pngs: Mapping[str, bytes]
+    #: Canonical images by id, as PNG or opened, of the job and of its history.
+    pngs: Mapping[str, bytes | Image]
     #: Image features are shared within this scope: a tenant.
     feature_scope: str
     #: Keys and values are shared within this scope: a tenant's session; "" shares nothing.
@@ -33,6 +37,8 @@ class Question:
     time_left_s: float
     #: Questions that somebody waits for go first.
     background: bool = False
+    #: Texts that the answer may follow, beside the job's own; they make it faster.
+    references: tuple[Reference, ...] = ()
     #: What was done to it before it came here.
     notices: tuple[Notice, ...] = ()
 
@@ -75,7 +81,19 @@ def _request(question: Question, images: QuestionImages, deadline: float) -> Eng
         feature_scope=question.feature_scope,
         encode_only=question.job.encode_only,
         background=question.background,
+        references=tuple(_references(question)),
     )
+
+
+def _references(question: Question) -> Iterator[Reference]:
+    """Yield what the answer may follow: given texts, and the latest answers before it."""
+    if question.job.reference:
+        yield question.job.reference
+    yield from question.references
+    for turn in question.history[-_LATEST:]:
+        yield turn.token_ids or turn.text
+    spoken = [message.text for message in question.job.before if message.role == "assistant"]
+    yield from spoken[-_LATEST:]
 
 
 def _messages(

@@ -33,10 +33,15 @@ class FramesFile:
     def __init__(self, data: bytes, kind: DocumentKind, max_pixels: int) -> None:
         """Open it; raises DocumentDamaged."""
         self.kind = kind
+        self._data = data
         self._max_pixels = max_pixels
-        self._file = _with_damage(lambda: _OPENERS[kind](io.BytesIO(data)))
+        self._open()
+
+    def _open(self) -> None:
+        self._file = _with_damage(lambda: _OPENERS[self.kind](io.BytesIO(self._data)))
         # the picture that stands for a PNG where animations are not known is not a frame of it
         self._first = int(bool(getattr(self._file, "default_image", False)))
+        self._at = 0
 
     def close(self) -> None:
         """Free its memory."""
@@ -70,6 +75,11 @@ class FramesFile:
         return _with_damage(lambda: to_rgb(self._file))
 
     def _seek(self, number: int) -> bool:
+        if number < self._at:
+            # Pillow cannot go back in every animation
+            self.close()
+            self._open()
+        self._at = number
         try:
             _with_damage(lambda: self._file.seek(number - 1 + self._first))
         except EOFError:

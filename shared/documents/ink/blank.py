@@ -10,12 +10,10 @@ from shared.documents.ink.mask import Grey, Mask, find_ink
 
 #: The edge of a page in which a scanner's shadows are, as a part of its sides.
 _EDGE = 0.025
-#: Pixels of a side of the cells that touching marks are made of.
-_CELL = 4
-#: What is larger than this in one direction is no speck.
-_SPECK_CELLS = 2
-#: More cells with ink are more than specks.
-_MOST_CELLS = 1500
+#: Pixels of a side of what may be a speck: 1.4 mm.
+_SPECK = 5
+#: More pixels of ink are more than specks.
+_MOST_PIXELS = 6000
 
 
 def is_blank(grey: Grey) -> bool:
@@ -28,10 +26,10 @@ def is_blank(grey: Grey) -> bool:
     inner = grey[edge_y : height - edge_y, edge_x : width - edge_x]
     if inner.size == 0:
         return False
-    cells = _inked_cells(_without_lone_pixels(find_ink(inner)))
-    if cells.sum() > _MOST_CELLS:
+    mask = _without_lone_pixels(find_ink(inner))
+    if mask.sum() > _MOST_PIXELS:
         return False
-    return all(_is_speck(rows, columns) for rows, columns in find_marks(cells))
+    return all(_is_speck(rows, columns) for rows, columns in find_marks(mask))
 
 
 def _without_lone_pixels(mask: Mask) -> Mask:
@@ -46,16 +44,9 @@ def _without_lone_pixels(mask: Mask) -> Mask:
     return kept
 
 
-def _inked_cells(mask: Mask) -> Mask:
-    height, width = (side // _CELL * _CELL for side in mask.shape)
-    squares = mask[:height, :width].reshape(height // _CELL, _CELL, width // _CELL, _CELL)
-    cells: Mask = np.asarray(squares.any(axis=(1, 3)))
-    return cells
-
-
-def find_marks(cells: Mask) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Yield the rows and columns of the cells of each mark that hangs together."""
-    left = {(int(y), int(x)) for y, x in np.argwhere(cells)}
+def find_marks(mask: Mask) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Yield the rows and columns of the pixels of each mark that hangs together."""
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
     while left:
         rows, columns = zip(*_take_mark(left), strict=True)
         yield rows, columns
@@ -71,4 +62,4 @@ def _take_mark(left: set[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _is_speck(rows: tuple[int, ...], columns: tuple[int, ...]) -> bool:
-    return max(max(side) - min(side) for side in (rows, columns)) < _SPECK_CELLS
+    return max(max(side) - min(side) for side in (rows, columns)) < _SPECK

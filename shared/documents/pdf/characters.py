@@ -137,9 +137,9 @@ def _to_upright(sides: Floats, page: PdfPage) -> Floats:
 
 def _round_angles(angles: NDArray[np.float32], rotation: int) -> Any:
     """Return clockwise degrees on the upright page: a quarter turn, or -1 for what is askew."""
-    # PDFium's are radians, against the clock; what is unknown is negative
+    # PDFium's are radians; what is unknown is negative
     degrees = np.where(angles < 0, 0, np.rad2deg(angles))
-    clockwise = (rotation - degrees) % 360
+    clockwise = (rotation + degrees) % 360
     quarters = np.rint(clockwise / _QUARTER)
     askew = np.abs(clockwise - quarters * _QUARTER) > 10
     return np.where(askew, -1, quarters % 4 * _QUARTER).astype(np.int16)

@@ -49,9 +49,20 @@ class PdfFile:
         if not self._document:
             raise _opening_error(raw.FPDF_GetLastError(), password)
         self.page_count: int = raw.FPDF_GetPageCount(self._document)
+        self._form = self._open_form()
+
+    def _open_form(self) -> raw.FPDF_FORMHANDLE | None:
+        """Let PDFium draw the values of a form that has no pictures of them; runs no script."""
+        if raw.FPDF_GetFormType(self._document) == raw.FORMTYPE_NONE:
+            return None
+        # PDFium reads it as long as the form is open
+        self._form_info = raw.FPDF_FORMFILLINFO(version=2)
+        return raw.FPDFDOC_InitFormFillEnvironment(self._document, self._form_info)
 
     def close(self) -> None:
         """Free its memory."""
+        if self._form:
+            raw.FPDFDOC_ExitFormFillEnvironment(self._form)
         raw.FPDF_CloseDocument(self._document)
 
     def check_pages(self, max_pages: int) -> None:
@@ -125,22 +136,27 @@ class PdfFile:
                 handle = self._flatten(handle, number)
             yield PdfPage(handle, number)
         finally:
-            raw.FPDF_ClosePage(handle)
+            self._close_page(handle)
 
     def _load(self, number: int) -> raw.FPDF_PAGE:
         handle = raw.FPDF_LoadPage(self._document, number - 1)
         if not handle:
             raise DocumentDamaged(f"The document is damaged: page {number} cannot be read.")
+        if self._form:
+            raw.FORM_OnAfterLoadPage(handle, self._form)
         return handle
+
+    def _close_page(self, handle: raw.FPDF_PAGE) -> None:
+        if self._form:
+            raw.FORM_OnBeforeClosePage(handle, self._form)
+        raw.FPDF_ClosePage(handle)
 
     def _flatten(self, handle: raw.FPDF_PAGE, number: int) -> raw.FPDF_PAGE:
         if raw.FPDFPage_Flatten(handle, raw.FLAT_NORMALDISPLAY) != raw.FLATTEN_SUCCESS:
             return handle
         # only a page that is loaded again shows what was merged into it
-        fresh = raw.FPDF_LoadPage(self._document, number - 1)
-        if not fresh:
-            return handle
-        raw.FPDF_ClosePage(handle)
+        fresh = self._load(number)
+        self._close_page(handle)
         return fresh
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from shared.documents.ink.blank import is_blank
 from shared.documents.ink.figures import find_figures
 from shared.documents.ink.mask import Grey, find_ink
-from shared.documents.model import PageText, TextDoubt
+from shared.documents.model import PageText, TextDoubt, TextLine
 from shared.documents.pdf.characters import MAX_CHARACTERS, belongs_to, read_glyphs
 from shared.documents.pdf.file import PdfPage
 from shared.documents.pdf.rendering import hide_text, ink_scale, render_grey
@@ -67,7 +67,7 @@ def _judge(page: PdfPage, glyphs: Glyphs, shown: Flags, looks: _Looks) -> PageTe
     kept = glyphs if hidden > _MOST_HIDDEN else glyphs.select(shown | glyphs.spaces)
     text, lines = read_layout(kept, page.width, page.height)
     outside = share_outside(looks.whole, looks.textless)
-    doubt = _doubt_text(page, glyphs.select(drawn), text)
+    doubt = _doubt_text(page, glyphs.select(drawn), text, lines)
     if hidden > _MOST_HIDDEN:
         doubt = doubt or TextDoubt.HIDDEN
     elif outside > _MOST_OUTSIDE:
@@ -83,12 +83,14 @@ def _judge(page: PdfPage, glyphs: Glyphs, shown: Flags, looks: _Looks) -> PageTe
     )
 
 
-def _doubt_text(page: PdfPage, drawn: Glyphs, text: str) -> TextDoubt | None:
+def _doubt_text(
+    page: PdfPage, drawn: Glyphs, text: str, lines: tuple[TextLine, ...]
+) -> TextDoubt | None:
     too_many = TextDoubt.IMPLAUSIBLE if len(drawn) >= MAX_CHARACTERS else None
     return (
         doubt_codes(drawn.codes)
         or too_many
         or doubt_density(len(drawn), page.width, page.height)
-        or doubt_stacks(drawn.shapes)
+        or doubt_stacks(lines)
         or doubt_words(text)
     )

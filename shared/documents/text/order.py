@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from statistics import median
 
-from shared.documents.text.rows import find_rows, row_box
+from shared.documents.text.rows import find_rows
 from shared.documents.text.words import Word
 
 #: Parts of the median height of words.
@@ -15,8 +16,10 @@ _COLUMN_GAP = 0.75
 #: Rows that columns must have, on each side.
 _LEAST_ROWS = 2
 _LEAST_ROWS_OF_ONE = 3
-#: A side whose rows fill less of its width beside rows at the same heights is part of a table.
-_TABLE_FILL = 0.72
+#: Rows at the same heights on both sides are a table, unless they are filled with prose: their
+#: words' part of the width, and their words' length in heights.
+_PROSE_FILL = 0.62
+_PROSE_LENGTH = 6.5
 _TABLE_ALIGNED = 0.75
 _SAME_HEIGHT = 0.35
 #: Tables have many.
@@ -127,7 +130,7 @@ def _are_columns(left: list[Word], right: list[Word]) -> bool:
         return False
     if _aligned_share(fewer, more) < _TABLE_ALIGNED:
         return True
-    return min(_fill(left_rows), _fill(right_rows)) >= _TABLE_FILL
+    return _is_prose(left_rows) and _is_prose(right_rows)
 
 
 def _aligned_share(fewer: Rows, more: Rows) -> float:
@@ -140,11 +143,18 @@ def _aligned_share(fewer: Rows, more: Rows) -> float:
     return aligned / len(fewer)
 
 
-def _fill(rows: Rows) -> float:
-    """Return the median width of rows as a share of the widest; one-word rows fill nothing."""
-    boxes = [row_box(row) for row in rows]
-    widest = max(box[2] for box in boxes) - min(box[0] for box in boxes)
-    widths = [
-        0.0 if len(row) == 1 else box[2] - box[0] for row, box in zip(rows, boxes, strict=True)
-    ]
-    return median(widths) / max(widest, 0.1)
+def _is_prose(rows: Rows) -> bool:
+    """Tell whether rows hold much text and fill their columns, as the cells of tables do not."""
+    words = [word for row in rows for word in row]
+    height = median(word.height for word in words)
+    columns = _occupied_intervals(words, _COLUMN_GAP * height)
+    width = sum(end - start for start, end in columns)
+    written = median(sum(word.room[2] - word.room[0] for word in row) for row in rows)
+    return written >= max(_PROSE_FILL * width, _PROSE_LENGTH * height * len(columns))
+
+
+def _occupied_intervals(words: list[Word], gap: float) -> list[tuple[float, float]]:
+    """Return where words stand, as left and right, parted by free space wider than `gap`."""
+    free = _free_intervals(words)
+    free = [free[0], *(part for part in free[1:-1] if part[1] - part[0] > gap), free[-1]]
+    return [(before[1], after[0]) for before, after in pairwise(free)]

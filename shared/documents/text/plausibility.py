@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.documents.model import TextDoubt
-from shared.documents.text.glyphs import Floats, is_unmapped
+from shared.documents.model import Box, TextDoubt, TextLine
+from shared.documents.text.glyphs import is_unmapped
 
 #: Share of characters without a meaning; single ones are bullets of old symbol fonts.
 _MOST_UNMAPPED = 0.02
@@ -23,8 +24,8 @@ _MOST_WITHOUT_VOWELS = 0.4
 _LATIN_WORD = re.compile(r"[^\W\d_]{4,}")
 _VOWELS = re.compile("[aeiouyäöüàáâãåæèéêëìíîïòóôõøœùúûýāēīōūąęőűı]", re.IGNORECASE)
 _LAST_LATIN = "\u024f"
-#: Share of characters that stand on others.
-_MOST_STACKED = 0.2
+#: Share of words that stand on others.
+_MOST_STACKED = 0.1
 
 
 def doubt_codes(codes: NDArray[np.uint32]) -> TextDoubt | None:
@@ -44,16 +45,22 @@ def doubt_density(characters: int, width: float, height: float) -> TextDoubt | N
     return TextDoubt.IMPLAUSIBLE if crowded else None
 
 
-def doubt_stacks(shapes: Floats) -> TextDoubt | None:
-    """Return a doubt if many shapes, (n, 4), stand on others: two texts at one place."""
-    if len(shapes) < 10:
-        return None
-    # two letters at one place have their middles in the same small square
-    side = max(1.0, float(np.median(shapes[:, 3] - shapes[:, 1])) / 3)
-    middles = ((shapes[:, :2] + shapes[:, 2:]) / 2 / side).astype(np.int64)
-    places = np.unique(middles, axis=0)
-    stacked = 1 - len(places) / len(shapes)
-    return TextDoubt.IMPLAUSIBLE if stacked > _MOST_STACKED else None
+def doubt_stacks(lines: Sequence[TextLine]) -> TextDoubt | None:
+    """Return a doubt if many words stand on their neighbours: two texts at one place."""
+    overlaps = [
+        _overlap(before.box, word.box, along=line.rotation // 90 % 2)
+        for line in lines
+        for before, word in pairwise(line.words)
+    ]
+    many = len(overlaps) >= _LEAST_WORDS and sum(overlaps) > _MOST_STACKED * len(overlaps)
+    return TextDoubt.IMPLAUSIBLE if many else None
+
+
+def _overlap(before: Box, box: Box, along: int) -> bool:
+    """Tell whether words share a third of the shorter one, along x (0) or y (1)."""
+    starts, ends = (before[along], box[along]), (before[along + 2], box[along + 2])
+    shorter = min(end - start for start, end in zip(starts, ends, strict=True))
+    return min(ends) - max(starts) > shorter / 3
 
 
 def doubt_words(text: str) -> TextDoubt | None:

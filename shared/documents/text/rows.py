@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from statistics import median
 
-from shared.documents.model import Box, TextLine, TextWord
+from shared.documents.model import TextLine, TextWord
 from shared.documents.text.words import Word, join
 
 #: Letters of one row may differ so much in size, as exponents do.
@@ -64,11 +64,6 @@ def make_line(row: list[Word]) -> TextLine:
         text += _separator(before, word, height) + word.text
     words = tuple(TextWord(word.text, word.ink) for word in row)
     return TextLine(text, join([word.ink for word in row]), words)
-
-
-def row_box(row: list[Word]) -> Box:
-    """Return the room of a row."""
-    return join([word.room for word in row])
 
 
 def _in_order(row: list[Word]) -> list[Word]:

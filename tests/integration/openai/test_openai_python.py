@@ -415,3 +415,46 @@ def test_a_client_that_repeats_itself_meets_the_job_that_it_left(served):
         headers={"X-Stainless-Retry-Count": "0"},
     )
     assert anew.json()["id"] != left
+
+
+def test_a_prediction_is_a_reference_that_changes_no_answer(served, client):
+    asked = {"messages": [question("what?", data_url())], "max_tokens": 40}
+    plain = ask(client, *asked["messages"], max_tokens=40)
+    text = plain.choices[0].message.content
+    for content in (text, [{"type": "text", "text": text}]):
+        predicted = ask(
+            client,
+            *asked["messages"],
+            max_tokens=40,
+            prediction={"type": "content", "content": content},
+        )
+        assert predicted.choices[0].message.content == text
+        details = predicted.usage.completion_tokens_details
+        assert details.accepted_prediction_tokens > 0
+        job = served.job(predicted.id)
+        assert job["usage"]["accepted_tokens"] == details.accepted_prediction_tokens
+    assert plain.usage.completion_tokens_details.accepted_prediction_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "pointer"),
+    [
+        ({"prediction": {"type": "content"}}, "/prediction"),
+        ({"prediction": "text"}, "/prediction"),
+        ({"prediction": {"type": "content", "content": "x"}, "reference": "x"}, "/reference"),
+        ({"reference": "x" * 65_537}, "/reference"),
+        ({"prediction": {"type": "content", "content": "x" * 65_537}}, "/reference"),
+    ],
+)
+def test_a_malformed_prediction_is_refused_by_its_name(client, extra, pointer):
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        ask(client, question("what?", data_url()), extra_body=extra)
+    assert refused.value.response.json()["pointer"] == pointer
+
+
+def test_a_job_takes_a_reference(served):
+    asked = {"images": [data_url()], "max_new_tokens": 40}
+    text = served.ended(**asked)["output"]["text"]
+    job = served.ended(**asked, reference=text)
+    assert job["output"]["text"] == text
+    assert job["usage"]["accepted_tokens"] > 0

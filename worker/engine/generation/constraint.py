@@ -121,9 +121,16 @@ class Constraint:
         self._check()
         self._prepare()
 
+    def read_forced(self) -> Sequence[int]:
+        """Return the tokens that must come next; another spelling of their text may come too."""
+        return self._forced
+
     def _prepare(self) -> None:
         """Start to compute the next mask, which takes less time than the model's next pass."""
-        if self._matcher.is_stopped():
+        stopped = self._matcher.is_stopped()
+        # microseconds, and later the helper may have the matcher
+        self._forced: Sequence[int] = [] if stopped else self._matcher.compute_ff_tokens()
+        if stopped:
             self._mask = None
         elif self._last_s < _QUICK_S:
             self._mask = Future()

@@ -45,12 +45,13 @@ class ChatTokenizer:
             if isinstance(piece, str):
                 text += piece
                 continue
-            elements += self._encode_text(text)
+            elements += self.encode_text(text)
             elements += piece
             text = ""
-        return elements + self._encode_text(text)
+        return elements + self.encode_text(text)
 
-    def _encode_text(self, text: str) -> list[int]:
+    def encode_text(self, text: str) -> list[int]:
+        """Return the tokens of a text, in which no special token is recognised."""
         return self._plain.encode(text, add_special_tokens=False).ids if text else []
 
     def _pieces(self, messages: Sequence[Message]) -> Iterator[str | list[Element]]:

@@ -1,4 +1,4 @@
-"""The language model: packed rows of many sequences in, logits of each one's last row out.
+"""The language model: packed rows of many sequences in, logits of each one's last rows out.
 
 Shapes: M rows of a batch, each `hidden` wide.
 """
@@ -51,7 +51,7 @@ class TextModel:
         return self._ops.dtype
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (segments, vocab) logits of each segment's last row, and advance its buffer.
+        """Return (scored rows, vocab) logits in the segments' order, and advance their buffers.
 
         Rows of visual tokens take their features for embeddings; each DeepStack map is added to
         them after one more layer.
@@ -64,8 +64,8 @@ class TextModel:
             hidden = self._run_layer(layer, at, hidden, rotary, batch)
             if batch.features is not None and at + 1 < len(batch.features):
                 hidden[batch.visual_rows] += batch.features[at + 1]
-        last = torch.tensor([segment.rows.stop - 1 for segment in batch.segments])
-        logits = self._head(self._ops.rms_norm(hidden[last], self._norm, self.shape.eps))
+        scored = torch.tensor([row for segment in batch.segments for row in segment.scored_rows])
+        logits = self._head(self._ops.rms_norm(hidden[scored], self._norm, self.shape.eps))
         for segment in batch.segments:
             segment.kv.length += segment.count
         return logits

@@ -210,16 +210,29 @@ def _rotate(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
 
 def _attend_segment(queries: torch.Tensor, segment: Segment, layer: int) -> torch.Tensor:
     """Return (count, heads * head_dim) for a segment's (count, heads, head_dim) queries."""
-    keys, values = segment.kv.data[layer, :, :, : segment.total]
+    if segment.count > 1 and segment.scored == segment.count:
+        # as without drafts: sums of many rows have another order than those of one
+        return torch.cat(
+            [
+                _attend_rows(row[None], segment, layer, segment.past + at)
+                for at, row in enumerate(queries)
+            ]
+        )
+    return _attend_rows(queries, segment, layer, segment.past)
+
+
+def _attend_rows(queries: torch.Tensor, segment: Segment, layer: int, past: int) -> torch.Tensor:
+    """Return (rows, heads * head_dim) for (rows, heads, head_dim) queries that follow `past`."""
     rows, heads, width = queries.shape
+    keys, values = segment.kv.data[layer, :, :, : past + rows]
     group = heads // len(keys)
     if rows == 1:
         grouped = queries.view(1, len(keys), group, width)
         out = F.scaled_dot_product_attention(grouped, keys[None], values[None])
         return out.view(1, -1)
     mask = None
-    if segment.past:
-        mask = torch.ones(rows, segment.total, dtype=torch.bool).tril_(segment.past)
+    if past:
+        mask = torch.ones(rows, past + rows, dtype=torch.bool).tril_(past)
     out = F.scaled_dot_product_attention(
         queries.transpose(0, 1)[None],
         keys[None],

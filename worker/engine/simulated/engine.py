@@ -21,6 +21,7 @@ from worker.engine.api import (
     UsedImage,
 )
 from worker.engine.simulated.answers import InventedAnswer, cut_off_notices, invent
+from worker.engine.simulated.drafts import WordDrafts
 
 _TOKENS_PER_PIXEL = 1 / 1024
 #: Seconds between two looks for a request.
@@ -43,6 +44,10 @@ class _Answer:
     written: list[str] = field(default_factory=list)
     submitted: float = field(default_factory=time.monotonic)
     decoding_since: float | None = None
+    drafts: WordDrafts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.drafts = WordDrafts(self.ticket.request.references)
 
     @property
     def text(self) -> str:
@@ -58,8 +63,9 @@ class _Answer:
 class SimulatedEngine:
     """Encodes one image at a time; each step writes one word for every request, as a batch does."""
 
-    def __init__(self, image_s: float, token_s: float) -> None:
+    def __init__(self, image_s: float, token_s: float, *, speculation: bool = True) -> None:
         """`image_s` seconds for each image, `token_s` for each step of the batch."""
+        self._speculation = speculation
         self._image_s = image_s
         self._token_s = token_s
         self._answers: list[_Answer] = []
@@ -175,7 +181,16 @@ class SimulatedEngine:
             answer.decoding_since = time.monotonic()
         if len(answer.written) == len(answer.invented.pieces):
             return FinishReason.LENGTH if answer.invented.limited else FinishReason.STOP
-        return self._write_next(answer)
+        return self._write(answer)
+
+    def _write(self, answer: _Answer) -> FinishReason | None:
+        """Write a piece, and one more for each that was guessed."""
+        pieces, drafts = answer.invented.pieces, answer.drafts
+        agreed = drafts.check(pieces[len(answer.written) :]) if self._speculation else 0
+        reason = None
+        for _ in pieces[len(answer.written) : len(answer.written) + agreed + 1]:
+            reason = reason or self._write_next(answer)
+        return reason
 
     def _write_next(self, answer: _Answer) -> FinishReason | None:
         piece = answer.invented.pieces[len(answer.written)]
@@ -198,6 +213,8 @@ class SimulatedEngine:
                     prompt_tokens=answer.prompt_tokens,
                     completion_tokens=len(answer.written),
                     image_tokens=answer.image_tokens,
+                    draft_tokens=answer.drafts.guessed,
+                    accepted_tokens=answer.drafts.agreed,
                 ),
                 timings=Timings(encode_s=decoding - answer.submitted, decode_s=now - decoding),
                 notices=answer.notices,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from gateway.responses.job_view import poll_hint_s
+from gateway.responses.job_view import placed_job_view, poll_hint_s
+from shared.errors import StoreUnavailable
+from shared.jobs.row import read_row
 from shared.jobs.view import timestamp
 
 
@@ -34,3 +38,29 @@ def test_times_are_rfc_3339_in_utc(ms, text):
 )
 def test_the_poll_hint_is_the_estimate_within_reason(progress, wait_s, hint):
     assert poll_hint_s({"progress": progress, "queue": {"wait_s": wait_s}}) == hint
+
+
+def test_a_job_that_is_stored_is_shown_also_while_nobody_can_say_how_long_it_waits():
+    def forecast():
+        raise StoreUnavailable
+
+    row = read_row(
+        {
+            "id": "job_1",
+            "tenant": "t",
+            "version": "3",
+            "status": "queued",
+            "queue": "default",
+            "attempt": "0",
+            "max_attempts": "3",
+            "created_ms": "1",
+            "queued_ms": "1",
+            "expires_ms": "9",
+            "expire_ms": "9",
+            "ttl_ms": "8",
+            "input": '{"prompt": "?"}',
+        }
+    )
+    services = SimpleNamespace(admission=SimpleNamespace(forecast=forecast))
+    view = placed_job_view(row, 4, services)
+    assert view["queue"] == {"name": "default", "position": 4, "wait_s": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -85,3 +86,18 @@ def test_closing_ends_what_is_left_as_canceled():
     *_, end = ticket.events()
     assert end.finish_reason is FinishReason.CANCELED
     assert not slow.alive
+
+
+def test_a_reference_makes_an_answer_faster_and_leaves_it_as_it_is():
+    slow = SimulatedEngine(image_s=0, token_s=0.01)
+    try:
+        _, plain = finish(slow, request())
+        _, same = finish(slow, replace(request(), references=(plain.text,)))
+        _, other = finish(slow, replace(request(), references=("nothing of it",)))
+    finally:
+        slow.close()
+    assert plain.text == same.text == other.text
+    assert plain.usage.draft_tokens == 0
+    assert same.usage.accepted_tokens > plain.usage.completion_tokens / 2
+    assert same.timings.decode_s < plain.timings.decode_s
+    assert other.usage.accepted_tokens == 0
