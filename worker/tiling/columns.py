@@ -58,7 +58,7 @@ _DUST = 0.02
 _SPECK = 0.08
 #: Share of a column of cells from which on its ink is a vertical rule.
 _UPRIGHT = 0.8
-#: A column has so many lines at least, three quarters of whose height is ink, and so many rows of ink.
+#: A column has so many lines at least, three quarters of whose height is ink; rows of ink.
 _LINES, _LINE_INK, _INKED_ROWS = 8, 0.75, 16
 #: Parts of a column, side by side, in which the height of its lines is measured.
 _LINE_PARTS = 4
