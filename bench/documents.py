@@ -73,7 +73,10 @@ def _report_memory(reader: DocumentReader) -> None:
     first, last = statistics.mean(held[:4]), statistics.mean(held[-4:])
     cpu_ms = 1000 * (_cpu_s(reader) - cpu_before) / PAGES
     print(f"| text of {PAGES} pages, per page | {per_page_ms:.0f} | {cpu_ms:.0f} |")
-    print(f"\nMemory of the child: {first:.0f} MiB at first, {last:.0f} MiB at the end.")
+    print(
+        f"\nMemory of the child: {first:.0f} MiB over the first 200 pages, "
+        f"{last:.0f} over the last."
+    )
 
 
 def main() -> None:

@@ -17,8 +17,11 @@ from gateway.http import error_page, problems
 from gateway.http.multipart import FormRequest
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
+from gateway.routes.batches import batches
+from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
+from gateway.routes.files import files
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
@@ -67,13 +70,16 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
     app.before_request(_begin_request)
+    # a browser asks without the key that it is going to send
+    app.before_request(lambda: current_services().cors.answer_preflight(request))
     app.before_request(problems.refuse_redirect)
     app.before_request(auth.admit_request)
     app.before_request(lambda: refuse_compressed(request))
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, estimate, events, images, sessions, predict, openai, responses, presets),
+        *(jobs, estimate, events, images, documents, sessions, predict),
+        *(openai, responses, files, batches, presets),
         *(health, webhooks, metrics),
     )
     for blueprint in blueprints:
@@ -113,6 +119,7 @@ def _end_request(response: Response) -> ResponseReturnValue:
     if auth.needs_key(request.path):
         response.headers.setdefault("Cache-Control", "no-store")
     auth.add_limit_headers(response)
+    current_services().cors.add_headers(request, response)
     if not g.get("ended"):
         # flask ends a request again whose answer fails in what follows
         g.ended = True

@@ -22,6 +22,7 @@ import sys
 from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
+from gateway.batches.pump import BatchPump
 from gateway.http import open_files
 from gateway.http.gevent_worker import GRACE_S
 from shared import log
@@ -95,13 +96,15 @@ def _check_access() -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the background work of a gateway process: decoder, Redis watchdog, reaper."""
+    """Start the background work of a gateway process: decoder, Redis watchdog, reaper, batches."""
     log.configure(_settings)
     services = worker.wsgi.extensions["sightline"]
     services.decoder.start()
+    services.document_reader.start()
     services.store_health.start()
     # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
+    BatchPump(worker.wsgi, services).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 
 
@@ -109,6 +112,7 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Stop the decoder children and flush traces when a gateway process ends."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["sightline"].decoder.close()
+        worker.wsgi.extensions["sightline"].document_reader.close()
         worker.wsgi.extensions["sightline"].tracing.close()
 
 

@@ -11,19 +11,24 @@ from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.http.browser_guard import BrowserGuard
+from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
 from gateway.metrics.http_metrics import HttpMetrics
 from gateway.results.renderer import Renderer
 from shared.catalog.presets import Preset, load_presets
 from shared.catalog.rules import RuleBook, load_rules
+from shared.documents.reader import DocumentReader
 from shared.outbound.client import GuardedClient
 from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
+from shared.store.batch_store import BatchStore
 from shared.store.connection import Breaker, Client, connect
 from shared.store.delivery_store import DeliveryStore
+from shared.store.document_store import DocumentFiles, DocumentStore
+from shared.store.file_store import FileStore
 from shared.store.forecasts import Forecasts
 from shared.store.image_store import ImageStore
 from shared.store.job_events import EventReader
@@ -43,6 +48,7 @@ class Services:
     doorbells: DoorbellMessages
     api_keys: ApiKeyStore
     browser_guard: BrowserGuard
+    cors: CorsPolicy
     images: ImageStore
     sessions: SessionStore
     events: EventReader
@@ -53,7 +59,13 @@ class Services:
     admission: Admission
     constraints: ConstraintChecker
     decoder: Decoder
+    documents: DocumentStore
+    #: Files of documents whose pages are being looked at.
+    document_files: DocumentFiles
+    document_reader: DocumentReader
     deliveries: DeliveryStore
+    files: FileStore
+    batches: BatchStore
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
     host_breaker: HostBreaker
@@ -74,13 +86,16 @@ class Services:
         workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
         forecasts = Forecasts(store.redis, workers)
         store_health = StoreHealth(settings, breaker)
+        binary = connect(settings, text=False, breaker=breaker)
+        documents = DocumentStore(settings, binary)
         return cls(
             settings=settings,
             store=store,
             doorbells=DoorbellMessages(store.redis),
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),
-            images=ImageStore(settings, connect(settings, text=False, breaker=breaker)),
+            cors=CorsPolicy.of(settings),
+            images=ImageStore(settings, binary),
             sessions=SessionStore(store.redis),
             # a blocking read must return before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
@@ -91,7 +106,12 @@ class Services:
             admission=Admission(forecasts, store_health, settings),
             constraints=ConstraintChecker(),
             decoder=Decoder(settings),
+            documents=documents,
+            document_files=DocumentFiles(documents),
+            document_reader=DocumentReader(settings),
             deliveries=DeliveryStore(settings, store.redis),
+            files=FileStore(settings, binary),
+            batches=BatchStore(settings, store.redis),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),
             rules=rules,

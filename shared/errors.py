@@ -7,7 +7,7 @@ ServiceError
 │   │   └── InputTooLarge
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
 │   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
-│   ├── NotFound · ModelNotFound · ImageNotFound · MethodNotAllowed · Erased
+│   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
 │   ├── NotAcceptable · ResultTooLarge
 │   ├── Conflict
 │   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
@@ -27,7 +27,7 @@ ServiceError
 │   └── JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
 └── JobFailure        an accepted job failed
     ├── InferenceFailed · OutOfMemory · ConstraintTooComplex
-    └── PoisonJob · TileFailed · ImageGone
+    └── PoisonJob · TileFailed · PageFailed · ImageGone · DocumentGone
 
 The class docstring is the message, the title and the documentation of an error.
 """
@@ -241,6 +241,14 @@ class ImageNotFound(InputError):
     code = "image_not_found"
     status = 422
     hint = "Upload the image again with POST /v1/images."
+
+
+class DocumentNotFound(InputError):
+    """The document ID is unknown or has expired."""
+
+    code = "document_not_found"
+    status = 422
+    hint = "Upload the document again with POST /v1/documents."
 
 
 class MethodNotAllowed(InputError):
@@ -594,6 +602,20 @@ class TileFailed(JobFailure):
 
     code = "tile_failed"
     hint = "Submit it without strict to get the other parts, with a gap in place of this one."
+
+
+class PageFailed(JobFailure):
+    """A page of the document could not be read, and `strict` was set."""
+
+    code = "page_failed"
+    hint = "Submit it without strict to get the other pages, with a gap in place of this one."
+
+
+class DocumentGone(JobFailure):
+    """The job's document is no longer stored."""
+
+    code = "document_gone"
+    hint = "Submit the job again with its document."
 
 
 class ImageGone(JobFailure):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import RuleBook, load_rules
+from shared.documents.reader import DocumentReader
 from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams, JobStatus
 from shared.prediction.curves import Speed
@@ -24,6 +25,7 @@ from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
 from shared.store.connection import connect
+from shared.store.document_store import DocumentStore
 from shared.store.feature_store import RedisFeatures
 from shared.store.image_store import ImageStore
 from shared.store.session_store import SessionStore
@@ -34,6 +36,8 @@ from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.jobs.claimed_job import JobResources
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
+from worker.jobs.paged.pages import PageReader
+from worker.jobs.paged.steps import PagedSteps
 from worker.jobs.questions import QuestionBuilder
 from worker.jobs.reader_loading import find_reader
 from worker.jobs.reading import QuestionReader
@@ -81,11 +85,13 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
+        self._document_reader = DocumentReader(settings)
         self.runner = self._make_runner(rules)
 
     def _make_runner(self, rules: RuleBook) -> JobRunner:
         images, info = ImageStore(self.settings), self.engine.info
-        sessions = SessionStore(self._store.redis)
+        sessions, tiles = SessionStore(self._store.redis), TileStore(self._store)
+        pages = PageReader(DocumentStore(self.settings), self._document_reader)
         return JobRunner(
             worker_id=self.id,
             resources=JobResources(
@@ -96,7 +102,8 @@ class WorkerService:
                 QuestionReader(self._reader, self._meter) if self._reader else None,
             ),
             leases=self._leases,
-            tiled=TiledSteps(TileStore(self._store), images, info, self._max_tiles),
+            tiled=TiledSteps(tiles, images, info, self._max_tiles),
+            paged=PagedSteps(tiles, pages, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,
             tracing=self._tracing,
@@ -149,6 +156,7 @@ class WorkerService:
         """End all threads; called when no job is running any more."""
         self._reaper.stop()
         self._leases.stop()
+        self._document_reader.close()
         try:
             self._registry.forget(self.id)
         except StoreUnavailable:

@@ -19,7 +19,7 @@ from sightline.errors import (
     WaitTimeout,
     WebhookError,
 )
-from sightline.jobs import Answer
+from sightline.jobs import Answer, TruncatedAnswer
 from sightline.types import JobData, JobStatus, SubmitOptions
 from sightline.webhooks import WebhookEvent, verify_webhook
 
@@ -55,6 +55,7 @@ __all__ = [
     "Session",
     "SightlineError",
     "SubmitOptions",
+    "TruncatedAnswer",
     "WaitTimeout",
     "WebhookError",
     "WebhookEvent",

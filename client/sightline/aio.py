@@ -14,7 +14,7 @@ from sightline._async import AsyncRunner
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._sse import Event
 from sightline._steps import Policy
-from sightline.jobs import Answer, JobView, answer_of
+from sightline.jobs import Answer, JobView, warned_answer
 from sightline.types import (
     DeliveryData,
     Detail,
@@ -76,7 +76,7 @@ class AsyncClient:
         **options: Unpack[SubmitOptions],
     ) -> Answer:
         """Ask and wait for the answer; raises JobFailed, and WaitTimeout after `timeout` s."""
-        return answer_of(
+        return warned_answer(
             await self._runner.run(self._runner.api.ask(prompt, as_list(images), options, timeout))
         )
 
@@ -230,7 +230,7 @@ class AsyncJob(JobView):
 
     async def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
-        return answer_of((await self.wait(timeout)).data)
+        return warned_answer((await self.wait(timeout)).data)
 
     async def stream(self, after: int = 0) -> AsyncIterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""
@@ -278,7 +278,7 @@ class AsyncSession:
         """Ask within the conversation, as `AsyncClient.ask` does; raises SessionBusy."""
         options["session_id"] = self.id
         steps = self._runner.api.ask(prompt, as_list(images), options, timeout)
-        return answer_of(await self._runner.run(steps))
+        return warned_answer(await self._runner.run(steps))
 
     async def submit(
         self,

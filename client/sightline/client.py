@@ -14,7 +14,7 @@ from sightline._images import ImageSource, ImageSources, as_list
 from sightline._sse import Event
 from sightline._steps import Policy
 from sightline._sync import Runner
-from sightline.jobs import Answer, JobView, answer_of
+from sightline.jobs import Answer, JobView, warned_answer
 from sightline.types import (
     DeliveryData,
     Detail,
@@ -76,7 +76,7 @@ class Client:
         **options: Unpack[SubmitOptions],
     ) -> Answer:
         """Ask and wait for the answer; raises JobFailed, and WaitTimeout after `timeout` s."""
-        return answer_of(
+        return warned_answer(
             self._runner.run(self._runner.api.ask(prompt, as_list(images), options, timeout))
         )
 
@@ -226,7 +226,7 @@ class Job(JobView):
 
     def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
-        return answer_of(self.wait(timeout).data)
+        return warned_answer(self.wait(timeout).data)
 
     def stream(self, after: int = 0) -> Iterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""
@@ -274,7 +274,7 @@ class Session:
         """Ask within the conversation, as `Client.ask` does; raises SessionBusy."""
         options["session_id"] = self.id
         steps = self._runner.api.ask(prompt, as_list(images), options, timeout)
-        return answer_of(self._runner.run(steps))
+        return warned_answer(self._runner.run(steps))
 
     def submit(
         self,

@@ -65,6 +65,8 @@ class InvalidRequest(APIError):
         "unsupported_media_type",
         "request_timeout",
         "host_not_allowed",
+        "not_acceptable",
+        "result_too_large",
     )
 
 
@@ -132,6 +134,7 @@ class InvalidDocument(InvalidRequest):
         "page_too_large",
         "document_too_slow",
         "document_too_complex",
+        "document_not_found",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +27,35 @@ class Answer:
     #: The whole job.
     job: JobData = field(repr=False)
 
+    @property
+    def truncated(self) -> bool:
+        """Tell whether it was cut off at `max_new_tokens`, so that more may follow."""
+        return self.finish_reason == "length"
+
+    @property
+    def images(self) -> list[str]:
+        """Return the text of each image, where the text of several was asked for."""
+        output: Mapping[str, Any] = self.job["output"] or {}
+        return [image["text"] for image in output.get("images") or ()]
+
     def __str__(self) -> str:
         return self.text
+
+
+class TruncatedAnswer(UserWarning):
+    """An answer was cut off at `max_new_tokens`; ask again with a larger one."""
+
+
+def warned_answer(job: JobData) -> Answer:
+    """Return the answer of an ended job, with a warning for one that was cut off.
+
+    Raises JobFailed.
+    """
+    answer = answer_of(job)
+    if answer.truncated:
+        message = f"The answer of {job['id']} was cut off: ask again with a larger max_new_tokens."
+        warnings.warn(TruncatedAnswer(message), stacklevel=3)
+    return answer
 
 
 def answer_of(job: JobData) -> Answer:

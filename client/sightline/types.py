@@ -88,8 +88,34 @@ class Output(TypedDict):
     partial: bool
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
+    tiles: NotRequired[list[dict[str, Any]] | None]
+    images: NotRequired[list[ImageText] | None]
+    pages: NotRequired[list[PageText] | None]
     #: What has read the images.
     reader: NotRequired[Literal["model", "second", "both"] | None]
+
+
+class ImageText(TypedDict):
+    """The text of one of several images that were read; `image` counts from 0."""
+
+    image: int
+    text: str
+    gap: bool
+
+
+class PageText(TypedDict):
+    """A page of a document that was read, or looked at; `page` is its number, from 1."""
+
+    page: int
+    text: str | None
+    source: Literal["text_layer", "model", "blank"]
+    confidence: float | None
+    gap: bool
+    warnings: list[dict[str, str]]
+    tiles: int
+    evidence: bool
+    header: str | None
+    footer: str | None
 
 
 class JobData(TypedDict):

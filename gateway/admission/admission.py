@@ -32,6 +32,10 @@ class JobProfile:
     max_new_tokens: int
     #: Each tile of a long image is answered by itself.
     reads: bool = False
+    #: Its images are pages of a document, each of which is looked at by itself.
+    apart: bool = False
+    #: Tokens of text beside the prompt.
+    text_tokens: int = 0
     #: What reads its images.
     reader: Reader = "model"
     #: Its queue position as of when its request arrived, if that was read.
@@ -71,9 +75,10 @@ class Admission:
         """Return the prediction of a job, whether it would be accepted or not."""
         work = estimate_work(
             images,
-            prompt_tokens=estimate_prompt_tokens(profile.prompt),
+            prompt_tokens=estimate_prompt_tokens(profile.prompt) + profile.text_tokens,
             answer_tokens=forecast.answer_tokens(profile.kind, profile.max_new_tokens),
             reads=profile.reads,
+            apart=profile.apart,
             workers=forecast.fleet.workers,
             reader=profile.reader,
         )

@@ -19,14 +19,16 @@ def estimate_work(
     reads: bool,
     workers: Sequence[Heartbeat],
     reader: Reader = "model",
+    apart: bool = False,
 ) -> Work:
     """Return the work of a job for one worker: of long images, its share of the tiles.
 
     `reads`: each tile is answered by itself, as many at once as the worker has slots for tiles.
+    `apart`: so is each image, since it is a page of a document.
     """
     if reader == "second":
         return Work(readings=_readings(images, workers))
-    work = _model_work(images, prompt_tokens, answer_tokens, workers, reads=reads)
+    work = _model_work(images, prompt_tokens, answer_tokens, workers, reads=reads, apart=apart)
     return replace(work, readings=_readings(images, workers)) if reader == "both" else work
 
 
@@ -46,9 +48,13 @@ def _model_work(
     workers: Sequence[Heartbeat],
     *,
     reads: bool,
+    apart: bool,
 ) -> Work:
     tiles = sum(image.tiles for image in images)
-    if tiles == len(images):
+    if apart and not tiles:
+        # the document brings its text along
+        return Work()
+    if tiles == len(images) and not apart:
         return Work(tuple(image.tokens for image in images), prompt_tokens, answer_tokens)
     accepting = [worker for worker in workers if not worker.draining]
     share = math.ceil(tiles / max(1, len(accepting)))

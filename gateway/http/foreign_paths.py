@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 _CHAT = "POST /v1/chat/completions answers questions about images"
-_JOBS = "POST /v1/jobs takes long work and returns at once; GET /v1/jobs/{id} has the answer"
 
 #: Patterns of paths below `/v1`, the first that fits counts, and what serves instead of them.
 _INSTEAD = (
@@ -19,11 +18,7 @@ _INSTEAD = (
         r"conversations(/.*)?",
         "Any id may be a `conversation` of POST /v1/responses; /v1/sessions/{id} shows it.",
     ),
-    (
-        r"files(/.*)?|uploads(/.*)?",
-        "POST /v1/images stores an image; its id goes where an image URL goes.",
-    ),
-    (r"batches(/.*)?", f"{_JOBS}. `priority: low` keeps them behind others."),
+    (r"uploads(/.*)?", "POST /v1/files stores a file in one request."),
     (
         r"(assistants|threads|vector_stores|containers|evals|fine_tuning|skills)(/.*)?",
         f"Assistants and their tools are not served. {_CHAT}.",

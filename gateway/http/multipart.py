@@ -24,8 +24,9 @@ from gateway.large_input import MAX_TEXT_BYTES, decode_slowly, give_way, read_sl
 from shared.errors import BadParameters, PayloadTooLarge
 from shared.excerpt import excerpt
 
-#: Fields whose text may be an image in base64.
+#: Fields whose text may be an image in base64, and all that may be as long.
 IMAGE_FIELDS = ("image", "image_url", "image_base64", "images")
+_LONG_FIELDS = (*IMAGE_FIELDS, "document")
 
 _CHUNK_BYTES = 64 << 10
 #: Bytes of a part's headers: a name, a file's name and a type.
@@ -150,7 +151,7 @@ def _stored_file(part: File, content: IO[bytes]) -> FileStorage:
 
 
 def _decode_field(name: str, content: bytes | bytearray, charset: str = "utf-8") -> str:
-    may_be_long = len(content) <= MAX_TEXT_BYTES or name in IMAGE_FIELDS
+    may_be_long = len(content) <= MAX_TEXT_BYTES or name in _LONG_FIELDS
     text = decode_slowly(content, charset) if may_be_long else None
     if text is None:
         name = excerpt(name)

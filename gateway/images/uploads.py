@@ -1,4 +1,4 @@
-"""Unpacks the bytes of an image that a request sends: a form file, base64 or a data: URI."""
+"""Unpacks the bytes of a file that a request sends: a form file, base64 or a data: URI."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from werkzeug.datastructures import FileStorage
 
 from gateway.images.base64_text import decode_digits, read_digits
 from gateway.large_input import sha256_hex, unquote_slowly
+from shared.documents.sniff import is_pdf
 from shared.errors import ImageEmpty, InvalidBase64, PayloadTooLarge, UploadMismatch
 from shared.settings import Settings
 
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<params>(?:;[^,]*)?),", re.IGNORECASE)
 #: Characters before the data of a data: URI.
 _URI_HEAD_CHARS = 4096
+#: Of a file, by which its size is bounded.
+_HEAD_BYTES = 1024
+_TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The bytes of one image file, with the name and media type that the client sent."""
+    """The bytes of one file, with the name and media type that the client sent."""
 
     data: bytes
     filename: str | None = None
@@ -46,7 +50,7 @@ class UploadChecksum:
 
 
 def read_text(value: str, *, pointer: str, settings: Settings) -> Upload:
-    """Return the image in a data: URI or in plain base64, in any of their usual spellings.
+    """Return the file in a data: URI or in plain base64, in any of their usual spellings.
 
     Raises InvalidBase64, ImageEmpty or PayloadTooLarge, each naming `pointer`.
     """
@@ -57,34 +61,52 @@ def read_text(value: str, *, pointer: str, settings: Settings) -> Upload:
         text = text[uri.end() :]
     elif text[:5].lower() == "data:":
         raise InvalidBase64("The data: URI has no comma before its data.", pointer=pointer)
+    most = max_file_bytes(settings)
     if uri and not uri["params"].lower().rstrip().endswith(";base64"):
-        data = _unquote(text, pointer, settings.upload_max_bytes)
+        data = _unquote(text, pointer, most)
     else:
-        data = _decode_base64(text, pointer, settings.upload_max_bytes)
-    _check_size(len(data), pointer, settings.upload_max_bytes)
+        data = _decode_base64(text, pointer, most)
+    check_size(data, pointer, settings)
     return Upload(data, content_type=content_type)
 
 
 def read_file(storage: FileStorage, *, pointer: str, settings: Settings) -> Upload:
-    """Return the image in a file of a form; never reads more than one byte too many.
+    """Return the file of a form; never reads more than one byte too many.
 
     Raises ImageEmpty or PayloadTooLarge, each naming `pointer`.
     """
-    data = storage.stream.read(settings.upload_max_bytes + 1)
-    _check_size(len(data), pointer, settings.upload_max_bytes)
+    head = storage.stream.read(_HEAD_BYTES)
+    data = head + storage.stream.read(_max_bytes(head, settings) + 1 - len(head))
+    check_size(data, pointer, settings)
     return Upload(data, storage.filename or None, storage.mimetype or None)
 
 
-def _check_size(size: int, pointer: str, most: int) -> None:
-    if not size:
+def check_size(data: bytes, pointer: str, settings: Settings) -> None:
+    """Raise ImageEmpty, or PayloadTooLarge by the limit of its kind, naming `pointer`."""
+    most = _max_bytes(data, settings)
+    if not data:
         raise ImageEmpty(pointer=pointer)
-    if size > most:
-        raise _too_large_error(pointer, most)
+    if len(data) > most:
+        raise _too_large_error(pointer, most, "document" if _may_have_pages(data) else "image")
 
 
-def _too_large_error(pointer: str, most: int) -> PayloadTooLarge:
+def max_file_bytes(settings: Settings) -> int:
+    """Return the bytes that a file of any kind may have."""
+    return max(settings.upload_max_bytes, settings.document_max_bytes)
+
+
+def _max_bytes(head: bytes, settings: Settings) -> int:
+    """Return the bytes that the file with this beginning may have."""
+    return settings.document_max_bytes if _may_have_pages(head) else settings.upload_max_bytes
+
+
+def _may_have_pages(head: bytes) -> bool:
+    return is_pdf(head) or head.startswith(_TIFF_MAGICS)
+
+
+def _too_large_error(pointer: str, most: int, kind: str = "image") -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"The image file is larger than the limit of {most} bytes.", pointer=pointer
+        f"The {kind} file is larger than the limit of {most} bytes.", pointer=pointer
     )
 
 

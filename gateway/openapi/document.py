@@ -11,6 +11,7 @@ from gateway.http.problems import Problem
 from gateway.openapi.queries import describe_refusals
 from gateway.openapi.security import describe_keys
 from gateway.responses.event_stream import EVENT_TYPES
+from gateway.schemas.batches import BatchRequest, FileForm
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chat_request import ChatRequest
@@ -27,6 +28,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ImageUpload": ImageUpload,
     "ChatRequest": ChatRequest,
     "ResponseRequest": ResponseRequest,
+    "BatchRequest": BatchRequest,
+    "FileFields": FileForm,
     "WebhookTest": WebhookTest,
     "ReplaySince": ReplaySince,
 }
@@ -53,6 +56,11 @@ def complete(app: OpenAPI) -> None:
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
+    spec["paths"]["/v1/batches"]["post"]["requestBody"] = _json_body("BatchRequest")
+    schemas["FileForm"] = schemas.pop("FileFields")
+    schemas["FileForm"]["properties"] |= {"file": _FILE}
+    schemas["FileForm"]["required"] = ["file", "purpose"]
+    spec["paths"]["/v1/files"]["post"]["requestBody"] = _form_body("FileForm")
     for path, name in (("chat/completions", "ChatRequest"), ("responses", "ResponseRequest")):
         operation = spec["paths"][f"/v1/{path}"]["post"]
         operation["requestBody"] = _json_body(name)
@@ -96,10 +104,19 @@ def _json_body(schema: str) -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
+def _form_body(schema: str) -> dict[str, Any]:
+    content = {"multipart/form-data": {"schema": {"$ref": _REF + schema}}}
+    return {"required": True, "content": content}
+
+
 def _describe_streams(paths: dict[str, Any]) -> None:
     paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"] = {
         "description": "Events: " + ", ".join(EVENT_TYPES) + ".",
         "content": {"text/event-stream": {"schema": {}}},
+    }
+    paths["/v1/files/{file_id}/content"]["get"]["responses"]["200"] = {
+        "description": "The content.",
+        "content": {"application/octet-stream": {"schema": _FILE}},
     }
     paths["/v1/images/{image_id}/content"]["get"]["responses"]["200"] = {
         "description": "The pixels.",

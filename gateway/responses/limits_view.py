@@ -6,7 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.images.formats import accepted_formats
+from shared.documents.model import DocumentKind
 from shared.jobs import DETAIL_PIXELS
+from shared.jobs.document import DEFAULT_DPI, MAX_DPI, MIN_DPI
+from shared.prediction.page_size import MAX_PAGE_PIXELS
 from shared.settings import Settings
 from shared.store.api_key_store import Caller
 
@@ -34,6 +37,21 @@ def image_limits(settings: Settings) -> dict[str, Any]:
         "detail_pixels": DETAIL_PIXELS,
         "ttl_s": settings.image_ttl_s,
         "decode_timeout_s": settings.decoder_timeout_s,
+    }
+
+
+def document_limits(settings: Settings) -> dict[str, Any]:
+    """Return the limits of a document and its pages."""
+    return {
+        "kinds": [kind.value for kind in DocumentKind],
+        "max_bytes": settings.document_max_bytes,
+        "max_pages": settings.document_max_pages,
+        "max_page_pixels": MAX_PAGE_PIXELS,
+        "min_dpi": MIN_DPI,
+        "max_dpi": MAX_DPI,
+        "default_dpi": DEFAULT_DPI,
+        "page_timeout_s": settings.document_timeout_s,
+        "ttl_s": settings.image_ttl_s,
     }
 
 

@@ -10,6 +10,7 @@ from gateway import auth
 from gateway.http import problems
 from gateway.http.leaving import is_leaving
 from gateway.responses.limits_view import (
+    document_limits,
     image_limits,
     job_limits,
     key_limits,
@@ -86,6 +87,7 @@ def limits() -> dict[str, Any]:
     settings = current_services().settings
     return {
         "image": image_limits(settings),
+        "document": document_limits(settings),
         "request": request_limits(settings, max_metadata_bytes=MAX_METADATA_BYTES),
         "job": job_limits(settings, max_deadline_s=MAX_DEADLINE_S),
         "queue": queue_limits(settings),

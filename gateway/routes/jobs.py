@@ -108,6 +108,8 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.OutOfMemory,
             errors.PoisonJob,
             errors.ImageGone,
+            errors.DocumentGone,
+            errors.PageFailed,
             errors.InputTooLong,
             errors.InputTooLarge,
             errors.BadConstraint,
@@ -163,6 +165,7 @@ def cancel(path: JobPath) -> Response:
             errors.Erased,
             errors.NotRetryable,
             errors.ImageNotFound,
+            errors.DocumentNotFound,
             errors.InputTooLong,
             errors.InputTooLarge,
             errors.SessionBusy,
@@ -176,7 +179,7 @@ def cancel(path: JobPath) -> Response:
 def retry(path: JobPath) -> Response:
     """Create a new job from a failed, expired, canceled or partial one, which stays unchanged.
 
-    Parts of a long image that were already read are reused.
+    Parts of a long image and pages of a document that were already read are reused.
     """
     services, tenant = current_services(), current_tenant()
     row = services.store.get(path.job_id, tenant)

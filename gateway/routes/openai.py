@@ -16,12 +16,12 @@ from gateway.responses.chat_completion import ChatCompletion, completion
 from gateway.responses.chat_stream import ChatStream
 from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.job_view import why_no_answer
+from gateway.responses.model_check import ANY_MODEL, check_model
 from gateway.responses.warning_header import add_warnings
 from gateway.responses.worker_view import model_view
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
-from gateway.submission.chat import ANY_MODEL
 from gateway.submission.chat_request import receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
@@ -29,7 +29,6 @@ from shared import errors
 from shared.excerpt import excerpt
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
-from shared.prediction.heartbeat import Heartbeat
 from shared.store.waiters import new_waiter
 
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
@@ -45,6 +44,8 @@ CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
     errors.OutOfMemory,
     errors.PoisonJob,
     errors.ImageGone,
+    errors.DocumentGone,
+    errors.PageFailed,
 )
 
 
@@ -97,16 +98,6 @@ def _receive(
     # not the chat with its images, which would stay in memory until the answer
     forget_body(request)
     return row, ChatOptions(bool(received.asked.stream), received.asked.with_usage)
-
-
-def check_model(name: str, workers: list[Heartbeat]) -> None:
-    """Raise ModelNotFound for a model that none of these workers has loaded."""
-    loaded = {worker.model for worker in workers}
-    if loaded and name not in loaded | {ANY_MODEL}:
-        known = ", ".join(sorted(loaded))
-        raise errors.ModelNotFound(
-            f"The model {excerpt(name)!r} is not loaded; loaded: {known}.", pointer="/model"
-        )
 
 
 def _respond(held_response: HeldResponse) -> Response:

@@ -15,10 +15,11 @@ from gateway.responses.followed_job import FollowedJob
 from gateway.responses.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.job_view import why_no_answer
 from gateway.responses.long_poll import LongPoll
+from gateway.responses.model_check import check_model
 from gateway.responses.responses_api.stream import ResponseStream
 from gateway.responses.responses_api.view import input_items, response_view
 from gateway.responses.warning_header import add_warnings
-from gateway.routes.openai import CHAT_ERRORS, check_model
+from gateway.routes.openai import CHAT_ERRORS
 from gateway.routes.refusals import READ_ERRORS, WRITE_ERRORS
 from gateway.schemas.jobs import KeyHeader
 from gateway.schemas.responses import (

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from gateway.schemas.documents import JobDocument
+
 
 class EstimatedImage(BaseModel):
     """An image as the model would see it."""
@@ -50,6 +52,10 @@ class Estimate(BaseModel):
 
     object: Literal["estimate"]
     images: list[EstimatedImage]
+    document: JobDocument | None = Field(None, description="The document and its pages.")
+    model_pages: int = Field(
+        0, description="Pages of the document that the model has to look at; the others have text."
+    )
     image_tokens: int
     expected_tokens: int = Field(
         description="Expected length of the answer, from earlier answers with the same preset."

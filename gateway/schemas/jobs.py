@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.errors import NotFound
-from shared.jobs import FinishReason, JobStatus, Reader, Stage
+from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -135,6 +135,8 @@ class ProgressState(BaseModel):
     output_tokens: int
     tiles_done: int | None = Field(None, description="For long images only.")
     tiles_total: int | None = Field(None, description="For long images only.")
+    pages_done: int | None = Field(None, description="For documents only.")
+    pages_total: int | None = Field(None, description="For documents only.")
     eta_s: float | None = None
 
 
@@ -149,6 +151,30 @@ class TileState(BaseModel):
     gap: bool = Field(False, description="The tile could not be read.")
     evidence: bool = Field(False, description="The answer is based on this tile.")
     confidence: float | None = None
+
+
+class PageState(BaseModel):
+    """A page of a document."""
+
+    page: int = Field(description="Its number in the document, from 1.")
+    text: str | None = Field(
+        description="The page's text, or what it says to the question; null in a gap, and if all "
+        "pages shared one prompt."
+    )
+    source: PageSource = Field(
+        PageSource.MODEL,
+        description="`text_layer`: the page's own text; `model`: it was read; `blank`: it shows "
+        "nothing.",
+    )
+    confidence: float | None = None
+    gap: bool = Field(False, description="The page could not be read.")
+    evidence: bool = Field(False, description="The answer is based on this page.")
+    warnings: list[dict[str, str]] = Field(default_factory=list)
+    tiles: int = Field(0, description="Tiles in which it was read; 0 if no model saw it.")
+    header: str | None = Field(None, description="Its lines at the top that other pages have too.")
+    footer: str | None = Field(
+        None, description="Its lines at the bottom that other pages have too."
+    )
 
 
 class ImageText(BaseModel):
@@ -205,6 +231,9 @@ class OutputState(BaseModel):
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."
+    )
+    pages: list[PageState] | None = Field(
+        None, description="The pages of a document, in the order in which they were asked for."
     )
     images: list[ImageText] | None = Field(
         None, description="The text of each image, where several images were read."

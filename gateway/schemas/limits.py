@@ -21,6 +21,20 @@ class ImageLimits(BaseModel):
     decode_timeout_s: float = Field(description="Maximum seconds for decoding.")
 
 
+class DocumentLimits(BaseModel):
+    """Limits for a document."""
+
+    kinds: list[str] = Field(description="Told from the content of the file.")
+    max_bytes: int
+    max_pages: int
+    max_page_pixels: int = Field(description="Larger pages are drawn smaller.")
+    min_dpi: int
+    max_dpi: int
+    default_dpi: int
+    page_timeout_s: float = Field(description="Maximum seconds for drawing a page.")
+    ttl_s: int
+
+
 class RequestLimits(BaseModel):
     """Limits for a request."""
 
@@ -73,6 +87,7 @@ class Limits(BaseModel):
     """Every limit that applies to a request."""
 
     image: ImageLimits
+    document: DocumentLimits
     request: RequestLimits
     job: JobLimits
     queue: QueueLimits

@@ -18,15 +18,19 @@ _WHOLE_BODY = "sightline.whole_body"
 #: Characters in which a JSON text begins.
 _BEGIN_CHARS = 100
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+#: Form fields whose files are images or documents; one of the last two is read page by page, also
+#: where it could be taken for an image.
+FILE_FIELDS = ("image", "images", "document", "file")
 #: Form fields whose text is JSON when it looks like it.
 _COMPLEX = (
     *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
     *("choices", "response_format", "enhance", "sha256", "bytes"),
+    *("document", "pages"),
 )
 #: Form fields that may be repeated.
 _REPEATED = (
     *("stop", "fields", "postprocess", "webhook_events", "choices"),
-    *("sha256", "bytes"),
+    *("sha256", "bytes", "pages"),
 )
 #: Form fields of which one value may be a word and several are a list.
 _WORD_OR_LIST = ("enhance",)
@@ -101,10 +105,12 @@ def _parse_form_value(name: str, value: str) -> Any:
 
 
 def form_files(request: Request) -> list[FileStorage]:
-    """Return the image files of a form in their order; raises BadParameters."""
-    files = [file for name in ("image", "images") for file in request.files.getlist(name)]
-    unknown = set(request.files) - {"image", "images"}
+    """Return the image files and the document of a form in their order; raises BadParameters."""
+    files = [file for name in FILE_FIELDS for file in request.files.getlist(name)]
+    unknown = set(request.files) - set(FILE_FIELDS)
     if unknown:
         name = excerpt(min(unknown))
-        raise BadParameters(f"Unknown file field: {name}; use image.", pointer=f"/{name}")
+        raise BadParameters(
+            f"Unknown file field: {name}; use image or document.", pointer=f"/{name}"
+        )
     return files

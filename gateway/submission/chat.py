@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.large_input import sha256_hex
+from gateway.responses.model_check import ANY_MODEL
 from gateway.submission.chat_history import ChatRoom, check_last_turn, keep_latest
 from gateway.submission.chat_message import ChatTurn
 from gateway.submission.chat_parameters import OwnParameters, answer_fields, sampling_fields
@@ -20,9 +21,6 @@ from shared.jobs.response_api import ResponseFields
 from shared.jobs.row import dump
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
-
-#: Stands for whatever model is loaded.
-ANY_MODEL = "sightline"
 
 
 class ChatSubmission(Submission):

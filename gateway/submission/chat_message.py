@@ -29,21 +29,61 @@ def _known_detail(value: Any) -> Any:
     return value if isinstance(value, str) and value in DETAIL_PIXELS else "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image or a file as a message names it, and where it does."""
+
+    text: str
+    pointer: str
+
+
 class ChatImage(BaseModel):
     """An image's location and pixel budget."""
 
-    url: str = Field(min_length=1, description="A data: URI, an http(s) URL or an `img_…` id.")
+    url: str = Field(
+        min_length=1, description="A data: URI, an http(s) URL, an `img_…` or a `file-…` ID."
+    )
     detail: Annotated[Literal["auto", "low", "high"], BeforeValidator(_known_detail)] = Field(
         "auto", description="Pixel budget by name; null and other names are `auto`."
     )
 
 
+class ChatFile(BaseModel):
+    """A document or an image: its content, or the ID under which it was uploaded."""
+
+    file_data: str | None = Field(
+        None, min_length=1, description="A data: URI, base64 or an http(s) URL."
+    )
+    file_id: str | None = Field(
+        None,
+        pattern="^(doc_|img_|file-)",
+        description="The ID of an uploaded document, image or file: `doc_…`, `img_…`, `file-…`.",
+    )
+    filename: str | None = Field(None, description="Not needed: the content tells the format.")
+
+    @check(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.file_data is None) == (self.file_id is None):
+            raise ValueError("a file needs either file_data or file_id")
+        return self
+
+    def as_image(self) -> ChatImage:
+        """Return the file as an image is named; its content tells what it is."""
+        return ChatImage(url=self.file_data or self.file_id or "")
+
+    @property
+    def pointer(self) -> str:
+        """Return where the part names the file."""
+        return "file/file_id" if self.file_data is None else "file/file_data"
+
+
 class ChatPart(BaseModel):
     """A part of a message."""
 
-    type: Literal["text", "image_url", "refusal"]
+    type: Literal["text", "image_url", "file", "refusal"]
     text: str | None = None
     image_url: Annotated[ChatImage | None, BeforeValidator(_as_url)] = None
+    file: ChatFile | None = None
     refusal: str | None = None
 
     @check(mode="after")
@@ -54,18 +94,18 @@ class ChatPart(BaseModel):
 
     @property
     def words(self) -> str | None:
-        """Return its text; None for an image."""
+        """Return its text; None for an image or a file."""
         return self.refusal if self.type == "refusal" else self.text
 
     @property
     def image(self) -> ChatImage | None:
-        """Return its image."""
-        return self.image_url
+        """Return its image, or what is in its file."""
+        return self.file.as_image() if self.file else self.image_url
 
     @property
     def pointer(self) -> str:
         """Return where it names its image."""
-        return "image_url/url"
+        return self.file.pointer if self.file else "image_url/url"
 
 
 class MessagePart(Protocol):
@@ -77,7 +117,7 @@ class MessagePart(Protocol):
 
     @property
     def image(self) -> ChatImage | None:
-        """Return its image."""
+        """Return its image, or what is in its file."""
 
     @property
     def pointer(self) -> str:
@@ -90,26 +130,19 @@ class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[list[ChatPart], BeforeValidator(_as_parts)] = Field(
         default_factory=list,
-        description="Text, or text and image parts in the order in which the model reads them. "
+        description="Text, or text, image and file parts in the order in which the model reads "
+        "them. "
         "Only an answer of the assistant may be null.",
     )
     tool_calls: list[Any] | None = Field(None, max_length=0)
 
     @check(mode="after")
     def _only_users_show_images(self) -> Self:
-        if self.role != "user" and any(part.image_url for part in self.content):
-            raise ValueError("only messages with the role user can have images")
+        if self.role != "user" and any(part.image_url or part.file for part in self.content):
+            raise ValueError("only messages with the role user can have images or files")
         if self.role != "assistant" and not self.content:
             raise ValueError("content: Field required")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class NamedImage:
-    """An image as a message names it, and where it does."""
-
-    text: str
-    pointer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ _FIXED_VALUES: dict[str, tuple[Any, ...]] = {
 }
 #: Our parameters that a chat sets by its messages or by OpenAI's names.
 _SET_BY_CHAT = frozenset(
-    ("prompt", "images", "detail", "session_id", "max_new_tokens", "do_sample")
+    ("prompt", "images", "document", "detail", "session_id", "max_new_tokens", "do_sample")
 )
 #: Names in one warning.
 _SHOWN_NAMES = 10

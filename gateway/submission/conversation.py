@@ -10,6 +10,8 @@ from gateway.images.sizing import AnyImage, image_info
 from gateway.submission.chat import Chat
 from gateway.submission.chat_history import history_notice
 from gateway.submission.chat_message import ChatTurn
+from gateway.submission.content import ContentReader, RequestContent
+from gateway.submission.documents.intake import DocumentIntake
 from gateway.submission.images import RequestImages
 from shared.jobs import ConversationMessage, ImageInfo, ImagePlaces
 from shared.jobs.history import drop_oldest_question
@@ -37,6 +39,8 @@ class EarlierMessages:
     turns: Sequence[ReadTurn] = ()
     #: Older messages for which there is no room.
     left_out: int = 0
+    #: Documents before the one that the question is about.
+    other_documents: int = 0
 
     @property
     def images(self) -> list[AnyImage]:
@@ -74,26 +78,45 @@ class EarlierMessages:
 
     def notices(self) -> list[dict[str, str]]:
         """Return what was left out, as a notice."""
-        return [history_notice(self.left_out)] if self.left_out else []
+        notices = [history_notice(self.left_out)] if self.left_out else []
+        if self.other_documents:
+            detail = f"{self.other_documents} earlier documents of the chat were left out."
+            notices.append({"code": "document_left_out", "detail": detail})
+        return notices
 
 
-def read_earlier_messages(
-    chat: Chat, request_images: RequestImages[StoredImage]
-) -> EarlierMessages:
-    """Read the images of all messages but the last; raises InputErrors."""
+def read_messages(
+    chat: Chat, images: RequestImages[StoredImage], documents: DocumentIntake
+) -> tuple[EarlierMessages, RequestContent]:
+    """Read what the messages of a chat show: of all before the last one, and what that is about.
+
+    A question without images is about the document that was sent last. Raises InputErrors.
+    """
+    shown = [_read_turn(turn, images, documents) for turn in chat.before]
+    content = _read_turn(chat.last, images, documents)
+    sent = [one.document for one in shown if one.document]
+    if sent and not content.images and content.document is None:
+        content = RequestContent(document=sent.pop())
     turns = [
         ReadTurn(
             role=turn.role,
             text=turn.text,
             max_pixels=turn.max_pixels,
-            images=read_turn_images(turn, request_images),
-            image_places=turn.image_places,
+            images=one.images,
+            # a document stands beside the text and not in it
+            image_places=turn.image_places if one.images else (),
         )
-        for turn in chat.before
+        for turn, one in zip(chat.before, shown, strict=True)
     ]
-    return EarlierMessages(chat.thread, turns, chat.left_out)
+    # clients send the same document again with each message
+    others = {one.id for one in sent} - {content.document.id if content.document else ""}
+    return EarlierMessages(chat.thread, turns, chat.left_out, len(others)), content
 
 
-def read_turn_images(turn: ChatTurn, request_images: RequestImages[StoredImage]) -> list[AnyImage]:
-    """Return the images of one message in their order; raises InputErrors."""
-    return [request_images.read_text(image.text, image.pointer) for image in turn.images]
+def _read_turn(
+    turn: ChatTurn, images: RequestImages[StoredImage], documents: DocumentIntake
+) -> RequestContent:
+    reader = ContentReader(images, documents)
+    for part in turn.images:
+        reader.take_text(part.text, part.pointer)
+    return reader.content()

@@ -12,20 +12,21 @@ from pydantic import model_validator as check
 from gateway import auth
 from gateway.admission.admission import JobProfile
 from gateway.http.problems import retry_after
-from gateway.images.decoder.decoder import MeasuredImage
 from gateway.services import Services
+from gateway.submission.content import ContentReader, RequestContent
+from gateway.submission.documents.intake import DocumentIntake
+from gateway.submission.documents.plan import plan_content
 from gateway.submission.images import RequestImages
 from gateway.submission.job_profile import profile_request
-from gateway.submission.plan import plan_job
 from gateway.submission.reader import choose_reader
 from gateway.submission.request import ReceivedRequest, Submission, receive_request
 from gateway.submission.resolve import resolve
 from gateway.submission.tiling import keeps_detail
 from shared.errors import Unavailable
 from shared.jobs import ImageInfo
+from shared.jobs.view import document_view
 from shared.prediction.cost_model import Prediction
 from shared.store.forecasts import Forecast
-from shared.store.image_store import ImageHeader
 
 
 class EstimateRequest(Submission):
@@ -52,12 +53,14 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     resolved = resolve(received.submission, services.presets, services.rules, most_tokens)
     reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
     profile = profile_request(resolved, tenant, reader, auth.current_position())
-    images = _measure_images(received, keeps_detail(resolved), services, tenant)
-    plan = plan_job(resolved, profile, images, services.admission)
+    content = _measure_content(received, keeps_detail(resolved), services, tenant)
+    plan = plan_content(resolved, profile, content, services.admission)
     forecast, prediction = plan.forecast, plan.prediction
     return {
         "object": "estimate",
-        "images": [_image_view(info) for info in plan.infos],
+        "images": [_image_view(info) for info in ([] if plan.document else plan.infos)],
+        "document": document_view(plan.document),
+        "model_pages": len(plan.infos) if plan.document else 0,
         "image_tokens": sum(info.tokens for info in plan.infos),
         "expected_tokens": round(forecast.answer_tokens(profile.kind, profile.max_new_tokens)),
         "tiles": sum(info.tiles for info in plan.infos),
@@ -68,20 +71,23 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     }
 
 
-def _measure_images(
+def _measure_content(
     received: ReceivedRequest[EstimateRequest], detailed: bool, services: Services, tenant: str
-) -> list[ImageHeader | MeasuredImage]:
+) -> RequestContent:
     submission = received.submission
     checksums = submission.checksums(len(received.files))
     measure = functools.partial(
         services.decoder.measure, detailed=detailed, tenant=auth.current_party()
     )
-    images = RequestImages.start(services, tenant, measure, checksums).read_all(received)
-    if submission.width and submission.height:
-        images.append(
-            services.decoder.measure_size(submission.width, submission.height, detailed=detailed)
-        )
-    return images
+    reader = ContentReader(
+        RequestImages.start(services, tenant, measure, checksums),
+        DocumentIntake.of(services, tenant, submission),
+    )
+    content = reader.read_all(received)
+    if content.document or not (submission.width and submission.height):
+        return content
+    sized = services.decoder.measure_size(submission.width, submission.height, detailed=detailed)
+    return RequestContent([*content.images, sized])
 
 
 def _image_view(info: ImageInfo) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
-from werkzeug.datastructures import FileStorage
-
 from gateway.auth import current_party
 from gateway.images import uploads
 from gateway.images.decoder.decoder import MeasuredImage
@@ -16,11 +14,11 @@ from gateway.images.uploads import Upload, UploadChecksum
 from gateway.images.url_fetch import ImageFetcher, is_url
 from gateway.schemas.jobs import MAX_URL_CHARS
 from gateway.services import Services
-from gateway.submission.request import ReceivedRequest, S
-from shared.errors import BadParameters, ImageNotFound, InvalidBase64, NotFound
+from shared.errors import BadParameters, ImageNotFound, InvalidBase64, NotFound, PayloadTooLarge
 from shared.jobs.image import StoredImage
 from shared.store.image_store import ImageHeader
 
+_FILE_ID = re.compile(r"file-[0-9A-F]{33}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 #: What becomes of an upload: all of its pixels, or its size alone.
@@ -65,15 +63,6 @@ class RequestImages(Generic[Decoded]):
         )
         return cls(services, tenant, fetcher, decode, checksums or {})
 
-    def read_all(self, received: ReceivedRequest[S]) -> list[ImageHeader | Decoded]:
-        """Return the images of a request in their order, files first; raises InputErrors."""
-        images: list[ImageHeader | Decoded] = []
-        for file in received.files:
-            images.append(self.read_file(file, f"/images/{len(images)}"))
-        for text in received.submission.images:
-            images.append(self.read_text(text, f"/images/{len(images)}"))
-        return images
-
     def read_text(self, text: str, pointer: str) -> ImageHeader | Decoded:
         """Return the image that an id, a URL, a data: URI or base64 stands for.
 
@@ -83,14 +72,10 @@ class RequestImages(Generic[Decoded]):
             return self._read_header(text, pointer)
         return self.decode_upload(self.load_upload(text, pointer), pointer)
 
-    def read_file(self, file: FileStorage, pointer: str) -> Decoded:
-        """Return the image in a file of a form; raises InputErrors that name `pointer`."""
-        settings = self.services.settings
-        upload = uploads.read_file(file, pointer=pointer, settings=settings)
-        return self.decode_upload(upload, pointer)
-
     def load_upload(self, text: str, pointer: str) -> Upload:
         """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
+        if _FILE_ID.fullmatch(text):
+            return self._load_file(text, pointer)
         if is_url(text):
             if len(text) > MAX_URL_CHARS:
                 raise BadParameters(
@@ -100,10 +85,31 @@ class RequestImages(Generic[Decoded]):
             return self.fetcher.fetch(text, pointer)
         return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
 
+    def _load_file(self, file_id: str, pointer: str) -> Upload:
+        """Return a file of this tenant that was stored before; raises ImageNotFound."""
+        files, settings = self.services.files, self.services.settings
+        try:
+            file = files.get(self.tenant, file_id)
+            if file.bytes > uploads.max_file_bytes(settings):
+                raise PayloadTooLarge(
+                    f"The file has {file.bytes} bytes; "
+                    f"at most {uploads.max_file_bytes(settings)} are read.",
+                    pointer=pointer,
+                )
+            data = files.read(self.tenant, file_id)
+            uploads.check_size(data, pointer, settings)
+            return Upload(data, file.filename)
+        except NotFound:
+            raise ImageNotFound("There is no file under this ID.", pointer=pointer) from None
+
     def decode_upload(self, upload: Upload, pointer: str) -> Decoded:
         """Return the image in a file's bytes; nothing is stored. Raises UploadMismatch too."""
-        self.checksums.get(pointer, UploadChecksum()).check(upload, pointer)
+        self.check_upload(upload, pointer)
         return self.decode(upload, pointer)
+
+    def check_upload(self, upload: Upload, pointer: str) -> None:
+        """Raise UploadMismatch when another file has arrived than the caller says."""
+        self.checksums.get(pointer, UploadChecksum()).check(upload, pointer)
 
     def _read_header(self, image_id: str, pointer: str) -> ImageHeader:
         if not _IMAGE_ID.fullmatch(image_id):

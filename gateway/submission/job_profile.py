@@ -40,5 +40,6 @@ def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
         prompt=row.input.prompt,
         max_new_tokens=row.input.params.max_new_tokens,
         reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
+        apart=row.input.document is not None,
         reader=row.input.reader,
     )

@@ -12,7 +12,7 @@ from gateway.submission.reader import check_reader, reader_notices
 from gateway.submission.resolve import ResolvedRequest
 from gateway.submission.tiling import choose_tiling
 from shared.errors import InputTooLong
-from shared.jobs import ImageInfo, Reader, Tiling
+from shared.jobs import DocumentInput, ImageInfo, Reader, Tiling
 from shared.prediction.cost_model import Prediction
 from shared.prediction.heartbeat import Heartbeat
 from shared.store.forecasts import Forecast
@@ -38,6 +38,8 @@ class JobPlan:
     prediction: Prediction
     #: What the prediction was made from.
     forecast: Forecast
+    #: The document whose pages are read; the infos are those of pages then.
+    document: DocumentInput | None = None
 
 
 def _fitting(

@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -48,6 +49,7 @@ from shared.jobs import (
     TopK,
     TopP,
 )
+from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
 from shared.jobs.row import dump
@@ -75,6 +77,19 @@ def _description(parameter: str) -> str | None:
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int) else value
+
+
+def _as_document_text(value: Any) -> Any:
+    """Return the one value of an object such as `{"id": "doc_…"}`."""
+    if isinstance(value, dict):
+        if len(value) != 1 or not value.keys() <= {"id", "url", "data"}:
+            raise ValueError("must be a text, or an object with id, url or data")
+        return next(iter(value.values()))
+    return value
+
+
+#: A page, or a range of pages.
+PageName = Annotated[str, Field(max_length=10_000)] | int
 
 
 class Submission(BaseModel):
@@ -107,6 +122,35 @@ class Submission(BaseModel):
         validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
         description="Each an http(s) URL, a data: URI, base64, or the ID of an uploaded image.",
     )
+    document: Annotated[str | None, BeforeValidator(_as_document_text)] = Field(
+        None,
+        min_length=1,
+        description="A PDF or another file of many pages: an http(s) URL, a data: URI, base64, or "
+        "the ID of an uploaded document; also as an object with `url`, `data` or `id`. A document "
+        "may stand among the images as well.",
+    )
+    pages: Annotated[list[PageName], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        max_length=2000,
+        description='Pages of the document, such as `"1-3,7,-1"` or `[1, 2]`; all by default. '
+        "Animated images are read frame by frame only if pages are named.",
+    )
+    text_layer: TextLayer = Field(
+        TextLayer.AUTO,
+        description="Whether the text that a page brings along is taken instead of reading the "
+        "page: `auto` if it says what the page shows, `only` always, `ignore` never.",
+    )
+    password: SecretStr | None = Field(
+        None, max_length=256, description="Opens an encrypted document; it is not stored."
+    )
+    dpi: Dpi = Field(
+        DEFAULT_DPI, description="Pixels per inch at which the pages of a PDF are drawn."
+    )
+    running_lines: RunningLines = Field(
+        "once",
+        description="What becomes of headers and footers in the text of all pages: each appears "
+        "`once`, is kept on every page (`keep`), or left out (`drop`).",
+    )
     session_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
     )
@@ -127,8 +171,8 @@ class Submission(BaseModel):
     )
     strict: bool = Field(
         False,
-        description="Fail when a tile cannot be read, instead of leaving a gap; a chat then "
-        "refuses what it would ignore or change with a warning.",
+        description="Fail when a tile or page cannot be read, instead of leaving a gap; a chat "
+        "then refuses what it would ignore or change with a warning.",
     )
     max_new_tokens: MaxNewTokens = Field(
         _DEFAULTS.max_new_tokens,
@@ -300,19 +344,28 @@ class Submission(BaseModel):
 
         Those of images that are named by their id are never compared.
         """
-        count = files + len(self.images)
+        count = files + len(self.images) + (self.document is not None)
         for name, values in (("sha256", self.sha256), ("bytes", self.file_bytes)):
             if values and len(values) != count:
                 raise BadParameters(
                     f"{name} has {len(values)} values for {count} images.", pointer=f"/{name}"
                 )
+        pointers = [f"/images/{at}" for at in range(count)]
+        if self.document is not None:
+            pointers[-1] = "/document"
         return {
-            f"/images/{at}": UploadChecksum(
+            pointers[at]: UploadChecksum(
                 self.sha256[at] if self.sha256 else None,
                 self.file_bytes[at] if self.file_bytes else None,
             )
             for at in range(count if self.sha256 or self.file_bytes else 0)
         }
+
+    @property
+    def document_parameters(self) -> list[str]:
+        """Return the names of the parameters in the request that need a document."""
+        named = {*_DOCUMENT_NAMES, "password"} & self.model_fields_set
+        return sorted(name for name in named if getattr(self, name) not in (None, []))
 
     def fingerprint(
         self,
@@ -320,9 +373,13 @@ class Submission(BaseModel):
         before: Sequence[ConversationMessage] = (),
         image_places: ImagePlaces = (),
     ) -> str:
-        """Return a SHA-256 that equal requests have in common, whether form or JSON."""
-        unnamed = set() if self.reference else {"reference"}
-        content = self.model_dump(mode="json", exclude={"images", "sha256", "file_bytes"} | unnamed)
+        """Return a SHA-256 that equal requests have in common, whether form or JSON.
+
+        `image_ids` names the document too. No password becomes part of it.
+        """
+        left_out = {"images", "document", "password", "sha256", "file_bytes"}
+        unnamed = self._unused_names() | (set() if self.reference else {"reference"})
+        content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:
             content["before"] = [message.model_dump() for message in before]
@@ -333,6 +390,13 @@ class Submission(BaseModel):
             content["explicit"] = sorted(self.explicit_params())
         return hashlib.sha256(dump(content).encode()).hexdigest()
 
+    def _unused_names(self) -> set[str]:
+        """Return what says nothing: a request without a document is the same as it always was."""
+        return set() if self.document_parameters else set(_DOCUMENT_NAMES)
+
+
+#: Parameters that only documents have.
+_DOCUMENT_NAMES = ("pages", "text_layer", "dpi", "running_lines")
 
 S = TypeVar("S", bound=Submission)
 
@@ -372,7 +436,7 @@ def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
 
 
 def _check_limits(submission: Submission, files: int, settings: Settings) -> None:
-    count = len(submission.images) + files
+    count = len(submission.images) + files + (submission.document is not None)
     if count > settings.images_per_request:
         raise BadParameters(
             f"{count} images; the limit is {settings.images_per_request}.", pointer="/images"

@@ -12,29 +12,32 @@ from flask import Request
 from gateway import auth
 from gateway.admission.admission import JobProfile
 from gateway.http.client_connection import forget_body
-from gateway.images.sizing import AnyImage
 from gateway.images.url_fetch import is_url
 from gateway.results.file_name import clean_name
 from gateway.services import Services
 from gateway.submission.chat import Chat
-from gateway.submission.conversation import (
-    EarlierMessages,
-    read_earlier_messages,
-    read_turn_images,
-)
+from gateway.submission.content import ContentReader, RequestContent, SentContent
+from gateway.submission.conversation import EarlierMessages, read_messages
+from gateway.submission.documents.intake import DocumentIntake, check_parameters
+from gateway.submission.documents.plan import plan_content
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.idempotency import Idempotency
 from gateway.submission.images import RequestImages, timed_decode
 from gateway.submission.job_profile import profile_request
-from gateway.submission.plan import JobPlan, plan_job
+from gateway.submission.plan import JobPlan
 from gateway.submission.reader import choose_reader
 from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
-from shared.errors import ImageNotFound, InputTooLong, PayloadTooLarge, StoreUnavailable
+from shared.errors import (
+    DocumentNotFound,
+    ImageNotFound,
+    InputTooLong,
+    PayloadTooLarge,
+    StoreUnavailable,
+)
 from shared.jobs import ImageInfo, ImagePlaces, JobInput
-from shared.jobs.image import StoredImage
 from shared.jobs.response_api import ResponseFields
 from shared.store import NewJob, StoredJob
 
@@ -55,10 +58,14 @@ def submit_request(
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
     decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
-    images = RequestImages.start(services, tenant, decode, checksums).read_all(received)
+    reader = ContentReader(
+        RequestImages.start(services, tenant, decode, checksums),
+        DocumentIntake.of(services, tenant, received.submission),
+    )
+    content = reader.read_all(received)
     forget_body(request)
     names = [clean_name(file.filename) for file in received.files]
-    return _submit_images(checked, images, _Conversation(), services, names)
+    return _submit_content(checked, content, _Conversation(), services, names)
 
 
 def submit_chat(
@@ -71,19 +78,20 @@ def submit_chat(
     idempotency = Idempotency(services.store, tenant, idempotency_key, live=True)
     checked = _check_request(chat.submission, services, idempotency)
     decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
-    request_images = RequestImages.start(services, tenant, decode)
-    earlier = read_earlier_messages(chat, request_images)
-    images = read_turn_images(chat.last, request_images)
+    images = RequestImages.start(services, tenant, decode)
+    documents = DocumentIntake.of(services, tenant, chat.submission)
+    earlier, content = read_messages(chat, images, documents)
+    check_parameters(chat.submission, content.document)
     # a preset has a prompt of its own, and images before it
     is_own_prompt = checked.resolved.prompt == chat.last.text
     said = _Conversation(
         earlier=earlier,
-        image_places=chat.last.image_places if is_own_prompt else (),
+        image_places=chat.last.image_places if is_own_prompt and content.images else (),
         notices=chat.notices,
         waiter=waiter,
         response=chat.response,
     )
-    return _submit_images(checked, images, said, services)
+    return _submit_content(checked, content, said, services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,34 +132,46 @@ def _check_request(
     return _CheckedRequest(resolved, profile, idempotency)
 
 
-def _submit_images(
+def _submit_content(
     checked: _CheckedRequest,
-    images: Sequence[AnyImage],
+    content: RequestContent,
     said: _Conversation,
     services: Services,
     names: Sequence[str | None] = (),
 ) -> StoredJob:
-    """Plan the job of a request whose images are read, then store and enqueue it.
+    """Plan the job of a request whose images or document are read, then store and enqueue it.
 
-    `names` are the file names of the first of its images.
+    `names` are the file names of the first of its images, or of the document.
     """
-    plan = plan_job(checked.resolved, checked.profile, images, services.admission, said.earlier)
+    admission = services.admission
+    plan = plan_content(checked.resolved, checked.profile, content, admission, said.earlier)
     if said.response and said.response.truncation == "disabled" and plan.earlier.left_out:
         raise InputTooLong(f"There is no room for {plan.earlier.left_out} earlier messages.")
     with checked.idempotency.allow_replay():
         services.admission.check(checked.profile, plan.prediction)
-    job = _new_job(checked, plan, images, said, services)
-    job = replace(job, images=_name_images(plan.infos, len(images), names))
-    sent = [image for image in (*plan.earlier.images, *images) if isinstance(image, StoredImage)]
+    job = _name_content(_new_job(checked, plan, content, said, services), content, names)
+    sent = SentContent.of(content, plan.earlier.images)
     stored = None
     try:
         stored = _store_job(job, sent, services)
     finally:
         if stored is None or stored.replayed:
-            # without Redis, the images go when their time is over
+            # without Redis, what was sent goes when its time is over
             with suppress(StoreUnavailable):
-                services.images.release(job.tenant, [image.id for image in sent], job.id)
+                sent.release(job, services)
     return stored
+
+
+def _name_content(job: NewJob, content: RequestContent, names: Sequence[str | None]) -> NewJob:
+    """Return the job with the names of the first of its own images, which come last.
+
+    Those of a document are its own.
+    """
+    if job.input.document is not None:
+        document = job.input.document.model_copy(update={"name": next(iter(names), None)})
+        return replace(job, input=job.input.model_copy(update={"document": document}))
+    images = _name_images(job.images, len(content.images), names)
+    return replace(job, images=images)
 
 
 def _name_images(
@@ -164,37 +184,36 @@ def _name_images(
     return named
 
 
-def _store_job(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
-    """Store and enqueue a job with the images that its request carries.
+def _store_job(job: NewJob, sent: SentContent, services: Services) -> StoredJob:
+    """Store and enqueue a job with the images or the document that its request carries.
 
     They belong to the job before it is stored, so that they stay when another job with them is
-    erased. Whoever deletes one by its id meanwhile means the image of earlier requests.
+    erased. Whoever deletes one by its id meanwhile means that of earlier requests.
     """
     for _ in range(_STORE_TRIES - 1):
         try:
             return _put_and_enqueue(job, sent, services)
-        except ImageNotFound:
+        except (ImageNotFound, DocumentNotFound):
             if not sent:
                 raise
     return _put_and_enqueue(job, sent, services)
 
 
-def _put_and_enqueue(job: NewJob, sent: Sequence[StoredImage], services: Services) -> StoredJob:
-    for image in sent:
-        services.images.put(job.tenant, image, job_id=job.id)
+def _put_and_enqueue(job: NewJob, sent: SentContent, services: Services) -> StoredJob:
+    sent.put(job, services)
     return enqueue_job(job, services)
 
 
 def _new_job(
     checked: _CheckedRequest,
     plan: JobPlan,
-    images: Sequence[AnyImage],
+    content: RequestContent,
     said: _Conversation,
     services: Services,
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
-    job_input = _job_input(checked.resolved, plan, images, said)
+    job_input = _job_input(checked.resolved, plan, content, said)
     _check_size(job_input)
     return NewJob(
         tenant=checked.profile.tenant,
@@ -205,7 +224,9 @@ def _new_job(
         session_id=submission.session_id,
         webhook=webhook_of_submission(submission, services),
         metadata=submission.metadata,
-        images=plan.infos,
+        # the pages of a document are no images of their own
+        images=() if plan.document else plan.infos,
+        page_tokens=sum(info.tokens for info in plan.infos) if plan.document else 0,
         notices=[*said.notices, *plan.notices],
         waiter=said.waiter,
         response=said.response,
@@ -219,14 +240,15 @@ def _new_job(
 def _job_input(
     resolved: ResolvedRequest,
     plan: JobPlan,
-    images: Sequence[AnyImage],
+    content: RequestContent,
     said: _Conversation,
 ) -> JobInput:
     return JobInput(
         prompt=resolved.prompt,
         before=plan.earlier.as_messages(),
         thread=plan.earlier.thread,
-        images=tuple(image.id for image in images),
+        images=tuple(image.id for image in content.images),
+        document=plan.document,
         image_places=said.image_places,
         params=resolved.params,
         max_pixels=plan.max_pixels,
@@ -265,18 +287,20 @@ def _idempotency_record(
     """Return the key and the fingerprint of the request, if it has a key."""
     if not key:
         return None
-    image_names = _image_names(submission, job_input.images)
+    ids = [job_input.document.id] if job_input.document else job_input.images
+    image_names = _image_names(submission, ids)
     return key, submission.fingerprint(image_names, job_input.before, job_input.image_places)
 
 
 def _image_names(submission: Submission, image_ids: Sequence[str]) -> list[str]:
-    """Return what stands for each image in a fingerprint: its id, or the URL it came from.
+    """Return what stands for each image, or the document, in a fingerprint: its id, or its URL.
 
     The same request stays the same when somebody has changed the image under its URL.
     """
-    files = len(image_ids) - len(submission.images)
+    texts = [*submission.images, *([submission.document] if submission.document else ())]
+    files = len(image_ids) - len(texts)
     names = [
         text if is_url(text) else image_id
-        for text, image_id in zip(submission.images, image_ids[files:], strict=True)
+        for text, image_id in zip(texts, image_ids[files:], strict=True)
     ]
     return [*image_ids[:files], *names]

@@ -1,5 +1,6 @@
 """The data of a job; the names of `model.py` and `params.py` that others import."""
 
+from shared.jobs.document import DocumentInput, PageSource, TextLayer
 from shared.jobs.model import (
     DETAIL_PIXELS,
     ROW_VERSION,
@@ -13,6 +14,8 @@ from shared.jobs.model import (
     JobStatus,
     Notice,
     Output,
+    PageOutcome,
+    PageOutput,
     Priority,
     Reader,
     Stage,
@@ -62,6 +65,7 @@ __all__ = [
     "CacheState",
     "Choice",
     "ConversationMessage",
+    "DocumentInput",
     "FinishReason",
     "GenerationParams",
     "ImageInfo",
@@ -73,6 +77,9 @@ __all__ = [
     "MinP",
     "Notice",
     "Output",
+    "PageOutcome",
+    "PageOutput",
+    "PageSource",
     "Penalty",
     "Priority",
     "Reader",
@@ -80,6 +87,7 @@ __all__ = [
     "Seed",
     "Stage",
     "Temperature",
+    "TextLayer",
     "TextLine",
     "Threshold",
     "TileInfo",

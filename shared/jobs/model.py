@@ -14,6 +14,7 @@ from pydantic import (
     model_serializer,
 )
 
+from shared.jobs.document import DocumentInput, PageSource
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.params import Frozen, GenerationParams
 
@@ -175,6 +176,8 @@ class JobInput(Frozen):
     reader: Reader = "model"
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
+    #: What is read or asked about page by page; its tiling says how.
+    document: DocumentInput | None = None
 
     @property
     def row_version(self) -> int:
@@ -182,7 +185,7 @@ class JobInput(Frozen):
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
         asks_new = self.keep_all or self.needs_reader or bool(self.reference)
-        is_new = has_places or is_whole or asks_new
+        is_new = has_places or is_whole or asks_new or self.document is not None
         return ROW_VERSION if is_new else self.params.row_version
 
     @property
@@ -199,6 +202,8 @@ class JobInput(Frozen):
             del fields["reader"]
         if not self.keep_all:
             del fields["keep_all"]
+        if self.document is None:
+            del fields["document"]
         return fields
 
     @property
@@ -350,6 +355,35 @@ class TileOutcome(Frozen):
         return _without_unset(dump(self), "read_s", "second_text")
 
 
+class PageOutcome(TileOutcome):
+    """The outcome of one page of a document; its notices are the page's own warnings."""
+
+    source: PageSource = PageSource.MODEL
+    #: Tiles that the page was read in; 0 where the model did not see it.
+    tiles: int = 0
+
+
+class PageOutput(Frozen):
+    """What one page of a document gave."""
+
+    #: Its number in the document, from 1.
+    page: int
+    #: What it says, or its own answer; None where one prompt was about all pages, or in a gap.
+    text: str | None = None
+    source: PageSource = PageSource.MODEL
+    #: Geometric mean of the probabilities of its tokens; None where no model has read it.
+    confidence: float | None = None
+    #: It could not be read.
+    gap: bool = False
+    #: The answer rests on it.
+    evidence: bool = False
+    warnings: tuple[Notice, ...] = ()
+    tiles: int = 0
+    #: The lines at its top and bottom that other pages have too, with their line breaks.
+    header: str | None = None
+    footer: str | None = None
+
+
 class TileOutput(Frozen):
     """What one tile of a long image gave."""
 
@@ -389,6 +423,8 @@ class Output(Frozen):
     lines: tuple[TextLine, ...] | None = None
     #: The parts of a long image, in reading order.
     tiles: tuple[TileOutput, ...] | None = None
+    #: The pages of a document, in the order in which they were asked for.
+    pages: tuple[PageOutput, ...] | None = None
     #: The text of each image, where several were read.
     images: tuple[ImageOutput, ...] | None = None
     #: What has read the images.
@@ -410,6 +446,8 @@ class Turn(Frozen):
     tiles: tuple[str, ...] = ()
     #: All tiles of the images, for prompts that need them one by one.
     parts: tuple[TileInfo, ...] = ()
+    #: The document that it is about.
+    document: DocumentInput | None = None
     #: Pixel budget of the images or tiles, so that they are scaled as before.
     max_pixels: int
     #: Enhancement of the images, for the same reason.

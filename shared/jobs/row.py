@@ -77,6 +77,8 @@ class JobRow(BaseModel):
     busy_ms: int = 0
     #: Of a tiled job: "tiles" until its last tile ends, then "merge".
     phase: str = ""
+    #: Of a job that is done page by page: the numbers of the pages.
+    pages: Annotated[tuple[int, ...], BeforeValidator(lambda v: _from_json(v) or ())] = ()
     #: Of a tiled job: its tiles in reading order.
     tiles: TileList = ()
     #: Of a tiled job: one prompt is asked about all tiles.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from shared.jobs.document import DocumentInput
 from shared.jobs.row import JobRow
 
 
@@ -30,7 +31,12 @@ def job_view(
         "expires_at": timestamp(row.expires_ms),
         "queue": {"name": row.queue, "position": position, "wait_s": wait_s},
         "progress": None if row.status.terminal else row.progress,
-        "input": {"model": row.model, "preset": row.input.preset, "images": list(row.images)},
+        "input": {
+            "model": row.model,
+            "preset": row.input.preset,
+            "images": list(row.images),
+            "document": document_view(row.input.document),
+        },
         "output": row.output,
         "warnings": list(row.notices),
         "usage": row.usage,
@@ -42,6 +48,19 @@ def job_view(
         "session_id": row.session_id,
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
+    }
+
+
+def document_view(document: DocumentInput | None) -> dict[str, Any] | None:
+    """Return the document of a job and the pages of it that are read."""
+    if document is None:
+        return None
+    return {
+        "id": document.id,
+        "kind": document.kind,
+        "name": document.name,
+        "page_count": document.page_count,
+        "pages": list(document.pages),
     }
 
 

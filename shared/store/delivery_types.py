@@ -46,8 +46,10 @@ class Delivery(BaseModel):
     owner: str = ""
     job: str | None = None
     job_status: str | None = None
-    #: Whose form the message has: "responses" for OpenAI's, "" for our own.
+    #: Whose form the message has: "responses" and "batches" for OpenAI's, "" for ours.
     api: str = ""
+    #: What a message of no job is about.
+    about: str = ""
 
 
 class Attempt(BaseModel):

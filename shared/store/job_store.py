@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import (
+    DocumentNotFound,
     Erased,
     IdempotencyKeyReused,
     ImageNotFound,
+    InputError,
     InputTooLong,
     LimitError,
     NotFound,
@@ -18,7 +20,7 @@ from shared.errors import (
     TooManyInFlight,
     TooManyQueued,
 )
-from shared.jobs import ROW_VERSION, JobStatus, Turn
+from shared.jobs import ROW_VERSION, JobInput, JobStatus, Turn
 from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
@@ -100,7 +102,7 @@ class Store(JobReader):
         limits = job.limits
         if 0 < limits.tokens < job.tokens:
             raise InputTooLong(
-                f"The images have {job.tokens} visual tokens; "
+                f"The input has {job.tokens} visual tokens; "
                 f"this key may use {limits.tokens} per minute."
             )
         key, fingerprint = job.idempotency or ("", "")
@@ -109,7 +111,7 @@ class Store(JobReader):
             "add",
             [
                 keys.idempotency(job.tenant, key),
-                *(keys.image(job.tenant, image) for image in job.input.every_image),
+                *_input_keys(job.tenant, job.input),
             ],
             *(job.id, job.tenant, fingerprint, self._settings.idempotency_ttl_s * 1000, job.waiter),
             *(priority, FIRST_SCORE[job.priority], job.ttl_s * 1000),
@@ -129,7 +131,7 @@ class Store(JobReader):
             case ["session_busy", busy]:
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
-                raise ImageNotFound(pointer=f"/images/{index}")
+                raise _missing_error(job.input, int(index))
             case ["limited", limit, *wait_ms]:
                 raise _limit_error(limit, wait_ms)
             case _:
@@ -208,8 +210,8 @@ class Store(JobReader):
         Raises NotFound, Erased and OutcomeUnknown.
         """
         row = self.get(job_id, tenant)
-        images = dict.fromkeys([*row.input.every_image, *(tile.id for tile in row.tiles)])
-        names = [keys.image(tenant, image) for image in images]
+        tiles = (keys.image(tenant, tile.id) for tile in row.tiles)
+        names = list(dict.fromkeys([*_input_keys(tenant, row.input), *tiles]))
         ttl_ms = self._settings.erased_ttl_s * 1000
         if not self._confirm("erase", names, job_id, tenant, ttl_ms, job_id=job_id):
             raise NotFound
@@ -306,6 +308,18 @@ class Store(JobReader):
         age_ms = int(self._settings.reconcile_s * 1000)
         reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
         return read_doorbells(reply)
+
+
+def _input_keys(tenant: str, job: JobInput) -> list[str]:
+    """Return the keys of all that a job needs: its images, then its document."""
+    images = [keys.image(tenant, image) for image in job.every_image]
+    return [*images, keys.document(tenant, job.document.id)] if job.document else images
+
+
+def _missing_error(job: JobInput, index: int) -> InputError:
+    if index < len(job.every_image):
+        return ImageNotFound(pointer=f"/images/{index}")
+    return DocumentNotFound(pointer="/document")
 
 
 def _message_args(message: DoorbellMessage | None) -> tuple[Any, ...]:

@@ -62,10 +62,13 @@ class NewJob:
     #: The request that waits for it, which wants no job that was stopped; see `new_waiter`.
     waiter: str = ""
 
+    #: Visual tokens of the pages of its document.
+    page_tokens: int = 0
+
     @property
     def tokens(self) -> int:
-        """Return the visual tokens of its images."""
-        return sum(image.tokens for image in self.images)
+        """Return the visual tokens of its images and pages."""
+        return self.page_tokens + sum(image.tokens for image in self.images)
 
 
 @dataclass(frozen=True, slots=True)

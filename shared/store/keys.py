@@ -21,7 +21,8 @@ JOB_TEXT = ":text"
 JOB_WAITERS = ":waiters"
 JOB_WAITING = ":waiting"
 #: Suffix of a long job's hash: `id:<n>` names the child row of a tile, `out:<n>` is its outcome,
-#: `by:<n>` the owner that it is from, `told:<n>` what it adds to the text that was streamed.
+#: `by:<n>` the owner that it is from, `told:<n>` what it adds to the text that was streamed, and
+#: `seam` what the next page must know of that text.
 JOB_TILES = ":tiles"
 #: Suffix of the set of the images that a job needs.
 JOB_IMAGES = ":images"
@@ -95,6 +96,8 @@ JOBS_FILED_AT = "/filed"
 IDEMPOTENCY = PREFIX + "idem:"
 #: Hash: a canonical image.
 IMAGE = PREFIX + "img:"
+#: Hash: a document; its life is that of an image, with the same suffixes.
+DOCUMENT = PREFIX + "doc:"
 #: Suffix of the set of job ids that need an image.
 IMAGE_JOBS = ":jobs"
 #: Suffix of the zset of all who need an image, by the millisecond until which they do: job ids,
@@ -107,6 +110,21 @@ SESSION_TURNS = "/turns"
 SESSION_IMAGES = "/images"
 #: Zset of a tenant's session ids by the millisecond of their last use.
 TENANT_SESSIONS = PREFIX + "sessions:"
+#: Hash: a file that a caller stored, or that a batch wrote; its suffix names the hash of its
+#: pieces by number, which are lines where it has lines.
+FILE = PREFIX + "file:"
+FILE_PIECES = "/pieces"
+#: Zset of a tenant's file ids by the millisecond of their making.
+TENANT_FILES = PREFIX + "files:"
+#: Hash: a batch; its suffixes name the hash line -> job of those in hand, and the bits of the lines
+#: that have their result.
+BATCH = PREFIX + "batch:"
+BATCH_OPEN = "/open"
+BATCH_SETTLED = "/settled"
+#: Zset of unfinished batches (`<tenant>:<id>`) by the millisecond in which they need a pump.
+BATCHES_DUE = PREFIX + "batches_due"
+#: Zset of a tenant's batch ids by the millisecond of their making.
+TENANT_BATCHES = PREFIX + "batches:"
 #: String in the cache role: the features of one image.
 FEATURES = PREFIX + "features:"
 #: Zset of feature keys by last use, and hash of their sizes with their sum under "".
@@ -181,9 +199,24 @@ def image(tenant: str, image_id: str) -> str:
     return f"{IMAGE}{tenant}:{image_id.removeprefix('img_')}"
 
 
+def document(tenant: str, document_id: str) -> str:
+    """Return the key of a document; `document_id` is `doc_<sha256>`."""
+    return f"{DOCUMENT}{tenant}:{document_id.removeprefix('doc_')}"
+
+
 def session(tenant: str, session_id: str) -> str:
     """Return the key of a conversation."""
     return f"{SESSION}{tenant}:{session_id}"
+
+
+def file(tenant: str, file_id: str) -> str:
+    """Return the key of a file."""
+    return f"{FILE}{tenant}:{file_id}"
+
+
+def batch(tenant: str, batch_id: str) -> str:
+    """Return the key of a batch."""
+    return f"{BATCH}{tenant}:{batch_id}"
 
 
 def tenant_sessions(tenant: str) -> str:

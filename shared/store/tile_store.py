@@ -1,4 +1,4 @@
-"""The tile store: splits a long job into child rows, one for each tile, and merges outcomes."""
+"""The tile store: splits a long job into child rows, one for each tile or page of a document."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from shared.errors import TileFailed
-from shared.jobs import JobInput, Stage, TileInfo, TileOutcome, TilingTask, new_job_id
+from shared.errors import PageFailed, ServiceError, TileFailed
+from shared.jobs import (
+    JobInput,
+    PageOutcome,
+    Stage,
+    TileInfo,
+    TileOutcome,
+    TilingTask,
+    new_job_id,
+)
 from shared.jobs.row import JobRow, dump
 from shared.store import keys
 from shared.store.connection import load_script
@@ -22,6 +30,27 @@ def tiles_percent(*, together: bool, reads: bool) -> int:
     if reads:
         return 99
     return 60 if together else 85
+
+
+@dataclass(frozen=True, slots=True)
+class PageWindow:
+    """The outcomes of some pages of a job, in a row; numbers are places in the job, from 0."""
+
+    #: The first page that is not streamed.
+    first: int
+    #: The page of the first outcome.
+    start: int
+    #: Up to the first page that is still worked on.
+    outcomes: list[PageOutcome]
+    #: The numbers of all pages of the job.
+    numbers: tuple[int, ...]
+    #: What was given to `stream` with the last pieces.
+    seam: str
+
+    @property
+    def total(self) -> int:
+        """Return how many pages the job has."""
+        return len(self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +90,40 @@ class TileStore:
         At most `room` children, of all long jobs together, are queued or running at once. None
         when the job is no longer this owner's.
         """
-        row = claim.row
-        tiling = row.input.tiling
-        reads = tiling is not None and tiling.task is TilingTask.READ
-        strict = tiling is not None and tiling.strict
+        tenant = claim.row.tenant
         fields = {
             "tiles": dump([tile.model_dump() for tile in tiles]),
             "together": "1" if together else "",
-            # what is read is the answer, and is streamed as it comes
-            "tile_stream": "1" if reads else "",
-            "tile_stage": (Stage.ENCODE if together else Stage.DECODE).value,
-            "tiles_percent": str(tiles_percent(together=together, reads=reads)),
-            "strict_error": dump(TileFailed().as_dict()) if strict else "",
+            **_split_fields(claim.row.input, TileFailed(), together=together),
         }
+        names = list(dict.fromkeys(keys.image(tenant, tile.id) for tile in tiles))
+        return self._split(claim, names, fields, work, room)
+
+    def split_pages(
+        self, claim: Claim, numbers: Sequence[int], work: Sequence[NewTile], *, room: int
+    ) -> list[Doorbell] | None:
+        """Make a child for each page of a job's document that has work left, as `split` does.
+
+        Pages whose outcome is known are told of at once.
+        """
+        fields = {
+            "pages": dump(list(numbers)),
+            **_split_fields(claim.row.input, PageFailed(), together=False),
+        }
+        return self._split(claim, (), fields, work, room)
+
+    def _split(
+        self,
+        claim: Claim,
+        names: Sequence[str],
+        fields: dict[str, str],
+        work: Sequence[NewTile],
+        room: int,
+    ) -> list[Doorbell] | None:
         flat = [part for tile in work for part in _child_args(tile)]
-        names = list(dict.fromkeys(keys.image(row.tenant, tile.id) for tile in tiles))
         with guard():
             reply = self._split_script(
-                keys=names, args=[row.id, claim.owner, room, dump(fields), *flat]
+                keys=list(names), args=[claim.row.id, claim.owner, room, dump(fields), *flat]
             )
         return None if reply is None else read_doorbells(reply)
 
@@ -113,10 +158,35 @@ class TileStore:
         known = [TileOutcome.model_validate_json(text) for text in takewhile(bool, texts)]
         return int(streamed), infos, known
 
-    def stream(self, job_id: str, first: int, pieces: Sequence[str]) -> None:
-        """Stream what the tiles from number `first` on add to the text of their job."""
+    def stream(self, job_id: str, first: int, pieces: Sequence[str], seam: str = "") -> int | None:
+        """Stream what the tiles from number `first` on add to the text of their job.
+
+        `seam` is what the next call must know of the text so far. Return how many tiles are
+        streamed; None when the job has ended.
+        """
         with guard():
-            self._stream_script(keys=[], args=[job_id, first, *pieces])
+            reply = self._stream_script(keys=[], args=[job_id, first, seam, *pieces])
+        return None if reply is None else int(reply)
+
+    def read_unstreamed_pages(self, job_id: str, around: int, most: int) -> PageWindow | None:
+        """Return the pages of a reading that are to be streamed next, with those `around` them.
+
+        At most `most` of them. None when the first of them is not known yet.
+        """
+        row, tiles = keys.job(job_id), keys.job(job_id) + keys.JOB_TILES
+        with guard():
+            streams, streamed, numbers = self._store.redis.hmget(
+                row, ["tile_stream", "tile_told", "pages"]
+            )
+            if streams != "1" or not self._store.redis.hexists(tiles, f"out:{streamed}"):
+                return None
+            first, pages = int(streamed), json.loads(numbers)
+            start, end = max(0, first - around), min(len(pages), first + most + around)
+            names = [f"out:{number}" for number in range(start, end)]
+            seam, *texts = self._store.redis.hmget(tiles, ["seam", *names])
+        known = takewhile(bool, texts)
+        outcomes = [PageOutcome.model_validate_json(text) for text in known]
+        return PageWindow(first, start, outcomes, tuple(pages), seam or "")
 
     def read_outcomes(self, row: JobRow) -> list[TileOutcome]:
         """Return the outcome of each tile of a job that is merged, in reading order."""
@@ -127,6 +197,32 @@ class TileStore:
         return [
             TileOutcome.model_validate_json(text) if text else TileOutcome(gap=True)
             for text in texts
+        ]
+
+    def read_page_outcomes(self, row: JobRow) -> list[PageOutcome]:
+        """Return the outcome of each page of a job that is merged, in the order of the job."""
+        with guard():
+            texts = self._store.redis.hmget(
+                keys.job(row.id) + keys.JOB_TILES, _outcome_fields(len(row.pages))
+            )
+        return [
+            PageOutcome.model_validate_json(text) if text else PageOutcome(gap=True)
+            for text in texts
+        ]
+
+    def read_finished_pages(self, job_id: str) -> list[tuple[int, PageOutcome]]:
+        """Return the page numbers that an unsuccessful job has finished, with their outcomes."""
+        with guard():
+            pages = json.loads(self._store.redis.hget(keys.job(job_id), "pages") or "[]")
+            if not pages:
+                return []
+            texts = self._store.redis.hmget(
+                keys.job(job_id) + keys.JOB_TILES, _outcome_fields(len(pages))
+            )
+        return [
+            (page, PageOutcome.model_validate_json(text))
+            for page, text in zip(pages, texts, strict=True)
+            if text
         ]
 
     def read_finished(self, job_id: str) -> list[tuple[TileInfo, TileOutcome]]:
@@ -143,6 +239,20 @@ class TileStore:
             for info, text in zip(infos, texts, strict=True)
             if text
         ]
+
+
+def _split_fields(job: JobInput, failure: ServiceError, *, together: bool) -> dict[str, str]:
+    """Return the row fields of a job that is split; a strict one ends with `failure`."""
+    tiling = job.tiling
+    reads = tiling is not None and tiling.task is TilingTask.READ
+    strict = tiling is not None and tiling.strict
+    return {
+        # what is read is the answer, and is streamed as it comes
+        "tile_stream": "1" if reads else "",
+        "tile_stage": (Stage.ENCODE if together else Stage.DECODE).value,
+        "tiles_percent": str(tiles_percent(together=together, reads=reads)),
+        "strict_error": dump(failure.as_dict()) if strict else "",
+    }
 
 
 def _outcome_fields(count: int) -> list[str]:

@@ -74,6 +74,8 @@ class DeliverySender:
 
     def _body(self, delivery: Delivery) -> str:
         created = str(timestamp(delivery.created_ms))
+        if delivery.api == "batches":
+            return _openai_message(delivery, delivery.type, delivery.about)
         if delivery.job is None:
             return webhooks.build_message(delivery.type, created, {"id": delivery.id})
         try:
@@ -103,7 +105,7 @@ class DeliverySender:
         began = time.monotonic()
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": _AGENT,
+            "User-Agent": self._settings.user_agent(_AGENT),
             **webhooks.sign_headers(keys, delivery.id, int(sent_at), body),
         }
         response: FetchedResponse | None = None
@@ -161,13 +163,17 @@ class DeliverySender:
 
 
 def _response_message(delivery: Delivery, status: str) -> str:
-    """Return the message that OpenAI's clients unwrap: it names the response and its status."""
+    return _openai_message(delivery, f"response.{status}", response_id(str(delivery.job)))
+
+
+def _openai_message(delivery: Delivery, kind: str, about: str) -> str:
+    """Return the message that OpenAI's clients unwrap: it names what has ended, and how."""
     event = {
         "id": "evt_" + delivery.id.removeprefix("dlv_"),
         "object": "event",
         "created_at": delivery.created_ms // 1000,
-        "type": f"response.{status}",
-        "data": {"id": response_id(str(delivery.job))},
+        "type": kind,
+        "data": {"id": about},
     }
     return json.dumps(event, separators=(",", ":"))
 

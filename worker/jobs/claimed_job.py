@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from PIL.Image import Image
 
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
 from shared.jobs import FinishReason, JobInput, Turn, Usage
@@ -18,9 +20,9 @@ from shared.store import Store
 from shared.store.failures import StoreFault
 from worker.engine.api import Completion, Failed, Ticket, Timings
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
-from worker.jobs.progress import ProgressReporter
+from worker.jobs.progress import PartsDone, ProgressReporter
 from worker.jobs.questions import QuestionBuilder
-from worker.jobs.reading import QuestionReader, as_completion
+from worker.jobs.reading import QuestionReader, QuestionReading, as_completion
 from worker.jobs.results import EngineAnswer
 from worker.pipeline import Pipeline, Question
 
@@ -90,14 +92,17 @@ class ClaimedJob:
             lambda: self._resources.questions.read_turns(self.row)
         )
 
-    def build_question(self, job: JobInput) -> Question:
+    def build_question(
+        self, job: JobInput, pictures: Mapping[str, Image] | None = None
+    ) -> Question:
         """Return the question of `job` with its images and conversation.
 
-        Raises ImageGone and LeaseLost.
+        `pictures` are images that are not stored, by the ids that `job` gives them. Raises
+        ImageGone and LeaseLost.
         """
         turns = self.read_turns()
         return self.retry_while_store_is_down(
-            lambda: self._resources.questions.build(self.claim, job, turns)
+            lambda: self._resources.questions.build(self.claim, job, turns, pictures or {})
         )
 
     def answer(self, question: Question) -> EngineAnswer:
@@ -134,7 +139,7 @@ class ClaimedJob:
         """Return the model's answer, and what the second reader has read meanwhile."""
         reading = reader.start(question, beside=True)
         try:
-            answer = self.run_engine(question)
+            answer = self.run_engine(question, reading=reading)
             if answer.completion.finish_reason in (FinishReason.CANCELED, FinishReason.DEADLINE):
                 return answer
             read = reader.finish(reading, self._check_worker)
@@ -143,32 +148,71 @@ class ClaimedJob:
         return replace(answer, read_s=read.seconds, second_text=read.text)
 
     def run_engine(
-        self, question: Question, *, tiles: int = 0, percent: int = 0, silent: bool = False
+        self,
+        question: Question,
+        *,
+        parts: PartsDone | None = None,
+        percent: int = 0,
+        silent: bool = False,
+        reading: QuestionReading | None = None,
     ) -> EngineAnswer:
         """Return the engine's answer; its text is published as it comes, unless `silent`.
 
-        `percent` of the job, and all of its `tiles`, were done before. Raises ServiceError,
-        LeaseLost and JobReleased.
+        `percent` of the job, and all of its `parts`, were done before. A `reading` beside it makes
+        the answer faster once it is there. Raises ServiceError, LeaseLost and JobReleased.
         """
         ticket, notices = self._resources.pipeline.start(question)
         reporter = ProgressReporter(
             self._resources.store,
             self.lease,
             question.job.params.max_new_tokens,
-            tiles=tiles,
+            parts=parts,
             percent=percent,
             silent=silent,
         )
         try:
-            completion = self._follow(ticket, reporter)
+            completion = self._follow(ticket, reporter, reading)
         except BaseException:
             ticket.cancel()
             raise
         return EngineAnswer(completion, reporter.used_images, tuple(notices))
 
-    def _follow(self, ticket: Ticket, reporter: ProgressReporter) -> Completion:
+    def run_together(self, questions: Sequence[Question]) -> list[EngineAnswer]:
+        """Return the engine's answers to several questions, which it works on at the same time.
+
+        Nothing of their text is published. Raises as `run_engine`; the others are stopped then.
+        """
+        tickets: list[Ticket] = []
+        answers = []
+        span = 100 / max(1, len(questions))
+        try:
+            started = [self._resources.pipeline.start(question) for question in questions]
+            tickets = [ticket for ticket, _ in started]
+            for number, (ticket, notices) in enumerate(started):
+                reporter = ProgressReporter(
+                    self._resources.store,
+                    self.lease,
+                    questions[number].job.params.max_new_tokens,
+                    percent=span * number,
+                    span=span,
+                    silent=True,
+                )
+                completion = self._follow(ticket, reporter)
+                answers.append(EngineAnswer(completion, reporter.used_images, tuple(notices)))
+        except BaseException:
+            for ticket in tickets:
+                ticket.cancel()
+            raise
+        return answers
+
+    def _follow(
+        self, ticket: Ticket, reporter: ProgressReporter, reading: QuestionReading | None = None
+    ) -> Completion:
         """Report the engine's events until the last one."""
         while True:
+            if reading is not None and (text := reading.text) is not None:
+                ticket.refer(text)
+                reading = None
             event = ticket.get(_POLL_S)
             # first: an engine that died has failed all its tickets
             self._check_interruption(ticket)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from shared.errors import StoreUnavailable
 from shared.jobs import Stage
@@ -95,6 +96,18 @@ def _predicted_shares(
     return shares, whole_s
 
 
+@dataclass(frozen=True, slots=True)
+class PartsDone:
+    """The parts of a long job that were done before."""
+
+    unit: Literal["tiles", "pages"]
+    count: int
+
+    def fields(self) -> dict[str, int]:
+        """Return them as progress has them."""
+        return {f"{self.unit}_done": self.count, f"{self.unit}_total": self.count}
+
+
 class ProgressReporter:
     """Gathers the events of one job and reports them under its lease."""
 
@@ -104,13 +117,15 @@ class ProgressReporter:
         lease: Lease,
         max_new_tokens: int,
         *,
-        tiles: int = 0,
-        percent: int = 0,
+        parts: PartsDone | None = None,
+        percent: float = 0,
+        span: float | None = None,
         silent: bool = False,
     ) -> None:
-        """`percent` of the job, and all of its `tiles`, were done before.
+        """`percent` of the job, and all of its `parts`, were done before.
 
-        A `silent` reporter sends no text: what the engine writes is not yet the caller's answer.
+        `span` is the percent of the job that this is, by default all that is left. A `silent`
+        reporter sends no text: what the engine writes is not yet the caller's answer.
         """
         row = lease.claim.row
         self._store = store
@@ -119,10 +134,11 @@ class ProgressReporter:
         self._silent = silent or bool(row.parent and not row.live)
         #: Of a tile: which of its text can be sent while it is written.
         self._live = LiveText() if row.live else None
-        self._tiles = tiles
+        self._parts = parts
         self._before = percent
+        self._span = 100 - percent if span is None else span
         # the prediction of a long job was mostly for its tiles, which are done
-        self._estimator = ProgressEstimator({} if tiles else row.predicted or {}, max_new_tokens)
+        self._estimator = ProgressEstimator({} if parts else row.predicted or {}, max_new_tokens)
         #: What the model sees of each image, once the engine has started.
         self.used_images: tuple[UsedImage, ...] = ()
         #: All text that can be sent, and how much of it Redis surely has.
@@ -195,11 +211,11 @@ class ProgressReporter:
             self._progress_at, self._reported_stage = now, self._estimator.stage
 
     def _progress(self, now: float) -> dict[str, Any]:
-        estimator, before = self._estimator, self._before
-        tiles = {"tiles_done": self._tiles, "tiles_total": self._tiles} if self._tiles else {}
-        return tiles | {
+        estimator = self._estimator
+        parts = self._parts.fields() if self._parts else {}
+        return parts | {
             "stage": estimator.stage.value,
-            "percent": round(before + (100 - before) * estimator.percent() / 100),
+            "percent": round(self._before + self._span * estimator.percent() / 100),
             "output_tokens": estimator.output_tokens,
             "eta_s": estimator.eta_s(now),
         }

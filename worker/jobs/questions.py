@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from PIL.Image import Image
+
 from shared.errors import ImageGone
 from shared.jobs import JobInput, Notice, TileInfo, Turn
 from shared.jobs.row import JobRow
@@ -33,14 +35,21 @@ class QuestionBuilder:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
         return self._sessions.turns_before(row)
 
-    def build(self, claim: Claim, job: JobInput, turns: Sequence[Turn]) -> Question:
-        """Return the question of `job` after these turns.
+    def build(
+        self,
+        claim: Claim,
+        job: JobInput,
+        turns: Sequence[Turn],
+        pictures: Mapping[str, Image] | None = None,
+    ) -> Question:
+        """Return the question of `job` after these turns; `pictures` are not stored, by their id.
 
         Raises ImageGone without its images, and where nothing is left to see of a conversation.
         """
         row = claim.row
         fitting = [self._drop_tiles_without_room(turn, job) for turn in turns]
-        pngs = self._read_pngs(row.tenant, job, fitting)
+        pngs: dict[str, bytes | Image | None] = {**self._read_pngs(row.tenant, job, fitting)}
+        pngs |= pictures or {}
         if not all(pngs[image_id] for image_id in job.every_image):
             raise ImageGone
         seen = [_show_tiles(turn, pngs) for turn in fitting]
@@ -122,7 +131,7 @@ def fit_one_prompt(tiles: Sequence[TileInfo], job: JobInput, info: ModelInfo) ->
     return tokens <= info.context_tokens and info.image_room.holds(visual)
 
 
-def _show_tiles(turn: Turn, pngs: Mapping[str, bytes | None]) -> Turn:
+def _show_tiles(turn: Turn, pngs: Mapping[str, object]) -> Turn:
     """Return a turn that shows the tiles of its long image while all of them are stored."""
     if turn.tiles and all(pngs[i] for i in turn.tiles):
         return turn.model_copy(update={"images": turn.tiles, "image_places": (), "tiles": ()})

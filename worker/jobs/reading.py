@@ -12,7 +12,7 @@ from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import InstalledReader
 from worker.pipeline import Question
-from worker.pipeline.images import open_png
+from worker.pipeline.images import open_image
 from worker.reader import Reading, ReadingStopped, ReadPage
 
 #: The preset whose two columns are a table already.
@@ -28,6 +28,12 @@ class QuestionReading:
     readings: tuple[Reading, ...]
     #: Width and height of each image in pixels.
     sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def text(self) -> str | None:
+        """Return what was read; None before all are read, and where one failed."""
+        texts = [text for one in self.readings if (text := one.text) is not None]
+        return _BETWEEN.join(texts) if len(texts) == len(self.readings) else None
 
     def stop(self) -> None:
         """End all of them soon."""
@@ -76,7 +82,7 @@ class QuestionReader:
         A reading `beside` the model leaves it half of the cores.
         """
         job, reader = question.job, self._reader.load()
-        images = [open_png(question.pngs[image_id]) for image_id in job.images]
+        images = [open_image(question.pngs[image_id]) for image_id in job.images]
         readings = [
             reader.start(
                 image,

@@ -14,6 +14,7 @@ from shared.jobs import (
     JobStatus,
     Notice,
     Output,
+    PageOutput,
     TileInfo,
     TileOutput,
     Turn,
@@ -53,6 +54,15 @@ class TilingResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PagingResult:
+    """What the pages of a document add to its answer."""
+
+    outputs: tuple[PageOutput, ...]
+    #: At least one page could not be read.
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EngineAnswer:
     """The engine's answer to a job, or what its tiles' answers were merged to."""
 
@@ -61,6 +71,8 @@ class EngineAnswer:
     notices: tuple[Notice, ...] = ()
     #: Of a long image.
     tiling: TilingResult | None = None
+    #: Of a document.
+    paging: PagingResult | None = None
     #: Seconds of the second reader, and its text where the model has read as well.
     read_s: float = 0.0
     second_text: str | None = None
@@ -88,18 +100,20 @@ def make_result(
 
     Callers get the processed text; the session keeps the model's own, which its tokens spell.
     """
-    completion, tiling = answer.completion, answer.tiling
+    completion, tiling, paging = answer.completion, answer.tiling, answer.paging
+    has_gaps = bool((tiling and tiling.partial) or (paging and paging.partial))
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
     compared = compare_readings(completion, answer.second_text)
     output = Output(
         text=processed.text,
         fields=processed.fields,
         finish_reason=completion.finish_reason,
-        partial=status is not JobStatus.SUCCEEDED or bool(tiling and tiling.partial),
+        partial=status is not JobStatus.SUCCEEDED or has_gaps,
         json_value=_parse_json(completion) if row.input.params.wants_json else None,
         confidence=completion.confidence,
         lines=compared.lines,
         tiles=tiling.outputs if tiling else None,
+        pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,
         reader=row.input.reader if row.input.images and not row.input.encode_only else None,
     )
@@ -173,6 +187,7 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
         image_places=row.input.image_places,
         tiles=own.shown_ids if own else (),
         parts=own.tiles if own else (),
+        document=row.input.document,
         max_pixels=row.input.max_pixels,
         enhance=row.input.enhance,
         text=completion.text,

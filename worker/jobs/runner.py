@@ -19,6 +19,7 @@ from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
+from worker.jobs.paged.steps import PagedSteps
 from worker.jobs.results import EngineAnswer, Result
 from worker.jobs.task_events import TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
@@ -37,6 +38,7 @@ class JobRunner:
         resources: JobResources,
         leases: Leases,
         tiled: TiledSteps,
+        paged: PagedSteps,
         postprocessor: Postprocessor,
         meter: LoadMeter,
         tracing: Tracing,
@@ -47,6 +49,7 @@ class JobRunner:
         self._store = resources.store
         self._leases = leases
         self._tiled = tiled
+        self._paged = paged
         self._postprocessor = postprocessor
         self._meter = meter
         self._tracing = tracing
@@ -110,8 +113,7 @@ class JobRunner:
     def _work(self, job: ClaimedJob) -> None:
         row = job.row
         if row.parent:
-            self._tiled.run_tile(job)
-            self._meter.charge_job()
+            self._run_part(job)
             return
         _log.info("job.started", extra={"attempt": row.attempt, "worker": self._worker_id})
         self._task_events.send_start(row.id)
@@ -123,15 +125,27 @@ class JobRunner:
         if result is not None:
             self._finish(job, result)
 
+    def _run_part(self, job: ClaimedJob) -> None:
+        """Do a tile of a long image, or a page of a document."""
+        if job.row.input.document:
+            self._paged.run_page(job, job.row.input.document)
+        else:
+            self._tiled.run_tile(job)
+        self._meter.charge_job()
+
+    def _answer(self, job: ClaimedJob) -> EngineAnswer | None:
+        """Return the answer to a job; None when its parts were queued instead."""
+        if job.row.phase:
+            return self._paged.merge(job) if job.row.pages else self._tiled.merge(job)
+        document = self._paged.document_of(job)
+        return self._paged.begin(job, document) if document else self._tiled.begin(job)
+
     def _make_result(self, job: ClaimedJob) -> Result | None:
         """Return a job's end; None when it was split and its tiles were queued instead."""
         row = job.row
-        if row.phase:
-            answer = self._tiled.merge(job)
-        elif self._tiled.split(job):
+        answer = self._answer(job)
+        if answer is None:
             return None
-        else:
-            answer = job.answer(job.build_question(row.input))
         return results.make_result(
             row,
             self._clean_images(answer, row.input.postprocess),
@@ -187,9 +201,10 @@ class JobRunner:
         """Learn from a job what the engine does not see of it."""
         metrics = result.fields["metrics"]
         self._meter.charge_job(0.0 if row.phase else row.busy_ms / 1000)
-        # other jobs took part in a long job's seconds, and both readers in the same ones
+        # other jobs took part in a long job's seconds, and both readers in the same ones; pages
+        # are drawn first
         unlike = row.phase or row.input.encode_only or row.input.needs_reader
-        if unlike or result.status is not JobStatus.SUCCEEDED:
+        if unlike or row.input.document or result.status is not JobStatus.SUCCEEDED:
             return
         engine_s = sum(metrics[stage] for stage in ("encode_s", "prefill_s", "decode_s"))
         visual = sum(image["tokens"] for image in result.fields["images"])

@@ -16,8 +16,13 @@ from worker.engine.api import ImageInput
 class QuestionImages:
     """The images of one question; each is opened once, and enhanced once for each `Enhancement`."""
 
-    def __init__(self, pngs: Mapping[str, bytes], letter_height: float = LETTER_HEIGHT) -> None:
-        """`pngs` are canonical images by id; the model reads letters of `letter_height` pixels."""
+    def __init__(
+        self, pngs: Mapping[str, bytes | Image.Image], letter_height: float = LETTER_HEIGHT
+    ) -> None:
+        """`pngs` are canonical images by id, as PNG or opened.
+
+        The model reads letters of `letter_height` pixels.
+        """
         self._pngs = pngs
         self._letter_height = letter_height
         self._opened: dict[str, Image.Image] = {}
@@ -42,7 +47,7 @@ class QuestionImages:
 
     def _make_input(self, image_id: str, max_pixels: int, enhance: Enhancement) -> ImageInput:
         if image_id not in self._opened:
-            self._opened[image_id] = open_png(self._pngs[image_id])
+            self._opened[image_id] = open_image(self._pngs[image_id])
         image = self._opened[image_id]
         if enhance == "off":
             return ImageInput(image_id, image, max_pixels)
@@ -63,6 +68,11 @@ def _notices(image_id: str, steps: Sequence[str], left_out: Sequence[str]) -> li
         detail = f"{image_id}: {'; '.join(left_out)}."
         notices.append(Notice(code="enhance_step_left_out", detail=detail))
     return notices
+
+
+def open_image(stored: bytes | Image.Image) -> Image.Image:
+    """Return an image that is stored as PNG or open already; raises as `open_png`."""
+    return open_png(stored) if isinstance(stored, bytes) else stored
 
 
 def open_png(png: bytes) -> Image.Image:

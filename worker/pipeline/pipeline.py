@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from PIL.Image import Image
+
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
 from shared.jobs.history import drop_oldest_question
@@ -26,8 +28,8 @@ class Question:
     job: JobInput
     #: Earlier turns of the session, oldest first.
     history: Sequence[Turn]
-    #: Canonical image bytes by image id, of the job and of its history.
-    pngs: Mapping[str, bytes]
+    #: Canonical images by id, as PNG or opened, of the job and of its history.
+    pngs: Mapping[str, bytes | Image]
     #: Image features are shared within this scope: a tenant.
     feature_scope: str
     #: Keys and values are shared within this scope: a tenant's session; "" shares nothing.

@@ -38,7 +38,7 @@ def continue_table(above: Sequence[str], below: Sequence[str]) -> list[str]:
     if not _adjoin(above, below) or count_columns(above[-1]) != count_columns(below[0]):
         return list(below)
     rest = [line for number, line in enumerate(below) if not (number < 2 and is_rule(line))]
-    header = _header(above)
+    header = find_header(above)
     if header is not None and rest and is_row(rest[0]) and _is_same(header, rest[0]):
         rest = rest[1:]
     return rest
@@ -53,7 +53,7 @@ def _adjoin(above: Sequence[str], below: Sequence[str]) -> bool:
     return bool(above) and bool(below) and is_row(above[-1]) and is_row(below[0])
 
 
-def _header(lines: Sequence[str]) -> str | None:
+def find_header(lines: Sequence[str]) -> str | None:
     """Return the header of the table at the end of `lines`."""
     first = len(lines)
     while first > 0 and is_row(lines[first - 1]):

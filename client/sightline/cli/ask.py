@@ -24,7 +24,7 @@ from sightline.cli.terminal import (
 )
 from sightline.client import Job
 from sightline.errors import SightlineError
-from sightline.jobs import answer_of
+from sightline.jobs import Answer, answer_of
 from sightline.types import SubmitOptions
 
 #: Arguments of the command line that have the name of a submission option.
@@ -59,10 +59,15 @@ def split_words(args: argparse.Namespace) -> tuple[list[str], str | None]:
     raise UsageError(f"No question given for {last}.", f'sightline ask {last} "What does it say?"')
 
 
-def ask_question(args: argparse.Namespace) -> None:
-    """Ask a question and print its answer; raises JobFailed, WaitTimeout and UsageError."""
+def ask_question(args: argparse.Namespace) -> int:
+    """Ask a question and print its answer; return 1 if that is empty, else 0.
+
+    Raises JobFailed, WaitTimeout and UsageError.
+    """
     names, question = split_words(args)
     images = [image_source(name) for name in names]
+    if not images and not args.session_id:
+        print_note(args, "note: no picture was given, so the answer comes from the words alone")
     with connect(args) as client:
         key = uuid.uuid4().hex
         submit = partial(
@@ -73,9 +78,9 @@ def ask_question(args: argparse.Namespace) -> None:
             print_json(args, job.data)
             if not wants_json(args):
                 print(job.id)
-            return
+            return 0
         with _cancel_on_interrupt(submit):
-            follow_job(args, submit(), live=_streams_text(args))
+            return follow_job(args, submit(), live=_streams_text(args))
 
 
 @contextmanager
@@ -98,10 +103,18 @@ def _streams_text(args: argparse.Namespace) -> bool:
     return plain and sys.stdout.isatty() and not wants_json(args) and args.timeout is None
 
 
-def follow_job(args: argparse.Namespace, job: Job, *, live: bool) -> None:
-    """Wait for a job and print its answer; raises JobFailed and WaitTimeout.
+def cut_off_note(answer: Answer) -> str:
+    """Return the sentence about an answer that was cut off, and what to do."""
+    usage = answer.job["usage"] or {}
+    tokens = usage.get("completion_tokens", 0)
+    at = f" after {tokens} tokens" if tokens else ""
+    return f"the answer was cut off{at}; --max-tokens {max(512, 4 * tokens)} allows a longer one"
 
-    `live` prints the text while it is generated.
+
+def follow_job(args: argparse.Namespace, job: Job, *, live: bool) -> int:
+    """Wait for a job and print its answer; return 1 if that is empty, else 0.
+
+    `live` prints the text while it is generated. Raises JobFailed and WaitTimeout.
     """
     line = StatusLine(args)
     try:
@@ -114,11 +127,32 @@ def follow_job(args: argparse.Namespace, job: Job, *, live: bool) -> None:
     print_json(args, job.data)
     answer = answer_of(job.data)
     if not wants_json(args):
-        print("" if live else answer.text)
-        for name, values in answer.fields.items():
-            print_note(args, f"{name}: {', '.join(values) or '–'}")
-        for warning in job.data["warnings"]:
-            print_note(args, f"note: {warning['detail']}")
+        _print_answer(args, answer, live=live)
+    if answer.truncated:
+        print_note(args, f"note: {cut_off_note(answer)}")
+    if answer.text.strip():
+        return 0
+    print_error("the answer is empty", "Is there text in the picture? Try --detail high.")
+    return 1
+
+
+def _print_answer(args: argparse.Namespace, answer: Answer, *, live: bool) -> None:
+    print("" if live else _text_of(answer))
+    for name, values in answer.fields.items():
+        print_note(args, f"{name}: {', '.join(values) or '–'}")
+    for warning in answer.job["warnings"]:
+        print_note(args, f"note: {warning['detail']}")
+
+
+def _text_of(answer: Answer) -> str:
+    """Return the text to print; that of several images with the name of each above it."""
+    if not answer.images:
+        return answer.text
+    names = [image.get("name") for image in answer.job["input"]["images"]]
+    return "\n\n".join(
+        f"[{number}: {name}]\n{text}" if name else f"[{number}]\n{text}"
+        for number, (name, text) in enumerate(zip(names, answer.images, strict=True), start=1)
+    )
 
 
 def _print_stream(job: Job, line: StatusLine) -> None:
@@ -135,15 +169,15 @@ def _print_stream(job: Job, line: StatusLine) -> None:
             line.put(progress_line({"status": "running", "progress": event.data}))
 
 
-def watch_job(args: argparse.Namespace) -> None:
-    """Follow a job from its start to its end; raises JobFailed."""
+def watch_job(args: argparse.Namespace) -> int:
+    """Follow a job from its start to its end; return 1 if its answer is empty, else 0.
+
+    Raises JobFailed.
+    """
     with connect(args) as client:
         job = client.job(args.job)
         if wants_json(args):
             for event in job.stream():
                 print_json(args, {"seq": event.seq, "type": event.type, "data": event.data})
-            answer_of(job.data)
-        elif job.ended:
-            follow_job(args, job, live=False)
-        else:
-            follow_job(args, job, live=sys.stdout.isatty())
+            return 0 if answer_of(job.data).text.strip() else 1
+        return follow_job(args, job, live=not job.ended and sys.stdout.isatty())

@@ -8,10 +8,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sightline.cli.ask import submit_options
 from sightline.cli.terminal import (
@@ -31,6 +32,7 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", 
 #: A batch waits for a service that is full or down for a while.
 _RETRIES = 30
 _BAR_CHARS = 24
+_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class BatchProgress:
     skipped: int = 0
     read: int = 0
     failed: int = 0
+    #: Files whose text was cut off at the longest answer, and files without any text.
+    cut_off: list[Path] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
 
     def bar(self) -> str:
@@ -85,31 +90,69 @@ def read_files(args: argparse.Namespace) -> int:
         _read_all(waiting, _make_reader(args, client), args, progress, line)
     line.clear()
     print_note(args, f"{progress.read} read, {progress.skipped} skipped, {progress.failed} failed")
+    _tell_doubts(args, progress)
+    _tell_ignored(args)
     return 1 if progress.failed else 0
+
+
+def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
+    """Print which texts are not whole, or empty."""
+    if progress.cut_off:
+        print_note(
+            args,
+            f"cut off at the longest answer, read them again with a larger --max-tokens: "
+            f"{_some_names(progress.cut_off)}",
+        )
+    if progress.empty:
+        print_note(args, f"no text: {_some_names(progress.empty)}")
+
+
+def _tell_ignored(args: argparse.Namespace) -> None:
+    """Print which files of the folders are no images, by their names."""
+    ignored = [
+        path
+        for name in map(Path, args.files)
+        if name.is_dir()
+        for path in sorted(name.rglob("*"))
+        if path.is_file() and path.suffix.lower() not in _SUFFIXES
+    ]
+    if ignored:
+        print_note(
+            args, f"not read, as their names are not those of images: {_some_names(ignored)}"
+        )
+
+
+def _some_names(paths: Sequence[Path]) -> str:
+    shown = ", ".join(map(str, paths[:_NAMES_SHOWN]))
+    more = len(paths) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _read_all(
     tasks: list[ReadTask],
-    read: Callable[[ReadTask], None],
+    read: Callable[[ReadTask], Answer],
     args: argparse.Namespace,
     progress: BatchProgress,
     line: StatusLine,
 ) -> None:
     pool = ThreadPoolExecutor(args.parallel)
     try:
-        futures: dict[Future[None], ReadTask] = {pool.submit(read, task): task for task in tasks}
+        futures: dict[Future[Answer], ReadTask] = {pool.submit(read, task): task for task in tasks}
         for future in as_completed(futures):
             task, error = futures[future], future.exception()
             if error is None:
                 progress.read += 1
+                _note_doubts(task, future.result(), progress)
             elif isinstance(error, (SightlineError, OSError)):
                 progress.failed += 1
                 line.clear()
                 print_error(f"{task.source}: {error}")
             else:
                 raise error
-            record = {"file": str(task.source), "out": str(task.out)}
-            print_json(args, record | {"error": None if error is None else str(error)})
+            record: dict[str, Any] = {"file": str(task.source), "out": str(task.out)}
+            cut_off = error is None and future.result().truncated
+            record |= {"error": None if error is None else str(error), "truncated": cut_off}
+            print_json(args, record)
             line.put(progress.bar())
     except KeyboardInterrupt:
         line.clear()
@@ -121,15 +164,23 @@ def _read_all(
     pool.shutdown()
 
 
-def _make_reader(args: argparse.Namespace, client: Client) -> Callable[[ReadTask], None]:
+def _note_doubts(task: ReadTask, answer: Answer, progress: BatchProgress) -> None:
+    if answer.truncated:
+        progress.cut_off.append(task.source)
+    if not answer.text.strip():
+        progress.empty.append(task.source)
+
+
+def _make_reader(args: argparse.Namespace, client: Client) -> Callable[[ReadTask], Answer]:
     options = submit_options(args)
     words = json.dumps([args.prompt, options], sort_keys=True)
 
-    def read(task: ReadTask) -> None:
+    def read(task: ReadTask) -> Answer:
         data = task.source.read_bytes()
         key = "ocr-" + hashlib.sha256(words.encode() + b"\0" + data).hexdigest()
         answer = _fetch_answer(client, data, key, args.prompt, options)
         _write(task.out, _format_answer(answer, args.format))
+        return answer
 
     return read
 

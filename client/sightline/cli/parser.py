@@ -12,8 +12,9 @@ from typing import Any
 from sightline._version import __version__
 from sightline.cli.completion import SCRIPTS, complete
 
-EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired; 2 wrong command line or
-file; 3 the service refused the request; 4 no connection; 5 --timeout expired; 130 interrupted.
+EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired, or its answer is empty;
+2 wrong command line or file; 3 the service refused the request; 4 no connection; 5 --timeout
+expired; 130 interrupted.
 Set the server address in SIGHTLINE_URL and your key in SIGHTLINE_API_KEY."""
 
 _IMAGES = "files, http(s) URLs that the service fetches, IDs img_…, or - for standard input"
@@ -92,7 +93,7 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         type=int,
         metavar="N",
         dest="max_new_tokens",
-        help="maximum length of the answer",
+        help="maximum length of the answer (default: 512; 2048 where text is read)",
     )
     parser.add_argument("--temperature", type=float, metavar="T", help="sampling temperature")
     parser.add_argument("--seed", type=int, metavar="N", help="random seed")

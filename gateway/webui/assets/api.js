@@ -70,6 +70,9 @@ export async function imageAddress(id) {
   return URL.createObjectURL(await (await request(path)).blob());
 }
 
+/** Return the bytes under a path. */
+export const fetchBlob = async (path) => (await request(path)).blob();
+
 /** Erase what the path names. */
 export const erase = (path) => request(path, { method: "DELETE" });
 

@@ -1,13 +1,13 @@
 // Markdown of a model as DOM nodes. Its text never becomes HTML; pictures and raw tags stay text.
 
 import { make } from "./dom.js";
+import { isTable, tableEnd, tableNode } from "./tables.js";
 
 const FENCE = /^\s*(```|~~~)/;
 const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/;
 const ITEM = /^\s*([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const QUOTE = /^\s*>\s?(.*)$/;
-const DIVIDER = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 const INLINE = /(`+)(.+?)\1|\*\*(.+?)\*\*|__(.+?)__|\*(?!\s)(.+?)\*|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)/;
 
 /** Return the nodes that a Markdown text stands for. */
@@ -50,29 +50,9 @@ function fenced(lines, at) {
   return [make("pre", { tabindex: "0" }, code), end + 1];
 }
 
-const isTable = (lines, at) =>
-  lines[at].includes("|") && at + 1 < lines.length && lines[at + 1].includes("-") && DIVIDER.test(lines[at + 1]);
-
-function cells(line) {
-  const inner = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
-  return inner.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
-}
-
 function table(lines, at) {
-  const head = cells(lines[at]);
-  let end = at + 2;
-  const rows = [];
-  while (end < lines.length && lines[end].includes("|")) {
-    rows.push(cells(lines[end]));
-    end += 1;
-  }
-  const titles = head.map((cell) => make("th", { scope: "col" }, ...inline(cell)));
-  const body = rows.map((row) =>
-    make("tr", {}, ...head.map((_, n) => make("td", {}, ...inline(row[n] ?? "")))),
-  );
-  const whole = make("table", {}, make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...body));
-  // a wide table scrolls by itself, also by keyboard
-  return [make("div", { class: "wide", tabindex: "0" }, whole), end];
+  const end = tableEnd(lines, at);
+  return [tableNode(lines.slice(at, end), inline), end];
 }
 
 function list(lines, at) {

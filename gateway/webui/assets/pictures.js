@@ -113,7 +113,7 @@ export class Pictures {
 
   /** Hand the uploaded pictures over to a question: [{id, address}]. */
   handOver() {
-    const gone = this.ready.map((picture) => ({ id: picture.stored.id, address: picture.address }));
+    const gone = this.ready.map((picture) => ({ id: picture.stored.id, address: picture.address, name: picture.file.name }));
     for (const picture of this.#kept) picture.node.remove();
     this.#kept = [];
     this.#show();

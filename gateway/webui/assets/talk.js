@@ -10,6 +10,8 @@ import { failure, presetName, say, told } from "./words.js";
 export const MAX_TOKENS = 512;
 /** Characters of a question that are kept beside its job, for when it leaves no turn. */
 const KEPT_CHARS = 800;
+/** Characters of a file's name that are kept as well. */
+const NAME_CHARS = 60;
 
 export class Talk {
   #id = null;
@@ -100,17 +102,19 @@ export class Talk {
   }
 
   #show(asked) {
-    const shown = new Turn(asked, (failed) => this.#again(failed));
+    // an answer about no picture at all is told to be one
+    asked.blind = !this.seen && !asked.images.length;
+    const shown = new Turn(asked, (failed, tokens) => this.#again(failed, tokens));
     this.#welcome(false);
     find("turns").append(shown.node);
     find("scroll").scrollTop = find("scroll").scrollHeight;
     return shown;
   }
 
-  #again(failed) {
+  #again(failed, tokens) {
     if (this.answering) return;
-    failed.node.remove();
-    this.put(failed.asked);
+    if (!tokens) failed.node.remove();
+    this.put(tokens ? { ...failed.asked, tokens } : failed.asked);
   }
 
   #restore({ asked, job, text, reason }) {
@@ -152,14 +156,21 @@ export class Talk {
   }
 }
 
-function body({ prompt, preset, images }, id) {
+function body({ prompt, preset, images, tokens }, id) {
   const question = preset ? { preset, lang: told.language } : { prompt, max_new_tokens: MAX_TOKENS };
   return {
     ...question,
+    ...(tokens ? { max_new_tokens: tokens } : {}),
     images: images.map((image) => image.id),
     session_id: id,
-    metadata: { question: (prompt || presetName(preset)).slice(0, KEPT_CHARS) },
+    metadata: { question: (prompt || presetName(preset)).slice(0, KEPT_CHARS), ...namesOf(images) },
   };
+}
+
+/** Return the names of a question's files, as far as they are known. */
+function namesOf(images) {
+  const files = images.map((image) => (image.name ?? "").slice(0, NAME_CHARS));
+  return files.some(Boolean) ? { files } : {};
 }
 
 function address(id) {

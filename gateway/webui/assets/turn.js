@@ -5,7 +5,9 @@ import { question } from "./asked.js";
 import { find, icon, make, speak } from "./dom.js";
 import { plain, render } from "./markdown.js";
 import { bar } from "./progress.js";
-import { duration, failure, say, warning } from "./words.js";
+import { saver } from "./saving.js";
+import { verbatim } from "./verbatim.js";
+import { duration, failure, say, told, warning } from "./words.js";
 
 const PLACE_EVERY_MS = 3000;
 
@@ -129,9 +131,26 @@ export class Turn {
     this.#drawn = 0;
     const scroll = find("scroll");
     const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
-    this.words.replaceChildren(...render(this.#text));
+    this.words.replaceChildren(...this.#nodes());
     this.words.classList.toggle("writing", Boolean(this.#text) && this.node.hasAttribute("aria-busy"));
     if (near) scroll.scrollTop = scroll.scrollHeight;
+  }
+
+  /** Return what the answer looks like: read text word for word, the model's own as Markdown. */
+  #nodes() {
+    const images = this.job?.output?.images;
+    if (images) return images.flatMap((one) => [this.#imageHead(one), ...verbatim(one.text)]);
+    return this.#reads ? verbatim(this.#text) : render(this.#text);
+  }
+
+  get #reads() {
+    return told.reading.includes(this.asked.preset ?? this.job?.input?.preset);
+  }
+
+  #imageHead({ image }) {
+    const number = say("imageNumber", { n: image + 1 });
+    const name = this.job.input.images[image]?.name ?? this.job.metadata?.files?.[image];
+    return make("h2", {}, name ? `${number}: ${name}` : number);
   }
 
   #erased() {
@@ -149,8 +168,8 @@ export class Turn {
     this.going.replaceChildren();
     this.after.replaceChildren();
     this.#tellEnd(job);
-    for (const told of job.warnings ?? []) {
-      this.after.append(make("p", { class: "notice" }, warning(told)));
+    for (const notice of job.warnings ?? []) {
+      this.after.append(make("p", { class: "notice" }, warning(notice)));
     }
     this.#offer(job);
   }
@@ -168,7 +187,9 @@ export class Turn {
     else if (job.status === "canceled") this.#notice(say(this.#text ? "canceledPartly" : "canceled"));
     else if (job.status === "expired") this.#notice(say("expired"));
     else this.#tellReason(job.output?.finish_reason);
-    if (job.status === "succeeded") speak(`${say("answered")} ${plain(this.#text)}`);
+    if (job.status !== "succeeded") return;
+    speak(`${say("answered")} ${this.#reads ? this.#text : plain(this.#text)}`);
+    if (this.asked.blind) this.#notice(say("noPicture"));
   }
 
   #tellReason(reason) {
@@ -191,15 +212,22 @@ export class Turn {
   #offer(job, failed = false) {
     const lost = failed || (job && job.status !== "succeeded");
     this.foot.replaceChildren();
-    if (this.#text) {
-      const bare = plain(this.#text);
-      const marked = bare !== this.#text.trim();
-      this.foot.append(this.#button("copy", marked ? "copyMarkdown" : "copy", (button) => copy(button, this.#text)));
-      if (marked) this.foot.append(this.#button("text", "copyText", (button) => copy(button, bare)));
+    if (this.#text) this.foot.append(this.#button("copy", "copyText", (button) => copy(button, this.#text)));
+    if (job?.output && this.#text) this.foot.append(saver(job));
+    const reason = job?.output?.finish_reason;
+    if (reason === "length" && this.again && this.#more(job)) {
+      this.foot.append(this.#button("again", "longer", () => this.again(this, this.#more(job))));
     }
     if (lost && this.again) this.foot.append(this.#button("again", "again", () => this.again(this)));
     const facts = job ? factsOf(job) : "";
     if (facts) this.foot.append(make("span", { class: "facts" }, facts));
+  }
+
+  /** Return a longer bound for an answer that was cut off; 0 where there is none. */
+  #more(job) {
+    const now = job.usage?.completion_tokens ?? 0;
+    const more = Math.min(told.max_tokens, Math.max(1024, 4 * now));
+    return more > now ? more : 0;
   }
 
   #button(drawing, name, act) {
@@ -210,14 +238,14 @@ export class Turn {
 }
 
 function factsOf(job) {
-  const told = [];
+  const facts = [];
   if (job.started_at && job.completed_at) {
     const seconds = (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000;
-    told.push(say("took", { time: duration(seconds) }));
+    facts.push(say("took", { time: duration(seconds) }));
   }
-  if (job.usage?.image_tokens) told.push(say("tokens", { n: job.usage.image_tokens }));
-  if (job.cache?.features === "hit" || job.cache?.prefix === "hit") told.push(say("cached"));
-  return told.join(" · ");
+  if (job.usage?.image_tokens) facts.push(say("tokens", { n: job.usage.image_tokens }));
+  if (job.cache?.features === "hit" || job.cache?.prefix === "hit") facts.push(say("cached"));
+  return facts.join(" · ");
 }
 
 async function copy(button, text) {

@@ -47,9 +47,10 @@ def render_rgb(page: PdfPage, dpi: float, max_pixels: int) -> tuple[Image.Image,
         raw.FPDF_RenderPageBitmap(
             bitmap, page.handle, 0, 0, width, height, 0, raw.FPDF_REVERSE_BYTE_ORDER
         )
+        # Pillow keeps the mode of such a buffer, whatever it is asked for
         image = Image.frombuffer(
             "RGB", (width, height), pixels, "raw", "RGBX", pixels.shape[1], 1
-        ).copy()
+        ).convert("RGB")
     return image, scale * POINTS_PER_INCH
 
 

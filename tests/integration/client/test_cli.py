@@ -14,7 +14,10 @@ from sightline.cli import Exit, main
 from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
 from tests.support.harness import ROOT, eventually, free_port
-from tests.support.image_bytes import plain_png
+from tests.support.image_bytes import plain_png, text_png
+
+#: The simulated engine begins each answer with one of these.
+STOPS = [word for stop in ("p", "i", "t", "图", "两") for word in ("--stop", stop)]
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def command_line(served, *words, **options):
 
 
 def test_a_question_is_answered_on_standard_output_and_nothing_else(run, note):
-    status, out, err = run("ask", note, "What is it?", "--max-tokens", "3")
+    status, out, err = run("ask", note, "What is it?")
     assert (status, err) == (Exit.OK, "")
     assert out.strip()
     assert out.count("\n") == 1
@@ -70,7 +73,7 @@ def test_a_program_gets_the_job(run, note):
 
 def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(served, note):
     process = command_line(
-        served, "ask", "-", "--preset=ocr", "--max-tokens=2", stdin=subprocess.PIPE
+        served, "ask", "-", "--preset=ocr", "--max-tokens=90", stdin=subprocess.PIPE
     )
     out, err = process.communicate(plain_png("blue"), timeout=60)
     assert (process.returncode, err) == (0, b"")
@@ -147,7 +150,11 @@ def pages(tmp_path):
 def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_path):
     out = tmp_path / "texts"
     status, _, err = run("ocr", pages, "--out", out, "--max-tokens", "2")
-    assert (status, err) == (Exit.OK, "6 read, 0 skipped, 0 failed\n")
+    counts, cut_off, ignored = err.splitlines()
+    assert (status, counts) == (Exit.OK, "6 read, 0 skipped, 0 failed")
+    assert "--max-tokens" in cut_off
+    assert cut_off.endswith("and 1 more")
+    assert ignored.endswith(str(pages / "notes.txt"))
     texts = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert texts[:2] == ["more/p1.png.txt", "more/p3.png.txt"]
     assert len(texts) == 6
@@ -161,6 +168,28 @@ def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_pa
         "broken.png": True,
         "ges/p0.png": False,
     }
+
+
+def test_several_images_are_read_one_by_one_under_their_names(run, pages):
+    for name in ("p0", "p2"):
+        (pages / f"{name}.png").write_bytes(text_png(name))
+    status, out, err = run(
+        "ask", pages / "p0.png", pages / "p2.png", "--preset", "ocr", "--max-tokens", "2"
+    )
+    assert status == Exit.OK
+    first, second = out.split("\n\n")
+    assert (first.split("\n")[0], second.split("\n")[0]) == ("[1: p0.png]", "[2: p2.png]")
+    assert "cut off" in err
+
+
+def test_an_empty_answer_is_no_success_and_a_missing_picture_is_told(run, note):
+    status, out, err = run("ask", note, "?", "--stop", " ", "--stop", "s", "--stop", "a", *STOPS)
+    assert (status, out.strip()) == (Exit.FAILED, "")
+    assert "the answer is empty" in err
+    status, _, err = run("ask", "what is it?", "--max-tokens", "4")
+    assert status == Exit.OK
+    assert "no picture was given" in err
+    assert "cut off after 4 tokens; --max-tokens 512" in err
 
 
 def test_an_interrupted_batch_goes_on_with_the_jobs_it_had(served, pages, tmp_path):
@@ -191,7 +220,7 @@ def test_two_files_of_one_name_are_not_written_over_each_other(run, pages, tmp_p
     assert "would both be written to" in err
     twice = pages / "more" / ".." / "p0.png"
     status, _, err = run("ocr", pages / "p0.png", twice, "--out", tmp_path / "t", "--max-tokens=1")
-    assert (status, err) == (Exit.OK, "1 read, 0 skipped, 0 failed\n")
+    assert (status, err.splitlines()[0]) == (Exit.OK, "1 read, 0 skipped, 0 failed")
 
 
 @pytest.mark.parametrize(

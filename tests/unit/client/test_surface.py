@@ -18,8 +18,8 @@ def test_the_public_names_are_these():
     assert set(sightline.__all__) == {
         "APIError", "Answer", "AsyncClient", "AsyncJob", "AsyncSession", "Client", "Event", "Job",
         "JobCanceled", "JobData", "JobExpired", "JobFailed", "JobStatus", "NoConnection", "Session",
-        "SightlineError", "SubmitOptions", "WaitTimeout", "WebhookError", "WebhookEvent",
-        "__version__", "verify_webhook",
+        "SightlineError", "SubmitOptions", "TruncatedAnswer", "WaitTimeout",
+        "WebhookError", "WebhookEvent", "__version__", "verify_webhook",
     }  # fmt: skip
     assert all(getattr(sightline, name) for name in sightline.__all__)
     with pytest.raises(AttributeError):

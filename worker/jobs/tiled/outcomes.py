@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, ImageOutput, TileInfo, TileOutcome, Usage
 from shared.jobs.row import JobRow
 from worker.engine.api import Completion, Timings
 from worker.tiling import Tile, merge, settle_pieces, unread_mark
+
+AnyOutcome = TypeVar("AnyOutcome", bound=TileOutcome)
 
 
 def make_outcome(completion: Completion, revision: str) -> TileOutcome:
@@ -35,7 +38,7 @@ def make_gap(error: ServiceError) -> TileOutcome:
     return TileOutcome(gap=True, error=error.as_dict())
 
 
-def reuse_outcome(outcome: TileOutcome) -> TileOutcome:
+def reuse_outcome(outcome: AnyOutcome) -> AnyOutcome:
     """Return another job's outcome, which costs this one nothing."""
     free = {"usage": Usage(), "encode_s": 0.0, "prefill_s": 0.0, "decode_s": 0.0}
     return outcome.model_copy(update=free | {"taken_over": True})
@@ -46,10 +49,10 @@ def join_outcomes(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) ->
     texts = [_text(one) for one in outcomes]
     completion = Completion(
         merge(list(zip(_tiles(tiles), texts, strict=True)), unread_mark),
-        _worst_reason(outcomes),
+        worst_reason(outcomes),
         Usage(),
         Timings(),
-        confidence=_mean_confidence(outcomes),
+        confidence=mean_confidence(outcomes),
     )
     return add_costs(completion, outcomes)
 
@@ -114,7 +117,7 @@ def add_costs(completion: Completion, outcomes: Sequence[TileOutcome]) -> Comple
     )
 
 
-def _mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:
+def mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:
     """Return the geometric mean over all tokens; None where no tile has any."""
     known = [(one.confidence, one.tokens) for one in outcomes if one.confidence and one.tokens]
     tokens = sum(count for _, count in known)
@@ -123,7 +126,8 @@ def _mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:
     return math.exp(sum(count * math.log(mean) for mean, count in known) / tokens)
 
 
-def _worst_reason(outcomes: Sequence[TileOutcome]) -> FinishReason:
+def worst_reason(outcomes: Sequence[TileOutcome]) -> FinishReason:
+    """Return why their answers ended, the worst reason of all."""
     reasons = {one.finish_reason for one in outcomes}
     for reason in (FinishReason.LOOP, FinishReason.LENGTH):
         if reason in reasons:

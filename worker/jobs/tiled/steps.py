@@ -14,7 +14,6 @@ from shared.jobs import (
     TileOutcome,
     TileOutput,
     TilingTask,
-    Turn,
     Usage,
 )
 from shared.jobs.row import JobRow
@@ -24,9 +23,9 @@ from shared.store.tile_store import TileStore, tiles_percent
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost
-from worker.jobs.questions import TEMPLATE_TOKENS, answer_room, pixel_budget
+from worker.jobs.progress import PartsDone
+from worker.jobs.questions import pixel_budget
 from worker.jobs.results import EngineAnswer, TilingResult
-from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import (
     add_costs,
     ids_to_view,
@@ -37,14 +36,13 @@ from worker.jobs.tiled.outcomes import (
     make_outcome,
     settled_pieces,
 )
+from worker.jobs.tiled.reducing import reduce_answers
 from worker.jobs.tiled.tiles import TileCutter
 
 _log = logging.getLogger(__name__)
 
-#: Percent of a job that are done when its tiles are: of one that asks all tiles together, and of
-#: one that asks each apart.
+#: Percent of a job that asks all tiles together that are done when its tiles are.
 _TOGETHER_PERCENT = tiles_percent(together=True, reads=False)
-_APART_PERCENT = tiles_percent(together=False, reads=False)
 
 
 class TiledSteps:
@@ -62,6 +60,15 @@ class TiledSteps:
         self._info = info
         self._max_tiles = max_tiles
         self._cutter = TileCutter(tiles, images, info)
+
+    def begin(self, job: ClaimedJob) -> EngineAnswer | None:
+        """Return the answer to a job; None when its tiles were queued instead.
+
+        Raises ServiceErrors, LeaseLost and JobReleased.
+        """
+        if self.split(job):
+            return None
+        return job.answer(job.build_question(job.row.input))
 
     def split(self, job: ClaimedJob) -> bool:
         """Queue a job's tiles; False when its images need no cut.
@@ -167,7 +174,8 @@ class TiledSteps:
         row, ids = job.row, ids_to_view(job.row.tiles, outcomes)
         looks = {"images": ids, "image_places": (), "max_pixels": pixel_budget(row.input)}
         question = job.build_question(row.input.model_copy(update=looks))
-        answer = job.run_engine(question, tiles=len(outcomes), percent=_TOGETHER_PERCENT)
+        parts = PartsDone("tiles", len(outcomes))
+        answer = job.run_engine(question, parts=parts, percent=_TOGETHER_PERCENT)
         # the tiles' tokens are in this prompt; their seconds were spent before
         costs = [one.model_copy(update={"usage": Usage()}) for one in outcomes]
         completion = add_costs(answer.completion, costs)
@@ -175,30 +183,8 @@ class TiledSteps:
 
     def _reduce_answers(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         """Ask for one answer from the answers of the tiles."""
-        row = job.row
-        # no tokenizer makes more tokens than bytes
-        most_bytes = (
-            self._info.context_tokens - TEMPLATE_TOKENS - answer_room(row.input, self._info)
-        )
-        reduction = prompts.build_reduction_prompt(row.input.prompt, outcomes, most_bytes)
-        prompt = {"images": (), "image_places": (), "prompt": reduction.prompt}
-        question = job.build_question(row.input.model_copy(update=prompt))
-        # the conversation keeps the caller's prompt and not this one
-        history = [_without_images(turn) for turn in question.history]
-        answer = job.run_engine(
-            replace(question, scope="", history=history),
-            tiles=len(outcomes),
-            percent=_APART_PERCENT,
-            silent=True,
-        )
-        final = prompts.read_evidence(answer.completion.text, outcomes)
-        completion = replace(answer.completion, text=final.text, token_ids=())
-        return EngineAnswer(
-            add_costs(completion, outcomes),
-            answer.used_images,
-            (*answer.notices, *_left_out_notices(reduction.left_out, len(outcomes))),
-            _tiling_result(row, outcomes, final.evidence),
-        )
+        reduced = reduce_answers(job, self._info, outcomes)
+        return replace(reduced.answer, tiling=_tiling_result(job.row, outcomes, reduced.evidence))
 
 
 def _check_any_succeeded(outcomes: Sequence[TileOutcome]) -> None:
@@ -214,10 +200,6 @@ def _cause(error: dict[str, Any] | None) -> Any:
 
 def _empty_completion() -> Completion:
     return Completion("", FinishReason.STOP, Usage(), Timings())
-
-
-def _without_images(turn: Turn) -> Turn:
-    return turn.model_copy(update={"images": (), "image_places": (), "tiles": (), "parts": ()})
 
 
 def _tiling_result(
@@ -237,13 +219,6 @@ def _tiling_result(
     )
     partial = any(one.gap for one in outcomes)
     return TilingResult(outputs, ids_to_view(row.tiles, outcomes), row.tiles, partial=partial)
-
-
-def _left_out_notices(left_out: int, count: int) -> list[Notice]:
-    if not left_out:
-        return []
-    detail = f"The answers of {left_out} of {count} parts did not fit the prompt."
-    return [Notice(code="parts_left_out", detail=detail)]
 
 
 def _tile_notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:

@@ -29,7 +29,7 @@ from worker.tiling import Tile, can_stream, cut, unread_mark
 #: Difference between darkest and lightest sample below which a tile shows nothing.
 _BLANK_CONTRAST = 12
 #: Fields of GenerationParams that free an answer of its form.
-_UNCONSTRAINED: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
+UNCONSTRAINED: dict[str, Any] = {"choices": (), "regex": None, "response_format": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class TileCutter:
         if not self._images.put(row.tenant, stored, job_id=row.id, owner=claim.owner):
             raise LeaseLost
         seam = asdict(tile)
-        box, blank = seam.pop("box"), _is_blank(pixels)
+        box, blank = seam.pop("box"), is_blank(pixels)
         return TileInfo(id=image_id, box=box, mark=unread_mark(tile), blank=blank, seam=seam)
 
     def _tile_inputs(
@@ -137,7 +137,7 @@ class TileCutter:
                 prompt=prompt,
                 images=(tile.id,),
                 # a tile need not show the answer, so that it cannot be held to the answer's form
-                params=job.params if reads else job.params.model_copy(update=_UNCONSTRAINED),
+                params=job.params if reads else job.params.model_copy(update=UNCONSTRAINED),
                 max_pixels=pixel_budget(job),
                 encode_only=together or job.encode_only,
                 enhance=job.enhance,
@@ -158,6 +158,7 @@ class TileCutter:
         }
 
 
-def _is_blank(pixels: Image.Image) -> bool:
+def is_blank(pixels: Image.Image) -> bool:
+    """Tell whether a tile shows nothing."""
     extrema = pixels.getextrema()
     return all(high - low < _BLANK_CONTRAST for low, high in extrema)  # type: ignore[misc]

@@ -103,6 +103,7 @@ local function end_tile(child, parent, index, outcome_json, now)
   local done = redis.call('HINCRBY', key, 'tiles_done', 1)
   redis.call('HINCRBY', key, 'tile_tokens', outcome.tokens or 0)
   count(outcome.gap and 'tiles.gaps' or 'tiles.done')
+  emit_page(parent, tonumber(index), outcome)
   set_tile_percent(child, parent, 100)
   drop_tile(child, job.tenant)
   if outcome.gap and job.strict_error and job.strict_error ~= '' then

@@ -70,10 +70,13 @@ local function forget_turns(job_id, session, images, now)
       for _, id in ipairs(turn.images or {}) do shown[id] = true end
       for _, id in ipairs(turn.tiles or {}) do shown[id] = true end
       for _, tile in ipairs(turn.parts or {}) do shown[tile.id] = true end
+      -- JSON's null is no table
+      if type(turn.document) == 'table' then shown[turn.document.id] = true end
     end
   end
   for _, image in ipairs(images) do
-    if not shown['img_' .. string.match(image, '[^:]*$')] then
+    local digest = string.match(image, '[^:]*$')
+    if not shown['img_' .. digest] and not shown['doc_' .. digest] then
       redis.call('SREM', session .. SESSION_IMAGES, image)
       release_image(image, session, now)
     end

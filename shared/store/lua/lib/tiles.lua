@@ -1,4 +1,5 @@
--- Steps of long images: a parent row, and for each tile a child row that works for it.
+-- Steps of long images and documents: a parent row, and for each tile or page a child row that works
+-- for it. What is said here of tiles holds for pages, unless it says otherwise.
 -- A child leaves no row behind: its outcome stands in its parent's hash of tiles.
 local PROGRESS_EVERY_MS = 500
 
@@ -141,6 +142,21 @@ local function close_stream(job_id, text)
   if rest ~= '' then emit(job_id, 'output.delta', cjson.encode({text = rest})) end
 end
 
+-- Lua takes an empty list for an object. No text can look like this: its quotes are escaped.
+local function with_empty_lists(json)
+  return (string.gsub(json, '"warnings":{}', '"warnings":[]'))
+end
+
+-- Tell that a page is ready, in whatever order pages become so; tiles are told of by deltas alone.
+local function emit_page(parent, index, outcome)
+  local pages = redis.call('HGET', JOB .. parent, 'pages')
+  if not pages or pages == '' then return end
+  local gap = outcome.gap or false
+  emit(parent, 'output.page', with_empty_lists(cjson.encode({page = cjson.decode(pages)[index + 1],
+    text = not gap and outcome.text or cjson.null, source = outcome.source or 'model', gap = gap,
+    warnings = outcome.notices or {}})))
+end
+
 local function set_tile_percent(child, parent, percent)
   local old = tonumber(redis.call('HGET', JOB .. child, 'percent') or 0)
   redis.call('HSET', JOB .. child, 'percent', percent)
@@ -161,46 +177,64 @@ end
 local function report_tiles_progress(parent, now, always)
   local key = JOB .. parent
   local job = fields(key, 'tiles_total', 'tiles_done', 'tile_percent', 'tile_stage', 'split_ms',
-    'progress_ms', 'tile_tokens', 'tiles_percent')
+    'progress_ms', 'tile_tokens', 'tiles_percent', 'tiles_known', 'pages')
   if not always and now - tonumber(job.progress_ms or 0) < PROGRESS_EVERY_MS then return end
-  local total = tonumber(job.tiles_total)
-  local share = tonumber(job.tile_percent or 0) / (100 * total)
-  local eta_s = cjson.null
+  local total, done_percent = tonumber(job.tiles_total), tonumber(job.tile_percent or 0)
+  -- what needed no child says nothing about the pace of those that do
+  local known = tonumber(job.tiles_known or 0)
+  local share, eta_s = 1, cjson.null
+  if known < total then share = (done_percent - 100 * known) / (100 * (total - known)) end
   if share >= 0.02 then
     eta_s = math.floor((now - tonumber(job.split_ms)) / 100 * (1 - share) / share) / 10
   end
+  local unit = job.pages and job.pages ~= '' and 'pages' or 'tiles'
   -- the percent beyond tiles_percent are the merge's
   local progress = cjson.encode({stage = job.tile_stage,
-    percent = math.floor(job.tiles_percent * share), tiles_done = tonumber(job.tiles_done),
-    tiles_total = total, output_tokens = tonumber(job.tile_tokens or 0), eta_s = eta_s})
+    percent = math.floor(job.tiles_percent * done_percent / (100 * total)),
+    [unit .. '_done'] = tonumber(job.tiles_done), [unit .. '_total'] = total,
+    output_tokens = tonumber(job.tile_tokens or 0), eta_s = eta_s})
   redis.call('HSET', key, 'progress', progress, 'progress_ms', now)
   emit(parent, 'job.progress', progress)
   notify_progress(parent, now)
 end
 
+-- What a tile adds to a partial output, and what stands for its text if it could not be read.
+local function tile_part(tile, outcome)
+  return {image = tile.seam.image or 0, box = tile.box, text = outcome and outcome.text or cjson.null,
+    gap = outcome and outcome.gap or false}, tile.mark
+end
+
+local function page_part(page, outcome)
+  local known = outcome or {}
+  local text = outcome and not known.gap and outcome.text or cjson.null
+  return {page = page, text = text, source = known.source or 'model', gap = known.gap or false,
+    confidence = known.confidence or cjson.null, warnings = known.notices or {},
+    tiles = known.tiles or 0}, '[unread: page ' .. page .. ']'
+end
+
 -- Save what was read of a long job that ends before its merge as its partial output.
 local function save_partial_output(job_id, status)
   local key, tiles_key = JOB .. job_id, JOB .. job_id .. JOB_TILES
-  local job = fields(key, 'tile_stream', 'tiles', 'output')
+  local job = fields(key, 'tile_stream', 'tiles', 'pages', 'output')
   if job.tile_stream ~= '1' or (job.output and job.output ~= '') then return end
+  local is_document = job.pages and job.pages ~= ''
+  local make_part = is_document and page_part or tile_part
   local texts, parts = {}, {}
-  for number, tile in ipairs(cjson.decode(job.tiles)) do
+  for number, info in ipairs(cjson.decode(is_document and job.pages or job.tiles)) do
     local stored = redis.call('HGET', tiles_key, 'out:' .. (number - 1))
     local outcome = stored and cjson.decode(stored)
-    local part = {image = tile.seam.image or 0, box = tile.box, text = cjson.null,
-      gap = outcome and outcome.gap or false}
+    local part, mark = make_part(info, outcome)
     if outcome then
-      local text = outcome.gap and tile.mark or outcome.text
-      part.text = outcome.text
+      local text = outcome.gap and mark or outcome.text
       if text ~= '' then texts[#texts + 1] = text end
     end
     parts[number] = part
   end
-  local text = table.concat(texts, '\n')
+  local text = table.concat(texts, is_document and '\n\n' or '\n')
   close_stream(job_id, text)
-  redis.call('HSET', key, 'output', cjson.encode({text = text,
-    json = cjson.null, fields = {}, partial = true, tiles = parts,
-    finish_reason = status == 'expired' and 'deadline' or 'canceled'}))
+  redis.call('HSET', key, 'output', with_empty_lists(cjson.encode({text = text,
+    json = cjson.null, fields = {}, partial = true, [is_document and 'pages' or 'tiles'] = parts,
+    finish_reason = status == 'expired' and 'deadline' or 'canceled'})))
 end
 
 -- A job ends: stop its children. Their outcomes are kept if a repeated job could use them.

@@ -25,12 +25,19 @@ local kept_until = now + 2 * tonumber(job.ttl_ms)
 for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
 
 local total, done, index = (#ARGV - FIRST_TILE + 1) / 3, 0, 0
--- what the job was predicted to cost is now its tiles' cost
-local busy_ms = math.floor(tonumber(job.busy_ms or 0) / total)
+-- what the job was predicted to cost is now its tiles' cost, and that of the pages that are read
+local paid = total
+if (redis.call('HGET', key, 'pages') or '') ~= '' then
+  for child in argument_groups(FIRST_TILE, 3) do
+    if child == '' then paid = paid - 1 end
+  end
+end
+local busy_ms = math.floor(tonumber(job.busy_ms or 0) / math.max(1, paid))
 for child, value, live in argument_groups(FIRST_TILE, 3) do
   if child == '' then
     done = done + 1
     redis.call('HSET', tiles_key, 'out:' .. index, value)
+    emit_page(job_id, index, cjson.decode(value))
   else
     redis.call('HSET', tiles_key, 'id:' .. index, child)
     redis.call('HSET', JOB .. child, 'id', child, 'tenant', job.tenant, 'status', 'held',
@@ -44,8 +51,9 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
   end
   index = index + 1
 end
-redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'split_by', owner, 'phase', 'tiles', 'tiles_total', total,
-  'tiles_done', done, 'tile_percent', 100 * done, 'tile_next', 0, 'tile_told', 0,
+redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'split_by', owner, 'phase', 'tiles',
+  'tiles_total', total, 'tiles_done', done, 'tiles_known', done, 'tile_percent', 100 * done,
+  'tile_next', 0, 'tile_told', 0,
   'split_ms', now, 'waited_ms', tonumber(job.started_ms) - tonumber(job.queued_ms))
 redis.call('ZREM', LEASES, job_id)
 

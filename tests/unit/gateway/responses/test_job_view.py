@@ -46,15 +46,19 @@ def test_a_job_that_is_stored_is_shown_also_while_nobody_can_say_how_long_it_wai
 
     row = read_row(
         {
-            **{
-                "id": "job_1",
-                "tenant": "t",
-                "version": "3",
-                "status": "queued",
-                "queue": "default",
-            },
-            **{"attempt": "0", "max_attempts": "3", "created_ms": "1", "queued_ms": "1"},
-            **{"expires_ms": "9", "expire_ms": "9", "ttl_ms": "8", "input": '{"prompt": "?"}'},
+            "id": "job_1",
+            "tenant": "t",
+            "version": "3",
+            "status": "queued",
+            "queue": "default",
+            "attempt": "0",
+            "max_attempts": "3",
+            "created_ms": "1",
+            "queued_ms": "1",
+            "expires_ms": "9",
+            "expire_ms": "9",
+            "ttl_ms": "8",
+            "input": '{"prompt": "?"}',
         }
     )
     services = SimpleNamespace(admission=SimpleNamespace(forecast=forecast))

@@ -7,20 +7,30 @@ from typing import Any
 
 import pytest
 
-from shared.jobs import ROW_VERSION, ConversationMessage, GenerationParams, JobInput
+from shared.jobs import (
+    ROW_VERSION,
+    ConversationMessage,
+    DocumentInput,
+    GenerationParams,
+    JobInput,
+    Tiling,
+    TilingTask,
+)
 
 #: The members and values of the input in a row of this version.
 VERSION = 5
 WORDS = {
     "ConversationMessage": "image_places images max_pixels role text",
+    "DocumentInput": "cut dpi id kind name page_count pages running_lines text_layer",
     "EnhanceStep": "binarize contrast denoise deskew perspective upscale",
     "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
-    "JobInput": "before encode_only enhance image_places images keep_all max_pixels params "
-    "postprocess preset prompt reader reference thread tiling",
+    "JobInput": "before document encode_only enhance image_places images keep_all max_pixels "
+    "params postprocess preset prompt reader reference thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
+    "TextLayer": "auto ignore only",
     "Tiling": "budget planned strict task whole",
     "TilingTask": "ask read",
 }
@@ -92,3 +102,20 @@ def test_a_worker_of_version_4_leaves_alone_what_came_later(fields):
 def test_places_that_change_nothing_are_not_in_a_row():
     row = JobInput(prompt="hi", before=(ConversationMessage(role="user", text="a"),))
     assert "image_places" not in row.model_dump_json()
+
+
+def test_only_a_row_that_reads_each_image_as_a_whole_says_so():
+    for whole, version in ((False, 3), (True, ROW_VERSION)):
+        tiling = Tiling(task=TilingTask.READ, budget=4096, planned=2, whole=whole)
+        row = JobInput(prompt="hi", tiling=tiling)
+        assert row.row_version == version
+        assert ("whole" in json.loads(row.model_dump_json())["tiling"]) == whole
+        assert JobInput.model_validate_json(row.model_dump_json()) == row
+
+
+def test_a_job_about_a_document_is_left_alone_by_older_workers():
+    document = DocumentInput(id="doc_" + "0" * 64, kind="pdf", page_count=9, pages=(1, 9))
+    row = JobInput(prompt="hi", document=document)
+    assert row.row_version == 5
+    assert JobInput.model_validate_json(row.model_dump_json()) == row
+    assert "document" not in json.loads(JobInput(prompt="hi").model_dump_json())

@@ -1,0 +1,143 @@
+"""Files in Redis: what callers stored for batches and questions, and what batches wrote."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.errors import NotFound
+from shared.settings import Settings
+from shared.store import keys
+from shared.store.connection import Client, connect, load_script
+from shared.store.failures import confirm, guard
+
+Purpose = Literal["batch", "batch_output", "user_data", "vision"]
+#: Pieces that are written or read at once, and milliseconds for which those live that belong to
+#: no file yet.
+_PAGE = 200
+_UNFINISHED_MS = 3_600_000
+
+
+def new_file_id() -> str:
+    """Return `file-` and 130 random bits."""
+    return "file-" + secrets.token_hex(17)[:33].upper()
+
+
+class StoredFile(BaseModel):
+    """A file without its content; times are milliseconds of Redis' clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    filename: str
+    purpose: Purpose
+    bytes: int
+    #: Pieces of its content, from 0: its lines, where it is one of a batch.
+    pieces: int
+    created_ms: int
+    expires_ms: int
+
+
+class FileStore:
+    """Stores files; every method raises StoreUnavailable without Redis."""
+
+    def __init__(self, settings: Settings, client: Client | None = None) -> None:
+        """Make a store; `client` must return bytes."""
+        self._redis = client or connect(settings, text=False)
+        self._put = load_script(self._redis, "files/put_file")
+        self._delete = load_script(self._redis, "files/delete_file")
+
+    def put(
+        self, tenant: str, filename: str, purpose: Purpose, pieces: Iterable[bytes], ttl_s: int
+    ) -> StoredFile:
+        """Store a file, whose pieces are joined when it is read; raises OutcomeUnknown."""
+        file_id = new_file_id()
+        key = keys.file(tenant, file_id)
+        number = size = 0
+        page: dict[str, bytes] = {}
+        for piece in pieces:
+            page[str(number)] = piece
+            number, size = number + 1, size + len(piece)
+            if len(page) == _PAGE:
+                self._write(key, page)
+                page = {}
+        if page:
+            self._write(key, page)
+        fields = {"filename": filename, "purpose": purpose, "bytes": size, "pieces": number}
+        flat: list[Any] = [part for pair in fields.items() for part in pair]
+        confirm(
+            lambda: self._put(keys=[], args=[tenant, file_id, ttl_s * 1000, *flat]),
+            file_id=file_id,
+        )
+        return self.get(tenant, file_id)
+
+    def _write(self, key: str, page: dict[str, bytes]) -> None:
+        def write() -> None:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hset(key + keys.FILE_PIECES, mapping=page)
+            pipe.pexpire(key + keys.FILE_PIECES, _UNFINISHED_MS)
+            pipe.execute()
+
+        confirm(write)
+
+    def get(self, tenant: str, file_id: str) -> StoredFile:
+        """Return a file; raises NotFound."""
+        with guard():
+            fields = self._redis.hgetall(keys.file(tenant, file_id))
+        if not fields:
+            raise NotFound("There is no file under this ID.")
+        return StoredFile(**{name.decode(): value.decode() for name, value in fields.items()})
+
+    def page(self, tenant: str, limit: int, after: str | None) -> tuple[list[StoredFile], bool]:
+        """Return up to `limit` files, newest first, and whether more follow."""
+        index = keys.TENANT_FILES + tenant
+        with guard():
+            ids = [file_id.decode() for file_id in self._redis.zrevrange(index, 0, -1)]
+        files: list[StoredFile] = []
+        for file_id in ids[ids.index(after) + 1 if after in ids else 0 :]:
+            if len(files) == limit:
+                return files, True
+            try:
+                files.append(self.get(tenant, file_id))
+            except NotFound:
+                # its time is over
+                with guard():
+                    self._redis.zrem(index, file_id)
+        return files, False
+
+    def iter_pieces(self, tenant: str, file: StoredFile, first: int = 0) -> Iterator[bytes]:
+        """Yield the pieces from number `first` on; raises NotFound where one is gone."""
+        key = keys.file(tenant, file.id) + keys.FILE_PIECES
+        for begin in range(first, file.pieces, _PAGE):
+            numbers = [str(n) for n in range(begin, min(begin + _PAGE, file.pieces))]
+            with guard():
+                pieces = self._redis.hmget(key, numbers)
+            for piece in pieces:
+                if piece is None:
+                    raise NotFound("The file is gone.")
+                yield piece
+
+    def read_pieces(
+        self, tenant: str, file_id: str, numbers: Sequence[int]
+    ) -> list[tuple[int, bytes]]:
+        """Return these pieces with their numbers; raises NotFound where one is gone."""
+        if not numbers:
+            return []
+        key = keys.file(tenant, file_id) + keys.FILE_PIECES
+        with guard():
+            pieces = self._redis.hmget(key, [str(number) for number in numbers])
+        if None in pieces:
+            raise NotFound("The file is gone.")
+        return list(zip(numbers, pieces, strict=True))
+
+    def read(self, tenant: str, file_id: str) -> bytes:
+        """Return the whole content of a file; raises NotFound."""
+        return b"".join(self.iter_pieces(tenant, self.get(tenant, file_id)))
+
+    def delete(self, tenant: str, file_id: str) -> None:
+        """Delete a file; raises NotFound and OutcomeUnknown."""
+        self.get(tenant, file_id)
+        confirm(lambda: self._delete(keys=[], args=[tenant, file_id]), file_id=file_id)
