@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -138,10 +138,14 @@ tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost
 
 bench-long: $(DEV_STAMP) ## Compare tiled reading of long pages with simpler ways; share a long job between workers
 	@$(PY) -m bench.quality.long $(ARGS)
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m bench.service.long_workers
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+		$(PY) -m bench.service.long_workers && exec $(PY) -m bench.service.document_workers
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)
+
+bench-page: $(RUN_STAMP) ## Measure how fast a page is read with a reference text
+	@OMP_PROC_BIND=true OMP_PLACES=cores exec $(PY) -m bench.engine.page $(ARGS)
 
 bench-webhooks: $(DEV_STAMP) ## Measure webhook latency, also beside a dead endpoint
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

@@ -1,7 +1,7 @@
 """Measures the engine against plain transformers, in one run.
 
 python -m bench.engine                      everything, ten minutes on two cores
-python -m bench.engine --only int8          one engine: plain, bf16 or int8
+python -m bench.engine --only int8          one engine: plain, bf16, int8 or int4
 python -m bench.engine --chart FILE.svg     also draw throughput against batch size
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.engine.fullsize import default_folder, ensure_model
 from bench.engine.report import chart, tables
 
-_ENGINES = ("plain", "bf16", "int8")
+_ENGINES = ("plain", "bf16", "int8", "int4")
 
 
 def main() -> None:
@@ -77,7 +77,9 @@ def _measure(name: str, folder: Path, threads: int) -> dict[str, object]:
 
     overhead_s = seconds_per_step(threads)
     started = time.perf_counter()
-    engine = load_engine(Settings(model=str(folder), numerics=name, threads=threads))
+    # random weights repeat themselves, which drafts would make faster than any real answer
+    settings = Settings(model=str(folder), numerics=name, threads=threads, speculation=False)
+    engine = load_engine(settings)
     figures = Figures(f"Sightline {name}", load_s=time.perf_counter() - started)
     try:
         return asdict(Bench(engine, figures).run()) | {"overhead_s": overhead_s}

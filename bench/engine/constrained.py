@@ -90,7 +90,7 @@ def main() -> None:
     """Print one table: constrained against free, each pair one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default=BUNDLED_MODEL)
-    parser.add_argument("--numerics", default="bf16", choices=("bf16", "int8", "fp32"))
+    parser.add_argument("--numerics", default="bf16", choices=("bf16", "int8", "int4", "fp32"))
     parser.add_argument("--tokens", type=int, default=33)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 4])

@@ -24,12 +24,12 @@ class RecordingWriter(Writer):
         self.logits: list[torch.Tensor] = []
         self._keeps_logits = logits
 
-    def choose(self, logits: torch.Tensor) -> tuple[int, float]:
+    def sample(self, logits: torch.Tensor) -> tuple[int, float]:
         """See Writer."""
         self.times.append(time.perf_counter())
         if self._keeps_logits:
             self.logits.append(logits.detach().float().clone())
-        return super().choose(logits)
+        return super().sample(logits)
 
 
 @contextlib.contextmanager

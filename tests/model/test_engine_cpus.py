@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from worker.engine.kernels.instructions import choose_instructions
+
 pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +28,10 @@ CPUS = {
 
 
 @cache
-def run_samples(cpu: str, numerics: str) -> dict[str, Any]:
-    """Ask the samples without compiled kernels, on a CPU no better than the named one."""
+def run_samples(cpu: str, numerics: str, native: str = "0") -> dict[str, Any]:
+    """Ask the samples, without compiled kernels or with them, on a CPU as the named one."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.model.samples", numerics, "0"],
+        [sys.executable, "-m", "tests.model.samples", numerics, native],
         cwd=ROOT,
         env=os.environ | CPUS[cpu],
         capture_output=True,
@@ -57,3 +59,11 @@ def test_products_of_int8_are_exact_on_every_cpu(cpu: str) -> None:
     assert result["ones"] == pytest.approx(32, rel=0.01)
     if cpu != "here":
         assert result["levels"] == 63
+
+
+def test_the_bundled_model_answers_most_in_int4() -> None:
+    if choose_instructions() is None:
+        pytest.skip("this CPU has no kernels")
+    result = run_samples("here", "int4", "1")
+    assert "int4" in result["arithmetic"]
+    assert result["right"] >= 8

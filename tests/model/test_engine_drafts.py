@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("torch")
 from shared.jobs import FinishReason
 from tests.model.checkpoints import answer, image, request, user
 from worker.engine.api import Completion, Delta, EngineRequest
+from worker.engine.sequence import Sequence
 
 pytestmark = pytest.mark.model
 
@@ -215,7 +217,7 @@ def test_a_cancel_reaches_into_a_draft(tiny, engine_of) -> None:
     first = engine._loop._step
     ticket = None
     # hold the loop until the ticket is known here
-    engine._loop._step = lambda: first() if ticket else None
+    engine._loop._step = lambda: first() if ticket else time.sleep(0.001)
     ticket = engine.submit(replace(question, references=(expected.token_ids,)))
     put = ticket.put
     deltas = []
@@ -250,3 +252,29 @@ def test_a_draft_that_breaks_the_model_fails_no_answer(tiny, engine_of) -> None:
     assert outcome(answer(engine, replace(question, references=(expected.token_ids,)))) == outcome(
         expected
     )
+
+
+@pytest.mark.parametrize("when", [0, 15])
+def test_a_reference_that_comes_later_is_followed_from_then_on(tiny, engine_of, when) -> None:
+    question = request(user("Say what you see.", image(1)), tokens=60)
+    expected = answer(engine_of(tiny, "int8", speculation=False), question)
+    engine = engine_of(tiny, "int8")
+    write, written = Sequence.write_tokens, []
+    ticket = None
+
+    def refer_when_due(sequence, logits):
+        if len(written) == when:
+            ticket.refer(expected.token_ids)
+        written.append(1)
+        return write(sequence, logits)
+
+    step = engine._loop._step
+    # hold the loop until the ticket is known here
+    engine._loop._step = lambda: step() if ticket else time.sleep(0.001)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sequence, "write_tokens", refer_when_due)
+        ticket = engine.submit(question)
+        got = list(ticket.events())[-1]
+    assert outcome(got) == outcome(expected)
+    assert got.usage.accepted_tokens > 20
+    assert len(written) > when

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
@@ -9,12 +11,15 @@ pytest.importorskip("torch")
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from shared.settings import Settings
 from worker.engine.batch import Batch, Segment
+from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.config import TextShape
 from worker.engine.kernels.build import load_kernels
 from worker.engine.kernels.instructions import INSTRUCTION_SETS, choose_instructions
 from worker.engine.memory.kv_cache import SequenceKV
 from worker.engine.ops.base import HeadNorms, TorchOps
+from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.native import NativeOps
 from worker.engine.ops.onednn import Int8Ops
 
@@ -55,6 +60,45 @@ def close(
     """Compare to the reference, relative to its largest value."""
     assert ours.dtype is dtype
     assert (ours.float() - theirs).abs().max() <= tolerance * theirs.abs().max()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 40])
+@pytest.mark.parametrize("inputs", [96, 256])
+def test_products_in_int4(kernels, rows, inputs) -> None:
+    x, weight, bias, residual = (
+        noise(rows, inputs),
+        noise(100, inputs, scale=0.1),
+        noise(100),
+        noise(rows, 100),
+    )
+    linear = NativeOps(kernels, "int4", threads=2).linear(weight, bias)
+    exact = F.linear(x.float(), weight.float())
+    off = linear(x).float() - bias.float() - exact
+    # the error of rounding to 16 levels, and no more: 8 % of what random weights multiply to
+    assert off.norm() < 0.11 * exact.norm()
+    off = linear(x, residual=residual).float() - bias.float() - residual.float() - exact
+    assert off.norm() < 0.11 * exact.norm()
+    alone = torch.cat([linear(row[None]) for row in x])
+    assert alone.equal(linear(x))
+
+
+def test_int4_is_refused_without_kernels() -> None:
+    settings = Settings(numerics="int4", native_kernels=False)
+    shape = open_checkpoint(Path(settings.model)).shape
+    with pytest.raises(ValueError, match="set SIGHTLINE_NUMERICS to int8"):
+        choose_ops(settings, shape)
+
+
+@pytest.mark.skipif(not VARIANTS, reason="this CPU has no kernels")
+def test_the_tower_stays_in_int8_beside_int4() -> None:
+    settings = Settings(numerics="int4")
+    chosen = choose_ops(settings, open_checkpoint(Path(settings.model)).shape)
+    assert chosen.text.name.startswith("int4 by compiled kernels")
+    assert chosen.images.name.startswith("int8 by compiled kernels")
+
+
+def test_weights_of_int4_take_four_and_a_half_bits(kernels) -> None:
+    assert kernels.int4_bytes(128, 640) == 128 * 640 * 4.5 / 8
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 13, 490])

@@ -52,8 +52,10 @@ void compare(const std::vector<float>& ours, const std::vector<float>& exact, fl
   expect(off <= tolerance * most, what + ", off by " + std::to_string(off / most));
 }
 
-enum Form { kBf16, kInt8 };
-const char* kForms[] = {"bf16", "int8"};
+enum Form { kBf16, kInt8, kInt4 };
+const char* kForms[] = {"bf16", "int8", "int4"};
+// of what is rounded, relative to the largest value
+const float kTolerances[] = {0.01f, 0.03f, 0.12f};
 
 // a weight, prepared as native_linear.py does it
 struct Layer {
@@ -80,14 +82,17 @@ struct Layer {
         std::copy_n(weight.begin() + from * width, width, ordered.begin() + n * width);
       }
     }
-    const int64_t bytes = form == kInt8 ? width : width * 2;
-    panels.resize(padded * bytes);
+    const int64_t bytes = form == kBf16 ? width * 2 : width;
+    panels.resize(form == kInt4 ? int4_bytes(outputs, width) : padded * bytes);
     scale.resize(padded);
     offset.resize(padded);
     std::vector<int8_t> levels(outputs * width);
     if (form == kInt8)
       quantize_weight(ordered.data(), outputs, width, levels.data(), scale.data(), offset.data());
-    pack_panels(form == kInt8 ? (const char*)levels.data() : (const char*)ordered.data(), outputs,
+    if (form == kInt4)
+      pack_int4(ordered.data(), outputs, width, panels.data());
+    else
+      pack_panels(form == kInt8 ? (const char*)levels.data() : (const char*)ordered.data(), outputs,
                 bytes, panels.data());
     if (biased) {
       bias = widened(noise(outputs));
@@ -108,6 +113,12 @@ struct Layer {
     if (form == kBf16) {
       std::vector<char> left(left_bytes() > 2 ? rows * width * left_bytes() : 0);
       linear_bf16(&linear, x.data(), rows, left.data(), y.data(), residual);
+    } else if (form == kInt4) {
+      const int64_t groups = (width + 63) / 64;
+      std::vector<int8_t> levels(rows * groups * 64);
+      std::vector<float> scales(rows), sums(rows * groups);
+      linear_int4(&linear, x.data(), rows, levels.data(), scales.data(), sums.data(), y.data(),
+                  residual);
     } else {
       std::vector<uint8_t> levels(rows * width);
       std::vector<float> scales(rows);
@@ -148,9 +159,11 @@ void check_products(Form form, int64_t rows, int64_t outputs, int64_t width, Act
                            std::to_string(width) + "x" + std::to_string(outputs) + " then " +
                            std::to_string(then);
   const std::vector<float> exact = layer.exact(x, added);
-  compare(widened(layer.run<bf16>(x, added)), exact, form == kBf16 ? 0.01f : 0.03f, what);
+  // a product of two outputs has the errors of both
+  const float tolerance = kTolerances[form] * (form == kInt4 && then == kSwiglu ? 2 : 1);
+  compare(widened(layer.run<bf16>(x, added)), exact, tolerance, what);
   if (!added)
-    compare(layer.run<float>(x, nullptr), exact, form == kBf16 ? 2e-4f : 0.03f, what + " wide");
+    compare(layer.run<float>(x, nullptr), exact, form == kBf16 ? 2e-4f : tolerance, what + " wide");
 }
 
 // each row for itself gives what it gives among others
@@ -177,6 +190,16 @@ void check_largest_levels() {
       expect(std::abs(y[n] - 32 * sign) < 0.3f && std::abs(y[16 + n] + 32 * sign) < 0.3f,
              "the largest levels: " + std::to_string(y[n]));
   }
+}
+
+// weights that have only 16 values lose nothing by 4 bits: what is left is that of activations
+void check_sixteen_values() {
+  const int64_t width = 32, outputs = 20;  // less than a block is not rotated
+  std::vector<bf16> weight(outputs * width);
+  for (size_t i = 0; i < weight.size(); ++i) weight[i] = rounded(0.5f * (int)(i * 7 % 16) - 2.f);
+  Layer layer(kInt4, outputs, width, kNone, weight, false);
+  const std::vector<bf16> x = noise(5 * width);
+  compare(layer.run<float>(x, nullptr), layer.exact(x, nullptr), 0.012f, "sixteen values");
 }
 
 void check_odd_values(Form form) {
@@ -327,7 +350,7 @@ void check_text(int64_t width, int64_t past, int64_t count) {
 int main(int argc, char** argv) {
   const bool brief = argc > 1 && std::string(argv[1]) == "brief";
   set_threads(2);
-  for (Form form : {kBf16, kInt8}) {
+  for (Form form : {kBf16, kInt8, kInt4}) {
     for (int64_t rows = 1; rows <= 97; rows += brief || rows > 13 ? 12 : 1)
       check_products(form, rows, 75, 96, kNone, rows % 2);
     for (int64_t width : {32, 64, 96, 160, 4224})
@@ -340,6 +363,7 @@ int main(int argc, char** argv) {
     check_odd_values(form);
   }
   check_largest_levels();
+  check_sixteen_values();
   for (int64_t rows : {1, 2, 3, 7, 11}) check_head(rows, 75, 96);
   for (int64_t rows : {1, 9, 20}) check_norms(rows, 160);
   for (int64_t n : {1, 4, 17, 63, 64, 65, 257}) check_image(n);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -207,6 +207,8 @@ class Ticket:
     """The queue of one request's events: the engine puts them, one job thread gets them."""
 
     request: EngineRequest
+    #: Takes what the answer may follow, of an engine that drafts.
+    _refer: Callable[[Reference], None] | None = None
     _events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     _canceled: threading.Event = field(default_factory=threading.Event)
 
@@ -220,6 +222,11 @@ class Ticket:
             return self._events.get(timeout=timeout_s)
         except queue.Empty:
             return None
+
+    def refer(self, reference: Reference) -> None:
+        """Add what the answer may follow while it is written; safe from any thread."""
+        if self._refer is not None:
+            self._refer(reference)
 
     def cancel(self) -> None:
         """Ask the engine to stop this request within one step; safe from any thread."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from shared.errors import InputTooLarge, InputTooLong
 from shared.prediction.visual_tokens import VisualSize
 from shared.settings import Settings
 from shared.system_memory import available_bytes
-from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Ticket
+from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Reference, Ticket
 from worker.engine.drafting.drafter import Drafter
 from worker.engine.drafting.forced_tokens import ForcedTokens
 from worker.engine.drafting.own_text import OwnText
@@ -105,8 +105,9 @@ class TorchEngine:
         params = with_recommended(request.params, self.model.sampling)
         limit = min(params.max_new_tokens, free_tokens)
         tokens = 0 if request.encode_only else len(prompt.ids) + limit
-        ticket = Ticket(request)
         constraint = self._grammars.make_constraint(params)
+        drafter = Drafter(list(self._draft_sources(request, prompt, constraint)))
+        ticket = Ticket(request, self._reference_taker(drafter))
         sequence = Sequence(
             ticket=ticket,
             prompt=prompt,
@@ -120,7 +121,7 @@ class TorchEngine:
                 prompt=prompt.ids.tolist(),
             ),
             images=[PromptImage(span) for span in prompt.images],
-            drafter=Drafter(list(self._draft_sources(request, prompt, constraint))),
+            drafter=drafter,
         )
         sequence.announce()
         self._loop.submit(sequence)
@@ -139,10 +140,19 @@ class TorchEngine:
             return
         if constraint is not None:
             yield ForcedTokens(constraint.read_forced)
-        for text in request.references:
-            ids = self.model.chat.encode_text(text) if isinstance(text, str) else text
-            yield ReferenceText(ids)
+        yield from map(self._reference_text, request.references)
         yield OwnText(prompt.ids.tolist())
+
+    def _reference_text(self, reference: Reference) -> ReferenceText:
+        if isinstance(reference, str):
+            return ReferenceText(self.model.chat.encode_text(reference))
+        return ReferenceText(reference)
+
+    def _reference_taker(self, drafter: Drafter) -> Callable[[Reference], None] | None:
+        """Return what prepares a later reference in its caller's thread; None without drafts."""
+        if not self._speculation:
+            return None
+        return lambda reference: drafter.offer(self._reference_text(reference))
 
     def _prompt(self, request: EngineRequest) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:

@@ -29,6 +29,12 @@ class QuestionReading:
     #: Width and height of each image in pixels.
     sizes: tuple[tuple[int, int], ...]
 
+    @property
+    def text(self) -> str | None:
+        """Return what was read; None before all are read, and where one failed."""
+        texts = [text for one in self.readings if (text := one.text) is not None]
+        return _BETWEEN.join(texts) if len(texts) == len(self.readings) else None
+
     def stop(self) -> None:
         """End all of them soon."""
         for reading in self.readings:

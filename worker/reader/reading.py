@@ -36,6 +36,11 @@ class Reading:
         """Tell whether it is to end."""
         return self._stopped.is_set()
 
+    @property
+    def text(self) -> str | None:
+        """Return what was read; None before its end, and where it failed."""
+        return self._page.text if self._done.is_set() and self._error is None else None
+
     def result(self, check: Callable[[], None] = lambda: None) -> ReadPage:
         """Return what was read.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, repeat
+from queue import SimpleQueue
 
 from worker.engine.drafting.source import DraftSource
 
@@ -73,22 +74,37 @@ class Drafter:
     def __init__(self, sources: Sequence[DraftSource] = NO_SOURCES) -> None:
         """Of sources that are equally good the first is taken."""
         self._learners = [_Learner(source) for source in sources]
+        self._offered: SimpleQueue[DraftSource] = SimpleQueue()
+        self._answer: list[int] = []
+
+    def offer(self, source: DraftSource) -> None:
+        """Add a source while the answer is written; safe from any thread."""
+        self._offered.put(source)
 
     def append(self, token: int) -> None:
         """Take the answer's next token."""
+        self._answer.append(token)
         for learner in self._learners:
             learner.append(token)
 
     def rewind(self, answer: Sequence[int]) -> None:
         """Go back to an answer of these tokens."""
+        self._answer = list(answer)
         for learner in self._learners:
             learner.source.rewind(answer)
 
     def draft(self, count: int) -> Draft:
         """Return up to `count` guesses of the source that is most likely right."""
+        self._take_offered()
         best = max(self._learners, key=lambda learner: learner.first_chance, default=None)
         if best is None or count < 1:
             return Draft()
         tokens = list(best.source.guess(count))
         each = chain([best.first_chance], repeat(best.chances[1].value, len(tokens)))
         return Draft(tokens, list(accumulate(each, lambda a, b: a * b))[: len(tokens)])
+
+    def _take_offered(self) -> None:
+        while not self._offered.empty():
+            source = self._offered.get()
+            source.rewind(self._answer)
+            self._learners.append(_Learner(source))

@@ -21,6 +21,8 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
     "quantize_weight": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
     "linear_bf16": (c_void_p, c_void_p, c_int64, *(c_void_p,) * 3),
     "linear_int8": (*(c_void_p,) * 2, c_int64, *(c_void_p,) * 4),
+    "pack_int4": (c_void_p, c_int64, c_int64, c_void_p),
+    "linear_int4": (*(c_void_p,) * 2, c_int64, *(c_void_p,) * 5),
     "linear_unpacked": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "rms_norm": (c_void_p, c_int64, c_int64, c_void_p, c_float, c_void_p),
     "layer_norm": (c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_float, c_void_p),
@@ -48,8 +50,9 @@ class Kernels(ctypes.CDLL):
         for name, arguments in _SIGNATURES.items():
             function = getattr(self, name)
             function.argtypes, function.restype = arguments, None
-        for name in ("panel_outputs", "left_bytes"):
+        for name in ("panel_outputs", "left_bytes", "int4_bytes"):
             getattr(self, name).restype = c_int64
+        self.int4_bytes.argtypes = c_int64, c_int64
         #: Outputs of a packed panel.
         self.panel = int(self.panel_outputs())
         #: Whether rows of bfloat16 are widened to float32 before they are multiplied.

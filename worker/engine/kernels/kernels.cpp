@@ -1,6 +1,6 @@
 // The functions that Python calls.
 #include "attention.h"
-#include "linear.h"
+#include "grouped.h"
 
 namespace {
 
@@ -97,6 +97,45 @@ void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* lev
       quantize_row(x + m * width, width, spread.data(), levels + m * width, scales + m);
 #pragma omp barrier
     run_linear<Int8Dot>(*linear, (const char*)levels, scales, rows, y, residual);
+  }
+}
+
+int64_t int4_bytes(int64_t outputs, int64_t width) {
+  return (outputs + kColumns - 1) / kColumns * groups_of(width) * kGroupedBytes;
+}
+
+// weight (outputs, width) -> panels of int4_bytes(), filled with zeros before
+void pack_int4(const bf16* weight, int64_t outputs, int64_t width, char* panels) {
+  const int64_t panel_bytes = groups_of(width) * kGroupedBytes;
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> spread(groups_of(width) * kSpread);
+    // whole panels, as columns of one panel share bytes' neighbourhood
+    const Share mine = share((outputs + kColumns - 1) / kColumns);
+    for (int64_t n = mine.first * kColumns; n < std::min(outputs, mine.end * kColumns); ++n)
+      pack_grouped_column(weight + n * width, width, spread.data(),
+                          panels + n / kColumns * panel_bytes, n % kColumns);
+  }
+}
+
+// `levels` (rows, groups * 64), `scales` (rows) and `sums` (rows, groups) are scratch; linear->bytes
+// is the width of x
+void linear_int4(const Linear* linear, const bf16* x, int64_t rows, int8_t* levels, float* scales,
+                 float* sums, void* y, const bf16* residual) {
+  const int64_t width = linear->bytes, groups = groups_of(width);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> spread(groups * kSpread);
+    const Share mine = share(rows);
+    for (int64_t m = mine.first; m < mine.end; ++m)
+      quantize_grouped_row(x + m * width, width, spread.data(), levels + m * groups * kSpread,
+                           scales + m, sums + m * groups);
+#pragma omp barrier
+    const GroupedRows left = {levels, scales, sums};
+    if (linear->wide)
+      run_grouped_panels(*linear, groups, left, rows, (float*)y, residual);
+    else
+      run_grouped_panels(*linear, groups, left, rows, (bf16*)y, residual);
   }
 }
 

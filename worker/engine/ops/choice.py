@@ -6,6 +6,8 @@
 | bf16     | bfloat16 linear layers and attention          | `PackedOps`, oneDNN; `WidenedOps`     |
 |          |                                               | where oneDNN has no bfloat16          |
 | int8     | int8 linear layers, the rest as for bf16      | `Int8Ops`, oneDNN int8                |
+| int4     | the language model's linear layers in int4,   | refused: nothing else multiplies it   |
+|          | the tower as for int8                         | here                                  |
 
 The kernels work where all of these hold: `native_kernels` is set, they know the shape (native.py),
 and `load_kernels` (kernels/build.py) accepts the CPU and has a compiler. Text and images are chosen
@@ -45,24 +47,26 @@ class ChosenOps:
 def choose_ops(settings: Settings, shape: ModelShape) -> ChosenOps:
     """Return the fastest arithmetic of `settings.numerics` that works for the model here.
 
-    Raises ValueError for int8 where the CPU's products of int8 are not exact.
+    Raises ValueError for int8 where the CPU's products of int8 are not exact, and for int4 where
+    the kernels do not work.
     """
     if settings.numerics == "fp32":
         reference = TorchOps(torch.float32)
         return ChosenOps(reference, reference)
-    native = _native_ops(settings, shape)
-    text = native if native and supports_text(shape.text) else None
-    images = native if native and supports_images(shape.vision) else None
+    kernels = load_kernels(settings.instructions) if settings.native_kernels else None
+    text = images = None
+    if kernels and supports_text(shape.text):
+        text = NativeOps(kernels, settings.numerics, settings.threads)
+    if kernels and supports_images(shape.vision):
+        # the tower is bound by arithmetic, which 4 bits do not lessen
+        numerics = "int8" if settings.numerics == "int4" else settings.numerics
+        images = NativeOps(kernels, numerics, settings.threads)
+    if settings.numerics == "int4" and not text:
+        raise ValueError(
+            "int4 needs the compiled kernels, which do not work for this model on this machine:"
+            " set SIGHTLINE_NUMERICS to int8"
+        )
     if text and images:
         return ChosenOps(text, images)
-    other = Int8Ops() if settings.numerics == "int8" else choose_bf16()
+    other = choose_bf16() if settings.numerics == "bf16" else Int8Ops()
     return ChosenOps(text or other, images or other)
-
-
-def _native_ops(settings: Settings, shape: ModelShape) -> NativeOps | None:
-    """Return the kernels' arithmetic, None where no half of the model can use it."""
-    useful = supports_text(shape.text) or supports_images(shape.vision)
-    if settings.numerics == "fp32" or not settings.native_kernels or not useful:
-        return None
-    kernels = load_kernels(settings.instructions)
-    return None if kernels is None else NativeOps(kernels, settings.numerics, settings.threads)

@@ -1,4 +1,4 @@
-"""`NativeOps`, the model's arithmetic by the compiled kernels: bfloat16, or int8 linear layers."""
+"""`NativeOps`, the arithmetic by the compiled kernels: linear layers in bfloat16, int8 or int4."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from worker.engine.batch import Batch
 from worker.engine.config import TextShape, VisionShape
 from worker.engine.kernels.build import Kernels
 from worker.engine.ops.base import LAYER_NORM_EPS, Activation, HeadNorms, Linear, Rotary
-from worker.engine.ops.native_linear import Bf16Linear, Int8Linear, UnpackedLinear
+from worker.engine.ops.native_linear import (
+    Bf16Linear,
+    Int4Linear,
+    Int8Linear,
+    UnpackedLinear,
+)
 
 #: Head widths that attention.h is compiled for: of text and of an image.
 _TEXT_HEADS, _IMAGE_HEAD = (64, 128), 64
@@ -42,6 +47,14 @@ def _fit(widths: Iterable[int]) -> bool:
     return all(width % _GROUP == 0 for width in widths)
 
 
+NativeNumerics = Literal["bf16", "int8", "int4"]
+_LINEARS: dict[NativeNumerics, type[Bf16Linear | Int8Linear | Int4Linear]] = {
+    "bf16": Bf16Linear,
+    "int8": Int8Linear,
+    "int4": Int4Linear,
+}
+
+
 class _Segment(ctypes.Structure):
     """`struct Segment` of attention.h."""
 
@@ -59,12 +72,12 @@ class NativeOps:
 
     dtype = torch.bfloat16
 
-    def __init__(self, kernels: Kernels, numerics: Literal["bf16", "int8"], threads: int) -> None:
+    def __init__(self, kernels: Kernels, numerics: NativeNumerics, threads: int) -> None:
         """`kernels` comes from load_kernels; each call uses so many threads."""
-        form = "int8" if numerics == "int8" else "bfloat16"
+        form = "bfloat16" if numerics == "bf16" else numerics
         self.name = f"{form} by compiled kernels for {kernels.instructions.title}"
         self._kernels = kernels
-        self._linear = Int8Linear if numerics == "int8" else Bf16Linear
+        self._linear = _LINEARS[numerics]
         self._segments: tuple[Batch, ctypes.Array[_Segment]] | None = None
         kernels.set_threads(threads)
 
@@ -82,7 +95,7 @@ class NativeOps:
 
     def head(self, weight: torch.Tensor) -> Linear:
         """See Ops; in bfloat16 a tied head shares the embedding's memory."""
-        if self._linear is Int8Linear or weight.dtype is not torch.bfloat16:
+        if self._linear is not Bf16Linear or weight.dtype is not torch.bfloat16:
             return self._linear(self._kernels, weight, None, "none").widen()
         return UnpackedLinear(self._kernels, weight)
 

@@ -1,4 +1,4 @@
-"""Linear layers of the compiled kernels: weights in panels, bfloat16 or int8."""
+"""Linear layers of the compiled kernels: weights in panels, in bfloat16, int8 or int4."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from worker.engine.ops.base import Activation
 
 #: `enum Activation` of linear.h.
 _ACTIVATIONS: dict[Activation, int] = {"none": 0, "gelu": 1, "swiglu": 2}
+#: Inputs whose 4-bit weights share a scale: `kSpread` of spread.h.
+GROUP = 64
 
 
 class _Struct(ctypes.Structure):
@@ -31,7 +33,7 @@ class _Struct(ctypes.Structure):
 
 
 class _PackedLinear:
-    """What both numerics share: the panels and the struct that points to them."""
+    """What all numerics share: the panels and the struct that points to them."""
 
     #: Of the outputs: float32 after `widen`.
     dtype = torch.bfloat16
@@ -43,13 +45,11 @@ class _PackedLinear:
         bias: torch.Tensor | None,
         activation: Activation,
     ) -> None:
-        """`weight` is (out, in) in the type that is multiplied, `bias` (out,)."""
+        """`weight` is (out, in) in the type that `_pack` takes, `bias` (out,)."""
         self._kernels = kernels
         rows, row_bytes = len(weight), weight.shape[1] * weight.element_size()
         padded = padded_outputs(rows, kernels.panel)
-        self._panels = torch.empty(padded * row_bytes, dtype=torch.uint8)
-        weight = weight.contiguous()
-        kernels.pack_panels(weight.data_ptr(), rows, row_bytes, self._panels.data_ptr())
+        self._panels = self._pack(weight.contiguous())
         self._bias = None
         if bias is not None:
             self._bias = torch.zeros(padded)
@@ -63,6 +63,14 @@ class _PackedLinear:
             activation=_ACTIVATIONS[activation],
         )
         self._address = ctypes.addressof(self._struct)
+
+    def _pack(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the panels of an (out, in) weight that is multiplied as it is."""
+        rows, row_bytes = len(weight), weight.shape[1] * weight.element_size()
+        size = padded_outputs(rows, self._kernels.panel) * row_bytes
+        panels = torch.empty(size, dtype=torch.uint8)
+        self._kernels.pack_panels(weight.data_ptr(), rows, row_bytes, panels.data_ptr())
+        return panels
 
     def widen(self) -> Self:
         """Return float32 from now on; a residual is then ignored."""
@@ -142,6 +150,51 @@ class Int8Linear(_PackedLinear):
             len(x),
             levels.data_ptr(),
             scales.data_ptr(),
+            y.data_ptr(),
+            pointer(residual),
+        )
+        return y
+
+
+class Int4Linear(_PackedLinear):
+    """4-bit weights, a scale and a least value for 64 inputs; int8 activations, one scale a row.
+
+    Both are rotated by a Hadamard matrix before they are quantised; see grouped.h.
+    """
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        activation: Activation,
+    ) -> None:
+        """Quantise and pack an (out, in) weight."""
+        weight = weight.to(torch.bfloat16)
+        weight = interleave(weight, kernels.panel) if activation == "swiglu" else weight
+        self._groups = -(-weight.shape[1] // GROUP)
+        super().__init__(kernels, weight, bias, activation)
+        self._struct.bytes = weight.shape[1]
+
+    def _pack(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the panels of an (out, in) bfloat16 weight."""
+        size = int(self._kernels.int4_bytes(*weight.shape))
+        panels = torch.zeros(size, dtype=torch.uint8)
+        self._kernels.pack_int4(weight.data_ptr(), *weight.shape, panels.data_ptr())
+        return panels
+
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (M, out) for (M, in)."""
+        y = x.new_empty(len(x), self.outputs, dtype=self.dtype)
+        levels = torch.empty(len(x), self._groups * GROUP, dtype=torch.int8)
+        scales, sums = torch.empty(len(x)), torch.empty(len(x), self._groups)
+        self._kernels.linear_int4(
+            self._address,
+            x.data_ptr(),
+            len(x),
+            levels.data_ptr(),
+            scales.data_ptr(),
+            sums.data_ptr(),
             y.data_ptr(),
             pointer(residual),
         )

@@ -1,0 +1,179 @@
+// Linear layers over weights of 4 bits: groups of kSpread inputs, each with a scale and a least
+// value, so that a weight is scale * level + least; activations of 8 bits with one scale a row.
+//
+// A panel holds for each group [scale, kColumns][least, kColumns] in bfloat16, then
+// [kPairsOfSteps][kColumns][4 bytes]: in the lower halves of the bytes the levels of one step of
+// four inputs, in the upper halves those of the next step.
+#pragma once
+#include "linear.h"
+
+namespace {
+
+constexpr int kMostLevel = 15;
+constexpr int kPairsOfSteps = kSpread / 8;
+constexpr int64_t kGroupedBytes = kColumns * (4 + 4 * kPairsOfSteps);
+// rows whose sums fit into the registers beside unpacked weights
+constexpr int kGroupedRows = 4;
+
+inline int64_t groups_of(int64_t width) { return (width + kSpread - 1) / kSpread; }
+
+// scale and least value of a group for a range of its values, and the squares of what they miss
+struct Range {
+  float scale, least;
+
+  Range(float low, float high) : scale(), least() {
+    scale = keep(std::max((high - low) / kMostLevel, 1e-30f));
+    least = keep(low);
+  }
+  // as it is stored
+  static float keep(float x) {
+    bf16 narrowed[kLanes];
+    store(narrowed, fill(x));
+    return load(narrowed)[0];
+  }
+  Ints levels(Floats x) const {
+    const Floats level = min(max((x - least) / scale, Floats{}), fill((float)kMostLevel));
+    return nearest(level);
+  }
+  float misses(const float* x) const {
+    Floats sum = {};
+    for (int i = 0; i < kSpread; i += kLanes) {
+      const Floats part = load(x + i);
+      const Floats off = fma(__builtin_convertvector(levels(part), Floats), fill(scale),
+                             fill(least) - part);
+      sum = fma(off, off, sum);
+    }
+    return sum_of(sum);
+  }
+};
+
+// the range that misses least: rare values at its ends are worth less than finer steps
+Range best_range(const float* x) {
+  Floats low = load(x), high = low;
+  for (int i = kLanes; i < kSpread; i += kLanes) {
+    low = min(low, load(x + i));
+    high = max(high, load(x + i));
+  }
+  const float least = -max_of(-low), most = max_of(high);
+  const float middle = (least + most) / 2, half = (most - least) / 2;
+  Range best(least, most);
+  float fewest = best.misses(x);
+  for (float share : {0.92f, 0.84f, 0.76f}) {
+    const Range tried(middle - share * half, middle + share * half);
+    const float misses = tried.misses(x);
+    if (misses < fewest) fewest = misses, best = tried;
+  }
+  return best;
+}
+
+// one output's weights into its column of a panel
+void pack_grouped_column(const bf16* weight, int64_t width, float* spread, char* panel, int column) {
+  const int64_t groups = groups_of(width);
+  std::fill_n(spread, groups * kSpread, 0.f);
+  spread_row(weight, width, spread);
+  for (int64_t g = 0; g < groups; ++g, spread += kSpread, panel += kGroupedBytes) {
+    const Range range = best_range(spread);
+    bf16 scale[kLanes], least[kLanes];
+    store(scale, fill(range.scale));
+    store(least, fill(range.least));
+    std::memcpy(panel + column * 2, scale, 2);
+    std::memcpy(panel + (kColumns + column) * 2, least, 2);
+    uint8_t levels[kSpread];
+    for (int i = 0; i < kSpread; i += kLanes)
+      store_as(levels + i, lowest_bytes(range.levels(load(spread + i))));
+    for (int pair = 0; pair < kPairsOfSteps; ++pair)
+      for (int i = 0; i < 4; ++i)
+        panel[kColumns * 4 + (pair * kColumns + column) * 4 + i] =
+            (char)(levels[pair * 8 + i] | levels[pair * 8 + 4 + i] << 4);
+  }
+}
+
+// (width) values -> levels with signs, the row's scale, and the sum of each group's levels; levels
+// are filled up with zeros to whole groups
+void quantize_grouped_row(const bf16* x, int64_t width, float* spread, int8_t* levels, float* scale,
+                          float* sums) {
+  const int64_t groups = groups_of(width);
+  std::fill_n(spread, groups * kSpread, 0.f);
+  *scale = spread_row(x, width, spread) / 127.f;
+  const float inverse = 1.f / *scale;
+  for (int64_t g = 0; g < groups; ++g) {
+    Ints sum = {};
+    for (int64_t i = g * kSpread; i < (g + 1) * kSpread; i += kLanes) {
+      const Ints level = nearest(load(spread + i) * inverse);
+      sum += level;
+      store_as(levels + i, lowest_bytes(level));
+    }
+    sums[g] = (float)sum_of(sum);
+  }
+}
+
+// rows of levels, and what belongs to them
+struct GroupedRows {
+  const int8_t* levels;
+  const float *scales, *sums;
+};
+
+// R rows from `m` on of one panel: real[r][c] is the product before the row's scale
+template <int R>
+inline __attribute__((always_inline)) void grouped_tile(const char* panel, int64_t groups,
+                                                        const GroupedRows& rows, int64_t m,
+                                                        Floats (&real)[R][kVectors]) {
+  const int64_t stride = groups * kSpread;
+  const char* left = (const char*)rows.levels + m * stride;
+  for (int64_t g = 0; g < groups; ++g, panel += kGroupedBytes, left += kSpread) {
+    if (R <= 2) prefetch(panel);
+    Ints sums[R][kVectors] = {};
+    const char* levels = panel + kColumns * 4;
+    for (int pair = 0; pair < kPairsOfSteps; ++pair, levels += kColumns * 4) {
+      if (R <= 2) prefetch(levels);
+      Words low[kVectors], high[kVectors];
+#pragma GCC unroll 4
+      for (int c = 0; c < kVectors; ++c) {
+        const Words both = load_as<Words>(levels + c * kLanes * 4);
+        low[c] = both & 0x0f0f0f0fu;
+        high[c] = (both >> 4) & 0x0f0f0f0fu;
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Words first = load_group(left + r * stride + pair * 8);
+        const Words second = load_group(left + r * stride + pair * 8 + 4);
+#pragma GCC unroll 4
+        for (int c = 0; c < kVectors; ++c) {
+          sums[r][c] = Int8Dot::add_products(sums[r][c], low[c], first);
+          sums[r][c] = Int8Dot::add_products(sums[r][c], high[c], second);
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < kVectors; ++c) {
+      const Floats scale = load((const bf16*)panel + c * kLanes);
+      const Floats least = load((const bf16*)panel + kColumns + c * kLanes);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Floats shift = fma(fill(rows.sums[(m + r) * groups + g]), least, real[r][c]);
+        real[r][c] = fma(__builtin_convertvector(sums[r][c], Floats), scale, shift);
+      }
+    }
+  }
+}
+
+template <class Out>
+void run_grouped_panels(const Linear& linear, int64_t groups, const GroupedRows& left, int64_t rows,
+                        Out* y, const bf16* residual) {
+  const int64_t y_width = linear.activation == kSwiglu ? linear.outputs / 2 : linear.outputs;
+  const Share mine = share((linear.outputs + kColumns - 1) / kColumns);
+  for (int64_t panel = mine.first; panel < mine.end; ++panel)
+    for (int64_t m = 0; m < rows; m += kGroupedRows)
+      with_rows(std::min<int64_t>(rows - m, kGroupedRows), [&](auto count) {
+        constexpr int R = decltype(count)::value < kGroupedRows ? decltype(count)::value : kGroupedRows;
+        Floats real[R][kVectors] = {};
+        grouped_tile<R>(linear.panels + panel * groups * kGroupedBytes, groups, left, m, real);
+        for (int r = 0; r < R; ++r) {
+          for (int c = 0; c < kVectors; ++c) real[r][c] *= left.scales[m + r];
+          finish_row(linear, panel, real[r], nullptr, y + (m + r) * y_width,
+                     residual ? residual + (m + r) * y_width : nullptr);
+        }
+      });
+}
+
+}  // namespace
