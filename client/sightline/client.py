@@ -1,4 +1,4 @@
-"""The blocking client: Client, Job, Session."""
+"""The blocking client: Client, Job, Reading, Session."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import httpx
 from sightline import _http
 from sightline._api import Api, OnUpdate, api_path
 from sightline._images import ImageSource, ImageSources, as_list
+from sightline._pages import Page, PageCollector
 from sightline._sse import Event
 from sightline._steps import Policy
 from sightline._sync import Runner
-from sightline.jobs import Answer, JobView, warned_answer
+from sightline.jobs import Answer, JobView, answer_of, warned_answer
 from sightline.types import (
     DeliveryData,
     Detail,
@@ -93,6 +94,24 @@ class Client:
         data, replayed = self._runner.run(steps)
         return Job(self._runner, data, replayed=replayed)
 
+    def read(
+        self,
+        document: ImageSource,
+        *,
+        prompt: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Reading:
+        """Read a document, such as a PDF; iterate over the result for its pages as they come.
+
+        `pages="1-3,7,-1"` reads some of them; the preset is `ocr` unless you name another.
+        """
+        if prompt is None:
+            options.setdefault("preset", "ocr")
+        steps = self._runner.api.submit(prompt, [], options, key=idempotency_key, document=document)
+        data, replayed = self._runner.run(steps)
+        return Reading(Job(self._runner, data, replayed=replayed))
+
     def estimate(
         self,
         prompt: str | None = None,
@@ -166,6 +185,29 @@ class Client:
     def models(self) -> list[dict[str, Any]]:
         """Return the models that are loaded."""
         return self._runner.run(self._runner.api.request_list(api_path("models")))
+
+    # batches
+
+    def create_batch(
+        self, data: bytes, *, endpoint: str, window: str = "24h", name: str = "batch.jsonl"
+    ) -> dict[str, Any]:
+        """Run every line of `data`, a request each in OpenAI's form, as a job of low priority."""
+        return self._runner.run(
+            self._runner.api.create_batch(data, endpoint=endpoint, window=window, name=name)
+        )
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """Return a batch with its counts and, once it has ended, the ids of its files."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("batches", batch_id)))
+
+    def cancel_batch(self, batch_id: str) -> dict[str, Any]:
+        """Submit no more lines and cancel the jobs in hand; the results so far stay."""
+        url_path = f"{api_path('batches', batch_id)}/cancel"
+        return self._runner.run(self._runner.api.request_json("POST", url_path))
+
+    def file_content(self, file_id: str) -> bytes:
+        """Return the content of a file, such as the results of a batch."""
+        return self._runner.run(self._runner.api.file_content(file_id))
 
     # webhooks
 
@@ -254,6 +296,27 @@ class Job(JobView):
         """Return its webhook deliveries."""
         url_path = api_path("jobs", self.id, "deliveries")
         return self._runner.run(self._runner.api.request_list(url_path))
+
+
+class Reading:
+    """A document that is being read: iterate over its pages as they come."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield each page once, in the order in which pages become ready.
+
+        Raises JobFailed behind the last page of a job that did not succeed.
+        """
+        collector = PageCollector()
+        for event in self.job.stream():
+            yield from collector.take(event)
+        answer_of(self.job.data)
+
+    def result(self, timeout: float | None = None) -> Answer:
+        """Wait for all of it; raises JobFailed and WaitTimeout."""
+        return warned_answer(self.job.wait(timeout).data)
 
 
 class Session:

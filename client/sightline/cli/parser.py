@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_ocr(commands)
     _add_jobs(commands)
+    _add_batch(commands)
     _add_sessions(commands)
     _add_estimate(commands)
     _add_webhooks(commands)
@@ -116,6 +117,13 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         choices=["model", "second", "both"],
         help="what reads the text: the model, the small second reader, or both, compared",
     )
+    parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
+    parser.add_argument(
+        "--text-layer",
+        choices=["auto", "only", "ignore"],
+        help="whether a page's own text stands for its picture (default: auto)",
+    )
+    parser.add_argument("--dpi", type=int, metavar="N", help="pixels per inch of drawn pages (150)")
     parser.add_argument(
         "--strict", action="store_true", default=None, help="fail if a tile cannot be read"
     )
@@ -160,9 +168,11 @@ def _add_ocr(commands: Any) -> None:
         commands,
         "ocr",
         _import_later("ocr", "read_files"),
-        "read the text of images into a folder; resumes where it stopped when run again",
+        "read the text of images and documents into a folder; resumes when run again",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders with images")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="images, PDFs, or folders with them"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--format",
@@ -193,6 +203,30 @@ def _add_jobs(commands: Any) -> None:
     )
     cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
+
+
+def _add_batch(commands: Any) -> None:
+    summary = "run a file of requests as jobs, and fetch their results"
+    parser = commands.add_parser(
+        "batch", help=summary, description=summary[0].upper() + summary[1:] + "."
+    )
+    below = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = _add_command(
+        below, "run", _import_later("batch", "run_batch"), "run the lines of a file and wait"
+    )
+    run.add_argument("file", metavar="FILE", help="a request on each line, in OpenAI's form")
+    run.add_argument(
+        "--window", default="24h", metavar="TIME", help="what is not done by then expires (24h)"
+    )
+    wait = _add_command(
+        below, "wait", _import_later("batch", "wait_for_batch"), "wait for a batch that runs"
+    )
+    wait.add_argument("batch", metavar="BATCH")
+    for command in (run, wait):
+        command.add_argument(
+            "--out", type=Path, required=True, metavar="FILE", help="file for the answers"
+        )
+        command.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
 
 
 def _add_sessions(commands: Any) -> None:
