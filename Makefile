@@ -138,7 +138,8 @@ tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost
 
 bench-long: $(DEV_STAMP) ## Compare tiled reading of long pages with simpler ways; share a long job between workers
 	@$(PY) -m bench.quality.long $(ARGS)
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m bench.service.long_workers
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+		$(PY) -m bench.service.long_workers && exec $(PY) -m bench.service.document_workers
 
 bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)

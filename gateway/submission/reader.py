@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters, ReaderUnavailable
 from shared.jobs import Reader
@@ -21,7 +22,7 @@ def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Re
     reads = resolved.reads or submission.tiling == "read"
     wanted = submission.reader
     if wanted is None:
-        suits = resolved.reads and not submission.names_prompt and submission.tiling != "ask"
+        suits = resolved.reads and not _names_models_look(submission)
         return "second" if suits and _is_demo_with_reader(accepting) else "model"
     if not reads:
         raise BadParameters(
@@ -52,6 +53,12 @@ def reader_notices(resolved: ResolvedRequest, reader: Reader) -> list[dict[str, 
         return []
     detail = "The second reader reads all text and follows no prompt."
     return [{"code": "prompt_ignored", "detail": detail}]
+
+
+def _names_models_look(submission: Submission) -> bool:
+    """Tell whether a request says what the model is to look at, or what it is to look for."""
+    named = submission.enhance is not None or submission.tiling != "auto"
+    return named or submission.names_prompt or submission.names_budget
 
 
 def _is_demo_with_reader(workers: Sequence[Heartbeat]) -> bool:

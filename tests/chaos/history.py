@@ -16,7 +16,7 @@ from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.settings import Settings
 from shared.store import Store, keys
-from shared.store.job_events import EventReader
+from shared.store.job_events import EventReader, JobEvent
 from tests.chaos.faults import Account
 from tests.chaos.listeners import Heard
 from tests.support.harness import RedisServer
@@ -160,6 +160,25 @@ class History(threading.Thread):
             account.violations.append(f"{job_id}: {row.status} {row.error}")
         elif events.text_until(job_id, stream[-1].seq or 0) != row.streamed_text:
             account.violations.append(f"{job_id}: its events say something else than its answer")
+        else:
+            self._check_pages(row, stream)
+
+    def _check_pages(self, row: JobRow, stream: Sequence[JobEvent]) -> None:
+        """Check that each page of a document was told of once, and that none is missing."""
+        if row.input.document is None or row.output is None:
+            return
+        wanted = collections.Counter(row.input.document.pages)
+        told_of = collections.Counter(e.data["page"] for e in stream if e.type == "output.page")
+        if told_of != wanted:
+            self.violations.append(f"{row.id}: pages {dict(told_of)} became ready")
+        outputs = row.output["pages"]
+        if collections.Counter(page["page"] for page in outputs) != wanted:
+            self.violations.append(f"{row.id}: its answer has other pages")
+        self.violations.extend(
+            f"{row.id}: page {page['page']} is a gap: {page['warnings']}"
+            for page in outputs
+            if page["gap"]
+        )
 
     def _check_webhooks(self, receiver: Receiver) -> None:
         """Check that all messages to one path, which belongs to one job, have one id."""

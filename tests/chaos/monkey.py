@@ -23,13 +23,15 @@ from tests.chaos.history import History, undelivered
 from tests.chaos.listeners import Listeners
 from tests.chaos.stage import Size, Stage, staged
 from tests.support.image_bytes import screenshot
+from tests.support.page_kinds import as_base64, pages
 from tests.support.receivers import Receiver, receiving
 
 #: One job in this many has a webhook, in the long form.
 _WEBHOOK_EVERY = 20
 _LONG_IMAGE = base64.b64encode(screenshot(600, 4500)).decode()
-#: One job in this many reads a long image, tile by tile.
+#: One job in this many reads a long image, tile by tile, and one a document, page by page.
 _LONG_EVERY = 15
+_DOCUMENT_EVERY = 12
 
 
 def run(
@@ -117,6 +119,9 @@ class Submission:
         body: dict[str, Any] = {"prompt": f"question {number}", "max_new_tokens": self.tokens}
         if number % _LONG_EVERY == 1:
             body |= {"preset": "ocr", "images": [_LONG_IMAGE], "postprocess": []}
+        elif number % _DOCUMENT_EVERY == 5:
+            document = as_base64(pages("tssbt"))
+            body |= {"preset": "ocr", "document": document, "postprocess": []}
         if self.stage.couriers and number % _WEBHOOK_EVERY == 0:
             body["webhook"] = f"{self.receiver.url}/hook/{number}"
             self.hook_paths.append(f"/hook/{number}")

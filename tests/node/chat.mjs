@@ -1,8 +1,8 @@
 // Asks a gateway through openai-js and prints what came back as one JSON object.
-// Arguments: base URL, data: URL of an image.
+// Arguments: base URL, data: URL of an image, data: URL of a document.
 import OpenAI from "openai";
 
-const [baseURL, image] = process.argv.slice(2);
+const [baseURL, image, document] = process.argv.slice(2);
 const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
 const messages = [
   {
@@ -46,6 +46,13 @@ const patient = await client.chat.completions.create(
   { ...request, messages: [{ role: "user", content: "at length" }], max_tokens: 24 },
   { timeout: 1000 },
 );
+const file = { filename: "a.pdf", file_data: document };
+const documented = await client.chat.completions.create({
+  ...request,
+  messages: [
+    { role: "user", content: [{ type: "file", file }, { type: "text", text: "What is it?" }] },
+  ],
+});
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 
@@ -106,6 +113,7 @@ console.log(
     whole,
     streamed: await streamed(),
     patient: patient.usage.completion_tokens,
+    documented,
     models,
     responses: await responses(),
     parameter: await refused({ n: 3 }),

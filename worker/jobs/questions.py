@@ -55,7 +55,8 @@ class QuestionBuilder:
         seen = [_show_tiles(turn, pngs) for turn in fitting]
         # an image of an old turn may be gone; without it the turn is pointless
         history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
-        self._check_picture(row, turns, history)
+        if row.input.document is None and not job.images:
+            self._check_picture(row, turns, history)
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,

@@ -115,7 +115,7 @@ def make_result(
         tiles=tiling.outputs if tiling else None,
         pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,
-        reader=row.input.reader if row.input.images and not row.input.encode_only else None,
+        reader=row.input.reader if _shows(row) and not row.input.encode_only else None,
     )
     is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
     notices = (
@@ -174,6 +174,11 @@ def _parse_json(completion: Completion) -> Any:
         return json.loads(completion.text)
     except ValueError:
         return None
+
+
+def _shows(row: JobRow) -> bool:
+    """Tell whether a job is about images or a document of its own."""
+    return bool(row.input.images) or row.input.document is not None
 
 
 def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> Turn:

@@ -148,14 +148,22 @@ class JobRunner:
             return None
         return results.make_result(
             row,
-            self._clean_images(answer, row.input.postprocess),
+            self._clean_parts(answer, row.input.postprocess),
             self._postprocessor.process(answer.completion.text, row.input.postprocess),
             model=self._resources.pipeline.engine.info.name,
             worker=self._worker_id,
         )
 
-    def _clean_images(self, answer: EngineAnswer, rules: Sequence[str]) -> EngineAnswer:
-        """Return the answer with its rules applied to the text of each of several images too."""
+    def _clean_parts(self, answer: EngineAnswer, rules: Sequence[str]) -> EngineAnswer:
+        """Return the answer with its rules applied to the text of each image or page too."""
+        if answer.paging is not None:
+            pages = tuple(
+                one.model_copy(update={"text": self._postprocessor.process(one.text, rules).text})
+                if one.text
+                else one
+                for one in answer.paging.outputs
+            )
+            return replace(answer, paging=replace(answer.paging, outputs=pages))
         if answer.tiling is None or answer.tiling.images is None:
             return answer
         images = tuple(

@@ -58,8 +58,8 @@ _DUST = 0.02
 _SPECK = 0.08
 #: Share of a column of cells from which on its ink is a vertical rule.
 _UPRIGHT = 0.8
-#: A column has so many lines at least, half of whose height is ink, and so many rows of ink.
-_LINES, _LINE_INK, _INKED_ROWS = 8, 0.5, 16
+#: A column has so many lines at least, three quarters of whose height is ink; rows of ink.
+_LINES, _LINE_INK, _INKED_ROWS = 8, 0.75, 16
 #: Parts of a column, side by side, in which the height of its lines is measured.
 _LINE_PARTS = 4
 #: Rows without ink that part two pages: in cells, and in usual heights of a line; a band of few

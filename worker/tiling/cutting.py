@@ -40,7 +40,7 @@ _EARLIEST = 0.55
 #: Pixels around the reach of a cut that are looked at, to know gaps and lines whole.
 _MARGIN = 64
 #: Width of a long word in heights of its letters.
-_WORD = 5
+_WORD = 7
 #: Overlap at a cut through ink: in lines (or long words), and as share of a tile's length at
 #: least, at most and where there is no text.
 _OVERLAP_LINES = 2

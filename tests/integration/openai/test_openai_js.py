@@ -10,12 +10,15 @@ import pytest
 
 from tests.support import tools
 from tests.support.image_bytes import plain_png
+from tests.support.page_kinds import as_base64, pages
 
 
 @pytest.fixture(scope="module")
 def results(served) -> dict:
     image = "data:image/png;base64," + base64.b64encode(plain_png("olive")).decode()
-    command = [tools.node(), str(tools.NODE / "chat.mjs"), f"{served.http.base_url}/v1", image]
+    document = "data:application/pdf;base64," + as_base64(pages("ts"))
+    script, url = str(tools.NODE / "chat.mjs"), f"{served.http.base_url}/v1"
+    command = [tools.node(), script, url, image, document]
     completed = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert completed.returncode == 0, completed.stderr
     return json.loads(completed.stdout)
@@ -42,6 +45,13 @@ def test_a_background_response_is_resumed_chained_and_canceled(results):
     assert responses["numbers"] == list(range(len(responses["numbers"])))
     assert (responses["canceled"], responses["previous"]) == ("cancelled", True)
     assert responses["items"] == ["message"]
+
+
+def test_a_file_part_is_a_document(served, results):
+    documented = results["documented"]
+    job = served.job(documented["id"])
+    assert documented["choices"][0]["message"]["content"] == job["output"]["text"] != ""
+    assert [page["source"] for page in job["output"]["pages"]] == ["text_layer", "model"]
 
 
 def test_models_are_listed(results):

@@ -13,6 +13,7 @@ import pytest
 from shared.store import keys
 from tests.support.harness import eventually
 from tests.support.image_bytes import plain_png
+from tests.support.page_kinds import as_base64, pages
 
 
 def data_url(colour: str = "teal", *size: int) -> str:
@@ -458,3 +459,40 @@ def test_a_job_takes_a_reference(served):
     job = served.ended(**asked, reference=text)
     assert job["output"]["text"] == text
     assert job["usage"]["accepted_tokens"] > 0
+
+
+def file_part(**file: str) -> dict:
+    return {"type": "file", "file": file}
+
+
+def about(text: str, part: dict) -> dict:
+    return {"role": "user", "content": [part, {"type": "text", "text": text}]}
+
+
+def test_a_file_part_is_a_document_by_its_data_and_by_its_id(served, client):
+    data = "data:application/pdf;base64," + as_base64(pages("ts"))
+    sent = ask(client, about("what?", file_part(filename="a.pdf", file_data=data)))
+    job = served.job(sent.id)
+    assert sent.choices[0].message.content == job["output"]["text"] != ""
+    assert [page["source"] for page in job["output"]["pages"]] == ["text_layer", "model"]
+    named = ask(client, about("what?", file_part(file_id=job["input"]["document"]["id"])))
+    assert named.choices[0].message.content == sent.choices[0].message.content
+
+
+def test_a_document_of_an_earlier_message_is_what_the_chat_is_about(served, client):
+    data = as_base64(pages("ts"))
+    first = about("what?", file_part(filename="a.pdf", file_data=data))
+    said = {"role": "assistant", "content": "a list"}
+    answer = ask(client, first, said, {"role": "user", "content": "and the date?"})
+    assert served.job(answer.id)["input"]["document"]["page_count"] == 2
+
+
+def test_the_text_of_a_document_is_streamed(served, client):
+    data = as_base64(pages("tst"))
+    message = about("read it", file_part(file_data=data))
+    extra = {"preset": "ocr", "postprocess": []}
+    stream = ask(client, message, stream=True, extra_body=extra)
+    chunks = list(stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == served.job(chunks[0].id)["output"]["text"]
+    assert "\n\n" in text

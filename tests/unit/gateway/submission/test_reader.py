@@ -49,9 +49,13 @@ def test_beside_the_bundled_model_the_second_reader_reads_by_default(workers, re
         {"preset": "describe"},
         {"preset": None, "prompt": "What is it?"},
         {"tiling": "ask"},
+        {"tiling": "read"},
+        {"enhance": "off"},
+        {"detail": "high"},
+        {"max_pixels": 500_000},
     ],
 )
-def test_what_asks_for_more_than_all_text_is_the_models(fields):
+def test_what_asks_for_more_than_all_text_or_names_the_models_look_is_the_models(fields):
     assert choose_reader(request(**fields), [DEMO]) == "model"
 
 
