@@ -70,6 +70,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.extensions["sightline"] = Services.build(settings)
     problems.install(app)
     app.before_request(_begin_request)
+    # a browser asks without the key that it is going to send
+    app.before_request(lambda: current_services().cors.answer_preflight(request))
     app.before_request(problems.refuse_redirect)
     app.before_request(auth.admit_request)
     app.before_request(lambda: refuse_compressed(request))
@@ -117,6 +119,7 @@ def _end_request(response: Response) -> ResponseReturnValue:
     if auth.needs_key(request.path):
         response.headers.setdefault("Cache-Control", "no-store")
     auth.add_limit_headers(response)
+    current_services().cors.add_headers(request, response)
     if not g.get("ended"):
         # flask ends a request again whose answer fails in what follows
         g.ended = True

@@ -11,6 +11,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.http.browser_guard import BrowserGuard
+from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
 from gateway.metrics.http_metrics import HttpMetrics
@@ -47,6 +48,7 @@ class Services:
     doorbells: DoorbellMessages
     api_keys: ApiKeyStore
     browser_guard: BrowserGuard
+    cors: CorsPolicy
     images: ImageStore
     sessions: SessionStore
     events: EventReader
@@ -92,6 +94,7 @@ class Services:
             doorbells=DoorbellMessages(store.redis),
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),
+            cors=CorsPolicy.of(settings),
             images=ImageStore(settings, binary),
             sessions=SessionStore(store.redis),
             # a blocking read must return before the socket's own timeout
@@ -107,7 +110,7 @@ class Services:
             document_files=DocumentFiles(documents),
             document_reader=DocumentReader(settings),
             deliveries=DeliveryStore(settings, store.redis),
-            files=FileStore(settings, connect(settings, text=False, breaker=breaker)),
+            files=FileStore(settings, binary),
             batches=BatchStore(settings, store.redis),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),

@@ -9,9 +9,11 @@ import ipaddress
 import json
 import os
 import runpy
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -60,6 +62,10 @@ def _available_cores() -> int:
 
 def _alias(name: str, *others: str) -> AliasChoices:
     return AliasChoices(PREFIX + name, *others)
+
+
+def _split_names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
 
 
 def _parse_json_list(value: Any) -> Any:
@@ -141,6 +147,12 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.\-, ]*$",
         description="Names beside that of SIGHTLINE_PUBLIC_URL by which browsers may reach a "
         "service without keys, as in vlm.lan,tower.local.",
+    )
+    cors_origins: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.\-:/*, \[\]]*$",
+        description="Origins whose pages may use the API from a browser, as in "
+        "https://chat.example,http://localhost:3000; `*` is any, for callers with a key.",
     )
     ping_s: float = Field(
         15.0, gt=0, le=300, description="Seconds between pings of an event stream."
@@ -241,6 +253,19 @@ class Settings(BaseSettings):
     )
     fetch_breaker_s: float = Field(
         10.0, gt=0, le=120, description="First pause, seconds; doubles with each further one."
+    )
+
+    contact: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[ -'*-~]*$",
+        description="Address or URL that hosts of images and receivers of webhooks see in "
+        "User-Agent, as in admin@example.org.",
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file of certificate authorities that image hosts and receivers of "
+        "webhooks may have, beside the public ones.",
     )
 
     # files of the operator
@@ -501,6 +526,26 @@ class Settings(BaseSettings):
         parse_ports(value)
         return value
 
+    @field_validator("ca_file")
+    @classmethod
+    def _authorities_are_certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.create_default_context().load_verify_locations(value)
+            except (OSError, ssl.SSLError) as error:
+                raise ValueError(f"{value} has no certificates in PEM form: {error}") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in _split_names(value):
+            parts = urlsplit(origin)
+            is_origin = parts.scheme in ("http", "https") and parts.netloc and not parts.path
+            if origin != "*" and not is_origin:
+                raise ValueError(f"{origin!r} is no origin, such as https://chat.example")
+        return value
+
     @model_validator(mode="after")
     def _lease_outlives_beats(self) -> Self:
         if self.lease_s < 3 * self.beat_s:
@@ -515,6 +560,15 @@ class Settings(BaseSettings):
         if self.body_budget_bytes < self.request_max_bytes:
             raise ValueError("bodies_max_bytes must be at least request_max_bytes")
         return self
+
+    @property
+    def cors_origin_list(self) -> list[str]:
+        """Return the origins whose pages may use the API, in lower case."""
+        return _split_names(self.cors_origins)
+
+    def user_agent(self, name: str) -> str:
+        """Return the User-Agent of a part of the service, with the contact."""
+        return f"{name} ({self.contact})" if self.contact else name
 
     @property
     def body_budget_bytes(self) -> int:

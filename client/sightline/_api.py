@@ -223,6 +223,25 @@ class Api:
         if len(self._uploaded) > _REMEMBERED_UPLOADS:
             del self._uploaded[next(iter(self._uploaded))]
 
+    def create_batch(
+        self, data: bytes, *, endpoint: str, window: str, name: str
+    ) -> Steps[dict[str, Any]]:
+        """Store the lines of a batch and start it, once."""
+        file = yield from self.request_json(
+            "POST", api_path("files"), form={"purpose": "batch"}, files=(("file", (name, data)),)
+        )
+        body = {"input_file_id": file["id"], "endpoint": endpoint, "completion_window": window}
+        batch: dict[str, Any] = yield from self.request_json(
+            "POST", api_path("batches"), json=body, repeatable=False
+        )
+        return batch
+
+    def file_content(self, file_id: str) -> Steps[bytes]:
+        """Return the content of a file."""
+        request = Request("GET", f"{api_path('files', file_id)}/content")
+        reply = yield from send_with_retries(request, self.policy)
+        return reply.body
+
     def replay_failed(self, since: dt.datetime | str) -> Steps[int]:
         """Send again all deliveries that failed since a time; return how many."""
         moment = since if isinstance(since, str) else since.astimezone(dt.UTC).isoformat()

@@ -167,6 +167,29 @@ class Client:
         """Return the models that are loaded."""
         return self._runner.run(self._runner.api.request_list(api_path("models")))
 
+    # batches
+
+    def create_batch(
+        self, data: bytes, *, endpoint: str, window: str = "24h", name: str = "batch.jsonl"
+    ) -> dict[str, Any]:
+        """Run every line of `data`, a request each in OpenAI's form, as a job of low priority."""
+        return self._runner.run(
+            self._runner.api.create_batch(data, endpoint=endpoint, window=window, name=name)
+        )
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """Return a batch with its counts and, once it has ended, the ids of its files."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("batches", batch_id)))
+
+    def cancel_batch(self, batch_id: str) -> dict[str, Any]:
+        """Submit no more lines and cancel the jobs in hand; the results so far stay."""
+        url_path = f"{api_path('batches', batch_id)}/cancel"
+        return self._runner.run(self._runner.api.request_json("POST", url_path))
+
+    def file_content(self, file_id: str) -> bytes:
+        """Return the content of a file, such as the results of a batch."""
+        return self._runner.run(self._runner.api.file_content(file_id))
+
     # webhooks
 
     def webhook_secret(self, *, rotate: bool = False) -> SecretData:

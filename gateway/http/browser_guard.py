@@ -29,13 +29,16 @@ class BrowserGuard:
     listed: frozenset[str]
     #: Whether any address is a host: an address, unlike a name, cannot be made to point to us.
     any_address: bool
+    #: Origins whose pages may use the API.
+    trusted_origins: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, settings: Settings) -> BrowserGuard:
         """Return the guard of the settings."""
         names = [name.strip().lower() for name in settings.allowed_hosts.split(",")]
         public = urlsplit(settings.public_url).hostname or ""
-        return cls(frozenset((*names, public)) - {""}, not settings.loopback)
+        trusted = frozenset(settings.cors_origin_list) - {"*"}
+        return cls(frozenset((*names, public)) - {""}, not settings.loopback, trusted)
 
     def check(self, request: Request) -> None:
         """Raise HostNotAllowed or OriginNotAllowed for what may come from a foreign page."""
@@ -50,6 +53,8 @@ class BrowserGuard:
         return name in _LOOPBACK or name in self.listed or (self.any_address and _is_address(name))
 
     def _is_foreign(self, request: Request, host: str) -> bool:
+        if request.headers.get("Origin", "").lower() in self.trusted_origins:
+            return False
         if request.headers.get("Sec-Fetch-Site", "") in _FOREIGN_SITES:
             return True
         origin = request.headers.get("Origin")

@@ -14,14 +14,23 @@ from shared.errors import (
     UrlFetchFailed,
     UrlNotAllowed,
 )
-from shared.outbound.client import Ending, FetchedResponse, FetchLimits, GuardedClient, parse_target
+from shared.outbound.client import (
+    Ending,
+    FetchedResponse,
+    FetchLimits,
+    GuardedClient,
+    follow_redirect,
+    parse_target,
+)
 from shared.settings import Settings
 
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 #: Characters of the longest scheme, and more.
 _SCHEME_CHARS = 64
 _CONNECT_S = 5.0
-_HEADERS = {"Accept": "image/*, application/pdf", "User-Agent": "Sightline"}
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 3
+_ACCEPT = "image/*, application/pdf"
 
 
 def is_url(text: str) -> bool:
@@ -57,12 +66,23 @@ class ImageFetcher:
         each naming `pointer`.
         """
         try:
-            response = self._get(url.strip())
+            response = self._follow(url.strip())
         except (UrlNotAllowed, UrlFetchFailed, ImageHostUnavailable) as error:
             error.pointer = pointer
             raise
         self._check_response(response, pointer)
         return Upload(response.body, content_type=_read_media_type(response))
+
+    def _follow(self, url: str) -> FetchedResponse:
+        """Return what a URL leads to; every hop is checked like the first and shares its time."""
+        response = self._get(url)
+        for _ in range(_MOST_REDIRECTS):
+            location = response.headers.get("location")
+            if response.status not in _REDIRECTS or not location:
+                break
+            url = follow_redirect(url, location)
+            response = self._get(url)
+        return response
 
     def _get(self, url: str) -> FetchedResponse:
         origin = parse_target(url, self.client.policy).origin
@@ -73,7 +93,9 @@ class ImageFetcher:
         health = HostHealth.BAD if left_s >= self.total_s / 2 else HostHealth.UNKNOWN
         self.breaker.enter(self.tenant, origin)
         try:
-            response = self.client.fetch("GET", url, limits, headers=_HEADERS)
+            agent = self.settings.user_agent("Sightline")
+            headers = {"Accept": _ACCEPT, "User-Agent": agent}
+            response = self.client.fetch("GET", url, limits, headers=headers)
             if response.status < 500 and response.ending in (Ending.WHOLE, Ending.CAPPED):
                 health = HostHealth.GOOD
         except UrlNotAllowed:
@@ -85,7 +107,8 @@ class ImageFetcher:
 
     def _check_response(self, response: FetchedResponse, pointer: str) -> None:
         if response.status != 200:
-            reason = " and redirects are not followed" if 300 <= response.status < 400 else ""
+            redirected = response.status in _REDIRECTS
+            reason = f" after {_MOST_REDIRECTS} redirects, the limit" if redirected else ""
             raise UrlFetchFailed(f"The URL returned {response.status}{reason}.", pointer=pointer)
         if response.headers.get("content-encoding", "identity") != "identity":
             raise UrlFetchFailed("The URL returned a compressed body.", pointer=pointer)

@@ -50,6 +50,9 @@ def refuse_unknown(paths: dict[str, Any]) -> Callable[[], None]:
             raise BadParameters(
                 f"Unknown query parameter: {name}; this path {taken}.", pointer=f"/{name}"
             )
+        for name, values in request.args.lists():
+            if len(values) > 1:
+                raise BadParameters(f"{name} is given more than once.", pointer=f"/{name}")
 
     return check
 

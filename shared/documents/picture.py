@@ -33,15 +33,28 @@ def finish_page(
     """Return the picture of a page; `turn`: clockwise degrees, None: to be told by its content."""
     blank = is_blank(to_grey(image, BLANK_SIDE))
     if turn is None:
-        turn = 0 if blank else find_turn(to_grey(image, _ORIENTATION_SIDE))
+        turn = 0 if blank else find_picture_turn(image)
     notices = list(notices or ())
     if turn:
-        image = image.transpose(_TURNS[turn])
-        notices.append(
-            (_TURNED, f"Its content lay on its side or head: turned clockwise by {turn} degrees.")
-        )
+        image = turn_picture(image, turn)
+        notices.append(turn_notice(turn))
     warnings = tuple({"code": code, "detail": detail} for code, detail in notices)
     return RenderedPage(encode_png(image), *image.size, dpi, turn, blank, warnings)
+
+
+def find_picture_turn(image: Image.Image) -> int:
+    """Return the clockwise degrees by which a picture's writing asks to be turned, 0 if unsure."""
+    return find_turn(to_grey(image, _ORIENTATION_SIDE))
+
+
+def turn_picture(image: Image.Image, degrees: int) -> Image.Image:
+    """Return a picture turned clockwise by 90, 180 or 270 degrees."""
+    return image.transpose(_TURNS[degrees])
+
+
+def turn_notice(degrees: int) -> tuple[str, str]:
+    """Return code and detail of what is told about a turned picture."""
+    return _TURNED, f"Its content lay on its side or head: turned clockwise by {degrees} degrees."
 
 
 def fit_pixels(image: Image.Image, max_pixels: int) -> Image.Image:

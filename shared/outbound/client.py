@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import unquote
 
 import certifi
@@ -98,6 +99,14 @@ def parse_target(url: str, policy: Policy) -> Target:
     return Target(parsed.scheme, host, port, parsed.raw_path.decode("ascii"))
 
 
+def follow_redirect(url: str, location: str) -> str:
+    """Return the URL that a redirect of `url` leads to; raises UrlNotAllowed."""
+    try:
+        return str(httpx.URL(url).join(location).copy_with(fragment=None))
+    except (httpx.InvalidURL, ValueError):
+        raise UrlNotAllowed("The URL redirects to something that is not a valid URL.") from None
+
+
 def _check_host(host: str, policy: Policy) -> None:
     try:
         address = ipaddress.ip_address(host)
@@ -121,20 +130,28 @@ class GuardedClient:
         *,
         resolver: Resolver = resolve_by_system,
         tls: ssl.SSLContext | None = None,
+        authorities: Path | None = None,
     ) -> None:
-        """`tls` replaces the context that trusts the public certificate authorities."""
+        """Trust the public certificate authorities and those of a file; `tls` replaces both."""
         self.policy = policy
         self._resolver = resolver
         self._own_tls = tls
+        self._authorities = authorities
 
     @classmethod
     def build(cls, settings: Settings) -> GuardedClient:
         """Return a client with the address policy of the settings."""
-        return cls(Policy.parse(settings.allow_nets, settings.allow_ports))
+        policy = Policy.parse(settings.allow_nets, settings.allow_ports)
+        return cls(policy, authorities=settings.ca_file)
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
-        return self._own_tls or ssl.create_default_context(cafile=certifi.where())
+        if self._own_tls:
+            return self._own_tls
+        context = ssl.create_default_context(cafile=certifi.where())
+        if self._authorities:
+            context.load_verify_locations(self._authorities)
+        return context
 
     def fetch(
         self,

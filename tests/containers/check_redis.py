@@ -44,7 +44,9 @@ def check_redis_restarts(key: dict[str, str]) -> None:
     check("conversations outlive it", same, session[0])
     check("API keys outlive it", call("/v1/jobs", headers=key)[0] == 200)
     check("Redis replays its whole log", "AOF-loading-client" not in logs("redis-queue"))
-    running = submit(6)
+    running: list[str] = []
+    # on a busy machine some are refused at first, as Redis seems silent
+    eventually(lambda: running.extend(submit(6 - len(running))) or len(running) == 6, 60)
     os.kill(int(inspect(container("redis-queue"), "{{.State.Pid}}")), signal.SIGKILL)
     jobs = tally(end(running))
     check("jobs outlive a killed Redis", jobs == {"succeeded": 6}, jobs)

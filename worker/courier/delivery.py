@@ -105,7 +105,7 @@ class DeliverySender:
         began = time.monotonic()
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": _AGENT,
+            "User-Agent": self._settings.user_agent(_AGENT),
             **webhooks.sign_headers(keys, delivery.id, int(sent_at), body),
         }
         response: FetchedResponse | None = None

@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_ocr(commands)
     _add_jobs(commands)
+    _add_batch(commands)
     _add_sessions(commands)
     _add_estimate(commands)
     _add_webhooks(commands)
@@ -193,6 +194,30 @@ def _add_jobs(commands: Any) -> None:
     )
     cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
+
+
+def _add_batch(commands: Any) -> None:
+    summary = "run a file of requests as jobs, and fetch their results"
+    parser = commands.add_parser(
+        "batch", help=summary, description=summary[0].upper() + summary[1:] + "."
+    )
+    below = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = _add_command(
+        below, "run", _import_later("batch", "run_batch"), "run the lines of a file and wait"
+    )
+    run.add_argument("file", metavar="FILE", help="a request on each line, in OpenAI's form")
+    run.add_argument(
+        "--window", default="24h", metavar="TIME", help="what is not done by then expires (24h)"
+    )
+    wait = _add_command(
+        below, "wait", _import_later("batch", "wait_for_batch"), "wait for a batch that runs"
+    )
+    wait.add_argument("batch", metavar="BATCH")
+    for command in (run, wait):
+        command.add_argument(
+            "--out", type=Path, required=True, metavar="FILE", help="file for the answers"
+        )
+        command.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
 
 
 def _add_sessions(commands: Any) -> None:

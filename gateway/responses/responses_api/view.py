@@ -122,7 +122,11 @@ def input_items(row: JobRow) -> list[dict[str, Any]]:
     last = ConversationMessage(
         role="user", text=job.prompt, images=job.images, image_places=job.image_places
     )
-    return [_input_item(row, at, message) for at, message in enumerate((*own, last))]
+    items = [_input_item(row, at, message) for at, message in enumerate((*own, last))]
+    if job.document:
+        document = {"file_id": job.document.id, "filename": job.document.name}
+        items[-1]["content"].insert(0, {"type": "input_file", **document})
+    return items
 
 
 def _input_item(row: JobRow, at: int, message: ConversationMessage) -> dict[str, Any]:

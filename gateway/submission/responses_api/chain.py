@@ -9,7 +9,8 @@ from gateway.services import Services
 from gateway.submission.chat_message import ChatTurn, NamedImage, Role
 from shared.errors import BadParameters, Erased, NotFound
 from shared.excerpt import excerpt
-from shared.jobs import ConversationMessage, ImagePlaces, Turn
+from shared.jobs import ConversationMessage, ImagePlaces, JobInput, Turn
+from shared.jobs.document import DocumentInput
 from shared.jobs.response_api import job_id_of
 from shared.jobs.row import JobRow
 
@@ -22,6 +23,8 @@ class Chain:
 
     turns: Sequence[ChatTurn] = ()
     thread: str = ""
+    #: What the last question was about, if that was a document.
+    document: DocumentInput | None = None
 
 
 def read_chain(previous_id: str | None, services: Services, tenant: str) -> Chain:
@@ -34,7 +37,7 @@ def read_chain(previous_id: str | None, services: Services, tenant: str) -> Chai
     row = _read_row(previous_id, services, tenant)
     if row.output is None or not row.status.terminal:
         raise BadParameters(f"{previous_id} has no answer to go on with.", pointer=_POINTER)
-    return Chain(_turns_until(row, services), row.input.thread)
+    return Chain(_turns_until(row, services), row.input.thread, row.input.document)
 
 
 def _read_row(previous_id: str, services: Services, tenant: str) -> JobRow:
@@ -62,13 +65,22 @@ def _turns_until(row: JobRow, services: Services) -> list[ChatTurn]:
     turns = [part for turn in earlier for part in _session_turn(turn)]
     instructed = row.response is not None and row.response.instructions is not None
     turns += [_message_turn(message) for message in job.before[1 if instructed else 0 :]]
-    turns.append(_turn("user", job.prompt, job.images, job.max_pixels, job.image_places))
+    turns.append(_question(job))
     answer = row.streamed_text or (row.output or {})["text"]
     turns.append(_turn("assistant", answer))
     return turns
 
 
+def _question(job: JobInput) -> ChatTurn:
+    if job.document:
+        return _turn("user", job.prompt, (job.document.id,), job.max_pixels)
+    return _turn("user", job.prompt, job.images, job.max_pixels, job.image_places)
+
+
 def _session_turn(turn: Turn) -> list[ChatTurn]:
+    if turn.document:
+        asked = _turn("user", turn.prompt, (turn.document.id,), turn.max_pixels)
+        return [asked, _turn("assistant", turn.text)]
     return [
         _turn("user", turn.prompt, turn.images, turn.max_pixels, turn.image_places),
         _turn("assistant", turn.text),

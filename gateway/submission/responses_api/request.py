@@ -18,6 +18,7 @@ from gateway.submission.responses_api.chain import Chain, read_chain
 from gateway.submission.responses_api.items import read_items
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import DETAIL_PIXELS
+from shared.jobs.document import DocumentInput
 from shared.jobs.response_api import ResponseFields
 from shared.prediction.heartbeat import Heartbeat
 
@@ -120,6 +121,8 @@ def receive_response(
     turns = read_items(asked.input, own)
     _set_own_fields(asked, own, len(turns))
     chain = read_chain(asked.previous_response_id, services, tenant)
+    if chain.document and not any(turn.images for turn in turns):
+        _keep_document(chain.document, own)
     rules = ChatRules(services.settings, workers, "/input", whole=asked.truncation == "disabled")
     spoken = [*_instructions(asked), *chain.turns, *turns]
     chat = assemble_chat(spoken, asked, own, rules, _thread(asked, chain))
@@ -144,6 +147,13 @@ def _set_own_fields(asked: ResponseRequest, own: OwnParameters, turns: int) -> N
         if turns > 1:
             detail = "A conversation keeps the last question of a response and its answer alone."
             own.tell("conversation_keeps_last", detail, "/input")
+
+
+def _keep_document(document: DocumentInput, own: OwnParameters) -> None:
+    """Ask about the pages that the last question was about, as they were read for it."""
+    own.values.setdefault("pages", [str(number) for number in document.pages])
+    own.values.setdefault("text_layer", document.text_layer.value)
+    own.values.setdefault("dpi", document.dpi)
 
 
 def _instructions(asked: ResponseRequest) -> list[ChatTurn]:

@@ -1,26 +1,38 @@
 """Tells by its writing which way a page lies; when that is not sure, it is taken as it is.
 
 Rows of writing are parted by free space, so their direction is the one in which rows are seen.
-Letters rise above the row more often than they hang below it, so the heavier side is up.
+Which side of a row is up is told by a network of one hidden layer that looks at single letters:
+`bench/quality/orientation.py` draws the pages that it learns from and counts its errors.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.documents.ink.mask import Grey, Mask, find_ink
-from shared.documents.ink.writing import STRIP, Writing, find_writing
+from shared.documents.ink.writing import STRIP, find_writing
 
-#: Pieces of rows from which anything is told.
+#: Height and width of the windows that the network sees: a letter or two.
+WINDOW_ROWS, WINDOW_COLUMNS = 16, 32
+#: Pieces of rows from which anything is told, and windows that are looked at.
 _LEAST_PIECES = 24
+_MOST_WINDOWS = 2000
 #: How much clearer rows must be in one direction than in the other.
-_LEAST_RATIO = 1.8
-#: Standard errors, and size, of the difference between what rises and what hangs.
+_LEAST_RATIO = 1.6
+#: What the windows must say together, in standard errors and on the network's own scale.
 _LEAST_ERRORS = 5.0
-_LEAST_RISE = 0.25
-#: A row of pixels belongs to the bodies of letters from this part of the fullest row on.
-_BODY = 0.5
+_LEAST_SCORE = 0.12
+#: A single window has no more say than this.
+_MOST_SAY = 2.0
+_LEAST_DENSITY, _MOST_DENSITY = 0.08, 0.7
+_WEIGHTS = Path(__file__).with_name("upright.npz")
+
+Windows = NDArray[np.float32]
 
 
 def find_turn(grey: Grey) -> int:
@@ -29,13 +41,12 @@ def find_turn(grey: Grey) -> int:
     `grey` is (height, width) of 8 bits, with letters of about 8 to 60 pixels. 0 if unsure.
     """
     mask = find_ink(grey)
-    level, upright = _clearness(mask), _clearness(np.ascontiguousarray(mask.T))
-    if level >= _LEAST_RATIO * upright:
-        return 180 if _rise(mask) < 0 else 0
-    if upright >= _LEAST_RATIO * level:
-        # turned clockwise by 90 degrees
-        rise = _rise(np.ascontiguousarray(np.rot90(mask, -1)))
-        return 0 if rise == 0 else 90 if rise > 0 else 270
+    level, standing = _clearness(mask), _clearness(np.ascontiguousarray(mask.T))
+    if level >= _LEAST_RATIO * standing:
+        return 180 if _side(mask) < 0 else 0
+    if standing >= _LEAST_RATIO * level:
+        side = _side(np.ascontiguousarray(np.rot90(mask, -1)))
+        return {1: 90, -1: 270}.get(side, 0)
     return 0
 
 
@@ -51,32 +62,54 @@ def _clearness(mask: Mask) -> float:
     return float((weights * heights[:-1]).sum())
 
 
-def _rise(mask: Mask) -> float:
-    """Return how far letters rise above their row more than they hang below it; 0 if unsure."""
+def _side(mask: Mask) -> int:
+    """Return 1 if level rows of writing stand upright, -1 if on their head, 0 if unsure."""
+    windows = cut_windows(mask)
+    if len(windows) < _LEAST_PIECES:
+        return 0
+    scores = np.clip(_score(windows) - _score(windows[:, ::-1]), -_MOST_SAY, _MOST_SAY)
+    mean, error = float(scores.mean()), float(scores.std()) / len(scores) ** 0.5
+    if abs(mean) < max(_LEAST_SCORE, _LEAST_ERRORS * error):
+        return 0
+    return 1 if mean > 0 else -1
+
+
+def cut_windows(mask: Mask) -> Windows:
+    """Return parts of the rows of writing, scaled to one size, (n, rows * columns) of 0 and 1."""
+    windows = np.array([*_windows(mask)], np.float32).reshape(-1, WINDOW_ROWS * WINDOW_COLUMNS)
+    density = windows.mean(axis=1)
+    windows = windows[(density > _LEAST_DENSITY) & (density < _MOST_DENSITY)]
+    sample: Windows = windows[:: max(1, -(-len(windows) // _MOST_WINDOWS))]
+    return sample
+
+
+def _windows(mask: Mask) -> Iterator[Mask]:
     writing = find_writing(mask)
-    rises = np.array([_rise_of_piece(profile) for profile in _profiles(mask, writing)])
-    rises = rises[np.isfinite(rises)]
-    if len(rises) < _LEAST_PIECES:
-        return 0.0
-    mean, error = float(rises.mean()), float(rises.std()) / len(rises) ** 0.5
-    sure = abs(mean) >= _LEAST_RISE and abs(mean) >= _LEAST_ERRORS * max(error, 1e-6)
-    return mean if sure else 0.0
+    across, down = _middles(WINDOW_COLUMNS), _middles(WINDOW_ROWS)
+    places = zip(
+        writing.lefts.tolist(), writing.tops.tolist(), writing.bottoms.tolist(), strict=True
+    )
+    for left, top, bottom in places:
+        height = bottom - top
+        rows = top + (down * height).astype(int)
+        for count in range(max(1, STRIP // (2 * height))):
+            columns = left + 2 * height * count + (across * 2 * height).astype(int)
+            if columns[-1] < mask.shape[1]:
+                yield mask[np.ix_(rows, columns)]
 
 
-def _profiles(mask: Mask, writing: Writing) -> list[NDArray[np.float64]]:
-    """Return the ink of each row of pixels of each piece."""
-    return [
-        mask[top:bottom, left : left + STRIP].sum(axis=1).astype(np.float64)
-        for left, top, bottom in zip(
-            writing.lefts.tolist(), writing.tops.tolist(), writing.bottoms.tolist(), strict=True
-        )
-    ]
+def _middles(parts: int) -> NDArray[np.float64]:
+    return (np.arange(parts) + 0.5) / parts
 
 
-def _rise_of_piece(profile: NDArray[np.float64]) -> float:
-    body = np.flatnonzero(profile >= _BODY * profile.max())
-    above, below = profile[: body[0]].sum(), profile[body[-1] + 1 :].sum()
-    # letters without anything above or below tell nothing
-    if above + below < 0.05 * profile.sum():
-        return float("nan")
-    return float((above - below) / (above + below))
+def _score(windows: Windows) -> NDArray[np.float32]:
+    hidden, biases, output = _load_weights()
+    scores: NDArray[np.float32] = np.maximum(windows @ hidden + biases, 0) @ output
+    return scores
+
+
+@functools.cache
+def _load_weights() -> tuple[Windows, NDArray[np.float32], NDArray[np.float32]]:
+    with np.load(_WEIGHTS) as stored:
+        hidden = stored["hidden"].astype(np.float32) * stored["scale"]
+        return hidden, stored["biases"], stored["output"]

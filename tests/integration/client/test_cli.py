@@ -251,3 +251,48 @@ def test_completion_works_in_a_real_bash(tmp_path):
         check=True,
     )
     assert completed.stdout == "canceled\n"
+
+
+def batch_line(name, text, **options):
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": 2, **options}
+    line = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return json.dumps(line)
+
+
+def test_a_batch_is_run_and_its_results_are_fetched(run, tmp_path):
+    jobs, out = tmp_path / "jobs.jsonl", tmp_path / "out.jsonl"
+    jobs.write_text("\n".join(batch_line(f"{n}", f"question {n}") for n in range(5)))
+    status, printed, notes = run("batch", "run", jobs, "--out", out)
+    assert (status, printed) == (Exit.OK, "")
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {answer["custom_id"] for answer in answers} == {f"{n}" for n in range(5)}
+    assert "completed: 5 of 5" in notes
+    batch_id = notes.partition(";")[0]
+    again = tmp_path / "again.jsonl"
+    assert run("batch", "wait", batch_id, "--out", again)[0] == Exit.OK
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_lines_that_fail_are_told_of(run, tmp_path):
+    jobs, out = tmp_path / "jobs.jsonl", tmp_path / "out.jsonl"
+    jobs.write_text(batch_line("a", "fine") + "\n" + batch_line("b", "x", model="gpt-none"))
+    status, _, notes = run("batch", "run", jobs, "--out", out)
+    assert status == Exit.FAILED
+    assert "1 of 2, 1 failed" in notes
+    (error,) = (tmp_path / "out.jsonl.errors").read_text().splitlines()
+    assert json.loads(error)["custom_id"] == "b"
+    refused = tmp_path / "refused.jsonl"
+    jobs.write_text(batch_line("a", "x", max_tokens=0))
+    status, _, notes = run("batch", "run", jobs, "--out", refused)
+    assert (status, refused.exists()) == (Exit.FAILED, False)
+    assert "line 1: " in notes
+
+
+def test_a_wrong_batch_is_refused_before_anything_is_sent(run, tmp_path):
+    jobs = tmp_path / "jobs.jsonl"
+    for text in ("", "[]", "{}", "nonsense"):
+        jobs.write_text(text)
+        assert run("batch", "run", jobs, "--out", tmp_path / "out.jsonl")[0] == Exit.USAGE
+    jobs.write_text(batch_line("a", "b"))
+    assert run("batch", "run", jobs, "--out", jobs)[0] == Exit.USAGE
+    assert run("batch", "run", tmp_path / "none", "--out", tmp_path / "x")[0] == Exit.USAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gzip
 import json
 import re
@@ -249,12 +250,21 @@ def test_a_stop_string_has_a_bounded_length(workerless, refused):
         assert refused(answer, 422, "bad_parameters", f"/stop/{int(isinstance(stop, list))}")
 
 
+PATH_EXAMPLES = collections.defaultdict(
+    lambda: "x1",
+    job_id=new_job_id(),
+    image_id="img_" + "0" * 64,
+    document_id="doc_" + "0" * 64,
+    page="1",
+)
+
+
 def test_every_path_refuses_a_query_that_it_does_not_know(workerless, refused):
     document = workerless.http.get("/openapi.json").json()
     for path, item in document["paths"].items():
         if not path.startswith(("/v1", "/predict")):
             continue
-        known_path = path.replace("{job_id}", new_job_id()).replace("{image_id}", "img_" + "0" * 64)
+        known_path = path.format_map(PATH_EXAMPLES)
         for method, operation in item.items():
             assert "`bad_parameters`" in operation["responses"]["422"]["description"]
             for query in ("limt=5", "x" * 300 + "=1"):
@@ -299,6 +309,12 @@ def test_a_preference_that_we_do_not_know_is_ignored(workerless, wish):
     answer = post(workerless, b'{"prompt":"hi"}', Prefer=wish)
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer.headers
+
+
+def test_a_query_parameter_that_is_given_twice_is_refused(workerless, refused):
+    answer = workerless.http.get("/v1/jobs?status=queued&limit=2&status=running")
+    refused(answer, 422, "bad_parameters", "/status")
+    assert "more than once" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

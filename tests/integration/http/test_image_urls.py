@@ -55,7 +55,20 @@ def test_the_same_request_is_the_same_job_when_the_image_has_changed(http):
 
 
 BAD = {
-    "redirect": ((302, {"Location": "/b"}, b""), 422, "url_fetch_failed"),
+    "endless redirect": ((302, {"Location": "/b"}, b""), 422, "url_fetch_failed"),
+    "redirect to nowhere": ((302, {}, b""), 422, "url_fetch_failed"),
+    "redirect inside": ((302, {"Location": "http://10.0.0.5/"}, b""), 403, "url_not_allowed"),
+    "redirect to metadata": (
+        (307, {"Location": "//169.254.169.254/latest"}, b""),
+        403,
+        "url_not_allowed",
+    ),
+    "redirect to a file": ((301, {"Location": "file:///etc/passwd"}, b""), 403, "url_not_allowed"),
+    "redirect with a password": (
+        (301, {"Location": "http://a:b@127.0.0.1/"}, b""),
+        403,
+        "url_not_allowed",
+    ),
     "missing": ((404, {}, b"no"), 422, "url_fetch_failed"),
     "cut": ((200, {"Content-Length": "9999"}, PNG), 422, "url_fetch_failed"),
     "compressed": ((200, {"Content-Encoding": "gzip"}, PNG), 422, "url_fetch_failed"),
@@ -72,6 +85,29 @@ def test_what_is_no_image_is_refused_with_the_reason(http, what):
         answer = submit(http, images=[server.url])
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["pointer"] == "/images/0"
+
+
+def test_up_to_three_redirects_are_followed(http):
+    def answer(request):
+        steps = int(request.path.rpartition("/")[2])
+        location = {"Location": f"{steps - 1}" if steps % 2 else f"/a/{steps - 1}"}
+        return (200, {}, PNG) if steps == 0 else (302, location, b"")
+
+    with receiving(answer) as server:
+        job = submit(http, images=[f"{server.url}/a/3"])
+        assert job.status_code == 200, job.text
+        assert [request.path for request in server.requests] == ["/a/3", "/a/2", "/a/1", "/a/0"]
+        refused = submit(http, images=[f"{server.url}/a/4"])
+    assert "after 3 redirects" in refused.json()["detail"]
+    assert server.requests[0].headers["user-agent"] == "Sightline"
+
+
+def test_a_host_sees_whom_to_ask(served):
+    outward = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
+    http = served.system.gateway(**SMALL, **outward, SIGHTLINE_CONTACT="admin@example.org")[1]
+    with receiving(lambda _: (200, {}, PNG)) as server:
+        submit(http, images=[server.url])
+    assert server.requests[0].headers["user-agent"] == "Sightline (admin@example.org)"
 
 
 def test_all_images_of_a_request_share_one_deadline(http):

@@ -241,7 +241,7 @@ class WorkerSteps(World):
             infos.append(TileInfo(id=picture.id, box=(0, 0, 8, 8), mark="[?]", seam=seam))
             is_blank = self.dice.random() < 0.2
             work.append(NewTile(TileOutcome() if is_blank else JobInput(prompt="read")))
-        again = self.split_by.get(claim.row.id) == claim.owner
+        again = claim.row.id in self.model.rows and self.split_by.get(claim.row.id) == claim.owner
         doorbells = self.tiles.split(claim, infos, work, together=False, room=ROOM)
         assert (doorbells is None) == (row is None and not again)
         if row:

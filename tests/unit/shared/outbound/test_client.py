@@ -13,6 +13,7 @@ from shared.addresses import Policy, parse_ports
 from shared.errors import UrlFetchFailed, UrlNotAllowed
 from shared.outbound.client import Ending, FetchLimits, GuardedClient
 from shared.outbound.dialer import resolve_by_system
+from shared.settings import Settings
 from tests.support.harness import ROOT
 from tests.support.receivers import dripping, raw, receiving
 
@@ -265,6 +266,12 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
         other = f"https://y.localhost:{port}/"
         with pytest.raises(UrlFetchFailed, match="certificate is not valid"):
             GuardedClient(LOCAL, resolver=resolver, tls=trusting).fetch("GET", other, LIMITS)
+        settings = Settings(
+            allow_nets="127.0.0.0/8", allow_ports="1-65535", ca_file=str(certificate)
+        )
+        built = GuardedClient.build(settings)
+        built._resolver = resolver
+        assert built.fetch("GET", url, LIMITS).body == b"ok"
 
 
 _UNDER_GEVENT = """
