@@ -102,12 +102,11 @@ def quantized(method: str) -> Change:
 
 REFUSED: dict[str, tuple[Change, str]] = {
     # quantised
-    "FP8": (quantized("fp8"), r"quantised \(fp8\).*bfloat16"),
     "FP8, only in its tensors": (
         tensors(UP=torch.zeros(192, 128).to(torch.float8_e4m3fn)),
         "F8_E4M3.*bfloat16",
     ),
-    "compressed-tensors": (quantized("compressed-tensors"), "compressed-tensors"),
+    "an unknown method": (quantized("hqq"), r"quantised \(hqq\), and only fp8"),
     "bitsandbytes": (
         config(text_config__quantization_config={"quant_method": "bitsandbytes"}),
         "bitsandbytes",

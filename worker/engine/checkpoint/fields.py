@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _MODEL_TYPE = "qwen3_vl"
+#: The field in which transformers describes quantised weights.
+QUANTIZATION = "quantization_config"
 #: Fields by which a checkpoint says that its weights are quantised.
-_QUANTIZED = ("quantization_config", "compression_config", "quantization")
+_QUANTIZED = (QUANTIZATION, "compression_config", "quantization")
 QUANTIZED_HINT = (
     "use the checkpoint in bfloat16; with SIGHTLINE_NUMERICS=int8 the engine quantises it itself"
 )
@@ -21,7 +23,10 @@ _ACTIVATIONS = {"text": ("silu", "swish"), "vision": ("gelu_pytorch_tanh", "gelu
 
 
 def check_kind(config: Mapping[str, Any]) -> None:
-    """Raise ValueError unless a config.json is that of a plain Qwen3-VL."""
+    """Raise ValueError unless a config.json is that of a Qwen3-VL.
+
+    Whether its `quantization_config` can be read is for quantized.py to say.
+    """
     kind = config.get("model_type")
     if kind != _MODEL_TYPE:
         raise ValueError(f"{kind} is not {_MODEL_TYPE}, the only architecture that is computed")
@@ -30,10 +35,19 @@ def check_kind(config: Mapping[str, Any]) -> None:
         if not isinstance(part, Mapping):
             raise ValueError("config.json has no text_config or no vision_config")  # noqa: TRY004
         for name in _QUANTIZED:
-            if part.get(name):
+            if part.get(name) and not (part is config and _has_method(part[name], name)):
                 raise ValueError(
                     f"the weights are quantised ({_method(part[name])}); {QUANTIZED_HINT}"
                 )
+
+
+def _has_method(quantization: object, name: str) -> bool:
+    """Tell whether the field describes its weights as transformers does."""
+    return (
+        name == QUANTIZATION
+        and isinstance(quantization, Mapping)
+        and bool(quantization.get("quant_method"))
+    )
 
 
 def _method(quantization: object) -> str:

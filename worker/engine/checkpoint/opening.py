@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.engine.checkpoint.fields import check_fields, check_kind
+from worker.engine.checkpoint.fields import QUANTIZATION, check_fields, check_kind
 from worker.engine.checkpoint.folder import read_json
 from worker.engine.checkpoint.inputs import (
     make_chat,
@@ -13,6 +13,7 @@ from worker.engine.checkpoint.inputs import (
     read_images,
     read_tokenizer,
 )
+from worker.engine.checkpoint.quantized import QuantizedFiles, read_form
 from worker.engine.checkpoint.tensors import check_tensors
 from worker.engine.checkpoint.weights import WeightFiles
 from worker.engine.config import ModelShape, read_shape
@@ -27,15 +28,18 @@ class Checkpoint:
     shape: ModelShape
     chat: ChatTokenizer
     reader: ImageReader
-    weights: WeightFiles
+    weights: WeightFiles | QuantizedFiles
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Check a folder and open it; raises ValueError or OSError with the reason."""
     from transformers import AutoConfig
 
-    check_kind(read_json(folder / "config.json"))
-    weights = WeightFiles(folder)
+    raw = read_json(folder / "config.json")
+    check_kind(raw)
+    form = read_form(raw[QUANTIZATION]) if raw.get(QUANTIZATION) else None
+    files = WeightFiles(folder)
+    weights = QuantizedFiles(files, form) if form else files
     config = AutoConfig.from_pretrained(folder)
     check_fields(config)
     tokenizer = read_tokenizer(folder)
