@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sightline._pages import Page
 from sightline._sse import Event
 from sightline._version import __version__
 from sightline.errors import (
@@ -24,16 +25,18 @@ from sightline.types import JobData, JobStatus, SubmitOptions
 from sightline.webhooks import WebhookEvent, verify_webhook
 
 if TYPE_CHECKING:
-    from sightline.aio import AsyncClient, AsyncJob, AsyncSession
-    from sightline.client import Client, Job, Session
+    from sightline.aio import AsyncClient, AsyncJob, AsyncReading, AsyncSession
+    from sightline.client import Client, Job, Reading, Session
 
 #: Names that need httpx are imported on first use: a webhook receiver does without it.
 _LAZY = {
     "AsyncClient": "sightline.aio",
     "AsyncJob": "sightline.aio",
+    "AsyncReading": "sightline.aio",
     "AsyncSession": "sightline.aio",
     "Client": "sightline.client",
     "Job": "sightline.client",
+    "Reading": "sightline.client",
     "Session": "sightline.client",
 }
 
@@ -42,6 +45,7 @@ __all__ = [
     "Answer",
     "AsyncClient",
     "AsyncJob",
+    "AsyncReading",
     "AsyncSession",
     "Client",
     "Event",
@@ -52,6 +56,8 @@ __all__ = [
     "JobFailed",
     "JobStatus",
     "NoConnection",
+    "Page",
+    "Reading",
     "Session",
     "SightlineError",
     "SubmitOptions",

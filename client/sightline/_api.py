@@ -89,6 +89,7 @@ class Api:
         key: str | None = None,
         wait_s: float = 0.0,
         deadline: float | None = None,
+        document: ImageSource | None = None,
     ) -> Steps[tuple[JobData, bool]]:
         """Submit; return the job, and whether the service knew it by its key already."""
         loaded = yield from load_all(images)
@@ -97,6 +98,9 @@ class Api:
         if poll_s:
             headers["Prefer"] = f"wait={poll_s}"
         body = _request_body(prompt, loaded, options)
+        if document is not None:
+            (file,) = yield from load_all([document])
+            body = _document_body(prompt, file, options)
         request = Request("POST", "/v1/jobs", headers=headers, poll_s=poll_s, **body)
         reply = yield from send_with_retries(request, self.policy, deadline)
         return _job(reply), reply.headers.get("idempotency-replayed") == "true"
@@ -284,6 +288,18 @@ def _request_body(
     if images:
         fields["images"] = [image.as_text() for image in images]
     return {"json": fields}
+
+
+def _document_body(
+    prompt: str | None, document: LoadedImage, options: SubmitOptions
+) -> dict[str, Any]:
+    """Return a form for a file, else JSON that names the document; pictures are taken as well."""
+    if document.text.lower().startswith("doc_"):
+        body = _request_body(prompt, [], options)
+        body["json"]["document"] = document.text
+        return body
+    # a file in the place of an image is told by its content
+    return _request_body(prompt, [document], options)
 
 
 def _form_value(value: Any) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-_TEXT = re.compile(r"https?://|data:|img_[0-9a-f]{64}$", re.IGNORECASE)
+_TEXT = re.compile(r"https?://|data:|(img|doc)_[0-9a-f]{64}$", re.IGNORECASE)
 
 
 @runtime_checkable
@@ -22,8 +22,8 @@ class SupportsSave(Protocol):
         """Write the image."""
 
 
-#: A path, an http(s) URL, a data: URI, the id of an uploaded image, bytes, an open binary file,
-#: or a Pillow image.
+#: A path, an http(s) URL, a data: URI, the id of an uploaded image or document, bytes, an open
+#: binary file, or a Pillow image.
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | SupportsSave
 ImageSources = ImageSource | Sequence[ImageSource]
 

@@ -1,4 +1,4 @@
-"""The asynchronous client: AsyncClient, AsyncJob, AsyncSession."""
+"""The asynchronous client: AsyncClient, AsyncJob, AsyncReading, AsyncSession."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from sightline import _http
 from sightline._api import Api, OnUpdate, api_path
 from sightline._async import AsyncRunner
 from sightline._images import ImageSource, ImageSources, as_list
+from sightline._pages import Page, PageCollector
 from sightline._sse import Event
 from sightline._steps import Policy
-from sightline.jobs import Answer, JobView, warned_answer
+from sightline.jobs import Answer, JobView, answer_of, warned_answer
 from sightline.types import (
     DeliveryData,
     Detail,
@@ -92,6 +93,24 @@ class AsyncClient:
         steps = self._runner.api.submit(prompt, as_list(images), options, key=idempotency_key)
         data, replayed = await self._runner.run(steps)
         return AsyncJob(self._runner, data, replayed=replayed)
+
+    async def read(
+        self,
+        document: ImageSource,
+        *,
+        prompt: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> AsyncReading:
+        """Read a document, such as a PDF; iterate over the result for its pages as they come.
+
+        `pages="1-3,7,-1"` reads some of them; the preset is `ocr` unless you name another.
+        """
+        if prompt is None:
+            options.setdefault("preset", "ocr")
+        steps = self._runner.api.submit(prompt, [], options, key=idempotency_key, document=document)
+        data, replayed = await self._runner.run(steps)
+        return AsyncReading(AsyncJob(self._runner, data, replayed=replayed))
 
     async def estimate(
         self,
@@ -283,6 +302,28 @@ class AsyncJob(JobView):
         """Return its webhook deliveries."""
         url_path = api_path("jobs", self.id, "deliveries")
         return await self._runner.run(self._runner.api.request_list(url_path))
+
+
+class AsyncReading:
+    """A document that is being read: an asynchronous iterator over its pages, as they come."""
+
+    def __init__(self, job: AsyncJob) -> None:
+        self.job = job
+
+    async def __aiter__(self) -> AsyncIterator[Page]:
+        """Yield each page once, in the order in which pages become ready.
+
+        Raises JobFailed behind the last page of a job that did not succeed.
+        """
+        collector = PageCollector()
+        async for event in self.job.stream():
+            for page in collector.take(event):
+                yield page
+        answer_of(self.job.data)
+
+    async def result(self, timeout: float | None = None) -> Answer:
+        """Wait for all of it; raises JobFailed and WaitTimeout."""
+        return warned_answer((await self.job.wait(timeout)).data)
 
 
 class AsyncSession:

@@ -1,4 +1,4 @@
-"""The blocking client: Client, Job, Session."""
+"""The blocking client: Client, Job, Reading, Session."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import httpx
 from sightline import _http
 from sightline._api import Api, OnUpdate, api_path
 from sightline._images import ImageSource, ImageSources, as_list
+from sightline._pages import Page, PageCollector
 from sightline._sse import Event
 from sightline._steps import Policy
 from sightline._sync import Runner
-from sightline.jobs import Answer, JobView, warned_answer
+from sightline.jobs import Answer, JobView, answer_of, warned_answer
 from sightline.types import (
     DeliveryData,
     Detail,
@@ -92,6 +93,24 @@ class Client:
         steps = self._runner.api.submit(prompt, as_list(images), options, key=idempotency_key)
         data, replayed = self._runner.run(steps)
         return Job(self._runner, data, replayed=replayed)
+
+    def read(
+        self,
+        document: ImageSource,
+        *,
+        prompt: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Reading:
+        """Read a document, such as a PDF; iterate over the result for its pages as they come.
+
+        `pages="1-3,7,-1"` reads some of them; the preset is `ocr` unless you name another.
+        """
+        if prompt is None:
+            options.setdefault("preset", "ocr")
+        steps = self._runner.api.submit(prompt, [], options, key=idempotency_key, document=document)
+        data, replayed = self._runner.run(steps)
+        return Reading(Job(self._runner, data, replayed=replayed))
 
     def estimate(
         self,
@@ -277,6 +296,27 @@ class Job(JobView):
         """Return its webhook deliveries."""
         url_path = api_path("jobs", self.id, "deliveries")
         return self._runner.run(self._runner.api.request_list(url_path))
+
+
+class Reading:
+    """A document that is being read: iterate over its pages as they come."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield each page once, in the order in which pages become ready.
+
+        Raises JobFailed behind the last page of a job that did not succeed.
+        """
+        collector = PageCollector()
+        for event in self.job.stream():
+            yield from collector.take(event)
+        answer_of(self.job.data)
+
+    def result(self, timeout: float | None = None) -> Answer:
+        """Wait for all of it; raises JobFailed and WaitTimeout."""
+        return warned_answer(self.job.wait(timeout).data)
 
 
 class Session:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sightline._pages import Page, pages_of
 from sightline.errors import job_failed
 from sightline.types import TERMINAL, JobData, JobStatus
 
@@ -37,6 +38,11 @@ class Answer:
         """Return the text of each image, where the text of several was asked for."""
         output: Mapping[str, Any] = self.job["output"] or {}
         return [image["text"] for image in output.get("images") or ()]
+
+    @property
+    def pages(self) -> list[Page]:
+        """Return the pages of a document in their order; a picture is one page."""
+        return pages_of(self.job)
 
     def __str__(self) -> str:
         return self.text

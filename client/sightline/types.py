@@ -47,6 +47,12 @@ class SubmitOptions(TypedDict, total=False):
     postprocess: list[str]
     enhance: str | list[str]
     tiling: Literal["auto", "off", "read", "ask"]
+    #: Of a document: `"1-3,7,-1"`, or numbers.
+    pages: str | list[int]
+    text_layer: Literal["auto", "only", "ignore"]
+    password: str
+    dpi: int
+    running_lines: Literal["once", "keep", "drop"]
     reader: Literal["model", "second", "both"]
     strict: bool
     sha256: list[str]
@@ -75,6 +81,8 @@ class Progress(TypedDict, total=False):
     output_tokens: int
     tiles_done: int
     tiles_total: int
+    pages_done: int
+    pages_total: int
     eta_s: float | None
 
 

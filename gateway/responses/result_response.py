@@ -75,7 +75,8 @@ def _language() -> Language:
 
 def _file_name(row: JobRow) -> str:
     """Return the name of what was uploaded, or of the job."""
-    names = [image.get("name") for image in row.images]
+    document = row.input.document
+    names = [document.name if document else None, *(image.get("name") for image in row.images)]
     return next((name for name in names if name), row.id)
 
 

@@ -64,6 +64,7 @@ def _page_data(language: str, words: dict[str, Any]) -> dict[str, Any]:
         "words": words,
         "max_images": services.settings.images_per_request,
         "max_bytes": services.settings.upload_max_bytes,
+        "max_document_bytes": services.settings.document_max_bytes,
         "max_tokens": services.settings.answer_max_tokens,
         "reading": [preset.name for preset in services.presets.values() if preset.reads],
         "presets": [

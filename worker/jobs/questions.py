@@ -71,7 +71,7 @@ class QuestionBuilder:
 
     def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
         """Raise ImageGone for a question whose conversation has lost the picture it is about."""
-        if row.input.every_image:
+        if row.input.every_image or row.input.document:
             return
         latest = next((turn.job_id for turn in reversed(turns) if turn.images), None)
         shown = {turn.job_id for turn in history if turn.images}

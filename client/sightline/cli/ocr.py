@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightline._api import OnUpdate
 from sightline.cli.ask import submit_options
 from sightline.cli.terminal import (
     StatusLine,
@@ -24,11 +26,11 @@ from sightline.cli.terminal import (
     print_note,
 )
 from sightline.client import Client, Job
-from sightline.errors import SightlineError
+from sightline.errors import APIError, SightlineError
 from sightline.jobs import Answer, answer_of
-from sightline.types import SubmitOptions
+from sightline.types import JobData, SubmitOptions
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"}
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".pdf"}
 #: A batch waits for a service that is full or down for a while.
 _RETRIES = 30
 _BAR_CHARS = 24
@@ -44,8 +46,15 @@ class ReadTask:
 
     @property
     def up_to_date(self) -> bool:
-        """Tell whether the text exists and is as new as the file."""
-        return self.out.exists() and self.out.stat().st_mtime >= self.source.stat().st_mtime
+        """Tell whether the whole text exists and is as new as the file."""
+        if self.gaps.exists() or not self.out.exists():
+            return False
+        return self.out.stat().st_mtime >= self.source.stat().st_mtime
+
+    @property
+    def gaps(self) -> Path:
+        """Return the mark beside a text that has gaps, which the next run fills."""
+        return self.out.with_name(f".{self.out.name}.gaps")
 
 
 @dataclass(slots=True)
@@ -59,6 +68,10 @@ class BatchProgress:
     #: Files whose text was cut off at the longest answer, and files without any text.
     cut_off: list[Path] = field(default_factory=list)
     empty: list[Path] = field(default_factory=list)
+    #: Documents with pages, or images with parts, that could not be read.
+    partial: list[Path] = field(default_factory=list)
+    #: Of the documents that are being read: pages that are ready, and all.
+    pages: dict[Path, tuple[int, int]] = field(default_factory=dict)
     started_s: float = field(default_factory=time.monotonic)
 
     def bar(self) -> str:
@@ -69,6 +82,9 @@ class BatchProgress:
         text = f"[{'#' * full}{'-' * (_BAR_CHARS - full)}] {done}/{self.total}"
         if self.failed:
             text += f", {self.failed} failed"
+        ready = [sum(counts) for counts in zip(*self.pages.copy().values(), strict=True)]
+        if ready:
+            text += f", page {ready[0]}/{ready[1]}"
         if processed and done < self.total:
             left = (time.monotonic() - self.started_s) / processed * (self.total - done)
             text += f", {int(left) // 60}:{int(left) % 60:02} left"
@@ -87,12 +103,12 @@ def read_files(args: argparse.Namespace) -> int:
     line = StatusLine(args)
     line.put(progress.bar())
     with connect(args, retries=_RETRIES) as client:
-        _read_all(waiting, _make_reader(args, client), args, progress, line)
+        _read_all(waiting, _make_reader(args, client, progress, line), args, progress, line)
     line.clear()
     print_note(args, f"{progress.read} read, {progress.skipped} skipped, {progress.failed} failed")
     _tell_doubts(args, progress)
     _tell_ignored(args)
-    return 1 if progress.failed else 0
+    return 1 if progress.failed or progress.partial else 0
 
 
 def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
@@ -102,6 +118,10 @@ def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
             args,
             f"cut off at the longest answer, read them again with a larger --max-tokens: "
             f"{_some_names(progress.cut_off)}",
+        )
+    if progress.partial:
+        print_note(
+            args, f"with gaps, run the command again to fill them: {_some_names(progress.partial)}"
         )
     if progress.empty:
         print_note(args, f"no text: {_some_names(progress.empty)}")
@@ -118,7 +138,8 @@ def _tell_ignored(args: argparse.Namespace) -> None:
     ]
     if ignored:
         print_note(
-            args, f"not read, as their names are not those of images: {_some_names(ignored)}"
+            args,
+            f"not read, as their names are those of no images: {_some_names(ignored)}",
         )
 
 
@@ -167,39 +188,91 @@ def _read_all(
 def _note_doubts(task: ReadTask, answer: Answer, progress: BatchProgress) -> None:
     if answer.truncated:
         progress.cut_off.append(task.source)
+    if _is_partial(answer):
+        progress.partial.append(task.source)
     if not answer.text.strip():
         progress.empty.append(task.source)
 
 
-def _make_reader(args: argparse.Namespace, client: Client) -> Callable[[ReadTask], Answer]:
+def _is_partial(answer: Answer) -> bool:
+    output = answer.job["output"]
+    return bool(output and output["partial"])
+
+
+def _make_reader(
+    args: argparse.Namespace, client: Client, progress: BatchProgress, line: StatusLine
+) -> Callable[[ReadTask], Answer]:
     options = submit_options(args)
     words = json.dumps([args.prompt, options], sort_keys=True)
 
     def read(task: ReadTask) -> Answer:
         data = task.source.read_bytes()
         key = "ocr-" + hashlib.sha256(words.encode() + b"\0" + data).hexdigest()
-        answer = _fetch_answer(client, data, key, args.prompt, options)
+
+        def show(job: JobData) -> None:
+            counts = job["progress"] or {}
+            if counts.get("pages_total"):
+                progress.pages[task.source] = (counts["pages_done"], counts["pages_total"])
+                line.put(progress.bar())
+
+        try:
+            answer = _fetch_answer(
+                client, (task.source.name, data), key, args.prompt, options, show
+            )
+        finally:
+            progress.pages.pop(task.source, None)
         _write(task.out, _format_answer(answer, args.format))
+        if _is_partial(answer):
+            _write(task.gaps, answer.job["id"])
+        else:
+            task.gaps.unlink(missing_ok=True)
         return answer
 
     return read
 
 
 def _fetch_answer(
-    client: Client, data: bytes, key: str, prompt: str | None, options: SubmitOptions
+    client: Client,
+    file: tuple[str, bytes],
+    key: str,
+    prompt: str | None,
+    options: SubmitOptions,
+    show: OnUpdate,
 ) -> Answer:
-    """Return the answer; the key finds the job of an interrupted run."""
-    job: Job = client.submit(prompt, data, idempotency_key=key, **options).wait()
-    if job.replayed and job.status != "succeeded":
-        # an earlier run's job failed: submit a new one
-        job = client.submit(prompt, data, **options).wait()
+    """Return the answer; the key finds the job of an interrupted run.
+
+    One that failed or has gaps is retried: pages and parts that were read are not read again.
+    """
+    job: Job = client.submit(prompt, _NamedFile(*file), idempotency_key=key, **options)
+    job = job.wait(on_update=show)
+    is_partial = job.data["output"] is not None and job.data["output"]["partial"]
+    if job.replayed and (job.status != "succeeded" or is_partial):
+        try:
+            job = job.retry().wait(on_update=show)
+        except APIError:
+            # what it needs is gone
+            job = client.submit(prompt, _NamedFile(*file), **options).wait(on_update=show)
     return answer_of(job.data)
 
 
+class _NamedFile(io.BytesIO):
+    """Bytes of a file that keep its name."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        super().__init__(data)
+        self.name = name
+
+
 def _format_answer(answer: Answer, form: str) -> str:
+    output = answer.job["output"]
+    pages = output.get("pages") if output else None
     if form == "json":
-        document = {"text": answer.text, "fields": answer.fields, "json": answer.json}
-        return json.dumps(document | {"job": answer.job["id"]}, ensure_ascii=False, indent=1) + "\n"
+        document: dict[str, Any] = {"text": answer.text, "fields": answer.fields}
+        document |= {"json": answer.json, "job": answer.job["id"]}
+        document |= {"pages": pages} if pages else {}
+        return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    if form == "md" and pages:
+        return "\n".join(f"<!-- page {page.number} -->\n\n{page.text}\n" for page in answer.pages)
     return answer.text + "\n"
 
 
@@ -226,7 +299,7 @@ def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
                 "Pass their common folder instead, or run two commands with different --out.",
             )
     if not tasks:
-        raise UsageError("No images found.")
+        raise UsageError("No images or documents found.")
     return list({task.out: task for task in tasks}.values())
 
 

@@ -117,6 +117,13 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         choices=["model", "second", "both"],
         help="what reads the text: the model, the small second reader, or both, compared",
     )
+    parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
+    parser.add_argument(
+        "--text-layer",
+        choices=["auto", "only", "ignore"],
+        help="whether a page's own text stands for its picture (default: auto)",
+    )
+    parser.add_argument("--dpi", type=int, metavar="N", help="pixels per inch of drawn pages (150)")
     parser.add_argument(
         "--strict", action="store_true", default=None, help="fail if a tile cannot be read"
     )
@@ -161,9 +168,11 @@ def _add_ocr(commands: Any) -> None:
         commands,
         "ocr",
         _import_later("ocr", "read_files"),
-        "read the text of images into a folder; resumes where it stopped when run again",
+        "read the text of images and documents into a folder; resumes when run again",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="images, or folders with images")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="images, PDFs, or folders with them"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--format",

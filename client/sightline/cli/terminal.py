@@ -16,7 +16,7 @@ from sightline._images import ImageSource
 if TYPE_CHECKING:
     from sightline.client import Client
 
-_IMAGE_NAME = re.compile(r"https?://|data:|img_[0-9a-f]{64}$", re.IGNORECASE)
+_IMAGE_NAME = re.compile(r"https?://|data:|(img|doc)_[0-9a-f]{64}$", re.IGNORECASE)
 
 
 class UsageError(Exception):
@@ -114,6 +114,8 @@ def progress_line(job: Mapping[str, Any]) -> str:
         if (progress.get("tiles_total", 0) or 0) > 1
         else ""
     )
+    if (progress.get("pages_total") or 0) > 1:
+        tiles = f", page {progress['pages_done']}/{progress['pages_total']}"
     eta = progress.get("eta_s")
     left = f", {eta:.0f} s left" if eta else ""
     return f"{progress.get('stage', 'running')} {progress.get('percent', 0)} %{tiles}{left}"

@@ -63,9 +63,21 @@ export async function upload(file, signal) {
   return (await request("/v1/images?warm=1", { method: "POST", body: form, signal })).json();
 }
 
+/** Upload a document and return what the service tells of it and its pages. */
+export async function uploadDocument(file, signal, password) {
+  const form = new FormData();
+  form.append("document", file, file.name || "document.pdf");
+  if (password) form.append("password", password);
+  return (await request("/v1/documents", { method: "POST", body: form, signal })).json();
+}
+
 /** Return an address under which an <img> can show a stored image. */
-export async function imageAddress(id) {
-  const path = `/v1/images/${id}/content`;
+export const imageAddress = (id) => addressOf(`/v1/images/${id}/content`);
+
+/** Return an address under which an <img> can show a page of a document, at about this width. */
+export const pageAddress = (id, page, dpi) => addressOf(`/v1/documents/${id}/pages/${page}/content?dpi=${dpi}`);
+
+async function addressOf(path) {
   if (!hasKey()) return path;
   return URL.createObjectURL(await (await request(path)).blob());
 }

@@ -6,7 +6,7 @@ import { presetName, say } from "./words.js";
 
 /** Return the node of a question: {prompt, preset, images: [{id, address?}]}. */
 export function question({ prompt, preset, images }) {
-  const shown = images.length ? make("div", { class: "shown" }, ...images.map(picture)) : null;
+  const shown = images.length ? make("div", { class: "shown" }, ...images.map((one, n) => (one.pages ? file(one) : picture(one, n)))) : null;
   const named = preset && preset !== "qa";
   const words = named
     ? make("p", { class: "named" }, presetIcon(preset), presetName(preset))
@@ -17,6 +17,12 @@ export function question({ prompt, preset, images }) {
 /** Return the drawing of a preset; presets of the operator share one. */
 export function presetIcon(name) {
   return icon(document.getElementById(`i-${name}`) ? name : "text");
+}
+
+/** Return the name of a document, or of its page that is asked about; its pages stand below. */
+function file({ name, pages, only }) {
+  const which = only ? say("pageNumber", { n: only }) : say("pageCount", { n: pages });
+  return make("p", { class: "file" }, icon("text"), [name, which].filter(Boolean).join(" · "));
 }
 
 function picture({ id, address }, number) {

@@ -18,7 +18,7 @@ export async function estimate(words, images) {
 }
 
 /** Return an estimate in sentences. */
-export function costs({ seconds, queue, tiles, admitted, refusal }) {
+export function costs({ seconds, queue, tiles, document, admitted, refusal }) {
   if (!admitted) return `${say("refusedNow")} ${failure(refusal).message}`;
   const sentences = [];
   if (seconds) {
@@ -26,6 +26,6 @@ export function costs({ seconds, queue, tiles, admitted, refusal }) {
     sentences.push(say(time === most ? "estimate" : "estimateTo", { time, most }));
   }
   if (queue?.wait_s >= 1) sentences.push(say("estimateWait", { wait: duration(queue.wait_s) }));
-  if (tiles > 1) sentences.push(say("estimateTiles", { n: tiles }));
+  if (tiles > 1 && !document) sentences.push(say("estimateTiles", { n: tiles }));
   return sentences.join(" ");
 }

@@ -5,6 +5,7 @@ import { watchHealth } from "./health.js";
 import { wireIntake } from "./intake.js";
 import { wireKeys } from "./keys.js";
 import { wireLook } from "./look.js";
+import { wirePageView } from "./pageview.js";
 import { Talk } from "./talk.js";
 
 const talk = new Talk();
@@ -13,6 +14,7 @@ const refreshHealth = watchHealth();
 
 wireIntake(composer);
 wireLook(talk);
+wirePageView();
 wireKeys(() => {
   composer.resend();
   talk.reopen();

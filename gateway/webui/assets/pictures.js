@@ -1,10 +1,14 @@
 // The pictures of the next question: chosen, dropped, pasted or taken; uploaded at once.
 
-import { upload } from "./api.js";
+import { pageAddress, upload, uploadDocument } from "./api.js";
 import { find, icon, make, speak } from "./dom.js";
 import { duration, failure, say, told, warning } from "./words.js";
 
-const MAX_MB = Math.floor(told.max_bytes / 2 ** 20);
+/** Pixels per inch of the small picture of a page. */
+export const THUMB_DPI = 20;
+
+/** Tell whether a file is one of several pages; a TIFF of one page is found to be a picture. */
+const isDocument = (file) => file.type === "application/pdf" || /\.(pdf|tiff?)$/i.test(file.name ?? "");
 
 export class Pictures {
   #kept = [];
@@ -42,14 +46,16 @@ export class Pictures {
 
   #objection(file) {
     const name = file.name || say("untitled");
+    const most = isDocument(file) ? told.max_document_bytes : told.max_bytes;
+    if (this.#kept.length && (isDocument(file) || this.#kept.some((kept) => kept.isDocument))) return say("oneDocument");
     if (this.#kept.length >= told.max_images) return say("tooMany", { n: told.max_images });
-    if (file.size > told.max_bytes) return say("tooLarge", { name, size: MAX_MB });
-    if (file.type && !file.type.startsWith("image/")) return say("notImage", { name });
+    if (file.size > most) return say("tooLarge", { name, size: Math.floor(most / 2 ** 20) });
+    if (file.type && !file.type.startsWith("image/") && !isDocument(file)) return say("notImage", { name });
     return null;
   }
 
   #take(file) {
-    const picture = { file, address: URL.createObjectURL(file), stop: new AbortController() };
+    const picture = { file, address: URL.createObjectURL(file), stop: new AbortController(), isDocument: isDocument(file) };
     picture.node = this.#chip(picture);
     picture.coming = this.#send(picture);
     this.#kept.push(picture);
@@ -68,8 +74,8 @@ export class Pictures {
 
   async #send(picture) {
     try {
-      picture.stored = await upload(picture.file, picture.stop.signal);
-      picture.facts.textContent = factsOf(picture.stored);
+      picture.stored = await this.#upload(picture);
+      picture.facts.textContent = picture.isDocument ? say("pageCount", { n: picture.stored.page_count }) : factsOf(picture.stored);
       for (const told of picture.stored.warnings) picture.facts.append(make("br"), warning(told));
     } catch (error) {
       if (picture.stop.signal.aborted) return;
@@ -79,6 +85,33 @@ export class Pictures {
       speak(picture.facts.textContent);
     }
     this.#changed();
+  }
+
+  async #upload(picture) {
+    if (!picture.isDocument) return upload(picture.file, picture.stop.signal);
+    try {
+      const stored = await this.#unlocked(picture);
+      picture.node.querySelector("img").src = await pageAddress(stored.id, 1, THUMB_DPI);
+      return stored;
+    } catch (error) {
+      if (error.problem?.code !== "unsupported_image_format") throw error;
+      // a TIFF of one page
+      picture.isDocument = false;
+      return upload(picture.file, picture.stop.signal);
+    }
+  }
+
+  /** Upload a document, with the password that its owner types where it has one. */
+  async #unlocked(picture) {
+    for (let password; ; ) {
+      try {
+        return await uploadDocument(picture.file, picture.stop.signal, password);
+      } catch (error) {
+        const isLocked = ["document_encrypted", "document_password_wrong"].includes(error.problem?.code);
+        password = isLocked ? await askPassword(picture, failure(error).message) : null;
+        if (!password) throw error;
+      }
+    }
   }
 
   #chip(picture) {
@@ -113,7 +146,12 @@ export class Pictures {
 
   /** Hand the uploaded pictures over to a question: [{id, address}]. */
   handOver() {
-    const gone = this.ready.map((picture) => ({ id: picture.stored.id, address: picture.address, name: picture.file.name }));
+    const gone = this.ready.map((picture) => ({
+      id: picture.stored.id,
+      address: picture.address,
+      name: picture.file.name,
+      pages: picture.isDocument ? picture.stored.page_count : undefined,
+    }));
     for (const picture of this.#kept) picture.node.remove();
     this.#kept = [];
     this.#show();
@@ -133,4 +171,23 @@ function factsOf(image) {
   ];
   if (image.predicted_s) told.push(say("about", { time: duration(image.predicted_s) }));
   return told.join(" · ");
+}
+
+/** Return the password that is typed beside a document; resolves with null when it is removed. */
+function askPassword(picture, sentence) {
+  const field = make("input", { type: "password", autocomplete: "off", "aria-label": say("documentPassword") });
+  const form = make("span", { class: "password" }, make("span", {}, sentence), field);
+  picture.facts.replaceChildren(form);
+  field.focus();
+  return new Promise((done) => {
+    picture.stop.signal.addEventListener("abort", () => done(null));
+    // a form in a form is none: Enter is taken here
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      event.stopPropagation();
+      picture.facts.textContent = say("uploading");
+      done(field.value);
+    });
+  });
 }

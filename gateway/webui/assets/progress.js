@@ -7,7 +7,7 @@ import { say } from "./words.js";
 const MOST_SEGMENTS = 40;
 
 /** Return the bar of a job's progress. */
-export function bar({ percent, tiles_total: tiles, tiles_done: done }) {
+export function bar({ percent, pages_total: pages, pages_done: ready, tiles_total: tiles = pages, tiles_done: done = ready }) {
   const parts = tiles && tiles <= MOST_SEGMENTS ? tiles : 1;
   const segments = Array.from({ length: parts }, (_, n) => {
     const filled = make("i");

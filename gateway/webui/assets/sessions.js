@@ -76,7 +76,7 @@ export async function history(id) {
   const byJob = new Map(jobs.data.map((job) => [job.id, job]));
   const said = session.turns.map((turn) => ({
     at: turn.created_at,
-    asked: { prompt: turn.prompt, preset: turn.preset, images: turn.images.map((image) => ({ id: image })) },
+    asked: { prompt: turn.prompt, preset: turn.preset, images: [...documentIn(byJob.get(turn.job_id)), ...turn.images.map((image) => ({ id: image }))] },
     job: byJob.get(turn.job_id),
     text: turn.text,
     reason: turn.finish_reason,
@@ -87,7 +87,15 @@ export async function history(id) {
 }
 
 function withoutTurn(job) {
-  const images = job.input.images.map(({ id }) => ({ id }));
+  const images = [...documentIn(job), ...job.input.images.map(({ id }) => ({ id }))];
   const prompt = job.metadata.question ?? "…";
   return { at: job.created_at, asked: { prompt, preset: job.input.preset, images }, job };
+}
+
+/** Return the document of a job as a question shows it, in a list. */
+function documentIn(job) {
+  const file = job?.input.document;
+  if (!file) return [];
+  const only = file.pages.length === 1 && file.page_count > 1 ? file.pages[0] : undefined;
+  return [{ id: file.id, name: file.name ?? job.metadata?.files?.[0], pages: file.page_count, only }];
 }

@@ -105,6 +105,7 @@ export class Talk {
     // an answer about no picture at all is told to be one
     asked.blind = !this.seen && !asked.images.length;
     const shown = new Turn(asked, (failed, tokens) => this.#again(failed, tokens));
+    shown.askPage = (file, number, question) => this.#askPage(file, number, question);
     this.#welcome(false);
     find("turns").append(shown.node);
     find("scroll").scrollTop = find("scroll").scrollHeight;
@@ -115,6 +116,12 @@ export class Talk {
     if (this.answering) return;
     if (!tokens) failed.node.remove();
     this.put(tokens ? { ...failed.asked, tokens } : failed.asked);
+  }
+
+  #askPage(file, number, question) {
+    if (this.answering) return this.refused(say("waitForAnswer"));
+    const page = { id: file.id, name: file.name, pages: file.page_count, only: number };
+    this.put({ prompt: question, preset: null, images: [page] });
   }
 
   #restore({ asked, job, text, reason }) {
@@ -161,11 +168,14 @@ function body({ prompt, preset, images, tokens }, id) {
   return {
     ...question,
     ...(tokens ? { max_new_tokens: tokens } : {}),
-    images: images.map((image) => image.id),
+    ...(images[0]?.pages ? documentOf(images[0]) : { images: images.map((image) => image.id) }),
     session_id: id,
     metadata: { question: (prompt || presetName(preset)).slice(0, KEPT_CHARS), ...namesOf(images) },
   };
 }
+
+/** Return what a question says of its document, and of the one page that it is about. */
+const documentOf = ({ id, only }) => ({ document: id, ...(only ? { pages: [only] } : {}) });
 
 /** Return the names of a question's files, as far as they are known. */
 function namesOf(images) {

@@ -4,6 +4,7 @@ import { follow, get, post } from "./api.js";
 import { question } from "./asked.js";
 import { find, icon, make, speak } from "./dom.js";
 import { plain, render } from "./markdown.js";
+import { Pages } from "./pages.js";
 import { bar } from "./progress.js";
 import { saver } from "./saving.js";
 import { verbatim } from "./verbatim.js";
@@ -16,12 +17,14 @@ export class Turn {
   #stop = new AbortController();
   #drawn = 0;
   #anew = false;
+  #strip = null;
 
   /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
   constructor(asked, again) {
     this.asked = asked;
     this.again = again;
     this.words = make("div", { class: "words" });
+    this.pages = make("div", {});
     this.going = make("div", { class: "going" });
     this.after = make("div", {});
     this.foot = make("div", { class: "foot" });
@@ -33,6 +36,7 @@ export class Turn {
         "article",
         { class: "answer", "aria-label": say("answer") },
         icon("eye", "mark"),
+        this.pages,
         this.words,
         this.going,
         this.after,
@@ -44,6 +48,7 @@ export class Turn {
   /** Follow a job from its first event to its end; return the ended job, or null. */
   async live(job) {
     this.job = job;
+    this.#showPages(job);
     this.node.setAttribute("aria-busy", "true");
     this.#place(job.queue);
     const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
@@ -78,11 +83,23 @@ export class Turn {
     if (type === "job.queued") this.#queued(data);
     else if (type === "job.started") this.#started();
     else if (type === "job.progress") this.#progress(data);
+    else if (type === "output.page") this.#strip?.take(data);
     else if (type === "output.delta") this.#write(data.text);
     else if (type === "output.reset") this.#reset();
     else if (type === "line.broken") this.#going(say("reconnecting"));
     else if (type === "job.erased") this.#erased();
     else if (data.id) this.ended(data);
+  }
+
+  /** Show the pages of the job's document, if it has one, and what is known of them. */
+  #showPages(job) {
+    const named = job.input?.document;
+    if (named && !this.#strip) {
+      const file = { ...named, name: named.name ?? job.metadata?.files?.[0] };
+      this.#strip = new Pages(file, (number, question) => this.askPage?.(file, number, question));
+      this.pages.append(this.#strip.node);
+    }
+    for (const page of job.output?.pages ?? []) this.#strip?.take(page);
   }
 
   #queued(data) {
@@ -103,10 +120,11 @@ export class Turn {
 
   #progress(progress) {
     this.job.status = "running";
-    const { stage, percent, eta_s: eta, tiles_total: tiles, tiles_done: done } = progress;
+    const { stage, percent, eta_s: eta, tiles_total: tiles, tiles_done: done, pages_total: pages } = progress;
+    const page = pages ? say("pagesDone", { done: progress.pages_done, total: pages }) : null;
     const tile = tiles ? say("tiles", { done: Math.min(tiles, done + 1), total: tiles }) : null;
     const left = eta ? say("left", { time: duration(eta) }) : null;
-    this.#going(say(`stage_${stage}`), tile, `${percent} %`, left, bar(progress));
+    this.#going(say(`stage_${stage}`), page ?? tile, `${percent} %`, left, bar(progress));
   }
 
   #going(head, ...rest) {
@@ -140,7 +158,10 @@ export class Turn {
   #nodes() {
     const images = this.job?.output?.images;
     if (images) return images.flatMap((one) => [this.#imageHead(one), ...verbatim(one.text)]);
-    return this.#reads ? verbatim(this.#text) : render(this.#text);
+    if (!this.#reads) return render(this.#text);
+    // a page's own text has no marks for tables
+    const pages = this.job?.output?.pages;
+    return verbatim(this.#text, { tables: !pages || pages.some((page) => page.source === "model") });
   }
 
   get #reads() {
@@ -161,6 +182,7 @@ export class Turn {
   /** Show how a job ended. */
   ended(job) {
     this.job = job;
+    this.#showPages(job);
     this.#text = job.output?.text ?? this.#text;
     this.node.removeAttribute("aria-busy");
     cancelAnimationFrame(this.#drawn);
