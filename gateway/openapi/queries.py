@@ -30,7 +30,7 @@ def refuse_unknown(paths: dict[str, Any]) -> Callable[[], None]:
     `paths` are those of the document. Pages and probes take any parameter.
     """
     known = {
-        (path, method.upper()): _query_names(operation)
+        (path, method.upper()): _query_schemas(operation)
         for path, item in paths.items()
         if needs_key(path)
         for method, operation in item.items()
@@ -40,22 +40,35 @@ def refuse_unknown(paths: dict[str, Any]) -> Callable[[], None]:
         if not request.args or request.url_rule is None:
             return
         path = _VARIABLE.sub(r"{\1}", request.url_rule.rule)
-        names = known.get((path, request.method.replace("HEAD", "GET")))
-        if names is None:
-            return
-        unknown = [name for name in request.args if name not in names]
-        if unknown:
-            name = excerpt(unknown[0])
-            taken = f"takes {', '.join(names)}" if names else "takes none"
-            raise BadParameters(
-                f"Unknown query parameter: {name}; this path {taken}.", pointer=f"/{name}"
-            )
-        for name, values in request.args.lists():
-            if len(values) > 1:
-                raise BadParameters(f"{name} is given more than once.", pointer=f"/{name}")
+        schemas = known.get((path, request.method.replace("HEAD", "GET")))
+        if schemas is not None:
+            _check_names(schemas)
+            _check_counts(schemas)
 
     return check
 
 
-def _query_names(operation: dict[str, Any]) -> list[str]:
-    return [part["name"] for part in operation.get("parameters", []) if part["in"] == "query"]
+def _check_names(schemas: dict[str, Any]) -> None:
+    unknown = [name for name in request.args if name not in schemas]
+    if unknown:
+        name = excerpt(unknown[0])
+        taken = f"takes {', '.join(schemas)}" if schemas else "takes none"
+        raise BadParameters(
+            f"Unknown query parameter: {name}; this path {taken}.", pointer=f"/{name}"
+        )
+
+
+def _check_counts(schemas: dict[str, Any]) -> None:
+    for name, values in request.args.lists():
+        if len(values) > 1 and not _is_list(schemas[name]):
+            raise BadParameters(f"{name} is given more than once.", pointer=f"/{name}")
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", [])))
+
+
+def _query_schemas(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of each query parameter by its name."""
+    parameters = operation.get("parameters", [])
+    return {part["name"]: part["schema"] for part in parameters if part["in"] == "query"}

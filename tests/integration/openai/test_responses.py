@@ -76,6 +76,8 @@ def test_a_question_about_an_image_is_answered(served, client):
     # the published shape, strictly
     Response.model_validate(client.responses.retrieve(response.id).to_dict())
     assert client.responses.retrieve(response.id).output_text == response.output_text
+    included = ["message.output_text.logprobs", "file_search_call.results"]
+    assert client.responses.retrieve(response.id, include=included).id == response.id
 
 
 def test_an_answer_that_is_cut_off_says_so(client):

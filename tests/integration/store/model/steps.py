@@ -83,10 +83,7 @@ class CallerSteps(World):
 
     def erase(self) -> None:
         if row := self.any_job():
-            self.store.erase(row.id, row.tenant)
-            self.model.erase(row)
-            self.erased.add(row.id)
-            self.check_images_gone(row)
+            self.erase_row(row)
 
     def delete_session(self) -> None:
         if self.model.talks:
