@@ -83,6 +83,7 @@ def test_read_lines_are_shown_and_copied_character_by_character(served, visit):
     text = "\n".join(LINES)
     answered_with(served, text, "lines")
     here = visit("#lines")
+    expect(here.page.locator(".words .verbatim")).to_have_count(1)
     assert here.page.locator(".words .verbatim").evaluate("node => node.textContent") == text
     assert here.page.locator(".words").locator("strong, em, li, a, h3, hr, code, b").count() == 0
     assert copied(here) == text
@@ -93,6 +94,7 @@ def test_a_table_loses_no_cell_and_the_copy_is_the_answer(served, visit, preset)
     session = f"table-{preset}"
     answered_with(served, f"above\n\n{RAGGED}\nbelow", session, preset)
     here = visit(f"#{session}")
+    expect(here.page.locator(".words tr")).to_have_count(4)
     cells = here.page.eval_on_selector_all(
         ".words tr", "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
     )
