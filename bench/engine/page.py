@@ -51,17 +51,17 @@ class PageBench:
         )
         self._side = side
 
-    def run(self) -> str:
-        """Return a Markdown table."""
+    def run(self) -> None:
+        """Print a Markdown table, row by row."""
         self._ask([self._page(99, tokens=2)])
         first, _ = self._ask([self._page(0, tokens=1)])
         off, plain = self._ask([self._page(0)], speculation=False)
-        lines = [_row("off", off, off, first, plain[0])]
+        print("\n".join([*_HEAD, _row("off", off, off, first, plain[0])]), flush=True)
         for share in SPOILT:
             spent, done = self._ask([self._page(0, _spoil(plain[0].token_ids, share))])
             _check(plain, done)
-            lines.append(_row(f"{share:.0%} spoilt", spent, off, first, done[0]))
-        return "\n".join([*_HEAD, *lines, "", self._measure_together()])
+            print(_row(f"{share:.0%} spoilt", spent, off, first, done[0]), flush=True)
+        print(f"\n{self._measure_together()}")
 
     def _measure_together(self) -> str:
         pages = range(1, _TOGETHER + 1)
@@ -152,7 +152,7 @@ def main() -> None:
         print(
             f"{engine.info.arithmetic}, {args.threads} threads, {args.side}², {args.tokens} tokens"
         )
-        print(PageBench(engine, tokens=args.tokens, side=args.side).run())
+        PageBench(engine, tokens=args.tokens, side=args.side).run()
     finally:
         engine.close()
 

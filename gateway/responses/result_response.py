@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response, jsonify, request
 
 from gateway.results.contents.blocks import DoesNotFit
@@ -12,6 +14,7 @@ from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
 from gateway.services import Services
 from shared.errors import NotAcceptable, ResultTooLarge
+from shared.jobs import TilingTask
 from shared.jobs.row import JobRow
 
 #: Markup that our own page would refuse as well: nothing is loaded and nothing runs.
@@ -46,9 +49,9 @@ def _accepted_form() -> ResultForm:
 
 
 def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
-    output = row.output or {}
     if form is ResultForm.JSON:
-        return jsonify(output)
+        return jsonify(row.output)
+    output = _shown_output(row)
     if form is ResultForm.TEXT:
         text = write_text(output) if _names_text() else str(output["text"])
         return Response(text, mimetype=form.media_type)
@@ -60,6 +63,14 @@ def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
     except DoesNotFit as error:
         raise ResultTooLarge(str(error)) from None
     return Response(body, mimetype=form.media_type)
+
+
+def _shown_output(row: JobRow) -> dict[str, Any]:
+    """Return the output without pages that only carry the evidence of an answer."""
+    output, tiling = row.output or {}, row.input.tiling
+    if tiling is None or tiling.task is TilingTask.READ:
+        return output
+    return {name: value for name, value in output.items() if name != "pages"}
 
 
 def _names_text() -> bool:

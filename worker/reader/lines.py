@@ -13,9 +13,10 @@ from worker.reader.recognition import Recogniser, Recognition, scale_line
 
 #: Height over width from which on a line may stand on its side.
 _STANDING = 1.5
-#: Columns of a gap that is a blank, in a line with Chinese letters: between those and others, and
-#: between two of one script.
-_BLANK, _BLANK_WITHIN = 11, 16
+#: Columns of a gap that is a blank, in a line with Chinese letters: between those and others,
+#: between two of those, and between two others; and how many more beside letters with blank sides.
+_BLANK, _BLANK_WIDE, _BLANK_NARROW, _MORE = 11, 16, 10, 4
+_THIN = "1Il|ijt.,:;!'"
 #: Chinese, Japanese and Korean letters, with their punctuation and full-width forms.
 _WIDE = ((0x2E80, 0x9FFF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFF00, 0xFF60), (0x20000, 0x3FFFF))
 #: Their punctuation, which has its own blank.
@@ -91,8 +92,7 @@ def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
         if number and _may_part(line.text[number - 1], letter):
             left, right = line.spans[number - 1], line.spans[number]
             first, last = ((a + b) / 2 * width for a, b in (left, right))
-            same = _is_wide(line.text[number - 1]) == _is_wide(letter)
-            if widest_gap(gaps, first, last) >= (_BLANK_WITHIN if same else _BLANK):
+            if widest_gap(gaps, first, last) >= _blank_columns(line.text[number - 1], letter):
                 text.append(" ")
                 spans.append((left[1], right[0]))
                 certainties.append(1.0)
@@ -100,6 +100,13 @@ def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
         spans.append(line.spans[number])
         certainties.append(line.certainties[number])
     return Recognition("".join(text), tuple(spans), tuple(certainties))
+
+
+def _blank_columns(one: str, other: str) -> int:
+    """Return the columns of a gap between two letters from which on it is a blank."""
+    wide = _is_wide(one) + _is_wide(other)
+    more = _MORE if one in _THIN or other in _THIN else 0
+    return more + (_BLANK_NARROW, _BLANK, _BLANK_WIDE)[wide]
 
 
 def _may_part(one: str, other: str) -> bool:

@@ -15,7 +15,8 @@ export async function openPage(view) {
   find("page-title").textContent = [say("pageNumber", { n: page.page }), file.name].filter(Boolean).join(" · ");
   const text = page.text ? verbatim(page.text, { tables: page.source === "model" }) : [];
   const notices = (page.warnings ?? []).map((notice) => make("p", { class: "notice" }, warning(notice)));
-  const empty = make("p", { class: "quiet" }, say(page.text === null ? "page_waiting" : "page_blank"));
+  const isOpen = page.text === null && page.source && page.source !== "blank";
+  const empty = make("p", { class: "quiet" }, isOpen ? "" : say(`page_${page.source ?? "waiting"}`));
   find("page-text").replaceChildren(make("div", { class: "words" }, ...notices, ...(text.length ? text : [empty])));
   find("page-image").removeAttribute("src");
   find("page-image").alt = say("pageNumber", { n: page.page });

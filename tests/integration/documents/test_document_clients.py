@@ -113,3 +113,10 @@ def test_what_was_read_is_saved_under_the_name_of_the_document(documents, scan):
     job = documents.done(scan.read_bytes())
     answer = documents.http.get(job["urls"]["result"], params={"format": "docx"})
     assert 'filename="a.docx"' in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "csv"])
+def test_the_result_of_a_question_is_its_answer_and_not_the_pages(documents, scan, form):
+    job = documents.done(scan.read_bytes(), prompt="What is the total?")
+    answer = documents.http.get(job["urls"]["result"], params={"format": form})
+    assert job["output"]["text"] in answer.content.decode("utf-8-sig")

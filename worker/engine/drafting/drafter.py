@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from worker.engine.drafting.source import DraftSource
 
 #: Weight that older guesses keep with each new one, and the guesses that the first chance is worth.
-_KEEP, _PRIOR_GUESSES = 0.97, 2.0
+_KEEP, _PRIOR_GUESSES = 0.97, 1.0
 #: No guess is certain, and none is hopeless.
 _LEAST, _MOST = 0.001, 0.995
 NO_SOURCES: tuple[DraftSource, ...] = ()

@@ -21,7 +21,7 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 class ReferenceText:
     """A DraftSource over a fixed text of n tokens: n log n to prepare, log n for each token."""
 
-    first_chance = 0.6
+    first_chance = 0.5
 
     def __init__(self, tokens: Sequence[int]) -> None:
         """Expect the answer to begin as the text does."""

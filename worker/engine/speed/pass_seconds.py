@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 #: Sizes in one group double from group to group: 1, 2, 3-4, 5-8 and so on.
 _GROUPS = 16
-#: Weight of the newest measurement, and the most that it counts beside those before.
-_NEWEST, _STALL = 0.2, 2.0
+#: Weight of the newest measurement where it is less than those before, and where it is more:
+#: whatever else runs on the machine makes passes longer and never shorter.
+_FASTER, _SLOWER = 0.5, 0.05
+#: The most that a measurement counts beside those before.
+_STALL = 2.0
 #: Passes for which a measurement is believed. After that a group may be tried again: it may have
 #: been measured while the machine was busy with something else.
 _BELIEVED = 100
-#: A row costs this share of a pass of one row, until it is measured.
-_ROW_SHARE = 1 / 20
+#: A row costs this share of a pass of one row, until it is measured, and at least this one.
+_ROW_SHARE, _LEAST_SHARE = 1 / 20, 1 / 40
 
 
 class PassSeconds:
@@ -32,16 +37,19 @@ class PassSeconds:
         if self._passes - self._measured[group] >= _BELIEVED:
             self._rows[group], self._seconds[group] = rows, seconds
         seconds = min(seconds, _STALL * self._seconds[group])
-        self._rows[group] += _NEWEST * (rows - self._rows[group])
-        self._seconds[group] += _NEWEST * (seconds - self._seconds[group])
+        weight = _FASTER if seconds < self._seconds[group] else _SLOWER
+        self._rows[group] += weight * (rows - self._rows[group])
+        self._seconds[group] += weight * (seconds - self._seconds[group])
         self._measured[group] = self._passes
 
     def at(self, rows: int) -> float:
         """Return the seconds of a pass: measured ones, and assumed ones where there are none."""
         known = self._passes - self._measured < _BELIEVED
         if not known.any():
-            return _assumed(rows)
-        sizes, seconds = self._rows[known], np.maximum.accumulate(self._seconds[known])
+            return float(_assumed(rows))
+        sizes, seconds = self._rows[known], self._seconds[known]
+        least = _assumed(sizes, _LEAST_SHARE) / _assumed(sizes[0], _LEAST_SHARE) * seconds[0]
+        seconds = np.maximum.accumulate(np.maximum(seconds, least))
         if rows < sizes[0]:
             return float(seconds[0] * _assumed(rows) / _assumed(sizes[0]))
         if rows > sizes[-1]:
@@ -49,5 +57,5 @@ class PassSeconds:
         return float(np.interp(rows, sizes, seconds))
 
 
-def _assumed(rows: float) -> float:
-    return 1 + (rows - 1) * _ROW_SHARE
+def _assumed(rows: Any, share: float = _ROW_SHARE) -> Any:
+    return 1 + (rows - 1) * share

@@ -12,6 +12,7 @@ from PIL.Image import Image
 from shared.documents.model import PageText
 from shared.errors import InferenceFailed
 from shared.jobs import (
+    MAX_REFERENCE_CHARS,
     DocumentInput,
     FinishReason,
     JobInput,
@@ -61,7 +62,9 @@ class PageWork:
         warnings = (*text_warnings(document, text), *page_warnings(rendered))
         if rendered.blank:
             return _BLANK.model_copy(update={"notices": page_warnings(rendered)})
-        return self._read_picture(job, document, picture, warnings)
+        # a text that is doubted may still be right in most places
+        doubted = () if text is None or not text.text else (text.text[:MAX_REFERENCE_CHARS],)
+        return self._read_picture(job, document, picture, warnings, doubted)
 
     def ask(self, job: ClaimedJob, document: DocumentInput, number: int) -> PageOutcome:
         """Return what a page answers to the job's question; raises as `read`."""
@@ -93,8 +96,9 @@ class PageWork:
         document: DocumentInput,
         picture: Image,
         warnings: tuple[Notice, ...],
+        references: tuple[str, ...],
     ) -> PageOutcome:
-        """Read all tiles of a page as one batch."""
+        """Read all tiles of a page as one batch; the texts may follow the references."""
         pictures, asked, parts = dict[str, Image](), list[JobInput](), list[tuple[Tile, int]]()
         for tile in self._cut(job.row.input, document, picture):
             pixels = picture.crop(tile.box)
@@ -105,7 +109,7 @@ class PageWork:
             pictures[image_id] = pixels
             parts.append((tile, len(asked)))
             asked.append(_question_input(job.row.input, job.row.input.prompt, (image_id,)))
-        answers = self._run(job, asked, pictures)
+        answers = self._run(job, asked, pictures, references)
         return self._combine(answers, parts, warnings, PageSource.MODEL, len(asked))
 
     def _cut(self, job: JobInput, document: DocumentInput, picture: Image) -> list[Tile]:
@@ -117,10 +121,17 @@ class PageWork:
         return cut(picture, budget) if tiling else whole
 
     def _run(
-        self, job: ClaimedJob, asked: Sequence[JobInput], pictures: dict[str, Image]
+        self,
+        job: ClaimedJob,
+        asked: Sequence[JobInput],
+        pictures: dict[str, Image],
+        references: tuple[str, ...] = (),
     ) -> list[EngineAnswer]:
         questions = [
-            replace(job.build_question(one, pictures), scope="", background=True) for one in asked
+            replace(
+                job.build_question(one, pictures), scope="", background=True, references=references
+            )
+            for one in asked
         ]
         if job.row.input.needs_reader and is_reading(job.row.input):
             answers = [job.answer(question) for question in questions]

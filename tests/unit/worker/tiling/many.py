@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.unit.worker.tiling.oracle import read, text_of
-from tests.unit.worker.tiling.pages import Page, draw
+from tests.unit.worker.tiling.pages import FIRST_LOG, Page, draw
 from worker.tiling import cut, merge
 from worker.tiling.likeness import likeness
 
@@ -51,7 +51,8 @@ def main() -> None:
     options = parser.parse_args()
     started = time.monotonic()
     tallies: dict[str, Tally] = defaultdict(Tally)
-    for number in range(options.first, options.first + options.count):
+    logs = range(FIRST_LOG + options.first // 8, FIRST_LOG + (options.first + options.count) // 8)
+    for number in (*range(options.first, options.first + options.count), *logs):
         page = draw(number)
         text, tiles, overlaps = read_in_tiles(page, number)
         tally = tallies[page.kind]

@@ -245,8 +245,11 @@ def skewed(rng: Random) -> Page:
     while y + 80 < sheet.height:
         sheet.add(filled(rng, sheet.width - 120, face, size), 60, y, face, size)
         y += step
-    angle = rng.choice([-1, 1]) * rng.uniform(0.5, 2)
-    page = _page("skewed", sheet)
+    return _askew(_page("skewed", sheet), sheet)
+
+
+def _askew(page: Page, sheet: Sheet) -> Page:
+    angle = sheet.rng.choice([-1, 1]) * sheet.rng.uniform(0.5, 2)
     page.image = sheet.canvas.image.rotate(
         angle, Image.Resampling.BICUBIC, fillcolor=sheet.background
     )
@@ -264,6 +267,28 @@ def _turned(box: Box, size: tuple[int, int], angle: float) -> Box:
     turned = [(x * cos + y * sin + middle_x, y * cos - x * sin + middle_y) for x, y in corners]
     xs, ys = zip(*turned, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def log(rng: Random) -> Page:
+    """Lines of the same forty words, some of them equal; every other page lies askew."""
+    face, size = rng.choice(fonts.available()), rng.randint(16, 22)
+    vocabulary = [words.plain(rng) for _ in range(40)]
+    sheet = _sheet(rng, rng.randint(500, 800), rng.randint(1200, 2400), dark=False)
+    y, step, text = 60, round(size * rng.uniform(1.2, 1.5)), ""
+    while y + 80 < sheet.height:
+        if not text or rng.random() > 0.15:
+            text = _sentence(rng, vocabulary, sheet.width - 120, face, size)
+        sheet.add(text, 60, y, face, size)
+        y += step
+    page = _page("log", sheet)
+    return _askew(page, sheet) if rng.random() < 0.5 else page
+
+
+def _sentence(rng: Random, vocabulary: list[str], width: float, face: str, size: int) -> str:
+    text = rng.choice(vocabulary)
+    while text_width(longer := f"{text} {rng.choice(vocabulary)}", face, size) <= width:
+        text = longer
+    return text
 
 
 def panorama(rng: Random) -> Page:
@@ -311,6 +336,11 @@ KINDS = (
 )
 
 
+#: Pages of repeated words, which were drawn last.
+FIRST_LOG = 1_000_000
+
+
 def draw(number: int) -> Page:
-    """Draw page `number`; the kinds take turns."""
-    return KINDS[number % len(KINDS)](Random(f"tiling:{number}"))
+    """Draw page `number`; the kinds take turns, and from FIRST_LOG on all are logs."""
+    kind = log if number >= FIRST_LOG else KINDS[number % len(KINDS)]
+    return kind(Random(f"tiling:{number}"))
