@@ -91,6 +91,8 @@ class ChatRules:
     workers: Sequence[Heartbeat]
     #: The member of the body that has the messages.
     pointer: str
+    #: Messages before those of the request.
+    earlier: int = 0
     #: Refuse a chat that does not fit as a whole.
     whole: bool = False
 
@@ -106,7 +108,7 @@ def assemble_chat(
 
     `thread` names a conversation that it goes on with. Raises BadParameters, InputTooLong.
     """
-    ordered = _end_with_question(turns, own, rules.pointer)
+    ordered = _end_with_question(turns, own, rules)
     check_last_turn(ordered[-1], rules.settings, rules.pointer)
     submission = _build_submission(asked, own, ordered[-1], rules)
     room = ChatRoom.of(rules.settings, rules.workers)
@@ -127,12 +129,16 @@ def assemble_chat(
 
 
 def _end_with_question(
-    turns: Sequence[ChatTurn], own: OwnParameters, pointer: str
+    turns: Sequence[ChatTurn], own: OwnParameters, rules: ChatRules
 ) -> list[ChatTurn]:
     """Put what the system says after the question before it."""
     last = max((at for at, turn in enumerate(turns) if turn.role != "system"), default=-1)
-    if last < 0:
+    pointer = rules.pointer
+    if last < rules.earlier:
         raise BadParameters("One message must be of the role user.", pointer=pointer)
+    if turns[last].role != "user":
+        at = f"{pointer}/{last - rules.earlier}/role"
+        raise BadParameters("The last message must be of the role user.", pointer=at)
     if last < len(turns) - 1:
         detail = "What the system says after the last question was put before it."
         own.tell("message_moved", detail, pointer)

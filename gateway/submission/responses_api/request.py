@@ -123,8 +123,15 @@ def receive_response(
     chain = read_chain(asked.previous_response_id, services, tenant)
     if chain.document and not any(turn.images for turn in turns):
         _keep_document(chain.document, own)
-    rules = ChatRules(services.settings, workers, "/input", whole=asked.truncation == "disabled")
-    spoken = [*_instructions(asked), *chain.turns, *turns]
+    before = [*_instructions(asked), *chain.turns]
+    rules = ChatRules(
+        services.settings,
+        workers,
+        "/input",
+        earlier=len(before),
+        whole=asked.truncation == "disabled",
+    )
+    spoken = [*before, *turns]
     chat = assemble_chat(spoken, asked, own, rules, _thread(asked, chain))
     chat = replace(chat, response=_fields(asked, len(turns)))
     return ReceivedResponse(chat, asked.model, bool(asked.stream), bool(asked.background))
