@@ -8,7 +8,7 @@ ServiceError
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
 │   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
-│   ├── NotAcceptable · ResultTooLarge
+│   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable
 │   ├── Conflict
 │   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
@@ -23,7 +23,7 @@ ServiceError
 │   └── TooManyInFlight · TooManyQueued
 ├── Unavailable       the service cannot take it now: repeat it later
 │   ├── StoreUnavailable
-│   │   └── StoreCannotWrite · OutcomeUnknown
+│   │   └── StoreCannotWrite · StoreFault · OutcomeUnknown
 │   └── JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
 └── JobFailure        an accepted job failed
     ├── InferenceFailed · OutOfMemory · ConstraintTooComplex
@@ -520,6 +520,15 @@ class StoreCannotWrite(StoreUnavailable):
 
     code = "store_cannot_write"
     hint = "Wait for the number of seconds in Retry-After; the operator must mend Redis."
+
+
+class StoreFault(StoreUnavailable):
+    """The job store refused a command, and will refuse it again: what it holds there is wrong."""
+
+    code = "store_fault"
+    status = 500
+    retryable = False
+    hint = "Give the request ID or the job's ID to the operator."
 
 
 class OutcomeUnknown(StoreUnavailable):

@@ -205,6 +205,7 @@ class Unavailable(APIError):
         "unavailable",
         "store_unavailable",
         "store_cannot_write",
+        "store_fault",
         "outcome_unknown",
         "image_host_unavailable",
         "job_too_new",

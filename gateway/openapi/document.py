@@ -11,6 +11,7 @@ from gateway.http.problems import Problem
 from gateway.openapi.queries import describe_refusals
 from gateway.openapi.security import describe_keys
 from gateway.responses.event_stream import EVENT_TYPES
+from gateway.results.forms import ResultForm
 from gateway.schemas.batches import BatchRequest, FileForm
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
@@ -123,13 +124,15 @@ def _describe_streams(paths: dict[str, Any]) -> None:
         "content": {"image/png": {"schema": _FILE}},
     }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
-        "description": "The answer in the format that Accept asks for.",
-        "content": {
-            "text/plain": {"schema": {"type": "string"}},
-            "text/markdown": {"schema": {"type": "string"}},
-            "application/json": {"schema": {"$ref": _REF + "OutputState"}},
-        },
+        "description": "The answer in the form that format or Accept asks for.",
+        "content": {form.media_type: {"schema": _form_schema(form)} for form in ResultForm},
     }
+
+
+def _form_schema(form: ResultForm) -> dict[str, Any]:
+    if form is ResultForm.JSON:
+        return {"$ref": _REF + "OutputState"}
+    return _FILE if form in (ResultForm.XLSX, ResultForm.DOCX) else {"type": "string"}
 
 
 def _drop_foreign_422(operation: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from celery.app.control import Control
 from celery.backends.base import BaseBackend
 from celery.contrib.abortable import ABORTED
 
-from shared.errors import Erased, NotFound
+from shared.errors import Erased, JobTooNew, NotFound
 from shared.jobs import JobStatus
 from shared.settings import Settings
 from shared.store import Store
@@ -42,11 +42,14 @@ def cancel(store: Store, job_ids: str | Iterable[str]) -> None:
 
 
 def find_status(store: Store, job_id: str) -> JobStatus | None:
-    """Return the status of a job of any tenant; None if there is none. Raises StoreUnavailable."""
+    """Return the status of a job of any tenant; None for none, and for one of a newer version.
+
+    Raises StoreUnavailable.
+    """
     tenant = store.tenant(job_id)
     try:
         return store.get(job_id, tenant).status if tenant else None
-    except (NotFound, Erased):
+    except (NotFound, Erased, JobTooNew):
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from shared.errors import OutcomeUnknown, StoreCannotWrite, StoreUnavailable
+from shared.errors import OutcomeUnknown, StoreCannotWrite, StoreFault, StoreUnavailable
 
 #: Seconds that a client refused for want of Redis should wait.
 RETRY_AFTER_S = 5.0
@@ -41,10 +41,6 @@ _OTHER_REFUSALS = {
     "LOADING": "Redis is loading its data.",
     "BUSY": "Redis is busy with a script.",
 }
-
-
-class StoreFault(StoreUnavailable):
-    """The job store refused a command, and will refuse it again: what it found there is wrong."""
 
 
 class NotSent(redis.ConnectionError):

@@ -14,10 +14,9 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
-from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreUnavailable
+from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreFault, StoreUnavailable
 from shared.jobs import FinishReason, JobInput, Turn, Usage
 from shared.store import Store
-from shared.store.failures import StoreFault
 from worker.engine.api import Completion, Failed, Ticket, Timings
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import PartsDone, ProgressReporter

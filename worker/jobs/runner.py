@@ -7,13 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.errors import ServiceError, StoreUnavailable
+from shared.errors import ServiceError, StoreFault, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.log import bound
 from shared.queue import send_doorbells
 from shared.store import Claim
-from shared.store.failures import StoreFault
 from shared.tracing import Tracing
 from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors

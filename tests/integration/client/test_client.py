@@ -151,7 +151,7 @@ def test_what_is_asked_of_the_service_is_told(client):
 def test_each_parameter_of_a_submission_is_an_option(served):
     document = served.http.get("/openapi.json").json()
     parameters = set(document["components"]["schemas"]["Submission"]["properties"])
-    assert parameters - {"prompt", "images"} == SubmitOptions.__annotations__.keys()
+    assert parameters - {"prompt", "images", "document"} == SubmitOptions.__annotations__.keys()
 
 
 @pytest.mark.parametrize(

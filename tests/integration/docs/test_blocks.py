@@ -65,8 +65,12 @@ def test_the_readmes_python_asks_with_both_clients(address):
 
 
 def test_openais_python_client_asks_as_the_page_says(address):
-    (block,) = blocks("docs/how-to/use-openai-clients.md", "python")
-    assert run([sys.executable, "-c", block], address).strip()
+    question, response, batch = blocks("docs/how-to/use-openai-clients.md", "python")
+    assert run([sys.executable, "-c", question], address).strip()
+    resumed = run([sys.executable, "-c", f"{question}\nprint('=')\n{response}"], address)
+    assert resumed.partition("=")[2].strip()
+    made = run([sys.executable, "-c", f"{question}\n{batch}\nprint(batch.status)"], address)
+    assert made.split()[-1] in ("validating", "in_progress")
 
 
 def test_openais_js_client_streams_as_the_page_says(address):

@@ -17,7 +17,7 @@ def test_an_answer_that_cannot_be_stored_ends_the_job_with_the_reason(
     # as if another program had written there
     redis_server.client().set(session + keys.SESSION_TURNS, "no list")
     ended = eventually(lambda: _ended(http, job), 30)
-    assert (ended["status"], ended["error"]["code"]) == ("failed", "store_unavailable")
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "store_fault")
     assert "refused a command" in ended["error"]["message"]
     assert worker.running
     redis_server.client().delete(session + keys.SESSION_TURNS)
