@@ -8,14 +8,13 @@ from scripts.instance import InstanceError
 from scripts.preflight import read_settings
 from scripts.running import choose_instance, read_redis_url
 from shared import config_check
-from shared.settings import PREFIX
+from shared.settings import PREFIX, Settings
 
 _SOURCE = "make up"
 
 
-def given_by_launcher() -> dict[str, str]:
+def given_by_launcher(settings: Settings) -> dict[str, str]:
     """Return the variables that `make up` sets for its processes; none for a Redis of your own."""
-    settings = read_settings()
     if "redis_url" in settings.model_fields_set:
         return {}
     instance = choose_instance(settings)
@@ -29,7 +28,7 @@ def main() -> int:
     try:
         from_file = config_check.load_dotenv()
         settings = read_settings()
-        given = given_by_launcher()
+        given = given_by_launcher(settings)
     except InstanceError as trouble:
         print(f"make config-check: {trouble}", file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from demo.checkpoint import IMAGE_PROCESSOR
 from shared.settings import BUNDLED_MODEL
 
 #: Copied from the bundled checkpoint, whose byte tokenizer is used here too.
@@ -95,16 +96,7 @@ def _write(folder: Path) -> None:
 
 def _preprocessor() -> dict[str, Any]:
     """Return the image processor's configuration, which cuts images as the tower needs them."""
-    return {
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "do_rescale": True,
-        "do_normalize": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "rescale_factor": 1 / 255,
-        "resample": 3,
+    return IMAGE_PROCESSOR | {
         "patch_size": _VISION["patch_size"],
         "temporal_patch_size": _VISION["temporal_patch_size"],
         "merge_size": _VISION["spatial_merge_size"],

@@ -75,10 +75,10 @@ def test_of_several_one_has_to_be_named():
 def test_the_check_of_settings_looks_at_the_redis_that_runs():
     url = "redis://:abc@127.0.0.1:7001/0"
     assert read_redis_url(running(8123)) == url
-    assert given_by_launcher() == {"SIGHTLINE_PORT": "8123", "SIGHTLINE_REDIS_URL": url}
+    assert given_by_launcher(Settings()) == {"SIGHTLINE_PORT": "8123", "SIGHTLINE_REDIS_URL": url}
 
 
 def test_a_redis_of_ones_own_stays(monkeypatch):
     running(8123)
     monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379/0")
-    assert given_by_launcher() == {}
+    assert given_by_launcher(Settings()) == {}
