@@ -22,7 +22,7 @@ from tests.support.harness import (
     free_port,
     running_system,
 )
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 SECRET = "what is on this secret picture?"
 
