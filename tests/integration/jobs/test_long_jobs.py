@@ -33,7 +33,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
-from tests.support.image_bytes import saved
+from tests.support.images.image_bytes import saved
 
 BUDGET = 64 * 64
 #: Tiles that take long enough to be met in the middle.

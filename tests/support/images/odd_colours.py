@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from tests.support.image_bytes import (
+from tests.support.images.image_bytes import (
     BLACK,
     BLUE,
     RED,
@@ -21,7 +21,7 @@ from tests.support.image_bytes import (
     swapped_profile,
     tiff,
 )
-from tests.support.odd_images import JPEG_LOSS, Odd
+from tests.support.images.odd_images import JPEG_LOSS, Odd
 
 _CLEAR_RED = (*RED, 0)
 

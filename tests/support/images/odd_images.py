@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.support.image_bytes import (
+from tests.support.images.image_bytes import (
     BLACK,
     GREEN,
     RED,

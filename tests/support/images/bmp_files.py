@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from tests.support.image_bytes import BLUE, GREEN, RED, WHITE, quarters
+from tests.support.images.image_bytes import BLUE, GREEN, RED, WHITE, quarters
 
 _PALETTE = (RED, GREEN, BLUE, WHITE)
 

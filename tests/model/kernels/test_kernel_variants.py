@@ -21,7 +21,7 @@ from worker.engine.kernels.instructions import (
 
 pytestmark = pytest.mark.model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHECK = ROOT / "tests" / "native" / "check_kernels.cpp"
 VARIANTS = [one for one in INSTRUCTION_SETS if choose_instructions(one.name) == one]
 AVX2 = frozenset({"avx2", "fma"})

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.conftest import SMALL
-from tests.support.image_bytes import heic, quarters
+from tests.support.images.image_bytes import heic, quarters
 
 FORMATS = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 def ask(service, session, **fields):

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tests.support.image_bytes import quarters, saved
+from tests.support.images.image_bytes import quarters, saved
 
 BMP = saved(quarters(), "BMP")
 DIGEST = hashlib.sha256(BMP).hexdigest()

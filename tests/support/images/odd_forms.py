@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from tests.support.bmp_files import masked_bmp, palette_bmp, run_length_bmp
-from tests.support.image_bytes import (
+from tests.support.images.bmp_files import masked_bmp, palette_bmp, run_length_bmp
+from tests.support.images.image_bytes import (
     BLACK,
     BLUE,
     RED,
@@ -21,8 +21,8 @@ from tests.support.image_bytes import (
     saved,
     tiff,
 )
-from tests.support.odd_colours import HALF, SCALED, half_clear, lower_half_white, row
-from tests.support.odd_images import Odd
+from tests.support.images.odd_colours import HALF, SCALED, half_clear, lower_half_white, row
+from tests.support.images.odd_images import Odd
 
 
 def _words(*values: int, photometric: int = 1) -> bytes:

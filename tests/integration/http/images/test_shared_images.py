@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 _colours = (f"#{number:06x}" for number in itertools.count(0x102030))
 

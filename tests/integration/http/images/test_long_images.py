@@ -9,7 +9,7 @@ import pytest
 from shared.jobs import JobStatus
 from shared.settings import Settings
 from shared.store import Store
-from tests.support.image_bytes import screenshot
+from tests.support.images.image_bytes import screenshot
 
 
 def submit(service, data: bytes, **fields: str):

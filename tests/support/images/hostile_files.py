@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.support.image_bytes import (
+from tests.support.images.image_bytes import (
     BLUE,
     RED,
     chunk,
