@@ -13,8 +13,8 @@ from shared.jobs import JobInput, JobStatus, TileOutcome, new_job_id
 from shared.settings import Settings
 from shared.store import Claim, Doorbell, NewJob, Store, keys
 from shared.store.api_key_store import ApiKeyStore
+from shared.store.jobs.tile_store import NewTile
 from shared.store.rate_limits import RateLimits
-from shared.store.tile_store import NewTile
 from tests.integration.store.desk import Desk
 
 QUESTION = JobInput(prompt="what?")

@@ -17,9 +17,9 @@ from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import NewJob, Store, failures, keys
 from shared.store.api_key_store import ApiKeyError, ApiKeyStore
-from shared.store.delivery_store import DeliveryStore
-from shared.store.image_store import ImageStore
 from shared.store.session_store import SessionStore
+from shared.store.uploads.image_store import ImageStore
+from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.webhooks import Webhook
 from tests.chaos.proxy import proxied
 

@@ -9,9 +9,9 @@ from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, Tili
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
-from shared.store.image_store import ImageStore
+from shared.store.jobs.tile_store import NewTile, TileStore
 from shared.store.rate_limits import RateLimits
-from shared.store.tile_store import NewTile, TileStore
+from shared.store.uploads.image_store import ImageStore
 
 QUESTION = JobInput(prompt="what?")
 

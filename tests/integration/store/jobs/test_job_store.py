@@ -13,8 +13,8 @@ from shared.jobs.image import StoredImage
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
-from shared.store.image_store import ImageStore
-from shared.store.job_events import EventReader
+from shared.store.jobs.events import EventReader
+from shared.store.uploads.image_store import ImageStore
 
 IMAGE = StoredImage("img_" + "a" * 64, b"\x89PNG\x00\xff", 10, 20, (10, 20), "PNG")
 

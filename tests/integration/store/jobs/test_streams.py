@@ -8,7 +8,7 @@ from shared.errors import StoreUnavailable
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Reported, Store, Verdict, keys
-from shared.store.job_events import EventReader, EventsLost, add_to_text
+from shared.store.jobs.events import EventReader, EventsLost, add_to_text
 
 TEXT = "一 two 三 four 😀 five"
 

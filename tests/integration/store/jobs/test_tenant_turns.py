@@ -167,7 +167,7 @@ def test_a_newer_worker_takes_what_an_older_one_has_passed_over(store, monkeypat
     [newer] = add(store, "t")
     age(store, [newer])
     assert store.claim_next("old") == "nothing"
-    monkeypatch.setattr("shared.store.job_store.ROW_VERSION", 99)
+    monkeypatch.setattr("shared.store.jobs.job_store.ROW_VERSION", 99)
     assert take(store).row.id == newer
 
 

@@ -14,9 +14,9 @@ from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
 from shared.store.forecasts import Forecasts
-from shared.store.image_store import ImageStore
-from shared.store.job_events import EventReader, JobEvent
-from shared.store.tile_store import NewTile, TileStore
+from shared.store.jobs.events import EventReader, JobEvent
+from shared.store.jobs.tile_store import NewTile, TileStore
+from shared.store.uploads.image_store import ImageStore
 from shared.store.worker_registry import WorkerRegistry
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled.steps import TiledSteps

@@ -9,7 +9,7 @@ import pytest
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, StoredJob, keys
-from shared.store.waiters import Waiters, new_waiter
+from shared.store.jobs.waiters import Waiters, new_waiter
 
 KEY = ("key", "fingerprint")
 
