@@ -29,11 +29,13 @@ from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
 from shared.store.session_store import SessionStore
 from shared.store.uploads.document_store import DocumentStore
+from shared.store.uploads.erased_files import ErasedFiles
 from shared.store.uploads.image_store import ImageStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.jobs.claimed_job import JobResources
+from worker.jobs.erasures import Erasures
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.paged.pages import PageReader
@@ -85,6 +87,7 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
+        self._erasures = Erasures(ErasedFiles(self._store.redis), self.engine.forget)
         self._document_reader = DocumentReader(settings)
         self.runner = self._make_runner(rules)
 
@@ -123,6 +126,7 @@ class WorkerService:
         """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
         self._leases.start()
         self._reaper.start()
+        self._erasures.start()
         self._measure_reader()
         try:
             self._heartbeat(0)
@@ -155,6 +159,7 @@ class WorkerService:
     def stop(self) -> None:
         """End all threads; called when no job is running any more."""
         self._reaper.stop()
+        self._erasures.stop()
         self._leases.stop()
         self._document_reader.close()
         try:

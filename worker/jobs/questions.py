@@ -67,6 +67,7 @@ class QuestionBuilder:
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
             notices=_gone_notices(len(seen) - len(history)),
+            file_ids=_file_ids(row, pictures or {}),
         )
 
     def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
@@ -100,6 +101,12 @@ class QuestionBuilder:
         # both times are of Redis' clock: the claim was made a moment ago
         until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
         return min(self._job_timeout_s, until_expiry)
+
+
+def _file_ids(row: JobRow, pictures: Mapping[str, Image]) -> dict[str, str]:
+    """Return the document of each picture that was drawn from one."""
+    document = row.input.document
+    return dict.fromkeys(pictures, document.id) if document else {}
 
 
 def _gone_notices(turns: int) -> tuple[Notice, ...]:
