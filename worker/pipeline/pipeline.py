@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
 from shared.jobs.history import drop_oldest_question
+from shared.prediction.tile_plan import CUT_FROM
 from worker.engine.api import (
     Engine,
     EngineRequest,
@@ -53,6 +55,8 @@ class Question:
     references: tuple[Reference, ...] = ()
     #: It asks for the text of its one image, so that parts of this may be read by themselves.
     reads: bool = False
+    #: Tokens of the whole answer, where its parts may not have as many each.
+    most_tokens: int | None = None
     #: What was done to it before it came here.
     notices: tuple[Notice, ...] = ()
 
@@ -115,6 +119,7 @@ class Pipeline:
         if letters is None or not question.reads or job.params.stop:
             return None
         (source,) = images.inputs(job.images, job.max_pixels, job.enhance)
+        source = _within_budget(source)
         strips = cut_strips(source.image, letters, self._find_text)
         if len(strips) == 1 and len(strips[0].rows) <= 1:
             return None
@@ -140,8 +145,20 @@ class Pipeline:
             ask,
             at_once=self._at_once,
             max_new_tokens=job.params.max_new_tokens,
+            most_tokens=question.most_tokens,
             look=tight_look,
         )
+
+
+def _within_budget(source: ImageInput) -> ImageInput:
+    """Scale an image down that is to be seen in one budget, though it has many more pixels."""
+    width, height = source.image.size
+    scale = math.sqrt(source.max_pixels / (width * height))
+    if scale * scale * CUT_FROM >= 1:
+        return source
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaled = source.image.resize(size, Resampling.BICUBIC)
+    return replace(source, image=scaled, variant=f"{source.variant}@{size[0]}x{size[1]}")
 
 
 def _request(question: Question, images: QuestionImages, deadline: float) -> EngineRequest:

@@ -6,6 +6,7 @@ model which loses its place is led back to it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,7 @@ _STAGES = (Stage.ENCODE, Stage.PREFILL, Stage.DECODE)
 _ENDED_EARLY = (FinishReason.CANCELED, FinishReason.DEADLINE)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Part:
     """A strip, and how far its reading has come."""
 
@@ -95,14 +96,19 @@ class StripTicket:
         *,
         at_once: int,
         max_new_tokens: int,
+        most_tokens: int | None = None,
         look: Callable[[Image.Image, Box], Box],
     ) -> None:
-        """`at_once` strips are given to the engine; `look` returns the part of a box to be seen."""
+        """`at_once` strips are given to the engine; `look` returns the part of a box to be seen.
+
+        Each answer has at most `max_new_tokens`, all together `most_tokens`.
+        """
         self._source = source
         self._parts = [_Part(strip) for strip in strips]
         self._ask = ask
         self._at_once = at_once
         self._max_new_tokens = max_new_tokens
+        self._most_tokens = most_tokens
         self._look = look
         self._references: list[Reference] = []
         #: Of answers that were read again.
@@ -176,13 +182,17 @@ class StripTicket:
         """Take what the strips have sent so far; False where there is nothing."""
         took = False
         for part in list(self._parts):
-            while part.running and part.ticket is not None and not self._ended:
+            # one that was cut off, or halved, is of no interest any more
+            while part.ticket is not None and self._awaits(part):
                 event = part.ticket.get(0)
                 if event is None:
                     break
                 took = True
                 self._take(part, event)
         return took
+
+    def _awaits(self, part: _Part) -> bool:
+        return part.running and part in self._parts and not self._ended
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the first strip that runs; False where nothing came in time."""
@@ -240,13 +250,13 @@ class StripTicket:
 
     def _settle(self) -> None:
         """Send what is final of the text: that of the first strips which are read."""
-        left = self._max_new_tokens
+        left = math.inf if self._most_tokens is None else self._most_tokens
         for part in self._parts:
             if part.completion is None:
                 break
             tokens = part.completion.usage.completion_tokens
             if tokens > left:
-                self._limit(part, left)
+                self._limit(part, int(left))
                 break
             part.settled = True
             left -= tokens

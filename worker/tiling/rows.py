@@ -19,7 +19,7 @@ _LETTER, _BOXED_LETTER = 0.5, 0.38
 #: A blank within a row that is wider than so many of its heights parts two cells.
 _CELL_GAP = 1.2
 #: Rows that are so many times as high as the usual one are several lines that touch.
-_TOUCHING = 1.8
+_TOUCHING = 1.6
 #: Share of the lower of two boxes' heights that they have in common, in one row.
 _LEVEL = 0.5
 #: An unbroken level edge is a rule from so many pixels on, and from this share of the width on.
