@@ -109,7 +109,7 @@ def test_flower_wants_the_printed_password_and_shows_ids_only(service):
     line = re.search(r"Flower\)\s+(\S+)\s+user (\S+), password (\S+)", service.output)
     assert line is not None
     url, *login = line.groups()
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as flower:
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as flower:
         assert flower.get("/api/tasks").status_code == 401
         flower.auth = tuple(login)
         submitted = []
@@ -121,7 +121,7 @@ def test_flower_wants_the_printed_password_and_shows_ids_only(service):
             ended = [job for job in submitted if tasks.get(job, {}).get("state") == "SUCCESS"]
             return next((job for job in ended if tasks[job]["args"]), None)
 
-        job = eventually(whole, 60, every_s=0.5)
+        job = eventually(whole, every_s=0.5)
         task = flower.get(f"/api/task/info/{job}")
     assert job in task.json()["args"]
     assert task.json()["result"].endswith(" tokens")

@@ -41,7 +41,7 @@ def test_old_and_new_gateways_and_workers_share_the_work(system: System, redis_s
 
     system.worker(newer=True, SIGHTLINE_RECONCILE_S="0.5")
     for job in newer:
-        eventually(lambda job=job: new.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 30)
+        eventually(lambda job=job: new.get(f"/v1/jobs/{job}").json()["status"] == "succeeded")
         assert new.get(f"/v1/jobs/{job}").json()["metrics"]["attempt"] == 1
     older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=20"}).json()
     assert older["status"] == "succeeded"

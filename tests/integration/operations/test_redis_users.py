@@ -60,7 +60,7 @@ def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
 
 def up(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/healthcheck").status_code == 200
+        return httpx.get(f"{address}/healthcheck", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -94,9 +94,9 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
             eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
             slow = {"prompt": "hi", "max_new_tokens": 64}
             address = f"http://127.0.0.1:{port}"
-            eventually(lambda: up(address), 60)
+            eventually(lambda: up(address))
             job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]
-            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=20)
+            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=60)
             assert abort.status_code == 200
             job_path = f"/v1/jobs/{job}"
             eventually(lambda: http.get(job_path, headers=key).json()["status"] == "canceled")

@@ -29,7 +29,7 @@ def read_only(tmp_path_factory: pytest.TempPathFactory):
         worker.kill()
         waits = http.post("/v1/jobs", json={"prompt": "?"}).json()
         # its heartbeat is gone, but not its place in the list, which reading tidies up
-        eventually(lambda: http.get("/readyz").status_code == 503, 15)
+        eventually(lambda: http.get("/readyz").status_code == 503)
         yield redis, http, ended, waits
 
 
