@@ -56,9 +56,7 @@ class KeyedService:
         """Submit jobs by as many clients at the same time, half of them at each gateway."""
 
         def post(number: int) -> httpx.Response:
-            with httpx.Client(
-                base_url=self.gateways[number % 2].base_url, trust_env=False, timeout=60
-            ) as http:
+            with httpx.Client(base_url=self.gateways[number % 2].base_url, trust_env=False) as http:
                 json = {"prompt": "hi", **body}
                 return http.post("/v1/jobs", json=json, headers=headers, timeout=60)
 
