@@ -70,6 +70,7 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 # cores. The few that measure how fast or how fair something is run one by one afterwards.
 LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
 CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
+	tests/integration/jobs/faults/test_redis_pauses.py \
 	$(foreach name,event_loop slow_clients,tests/integration/access/test_$(name).py)
 define TEST_ALL
 failed=0; \

@@ -100,7 +100,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeUp]:
 
 
 def test_a_question_is_answered_and_names_the_simulated_model(service):
-    job = service.submit(Prefer="wait=30")
+    job = service.submit(Prefer="wait=60")
     assert job["status"] == "succeeded"
     assert "simulated" in job["input"]["model"]
 
@@ -116,7 +116,7 @@ def test_flower_wants_the_printed_password_and_shows_ids_only(service):
 
         def whole() -> str | None:
             # Flower begins to listen some time after the service is ready
-            submitted.append(service.submit(Prefer="wait=30")["id"])
+            submitted.append(service.submit(Prefer="wait=60")["id"])
             tasks = flower.get("/api/tasks").json()
             ended = [job for job in submitted if tasks.get(job, {}).get("state") == "SUCCESS"]
             return next((job for job in ended if tasks[job]["args"]), None)

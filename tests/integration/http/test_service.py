@@ -191,7 +191,7 @@ def test_a_stopping_gateway_answers_everybody_who_has_connected(own_redis, tmp_p
 
 def test_a_leaving_gateway_tells_proxies_and_still_takes_jobs(own_redis, tmp_path):
     with running_system(own_redis.url, tmp_path, **QUICK) as system:
-        process, client = system.gateway(SIGHTLINE_GATEWAY_LEAVE_S="3")
+        process, client = system.gateway(SIGHTLINE_GATEWAY_LEAVE_S="8")
         process.signal(signal.SIGTERM)
         eventually(lambda: client.get("/healthz").status_code == 503)
         assert client.get("/healthz").json()["code"] == "unavailable"

@@ -238,7 +238,7 @@ def test_nobody_can_starve_a_queue_through_flower_or_celery(system: System, flow
     assert b"limit the API keys instead" in limited.stdout + limited.stderr
     assert worker.logs().count("control.refused") == 2
     answers = [
-        client.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+        client.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
         for _ in range(3)
     ]
     assert {one["status"] for one in answers} == {"succeeded"}

@@ -51,7 +51,7 @@ def test_a_worker_that_cannot_write_its_sign_of_life_still_works_and_says_so(own
         worker = system.worker(SIGHTLINE_SIGN_OF_LIFE=str(tmp_path / "none" / "sign"))
         _, http = system.gateway()
         body = {"prompt": "hi", "max_new_tokens": 2}
-        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"})
+        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"})
         assert answer.json()["status"] == "succeeded"
         assert "sign_of_life.failed" in worker.logs()
 

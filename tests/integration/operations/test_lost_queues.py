@@ -23,6 +23,6 @@ def test_a_worker_that_has_lost_a_queue_reads_it_again(system: System):
     )
     eventually(lambda: "consumer.lost" in worker.logs())
     eventually(lambda: http.get("/readyz").status_code == 200)
-    answer = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"})
+    answer = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"})
     assert answer.json()["status"] == "succeeded"
     assert worker.logs().count("consumer.lost") == 1

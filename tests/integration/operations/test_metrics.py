@@ -39,7 +39,7 @@ def answer(http: httpx.Client, **fields: str) -> dict:
         "/v1/jobs",
         data={"prompt": "What is it?", "max_new_tokens": "3", **fields},
         files={"image": plain_png("white", 320, 320)},
-        headers={"Prefer": "wait=30"},
+        headers={"Prefer": "wait=60"},
     )
     assert response.status_code == 200, response.text
     return response.json()

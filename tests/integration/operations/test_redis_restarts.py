@@ -133,7 +133,7 @@ def test_a_restarted_redis_still_has_jobs_sessions_webhooks_and_keys(shipped, tm
         body = {"prompt": "hi", "max_new_tokens": 2, "session_id": "s"}
         body |= {"webhook": "http://127.0.0.1:8080/"}
         for _ in range(2):
-            answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"}).json()
+            answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"}).json()
             assert answer["status"] == "succeeded"
         command = [sys.executable, "-m", "gateway.admin", "keys", "create", "shop"]
         environ = system.env | {"SIGHTLINE_REDIS_URL": shipped.url_of("operator")}
@@ -190,7 +190,7 @@ def test_passwords_are_changed_while_the_service_runs(composed, tmp_path):
         _reload_users(composed, suffix="-old")
         composed.restart()
         body = {"prompt": "hi", "max_new_tokens": 2}
-        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"}).json()
+        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"}).json()
         assert answer["status"] == "succeeded"
         system.worker(SIGHTLINE_REDIS_URL=composed.url_of("worker"))
         system.gateway(SIGHTLINE_REDIS_URL=composed.url_of("gateway"))

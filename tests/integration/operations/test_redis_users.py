@@ -81,7 +81,7 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
         assert all(user == "gateway" and key.startswith("slk:") for user, key in refused)
         guarded.client().acl_log_reset()
         secret = admin(system, url(guarded, "operator"), "create", "shop", "--weight", "2").strip()
-        key = {"Authorization": f"Bearer {secret}", "Prefer": "wait=30"}
+        key = {"Authorization": f"Bearer {secret}", "Prefer": "wait=60"}
         body = {"prompt": "hi", "max_new_tokens": 2, "session_id": "s"}
         for _ in range(2):
             answer = http.post("/v1/jobs", json=body, headers=key)
@@ -125,7 +125,7 @@ def test_every_process_speaks_tls_when_the_url_says_so(tmp_path: Path):
         system.worker()
         _, http = system.gateway()
         body = {"prompt": "hi", "max_new_tokens": 2}
-        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"})
+        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"})
         assert answer.json()["status"] == "succeeded"
         assert server.client().info("clients")["connected_clients"] > 3
         with pytest.raises(redis.ConnectionError, match="certificate verify failed"):

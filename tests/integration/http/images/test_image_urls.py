@@ -21,7 +21,7 @@ def http(served):
 
 def submit(http, **fields):
     body = {"prompt": "What is it?", "max_new_tokens": 2, **fields}
-    return http.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"})
+    return http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"})
 
 
 @pytest.mark.parametrize("name", ["images", "image", "image_url"])

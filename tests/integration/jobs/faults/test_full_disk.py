@@ -44,7 +44,7 @@ def test_a_full_disk_is_named_and_survived(surviving_redis: RedisServer, tmp_pat
         gateway, http = system.gateway()
 
         def ask() -> tuple[int, dict]:
-            answer = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"})
+            answer = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"})
             return answer.status_code, answer.json()
 
         assert ask()[1]["status"] == "succeeded"
@@ -96,6 +96,6 @@ def test_a_worker_outlives_every_refusal_of_its_redis(own_redis: RedisServer, tm
         assert late.running
         own_redis.client().config_set(name, mended)
         eventually(lambda: http.get("/readyz").status_code == 200)
-        answer = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"})
+        answer = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"})
         assert answer.json()["status"] == "succeeded", answer.text
         eventually(lambda: "worker.ready" in late.logs())

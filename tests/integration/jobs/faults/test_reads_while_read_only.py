@@ -24,7 +24,7 @@ def read_only(tmp_path_factory: pytest.TempPathFactory):
         worker = system.worker()
         _, http = system.gateway()
         body = {"prompt": "?", "session_id": "talk"}
-        ended = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=20"}).json()
+        ended = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"}).json()
         assert ended["status"] == "succeeded"
         worker.kill()
         waits = http.post("/v1/jobs", json={"prompt": "?"}).json()

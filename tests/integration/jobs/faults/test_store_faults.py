@@ -21,7 +21,7 @@ def test_an_answer_that_cannot_be_stored_ends_the_job_with_the_reason(
     assert "refused a command" in ended["error"]["message"]
     assert worker.running
     redis_server.client().delete(session + keys.SESSION_TURNS)
-    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
     assert other["status"] == "succeeded"
 
 
@@ -37,7 +37,7 @@ def test_a_job_whose_end_cannot_be_stored_at_all_does_not_hold_its_slot(
     redis.delete(events)
     redis.set(events, "no stream")
     eventually(lambda: "job.not_stored" in worker.logs())
-    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
     assert other["status"] == "succeeded"
 
 
