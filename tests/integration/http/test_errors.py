@@ -317,6 +317,27 @@ def test_a_query_parameter_that_is_given_twice_is_refused(workerless, refused):
     assert "more than once" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/chat/completions", "/v1/estimate"])
+def test_a_member_that_is_given_twice_is_refused(workerless, refused, path):
+    answer = post(workerless, b'{"prompt": "one", "prompt": "two"}', path=path)
+    refused(answer, 400, "invalid_json")
+    assert "'prompt' is given more than once" in answer.json()["detail"]
+
+
+def test_a_form_field_that_is_given_twice_is_refused(workerless, refused):
+    body = b"prompt=one&stop=a&stop=b&prompt=two"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    refused(post(workerless, body, **kind), 422, "bad_parameters", "/prompt")
+    assert post(workerless, body.rpartition(b"&")[0], **kind).status_code == 202
+    parts = [("sha256", (None, "a")), ("sha256", (None, "b")), ("file", ("a.png", b"x"))]
+    for path in ("/v1/images", "/v1/documents", "/v1/files"):
+        answer = workerless.http.post(path, files=parts)
+        refused(answer, 422, "bad_parameters", "/sha256")
+    twice = [("file", ("a.jsonl", b"{}")), ("file", ("b.jsonl", b"{}"))]
+    answer = workerless.http.post("/v1/files", files=twice, data={"purpose": "batch"})
+    refused(answer, 422, "bad_parameters", "/file")
+
+
 @pytest.mark.parametrize(
     ("path", "pointer"),
     [
