@@ -44,6 +44,7 @@ from worker.jobs.reading import QuestionReader
 from worker.jobs.runner import JobRunner
 from worker.jobs.task_events import EventDispatcher, TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
+from worker.jobs.upright import Upright
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 from worker.sign_of_life import touch_sign_of_life
@@ -70,8 +71,8 @@ class WorkerService:
         self.settings = settings
         self._consumed = consumed
         rules = load_rules(settings)
-        # only the gateway serves presets; checked here, a bad file stops the worker as well
-        load_presets(settings, rules)
+        presets = load_presets(settings, rules)
+        self._upright = Upright(frozenset(one.name for one in presets.values() if one.reads))
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
         self.engine = _load(settings)
@@ -96,13 +97,13 @@ class WorkerService:
             worker_id=self.id,
             resources=JobResources(
                 self._store,
-                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s),
+                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s, self._upright),
                 Pipeline(self.engine),
                 self._must_release,
                 QuestionReader(self._reader, self._meter) if self._reader else None,
             ),
             leases=self._leases,
-            tiled=TiledSteps(tiles, images, info, self._max_tiles),
+            tiled=TiledSteps(tiles, images, info, self._max_tiles, self._upright),
             paged=PagedSteps(tiles, pages, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,

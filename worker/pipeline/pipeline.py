@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 
@@ -41,6 +41,8 @@ class Question:
     references: tuple[Reference, ...] = ()
     #: What was done to it before it came here.
     notices: tuple[Notice, ...] = ()
+    #: Names of what was done to images, by id: their features are not those of the stored image.
+    variants: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -56,7 +58,7 @@ class Pipeline:
         BadParameters when the model can never answer it, and InferenceFailed for a damaged image.
         """
         asked, deadline = question, time.monotonic() + question.time_left_s
-        images = QuestionImages(question.pngs, self.engine.info.letter_height)
+        images = QuestionImages(question.pngs, self.engine.info.letter_height, question.variants)
         while True:
             try:
                 ticket = self.engine.submit(_request(question, images, deadline))
