@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL.Image import Image
 
+from shared.catalog.presets import Preset
 from shared.documents.picture import find_picture_turn, turn_notice, turn_picture
 from shared.jobs import JobInput, Notice, TilingTask
 from worker.pipeline.images import open_image
@@ -40,6 +41,11 @@ class Upright:
     def __init__(self, reading_presets: frozenset[str]) -> None:
         """`reading_presets` are those whose answer is the text of the image."""
         self._presets = reading_presets
+
+    @classmethod
+    def of(cls, presets: Mapping[str, Preset]) -> Upright:
+        """Return what turns images for these presets."""
+        return cls(frozenset(preset.name for preset in presets.values() if preset.reads))
 
     def reads(self, job: JobInput) -> bool:
         """Tell whether a job's answer is the text of its images."""

@@ -166,7 +166,10 @@ def test_too_many_fields_of_a_form_are_refused_for_that(workerless, refused, pat
     kind = "application/x-www-form-urlencoded"
     body = refused(post(workerless, b"a=1&" * 9999, kind, path), 413, "payload_too_large")
     assert "more than 200 fields" in body["detail"]
-    assert post(workerless, b"prompt=a+%E5%AD%97&stop=x&stop=y", kind, path).status_code < 300
+    # nobody will do the job: /predict waits for its deadline
+    short = b"prompt=a+%E5%AD%97&stop=x&stop=y&deadline_s=1"
+    answer = post(workerless, short, kind, path)
+    assert answer.status_code < 300 or (path, answer.json()["code"]) == ("/predict", "no_result")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "x" * 5000])
@@ -395,7 +398,7 @@ def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(
 def raw(service, request):
     """Return status, headers and body of the answer to these very bytes."""
     port = service.http.base_url.port
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
