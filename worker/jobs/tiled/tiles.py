@@ -143,8 +143,8 @@ class TileCutter:
                 enhance=job.enhance,
                 reference=job.reference if reads else "",
                 reader=job.reader,
-                # tells a table's columns
-                preset=job.preset if job.needs_reader else None,
+                # tells that it is read, and a table's columns
+                preset=job.preset if reads or job.needs_reader else None,
             )
 
     def _known_outcomes(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:
