@@ -94,6 +94,8 @@ class Output(TypedDict):
     fields: dict[str, list[str]]
     finish_reason: FinishReason
     partial: bool
+    #: Of a list: only the beginning of the text is here.
+    shortened: NotRequired[bool]
     confidence: NotRequired[float | None]
     lines: NotRequired[list[dict[str, Any]] | None]
     tiles: NotRequired[list[dict[str, Any]] | None]

@@ -220,6 +220,11 @@ class OutputState(BaseModel):
         "unfinished (see `warnings`). `loop`: it kept repeating itself after a second try."
     )
     partial: bool
+    shortened: bool = Field(
+        False,
+        description="In a list, of more than 64 KiB: the text is its beginning, and fields, json "
+        "and all parts are left out. The job by itself has all of it.",
+    )
     confidence: float | None = Field(
         None,
         description="Geometric mean of the probabilities of the answer's tokens, relative to the "

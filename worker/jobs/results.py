@@ -19,6 +19,7 @@ from shared.jobs import (
     TileOutput,
     Turn,
 )
+from shared.jobs.brief import make_brief
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
@@ -126,7 +127,7 @@ def make_result(
         *([_NOTHING_WRITTEN] if is_empty else []),
     )
     metrics = _metrics(row, worker, completion, answer.read_s)
-    fields = {
+    fields: dict[str, Any] = {
         "model": model,
         "images": _add_usage(row.images, answer.used_images),
         "notices": [*row.notices, *(notice.model_dump() for notice in notices)],
@@ -135,6 +136,8 @@ def make_result(
         "cache": {"features": completion.features, "prefix": completion.prefix},
         "metrics": metrics,
     }
+    if brief := make_brief(fields["output"]):
+        fields["brief"] = brief
     if row.input.postprocess:
         fields["raw_text"] = completion.text
     remembered = status is JobStatus.SUCCEEDED and not row.input.encode_only and row.session_id

@@ -23,6 +23,7 @@ from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import LeaseLost
 from worker.jobs.paged.asking import OnePrompt, blank_notices
+from worker.jobs.paged.evidence import mark_evidence
 from worker.jobs.paged.joining import AROUND, Seam, join_pages
 from worker.jobs.paged.outputs import (
     check_any_page,
@@ -102,11 +103,12 @@ class PagedSteps:
             # page by page the others can be asked, and this one leaves a gap
             _log.info("job.asked_by_page", extra={"code": error.code})
             return None
+        outputs = mark_evidence(prompt.outputs, answer.completion.text, prompt.own_texts)
         return EngineAnswer(
             answer.completion,
             (),
-            (*answer.notices, *blank_notices(prompt.outputs)),
-            paging=PagingResult(tuple(prompt.outputs)),
+            (*answer.notices, *blank_notices(outputs)),
+            paging=PagingResult(outputs),
         )
 
     def _split(self, job: ClaimedJob, document: DocumentInput, info: DocumentInfo) -> None:
