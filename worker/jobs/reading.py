@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import InferenceFailed
-from shared.jobs import FinishReason, TextLine, Usage
+from shared.jobs import FinishReason, JobInput, TextLine, Usage
+from shared.jobs.lines import SeenPiece, SeenRow, SeenWord
 from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import InstalledReader
 from worker.pipeline import Question
 from worker.pipeline.images import open_image
-from worker.reader import Reading, ReadingStopped, ReadPage
+from worker.places.seen import SeenImage
+from worker.reader import Fragment, Reading, ReadingStopped, ReadPage
 
 #: The preset whose two columns are a table already.
 _TABLES = "ocr_table"
+#: Places along a piece of text.
+_ALONG = 10_000
 #: Text between two images.
 _BETWEEN = "\n\n"
 
@@ -60,6 +64,12 @@ class ReadText:
             for line in page.lines
         )
 
+    def seen(self, job: JobInput) -> tuple[SeenImage, ...] | None:
+        """Return what was seen in each image and where; None unless a job wants it."""
+        if job.boxes == "none":
+            return None
+        return tuple(SeenImage(seen_rows(page), at) for at, page in enumerate(self.pages))
+
     @property
     def confidence(self) -> float | None:
         """Return the mean probability of all letters; None without any."""
@@ -67,6 +77,34 @@ class ReadText:
         letters = sum(count for mean, count in known if mean is not None)
         total = sum(mean * count for mean, count in known if mean is not None)
         return round(total / letters, 4) if letters else None
+
+
+def seen_rows(page: ReadPage) -> tuple[SeenRow, ...]:
+    """Return what was seen on a page and where."""
+    return tuple(
+        SeenRow(pieces=tuple(_piece(fragment) for fragment in line.fragments))
+        for line in page.lines
+    )
+
+
+def _piece(fragment: Fragment) -> SeenPiece:
+    left, _, right, _ = fragment.ink
+    across = max(1e-9, right - left)
+
+    def place(share: float) -> int:
+        return min(_ALONG, max(0, round((share - left) / across * _ALONG)))
+
+    words = tuple(
+        SeenWord(
+            text=word.text,
+            start=place(start),
+            stop=place(stop),
+            confidence=round(word.confidence, 4),
+        )
+        for word, (start, stop) in zip(fragment.words, fragment.word_spans, strict=True)
+    )
+    first, second, third, fourth = ((round(x, 1), round(y, 1)) for x, y in fragment.inked)
+    return SeenPiece(corners=(first, second, third, fourth), words=words)
 
 
 class QuestionReader:

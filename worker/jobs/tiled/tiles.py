@@ -143,6 +143,7 @@ class TileCutter:
                 enhance=job.enhance,
                 reference=job.reference if reads else "",
                 reader=job.reader,
+                boxes=job.boxes if reads else "none",
                 # tells a table's columns
                 preset=job.preset if job.needs_reader else None,
             )
