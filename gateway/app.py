@@ -14,23 +14,23 @@ from pydantic import ValidationError
 
 from gateway import auth
 from gateway.http import error_page, problems
-from gateway.http.multipart import FormRequest
+from gateway.http.bodies.multipart import FormRequest
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
-from gateway.routes.batches import batches
 from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
-from gateway.routes.files import files
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
 from gateway.routes.metrics import metrics
-from gateway.routes.openai import openai
+from gateway.routes.openai.batches import batches
+from gateway.routes.openai.chats import openai
+from gateway.routes.openai.files import files
+from gateway.routes.openai.responses import responses
 from gateway.routes.page import page
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
-from gateway.routes.responses import responses
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services

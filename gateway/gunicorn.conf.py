@@ -23,8 +23,8 @@ from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
 from gateway.batches.pump import BatchPump
-from gateway.http import open_files
-from gateway.http.gevent_worker import GRACE_S
+from gateway.http.server import open_files
+from gateway.http.server.gevent_worker import GRACE_S
 from shared import log
 from shared.addresses import parse_networks
 from shared.catalog.presets import load_presets
@@ -45,7 +45,7 @@ bind = (
     else (f"{_settings.host}:{_settings.port}")
 )
 workers = _settings.gateway_processes
-worker_class = "gateway.http.gevent_worker.Worker"
+worker_class = "gateway.http.server.gevent_worker.Worker"
 #: More than the worker serves, so that it can refuse some instead of leaving them waiting.
 worker_connections = open_files.connections_within(_files) + open_files.spare_within(_files)
 #: Streams and long polls are greenlets: only a hung process is silent for this long.

@@ -26,15 +26,15 @@ from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.batch_store import BatchStore
 from shared.store.connection import Breaker, Client, connect
-from shared.store.delivery_store import DeliveryStore
-from shared.store.document_store import DocumentFiles, DocumentStore
-from shared.store.file_store import FileStore
 from shared.store.forecasts import Forecasts
-from shared.store.image_store import ImageStore
-from shared.store.job_events import EventReader
+from shared.store.jobs.events import EventReader
+from shared.store.jobs.waiters import Waiters
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
-from shared.store.waiters import Waiters
+from shared.store.uploads.document_store import DocumentFiles, DocumentStore
+from shared.store.uploads.file_store import FileStore
+from shared.store.uploads.image_store import ImageStore
+from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 

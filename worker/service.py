@@ -25,11 +25,11 @@ from shared.queue.reaper import Reaper
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store import Store
 from shared.store.connection import connect
-from shared.store.document_store import DocumentStore
 from shared.store.feature_store import RedisFeatures
-from shared.store.image_store import ImageStore
+from shared.store.jobs.tile_store import TileStore
 from shared.store.session_store import SessionStore
-from shared.store.tile_store import TileStore
+from shared.store.uploads.document_store import DocumentStore
+from shared.store.uploads.image_store import ImageStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sightline._pages import Page
-from sightline._sse import Event
+from sightline._transport.sse import Event
 from sightline._version import __version__
 from sightline.errors import (
     APIError,

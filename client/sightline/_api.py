@@ -13,7 +13,6 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from sightline._images import ImageSource, LoadedImage
-from sightline._sse import Parser
 from sightline._steps import (
     Emit,
     NoAnswer,
@@ -26,6 +25,7 @@ from sightline._steps import (
     load_all,
     send_with_retries,
 )
+from sightline._transport.sse import Parser
 from sightline.errors import NoConnection, NotFound, WaitTimeout
 from sightline.types import TERMINAL, EstimateData, ImageData, JobData, SubmitOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sightline._sse import Event
+from sightline._transport.sse import Event
 from sightline.types import JobData
 
 

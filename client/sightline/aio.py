@@ -8,13 +8,13 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from sightline import _http
 from sightline._api import Api, OnUpdate, api_path
-from sightline._async import AsyncRunner
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._pages import Page, PageCollector
-from sightline._sse import Event
 from sightline._steps import Policy
+from sightline._transport import http as _http
+from sightline._transport.asynchronous import AsyncRunner
+from sightline._transport.sse import Event
 from sightline.jobs import Answer, JobView, answer_of, warned_answer
 from sightline.types import (
     DeliveryData,

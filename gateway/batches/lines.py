@@ -11,13 +11,13 @@ from flask import Flask, g, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.test import EnvironBuilder
 
-from gateway.http import strict_json
+from gateway.http.bodies import strict_json
 from gateway.http.problems import from_validation
 from gateway.responses.model_check import check_model
 from gateway.services import Services
-from gateway.submission.chat import AnswerRequest, Chat
-from gateway.submission.chat_parameters import pick_own_parameters
-from gateway.submission.chat_request import ChatRequest, receive_chat
+from gateway.submission.chats.chat import AnswerRequest, Chat
+from gateway.submission.chats.parameters import pick_own_parameters
+from gateway.submission.chats.request import ChatRequest, receive_chat
 from gateway.submission.responses_api.request import ResponseRequest, receive_response
 from gateway.submission.submit import submit_chat
 from shared.errors import ServiceError

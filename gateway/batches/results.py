@@ -6,9 +6,9 @@ from typing import Any
 
 from gateway.batches.lines import CHAT
 from gateway.http.problems import openai_error
-from gateway.responses.chat_completion import completion
-from gateway.responses.job_view import why_no_answer
+from gateway.responses.chats.completion import completion
 from gateway.responses.responses_api.view import response_view
+from gateway.responses.views.job import why_no_answer
 from shared.errors import ServiceError
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow, dump

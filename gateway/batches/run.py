@@ -22,7 +22,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.store.batch_store import Batch, BatchStatus
-from shared.store.file_store import StoredFile
+from shared.store.uploads.file_store import StoredFile
 
 _log = logging.getLogger(__name__)
 

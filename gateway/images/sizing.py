@@ -12,7 +12,7 @@ from shared.jobs.image import StoredImage
 from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.tile_plan import planned_tiles
 from shared.prediction.visual_tokens import TOKEN_SIDE, visual_tokens
-from shared.store.image_store import ImageHeader
+from shared.store.uploads.image_store import ImageHeader
 
 #: A stored image, one that is stored together with its job, or one that is only measured.
 AnyImage = ImageHeader | StoredImage | MeasuredImage

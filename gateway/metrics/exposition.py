@@ -18,13 +18,14 @@ from prometheus_client.registry import Collector
 from shared.errors import StoreUnavailable
 from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import Store, job_metrics
+from shared.store import Store
 from shared.store.connection import Client
-from shared.store.delivery_store import DeliveryStore
-from shared.store.delivery_types import Outbox
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
-from shared.store.job_reader import Load
+from shared.store.jobs import job_metrics
+from shared.store.jobs.reader import Load
 from shared.store.redis_info import RedisState, redis_state
+from shared.store.webhooks.delivery_store import DeliveryStore
+from shared.store.webhooks.delivery_types import Outbox
 from shared.store.worker_registry import WorkerRegistry
 
 _COUNTED = {

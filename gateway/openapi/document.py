@@ -10,13 +10,13 @@ from pydantic import BaseModel
 from gateway.http.problems import Problem
 from gateway.openapi.queries import describe_refusals
 from gateway.openapi.security import describe_keys
-from gateway.responses.event_stream import EVENT_TYPES
+from gateway.responses.following.event_stream import EVENT_TYPES
 from gateway.results.forms import ResultForm
 from gateway.schemas.batches import BatchRequest, FileForm
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
-from gateway.submission.chat_request import ChatRequest
-from gateway.submission.estimate import EstimateRequest
+from gateway.submission.chats.request import ChatRequest
+from gateway.submission.planning.estimate import EstimateRequest
 from gateway.submission.request import Submission
 from gateway.submission.responses_api.request import ResponseRequest
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from gateway.http.problems import retry_after
-from gateway.responses.job_view import live_job_view, placed_job_view, poll_hint_s
+from gateway.responses.views.job import live_job_view, placed_job_view, poll_hint_s
 from gateway.services import Services
 from shared.jobs.row import JobRow
 from shared.store import StoredJob

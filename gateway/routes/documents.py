@@ -22,7 +22,7 @@ from shared.jobs import ImageInfo
 from shared.jobs.document import DEFAULT_DPI
 from shared.jobs.view import timestamp
 from shared.prediction.cost_model import FleetSnapshot
-from shared.store.document_store import DocumentHeader
+from shared.store.uploads.document_store import DocumentHeader
 
 documents = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents")])
 

@@ -11,7 +11,7 @@ from gateway.auth import current_tenant
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.estimates import Estimate
 from gateway.services import current_services
-from gateway.submission.estimate import estimate_request
+from gateway.submission.planning.estimate import estimate_request
 
 estimate = APIBlueprint("estimate", __name__, abp_tags=[Tag(name="jobs")])
 

@@ -7,8 +7,8 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.responses.event_stream import EventStream
-from gateway.responses.followed_job import FollowedJob
+from gateway.responses.following.event_stream import EventStream
+from gateway.responses.following.followed_job import FollowedJob
 from gateway.schemas.jobs import EventsQuery, JobPath
 from gateway.services import current_services
 from shared import errors

@@ -8,8 +8,8 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
-from gateway.http.leaving import is_leaving
-from gateway.responses.limits_view import (
+from gateway.http.server.leaving import is_leaving
+from gateway.responses.views.limits import (
     document_limits,
     image_limits,
     job_limits,
@@ -17,7 +17,7 @@ from gateway.responses.limits_view import (
     queue_limits,
     request_limits,
 )
-from gateway.responses.worker_view import worker_view
+from gateway.responses.views.worker import worker_view
 from gateway.schemas.jobs import Ok, QueueView
 from gateway.schemas.limits import Limits
 from gateway.services import current_services

@@ -14,12 +14,12 @@ from gateway.responses.after_change import after_change
 from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
-from gateway.submission import image_upload
-from gateway.submission.tiling import tile_budget
+from gateway.submission.images import image_upload
+from gateway.submission.images.tiling import tile_budget
 from shared import errors
 from shared.jobs import DETAIL_PIXELS
 from shared.prediction.tile_plan import tiling_for
-from shared.store.image_store import ImageHeader
+from shared.store.uploads.image_store import ImageHeader
 
 images = APIBlueprint("images", __name__, abp_tags=[Tag(name="images")])
 

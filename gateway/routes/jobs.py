@@ -10,11 +10,11 @@ from flask_openapi3 import APIBlueprint, Tag
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.after_change import after_change
-from gateway.responses.followed_job import FollowedJob
+from gateway.responses.following.followed_job import FollowedJob
+from gateway.responses.following.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.responses.job_response import job_response, stored_response
-from gateway.responses.job_view import live_job_view, why_no_answer
-from gateway.responses.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.responses.result_response import result_response
+from gateway.responses.views.job import live_job_view, why_no_answer
 from gateway.routes.refusals import ERASE_ERRORS, READ_ERRORS, SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.jobs import (
     Job,

@@ -7,10 +7,10 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.responses.after_change import after_change
-from gateway.responses.followed_job import FollowedJob
+from gateway.responses.following.followed_job import FollowedJob
+from gateway.responses.following.long_poll import LongPoll
 from gateway.responses.job_response import job_response
-from gateway.responses.job_view import why_no_answer
-from gateway.responses.long_poll import LongPoll
+from gateway.responses.views.job import why_no_answer
 from gateway.routes.refusals import SUBMIT_ERRORS
 from gateway.schemas.jobs import Job, KeyHeader
 from gateway.services import current_services

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from gateway.responses.preset_view import preset_view
+from gateway.responses.views.preset import preset_view
 from gateway.schemas.presets import PresetList
 from gateway.services import current_services
 

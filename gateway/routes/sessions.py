@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.responses.session_view import session_summary, session_view
+from gateway.responses.views.session import session_summary, session_view
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.sessions import SessionList, SessionPath, SessionQuery, SessionState
 from gateway.services import current_services

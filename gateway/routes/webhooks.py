@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.after_change import after_change
-from gateway.responses.webhook_view import delivery_view, endpoint_view, secret_view
+from gateway.responses.views.webhook import delivery_view, endpoint_view, secret_view
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.jobs import JobPath
 from gateway.schemas.webhooks import (

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from gateway.http import strict_json
-from gateway.http.multipart import IMAGE_FIELDS
+from gateway.http.bodies import strict_json
+from gateway.http.bodies.multipart import IMAGE_FIELDS
 from gateway.large_input import read_slowly
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.excerpt import excerpt

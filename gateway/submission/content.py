@@ -18,11 +18,11 @@ from gateway.submission.documents.intake import (
     check_parameters,
     only_document,
 )
-from gateway.submission.images import Decoded, RequestImages
+from gateway.submission.images.request_images import Decoded, RequestImages
 from gateway.submission.request import ReceivedRequest, S
 from shared.jobs.image import StoredImage
 from shared.store import NewJob
-from shared.store.document_store import StoredDocument
+from shared.store.uploads.document_store import StoredDocument
 
 #: Fields of a form whose files are read page by page, whatever they could be else.
 _DOCUMENT_FIELDS = ("document",)

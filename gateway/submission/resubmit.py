@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.services import Services
 from gateway.submission.documents.plan import stored_page_infos
 from gateway.submission.enqueue import enqueue_job, trace_context
-from gateway.submission.job_profile import profile_row
+from gateway.submission.planning.job_profile import profile_row
 from gateway.submission.webhook import webhook_of_row
 from shared.errors import DocumentNotFound, NotFound
 from shared.jobs import ImageInfo, Priority

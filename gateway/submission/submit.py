@@ -11,24 +11,24 @@ from flask import Request
 
 from gateway import auth
 from gateway.admission.admission import JobProfile
-from gateway.http.client_connection import forget_body
+from gateway.http.server.client_connection import forget_body
 from gateway.images.url_fetch import is_url
 from gateway.results.file_name import clean_name
 from gateway.services import Services
-from gateway.submission.chat import Chat
+from gateway.submission.chats.chat import Chat
+from gateway.submission.chats.conversation import EarlierMessages, read_messages
 from gateway.submission.content import ContentReader, RequestContent, SentContent
-from gateway.submission.conversation import EarlierMessages, read_messages
 from gateway.submission.documents.intake import DocumentIntake, check_parameters
 from gateway.submission.documents.plan import plan_content
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.idempotency import Idempotency
-from gateway.submission.images import RequestImages, timed_decode
-from gateway.submission.job_profile import profile_request
-from gateway.submission.plan import JobPlan
-from gateway.submission.reader import choose_reader
+from gateway.submission.images.request_images import RequestImages, timed_decode
+from gateway.submission.images.tiling import keeps_detail
+from gateway.submission.planning.job_profile import profile_request
+from gateway.submission.planning.plan import JobPlan
+from gateway.submission.planning.reader import choose_reader
 from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
-from gateway.submission.tiling import keeps_detail
 from gateway.submission.webhook import webhook_of_submission
 from shared.errors import (
     DocumentNotFound,

@@ -1,7 +1,7 @@
 """Everything we keep in Redis; no other package names a key."""
 
-from shared.store.job_store import Store
-from shared.store.job_types import (
+from shared.store.jobs.job_store import Store
+from shared.store.jobs.types import (
     Claim,
     Doorbell,
     DoorbellMessage,

@@ -14,7 +14,7 @@ from shared.prediction.work_ahead import HeldTiles, predict_work_s
 from shared.store import keys
 from shared.store.connection import Client, load_script
 from shared.store.failures import guard
-from shared.store.job_index import FIRST_SCORE, QUEUE_SPAN
+from shared.store.jobs.index import FIRST_SCORE, QUEUE_SPAN
 from shared.store.worker_registry import WorkerRegistry
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.

@@ -16,7 +16,7 @@ from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.settings import Settings
 from shared.store import Store, keys
-from shared.store.job_events import EventReader, JobEvent
+from shared.store.jobs.events import EventReader, JobEvent
 from tests.chaos.faults import Account
 from tests.chaos.listeners import Heard
 from tests.support.harness import RedisServer

@@ -22,7 +22,7 @@ from tests.chaos.faults import Account, Fault, Monkey, print_account, submit
 from tests.chaos.history import History, undelivered
 from tests.chaos.listeners import Listeners
 from tests.chaos.stage import Size, Stage, staged
-from tests.support.image_bytes import screenshot
+from tests.support.images.image_bytes import screenshot
 from tests.support.page_kinds import as_base64, pages
 from tests.support.receivers import Receiver, receiving
 

@@ -16,7 +16,7 @@ from shared.settings import BUNDLED_MODEL
 from tests.support.browser import Visit, chromium
 from tests.support.draw_docs import TOUR_HEAD, tour
 from tests.support.harness import ROOT, Process, RedisServer, System, running_system
-from tests.support.image_bytes import text_png
+from tests.support.images.image_bytes import text_png
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 

@@ -12,7 +12,7 @@ from demo.data import words
 from demo.data.drawing import draw_receipt
 from shared.settings import BUNDLED_MODEL
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
-from tests.support.image_bytes import saved
+from tests.support.images.image_bytes import saved
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 

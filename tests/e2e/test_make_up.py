@@ -14,7 +14,7 @@ import pytest
 
 from scripts.instance import Instance, wait_until
 from scripts.preflight import find_bind_error
-from tests.support.harness import BIN, ROOT, free_port
+from tests.support.harness import BIN, ROOT, eventually, free_port
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -106,17 +106,24 @@ def test_a_question_is_answered_and_names_the_simulated_model(service):
 
 
 def test_flower_wants_the_printed_password_and_shows_ids_only(service):
-    job = service.submit(Prefer="wait=30")
     line = re.search(r"Flower\)\s+(\S+)\s+user (\S+), password (\S+)", service.output)
     assert line is not None
     url, *login = line.groups()
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as flower:
         assert flower.get("/api/tasks").status_code == 401
         flower.auth = tuple(login)
-        path = "/api/tasks"
-        assert wait_until(lambda: flower.get(path).json()[job["id"]]["state"] == "SUCCESS", 15)
-        task = flower.get(f"/api/task/info/{job['id']}")
-    assert job["id"] in task.json()["args"]
+        submitted = []
+
+        def whole() -> str | None:
+            # Flower begins to listen some time after the service is ready
+            submitted.append(service.submit(Prefer="wait=30")["id"])
+            tasks = flower.get("/api/tasks").json()
+            ended = [job for job in submitted if tasks.get(job, {}).get("state") == "SUCCESS"]
+            return next((job for job in ended if tasks[job]["args"]), None)
+
+        job = eventually(whole, 60, every_s=0.5)
+        task = flower.get(f"/api/task/info/{job}")
+    assert job in task.json()["args"]
     assert task.json()["result"].endswith(" tokens")
     assert PROMPT not in task.text
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from shared.settings import BUNDLED_MODEL
 from tests.support.browser import Visit, chromium
 from tests.support.harness import running_redis, running_system
-from tests.support.image_bytes import text_png
+from tests.support.images.image_bytes import text_png
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOME = DOCS / "pictures"

@@ -18,8 +18,8 @@ from shared.errors import StoreUnavailable
 from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import DeliveryStore
-from shared.store.delivery_types import Delivery, DeliveryBatch, Settlement
+from shared.store.webhooks.delivery_store import DeliveryStore
+from shared.store.webhooks.delivery_types import Delivery, DeliveryBatch, Settlement
 from worker.courier.delivery import DeliverySender
 from worker.sign_of_life import touch_sign_of_life
 

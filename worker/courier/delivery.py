@@ -18,8 +18,8 @@ from shared.jobs.view import timestamp
 from shared.outbound.client import FetchedResponse, FetchLimits, GuardedClient
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.delivery_store import DeliveryStore
-from shared.store.delivery_types import Attempt, Delivery, EndpointHealth, Settlement
+from shared.store.webhooks.delivery_store import DeliveryStore
+from shared.store.webhooks.delivery_types import Attempt, Delivery, EndpointHealth, Settlement
 
 #: Bytes of a response that are read, and characters of it that the ledger keeps.
 READ_BYTES = 20_000

@@ -11,8 +11,8 @@ from shared.jobs import JobInput, Notice, TileInfo, Turn
 from shared.jobs.row import JobRow
 from shared.prediction.visual_tokens import visual_tokens
 from shared.store import Claim
-from shared.store.image_store import ImageStore
 from shared.store.session_store import SessionStore
+from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import ModelInfo
 from worker.pipeline import Question
 

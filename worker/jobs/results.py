@@ -21,7 +21,7 @@ from shared.jobs import (
     Turn,
 )
 from shared.jobs.row import JobRow
-from shared.store.job_metrics import JobMetrics
+from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
 from worker.jobs.disagreements import compare_readings

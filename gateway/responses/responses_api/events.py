@@ -9,7 +9,7 @@ from gateway.responses.responses_api.segments import SegmentedText
 from gateway.responses.responses_api.view import output_id, output_item, response_view, text_part
 from shared.errors import AnswerChanged
 from shared.jobs.row import JobRow
-from shared.store.job_events import JobEvent, add_to_text
+from shared.store.jobs.events import JobEvent, add_to_text
 
 Event = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from gateway.http.client_connection import CHECK_INTERVAL_S
 from gateway.http.problems import openai_error
-from gateway.responses.followed_job import FollowedJob
+from gateway.http.server.client_connection import CHECK_INTERVAL_S
+from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.responses_api.events import Event, ResponseEvents
 from shared.errors import ServiceError
 from shared.jobs.row import JobRow

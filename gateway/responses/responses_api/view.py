@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.responses.job_view import why_no_answer
+from gateway.responses.views.job import why_no_answer
 from shared.jobs import ConversationMessage, FinishReason, JobStatus
 from shared.jobs.layout import lay_out
 from shared.jobs.response_api import ResponseFields, response_id, response_status

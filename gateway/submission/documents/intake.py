@@ -25,7 +25,7 @@ from shared.errors import (
     NotFound,
     UnsupportedImageFormat,
 )
-from shared.store.document_store import StoredDocument
+from shared.store.uploads.document_store import StoredDocument
 
 _DOCUMENT_ID = re.compile(r"doc_[0-9a-f]{64}")
 #: Kinds that are documents whoever sends them; the others are animations to most people.

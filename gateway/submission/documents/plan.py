@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from gateway.admission.admission import Admission, JobProfile
 from gateway.images.decoder.decoder import MeasuredImage
 from gateway.images.sizing import image_info
+from gateway.submission.chats.conversation import EarlierMessages
 from gateway.submission.content import RequestContent
-from gateway.submission.conversation import EarlierMessages
 from gateway.submission.documents.intake import RequestDocument
-from gateway.submission.plan import JobPlan, plan_job
-from gateway.submission.reader import reader_notices
+from gateway.submission.images.tiling import tile_budget
+from gateway.submission.planning.plan import JobPlan, plan_job
+from gateway.submission.planning.reader import reader_notices
 from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
-from gateway.submission.tiling import tile_budget
 from shared.documents.model import DocumentInfo, DocumentKind, PageInfo
 from shared.documents.pages import parse_pages
 from shared.errors import BadParameters, ImageAspect

@@ -17,9 +17,9 @@ from gateway.schemas.jobs import FileClaim
 from gateway.services import Services
 from gateway.submission.body import is_json, parse_json_object
 from gateway.submission.documents.intake import DocumentIntake
-from gateway.submission.images import RequestImages, timed_decode
+from gateway.submission.images.request_images import RequestImages, timed_decode
 from shared.errors import BadParameters, UnsupportedMediaType
-from shared.store.document_store import DocumentHeader
+from shared.store.uploads.document_store import DocumentHeader
 
 M = TypeVar("M", bound=FileClaim)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.services import Services
-from gateway.submission.chat_message import ChatTurn, NamedImage, Role
+from gateway.submission.chats.message import ChatTurn, NamedImage, Role
 from shared.errors import BadParameters, Erased, NotFound
 from shared.excerpt import excerpt
 from shared.jobs import ConversationMessage, ImagePlaces, JobInput, Turn

@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic import model_validator as check
 
 from gateway.http.problems import from_validation
-from gateway.submission.chat_message import ChatImage, ChatTurn, make_turn
-from gateway.submission.chat_parameters import OwnParameters
+from gateway.submission.chats.message import ChatImage, ChatTurn, make_turn
+from gateway.submission.chats.parameters import OwnParameters
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gateway.http.problems import from_validation
 from gateway.services import Services
 from gateway.submission.body import is_json, parse_json_object
-from gateway.submission.chat import AnswerRequest, Chat, ChatRules, assemble_chat
-from gateway.submission.chat_message import ChatTurn
-from gateway.submission.chat_parameters import OwnParameters, pick_own_parameters
+from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
+from gateway.submission.chats.message import ChatTurn
+from gateway.submission.chats.parameters import OwnParameters, pick_own_parameters
 from gateway.submission.responses_api.chain import Chain, read_chain
 from gateway.submission.responses_api.items import read_items
 from shared.errors import BadParameters, UnsupportedMediaType

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.harness import System
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 def test_images_that_fill_the_context_are_refused_at_once_with_the_reason(system: System):

@@ -12,7 +12,7 @@ from shared.jobs import JobInput, new_job_id
 from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
 from shared.store import Doorbell, NewJob, Store
-from shared.store.delivery_store import DeliveryStore
+from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.webhooks import Webhook
 from tests.support.harness import RedisServer
 

@@ -19,7 +19,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.harness import System
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 PRIVATE = ["/v1/jobs", "/v1/webhooks/secret", "/v1/webhooks/endpoints", "/v1/sessions"]
 

@@ -14,7 +14,7 @@ from sightline.cli import Exit, main
 from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
 from tests.support.harness import ROOT, eventually, free_port
-from tests.support.image_bytes import plain_png, text_png
+from tests.support.images.image_bytes import plain_png, text_png
 
 #: The simulated engine begins each answer with one of these.
 STOPS = [word for stop in ("p", "i", "t", "图", "两") for word in ("--stop", stop)]

@@ -29,7 +29,7 @@ from sightline.errors import (
     NotFound,
     UnexpectedAnswer,
 )
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 from tests.support.receivers import raw, receiving
 
 PNG = plain_png("red", 64, 48)

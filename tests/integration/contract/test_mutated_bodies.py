@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.image_bytes import quarters, saved
+from tests.support.images.image_bytes import quarters, saved
 
 PNG = saved(quarters(), "PNG")
 TEXT = json.dumps(

@@ -9,7 +9,7 @@ import openapi_spec_validator
 import pytest
 
 from gateway.app import create_app
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 #: Documents about the interface are not the interface.
 _DOCUMENTS = re.compile(r"/|/docs.*|/openapi\.json|/assets/.*|/favicon\.ico")

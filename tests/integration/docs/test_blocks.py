@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import tools
 from tests.support.harness import ROOT
-from tests.support.image_bytes import screenshot
+from tests.support.images.image_bytes import screenshot
 
 NOTE = ROOT / "docs" / "examples" / "note.png"
 

@@ -7,7 +7,7 @@ import redis
 
 from tests.integration.documents.conftest import read_events, sources
 from tests.support.documents import encrypted, pdf, prose, write
-from tests.support.image_bytes import screenshot
+from tests.support.images.image_bytes import screenshot
 from tests.support.page_kinds import animation, as_base64, pages, tiff
 
 

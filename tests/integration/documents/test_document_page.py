@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.support.browser import Visit, chromium
 from tests.support.documents import encrypted
-from tests.support.image_bytes import text_png
+from tests.support.images.image_bytes import text_png
 from tests.support.page_kinds import pages, tiff
 
 PDF = "application/pdf"

@@ -11,7 +11,7 @@ from shared.store.connection import connect
 from shared.store.forecasts import Forecasts
 from shared.store.worker_registry import WorkerRegistry
 from tests.support.harness import System, eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 def test_an_estimate_takes_all_that_a_job_takes_or_a_mere_size(system: System):

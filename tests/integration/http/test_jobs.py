@@ -16,7 +16,7 @@ from shared.jobs import JobStatus, new_job_id
 from shared.settings import Settings
 from shared.store import Store
 from tests.support.harness import eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 #: The simulated engine says 32 words to this, which takes it seconds here.
 LONG_ANSWER = "stop me 3"

@@ -11,7 +11,7 @@ import docx
 import openpyxl
 import pytest
 
-from tests.support.image_bytes import text_png
+from tests.support.images.image_bytes import text_png
 from tests.support.stalls import bearable_s, longest_wait_s
 
 TABLE = "| Item | Sum |\n|---|---|\n| Tea, green | 3.50 |\n| =1+1 | 4 | extra |"

@@ -13,7 +13,7 @@ import pytest
 
 from shared.jobs import new_job_id
 from tests.support.harness import QUICK, eventually, running_system
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 def test_a_gateway_without_workers_is_alive_but_not_ready(workerless):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.harness import eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 def test_a_conversation_is_kept_listed_read_and_forgotten(served):

@@ -8,7 +8,7 @@ import concurrent.futures
 import pytest
 
 from tests.support.harness import eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 ARTICLE = {
     "prompt": "图中有几个主要物体?只需回答一个数字。",

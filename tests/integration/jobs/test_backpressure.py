@@ -22,7 +22,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
-from tests.support.image_bytes import saved
+from tests.support.images.image_bytes import saved
 
 #: An answer within it counts as at once; the machine of the tests may be busy.
 AT_ONCE_S = 1.0

@@ -21,8 +21,8 @@ from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import tiling_for
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
-from shared.store.image_store import ImageStore
-from shared.store.job_events import EventReader
+from shared.store.jobs.events import EventReader
+from shared.store.uploads.image_store import ImageStore
 from tests.support.harness import (
     QUICK,
     ROOT,
@@ -33,7 +33,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
-from tests.support.image_bytes import saved
+from tests.support.images.image_bytes import saved
 
 BUDGET = 64 * 64
 #: Tiles that take long enough to be met in the middle.

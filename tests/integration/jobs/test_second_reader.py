@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from shared.prediction.tile_plan import READING_PIXELS
 from tests.support.harness import System, eventually
-from tests.support.image_bytes import saved
+from tests.support.images.image_bytes import saved
 from tests.unit.worker.reader.pages import Drawn, page
 
 READ_S = 60

@@ -8,8 +8,8 @@ from shared.errors import NotFound, SessionBusy
 from shared.jobs import JobInput, JobStatus, Turn
 from shared.jobs.image import StoredImage
 from shared.store import Claim, NewJob, Store, keys
-from shared.store.image_store import ImageStore
 from shared.store.session_store import SessionStore
+from shared.store.uploads.image_store import ImageStore
 
 IMAGE = StoredImage("img_" + "b" * 64, b"png", 32, 32, (32, 32), "PNG")
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.support import tools
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 from tests.support.page_kinds import as_base64, pages
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from shared.store import keys
 from tests.support.harness import eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 from tests.support.page_kinds import as_base64, pages
 
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from shared.jobs.response_api import job_id_of
 from shared.store import keys
 from tests.support.harness import eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 EVENT = TypeAdapter(ResponseStreamEvent)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import redis
+from celery import Celery
 
 from shared.store import keys
 from tests.support.harness import (
@@ -21,7 +22,7 @@ from tests.support.harness import (
     free_port,
     running_system,
 )
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 SECRET = "what is on this secret picture?"
 
@@ -40,7 +41,8 @@ def started(system: System, **env: str) -> Iterator[httpx.Client]:
     system.spawn(command, "flower", {"FLOWER_BASIC_AUTH": "me:word", **env})
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
         client.auth = ("me", "word")
-        eventually(lambda: _up(client), 30)
+        eventually(lambda: _up(client), 60)
+        _wait_until_listening(client, system)
         yield client
 
 
@@ -49,6 +51,21 @@ def _up(client: httpx.Client) -> bool:
         return client.get("/healthcheck").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def _wait_until_listening(client: httpx.Client, system: System) -> None:
+    """Wait until Flower sees events: it is healthy before it listens, and misses what comes then.
+
+    The event of a worker that does not exist is sent until Flower counts it.
+    """
+    with Celery(broker=system.env["SIGHTLINE_REDIS_URL"]) as app, app.connection() as connection:
+        dispatcher = app.events.Dispatcher(connection, hostname=(name := f"probe{free_port()}"))
+
+        def seen() -> bool:
+            dispatcher.send("worker-offline")
+            return f'flower_worker_online{{worker="{name}"}}' in client.get("/metrics").text
+
+        eventually(seen, 60)
 
 
 def test_flower_shows_a_busy_worker_its_queues_and_tasks_but_no_question(
@@ -116,7 +133,7 @@ def test_flower_shows_a_failed_job_as_failed_and_what_kind_it_was(system, flower
 
     args = f"{lost} ocr, 1 image, 0.3 megapixels"
     wanted = {"state": "FAILURE", "exception": "image_gone", "args": args}
-    assert eventually(lambda: shown() == wanted and shown(), 20), shown()
+    assert eventually(lambda: shown() == wanted and shown(), 60), shown()
 
 
 def test_flower_asks_who_is_there(flower: httpx.Client):
@@ -194,6 +211,7 @@ def test_flower_survives_a_restart_of_redis(own_redis: RedisServer, tmp_path):
             eventually(lambda: flower.get("/api/workers", params=seen).json(), 30)
             own_redis.kill()
             own_redis.start()
+            _wait_until_listening(flower, system)
             job = eventually(lambda: http.post("/v1/jobs", json={"prompt": "hi"}).json().get("id"))
             eventually(lambda: _status(http, job) == "succeeded", 30)
             eventually(lambda: flower.get("/api/tasks").json().get(job, {}).get("state"), 60)

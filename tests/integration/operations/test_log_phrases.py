@@ -6,7 +6,7 @@ import socket
 import struct
 
 from tests.support.harness import eventually
-from tests.support.image_bytes import plain_png
+from tests.support.images.image_bytes import plain_png
 
 
 def test_a_damaged_image_and_too_many_tokens_are_logged_in_the_words_people_search_for(served):

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.support.browser import Visit, chromium
 from tests.support.harness import QUICK, ROOT, Process, System, running_redis, running_system
-from tests.support.image_bytes import screenshot, text_png
+from tests.support.images.image_bytes import screenshot, text_png
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 

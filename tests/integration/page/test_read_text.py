@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import Visit, chromium
-from tests.support.image_bytes import plain_png, text_png
+from tests.support.images.image_bytes import plain_png, text_png
 
 #: Markdown would change each of these lines.
 LINES = (

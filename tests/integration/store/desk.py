@@ -8,10 +8,10 @@ from shared.jobs import JobInput, JobStatus, TileInfo, Tiling, TilingTask, Turn
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
-from shared.store.delivery_store import DeliveryStore
-from shared.store.image_store import ImageStore
+from shared.store.jobs.tile_store import NewTile, TileStore
 from shared.store.session_store import SessionStore
-from shared.store.tile_store import NewTile, TileStore
+from shared.store.uploads.image_store import ImageStore
+from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.webhooks import Webhook, WebhookEvent
 
 WORDS = "nobody but me may read this"

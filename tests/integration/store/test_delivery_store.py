@@ -12,7 +12,7 @@ from shared.jobs import JobInput, JobStatus
 from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
-from shared.store.delivery_store import DeliveryStore
+from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.webhooks import Webhook, WebhookEvent
 from tests.support.receivers import receiving
 from worker.courier.delivery import DeliverySender, retry_after_s

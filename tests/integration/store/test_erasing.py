@@ -9,7 +9,7 @@ import pytest
 from shared.errors import Erased, NotFound
 from shared.jobs import JobStatus, TileOutcome
 from shared.store import Claim, keys
-from shared.store.waiters import Waiters, new_waiter
+from shared.store.jobs.waiters import Waiters, new_waiter
 from tests.integration.store.desk import BYTES, HOOK, WORDS, Desk, image
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sightline._sse import Parser
+from sightline._transport.sse import Parser
 
 STREAM = (
     "retry: 1500\r\n\r\n"

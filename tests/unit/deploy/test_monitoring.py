@@ -14,11 +14,11 @@ import yaml
 from gateway.metrics import exposition
 from gateway.metrics.http_metrics import HttpMetrics
 from shared.prediction.heartbeat import Heartbeat
-from shared.store import job_metrics
-from shared.store.delivery_types import Outbox
 from shared.store.forecasts import PredictionAccuracy
-from shared.store.job_reader import Load
+from shared.store.jobs import job_metrics
+from shared.store.jobs.reader import Load
 from shared.store.redis_info import RedisState
+from shared.store.webhooks.delivery_types import Outbox
 from tests.support.harness import ROOT
 from tests.support.tools import promtool
 

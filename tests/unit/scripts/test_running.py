@@ -11,7 +11,7 @@ from scripts.instance import LAUNCHER, Instance, InstanceError
 from scripts.running import choose_instance, read_redis_url
 from shared.settings import Settings
 from sightline import Client
-from sightline._running import find_running_url
+from sightline._transport.running import find_running_url
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from shared.documents.reader import DocumentReader
 from shared.errors import DocumentError, DocumentGone, NotFound
 from shared.jobs import DocumentInput, Notice, TextLayer
 from shared.prediction.page_size import MAX_PAGE_PIXELS
-from shared.store.document_store import DocumentFiles, DocumentStore
+from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from worker.jobs.claimed_job import ClaimedJob
 from worker.pipeline.images import open_png
 

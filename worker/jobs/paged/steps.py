@@ -19,7 +19,7 @@ from shared.jobs import (
 from shared.jobs.document import RunningLines
 from shared.jobs.row import JobRow
 from shared.queue import send_doorbells
-from shared.store.tile_store import NewTile, TileStore
+from shared.store.jobs.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import LeaseLost

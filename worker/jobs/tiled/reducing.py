@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.jobs import Notice, TileOutcome, Turn
-from shared.store.tile_store import tiles_percent
+from shared.store.jobs.tile_store import tiles_percent
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.progress import PartsDone

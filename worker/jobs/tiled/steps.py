@@ -18,8 +18,8 @@ from shared.jobs import (
 )
 from shared.jobs.row import JobRow
 from shared.queue import send_doorbells
-from shared.store.image_store import ImageStore
-from shared.store.tile_store import TileStore, tiles_percent
+from shared.store.jobs.tile_store import TileStore, tiles_percent
+from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost

@@ -16,8 +16,8 @@ from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
 from shared.store import Claim
-from shared.store.image_store import ImageStore
-from shared.store.tile_store import NewTile, TileStore
+from shared.store.jobs.tile_store import NewTile, TileStore
+from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import ModelInfo
 from worker.jobs.leases import LeaseLost
 from worker.jobs.questions import fit_one_prompt, pixel_budget

@@ -8,7 +8,7 @@ from typing import Any
 from shared.errors import Erased, NotFound
 from shared.jobs import JobStatus
 from shared.store import keys
-from shared.store.job_events import EventReader
+from shared.store.jobs.events import EventReader
 from tests.integration.store.model.rows import TERMINAL, Row
 from tests.integration.store.model.world import TENANTS, World
 

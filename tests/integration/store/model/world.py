@@ -9,9 +9,9 @@ from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import Claim, Store, keys
 from shared.store.connection import Client, connect
-from shared.store.image_store import ImageStore
+from shared.store.jobs.tile_store import TileStore
 from shared.store.session_store import SessionStore
-from shared.store.tile_store import TileStore
+from shared.store.uploads.image_store import ImageStore
 from tests.integration.store.model.rows import TERMINAL, Row
 from tests.integration.store.model.rules import Model
 

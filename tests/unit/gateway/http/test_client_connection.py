@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Request
 
-from gateway.http.client_connection import watch_client
+from gateway.http.server.client_connection import watch_client
 
 
 @pytest.fixture

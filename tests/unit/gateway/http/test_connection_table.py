@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.http.connection_table import ConnectionTable
+from gateway.http.server.connection_table import ConnectionTable
 
 
 class Line:

@@ -7,7 +7,7 @@ import io
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from gateway.http.multipart import FormRequest
+from gateway.http.bodies.multipart import FormRequest
 from shared.errors import BadParameters, PayloadTooLarge
 
 MULTIPART = "multipart/form-data; boundary=x"

@@ -8,8 +8,8 @@ import struct
 
 import pytest
 
-from gateway.http.body_budget import BodyBudget
-from gateway.http.paced_socket import ClientTimeouts, PacedSocket
+from gateway.http.server.body_budget import BodyBudget
+from gateway.http.server.paced_socket import ClientTimeouts, PacedSocket
 
 PACE = ClientTimeouts(idle_s=5, headers_s=5, body_grace_s=5, body_bytes_s=1, body_s=5, write_s=0.2)
 

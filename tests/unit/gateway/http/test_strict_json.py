@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from gateway.http import strict_json
-from gateway.http.json_structure import MAX_PLAIN_BYTES, MAX_VALUES, lift_long_texts
+from gateway.http.bodies import strict_json
+from gateway.http.bodies.json_structure import MAX_PLAIN_BYTES, MAX_VALUES, lift_long_texts
 from shared.errors import InvalidJson, PayloadTooLarge
 
 LONG = "QUJD" * 300_000

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.responses import followed_job
-from gateway.responses.followed_job import FollowedJob
+from gateway.responses.following import followed_job
+from gateway.responses.following.followed_job import FollowedJob
 from shared.errors import Erased, StoreUnavailable
 from shared.jobs import JobStatus
-from shared.store.job_events import JobEvent
+from shared.store.jobs.events import JobEvent
 
 
 class Scene:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.responses.job_view import placed_job_view, poll_hint_s
+from gateway.responses.views.job import placed_job_view, poll_hint_s
 from shared.errors import StoreUnavailable
 from shared.jobs.row import read_row
 from shared.jobs.view import timestamp

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.http.client_connection import watch_client
-from gateway.responses.long_poll import preferred_wait_s, query_wait_s
+from gateway.http.server.client_connection import watch_client
+from gateway.responses.following.long_poll import preferred_wait_s, query_wait_s
 from shared.errors import BadParameters
 
 SERVICES = SimpleNamespace(settings=SimpleNamespace(max_wait_s=60))

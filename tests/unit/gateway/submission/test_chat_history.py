@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.submission.chat_history import ChatRoom, check_last_turn, keep_latest
-from gateway.submission.chat_message import ChatTurn, NamedImage
+from gateway.submission.chats.history import ChatRoom, check_last_turn, keep_latest
+from gateway.submission.chats.message import ChatTurn, NamedImage
 from shared.errors import BadParameters, InputTooLong
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.submission.reader import check_reader, choose_reader, reader_notices
+from gateway.submission.planning.reader import check_reader, choose_reader, reader_notices
 from gateway.submission.request import Submission
 from gateway.submission.resolve import resolve
 from shared.catalog.presets import load_presets

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from gateway.http import strict_json
+from gateway.http.bodies import strict_json
 from gateway.submission.request import Submission, receive_request
 from gateway.submission.resolve import resolve
 from shared.catalog.presets import BUILT_IN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.store.job_metrics import BOUNDS_S, JobMetrics, read
+from shared.store.jobs.job_metrics import BOUNDS_S, JobMetrics, read
 
 
 def _added_up(*jobs: JobMetrics) -> dict[str, str]:

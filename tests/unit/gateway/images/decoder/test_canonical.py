@@ -15,8 +15,8 @@ from shared.errors import (
     PayloadTooLarge,
     UnsupportedImageFormat,
 )
-from tests.support.hostile_files import REFUSED
-from tests.support.image_bytes import (
+from tests.support.images.hostile_files import REFUSED
+from tests.support.images.image_bytes import (
     GREEN,
     chunk,
     exif,
@@ -28,9 +28,9 @@ from tests.support.image_bytes import (
     saved,
     swapped_profile,
 )
-from tests.support.odd_colours import COLOURS
-from tests.support.odd_forms import FORMS
-from tests.support.odd_images import STRUCTURE
+from tests.support.images.odd_colours import COLOURS
+from tests.support.images.odd_forms import FORMS
+from tests.support.images.odd_images import STRUCTURE
 
 
 def _pixels(image):

@@ -13,7 +13,7 @@ from gateway.images.decoder.preflight import check_file
 from gateway.images.formats import DecodeLimits
 from gateway.images.uploads import Upload
 from shared.errors import ImageError
-from tests.support.image_bytes import chunk, ihdr, noise, png, quarters, rows, saved, segment
+from tests.support.images.image_bytes import chunk, ihdr, noise, png, quarters, rows, saved, segment
 
 LIMITS = DecodeLimits(
     max_pixels=50_000_000,

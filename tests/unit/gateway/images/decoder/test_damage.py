@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from gateway.images.uploads import Upload
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated, UnsupportedImageFormat
-from tests.support.image_bytes import (
+from tests.support.images.image_bytes import (
     chunk,
     heic,
     ihdr,

@@ -14,8 +14,8 @@ import pytest
 from gateway.images.uploads import Upload
 from shared.errors import ImageDecodeFailed, ImageError, Unavailable
 from shared.sandbox import pool
-from tests.support.hostile_files import REFUSED
-from tests.support.image_bytes import chunk, ihdr, noise, png, quarters, rows, saved
+from tests.support.images.hostile_files import REFUSED
+from tests.support.images.image_bytes import chunk, ihdr, noise, png, quarters, rows, saved
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 ROOT = Path(__file__).parents[5]
@@ -250,7 +250,7 @@ import os, signal, sys, time
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.uploads import Upload
 from shared.settings import Settings
-from tests.support.image_bytes import noise, quarters, saved
+from tests.support.images.image_bytes import noise, quarters, saved
 decoder = Decoder(Settings(decoder_children=1))
 small = Upload(saved(quarters(), "PNG"))
 decode = lambda: decoder.decode(small)
@@ -311,7 +311,7 @@ def test_children_die_with_a_gateway_that_is_killed(work):
     """The child answers the small image at once and is killed at work on the costly one."""
     script = f"""
 import threading
-from tests.support.image_bytes import chunk, ihdr, png, rows
+from tests.support.images.image_bytes import chunk, ihdr, png, rows
 costly = Upload(png(ihdr(7000, 7000, 1, 3), rows(7000, bytes(875)), chunk(b"PLTE", bytes(6))))
 decode()
 print(decoder.sandbox.pool.pids()[0], flush=True)

@@ -10,7 +10,7 @@ from PIL import Image
 from gateway.images.formats import accepted_formats
 from gateway.images.uploads import Upload
 from shared.errors import ImageDimensions
-from tests.support.image_bytes import GREEN, RED, exif, heic, noise, quarters
+from tests.support.images.image_bytes import GREEN, RED, exif, heic, noise, quarters
 
 
 def _pixels(image) -> np.ndarray:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gateway.images.uploads import Upload
 from shared.errors import ImageError
 from shared.jobs.image import StoredImage
-from tests.support.image_bytes import exif, noise, saved, swapped_profile
+from tests.support.images.image_bytes import exif, noise, saved, swapped_profile
 
 _SOURCES = {
     "png": saved(noise(), "PNG", icc_profile=swapped_profile(), exif=exif(6)),

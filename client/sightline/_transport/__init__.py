@@ -1,0 +1,1 @@
+"""HTTP below both clients: performing steps, reading event streams, finding the service."""

@@ -1,0 +1,1 @@
+"""Bodies of requests, parsed within bounds: strict JSON and multipart forms."""

@@ -1,0 +1,1 @@
+"""The gunicorn worker: its connections, their pace and number, the bodies in flight, its end."""

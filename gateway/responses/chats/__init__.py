@@ -1,0 +1,1 @@
+"""A job as OpenAI's chat completion, whole or as a stream."""

@@ -1,0 +1,1 @@
+"""Requests that stay open for a job: event streams, held responses, long polls."""

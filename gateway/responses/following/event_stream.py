@@ -1,0 +1,107 @@
+"""A job's events as a stream of server-sent events, from any event on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.responses.following.followed_job import FollowedJob
+from gateway.responses.views.job import live_job_view, predict_wait_s
+from shared import errors
+from shared.jobs import JobStatus
+from shared.store.jobs.events import EventReader, JobEvent, add_to_text
+
+#: Milliseconds after which a browser connects again.
+_RETRY_MS = 2000
+#: The types of events, for the documents.
+EVENT_TYPES = (
+    "job.queued",
+    "job.started",
+    "job.progress",
+    "output.delta",
+    "output.reset",
+    *(f"job.{status.value}" for status in JobStatus if status.terminal),
+    "job.erased",
+)
+
+
+class EventStream:
+    """One client's stream of one job's events."""
+
+    def __init__(self, job: FollowedJob) -> None:
+        self._job = job
+
+    def iter_frames(self, after: int) -> Iterator[str]:
+        """Yield the frames of the events after number `after`, to the end of job or client."""
+        yield f"retry: {_RETRY_MS}\n\n"
+        try:
+            yield from self._iter_events(after)
+        except (errors.Erased, errors.NotFound):
+            yield _frame(None, "job.erased", {"id": self._job.id})
+        except errors.StoreUnavailable:
+            # the stream is cut; the client resumes from its last event
+            return
+
+    def _iter_events(self, after: int) -> Iterator[str]:
+        services = self._job.services
+        row = self._job.row()
+        if row.status.terminal and (last := services.events.last(row.id)) == after:
+            # the client has read the last event already; repeat it rather than hang
+            yield _frame(last, f"job.{row.status.value}", live_job_view(row, services))
+            return
+        text = _ClientText(services.events, row.id, after)
+        for event in self._job.follow(after, ping_s=services.settings.ping_s):
+            if event is None:
+                yield ": ping\n\n"
+            elif event.terminal:
+                yield from self._iter_end(event, text)
+            else:
+                text.take(event)
+                yield _frame(event.seq, event.type, self._event_data(event))
+
+    def _iter_end(self, event: JobEvent, text: _ClientText) -> Iterator[str]:
+        """Yield the last event; before it, what the client needs to have the right text."""
+        row = self._job.row()
+        whole = row.streamed_text
+        if whole is not None and text.read() != whole:
+            # without numbers: a client that resumes between them gets all of them again
+            yield _frame(None, "output.reset", {"reason": "answer"})
+            yield _frame(None, "output.delta", {"text": whole})
+        yield _frame(event.seq, event.type, live_job_view(row, self._job.services))
+
+    def _event_data(self, event: JobEvent) -> dict[str, Any]:
+        if event.type == "job.queued":
+            position = event.data.get("position") or 0
+            return event.data | {"wait_s": predict_wait_s(position, self._job.services)}
+        return event.data
+
+
+class _ClientText:
+    """The text that a client has put together from the events it got."""
+
+    def __init__(self, events: EventReader, job_id: str, after: int) -> None:
+        """Take a client that begins after event number `after`."""
+        self._events = events
+        self._job_id = job_id
+        self._after = after
+        self._text = ""
+        #: Whether what it got before this connection still counts.
+        self._resumes = after > 0
+
+    def take(self, event: JobEvent) -> None:
+        """Add an event that was sent to it."""
+        self._resumes = self._resumes and event.type != "output.reset"
+        self._text = add_to_text(self._text, event)
+
+    def read(self) -> str | None:
+        """Return its text, None if that cannot be told any more; raises StoreUnavailable."""
+        if not self._resumes:
+            return self._text
+        before = self._events.text_until(self._job_id, self._after)
+        return None if before is None else before + self._text
+
+
+def _frame(seq: int | None, event_type: str, data: dict[str, Any]) -> str:
+    number = "" if seq is None else f"id: {seq}\n"
+    return f"{number}event: {event_type}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

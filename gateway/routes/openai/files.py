@@ -1,0 +1,122 @@
+"""OpenAI's files: the input of batches and images for questions, and what batches have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import ValidationError
+
+from gateway.auth import current_tenant
+from gateway.http import problems
+from gateway.http.problems import from_validation
+from gateway.large_input import give_way
+from gateway.responses.paging import page_view
+from gateway.responses.views.batch import file_view
+from gateway.routes.refusals import WRITE_ERRORS
+from gateway.schemas.batches import (
+    DeletedFile,
+    FileForm,
+    FileList,
+    FileObject,
+    FilePath,
+    FilesQuery,
+)
+from gateway.services import current_services
+from gateway.submission.body import is_form
+from shared import errors
+
+files = APIBlueprint("files", __name__, abp_tags=[Tag(name="openai")])
+
+_READ = problems.documented(errors.NotFound, errors.BadParameters, errors.StoreUnavailable)
+#: Bytes of a piece of a file without lines.
+_PIECE_BYTES = 256 << 10
+_MAX_NAME_CHARS = 255
+
+
+@files.post(
+    "/v1/files",
+    summary="Upload a file",
+    responses={
+        200: FileObject,
+        **problems.documented(
+            errors.BadParameters,
+            errors.UnsupportedMediaType,
+            errors.PayloadTooLarge,
+            errors.Unavailable,
+            *WRITE_ERRORS,
+        ),
+    },
+)
+def upload() -> dict[str, Any]:
+    """Store the file of a form with its `purpose`."""
+    services, tenant = current_services(), current_tenant()
+    services.store_health.check(for_later=True)
+    if not is_form(request):
+        raise errors.UnsupportedMediaType(hint="Send a form with `file` and `purpose`.")
+    file = request.files.get("file")
+    if file is None:
+        raise errors.BadParameters("file: Field required.", pointer="/file")
+    try:
+        form = FileForm.model_validate(request.form.to_dict())
+    except ValidationError as error:
+        raise from_validation(error) from None
+    data = file.stream.read()
+    name = (file.filename or "file")[:_MAX_NAME_CHARS]
+    pieces = _lines(data) if form.purpose == "batch" else _slices(data)
+    ttl_s = form.seconds or services.settings.file_ttl_s
+    return file_view(services.files.put(tenant, name, form.purpose, pieces, ttl_s))
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines with their ends; blank ones at the end of the file belong to the last."""
+    stripped = data.rstrip()
+    begin = 0
+    while begin < len(data):
+        give_way()
+        end = data.find(b"\n", begin, len(stripped)) + 1 or len(data)
+        yield data[begin:end]
+        begin = end
+
+
+def _slices(data: bytes) -> Iterator[bytes]:
+    for begin in range(0, len(data), _PIECE_BYTES):
+        yield data[begin : begin + _PIECE_BYTES]
+
+
+@files.get("/v1/files", summary="List files", responses={200: FileList, **_READ})
+def list_files(query: FilesQuery) -> dict[str, Any]:
+    """Return a page of files, newest first."""
+    page, more = current_services().files.page(current_tenant(), query.limit, query.after)
+    views = [file_view(one) for one in page if query.purpose in (None, one.purpose)]
+    return page_view(views, more=more)
+
+
+@files.get("/v1/files/<file_id>", summary="Get a file", responses={200: FileObject, **_READ})
+def read(path: FilePath) -> dict[str, Any]:
+    """Return the file without its content."""
+    return file_view(current_services().files.get(current_tenant(), path.file_id))
+
+
+@files.get("/v1/files/<file_id>/content", summary="Get a file's content", responses=_READ)
+def content(path: FilePath) -> Response:
+    """Stream the content of a file."""
+    services, tenant = current_services(), current_tenant()
+    file = services.files.get(tenant, path.file_id)
+    pieces = services.files.iter_pieces(tenant, file)
+    response = Response(pieces, mimetype="application/octet-stream")
+    response.content_length = file.bytes
+    return response
+
+
+@files.delete(
+    "/v1/files/<file_id>",
+    summary="Delete a file",
+    responses={200: DeletedFile, **_READ, **problems.documented(*WRITE_ERRORS)},
+)
+def delete(path: FilePath) -> dict[str, Any]:
+    """Delete a file; a batch that reads it fails."""
+    current_services().files.delete(current_tenant(), path.file_id)
+    return {"id": path.file_id, "object": "file", "deleted": True}

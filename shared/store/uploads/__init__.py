@@ -1,0 +1,1 @@
+"""What callers upload: images, documents and files in Redis."""

@@ -1,0 +1,1 @@
+"""Webhook deliveries and their endpoints in Redis."""
