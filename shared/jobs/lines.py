@@ -13,6 +13,8 @@ from shared.jobs.params import Frozen
 Boxes = Literal["none", "line", "word"]
 #: Pages of one job whose lines, or words, are told with their places: all of them are one answer.
 MOST_PAGES: dict[Boxes, int] = {"line": 300, "word": 60}
+#: Places along a piece of text that was seen.
+ALONG = 10_000
 #: Whole pixels of a stored image, or points of a page with one decimal.
 Length = int | float
 #: Left, top, right, bottom.
@@ -70,7 +72,7 @@ class SeenWord(Frozen):
     """A word as the second reader has read it."""
 
     text: str
-    #: Where it begins and ends along its piece, ten-thousandths.
+    #: Where it begins and ends along its piece, 0 to ALONG.
     start: int
     stop: int
     #: Mean probability of its letters.

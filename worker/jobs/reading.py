@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.errors import InferenceFailed
 from shared.jobs import FinishReason, JobInput, TextLine, Usage
-from shared.jobs.lines import SeenPiece, SeenRow, SeenWord
+from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
@@ -19,8 +19,6 @@ from worker.reader import Fragment, Reading, ReadingStopped, ReadPage
 
 #: The preset whose two columns are a table already.
 _TABLES = "ocr_table"
-#: Places along a piece of text.
-_ALONG = 10_000
 #: Text between two images.
 _BETWEEN = "\n\n"
 
@@ -92,7 +90,7 @@ def _piece(fragment: Fragment) -> SeenPiece:
     across = max(1e-9, right - left)
 
     def place(share: float) -> int:
-        return min(_ALONG, max(0, round((share - left) / across * _ALONG)))
+        return min(ALONG, max(0, round((share - left) / across * ALONG)))
 
     words = tuple(
         SeenWord(

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from shared.jobs.lines import (
+    ALONG,
     Box,
     Boxes,
     Corners,
     PlacedText,
     SeenPiece,
     TextLine,
+    box_around,
 )
-from worker.places.alignment import align
-from worker.places.geometry import cut_piece, is_level, round_box, round_corners, union
+from worker.places.alignment import Alignment, align
+from worker.places.geometry import (
+    area,
+    cut_piece,
+    is_level,
+    round_box,
+    round_corners,
+    shared,
+    union,
+)
 from worker.places.letters import Letters, letters_of
 from worker.places.mapping import Mapping, map_letters
 from worker.places.seen import SeenImage
 
 #: Share of a word's or a cell's letters that must have been read alike for it to have a place.
 _SURE = 0.5
+#: Share of another line's piece that a box may cover.
+_COVERED = 0.5
 _WORD = re.compile(r"\S+")
 #: A cell of a Markdown table's row; a bar behind a backslash is part of it.
 _CELL = re.compile(r"(?:[^|\\]|\\.)+")
@@ -35,41 +49,68 @@ def place_lines(
     Places are in the unit of what was seen, with so many digits behind the point.
     """
     lines = [line for line in text.split("\n") if any(map(str.isalnum, line))]
-    letters = [letters_of(line) for line in lines]
     rows = [row for image in images for row in image.rows]
     seen = [_Seen(piece) for row in rows for piece in row.pieces]
     on_image = [one.image for one in images for row in one.rows for _ in row.pieces]
+    page = _Page(seen, on_image, boxes, digits)
     pieces = iter(seen)
+    letters = [letters_of(line) for line in lines]
     alignment = align(
         [one.text for one in letters], [[next(pieces).letters for _ in row.pieces] for row in rows]
     )
-    placed, image = [], images[0].image if images else 0
-    for number, line in enumerate(lines):
-        own = alignment.owned.get(number)
-        if own is None:
-            agreement = round(alignment.likeness.get(number, 0.0), 4)
-            placed.append(TextLine(text=line, confidence=None, agreement=agreement, image=image))
-            continue
-        image = on_image[own[0]]
-        run = _Run(letters[number], [seen[piece] for piece in own], digits)
-        placed.append(_place_line(line, run, alignment.likeness[number], image, boxes))
-    return tuple(placed)
+    return tuple(page.place(lines, letters, alignment))
 
 
-def _place_line(text: str, run: _Run, likeness: float, image: int, boxes: Boxes) -> TextLine:
-    corners = run.corners_of(range(len(run.letters.text)))
-    cells = _spans_of_cells(text) if _ROW.fullmatch(text) else None
-    return TextLine(
-        text=text,
-        confidence=run.confidence,
-        agreement=round(likeness, 4),
-        other=run.text if likeness < 1 else None,
-        box=round_box(union(corners), run.digits),
-        polygon=round_corners(_around(corners), run.digits),
-        image=image,
-        words=_place_parts(text, _spans_of_words(text), run) if boxes == "word" else None,
-        cells=None if cells is None else _place_parts(text, cells, run),
-    )
+@dataclass(slots=True)
+class _Page:
+    """What was seen, and what is wanted of it."""
+
+    seen: Sequence[_Seen]
+    #: The image of each.
+    on_image: Sequence[int]
+    boxes: Boxes
+    digits: int
+
+    def place(
+        self, lines: Sequence[str], letters: Sequence[Letters], alignment: Alignment
+    ) -> Iterator[TextLine]:
+        """Yield each line with its place, or without one."""
+        image = self.on_image[0] if self.on_image else 0
+        for number, line in enumerate(lines):
+            own = alignment.owned.get(number, [])
+            likeness = round(alignment.likeness.get(number, 0.0), 4)
+            image = self.on_image[own[0]] if own else image
+            placed = TextLine(text=line, confidence=None, agreement=likeness, image=image)
+            if own:
+                run = _Run(letters[number], [self.seen[piece] for piece in own], self.digits)
+                placed = placed.model_copy(update=self._place(line, run, own))
+            yield placed
+
+    def _place(self, text: str, run: _Run, own: Sequence[int]) -> dict[str, Any]:
+        """Return what is known of a line that stands for some pieces."""
+        corners = run.corners_of(range(len(run.letters.text)))
+        known: dict[str, Any] = {"confidence": run.confidence}
+        if run.is_misread:
+            known["other"] = run.text
+        if not is_level(corners[0], corners[-1]) and self._covers_others(union(corners), own):
+            # a paragraph that goes on in another column has no box of its own
+            return known
+        known["box"] = round_box(union(corners), self.digits)
+        known["polygon"] = round_corners(_around(corners), self.digits)
+        if self.boxes == "word":
+            known["words"] = _place_parts(text, _spans_of_words(text), run)
+        if _ROW.fullmatch(text):
+            known["cells"] = _place_parts(text, _spans_of_cells(text), run)
+        return known
+
+    def _covers_others(self, box: Box, own: Sequence[int]) -> bool:
+        """Tell whether a box lies on what was seen of other lines of the same image."""
+        others = (
+            box_around(one.piece.corners)
+            for number, one in enumerate(self.seen)
+            if number not in own and self.on_image[number] == self.on_image[own[0]]
+        )
+        return any(area(shared(box, other)) > _COVERED * area(other) for other in others)
 
 
 def _around(parts: Sequence[Corners]) -> Corners:
@@ -112,7 +153,7 @@ class _Seen:
         for word, letters in zip(piece.words, words, strict=True):
             each = (word.stop - word.start) / max(1, len(letters))
             self.spans += [
-                ((word.start + each * n) / 10_000, (word.start + each * (n + 1)) / 10_000)
+                ((word.start + each * n) / ALONG, (word.start + each * (n + 1)) / ALONG)
                 for n in range(len(letters))
             ]
 
@@ -128,6 +169,11 @@ class _Run:
         self._places = [(one, n) for one in seen for n in range(len(one.letters))]
         self._mapping: Mapping
         self._mapping, self._alike = map_letters(letters.text, "".join(one.letters for one in seen))
+
+    @property
+    def is_misread(self) -> bool:
+        """Tell whether anything was seen otherwise than it is written."""
+        return self.letters.text != "".join(one.letters for one in self._seen)
 
     @property
     def text(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from shared.jobs.lines import Box, SeenPiece, SeenRow, box_around
-from worker.places.geometry import area, shared
+from shared.jobs.lines import ALONG, Box, SeenPiece, SeenRow, SeenWord, box_around
+from worker.places.geometry import area, between, shared
 from worker.places.seen import SeenImage
 from worker.tiling import Tile
 
@@ -24,10 +24,10 @@ def join_tiles(parts: Sequence[Part]) -> list[SeenImage]:
     for tile, rows in parts:
         moved = [row.moved(*tile.box[:2]) for row in rows]
         known = images.setdefault(tile.image, [])
-        if tile.overlap:
-            moved = _without_doubles(known, moved)
         if tile.axis == "x":
             known[:] = _side_by_side(known, moved)
+        elif tile.overlap:
+            known += _without_doubles(known, moved)
         else:
             known += moved
     return [SeenImage(tuple(rows), image) for image, rows in images.items()]
@@ -68,8 +68,33 @@ def _side_by_side(left: Sequence[SeenRow], right: Sequence[SeenRow]) -> list[See
         if level is None:
             rows.append(row)
         else:
-            rows[level] = SeenRow(pieces=(*rows[level].pieces, *row.pieces))
+            rows[level] = _join_rows(rows[level], row)
     return rows
+
+
+def _join_rows(left: SeenRow, right: SeenRow) -> SeenRow:
+    """Return two rows as one; of what both show, each has the half that lies further inside."""
+    before, after = left.pieces[-1], right.pieces[0]
+    stop, start = box_around(before.corners)[2], box_around(after.corners)[0]
+    middle = (start + stop) / 2
+    pieces = [*left.pieces[:-1]]
+    if start < stop:
+        pieces += _keep_words(before, lambda x: x <= middle)
+        pieces += _keep_words(after, lambda x: x > middle)
+    else:
+        pieces += [before, after]
+    return SeenRow(pieces=(*pieces, *right.pieces[1:]))
+
+
+def _keep_words(piece: SeenPiece, keeps: Callable[[float], bool]) -> list[SeenPiece]:
+    """Return a piece with those of its words whose middle is kept; [] without any."""
+    words = [word for word in piece.words if keeps(_middle(piece, word))]
+    return [piece.model_copy(update={"words": tuple(words)})] if words else []
+
+
+def _middle(piece: SeenPiece, word: SeenWord) -> float:
+    share = (word.start + word.stop) / 2 / ALONG
+    return between(piece.corners[0], piece.corners[1], share)[0]
 
 
 def _is_level(one: SeenRow, other: SeenRow) -> bool:

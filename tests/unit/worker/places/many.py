@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from shared.jobs.lines import SeenRow, TextLine
+from shared.jobs.lines import TextLine
 from tests.unit.worker.places.pages import KINDS, Box, KnownPage, Written, known_page, written
 from worker.jobs.reading import seen_rows
 from worker.places.lines import place_lines
@@ -35,10 +35,12 @@ def see(reader: SecondReader, known: KnownPage) -> list[SeenImage]:
     tables = known.cells is not None
     if not known.budget:
         return [SeenImage(seen_rows(reader.read(known.image, tables=tables)))]
-    parts: list[tuple[object, Sequence[SeenRow]]] = []
-    for tile in cut(known.image, known.budget):
-        parts.append((tile, seen_rows(reader.read(known.image.crop(tile.box)))))
-    return join_tiles(parts)  # type: ignore[arg-type]
+    return join_tiles(
+        [
+            (tile, seen_rows(reader.read(known.image.crop(tile.box))))
+            for tile in cut(known.image, known.budget)
+        ]
+    )
 
 
 def judge(known: KnownPage, lines: Sequence[Written], placed: Sequence[TextLine]) -> Counter[str]:
@@ -82,9 +84,10 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def judge_pages(reader: SecondReader, pages: int) -> Iterator[tuple[KnownPage, Counter[str]]]:
+def judge_pages(
+    reader: SecondReader, pages: int, kinds: Sequence[str] = tuple(KINDS)
+) -> Iterator[tuple[KnownPage, Counter[str]]]:
     """Yield each page with the verdicts on all texts of it."""
-    kinds = list(KINDS)
     for number in range(pages):
         known = known_page(kinds[number % len(kinds)], number)
         seen, counts = see(reader, known), Counter[str]()
