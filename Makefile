@@ -14,7 +14,7 @@ SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FIL
 $(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
   $(eval export SIGHTLINE_$(name) := $($(name)))))
 # A misspelt name would be ignored without a word. Any setting of the service may be named too.
-KNOWN := $(SETTINGS) VENV PROCFILE ARGS EXTRAS VERBOSE TORCH_INDEX TORCH_VERSION PYTHON CONSTRAINTS SECONDS SHELL MAKEFLAGS SIGHTLINE_%
+KNOWN := $(SETTINGS) VENV PROCFILE ARGS EXTRAS VERBOSE TORCH_INDEX TORCH_VERSION PYTHON CONSTRAINTS SECONDS LANES SHELL MAKEFLAGS SIGHTLINE_%
 $(foreach name,$(filter-out $(KNOWN),$(.VARIABLES)),$(if $(findstring command,$(origin $(name))),\
   $(error $(name) is no setting of make here; did you mean one of: $(SETTINGS)?)))
 export TORCH_INDEX TORCH_VERSION PYTHON
@@ -26,7 +26,11 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
+<<<<<<< HEAD
 .PHONY: help install install-dev up down admin test test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+=======
+.PHONY: help install install-dev up down admin test test-long test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+>>>>>>> main
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -66,13 +70,16 @@ down: ## Stop the service that `make up` started on PORT
 admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
-# Tests that depend on timing run one by one, all others in parallel.
-CLOCKED := tests/chaos tests/e2e tests/unit/scripts tests/integration/page \
-	$(foreach name,backpressure fairness job_life long_jobs overload,tests/integration/jobs/test_$(name).py) \
-	$(foreach name,largest_bodies slow_clients,tests/integration/access/test_$(name).py)
+# Most tests wait for processes that they have started, so more of them run at once than there are
+# cores. The few that measure how fast or how fair something is run one by one afterwards.
+LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
+CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
+	tests/integration/jobs/faults/test_redis_pauses.py \
+	$(foreach name,event_loop slow_clients,tests/integration/access/test_$(name).py)
 define TEST_ALL
 failed=0; \
-	$(PY) -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(CLOCKED)) || failed=$$?; \
+	$(PY) -m pytest -n $(LANES) --dist loadfile --no-loadscope-reorder \
+		$(addprefix --ignore=,$(CLOCKED)) || failed=$$?; \
 	$(PY) -m pytest $(CLOCKED) || failed=$$?; \
 	exit $$failed
 endef
@@ -89,6 +96,10 @@ check: $(DEV_STAMP) ## Check format, lint, names, types and import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p scripts
 	$(VENV)/bin/lint-imports
+
+# The short form meets each kind of case once; these are all the others.
+test-long: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the cases that `make test` leaves out; ARGS="-k name" selects some
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest -m long $(ARGS)
 
 # needs Debian's g++-aarch64-linux-gnu and qemu-user, or the like; no Python
 test-arm: ## Check the compiled kernels for ARM in an emulator; ARGS=brief is quicker

@@ -70,8 +70,8 @@ class WorkerService:
         self.settings = settings
         self._consumed = consumed
         rules = load_rules(settings)
-        # only the gateway serves presets; checked here, a bad file stops the worker as well
-        load_presets(settings, rules)
+        # they tell which jobs read
+        self._presets = load_presets(settings, rules)
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
         self.engine = _load(settings)
@@ -96,8 +96,12 @@ class WorkerService:
             worker_id=self.id,
             resources=JobResources(
                 self._store,
-                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s),
-                Pipeline(self.engine),
+                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s, self._presets),
+                Pipeline(
+                    self.engine,
+                    slots=self.settings.slots,
+                    find_text=self._reader.find_text if self._reader else None,
+                ),
                 self._must_release,
                 QuestionReader(self._reader, self._meter) if self._reader else None,
             ),

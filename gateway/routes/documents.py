@@ -14,7 +14,7 @@ from gateway.responses.after_change import after_change
 from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.documents import DocumentPath, DocumentState, PagePath, PageQuery
 from gateway.services import current_services
-from gateway.submission.documents.plan import default_view, page_infos
+from gateway.submission.documents.plan import default_view, page_infos, presume
 from gateway.submission.documents.upload import store_document
 from shared import errors
 from shared.documents.model import DocumentInfo, PageInfo
@@ -62,8 +62,8 @@ def _page_views(info: DocumentInfo) -> list[dict[str, Any]]:
     fleet = current_services().admission.forecast().fleet
     view = default_view(fleet.workers, DEFAULT_DPI)
     views = []
-    for page in info.pages:
-        seen = page_infos(info.kind, [page], view, fleet.workers)
+    for page, presumed in zip(info.pages, presume(info.pages), strict=True):
+        seen = page_infos(info.kind, [presumed], view, fleet.workers)
         views.append(_page_view(page, seen[0] if seen else None, fleet))
     return views
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from flask import Request
 from werkzeug.datastructures import FileStorage
@@ -12,6 +13,8 @@ from gateway.http.bodies.multipart import IMAGE_FIELDS
 from gateway.large_input import read_slowly
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.excerpt import excerpt
+
+V = TypeVar("V")
 
 #: Where a request keeps its body once it is read.
 _WHOLE_BODY = "sightline.whole_body"
@@ -82,7 +85,7 @@ def read_whole_body(request: Request) -> bytearray:
 
 
 def parse_form(request: Request) -> dict[str, Any]:
-    """Return the fields of a form, their JSON parsed; raises InvalidJson."""
+    """Return the fields of a form, their JSON parsed; raises InvalidJson and BadParameters."""
     fields: dict[str, Any] = {}
     for name, values in request.form.lists():
         parsed = [_parse_form_value(name, value) for value in values]
@@ -94,8 +97,20 @@ def parse_form(request: Request) -> dict[str, Any]:
         elif name in _REPEATED or (name in _WORD_OR_LIST and len(flat) > 1):
             fields[name] = flat
         else:
-            fields[name] = parsed[-1]
+            fields[name] = _only_value(name, parsed)
     return fields
+
+
+def form_texts(request: Request) -> dict[str, str]:
+    """Return the fields of a form as they are; raises BadParameters for a repeated one."""
+    return {name: _only_value(name, values) for name, values in request.form.lists()}
+
+
+def _only_value(name: str, values: Sequence[V]) -> V:
+    if len(values) > 1:
+        name = excerpt(name)
+        raise BadParameters(f"{name} is given more than once.", pointer=f"/{name}")
+    return values[0]
 
 
 def _parse_form_value(name: str, value: str) -> Any:

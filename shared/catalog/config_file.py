@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import BadConfig
+from shared.json_members import join_members
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,7 +34,9 @@ def _parse(path: Path, where: str) -> Any:
         cause = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise BadConfig(f"{where}: cannot be read: {cause}") from None
     try:
-        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        if path.suffix == ".json":
+            return json.loads(text, object_pairs_hook=join_members)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise BadConfig(f"{where}: not valid {kind}: {' '.join(str(error).split())}") from None

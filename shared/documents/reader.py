@@ -22,7 +22,9 @@ from shared.settings import Settings
 
 #: A request waits for a free child as long as this many pages may take.
 _WAIT_PAGES = 3
-#: The part of the time for an inspection in which text is counted.
+#: Seconds of an inspection in which text is counted, and the part of its time that this may be: the
+#: caller waits, and whoever reads the pages looks closer.
+_COUNTING_S = 1.0
 _COUNTING = 0.5
 #: Bytes that a picture may add to its pixels, and a text to its characters.
 _OVERHEAD_BYTES = 1 << 20
@@ -63,11 +65,12 @@ class DocumentReader:
     ) -> DocumentInfo:
         """Return what is known of all pages without rendering one.
 
+        Of a long document a sample of pages is looked at, and the size of the others.
         Raises PayloadTooLarge, TooManyPages, DocumentDamaged, DocumentEncrypted if a password is
         missing, DocumentPasswordWrong, DocumentTooSlow, DocumentTooComplex and Unavailable.
         """
         request: dict[str, Any] = {"max_pages": self._settings.document_max_pages}
-        seconds = _COUNTING * self._settings.document_timeout_s
+        seconds = min(_COUNTING_S, _COUNTING * self._settings.document_timeout_s)
         try:
             _, body = self._ask("inspect", data, password, tenant, request | {"seconds": seconds})
         except (DocumentTooSlow, DocumentTooComplex):
@@ -91,7 +94,8 @@ class DocumentReader:
         Raises PayloadTooLarge, PageOutOfRange, PageTooLarge, DocumentDamaged, DocumentEncrypted,
         DocumentTooSlow, DocumentTooComplex and Unavailable.
         """
-        return wire.load_text(self._ask("text", data, None, tenant, {"page": page})[1])
+        body = self._ask("text", data, None, tenant, {"page": page}, keep=True)[1]
+        return wire.load_text(body)
 
     def render(
         self,
@@ -117,7 +121,7 @@ class DocumentReader:
             "turn": turn,
         }
         max_body = 3 * pixels + pixels // 100 + _OVERHEAD_BYTES
-        header, png = self._ask("render", data, None, tenant, request, max_body=max_body)
+        header, png = self._ask("render", data, None, tenant, request, max_body=max_body, keep=True)
         return wire.load_page(header["picture"], png)
 
     def _ask(
@@ -129,6 +133,7 @@ class DocumentReader:
         request: dict[str, Any],
         *,
         max_body: int = _MAX_TEXT_BYTES,
+        keep: bool = False,
     ) -> tuple[dict[str, Any], bytes]:
         header = request | {
             "call": call,
@@ -139,7 +144,7 @@ class DocumentReader:
         wait_s = _WAIT_PAGES * self._settings.document_timeout_s
         try:
             reply, body = self.sandbox.ask(
-                header, data, max_body=max_body, wait_s=wait_s, tenant=tenant
+                header, data, max_body=max_body, wait_s=wait_s, tenant=tenant, keep=keep
             )
         except NoChild as error:
             raise Unavailable(f"The document was not read: {error}.", retry_after_s=5) from error

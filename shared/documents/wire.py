@@ -35,7 +35,19 @@ def load_info(body: bytes) -> DocumentInfo:
 
 def dump_text(text: PageText) -> bytes:
     """Return a page's text as JSON."""
-    return json.dumps(dataclasses.asdict(text), ensure_ascii=False).encode("utf-8", "replace")
+    # `asdict` would take a quarter of the time that the whole page takes
+    fields = {field.name: getattr(text, field.name) for field in dataclasses.fields(text)}
+    fields["lines"] = [_dump_line(line) for line in text.lines]
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _dump_line(line: TextLine) -> list[Any]:
+    words = [(word.text, _hundredths(word.box)) for word in line.words]
+    return [line.text, _hundredths(line.box), words, line.rotation]
+
+
+def _hundredths(box: Box) -> list[float]:
+    return [round(side, 2) for side in box]
 
 
 def load_text(body: bytes) -> PageText:
@@ -63,9 +75,9 @@ def _doubt(name: str | None) -> TextDoubt | None:
     return TextDoubt(name) if name else None
 
 
-def _line(fields: dict[str, Any]) -> TextLine:
-    words = tuple(TextWord(word["text"], _box(word["box"])) for word in fields["words"])
-    return TextLine(fields["text"], _box(fields["box"]), words, fields["rotation"])
+def _line(fields: list[Any]) -> TextLine:
+    text, box, words, rotation = fields
+    return TextLine(text, _box(box), tuple(TextWord(t, _box(b)) for t, b in words), rotation)
 
 
 def _box(sides: list[float]) -> Box:

@@ -75,6 +75,8 @@ class Child:
         #: It has reported that it is ready; a child that never did is not replaced when it dies.
         self.started = False
         self._served = 0
+        #: The data that it keeps, if the last request asked for that.
+        self._kept: bytes | None = None
 
     @property
     def pid(self) -> int:
@@ -97,15 +99,25 @@ class Child:
             return False
 
     def ask(
-        self, header: protocol.Header, data: bytes, *, timeout_s: float, max_body: int
+        self,
+        header: protocol.Header,
+        data: bytes,
+        *,
+        timeout_s: float,
+        max_body: int,
+        keep: bool = False,
     ) -> tuple[protocol.Header, bytes]:
-        """Return its answer; raise NoChild if it does not start, ChildOverran or ChildDied."""
+        """Return its answer; raise NoChild if it does not start, ChildOverran or ChildDied.
+
+        `keep`: more requests about the same object will follow, so it need not be sent again.
+        """
         self._await_start()
         deadline = time.monotonic() + timeout_s
         self._served += 1
+        same, self._kept = keep and data is self._kept, data if keep else None
         try:
             self._socket.settimeout(timeout_s)
-            protocol.send(self._socket, header, data)
+            protocol.send(self._socket, header | {"same": same}, b"" if same else data)
             return protocol.receive(self._socket, max_body=max_body, deadline=deadline)
         except TimeoutError as error:
             raise ChildOverran from error
@@ -172,25 +184,26 @@ class Pool:
         wait_s: float,
         max_body: int,
         tenant: str = "",
+        keep: bool = False,
     ) -> tuple[protocol.Header, bytes]:
         """Lend a child to one request; raise ChildFailed, or NoChild if none is free in time.
 
-        A tenant that holds fewer children than another goes first.
+        A tenant that holds fewer children than another goes first. `keep`: as in `Child.ask`.
         """
         slot = self._take(wait_s, tenant)
-        keep = False
+        sound = False
         try:
             slot = child = self._live_child(slot)
-            reply = child.ask(header, data, timeout_s=timeout_s, max_body=max_body)
+            reply = child.ask(header, data, timeout_s=timeout_s, max_body=max_body, keep=keep)
             # its memory may be fragmented after a refusal: the next file gets a new child
-            keep = reply[0].get("error") != "memory" and not child.at_request_limit
+            sound = reply[0].get("error") != "memory" and not child.at_request_limit
         except ChildFailed as failure:
             _log.warning(f"{self._name}.replaced", extra={"reason": repr(failure)})
             raise
         else:
             return reply
         finally:
-            self._give_back(slot, tenant, keep=keep)
+            self._give_back(slot, tenant, keep=sound)
 
     def close(self) -> None:
         """End the idle children now and the busy ones when they are given back."""

@@ -52,11 +52,13 @@ class Sandbox:
         max_body: int,
         wait_s: float,
         tenant: str = "",
+        keep: bool = False,
     ) -> tuple[protocol.Header, bytes]:
         """Return the reply of a child; tenants take turns when all are busy.
 
-        After a child died the next one is asked. Raises ChildOverran, ChildDied, and NoChild if
-        none is free within `wait_s`.
+        `keep`: more requests about the same `data` object follow, which is not sent again then;
+        parent and child keep it until the child's next request. After a child died the next one is
+        asked. Raises ChildOverran, ChildDied, and NoChild if none is free within `wait_s`.
         """
         limits = {"memory_bytes": self._memory_bytes, "timeout_s": self._timeout_s}
         for attempt in (1, 2):
@@ -68,6 +70,7 @@ class Sandbox:
                     wait_s=wait_s,
                     max_body=max_body,
                     tenant=tenant,
+                    keep=keep,
                 )
             except ChildDied:
                 # something else may have killed it; a second death is the file's fault

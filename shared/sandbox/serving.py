@@ -23,8 +23,8 @@ Handler = Callable[[protocol.Header, bytes], tuple[protocol.Header, bytes]]
 def serve(answer: Handler) -> int:
     """Serve the socket that is the standard input until its other side hangs up; return 0.
 
-    Each request names `memory_bytes` and `timeout_s`, which do not reach `answer`. What runs out of
-    memory is answered with the error `memory`.
+    Each request names `memory_bytes` and `timeout_s`, which do not reach `answer`, and whether its
+    data are the `same` as before. What runs out of memory is answered with the error `memory`.
     """
     sock = socket.socket(fileno=_STDIN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -32,9 +32,11 @@ def serve(answer: Handler) -> int:
     protocol.send(sock, {"ready": os.getpid()})
     # libraries write about broken files here; a failed start was reported before
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
+    data = b""
     while True:
         try:
-            header, data = protocol.receive(sock, max_body=_MAX_REQUEST_BYTES)
+            header, body = protocol.receive(sock, max_body=_MAX_REQUEST_BYTES)
+            data = data if header.pop("same", False) else body
             _limit_memory(header.pop("memory_bytes"))
             _limit_cpu(header.pop("timeout_s"))
             protocol.send(sock, *_answer_within_memory(answer, header, data))

@@ -11,12 +11,21 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from rapidfuzz.distance import Levenshtein
 
 from shared.settings import BUNDLED_MODEL
 from tests.support.browser import Visit, chromium
 from tests.support.draw_docs import TOUR_HEAD, tour
-from tests.support.harness import ROOT, Process, RedisServer, System, running_system
-from tests.support.images.image_bytes import text_png
+from tests.support.harness import (
+    ROOT,
+    Process,
+    RedisServer,
+    System,
+    eventually,
+    running_system,
+)
+from tests.support.images.image_bytes import saved, text_png
+from tests.unit.worker.reader.pages import page
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -175,3 +184,25 @@ def test_the_tour_prints_what_the_docs_show_but_for_the_models_own_words(client,
     printed = tour(str(client.base_url).rstrip("/"))
     assert masked_lines(printed) == masked_lines(shown.removeprefix(TOUR_HEAD))
     assert "Drawn: `Gate 12` Read: `Gate 12`" in printed
+
+
+def test_a_dense_page_is_read_by_the_model_without_losing_a_line(
+    client: httpx.Client, worker: Process
+) -> None:
+    drawn = page(300, 20)
+    job = client.post(
+        "/v1/jobs",
+        data={"preset": "ocr", "reader": "model"},
+        files={"image": ("page.png", saved(drawn.image, "PNG"))},
+        headers={"Prefer": "wait=60"},
+    ).json()
+    job = eventually(
+        lambda: (seen := client.get(f"/v1/jobs/{job['id']}").json())["completed_at"] and seen,
+        120,
+    )
+    text = job["output"]["text"]
+    assert Levenshtein.distance(text, "\n".join(drawn.lines)) <= 0.02 * len(text)
+    assert [line["text"] for line in job["output"]["lines"]] == text.split("\n")
+    assert "tiles" not in job["output"] or job["output"]["tiles"] is None
+    events = client.get(f"/v1/jobs/{job['id']}/events").text
+    assert events.count("output.delta") > 1

@@ -100,7 +100,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeUp]:
 
 
 def test_a_question_is_answered_and_names_the_simulated_model(service):
-    job = service.submit(Prefer="wait=30")
+    job = service.submit(Prefer="wait=60")
     assert job["status"] == "succeeded"
     assert "simulated" in job["input"]["model"]
 
@@ -109,19 +109,19 @@ def test_flower_wants_the_printed_password_and_shows_ids_only(service):
     line = re.search(r"Flower\)\s+(\S+)\s+user (\S+), password (\S+)", service.output)
     assert line is not None
     url, *login = line.groups()
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as flower:
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as flower:
         assert flower.get("/api/tasks").status_code == 401
         flower.auth = tuple(login)
         submitted = []
 
         def whole() -> str | None:
             # Flower begins to listen some time after the service is ready
-            submitted.append(service.submit(Prefer="wait=30")["id"])
+            submitted.append(service.submit(Prefer="wait=60")["id"])
             tasks = flower.get("/api/tasks").json()
             ended = [job for job in submitted if tasks.get(job, {}).get("state") == "SUCCESS"]
             return next((job for job in ended if tasks[job]["args"]), None)
 
-        job = eventually(whole, 60, every_s=0.5)
+        job = eventually(whole, every_s=0.5)
         task = flower.get(f"/api/task/info/{job}")
     assert job in task.json()["args"]
     assert task.json()["result"].endswith(" tokens")

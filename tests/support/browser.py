@@ -11,6 +11,10 @@ from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwri
 
 from tests.support import tools
 
+#: Milliseconds that a page may take on a busy machine.
+_PATIENCE_MS = 60_000
+expect.set_options(timeout=_PATIENCE_MS)
+
 _AXE = tools.NODE / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -35,7 +39,7 @@ class Visit:
             **{"locale": "en-US", "reduced_motion": "reduce", **options}
         )
         self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(_PATIENCE_MS)
         self.page.on("console", lambda message: self._note_error(message.type, message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self._note_request(request.url))
@@ -62,7 +66,7 @@ class Visit:
 
     def answered(self, turns: int = 1) -> str:
         """Return the last answer, once `turns` answers are complete."""
-        expect(self.page.locator(".turn .facts")).to_have_count(turns, timeout=60_000)
+        expect(self.page.locator(".turn .facts")).to_have_count(turns)
         return self.page.locator(".turn .words").last.inner_text()
 
     def barriers(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,15 +23,24 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
 
+#: Below those that outgoing connections get, one of which could take a port before its server.
+_PORTS = range(12_000, 32_000)
+
+
 def free_port() -> int:
-    """Return a TCP port of the loopback that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a TCP port of the loopback that was free a moment ago and that nobody is given."""
+    for port in random.sample(_PORTS, 100):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise OSError("none of a hundred ports is free")
 
 
-def eventually(probe: Callable[[], Any], within_s: float = 15.0, every_s: float = 0.05) -> Any:
-    """Return the first truthy value of `probe`, or fail the test with its last one."""
+def eventually(probe: Callable[[], Any], within_s: float = 60.0, every_s: float = 0.05) -> Any:
+    """Return the first truthy value of `probe`, or fail the test with its last one.
+
+    The default is for a busy machine: it costs a test that passes nothing.
+    """
     deadline = time.monotonic() + within_s
     while True:
         value = probe()
@@ -92,7 +102,7 @@ class RedisServer:
             username=username,
             password=password,
             decode_responses=True,
-            socket_timeout=5,
+            socket_timeout=30,
         )
 
     def kill(self) -> None:
@@ -145,7 +155,7 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def wait(self, within_s: float = 15.0) -> int:
+    def wait(self, within_s: float = 60.0) -> int:
         """Wait for its end; return the exit status."""
         return self._process.wait(within_s)
 
@@ -194,7 +204,7 @@ class System:
         command += ["-c", str(slots), "-Q", "high,default,low", "-n", f"w{number}@%h"]
         process = self.spawn(command, f"worker{number}", {"SIGHTLINE_SLOTS": str(slots), **env})
         if wait:
-            eventually(lambda: "worker.ready" in process.logs() or not process.running, 60)
+            eventually(lambda: "worker.ready" in process.logs() or not process.running)
             assert process.running, process.logs()
         return process
 
@@ -203,7 +213,7 @@ class System:
         number = len(self._processes)
         process = self.spawn([sys.executable, "-m", "worker.courier"], f"courier{number}", env)
         if wait:
-            eventually(lambda: "courier.ready" in process.logs() or not process.running, 30)
+            eventually(lambda: "courier.ready" in process.logs() or not process.running)
             assert process.running, process.logs()
         return process
 
@@ -229,7 +239,7 @@ class System:
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, trust_env=False)
         self._clients.append(client)
         if wait:
-            eventually(lambda: _healthy(client) or not process.running, 30)
+            eventually(lambda: _healthy(client) or not process.running)
             assert process.running, process.logs()
         return process, client
 

@@ -52,6 +52,8 @@ class ModelInfo:
     image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float = LETTER_HEIGHT
+    #: Letters that the model reads well in one look; None where nothing bounds them.
+    letters_at_once: float | None = None
     #: Sampling that the checkpoint recommends, by parameter.
     sampling: Mapping[str, float] = field(default_factory=dict)
     demo: bool = False

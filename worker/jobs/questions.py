@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL.Image import Image
 
+from shared.catalog.presets import Preset
 from shared.errors import ImageGone
 from shared.jobs import JobInput, Notice, TileInfo, Turn
 from shared.jobs.row import JobRow
@@ -24,8 +25,14 @@ class QuestionBuilder:
     """Reads what a question needs; every method raises StoreUnavailable without Redis."""
 
     def __init__(
-        self, images: ImageStore, sessions: SessionStore, info: ModelInfo, job_timeout_s: float
+        self,
+        images: ImageStore,
+        sessions: SessionStore,
+        info: ModelInfo,
+        job_timeout_s: float,
+        presets: Mapping[str, Preset],
     ) -> None:
+        self._presets = presets
         self._images = images
         self._sessions = sessions
         self._info = info
@@ -66,8 +73,22 @@ class QuestionBuilder:
             feature_scope=row.tenant,
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
+            reads=self._asks_for_text(job),
+            most_tokens=self._most_tokens(job),
             notices=_gone_notices(len(seen) - len(history)),
         )
+
+    def _asks_for_text(self, job: JobInput) -> bool:
+        """Tell whether a job asks for all text of its one image, in the words of its preset."""
+        preset = self._presets.get(job.preset or "")
+        plain = len(job.images) == 1 and not job.encode_only and not job.params.constrained_by
+        return plain and preset is not None and preset.asks_for_text(job.prompt)
+
+    def _most_tokens(self, job: JobInput) -> int | None:
+        """Return the tokens that a request allows its whole answer; None where it names none."""
+        preset = self._presets.get(job.preset or "")
+        usual = preset.params.max_new_tokens if preset else None
+        return None if job.params.max_new_tokens == usual else job.params.max_new_tokens
 
     def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
         """Raise ImageGone for a question whose conversation has lost the picture it is about."""

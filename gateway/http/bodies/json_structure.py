@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Never
 
 from gateway.large_input import SLICE, give_way, iter_slices
+from shared.json_members import join_members
 
 #: Far more than any parameter needs, and far from the recursion limit of every reader.
 MAX_DEPTH = 32
@@ -66,7 +67,7 @@ class Lifted:
         return at + sum(missing for begin, missing in self._gaps if begin < at)
 
     def put_back(self, value: Any) -> Any:
-        """Return a parsed value with its long strings."""
+        """Return a parsed value with its long strings; raises ValueError for a repeated name."""
         if not self.texts:
             return value
         if isinstance(value, str):
@@ -74,7 +75,9 @@ class Lifted:
         if isinstance(value, list):
             return [self.put_back(item) for item in value]
         if isinstance(value, dict):
-            return {self.put_back(name): self.put_back(part) for name, part in value.items()}
+            return join_members(
+                [(self.put_back(name), self.put_back(part)) for name, part in value.items()]
+            )
         return value
 
 

@@ -1,4 +1,4 @@
-"""Parsing of JSON from callers: strict, of bounded depth and size, finite numbers only."""
+"""Parsing of JSON from callers: strict, bounded, finite numbers only, each member once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Never
 from gateway.http.bodies import json_structure
 from gateway.http.bodies.json_structure import MAX_DEPTH, Lifted, TooDeep
 from shared.errors import InvalidJson, PayloadTooLarge
+from shared.json_members import join_members
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -58,7 +59,13 @@ def _load(lifted: Lifted) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {lifted.place(error.start)} is not UTF-8") from None
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        value = json.loads(
+            text,
+            object_pairs_hook=join_members,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
     except json.JSONDecodeError as error:
         if not lifted.texts:
             raise

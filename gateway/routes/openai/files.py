@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
+from werkzeug.datastructures import FileStorage
 
 from gateway.auth import current_tenant
 from gateway.http import problems
@@ -25,7 +26,7 @@ from gateway.schemas.batches import (
     FilesQuery,
 )
 from gateway.services import current_services
-from gateway.submission.body import is_form
+from gateway.submission.body import form_texts, is_form
 from shared import errors
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="openai")])
@@ -56,11 +57,9 @@ def upload() -> dict[str, Any]:
     services.store_health.check(for_later=True)
     if not is_form(request):
         raise errors.UnsupportedMediaType(hint="Send a form with `file` and `purpose`.")
-    file = request.files.get("file")
-    if file is None:
-        raise errors.BadParameters("file: Field required.", pointer="/file")
+    file = _only_file()
     try:
-        form = FileForm.model_validate(request.form.to_dict())
+        form = FileForm.model_validate(form_texts(request))
     except ValidationError as error:
         raise from_validation(error) from None
     data = file.stream.read()
@@ -68,6 +67,15 @@ def upload() -> dict[str, Any]:
     pieces = _lines(data) if form.purpose == "batch" else _slices(data)
     ttl_s = form.seconds or services.settings.file_ttl_s
     return file_view(services.files.put(tenant, name, form.purpose, pieces, ttl_s))
+
+
+def _only_file() -> FileStorage:
+    file = request.files.get("file")
+    if file is None:
+        raise errors.BadParameters("file: Field required.", pointer="/file")
+    if len(list(request.files.items(multi=True))) > 1:
+        raise errors.BadParameters("Send exactly one file in the field file.", pointer="/file")
+    return file
 
 
 def _lines(data: bytes) -> Iterator[bytes]:

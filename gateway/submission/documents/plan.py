@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from gateway.submission.planning.plan import JobPlan, plan_job
 from gateway.submission.planning.reader import reader_notices
 from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
-from shared.documents.model import DocumentInfo, DocumentKind, PageInfo
+from shared.documents.model import DocumentInfo, DocumentKind, PageInfo, TextDoubt
 from shared.documents.pages import parse_pages
 from shared.errors import BadParameters, ImageAspect
 from shared.jobs import (
@@ -75,7 +76,8 @@ def plan_document(
     submission = resolved.submission
     numbers = parse_pages(submission.pages or "", len(document.info.pages))
     _check_boxes(submission, numbers)
-    chosen = [document.info.pages[number - 1] for number in numbers]
+    presumed = presume(document.info.pages)
+    chosen = [presumed[number - 1] for number in numbers]
     view = _page_view(resolved, workers)
     infos = page_infos(document.info.kind, chosen, view, workers)
     tiling = view.tiling.model_copy(update={"planned": sum(info.tiles for info in infos)})
@@ -108,6 +110,32 @@ def page_infos(
     ]
 
 
+def presume(pages: Sequence[PageInfo]) -> list[PageInfo]:
+    """Return pages of which those that were not looked at are like the nearest one that was."""
+    seen = [n for n, page in enumerate(pages) if page.text_doubt is not TextDoubt.NOT_CHECKED]
+    if not seen or len(seen) == len(pages):
+        return list(pages)
+    return [_presume_like(page, pages[_nearest(seen, n)]) for n, page in enumerate(pages)]
+
+
+def _nearest(places: Sequence[int], place: int) -> int:
+    """Return the one of the places, which ascend, that is nearest to another."""
+    at = bisect.bisect_left(places, place)
+    return min(places[max(0, at - 1) : at + 1], key=lambda one: abs(one - place))
+
+
+def _presume_like(page: PageInfo, seen: PageInfo) -> PageInfo:
+    if page.text_doubt is not TextDoubt.NOT_CHECKED:
+        return page
+    return replace(
+        page,
+        text_characters=seen.text_characters,
+        text_trusted=seen.text_trusted,
+        text_doubt=seen.text_doubt,
+        blank=None,
+    )
+
+
 def stored_page_infos(
     job: JobInput, info: DocumentInfo, workers: Sequence[Heartbeat]
 ) -> list[ImageInfo]:
@@ -116,7 +144,8 @@ def stored_page_infos(
     if document is None or job.tiling is None:
         return []
     view = PageView(job.tiling, document.dpi, document.cut, document.text_layer)
-    chosen = [info.pages[number - 1] for number in document.pages]
+    presumed = presume(info.pages)
+    chosen = [presumed[number - 1] for number in document.pages]
     return page_infos(info.kind, chosen, view, workers)
 
 

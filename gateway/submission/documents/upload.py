@@ -15,7 +15,7 @@ from gateway.responses.after_change import after_change
 from gateway.schemas.documents import DocumentForm, DocumentUpload
 from gateway.schemas.jobs import FileClaim
 from gateway.services import Services
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import form_texts, is_json, parse_json_object
 from gateway.submission.documents.intake import DocumentIntake
 from gateway.submission.images.request_images import RequestImages, timed_decode
 from shared.errors import BadParameters, UnsupportedMediaType
@@ -45,7 +45,7 @@ def _read_upload(
         files = [file for name in _FILE_FIELDS for file in request.files.getlist(name)]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field document.", pointer=_POINTER)
-        form = _validate(DocumentForm, request.form.to_dict())
+        form = _validate(DocumentForm, form_texts(request))
         upload = uploads.read_file(files[0], pointer=_POINTER, settings=services.settings)
         _check(form, upload)
         return upload, form.password

@@ -14,7 +14,7 @@ from gateway.images.sizing import image_info
 from gateway.responses.after_change import after_change
 from gateway.schemas.jobs import FileClaim, ImageUpload
 from gateway.services import Services
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import form_texts, is_json, parse_json_object
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.images.request_images import RequestImages, timed_decode
 from gateway.submission.images.tiling import tile_budget
@@ -71,7 +71,7 @@ def _read_upload(request: Request, request_images: RequestImages[StoredImage]) -
         files = [*request.files.getlist("image"), *request.files.getlist("file")]
         if len(files) != 1 or len(request.files) != 1:
             raise BadParameters("Send exactly one file in the field image.", pointer="/image")
-        claim = _validate(FileClaim, request.form.to_dict())
+        claim = _validate(FileClaim, form_texts(request))
         settings = request_images.services.settings
         upload = uploads.read_file(files[0], pointer="/image", settings=settings)
     elif is_json(request):

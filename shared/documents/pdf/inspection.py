@@ -13,17 +13,22 @@ from shared.documents.text.glyphs import SPACES
 from shared.documents.text.plausibility import doubt_codes, doubt_density
 from shared.errors import DocumentDamaged, PageTooLarge
 
+#: Its multiples, taken modulo 1, spread evenly however many there are.
+_GOLDEN = 0.6180339887498949
+
 
 def inspect_pdf(pdf: PdfFile, *, password_given: bool, seconds: float) -> DocumentInfo:
     """Return what is known of all pages; those after `seconds` are measured only.
 
-    Raises DocumentDamaged if no page can be read.
+    What is looked at in this time is spread over the whole document. Raises DocumentDamaged if no
+    page can be read.
     """
     deadline = time.monotonic() + seconds
-    pages = tuple(
-        _inspect_page(pdf, number, check=time.monotonic() < deadline)
-        for number in range(1, pdf.page_count + 1)
-    )
+    seen = {
+        number: _inspect_page(pdf, number, check=time.monotonic() < deadline)
+        for number in _spread(pdf.page_count)
+    }
+    pages = tuple(seen[number] for number in range(1, pdf.page_count + 1))
     if all(page.text_doubt == TextDoubt.DAMAGED for page in pages):
         raise DocumentDamaged("The document is damaged: none of its pages can be read.")
     return DocumentInfo(
@@ -33,6 +38,14 @@ def inspect_pdf(pdf: PdfFile, *, password_given: bool, seconds: float) -> Docume
         title=pdf.title,
         repaired=pdf.repaired,
     )
+
+
+def _spread(count: int) -> list[int]:
+    """Return the numbers from 1 up to `count` so that each beginning of them covers all evenly."""
+    places = np.arange(1, count + 1) * _GOLDEN % 1
+    ranks = np.empty(count, np.intp)
+    ranks[np.argsort(places)] = np.arange(1, count + 1)
+    return ranks.tolist()
 
 
 def _inspect_page(pdf: PdfFile, number: int, *, check: bool) -> PageInfo:

@@ -178,12 +178,14 @@ class TileStore:
             streams, streamed, numbers = self._store.redis.hmget(
                 row, ["tile_stream", "tile_told", "pages"]
             )
-            if streams != "1" or not self._store.redis.hexists(tiles, f"out:{streamed}"):
+            if streams != "1":
                 return None
             first, pages = int(streamed), json.loads(numbers)
             start, end = max(0, first - around), min(len(pages), first + most + around)
             names = [f"out:{number}" for number in range(start, end)]
             seam, *texts = self._store.redis.hmget(tiles, ["seam", *names])
+        if not any(texts[first - start : first - start + 1]):
+            return None
         known = takewhile(bool, texts)
         outcomes = [PageOutcome.model_validate_json(text) for text in known]
         return PageWindow(first, start, outcomes, tuple(pages), seam or "")

@@ -322,9 +322,9 @@ def test_places_come_back_when_a_worker_with_jobs_dies(service):
     service.system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.01")
     http = service.gateways[0]
     for job in http.get("/v1/jobs", headers=key).json()["data"]:
-        ended = http.get(f"/v1/jobs/{job['id']}?wait=30", headers=key).json()
+        ended = http.get(f"/v1/jobs/{job['id']}?wait=60", headers=key).json()
         while ended["status"] in ("queued", "running"):
-            ended = http.get(f"/v1/jobs/{job['id']}?wait=30", headers=key).json()
+            ended = http.get(f"/v1/jobs/{job['id']}?wait=60", headers=key).json()
         assert ended["status"] == "succeeded"
     usage = http.get("/v1/limits", headers=key).json()["key"]["limits"]
     assert (usage["in_flight"]["used"], usage["queued"]["used"]) == (0, 0)

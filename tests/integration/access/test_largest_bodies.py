@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from tests.support.harness import QUICK, Process, eventually, running_redis, running_system
+from tests.support.long_form import crossed
 
 MIB = 1 << 20
 #: Bytes of the largest bodies, a little below the limit of 64 MiB.
@@ -111,14 +112,6 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLoop]:
             print(f"{1000 * seconds:7.1f} ms  {name}")
 
 
-def pairs(doors: Sequence[str], bodies: Iterable[str]) -> list[tuple[str, str]]:
-    """Return every body for the first two doors, and every fourth one for the others."""
-    names = list(bodies)
-    return [(door, name) for door in doors[:2] for name in names] + [
-        (door, name) for at, door in enumerate(doors[2:]) for name in names[at % 4 :: 4]
-    ]
-
-
 def refused_or_taken(answer: httpx.Response) -> None:
     """Check that an answer is a success or a typed refusal that quotes little."""
     assert answer.status_code < 500, answer.text[:500]
@@ -159,7 +152,7 @@ STRUCTURES = {
 }
 
 
-@pytest.mark.parametrize(("path", "name"), pairs(JSON_DOORS, STRUCTURES))
+@pytest.mark.parametrize(("name", "path"), crossed(STRUCTURES, JSON_DOORS))
 def test_a_structure_of_json_is_refused_while_others_go_on(loop, path, name):
     refused_or_taken(loop.send(name, path, JSON, STRUCTURES[name]()))
 
@@ -175,8 +168,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/estimate"])
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(("name", "path"), crossed(TEXTS, ["/v1/jobs", "/v1/estimate"]))
 def test_a_parameter_is_bounded_while_others_go_on(loop, path, name):
     fields = {"stop": ["a" * (2 * MIB)] * 8} if name == "many stops" else {name: TEXTS[name]}
     body = json.dumps({"prompt": "hi", **fields}).encode()
@@ -301,7 +293,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(("path", "name"), pairs(FORM_DOORS, FORMS))
+@pytest.mark.parametrize(("name", "path"), crossed(FORMS, FORM_DOORS))
 def test_a_form_is_read_while_others_go_on(loop, path, name):
     kind, make = FORMS[name]
     refused_or_taken(loop.send(name, path, kind, make()))
@@ -327,8 +319,9 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/images", "/v1/estimate"])
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize(
+    ("name", "path"), crossed(IMAGES, ["/v1/jobs", "/v1/images", "/v1/estimate"])
+)
 def test_the_text_of_an_image_is_read_while_others_go_on(loop, path, name):
     member_name = "image" if path == "/v1/images" else "images"
     fields = {} if path == "/v1/images" else {"prompt": "hi"}

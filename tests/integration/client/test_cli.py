@@ -130,7 +130,7 @@ def test_interrupting_a_question_cancels_its_job(served):
 
     job = eventually(running)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == Exit.INTERRUPTED
     assert job in err.decode()
     assert served.job(job)["status"] == "canceled"
@@ -197,9 +197,9 @@ def test_an_interrupted_batch_goes_on_with_the_jobs_it_had(served, pages, tmp_pa
     words = ("ocr", pages, "--out", out, "--parallel", "2", "--max-tokens", "8")
     before = {job["id"] for job in served.http.get("/v1/jobs?limit=100").json()["data"]}
     first = command_line(served, *words)
-    eventually(lambda: list(out.glob("**/*.txt")), 30)
+    eventually(lambda: list(out.glob("**/*.txt")))
     first.send_signal(signal.SIGINT)
-    _, err = first.communicate(timeout=30)
+    _, err = first.communicate(timeout=60)
     assert first.returncode == Exit.INTERRUPTED
     assert b"run the same command again to continue" in err
     assert 0 < len(list(out.glob("**/*.txt"))) < 6

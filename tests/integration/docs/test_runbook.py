@@ -73,7 +73,7 @@ def test_a_look_at_a_service_in_trouble(system: System, redis_server: RedisServe
         "REDIS": redis_server.url,
         "SIGHTLINE_REDIS_URL": redis_server.url,
     }
-    job = http.post("/v1/jobs", json={"prompt": "hi"}, headers={"Prefer": "wait=30"}).json()
+    job = http.post("/v1/jobs", json={"prompt": "hi"}, headers={"Prefer": "wait=60"}).json()
     assert job["status"] == "succeeded"
     assert "jobs.succeeded" in _run("A queue that does not move", tmp_path, **where)
     _run("A Redis that is full", tmp_path, **where)

@@ -57,7 +57,7 @@ def test_a_worker_killed_in_the_middle_of_forty_pages_changes_nothing_and_none_i
     document = pages("ttsss" * 8)
     doomed = system.worker(slots=4, **SLOW)
     job = submit(http, document)
-    eventually(lambda: pages_done(http, job) >= 16 + 6, 60, 0.02)
+    eventually(lambda: pages_done(http, job) >= 16 + 6, every_s=0.02)
     doomed.kill()
     second = system.worker(slots=4, **SLOW)
     disturbed = ended(http, job)
@@ -78,7 +78,7 @@ def test_a_worker_killed_in_the_middle_of_forty_pages_changes_nothing_and_none_i
 def test_a_repeated_job_reads_only_what_is_missing(system: System, http: httpx.Client):
     worker = system.worker(slots=4, **SLOW)
     job = submit(http, pages("ts" * 10))
-    eventually(lambda: pages_done(http, job) >= 10 + 3, 60, 0.02)
+    eventually(lambda: pages_done(http, job) >= 10 + 3, every_s=0.02)
     assert http.post(job["urls"]["cancel"]).json()["status"] == "canceled"
     canceled = read(http, job)
     assert canceled["output"]["partial"] is True
@@ -107,7 +107,7 @@ def test_a_page_that_fails_leaves_a_marked_gap_and_strict_fails_the_job(
     system.worker(slots=2, **SLOW)
     job = submit(http, pages("t" + "s" * 7))
     document = job["input"]["document"]["id"]
-    eventually(lambda: pages_done(http, job) >= 3, 60, 0.02)
+    eventually(lambda: pages_done(http, job) >= 3, every_s=0.02)
     assert http.delete(f"/v1/documents/{document}").status_code == 204
     partial = ended(http, job)
     assert partial["status"] == "succeeded"
@@ -118,7 +118,7 @@ def test_a_page_that_fails_leaves_a_marked_gap_and_strict_fails_the_job(
     retried = http.post(f"{job['urls']['self']}/retry")
     assert retried.json()["code"] == "document_not_found"
     again = submit(http, pages("s" * 8), strict="true")
-    eventually(lambda: pages_done(http, again) >= 1, 60, 0.02)
+    eventually(lambda: pages_done(http, again) >= 1, every_s=0.02)
     http.delete(f"/v1/documents/{again['input']['document']['id']}")
     failed = ended(http, again)
     assert (failed["status"], failed["error"]["code"]) == ("failed", "page_failed")
@@ -135,7 +135,7 @@ def test_a_job_past_its_deadline_keeps_the_pages_that_it_has(system: System, htt
 def test_a_running_job_that_is_erased_leaves_nothing(system: System, http: httpx.Client):
     system.worker(slots=2, **SLOW)
     job = submit(http, pages("ts" * 10))
-    eventually(lambda: pages_done(http, job) >= 12, 60, 0.02)
+    eventually(lambda: pages_done(http, job) >= 12, every_s=0.02)
     assert http.delete(job["urls"]["self"]).status_code == 204
     document = job["input"]["document"]["id"]
     assert http.get(f"/v1/documents/{document}").status_code == 404
@@ -145,20 +145,20 @@ def test_a_running_job_that_is_erased_leaves_nothing(system: System, http: httpx
         digest = document.removeprefix("doc_")
         return [k for k in client.scan_iter("*") if job["id"] in k or digest in k or "job:" in k]
 
-    eventually(lambda: all(":gone:" in key for key in left()), 10)
+    eventually(lambda: all(":gone:" in key for key in left()))
     client.close()
 
 
 def test_short_questions_and_other_documents_are_not_held_up(system: System, http: httpx.Client):
     worker = system.worker(slots=3, **SLOW)
     first = submit(http, pages("s" * 60))
-    eventually(lambda: pages_done(http, first) >= 2, 60, 0.02)
+    eventually(lambda: pages_done(http, first) >= 2, every_s=0.02)
     second = submit(http, pages("bs" + "s" * 20))
     began = time.monotonic()
     short = http.post("/predict", json={"prompt": "What is it?", "max_new_tokens": 4})
     assert short.json()["status"] == "succeeded"
     waited_s = time.monotonic() - began
-    eventually(lambda: pages_done(http, second) >= 6, 60, 0.02)
+    eventually(lambda: pages_done(http, second) >= 6, every_s=0.02)
     assert read(http, first)["status"] == "running"
     assert pages_done(http, first) < 50
     assert read(http, first)["progress"]["eta_s"] > 0

@@ -166,7 +166,10 @@ def test_too_many_fields_of_a_form_are_refused_for_that(workerless, refused, pat
     kind = "application/x-www-form-urlencoded"
     body = refused(post(workerless, b"a=1&" * 9999, kind, path), 413, "payload_too_large")
     assert "more than 200 fields" in body["detail"]
-    assert post(workerless, b"prompt=a+%E5%AD%97&stop=x&stop=y", kind, path).status_code < 300
+    # nobody will do the job: /predict waits for its deadline
+    short = b"prompt=a+%E5%AD%97&stop=x&stop=y&deadline_s=1"
+    answer = post(workerless, short, kind, path)
+    assert answer.status_code < 300 or (path, answer.json()["code"]) == ("/predict", "no_result")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "x" * 5000])
@@ -317,6 +320,27 @@ def test_a_query_parameter_that_is_given_twice_is_refused(workerless, refused):
     assert "more than once" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs", "/predict", "/v1/chat/completions", "/v1/estimate"])
+def test_a_member_that_is_given_twice_is_refused(workerless, refused, path):
+    answer = post(workerless, b'{"prompt": "one", "prompt": "two"}', path=path)
+    refused(answer, 400, "invalid_json")
+    assert "'prompt' is given more than once" in answer.json()["detail"]
+
+
+def test_a_form_field_that_is_given_twice_is_refused(workerless, refused):
+    body = b"prompt=one&stop=a&stop=b&prompt=two"
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    refused(post(workerless, body, **kind), 422, "bad_parameters", "/prompt")
+    assert post(workerless, body.rpartition(b"&")[0], **kind).status_code == 202
+    parts = [("sha256", (None, "a")), ("sha256", (None, "b")), ("file", ("a.png", b"x"))]
+    for path in ("/v1/images", "/v1/documents", "/v1/files"):
+        answer = workerless.http.post(path, files=parts)
+        refused(answer, 422, "bad_parameters", "/sha256")
+    twice = [("file", ("a.jsonl", b"{}")), ("file", ("b.jsonl", b"{}"))]
+    answer = workerless.http.post("/v1/files", files=twice, data={"purpose": "batch"})
+    refused(answer, 422, "bad_parameters", "/file")
+
+
 @pytest.mark.parametrize(
     ("path", "pointer"),
     [
@@ -374,7 +398,7 @@ def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(
 def raw(service, request):
     """Return status, headers and body of the answer to these very bytes."""
     port = service.http.base_url.port
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: client.recv(65_536), b""))

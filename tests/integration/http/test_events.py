@@ -173,13 +173,13 @@ def test_streams_whose_clients_have_gone_leave_nothing_open(workerless):
     for number in range(100):
         sockets.append(socket.create_connection(("127.0.0.1", port)))
         sockets[-1].sendall(wait if number % 6 == 0 else request)
-    eventually(lambda: connections(workerless.redis, "b") >= 90, 30)
+    eventually(lambda: connections(workerless.redis, "b") >= 90)
     for one in sockets:
         one.close()
-    eventually(lambda: connections(workerless.redis, "b") == 0, 30, every_s=0.5)
+    eventually(lambda: connections(workerless.redis, "b") == 0, every_s=0.5)
     # two pools keep a few connections warm each
-    eventually(lambda: open_files(workerless.gateway) <= base_files + 40, 30)
-    eventually(lambda: connections(workerless.redis) <= base + 32, 30)
+    eventually(lambda: open_files(workerless.gateway) <= base_files + 40)
+    eventually(lambda: connections(workerless.redis) <= base + 32)
     steady = connections(workerless.redis)
     for _ in range(100):
         workerless.http.get(job["urls"]["self"])
@@ -197,7 +197,7 @@ def test_a_hundred_streams_do_not_hold_up_a_plain_request(workerless):
     threads = [threading.Thread(target=follow) for _ in range(100)]
     for thread in threads:
         thread.start()
-    eventually(lambda: connections(workerless.redis, "b") >= 90, 30)
+    eventually(lambda: connections(workerless.redis, "b") >= 90)
     assert workerless.job(job["id"])["status"] == "queued"
     workerless.http.post(job["urls"]["cancel"])
     for thread in threads:

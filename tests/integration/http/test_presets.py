@@ -130,7 +130,7 @@ def test_an_answer_without_rules_is_the_models_own(http):
 
 def test_a_retried_job_keeps_its_preset(http):
     body = {"preset": "own", "prompt": "hi", "deadline_s": 0.001}
-    job = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=10"}).json()
+    job = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"}).json()
     assert job["status"] == "expired"
     again = http.post(job["urls"]["self"] + "/retry").json()
     assert again["input"]["preset"] == "own"

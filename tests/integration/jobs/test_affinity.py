@@ -17,7 +17,7 @@ def ask(client: httpx.Client, session: str) -> dict:
     answer = client.post(
         "/v1/jobs",
         json={"prompt": "and now?", "session_id": session},
-        headers={"Prefer": "wait=30"},
+        headers={"Prefer": "wait=60"},
     )
     assert answer.status_code == 200, answer.text
     job = answer.json()

@@ -102,7 +102,7 @@ class Longs:
     def cancel(self, job_id: str) -> str:
         return self.store.cancel(job_id, self.tenant)
 
-    def reaches(self, job_id: str, status: JobStatus, within_s: float = 30.0) -> JobRow:
+    def reaches(self, job_id: str, status: JobStatus, within_s: float = 60.0) -> JobRow:
         eventually(lambda: self.get(job_id).status is status, within_s)
         return self.get(job_id)
 
@@ -136,7 +136,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
     folder = tmp_path_factory.mktemp("crew")
     with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
         workers = [system.worker(slots=3, wait=number == 1, **SLOW) for number in range(2)]
-        eventually(lambda: "worker.ready" in workers[0].logs(), 60)
+        eventually(lambda: "worker.ready" in workers[0].logs())
         yield Crew(redis, workers)
 
 
@@ -202,7 +202,7 @@ def test_a_strict_job_fails_with_its_first_lost_tile(crew: Crew, shared: Longs):
 
 
 def damage_tile(longs: Longs, job_id: str, number: int) -> None:
-    tiles = eventually(lambda: longs.get(job_id).tiles, 60, 0.01)
+    tiles = eventually(lambda: longs.get(job_id).tiles, every_s=0.01)
     key = keys.image(longs.tenant, tiles[number].id)
     longs.store.redis.hset(key, "png", "damaged")
 
@@ -217,7 +217,7 @@ def test_a_canceled_long_job_stops_its_tiles_at_once_and_keeps_what_was_read(
     assert row.status is JobStatus.CANCELED
     assert row.output["partial"] is True
     assert row.output["text"]
-    eventually(lambda: shared.store.redis.zcard(keys.LEASES) == 0, 5)
+    eventually(lambda: shared.store.redis.zcard(keys.LEASES) == 0)
     finished = crew.finished(job_id)
     time.sleep(1)
     assert crew.finished(job_id) == finished
@@ -254,7 +254,7 @@ def test_a_short_job_is_not_held_up_by_a_long_one(crew: Crew, shared: Longs):
 
 def test_two_long_jobs_advance_together(crew: Crew, shared: Longs):
     first, second = shared.submit(14), shared.submit(13)
-    eventually(lambda: shared.tiles_done(second) >= 4, 30)
+    eventually(lambda: shared.tiles_done(second) >= 4)
     assert shared.get(first).status is JobStatus.RUNNING
     assert shared.tiles_done(first) < 14
     for job_id in (first, second):

@@ -21,5 +21,5 @@ def test_work_goes_on_under_twenty_times_what_can_be_done(system: System):
         jobs = http.get("/v1/jobs", params={"limit": 100}).json()["data"]
         return {job["status"] for job in jobs} == {"succeeded"}
 
-    eventually(ended, 60)
+    eventually(ended)
     assert len(http.get("/v1/jobs", params={"limit": 100}).json()["data"]) == len(flood.accepted)

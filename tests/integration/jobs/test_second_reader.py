@@ -172,5 +172,5 @@ def test_an_estimate_knows_the_reader(system: System):
         seconds = client.post("/v1/estimate", json=body | {"reader": "second"}).json()["seconds"]
         return seconds if seconds and seconds["read"] > 0 else None
 
-    seconds = eventually(measured, 20)
+    seconds = eventually(measured)
     assert seconds["encode"] == seconds["decode"] == 0

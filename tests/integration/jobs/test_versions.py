@@ -22,7 +22,7 @@ def test_old_and_new_gateways_and_workers_share_the_work(system: System, redis_s
     _, new = system.gateway(newer=True)
     newer = [new.post("/v1/jobs", json=BODY).json()["id"] for _ in range(3)]
     # behind the newer jobs in the line, and done without them
-    older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=20"}).json()
+    older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=60"}).json()
     assert older["status"] == "succeeded"
     # long enough for their doorbells to be sent again, and to wake the old worker
     time.sleep(1.5)
@@ -41,9 +41,9 @@ def test_old_and_new_gateways_and_workers_share_the_work(system: System, redis_s
 
     system.worker(newer=True, SIGHTLINE_RECONCILE_S="0.5")
     for job in newer:
-        eventually(lambda job=job: new.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 30)
+        eventually(lambda job=job: new.get(f"/v1/jobs/{job}").json()["status"] == "succeeded")
         assert new.get(f"/v1/jobs/{job}").json()["metrics"]["attempt"] == 1
-    older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=20"}).json()
+    older = old.post("/v1/jobs", json=BODY, headers={"Prefer": "wait=60"}).json()
     assert older["status"] == "succeeded"
     assert old_worker.running
     assert "Traceback" not in old_worker.logs()

@@ -243,15 +243,16 @@ def test_a_file_of_another_kind_is_refused(client):
 
 
 @pytest.mark.timeout(600)
-def test_two_thousand_lines_have_one_result_each_whoever_is_killed(tmp_path):
+@pytest.mark.parametrize("count", [500, pytest.param(2000, marks=pytest.mark.long)])
+def test_every_line_of_many_has_one_result_whoever_is_killed(tmp_path, count):
     """Gateways and workers are killed in the middle, more than once."""
     env = QUICK | {"SIGHTLINE_SIMULATED_TOKEN_S": "0.001"}
     with running_redis(tmp_path) as redis, running_system(redis.url, tmp_path, **env) as system:
         worker = system.worker(slots=16)
         gateway, http = system.gateway()
-        lines = [chat_line(f"line {n}", f"question {n}") for n in range(2000)]
+        lines = [chat_line(f"line {n}", f"question {n}") for n in range(count)]
         batch = start(client_of(http), lines)
-        for reached in (100, 600, 1100):
+        for reached in (count // 20, count // 4, count // 2):
             client = client_of(http)
             eventually(
                 lambda client=client, reached=reached: (
@@ -274,10 +275,10 @@ def test_two_thousand_lines_have_one_result_each_whoever_is_killed(tmp_path):
         done = ended(client, batch, 400)
         assert done.status == "completed"
         answers = lines_of(client, done.output_file_id)
-        assert done.request_counts.completed == len(answers) == 2000
-        assert {line["custom_id"] for line in answers} == {f"line {n}" for n in range(2000)}
+        assert done.request_counts.completed == len(answers) == count
+        assert {line["custom_id"] for line in answers} == {f"line {n}" for n in range(count)}
         assert done.error_file_id is None
         # each line has made one job
-        assert len({line["response"]["body"]["id"] for line in answers}) == 2000
+        assert len({line["response"]["body"]["id"] for line in answers}) == count
         figures = redis.client().hgetall("sl:counters")
-        assert int(figures["jobs.submitted"]) == 2001
+        assert int(figures["jobs.submitted"]) == count + 1

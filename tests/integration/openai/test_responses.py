@@ -58,7 +58,7 @@ def ended(client, response):
         now = client.responses.retrieve(response.id)
         return now if now.status not in ("queued", "in_progress") else None
 
-    return eventually(look, 30)
+    return eventually(look)
 
 
 def text_of(events) -> str:

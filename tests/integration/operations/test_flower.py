@@ -39,9 +39,9 @@ def started(system: System, **env: str) -> Iterator[httpx.Client]:
     command = [str(BIN / "celery"), "-A", "shared.queue", "flower"]
     command += ["--address=127.0.0.1", f"--port={port}"]
     system.spawn(command, "flower", {"FLOWER_BASIC_AUTH": "me:word", **env})
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
         client.auth = ("me", "word")
-        eventually(lambda: _up(client), 60)
+        eventually(lambda: _up(client))
         _wait_until_listening(client, system)
         yield client
 
@@ -65,7 +65,7 @@ def _wait_until_listening(client: httpx.Client, system: System) -> None:
             dispatcher.send("worker-offline")
             return f'flower_worker_online{{worker="{name}"}}' in client.get("/metrics").text
 
-        eventually(seen, 60)
+        eventually(seen)
 
 
 def test_flower_shows_a_busy_worker_its_queues_and_tasks_but_no_question(
@@ -90,7 +90,7 @@ def test_flower_shows_a_busy_worker_its_queues_and_tasks_but_no_question(
     assert tasks[job]["name"] == "sightline.answer"
     assert tasks[job]["args"] == f"{job} question, no image"
     eventually(lambda: flower.get("/api/tasks").json()[job]["state"] == "STARTED")
-    eventually(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "succeeded", 30)
+    eventually(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "succeeded")
     result = client.get(f"/v1/jobs/{job}/result").text
     eventually(lambda: flower.get("/api/tasks").json()[job]["state"] == "SUCCESS")
     assert flower.get(f"/api/task/info/{job}").json()["result"].endswith(" tokens")
@@ -110,7 +110,7 @@ def test_flower_shows_how_each_job_ended(system: System, flower: httpx.Client):
     def states() -> dict[str, str]:
         return {job: task["state"] for job, task in flower.get("/api/tasks").json().items()}
 
-    eventually(lambda: states().get(third) == "STARTED", 30)
+    eventually(lambda: states().get(third) == "STARTED")
     client.post(f"/v1/jobs/{third}/cancel")
     wanted = {first: "SUCCESS", second: "REVOKED", third: "REVOKED"}
     assert eventually(lambda: states() == wanted and states(), 30), states()
@@ -125,7 +125,7 @@ def test_flower_shows_a_failed_job_as_failed_and_what_kind_it_was(system, flower
     with redis.Redis.from_url(system.env["SIGHTLINE_REDIS_URL"]) as operator:
         assert operator.delete(keys.image("anonymous", image))
     system.worker(slots=1)
-    eventually(lambda: _status(client, kept) == _status(client, lost) == "failed", 30)
+    eventually(lambda: _status(client, kept) == _status(client, lost) == "failed")
 
     def shown() -> dict[str, str]:
         task = flower.get("/api/tasks").json().get(lost, {})
@@ -138,7 +138,7 @@ def test_flower_shows_a_failed_job_as_failed_and_what_kind_it_was(system, flower
 
 def test_flower_asks_who_is_there(flower: httpx.Client):
     for headers in ({}, {"Authorization": "Basic " + base64.b64encode(b"me:wrong").decode()}):
-        with httpx.Client(base_url=flower.base_url, trust_env=False) as anonymous:
+        with httpx.Client(base_url=flower.base_url, trust_env=False, timeout=60) as anonymous:
             for path in ("/", "/workers", "/api/workers", "/api/tasks", "/broker"):
                 assert anonymous.get(path, headers=headers).status_code == 401
 
@@ -208,14 +208,14 @@ def test_flower_survives_a_restart_of_redis(own_redis: RedisServer, tmp_path):
         _, http = system.gateway()
         with started(system) as flower:
             seen = {"refresh": "1"}
-            eventually(lambda: flower.get("/api/workers", params=seen).json(), 30)
+            eventually(lambda: flower.get("/api/workers", params=seen).json())
             own_redis.kill()
             own_redis.start()
             _wait_until_listening(flower, system)
             job = eventually(lambda: http.post("/v1/jobs", json={"prompt": "hi"}).json().get("id"))
-            eventually(lambda: _status(http, job) == "succeeded", 30)
-            eventually(lambda: flower.get("/api/tasks").json().get(job, {}).get("state"), 60)
-            eventually(lambda: flower.get("/api/workers", params=seen).json(), 30)
+            eventually(lambda: _status(http, job) == "succeeded")
+            eventually(lambda: flower.get("/api/tasks").json().get(job, {}).get("state"))
+            eventually(lambda: flower.get("/api/workers", params=seen).json())
             assert flower.post(ENDINGS[0].format(job)).status_code == 200
             assert _status(http, job) == "succeeded", "what has ended stays as it is"
 
@@ -238,7 +238,7 @@ def test_nobody_can_starve_a_queue_through_flower_or_celery(system: System, flow
     assert b"limit the API keys instead" in limited.stdout + limited.stderr
     assert worker.logs().count("control.refused") == 2
     answers = [
-        client.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+        client.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
         for _ in range(3)
     ]
     assert {one["status"] for one in answers} == {"succeeded"}
@@ -249,13 +249,13 @@ def test_a_queue_that_no_worker_takes_from_makes_the_service_unready(system: Sys
     command = [str(BIN / "celery"), "-A", "worker.app", "worker", "-P", "threads", "-c", "2"]
     partial = system.spawn([*command, "-Q", "high", "-n", "half@%h"], "half", {})
     _, client = system.gateway()
-    eventually(lambda: "worker.ready" in partial.logs(), 60)
+    eventually(lambda: "worker.ready" in partial.logs())
 
     def missing() -> bool:
         ready = client.get("/readyz")
         return ready.status_code == 503 and "default, low" in ready.json()["detail"]
 
-    eventually(missing, 10)
+    eventually(missing)
     assert client.get("/readyz").json()["code"] == "no_workers"
     system.worker()
-    eventually(lambda: client.get("/readyz").status_code == 200, 10)
+    eventually(lambda: client.get("/readyz").status_code == 200)

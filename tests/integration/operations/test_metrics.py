@@ -39,7 +39,7 @@ def answer(http: httpx.Client, **fields: str) -> dict:
         "/v1/jobs",
         data={"prompt": "What is it?", "max_new_tokens": "3", **fields},
         files={"image": plain_png("white", 320, 320)},
-        headers={"Prefer": "wait=30"},
+        headers={"Prefer": "wait=60"},
     )
     assert response.status_code == 200, response.text
     return response.json()
@@ -87,11 +87,11 @@ def test_the_processes_of_a_gateway_add_up_and_strangers_make_no_series(system: 
     _, http = system.gateway(SIGHTLINE_GATEWAY_PROCESSES="3")
     for number in range(20):
         # a connection each, so that all processes take part
-        with httpx.Client(base_url=http.base_url, trust_env=False) as caller:
+        with httpx.Client(base_url=http.base_url, trust_env=False, timeout=60) as caller:
             caller.post("/v1/jobs", json={"prompt": "hi", "temperature": "hot"})
             caller.request("ODD", f"/no-such-path-{number}")
     for _ in range(3):
-        with httpx.Client(base_url=http.base_url, trust_env=False) as caller:
+        with httpx.Client(base_url=http.base_url, trust_env=False, timeout=60) as caller:
             figure = scraped(caller)
             assert figure("http_refusals_total", code="bad_parameters", status="422") == 20
             assert figure("http_requests_total", route="/v1/jobs", status="422") == 20

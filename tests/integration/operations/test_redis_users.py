@@ -60,7 +60,7 @@ def admin(system: System, environ: dict[str, str], *arguments: str) -> str:
 
 def up(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/healthcheck").status_code == 200
+        return httpx.get(f"{address}/healthcheck", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -81,7 +81,7 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
         assert all(user == "gateway" and key.startswith("slk:") for user, key in refused)
         guarded.client().acl_log_reset()
         secret = admin(system, url(guarded, "operator"), "create", "shop", "--weight", "2").strip()
-        key = {"Authorization": f"Bearer {secret}", "Prefer": "wait=30"}
+        key = {"Authorization": f"Bearer {secret}", "Prefer": "wait=60"}
         body = {"prompt": "hi", "max_new_tokens": 2, "session_id": "s"}
         for _ in range(2):
             answer = http.post("/v1/jobs", json=body, headers=key)
@@ -94,9 +94,9 @@ def test_every_process_gets_along_with_a_user_of_its_own(guarded, tmp_path: Path
             eventually(lambda: watcher.scard("_kombu.binding.celeryev") > 0)
             slow = {"prompt": "hi", "max_new_tokens": 64}
             address = f"http://127.0.0.1:{port}"
-            eventually(lambda: up(address), 60)
+            eventually(lambda: up(address))
             job = http.post("/v1/jobs", json=slow, headers=key | {"Prefer": "wait=0"}).json()["id"]
-            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=20)
+            abort = httpx.post(f"{address}/api/task/abort/{job}", auth=("me", "word"), timeout=60)
             assert abort.status_code == 200
             job_path = f"/v1/jobs/{job}"
             eventually(lambda: http.get(job_path, headers=key).json()["status"] == "canceled")
@@ -125,7 +125,7 @@ def test_every_process_speaks_tls_when_the_url_says_so(tmp_path: Path):
         system.worker()
         _, http = system.gateway()
         body = {"prompt": "hi", "max_new_tokens": 2}
-        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=30"})
+        answer = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"})
         assert answer.json()["status"] == "succeeded"
         assert server.client().info("clients")["connected_clients"] > 3
         with pytest.raises(redis.ConnectionError, match="certificate verify failed"):

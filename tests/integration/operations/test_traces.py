@@ -69,7 +69,7 @@ def test_one_trace_leads_from_the_callers_request_to_the_workers_stages(
     _, http = system.gateway(**env)
     body = {"prompt": "What is it?", "max_new_tokens": 4}
     job = http.post(
-        "/v1/jobs", json=body, headers={"traceparent": CALLER, "Prefer": "wait=30"}
+        "/v1/jobs", json=body, headers={"traceparent": CALLER, "Prefer": "wait=60"}
     ).json()
     spans = collector.spans
     request = eventually(lambda: spans.get(("sightline-gateway", "POST /v1/jobs")))

@@ -324,5 +324,6 @@ def test_an_answer_that_is_begun_anew_takes_the_place_of_what_was_written(guarde
     assert "Restarted: the worker crashed." in here.page.evaluate("window.said")
     headers = {"Authorization": f"Bearer {guarded.secret}"}
     path = f"{here.url}/v1/jobs"
-    job = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False).json()["data"][0]
+    listed = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False, timeout=60)
+    job = listed.json()["data"][0]
     assert (answer, job["metrics"]["attempt"]) == (job["output"]["text"], 2)

@@ -27,7 +27,7 @@ def test_a_courier_with_a_wrong_clock_signs_by_that_of_redis(
     with running_system(redis_server.url, tmp_path, **QUICK | OUTWARD) as system:
         system.worker()
         courier = system.spawn([sys.executable, "-c", STEPPED, str(ahead_s)], "courier", {})
-        eventually(lambda: "courier.ready" in courier.logs(), 30)
+        eventually(lambda: "courier.ready" in courier.logs())
         _, http = system.gateway()
         secret = http.post("/v1/webhooks/secret/rotate").json()["secret"]
         with receiving() as receiver:

@@ -65,7 +65,7 @@ def test_after_a_kill_it_starts_again_under_the_same_url(instance, server):
         client.set("job", "accepted")
     (process,) = [one for one in instance.processes() if one.name == "redis"]
     process.signal(9)
-    assert wait_until(server.died, 5)
+    assert wait_until(server.died, 60)
     server.restart()
     with redis.Redis.from_url(server.url, decode_responses=True) as client:
         assert client.get("job") == "accepted"

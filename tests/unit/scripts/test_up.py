@@ -90,7 +90,7 @@ class Launcher:
             processes.update({one.name: one for one in self.instance.processes()})
             return name in processes
 
-        assert wait_until(there, 10)
+        assert wait_until(there, 60)
         return processes[name]
 
     def nothing_is_left(self) -> bool:
@@ -131,7 +131,7 @@ def test_a_signal_stops_everything_and_nothing_is_left(launch, number):
     names = {one.name for one in launcher.instance.processes()}
     assert names == {"up", "redis", "gateway", "worker"}
     os.killpg(launcher.process.pid, number)
-    assert launcher.process.wait(20) == 0
+    assert launcher.process.wait(60) == 0
     assert launcher.nothing_is_left()
 
 
@@ -139,7 +139,7 @@ def test_ctrl_c_before_it_is_ready_leaves_nothing_either(launch):
     launcher = launch()
     assert launcher.says("started")
     os.killpg(launcher.process.pid, signal.SIGINT)
-    assert launcher.process.wait(30) == 0
+    assert launcher.process.wait(60) == 0
     assert launcher.nothing_is_left()
 
 
@@ -157,14 +157,14 @@ def test_it_goes_on_and_ends_cleanly_when_nobody_reads_its_output(launch):
         assert any(b"Sightline is ready" in line for line in reader)
     killed = launcher.running("worker")
     killed.signal(signal.SIGKILL)
-    assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 10)
-    assert launcher.start("scripts.down").wait(30) == 0
+    assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 60)
+    assert launcher.start("scripts.down").wait(60) == 0
     assert launcher.nothing_is_left()
 
 
 def test_a_process_that_dies_before_it_is_ready_is_one_clear_line(launch):
     launcher = launch(worker="sh -c 'echo no memory; exit 3'")
-    assert launcher.process.wait(30) == 1
+    assert launcher.process.wait(60) == 1
     assert "make up: worker ended before it was ready (exit 3)" in launcher.output
     assert "Traceback" not in launcher.output
     assert launcher.nothing_is_left()
@@ -176,9 +176,9 @@ def test_a_worker_that_is_killed_later_is_started_again(launch):
     killed = launcher.running("worker")
     killed.signal(signal.SIGKILL)
     assert launcher.says("worker .*restarting it")
-    assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 10)
+    assert wait_until(lambda: launcher.running("worker").pid != killed.pid, 60)
     launcher.process.send_signal(signal.SIGTERM)
-    assert launcher.process.wait(20) == 0
+    assert launcher.process.wait(60) == 0
     assert launcher.nothing_is_left()
 
 
@@ -188,7 +188,7 @@ def test_a_redis_that_is_killed_is_started_again(launch):
     killed = launcher.running("redis")
     killed.signal(signal.SIGKILL)
     assert launcher.says("Redis died, restarting it")
-    assert wait_until(lambda: launcher.running("redis").pid != killed.pid, 10)
+    assert wait_until(lambda: launcher.running("redis").pid != killed.pid, 60)
 
 
 def test_a_worker_that_dies_again_and_again_ends_the_service(launch, tmp_path):
@@ -202,8 +202,8 @@ def test_a_worker_that_dies_again_and_again_ends_the_service(launch, tmp_path):
 def test_down_stops_it_from_elsewhere(launch):
     launcher = launch()
     assert launcher.ready()
-    assert launcher.start("scripts.down").wait(30) == 0
-    assert launcher.process.wait(5) == 0
+    assert launcher.start("scripts.down").wait(60) == 0
+    assert launcher.process.wait(60) == 0
     assert f"stopped port {launcher.port}" in launcher.output
     assert launcher.nothing_is_left()
 
@@ -214,8 +214,8 @@ def test_down_ends_what_a_killed_launcher_left(launch):
     launcher.process.kill()
     launcher.process.wait()
     assert find_bind_error("127.0.0.1", launcher.port) is not None
-    assert launcher.start("scripts.down").wait(30) == 0
-    assert wait_until(launcher.group_has_ended, 10)
+    assert launcher.start("scripts.down").wait(60) == 0
+    assert wait_until(launcher.group_has_ended, 60)
     assert launcher.nothing_is_left()
 
 
@@ -225,20 +225,20 @@ def test_a_taken_port_is_one_line(launch):
         listener.listen()
         port = listener.getsockname()[1]
         launcher = launch(SIGHTLINE_PORT=str(port))
-        assert launcher.process.wait(20) == 1
+        assert launcher.process.wait(60) == 1
     assert launcher.output.count("\n") == 1
     assert f"port {port} on 127.0.0.1 cannot be used" in launcher.output
 
 
 def test_a_missing_model_is_one_line(launch):
     launcher = launch(SIGHTLINE_MODEL="/no/such/model")
-    assert launcher.process.wait(20) == 1
+    assert launcher.process.wait(60) == 1
     assert launcher.output.count("\n") == 1
     assert "MODEL=/no/such/model" in launcher.output
 
 
 def test_a_redis_url_that_does_not_answer_is_one_line(launch):
     launcher = launch(SIGHTLINE_REDIS_URL="redis://127.0.0.1:1/0")
-    assert launcher.process.wait(30) == 1
+    assert launcher.process.wait(60) == 1
     assert launcher.output.count("\n") == 1
     assert "127.0.0.1:1/0 does not respond" in launcher.output

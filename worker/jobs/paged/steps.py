@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from shared.documents.model import DocumentInfo
+from shared.documents.model import DocumentInfo, TextDoubt
 from shared.errors import DocumentError, InputTooLong, ServiceError, StoreUnavailable
 from shared.jobs import (
     DocumentInput,
@@ -148,7 +148,11 @@ class PagedSteps:
         page = info.pages[number - 1]
         if page.blank:
             return PageOutcome(source=PageSource.BLANK)
-        wanted = page.text_trusted or document.text_layer is TextLayer.ONLY
+        wanted = (
+            page.text_trusted
+            or page.text_doubt is TextDoubt.NOT_CHECKED
+            or document.text_layer is TextLayer.ONLY
+        )
         if not wanted or not is_reading(job.row.input):
             return None
         try:
@@ -205,7 +209,9 @@ class PagedSteps:
             lines = page_lines(numbers, window.outcomes)
             seam = Seam.parse(window.seam)
             pieces, seam = join_pages(lines, numbers, first, last, handling, seam)
-            if self._tiles.stream(job_id, window.first, pieces, seam.dump()) is None:
+            ended = self._tiles.stream(job_id, window.first, pieces, seam.dump()) is None
+            # what has become ready since is streamed by whoever made it so, or by the merge
+            if ended or last - first < _STREAMED:
                 return
 
     def _try_stream_text(self, job_id: str, handling: RunningLines) -> None:

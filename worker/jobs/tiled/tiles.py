@@ -144,8 +144,8 @@ class TileCutter:
                 reference=job.reference if reads else "",
                 reader=job.reader,
                 boxes=job.boxes if reads else "none",
-                # tells a table's columns
-                preset=job.preset if job.needs_reader else None,
+                # tells that it is read, and a table's columns
+                preset=job.preset if reads or job.needs_reader else None,
             )
 
     def _known_outcomes(self, row: JobRow) -> dict[tuple[str, Any], TileOutcome]:

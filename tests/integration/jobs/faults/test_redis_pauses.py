@@ -67,7 +67,7 @@ def test_what_is_refused_in_a_pause_is_not_stored(own_redis: RedisServer, tmp_pa
             for _ in range(3):
                 time.sleep(0.5)
                 _pause(own_redis, pause_s)
-            eventually(lambda: http.get("/v1/queue").status_code == 200, 10)
+            eventually(lambda: http.get("/v1/queue").status_code == 200)
             time.sleep(0.5)
         accepted = {a.json()["id"] for a in callers.answers if a.status_code == 202}
         others = [a for a in callers.answers if a.status_code != 202]

@@ -16,12 +16,12 @@ def test_an_answer_that_cannot_be_stored_ends_the_job_with_the_reason(
     job = http.post("/v1/jobs", json=body).json()["id"]
     # as if another program had written there
     redis_server.client().set(session + keys.SESSION_TURNS, "no list")
-    ended = eventually(lambda: _ended(http, job), 30)
+    ended = eventually(lambda: _ended(http, job))
     assert (ended["status"], ended["error"]["code"]) == ("failed", "store_fault")
     assert "refused a command" in ended["error"]["message"]
     assert worker.running
     redis_server.client().delete(session + keys.SESSION_TURNS)
-    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
     assert other["status"] == "succeeded"
 
 
@@ -36,8 +36,8 @@ def test_a_job_whose_end_cannot_be_stored_at_all_does_not_hold_its_slot(
     events = keys.events(job)
     redis.delete(events)
     redis.set(events, "no stream")
-    eventually(lambda: "job.not_stored" in worker.logs(), 20)
-    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=20"}).json()
+    eventually(lambda: "job.not_stored" in worker.logs())
+    other = http.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
     assert other["status"] == "succeeded"
 
 

@@ -86,7 +86,7 @@ def stored_text(line: Line, job_id: str) -> str:
         job = line.other.get(f"/v1/jobs/{job_id}").json()
         return job if job.get("status") == "succeeded" else None
 
-    return eventually(succeeded, 30)["output"]["text"]
+    return eventually(succeeded)["output"]["text"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
@@ -94,7 +94,7 @@ def test_chats_say_every_word_once_through_a_fault(line, fault):
     readers = [ChatReader(line.http, f"{fault.__name__} {n}", max_tokens=64) for n in range(4)]
     for reader in readers:
         reader.start()
-    eventually(lambda: all(reader.text for reader in readers), 30)
+    eventually(lambda: all(reader.text for reader in readers))
     fault(line)
     for reader in readers:
         reader.join(60)

@@ -60,7 +60,7 @@ def test_a_lease_that_ends_in_an_hour_is_over_when_its_worker_is_silent(stepped)
     stepped.store.reap()
     stepped.move(keys.LEASES)
     stepped.redis.incrby(keys.REAPED_AT, STEP_MS)
-    assert eventually(stepped.store.reap, 5)[0].job_id == job_id
+    assert eventually(stepped.store.reap)[0].job_id == job_id
 
 
 def test_a_lease_that_is_renewed_stays_with_its_worker(stepped):
@@ -84,7 +84,7 @@ def test_a_lost_doorbell_is_rung_again_under_a_lock_from_the_future(stepped):
         stepped.store.reap()
         return stepped.store.reconcile(broker_lists())
 
-    assert eventually(reconcile, 5)[0].job_id == job_id
+    assert eventually(reconcile)[0].job_id == job_id
 
 
 def test_a_dead_worker_does_not_stay_up_for_the_length_of_the_step(stepped):
@@ -93,7 +93,7 @@ def test_a_dead_worker_does_not_stay_up_for_the_length_of_the_step(stepped):
     stepped.redis.pexpire(keys.worker("w"), STEP_MS)
     stepped.store.reap()
     assert registry.fresh()
-    eventually(lambda: not registry.fresh(), 5)
+    eventually(lambda: not registry.fresh())
 
 
 def test_a_delivery_due_in_an_hour_that_never_had_to_wait_is_taken(stepped):
@@ -103,12 +103,12 @@ def test_a_delivery_due_in_an_hour_that_never_had_to_wait_is_taken(stepped):
     endpoint = keys.ENDPOINT + HOOK.endpoint_id("t")
     stepped.move(endpoint + keys.ENDPOINT_DUE)
     stepped.move(keys.DELIVERIES)
-    taken = eventually(lambda: stepped.deliveries.take(10).deliveries, 5)
+    taken = eventually(lambda: stepped.deliveries.take(10).deliveries)
     assert taken[0].job == job_id
     # its courier dies, and its lease is from the future
     stepped.move(endpoint + keys.ENDPOINT_HELD)
     stepped.move(keys.DELIVERIES)
-    assert eventually(lambda: stepped.deliveries.take(10).deliveries, 5)[0].id == taken[0].id
+    assert eventually(lambda: stepped.deliveries.take(10).deliveries)[0].id == taken[0].id
 
 
 def test_a_breaker_opened_in_the_future_closes_within_its_longest_pause(stepped):

@@ -30,7 +30,7 @@ def _comparable(text: str) -> dict:
 
 
 def _next_event(subscription: redis.client.PubSub) -> tuple[str, dict]:
-    while (message := subscription.get_message(timeout=5)) is not None:
+    while (message := subscription.get_message(timeout=30)) is not None:
         if message["type"] == "pmessage":
             return message["channel"], _comparable(message["data"])
     raise AssertionError("no event was published")

@@ -105,3 +105,20 @@ def test_other_encodings_of_short_texts_are_read(encoding):
     if encoding != "utf-8-sig":
         with pytest.raises(InvalidJson, match="send UTF-8"):
             strict_json.parse(json.dumps("a" * 100_000).encode(encoding))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"prompt": "a", "prompt": "b"}',
+        '{"prompt": "a", "prompt": "a"}',
+        '{"a": [{"prompt": 1, "b": {"prompt": 2}, "prompt": 1}]}',
+        r'{"prompt": "a", "\u0070rompt": "b"}',
+        f'{{"prompt": "{LONG}", "prompt": "{LONG}"}}',
+        f'{{"prompt{LONG}": 1, "prompt{LONG}": 2}}',
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_repeated_member_is_refused_by_its_name(text):
+    with pytest.raises(InvalidJson, match=r"member 'prompt[^']{0,101}' is given more than once"):
+        strict_json.parse(text)

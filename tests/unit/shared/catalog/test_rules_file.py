@@ -64,6 +64,7 @@ def rule(**members):
     ("text", "cause"),
     [
         ("{", "not valid JSON"),
+        ('{"rules": [], "rules": []}', "'rules' is given more than once"),
         ("[]", "file"),
         ("{}", "rules: Field required"),
         (rule(name="a b", pattern="a", field="a"), "rules 2 (a b), name"),

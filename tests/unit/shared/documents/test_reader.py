@@ -1,13 +1,18 @@
 """Documents are described, read, rendered and unlocked, in children that may be killed."""
 
+import contextlib
 import io
+import itertools
 import os
 import signal
+from itertools import pairwise
 
 import pytest
 from PIL import Image
 
 from shared.documents.model import DocumentKind, TextDoubt
+from shared.documents.pdf import inspection
+from shared.documents.pdf.file import PdfFile
 from shared.errors import (
     DocumentDamaged,
     DocumentEncrypted,
@@ -17,6 +22,7 @@ from shared.errors import (
     PayloadTooLarge,
     TooManyPages,
 )
+from shared.sandbox import protocol
 from tests.support.documents import draw_scan, encrypted, pdf, prose, rewritten, scan, text_page
 
 
@@ -127,6 +133,35 @@ def test_an_inspection_that_takes_too_long_still_measures_all_pages(reader, monk
     assert [page.text_doubt for page in info.pages] == [TextDoubt.NOT_CHECKED] * 2
     assert [page.text_characters for page in info.pages] == [None, None]
     assert round(info.pages[0].width) == 595
+
+
+def test_an_inspection_looks_at_pages_all_over_a_long_document(monkeypatch):
+    data = pdf(*(text_page(seed, 3) for seed in range(40)))
+    # each look at the clock is one second
+    monkeypatch.setattr(inspection.time, "monotonic", itertools.count().__next__)
+    with contextlib.closing(PdfFile(data)) as document:
+        info = inspection.inspect_pdf(document, password_given=False, seconds=9)
+    seen = [page.number for page in info.pages if page.text_doubt is None]
+    assert len(seen) == 8
+    assert max(b - a for a, b in pairwise([0, *seen, 41])) <= 10
+
+
+def test_a_file_is_sent_to_its_child_once_for_all_of_its_pages(reader, monkeypatch):
+    data, other = pdf(text_page(1), text_page(2)), pdf(text_page(3))
+    sent = []
+
+    def send(sock, header, body=b""):
+        sent.append(len(body))
+        return real(sock, header, body)
+
+    real = protocol.send
+    monkeypatch.setattr(protocol, "send", send)
+    texts = [reader.page_text(file, page).text for file, page in ((data, 1), (data, 2), (other, 1))]
+    assert sent == [len(data), 0, len(other)]
+    assert len(set(texts)) == 3
+    assert reader.page_text(data, 1).text == texts[0]
+    reader.inspect(data)
+    assert reader.page_text(data, 2).text == texts[1]
 
 
 def test_what_is_no_document_is_refused(reader):

@@ -50,7 +50,7 @@ def test_a_held_job_is_never_reaped_and_a_dropped_one_is(store, quick):
         assert store.reap() == []
         time.sleep(0.1)
     leases.drop(lease)
-    eventually(store.reap, 5)
+    eventually(store.reap)
     leases.stop()
 
 
@@ -59,7 +59,7 @@ def test_a_cancel_and_a_loss_reach_the_holder(store, quick):
     canceled, erased = leases.hold(claimed(store)), leases.hold(claimed(store))
     store.cancel(canceled.claim.row.id, "t")
     store.erase(erased.claim.row.id, "t")
-    eventually(lambda: canceled.canceled and erased.lost, 5)
+    eventually(lambda: canceled.canceled and erased.lost)
     assert not canceled.lost
     leases.stop()
 
@@ -68,7 +68,7 @@ def test_a_job_past_its_hard_limit_ends_the_process(store, quick):
     codes: list[int] = []
     leases = running(store, quick, die=codes.append)
     leases.hold(claimed(store))
-    eventually(lambda: codes, 5)
+    eventually(lambda: codes)
     assert set(codes) == {1}
     leases.stop()
 
@@ -76,7 +76,7 @@ def test_a_job_past_its_hard_limit_ends_the_process(store, quick):
 def test_a_process_whose_engine_has_died_ends(store, quick):
     codes: list[int] = []
     leases = running(store, quick, healthy=lambda: False, die=codes.append)
-    eventually(lambda: codes, 5)
+    eventually(lambda: codes)
     leases.stop()
 
 
@@ -90,10 +90,10 @@ def test_the_thread_outlives_a_store_that_goes_away_and_an_error_in_a_heartbeat(
             raise ValueError("once")
 
     leases = running(Store(settings), settings, every_beat=every_beat, die=lambda _: None)
-    eventually(lambda: len(beats) > 2, 5)
+    eventually(lambda: len(beats) > 2)
     own_redis.kill()
     time.sleep(0.2)
     own_redis.start()
     seen = len(beats)
-    eventually(lambda: len(beats) > seen + 2, 10)
+    eventually(lambda: len(beats) > seen + 2)
     leases.stop()
