@@ -135,7 +135,10 @@ class ClaimedJob:
         except _Interrupted as interruption:
             return EngineAnswer(Completion("", interruption.reason, Usage(), Timings()))
         return EngineAnswer(
-            as_completion(read, question), read_s=read.seconds, seen=read.seen(question.job)
+            as_completion(read, question),
+            notices=question.notices,
+            read_s=read.seconds,
+            seen=read.seen(question.job),
         )
 
     def _read_beside(self, question: Question, reader: QuestionReader) -> EngineAnswer:

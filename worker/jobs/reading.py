@@ -12,8 +12,10 @@ from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import InstalledReader
+from worker.jobs.upright import degrees_of
 from worker.pipeline import Question
 from worker.pipeline.images import open_image
+from worker.places.geometry import map_rows, turn_back
 from worker.places.seen import SeenImage
 from worker.reader import Fragment, Reading, ReadingStopped, ReadPage
 
@@ -30,6 +32,8 @@ class QuestionReading:
     readings: tuple[Reading, ...]
     #: Width and height of each image in pixels.
     sizes: tuple[tuple[int, int], ...]
+    #: Degrees by which each was turned clockwise before it was read.
+    turns: tuple[int, ...]
 
     @property
     def text(self) -> str | None:
@@ -50,6 +54,9 @@ class ReadText:
     text: str = ""
     #: The pages with the places of their lines, as many as there are images.
     pages: tuple[ReadPage, ...] = ()
+    #: Width and height of each, and the degrees by which it was turned clockwise before.
+    sizes: tuple[tuple[int, int], ...] = ()
+    turns: tuple[int, ...] = ()
     #: Its seconds.
     seconds: float = 0.0
 
@@ -66,7 +73,11 @@ class ReadText:
         """Return what was seen in each image and where; None unless a job wants it."""
         if job.boxes == "none":
             return None
-        return tuple(SeenImage(seen_rows(page), at) for at, page in enumerate(self.pages))
+        images = zip(self.pages, self.sizes, self.turns, strict=True)
+        return tuple(
+            SeenImage(_turn_rows_back(seen_rows(page), size, degrees), at)
+            for at, (page, size, degrees) in enumerate(images)
+        )
 
     @property
     def confidence(self) -> float | None:
@@ -75,6 +86,14 @@ class ReadText:
         letters = sum(count for mean, count in known if mean is not None)
         total = sum(mean * count for mean, count in known if mean is not None)
         return round(total / letters, 4) if letters else None
+
+
+def _turn_rows_back(
+    rows: tuple[SeenRow, ...], size: tuple[int, int], degrees: int
+) -> tuple[SeenRow, ...]:
+    """Return rows of an image of this size at their places before it was turned."""
+    width, height = size if degrees % 180 == 0 else size[::-1]
+    return map_rows(rows, lambda place: turn_back(place, degrees, width, height))
 
 
 def seen_rows(page: ReadPage) -> tuple[SeenRow, ...]:
@@ -128,7 +147,8 @@ class QuestionReader:
             )
             for image in images
         ]
-        return QuestionReading(tuple(readings), tuple(image.size for image in images))
+        turns = tuple(degrees_of(question.variants.get(image_id)) for image_id in job.images)
+        return QuestionReading(tuple(readings), tuple(image.size for image in images), turns)
 
     def finish(self, reading: QuestionReading, check: Callable[[], None]) -> ReadText:
         """Return what was read; `check` is called meanwhile, and what it raises stops the reading.
@@ -146,6 +166,8 @@ class QuestionReader:
         return ReadText(
             text=_BETWEEN.join(page.text for page in pages),
             pages=tuple(pages),
+            sizes=reading.sizes,
+            turns=reading.turns,
             seconds=sum(one.seconds for one in reading.readings),
         )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from shared.jobs.lines import Box, Corner, Corners, Length, SeenPiece, box_around
+from shared.jobs.lines import Box, Corner, Corners, Length, SeenPiece, SeenRow, box_around
 
 
 def cut_piece(piece: SeenPiece, start: float, stop: float) -> Corners:
@@ -57,6 +57,33 @@ def round_corners(corners: Corners, digits: int) -> Corners:
 
 def _round(length: Length, digits: int) -> Length:
     return round(length, digits) if digits else round(length)
+
+
+def turn_back(place: Corner, degrees: int, width: float, height: float) -> Corner:
+    """Return a place of an image of this size before it was turned clockwise by 0 to 270 degrees.
+
+    `place` is one of the turned image.
+    """
+    x, y = place
+    places = {
+        0: (x, y),
+        90: (y, height - x),
+        180: (width - x, height - y),
+        270: (width - y, x),
+    }
+    return places[degrees]
+
+
+def map_rows(rows: Sequence[SeenRow], move: Callable[[Corner], Corner]) -> tuple[SeenRow, ...]:
+    """Return what was seen at other places."""
+    return tuple(
+        SeenRow(pieces=tuple(_map_piece(piece, move) for piece in row.pieces)) for row in rows
+    )
+
+
+def _map_piece(piece: SeenPiece, move: Callable[[Corner], Corner]) -> SeenPiece:
+    first, second, third, fourth = map(move, piece.corners)
+    return piece.model_copy(update={"corners": (first, second, third, fourth)})
 
 
 def area(box: Box) -> float:

@@ -32,11 +32,11 @@ def letters_of(text: str) -> Letters:
     """Return what counts of a text when it is compared."""
     letters: list[str] = []
     origins: list[int] = []
-    for found in _FORM.finditer(text):
-        if found["none"] is not None:
+    for match in _FORM.finditer(text):
+        if match["none"] is not None:
             continue
-        plain = _UNSURE if found["unsure"] else unicodedata.normalize("NFKC", found[0])
+        plain = _UNSURE if match["unsure"] else unicodedata.normalize("NFKC", match[0])
         plain = "".join(plain.split())
         letters.append(plain)
-        origins += [found.start()] * len(plain)
+        origins += [match.start()] * len(plain)
     return Letters("".join(letters), tuple(origins))

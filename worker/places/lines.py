@@ -123,12 +123,12 @@ def _around(parts: Sequence[Corners]) -> Corners:
 
 
 def _spans_of_words(text: str) -> Iterator[tuple[int, int]]:
-    return (found.span() for found in _WORD.finditer(text))
+    return (match.span() for match in _WORD.finditer(text))
 
 
 def _spans_of_cells(text: str) -> Iterator[tuple[int, int]]:
     start, stop = text.index("|") + 1, text.rindex("|")
-    return (found.span() for found in _CELL.finditer(text, start, stop))
+    return (match.span() for match in _CELL.finditer(text, start, stop))
 
 
 def _place_parts(text: str, spans: Iterator[tuple[int, int]], run: _Run) -> tuple[PlacedText, ...]:

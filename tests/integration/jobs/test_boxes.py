@@ -10,7 +10,7 @@ pytest.importorskip("rapidocr")
 from reportlab.pdfgen.canvas import Canvas
 
 from tests.integration.jobs.test_second_reader import ended, submit
-from tests.support.documents import pdf, rotated, write
+from tests.support.documents import pdf, prose, rotated, scan, write
 from tests.support.harness import System
 from tests.support.images.image_bytes import saved
 from tests.unit.worker.places.many import overlap
@@ -63,6 +63,24 @@ def test_lines_of_several_images_tell_on_which_they_stand(system: System):
     ]
     boxes = [box for one in drawn for box in one.boxes]
     assert all(overlap(line["box"], box) > 0.7 for line, box in zip(lines, boxes, strict=True))
+
+
+def test_lines_of_a_turned_image_lie_in_the_stored_one(system: System):
+    system.worker()
+    _, client = system.gateway()
+    lines, scale = prose(14, words=10), 100 / 72
+    lying = scan(lines, dpi=100, turn=90)
+    data = {"preset": "ocr", "reader": "second", "boxes": "line"}
+    files = {"image": ("a.png", saved(lying, "PNG"))}
+    job = ended(client, client.post("/v1/jobs", files=files, data=data).json()["id"], WITHIN_S)
+    assert "image_turned" in [notice["code"] for notice in job["warnings"]]
+    placed = job["output"]["lines"]
+    assert [plain(line["text"]) for line in placed] == [plain(text) for text in lines]
+    for number, line in enumerate(placed):
+        # lines begin 60 points from the left and from the top of the page, 16.5 apart
+        _, top, right, _ = line["box"]
+        assert abs(right - (lying.width - (60 + 16.5 * number) * scale)) < 8, line
+        assert abs(top - 60 * scale) < 4, line
 
 
 def test_pages_have_boxes_in_points_of_the_page_as_it_is_filed(system: System):

@@ -8,8 +8,9 @@ from dataclasses import replace
 from shared.documents.model import PageInfo, PageText, RenderedPage
 from shared.documents.model import TextLine as LayerLine
 from shared.jobs import JobInput, TextLine
-from shared.jobs.lines import Box, Boxes, Corner, Corners, PlacedText, SeenPiece, SeenRow
+from shared.jobs.lines import Box, Boxes, Corner, Corners, PlacedText
 from worker.jobs.placing import place_answer
+from worker.places.geometry import map_rows, turn_back
 from worker.places.seen import SeenImage
 
 #: Digits behind the point.
@@ -29,7 +30,7 @@ def place_page(
     `known` are lines without places, as the model has them.
     """
     back = _way_back(page, rendered)
-    images = [replace(one, rows=tuple(_map_row(row, back) for row in one.rows)) for one in seen]
+    images = [replace(one, rows=map_rows(one.rows, back)) for one in seen]
     lines = place_answer(job, text, known, images, _DIGITS)
     return tuple(line.model_copy(update={"image": None, "page": page.number}) for line in lines)
 
@@ -45,26 +46,10 @@ def _way_back(page: PageInfo, rendered: RenderedPage) -> Callable[[Corner], Corn
         page_width, page_height = page_height, page_width
 
     def back(place: Corner) -> Corner:
-        x, y = place
-        unturned = {
-            0: (x, y),
-            90: (y, height - x),
-            180: (width - x, height - y),
-            270: (width - y, x),
-        }
-        left, top = unturned[rendered.turned % 360]
+        left, top = turn_back(place, rendered.turned % 360, width, height)
         return left / width * page_width, top / height * page_height
 
     return back
-
-
-def _map_row(row: SeenRow, back: Callable[[Corner], Corner]) -> SeenRow:
-    return SeenRow(pieces=tuple(_map_piece(piece, back) for piece in row.pieces))
-
-
-def _map_piece(piece: SeenPiece, back: Callable[[Corner], Corner]) -> SeenPiece:
-    first, second, third, fourth = map(back, piece.corners)
-    return piece.model_copy(update={"corners": (first, second, third, fourth)})
 
 
 def text_layer_lines(boxes: Boxes, text: PageText, number: int) -> tuple[TextLine, ...]:

@@ -9,8 +9,10 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
+from shared.jobs import TileInfo, TileOutcome
 from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from tests.unit.worker.places.many import judge_pages
+from worker.jobs.placing import join_seen
 from worker.places.lines import place_lines
 from worker.places.seen import SeenImage
 from worker.places.tiles import join_tiles
@@ -113,6 +115,26 @@ def test_what_two_tiles_show_is_seen_once_and_lies_in_the_image():
     )
     lines = place_lines("one two three four\nend", seen, "word")
     assert [line.box for line in lines] == [(0, 10, 180, 30), (0, 50, 30, 70)]
+
+
+@pytest.mark.parametrize(
+    ("turn", "stored", "expected"),
+    [
+        (90, (0, 40, 100, 200), (10, 150, 30, 180)),
+        (180, (0, 0, 160, 100), (110, 70, 140, 90)),
+        (270, (0, 0, 100, 160), (70, 20, 90, 50)),
+    ],
+)
+def test_what_was_seen_in_a_tile_of_a_turned_image_lies_in_the_stored_one(turn, stored, expected):
+    # the tile begins at the top left of the turned image, which is 160 or more by 100 pixels
+    size = (160, 100)
+    tile = TileInfo(
+        id="img_1", box=stored, mark="", seam={"order": 0, "box": (0, 0, *size), "turn": turn}
+    )
+    outcome = TileOutcome(text="end", rows=(SeenRow(pieces=(piece("end", 20, 10),)),))
+    seen = join_seen([tile], [outcome], wanted=True)
+    (line,) = place_lines("end", list(seen or ()), "line")
+    assert line.box == expected
 
 
 def test_lines_of_drawn_pages_have_their_own_boxes():
