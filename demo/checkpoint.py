@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parent / "checkpoint"
 
 #: Height in pixels of the smallest letters that it reads well, those of 19 px fonts.
 LETTER_HEIGHT = 11.0
+#: Letters that it reads well in one look: from 150 on it skips lines of long dense text.
+LETTERS_AT_ONCE = 100
 
 DESCRIPTION = (
     "A small Qwen3-VL trained from scratch on drawn images: reads printed text and answers simple "
@@ -99,6 +101,7 @@ def export(model: nn.Module, folder: Path) -> None:
         "name": "sightline-demo",
         "demo": True,
         "letter_height": LETTER_HEIGHT,
+        "letters_at_once": LETTERS_AT_ONCE,
         "revision": hashlib.sha256(weights).hexdigest()[:12],
         "description": DESCRIPTION,
     }

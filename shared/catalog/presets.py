@@ -59,6 +59,10 @@ class Preset(BaseModel):
         """Return which of `prompt` and `fields` a request must have."""
         return self._placeholders(next(iter(self.prompt.values())))
 
+    def asks_for_text(self, prompt: str) -> bool:
+        """Tell whether a prompt is this preset's own, and asks for all text."""
+        return self.reads and prompt in self.prompt.values()
+
     def render(self, language: Language, prompt: str | None, fields: Sequence[str]) -> str:
         """Return the model's prompt; the caller's replaces a preset without `{prompt}`."""
         if prompt and "prompt" not in self.needs:

@@ -315,6 +315,16 @@ class TileInfo(Frozen):
     seam: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def placed(self) -> dict[str, Any]:
+        """Return its box and seam; the box is within the image as it was read, maybe turned."""
+        return {"box": self.box} | {name: v for name, v in self.seam.items() if name != "turn"}
+
+    @property
+    def turn(self) -> int:
+        """Return the degrees by which its image was turned clockwise to be read."""
+        return int(self.seam.get("turn", 0))
+
+    @property
     def size(self) -> tuple[int, int]:
         """Return width and height in pixels."""
         left, top, right, bottom = self.box

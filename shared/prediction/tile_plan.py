@@ -8,7 +8,7 @@ from shared.jobs import Tiling, TilingTask
 from shared.prediction.visual_tokens import MAX_ASPECT
 
 #: An image of more than so many pixel budgets is cut without a request for it.
-_CUT_FROM = 1.5
+CUT_FROM = 1.5
 #: Longer side over shorter side from which an image counts as long, whatever the question.
 LONG_ASPECT = 3.0
 #: Pixels of a tile that only the second reader reads: its time and memory grow with them.
@@ -63,7 +63,7 @@ def tiling_for(
         too_slim = max(width, height) > MAX_ASPECT * min(width, height)
         cut = too_slim or (
             not single_pass
-            and width * height > _CUT_FROM * budget
+            and width * height > CUT_FROM * budget
             and (reads or is_long(width, height))
         )
     if not cut:

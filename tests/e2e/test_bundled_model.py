@@ -11,12 +11,22 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from rapidfuzz.distance import Levenshtein
 
 from shared.settings import BUNDLED_MODEL
+from shared.store import keys
 from tests.support.browser import Visit, chromium
 from tests.support.draw_docs import TOUR_HEAD, tour
-from tests.support.harness import ROOT, Process, RedisServer, System, running_system
-from tests.support.images.image_bytes import text_png
+from tests.support.harness import (
+    ROOT,
+    Process,
+    RedisServer,
+    System,
+    eventually,
+    running_system,
+)
+from tests.support.images.image_bytes import saved, text_png
+from tests.unit.worker.reader.pages import page
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -135,6 +145,25 @@ def test_a_follow_up_on_another_worker_finds_the_features_and_answers_alike(
     assert moved["output"]["text"] == stayed["output"]["text"]
 
 
+def test_an_erased_picture_takes_along_what_was_computed_from_it(client, worker, shared_redis):
+    redis = shared_redis.client()
+
+    def features() -> set[str]:
+        return set(redis.scan_iter(f"{keys.FEATURES}*:*", count=1000))
+
+    before = features()
+    picture = text_png("erase me", 256, 96)
+    first, second = (ask(client, picture, "Read the text.") for _ in range(2))
+    eventually(lambda: features() - before, 60)
+    client.delete(f"/v1/jobs/{first['id']}").raise_for_status()
+    assert features() - before
+    client.delete(f"/v1/jobs/{second['id']}").raise_for_status()
+    eventually(lambda: not features() - before, 60)
+    # nothing is left in the worker's memory either
+    third = ask(client, picture, "Read the text.")
+    assert third["cache"]["features"] != "hit", third["cache"]
+
+
 def test_a_chat_of_openais_client_reads_and_reuses_what_it_has_computed(client, worker):
     url = "data:image/png;base64," + base64.b64encode(text_png("Gate 12", 224)).decode()
     shown = {"type": "image_url", "image_url": {"url": url}}
@@ -175,3 +204,25 @@ def test_the_tour_prints_what_the_docs_show_but_for_the_models_own_words(client,
     printed = tour(str(client.base_url).rstrip("/"))
     assert masked_lines(printed) == masked_lines(shown.removeprefix(TOUR_HEAD))
     assert "Drawn: `Gate 12` Read: `Gate 12`" in printed
+
+
+def test_a_dense_page_is_read_by_the_model_without_losing_a_line(
+    client: httpx.Client, worker: Process
+) -> None:
+    drawn = page(300, 20)
+    job = client.post(
+        "/v1/jobs",
+        data={"preset": "ocr", "reader": "model"},
+        files={"image": ("page.png", saved(drawn.image, "PNG"))},
+        headers={"Prefer": "wait=60"},
+    ).json()
+    job = eventually(
+        lambda: (seen := client.get(f"/v1/jobs/{job['id']}").json())["completed_at"] and seen,
+        120,
+    )
+    text = job["output"]["text"]
+    assert Levenshtein.distance(text, "\n".join(drawn.lines)) <= 0.02 * len(text)
+    assert [line["text"] for line in job["output"]["lines"]] == text.split("\n")
+    assert "tiles" not in job["output"] or job["output"]["tiles"] is None
+    events = client.get(f"/v1/jobs/{job['id']}/events").text
+    assert events.count("output.delta") > 1

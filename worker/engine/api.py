@@ -52,6 +52,8 @@ class ModelInfo:
     image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float = LETTER_HEIGHT
+    #: Letters that the model reads well in one look; None where nothing bounds them.
+    letters_at_once: float | None = None
     #: Sampling that the checkpoint recommends, by parameter.
     sampling: Mapping[str, float] = field(default_factory=dict)
     demo: bool = False
@@ -69,6 +71,8 @@ class ImageInput:
     max_pixels: int
     #: Names the enhancement of those pixels; "" for none.
     variant: str = ""
+    #: Id of the stored file that it is a picture of; "" for the image's own.
+    file_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +269,12 @@ class Engine(Protocol):
 
     def submit(self, request: EngineRequest) -> Ticket:
         """Queue a request; raises an InputError when it can never be answered."""
+
+    def forget(self, marks: frozenset[str]) -> None:
+        """Drop what was computed from files with these marks, and keep nothing of them.
+
+        That holds until the next call, which names other marks.
+        """
 
     def close(self) -> None:
         """Stop the engine; every unfinished request ends as canceled."""

@@ -42,6 +42,8 @@ class LoadedModel:
     demo: bool
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float
+    #: Letters that the model reads well in one look; None where nothing bounds them.
+    letters_at_once: float | None
     #: What computes, for people.
     arithmetic: str
     #: Sampling that the checkpoint recommends.
@@ -75,6 +77,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
         letter_height=about["letter_height"],
+        letters_at_once=about.get("letters_at_once"),
         arithmetic=ops.name,
         sampling=read_recommended(folder),
         shape=shape,
@@ -91,7 +94,8 @@ def _about(folder: Path, model: str) -> dict[str, Any]:
     flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
     if not isinstance(flags["name"], str) or not flags["name"]:
         raise ValueError("sightline.json: name is no text")
-    height = flags["letter_height"]
-    if not isinstance(height, int | float) or not height > 0:
-        raise ValueError("sightline.json: letter_height is no number above 0")
+    for name in ("letter_height", "letters_at_once"):
+        value = flags.get(name, 1)
+        if not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"sightline.json: {name} is no number above 0")
     return flags

@@ -17,13 +17,13 @@ from PIL.Image import Image
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreFault, StoreUnavailable
 from shared.jobs import FinishReason, JobInput, Turn, Usage
 from shared.store import Store
-from worker.engine.api import Completion, Failed, Ticket, Timings
+from worker.engine.api import Completion, Failed, Timings
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import PartsDone, ProgressReporter
 from worker.jobs.questions import QuestionBuilder
 from worker.jobs.reading import QuestionReader, QuestionReading, as_completion
 from worker.jobs.results import EngineAnswer
-from worker.pipeline import Pipeline, Question
+from worker.pipeline import AnswerTicket, Pipeline, Question
 
 _log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class ClaimedJob:
 
         Nothing of their text is published. Raises as `run_engine`; the others are stopped then.
         """
-        tickets: list[Ticket] = []
+        tickets: list[AnswerTicket] = []
         answers = []
         span = 100 / max(1, len(questions))
         try:
@@ -205,7 +205,10 @@ class ClaimedJob:
         return answers
 
     def _follow(
-        self, ticket: Ticket, reporter: ProgressReporter, reading: QuestionReading | None = None
+        self,
+        ticket: AnswerTicket,
+        reporter: ProgressReporter,
+        reading: QuestionReading | None = None,
     ) -> Completion:
         """Report the engine's events until the last one."""
         while True:
@@ -228,7 +231,7 @@ class ClaimedJob:
         if not self.lease.canceled and self._resources.must_release():
             raise JobReleased
 
-    def _check_interruption(self, ticket: Ticket) -> None:
+    def _check_interruption(self, ticket: AnswerTicket) -> None:
         self._check_worker()
         if self.lease.canceled:
             ticket.cancel()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL.Image import Image
 
+from shared.catalog.presets import Preset
 from shared.errors import ImageGone
 from shared.jobs import JobInput, Notice, TileInfo, Turn
 from shared.jobs.row import JobRow
@@ -14,6 +15,7 @@ from shared.store import Claim
 from shared.store.session_store import SessionStore
 from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import ModelInfo
+from worker.jobs.upright import Upright
 from worker.pipeline import Question
 
 #: Tokens of a chat template and of the words around a question.
@@ -24,12 +26,19 @@ class QuestionBuilder:
     """Reads what a question needs; every method raises StoreUnavailable without Redis."""
 
     def __init__(
-        self, images: ImageStore, sessions: SessionStore, info: ModelInfo, job_timeout_s: float
+        self,
+        images: ImageStore,
+        sessions: SessionStore,
+        info: ModelInfo,
+        job_timeout_s: float,
+        presets: Mapping[str, Preset],
     ) -> None:
+        self._presets = presets
         self._images = images
         self._sessions = sessions
         self._info = info
         self._job_timeout_s = job_timeout_s
+        self._upright = Upright.of(presets)
 
     def read_turns(self, row: JobRow) -> list[Turn]:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
@@ -57,6 +66,10 @@ class QuestionBuilder:
         history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
         if row.input.document is None and not job.images:
             self._check_picture(row, turns, history)
+        # tiles were turned before they were cut
+        whole = job if not row.parent else JobInput(prompt="")
+        turned, variants, turn_notices = self._upright.turn_all(whole, pngs)
+        pngs |= turned
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
@@ -66,8 +79,24 @@ class QuestionBuilder:
             feature_scope=row.tenant,
             scope=_scope(row),
             time_left_s=self._time_left_s(claim),
-            notices=_gone_notices(len(seen) - len(history)),
+            reads=self._asks_for_text(job),
+            most_tokens=self._most_tokens(job),
+            notices=(*_gone_notices(len(seen) - len(history)), *turn_notices),
+            variants=variants,
+            file_ids=_file_ids(row, pictures or {}),
         )
+
+    def _asks_for_text(self, job: JobInput) -> bool:
+        """Tell whether a job asks for all text of its one image, in the words of its preset."""
+        preset = self._presets.get(job.preset or "")
+        plain = len(job.images) == 1 and not job.encode_only and not job.params.constrained_by
+        return plain and preset is not None and preset.asks_for_text(job.prompt)
+
+    def _most_tokens(self, job: JobInput) -> int | None:
+        """Return the tokens that a request allows its whole answer; None where it names none."""
+        preset = self._presets.get(job.preset or "")
+        usual = preset.params.max_new_tokens if preset else None
+        return None if job.params.max_new_tokens == usual else job.params.max_new_tokens
 
     def _check_picture(self, row: JobRow, turns: Sequence[Turn], history: Sequence[Turn]) -> None:
         """Raise ImageGone for a question whose conversation has lost the picture it is about."""
@@ -100,6 +129,12 @@ class QuestionBuilder:
         # both times are of Redis' clock: the claim was made a moment ago
         until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
         return min(self._job_timeout_s, until_expiry)
+
+
+def _file_ids(row: JobRow, pictures: Mapping[str, Image]) -> dict[str, str]:
+    """Return the document of each picture that was drawn from one."""
+    document = row.input.document
+    return dict.fromkeys(pictures, document.id) if document else {}
 
 
 def _gone_notices(turns: int) -> tuple[Notice, ...]:

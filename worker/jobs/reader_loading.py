@@ -12,6 +12,7 @@ from shared.errors import InferenceFailed
 from shared.prediction.cost_model import READING_UNIT
 from shared.settings import Settings
 from worker.jobs.load_meter import LoadMeter
+from worker.reader.page import Box
 from worker.reader.weights import ReaderIncomplete, ReaderWeights, find_weights
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ class InstalledReader:
             _log.exception("reader.failed")
             return
         meter.add_reading(page.width * page.height / READING_UNIT, reading.seconds)
+
+    def find_text(self, image: Image.Image) -> list[Box]:
+        """Return boxes around the stretches of text in an RGB image; none where it cannot look."""
+        try:
+            return self.load().find_text(image)
+        except Exception:  # noqa: BLE001 - the model reads all the same
+            _log.exception("reader.failed")
+            return []
 
     def close(self) -> None:
         """End its threads."""

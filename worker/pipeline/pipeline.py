@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 
 from shared.errors import InputTooLong
 from shared.jobs import JobInput, Notice, Turn
 from shared.jobs.history import drop_oldest_question
-from worker.engine.api import Engine, EngineRequest, Message, Reference, Ticket
+from shared.prediction.tile_plan import CUT_FROM
+from worker.engine.api import (
+    Engine,
+    EngineRequest,
+    Event,
+    ImageInput,
+    Message,
+    Reference,
+    Ticket,
+)
 from worker.pipeline.images import QuestionImages
+from worker.pipeline.looks import tight_look
+from worker.pipeline.strips import StripTicket
+from worker.tiling.strips import TextFinder, cut_strips
 
 #: Earlier answers that the next one may repeat.
 _LATEST = 2
@@ -39,24 +53,55 @@ class Question:
     background: bool = False
     #: Texts that the answer may follow, beside the job's own; they make it faster.
     references: tuple[Reference, ...] = ()
+    #: It asks for the text of its one image, so that parts of this may be read by themselves.
+    reads: bool = False
+    #: Tokens of the whole answer, where its parts may not have as many each.
+    most_tokens: int | None = None
     #: What was done to it before it came here.
     notices: tuple[Notice, ...] = ()
+    #: Names of what was done to images, by id: their features are not those of the stored image.
+    variants: Mapping[str, str] = field(default_factory=dict)
+    #: The stored file of each image that was drawn from one: a document, by the image's id.
+    file_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+class AnswerTicket(Protocol):
+    """The queue of one answer's events, whether of one request or of several."""
+
+    def get(self, timeout_s: float) -> Event | None:
+        """Return the next event, or None when none came in time."""
+
+    def refer(self, reference: Reference) -> None:
+        """Add what the answer may follow while it is written."""
+
+    def cancel(self) -> None:
+        """Ask the engine to stop."""
 
 
 class Pipeline:
     """Submits questions to the engine; knows nothing of queues and stores."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, *, slots: int = 1, find_text: TextFinder | None = None
+    ) -> None:
+        """`slots` requests run at once; `find_text` sees where text is, better than ink tells."""
         self.engine = engine
+        self._at_once = max(1, slots - 1)
+        self._find_text = find_text
 
-    def start(self, question: Question) -> tuple[Ticket, list[Notice]]:
+    def start(self, question: Question) -> tuple[AnswerTicket, list[Notice]]:
         """Submit a question; return its ticket and notices of what was done to its input.
 
         The oldest turns and messages are dropped until it fits. Raises InputTooLong or
         BadParameters when the model can never answer it, and InferenceFailed for a damaged image.
         """
         asked, deadline = question, time.monotonic() + question.time_left_s
-        images = QuestionImages(question.pngs, self.engine.info.letter_height)
+        letter_height = self.engine.info.letter_height
+        images = QuestionImages(question.pngs, letter_height, question.variants, question.file_ids)
+        strips = self._start_strips(question, images, deadline)
+        if strips is not None:
+            enhancements = images.notices(question.job.every_image)
+            return strips, [*question.notices, *enhancements]
         while True:
             try:
                 ticket = self.engine.submit(_request(question, images, deadline))
@@ -69,6 +114,56 @@ class Pipeline:
                 enhancements = images.notices(question.job.every_image)
                 dropped = _dropped_notices(asked, question)
                 return ticket, [*question.notices, *dropped, *enhancements]
+
+    def _start_strips(
+        self, question: Question, images: QuestionImages, deadline: float
+    ) -> StripTicket | None:
+        """Begin to read an image in strips; None where the model reads it well in one look."""
+        job, letters = question.job, self.engine.info.letters_at_once
+        # a stop string would end a strip and not the answer
+        if letters is None or not question.reads or job.params.stop:
+            return None
+        (source,) = images.inputs(job.images, job.max_pixels, job.enhance)
+        source = _within_budget(source)
+        strips = cut_strips(source.image, letters, self._find_text)
+        if len(strips) == 1 and len(strips[0].rows) <= 1:
+            return None
+        alone = replace(question, history=(), scope="", job=job.model_copy(update={"before": ()}))
+        request = _request(alone, images, deadline)
+
+        def ask(image: ImageInput, tokens: int, background: bool) -> Ticket:
+            params = job.params.model_copy(update={"max_new_tokens": tokens})
+            message = Message("user", job.prompt, (image,))
+            return self.engine.submit(
+                replace(
+                    request,
+                    messages=(message,),
+                    params=params,
+                    background=background or question.background,
+                    references=tuple(_references(question)),
+                )
+            )
+
+        return StripTicket(
+            source,
+            strips,
+            ask,
+            at_once=self._at_once,
+            max_new_tokens=job.params.max_new_tokens,
+            most_tokens=question.most_tokens,
+            look=tight_look,
+        )
+
+
+def _within_budget(source: ImageInput) -> ImageInput:
+    """Scale an image down that is to be seen in one budget, though it has many more pixels."""
+    width, height = source.image.size
+    scale = math.sqrt(source.max_pixels / (width * height))
+    if scale * scale * CUT_FROM >= 1:
+        return source
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaled = source.image.resize(size, Resampling.BICUBIC)
+    return replace(source, image=scaled, variant=f"{source.variant}@{size[0]}x{size[1]}")
 
 
 def _request(question: Question, images: QuestionImages, deadline: float) -> EngineRequest:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.reader.network import Input, Network
+from worker.reader.page import Box
 
 #: (height, width, 3) RGB.
 Pixels = NDArray[np.uint8]
@@ -50,6 +51,12 @@ class Region:
     quad: Quad
     #: Mean probability of text in it.
     score: float
+
+    @property
+    def box(self) -> Box:
+        """Return the upright box around it."""
+        (left, top), (right, bottom) = self.quad.min(axis=0), self.quad.max(axis=0)
+        return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
     @property
     def height(self) -> float:

@@ -19,7 +19,7 @@ from worker.reader.layout import arrange
 from worker.reader.lines import LineReader
 from worker.reader.marks import mark_doubts
 from worker.reader.network import Network
-from worker.reader.page import Fragment, ReadPage
+from worker.reader.page import Box, Fragment, ReadPage
 from worker.reader.reading import Reading, ReadingStopped
 from worker.reader.recognition import Recogniser
 from worker.reader.turning import turn_back
@@ -54,6 +54,12 @@ class SecondReader:
     def read(self, image: Image.Image, *, tables: bool = False) -> ReadPage:
         """Return the text of an RGB image; see `start`."""
         return self.start(image, tables=tables).result()
+
+    def find_text(self, image: Image.Image) -> list[Box]:
+        """Return upright boxes around the stretches of text in an image, from top to bottom."""
+        pixels = np.asarray(image.convert("RGB"))
+        regions = self._pool.submit(self._detector.find_regions, pixels).result()
+        return [region.box for region in regions]
 
     def start(
         self,

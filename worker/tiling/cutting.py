@@ -95,12 +95,12 @@ def _area(image: Image.Image, budget: int) -> int:
     """Return the pixels that a tile may have: more than the budget where text stays legible."""
     if image.width**2 <= _WIDE * budget:
         return budget
-    tall = _text_height(image)
+    tall = text_height(image)
     scale = 1.0 if tall is None else max(1.0, tall / _LEGIBLE)
     return round(budget * scale**2)
 
 
-def _text_height(image: Image.Image) -> float | None:
+def text_height(image: Image.Image) -> float | None:
     """Return the median height of lines in samples all over the image, in pixels; None without."""
     heights: list[int] = []
     for row in range(_SAMPLES):

@@ -125,6 +125,11 @@ def line_height(window: Window) -> float:
 
 def line_middles(window: Window) -> list[int]:
     """Return the middle row of each line of text."""
+    return [(start + stop) // 2 for start, stop in line_spans(window)]
+
+
+def line_spans(window: Window) -> list[tuple[int, int]]:
+    """Return the first row of ink of each line of text, and the first after it."""
     flags = window.blank(window.thresholds()[0])
     tall = _line_height(flags)
     lines: list[tuple[int, int]] = []
@@ -133,7 +138,7 @@ def line_middles(window: Window) -> list[int]:
             lines[-1] = (lines[-1][0], stop)
         elif stop - start > _LINE_SHARE * tall:
             lines.append((start, stop))
-    return [(start + stop) // 2 for start, stop in lines]
+    return lines
 
 
 def _is_joined(line: tuple[int, int], ink: tuple[int, int], tall: float) -> bool:

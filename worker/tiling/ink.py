@@ -93,6 +93,30 @@ def measure_window(image: Image.Image, box: Box, axis: Axis) -> Window:
     return Window(edges, np.asarray(rules.any(axis=1)), noise, contrast)
 
 
+def ink_box(image: Image.Image, box: Box) -> Box | None:
+    """Return the smallest box around all ink inside a box, rules and pictures too; None without.
+
+    Ink is whatever differs from its neighbours more than noise does.
+    """
+    left, top, _, _ = box
+    part = image.crop(box).convert("RGB")
+    across, down = _differences(part, "y"), _differences(part, "x")
+    spans = []
+    for edges in (across, down):
+        noise = estimate_noise(edges[_SAMPLE])
+        spans.append(find_runs(np.asarray((edges > max(_FLOOR, _SURE * noise)).any(axis=1))))
+    rows, columns = spans
+    if not rows or not columns:
+        return None
+    # a difference is noted at its first pixel
+    return (
+        left + columns[0][0],
+        top + rows[0][0],
+        min(box[2], left + columns[-1][1] + 1),
+        min(box[3], top + rows[-1][1] + 1),
+    )
+
+
 def estimate_noise(differences: Edges) -> float:
     """Return the standard deviation of the noise in a page's differences of neighbouring pixels.
 

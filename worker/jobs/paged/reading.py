@@ -207,6 +207,7 @@ def _question_input(
         params=job.params.model_copy(update=UNCONSTRAINED) if free else job.params,
         max_pixels=pixel_budget(job),
         enhance=job.enhance,
+        preset=None if free else job.preset,
     )
 
 

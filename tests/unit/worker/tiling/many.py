@@ -1,4 +1,7 @@
-"""Cut, read and merge many random pages: `python -m tests.unit.worker.tiling.many --count 400`."""
+"""Cut, read and merge many random pages: `python -m tests.unit.worker.tiling.many --count 400`.
+
+Each is read in tiles of a pixel budget, and in strips of a few lines as small models need them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from tests.unit.worker.tiling.oracle import read, text_of
 from tests.unit.worker.tiling.pages import FIRST_LOG, Page, draw
 from worker.tiling import cut, merge
 from worker.tiling.likeness import likeness
+from worker.tiling.strips import cut_strips
+
+#: Of a strip.
+LETTERS = 100
 
 
 @dataclass(slots=True)
@@ -27,6 +34,17 @@ class Tally:
     #: All lines are there, one with a word as it looks when it is cut.
     misread: int = 0
 
+    def add(self, page: Page, text: str, tiles: int, overlaps: int, number: int) -> None:
+        """Count a page that was read as `text`."""
+        self.pages += 1
+        self.tiles += tiles
+        self.overlaps += overlaps
+        if not is_whole(text, text_of(page.lines)):
+            self.wrong += 1
+            print(f"page {number} ({page.kind}) came back changed in {tiles} tiles")
+        elif text != text_of(page.lines):
+            self.misread += 1
+
 
 def read_in_tiles(page: Page, number: int) -> tuple[str, int, int]:
     """Return a page's text by way of its tiles, how many there were, and how many overlap."""
@@ -34,6 +52,13 @@ def read_in_tiles(page: Page, number: int) -> tuple[str, int, int]:
     rng = Random(f"reader:{number}")
     text = merge([(tile, read(page, tile, rng)) for tile in tiles])
     return text, len(tiles), sum(tile.overlap > 0 for tile in tiles)
+
+
+def read_in_strips(page: Page, number: int) -> tuple[str, int]:
+    """Return a page's text by way of its strips, and how many there were."""
+    strips = cut_strips(page.image, LETTERS)
+    rng = Random(f"reader:{number}")
+    return merge([(strip.tile, read(page, strip.tile, rng)) for strip in strips]), len(strips)
 
 
 def is_whole(text: str, truth: str) -> bool:
@@ -55,15 +80,9 @@ def main() -> None:
     for number in (*range(options.first, options.first + options.count), *logs):
         page = draw(number)
         text, tiles, overlaps = read_in_tiles(page, number)
-        tally = tallies[page.kind]
-        tally.pages += 1
-        tally.tiles += tiles
-        tally.overlaps += overlaps
-        if not is_whole(text, text_of(page.lines)):
-            tally.wrong += 1
-            print(f"page {number} ({page.kind}) came back changed")
-        elif text != text_of(page.lines):
-            tally.misread += 1
+        tallies[page.kind].add(page, text, tiles, overlaps, number)
+        text, strips = read_in_strips(page, number)
+        tallies[f"{page.kind}, in strips"].add(page, text, strips, 0, number)
     print("| pages | drawn | tiles | cuts through ink | lines lost or doubled | misread |")
     print("|---|---:|---:|---:|---:|---:|")
     for kind, tally in tallies.items():
