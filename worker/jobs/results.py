@@ -15,6 +15,7 @@ from shared.jobs import (
     Notice,
     Output,
     PageOutput,
+    TextLine,
     TileInfo,
     TileOutput,
     Turn,
@@ -25,6 +26,8 @@ from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
 from worker.jobs.disagreements import compare_readings
+from worker.jobs.placing import place_answer
+from worker.places.seen import SeenImage
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -61,6 +64,8 @@ class PagingResult:
     outputs: tuple[PageOutput, ...]
     #: At least one page could not be read.
     partial: bool = False
+    #: The lines of all pages with their places; None unless they are wanted.
+    lines: tuple[TextLine, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class EngineAnswer:
     #: Seconds of the second reader, and its text where the model has read as well.
     read_s: float = 0.0
     second_text: str | None = None
+    #: What it has seen in each image and where; None unless boxes are wanted.
+    seen: tuple[SeenImage, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,9 @@ def make_result(
     has_gaps = bool((tiling and tiling.partial) or (paging and paging.partial))
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
     compared = compare_readings(completion, answer.second_text)
+    lines = compared.lines if paging is None else paging.lines
+    if answer.seen is not None:
+        lines = place_answer(row.input, completion.text, compared.lines, answer.seen)
     output = Output(
         text=processed.text,
         fields=processed.fields,
@@ -112,7 +122,7 @@ def make_result(
         partial=status is not JobStatus.SUCCEEDED or has_gaps,
         json_value=_parse_json(completion) if row.input.params.wants_json else None,
         confidence=completion.confidence,
-        lines=compared.lines,
+        lines=lines,
         tiles=tiling.outputs if tiling else None,
         pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,

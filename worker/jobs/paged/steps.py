@@ -14,6 +14,7 @@ from shared.jobs import (
     PageOutcome,
     PageSource,
     TextLayer,
+    TextLine,
 )
 from shared.jobs.document import RunningLines
 from shared.jobs.row import JobRow
@@ -240,6 +241,7 @@ class PagedSteps:
             paging=PagingResult(
                 page_outputs(row.pages, outcomes, evidence),
                 partial=any(one.gap for one in outcomes),
+                lines=_lines(row, outcomes),
             ),
         )
 
@@ -250,6 +252,13 @@ class PagedSteps:
         lines = page_lines(row.pages, outcomes)
         pieces, _ = join_pages(lines, row.pages, 0, len(lines), handling, Seam())
         return EngineAnswer(join_outcomes("".join(pieces), outcomes))
+
+
+def _lines(row: JobRow, outcomes: list[PageOutcome]) -> tuple[TextLine, ...] | None:
+    """Return the lines of all pages; None unless their places are wanted."""
+    if row.input.boxes == "none":
+        return None
+    return tuple(line for one in outcomes for line in one.lines)
 
 
 def _page_input(
