@@ -32,9 +32,20 @@ class ConstraintChecker:
             return
         try:
             with Timeout(_TIMEOUT_S):
-                self._pool.apply(check_satisfiable, (params,))
+                refusal = self._pool.apply(_refusal_of, (params,))
         except Timeout:
             raise BadConstraint(
                 f"{constraints[0]}: compiling it took more than {_TIMEOUT_S:g} s.",
                 pointer=f"/{constraints[0]}",
             ) from None
+        if refusal is not None:
+            raise refusal
+
+
+def _refusal_of(params: GenerationParams) -> BadConstraint | None:
+    # what is raised in the thread would be written to the log with its traceback
+    try:
+        check_satisfiable(params)
+    except BadConstraint as error:
+        return error
+    return None

@@ -43,8 +43,9 @@ class BrowserGuard:
     def check(self, request: Request) -> None:
         """Raise HostNotAllowed or OriginNotAllowed for what may come from a foreign page."""
         host = request.headers.get("Host", "")
-        if not self._is_ours(_split("//" + host).hostname or ""):
-            raise HostNotAllowed(f"This service is not called {host[:100]!r}.")
+        for name in (host, *_target_host(request)):
+            if not self._is_ours(_split("//" + name).hostname or ""):
+                raise HostNotAllowed(f"This service is not called {name[:100]!r}.")
         changes = request.method not in _READING or request.path == SHOWN_ONCE
         if changes and self._is_foreign(request, host):
             raise OriginNotAllowed
@@ -63,6 +64,12 @@ class BrowserGuard:
         parts = _split(origin)
         # a proxy may have put its own idea of our name into Host
         return parts.netloc.lower() != host.lower() and (parts.hostname or "") not in self.listed
+
+
+def _target_host(request: Request) -> list[str]:
+    """Return the host of a request line with a whole URL, as proxies are sent it."""
+    target = str(request.environ.get("RAW_URI", ""))
+    return [] if target.startswith(("/", "*")) else [_split(target).netloc]
 
 
 def _split(url: str) -> SplitResult:

@@ -90,6 +90,9 @@ class ChatPart(BaseModel):
     def _has_what_it_names(self) -> Self:
         if getattr(self, self.type) is None:
             raise ValueError(f"a part of type {self.type} needs {self.type}")
+        others = [name for name in ("image_url", "file") if name != self.type]
+        if beside := [name for name in others if getattr(self, name) is not None]:
+            raise ValueError(f"a part of type {self.type} cannot have {beside[0]}")
         return self
 
     @property
@@ -124,8 +127,28 @@ class MessagePart(Protocol):
         """Return where it names its image, below the part."""
 
 
+#: Members in which other services take pictures and files beside the content.
+_ASIDE = (
+    *("images", "image", "image_url", "image_urls", "files", "file", "documents"),
+    *("attachments", "experimental_attachments", "media"),
+)
+
+
+def refuse_aside(message: Any) -> Any:
+    """Return a message; raises ValueError for pictures outside of its content.
+
+    Without them the answer would be blind.
+    """
+    for name in _ASIDE if isinstance(message, dict) else ():
+        if message.get(name):
+            raise ValueError(f"{name} is not read here; images and files are parts of content")
+    return message
+
+
 class ChatMessage(BaseModel):
     """One message; other members of OpenAI's messages are ignored."""
+
+    _content_shows_all = check(mode="before")(refuse_aside)
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[list[ChatPart], BeforeValidator(_as_parts)] = Field(

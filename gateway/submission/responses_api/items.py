@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic import model_validator as check
 
 from gateway.http.problems import from_validation
-from gateway.submission.chats.message import ChatImage, ChatTurn, make_turn
+from gateway.submission.chats.message import ChatImage, ChatTurn, make_turn, refuse_aside
 from gateway.submission.chats.parameters import OwnParameters
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
@@ -38,6 +38,8 @@ class ResponsePart(BaseModel):
     def _has_what_it_names(self) -> Self:
         if self.words is None and not self.pointer:
             raise ValueError(f"a part of type {self.type} has nothing in it")
+        if self.words is not None and self.pointer:
+            raise ValueError(f"a part of type {self.type} cannot have {self.pointer}")
         return self
 
     @property
@@ -63,6 +65,8 @@ class ResponsePart(BaseModel):
 
 class ResponseItem(BaseModel):
     """A message of the input; other members of OpenAI's items are ignored."""
+
+    _content_shows_all = check(mode="before")(refuse_aside)
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,14 @@ def test_a_page_that_gave_its_own_name_our_address_reads_nothing(http, host, pat
     answer = asked_as(http, host, path)
     assert (answer.status_code, answer.json()["code"]) == (421, "host_not_allowed")
     assert "SIGHTLINE_ALLOWED_HOSTS" in answer.json()["hint"]
+
+
+@pytest.mark.parametrize(("host", "status"), [("evil.example", b"421"), ("127.0.0.1", b"200")])
+def test_the_host_of_a_request_line_counts_too(http, host, status):
+    with socket.create_connection((http.base_url.host, http.base_url.port), 20) as connection:
+        head = f"GET http://{host}/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close"
+        connection.sendall(head.encode() + b"\r\n\r\n")
+        assert connection.recv(100).split()[1] == status
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
