@@ -46,6 +46,7 @@ from worker.jobs.reading import QuestionReader
 from worker.jobs.runner import JobRunner
 from worker.jobs.task_events import EventDispatcher, TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
+from worker.jobs.upright import Upright
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 from worker.sign_of_life import touch_sign_of_life
@@ -109,7 +110,7 @@ class WorkerService:
                 QuestionReader(self._reader, self._meter) if self._reader else None,
             ),
             leases=self._leases,
-            tiled=TiledSteps(tiles, images, info, self._max_tiles),
+            tiled=TiledSteps(tiles, images, info, self._max_tiles, Upright.of(self._presets)),
             paged=PagedSteps(tiles, pages, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,

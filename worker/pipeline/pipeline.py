@@ -59,6 +59,8 @@ class Question:
     most_tokens: int | None = None
     #: What was done to it before it came here.
     notices: tuple[Notice, ...] = ()
+    #: Names of what was done to images, by id: their features are not those of the stored image.
+    variants: Mapping[str, str] = field(default_factory=dict)
     #: The stored file of each image that was drawn from one: a document, by the image's id.
     file_ids: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,7 +97,7 @@ class Pipeline:
         """
         asked, deadline = question, time.monotonic() + question.time_left_s
         letter_height = self.engine.info.letter_height
-        images = QuestionImages(question.pngs, letter_height, question.file_ids)
+        images = QuestionImages(question.pngs, letter_height, question.variants, question.file_ids)
         strips = self._start_strips(question, images, deadline)
         if strips is not None:
             enhancements = images.notices(question.job.every_image)
