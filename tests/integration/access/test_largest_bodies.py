@@ -36,6 +36,9 @@ MOST_UNITS = 20
 #: A text of 250 KB with 10,000 members.
 _WORK = json.dumps({f"member {number:05d}": number for number in range(10_000)}).encode()
 
+#: So often a body is sent whose probes had to wait.
+_TRIES = 3
+
 #: Probes on one connection.
 _PROBES = 500
 
@@ -69,13 +72,30 @@ class EventLoop:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def send(self, name: str, path: str, kind: str, body: bytes, **headers: str) -> httpx.Response:
-        """Send a body while probes are sent, and check that none of them had to wait."""
-        answers: list[httpx.Response] = []
+        """Send a body while probes are sent, and check that none of them had to wait.
+
+        What our code does to them it does again: a neighbour's moment is met once.
+        """
         headers = {"Content-Type": kind, **headers}
+        for _ in range(_TRIES):
+            unit = self._unit_s()
+            answer, longest = self._send_once(path, body, headers)
+            unit = max(unit, self._unit_s())
+            if longest < MOST_UNITS * unit:
+                break
+        self.seconds[f"{path} {name}"] = longest
+        assert longest < MOST_UNITS * unit, f"others waited {longest:.3f} s, a unit is {unit:.4f} s"
+        return answer
+
+    def _send_once(
+        self, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[httpx.Response, float]:
+        """Return the answer, and the longest computing before the answer to a probe, seconds."""
+        answers: list[httpx.Response] = []
         sender = threading.Thread(
             target=lambda: answers.append(self.http.post(path, content=body, headers=headers))
         )
-        longest, unit = 0.0, self._unit_s()
+        longest = 0.0
         with self._probe() as probe:
             self._computing_s(probe)
         sender.start()
@@ -89,10 +109,7 @@ class EventLoop:
                             break
         finally:
             sender.join()
-        self.seconds[f"{path} {name}"] = longest
-        unit = max(unit, self._unit_s())
-        assert longest < MOST_UNITS * unit, f"others waited {longest:.3f} s, a unit is {unit:.4f} s"
-        return answers[0]
+        return answers[0], longest
 
     @staticmethod
     def _unit_s() -> float:
