@@ -22,6 +22,8 @@ _BLANK, _WIDE_BLANK = 64, 128
 _SLIM = 100
 #: Share of the visual tokens that must be saved.
 _WORTH = 0.1
+#: The warning about it.
+BLANKS_LEFT_OUT = "blanks_left_out"
 
 
 def tight_look(image: Image.Image, box: Box) -> Box:
@@ -68,7 +70,7 @@ def leave_out_blanks(source: ImageInput, info: ModelInfo) -> TightImage | None:
         f" instead of {before.tokens}, at {larger:.2f} times the size."
     )
     kept = replace(source, image=tight, variant=f"{source.variant}@ink")
-    return TightImage(kept, Notice(code="blanks_left_out", detail=detail))
+    return TightImage(kept, Notice(code=BLANKS_LEFT_OUT, detail=detail))
 
 
 def _seen(size: tuple[int, int], source: ImageInput, info: ModelInfo) -> VisualSize:
