@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gateway import auth
 from gateway.http import error_page, problems
+from gateway.http.base_path import BasePath, link_base
 from gateway.http.bodies.multipart import FormRequest
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         static_folder=None,
     )
     app.request_class = FormRequest
+    app.wsgi_app = BasePath(app.wsgi_app, settings)
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_bytes
     # base64 images travel in form fields too
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.request_max_bytes
@@ -93,8 +95,14 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 def _add_documents(app: OpenAPI) -> None:
     app.register_blueprint(page)
     app.add_url_rule("/docs/errors", "errors", error_page.page)
-    app.add_url_rule("/docs", "docs", lambda: redirect("/docs/swagger"))
-    app.add_url_rule("/openapi.json", "openapi_json", lambda: jsonify(app.api_doc))
+    app.add_url_rule("/docs", "docs", lambda: redirect(f"{link_base()}/docs/swagger"))
+    app.view_functions["openapi.doc_url"] = lambda: _show_document(app)
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: _show_document(app))
+
+
+def _show_document(app: OpenAPI) -> Response:
+    servers = [{"url": base}] if (base := link_base()) else []
+    return jsonify(app.api_doc | {"servers": servers} if servers else app.api_doc)
 
 
 def _refuse_invalid(error: ValidationError) -> Response:

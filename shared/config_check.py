@@ -138,6 +138,16 @@ def check_exposure(settings: Settings) -> Iterator[str]:
                 yield f"{name} points to {parts.hostname} without a password"
     if not settings.loopback and not settings.public_url:
         yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are only paths"
+    yield from _check_paths(settings)
+
+
+def _check_paths(settings: Settings) -> Iterator[str]:
+    public_path = urlsplit(settings.public_url).path
+    if settings.public_url and public_path != settings.base_path:
+        yield (
+            f"SIGHTLINE_PUBLIC_URL ends in {public_path or '/'!r} and SIGHTLINE_BASE_PATH is "
+            f"{settings.base_path or '/'!r}: links of webhooks and of answers differ"
+        )
 
 
 def _check_keyless(settings: Settings) -> Iterator[str]:

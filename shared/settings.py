@@ -34,6 +34,8 @@ from pydantic_settings import (
 from shared.addresses import parse_networks, parse_ports
 
 #: The default model: the small one in this repository.
+#: A path of letters, digits and marks that need no escape, without a slash at its end.
+BASE_PATH_PATTERN = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+"
 BUNDLED_MODEL = str(Path(__file__).resolve().parent.parent / "demo" / "checkpoint")
 #: Selects the engine without weights, for load tests and for trying an integration.
 SIMULATED_MODEL = "simulated"
@@ -130,6 +132,12 @@ class Settings(BaseSettings):
         description="How long a stopping gateway still takes requests while /healthz answers 503, "
         "so that a proxy sends them elsewhere.",
     )
+    base_path: str = Field(
+        "",
+        pattern=rf"^({BASE_PATH_PATTERN})?$",
+        description="Path of the host below which proxies offer the service, as in /sightline; all "
+        "links begin with it.",
+    )
     allow_anonymous: bool | None = Field(
         None,
         description="Serve callers without an API key. Unset: only on loopback until a key exists.",
@@ -139,8 +147,9 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(
         "",
-        description="Addresses or networks of proxies whose headers X-Forwarded-Proto and "
-        "SCRIPT_NAME are believed, as in 10.0.0.5,10.1.0.0/16; unset: nobody's.",
+        description="Addresses or networks of proxies whose headers X-Forwarded-Proto, "
+        "X-Forwarded-Prefix and SCRIPT_NAME are believed, as in 10.0.0.5,10.1.0.0/16; unset: "
+        "nobody's.",
     )
     allowed_hosts: str = Field(
         "",

@@ -29,11 +29,13 @@ from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
 from shared.store.session_store import SessionStore
 from shared.store.uploads.document_store import DocumentStore
+from shared.store.uploads.erased_files import ErasedFiles
 from shared.store.uploads.image_store import ImageStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.jobs.claimed_job import JobResources
+from worker.jobs.erasures import Erasures
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.paged.pages import PageReader
@@ -44,6 +46,7 @@ from worker.jobs.reading import QuestionReader
 from worker.jobs.runner import JobRunner
 from worker.jobs.task_events import EventDispatcher, TaskEvents
 from worker.jobs.tiled.steps import TiledSteps
+from worker.jobs.upright import Upright
 from worker.pipeline import Pipeline
 from worker.postprocess import Postprocessor
 from worker.sign_of_life import touch_sign_of_life
@@ -85,6 +88,7 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
+        self._erasures = Erasures(ErasedFiles(self._store.redis), self.engine.forget)
         self._document_reader = DocumentReader(settings)
         self.runner = self._make_runner(rules)
 
@@ -106,7 +110,7 @@ class WorkerService:
                 QuestionReader(self._reader, self._meter) if self._reader else None,
             ),
             leases=self._leases,
-            tiled=TiledSteps(tiles, images, info, self._max_tiles),
+            tiled=TiledSteps(tiles, images, info, self._max_tiles, Upright.of(self._presets)),
             paged=PagedSteps(tiles, pages, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,
@@ -127,6 +131,7 @@ class WorkerService:
         """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
         self._leases.start()
         self._reaper.start()
+        self._erasures.start()
         self._measure_reader()
         try:
             self._heartbeat(0)
@@ -159,6 +164,7 @@ class WorkerService:
     def stop(self) -> None:
         """End all threads; called when no job is running any more."""
         self._reaper.stop()
+        self._erasures.stop()
         self._leases.stop()
         self._document_reader.close()
         try:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
+from gateway.http.base_path import link_base
 from gateway.http.foreign_paths import find_what_serves
 from shared import errors
 from shared.errors import ServiceError
@@ -67,10 +68,10 @@ def retry_after(seconds: float | None) -> str:
     return str(min(MAX_RETRY_AFTER_S, max(1, math.ceil(seconds or 1))))
 
 
-def problem_body(error: ServiceError, instance: str, request_id: str) -> bytes:
-    """Return the JSON body of an error at the path `instance`, in UTF-8."""
+def problem_body(error: ServiceError, instance: str, request_id: str, base: str = "") -> bytes:
+    """Return the JSON body of an error at the path `instance`; links begin with `base`."""
     body = {
-        "type": f"/docs/errors#{error.code}",
+        "type": f"{base}/docs/errors#{error.code}",
         "title": error.title(),
         "status": error.status,
         "detail": error.detail,
@@ -100,7 +101,8 @@ def openai_error(error: ServiceError) -> dict[str, Any]:
 def problem(error: ServiceError) -> Response:
     """Return the response of an error, and note the error for the log line of the request."""
     g.refusal = error
-    body = problem_body(error, request.path, g.get("request_id", ""))
+    base = link_base()
+    body = problem_body(error, base + request.path, g.get("request_id", ""), base)
     response = Response(body, error.status, mimetype=MIMETYPE)
     if error.status in (429, 503, 504):
         response.headers["Retry-After"] = retry_after(error.retry_after_s)

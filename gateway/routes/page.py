@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, request, send_from_directory
 
+from gateway.http.base_path import link_base
 from gateway.services import current_services
 from shared.catalog.presets import BUILT_IN
 
@@ -46,7 +47,8 @@ def show() -> Response:
         lang="zh-Hans" if language == "zh" else "en",
         other="en" if language == "zh" else "zh",
         theme=theme if theme in _THEMES else None,
-        assets=f"/assets/{_assets_version()}",
+        base=link_base(),
+        assets=f"{link_base()}/assets/{_assets_version()}",
         told=_page_data(language, words),
     )
     response = make_response(html)

@@ -33,6 +33,7 @@ from shared.jobs import (
     MAX_CHOICES,
     MAX_REFERENCE_CHARS,
     MAX_STOPS,
+    Boxes,
     Choice,
     ConversationMessage,
     GenerationParams,
@@ -168,6 +169,12 @@ class Submission(BaseModel):
         description="What reads the text: `model`; `second`, a small reader of print beside it, in "
         "Chinese and English; or `both`, the model's text with what the other reads differently. "
         "Default: `model`, but `second` while the bundled model runs and the preset reads.",
+    )
+    boxes: Boxes = Field(
+        "none",
+        description="Whether `output.lines` has the places of what was read: `line` of each line "
+        "and of each cell of a table, `word` of each word too. The second reader finds them, or "
+        "the text layer of a page has them.",
     )
     strict: bool = Field(
         False,
@@ -379,6 +386,7 @@ class Submission(BaseModel):
         """
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
+        unnamed |= {"boxes"} if self.boxes == "none" else set()
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:

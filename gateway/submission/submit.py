@@ -258,6 +258,7 @@ def _job_input(
         enhance=resolved.enhance,
         reference=resolved.submission.reference,
         reader=plan.reader,
+        boxes=resolved.submission.boxes,
         keep_all=bool(said.response and said.response.truncation == "disabled"),
     )
 

@@ -74,6 +74,10 @@ class DocumentInfo:
     title: str | None = None
     #: Its end or its table of objects is missing: pages and parts of pages may be lost.
     repaired: bool = False
+    #: Files inside of it, which are not read.
+    attachments: int = 0
+    #: A program makes its pages (XFA), which is not run.
+    dynamic_form: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ class PageText:
     figures: tuple[Box, ...] = ()
     #: The page shows nothing.
     blank: bool = False
+    #: Characters whose font is neither in the file nor here: they are in no picture of the page.
+    fontless: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -20,3 +21,13 @@ class StoredImage:
     format: str
     #: Notices of what was done to the file, as `{"code": …, "detail": …}`.
     notices: tuple[dict[str, str], ...] = ()
+
+
+def stored_file_mark(tenant: str, file_id: str) -> str:
+    """Return the mark of a stored image or document, by which what was computed from it is known.
+
+    It names neither tenant nor content. The store makes the same of a file that is erased.
+    """
+    digest = file_id.removeprefix("img_").removeprefix("doc_")
+    # Redis' scripts can compute no other hash; nothing is proven by it
+    return hashlib.sha1(f"{tenant}:{digest}".encode(), usedforsecurity=False).hexdigest()

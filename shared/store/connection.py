@@ -24,7 +24,17 @@ _KEPT_IDLE = 16
 
 #: Steps that scripts share, in lua/lib/; each may use those before it.
 _LIBRARIES = (
-    *("prelude", "lines", "indexes", "images", "sessions", "deliveries", "limits", "tiles"),
+    *(
+        "prelude",
+        "lines",
+        "indexes",
+        "images",
+        "sessions",
+        "deliveries",
+        "limits",
+        "tiles",
+        "features",
+    ),
     "ending",
 )
 

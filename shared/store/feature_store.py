@@ -27,8 +27,15 @@ class RedisFeatures:
         first = next(iter(self._servers.values()))
         self._get = load_script(first, "images/get_features")
         self._put = load_script(first, "images/put_features")
+        self._forget = load_script(first, "images/forget_features")
         self._ttl_ms = settings.features_ttl_s * 1000
         self._max_bytes = settings.features_redis_bytes
+
+    def forget(self, mark: str) -> None:
+        """Delete all features of the file with this mark; raises StoreUnavailable."""
+        name = keys.FEATURES + mark
+        with guard():
+            self._forget(keys=[name], client=self._server(name))
 
     def get(self, key: str) -> bytes | None:
         """Return what was put, or None; raises StoreUnavailable."""
@@ -51,7 +58,9 @@ class RedisFeatures:
                 )
 
     def _server(self, name: str) -> Client:
-        return self._servers[max(self._servers, key=lambda url: _weight(url, name))]
+        """Return the server of a file's features, which are all on one."""
+        of_file = ":".join(name.split(":")[:3])
+        return self._servers[max(self._servers, key=lambda url: _weight(url, of_file))]
 
 
 def _weight(url: str, name: str) -> bytes:
@@ -62,5 +71,6 @@ def _weight(url: str, name: str) -> bytes:
 
 
 def _name(key: str) -> str:
-    # a key names tenant and image, which a hash keeps out of Redis' monitors
-    return keys.FEATURES + hashlib.sha256(key.encode()).hexdigest()
+    """Return the name of features whose key begins with the mark of their file and a colon."""
+    mark = key.partition(":")[0]
+    return f"{keys.FEATURES}{mark}:{hashlib.sha256(key.encode()).hexdigest()}"

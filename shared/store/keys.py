@@ -125,7 +125,10 @@ BATCH_SETTLED = "/settled"
 BATCHES_DUE = PREFIX + "batches_due"
 #: Zset of a tenant's batch ids by the millisecond of their making.
 TENANT_BATCHES = PREFIX + "batches:"
-#: String in the cache role: the features of one image.
+#: Zset of the marks (`stored_file_mark`) of images and documents that were erased, by when.
+ERASED_FILES = PREFIX + "erased_files"
+#: In the cache role, set of the keys of all features of one file, by the file's mark; and string:
+#: the features of one picture of it, with a hash of what they are of behind a colon.
 FEATURES = PREFIX + "features:"
 #: Zset of feature keys by last use, and hash of their sizes with their sum under "".
 FEATURES_USED = PREFIX + "features_used"

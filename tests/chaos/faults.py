@@ -139,8 +139,10 @@ def submit(
 ) -> str:
     """Submit with the same key until a gateway accepts, each in turn; return the job's id.
 
-    Any refusal but 503 is a violation, and any doubt but one that is said so. Raises AssertionError
-    if none accepts in time.
+    Any refusal but 503 is a violation, and any doubt but one that is said so: a write whose answer
+    was lost for longer than a gateway asks again is neither accepted nor refused, and the contract
+    calls outcome_unknown; the caller repeats it with its key, and `History` checks that no
+    job was stored twice or for nobody. Raises AssertionError if none accepts in time.
     """
     deadline = time.monotonic() + _SUBMIT_S
     for http in itertools.cycle(clients):
@@ -149,13 +151,20 @@ def submit(
             # 200: an earlier attempt was accepted, and the job has ended
             if answer.status_code in (200, 202):
                 return str(answer.json()["id"])
-            unsure = answer.status_code == 504 and answer.json()["code"] == "outcome_unknown"
-            if answer.status_code != 503 and not unsure:
+            if answer.status_code != 503 and not _says_its_doubt(answer):
                 violations.append(f"{key}: {answer.status_code}: {answer.text}")
         if time.monotonic() > deadline:
             break
         time.sleep(0.2)
     raise AssertionError(f"no submission was accepted for {_SUBMIT_S:.0f} s")
+
+
+def _says_its_doubt(answer: httpx.Response) -> bool:
+    """Tell whether an answer says that the job may have been stored, and which one it would be."""
+    if answer.status_code != 504:
+        return False
+    problem = answer.json()
+    return problem["code"] == "outcome_unknown" and str(problem["job_id"]).startswith("job_")
 
 
 def print_account(account: Account) -> int:

@@ -18,7 +18,8 @@ from shared.settings import Settings
 from shared.store import Store, keys
 from shared.store.jobs.events import EventReader, JobEvent
 from tests.chaos.faults import Account
-from tests.chaos.listeners import Heard
+from tests.chaos.listeners import CHAT, Heard
+from tests.chaos.trail import Trail
 from tests.support.harness import RedisServer
 from tests.support.receivers import Receiver
 
@@ -83,7 +84,26 @@ class History(threading.Thread):
                 ended, changed = len(self.ends), time.monotonic()
             time.sleep(0.2)
 
-    def check(self, receiver: Receiver | None = None, heard: Sequence[Heard] = ()) -> None:
+    @property
+    def unended(self) -> int:
+        """How many accepted jobs have not ended yet, as far as it has looked."""
+        return len(self.accepted) - len(self.ends)
+
+    def since_end_s(self, job_id: str) -> float | None:
+        """Return how long ago a job ended, None if it has not, or Redis is down."""
+        with contextlib.suppress(redis.RedisError):
+            completed_ms = self._store.redis.hget(keys.job(job_id), "completed_ms")
+            if completed_ms:
+                seconds, micros = self._store.redis.time()
+                return float(seconds + micros / 1e6 - int(completed_ms) / 1000)
+        return None
+
+    def check(
+        self,
+        receiver: Receiver | None = None,
+        heard: Sequence[Heard] = (),
+        unended: Sequence[Trail] = (),
+    ) -> None:
         """Check every job once more, with its events, its webhook and what clients have read."""
         account, ids = self._account, self.accepted
         if len(set(ids)) != len(ids):
@@ -95,6 +115,7 @@ class History(threading.Thread):
         self._check_chats(chats)
         for one in heard:
             self._check_heard(one)
+        self.violations.extend(f"{trail}; {self._describe(trail.job_id)}" for trail in unended)
         load = self._store.load()
         if load.running or sum(load.depths.values()):
             account.violations.append(f"the store still holds work: {load}")
@@ -119,7 +140,9 @@ class History(threading.Thread):
         """Check that each question was answered by one job, however often it was asked again."""
         answered: collections.Counter[str] = collections.Counter()
         for row in chats:
-            if not row.status.terminal:
+            if not row.input.prompt.startswith(CHAT):
+                self.violations.append(f"{row.id}: stored for nobody: {row.input.prompt}")
+            elif not row.status.terminal:
                 self.violations.append(f"{row.id}: a chat is stuck in {row.status}")
             elif row.status is JobStatus.SUCCEEDED:
                 answered[row.input.prompt] += 1
@@ -136,6 +159,13 @@ class History(threading.Thread):
             self.violations.append(
                 f"{heard.job_id}: {heard.kind} read {heard.text!r}, not {text!r}"
             )
+
+    def _describe(self, job_id: str) -> str:
+        """Return what a job's row and its last event say."""
+        names = ("status", "phase", "attempt", "commits", "created_ms", "started_ms")
+        row = self._store.redis.hmget(keys.job(job_id), *names, "completed_ms")
+        latest = self._store.redis.xrevrange(keys.events(job_id), count=1)
+        return f"its row: {dict(zip((*names, 'completed_ms'), row, strict=True))}, event {latest}"
 
     def _check_one(self, job_id: str, events: EventReader) -> None:
         account = self._account

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import json
 import queue
 import random
@@ -17,14 +18,16 @@ import httpx
 import sightline
 from sightline import SightlineError
 from sightline.types import TERMINAL
+from tests.chaos.trail import PATIENCE_S, Trail
 
-#: Seconds after which a listener gives up; on a busy machine a job may wait for minutes.
-_PATIENCE_S = 300.0
 #: Share of the events after which a listener breaks off and resumes at any gateway.
 _BREAK_SHARE = 0.05
 #: Jobs that wait for a listener; while there are so many, further ones are not followed.
 _MOST_WAITING = 24
 CHAT = "chat"
+
+#: Reads one stream to its end and returns its text, or None where it does not end.
+_Reading = Callable[[Trail, random.Random], str | None]
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,14 @@ class Listeners:
 
     clients: Sequence[httpx.Client]
     tokens: int
+    #: Returns how many seconds ago a job ended, None while it has not or nobody can tell.
+    since_end_s: Callable[[str], float | None]
     heard: list[Heard] = field(default_factory=list)
     #: How streams ended, by kind and end.
     ends: collections.Counter[str] = field(default_factory=collections.Counter)
+    #: Streams that did not end when their jobs had.
+    unended: list[Trail] = field(default_factory=list)
+    _open: dict[int, Trail] = field(default_factory=dict)
     _jobs: queue.Queue[str | None] = field(default_factory=queue.Queue)
     _threads: list[threading.Thread] = field(default_factory=list)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -64,89 +72,113 @@ class Listeners:
             self._jobs.put(job_id)
 
     def stop(self) -> None:
-        """Ask no more chats, and wait for what was begun."""
+        """Ask no more chats, and wait for what was begun; the jobs should have ended by now."""
         self._stopped.set()
         for _ in self._threads:
             self._jobs.put(None)
+        # twice: a reader may begin just now
+        deadline = time.monotonic() + 2 * PATIENCE_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for trail in list(self._open.values()):
+            self._give_up(trail)
 
     def _follow_jobs(self, number: int) -> None:
         dice = random.Random(number)
         while (job_id := self._jobs.get()) is not None:
             kind, follow = dice.choice([("events", self._read_events), ("client", self._read_sdk)])
-            text = follow(job_id, dice)
-            self._note(kind, job_id, text)
+            self._read(number, Trail(kind, job_id), follow, dice)
 
     def _ask_chats(self, number: int) -> None:
         dice, asked = random.Random(number), 0
         while not self._stopped.is_set():
             asked += 1
-            self._ask_chat(f"chat {number}-{asked}", dice)
+            ask = functools.partial(self._ask_chat, f"chat {number}-{asked}")
+            self._read(number, Trail(CHAT), ask, dice)
 
-    def _note(self, kind: str, job_id: str, text: str | None) -> None:
-        self.ends[f"{kind} {'whole' if text is not None else 'gave up'}"] += 1
-        if text is not None:
-            self.heard.append(Heard(kind, job_id, text))
+    def _read(self, number: int, trail: Trail, read: _Reading, dice: random.Random) -> None:
+        """Read one stream to its end, and note how that came about."""
+        self._open[number] = trail
+        text = read(trail, dice)
+        del self._open[number]
+        if text is None or self._is_overdue(trail):
+            self._give_up(trail)
+            return
+        self.ends[f"{trail.kind} whole"] += 1
+        self.heard.append(Heard(trail.kind, trail.job_id, text))
 
-    def _read_events(self, job_id: str, dice: random.Random) -> str | None:
+    def _give_up(self, trail: Trail) -> None:
+        self.ends[f"{trail.kind} gave up"] += 1
+        self.unended.append(trail)
+
+    def _is_overdue(self, trail: Trail) -> bool:
+        return trail.is_overdue(self.since_end_s(trail.job_id) if trail.job_id else None)
+
+    def _read_events(self, trail: Trail, dice: random.Random) -> str | None:
         """Return the text of a job's events, read from any gateways; None if they never end."""
-        text, after, deadline = "", 0, time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
+        text, after = "", 0
+        while not self._is_overdue(trail):
             try:
-                for event in _events(dice.choice(self.clients), job_id, after):
+                for event in _events(dice.choice(self.clients), trail, after):
                     after = int(event.get("id", after))
                     text = _add(text, event)
                     if event["event"].removeprefix("job.") in TERMINAL:
                         return text
                     if dice.random() < _BREAK_SHARE:
                         break
-            except httpx.TransportError:
-                self.ends["events cut"] += 1
+            except httpx.TransportError as error:
+                self._note_cut(trail, repr(error))
             time.sleep(0.1)
         return None
 
-    def _read_sdk(self, job_id: str, dice: random.Random) -> str | None:
+    def _read_sdk(self, trail: Trail, dice: random.Random) -> str | None:
         """Return the text of a job's stream as our client reads it; None if it gives up."""
         text, url = "", str(dice.choice(self.clients).base_url)
         try:
             with sightline.Client(url, timeout=4.0, retries=60) as client:
-                for event in client.job(job_id).stream():
+                for event in client.job(trail.job_id).stream():
+                    trail.hear(event.type)
                     text = "" if event.type == "output.reset" else text + event.text
-        except SightlineError:
+        except SightlineError as error:
+            trail.ends[repr(error)] += 1
             return None
         return text
 
-    def _ask_chat(self, prompt: str, dice: random.Random) -> None:
-        """Ask with the same key until a stream ends as whole."""
+    def _ask_chat(self, prompt: str, trail: Trail, dice: random.Random) -> str | None:
+        """Ask with the same key until a stream ends as whole; return its text, or None."""
         body = {
             "messages": [{"role": "user", "content": prompt}],
             "stream": True,
             "max_tokens": self.tokens,
         }
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
+        while not self._is_overdue(trail):
             try:
-                heard = _read_chat(dice.choice(self.clients), body, prompt)
-            except httpx.TransportError:
-                heard = None
-            if heard:
-                self._note(CHAT, *heard)
-                return
+                text = _read_chat(dice.choice(self.clients), body, prompt, trail)
+            except httpx.TransportError as error:
+                text = None
+                trail.ends[repr(error)] += 1
+            if text is not None:
+                return text
             self.ends["chat cut"] += 1
             time.sleep(0.2)
-        self._note(CHAT, "", None)
+        return None
+
+    def _note_cut(self, trail: Trail, end: str) -> None:
+        trail.ends[end] += 1
+        self.ends[f"{trail.kind} cut"] += 1
 
 
-def _events(http: httpx.Client, job_id: str, after: int) -> Iterator[dict[str, str]]:
+def _events(http: httpx.Client, trail: Trail, after: int) -> Iterator[dict[str, str]]:
     """Yield the events after a number from one gateway; comments are left out."""
     headers = {"Last-Event-ID": str(after)} if after else {}
-    with http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+    with http.stream("GET", f"/v1/jobs/{trail.job_id}/events", headers=headers) as answer:
         if answer.status_code != 200:
+            trail.ends[str(answer.status_code)] += 1
             return
         event: dict[str, str] = {}
         for line in answer.iter_lines():
             if not line and "event" in event:
+                trail.hear(f"{event['event']} {event.get('id', 'without a number')}")
                 yield event
             if not line:
                 event = {}
@@ -165,18 +197,21 @@ def _delta_text(event: dict[str, str]) -> str:
     return str(json.loads(event["data"])["text"])
 
 
-def _read_chat(http: httpx.Client, body: dict[str, Any], key: str) -> tuple[str, str] | None:
-    """Return job id and text of a chat that ended as whole, None for any other end."""
-    text, job_id = "", ""
+def _read_chat(http: httpx.Client, body: dict[str, Any], key: str, trail: Trail) -> str | None:
+    """Return the text of a chat that ended as whole, None for any other end."""
+    text = ""
     headers = {"Idempotency-Key": key}
     with http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
         for line in answer.iter_lines():
             data = line.removeprefix("data: ")
             if data == "[DONE]":
-                return job_id, text
+                return text
             chunk = json.loads(data) if line.startswith("data: ") else {}
             if "error" in chunk or answer.status_code != 200:
+                trail.ends[f"{answer.status_code} {line[:200]}"] += 1
                 return None
             for choice in chunk.get("choices", []):
-                job_id, text = chunk["id"], text + choice["delta"].get("content", "")
+                trail.job_id, text = chunk["id"], text + choice["delta"].get("content", "")
+                trail.hear("a chunk")
+    trail.ends["an early end"] += 1
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.chaos.faults import Account
 from tests.chaos.history import History
 from tests.chaos.listeners import Heard
 from tests.chaos.stage import Size, Stage
+from tests.chaos.trail import PATIENCE_S, Trail
 from tests.support.harness import RedisServer
 
 
@@ -63,6 +65,31 @@ def test_a_stream_that_says_something_else_than_the_answer_is_a_violation(
     history.look()
     history.check(heard=[Heard("chat", job_id, read)])
     assert len(history.violations) == violations, history.violations
+
+
+def test_a_stream_without_an_end_is_a_violation_once_its_job_has_ended(
+    redis_server: RedisServer,
+) -> None:
+    store = Store(Settings(redis_url=redis_server.url))
+    job_id = store.add(NewJob("anonymous", JobInput(prompt="?"))).doorbell.job_id
+    history = History(redis_server, Account(1), 1.0)
+    trail = Trail("events", job_id)
+    trail.hear("output.delta 3")
+    assert history.since_end_s(job_id) is None
+    claim = store.claim(job_id, "w")
+    assert isinstance(claim, Claim)
+    store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, {"output": {"text": ""}}, text="")
+    assert history.since_end_s(job_id) is not None
+    # it may take some time, from the later of both moments on
+    assert not trail.is_overdue(PATIENCE_S + 1)
+    late = Trail("events", job_id, began=time.monotonic() - PATIENCE_S - 1)
+    assert [late.is_overdue(since) for since in (None, 1, PATIENCE_S + 1)] == [False, False, True]
+    history.accepted.append(job_id)
+    history.look()
+    history.check(unended=[trail])
+    (violation,) = history.violations
+    assert "output.delta 3" in violation
+    assert "'status': 'succeeded'" in violation
 
 
 @pytest.mark.chaos

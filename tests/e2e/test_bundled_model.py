@@ -14,6 +14,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from shared.settings import BUNDLED_MODEL
+from shared.store import keys
 from tests.support.browser import Visit, chromium
 from tests.support.draw_docs import TOUR_HEAD, tour
 from tests.support.harness import (
@@ -142,6 +143,25 @@ def test_a_follow_up_on_another_worker_finds_the_features_and_answers_alike(
     assert moved["metrics"]["worker"].endswith(f":{other.pid}")
     assert moved["cache"] == {"features": "hit", "prefix": "miss"}
     assert moved["output"]["text"] == stayed["output"]["text"]
+
+
+def test_an_erased_picture_takes_along_what_was_computed_from_it(client, worker, shared_redis):
+    redis = shared_redis.client()
+
+    def features() -> set[str]:
+        return set(redis.scan_iter(f"{keys.FEATURES}*:*", count=1000))
+
+    before = features()
+    picture = text_png("erase me", 256, 96)
+    first, second = (ask(client, picture, "Read the text.") for _ in range(2))
+    eventually(lambda: features() - before, 60)
+    client.delete(f"/v1/jobs/{first['id']}").raise_for_status()
+    assert features() - before
+    client.delete(f"/v1/jobs/{second['id']}").raise_for_status()
+    eventually(lambda: not features() - before, 60)
+    # nothing is left in the worker's memory either
+    third = ask(client, picture, "Read the text.")
+    assert third["cache"]["features"] != "hit", third["cache"]
 
 
 def test_a_chat_of_openais_client_reads_and_reuses_what_it_has_computed(client, worker):

@@ -51,7 +51,7 @@ class Visit:
             self.complaints.append(text)
 
     def _note_request(self, url: str) -> None:
-        if not re.match(rf"{re.escape(self.url)}/|blob:|data:", url):
+        if not re.match(rf"{re.escape(self.url)}(/|$)|blob:|data:", url):
             self.complaints.append(f"requested another host: {url}")
 
     def give(self, name: str, data: bytes, kind: str = "image/png") -> None:

@@ -71,6 +71,8 @@ class ImageInput:
     max_pixels: int
     #: Names the enhancement of those pixels; "" for none.
     variant: str = ""
+    #: Id of the stored file that it is a picture of; "" for the image's own.
+    file_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,12 @@ class Engine(Protocol):
 
     def submit(self, request: EngineRequest) -> Ticket:
         """Queue a request; raises an InputError when it can never be answered."""
+
+    def forget(self, marks: frozenset[str]) -> None:
+        """Drop what was computed from files with these marks, and keep nothing of them.
+
+        That holds until the next call, which names other marks.
+        """
 
     def close(self) -> None:
         """Stop the engine; every unfinished request ends as canceled."""

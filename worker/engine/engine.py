@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from shared.errors import InputTooLarge, InputTooLong
+from shared.jobs.image import stored_file_mark
 from shared.prediction.visual_tokens import VisualSize
 from shared.settings import Settings
 from shared.system_memory import available_bytes
@@ -128,6 +129,10 @@ class TorchEngine:
         self._loop.submit(sequence)
         return ticket
 
+    def forget(self, marks: frozenset[str]) -> None:
+        """Drop features, keys and values of files with these marks, until the next call."""
+        self._loop.forget(marks)
+
     def close(self) -> None:
         """Stop the engine; every unfinished request ends as canceled."""
         self._loop.close()
@@ -157,9 +162,13 @@ class TorchEngine:
 
     def _prompt(self, request: EngineRequest) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:
-            """Return a key that differs by scope, pixels, size, model and arithmetic."""
+            """Return a key that differs by scope, pixels, size, model and arithmetic.
+
+            It begins with the mark of the file, by which it is forgotten.
+            """
             return (
-                f"{request.feature_scope}:{source.id}{source.variant}:{size.width}x{size.height}"
+                f"{stored_file_mark(request.feature_scope, source.file_id or source.id)}:"
+                f"{source.id}{source.variant}:{size.width}x{size.height}"
                 f":{self._info.revision}:{self._info.numerics}"
             )
 

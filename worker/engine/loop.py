@@ -85,6 +85,11 @@ class EngineLoop:
             if self._ended:
                 self._end_all()
 
+    def forget(self, marks: frozenset[str]) -> None:
+        """Keep nothing that was computed from files with these marks, until the next call."""
+        self._features.forget(marks)
+        self._pool.forget(marks)
+
     def close(self) -> None:
         """End every request as canceled, and the thread."""
         self._closing = True
@@ -275,7 +280,7 @@ class EngineLoop:
         self._scheduler.remove(sequence)
         if sequence.kv is not None and sequence.kv.length:
             scope = sequence.ticket.request.scope
-            self._pool.put(scope, KVEntry(sequence.kv, sequence.identity))
+            self._pool.put(scope, KVEntry(sequence.kv, sequence.identity, sequence.file_marks))
             self._pool.shrink(self._kv_bytes - self._scheduler.reserved_bytes)
         sequence.finish(reason)
 

@@ -25,6 +25,7 @@ from worker.engine.drafting.drafter import Drafter
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import ImageSpan, Ints, Prompt
 from worker.engine.memory.budget import MemoryNeed
+from worker.engine.memory.feature_cache import file_mark
 from worker.engine.memory.kv_cache import SequenceKV
 from worker.engine.model.vision_tower import EncodeSteps
 from worker.engine.scheduler import Phase
@@ -125,6 +126,11 @@ class Sequence:
         if deadline is not None and time.monotonic() >= deadline:
             return FinishReason.DEADLINE
         return None
+
+    @property
+    def file_marks(self) -> frozenset[str]:
+        """Return the marks of the files whose pictures are in the prompt."""
+        return frozenset(file_mark(image.span.key) for image in self.images)
 
     @property
     def identity(self) -> Ints:

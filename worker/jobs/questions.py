@@ -15,6 +15,7 @@ from shared.store import Claim
 from shared.store.session_store import SessionStore
 from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import ModelInfo
+from worker.jobs.upright import Upright
 from worker.pipeline import Question
 
 #: Tokens of a chat template and of the words around a question.
@@ -37,6 +38,7 @@ class QuestionBuilder:
         self._sessions = sessions
         self._info = info
         self._job_timeout_s = job_timeout_s
+        self._upright = Upright.of(presets)
 
     def read_turns(self, row: JobRow) -> list[Turn]:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
@@ -64,6 +66,10 @@ class QuestionBuilder:
         history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
         if row.input.document is None and not job.images:
             self._check_picture(row, turns, history)
+        # tiles were turned before they were cut
+        whole = job if not row.parent else JobInput(prompt="")
+        turned, variants, turn_notices = self._upright.turn_all(whole, pngs)
+        pngs |= turned
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(
             id=row.id,
@@ -75,7 +81,9 @@ class QuestionBuilder:
             time_left_s=self._time_left_s(claim),
             reads=self._asks_for_text(job),
             most_tokens=self._most_tokens(job),
-            notices=_gone_notices(len(seen) - len(history)),
+            notices=(*_gone_notices(len(seen) - len(history)), *turn_notices),
+            variants=variants,
+            file_ids=_file_ids(row, pictures or {}),
         )
 
     def _asks_for_text(self, job: JobInput) -> bool:
@@ -121,6 +129,12 @@ class QuestionBuilder:
         # both times are of Redis' clock: the claim was made a moment ago
         until_expiry = (claim.row.expire_ms - claim.at_ms) / 1000
         return min(self._job_timeout_s, until_expiry)
+
+
+def _file_ids(row: JobRow, pictures: Mapping[str, Image]) -> dict[str, str]:
+    """Return the document of each picture that was drawn from one."""
+    document = row.input.document
+    return dict.fromkeys(pictures, document.id) if document else {}
 
 
 def _gone_notices(turns: int) -> tuple[Notice, ...]:

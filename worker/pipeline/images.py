@@ -18,14 +18,21 @@ class QuestionImages:
     """The images of one question; each is opened once, and enhanced once for each `Enhancement`."""
 
     def __init__(
-        self, pngs: Mapping[str, bytes | Image.Image], letter_height: float = LETTER_HEIGHT
+        self,
+        pngs: Mapping[str, bytes | Image.Image],
+        letter_height: float = LETTER_HEIGHT,
+        variants: Mapping[str, str] | None = None,
+        file_ids: Mapping[str, str] | None = None,
     ) -> None:
         """`pngs` are canonical images by id, as PNG or opened.
 
-        The model reads letters of `letter_height` pixels.
+        The model reads letters of `letter_height` pixels. `variants` name what was done to some
+        images, `file_ids` the stored file of each that was drawn from one.
         """
         self._pngs = pngs
+        self._variants = variants or {}
         self._letter_height = letter_height
+        self._file_ids = file_ids or {}
         self._opened: dict[str, Image.Image] = {}
         self._inputs: dict[tuple[str, int, Enhancement], ImageInput] = {}
         self._notices: dict[str, list[Notice]] = {}
@@ -58,15 +65,17 @@ class QuestionImages:
     def _make_input(self, image_id: str, max_pixels: int, enhance: Enhancement) -> ImageInput:
         if image_id not in self._opened:
             self._opened[image_id] = open_image(self._pngs[image_id])
-        image = self._opened[image_id]
+        image, file_id = self._opened[image_id], self._file_ids.get(image_id, "")
+        variant = self._variants.get(image_id, "")
         if enhance == "off":
-            return ImageInput(image_id, image, max_pixels)
+            return ImageInput(image_id, image, max_pixels, variant, file_id)
         # OpenCV is imported only where an image is really enhanced
         from worker.enhance import enhance as enhance_image
 
         enhanced = enhance_image(image, enhance, max_pixels, self._letter_height)
         self._notices[image_id] = _notices(image_id, enhanced.report, enhanced.skipped)
-        return ImageInput(image_id, enhanced.image, max_pixels, enhanced.variant)
+        variant += enhanced.variant
+        return ImageInput(image_id, enhanced.image, max_pixels, variant, file_id)
 
 
 def _notices(image_id: str, steps: Sequence[str], left_out: Sequence[str]) -> list[Notice]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from PIL.Image import Image, Resampling
@@ -59,6 +59,10 @@ class Question:
     most_tokens: int | None = None
     #: What was done to it before it came here.
     notices: tuple[Notice, ...] = ()
+    #: Names of what was done to images, by id: their features are not those of the stored image.
+    variants: Mapping[str, str] = field(default_factory=dict)
+    #: The stored file of each image that was drawn from one: a document, by the image's id.
+    file_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 class AnswerTicket(Protocol):
@@ -92,7 +96,8 @@ class Pipeline:
         BadParameters when the model can never answer it, and InferenceFailed for a damaged image.
         """
         asked, deadline = question, time.monotonic() + question.time_left_s
-        images = QuestionImages(question.pngs, self.engine.info.letter_height)
+        letter_height = self.engine.info.letter_height
+        images = QuestionImages(question.pngs, letter_height, question.variants, question.file_ids)
         strips = self._start_strips(question, images, deadline)
         if strips is not None:
             enhancements = images.notices(question.job.every_image)

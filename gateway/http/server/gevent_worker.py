@@ -151,7 +151,10 @@ class Worker(GeventWorker):
         else:
             _log.info("connection.refused", extra={"request_id": request_id, "code": error.code})
         try:
-            client.sendall(_response_bytes(error, getattr(req, "path", None) or "/", request_id))
+            path, base = getattr(req, "path", None) or "/", self._settings.base_path
+            client.sendall(
+                _response_bytes(problem_body(error, path, request_id, base), error, request_id)
+            )
         except OSError:
             _log.debug("connection.gone", extra={"request_id": request_id})
 
@@ -178,8 +181,7 @@ def _service_error(exc: BaseException) -> ServiceError:
     return ServiceError()
 
 
-def _response_bytes(error: ServiceError, path: str, request_id: str) -> bytes:
-    body = problem_body(error, path, request_id)
+def _response_bytes(body: bytes, error: ServiceError, request_id: str) -> bytes:
     head = [
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         "Connection: close",

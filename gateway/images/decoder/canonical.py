@@ -25,7 +25,7 @@ from gateway.images.decoder.bmp import BmpFile
 from gateway.images.decoder.checks.alpha import with_alpha_size
 from gateway.images.decoder.checks.checked_file import CheckedFile
 from gateway.images.decoder.checks.png import png_pixels_missing
-from gateway.images.decoder.damage import jpeg, tiff, zeros
+from gateway.images.decoder.damage import jpeg, tiff, webp, zeros
 from gateway.images.decoder.damage.report import Damage, captured_errors
 from gateway.images.decoder.refusals import with_image_errors
 from gateway.images.formats import DecodeLimits, ImageFormat, sniff_format
@@ -189,7 +189,13 @@ class _ImageDecoder:
             return jpeg.read_damage(data)
         if self.format in ("AVIF", "HEIC"):
             return zeros.find_in_boxes(data)
-        return None
+        return webp.find_damage(data, self._can_be_decoded) if self.format == "WebP" else None
+
+    def _can_be_decoded(self, data: bytes) -> bool:
+        with contextlib.suppress(OSError, SyntaxError, ValueError, EOFError):
+            _OPENERS[self.format](io.BytesIO(data)).load()
+            return True
+        return False
 
     def _check_heic(self, file: ImageFile.ImageFile, header_size: tuple[int, int]) -> None:
         if file.size != header_size:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.http.base_path import link_base
 from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.views.job import live_job_view, predict_wait_s
 from shared import errors
 from shared.jobs import JobStatus
+from shared.jobs.row import JobRow
 from shared.store.jobs.events import EventReader, JobEvent, add_to_text
 
 #: Milliseconds after which a browser connects again.
@@ -31,6 +33,8 @@ class EventStream:
 
     def __init__(self, job: FollowedJob) -> None:
         self._job = job
+        # the frames are made after the request's context has ended
+        self._base_url = link_base()
 
     def iter_frames(self, after: int) -> Iterator[str]:
         """Yield the frames of the events after number `after`, to the end of job or client."""
@@ -48,7 +52,7 @@ class EventStream:
         row = self._job.row()
         if row.status.terminal and (last := services.events.last(row.id)) == after:
             # the client has read the last event already; repeat it rather than hang
-            yield _frame(last, f"job.{row.status.value}", live_job_view(row, services))
+            yield _frame(last, f"job.{row.status.value}", self._job_data(row))
             return
         text = _ClientText(services.events, row.id, after)
         for event in self._job.follow(after, ping_s=services.settings.ping_s):
@@ -68,7 +72,10 @@ class EventStream:
             # without numbers: a client that resumes between them gets all of them again
             yield _frame(None, "output.reset", {"reason": "answer"})
             yield _frame(None, "output.delta", {"text": whole})
-        yield _frame(event.seq, event.type, live_job_view(row, self._job.services))
+        yield _frame(event.seq, event.type, self._job_data(row))
+
+    def _job_data(self, row: JobRow) -> dict[str, Any]:
+        return live_job_view(row, self._job.services, self._base_url)
 
     def _event_data(self, event: JobEvent) -> dict[str, Any]:
         if event.type == "job.queued":

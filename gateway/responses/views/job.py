@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from gateway.http.base_path import link_base
 from gateway.services import Services
 from shared.errors import JobFailure, NoResult, ServiceError, StoreUnavailable, by_code
 from shared.jobs import JobStatus
@@ -15,21 +16,27 @@ from shared.jobs.view import job_view
 _POLL_S = 2.0
 
 
-def live_job_view(row: JobRow, services: Services) -> dict[str, Any]:
-    """Return the job as `/v1/jobs/{id}` shows it; raises StoreUnavailable."""
+def live_job_view(row: JobRow, services: Services, base_url: str | None = None) -> dict[str, Any]:
+    """Return the job as `/v1/jobs/{id}` shows it; raises StoreUnavailable.
+
+    Its URLs begin with `base_url`, by default with the base path of the request.
+    """
     position = services.store.position(row.id, row.tenant) if row.status == "queued" else None
-    return placed_job_view(row, position, services)
+    return placed_job_view(row, position, services, base_url)
 
 
-def placed_job_view(row: JobRow, position: int | None, services: Services) -> dict[str, Any]:
+def placed_job_view(
+    row: JobRow, position: int | None, services: Services, base_url: str | None = None
+) -> dict[str, Any]:
     """Return a job whose place in the queue is known; None when it is not queued."""
+    base_url = link_base() if base_url is None else base_url
     if position is None:
-        return job_view(row)
+        return job_view(row, base_url=base_url)
     wait_s = None
     # a job that is stored is no less so while nobody can say how long it will wait
     with suppress(StoreUnavailable):
         wait_s = predict_wait_s(position, services)
-    return job_view(row, position=position, wait_s=wait_s)
+    return job_view(row, position=position, wait_s=wait_s, base_url=base_url)
 
 
 def predict_wait_s(position: int, services: Services) -> float | None:

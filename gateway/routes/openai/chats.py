@@ -10,6 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
 from gateway.http import problems
+from gateway.http.base_path import link_base
 from gateway.http.server.client_connection import forget_body
 from gateway.responses.after_change import after_change
 from gateway.responses.chats.completion import ChatCompletion, completion
@@ -109,7 +110,7 @@ def _respond(held_response: HeldResponse) -> Response:
     if row.status is not JobStatus.SUCCEEDED:
         raise why_no_answer(row)
     response = jsonify(completion(row))
-    response.headers["Content-Location"] = f"/v1/jobs/{row.id}"
+    response.headers["Content-Location"] = f"{link_base()}/v1/jobs/{row.id}"
     return response
 
 

@@ -94,7 +94,7 @@ class DocumentIntake:
             info = reader.inspect(data, secret, tenant=current_party())
             file = reader.unlock(data, secret, tenant=current_party()) if info.encrypted else data
         document_id = f"doc_{sha256_hex(data)}"
-        notices = tuple(_unlock_notices(info))
+        notices = tuple(_notices(info))
         stored = StoredDocument(document_id, bytes(file), len(data), info, notices)
         return RequestDocument(document_id, info, notices, stored)
 
@@ -137,7 +137,18 @@ def _name_pointer(pointer: str) -> Iterator[None]:
         raise
 
 
-def _unlock_notices(info: DocumentInfo) -> Iterator[dict[str, str]]:
+def _notices(info: DocumentInfo) -> Iterator[dict[str, str]]:
+    """Return what the sender of a document should know of it."""
     if info.encrypted:
         detail = "The document is stored without its encryption, so that no password is kept."
         yield {"code": "document_unlocked", "detail": detail}
+    if info.repaired:
+        detail = "The file is damaged and was repaired: pages or parts of them may be missing."
+        yield {"code": "document_repaired", "detail": detail}
+    if info.dynamic_form:
+        detail = "A program makes the pages of this form (XFA), which is not run: what is read is "
+        detail += "what other readers show instead. Print it to a PDF first."
+        yield {"code": "document_dynamic_form", "detail": detail}
+    if info.attachments:
+        detail = f"Files inside of the document are not read: {info.attachments}."
+        yield {"code": "document_attachments", "detail": detail}

@@ -1,6 +1,8 @@
 // The HTTP API: JSON in and out, failures as exceptions, and events that survive a broken line.
 
 const KEY = "sightline-key";
+/** What all paths of the API begin with: the path below which a proxy offers the service. */
+const BASE = document.body.dataset.base;
 const TERMINAL = new Set(["job.succeeded", "job.failed", "job.canceled", "job.expired", "job.erased"]);
 
 /** A refusal of the API; `problem` is its problem+json. */
@@ -35,7 +37,7 @@ function headers(more = {}) {
 }
 
 async function request(path, { quiet = false, ...options } = {}) {
-  const response = await fetch(path, { ...options, headers: headers(options.headers) });
+  const response = await fetch(BASE + path, { ...options, headers: headers(options.headers) });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401 && !quiet) unauthorized();
@@ -78,7 +80,7 @@ export const imageAddress = (id) => addressOf(`/v1/images/${id}/content`);
 export const pageAddress = (id, page, dpi) => addressOf(`/v1/documents/${id}/pages/${page}/content?dpi=${dpi}`);
 
 async function addressOf(path) {
-  if (!hasKey()) return path;
+  if (!hasKey()) return BASE + path;
   return URL.createObjectURL(await (await request(path)).blob());
 }
 

@@ -73,8 +73,8 @@ def read_glyphs(page: PdfPage) -> Glyphs:
         angles = _each(_angle, text, count, np.float32)
     return Glyphs(
         codes,
-        _to_upright(loose, page),
-        _to_upright(shapes, page),
+        to_upright(loose, page),
+        to_upright(shapes, page),
         _round_angles(angles, page.rotation),
     )
 
@@ -122,7 +122,7 @@ def _sorted_sides(sides: Floats) -> Floats:
     return np.concatenate((low, high), axis=1)
 
 
-def _to_upright(sides: Floats, page: PdfPage) -> Floats:
+def to_upright(sides: Floats, page: PdfPage) -> Floats:
     """Turn left, bottom, right, top of the page's coordinates into boxes of the upright page."""
     left, bottom, right, top = page.frame()
     x0, y0, x1, y1 = sides.T

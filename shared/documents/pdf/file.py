@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pypdfium2 import raw
 
 from shared.documents.model import DocumentKind
+from shared.documents.pdf.annotations import Sign, read_signs
 from shared.errors import (
     DocumentDamaged,
     DocumentEncrypted,
@@ -50,6 +51,7 @@ class PdfFile:
             raise _opening_error(raw.FPDF_GetLastError(), password)
         self.page_count: int = raw.FPDF_GetPageCount(self._document)
         self._form = self._open_form()
+        self._signs: dict[int, tuple[Sign, ...]] = {}
 
     def _open_form(self) -> raw.FPDF_FORMHANDLE | None:
         """Let PDFium draw the values of a form that has no pictures of them; runs no script."""
@@ -83,6 +85,16 @@ class PdfFile:
     def repaired(self) -> bool:
         """Tell whether its table of objects was missing or broken, so that parts may be lost."""
         return not raw.FPDF_DocumentHasValidCrossReferenceTable(self._document)
+
+    @property
+    def attachments(self) -> int:
+        """Return how many other files are inside of it."""
+        return max(0, int(raw.FPDFDoc_GetAttachmentCount(self._document)))
+
+    @property
+    def has_dynamic_form(self) -> bool:
+        """Tell whether its pages are made by a program (XFA), which is not run."""
+        return bool(raw.FPDF_GetFormType(self._document) == raw.FORMTYPE_XFA_FULL)
 
     @property
     def title(self) -> str | None:
@@ -133,8 +145,10 @@ class PdfFile:
         handle = self._load(number)
         try:
             if flat and raw.FPDFPage_GetAnnotCount(handle) > 0:
+                # what was merged into the page is no annotation any more when it is opened again
+                self._signs.setdefault(number, read_signs(handle, self._form))
                 handle = self._flatten(handle, number)
-            yield PdfPage(handle, number)
+            yield PdfPage(handle, number, self._signs.get(number, ()))
         finally:
             self._close_page(handle)
 
@@ -163,9 +177,10 @@ class PdfFile:
 class PdfPage:
     """One open page; sizes are in points, as seen upright."""
 
-    def __init__(self, handle: raw.FPDF_PAGE, number: int) -> None:
-        """Measure it; raises PageTooLarge."""
+    def __init__(self, handle: raw.FPDF_PAGE, number: int, signs: tuple[Sign, ...] = ()) -> None:
+        """Measure it; `signs` are what its annotations say. Raises PageTooLarge."""
         self.handle = handle
+        self.signs = signs
         self.number = number
         self.width = float(raw.FPDF_GetPageWidthF(handle))
         self.height = float(raw.FPDF_GetPageHeightF(handle))
@@ -175,7 +190,7 @@ class PdfPage:
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing is drawn on it, not even something white."""
-        return bool(raw.FPDFPage_CountObjects(self.handle) == 0)
+        return bool(raw.FPDFPage_CountObjects(self.handle) == 0) and not self.signs
 
     def frame(self) -> tuple[float, float, float, float]:
         """Return left, bottom, right and top of what is seen, in the page's own coordinates."""

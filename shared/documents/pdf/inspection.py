@@ -37,6 +37,8 @@ def inspect_pdf(pdf: PdfFile, *, password_given: bool, seconds: float) -> Docume
         encrypted=pdf.encrypted and password_given,
         title=pdf.title,
         repaired=pdf.repaired,
+        attachments=pdf.attachments,
+        dynamic_form=pdf.has_dynamic_form,
     )
 
 

@@ -19,8 +19,6 @@ INK_SCALE = 1.25
 #: Pixels of the grey picture of the largest pages.
 _MOST_INK_PIXELS = 4_000_000
 _WHITE = 0xFFFFFFFF
-#: Forms inside forms; deeper ones are an attack.
-_MAX_DEPTH = 8
 
 
 def ink_scale(page: PdfPage) -> float:
@@ -52,30 +50,6 @@ def render_rgb(page: PdfPage, dpi: float, max_pixels: int) -> tuple[Image.Image,
             "RGB", (width, height), pixels, "raw", "RGBX", pixels.shape[1], 1
         ).convert("RGB")
     return image, scale * POINTS_PER_INCH
-
-
-def hide_text(page: PdfPage) -> frozenset[int]:
-    """Make all text of the open page invisible; return the objects that were so before."""
-    before = set()
-    for item in _text_objects(page):
-        if raw.FPDFTextObj_GetTextRenderMode(item) == raw.FPDF_TEXTRENDERMODE_INVISIBLE:
-            before.add(ctypes.cast(item, ctypes.c_void_p).value or 0)
-        raw.FPDFTextObj_SetTextRenderMode(item, raw.FPDF_TEXTRENDERMODE_INVISIBLE)
-    return frozenset(before)
-
-
-def _text_objects(page: PdfPage) -> Iterator[raw.FPDF_PAGEOBJECT]:
-    for index in range(raw.FPDFPage_CountObjects(page.handle)):
-        yield from _text_within(raw.FPDFPage_GetObject(page.handle, index), 0)
-
-
-def _text_within(item: raw.FPDF_PAGEOBJECT, depth: int) -> Iterator[raw.FPDF_PAGEOBJECT]:
-    kind = raw.FPDFPageObj_GetType(item)
-    if kind == raw.FPDF_PAGEOBJ_TEXT:
-        yield item
-    elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
-        for index in range(raw.FPDFFormObj_CountObjects(item)):
-            yield from _text_within(raw.FPDFFormObj_GetObject(item, index), depth + 1)
 
 
 def _size(page: PdfPage, scale: float) -> tuple[int, int]:

@@ -23,13 +23,16 @@ def find_shown(glyphs: Glyphs, with_text: Grey, without_text: Grey, scale: float
     return glyphs.drawn & (_count_inside(change, glyphs.shapes * scale) > 0)
 
 
-def share_outside(with_text: Grey, without_text: Grey) -> float:
-    """Return the share of writing that is still there without the text, 0 to 1."""
+def share_outside(with_text: Grey, without_text: Grey, unseen: float = 0.0) -> float:
+    """Return the share of writing that is still there without the text, 0 to 1.
+
+    `unseen` are the pixels of text that is in no picture, for lack of a font.
+    """
     rest = find_writing(find_ink(without_text))
     if len(rest) <= _SPARE_PIECES:
         return 0.0
     text = find_writing(np.abs(with_text.astype(np.int16) - without_text) >= _LEAST_CHANGE)
-    return rest.area / (rest.area + text.area)
+    return rest.area / (rest.area + text.area + unseen)
 
 
 def _count_inside(mask: Mask, boxes: Floats) -> np.ndarray:

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from shared.errors import PageFailed, ServiceError, TileFailed
 from shared.jobs import (
+    ROW_VERSION,
     JobInput,
     PageOutcome,
     Stage,
@@ -96,6 +97,9 @@ class TileStore:
             "together": "1" if together else "",
             **_split_fields(claim.row.input, TileFailed(), together=together),
         }
+        if any(tile.turn for tile in tiles):
+            # older workers cannot join turned tiles
+            fields["version"] = str(ROW_VERSION)
         names = list(dict.fromkeys(keys.image(tenant, tile.id) for tile in tiles))
         return self._split(claim, names, fields, work, room)
 

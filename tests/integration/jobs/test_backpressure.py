@@ -137,6 +137,8 @@ def test_a_full_redis_takes_no_job_and_no_worker_ever_hears_of_it(tmp_path):
     ):
         worker = system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.05")
         _, http = system.gateway()
+        # an answered job would make room again
+        worker.signal(signal.SIGSTOP)
         jobs, refused = [], None
         for _ in range(60):
             files = {"image": _noise()}
@@ -151,6 +153,7 @@ def test_a_full_redis_takes_no_job_and_no_worker_ever_hears_of_it(tmp_path):
         assert _refused(http.post("/v1/images", files={"image": _noise()}), "store_unavailable")
         assert _refused(_ask(http), "store_unavailable")
         assert time.monotonic() - started < 2 * AT_ONCE_S
+        worker.signal(signal.SIGCONT)
         for job in jobs:
             eventually(lambda job=job: _terminal(http, job))
         states = {http.get(f"/v1/jobs/{job}").json()["status"] for job in jobs}

@@ -15,9 +15,11 @@ from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
 from tests.support.harness import QUICK, ROOT, RedisServer, System, eventually, running_system
+from tests.support.submission import submit
 
 #: Answers that take long enough to be killed in the middle.
 SLOW = {"SIGHTLINE_SIMULATED_TOKEN_S": "0.3"}
+SLOWER = {"SIGHTLINE_SIMULATED_TOKEN_S": "1.5"}
 #: Answers that no test waits for, however slowly another worker starts.
 ENDLESS = {"SIGHTLINE_SIMULATED_TOKEN_S": "20"}
 
@@ -27,22 +29,9 @@ class Jobs:
 
     def __init__(self, redis_url: str) -> None:
         self.store = Store(Settings(redis_url=redis_url))
-        self.url = redis_url
 
     def submit(self, **fields) -> str:
-        doorbell = self.store.add(NewJob("t", JobInput(prompt="what?"), **fields)).doorbell
-        # Celery's app reads its broker once, so every test sends from a process of its own
-        code = (
-            "from shared.queue import send_doorbells; from shared.store import Doorbell;"
-            f"send_doorbells([Doorbell({doorbell.job_id!r}, {doorbell.queue!r})])"
-        )
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={"SIGHTLINE_REDIS_URL": self.url, "PATH": "/usr/bin:/bin"},
-            cwd=ROOT,
-            check=True,
-        )
-        return doorbell.job_id
+        return submit(self.store, NewJob("t", JobInput(prompt="what?"), **fields))
 
     def submit_silently(self, **fields) -> str:
         """Store a job whose message never arrives."""
@@ -159,7 +148,7 @@ def test_a_terminated_worker_gives_its_job_back_without_counting_the_attempt(
 def test_a_terminated_worker_finishes_what_takes_it_less_than_its_drain_time(
     system: System, jobs: Jobs
 ):
-    leaving = system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.05", SIGHTLINE_DRAIN_S="20")
+    leaving = system.worker(**SLOW, SIGHTLINE_DRAIN_S="60")
     job_id = jobs.submit()
     jobs.reaches(job_id, JobStatus.RUNNING)
     leaving.signal(signal.SIGTERM)
@@ -168,7 +157,7 @@ def test_a_terminated_worker_finishes_what_takes_it_less_than_its_drain_time(
 
 
 def test_a_running_job_is_canceled_before_its_end_and_keeps_its_text(system: System, jobs: Jobs):
-    system.worker(**SLOW)
+    system.worker(**SLOWER)
     job_id = jobs.submit()
     jobs.reaches(job_id, JobStatus.RUNNING)
     eventually(lambda: (jobs.get(job_id).progress or {}).get("output_tokens"))
@@ -180,8 +169,8 @@ def test_a_running_job_is_canceled_before_its_end_and_keeps_its_text(system: Sys
 
 
 def test_a_running_job_past_its_deadline_expires_with_the_text_so_far(system: System, jobs: Jobs):
-    system.worker(**SLOW)
-    row = jobs.reaches(jobs.submit(deadline_s=2.5), JobStatus.EXPIRED)
+    system.worker(**SLOWER)
+    row = jobs.reaches(jobs.submit(deadline_s=8), JobStatus.EXPIRED)
     assert row.output["finish_reason"] == "deadline"
     assert row.output["text"]
 
@@ -191,7 +180,7 @@ def test_a_redis_that_restarts_again_and_again_loses_no_job_and_ends_no_worker(
 ):
     jobs = Jobs(own_redis.url)
     with running_system(own_redis.url, tmp_path, **QUICK) as system:
-        workers = [system.worker(slots=2, **SLOW) for _ in range(2)]
+        workers = [system.worker(slots=2, SIGHTLINE_SIMULATED_TOKEN_S="0.6") for _ in range(2)]
         ids = [jobs.submit() for _ in range(10)]
         for _ in range(3):
             eventually(lambda: any(jobs.get(i).status is JobStatus.RUNNING for i in ids))

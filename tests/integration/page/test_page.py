@@ -327,3 +327,15 @@ def test_an_answer_that_is_begun_anew_takes_the_place_of_what_was_written(guarde
     listed = httpx.get(path, params={"limit": 1}, headers=headers, trust_env=False, timeout=60)
     job = listed.json()["data"][0]
     assert (answer, job["metrics"]["attempt"]) == (job["output"]["text"], 2)
+
+
+def test_the_page_works_below_a_path_of_its_host(served, visit):
+    _, http = served.system.gateway(SIGHTLINE_BASE_PATH="/tools/vision")
+    here = visit(f"{str(http.base_url).rstrip('/')}/tools/vision")
+    here.give("gate.png", text_png("Gate 12"))
+    here.ask("What is on it?")
+    answer = here.answered()
+    expect(here.page.locator(".shown img")).to_have_js_property("naturalWidth", 320)
+    assert here.page.url.partition("#")[0].endswith("/tools/vision")
+    here.page.reload()
+    assert here.answered() == answer

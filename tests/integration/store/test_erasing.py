@@ -8,8 +8,12 @@ import pytest
 
 from shared.errors import Erased, NotFound
 from shared.jobs import JobStatus, TileOutcome
+from shared.jobs.image import StoredImage, stored_file_mark
+from shared.settings import Settings
 from shared.store import Claim, keys
+from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.waiters import Waiters, new_waiter
+from shared.store.uploads.erased_files import ErasedFiles
 from tests.integration.store.desk import BYTES, HOOK, WORDS, Desk, image
 
 
@@ -123,3 +127,71 @@ def test_tiles_that_were_stored_before_the_split_are_erased_with_the_job(desk):
             desk.images.header("t", info.id)
     assert not desk.images.put("t", image(100), job_id=job_id, owner=claim.owner)
     assert desk.mentions(BYTES) == []
+
+
+FEATURES = b"features-of-a-private-picture"
+
+
+class ForgetfulWorkers:
+    """Stands for all workers: they share features, and forget those of erased files."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self.features = RedisFeatures(settings)
+        self.erased = ErasedFiles(desk.redis)
+
+    def compute(self, *pictures: StoredImage) -> None:
+        for picture in pictures:
+            for size in ("8x8", "4x4"):
+                self.features.put(f"{stored_file_mark('t', picture.id)}:{size}", FEATURES)
+
+    def forget(self) -> None:
+        for mark in self.erased.read():
+            self.features.forget(mark)
+
+
+@pytest.fixture
+def workers(desk: Desk, settings: Settings) -> ForgetfulWorkers:
+    return ForgetfulWorkers(desk, settings)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_no_features_are_left_of_a_job_in_any_state(desk, workers, state):
+    workers.compute(desk.put(1))
+    job_id = desk.add(image(1), session_id="talk")
+    state(desk, job_id)
+    workers.compute(*(image(number) for number in range(100, 103)))
+    workers.forget()
+    assert desk.mentions(FEATURES.decode())
+    desk.store.erase(job_id, "t")
+    desk.sessions.delete("t", "talk")
+    workers.forget()
+    # tiles that were never stored cannot have been computed
+    is_cut = state in (being_cut, in_tiles, merging, canceled)
+    left = [key for key in desk.mentions(FEATURES.decode()) if not key.startswith(keys.FEATURES)]
+    assert left == []
+    marks = [stored_file_mark("t", image(n).id) for n in (1, *((100, 101, 102) if is_cut else ()))]
+    assert desk.mentions(*(keys.FEATURES + mark for mark in marks)) == []
+    assert desk.mentions(BYTES, WORDS, *(image(n).id[4:] for n in (1, 100, 101, 102))) == []
+
+
+def test_features_stay_until_the_last_job_with_the_same_picture_goes(desk, workers):
+    workers.compute(desk.put(1))
+    jobs = [desk.add(image(1)) for _ in range(2)]
+    for job_id, keys_left in zip(jobs, (2, 0), strict=True):
+        desk.store.erase(job_id, "t")
+        workers.forget()
+        assert len(desk.mentions(FEATURES.decode())) == keys_left
+
+
+def test_an_uploaded_picture_that_is_deleted_takes_its_features_along(desk, workers):
+    workers.compute(desk.put(1, uploaded=True))
+    desk.store.erase(desk.add(image(1)), "t")
+    workers.forget()
+    assert desk.mentions(FEATURES.decode())
+    desk.images.delete("t", image(1).id)
+    workers.forget()
+    assert desk.mentions(FEATURES.decode()) == []
+    # who sends it again may use what is computed anew
+    workers.compute(desk.put(1))
+    workers.forget()
+    assert desk.mentions(FEATURES.decode())

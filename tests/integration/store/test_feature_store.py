@@ -71,16 +71,16 @@ def test_several_servers_share_the_images_out(redis_server, tmp_path):
         both = f"{redis_server.url} {other.url}"
         one = RedisFeatures(Settings(redis_url=redis_server.url, cache_url=both))
         for number in range(40):
-            one.put(f"t:{number}", b"%d" % number)
+            one.put(f"file{number}:a", b"%d" % number)
         shares = [
-            len(server.client().keys(f"{keys.FEATURES}*")) for server in (redis_server, other)
+            len(server.client().keys(f"{keys.FEATURES}*:*")) for server in (redis_server, other)
         ]
         assert sum(shares) == 40
         assert min(shares) >= 8
         # the order of the list says nothing, and another worker finds all of it
         turned = " ".join(reversed(both.split()))
         next_ = RedisFeatures(Settings(redis_url=redis_server.url, cache_url=turned))
-        assert all(next_.get(f"t:{number}") == b"%d" % number for number in range(40))
+        assert all(next_.get(f"file{number}:a") == b"%d" % number for number in range(40))
 
 
 def test_a_dead_server_costs_its_own_share_only(redis_server):
@@ -90,8 +90,8 @@ def test_a_dead_server_costs_its_own_share_only(redis_server):
     values = []
     for number in range(40):
         with contextlib.suppress(StoreUnavailable):
-            store.put(f"t:{number}", b"x")
-            values.append(store.get(f"t:{number}"))
+            store.put(f"file{number}:a", b"x")
+            values.append(store.get(f"file{number}:a"))
     assert 8 <= len(values) <= 32
     assert set(values) == {b"x"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,20 @@ from scripts.instance import InstanceError
 from tests.support.harness import ROOT
 
 
-@pytest.fixture
-def clone(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
     """A folder with an environment in it, as `make up` makes one."""
-    folder = tmp_path / "clone"
+    folder = tmp_path_factory.mktemp("cloned") / "clone"
     subprocess.run([sys.executable, "-m", "venv", folder / ".venv"], check=True)
     return folder
+
+
+@pytest.fixture
+def moved_clone(clone) -> Iterator[Path]:
+    """The same folder under another name, for a test."""
+    place = clone.rename(clone.with_name("moved"))
+    yield place
+    place.rename(clone)
 
 
 def _moved(folder: Path) -> str:
@@ -42,10 +51,9 @@ def test_an_environment_that_stayed_where_it_was_is_left_alone(clone):
     preflight.check_environment(clone / ".venv" / "bin")
 
 
-def test_a_moved_environment_is_made_again(clone):
-    place = clone.rename(clone.with_name("moved"))
-    assert _moved(place) == "moved"
-    assert f"scripts/install.sh {place}/.venv model" in _planned(place)
+def test_a_moved_environment_is_made_again(moved_clone):
+    assert _moved(moved_clone) == "moved"
+    assert f"scripts/install.sh {moved_clone}/.venv model" in _planned(moved_clone)
 
 
 def test_a_copied_environment_whose_first_folder_still_exists_is_made_again(clone):
@@ -64,10 +72,9 @@ def test_without_an_environment_nothing_was_moved(tmp_path):
     assert _moved(tmp_path) == ""
 
 
-def test_make_up_says_what_to_do_about_a_moved_environment(clone):
-    place = clone.rename(clone.with_name("moved"))
+def test_make_up_says_what_to_do_about_a_moved_environment(moved_clone):
     with pytest.raises(InstanceError, match=r"made in another folder.*make install"):
-        preflight.check_environment(place / ".venv" / "bin")
+        preflight.check_environment(moved_clone / ".venv" / "bin")
 
 
 def test_further_extras_are_installed_into_an_environment_that_is_complete(clone):

@@ -94,6 +94,7 @@ def test_passwords_are_not_shown():
         ({"host": "0.0.0.0", "allow_anonymous": True}, "without a key"),
         ({"host": "0.0.0.0"}, "METRICS_TOKEN"),
         ({"host": "0.0.0.0"}, "PUBLIC_URL"),
+        ({"host": "0.0.0.0", "public_url": "https://a.example/b"}, "BASE_PATH is '/'"),
         ({"host": "0.0.0.0", "allow_anonymous": True}, "ALLOWED_HOSTS"),
         ({"log_level": "DEBUG"}, "prompts"),
         ({"redis_url": "redis://db:6379/0"}, "without a password"),

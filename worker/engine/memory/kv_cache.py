@@ -51,6 +51,8 @@ class KVEntry:
     kv: SequenceKV
     #: (length,) as in Prompt.identity.
     identity: Ints
+    #: The marks of the files whose pictures are in it.
+    file_marks: frozenset[str] = frozenset()
 
 
 def common_prefix(left: Ints, right: Ints) -> int:
@@ -68,6 +70,8 @@ class KVPool:
     _entries: OrderedDict[int, tuple[str, KVEntry]] = field(default_factory=OrderedDict)
     _bytes: int = 0
     _serial: int = 0
+    #: Marks of files of which nothing is kept.
+    _erased: frozenset[str] = frozenset()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -101,10 +105,23 @@ class KVPool:
         if not scope:
             return
         with self._lock:
+            if entry.file_marks & self._erased:
+                return
             self._serial += 1
             self._entries[self._serial] = (scope, entry)
             self._bytes += entry.kv.nbytes
             self._shrink(self.max_bytes)
+
+    def forget(self, marks: frozenset[str]) -> None:
+        """Drop what has pictures of files with these marks, and keep nothing of them from now on.
+
+        The next call names others.
+        """
+        with self._lock:
+            self._erased = marks
+            for serial, (_, entry) in list(self._entries.items()):
+                if entry.file_marks & marks:
+                    self._pop(serial)
 
     def shrink(self, max_bytes: int) -> None:
         """Evict until at most `max_bytes` are in the pool."""

@@ -129,6 +129,9 @@ class SimulatedEngine:
             self._answers.append(answer)
         return ticket
 
+    def forget(self, marks: frozenset[str]) -> None:
+        """Do nothing: it computes nothing from images, and keeps nothing."""
+
     def close(self) -> None:
         """Stop; unfinished requests end as canceled."""
         self._closed.set()

@@ -95,15 +95,22 @@ def takes_text(document: DocumentInput, text: PageText | None) -> bool:
 
 
 def text_warnings(document: DocumentInput, text: PageText | None) -> tuple[Notice, ...]:
-    """Return why a page's own text was not taken, or may be wrong."""
-    doubt = text.doubt if text else None
-    if doubt is None or (doubt is TextDoubt.NO_TEXT and document.text_layer is TextLayer.AUTO):
-        return ()
-    if document.text_layer is TextLayer.ONLY:
-        code, verdict = "text_layer_doubtful", "may not say what it shows"
-    else:
+    """Return why a page's own text was not taken, or may be wrong, and what its picture lacks."""
+    doubt, notices = text.doubt if text else None, list[Notice]()
+    if doubt and not (doubt is TextDoubt.NO_TEXT and document.text_layer is TextLayer.AUTO):
         code, verdict = "text_layer_not_used", "was not used"
-    return (Notice(code=code, detail=f"The page's own text {verdict}: {_DOUBTS[doubt]}."),)
+        if document.text_layer is TextLayer.ONLY:
+            code, verdict = "text_layer_doubtful", "may not say what it shows"
+        notices.append(
+            Notice(code=code, detail=f"The page's own text {verdict}: {_DOUBTS[doubt]}.")
+        )
+    if text and text.fontless:
+        detail = (
+            f"{text.fontless} characters have a font that is not in the file: no picture of the "
+        )
+        detail += "page has them."
+        notices.append(Notice(code="font_missing", detail=detail))
+    return tuple(notices)
 
 
 def page_warnings(rendered: RenderedPage) -> tuple[Notice, ...]:

@@ -94,7 +94,7 @@ def settled_pieces(tiles: Sequence[TileInfo], outcomes: Sequence[TileOutcome]) -
 
 
 def _tiles(infos: Sequence[TileInfo]) -> list[Tile]:
-    return [Tile(box=info.box, **info.seam) for info in infos]
+    return [Tile(**info.placed) for info in infos]
 
 
 def _text(outcome: TileOutcome) -> str | None:

@@ -23,6 +23,7 @@ from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost
+from worker.jobs.placing import join_seen
 from worker.jobs.progress import PartsDone
 from worker.jobs.questions import pixel_budget
 from worker.jobs.results import EngineAnswer, TilingResult
@@ -38,6 +39,7 @@ from worker.jobs.tiled.outcomes import (
 )
 from worker.jobs.tiled.reducing import reduce_answers
 from worker.jobs.tiled.tiles import TileCutter
+from worker.jobs.upright import Upright, turned_notice
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +56,13 @@ class TiledSteps:
         images: ImageStore,
         info: ModelInfo,
         max_tiles: Callable[[], int],
+        upright: Upright,
     ) -> None:
         """`max_tiles` returns how many tiles may be queued or running in the whole service."""
         self._tiles = tiles
         self._info = info
         self._max_tiles = max_tiles
-        self._cutter = TileCutter(tiles, images, info)
+        self._cutter = TileCutter(tiles, images, info, upright)
 
     def begin(self, job: ClaimedJob) -> EngineAnswer | None:
         """Return the answer to a job; None when its tiles were queued instead.
@@ -127,7 +130,11 @@ class TiledSteps:
         if completion.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may take.")
         outcome = make_outcome(completion, self._info.revision)
-        read = {"read_s": answer.read_s, "second_text": answer.second_text or ""}
+        read = {
+            "read_s": answer.read_s,
+            "second_text": answer.second_text or "",
+            "rows": answer.seen[0].rows if answer.seen else (),
+        }
         return outcome.model_copy(update=read)
 
     def stream_text(self, job_id: str) -> None:
@@ -162,12 +169,14 @@ class TiledSteps:
                 tiling=tiling,
                 read_s=sum(one.read_s for one in outcomes),
                 second_text=join_second_texts(row, outcomes),
+                seen=join_seen(row.tiles, outcomes, wanted=row.input.boxes != "none"),
             )
         elif row.together:
             answer = self._ask_together(job, outcomes)
         else:
             answer = self._reduce_answers(job, outcomes)
-        return replace(answer, notices=(*answer.notices, *_tile_notices(outcomes)))
+        about_parts = (*_turn_notices(row), *_tile_notices(outcomes))
+        return replace(answer, notices=(*answer.notices, *about_parts))
 
     def _ask_together(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         """Ask the question in one prompt that shows all tiles."""
@@ -219,6 +228,13 @@ def _tiling_result(
     )
     partial = any(one.gap for one in outcomes)
     return TilingResult(outputs, ids_to_view(row.tiles, outcomes), row.tiles, partial=partial)
+
+
+def _turn_notices(row: JobRow) -> list[Notice]:
+    """Return which images of a job were turned before they were cut."""
+    turns = {info.image: info.turn for info in row.tiles if info.turn}
+    reads = row.input.tiling is not None and row.input.tiling.task is TilingTask.READ
+    return [turned_notice(*one) for one in sorted(turns.items())] if reads else []
 
 
 def _tile_notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:

@@ -11,7 +11,8 @@ from typing import Any
 from PIL import Image
 
 from shared.errors import ImageGone
-from shared.jobs import JobInput, TileInfo, TileOutcome, Tiling, TilingTask, Turn
+from shared.jobs import JobInput, TileInfo, TileOutcome, Tiling, TilingTask
+from shared.jobs import Turn as SessionTurn
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.tile_plan import MIN_SIDE
@@ -23,6 +24,7 @@ from worker.jobs.leases import LeaseLost
 from worker.jobs.questions import fit_one_prompt, pixel_budget
 from worker.jobs.tiled import prompts
 from worker.jobs.tiled.outcomes import reuse_outcome
+from worker.jobs.upright import Turn, Upright
 from worker.pipeline.images import open_png
 from worker.tiling import Tile, can_stream, cut, unread_mark
 
@@ -45,10 +47,13 @@ class SplitPlan:
 class TileCutter:
     """Makes the plans by which jobs are split."""
 
-    def __init__(self, tiles: TileStore, images: ImageStore, info: ModelInfo) -> None:
+    def __init__(
+        self, tiles: TileStore, images: ImageStore, info: ModelInfo, upright: Upright
+    ) -> None:
         self._tiles = tiles
         self._images = images
         self._info = info
+        self._upright = upright
 
     def cut(self, claim: Claim) -> SplitPlan | None:
         """Cut a job's images and store their tiles; None when they need no cut.
@@ -64,14 +69,14 @@ class TileCutter:
         together = job.tiling.task is TilingTask.ASK and fit_one_prompt(infos, job, self._info)
         inputs = self._tile_inputs(job, infos, together=together)
         known = {} if together else self._known_outcomes(row)
-        live = can_stream([Tile(box=info.box, **info.seam) for info in infos])
+        live = can_stream([Tile(**info.placed) for info in infos])
         work = [
             NewTile(TileOutcome() if info.blank else known.get((info.id, info.box), tile), streams)
             for info, tile, streams in zip(infos, inputs, live, strict=True)
         ]
         return SplitPlan(infos, tuple(work), together)
 
-    def reuse_tiles(self, row: JobRow, turns: Sequence[Turn]) -> SplitPlan | None:
+    def reuse_tiles(self, row: JobRow, turns: Sequence[SessionTurn]) -> SplitPlan | None:
         """Plan to ask each tile of the image that a conversation is about.
 
         None when the question has images of its own, or when all tiles fit into one prompt.
@@ -96,11 +101,13 @@ class TileCutter:
         for number, png in enumerate(self._images.pngs(row.tenant, row.input.images)):
             if png is None:
                 raise ImageGone
-            image = open_png(png)
+            image, turn = open_png(png), None
+            if self._upright.reads(row.input):
+                image, turn = self._upright.turn(image)
             for tile in self._cut_image(image, tiling, second=row.input.reader == "second"):
                 pixels = image.crop(tile.box)
                 placed = replace(tile, order=order, image=number)
-                yield self._store_tile(claim, pixels, placed)
+                yield self._store_tile(claim, pixels, placed, turn)
                 order += 1
 
     def _cut_image(self, image: Image.Image, tiling: Tiling, *, second: bool) -> list[Tile]:
@@ -109,7 +116,9 @@ class TileCutter:
         # the second reader has no bound of its own
         return cut(image, tiling.budget if second else min(tiling.budget, self._info.max_pixels))
 
-    def _store_tile(self, claim: Claim, pixels: Image.Image, tile: Tile) -> TileInfo:
+    def _store_tile(
+        self, claim: Claim, pixels: Image.Image, tile: Tile, turn: Turn | None
+    ) -> TileInfo:
         digest = hashlib.sha256(f"{pixels.width}x{pixels.height}\n".encode())
         digest.update(pixels.tobytes())
         out = io.BytesIO()
@@ -122,6 +131,10 @@ class TileCutter:
             raise LeaseLost
         seam = asdict(tile)
         box, blank = seam.pop("box"), is_blank(pixels)
+        if turn and turn.degrees:
+            # tiles are joined where they were cut, and shown where they are in the stored image
+            seam |= {"box": box, "turn": turn.degrees}
+            box = turn.turn_back(box)
         return TileInfo(id=image_id, box=box, mark=unread_mark(tile), blank=blank, seam=seam)
 
     def _tile_inputs(
@@ -143,6 +156,7 @@ class TileCutter:
                 enhance=job.enhance,
                 reference=job.reference if reads else "",
                 reader=job.reader,
+                boxes=job.boxes if reads else "none",
                 # tells that it is read, and a table's columns
                 preset=job.preset if reads or job.needs_reader else None,
             )

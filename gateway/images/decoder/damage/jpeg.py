@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.images.decoder.damage import libjpeg, zeros
+from gateway.images.decoder.damage import jpeg_levels, libjpeg, zeros
 from gateway.images.decoder.damage.report import Damage
 
 _CUT = "premature end"
@@ -12,19 +12,39 @@ _DAMAGED = ("Corrupt JPEG data", "Premature end of JPEG", "Inconsistent progress
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes")
 #: Cameras and converters fill up the data with a few bytes.
 _MOST_FILLING_BYTES = 4
-_RESTART_INTERVAL = b"\xff\xdd"
+_RESTART_INTERVAL, _SCAN = b"\xff\xdd", b"\xff\xda"
 
 
 def read_damage(data: bytes) -> Damage | None:
     """Return what is broken in a JPEG that Pillow has drawn, or None."""
     if not libjpeg.is_available():
         return None
-    report = libjpeg.read_warnings(data)
+    single = data.count(_SCAN) == 1
+    lowered = jpeg_levels.lower_levels(data) if single else None
+    if lowered:
+        report = libjpeg.read_warnings(lowered.data, lowered.most)
+    else:
+        report = libjpeg.read_warnings(data)
     damages = [(row, text) for row, text in report.warnings if _is_damage(text, data)]
     if not damages:
-        return zeros.find_in_jpeg(data) if data.count(b"\xff\xda") == 1 else None
+        return _silent_damage(data, report) if single else None
     text = damages[0][1].removeprefix("Corrupt JPEG data: ")
     return Damage(text, _damaged_part(data, damages, report.rows), is_cut=_CUT in text.lower())
+
+
+def _silent_damage(data: bytes, report: libjpeg.JpegWarnings) -> Damage | None:
+    """Return what libjpeg does not warn of in a JPEG of one scan."""
+    if report.too_bright:
+        return Damage("a part of it is brighter than white or darker than black")
+    if report.left and not _is_filling(report.left):
+        return Damage("its pixel data go on behind the end of the picture")
+    return zeros.find_in_jpeg(data)
+
+
+def _is_filling(bits: str) -> bool:
+    """Tell whether the rest of the last byte, and the bytes behind it, are zeros or ones alone."""
+    rest = len(bits) % 8
+    return all(len(set(part)) < 2 for part in (bits[:rest], bits[rest:]))
 
 
 def _is_damage(text: str, data: bytes) -> bool:

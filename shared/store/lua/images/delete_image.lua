@@ -1,7 +1,4 @@
 -- Delete an image, whoever needs it.
 -- KEYS: image
 -- Returns 1, or 0 when it is unknown.
-local image = KEYS[1]
-
-redis.call('DEL', image .. IMAGE_JOBS, image .. IMAGE_USERS)
-return redis.call('DEL', image)
+return erase_image(KEYS[1], now_ms())

@@ -13,6 +13,7 @@ if job and (job.status ~= 'running' or job.owner ~= owner) then return 0 end
 if redis.call('EXISTS', key) == 1 then settle_image(key, now) end
 if redis.call('EXISTS', key) == 0 then redis.call('HSET', key, 'maker', job_id) end
 redis.call('HSET', key, unpack(ARGV, FIRST_FIELD))
+redis.call('ZREM', ERASED_FILES, file_mark(key))
 local kept_until = now + tonumber(ttl_ms)
 if job then
   use_image(key, job_id, now + 2 * tonumber(job.ttl_ms), now)

@@ -4,6 +4,22 @@
 local PUT = 'put:'
 local SLACK_MS = 1000
 
+-- The mark of an image or a document, from its key: stored_file_mark computes the same.
+local function file_mark(file)
+  return redis.sha1hex(string.match(file, '^[^:]*:[^:]*:(.*)$'))
+end
+
+-- Delete an image with its lists, and have the workers forget what they have computed from it.
+local function erase_image(image, now)
+  local KEPT_MS, MOST = 86400000, 100000
+  redis.call('DEL', image .. IMAGE_JOBS, image .. IMAGE_USERS)
+  redis.call('ZADD', ERASED_FILES, now, file_mark(image))
+  redis.call('ZREMRANGEBYSCORE', ERASED_FILES, '-inf', now - KEPT_MS)
+  redis.call('ZREMRANGEBYRANK', ERASED_FILES, 0, -1 - MOST)
+  redis.call('PEXPIRE', ERASED_FILES, KEPT_MS)
+  return redis.call('DEL', image)
+end
+
 -- Whether somebody who needs an image is still there; what is only noted expires by its time.
 local function exists_user(user)
   if string.sub(user, 1, #PUT) == PUT then return true end
@@ -79,7 +95,7 @@ local function release_image(image, user, now)
   if is_image_needed(image) then
     settle_image(image, now)
   else
-    redis.call('DEL', image, image .. IMAGE_JOBS, image .. IMAGE_USERS)
+    erase_image(image, now)
   end
 end
 

@@ -226,7 +226,7 @@ def test_erasing_leaves_nothing_but_the_tombstone(store, settings):
         store.get(job_id, "t")
     assert store.beat([(job_id, claimed.owner)]) == [Verdict.LOST]
     left = set(store.redis.scan_iter("sl:*"))
-    assert left == {keys.GONE + job_id, keys.COUNTERS, keys.SEQUENCE}
+    assert left == {keys.GONE + job_id, keys.COUNTERS, keys.SEQUENCE, keys.ERASED_FILES}
 
 
 def test_an_image_stays_while_another_job_or_its_uploader_wants_it(store, settings):

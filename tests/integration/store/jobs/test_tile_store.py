@@ -20,6 +20,7 @@ from shared.store.uploads.image_store import ImageStore
 from shared.store.worker_registry import WorkerRegistry
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled.steps import TiledSteps
+from worker.jobs.upright import Upright
 from worker.tiling import Tile, can_stream, unread_mark
 
 TILING = Tiling(task=TilingTask.READ, budget=1 << 20, planned=4)
@@ -33,7 +34,7 @@ class Longs:
         self.tiles = TileStore(self.store)
         self.images = ImageStore(settings)
         info = ModelInfo("m", "r", 4096, "none")
-        self.steps = TiledSteps(self.tiles, self.images, info, lambda: 100)
+        self.steps = TiledSteps(self.tiles, self.images, info, lambda: 100, Upright(frozenset()))
 
     def add(self, tenant: str = "t", *, strict: bool = False, **fields) -> str:
         tiling = TILING.model_copy(update={"strict": strict})

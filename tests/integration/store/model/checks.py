@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.errors import Erased, NotFound
 from shared.jobs import JobStatus
+from shared.jobs.image import stored_file_mark
 from shared.store import keys
 from shared.store.jobs.events import EventReader
 from tests.integration.store.model.rows import TERMINAL, Row
@@ -139,4 +140,13 @@ class Checks(World):
             and not self.is_claim_of_vanished(key)
         }
         owned = {keys.COUNTERS, keys.SEQUENCE, keys.TURN, keys.REAPED_AT, keys.TILES_ROOM}
-        assert left <= owned | {keys.WEIGHTS, keys.RECONCILE_LOCK, keys.CURSORS}, left
+        owned |= {keys.ERASED_FILES, keys.WEIGHTS, keys.RECONCILE_LOCK, keys.CURSORS}
+        assert left <= owned, left
+        self.check_marks()
+
+    def check_marks(self) -> None:
+        """Check that no image that is still stored is marked as erased."""
+        stored = self.redis.scan_iter(f"{keys.IMAGE}*", count=1000)
+        names = [key.removeprefix(keys.IMAGE).split(":") for key in stored]
+        marks = {stored_file_mark(tenant, digest) for tenant, digest, *_ in names}
+        assert not marks & set(self.redis.zrange(keys.ERASED_FILES, 0, -1))

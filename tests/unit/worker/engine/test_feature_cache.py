@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.harness import eventually
+
 pytestmark = pytest.mark.model
 
 
@@ -23,6 +25,12 @@ class Shelf:
         if self.broken:
             raise ConnectionError("gone")
         self.values[key] = value
+
+    def forget(self, mark: str) -> None:
+        if self.broken:
+            raise ConnectionError("gone")
+        for key in [key for key in self.values if key.startswith(f"{mark}:")]:
+            del self.values[key]
 
 
 def features(tokens: int = 4):
@@ -96,3 +104,42 @@ def test_a_store_that_is_gone_is_a_miss_and_no_error() -> None:
     ram.put("a", some)
     assert ram.get("a") is some
     ram.close()
+
+
+def test_what_was_computed_from_an_erased_file_is_forgotten_near_and_behind() -> None:
+    shelf = Shelf()
+    mine = cache(store=shelf)
+    for key in ("one:8x8", "one:16x16", "other:8x8"):
+        mine.put(key, features())
+    eventually(lambda: len(shelf.values) == 3, 60)
+    mine.forget(frozenset({"one"}))
+    assert [key for key in ("one:8x8", "one:16x16", "other:8x8") if mine.get(key) is not None] == [
+        "other:8x8"
+    ]
+    assert shelf.values.keys() == {"other:8x8"}
+    assert mine.nbytes == features().nbytes
+
+
+def test_late_features_of_an_erased_file_are_not_kept_until_it_is_stored_again() -> None:
+    shelf = Shelf()
+    mine = cache(store=shelf)
+    mine.forget(frozenset({"one"}))
+    mine.put("one:8x8", features())
+    assert mine.get("one:8x8") is None
+    mine.forget(frozenset())
+    mine.put("one:8x8", features())
+    assert mine.get("one:8x8") is not None
+    mine.close()
+    assert shelf.values.keys() == {"one:8x8"}
+
+
+def test_a_store_that_was_away_forgets_when_it_is_back() -> None:
+    shelf = Shelf()
+    shelf.values["one:8x8"] = b"of an erased picture"
+    mine = cache(store=shelf)
+    shelf.broken = True
+    mine.forget(frozenset({"one"}))
+    shelf.broken = False
+    assert shelf.values
+    mine.forget(frozenset({"one"}))
+    assert not shelf.values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,17 @@ def test_an_equal_text_over_another_image_is_not_the_same_beginning() -> None:
 
     assert common_prefix(identity("img_a"), identity("img_a")) == 4
     assert common_prefix(identity("img_a"), identity("img_b")) == 1
+
+
+def test_what_shows_an_erased_picture_is_dropped_and_not_kept_again(pool, make) -> None:
+    with_picture = dataclasses.replace(make([1, 2, 3]), file_marks=frozenset({"one"}))
+    pool.put("a", with_picture)
+    pool.put("b", make([1, 2, 3]))
+    pool.forget(frozenset({"one"}))
+    assert [pool.count_reusable(scope, ids(1, 2, 3)) for scope in "ab"] == [0, 2]
+    assert pool.nbytes == 64 * 3
+    pool.put("a", with_picture)
+    assert pool.count_reusable("a", ids(1, 2, 3)) == 0
+    pool.forget(frozenset())
+    pool.put("a", with_picture)
+    assert pool.count_reusable("a", ids(1, 2, 3)) == 2

@@ -13,6 +13,7 @@ from shared.jobs import JobInput, Turn
 from tests.unit.worker.enhance import drawings
 from tests.unit.worker.pipeline.test_pipeline import Narrow
 from worker.pipeline import Pipeline, Question
+from worker.pipeline.images import QuestionImages
 
 SKEWED = drawings.turned(drawings.page(Random(4)), 5)
 
@@ -49,6 +50,13 @@ def turn(enhance):
         finish_reason="stop",
         created_ms=0,
     )
+
+
+@pytest.mark.parametrize("enhance", ["off", "auto"])
+def test_a_picture_of_a_document_is_known_by_its_document(enhance):
+    images = QuestionImages({"img_a": png(SKEWED)}, file_ids={"img_a": "doc_b"})
+    (drawn,) = images.inputs(("img_a",), 1_048_576, enhance)
+    assert (drawn.id, drawn.file_id) == ("img_a", "doc_b")
 
 
 def test_an_enhanced_image_is_another_to_the_engine_and_told():

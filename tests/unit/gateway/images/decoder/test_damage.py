@@ -45,6 +45,7 @@ SOURCES = {
     "jpeg with restarts": (saved(DRAWING, "JPEG", restart_marker_rows=1), JPEG_END),
     "progressive jpeg": (saved(DRAWING, "JPEG", progressive=True), JPEG_END),
     "png": (saved(DRAWING, "PNG"), chunk(b"IEND")),
+    "webp": (saved(DRAWING, "WEBP", quality=80), b""),
     "lossless webp": (saved(DRAWING, "WEBP", lossless=True), b""),
     "gif": (saved(DRAWING.quantize(64), "GIF"), GIF_END),
     "lzw tiff": (saved(DRAWING, "TIFF", compression="tiff_lzw"), b""),
@@ -100,6 +101,66 @@ def test_a_picture_that_lost_a_part_is_refused_or_says_so(decoder, name):
         if changed > 0.01 and "image_damaged" not in _codes(image):
             silent.append((number, round(changed, 2)))
     assert silent == []
+
+
+@pytest.mark.parametrize(("fmt", "most_silent"), [("JPEG", 0.25), ("WEBP", 0.05)])
+def test_hardly_any_wrong_bit_passes_silently(decoder, fmt, most_silent):
+    rng = random.Random(fmt)
+    page = Image.open(io.BytesIO(screenshot(480, 640)))
+    whole = saved(page if fmt == "JPEG" else DRAWING, fmt, quality=80)
+    shown = _pixels(decoder.decode(Upload(whole)))
+    changed = silent = 0
+    for _ in range(60):
+        at = rng.randrange(len(whole) // 4, len(whole) * 3 // 4)
+        mutant = whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :]
+        try:
+            image = decoder.decode(Upload(mutant))
+        except ImageError:
+            continue
+        if _changed_part(shown, _pixels(image)) > 0.01:
+            changed += 1
+            silent += "image_damaged" not in _codes(image)
+    assert changed > 10
+    assert silent <= most_silent * changed
+
+
+@pytest.mark.parametrize("quality", [1, 30, 75, 100])
+def test_extreme_but_whole_pictures_say_nothing(decoder, quality):
+    board = np.indices((203, 301)).sum(0) // 8 % 2 * 255
+    for picture in (Image.fromarray(board.astype(np.uint8)), noise(170, 150).convert("1"), DRAWING):
+        image = picture.convert("RGB")
+        frames = {"save_all": True, "append_images": [image.rotate(90)], "duration": 50}
+        options = [("JPEG", {}), ("JPEG", {"subsampling": 0, "optimize": True}), ("WEBP", {})]
+        options += [("WEBP", {"method": 0}), ("WEBP", {"lossless": True}), ("WEBP", frames)]
+        for fmt, more in options:
+            codes = _codes(decoder.decode(Upload(saved(image, fmt, quality=quality, **more))))
+            assert "image_damaged" not in codes, (fmt, more)
+
+
+def test_a_jpeg_whose_data_go_on_behind_the_picture_says_so(decoder):
+    whole = SOURCES["jpeg"][0]
+    image = decoder.decode(Upload(whole[:-2] + b"\xa5\x5a" + JPEG_END))
+    assert "go on behind the end" in image.notices[0]["detail"]
+    for filling in (b"\0", b"\0\0\0", b"\xff\0\xff\0"):
+        assert decoder.decode(Upload(whole[:-2] + filling + JPEG_END)).notices == ()
+
+
+def test_a_jpeg_that_is_brighter_than_white_says_so(decoder):
+    """A white block's brightness is raised once more by the difference of the first one."""
+    white, grey = (saved(Image.new("L", size, "white"), "JPEG") for size in ((8, 8), (24, 8)))
+    start = white.index(b"\xff\xda") + 10
+    image = decoder.decode(Upload(grey[: grey.index(b"\xff\xda") + 10] + _thrice(white, start)))
+    assert "brighter than white" in image.notices[0]["detail"]
+
+
+def _thrice(white, start):
+    """Return the data of a block of 8 x 8 pixels three times, and an end."""
+    bits = "".join(f"{byte:08b}" for byte in white[start:-2])
+    # the end of the block's code; ones fill the last byte
+    block = bits[: bits.rindex("1010") + 4]
+    row = block * 3
+    row += "1" * (-len(row) % 8)
+    return int(row, 2).to_bytes(len(row) // 8, "big").replace(b"\xff", b"\xff\0") + JPEG_END
 
 
 @pytest.mark.parametrize("name", SOURCES)

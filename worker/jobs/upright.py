@@ -1,0 +1,87 @@
+"""Turns images upright whose text is read; callers are told, and places stay those of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+from shared.catalog.presets import Preset
+from shared.documents.picture import find_picture_turn, turn_notice, turn_picture
+from shared.jobs import JobInput, Notice, TilingTask
+from worker.pipeline.images import open_image
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How a stored image of this width and height was turned clockwise: by 0 to 270 degrees."""
+
+    degrees: int
+    width: int
+    height: int
+
+    def turn_back(self, box: Box) -> Box:
+        """Return a box of the turned image as one of the stored image."""
+        left, top, right, bottom = box
+        if self.degrees == 90:
+            return top, self.height - right, bottom, self.height - left
+        if self.degrees == 180:
+            return self.width - right, self.height - bottom, self.width - left, self.height - top
+        if self.degrees == 270:
+            return self.width - bottom, left, self.width - top, right
+        return box
+
+
+class Upright:
+    """Finds which images of a job are to be turned, and turns them."""
+
+    def __init__(self, reading_presets: frozenset[str]) -> None:
+        """`reading_presets` are those whose answer is the text of the image."""
+        self._presets = reading_presets
+
+    @classmethod
+    def of(cls, presets: Mapping[str, Preset]) -> Upright:
+        """Return what turns images for these presets."""
+        return cls(frozenset(preset.name for preset in presets.values() if preset.reads))
+
+    def reads(self, job: JobInput) -> bool:
+        """Tell whether a job's answer is the text of its images."""
+        if job.encode_only or job.document:
+            return False
+        tiled = job.tiling is not None and job.tiling.task is TilingTask.READ
+        return tiled or job.preset in self._presets
+
+    def turn(self, image: Image) -> tuple[Image, Turn]:
+        """Return an image as its writing stands upright; as it is where that is not sure."""
+        degrees = find_picture_turn(image)
+        turn = Turn(degrees, *image.size)
+        return (turn_picture(image, degrees) if degrees else image), turn
+
+    def turn_all(
+        self, job: JobInput, pngs: Mapping[str, bytes | Image | None]
+    ) -> tuple[dict[str, Image], dict[str, str], list[Notice]]:
+        """Return those of a job's images that were turned, a name of each change, and notices."""
+        turned, variants, notices = dict[str, Image](), dict[str, str](), list[Notice]()
+        for number, name in enumerate(job.images):
+            stored = pngs.get(name)
+            if not stored or not self.reads(job):
+                continue
+            image, turn = self.turn(open_image(stored))
+            if turn.degrees:
+                turned[name], variants[name] = image, f"turn{turn.degrees}"
+                notices.append(turned_notice(number, turn.degrees))
+        return turned, variants, notices
+
+
+def degrees_of(variant: str | None) -> int:
+    """Return by how much an image was turned clockwise whose change has this name."""
+    return int((variant or "turn0").removeprefix("turn"))
+
+
+def turned_notice(number: int, degrees: int) -> Notice:
+    """Return what callers are told of a turned image; `number` counts from 0."""
+    _, detail = turn_notice(degrees)
+    return Notice(code="image_turned", detail=f"Image {number + 1}: {detail}")
