@@ -26,7 +26,11 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
+<<<<<<< HEAD
+.PHONY: help install install-dev up down admin test test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+=======
 .PHONY: help install install-dev up down admin test test-long test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+>>>>>>> main
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -142,6 +146,9 @@ walk: $(DEV_STAMP) ## Walk at random through the lives of jobs, beside a model; 
 
 tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or duplicated
 	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)
+
+boxes: $(DEV_STAMP) ## Place the lines of texts on 300 drawn pages; no box may lie on another line
+	@exec $(PY) -m tests.unit.worker.places.many $(ARGS)
 
 bench-long: $(DEV_STAMP) ## Compare tiled reading of long pages with simpler ways; share a long job between workers
 	@$(PY) -m bench.quality.long $(ARGS)

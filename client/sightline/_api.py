@@ -64,15 +64,20 @@ class Api:
         except NotFound:
             return
 
-    def list_items(self, path: str, limit: int | None, params: Mapping[str, str]) -> Steps[None]:
-        """Emit the items of a list with a cursor, up to `limit`."""
+    def list_jobs(
+        self, limit: int | None, params: Mapping[str, str], *, whole: bool
+    ) -> Steps[None]:
+        """Emit jobs, up to `limit`; `whole`: each long answer is read by itself."""
         after: dict[str, str] = {}
         left = math.inf if limit is None else limit
         while left > 0:
             size = {"limit": str(int(min(left, _PAGE_ITEMS)))}
-            page = yield from self.request_json("GET", path, params={**params, **size, **after})
+            page = yield from self.request_json(
+                "GET", api_path("jobs"), params={**params, **size, **after}
+            )
             for item in page["data"]:
-                yield Emit(item)
+                is_short = bool((item["output"] or {}).get("shortened"))
+                yield Emit((yield from self.read(item["id"])) if whole and is_short else item)
             left -= len(page["data"])
             if not page["has_more"] or not page["data"]:
                 return

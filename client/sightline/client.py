@@ -131,13 +131,15 @@ class Client:
         status: JobStatus | None = None,
         session_id: str | None = None,
         limit: int | None = None,
+        whole: bool = True,
     ) -> Iterator[Job]:
-        """Yield jobs, newest first, fetched page by page while you iterate."""
+        """Yield jobs, newest first, fetched page by page while you iterate.
+
+        `whole`: long answers are read one by one, which lists have the beginning of.
+        """
         params = {"status": status, "session_id": session_id}
         filters = {name: value for name, value in params.items() if value is not None}
-        for data in self._runner.each(
-            self._runner.api.list_items(api_path("jobs"), limit, filters)
-        ):
+        for data in self._runner.each(self._runner.api.list_jobs(limit, filters, whole=whole)):
             yield Job(self._runner, data)
 
     # images

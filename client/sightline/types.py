@@ -54,6 +54,8 @@ class SubmitOptions(TypedDict, total=False):
     dpi: int
     running_lines: Literal["once", "keep", "drop"]
     reader: Literal["model", "second", "both"]
+    #: Whether `output.lines` tells where lines, or words too, stand.
+    boxes: Literal["none", "line", "word"]
     strict: bool
     sha256: list[str]
     bytes: list[int]
@@ -94,13 +96,40 @@ class Output(TypedDict):
     fields: dict[str, list[str]]
     finish_reason: FinishReason
     partial: bool
+    #: Of a list: only the beginning of the text is here.
+    shortened: NotRequired[bool]
     confidence: NotRequired[float | None]
-    lines: NotRequired[list[dict[str, Any]] | None]
+    lines: NotRequired[list[TextLine] | None]
     tiles: NotRequired[list[dict[str, Any]] | None]
     images: NotRequired[list[ImageText] | None]
     pages: NotRequired[list[PageText] | None]
     #: What has read the images.
     reader: NotRequired[Literal["model", "second", "both"] | None]
+
+
+class PlacedText(TypedDict):
+    """A word of a line, or a cell of a table's row; `box` is left, top, right, bottom."""
+
+    text: str
+    box: list[float] | None
+
+
+class TextLine(TypedDict):
+    """A line of the text; the rest is there with `boxes`, `reader="both"` or `line_confidence`.
+
+    Boxes are pixels of the stored image, or points of a PDF's page; None where that is not sure.
+    """
+
+    text: str
+    confidence: float | None
+    agreement: NotRequired[float]
+    other: NotRequired[str | None]
+    box: NotRequired[list[float] | None]
+    polygon: NotRequired[list[list[float]] | None]
+    image: NotRequired[int]
+    page: NotRequired[int]
+    words: NotRequired[list[PlacedText]]
+    cells: NotRequired[list[PlacedText]]
 
 
 class ImageText(TypedDict):

@@ -38,6 +38,8 @@ class JobProfile:
     text_tokens: int = 0
     #: What reads its images.
     reader: Reader = "model"
+    #: The second reader tells where its lines stand.
+    boxes: bool = False
     #: Its queue position as of when its request arrived, if that was read.
     position: QueuePosition | None = None
 
@@ -80,7 +82,7 @@ class Admission:
             reads=profile.reads,
             apart=profile.apart,
             workers=forecast.fleet.workers,
-            reader=profile.reader,
+            reader="both" if profile.boxes and profile.reader == "model" else profile.reader,
         )
         place = self._fresh_position(profile.tenant, profile.position).place(profile.priority)
         return _predict(forecast, work, *place)

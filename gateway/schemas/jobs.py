@@ -185,18 +185,41 @@ class ImageText(BaseModel):
     gap: bool = Field(description="A part of it could not be read.")
 
 
+class PlacedPart(BaseModel):
+    """A word of a line, or a cell of a table's row."""
+
+    text: str
+    box: list[float] | None = Field(
+        description="Left, top, right, bottom, as of its line; null where it is not sure."
+    )
+
+
 class Line(BaseModel):
-    """A line of the original text."""
+    """A line of the original text; with `boxes` only those that have letters or digits."""
 
     text: str
     confidence: float | None = Field(description="As in Output; null if unknown.")
     agreement: float | None = Field(
         None,
-        description="With `reader=both`: share of its letters that both readers have read, 0 to 1.",
+        description="Where the model and the second reader have both read: share of the letters "
+        "that they agree on, 0 to 1.",
     )
-    other: str | None = Field(
-        None, description="With `reader=both`: what the second reader has read instead."
+    other: str | None = Field(None, description="What the second reader has read instead.")
+    box: list[float] | None = Field(
+        None,
+        description="With `boxes`: left, top, right, bottom in pixels of the stored image, in "
+        "points of a PDF's page, or in pixels of another document's page; right and bottom "
+        "excluded. Null where it is not sure where the line stands.",
     )
+    polygon: list[list[float]] | None = Field(
+        None,
+        description="With `boxes`: top left, top right, bottom right and bottom left of a slanted "
+        "box, as the text runs.",
+    )
+    image: int | None = Field(None, description="Index of the job's image, from 0.")
+    page: int | None = Field(None, description="Number of the document's page, from 1.")
+    words: list[PlacedPart] | None = Field(None, description="With `boxes=word`.")
+    cells: list[PlacedPart] | None = Field(None, description="Of a row of a Markdown table.")
 
 
 class OutputState(BaseModel):
@@ -220,6 +243,11 @@ class OutputState(BaseModel):
         "unfinished (see `warnings`). `loop`: it kept repeating itself after a second try."
     )
     partial: bool
+    shortened: bool = Field(
+        False,
+        description="In a list, of more than 64 KiB: the text is its beginning, and fields, json "
+        "and all parts are left out. The job by itself has all of it.",
+    )
     confidence: float | None = Field(
         None,
         description="Geometric mean of the probabilities of the answer's tokens, relative to the "
@@ -227,7 +255,9 @@ class OutputState(BaseModel):
         "letters' probabilities.",
     )
     lines: list[Line] | None = Field(
-        None, description="With `line_confidence` or `reader=both`: the lines of the original text."
+        None,
+        description="With `line_confidence`, `reader=both` or `boxes`: the lines of the original "
+        "text.",
     )
     tiles: list[TileState] | None = Field(
         None, description="The parts of a long image, in reading order."

@@ -21,8 +21,10 @@ from pydantic import (
 from pydantic import model_validator as check
 from werkzeug.datastructures import FileStorage
 
+from gateway.http.bodies.members import cut_words, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
+from gateway.large_input import give_way, with_pauses
 from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
@@ -33,6 +35,7 @@ from shared.jobs import (
     MAX_CHOICES,
     MAX_REFERENCE_CHARS,
     MAX_STOPS,
+    Boxes,
     Choice,
     ConversationMessage,
     GenerationParams,
@@ -168,6 +171,12 @@ class Submission(BaseModel):
         description="What reads the text: `model`; `second`, a small reader of print beside it, in "
         "Chinese and English; or `both`, the model's text with what the other reads differently. "
         "Default: `model`, but `second` while the bundled model runs and the preset reads.",
+    )
+    boxes: Boxes = Field(
+        "none",
+        description="Whether `output.lines` has the places of what was read: `line` of each line "
+        "and of each cell of a table, `word` of each word too. The second reader finds them, or "
+        "the text layer of a page has them.",
     )
     strict: bool = Field(
         False,
@@ -379,10 +388,11 @@ class Submission(BaseModel):
         """
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
+        unnamed |= {"boxes"} if self.boxes == "none" else set()
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:
-            content["before"] = [message.model_dump() for message in before]
+            content["before"] = [message.model_dump() for message in with_pauses(before)]
         if image_places:
             content["image_places"] = image_places
         if self.preset is not None:
@@ -427,6 +437,9 @@ def receive_request(request: Request, settings: Settings, model: type[S]) -> Rec
 
 def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
+    refuse_strange_members(fields, model)
+    fields = cut_words(fields, model)
+    give_way()
     try:
         submission = model.model_validate(fields)
         submission.params()

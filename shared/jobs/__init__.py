@@ -1,6 +1,7 @@
 """The data of a job; the names of `model.py` and `params.py` that others import."""
 
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
+from shared.jobs.lines import Boxes, TextLine
 from shared.jobs.model import (
     DETAIL_PIXELS,
     ROW_VERSION,
@@ -19,7 +20,6 @@ from shared.jobs.model import (
     Priority,
     Reader,
     Stage,
-    TextLine,
     TileInfo,
     TileOutcome,
     TileOutput,
@@ -62,6 +62,7 @@ __all__ = [
     "READ_TOKENS",
     "ROW_VERSION",
     "SAMPLING",
+    "Boxes",
     "CacheState",
     "Choice",
     "ConversationMessage",

@@ -14,8 +14,9 @@ from pydantic import (
     model_serializer,
 )
 
-from shared.jobs.document import DocumentInput, PageSource
+from shared.jobs.document import DocumentInput, PageSource, TextLayer
 from shared.jobs.enhancement import Enhancement
+from shared.jobs.lines import Boxes, SeenRow, TextLine
 from shared.jobs.params import Frozen, GenerationParams
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
@@ -174,6 +175,8 @@ class JobInput(Frozen):
     reference: str = ""
     #: What reads the images.
     reader: Reader = "model"
+    #: Whether the lines that are read have their places; the second reader finds them.
+    boxes: Boxes = "none"
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
     #: What is read or asked about page by page; its tiling says how.
@@ -184,22 +187,30 @@ class JobInput(Frozen):
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
-        asks_new = self.keep_all or self.needs_reader or bool(self.reference)
+        reads_new = self.needs_reader or self.boxes != "none"
+        asks_new = self.keep_all or reads_new or bool(self.reference)
         is_new = has_places or is_whole or asks_new or self.document is not None
         return ROW_VERSION if is_new else self.params.row_version
 
     @property
     def needs_reader(self) -> bool:
         """Tell whether only a worker with the second reader can run it."""
-        return self.reader != "model"
+        return self.reader != "model" or (self.boxes != "none" and not self._brings_text)
+
+    @property
+    def _brings_text(self) -> bool:
+        """Tell whether only texts are taken that the pages of a document bring along."""
+        return self.document is not None and self.document.text_layer is TextLayer.ONLY
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = _without_places(dump(self))
         if not self.reference:
             del fields["reference"]
-        if not self.needs_reader:
+        if self.reader == "model":
             del fields["reader"]
+        if self.boxes == "none":
+            del fields["boxes"]
         if not self.keep_all:
             del fields["keep_all"]
         if self.document is None:
@@ -282,24 +293,6 @@ def _without_unset(fields: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in names or value}
 
 
-class TextLine(Frozen):
-    """A line of the original text; `confidence` is as in Output, None if unknown."""
-
-    text: str
-    confidence: float | None
-    #: How much of it the second reader has read as well, 0 to 1; None where only one has read.
-    agreement: float | None = None
-    #: What the second reader has read instead; None where it agrees.
-    other: str | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_comparison(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = dump(self)
-        if self.agreement is None:
-            del fields["agreement"], fields["other"]
-        return fields
-
-
 class TileInfo(Frozen):
     """A tile of a long image, as stored in its job's row."""
 
@@ -359,10 +352,12 @@ class TileOutcome(Frozen):
     #: Seconds of the second reader, and its text where the model has read as well.
     read_s: float = 0.0
     second_text: str = ""
+    #: What the second reader has seen and where, within the tile; () unless boxes are wanted.
+    rows: tuple[SeenRow, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_second(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_unset(dump(self), "read_s", "second_text")
+        return _without_unset(dump(self), "read_s", "second_text", "rows", "lines")
 
 
 class PageOutcome(TileOutcome):
@@ -371,6 +366,8 @@ class PageOutcome(TileOutcome):
     source: PageSource = PageSource.MODEL
     #: Tiles that the page was read in; 0 where the model did not see it.
     tiles: int = 0
+    #: Its lines and their places; () unless boxes are wanted.
+    lines: tuple[TextLine, ...] = ()
 
 
 class PageOutput(Frozen):

@@ -186,6 +186,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "merge_size 1, and config.json 2",
     ),
     "other patches": (edit("preprocessor_config.json", patch_size=14), "patch_size 14"),
+    "unscaled samples": (edit("preprocessor_config.json", do_rescale=False), "do_rescale off"),
+    "another scale": (edit("preprocessor_config.json", rescale_factor=1.0), "rescale_factor 1.0"),
+    "two means": (edit("preprocessor_config.json", image_mean=[0.5, 0.5]), "image_mean"),
+    "no deviation": (edit("preprocessor_config.json", image_std=[0, 0, 0]), "image_std"),
     "another image processor": (
         edit("preprocessor_config.json", image_processor_type="CLIPImageProcessor"),
         "CLIPImageProcessor",
@@ -208,8 +212,9 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a damaged configuration": (write("config.json", "{"), "config.json is damaged"),
     "a pointer in place of weights": (
         write(WEIGHTS, "version https://git-lfs.github.com/spec/v1\n"),
-        "damaged, download it again",
+        "git lfs pull",
     ),
+    "weights that are cut off": (write(WEIGHTS, "x" * 50), "damaged, download it again"),
 }
 
 

@@ -21,7 +21,7 @@ from worker.engine.api import Completion, Failed, Timings
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import PartsDone, ProgressReporter
 from worker.jobs.questions import QuestionBuilder
-from worker.jobs.reading import QuestionReader, QuestionReading, as_completion
+from worker.jobs.reading import QuestionReader, QuestionReading, ReadText, as_completion
 from worker.jobs.results import EngineAnswer
 from worker.pipeline import AnswerTicket, Pipeline, Question
 
@@ -33,6 +33,9 @@ _POLL_S = 0.05
 #: that the lease decides.
 _RETRY_S = 0.5
 _PATIENCE_S = 600.0
+
+#: Ends of an answer for which nobody waits any more.
+_INTERRUPTED = (FinishReason.CANCELED, FinishReason.DEADLINE)
 
 T = TypeVar("T")
 
@@ -106,16 +109,15 @@ class ClaimedJob:
 
     def answer(self, question: Question) -> EngineAnswer:
         """Return the answer of whatever is to read its images; raises as `run_engine`."""
-        wanted = question.job.reader
-        if wanted == "model" or question.job.encode_only:
+        if not question.job.needs_reader or question.job.encode_only:
             return self.run_engine(question)
         reader = self._resources.reader
         if reader is None:
             # the claim leaves such jobs to others
             raise InferenceFailed("This worker has no second reader.")
-        if wanted == "second":
+        if question.job.reader == "second":
             return self._read_alone(question, reader)
-        return self._read_both(question, reader)
+        return self._read_beside(question, reader)
 
     def _read_alone(self, question: Question, reader: QuestionReader) -> EngineAnswer:
         """Return the second reader's answer."""
@@ -132,19 +134,24 @@ class ClaimedJob:
             read = reader.finish(reader.start(question, beside=False), check)
         except _Interrupted as interruption:
             return EngineAnswer(Completion("", interruption.reason, Usage(), Timings()))
-        return EngineAnswer(as_completion(read, question), read_s=read.seconds)
+        return EngineAnswer(
+            as_completion(read, question),
+            notices=question.notices,
+            read_s=read.seconds,
+            seen=read.seen(question.job),
+        )
 
-    def _read_both(self, question: Question, reader: QuestionReader) -> EngineAnswer:
+    def _read_beside(self, question: Question, reader: QuestionReader) -> EngineAnswer:
         """Return the model's answer, and what the second reader has read meanwhile."""
         reading = reader.start(question, beside=True)
         try:
             answer = self.run_engine(question, reading=reading)
-            if answer.completion.finish_reason in (FinishReason.CANCELED, FinishReason.DEADLINE):
+            if answer.completion.finish_reason in _INTERRUPTED:
                 return answer
             read = reader.finish(reading, self._check_worker)
         finally:
             reading.stop()
-        return replace(answer, read_s=read.seconds, second_text=read.text)
+        return _with_reading(answer, question, read)
 
     def run_engine(
         self,
@@ -175,6 +182,28 @@ class ClaimedJob:
             ticket.cancel()
             raise
         return EngineAnswer(completion, reporter.used_images, tuple(notices))
+
+    def answer_together(self, questions: Sequence[Question]) -> list[EngineAnswer]:
+        """Return the answers to several questions as `answer` does, worked on at the same time.
+
+        Nothing of the model's text is published. Raises as `run_engine`; the others are stopped
+        then.
+        """
+        if not any(question.job.needs_reader for question in questions):
+            return self.run_together(questions)
+        reader = self._resources.reader
+        if reader is None or any(question.job.reader == "second" for question in questions):
+            return [self.answer(question) for question in questions]
+        readings = [reader.start(question, beside=True) for question in questions]
+        try:
+            answers = self.run_together(questions)
+            if any(a.completion.finish_reason in _INTERRUPTED for a in answers):
+                return answers
+            read = [reader.finish(reading, self._check_worker) for reading in readings]
+        finally:
+            for reading in readings:
+                reading.stop()
+        return list(map(_with_reading, answers, questions, read))
 
     def run_together(self, questions: Sequence[Question]) -> list[EngineAnswer]:
         """Return the engine's answers to several questions, which it works on at the same time.
@@ -238,6 +267,13 @@ class ClaimedJob:
         if not self._resources.pipeline.engine.alive:
             # not the job's fault: its lease ends with this process, and another one takes it
             raise LeaseLost
+
+
+def _with_reading(answer: EngineAnswer, question: Question, read: ReadText) -> EngineAnswer:
+    """Return the model's answer with what the second reader has read beside it."""
+    text = read.text if question.job.reader == "both" else None
+    seen = read.seen(question.job)
+    return replace(answer, read_s=read.seconds, second_text=text, seen=seen)
 
 
 @contextmanager

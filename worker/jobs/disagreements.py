@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shared.excerpt import excerpt
 from shared.jobs import Notice, TextLine
 from worker.engine.api import Completion
+from worker.jobs.placing import take_line
 
 #: Lines that a warning shows.
 _SHOWN = 5
@@ -33,7 +34,7 @@ def compare_readings(completion: Completion, second_text: str | None) -> Compare
     lines = [
         TextLine(
             text=line.text,
-            confidence=_take_confidence(waiting, line.text),
+            confidence=known.confidence if (known := take_line(waiting, line.text)) else None,
             agreement=line.agreement,
             other=line.other,
         )
@@ -46,15 +47,6 @@ def compare_readings(completion: Completion, second_text: str | None) -> Compare
     ]
     details += [f"only the second reader: {excerpt(text)!r}" for text in comparison.only_second]
     return ComparedReadings(tuple(lines), _notices(details, len(lines)))
-
-
-def _take_confidence(waiting: list[TextLine], text: str) -> float | None:
-    """Take the next line with this text out of those that wait; return its confidence."""
-    line = next((line for line in waiting if line.text == text), None)
-    if line is None:
-        return None
-    waiting.remove(line)
-    return line.confidence
 
 
 def _notices(details: Sequence[str], lines: int) -> tuple[Notice, ...]:

@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import InferenceFailed
-from shared.jobs import FinishReason, TextLine, Usage
+from shared.jobs import FinishReason, JobInput, TextLine, Usage
+from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import InstalledReader
+from worker.jobs.upright import degrees_of
 from worker.pipeline import Question
 from worker.pipeline.images import open_image
-from worker.reader import Reading, ReadingStopped, ReadPage
+from worker.places.geometry import map_rows, turn_back
+from worker.places.seen import SeenImage
+from worker.reader import Fragment, Reading, ReadingStopped, ReadPage
 
 #: The preset whose two columns are a table already.
 _TABLES = "ocr_table"
@@ -28,6 +32,8 @@ class QuestionReading:
     readings: tuple[Reading, ...]
     #: Width and height of each image in pixels.
     sizes: tuple[tuple[int, int], ...]
+    #: Degrees by which each was turned clockwise before it was read.
+    turns: tuple[int, ...]
 
     @property
     def text(self) -> str | None:
@@ -48,6 +54,9 @@ class ReadText:
     text: str = ""
     #: The pages with the places of their lines, as many as there are images.
     pages: tuple[ReadPage, ...] = ()
+    #: Width and height of each, and the degrees by which it was turned clockwise before.
+    sizes: tuple[tuple[int, int], ...] = ()
+    turns: tuple[int, ...] = ()
     #: Its seconds.
     seconds: float = 0.0
 
@@ -60,6 +69,16 @@ class ReadText:
             for line in page.lines
         )
 
+    def seen(self, job: JobInput) -> tuple[SeenImage, ...] | None:
+        """Return what was seen in each image and where; None unless a job wants it."""
+        if job.boxes == "none":
+            return None
+        images = zip(self.pages, self.sizes, self.turns, strict=True)
+        return tuple(
+            SeenImage(_turn_rows_back(seen_rows(page), size, degrees), at)
+            for at, (page, size, degrees) in enumerate(images)
+        )
+
     @property
     def confidence(self) -> float | None:
         """Return the mean probability of all letters; None without any."""
@@ -67,6 +86,42 @@ class ReadText:
         letters = sum(count for mean, count in known if mean is not None)
         total = sum(mean * count for mean, count in known if mean is not None)
         return round(total / letters, 4) if letters else None
+
+
+def _turn_rows_back(
+    rows: tuple[SeenRow, ...], size: tuple[int, int], degrees: int
+) -> tuple[SeenRow, ...]:
+    """Return rows of an image of this size at their places before it was turned."""
+    width, height = size if degrees % 180 == 0 else size[::-1]
+    return map_rows(rows, lambda place: turn_back(place, degrees, width, height))
+
+
+def seen_rows(page: ReadPage) -> tuple[SeenRow, ...]:
+    """Return what was seen on a page and where."""
+    return tuple(
+        SeenRow(pieces=tuple(_piece(fragment) for fragment in line.fragments))
+        for line in page.lines
+    )
+
+
+def _piece(fragment: Fragment) -> SeenPiece:
+    left, _, right, _ = fragment.ink
+    across = max(1e-9, right - left)
+
+    def place(share: float) -> int:
+        return min(ALONG, max(0, round((share - left) / across * ALONG)))
+
+    words = tuple(
+        SeenWord(
+            text=word.text,
+            start=place(start),
+            stop=place(stop),
+            confidence=round(word.confidence, 4),
+        )
+        for word, (start, stop) in zip(fragment.words, fragment.word_spans, strict=True)
+    )
+    first, second, third, fourth = ((round(x, 1), round(y, 1)) for x, y in fragment.inked)
+    return SeenPiece(corners=(first, second, third, fourth), words=words)
 
 
 class QuestionReader:
@@ -92,7 +147,8 @@ class QuestionReader:
             )
             for image in images
         ]
-        return QuestionReading(tuple(readings), tuple(image.size for image in images))
+        turns = tuple(degrees_of(question.variants.get(image_id)) for image_id in job.images)
+        return QuestionReading(tuple(readings), tuple(image.size for image in images), turns)
 
     def finish(self, reading: QuestionReading, check: Callable[[], None]) -> ReadText:
         """Return what was read; `check` is called meanwhile, and what it raises stops the reading.
@@ -110,6 +166,8 @@ class QuestionReader:
         return ReadText(
             text=_BETWEEN.join(page.text for page in pages),
             pages=tuple(pages),
+            sizes=reading.sizes,
+            turns=reading.turns,
             seconds=sum(one.seconds for one in reading.readings),
         )
 

@@ -15,15 +15,19 @@ from shared.jobs import (
     Notice,
     Output,
     PageOutput,
+    TextLine,
     TileInfo,
     TileOutput,
     Turn,
 )
+from shared.jobs.brief import make_brief
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
 from worker.jobs.disagreements import compare_readings
+from worker.jobs.placing import place_answer
+from worker.places.seen import SeenImage
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -60,6 +64,8 @@ class PagingResult:
     outputs: tuple[PageOutput, ...]
     #: At least one page could not be read.
     partial: bool = False
+    #: The lines of all pages with their places; None unless they are wanted.
+    lines: tuple[TextLine, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ class EngineAnswer:
     #: Seconds of the second reader, and its text where the model has read as well.
     read_s: float = 0.0
     second_text: str | None = None
+    #: What it has seen in each image and where; None unless boxes are wanted.
+    seen: tuple[SeenImage, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,9 @@ def make_result(
     has_gaps = bool((tiling and tiling.partial) or (paging and paging.partial))
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
     compared = compare_readings(completion, answer.second_text)
+    lines = compared.lines if paging is None else paging.lines
+    if answer.seen is not None:
+        lines = place_answer(row.input, completion.text, compared.lines, answer.seen)
     output = Output(
         text=processed.text,
         fields=processed.fields,
@@ -111,7 +122,7 @@ def make_result(
         partial=status is not JobStatus.SUCCEEDED or has_gaps,
         json_value=_parse_json(completion) if row.input.params.wants_json else None,
         confidence=completion.confidence,
-        lines=compared.lines,
+        lines=lines,
         tiles=tiling.outputs if tiling else None,
         pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,
@@ -126,7 +137,7 @@ def make_result(
         *([_NOTHING_WRITTEN] if is_empty else []),
     )
     metrics = _metrics(row, worker, completion, answer.read_s)
-    fields = {
+    fields: dict[str, Any] = {
         "model": model,
         "images": _add_usage(row.images, answer.used_images),
         "notices": [*row.notices, *(notice.model_dump() for notice in notices)],
@@ -135,6 +146,8 @@ def make_result(
         "cache": {"features": completion.features, "prefix": completion.prefix},
         "metrics": metrics,
     }
+    if brief := make_brief(fields["output"]):
+        fields["brief"] = brief
     if row.input.postprocess:
         fields["raw_text"] = completion.text
     remembered = status is JobStatus.SUCCEEDED and not row.input.encode_only and row.session_id

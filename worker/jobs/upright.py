@@ -76,6 +76,11 @@ class Upright:
         return turned, variants, notices
 
 
+def degrees_of(variant: str | None) -> int:
+    """Return by how much an image was turned clockwise whose change has this name."""
+    return int((variant or "turn0").removeprefix("turn"))
+
+
 def turned_notice(number: int, degrees: int) -> Notice:
     """Return what callers are told of a turned image; `number` counts from 0."""
     _, detail = turn_notice(degrees)

@@ -26,6 +26,11 @@ _CONTRAST = 12
 #: Columns without ink that are a gap between words.
 _WORD_GAP = 7
 
+#: Rows without ink that part a line from its neighbours, and not a letter from its dot.
+_ROW_GAP = 8
+
+#: (rows, columns): which pixels are ink.
+Ink = NDArray[np.bool_]
 #: Columns of a line without ink: first, and first with ink again.
 Gaps = Sequence[tuple[int, int]]
 
@@ -66,14 +71,35 @@ def _length(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(one - other))
 
 
-def find_gaps(line: Pixels) -> Gaps:
-    """Return (start, stop) of each run of columns without ink."""
+def find_ink(line: Pixels) -> Ink:
+    """Return which pixels of a line are ink, (rows, columns)."""
     grey = line.astype(np.int16).mean(axis=2)
     ground = float(np.median(grey))
     distance = np.abs(grey - ground)
     contrast = float(np.percentile(distance, 99.5))
-    blank = ~(distance > _INK * max(contrast, _CONTRAST)).any(axis=0)
-    steps = np.flatnonzero(np.diff(np.concatenate(([False], blank, [False])).astype(np.int8)))
+    return np.asarray(distance > _INK * max(contrast, _CONTRAST))
+
+
+def find_gaps(ink: Ink) -> Gaps:
+    """Return (start, stop) of each run of columns without ink."""
+    return _runs(~np.any(ink, axis=0))
+
+
+def find_rows_of_ink(ink: Ink) -> tuple[int, int]:
+    """Return the first row of a line's letters and the one behind the last.
+
+    Ink of the lines above and below is left out where a blank row parts it.
+    """
+    inked = ink.any(axis=1)
+    fullest = int(ink.sum(axis=1).argmax())
+    blanks = [(a, b) for a, b in _runs(~inked) if b - a >= _ROW_GAP or a == 0 or b == len(ink)]
+    first = max((b for _, b in blanks if b <= fullest), default=0)
+    stop = min((a for a, _ in blanks if a > fullest), default=len(ink))
+    return first, stop
+
+
+def _runs(flags: NDArray[np.bool_] | np.bool_) -> Gaps:
+    steps = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
     return [(int(a), int(b)) for a, b in zip(steps[::2], steps[1::2], strict=True)]
 
 
@@ -106,4 +132,11 @@ def _next_cut(gaps: Gaps, start: int, width: int) -> tuple[int, bool]:
 
 def widest_gap(gaps: Gaps, left: float, right: float) -> float:
     """Return the columns of the widest gap that lies between two places of a line."""
-    return max((min(b, right) - max(a, left) for a, b in gaps), default=0.0)
+    start, stop = find_widest_gap(gaps, left, right)
+    return stop - start
+
+
+def find_widest_gap(gaps: Gaps, left: float, right: float) -> tuple[float, float]:
+    """Return the part that lies between two places of a line of the widest gap there."""
+    parts = [(max(a, left), min(b, right)) for a, b in gaps]
+    return max(parts, key=lambda part: part[1] - part[0], default=(left, left))

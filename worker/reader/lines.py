@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from worker.reader.cropping import Gaps, Piece, cut_line, find_gaps, take_line, widest_gap
+from worker.reader.cropping import (
+    Gaps,
+    Ink,
+    Piece,
+    cut_line,
+    find_gaps,
+    find_ink,
+    find_rows_of_ink,
+    find_widest_gap,
+    take_line,
+    widest_gap,
+)
 from worker.reader.detection import Pixels, Quad, Region
 from worker.reader.page import Fragment, Polygon, Span
 from worker.reader.recognition import Recogniser, Recognition, scale_line
@@ -39,16 +51,48 @@ class LineReader:
                 if turned.confidence > best.confidence:
                     best, corners = turned, turn_corners(region.quad, quarter)
         return Fragment(
-            best.text, as_polygon(corners), best.confidence, best.spans, best.certainties
+            best.text, as_polygon(corners), best.confidence, best.spans, best.certainties, best.ink
         )
 
     def read_line(self, pixels: Pixels) -> Recognition:
         """Return the text of an upright image of one line."""
         line = scale_line(np.ascontiguousarray(pixels))
-        gaps = find_gaps(line)
+        ink = find_ink(line)
+        gaps = find_gaps(ink)
         pieces = cut_line(line, gaps)
         joined = _join(pieces, [self._recogniser.read_line(piece.pixels) for piece in pieces])
-        return _put_spaces(joined, gaps, line.shape[1])
+        return _fit_to_ink(_put_spaces(joined, gaps, line.shape[1]), ink)
+
+
+def _fit_to_ink(line: Recognition, ink: Ink) -> Recognition:
+    """Let words begin and end where their ink does: the network is sure of a letter's middle."""
+    height, width = ink.shape
+    top, bottom = find_rows_of_ink(ink)
+    gaps = find_gaps(ink[top:bottom])
+    left = gaps[0][1] if gaps and gaps[0][0] == 0 else 0
+    right = gaps[-1][0] if gaps and gaps[-1][1] == width else width
+    if not line.text or right <= left or bottom <= top:
+        return line
+    spans = _fit_words(line, gaps, width)
+    spans[0] = (left / width, max(spans[0][1], left / width))
+    spans[-1] = (min(spans[-1][0], right / width), right / width)
+    shares = left / width, top / height, right / width, bottom / height
+    return replace(line, spans=tuple(spans), ink=shares)
+
+
+def _fit_words(line: Recognition, gaps: Gaps, width: int) -> list[Span]:
+    """Return where letters begin and end; those beside a blank do so at the gap's edges."""
+    spans = list(line.spans)
+    for number in range(1, len(spans) - 1):
+        if line.text[number] != " ":
+            continue
+        before, after = line.spans[number - 1], line.spans[number + 1]
+        start, stop = find_widest_gap(gaps, sum(before) / 2 * width, sum(after) / 2 * width)
+        if stop > start:
+            start, stop = start / width, stop / width
+            spans[number - 1] = (spans[number - 1][0], start)
+            spans[number], spans[number + 1] = (start, stop), (stop, spans[number + 1][1])
+    return spans
 
 
 def turn_corners(corners: Quad, quarters: int) -> Quad:

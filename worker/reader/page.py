@@ -13,6 +13,10 @@ Point = tuple[float, float]
 Polygon = tuple[Point, Point, Point, Point]
 #: Where a letter begins and ends along its fragment, 0 to 1.
 Span = tuple[float, float]
+#: Left, top, right and bottom of a part of a slanted box, 0 to 1.
+Shares = tuple[float, float, float, float]
+#: All of a slanted box.
+WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,26 @@ class Fragment:
     spans: tuple[Span, ...] = ()
     #: Probability of each character.
     certainties: tuple[float, ...] = ()
+    #: Where in its polygon, which has a margin, its ink is.
+    ink: Shares = WHOLE
 
     @property
     def box(self) -> Box:
         """Return the upright box around it."""
         return _around([self.polygon])
+
+    @property
+    def inked(self) -> Polygon:
+        """Return the slanted box around its ink."""
+        left, top, right, bottom = self.ink
+        across = _cut(self.polygon, left, right)
+        (a, b, c, d) = across
+        return (
+            _between(a, d, top),
+            _between(b, c, top),
+            _between(b, c, bottom),
+            _between(a, d, bottom),
+        )
 
     @property
     def words(self) -> list[Word]:
@@ -54,6 +73,12 @@ class Fragment:
                 words.append(self._word(text, start))
             start += len(text) + 1
         return words
+
+    @property
+    def word_spans(self) -> list[Span]:
+        """Return where each of its words begins and ends along it, 0 to 1."""
+        ends = [(word.start, word.start + len(word.text) - 1) for word in self.words]
+        return [(self.spans[first][0], self.spans[last][1]) for first, last in ends]
 
     def _word(self, text: str, start: int) -> Word:
         stop = start + len(text)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.reader.network import Input, Network
-from worker.reader.page import Span
+from worker.reader.page import WHOLE, Shares, Span
 
 #: (height, width, 3) RGB.
 Pixels = NDArray[np.uint8]
@@ -36,6 +36,8 @@ class Recognition:
     spans: tuple[Span, ...] = ()
     #: Probability of each character.
     certainties: tuple[float, ...] = ()
+    #: Where its ink is.
+    ink: Shares = WHOLE
 
     @property
     def confidence(self) -> float:

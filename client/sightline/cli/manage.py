@@ -25,7 +25,9 @@ _SHOWN_CHARS = 48
 def list_jobs(args: argparse.Namespace) -> None:
     """List jobs, newest first."""
     with connect(args) as client:
-        jobs = client.jobs(status=args.status, session_id=args.session_id, limit=args.limit)
+        jobs = client.jobs(
+            status=args.status, session_id=args.session_id, limit=args.limit, whole=wants_json(args)
+        )
         if wants_json(args):
             for job in jobs:
                 print_json(args, job.data)

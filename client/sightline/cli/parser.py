@@ -117,6 +117,11 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         choices=["model", "second", "both"],
         help="what reads the text: the model, the small second reader, or both, compared",
     )
+    parser.add_argument(
+        "--boxes",
+        choices=["none", "line", "word"],
+        help="whether output.lines of --json tells where lines, or words too, stand",
+    )
     parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
     parser.add_argument(
         "--text-layer",

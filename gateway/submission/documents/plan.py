@@ -29,6 +29,7 @@ from shared.jobs import (
     Tiling,
     TilingTask,
 )
+from shared.jobs.lines import MOST_PAGES
 from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.page_size import page_pixels
 from shared.prediction.tile_plan import tiling_for
@@ -74,6 +75,7 @@ def plan_document(
     workers = forecast.fleet.workers
     submission = resolved.submission
     numbers = parse_pages(submission.pages or "", len(document.info.pages))
+    _check_boxes(submission, numbers)
     presumed = presume(document.info.pages)
     chosen = [presumed[number - 1] for number in numbers]
     view = _page_view(resolved, workers)
@@ -189,6 +191,18 @@ def _reader(resolved: ResolvedRequest, profile: JobProfile, tiling: Tiling) -> R
             pointer="/reader",
         )
     return profile.reader if tiling.task is TilingTask.READ else "model"
+
+
+def _check_boxes(submission: Submission, numbers: Sequence[int]) -> None:
+    """Raise BadParameters where the places on so many pages would be too much for one answer."""
+    most = MOST_PAGES.get(submission.boxes, len(numbers))
+    if len(numbers) > most:
+        raise BadParameters(
+            f"boxes={submission.boxes} is for up to {most} pages of a job; {len(numbers)} are "
+            "asked for.",
+            pointer="/boxes",
+            hint="Name fewer pages, in several jobs; boxes=line takes more than boxes=word.",
+        )
 
 
 def _document_input(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters, ReaderUnavailable
-from shared.jobs import Reader
+from shared.jobs import Reader, TextLayer
 from shared.prediction.heartbeat import Heartbeat
 
 
@@ -20,6 +20,7 @@ def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Re
     """
     submission, accepting = resolved.submission, [w for w in workers if not w.draining]
     reads = resolved.reads or submission.tiling == "read"
+    _check_boxes(submission, accepting, reads=reads)
     wanted = submission.reader
     if wanted is None:
         suits = resolved.reads and not _names_models_look(submission)
@@ -35,11 +36,32 @@ def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Re
     return wanted
 
 
+def _check_boxes(submission: Submission, accepting: Sequence[Heartbeat], *, reads: bool) -> None:
+    """Raise BadParameters or ReaderUnavailable where boxes are wanted that nobody could find."""
+    if submission.boxes == "none":
+        return
+    if not reads or submission.tiling == "ask":
+        raise BadParameters(
+            "boxes has an effect only on jobs that read: a preset such as ocr without a "
+            "constraint, or tiling=read.",
+            pointer="/boxes",
+        )
+    own_text = submission.text_layer is TextLayer.ONLY
+    if not own_text and accepting and not any(worker.reader for worker in accepting):
+        raise ReaderUnavailable(
+            hint="Ask without boxes, or have the operator install the extra [reader] in the "
+            "workers.",
+            pointer="/boxes",
+        )
+
+
 def check_reader(resolved: ResolvedRequest, reader: Reader, images: int) -> Reader:
     """Return the reader of a job with so many images of its own.
 
     Those of earlier turns are left to the model. Raises BadParameters.
     """
+    if not images and resolved.submission.boxes != "none":
+        raise BadParameters("boxes needs an image.", pointer="/boxes")
     if images or reader == "model":
         return reader
     if resolved.submission.reader is not None:

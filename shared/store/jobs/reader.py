@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared.errors import NotFound
 from shared.jobs import JobStatus, Priority
@@ -24,6 +25,15 @@ class Load:
     depths: dict[str, int]
     running: int
     oldest_wait_s: float
+
+
+#: The fields of a row but for those that may be long.
+_LIGHT = sorted(JobRow.model_fields.keys() - {"output", "raw_text", "tiles", "pages"})
+
+
+def _with_brief(values: Sequence[Any], brief: str) -> dict[str, Any]:
+    fields = {name: v for name, v in zip(_LIGHT, values, strict=True) if v is not None}
+    return {**fields, "output": brief} if fields else {}
 
 
 class JobReader:
@@ -76,15 +86,26 @@ class JobReader:
         return int(place if score is None else score)
 
     def _rows(self, tenant: str, ids: Sequence[str], session_id: str | None) -> list[JobRow]:
-        pipe = self.redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.hgetall(keys.job(job_id))
-        fields = pipe.execute()
+        fields = self._read_light(ids)
         dropped = [job_id for job_id, row in zip(ids, fields, strict=True) if not row]
         if dropped:
             # their rows have expired; removed here, the indexes need no sweeper
             self._indexes.forget(tenant, dropped, session_id)
         return [read_listed_row(row) for row in fields if row]
+
+    def _read_light(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the fields of rows, {} for one that is gone; long outputs only begin."""
+        pipe = self.redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hget(keys.job(job_id), "brief")
+        briefs = pipe.execute()
+        for job_id, brief in zip(ids, briefs, strict=True):
+            key = keys.job(job_id)
+            pipe.hmget(key, _LIGHT) if brief else pipe.hgetall(key)
+        return [
+            _with_brief(values, brief) if brief else values
+            for values, brief in zip(pipe.execute(), briefs, strict=True)
+        ]
 
     def load(self) -> Load:
         """Return how full the queues are."""

@@ -220,15 +220,31 @@ def test_a_stream_that_never_comes_is_given_up():
 
 def test_pages_are_fetched_as_they_are_needed_and_up_to_a_limit():
     def page(*ids, more):
-        return answered(data=list(ids), has_more=more, last_id=ids[-1])
+        data = [{"id": one, "output": None} for one in ids]
+        return answered(data=data, has_more=more, last_id=ids[-1])
+
+    def ids(play):
+        return [one["id"] for one in play.emitted]
 
     play = Play(page("c", "b", more=True), page("a", more=False))
-    play.run(Api(POLICY).list_items("/v1/jobs", None, {}))
-    assert play.emitted == ["c", "b", "a"]
+    play.run(Api(POLICY).list_jobs(None, {}, whole=True))
+    assert ids(play) == ["c", "b", "a"]
     assert [r.params.get("after") for r in play.requests] == [None, "b"]
     play = Play(page("c", "b", more=True))
-    play.run(Api(POLICY).list_items("/v1/jobs", 2, {}))
+    play.run(Api(POLICY).list_jobs(2, {}, whole=True))
     assert play.requests[0].params["limit"] == "2"
+
+
+def test_a_long_answer_of_a_list_is_read_by_itself_where_all_of_it_is_wanted():
+    short = {"id": "job_1", "output": {"text": "begin", "shortened": True}}
+    whole = {"id": "job_1", "output": {"text": "beginning and end"}}
+    listed = answered(data=[short], has_more=False, last_id="job_1")
+    play = Play(listed, answered(**whole))
+    play.run(Api(POLICY).list_jobs(None, {}, whole=True))
+    assert (play.emitted, play.requests[1].path) == ([whole], "/v1/jobs/job_1")
+    play = Play(listed)
+    play.run(Api(POLICY).list_jobs(None, {}, whole=False))
+    assert play.emitted == [short]
 
 
 def test_retry_after_is_a_number_or_a_date():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from worker.engine.config import ModelShape, VisionShape
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 
+_CHANNELS = 3
 #: Any one of these makes a tokenizer.
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 #: A conversation of every role; its words must come out of the template in this order.
@@ -114,7 +116,31 @@ def read_images(folder: Path, vision: VisionShape) -> ImageReader:
                 f"preprocessor_config.json has {name} {getattr(processor, name)}, and config.json"
                 f" {needed}: they belong to different models"
             )
+    _check_scaling(processor)
     return _checked_reader(ImageReader(processor, vision.factor))
+
+
+def _check_scaling(processor: Any) -> None:
+    """Raise ValueError if samples would not become numbers around 0, which every tower reads."""
+    for name in ("do_resize", "do_rescale", "do_normalize"):
+        if not getattr(processor, name):
+            raise ValueError(f"preprocessor_config.json has {name} off, which no tower can read")
+    factor = processor.rescale_factor
+    if not (isinstance(factor, float) and math.isclose(factor, 1 / 255, rel_tol=1e-3)):
+        raise ValueError(f"preprocessor_config.json has rescale_factor {factor}, not 1/255")
+    for name, least in (("image_mean", 0.0), ("image_std", 0.01)):
+        values = getattr(processor, name)
+        if not _are_shares(values, least):
+            raise ValueError(f"preprocessor_config.json has {name} {values}, not 3 from 0 to 1")
+
+
+def _are_shares(values: Any, least: float) -> bool:
+    """Tell whether these are numbers for red, green and blue between `least` and 1."""
+    return (
+        isinstance(values, list | tuple)
+        and len(values) == _CHANNELS
+        and all(isinstance(value, int | float) and least <= value <= 1 for value in values)
+    )
 
 
 def _checked_reader(reader: ImageReader) -> ImageReader:

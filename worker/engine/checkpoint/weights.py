@@ -39,6 +39,11 @@ class TensorSource(Protocol):
         """Return the tensor; raises KeyError when the checkpoint has none of that name."""
 
 
+#: What git leaves in place of a large file where its extension LFS is not installed.
+_POINTER = b"version https://git-lfs"
+_POINTER_REASON = "is a pointer of Git LFS, not the weights: run git lfs pull in that folder"
+
+
 class WeightFiles:
     """The safetensors files of a folder; a tensor's pages are read when they are touched."""
 
@@ -50,6 +55,8 @@ class WeightFiles:
             try:
                 handle = self._stack.enter_context(safe_open(path, framework="pt"))
             except SafetensorError as error:
+                if _is_pointer(path):
+                    raise ValueError(f"{path.name} {_POINTER_REASON}") from error
                 raise ValueError(f"{path.name} is damaged, download it again: {error}") from error
             self._by_name |= dict.fromkeys(handle.keys(), handle)
 
@@ -69,6 +76,11 @@ class WeightFiles:
         """Return a tensor that shares the file's pages; raises KeyError for an unknown name."""
         tensor: torch.Tensor = self._by_name[name].get_tensor(name)
         return tensor
+
+
+def _is_pointer(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
 
 
 def revision_of(folder: Path) -> str:

@@ -33,6 +33,8 @@ class Prompt:
     shown: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     outputs: list[PageOutput] = field(default_factory=list)
+    #: The own texts of pages that have some, by number.
+    own_texts: dict[int, str] = field(default_factory=dict)
 
     def add_line(self, line: str) -> None:
         """Add text on a line of its own."""
@@ -136,6 +138,7 @@ class OnePrompt:
             return PageOutput(page=number, source=PageSource.BLANK)
         if takes_text(document, text) and text is not None:
             prompt.add_line(text.text.strip())
+            prompt.own_texts[number] = text.text
             source = PageSource.TEXT_LAYER
         if _needs_picture(document, text):
             budget = pixel_budget(job.row.input)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL.Image import Image
@@ -19,6 +19,7 @@ from shared.jobs import (
     Notice,
     PageOutcome,
     PageSource,
+    TextLine,
     TileOutcome,
     TilingTask,
     Usage,
@@ -28,11 +29,15 @@ from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.leases import JobReleased
 from worker.jobs.paged.pages import PageReader, page_warnings, takes_text, text_warnings
+from worker.jobs.paged.places import place_page, text_layer_lines
 from worker.jobs.questions import pixel_budget
 from worker.jobs.results import EngineAnswer
 from worker.jobs.tiled.outcomes import make_outcome, mean_confidence, worst_reason
 from worker.jobs.tiled.prompts import DOCUMENT, build_part_prompt
 from worker.jobs.tiled.tiles import UNCONSTRAINED, is_blank
+from worker.pipeline.looks import BLANKS_LEFT_OUT
+from worker.places.seen import SeenImage
+from worker.places.tiles import join_tiles
 from worker.tiling import Tile, cut, merge
 
 _BLANK = PageOutcome(source=PageSource.BLANK)
@@ -50,12 +55,12 @@ class PageWork:
 
         Raises DocumentErrors, DocumentGone and LeaseLost.
         """
-        return _from_text(document, self._pages.text(job, document, number))
+        return _from_text(job.row.input, document, number, self._pages.text(job, document, number))
 
     def read(self, job: ClaimedJob, document: DocumentInput, number: int) -> PageOutcome:
         """Return what a page says; raises ServiceErrors, LeaseLost and JobReleased."""
         text = self._pages.text(job, document, number)
-        outcome = _from_text(document, text)
+        outcome = _from_text(job.row.input, document, number, text)
         if outcome is not None:
             return outcome
         picture, rendered = self._pages.picture(job, document, number)
@@ -64,7 +69,12 @@ class PageWork:
             return _BLANK.model_copy(update={"notices": page_warnings(rendered)})
         # a text that is doubted may still be right in most places
         doubted = () if text is None or not text.text else (text.text[:MAX_REFERENCE_CHARS],)
-        return self._read_picture(job, document, picture, warnings, doubted)
+        read = self._read_picture(job, document, picture, warnings, doubted)
+        if job.row.input.boxes == "none":
+            return read.outcome
+        page = self._pages.info(job, document).pages[number - 1]
+        lines = place_page(job.row.input, read.outcome.text, read.lines, read.seen, page, rendered)
+        return read.outcome.model_copy(update={"lines": lines})
 
     def ask(self, job: ClaimedJob, document: DocumentInput, number: int) -> PageOutcome:
         """Return what a page answers to the job's question; raises as `read`."""
@@ -97,7 +107,7 @@ class PageWork:
         picture: Image,
         warnings: tuple[Notice, ...],
         references: tuple[str, ...],
-    ) -> PageOutcome:
+    ) -> _ReadPicture:
         """Read all tiles of a page as one batch; the texts may follow the references."""
         pictures, asked, parts = dict[str, Image](), list[JobInput](), list[tuple[Tile, int]]()
         for tile in self._cut(job.row.input, document, picture):
@@ -110,7 +120,16 @@ class PageWork:
             parts.append((tile, len(asked)))
             asked.append(_question_input(job.row.input, job.row.input.prompt, (image_id,)))
         answers = self._run(job, asked, pictures, references)
-        return self._combine(answers, parts, warnings, PageSource.MODEL, len(asked))
+        outcome = self._combine(answers, parts, warnings, PageSource.MODEL, len(asked))
+        lines = tuple(line for one in answers for line in one.completion.lines or ())
+        seen = join_tiles(
+            [
+                (tile, images[0].rows)
+                for tile, at in parts
+                if at >= 0 and (images := answers[at].seen)
+            ]
+        )
+        return _ReadPicture(outcome, lines, tuple(seen))
 
     def _cut(self, job: JobInput, document: DocumentInput, picture: Image) -> list[Tile]:
         whole = [Tile(0, (0, 0, *picture.size))]
@@ -133,10 +152,7 @@ class PageWork:
             )
             for one in asked
         ]
-        if job.row.input.needs_reader and is_reading(job.row.input):
-            answers = [job.answer(question) for question in questions]
-        else:
-            answers = job.run_together(questions)
+        answers = job.answer_together(questions)
         reasons = {answer.completion.finish_reason for answer in answers}
         if FinishReason.CANCELED in reasons:
             raise JobReleased
@@ -156,6 +172,8 @@ class PageWork:
         outcomes = [make_outcome(one.completion, self._info.revision) for one in answers]
         texts = [(tile, outcomes[at].text if at >= 0 else "") for tile, at in parts]
         notices = [notice for one in answers for notice in (*one.notices, *one.completion.notices)]
+        # its picture is made for the model alone: margins of that are nobody's pixels
+        notices = [notice for notice in notices if notice.code != BLANKS_LEFT_OUT]
         if any(one.finish_reason is FinishReason.LENGTH for one in outcomes):
             detail = "The page has more text than max_new_tokens allows."
             notices.append(Notice(code="page_cut_short", detail=detail))
@@ -168,14 +186,32 @@ class PageWork:
         )
 
 
-def _from_text(document: DocumentInput, text: PageText | None) -> PageOutcome | None:
+@dataclass(frozen=True, slots=True)
+class _ReadPicture:
+    """What the picture of a page gave."""
+
+    outcome: PageOutcome
+    #: The model's lines, as far as it tells how sure it is of each.
+    lines: tuple[TextLine, ...]
+    #: What the second reader has seen in it, where boxes are wanted.
+    seen: tuple[SeenImage, ...]
+
+
+def _from_text(
+    job: JobInput, document: DocumentInput, number: int, text: PageText | None
+) -> PageOutcome | None:
     """Return the outcome of a page whose own text says what it shows."""
     if text is None or not (takes_text(document, text) or text.blank):
         return None
     if text.blank:
         return _BLANK
     warnings = text_warnings(document, text)
-    return PageOutcome(text=text.text.strip("\n"), source=PageSource.TEXT_LAYER, notices=warnings)
+    return PageOutcome(
+        text=text.text.strip("\n"),
+        source=PageSource.TEXT_LAYER,
+        notices=warnings,
+        lines=text_layer_lines(job.boxes, text, number),
+    )
 
 
 def _sum(outcomes: Sequence[TileOutcome], revision: str) -> dict[str, Any]:
@@ -203,6 +239,7 @@ def _question_input(
         prompt=prompt,
         images=images,
         reader="model" if free else job.reader,
+        boxes="none" if free else job.boxes,
         # a page need not say it, so that it cannot be held to the answer's form
         params=job.params.model_copy(update=UNCONSTRAINED) if free else job.params,
         max_pixels=pixel_budget(job),

@@ -14,6 +14,7 @@ from shared.jobs import (
     PageOutcome,
     PageSource,
     TextLayer,
+    TextLine,
 )
 from shared.jobs.document import RunningLines
 from shared.jobs.row import JobRow
@@ -23,6 +24,7 @@ from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import LeaseLost
 from worker.jobs.paged.asking import OnePrompt, blank_notices
+from worker.jobs.paged.evidence import mark_evidence
 from worker.jobs.paged.joining import AROUND, Seam, join_pages
 from worker.jobs.paged.outputs import (
     check_any_page,
@@ -102,11 +104,12 @@ class PagedSteps:
             # page by page the others can be asked, and this one leaves a gap
             _log.info("job.asked_by_page", extra={"code": error.code})
             return None
+        outputs = mark_evidence(prompt.outputs, answer.completion.text, prompt.own_texts)
         return EngineAnswer(
             answer.completion,
             (),
-            (*answer.notices, *blank_notices(prompt.outputs)),
-            paging=PagingResult(tuple(prompt.outputs)),
+            (*answer.notices, *blank_notices(outputs)),
+            paging=PagingResult(outputs),
         )
 
     def _split(self, job: ClaimedJob, document: DocumentInput, info: DocumentInfo) -> None:
@@ -238,6 +241,7 @@ class PagedSteps:
             paging=PagingResult(
                 page_outputs(row.pages, outcomes, evidence),
                 partial=any(one.gap for one in outcomes),
+                lines=_lines(row, outcomes),
             ),
         )
 
@@ -248,6 +252,13 @@ class PagedSteps:
         lines = page_lines(row.pages, outcomes)
         pieces, _ = join_pages(lines, row.pages, 0, len(lines), handling, Seam())
         return EngineAnswer(join_outcomes("".join(pieces), outcomes))
+
+
+def _lines(row: JobRow, outcomes: list[PageOutcome]) -> tuple[TextLine, ...] | None:
+    """Return the lines of all pages; None unless their places are wanted."""
+    if row.input.boxes == "none":
+        return None
+    return tuple(line for one in outcomes for line in one.lines)
 
 
 def _page_input(

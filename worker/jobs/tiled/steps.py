@@ -23,6 +23,7 @@ from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
 from worker.jobs.leases import JobReleased, LeaseLost
+from worker.jobs.placing import join_seen
 from worker.jobs.progress import PartsDone
 from worker.jobs.questions import pixel_budget
 from worker.jobs.results import EngineAnswer, TilingResult
@@ -129,7 +130,11 @@ class TiledSteps:
         if completion.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may take.")
         outcome = make_outcome(completion, self._info.revision)
-        read = {"read_s": answer.read_s, "second_text": answer.second_text or ""}
+        read = {
+            "read_s": answer.read_s,
+            "second_text": answer.second_text or "",
+            "rows": answer.seen[0].rows if answer.seen else (),
+        }
         return outcome.model_copy(update=read)
 
     def stream_text(self, job_id: str) -> None:
@@ -164,6 +169,7 @@ class TiledSteps:
                 tiling=tiling,
                 read_s=sum(one.read_s for one in outcomes),
                 second_text=join_second_texts(row, outcomes),
+                seen=join_seen(row.tiles, outcomes, wanted=row.input.boxes != "none"),
             )
         elif row.together:
             answer = self._ask_together(job, outcomes)

@@ -156,6 +156,7 @@ class TileCutter:
                 enhance=job.enhance,
                 reference=job.reference if reads else "",
                 reader=job.reader,
+                boxes=job.boxes if reads else "none",
                 # tells that it is read, and a table's columns
                 preset=job.preset if reads or job.needs_reader else None,
             )

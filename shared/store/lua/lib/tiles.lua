@@ -77,7 +77,9 @@ end
 
 local function stream_text(parent, index, text)
   if text == '' then return end
-  emit(parent, 'output.delta', cjson.encode({text = text, tile = index}))
+  local pages = redis.call('HGET', JOB .. parent, 'pages')
+  local page = pages and pages ~= '' and cjson.decode(pages)[index + 1] or nil
+  emit(parent, 'output.delta', cjson.encode({text = text, tile = index, page = page}))
   redis.call('HSET', JOB .. parent, 'told_any', '1')
 end
 

@@ -26,7 +26,7 @@ WORDS = {
     "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
-    "JobInput": "before document encode_only enhance image_places images keep_all max_pixels "
+    "JobInput": "before boxes document encode_only enhance image_places images keep_all max_pixels "
     "params postprocess preset prompt reader reference thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
@@ -88,6 +88,7 @@ def test_an_older_worker_leaves_a_row_alone_that_asks_for_what_it_does_not_know(
         {"params": GenerationParams(min_p=0.1)},
         {"params": GenerationParams(max_new_tokens=4097, top_k=5)},
         {"keep_all": True},
+        {"boxes": "line"},
         {"images": ("img_1",), "image_places": (2,)},
         {"before": (ConversationMessage(role="user", text="a", images=("i",), image_places=(1,)),)},
     ],

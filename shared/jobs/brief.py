@@ -1,0 +1,22 @@
+"""The beginning of a long answer: lists show it instead of all that a job has read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.jobs.row import dump
+
+#: Characters of an output as JSON above which lists have its beginning, and those of that.
+WHOLE_CHARS = 64 << 10
+TEXT_CHARS = 1000
+_LEFT_OUT = ("json", "lines", "tiles", "pages", "images")
+
+
+def make_brief(output: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an output with the beginning of its text alone; None for one that is short."""
+    if len(dump(output)) <= WHOLE_CHARS:
+        return None
+    parts = dict.fromkeys(_LEFT_OUT)
+    text = output["text"][:TEXT_CHARS]
+    return {**output, **parts, "text": text, "fields": {}, "shortened": True}

@@ -1,0 +1,125 @@
+"""Boxes through real workers: in pixels of the stored image and points of the page, or refused."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("rapidocr")
+
+from reportlab.pdfgen.canvas import Canvas
+
+from tests.integration.jobs.test_second_reader import ended, submit
+from tests.support.documents import pdf, prose, rotated, scan, write
+from tests.support.harness import System
+from tests.support.images.image_bytes import saved
+from tests.unit.worker.places.many import overlap
+from tests.unit.worker.reader.pages import page
+
+#: Seconds of a job beside other tests.
+WITHIN_S = 120
+
+
+def plain(text: str) -> str:
+    """Return a text without the blanks, of which the reader loses one now and then."""
+    return text.replace(" ", "")
+
+
+def test_lines_of_every_reader_have_boxes_on_the_stored_image(system: System):
+    system.worker()
+    _, client = system.gateway()
+    drawn = page(40, 5, width=600)
+    job = ended(client, submit(client, drawn, reader="second", boxes="word").json()["id"], WITHIN_S)
+    lines = job["output"]["lines"]
+    assert [plain(line["text"]) for line in lines] == [plain(text) for text in drawn.lines]
+    assert all(
+        overlap(line["box"], box) > 0.7 for line, box in zip(lines, drawn.boxes, strict=True)
+    )
+    assert all(
+        [word["text"] for word in line["words"]] == line["text"].split()
+        and all(word["box"] for word in line["words"])
+        for line in lines
+    )
+    assert all(line["image"] == 0 and "agreement" not in line for line in lines)
+    # the simulated model writes what is not there
+    written = ended(client, submit(client, drawn, boxes="line").json()["id"], WITHIN_S)["output"]
+    assert written["reader"] == "model"
+    assert written["lines"]
+    assert all(line["box"] is None and line["agreement"] < 0.7 for line in written["lines"])
+
+
+def test_lines_of_several_images_tell_on_which_they_stand(system: System):
+    system.worker()
+    _, client = system.gateway()
+    # images are read apart, as the tiles of one are
+    drawn = [page(43 + number, 3, width=500) for number in range(3)]
+    files = [("image", (f"{n}.png", saved(one.image, "PNG"))) for n, one in enumerate(drawn)]
+    data = {"preset": "ocr", "reader": "second", "boxes": "line"}
+    job = ended(client, client.post("/v1/jobs", files=files, data=data).json()["id"], WITHIN_S)
+    lines = job["output"]["lines"]
+    assert [line["image"] for line in lines] == [0] * 3 + [1] * 3 + [2] * 3
+    assert [plain(line["text"]) for line in lines] == [
+        plain(text) for one in drawn for text in one.lines
+    ]
+    boxes = [box for one in drawn for box in one.boxes]
+    assert all(overlap(line["box"], box) > 0.7 for line, box in zip(lines, boxes, strict=True))
+
+
+def test_lines_of_a_turned_image_lie_in_the_stored_one(system: System):
+    system.worker()
+    _, client = system.gateway()
+    lines, scale = prose(14, words=10), 100 / 72
+    lying = scan(lines, dpi=100, turn=90)
+    data = {"preset": "ocr", "reader": "second", "boxes": "line"}
+    files = {"image": ("a.png", saved(lying, "PNG"))}
+    job = ended(client, client.post("/v1/jobs", files=files, data=data).json()["id"], WITHIN_S)
+    assert "image_turned" in [notice["code"] for notice in job["warnings"]]
+    placed = job["output"]["lines"]
+    assert [plain(line["text"]) for line in placed] == [plain(text) for text in lines]
+    for number, line in enumerate(placed):
+        # lines begin 60 points from the left and from the top of the page, 16.5 apart
+        _, top, right, _ = line["box"]
+        assert abs(right - (lying.width - (60 + 16.5 * number) * scale)) < 8, line
+        assert abs(top - 60 * scale) < 4, line
+
+
+def test_pages_have_boxes_in_points_of_the_page_as_it_is_filed(system: System):
+    system.worker()
+    _, client = system.gateway()
+    text = "Invoice 2041 of the ninth of May"
+
+    def letter(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 20)
+        write(canvas, [text], x=100, y=600)
+
+    asked = {"preset": "ocr", "reader": "second", "boxes": "word"}
+    read = {}
+    for layer in ("only", "ignore"):
+        files = {"document": ("a.pdf", rotated(pdf(letter), 180))}
+        sent = client.post("/v1/jobs", files=files, data=asked | {"text_layer": layer}).json()
+        (read[layer],) = ended(client, sent["id"], WITHIN_S)["output"]["lines"]
+    assert read["only"]["text"] == read["ignore"]["text"] == text
+    assert read["only"]["page"] == read["ignore"]["page"] == 1
+    # 100 from the right and 600 from the top: the page asks to be turned on its head
+    right, top = 595 - 100, 600
+    for line in read.values():
+        assert abs(line["box"][2] - right) < 5
+        assert abs(line["box"][1] - top) < 8
+    words = [[word["text"] for word in line["words"]] for line in read.values()]
+    assert words == [text.split()] * 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"boxes": "line", "preset": "qa", "prompt": "What is it?"},
+        {"boxes": "word", "tiling": "ask"},
+        {"boxes": "every"},
+    ],
+    ids=str,
+)
+def test_boxes_of_what_is_not_read_are_refused(system: System, fields):
+    _, client = system.gateway()
+    refused = submit(client, page(42, 1), **fields)
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_parameters")
+    assert refused.json()["pointer"] == "/boxes"
