@@ -113,9 +113,14 @@ def problem(error: ServiceError) -> Response:
     return response
 
 
+_FIRST_FAILURE = json.JSONDecoder()
+
+
 def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
     """Return the first failure of a model as BadParameters with a pointer below `where`."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    # a value may have thousands of failures, which would all become objects
+    text = error.json(include_url=False, include_input=False, include_context=False)
+    first, _ = _FIRST_FAILURE.raw_decode(text, 1)
     pointer = where + "".join(f"/{excerpt(part)}" for part in first["loc"])
     name = pointer.lstrip("/") or "body"
     if first["type"] == "extra_forbidden":

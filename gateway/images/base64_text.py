@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from gateway.large_input import SLICE, iter_slices, unquote_slowly
+from gateway.large_input import SLICE, give_way, iter_slices, unquote_slowly
 from shared.errors import InvalidBase64
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -31,6 +31,7 @@ def read_digits(text: str, pointer: str) -> bytes:
         other = _NOT_ASCII.search(text)
         raise _character_error(other.start() if other else 0, other[0] if other else "", pointer)
     data: bytes | bytearray = text.encode("ascii")
+    give_way()
     if b"%" in data:
         data = unquote_slowly(data)
     data = _drop_line_breaks(data, pointer)
@@ -39,6 +40,7 @@ def read_digits(text: str, pointer: str) -> bytes:
     digits = bytearray()
     for begin, end in iter_slices(len(data)):
         digits += data[begin:end].translate(_STANDARD, dropped)
+    give_way()
     return bytes(digits.rstrip(b"="))
 
 

@@ -21,8 +21,10 @@ from pydantic import (
 from pydantic import model_validator as check
 from werkzeug.datastructures import FileStorage
 
+from gateway.http.bodies.members import cut_words, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
+from gateway.large_input import give_way, with_pauses
 from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
@@ -390,7 +392,7 @@ class Submission(BaseModel):
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:
-            content["before"] = [message.model_dump() for message in before]
+            content["before"] = [message.model_dump() for message in with_pauses(before)]
         if image_places:
             content["image_places"] = image_places
         if self.preset is not None:
@@ -435,6 +437,9 @@ def receive_request(request: Request, settings: Settings, model: type[S]) -> Rec
 
 def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
+    refuse_strange_members(fields, model)
+    fields = cut_words(fields, model)
+    give_way()
     try:
         submission = model.model_validate(fields)
         submission.params()

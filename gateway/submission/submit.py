@@ -13,6 +13,7 @@ from gateway import auth
 from gateway.admission.admission import JobProfile
 from gateway.http.server.client_connection import forget_body
 from gateway.images.url_fetch import is_url
+from gateway.large_input import give_way
 from gateway.results.file_name import clean_name
 from gateway.services import Services
 from gateway.submission.chats.chat import Chat
@@ -213,8 +214,14 @@ def _new_job(
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
+    # a long conversation is walked over in each of these steps
+    give_way()
     job_input = _job_input(checked.resolved, plan, content, said)
+    give_way()
     _check_size(job_input)
+    give_way()
+    idempotency = _idempotency_record(checked.idempotency.key, submission, job_input)
+    give_way()
     return NewJob(
         tenant=checked.profile.tenant,
         input=_with_seed(job_input) if said.response else job_input,
@@ -233,7 +240,7 @@ def _new_job(
         model=plan.model,
         trace=trace_context(),
         prediction=plan.prediction,
-        idempotency=_idempotency_record(checked.idempotency.key, submission, job_input),
+        idempotency=idempotency,
     )
 
 

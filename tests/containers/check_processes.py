@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -85,7 +86,9 @@ def check_rolling() -> None:
         while not done.is_set():
             status, text = fetch(f"{PROXY}/v1/jobs", {"prompt": "hi", "max_new_tokens": 1})
             statuses[status] += 1
-            if status == 202:
+            if status != 202:
+                sys.stderr.write(f"a job was refused: {status} {text[:300]!r}\n")
+            else:
                 ids.append(json.loads(text)["id"])
             time.sleep(0.05)
 

@@ -10,7 +10,8 @@ from PIL import Image
 from shared.errors import InferenceFailed
 from shared.jobs import Notice
 from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement
-from worker.engine.api import ImageInput
+from worker.engine.api import ImageInput, ModelInfo
+from worker.pipeline.looks import leave_out_blanks
 
 
 class QuestionImages:
@@ -41,6 +42,15 @@ class QuestionImages:
     ) -> tuple[ImageInput, ...]:
         """Return RGB images for the engine; raises InferenceFailed for a damaged one."""
         return tuple(self._input(image_id, max_pixels, enhance) for image_id in ids)
+
+    def leave_out_blanks(
+        self, image_id: str, max_pixels: int, enhance: Enhancement, info: ModelInfo
+    ) -> None:
+        """Show an image without margins and wide blank bands from now on, where that saves much."""
+        tight = leave_out_blanks(self._input(image_id, max_pixels, enhance), info)
+        if tight is not None:
+            self._inputs[image_id, max_pixels, enhance] = tight.source
+            self._notices.setdefault(image_id, []).append(tight.notice)
 
     def notices(self, ids: Sequence[str]) -> list[Notice]:
         """Return what was done to these images."""

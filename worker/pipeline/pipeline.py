@@ -102,6 +102,10 @@ class Pipeline:
         if strips is not None:
             enhancements = images.notices(question.job.every_image)
             return strips, [*question.notices, *enhancements]
+        if question.reads and not question.scope:
+            # a conversation goes on about the image as it is, and finds what is computed of that
+            (image_id,), job = question.job.images, question.job
+            images.leave_out_blanks(image_id, job.max_pixels, job.enhance, self.engine.info)
         while True:
             try:
                 ticket = self.engine.submit(_request(question, images, deadline))

@@ -93,28 +93,27 @@ def measure_window(image: Image.Image, box: Box, axis: Axis) -> Window:
     return Window(edges, np.asarray(rules.any(axis=1)), noise, contrast)
 
 
-def ink_box(image: Image.Image, box: Box) -> Box | None:
-    """Return the smallest box around all ink inside a box, rules and pictures too; None without.
+def ink_runs(image: Image.Image, box: Box, axis: Axis) -> list[tuple[int, int]]:
+    """Return (start, stop) of each run of rows (of columns with "x") of a box that hold any ink.
 
-    Ink is whatever differs from its neighbours more than noise does.
+    In pixels of the image. Ink is whatever differs from its neighbours more than noise does: rules
+    and pictures too.
     """
-    left, top, _, _ = box
     part = image.crop(box).convert("RGB")
-    across, down = _differences(part, "y"), _differences(part, "x")
-    spans = []
-    for edges in (across, down):
-        noise = estimate_noise(edges[_SAMPLE])
-        spans.append(find_runs(np.asarray((edges > max(_FLOOR, _SURE * noise)).any(axis=1))))
-    rows, columns = spans
-    if not rows or not columns:
-        return None
-    # a difference is noted at its first pixel
-    return (
-        left + columns[0][0],
-        top + rows[0][0],
-        min(box[2], left + columns[-1][1] + 1),
-        min(box[3], top + rows[-1][1] + 1),
-    )
+    first = box[1] if axis == "y" else box[0]
+    last = box[3] if axis == "y" else box[2]
+    edges = _differences(part, axis)
+    inked: Flags = np.zeros(last - first, dtype=bool)
+    inked |= _over(edges).any(axis=1)
+    # a level rule is seen from the side only; a difference is noted at its first pixel
+    beside = _over(_differences(part, "x" if axis == "y" else "y")).any(axis=0)
+    inked[:-1] |= beside
+    inked[1:] |= beside
+    return [(first + start, first + stop) for start, stop in find_runs(inked)]
+
+
+def _over(edges: Edges) -> Flags:
+    return np.asarray(edges > max(_FLOOR, _SURE * estimate_noise(edges[_SAMPLE])))
 
 
 def estimate_noise(differences: Edges) -> float:

@@ -6,6 +6,7 @@ tuned with `make tiling`: no line of its pages may be lost or doubled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +29,8 @@ _TABLE = 4
 _TABLE_ROWS = 2
 #: Width over height from which on cells in a row may be signs that stand side by side.
 _PANORAMA = 8
+#: Longer side over shorter side of a strip, at most.
+_SLIM = 100
 #: Height of a row where there is none.
 _NO_ROW = 16
 
@@ -77,9 +80,11 @@ def halve_strip(image: Image.Image, strip: Strip) -> list[Strip]:
     cuts = _find_cuts(image, strip.tile.box, strip.rows)
     total, before = sum(row.letters for row in strip.rows), 0.0
     places: list[tuple[float, int]] = []
+    _, top, _, bottom = strip.tile.box
     for number, row in enumerate(strip.rows[:-1]):
         before += row.letters
-        if number in cuts:
+        cut = cuts.get(number)
+        if cut is not None and min(cut.at - top, bottom - cut.at) * _SLIM >= strip.tile.width:
             places.append((abs(2 * before - total), number))
     if not places:
         return [strip]
@@ -103,8 +108,12 @@ def _cut_section(image: Image.Image, box: Box, rows: Sequence[Row], letters: flo
     groups: list[list[Row]] = [[]]
     ends: list[_Cut] = []
     below = _Cut(box[1], breaks=True)
+    least = math.ceil((box[2] - box[0]) / _SLIM)
     for atom, cut in _atoms(image, box, rows, cuts, letters):
-        if groups[-1] and sum(row.letters for row in (*groups[-1], *atom)) > letters:
+        top = ends[-1].at if ends else box[1]
+        room = min(below.at - top, box[3] - below.at) >= least
+        full = sum(row.letters for row in (*groups[-1], *atom)) > letters
+        if groups[-1] and full and room:
             ends.append(below)
             groups.append([])
         groups[-1] += atom

@@ -9,6 +9,7 @@ from typing import Any, Never
 
 from gateway.http.bodies import json_structure
 from gateway.http.bodies.json_structure import MAX_DEPTH, Lifted, TooDeep
+from gateway.large_input import give_way
 from shared.errors import InvalidJson, PayloadTooLarge
 from shared.json_members import join_members
 
@@ -30,6 +31,8 @@ def parse(
     try:
         raw = text.encode("utf-8") if isinstance(text, str) else _as_utf8(text)
         lifted = json_structure.lift_long_texts(raw)
+        if len(raw) > json_structure.SMALL_BYTES:
+            give_way()
         value = _load(lifted)
     except json_structure.TooLarge as error:
         raise PayloadTooLarge(
@@ -71,6 +74,8 @@ def _load(lifted: Lifted) -> Any:
             raise
         before = len(text[: error.pos].encode("utf-8"))
         raise ValueError(f"{error.msg}: byte {lifted.place(before)}") from None
+    if len(text) > json_structure.SMALL_BYTES:
+        give_way()
     _check(value, suspicious=bool(_ESCAPED_SURROGATE.search(text)))
     return lifted.put_back(value)
 

@@ -26,7 +26,6 @@ from gateway.http.problems import MIMETYPE, problem_body, retry_after
 from gateway.http.server.body_budget import BodyBudget
 from gateway.http.server.bounded_request import BoundedRequest
 from gateway.http.server.connection_table import ConnectionTable
-from gateway.http.server.event_loop import let_others_run
 from gateway.http.server.leaving import DrainingServer, ListenerName, begin_leaving, is_leaving
 from gateway.http.server.open_files import connections_within, raise_soft_limit
 from gateway.http.server.paced_socket import ClientTimeouts, PacedSocket
@@ -140,7 +139,7 @@ class Worker(GeventWorker):
             sock.await_request()
             self._connections.end_request(sock)
         # the next request may be here already, and others wait
-        let_others_run()
+        give_way()
 
     def handle_error(self, req: Any, client: PacedSocket, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer bytes that gunicorn cannot parse; the connection closes afterwards."""

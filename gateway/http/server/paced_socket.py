@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.http.server.body_budget import BodyBudget
-from gateway.http.server.event_loop import let_others_run
+from gateway.large_input import give_way
 from shared.errors import RequestTimeout, ServiceError
 from shared.settings import Settings
 
@@ -135,7 +135,7 @@ class PacedSocket:
         if flags:
             return self._socket.recv(size, flags)
         # a client that always has more must not keep the others waiting
-        let_others_run()
+        give_way()
         body = self._body
         data = self._receive_body(body, size) if body else self._receive_headers(size)
         self._ended = not data
@@ -223,4 +223,4 @@ class PacedSocket:
         self._socket.shutdown(socket.SHUT_WR)
         until = time.monotonic() + _LINGER_S
         while self._receive_within(until - time.monotonic(), 65_536):
-            let_others_run()
+            give_way()

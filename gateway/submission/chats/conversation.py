@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.images.sizing import AnyImage, image_info
+from gateway.large_input import with_pauses
 from gateway.submission.chats.chat import Chat
 from gateway.submission.chats.history import history_notice
 from gateway.submission.chats.message import ChatTurn
@@ -65,7 +66,7 @@ class EarlierMessages:
                 max_pixels=turn.max_pixels,
                 image_places=turn.image_places,
             )
-            for turn in self.turns
+            for turn in with_pauses(self.turns)
         )
 
     def drop_oldest(self) -> EarlierMessages | None:

@@ -10,6 +10,7 @@ from flask import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.http.problems import from_validation
+from gateway.large_input import give_way, with_pauses
 from gateway.submission.body import is_json, parse_json_object
 from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
 from gateway.submission.chats.message import ChatMessage, make_turn
@@ -78,10 +79,12 @@ def receive_chat(
         asked = ChatRequest.model_validate(body)
     except ValidationError as error:
         raise from_validation(error) from None
+    give_way()
     own = pick_own_parameters(asked.model_extra or {})
     turns = [
         make_turn(message.role, message.content, f"/messages/{at}", own.max_pixels)
-        for at, message in enumerate(asked.messages)
+        for at, message in enumerate(with_pauses(asked.messages))
     ]
+    give_way()
     rules = ChatRules(settings, workers, "/messages")
     return ReceivedChat(asked, assemble_chat(turns, asked, own, rules))

@@ -1,7 +1,8 @@
 """The largest body of each kind, at each door: whatever it asks, others are answered meanwhile.
 
 What is measured is not the clock but the time that the gateway's event loop computes between the
-arrival of a probe and its answer: a busy machine makes the one longer, only our code the other.
+arrival of a probe and its answer: a busy machine makes the one longer, only our code the other. As
+busy neighbours slow down computing too, it is compared with work of a known size at the same time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +29,15 @@ from tests.support.long_form import crossed
 MIB = 1 << 20
 #: Bytes of the largest bodies, a little below the limit of 64 MiB.
 MOST = 60 * MIB
-#: Seconds of computing at one stretch: a tenth on a quiet core, and room for a busy one.
-MOST_COMPUTING_S = 0.5
+#: Computing at one stretch, in units of `measure_work_s`: a tenth of a second on a quiet core of
+#: 2020, where a unit takes about five thousandths.
+MOST_UNITS = 20
+
+#: A text of 250 KB with 10,000 members.
+_WORK = json.dumps({f"member {number:05d}": number for number in range(10_000)}).encode()
+
+#: So often a body is sent whose probes had to wait.
+_TRIES = 3
 
 #: Probes on one connection.
 _PROBES = 500
@@ -43,6 +52,16 @@ JSON_DOORS = (
 FORM_DOORS = ("/v1/jobs", "/predict", "/v1/estimate", "/v1/images")
 
 
+def measure_work_s() -> float:
+    """Return the seconds that a piece of work computes now, of the kinds that bodies cause."""
+    began = time.thread_time()
+    value = json.loads(_WORK)
+    json.dumps(value)
+    for _ in range(8):
+        bytes(bytearray(_WORK)).translate(None, b"x")
+    return time.thread_time() - began
+
+
 @dataclass
 class EventLoop:
     """The gateway under test, and how long its event loop lets a probe wait."""
@@ -53,9 +72,26 @@ class EventLoop:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def send(self, name: str, path: str, kind: str, body: bytes, **headers: str) -> httpx.Response:
-        """Send a body while probes are sent, and check that none of them had to wait."""
-        answers: list[httpx.Response] = []
+        """Send a body while probes are sent, and check that none of them had to wait.
+
+        What our code does to them it does again: a neighbour's moment is met once.
+        """
         headers = {"Content-Type": kind, **headers}
+        for _ in range(_TRIES):
+            unit = self._unit_s()
+            answer, longest = self._send_once(path, body, headers)
+            unit = max(unit, self._unit_s())
+            if longest < MOST_UNITS * unit:
+                break
+        self.seconds[f"{path} {name}"] = longest
+        assert longest < MOST_UNITS * unit, f"others waited {longest:.3f} s, a unit is {unit:.4f} s"
+        return answer
+
+    def _send_once(
+        self, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[httpx.Response, float]:
+        """Return the answer, and the longest computing before the answer to a probe, seconds."""
+        answers: list[httpx.Response] = []
         sender = threading.Thread(
             target=lambda: answers.append(self.http.post(path, content=body, headers=headers))
         )
@@ -73,9 +109,12 @@ class EventLoop:
                             break
         finally:
             sender.join()
-        self.seconds[f"{path} {name}"] = longest
-        assert longest < MOST_COMPUTING_S, f"others waited {longest:.3f} s"
-        return answers[0]
+        return answers[0], longest
+
+    @staticmethod
+    def _unit_s() -> float:
+        """Return what a unit of work takes now, at its usual and not its luckiest speed."""
+        return sorted(measure_work_s() for _ in range(5))[2]
 
     def _probe(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.http.base_url.port))

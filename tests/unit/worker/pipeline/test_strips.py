@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from PIL import Image
+
 from shared.errors import InferenceFailed
 from shared.jobs import FinishReason, GenerationParams, JobInput, TextLine, Usage
 from tests.unit.worker.reader.pages import Drawn, page
@@ -131,7 +133,9 @@ def test_short_lines_share_a_strip_and_no_strip_shows_margins():
     assert read(engine)[1].text == "\n".join(drawn.lines)
     assert 3 <= len(engine.taken) <= 6
     wide = page(3, 6, width=900)
-    engine = Reader(replace(wide, image=wide.image.crop((0, 0, 900, 800))))
+    sheet = Image.new("RGB", (900, 800), "white")
+    sheet.paste(wide.image)
+    engine = Reader(replace(wide, image=sheet))
     read(engine)
     assert box_of(engine.taken[-1])[3] < wide.boxes[-1][3] + 20
 
