@@ -26,11 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-<<<<<<< HEAD
-.PHONY: help install install-dev up down admin test test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
-=======
-.PHONY: help install install-dev up down admin test test-long test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
->>>>>>> main
+.PHONY: help install install-dev up down admin test test-long test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
