@@ -101,8 +101,8 @@ def _add_documents(app: OpenAPI) -> None:
 
 
 def _show_document(app: OpenAPI) -> Response:
-    servers = [{"url": base}] if (base := link_base()) else []
-    return jsonify(app.api_doc | {"servers": servers} if servers else app.api_doc)
+    base = link_base()
+    return jsonify(app.api_doc | {"servers": [{"url": base}]} if base else app.api_doc)
 
 
 def _refuse_invalid(error: ValidationError) -> Response:

@@ -24,17 +24,15 @@ _KEPT_IDLE = 16
 
 #: Steps that scripts share, in lua/lib/; each may use those before it.
 _LIBRARIES = (
-    *(
-        "prelude",
-        "lines",
-        "indexes",
-        "images",
-        "sessions",
-        "deliveries",
-        "limits",
-        "tiles",
-        "features",
-    ),
+    "prelude",
+    "lines",
+    "indexes",
+    "images",
+    "sessions",
+    "deliveries",
+    "limits",
+    "tiles",
+    "features",
     "ending",
 )
 
