@@ -50,11 +50,11 @@ def test_a_job_is_shown_with_what_is_known_of_it(served, run, tmp_path):
     status, out, _ = run("show", job.strip())
     facts, _, answer = out.partition("\n\n")
     assert status == Exit.OK
-    told = dict(line.split(":", 1) for line in facts.splitlines())
-    assert told["status"].strip() == "succeeded"
-    assert told["files"].strip() == "shelf.png"
-    assert told["question"].strip() == "And there?"
-    assert "3 written" in told["tokens"]
+    values = dict(line.split(":", 1) for line in facts.splitlines())
+    assert values["status"].strip() == "succeeded"
+    assert values["files"].strip() == "shelf.png"
+    assert values["question"].strip() == "And there?"
+    assert "3 written" in values["tokens"]
     assert answer.strip() == served.job(job.strip())["output"]["text"].strip()
     assert json.loads(run("--json", "show", job.strip())[1])["id"] == job.strip()
 
