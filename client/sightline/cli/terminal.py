@@ -39,10 +39,10 @@ def connect(args: argparse.Namespace, *, retries: int = 5) -> Client:
     """
     from sightline.client import Client
 
-    address = {"url": getattr(args, "url", None), "api_key": getattr(args, "api_key", None)}
+    url, key = getattr(args, "url", None), getattr(args, "api_key", None)
     try:
-        _find_service(args, Client(**address, timeout=_FIRST_ANSWER_S, retries=0))
-        return Client(**address, retries=retries)
+        _find_service(args, Client(url, api_key=key, timeout=_FIRST_ANSWER_S, retries=0))
+        return Client(url, api_key=key, retries=retries)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
