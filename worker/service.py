@@ -149,6 +149,7 @@ class WorkerService:
                 "worker": self.id,
                 "model": info.name,
                 "numerics": info.numerics,
+                "numerics_reason": info.numerics_reason,
                 "arithmetic": info.arithmetic,
             },
         )
@@ -216,6 +217,7 @@ class WorkerService:
             model=info.name,
             revision=info.revision,
             numerics=info.numerics,
+            numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,
