@@ -23,6 +23,7 @@ from sightline.types import (
     ImageData,
     JobData,
     JobStatus,
+    ResultForm,
     SecretData,
     SessionData,
     SessionSummary,
@@ -271,6 +272,10 @@ class Job(JobView):
     def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer(self.wait(timeout).data)
+
+    def export(self, form: ResultForm) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
+        return self._runner.run(self._runner.api.export(self.id, form))
 
     def stream(self, after: int = 0) -> Iterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""
