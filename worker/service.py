@@ -144,6 +144,7 @@ class WorkerService:
                 "worker": self.id,
                 "model": info.name,
                 "numerics": info.numerics,
+                "numerics_reason": info.numerics_reason,
                 "arithmetic": info.arithmetic,
             },
         )
@@ -205,6 +206,7 @@ class WorkerService:
             model=info.name,
             revision=info.revision,
             numerics=info.numerics,
+            numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,

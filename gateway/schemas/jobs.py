@@ -420,6 +420,7 @@ class ModelState(BaseModel):
     owned_by: str
     revision: str
     numerics: str
+    numerics_reason: str = Field(description="Why the model is computed in these numerics.")
     arithmetic: str = Field(
         description="What computes on the worker's machine, and in which type of numbers."
     )

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -74,6 +75,8 @@ class BatchProgress:
     partial: list[Path] = field(default_factory=list)
     #: Of the documents that are being read: pages that are ready, and all.
     pages: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    #: By code: what warnings say, and the files that they are about.
+    warnings: dict[str, tuple[str, list[Path]]] = field(default_factory=dict)
     started_s: float = field(default_factory=time.monotonic)
 
     def bar(self) -> str:
@@ -127,6 +130,9 @@ def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
         )
     if progress.empty:
         print_note(args, f"no text: {_some_names(progress.empty)}")
+    for detail, about in progress.warnings.values():
+        example = detail if len(about) == 1 else f"{len(about)} files, such as: {detail}"
+        print_note(args, f"note: {example} ({_some_names(about)})")
 
 
 def _tell_ignored(args: argparse.Namespace) -> None:
@@ -192,8 +198,16 @@ def _note_doubts(task: ReadTask, answer: Answer, progress: BatchProgress) -> Non
         progress.cut_off.append(task.source)
     if _is_partial(answer):
         progress.partial.append(task.source)
+    for warning in _warnings_of(answer):
+        _, about = progress.warnings.setdefault(warning["code"], (warning["detail"], []))
+        about.append(task.source)
     if not answer.text.strip():
         progress.empty.append(task.source)
+
+
+def _warnings_of(answer: Answer) -> list[dict[str, str]]:
+    """Return one warning of each code."""
+    return list({warning["code"]: warning for warning in answer.job["warnings"]}.values())
 
 
 def _is_partial(answer: Answer) -> bool:
@@ -312,13 +326,19 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
+    listed = [entry for name in names for entry in _list_sources(name)]
+    stems = Counter(under.with_suffix("") for _, under in dict(listed).items())
     tasks = [
-        ReadTask(source, out / f"{under}.{form}")
-        for name in names
-        for source, under in _list_sources(name)
+        ReadTask(source, out / _name_output(under, form, alone=stems[under.with_suffix("")] == 1))
+        for source, under in listed
     ]
     sources: dict[Path, Path] = {}
+    read = {source.resolve() for source, _ in listed}
     for task in tasks:
+        if task.out.resolve() in read:
+            raise UsageError(
+                f"{task.out} would be written over itself.", "Choose another folder with --out."
+            )
         other = sources.setdefault(task.out, task.source)
         if not other.samefile(task.source):
             raise UsageError(
@@ -328,6 +348,11 @@ def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
     if not tasks:
         raise UsageError("No images or documents found.")
     return list({task.out: task for task in tasks}.values())
+
+
+def _name_output(under: Path, form: str, *, alone: bool) -> Path:
+    """Return `invoice.txt`; `invoice.png.txt` beside another file of that stem."""
+    return under.with_suffix(f".{form}") if alone else under.with_name(f"{under.name}.{form}")
 
 
 def _list_sources(name: Path) -> list[tuple[Path, Path]]:

@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_batch(commands)
     _add_sessions(commands)
     _add_estimate(commands)
+    _add_service(commands)
     _add_webhooks(commands)
     complete_words = partial(complete, parser)
     shell = _add_command(
@@ -82,7 +83,7 @@ def _add_command(
 
 
 def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
-    parser.add_argument("--preset", default=preset, help="preset name (see `GET /v1/presets`)")
+    parser.add_argument("--preset", default=preset, help="preset name (see `sightline presets`)")
     parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's prompt")
     parser.add_argument(
         "--fields", nargs="+", metavar="NAME", help="names of the fields to read (preset `fields`)"
@@ -206,6 +207,19 @@ def _add_jobs(commands: Any) -> None:
     parser.add_argument(
         "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
     )
+    parser.add_argument(
+        "--all", action="store_true", help="also those that only computed an image in advance"
+    )
+    show = _add_command(
+        commands, "show", _import_later("manage", "show_job"), "show a job and its answer"
+    )
+    show.add_argument("job", metavar="JOB")
+    retry = _add_command(
+        commands, "retry", _import_later("manage", "retry_job"), "run a job again and wait for it"
+    )
+    retry.add_argument("job", metavar="JOB")
+    retry.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
+    retry.add_argument("--no-wait", action="store_true", help="print the new job's ID and exit")
     cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
 
@@ -239,10 +253,15 @@ def _add_sessions(commands: Any) -> None:
         commands,
         "sessions",
         _import_later("manage", "show_sessions"),
-        "list conversations, or show one",
+        "list conversations, show one, or delete some",
     )
-    parser.add_argument("session", nargs="?", metavar="ID")
-    parser.add_argument("--delete", action="store_true", help="delete the conversation")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[delete] ID",
+        help="a conversation to show, or several to delete",
+    )
+    parser.add_argument("--delete", action="store_true", help="the same as `sessions delete`")
     parser.add_argument(
         "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
     )
@@ -259,6 +278,22 @@ def _add_estimate(commands: Any) -> None:
         "words", nargs="+", metavar="IMAGE… [QUESTION]", help=f"images ({_IMAGES}), a question"
     )
     _add_question_options(parser)
+
+
+def _add_service(commands: Any) -> None:
+    presets = _add_command(
+        commands,
+        "presets",
+        _import_later("service", "show_presets"),
+        "list the presets, or show one",
+    )
+    presets.add_argument("preset", nargs="?", metavar="NAME")
+    _add_command(
+        commands,
+        "status",
+        _import_later("service", "show_status"),
+        "show the load, the models and the workers",
+    )
 
 
 def _add_webhooks(commands: Any) -> None:

@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 
 import pikepdf
 from pikepdf import Dictionary, Name
@@ -114,7 +115,10 @@ def _add_layer(pdf: pikepdf.Pdf, sheets: Sequence[Sheet]) -> bytes:
 
 
 def _add_text(page: pikepdf.Page, sheet: Sheet, place: Place, font: HiddenFont) -> None:
-    name = page.add_resource(font.object, Name.Font)
+    # names are drawn by chance otherwise, and the same result is the same file
+    taken = page.resources.get(Name.Font, Dictionary())
+    name = next(name for n in count() if (name := Name(f"/Hidden{n}")) not in taken)
+    page.add_resource(font.object, Name.Font, name)
     page.contents_add(hidden_text(runs_by_line(sheet), place, font, str(name)))
 
 
@@ -123,6 +127,5 @@ def _save(pdf: pikepdf.Pdf, font: HiddenFont | None = None) -> bytes:
         font.finish()
     out = io.BytesIO()
     mode = pikepdf.ObjectStreamMode.generate
-    # the same result is the same file
     pdf.save(out, compress_streams=True, object_stream_mode=mode, deterministic_id=True)
     return out.getvalue()

@@ -113,7 +113,7 @@ def test_pages_have_boxes_in_points_of_the_page_as_it_is_filed(system: System):
     assert words == [text.split()] * 2
 
 
-def found(file: bytes, word: str) -> tuple[float, ...] | None:
+def search_box(file: bytes, word: str) -> tuple[float, ...] | None:
     """Return the box of a word of the first page in points, from the top left."""
     with pypdfium2.PdfDocument(file) as document:
         sheet = document[0]
@@ -135,17 +135,18 @@ def test_an_image_becomes_a_pdf_that_can_be_searched(system: System, tmp_path):
     arguments = ["ocr", str(picture), "--out", str(tmp_path), "--url", str(client.base_url)]
     for form in ("pdf", "hocr"):
         assert main([*arguments, "--reader", "second", "--format", form, "-q"]) == 0
-    file = (tmp_path / "Seite ä.png.pdf").read_bytes()
+    file = (tmp_path / "Seite ä.pdf").read_bytes()
     (job,) = [one for one in client.get("/v1/jobs").json()["data"] if one["status"] == "succeeded"]
     scale = min(0.75, 595 / 600)
     for line in client.get(f"/v1/jobs/{job['id']}").json()["output"]["lines"]:
         for word in line["words"]:
             left, top, _, _ = (edge * scale for edge in word["box"])
-            seen = found(file, word["text"])
+            seen = search_box(file, word["text"])
             assert seen, word
             unique = sum(word["text"] in other for other in drawn.lines) == 1
             assert not unique or abs(seen[0] - left) + abs(seen[1] - top) < 5, word
-    assert "ocrx_word" in (tmp_path / "Seite ä.png.hocr").read_text(encoding="utf-8")
+    assert main(["ocr", str(tmp_path / "Seite ä.pdf"), *arguments[2:], "--format", "pdf"]) == 2
+    assert "ocrx_word" in (tmp_path / "Seite ä.hocr").read_text(encoding="utf-8")
     overlay = client.get(f"/v1/jobs/{job['id']}/overlay.svg")
     assert overlay.headers["Content-Type"] == "image/svg+xml; charset=utf-8"
     assert "sandbox" in overlay.headers["Content-Security-Policy"]
@@ -170,8 +171,8 @@ def test_pages_that_were_read_get_their_text_and_others_stay(system: System):
     job = ended(client, sent["id"], WITHIN_S)
     assert [one["source"] for one in job["output"]["pages"]] == ["model", "text_layer"]
     made = client.get(f"/v1/jobs/{job['id']}/result", params={"format": "pdf"}).content
-    assert not found(file, lines[0].split()[0])
-    left, top, _, _ = found(made, lines[0].split()[0])
+    assert not search_box(file, lines[0].split()[0])
+    left, top, _, _ = search_box(made, lines[0].split()[0])
     assert abs(left - 60) < 5
     assert abs(top - 60) < 8
     with pypdfium2.PdfDocument(made) as document:
@@ -195,7 +196,7 @@ def test_frames_of_a_tiff_become_pages(system: System):
     job = ended(client, sent["id"], WITHIN_S)
     made = client.get(f"/v1/jobs/{job['id']}/result", params={"format": "pdf"}).content
     word = job["output"]["lines"][0]["words"][0]
-    left, top, _, _ = found(made, word["text"])
+    left, top, _, _ = search_box(made, word["text"])
     assert abs(left - word["box"][0] * 0.75) + abs(top - word["box"][1] * 0.75) < 5
     with pypdfium2.PdfDocument(made) as document:
         assert len(document) == 2
