@@ -142,6 +142,10 @@ def _describe_streams(paths: dict[str, Any]) -> None:
         "description": "The pixels.",
         "content": {"image/png": {"schema": _FILE}},
     }
+    paths["/v1/jobs/{job_id}/overlay.svg"]["get"]["responses"]["200"] = {
+        "description": "The picture with its boxes.",
+        "content": {"image/svg+xml": {"schema": {"type": "string"}}},
+    }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
         "description": "The answer in the form that format or Accept asks for.",
         "content": {form.media_type: {"schema": _form_schema(form)} for form in ResultForm},
@@ -151,7 +155,9 @@ def _describe_streams(paths: dict[str, Any]) -> None:
 def _form_schema(form: ResultForm) -> dict[str, Any]:
     if form is ResultForm.JSON:
         return {"$ref": _REF + "OutputState"}
-    return _FILE if form in (ResultForm.XLSX, ResultForm.DOCX) else {"type": "string"}
+    return (
+        _FILE if form in (ResultForm.XLSX, ResultForm.DOCX, ResultForm.PDF) else {"type": "string"}
+    )
 
 
 def _drop_foreign_422(operation: dict[str, Any]) -> None:

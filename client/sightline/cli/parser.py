@@ -183,9 +183,9 @@ def _add_ocr(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--format",
-        choices=["txt", "md", "json"],
+        choices=["txt", "md", "json", "pdf", "hocr"],
         default="txt",
-        help="output format (default: txt)",
+        help="output format (default: txt); pdf is searchable, hocr for archives",
     )
     parser.add_argument("--prompt", help="your own prompt for the preset")
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at a time (4)")
