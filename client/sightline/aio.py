@@ -23,6 +23,11 @@ from sightline.types import (
     ImageData,
     JobData,
     JobStatus,
+    ModelData,
+    PresetData,
+    QueueData,
+    ResultForm,
+    RuleData,
     SecretData,
     SessionData,
     SessionSummary,
@@ -176,19 +181,25 @@ class AsyncClient:
 
     # the service
 
-    async def presets(self) -> dict[str, Any]:
-        """Return the presets as `data` and the rules for answers as `rules`."""
-        return await self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
+    async def presets(self) -> list[PresetData]:
+        """Return the presets."""
+        return await self._runner.run(self._runner.api.request_list(api_path("presets")))
+
+    async def rules(self) -> list[RuleData]:
+        """Return the rules that `postprocess` may name."""
+        listed = await self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
+        rules: list[RuleData] = listed["rules"]
+        return rules
 
     async def limits(self) -> dict[str, Any]:
         """Return the limits that apply to requests."""
         return await self._runner.run(self._runner.api.request_json("GET", api_path("limits")))
 
-    async def queue(self) -> dict[str, Any]:
-        """Return the present load of the queue."""
+    async def queue(self) -> QueueData:
+        """Return the present load of the queue and of the workers."""
         return await self._runner.run(self._runner.api.request_json("GET", api_path("queue")))
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self) -> list[ModelData]:
         """Return the models that are loaded."""
         return await self._runner.run(self._runner.api.request_list(api_path("models")))
 
@@ -279,6 +290,10 @@ class AsyncJob(JobView):
     async def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer((await self.wait(timeout)).data)
+
+    async def export(self, form: ResultForm) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
+        return await self._runner.run(self._runner.api.export(self.id, form))
 
     async def stream(self, after: int = 0) -> AsyncIterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

@@ -431,7 +431,7 @@ def receive_request(request: Request, settings: Settings, model: type[S]) -> Rec
     else:
         raise UnsupportedMediaType
     submission = validate_fields(fields, model)
-    _check_limits(submission, len(files), settings)
+    check_limits(submission, len(files), settings)
     return ReceivedRequest(submission, files)
 
 
@@ -448,7 +448,8 @@ def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     return submission
 
 
-def _check_limits(submission: Submission, files: int, settings: Settings) -> None:
+def check_limits(submission: Submission, files: int, settings: Settings) -> None:
+    """Raise BadParameters where a submission with so many files passes a limit of the service."""
     count = len(submission.images) + files + (submission.document is not None)
     if count > settings.images_per_request:
         raise BadParameters(

@@ -114,6 +114,8 @@ TENANT_SESSIONS = PREFIX + "sessions:"
 #: pieces by number, which are lines where it has lines.
 FILE = PREFIX + "file:"
 FILE_PIECES = "/pieces"
+#: String: the file that a link opens for whoever has it, as `<tenant> <id>`.
+FILE_LINK = PREFIX + "filelink:"
 #: Zset of a tenant's file ids by the millisecond of their making.
 TENANT_FILES = PREFIX + "files:"
 #: Hash: a batch; its suffixes name the hash line -> job of those in hand, and the bits of the lines

@@ -41,6 +41,8 @@ class ModelInfo:
     #: Tokens of prompt, images and answer together.
     context_tokens: int
     numerics: str
+    #: Why these, for people.
+    numerics_reason: str = ""
     #: What computes them on this machine, for people.
     arithmetic: str = ""
     #: Pixels between which the model's image processor keeps an image.

@@ -139,7 +139,8 @@ def test_a_conversation_keeps_its_turns(client):
 
 def test_what_is_asked_of_the_service_is_told(client):
     assert client.limits()["request"]["max_images"] >= 1
-    assert "ocr" in [preset["name"] for preset in client.presets()["data"]]
+    assert "ocr" in [preset["name"] for preset in client.presets()]
+    assert client.rules()[0]["name"]
     assert client.models()[0]["simulated"]
     assert client.queue()["workers"]
     assert client.webhook_secret(rotate=True)["secret"].startswith("whsec_")

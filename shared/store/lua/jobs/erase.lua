@@ -47,6 +47,8 @@ if job.idempotency and redis.call('HGET', job.idempotency, 'job') == job_id then
   redis.call('DEL', job.idempotency)
 end
 for _, image in ipairs(images) do release_image(image, job_id, now) end
+-- workers may remember its answer: stored_file_mark computes the same of its id
+note_erased(redis.sha1hex(tenant .. ':' .. job_id), now)
 -- with its place in the list, so that a page can begin where it stood
 redis.call('SET', GONE .. job_id, (place or '0') .. ':' .. tenant, 'PX', gone_ms)
 count('jobs.erased')
