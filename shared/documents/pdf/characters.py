@@ -15,7 +15,7 @@ from pypdfium2 import raw
 
 from shared.documents.pdf.file import PdfPage
 from shared.documents.pdf.heights import complete_heights
-from shared.documents.text.glyphs import Flags, Floats, Glyphs
+from shared.documents.text.glyphs import UNKNOWN, Flags, Floats, Glyphs
 from shared.errors import DocumentDamaged
 
 #: A page of a book has 3,000; what has more than this is an attack.
@@ -23,7 +23,8 @@ MAX_CHARACTERS = 200_000
 _QUARTER = 90
 #: Radians from which letters are askew.
 _LEVEL = 0.1
-_FIRST_PRINTED, _UNKNOWN = 0x20, 0xFFFD
+_FIRST_PRINTED = 0x20
+_LINE_ENDS = (0x09, 0x0A, 0x0B, 0x0C, 0x0D)
 
 
 def _cheap(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
@@ -79,6 +80,7 @@ def read_glyphs(page: PdfPage) -> Glyphs:
         angles = _each(_angle, text, count, np.float32)
         owners = _read_owners(text, count)
         fonts = _find_fonts(owners)
+        codes[_are_numbers(codes, shapes, fonts, unproven)] = UNKNOWN
         loose = complete_heights(text, loose, shapes, fonts, np.abs(angles) < _LEVEL)
     glyphs = Glyphs(
         codes,
@@ -100,8 +102,17 @@ def _read_meanings(text: int, count: int) -> tuple[NDArray[np.uint32], Flags, Fl
     codes: NDArray[np.uint32] = _each(_unicode, text, count, np.uint32)
     unproven: Flags = _each(_has_no_meaning, text, count, np.int8) > 0
     # such a number is no line end and no hyphen, whatever control character it looks like
-    codes[unproven & (codes < _FIRST_PRINTED)] = _UNKNOWN
+    codes[unproven & (codes < _FIRST_PRINTED)] = UNKNOWN
     return codes, unproven, ~_join_halves(codes)
+
+
+def _are_numbers(
+    codes: NDArray[np.uint32], shapes: Floats, fonts: NDArray[np.int64], unproven: Flags
+) -> Flags:
+    """Tell which line ends are letters, (n,): they have a shape, and their font has no table."""
+    shaped = (shapes[:, 2] > shapes[:, 0]) & (shapes[:, 3] > shapes[:, 1])
+    numbered = np.isin(fonts, fonts[unproven])
+    return shaped & numbered & np.isin(codes, _LINE_ENDS)
 
 
 def _join_halves(codes: NDArray[np.uint32]) -> Flags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from shared.documents.pdf.signs import add_glyphs, outside_of, sign_glyphs
 from shared.documents.pdf.text_objects import hide_text
 from shared.documents.text.coverage import find_change, find_shown, share_outside
 from shared.documents.text.doubles import without_doubles
-from shared.documents.text.glyphs import Flags, Floats, Glyphs
+from shared.documents.text.glyphs import UNKNOWN, Flags, Floats, Glyphs
 from shared.documents.text.layout import read_layout
 from shared.documents.text.ligatures import turn_ligatures
 from shared.documents.text.plausibility import (
@@ -91,6 +91,7 @@ def read_page_text(page: PdfPage) -> PageText:
         return PageText("", (), trusted=False, doubt=TextDoubt.NO_TEXT, ink_outside=0, blank=blank)
     looks = _Looks.of(page, glyphs)
     seen = find_shown(glyphs, looks.text, looks.scale) & ~looks.invisible
+    glyphs = _with_blanks(glyphs, seen)
     fontless = glyphs.drawn & looks.fontless & ~seen
     return _judge(page, glyphs, seen | fontless, fontless, looks)
 
@@ -100,6 +101,12 @@ def _on_page(glyphs: Glyphs, page: PdfPage) -> Glyphs:
     x0, y0, x1, y1 = glyphs.boxes.T
     within = (x1 > 0) & (y1 > 0) & (x0 < page.width) & (y0 < page.height)
     return glyphs.select(within | ~glyphs.drawn)
+
+
+def _with_blanks(glyphs: Glyphs, seen: Flags) -> Glyphs:
+    """Return the characters with a space for each that has no meaning and is not seen."""
+    blanks = (glyphs.codes == UNKNOWN) & ~seen
+    return replace(glyphs, codes=np.where(blanks, np.uint32(ord(" ")), glyphs.codes))
 
 
 def _judge(page: PdfPage, glyphs: Glyphs, shown: Flags, fontless: Flags, looks: _Looks) -> PageText:

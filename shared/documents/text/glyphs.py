@@ -15,6 +15,8 @@ Flags = NDArray[np.bool_]
 #: What PDFium puts where a hyphen ends a line.
 _LINE_HYPHENS = (0x02, 0xFFFE)
 _LAST_CODE_POINT = 0x10FFFF
+#: The code of a letter whose meaning is unknown.
+UNKNOWN = 0xFFFD
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def character(code: int) -> str:
     if code in _LINE_HYPHENS:
         return "-"
     if code > _LAST_CODE_POINT or 0xD800 <= code < 0xE000:
-        return "\ufffd"
+        return chr(UNKNOWN)
     letter = chr(code)
     if 0xFB00 <= code <= 0xFB06:
         return unicodedata.normalize("NFKC", letter)
@@ -86,5 +88,5 @@ def is_unmapped(codes: NDArray[np.uint32]) -> Flags:
     """Tell which code points have no meaning: U+FFFD, private use, control characters; (n,)."""
     control = (codes < 0x20) & ~np.isin(codes, (0x02, 0x09, 0x0A, 0x0C, 0x0D))
     private = ((codes >= 0xD800) & (codes < 0xF900)) | (codes >= 0xF0000)
-    unmapped: Flags = control | private | (codes == 0xFFFD) | ((codes > 0x7E) & (codes < 0xA0))
+    unmapped: Flags = control | private | (codes == UNKNOWN) | ((codes > 0x7E) & (codes < 0xA0))
     return unmapped

@@ -109,8 +109,8 @@ def _mean_surprise(letters: str) -> float:
 
 def _distinct_letters(text: str) -> str:
     """Return the letters of all different Latin words, small and without accents or repetition."""
-    found = {match.group() for match in _WORD.finditer(text)}
-    words = (word for word in found if max(word) <= _LAST_LATIN and not _CODE.search(word))
+    different = {match.group() for match in _WORD.finditer(text)}
+    words = (word for word in different if max(word) <= _LAST_LATIN and not _CODE.search(word))
     plain = (unicodedata.normalize("NFD", word).casefold() for word in words)
     letters = (letter for word in plain for letter, _ in groupby(word))
     return "".join(letter for letter in letters if letter in _SURPRISES)
