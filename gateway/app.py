@@ -27,6 +27,7 @@ from gateway.routes.jobs import jobs
 from gateway.routes.metrics import metrics
 from gateway.routes.openai.batches import batches
 from gateway.routes.openai.chats import openai
+from gateway.routes.openai.conversations import conversations
 from gateway.routes.openai.files import files
 from gateway.routes.openai.responses import responses
 from gateway.routes.page import page
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.teardown_request(_unbind_log_fields)
     blueprints = (
         *(jobs, estimate, events, images, documents, sessions, predict),
-        *(openai, responses, files, batches, ocr, loader, presets),
+        *(openai, responses, conversations, files, batches, ocr, loader, presets),
         *(health, webhooks, metrics),
     )
     for blueprint in blueprints:

@@ -26,6 +26,7 @@ from sightline.types import (
     ModelData,
     PresetData,
     QueueData,
+    ResultForm,
     RuleData,
     SecretData,
     SessionData,
@@ -289,6 +290,10 @@ class AsyncJob(JobView):
     async def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer((await self.wait(timeout)).data)
+
+    async def export(self, form: ResultForm) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
+        return await self._runner.run(self._runner.api.export(self.id, form))
 
     async def stream(self, after: int = 0) -> AsyncIterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

@@ -26,6 +26,7 @@ from sightline.types import (
     ModelData,
     PresetData,
     QueueData,
+    ResultForm,
     RuleData,
     SecretData,
     SessionData,
@@ -281,6 +282,10 @@ class Job(JobView):
     def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer(self.wait(timeout).data)
+
+    def export(self, form: ResultForm) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
+        return self._runner.run(self._runner.api.export(self.id, form))
 
     def stream(self, after: int = 0) -> Iterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
 FinishReason = Literal["stop", "length", "loop", "canceled", "deadline"]
 Detail = Literal["auto", "low", "high"]
+#: The forms of a result; `pdf` and `hocr` need a job with `boxes`.
+ResultForm = Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"]
 Priority = Literal["high", "default", "low"]
 WebhookEventName = Literal["completed", "started", "progress"]
 

@@ -84,8 +84,19 @@ class ListQuery(Parameters):
 class ResultQuery(Parameters):
     """The form of a result."""
 
-    format: Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx"] | None = Field(
-        None, description="Decides before `Accept` does; plain text if neither names a form."
+    format: (
+        Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
+    ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+
+
+class OverlayQuery(Parameters):
+    """The picture whose boxes are drawn."""
+
+    page: int | None = Field(
+        None, ge=1, description="Of a document: the number of the page; the first by default."
+    )
+    image: int | None = Field(
+        None, ge=0, description="Of several images: which, from 0; the first by default."
     )
 
 
