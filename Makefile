@@ -162,7 +162,7 @@ bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)
 
 bench-page: $(RUN_STAMP) ## Measure how fast a page is read with a reference text
-	@OMP_PROC_BIND=true OMP_PLACES=cores exec $(PY) -m bench.engine.page $(ARGS)
+	@exec $(PY) -m bench.engine.page $(ARGS)
 
 bench-webhooks: $(DEV_STAMP) ## Measure webhook latency, also beside a dead endpoint
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

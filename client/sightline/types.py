@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
 FinishReason = Literal["stop", "length", "loop", "canceled", "deadline"]
 Detail = Literal["auto", "low", "high"]
+#: The forms of a result; `pdf` and `hocr` need a job with `boxes`.
+ResultForm = Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"]
 Priority = Literal["high", "default", "low"]
 WebhookEventName = Literal["completed", "started", "progress"]
 
@@ -24,6 +26,8 @@ class SubmitOptions(TypedDict, total=False):
     lang: Literal["en", "zh"]
     fields: list[str]
     session_id: str
+    #: A name for jobs that belong together; see /v1/groups.
+    group: str
     detail: Detail
     max_pixels: int
     max_new_tokens: int
@@ -176,6 +180,7 @@ class JobData(TypedDict):
     error: dict[str, Any] | None
     retry_of: str | None
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -278,6 +279,12 @@ class Usage(Frozen):
         """Leave out what an older worker does not know where there is nothing to tell."""
         counts: dict[str, int] = dump(self)
         return {name: count for name, count in counts.items() if count or name not in _DRAFTS}
+
+    @classmethod
+    def total(cls, usages: Iterable[Usage]) -> Usage:
+        """Return the counts of several answers together."""
+        each = list(usages)
+        return cls(**{name: sum(getattr(u, name) for u in each) for name in cls.model_fields})
 
     @property
     def without_drafts(self) -> Usage:

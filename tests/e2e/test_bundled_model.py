@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -88,6 +89,29 @@ def test_eight_clients_at_once_get_the_answers_that_each_gets_alone(client, work
         together = list(pool.map(lambda q: ask(client, *q), QUESTIONS * 3))
     assert [job["output"]["text"] for job in together] == alone * 3
     assert all(text for text in alone)
+
+
+def test_what_was_answered_or_read_before_is_guessed(client, worker):
+    image = text_png("Invoice number 20418 of May", 420, 64)
+    first, again = (ask(client, image, "What does it say?") for _ in range(2))
+    assert again["output"]["text"] == first["output"]["text"]
+    assert again["usage"]["accepted_tokens"] > first["usage"].get("accepted_tokens", 0)
+    # the pages of a form, more than are read at once
+    buffer = io.BytesIO()
+    pages = [
+        Image.open(io.BytesIO(text_png(f"Delivery note of the mill\nsheet {n}", 420, 96)))
+        for n in range(10)
+    ]
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    data = {"preset": "ocr", "reader": "model"}
+    job = client.post(
+        "/v1/jobs",
+        data=data,
+        files={"document": ("note.tif", buffer.getvalue())},
+        headers={"Prefer": "wait=120"},
+    ).json()
+    assert job["status"] == "succeeded", job
+    assert job["usage"]["draft_tokens"] >= job["usage"]["accepted_tokens"] > 20, job["usage"]
 
 
 def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_reason(client, worker):

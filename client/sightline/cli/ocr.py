@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sightline._api import OnUpdate
 from sightline.cli.ask import submit_options
@@ -29,9 +29,11 @@ from sightline.cli.terminal import (
 from sightline.client import Client, Job
 from sightline.errors import APIError, SightlineError
 from sightline.jobs import Answer, answer_of
-from sightline.types import JobData, SubmitOptions
+from sightline.types import JobData, ResultForm, SubmitOptions
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".pdf"}
+#: Formats that show where the text stands.
+_PLACED = ("pdf", "hocr")
 #: A batch waits for a service that is full or down for a while.
 _RETRIES = 30
 _BAR_CHARS = 24
@@ -217,6 +219,8 @@ def _make_reader(
     args: argparse.Namespace, client: Client, progress: BatchProgress, line: StatusLine
 ) -> Callable[[ReadTask], Answer]:
     options = submit_options(args)
+    if args.format in _PLACED:
+        options.setdefault("boxes", "word")
     words = json.dumps([args.prompt, options], sort_keys=True)
 
     def read(task: ReadTask) -> Answer:
@@ -230,14 +234,13 @@ def _make_reader(
                 line.put(progress.bar())
 
         try:
-            answer = _fetch_answer(
-                client, (task.source.name, data), key, args.prompt, options, show
-            )
+            job = _read_file(client, (task.source.name, data), key, args.prompt, options, show)
         finally:
             progress.pages.pop(task.source, None)
-        _write(task.out, _format_answer(answer, args.format))
+        answer = answer_of(job.data)
+        _write(task.out, _export(job, answer, args.format))
         if _is_partial(answer):
-            _write(task.gaps, answer.job["id"])
+            _write(task.gaps, job.id.encode())
         else:
             task.gaps.unlink(missing_ok=True)
         return answer
@@ -245,15 +248,32 @@ def _make_reader(
     return read
 
 
-def _fetch_answer(
+def _read_file(
     client: Client,
     file: tuple[str, bytes],
     key: str,
     prompt: str | None,
     options: SubmitOptions,
     show: OnUpdate,
-) -> Answer:
-    """Return the answer; the key finds the job of an interrupted run.
+) -> Job:
+    """Return the ended job; a document with too many pages has boxes of its lines alone."""
+    try:
+        return _fetch_job(client, file, key, prompt, options, show)
+    except APIError as error:
+        if error.pointer != "/boxes" or options.get("boxes") != "word":
+            raise
+    return _fetch_job(client, file, key, prompt, {**options, "boxes": "line"}, show)
+
+
+def _fetch_job(
+    client: Client,
+    file: tuple[str, bytes],
+    key: str,
+    prompt: str | None,
+    options: SubmitOptions,
+    show: OnUpdate,
+) -> Job:
+    """Return the ended job; the key finds the job of an interrupted run.
 
     One that failed or has gaps is retried: pages and parts that were read are not read again.
     """
@@ -266,7 +286,7 @@ def _fetch_answer(
         except APIError:
             # what it needs is gone
             job = client.submit(prompt, _NamedFile(*file), **options).wait(on_update=show)
-    return answer_of(job.data)
+    return job
 
 
 class _NamedFile(io.BytesIO):
@@ -275,6 +295,13 @@ class _NamedFile(io.BytesIO):
     def __init__(self, name: str, data: bytes) -> None:
         super().__init__(data)
         self.name = name
+
+
+def _export(job: Job, answer: Answer, form: str) -> bytes:
+    """Return the file; the service makes those that need the picture."""
+    if form in _PLACED:
+        return job.export(cast("ResultForm", form))
+    return _format_answer(answer, form).encode("utf-8")
 
 
 def _format_answer(answer: Answer, form: str) -> str:
@@ -290,11 +317,11 @@ def _format_answer(answer: Answer, form: str) -> str:
     return answer.text + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(data)
     partial.replace(path)
 
 
@@ -306,7 +333,12 @@ def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
         for source, under in listed
     ]
     sources: dict[Path, Path] = {}
+    read = {source.resolve() for source, _ in listed}
     for task in tasks:
+        if task.out.resolve() in read:
+            raise UsageError(
+                f"{task.out} would be written over itself.", "Choose another folder with --out."
+            )
         other = sources.setdefault(task.out, task.source)
         if not other.samefile(task.source):
             raise UsageError(

@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_estimate(commands)
     _add_service(commands)
     _add_webhooks(commands)
+    _add_mcp(commands)
     complete_words = partial(complete, parser)
     shell = _add_command(
         commands, "completion", complete_words, "print a shell's completion script"
@@ -182,9 +183,9 @@ def _add_ocr(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--format",
-        choices=["txt", "md", "json"],
+        choices=["txt", "md", "json", "pdf", "hocr"],
         default="txt",
-        help="output format (default: txt)",
+        help="output format (default: txt); pdf is searchable, hocr for archives",
     )
     parser.add_argument("--prompt", help="your own prompt for the preset")
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at a time (4)")
@@ -338,3 +339,18 @@ def _add_webhooks(commands: Any) -> None:
         below, "secret", _import_later("webhooks", "show_secret"), "print the signing secret, once"
     )
     secret.add_argument("--rotate", action="store_true", help="create a new one")
+
+
+def _add_mcp(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "mcp",
+        _import_later("mcp_tools", "serve_tools"),
+        "serve tools for language models on standard input (needs sightline[mcp])",
+    )
+    parser.add_argument(
+        "--folder",
+        action="append",
+        metavar="DIR",
+        help="only files below it may be read (default: all); may be repeated",
+    )
