@@ -21,6 +21,7 @@ from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
+from gateway.routes.groups import groups
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, estimate, events, images, documents, sessions, predict),
+        *(jobs, groups, estimate, events, images, documents, sessions, predict),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
         *(health, webhooks, metrics),
     )

@@ -26,6 +26,8 @@ class SubmitOptions(TypedDict, total=False):
     lang: Literal["en", "zh"]
     fields: list[str]
     session_id: str
+    #: A name for jobs that belong together; see /v1/groups.
+    group: str
     detail: Detail
     max_pixels: int
     max_new_tokens: int
@@ -178,6 +180,7 @@ class JobData(TypedDict):
     error: dict[str, Any] | None
     retry_of: str | None
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 

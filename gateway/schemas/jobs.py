@@ -75,6 +75,7 @@ class ListQuery(Parameters):
 
     status: JobStatus | None = None
     session_id: str | None = None
+    group: str | None = Field(None, description="Only jobs of this group.")
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None, pattern=f"^{_JOB_ID.pattern}$", description="The last ID of the previous page."
@@ -306,6 +307,7 @@ class Job(BaseModel):
     error: dict[str, Any] | None
     retry_of: str | None
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 

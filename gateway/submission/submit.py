@@ -251,6 +251,7 @@ def _new_job(
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,
         deadline_s=submission.deadline_s,
         session_id=submission.session_id,
+        group=submission.group,
         webhook=webhook_of_submission(submission, services),
         metadata=submission.metadata,
         # the pages of a document are no images of their own

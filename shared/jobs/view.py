@@ -51,6 +51,7 @@ def job_view(
         "error": row.error,
         "retry_of": row.retry_of,
         "session_id": row.session_id,
+        "group": row.group,
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
     }
