@@ -26,12 +26,12 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID or simulated> SLOTS=8'
-	@echo '  THREADS=<cores> NUMERICS=bf16 FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
+	@echo '  THREADS=<cores> NUMERICS=auto FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
 	@echo '  Of make install: EXTRAS=heic,otel PYTHON=<3.11 or newer>'
 
 # An environment whose folder was moved, and one that gets more extras, is installed again.
@@ -97,6 +97,13 @@ check: $(DEV_STAMP) ## Check format, lint, names, types and import rules
 test-long: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the cases that `make test` leaves out; ARGS="-k name" selects some
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" exec $(PY) -m pytest -m long $(ARGS)
 
+# Libraries of others that would not fit into our environment beside what we pin.
+test-clients: $(DEV_STAMP) ## Try mistralai, litellm and langchain-openai (installed apart) against the service
+	@test -x .venv-clients/bin/python || $(PY) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install -q -r tests/clients/requirements.txt
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m pytest tests/integration/clients $(ARGS)
+
 # needs Debian's g++-aarch64-linux-gnu and qemu-user, or the like; no Python
 test-arm: ## Check the compiled kernels for ARM in an emulator; ARGS=brief is quicker
 	scripts/test_arm.sh $(ARGS)
@@ -155,7 +162,7 @@ bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 	@exec $(PY) -m bench.engine $(ARGS)
 
 bench-page: $(RUN_STAMP) ## Measure how fast a page is read with a reference text
-	@OMP_PROC_BIND=true OMP_PLACES=cores exec $(PY) -m bench.engine.page $(ARGS)
+	@exec $(PY) -m bench.engine.page $(ARGS)
 
 bench-webhooks: $(DEV_STAMP) ## Measure webhook latency, also beside a dead endpoint
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

@@ -22,17 +22,21 @@ from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
+from gateway.routes.groups import groups
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
 from gateway.routes.metrics import metrics
 from gateway.routes.openai.batches import batches
 from gateway.routes.openai.chats import openai
+from gateway.routes.openai.conversations import conversations
 from gateway.routes.openai.files import files
 from gateway.routes.openai.responses import responses
 from gateway.routes.page import page
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
+from gateway.routes.reading_apis.mistral import ocr
+from gateway.routes.reading_apis.open_webui import loader
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
@@ -80,8 +84,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, estimate, events, images, documents, sessions, predict),
-        *(openai, responses, files, batches, presets),
+        *(jobs, groups, estimate, events, images, documents, sessions, predict),
+        *(openai, responses, conversations, files, batches, ocr, loader, presets),
         *(health, webhooks, metrics),
     )
     for blueprint in blueprints:

@@ -18,7 +18,7 @@ from shared.store.api_key_store import ANONYMOUS, Anonymous, Caller, Charged
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
 
-_PRIVATE = re.compile(r"/(v1|predict)(/|$)")
+_PRIVATE = re.compile(r"/(v1|predict|process)(/|$)")
 #: What follows one job costs little and is asked for again and again.
 _FOLLOWS_JOB = re.compile(r"/v1/jobs/[^/]+(/events|/result)?")
 #: The limits in RateLimit headers, and whether they count within a minute.
@@ -74,7 +74,7 @@ def needs_key(path: str) -> bool:
 
 def charged_as(method: str, path: str) -> Charged:
     """Return the limit that a request counts against; following, canceling and erasing are free."""
-    if method == "POST" and not path.endswith("/cancel"):
+    if method in ("POST", "PUT") and not path.endswith("/cancel"):
         return "requests"
     if method in ("GET", "HEAD") and not _FOLLOWS_JOB.fullmatch(path):
         return "reads"

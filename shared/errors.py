@@ -10,7 +10,7 @@ ServiceError
 │   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
 │   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable
 │   ├── Conflict
-│   │   └── NotCancelable · NotRetryable · NoResult · AnswerChanged · SessionBusy
+│   │   └── NotCancelable · NotRetryable · NoResult · NoPlaces · AnswerChanged · SessionBusy
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
 │   ├── ImageError
 │   │   ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
@@ -265,8 +265,9 @@ class NotAcceptable(InputError):
     code = "not_acceptable"
     status = 406
     hint = (
-        "Accept text/plain, text/markdown, application/json, text/html, text/csv or Office's "
-        "types, or name a form: ?format=text, markdown, json, html, csv, xlsx or docx."
+        "Accept text/plain, text/markdown, application/json, text/html, text/csv, Office's "
+        "types, application/pdf or text/vnd.hocr+html, or name a form: ?format=text, markdown, "
+        "json, html, csv, xlsx, docx, pdf or hocr."
     )
 
 
@@ -312,6 +313,13 @@ class NoResult(Conflict):
 
     code = "no_result"
     hint = "Read the job to see why; POST to its /retry path to try again."
+
+
+class NoPlaces(Conflict):
+    """The job does not know where its text stands."""
+
+    code = "no_places"
+    hint = "Submit it again with boxes=word, or boxes=line for more than 60 pages."
 
 
 class AnswerChanged(Conflict):

@@ -44,7 +44,7 @@ PREFIX = "SIGHTLINE_"
 #: Variable of a folder with a file for each secret, as container engines mount them.
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
-Numerics = Literal["bf16", "int8", "int4", "fp32"]
+Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
@@ -433,7 +433,11 @@ class Settings(BaseSettings):
         validation_alias=_alias("MODEL", "MODEL"),
         description="A folder, a Hugging Face model ID, or 'simulated'. Unset: the bundled model.",
     )
-    numerics: Numerics = Field("bf16", description="Arithmetic of the model's linear layers.")
+    numerics: Numerics = Field(
+        "auto",
+        description="Arithmetic of the model's linear layers. 'auto' is what the checkpoint names, "
+        "else the fastest that is about as right as 'bf16' on this CPU: 'int8', or 'bf16' itself.",
+    )
     native_kernels: bool = Field(
         True, description="Use compiled kernels if the CPU and a compiler allow it."
     )

@@ -20,7 +20,7 @@ _SECRET_BYTES = 32
 THIN_ABOVE_BYTES = 20_000
 _THIN_MEMBERS = (
     *("id", "object", "status", "created_at", "started_at", "completed_at", "expires_at"),
-    *("error", "session_id", "metadata", "urls"),
+    *("error", "session_id", "group", "metadata", "urls"),
 )
 
 

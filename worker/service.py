@@ -35,6 +35,7 @@ from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
 from worker.jobs.claimed_job import JobResources
+from worker.jobs.drafts.references import References
 from worker.jobs.erasures import Erasures
 from worker.jobs.leases import Leases
 from worker.jobs.load_meter import LoadMeter
@@ -88,7 +89,10 @@ class WorkerService:
             self._store, settings, every_beat=self._heartbeat, healthy=self._healthy
         )
         self._reaper = Reaper(self._store, settings)
-        self._erasures = Erasures(ErasedFiles(self._store.redis), self.engine.forget)
+        # an answer of the simulated engine takes as long as it is told
+        drafts = settings.speculation and not self.engine.info.simulated
+        self._references = References(TileStore(self._store)) if drafts else None
+        self._erasures = Erasures(ErasedFiles(self._store.redis), self._forget)
         self._document_reader = DocumentReader(settings)
         self.runner = self._make_runner(rules)
 
@@ -108,6 +112,7 @@ class WorkerService:
                 ),
                 self._must_release,
                 QuestionReader(self._reader, self._meter) if self._reader else None,
+                self._references,
             ),
             leases=self._leases,
             tiled=TiledSteps(tiles, images, info, self._max_tiles, Upright.of(self._presets)),
@@ -144,6 +149,7 @@ class WorkerService:
                 "worker": self.id,
                 "model": info.name,
                 "numerics": info.numerics,
+                "numerics_reason": info.numerics_reason,
                 "arithmetic": info.arithmetic,
             },
         )
@@ -177,6 +183,12 @@ class WorkerService:
         self._tracing.close()
         _log.info("worker.stopped", extra={"worker": self.id})
 
+    def _forget(self, marks: frozenset[str]) -> None:
+        """Keep nothing of files and jobs with these marks, until the next call."""
+        self.engine.forget(marks)
+        if self._references is not None:
+            self._references.forget(marks)
+
     def _max_tiles(self) -> int:
         """Return how many tiles may run in the whole service: one slot a worker is left free."""
         workers = [worker for worker in self._registry.fresh() if not worker.draining]
@@ -205,6 +217,7 @@ class WorkerService:
             model=info.name,
             revision=info.revision,
             numerics=info.numerics,
+            numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,

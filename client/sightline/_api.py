@@ -27,7 +27,7 @@ from sightline._steps import (
 )
 from sightline._transport.sse import Parser
 from sightline.errors import NoConnection, NotFound, WaitTimeout
-from sightline.types import TERMINAL, EstimateData, ImageData, JobData, SubmitOptions
+from sightline.types import TERMINAL, EstimateData, ImageData, JobData, ResultForm, SubmitOptions
 
 #: The longest long poll that the service is asked for.
 _LONGEST_WAIT_S = 30.0
@@ -156,6 +156,17 @@ class Api:
             if on_update:
                 on_update(job)
         return job
+
+    def export(self, job_id: str, form: ResultForm) -> Steps[bytes]:
+        """Return the result of an ended job as a file."""
+        request = Request(
+            "GET",
+            f"{api_path('jobs', job_id)}/result",
+            params={"format": form},
+            headers={"Accept": "*/*"},
+        )
+        reply = yield from send_with_retries(request, self.policy)
+        return reply.body
 
     def change_job(self, job_id: str, action: str, *, repeatable: bool) -> Steps[JobData]:
         """Post an action, `cancel` or `retry`; return the job that results."""

@@ -147,6 +147,7 @@ def send_with_retries(
         else:
             if reply.status < 300:
                 return reply
+            check_origin(reply)
             refused = failure = refusal(reply)
             may_retry = _may_repeat(request, reply)
             pause_s = max(pause_s, refused.retry_after_s or 0.0)
@@ -157,14 +158,35 @@ def send_with_retries(
         yield Sleep(pause_s)
 
 
+def check_origin(reply: Reply) -> None:
+    """Raise UnexpectedAnswer if something else than Sightline refused the request."""
+    if 300 <= reply.status < 400:
+        place = reply.headers.get("location", "nowhere")
+        raise UnexpectedAnswer(
+            f"The service's URL redirects to {place} (status {reply.status}): use the URL that"
+            " answers itself."
+        )
+    if reply.status in (404, 405) and not _problem(reply):
+        kind = reply.headers.get("content-type", "nothing")
+        raise UnexpectedAnswer(
+            f"Got {kind} with status {reply.status}, which is no answer of Sightline's. Is this"
+            " its URL?"
+        )
+
+
 def refusal(reply: Reply) -> APIError:
     """Return the APIError for a response with an error status."""
+    pause_s = retry_after_s(reply.headers.get("retry-after", ""))
+    return api_error(reply.status, _problem(reply), pause_s)
+
+
+def _problem(reply: Reply) -> dict[str, Any]:
+    """Return what the service says of a refusal; empty if it is not of its form."""
     try:
         payload = json.loads(reply.body)
     except ValueError:
-        payload = None
-    problem = payload if isinstance(payload, dict) else {}
-    return api_error(reply.status, problem, retry_after_s(reply.headers.get("retry-after", "")))
+        return {}
+    return payload if isinstance(payload, dict) and "code" in payload else {}
 
 
 def _may_repeat(request: Request, reply: Reply) -> bool:

@@ -23,6 +23,11 @@ from sightline.types import (
     ImageData,
     JobData,
     JobStatus,
+    ModelData,
+    PresetData,
+    QueueData,
+    ResultForm,
+    RuleData,
     SecretData,
     SessionData,
     SessionSummary,
@@ -176,19 +181,25 @@ class AsyncClient:
 
     # the service
 
-    async def presets(self) -> dict[str, Any]:
-        """Return the presets as `data` and the rules for answers as `rules`."""
-        return await self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
+    async def presets(self) -> list[PresetData]:
+        """Return the presets."""
+        return await self._runner.run(self._runner.api.request_list(api_path("presets")))
+
+    async def rules(self) -> list[RuleData]:
+        """Return the rules that `postprocess` may name."""
+        listed = await self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
+        rules: list[RuleData] = listed["rules"]
+        return rules
 
     async def limits(self) -> dict[str, Any]:
         """Return the limits that apply to requests."""
         return await self._runner.run(self._runner.api.request_json("GET", api_path("limits")))
 
-    async def queue(self) -> dict[str, Any]:
-        """Return the present load of the queue."""
+    async def queue(self) -> QueueData:
+        """Return the present load of the queue and of the workers."""
         return await self._runner.run(self._runner.api.request_json("GET", api_path("queue")))
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self) -> list[ModelData]:
         """Return the models that are loaded."""
         return await self._runner.run(self._runner.api.request_list(api_path("models")))
 
@@ -216,6 +227,38 @@ class AsyncClient:
     async def file_content(self, file_id: str) -> bytes:
         """Return the content of a file, such as the results of a batch."""
         return await self._runner.run(self._runner.api.file_content(file_id))
+
+    # groups
+
+    async def describe_group(
+        self,
+        group: str,
+        *,
+        size: int | None = None,
+        webhook: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Say how many jobs a group will have, and the URL that is told when all have ended."""
+        body = {"size": size, "webhook": webhook, "metadata": metadata}
+        return await self._runner.run(
+            self._runner.api.request_json("PUT", api_path("groups", group), json=body)
+        )
+
+    async def group(self, group: str) -> dict[str, Any]:
+        """Return a group of jobs with its counts; raises NotFound."""
+        return await self._runner.run(
+            self._runner.api.request_json("GET", api_path("groups", group))
+        )
+
+    async def cancel_group(self, group: str) -> dict[str, Any]:
+        """Cancel all jobs of a group that have not ended."""
+        url_path = f"{api_path('groups', group)}/cancel"
+        return await self._runner.run(self._runner.api.request_json("POST", url_path))
+
+    async def retry_group(self, group: str) -> dict[str, Any]:
+        """Make a new job for each one of a group that failed or expired, as there is room."""
+        url_path = f"{api_path('groups', group)}/retry"
+        return await self._runner.run(self._runner.api.request_json("POST", url_path))
 
     # webhooks
 
@@ -279,6 +322,10 @@ class AsyncJob(JobView):
     async def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer((await self.wait(timeout)).data)
+
+    async def export(self, form: ResultForm) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
+        return await self._runner.run(self._runner.api.export(self.id, form))
 
     async def stream(self, after: int = 0) -> AsyncIterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

@@ -23,6 +23,11 @@ from sightline.types import (
     ImageData,
     JobData,
     JobStatus,
+    ModelData,
+    PresetData,
+    QueueData,
+    ResultForm,
+    RuleData,
     SecretData,
     SessionData,
     SessionSummary,
@@ -172,19 +177,25 @@ class Client:
 
     # the service
 
-    def presets(self) -> dict[str, Any]:
-        """Return the presets as `data` and the rules for answers as `rules`."""
-        return self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
+    def presets(self) -> list[PresetData]:
+        """Return the presets."""
+        return self._runner.run(self._runner.api.request_list(api_path("presets")))
+
+    def rules(self) -> list[RuleData]:
+        """Return the rules that `postprocess` may name."""
+        listed = self._runner.run(self._runner.api.request_json("GET", api_path("presets")))
+        rules: list[RuleData] = listed["rules"]
+        return rules
 
     def limits(self) -> dict[str, Any]:
         """Return the limits that apply to requests."""
         return self._runner.run(self._runner.api.request_json("GET", api_path("limits")))
 
-    def queue(self) -> dict[str, Any]:
-        """Return the present load of the queue."""
+    def queue(self) -> QueueData:
+        """Return the present load of the queue and of the workers."""
         return self._runner.run(self._runner.api.request_json("GET", api_path("queue")))
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[ModelData]:
         """Return the models that are loaded."""
         return self._runner.run(self._runner.api.request_list(api_path("models")))
 
@@ -210,6 +221,36 @@ class Client:
     def file_content(self, file_id: str) -> bytes:
         """Return the content of a file, such as the results of a batch."""
         return self._runner.run(self._runner.api.file_content(file_id))
+
+    # groups
+
+    def describe_group(
+        self,
+        group: str,
+        *,
+        size: int | None = None,
+        webhook: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Say how many jobs a group will have, and the URL that is told when all have ended."""
+        body = {"size": size, "webhook": webhook, "metadata": metadata}
+        return self._runner.run(
+            self._runner.api.request_json("PUT", api_path("groups", group), json=body)
+        )
+
+    def group(self, group: str) -> dict[str, Any]:
+        """Return a group of jobs with its counts; raises NotFound."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("groups", group)))
+
+    def cancel_group(self, group: str) -> dict[str, Any]:
+        """Cancel all jobs of a group that have not ended."""
+        url_path = f"{api_path('groups', group)}/cancel"
+        return self._runner.run(self._runner.api.request_json("POST", url_path))
+
+    def retry_group(self, group: str) -> dict[str, Any]:
+        """Make a new job for each one of a group that failed or expired, as there is room."""
+        url_path = f"{api_path('groups', group)}/retry"
+        return self._runner.run(self._runner.api.request_json("POST", url_path))
 
     # webhooks
 
@@ -271,6 +312,10 @@ class Job(JobView):
     def result(self, timeout: float | None = None) -> Answer:
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer(self.wait(timeout).data)
+
+    def export(self, form: ResultForm) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
+        return self._runner.run(self._runner.api.export(self.id, form))
 
     def stream(self, after: int = 0) -> Iterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

@@ -165,7 +165,7 @@ class Erased(NotFound):
 class Conflict(APIError):
     """The request conflicts with the current state."""
 
-    codes: ClassVar[tuple[str, ...]] = ("conflict", "no_result", "answer_changed")
+    codes: ClassVar[tuple[str, ...]] = ("conflict", "no_result", "no_places", "answer_changed")
 
 
 class SessionBusy(Conflict):

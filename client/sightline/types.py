@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
 FinishReason = Literal["stop", "length", "loop", "canceled", "deadline"]
 Detail = Literal["auto", "low", "high"]
+#: The forms of a result; `pdf` and `hocr` need a job with `boxes`.
+ResultForm = Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"]
 Priority = Literal["high", "default", "low"]
 WebhookEventName = Literal["completed", "started", "progress"]
 
@@ -24,6 +26,8 @@ class SubmitOptions(TypedDict, total=False):
     lang: Literal["en", "zh"]
     fields: list[str]
     session_id: str
+    #: A name for jobs that belong together; see /v1/groups.
+    group: str
     detail: Detail
     max_pixels: int
     max_new_tokens: int
@@ -176,6 +180,7 @@ class JobData(TypedDict):
     error: dict[str, Any] | None
     retry_of: str | None
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 
@@ -276,3 +281,78 @@ class SecretData(TypedDict):
     created_at: str
     previous_hint: str | None
     previous_until: str | None
+
+
+class PresetData(TypedDict):
+    """A preset with everything that it sets; `prompt` is by language."""
+
+    name: str
+    object: Literal["preset"]
+    description: str
+    builtin: bool
+    prompt: dict[str, str]
+    needs: list[Literal["prompt", "fields"]]
+    params: dict[str, Any]
+    postprocess: list[str]
+    enhance: str | list[str]
+
+
+class RuleData(TypedDict):
+    """A rule for answers; `field` is the member of `output.fields` that it fills."""
+
+    name: str
+    description: str
+    kind: Literal["clean", "extract"]
+    field: str | None
+    builtin: bool
+
+
+class WorkerData(TypedDict):
+    """A running worker; speeds are 0 while unknown."""
+
+    id: str
+    model: str
+    simulated: bool
+    slots: int
+    busy: int
+    draining: bool
+    reader: NotRequired[str]
+    seconds_per_job: float
+    encode_tokens_per_s: float
+    prefill_tokens_per_s: float
+    decode_tokens_per_s: float
+    version: str
+
+
+class QueueDepth(TypedDict):
+    """The number of jobs that wait in a queue."""
+
+    name: str
+    depth: int
+
+
+class QueueData(TypedDict):
+    """The load of the service."""
+
+    queues: list[QueueDepth]
+    queued: int
+    running: int
+    oldest_wait_s: float
+    workers: list[WorkerData]
+
+
+class ModelData(TypedDict):
+    """A loaded model; `sampling` is what its makers recommend."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    revision: str
+    numerics: str
+    numerics_reason: NotRequired[str]
+    arithmetic: str
+    context_tokens: int
+    sampling: NotRequired[dict[str, float]]
+    demo: bool
+    simulated: bool

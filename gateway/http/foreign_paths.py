@@ -16,9 +16,8 @@ _INSTEAD = (
     ),
     (
         r"conversations(/.*)?",
-        "Any id may be a `conversation` of POST /v1/responses; /v1/sessions/{id} shows it.",
+        "POST /v1/conversations begins one; POST /v1/responses adds messages to it, or to any id.",
     ),
-    (r"ocr", "POST /v1/jobs with `preset=ocr` reads images and documents."),
     (r"uploads(/.*)?", "POST /v1/files stores a file in one request."),
     (
         r"(assistants|threads|vector_stores|containers|evals|fine_tuning|skills)(/.*)?",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
+from gateway.http import mistral_errors
 from gateway.http.base_path import link_base
 from gateway.http.foreign_paths import find_what_serves
 from shared import errors
@@ -101,9 +102,7 @@ def openai_error(error: ServiceError) -> dict[str, Any]:
 def problem(error: ServiceError) -> Response:
     """Return the response of an error, and note the error for the log line of the request."""
     g.refusal = error
-    base = link_base()
-    body = problem_body(error, base + request.path, g.get("request_id", ""), base)
-    response = Response(body, error.status, mimetype=MIMETYPE)
+    response = _shown_error(error)
     if error.status in (429, 503, 504):
         response.headers["Retry-After"] = retry_after(error.retry_after_s)
     if error.status == 409 or isinstance(error, errors.JobFailure):
@@ -111,6 +110,16 @@ def problem(error: ServiceError) -> Response:
         # had all its attempts
         response.headers["x-should-retry"] = "false"
     return response
+
+
+def _shown_error(error: ServiceError) -> Response:
+    """Return an error in the form that the clients of this path read."""
+    base, request_id = link_base(), g.get("request_id", "")
+    if request.path in mistral_errors.PATHS:
+        body = mistral_errors.error_body(error, openai_error(error), request_id)
+        return Response(body, error.status, mimetype=mistral_errors.MIMETYPE)
+    body = problem_body(error, base + request.path, request_id, base)
+    return Response(body, error.status, mimetype=MIMETYPE)
 
 
 _FIRST_FAILURE = json.JSONDecoder()

@@ -7,16 +7,20 @@ from typing import Any
 from flask_openapi3 import OpenAPI
 from pydantic import BaseModel
 
+from gateway.http.mistral_errors import MistralError
 from gateway.http.problems import Problem
 from gateway.openapi.queries import describe_refusals
 from gateway.openapi.security import describe_keys
 from gateway.responses.following.event_stream import EVENT_TYPES
 from gateway.results.forms import ResultForm
 from gateway.schemas.batches import BatchRequest, FileForm
+from gateway.schemas.conversations import ConversationChange, ConversationRequest
+from gateway.schemas.groups import GroupRequest
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chats.request import ChatRequest
 from gateway.submission.planning.estimate import EstimateRequest
+from gateway.submission.reading_apis.mistral import OcrRequest
 from gateway.submission.request import Submission
 from gateway.submission.responses_api.request import ResponseRequest
 
@@ -24,11 +28,16 @@ _REF = "#/components/schemas/"
 #: Models that no route declares, by the names that the document gives them.
 _MODELS: dict[str, type[BaseModel]] = {
     "Problem": Problem,
+    "MistralError": MistralError,
     "Submission": Submission,
     "Supposition": EstimateRequest,
     "ImageUpload": ImageUpload,
     "ChatRequest": ChatRequest,
     "ResponseRequest": ResponseRequest,
+    "ConversationRequest": ConversationRequest,
+    "ConversationChange": ConversationChange,
+    "GroupRequest": GroupRequest,
+    "OcrRequest": OcrRequest,
     "BatchRequest": BatchRequest,
     "FileFields": FileForm,
     "WebhookTest": WebhookTest,
@@ -57,7 +66,16 @@ def complete(app: OpenAPI) -> None:
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
-    spec["paths"]["/v1/batches"]["post"]["requestBody"] = _json_body("BatchRequest")
+    for path, name in (
+        ("batches", "BatchRequest"),
+        ("ocr", "OcrRequest"),
+        ("conversations", "ConversationRequest"),
+        ("conversations/{conversation_id}", "ConversationChange"),
+    ):
+        spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
+    spec["paths"]["/v1/groups/{group_id}"]["put"]["requestBody"] = _json_body("GroupRequest")
+    file_body = {"application/octet-stream": {"schema": _FILE}}
+    spec["paths"]["/process"]["put"]["requestBody"] = {"required": True, "content": file_body}
     schemas["FileForm"] = schemas.pop("FileFields")
     schemas["FileForm"]["properties"] |= {"file": _FILE}
     schemas["FileForm"]["required"] = ["file", "purpose"]
@@ -119,9 +137,17 @@ def _describe_streams(paths: dict[str, Any]) -> None:
         "description": "The content.",
         "content": {"application/octet-stream": {"schema": _FILE}},
     }
+    paths["/files/{link_id}"]["get"]["responses"]["200"] = {
+        "description": "The content.",
+        "content": {"application/octet-stream": {"schema": _FILE}},
+    }
     paths["/v1/images/{image_id}/content"]["get"]["responses"]["200"] = {
         "description": "The pixels.",
         "content": {"image/png": {"schema": _FILE}},
+    }
+    paths["/v1/jobs/{job_id}/overlay.svg"]["get"]["responses"]["200"] = {
+        "description": "The picture with its boxes.",
+        "content": {"image/svg+xml": {"schema": {"type": "string"}}},
     }
     paths["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"] = {
         "description": "The answer in the form that format or Accept asks for.",
@@ -132,11 +158,17 @@ def _describe_streams(paths: dict[str, Any]) -> None:
 def _form_schema(form: ResultForm) -> dict[str, Any]:
     if form is ResultForm.JSON:
         return {"$ref": _REF + "OutputState"}
-    return _FILE if form in (ResultForm.XLSX, ResultForm.DOCX) else {"type": "string"}
+    return (
+        _FILE if form in (ResultForm.XLSX, ResultForm.DOCX, ResultForm.PDF) else {"type": "string"}
+    )
 
 
 def _drop_foreign_422(operation: dict[str, Any]) -> None:
     """Remove the 422 that the library adds to routes which can have none."""
     answer = operation.get("responses", {}).get("422")
-    if answer and "application/json" in answer.get("content", {}):
+    if (
+        answer
+        and "application/json" in answer.get("content", {})
+        and "`" not in answer.get("description", "")
+    ):
         del operation["responses"]["422"]

@@ -6,14 +6,18 @@ from typing import Any
 
 from flask import Response, jsonify, request
 
+from gateway.responses.scan_order import has_places, order_scan
 from gateway.results.contents.blocks import DoesNotFit
 from gateway.results.file_name import content_disposition, stem_of
 from gateway.results.forms import ResultForm, choose_form
 from gateway.results.frames import RenderOrder
+from gateway.results.scans.frames import ScanOrder
+from gateway.results.scans.sheets import ScanForm
 from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
+from gateway.schemas.jobs import OverlayQuery
 from gateway.services import Services
-from shared.errors import NotAcceptable, ResultTooLarge
+from shared.errors import BadParameters, NotAcceptable, ResultTooLarge
 from shared.jobs import TilingTask
 from shared.jobs.row import JobRow
 
@@ -22,11 +26,15 @@ _HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; sandbox"
 )
+_SVG_POLICY = "default-src 'none'; img-src data:; frame-ancestors 'self'; sandbox"
 
 
 def result_response(row: JobRow, services: Services, named: str | None) -> Response:
-    """Return the output of a job that has one; raises NotAcceptable and ResultTooLarge."""
-    form = ResultForm(named) if named else _accepted_form()
+    """Return the output of a job that has one; raises NotAcceptable and ResultTooLarge.
+
+    A PDF or hOCR: NoPlaces, ImageNotFound and DocumentNotFound as well.
+    """
+    form = ResultForm(named) if named else _accepted_form(row)
     response = _respond(row, services, form)
     name = _file_name(row)
     response.headers["Content-Disposition"] = content_disposition(
@@ -41,8 +49,47 @@ def result_response(row: JobRow, services: Services, named: str | None) -> Respo
     return response
 
 
-def _accepted_form() -> ResultForm:
-    form = choose_form(request.accept_mimetypes)
+def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Response:
+    """Return the picture of one page or image with its boxes.
+
+    Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
+    """
+    number = _overlaid(row, query)
+    order = order_scan(
+        row, services, ScanForm.SVG, _file_name(row), _language(), lambda one: one.number == number
+    )
+    response = Response(_scan(order, row, services), mimetype="image/svg+xml")
+    response.headers["Content-Security-Policy"] = _SVG_POLICY
+    return response
+
+
+def _overlaid(row: JobRow, query: OverlayQuery) -> int:
+    """Return the number of the sheet that is asked for, from 1."""
+    document = row.input.document
+    if document is None:
+        names, known = ("image", "page"), tuple(range(len(row.images)))
+    else:
+        names, known = ("page", "image"), document.pages
+    asked = getattr(query, names[0])
+    if getattr(query, names[1]) is not None:
+        raise BadParameters(f"The job is about {names[0]}s.", pointer=f"/{names[1]}")
+    if asked is not None and asked not in known:
+        raise BadParameters(f"The job has no {names[0]} {asked}.", pointer=f"/{names[0]}")
+    chosen = known[0] if asked is None else asked
+    return chosen if document else chosen + 1
+
+
+def _scan(order: ScanOrder, row: JobRow, services: Services) -> bytes:
+    try:
+        return services.renderer.render_scan(order, row.tenant)
+    except DoesNotFit as error:
+        raise ResultTooLarge(str(error)) from None
+
+
+def _accepted_form(row: JobRow) -> ResultForm:
+    accepted = list(request.accept_mimetypes)
+    # who accepts nothing else is shown what is missing
+    form = choose_form(accepted, has_places=has_places(row)) or choose_form(accepted)
     if form is None:
         raise NotAcceptable
     return form
@@ -57,6 +104,9 @@ def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
         return Response(text, mimetype=form.media_type)
     if form is ResultForm.MARKDOWN:
         return Response(write_markdown(output), mimetype=form.media_type)
+    if form.needs_places:
+        scan = order_scan(row, services, ScanForm(form.value), _file_name(row), _language())
+        return Response(_scan(scan, row, services), mimetype=form.media_type)
     order = RenderOrder(form, output, _file_name(row), _language())
     try:
         body = services.renderer.render(order, row.tenant)

@@ -16,6 +16,8 @@ class ResultForm(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     DOCX = "docx"
+    PDF = "pdf"
+    HOCR = "hocr"
 
     @property
     def media_type(self) -> str:
@@ -30,9 +32,15 @@ class ResultForm(StrEnum):
     @property
     def is_file(self) -> bool:
         """Tell whether browsers save it instead of showing it."""
-        return self in (ResultForm.CSV, ResultForm.XLSX, ResultForm.DOCX)
+        return self in (ResultForm.CSV, ResultForm.XLSX, ResultForm.DOCX, *_PLACED)
+
+    @property
+    def needs_places(self) -> bool:
+        """Tell whether it shows where the text stands."""
+        return self in _PLACED
 
 
+_PLACED = (ResultForm.PDF, ResultForm.HOCR)
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _MEDIA_TYPES = {
     ResultForm.TEXT: "text/plain",
@@ -42,20 +50,29 @@ _MEDIA_TYPES = {
     ResultForm.CSV: "text/csv",
     ResultForm.XLSX: f"{_OFFICE}.spreadsheetml.sheet",
     ResultForm.DOCX: f"{_OFFICE}.wordprocessingml.document",
+    ResultForm.PDF: "application/pdf",
+    ResultForm.HOCR: "text/vnd.hocr+html",
 }
 MEDIA_TYPES = tuple(_MEDIA_TYPES.values())
 
 
-def choose_form(ranges: Iterable[tuple[str, float]]) -> ResultForm | None:
+def choose_form(
+    ranges: Iterable[tuple[str, float]], *, has_places: bool = True
+) -> ResultForm | None:
     """Return the form that an Accept header, parsed to ranges and their q, asks for most.
 
     Of two that it asks for alike the one that it names more exactly counts, then the first of
-    ours. Plain text where it names no range; None where it accepts none of ours.
+    ours. Plain text where it names no range; None where it accepts none of ours, of which a result
+    without places has fewer.
     """
     listed = list(ranges)
     if not listed:
         return ResultForm.TEXT
-    rated = [(*_rate(form.media_type, listed), form) for form in ResultForm]
+    rated = [
+        (*_rate(form.media_type, listed), form)
+        for form in ResultForm
+        if has_places or not form.needs_places
+    ]
     quality, _, form = max(rated, key=lambda entry: entry[:2])
     return form if quality > 0 else None
 

@@ -10,8 +10,8 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.large_input import give_way
@@ -21,11 +21,12 @@ from gateway.results.contents.blocks import DoesNotFit
 from gateway.results.forms import ResultForm
 from gateway.results.frames import RenderOrder
 from gateway.results.render import render
+from gateway.results.scans.frames import ScanOrder, scan_parts
 from shared.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
-_COMMAND = (sys.executable, "-P", "-m", "gateway.results.child")
+_RENDERING, _SCANS = "gateway.results.child", "gateway.results.scans.child"
 _ENVIRONMENT = {
     "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     "LC_ALL": "C.UTF-8",
@@ -36,6 +37,8 @@ _ENVIRONMENT = {
 _SMALL_CHARS = 20_000
 #: Forms whose libraries need no loading.
 _LIGHT = (ResultForm.HTML, ResultForm.CSV)
+#: Bytes that are written to a child at once.
+_SLICE = 1 << 20
 #: Children at once in one gateway process, and for how long a request waits for one.
 _CHILDREN, _WAIT_S = 2, 30.0
 _TIMEOUT_S = 2.0 * CPU_S
@@ -53,16 +56,13 @@ class Renderer:
         """Return the file; raises DoesNotFit, and Unavailable where too many wait."""
         if order.form in _LIGHT and _count_chars(order) <= _SMALL_CHARS:
             return render(order.form, order.output, order.title, order.language)
-        data = _join(order)
         with self._turn(tenant):
-            reply = self._run_child(data)
-        try:
-            refusal, body = frames.split_reply(reply)
-        except ValueError:
-            raise DoesNotFit(f"It takes more than {CPU_S} seconds or too much memory.") from None
-        if refusal is not None:
-            raise DoesNotFit(refusal)
-        return body
+            return _body_of(_run_child(_RENDERING, frames.order_parts(order)))
+
+    def render_scan(self, order: ScanOrder, tenant: str) -> bytes:
+        """Return the file; raises DoesNotFit, Unavailable, and what its pictures raise."""
+        with self._turn(tenant):
+            return _body_of(_run_child(_SCANS, scan_parts(order)))
 
     @contextmanager
     def _turn(self, tenant: str) -> Iterator[None]:
@@ -80,29 +80,72 @@ class Renderer:
                 self._tenants.discard(tenant)
                 self._changed.notify_all()
 
-    @staticmethod
-    def _run_child(data: bytes) -> bytes:
-        """Return what the child wrote, which is nothing where it was killed."""
-        try:
-            ended = subprocess.run(
-                _COMMAND,
-                input=data,
-                capture_output=True,
-                env=_ENVIRONMENT,
-                cwd="/",
-                timeout=_TIMEOUT_S,
-                start_new_session=True,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return b""
-        except OSError as error:
-            raise Unavailable("No process could be started to render it.") from error
-        if ended.returncode:
-            tail = ended.stderr[-500:].decode("utf-8", "replace")
-            _log.warning("result.child_failed", extra={"status": ended.returncode, "cause": tail})
-            return b""
-        return ended.stdout
+
+def _body_of(reply: bytes) -> bytes:
+    try:
+        refusal, body = frames.split_reply(reply)
+    except ValueError:
+        raise DoesNotFit(f"It takes more than {CPU_S} seconds or too much memory.") from None
+    if refusal is not None:
+        raise DoesNotFit(refusal)
+    return body
+
+
+def _run_child(program: str, parts: Iterable[bytes]) -> bytes:
+    """Return what a child wrote about an order, which is nothing where it was killed."""
+    process = _start(program)
+    try:
+        for part in parts:
+            _write(process, part)
+            give_way()
+        with _killed_in_time(process):
+            reply, errors = process.communicate()
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    if process.returncode:
+        tail = errors[-500:].decode("utf-8", "replace")
+        _log.warning("result.child_failed", extra={"status": process.returncode, "cause": tail})
+        return b""
+    return reply
+
+
+def _start(program: str) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            (sys.executable, "-P", "-m", program),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable("No process could be started to render it.") from error
+
+
+def _write(process: subprocess.Popen[bytes], part: bytes) -> None:
+    """Write a part; a child that has ended takes none, and says why in the end."""
+    if process.stdin is None:
+        return
+    view = memoryview(part)
+    with _killed_in_time(process), suppress(BrokenPipeError):
+        for begin in range(0, len(part), _SLICE):
+            process.stdin.write(view[begin : begin + _SLICE])
+
+
+@contextmanager
+def _killed_in_time(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill a child that neither reads nor ends within its time."""
+    timer = threading.Timer(_TIMEOUT_S, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _count_chars(order: RenderOrder) -> int:
@@ -110,11 +153,3 @@ def _count_chars(order: RenderOrder) -> int:
     if not pages:
         return len(order.output["text"])
     return sum(len(page.get("text") or "") for page in pages)
-
-
-def _join(order: RenderOrder) -> bytes:
-    data = bytearray()
-    for part in frames.order_parts(order):
-        data += part
-        give_way()
-    return bytes(data)

@@ -13,7 +13,7 @@ from gateway.responses.after_change import after_change
 from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.following.long_poll import LongPoll, preferred_wait_s, query_wait_s
 from gateway.responses.job_response import job_response, stored_response
-from gateway.responses.result_response import result_response
+from gateway.responses.result_response import overlay_response, result_response
 from gateway.responses.views.job import live_job_view, why_no_answer
 from gateway.routes.refusals import ERASE_ERRORS, READ_ERRORS, SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.jobs import (
@@ -21,6 +21,7 @@ from gateway.schemas.jobs import (
     JobList,
     JobPath,
     ListQuery,
+    OverlayQuery,
     ResultQuery,
     SubmitHeader,
     WaitQuery,
@@ -35,6 +36,16 @@ from shared.jobs.row import JobRow
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
+#: Of what is drawn on the images and pages of a job.
+_SCAN_ERRORS = (
+    errors.NoPlaces,
+    errors.ImageNotFound,
+    errors.DocumentNotFound,
+    errors.DocumentDamaged,
+    errors.DocumentTooSlow,
+    errors.DocumentTooComplex,
+    errors.PageTooLarge,
+)
 #: Seconds: a worker learns of a cancel with its next heartbeat and stops within one step.
 _STOP_S = 3.0
 
@@ -70,6 +81,7 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
         after=query.after,
         status=query.status,
         session_id=query.session_id,
+        group=query.group,
     )
     return {
         "object": "list",
@@ -115,13 +127,15 @@ def read(path: JobPath, query: WaitQuery) -> Response:  # noqa: ARG001
             errors.BadConstraint,
             errors.ReaderUnavailable,
             errors.ConstraintTooComplex,
+            *_SCAN_ERRORS,
         ),
     },
 )
 def result(path: JobPath, query: ResultQuery) -> Response:
     """Return the answer in the form that `format` or `Accept` names; 202 if not ready.
 
-    Plain text for whoever names none. A table is a table in HTML, XLSX, DOCX and CSV.
+    Plain text for whoever names none. A table is a table in HTML, XLSX, DOCX and CSV. A searchable
+    PDF and hOCR are made of jobs that have boxes.
     """
     services = current_services()
     row = services.store.get(path.job_id, current_tenant())
@@ -130,6 +144,39 @@ def result(path: JobPath, query: ResultQuery) -> Response:
     if row.output is None:
         raise why_no_answer(row)
     return result_response(row, services, query.format)
+
+
+@jobs.get(
+    "/v1/jobs/<job_id>/overlay.svg",
+    summary="Get a picture with its boxes",
+    responses={
+        202: Job,
+        **problems.documented(
+            errors.NotFound,
+            errors.NoResult,
+            errors.ResultTooLarge,
+            *_SCAN_ERRORS,
+            errors.BadParameters,
+            errors.Erased,
+            errors.StoreUnavailable,
+            errors.Unavailable,
+            errors.JobTooNew,
+            errors.JobFailure,
+        ),
+    },
+)
+def overlay(path: JobPath, query: OverlayQuery) -> Response:
+    """Return one page or image with a box for each line, its text as the title; 202 if not ready.
+
+    The picture is inside of the SVG, which loads nothing and runs nothing.
+    """
+    services = current_services()
+    row = services.store.get(path.job_id, current_tenant())
+    if not row.status.terminal:
+        return job_response(row, services, accepted=True)
+    if row.output is None:
+        raise why_no_answer(row)
+    return overlay_response(row, services, query)
 
 
 @jobs.post(

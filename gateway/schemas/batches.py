@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.schemas.jobs import MAX_URL_CHARS, Parameters, known_form
 
 _FILE_ID = re.compile(r"file-[0-9A-F]{33}")
+_LINK_ID = re.compile(r"link_[0-9a-f]{48}")
 _BATCH_ID = re.compile(r"batch_[0-9a-f]{32}")
 
 
@@ -17,6 +18,18 @@ class FilePath(Parameters):
     """Names a file."""
 
     file_id: Annotated[str, known_form(_FILE_ID)] = Field(description="`file-…`")
+
+
+class LinkPath(Parameters):
+    """Names a link to a file."""
+
+    link_id: Annotated[str, known_form(_LINK_ID)] = Field(description="`link_…`")
+
+
+class LinkQuery(Parameters):
+    """How long a link opens its file."""
+
+    expiry: int = Field(24, ge=1, le=168, description="Hours.")
 
 
 class BatchPath(Parameters):
@@ -45,11 +58,20 @@ class FileForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    purpose: Literal["batch", "user_data", "vision"]
+    purpose: Literal["batch", "user_data", "vision", "ocr"]
     anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
     seconds: int | None = Field(
         None, ge=3600, le=2_592_000, alias="expires_after[seconds]", description="Kept so long."
     )
+    expiry: int | None = Field(None, ge=1, le=720, description="The same in hours, as Mistral's.")
+    visibility: Literal["user", "workspace"] | None = Field(
+        None, description="Mistral's; a file belongs to its API key."
+    )
+
+    @property
+    def ttl_s(self) -> int | None:
+        """Return how long the file is kept; None where the form does not say."""
+        return self.expiry * 3600 if self.expiry else self.seconds
 
 
 class BatchRequest(BaseModel):
@@ -80,9 +102,14 @@ class FileObject(BaseModel):
     created_at: int
     expires_at: int
     filename: str
-    purpose: Literal["batch", "batch_output", "user_data", "vision"]
+    purpose: Literal["batch", "batch_output", "user_data", "vision", "ocr"]
     status: Literal["processed"]
     status_details: None
+    sample_type: Literal["ocr_input"] | None = Field(
+        None, description="This and what follows only with the purpose `ocr`, for Mistral's client."
+    )
+    source: Literal["upload"] | None = None
+    deleted: Literal[False] | None = None
 
 
 class FileList(BaseModel):

@@ -75,6 +75,7 @@ class ListQuery(Parameters):
 
     status: JobStatus | None = None
     session_id: str | None = None
+    group: str | None = Field(None, description="Only jobs of this group.")
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None, pattern=f"^{_JOB_ID.pattern}$", description="The last ID of the previous page."
@@ -84,8 +85,19 @@ class ListQuery(Parameters):
 class ResultQuery(Parameters):
     """The form of a result."""
 
-    format: Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx"] | None = Field(
-        None, description="Decides before `Accept` does; plain text if neither names a form."
+    format: (
+        Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
+    ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+
+
+class OverlayQuery(Parameters):
+    """The picture whose boxes are drawn."""
+
+    page: int | None = Field(
+        None, ge=1, description="Of a document: the number of the page; the first by default."
+    )
+    image: int | None = Field(
+        None, ge=0, description="Of several images: which, from 0; the first by default."
     )
 
 
@@ -295,6 +307,7 @@ class Job(BaseModel):
     error: dict[str, Any] | None
     retry_of: str | None
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 
@@ -409,6 +422,7 @@ class ModelState(BaseModel):
     owned_by: str
     revision: str
     numerics: str
+    numerics_reason: str = Field(description="Why the model is computed in these numerics.")
     arithmetic: str = Field(
         description="What computes on the worker's machine, and in which type of numbers."
     )

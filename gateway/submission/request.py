@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic import model_validator as check
@@ -25,6 +26,7 @@ from gateway.http.bodies.members import cut_words, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
 from gateway.large_input import give_way, with_pauses
+from gateway.schemas.groups import GROUP_PATTERN
 from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
@@ -156,6 +158,9 @@ class Submission(BaseModel):
     )
     session_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
+    )
+    group: str | None = Field(
+        None, pattern=GROUP_PATTERN, description="Counts jobs together; see /v1/groups."
     )
     detail: str = Field("auto", pattern="^(auto|low|high)$", description="Pixel budget by name.")
     max_pixels: int | None = Field(
@@ -302,14 +307,14 @@ class Submission(BaseModel):
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="Returned unchanged.")
 
-    @field_validator("session_id")
+    @field_validator("session_id", "group")
     @classmethod
-    def _session_can_be_named_in_a_url(cls, value: str | None) -> str | None:
+    def _name_can_stand_in_a_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value in (".", ".."):
             raise BadParameters(
-                f"session_id: {value!r} cannot be read or forgotten later.",
-                pointer="/session_id",
-                hint="Clients take it for a folder in /v1/sessions/…; add a letter or digit.",
+                f"{info.field_name}: {value!r} cannot be read or forgotten later.",
+                pointer=f"/{info.field_name}",
+                hint="Clients take it for a folder of a URL; add a letter or digit.",
             )
         return value
 
@@ -389,6 +394,7 @@ class Submission(BaseModel):
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
+        unnamed |= {"group"} if self.group is None else set()
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:
@@ -431,7 +437,7 @@ def receive_request(request: Request, settings: Settings, model: type[S]) -> Rec
     else:
         raise UnsupportedMediaType
     submission = validate_fields(fields, model)
-    _check_limits(submission, len(files), settings)
+    check_limits(submission, len(files), settings)
     return ReceivedRequest(submission, files)
 
 
@@ -448,7 +454,8 @@ def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     return submission
 
 
-def _check_limits(submission: Submission, files: int, settings: Settings) -> None:
+def check_limits(submission: Submission, files: int, settings: Settings) -> None:
+    """Raise BadParameters where a submission with so many files passes a limit of the service."""
     count = len(submission.images) + files + (submission.document is not None)
     if count > settings.images_per_request:
         raise BadParameters(

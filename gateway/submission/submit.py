@@ -28,7 +28,7 @@ from gateway.submission.images.tiling import keeps_detail
 from gateway.submission.planning.job_profile import profile_request
 from gateway.submission.planning.plan import JobPlan
 from gateway.submission.planning.reader import choose_reader
-from gateway.submission.request import Submission, receive_request
+from gateway.submission.request import ReceivedRequest, S, Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.webhook import webhook_of_submission
 from shared.errors import (
@@ -48,6 +48,14 @@ _STORE_TRIES = 5
 MAX_INPUT_BYTES = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits for its job, and what it is to know of itself."""
+
+    waiter: str = ""
+    notices: Sequence[dict[str, str]] = ()
+
+
 def submit_request(
     request: Request, services: Services, tenant: str, idempotency_key: str | None
 ) -> StoredJob:
@@ -56,6 +64,18 @@ def submit_request(
     with idempotency.allow_replay():
         services.admission.check_open(tenant, auth.current_position())
     received = receive_request(request, services.settings, Submission)
+    return submit_received(request, received, services, idempotency)
+
+
+def submit_received(
+    request: Request,
+    received: ReceivedRequest[S],
+    services: Services,
+    idempotency: Idempotency,
+    waiting: Waiting | None = None,
+) -> StoredJob:
+    """Check, store and enqueue what a parsed request asks for; raises ServiceErrors of any kind."""
+    tenant = idempotency.tenant
     checked = _check_request(received.submission, services, idempotency)
     checksums = received.submission.checksums(len(received.files))
     decode = timed_decode(services, detailed=keeps_detail(checked.resolved))
@@ -66,7 +86,9 @@ def submit_request(
     content = reader.read_all(received)
     forget_body(request)
     names = [clean_name(file.filename) for file in received.files]
-    return _submit_content(checked, content, _Conversation(), services, names)
+    waiting = waiting or Waiting()
+    said = _Conversation(notices=waiting.notices, waiter=waiting.waiter)
+    return _submit_content(checked, content, said, services, names)
 
 
 def submit_chat(
@@ -229,6 +251,7 @@ def _new_job(
         ttl_s=submission.ttl_s or services.settings.job_ttl_s,
         deadline_s=submission.deadline_s,
         session_id=submission.session_id,
+        group=submission.group,
         webhook=webhook_of_submission(submission, services),
         metadata=submission.metadata,
         # the pages of a document are no images of their own

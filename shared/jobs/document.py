@@ -61,3 +61,8 @@ class DocumentInput(Frozen):
     def with_page(self, number: int) -> DocumentInput:
         """Return the same document with one page alone."""
         return self.model_copy(update={"pages": (number,)})
+
+
+def unread_mark(number: int) -> str:
+    """Return the line that stands for a page that could not be read."""
+    return f"[unread: page {number}]"

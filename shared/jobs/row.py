@@ -65,6 +65,8 @@ class JobRow(BaseModel):
     session_generation: Annotated[int | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
+    #: The group that its caller has put it into.
+    group: Annotated[str | None, _Blank] = None
     #: Of a job that the Responses API made.
     response: Annotated[ResponseFields | None, BeforeValidator(_from_json)] = None
     webhook: Annotated[str | None, _Blank] = None

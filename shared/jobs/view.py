@@ -8,6 +8,9 @@ from typing import Any
 from shared.jobs.document import DocumentInput
 from shared.jobs.row import JobRow
 
+#: Characters of a question that its job shows.
+_QUESTION_CHARS = 200
+
 
 def timestamp(ms: int | None) -> str | None:
     """Return milliseconds since 1970 as RFC 3339 in UTC."""
@@ -32,8 +35,10 @@ def job_view(
         "queue": {"name": row.queue, "position": position, "wait_s": wait_s},
         "progress": None if row.status.terminal else row.progress,
         "input": {
+            "kind": "warm_up" if row.input.encode_only else "question",
             "model": row.model,
             "preset": row.input.preset,
+            "question": _beginning(row.input.prompt),
             "images": list(row.images),
             "document": document_view(row.input.document),
         },
@@ -46,9 +51,19 @@ def job_view(
         "error": row.error,
         "retry_of": row.retry_of,
         "session_id": row.session_id,
+        "group": row.group,
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
     }
+
+
+def _beginning(prompt: str) -> str | None:
+    """Return the beginning of a prompt, by which people know a job again."""
+    line = " ".join(prompt[: 2 * _QUESTION_CHARS].split())
+    if not line:
+        return None
+    shortened = len(line) > _QUESTION_CHARS or len(prompt) > 2 * _QUESTION_CHARS
+    return f"{line[: _QUESTION_CHARS - 1]}…" if shortened else line
 
 
 def document_view(document: DocumentInput | None) -> dict[str, Any] | None:

@@ -74,8 +74,8 @@ def _render_request(request: Mapping[str, Any]) -> str:
 
 def _render_worker(worker: Mapping[str, Any]) -> str:
     return (
-        f"the model {worker.get('model')} is loaded: {worker.get('numerics')}, "
-        f"{worker.get('arithmetic')}"
+        f"the model {worker.get('model')} is loaded: {worker.get('numerics')}"
+        f" ({worker.get('numerics_reason')}), {worker.get('arithmetic')}"
     )
 
 

@@ -16,6 +16,8 @@ class Heartbeat:
     model: str
     revision: str = ""
     numerics: str = ""
+    #: Why these numerics, for people.
+    numerics_reason: str = ""
     #: What computes them on its machine, for people.
     arithmetic: str = ""
     context_tokens: int = 0

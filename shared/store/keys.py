@@ -110,10 +110,22 @@ SESSION_TURNS = "/turns"
 SESSION_IMAGES = "/images"
 #: Zset of a tenant's session ids by the millisecond of their last use.
 TENANT_SESSIONS = PREFIX + "sessions:"
+#: Hash: a group of jobs; its suffixes name the zsets of its jobs by number, of those that have not
+#: ended by the score by which they are taken, and of those that failed and were not retried.
+GROUP = PREFIX + "group:"
+GROUP_JOBS = "/jobs"
+GROUP_OPEN = "/open"
+GROUP_FAILED = "/failed"
+#: Zset of a tenant's group ids by the millisecond of their last job.
+TENANT_GROUPS = PREFIX + "groups:"
+#: Zset of the groups (`<tenant>:<id>`) with unfinished jobs by the last look for ended ones.
+GROUPS_OPEN = PREFIX + "groups_open"
 #: Hash: a file that a caller stored, or that a batch wrote; its suffix names the hash of its
 #: pieces by number, which are lines where it has lines.
 FILE = PREFIX + "file:"
 FILE_PIECES = "/pieces"
+#: String: the file that a link opens for whoever has it, as `<tenant> <id>`.
+FILE_LINK = PREFIX + "filelink:"
 #: Zset of a tenant's file ids by the millisecond of their making.
 TENANT_FILES = PREFIX + "files:"
 #: Hash: a batch; its suffixes name the hash line -> job of those in hand, and the bits of the lines
@@ -215,6 +227,11 @@ def session(tenant: str, session_id: str) -> str:
 def file(tenant: str, file_id: str) -> str:
     """Return the key of a file."""
     return f"{FILE}{tenant}:{file_id}"
+
+
+def group(tenant: str, group_id: str) -> str:
+    """Return the key of a group of jobs."""
+    return f"{GROUP}{tenant}:{group_id}"
 
 
 def batch(tenant: str, batch_id: str) -> str:

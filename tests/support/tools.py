@@ -45,3 +45,12 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing; {_INSTALL}")
     pytest.skip(f"{what} is missing; {_INSTALL}")
+
+
+def other_clients() -> str:
+    """Return the Python of the environment with the libraries of `tests/clients`."""
+    root = Path(__file__).resolve().parents[2]
+    python = Path(os.environ.get("CLIENTS_PYTHON", root / ".venv-clients" / "bin" / "python"))
+    if python.exists():
+        return str(python)
+    pytest.skip("the libraries of other clients are not installed: make test-clients")

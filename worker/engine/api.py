@@ -41,6 +41,8 @@ class ModelInfo:
     #: Tokens of prompt, images and answer together.
     context_tokens: int
     numerics: str
+    #: Why these, for people.
+    numerics_reason: str = ""
     #: What computes them on this machine, for people.
     arithmetic: str = ""
     #: Pixels between which the model's image processor keeps an image.
@@ -52,6 +54,8 @@ class ModelInfo:
     image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float = LETTER_HEIGHT
+    #: Height in pixels of the tallest letters that it reads well; None where nothing bounds them.
+    tallest_letters: float | None = None
     #: Letters that the model reads well in one look; None where nothing bounds them.
     letters_at_once: float | None = None
     #: Sampling that the checkpoint recommends, by parameter.

@@ -25,6 +25,7 @@ from worker.engine.input.image_processor import ImageReader
 from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.ops.choice import choose_ops
+from worker.engine.ops.numerics import COMPUTED, ChosenNumerics, choose_numerics
 
 
 class ModelNotLoadable(Exception):
@@ -42,8 +43,11 @@ class LoadedModel:
     demo: bool
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float
+    #: Height in pixels of the tallest letters that it reads well; None where nothing bounds them.
+    tallest_letters: float | None
     #: Letters that the model reads well in one look; None where nothing bounds them.
     letters_at_once: float | None
+    numerics: ChosenNumerics
     #: What computes, for people.
     arithmetic: str
     #: Sampling that the checkpoint recommends.
@@ -70,14 +74,17 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     torch.set_num_threads(settings.threads)
     checkpoint = open_checkpoint(folder)
     shape = checkpoint.shape
-    ops = choose_ops(settings, shape)
-    about = _about(folder, settings.model)
+    about = read_about(folder, settings.model)
+    numerics = choose_numerics(settings, shape, about.get("numerics"))
+    ops = choose_ops(settings, shape, numerics.name)
     return LoadedModel(
         name=about["name"],
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
         letter_height=about["letter_height"],
+        tallest_letters=about.get("tallest_letters"),
         letters_at_once=about.get("letters_at_once"),
+        numerics=numerics,
         arithmetic=ops.name,
         sampling=read_recommended(folder),
         shape=shape,
@@ -88,14 +95,19 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     )
 
 
-def _about(folder: Path, model: str) -> dict[str, Any]:
-    """Return the checkpoint's name and flags: those of its sightline.json come first."""
+def read_about(folder: Path, model: str) -> dict[str, Any]:
+    """Return the checkpoint's name and flags: those of its sightline.json come first.
+
+    Raises ValueError for flags that cannot be used.
+    """
     name = model if HUB_ID.fullmatch(model) else folder.resolve().name
     flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
     if not isinstance(flags["name"], str) or not flags["name"]:
         raise ValueError("sightline.json: name is no text")
-    for name in ("letter_height", "letters_at_once"):
+    for name in ("letter_height", "tallest_letters", "letters_at_once"):
         value = flags.get(name, 1)
         if not isinstance(value, int | float) or not value > 0:
             raise ValueError(f"sightline.json: {name} is no number above 0")
+    if flags.get("numerics", COMPUTED[0]) not in COMPUTED:
+        raise ValueError(f"sightline.json: numerics is none of {', '.join(COMPUTED)}")
     return flags

@@ -11,7 +11,9 @@ from pathlib import Path
 from shared.settings import Settings
 from worker.engine.checkpoint.folder import HUB_ID, describe_error, find_folder
 from worker.engine.checkpoint.opening import open_checkpoint
+from worker.engine.loader import read_about
 from worker.engine.ops.choice import choose_ops
+from worker.engine.ops.numerics import choose_numerics
 
 
 def describe_arithmetic(settings: Settings) -> str:
@@ -21,7 +23,12 @@ def describe_arithmetic(settings: Settings) -> str:
     """
     if not Path(settings.model).exists() and HUB_ID.fullmatch(settings.model):
         return "known once the model is downloaded"
-    return choose_ops(settings, open_checkpoint(find_folder(settings.model)).shape).name
+    folder = find_folder(settings.model)
+    shape = open_checkpoint(folder).shape
+    wanted = read_about(folder, settings.model).get("numerics")
+    numerics = choose_numerics(settings, shape, wanted)
+    ops = choose_ops(settings, shape, numerics.name)
+    return f"{ops.name} ({numerics.name}: {numerics.reason})"
 
 
 def main() -> int:

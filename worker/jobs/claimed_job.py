@@ -15,9 +15,10 @@ from typing import TypeVar
 from PIL.Image import Image
 
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreFault, StoreUnavailable
-from shared.jobs import FinishReason, JobInput, Turn, Usage
+from shared.jobs import FinishReason, JobInput, Notice, Turn, Usage
 from shared.store import Store
 from worker.engine.api import Completion, Failed, Timings
+from worker.jobs.drafts.references import References
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import PartsDone, ProgressReporter
 from worker.jobs.questions import QuestionBuilder
@@ -59,6 +60,8 @@ class JobResources:
     must_release: Callable[[], bool]
     #: None where the second reader is not installed.
     reader: QuestionReader | None = None
+    #: None where answers are not guessed ahead.
+    references: References | None = None
 
 
 class ClaimedJob:
@@ -167,7 +170,7 @@ class ClaimedJob:
         `percent` of the job, and all of its `parts`, were done before. A `reading` beside it makes
         the answer faster once it is there. Raises ServiceError, LeaseLost and JobReleased.
         """
-        ticket, notices = self._resources.pipeline.start(question)
+        ticket, notices = self._start(question)
         reporter = ProgressReporter(
             self._resources.store,
             self.lease,
@@ -181,6 +184,7 @@ class ClaimedJob:
         except BaseException:
             ticket.cancel()
             raise
+        self._keep(question, completion)
         return EngineAnswer(completion, reporter.used_images, tuple(notices))
 
     def answer_together(self, questions: Sequence[Question]) -> list[EngineAnswer]:
@@ -214,7 +218,7 @@ class ClaimedJob:
         answers = []
         span = 100 / max(1, len(questions))
         try:
-            started = [self._resources.pipeline.start(question) for question in questions]
+            started = [self._start(question) for question in questions]
             tickets = [ticket for ticket, _ in started]
             for number, (ticket, notices) in enumerate(started):
                 reporter = ProgressReporter(
@@ -226,12 +230,24 @@ class ClaimedJob:
                     silent=True,
                 )
                 completion = self._follow(ticket, reporter)
+                self._keep(questions[number], completion)
                 answers.append(EngineAnswer(completion, reporter.used_images, tuple(notices)))
         except BaseException:
             for ticket in tickets:
                 ticket.cancel()
             raise
         return answers
+
+    def _start(self, question: Question) -> tuple[AnswerTicket, list[Notice]]:
+        """Ask the engine; what is known of similar answers makes this one faster."""
+        references = self._resources.references
+        if references is not None:
+            question = references.add_to(self.row, question)
+        return self._resources.pipeline.start(question)
+
+    def _keep(self, question: Question, completion: Completion) -> None:
+        if self._resources.references is not None:
+            self._resources.references.keep(self.row, question, completion)
 
     def _follow(
         self,

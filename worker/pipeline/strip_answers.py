@@ -6,13 +6,8 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from shared.jobs import CacheState, Notice, TextLine, Usage
+from shared.jobs import CacheState, Notice, TextLine
 from worker.engine.api import Completion, Timings
-
-
-def add_usage(usages: Sequence[Usage]) -> Usage:
-    """Return the tokens of all of them."""
-    return Usage(**{name: sum(getattr(u, name) for u in usages) for name in Usage.model_fields})
 
 
 def share_time(seconds: float, timings: Sequence[Timings]) -> Timings:

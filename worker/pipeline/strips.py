@@ -29,7 +29,6 @@ from worker.engine.api import (
     UsedImage,
 )
 from worker.pipeline.strip_answers import (
-    add_usage,
     both_states,
     distinct_notices,
     find_lines,
@@ -245,7 +244,7 @@ class StripTicket:
         self._settle()
 
     def _note_spent(self, completion: Completion) -> None:
-        self._spent = add_usage([self._spent, completion.usage])
+        self._spent = Usage.total([self._spent, completion.usage])
         self._spent_timings.append(completion.timings)
 
     def _settle(self) -> None:
@@ -338,7 +337,7 @@ class StripTicket:
         return Completion(
             text=text,
             finish_reason=reason,
-            usage=add_usage([self._spent, *(one.usage for one in counted)]),
+            usage=Usage.total([self._spent, *(one.usage for one in counted)]),
             timings=share_time(time.monotonic() - self._began, timings),
             features=both_states([one.features for one in ended]),
             prefix=both_states([one.prefix for one in ended]),

@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from worker.reader.columns import part_columns
 from worker.reader.detection import Pixels
 from worker.reader.page import Fragment, Point, ReadLine, ReadPage
 from worker.reader.tables import find_tables, write_cells, write_rule
-from worker.tiling.columns import find_sections
+from worker.tiling.columns import Section, find_sections
 from worker.tiling.tile import Box
 
 #: Degrees of slant from which on the image is straightened to find its columns.
@@ -33,6 +34,8 @@ _LEVEL = 0.5
 _ABOVE = 0.4
 #: Distance between rows, in usual distances, from which on an empty line stands there.
 _APART = 2.2
+#: Columns of the smallest table that is looked for, where two columns are none of running text.
+_TABLE_OF_TWO = 2
 #: Rows without a usual distance, at most.
 _FEW = 3
 
@@ -75,7 +78,8 @@ def arrange(fragments: Sequence[Fragment], pixels: Pixels, columns: int) -> Read
     placed = [_place(fragment, slant, pixels) for fragment in fragments]
     texts: list[str] = []
     lines: list[ReadLine] = []
-    for number, block in enumerate(_find_blocks(placed, pixels, slant)):
+    blocks = _find_blocks(placed, pixels, slant, short=columns > _TABLE_OF_TWO)
+    for number, block in enumerate(blocks):
         rows = find_rows(block)
         block_texts, block_lines = _write_rows(rows, columns)
         texts += ["", *block_texts] if number else block_texts
@@ -108,20 +112,25 @@ def _place(fragment: Fragment, slant: float, pixels: Pixels) -> Placed:
 
 
 def _find_blocks(
-    placed: Sequence[Placed], pixels: Pixels, slant: float
+    placed: Sequence[Placed], pixels: Pixels, slant: float, *, short: bool
 ) -> Iterator[Sequence[Placed]]:
-    """Yield the fragments of each column, or of what lies between columns, in reading order."""
-    boxes = _find_sections(pixels, slant, median(one.height for one in placed))
-    if len(boxes) == 1:
-        yield placed
-        return
-    blocks: list[list[Placed]] = [[] for _ in boxes]
+    """Yield the fragments of each column, or of what lies between columns, in reading order.
+
+    `short` columns count too, which two columns of a table may look like.
+    """
+    sections = _find_sections(pixels, slant, median(one.height for one in placed))
+    blocks: list[list[Placed]] = [[] for _ in sections]
+    boxes = [section.box for section in sections]
     for one in placed:
         blocks[_nearest(one.middle, boxes)].append(one)
-    yield from (block for block in blocks if block)
+    for section, block in zip(sections, blocks, strict=True):
+        if block and short and not section.column:
+            yield from part_columns(block)
+        elif block:
+            yield block
 
 
-def _find_sections(pixels: Pixels, slant: float, row: float) -> list[Box]:
+def _find_sections(pixels: Pixels, slant: float, row: float) -> list[Section]:
     height, width = pixels.shape[:2]
     straight = pixels
     if abs(slant) >= _SLANT:
@@ -130,7 +139,7 @@ def _find_sections(pixels: Pixels, slant: float, row: float) -> list[Box]:
             pixels, turn, (width, height), borderMode=cv2.BORDER_REPLICATE
         ).astype(np.uint8, copy=False)
     tall = round(_COLUMN_ROWS * row)
-    return [section.box for section in find_sections(Image.fromarray(straight), tall)]
+    return find_sections(Image.fromarray(straight), tall)
 
 
 def _nearest(place: Point, boxes: Sequence[Box]) -> int:

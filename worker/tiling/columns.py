@@ -35,6 +35,9 @@ _EDGE, _EDGE_NOISE = 12.0, 5
 _SAMPLE = (slice(None, None, 3), slice(None, None, 3))
 #: A gutter's width at least: in cells, and as share of the image's.
 _GUTTER_CELLS, _GUTTER = 3, 0.012
+#: A gutter is wider than so many blanks between the words of the column with the narrowest ones;
+#: what is narrower than this share of a line's height lies between letters.
+_GUTTER_BLANKS, _LETTER_GAP = 1.3, 0.25
 #: Share of the width at each side in which no gutter lies.
 _SIDE = 0.12
 #: Words of a heading part at a gutter where the clear stretch around it is narrower than this
@@ -268,6 +271,10 @@ def _are_columns(band: Flags, gutters: list[tuple[int, int]]) -> bool:
         return False
     if min(ink.fill for ink in inks) < _FILLED:
         return False
+    # the blanks of a few lines, above all of equal ones, may happen to stand below each other
+    blank = min(filter(None, map(_blank_between_words, parts)), default=0.0)
+    if min(stop - start for start, stop in gutters) < _GUTTER_BLANKS * blank:
+        return False
     rows = np.stack([ink.rows for ink in inks])
     level = (rows.all(axis=0) | ~rows.any(axis=0)).mean() > _LEVEL
     if level and max(ink.indent for ink in inks) > _INDENT:
@@ -286,6 +293,17 @@ def _line_height(part: Flags) -> float:
     """Return the usual height of a line in cells; 0 without ink."""
     pieces = np.array_split(part, _LINE_PARTS, axis=1)
     return median([b - a for p in pieces for a, b in find_runs(np.asarray(p.any(axis=1)))] or [0])
+
+
+def _blank_between_words(part: Flags) -> float:
+    """Return the usual width of the widest blank in a line, in cells; 0 without any."""
+    widest: list[int] = []
+    for start, stop in find_runs(np.asarray(part.any(axis=1))):
+        columns = np.flatnonzero(part[start:stop].any(axis=0))
+        # neighbours differ by one cell where nothing is between them
+        gap = int(np.diff(columns).max(initial=1)) - 1
+        widest.append(gap if gap > _LETTER_GAP * (stop - start) else 0)
+    return median(widest or [0])
 
 
 def _measure_ink(part: Flags) -> _Ink:

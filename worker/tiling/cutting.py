@@ -148,20 +148,24 @@ def _parts(
 def _pieces(image: Image.Image, box: Box, axis: Axis, length: int) -> Iterator[_Piece]:
     """Cut a box along an axis into pieces of at most `length` pixels."""
     begin, end = (box[1], box[3]) if axis == "y" else (box[0], box[2])
-    start, overlap, breaks = begin, 0, True
+    start, overlap, breaks, widest = begin, 0, True, 0
     while end - start > length:
         rest = end - start
         wanted = start + round(rest / math.ceil(rest / (_FILL * length)))
-        stop, next_start, wide = _cut_near(image, box, axis, start, wanted, start + length)
+        stop, next_start, wide = _cut_near(image, box, axis, start, wanted, start + length, widest)
         yield _Piece(start, stop, overlap, breaks)
         overlap, breaks, start = stop - next_start, wide, next_start
+        widest = max(widest, overlap)
     yield _Piece(start, end, overlap, breaks)
 
 
 def _cut_near(
-    image: Image.Image, box: Box, axis: Axis, start: int, wanted: int, last: int
+    image: Image.Image, box: Box, axis: Axis, start: int, wanted: int, last: int, least: int
 ) -> tuple[int, int, bool]:
-    """Return where the piece from `start` ends, where the next begins, and whether it breaks."""
+    """Return where the piece from `start` ends, where the next begins, and whether it breaks.
+
+    `least` pixels are shared by both where ink is cut.
+    """
     first = start + max(1, round(_EARLIEST * (wanted - start)))
     end = box[3] if axis == "y" else box[2]
     low, high = max(start, first - _MARGIN), min(end, last + _MARGIN)
@@ -172,7 +176,8 @@ def _cut_near(
     if gap is not None:
         return low + gap.at, low + gap.at, gap.wide
     extent = gaps.line_extent(window) if letters is None else _WORD * letters
-    overlap = _overlap(extent, last - start)
+    # a page lies askew as a whole, though one window of it may not show that
+    overlap = max(_overlap(extent, last - start), min(least, round(_OVERLAP_MOST * (last - start))))
     highest = max(first, last - math.ceil(overlap / 2))
     at = low + gaps.least_ink(window, min(wanted, highest) - low, first - low, highest - low)
     stop = min(last, at + math.ceil(overlap / 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
 _BASH = """_sightline() {
     local IFS=$'\\n'
@@ -21,6 +22,8 @@ compdef _sightline sightline
 _FISH = """complete -c sightline -a '(sightline completion words -- (commandline -opc)[2..] \
 (commandline -ct) 2>/dev/null)'
 """
+#: Seconds that a person who presses the tab key will wait.
+_ANSWER_S = 1.0
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
@@ -39,13 +42,25 @@ def fitting_words(parser: argparse.ArgumentParser, words: list[str]) -> list[str
     for word in before:
         parser = _commands(parser).get(word, parser)
     option = _option(parser, before[-1]) if before else None
-    if option is not None and option.nargs != 0:
+    if option is not None and option.dest == "preset":
+        candidates = _preset_names()
+    elif option is not None and option.nargs != 0:
         candidates = [str(choice) for choice in option.choices or ()]
     elif last.startswith("-"):
         candidates = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
     else:
         candidates = [*_commands(parser), *_choices(parser)]
     return sorted(word for word in candidates if word.startswith(last))
+
+
+def _preset_names() -> list[str]:
+    """Return the names of the service's presets; none if it does not answer soon."""
+    from sightline.client import Client
+    from sightline.errors import SightlineError
+
+    with suppress(SightlineError, ValueError), Client(timeout=_ANSWER_S, retries=0) as client:
+        return [preset["name"] for preset in client.presets()]
+    return []
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

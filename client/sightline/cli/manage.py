@@ -1,11 +1,13 @@
-"""The commands `jobs`, `cancel`, `sessions` and `estimate`."""
+"""The commands `jobs`, `show`, `cancel`, `retry`, `sessions` and `estimate`."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from sightline.cli.ask import split_words, submit_options
+from sightline.cli.ask import follow_job, split_words, submit_options
 from sightline.cli.terminal import (
     UsageError,
     connect,
@@ -15,36 +17,122 @@ from sightline.cli.terminal import (
     print_json,
     print_note,
     print_table,
+    shorten,
     wants_json,
 )
+from sightline.client import Client, Job
 from sightline.errors import NotCancelable
+from sightline.types import JobData, SessionData
 
-_SHOWN_CHARS = 48
+#: Characters of the columns of a list.
+_FILE_CHARS, _QUESTION_CHARS, _ANSWER_CHARS = 20, 28, 36
 
 
 def list_jobs(args: argparse.Namespace) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first; those that only computed an image in advance with --all."""
     with connect(args) as client:
-        jobs = client.jobs(
-            status=args.status, session_id=args.session_id, limit=args.limit, whole=wants_json(args)
-        )
+        jobs = islice(_questions(args, client), args.limit)
         if wants_json(args):
             for job in jobs:
                 print_json(args, job.data)
             return
-        rows = [
-            (job.id, job.status, format_age(job.data["created_at"]), _shorten(job.text))
-            for job in jobs
-        ]
+        rows = [_row(job) for job in jobs]
     if rows:
-        print_table([("JOB", "STATUS", "AGE", "ANSWER"), *rows])
+        print_table([("JOB", "STATUS", "AGE", "FILE", "QUESTION", "ANSWER"), *rows])
     else:
         print_note(args, "no jobs")
 
 
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 1] + "…"
+def _questions(args: argparse.Namespace, client: Client) -> Iterator[Job]:
+    jobs = client.jobs(
+        status=args.status,
+        session_id=args.session_id,
+        limit=None,
+        whole=wants_json(args),
+    )
+    return (job for job in jobs if args.all or job.data["input"].get("kind") != "warm_up")
+
+
+def _row(job: Job) -> tuple[str, ...]:
+    data = job.data
+    return (
+        job.id,
+        job.status,
+        format_age(data["created_at"]),
+        shorten(", ".join(_file_names(data)), _FILE_CHARS),
+        shorten(_question(data), _QUESTION_CHARS),
+        shorten(_outcome(job), _ANSWER_CHARS),
+    )
+
+
+def _file_names(job: JobData) -> list[str]:
+    """Return the names of the files that were sent; of pictures without one, how many."""
+    document = job["input"].get("document") or {}
+    images = job["input"].get("images") or []
+    names = [name for name in (document.get("name"), *(i.get("name") for i in images)) if name]
+    unnamed = len(images) + bool(document) - len(names)
+    return [*names, *([f"{unnamed} unnamed"] if unnamed else [])]
+
+
+def _question(job: JobData) -> str:
+    """Return the preset, or else the question."""
+    return job["input"].get("preset") or job["input"].get("question") or ""
+
+
+def _outcome(job: Job) -> str:
+    error = job.data["error"]
+    return f"{error['code']}: {error['message']}" if error else job.text
+
+
+def show_job(args: argparse.Namespace) -> None:
+    """Print what is known of a job, its answer last."""
+    with connect(args) as client:
+        job = client.job(args.job)
+    print_json(args, job.data)
+    if wants_json(args):
+        return
+    for name, value in _facts(job.data):
+        print(f"{name + ':':<11}{value}")
+    if job.text:
+        print(f"\n{job.text}")
+
+
+def _facts(job: JobData) -> Iterator[tuple[str, str]]:
+    """Yield the lines about a job, each a name and a value."""
+    yield "job", job["id"]
+    yield "status", job["status"]
+    yield "submitted", f"{job['created_at']} ({format_age(job['created_at'])} ago)"
+    if job["completed_at"]:
+        yield "ended", job["completed_at"]
+    asked = {
+        "files": ", ".join(_file_names(job)),
+        "preset": job["input"].get("preset"),
+        "question": job["input"].get("question"),
+        "session": job["session_id"],
+    }
+    yield from ((name, value) for name, value in asked.items() if value)
+    if used := job["usage"]:
+        yield "tokens", f"{used['prompt_tokens']} read, {used['completion_tokens']} written"
+    for warning in job["warnings"]:
+        yield "warning", warning["detail"]
+    if error := job["error"]:
+        yield "error", f"{error['code']}: {error['message']} {error.get('hint') or ''}".rstrip()
+
+
+def retry_job(args: argparse.Namespace) -> int:
+    """Run a job again that ended without an answer; print the new answer, or with --no-wait its id.
+
+    Returns 1 if the answer is empty, else 0; raises JobFailed and WaitTimeout.
+    """
+    with connect(args) as client:
+        job = client.job(args.job).retry()
+        if not args.no_wait:
+            print_note(args, f"{job.id} runs it again")
+            return follow_job(args, job, live=False)
+    print_json(args, job.data)
+    if not wants_json(args):
+        print(job.id)
+    return 0
 
 
 def cancel_jobs(args: argparse.Namespace) -> int:
@@ -65,21 +153,30 @@ def cancel_jobs(args: argparse.Namespace) -> int:
 
 
 def show_sessions(args: argparse.Namespace) -> None:
-    """List conversations, print one, or delete one; raises UsageError."""
+    """List conversations, print one, or delete some; raises UsageError."""
+    deletes = args.delete or args.words[:1] == ["delete"]
+    names = args.words[1:] if args.words[:1] == ["delete"] else args.words
+    if deletes and not names:
+        raise UsageError("No conversation given.", "sightline sessions delete ID")
+    if len(names) > 1 and not deletes:
+        raise UsageError("Only one conversation can be shown at a time.")
     with connect(args) as client:
-        if args.session is None:
-            if args.delete:
-                raise UsageError("No conversation given.", "sightline sessions ID --delete")
+        if not names:
             _print_sessions(args, client.sessions(limit=args.limit))
-        elif args.delete:
-            client.session(args.session).delete()
+        elif deletes:
+            for name in names:
+                client.session(name).delete()
         else:
-            session = client.session(args.session).read()
-            print_json(args, session)
-            if not wants_json(args):
-                for turn in session["turns"]:
-                    images = f" [{len(turn['images'])} images]" if turn["images"] else ""
-                    print(f"> {turn['prompt']}{images}\n{turn['text']}\n")
+            _print_session(args, client.session(names[0]).read())
+
+
+def _print_session(args: argparse.Namespace, session: SessionData) -> None:
+    print_json(args, session)
+    if wants_json(args):
+        return
+    for turn in session["turns"]:
+        images = f" [{len(turn['images'])} images]" if turn["images"] else ""
+        print(f"> {turn['prompt']}{images}\n{turn['text']}\n")
 
 
 def _print_sessions(args: argparse.Namespace, sessions: list[Any]) -> None:

@@ -9,11 +9,12 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sightline._api import OnUpdate
 from sightline.cli.ask import submit_options
@@ -28,9 +29,11 @@ from sightline.cli.terminal import (
 from sightline.client import Client, Job
 from sightline.errors import APIError, SightlineError
 from sightline.jobs import Answer, answer_of
-from sightline.types import JobData, SubmitOptions
+from sightline.types import JobData, ResultForm, SubmitOptions
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".pdf"}
+#: Formats that show where the text stands.
+_PLACED = ("pdf", "hocr")
 #: A batch waits for a service that is full or down for a while.
 _RETRIES = 30
 _BAR_CHARS = 24
@@ -72,6 +75,8 @@ class BatchProgress:
     partial: list[Path] = field(default_factory=list)
     #: Of the documents that are being read: pages that are ready, and all.
     pages: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    #: By code: what warnings say, and the files that they are about.
+    warnings: dict[str, tuple[str, list[Path]]] = field(default_factory=dict)
     started_s: float = field(default_factory=time.monotonic)
 
     def bar(self) -> str:
@@ -125,6 +130,9 @@ def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
         )
     if progress.empty:
         print_note(args, f"no text: {_some_names(progress.empty)}")
+    for detail, about in progress.warnings.values():
+        example = detail if len(about) == 1 else f"{len(about)} files, such as: {detail}"
+        print_note(args, f"note: {example} ({_some_names(about)})")
 
 
 def _tell_ignored(args: argparse.Namespace) -> None:
@@ -190,8 +198,16 @@ def _note_doubts(task: ReadTask, answer: Answer, progress: BatchProgress) -> Non
         progress.cut_off.append(task.source)
     if _is_partial(answer):
         progress.partial.append(task.source)
+    for warning in _warnings_of(answer):
+        _, about = progress.warnings.setdefault(warning["code"], (warning["detail"], []))
+        about.append(task.source)
     if not answer.text.strip():
         progress.empty.append(task.source)
+
+
+def _warnings_of(answer: Answer) -> list[dict[str, str]]:
+    """Return one warning of each code."""
+    return list({warning["code"]: warning for warning in answer.job["warnings"]}.values())
 
 
 def _is_partial(answer: Answer) -> bool:
@@ -203,6 +219,8 @@ def _make_reader(
     args: argparse.Namespace, client: Client, progress: BatchProgress, line: StatusLine
 ) -> Callable[[ReadTask], Answer]:
     options = submit_options(args)
+    if args.format in _PLACED:
+        options.setdefault("boxes", "word")
     words = json.dumps([args.prompt, options], sort_keys=True)
 
     def read(task: ReadTask) -> Answer:
@@ -216,14 +234,13 @@ def _make_reader(
                 line.put(progress.bar())
 
         try:
-            answer = _fetch_answer(
-                client, (task.source.name, data), key, args.prompt, options, show
-            )
+            job = _read_file(client, (task.source.name, data), key, args.prompt, options, show)
         finally:
             progress.pages.pop(task.source, None)
-        _write(task.out, _format_answer(answer, args.format))
+        answer = answer_of(job.data)
+        _write(task.out, _export(job, answer, args.format))
         if _is_partial(answer):
-            _write(task.gaps, answer.job["id"])
+            _write(task.gaps, job.id.encode())
         else:
             task.gaps.unlink(missing_ok=True)
         return answer
@@ -231,15 +248,32 @@ def _make_reader(
     return read
 
 
-def _fetch_answer(
+def _read_file(
     client: Client,
     file: tuple[str, bytes],
     key: str,
     prompt: str | None,
     options: SubmitOptions,
     show: OnUpdate,
-) -> Answer:
-    """Return the answer; the key finds the job of an interrupted run.
+) -> Job:
+    """Return the ended job; a document with too many pages has boxes of its lines alone."""
+    try:
+        return _fetch_job(client, file, key, prompt, options, show)
+    except APIError as error:
+        if error.pointer != "/boxes" or options.get("boxes") != "word":
+            raise
+    return _fetch_job(client, file, key, prompt, {**options, "boxes": "line"}, show)
+
+
+def _fetch_job(
+    client: Client,
+    file: tuple[str, bytes],
+    key: str,
+    prompt: str | None,
+    options: SubmitOptions,
+    show: OnUpdate,
+) -> Job:
+    """Return the ended job; the key finds the job of an interrupted run.
 
     One that failed or has gaps is retried: pages and parts that were read are not read again.
     """
@@ -252,7 +286,7 @@ def _fetch_answer(
         except APIError:
             # what it needs is gone
             job = client.submit(prompt, _NamedFile(*file), **options).wait(on_update=show)
-    return answer_of(job.data)
+    return job
 
 
 class _NamedFile(io.BytesIO):
@@ -261,6 +295,13 @@ class _NamedFile(io.BytesIO):
     def __init__(self, name: str, data: bytes) -> None:
         super().__init__(data)
         self.name = name
+
+
+def _export(job: Job, answer: Answer, form: str) -> bytes:
+    """Return the file; the service makes those that need the picture."""
+    if form in _PLACED:
+        return job.export(cast("ResultForm", form))
+    return _format_answer(answer, form).encode("utf-8")
 
 
 def _format_answer(answer: Answer, form: str) -> str:
@@ -276,22 +317,28 @@ def _format_answer(answer: Answer, form: str) -> str:
     return answer.text + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(data)
     partial.replace(path)
 
 
 def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
+    listed = [entry for name in names for entry in _list_sources(name)]
+    stems = Counter(under.with_suffix("") for _, under in dict(listed).items())
     tasks = [
-        ReadTask(source, out / f"{under}.{form}")
-        for name in names
-        for source, under in _list_sources(name)
+        ReadTask(source, out / _name_output(under, form, alone=stems[under.with_suffix("")] == 1))
+        for source, under in listed
     ]
     sources: dict[Path, Path] = {}
+    read = {source.resolve() for source, _ in listed}
     for task in tasks:
+        if task.out.resolve() in read:
+            raise UsageError(
+                f"{task.out} would be written over itself.", "Choose another folder with --out."
+            )
         other = sources.setdefault(task.out, task.source)
         if not other.samefile(task.source):
             raise UsageError(
@@ -301,6 +348,11 @@ def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
     if not tasks:
         raise UsageError("No images or documents found.")
     return list({task.out: task for task in tasks}.values())
+
+
+def _name_output(under: Path, form: str, *, alone: bool) -> Path:
+    """Return `invoice.txt`; `invoice.png.txt` beside another file of that stem."""
+    return under.with_suffix(f".{form}") if alone else under.with_name(f"{under.name}.{form}")
 
 
 def _list_sources(name: Path) -> list[tuple[Path, Path]]:

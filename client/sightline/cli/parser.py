@@ -36,7 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_batch(commands)
     _add_sessions(commands)
     _add_estimate(commands)
+    _add_service(commands)
     _add_webhooks(commands)
+    _add_mcp(commands)
     complete_words = partial(complete, parser)
     shell = _add_command(
         commands, "completion", complete_words, "print a shell's completion script"
@@ -82,7 +84,7 @@ def _add_command(
 
 
 def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
-    parser.add_argument("--preset", default=preset, help="preset name (see `GET /v1/presets`)")
+    parser.add_argument("--preset", default=preset, help="preset name (see `sightline presets`)")
     parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's prompt")
     parser.add_argument(
         "--fields", nargs="+", metavar="NAME", help="names of the fields to read (preset `fields`)"
@@ -181,9 +183,9 @@ def _add_ocr(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--format",
-        choices=["txt", "md", "json"],
+        choices=["txt", "md", "json", "pdf", "hocr"],
         default="txt",
-        help="output format (default: txt)",
+        help="output format (default: txt); pdf is searchable, hocr for archives",
     )
     parser.add_argument("--prompt", help="your own prompt for the preset")
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at a time (4)")
@@ -206,6 +208,19 @@ def _add_jobs(commands: Any) -> None:
     parser.add_argument(
         "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
     )
+    parser.add_argument(
+        "--all", action="store_true", help="also those that only computed an image in advance"
+    )
+    show = _add_command(
+        commands, "show", _import_later("manage", "show_job"), "show a job and its answer"
+    )
+    show.add_argument("job", metavar="JOB")
+    retry = _add_command(
+        commands, "retry", _import_later("manage", "retry_job"), "run a job again and wait for it"
+    )
+    retry.add_argument("job", metavar="JOB")
+    retry.add_argument("--timeout", type=float, metavar="S", help="maximum wait, seconds")
+    retry.add_argument("--no-wait", action="store_true", help="print the new job's ID and exit")
     cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
 
@@ -239,10 +254,15 @@ def _add_sessions(commands: Any) -> None:
         commands,
         "sessions",
         _import_later("manage", "show_sessions"),
-        "list conversations, or show one",
+        "list conversations, show one, or delete some",
     )
-    parser.add_argument("session", nargs="?", metavar="ID")
-    parser.add_argument("--delete", action="store_true", help="delete the conversation")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[delete] ID",
+        help="a conversation to show, or several to delete",
+    )
+    parser.add_argument("--delete", action="store_true", help="the same as `sessions delete`")
     parser.add_argument(
         "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
     )
@@ -259,6 +279,22 @@ def _add_estimate(commands: Any) -> None:
         "words", nargs="+", metavar="IMAGE… [QUESTION]", help=f"images ({_IMAGES}), a question"
     )
     _add_question_options(parser)
+
+
+def _add_service(commands: Any) -> None:
+    presets = _add_command(
+        commands,
+        "presets",
+        _import_later("service", "show_presets"),
+        "list the presets, or show one",
+    )
+    presets.add_argument("preset", nargs="?", metavar="NAME")
+    _add_command(
+        commands,
+        "status",
+        _import_later("service", "show_status"),
+        "show the load, the models and the workers",
+    )
 
 
 def _add_webhooks(commands: Any) -> None:
@@ -303,3 +339,18 @@ def _add_webhooks(commands: Any) -> None:
         below, "secret", _import_later("webhooks", "show_secret"), "print the signing secret, once"
     )
     secret.add_argument("--rotate", action="store_true", help="create a new one")
+
+
+def _add_mcp(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "mcp",
+        _import_later("mcp_tools", "serve_tools"),
+        "serve tools for language models on standard input (needs sightline[mcp])",
+    )
+    parser.add_argument(
+        "--folder",
+        action="append",
+        metavar="DIR",
+        help="only files below it may be read (default: all); may be repeated",
+    )

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _IMAGE_NAME = re.compile(r"https?://|data:|(img|doc)_[0-9a-f]{64}$", re.IGNORECASE)
 
 
+#: Seconds after which a service that does not answer is told.
+_FIRST_ANSWER_S = 2.0
+
+
 class UsageError(Exception):
     """The command line is wrong; `hint` says how to correct it."""
 
@@ -28,14 +32,36 @@ class UsageError(Exception):
 
 
 def connect(args: argparse.Namespace, *, retries: int = 5) -> Client:
-    """Return a client for the URL and key of the command line; raises UsageError."""
+    """Return a client for the URL and key of the command line.
+
+    Raises UsageError, and at once NoConnection and UnexpectedAnswer if there is no such service:
+    a person shall not wait for retries that cannot help.
+    """
     from sightline.client import Client
 
-    key = getattr(args, "api_key", None)
+    url, key = getattr(args, "url", None), getattr(args, "api_key", None)
     try:
-        return Client(getattr(args, "url", None), api_key=key, retries=retries)
+        _find_service(args, Client(url, api_key=key, timeout=_FIRST_ANSWER_S, retries=0))
+        return Client(url, api_key=key, retries=retries)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _find_service(args: argparse.Namespace, client: Client) -> None:
+    """Ask for anything; raises NoConnection for a refused connection, and UnexpectedAnswer."""
+    from sightline.errors import APIError, NoConnection
+
+    started_s = time.monotonic()
+    with client:
+        try:
+            client.limits()
+        except APIError:
+            # it is there, and the command's own request is refused for the same reason
+            return
+        except NoConnection as error:
+            if time.monotonic() - started_s < _FIRST_ANSWER_S:
+                raise
+            print_note(args, f"{error} Still trying.")
 
 
 def image_source(word: str) -> ImageSource:
@@ -88,6 +114,12 @@ def print_table(rows: Iterable[Sequence[str]]) -> None:
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def shorten(text: str, chars: int) -> str:
+    """Return the text in one line of so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= chars else line[: chars - 1] + "…"
 
 
 def format_age(moment: str) -> str:

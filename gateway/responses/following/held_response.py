@@ -78,7 +78,7 @@ class HeldResponse:
         """
         return LongPoll(self.job, wait_s).until_terminal()
 
-    def iter_body(self, every_s: float, view: Callable[[JobRow], dict[str, Any]]) -> Iterator[str]:
+    def iter_body(self, every_s: float, view: Callable[[JobRow], Any]) -> Iterator[str]:
         """Yield a newline every `every_s` seconds until the job has ended, then its view as JSON.
 
         The status has been sent by then: a failure can only be shown by cutting the answer off.

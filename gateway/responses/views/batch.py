@@ -14,10 +14,13 @@ _ENDED_AT = {
     "expired": "expired_at",
     "cancelled": "cancelled_at",
 }
+#: Members of a file that Mistral's client cannot do without.
+_MISTRAL = {"sample_type": "ocr_input", "source": "upload", "deleted": False}
 
 
 def file_view(file: StoredFile) -> dict[str, Any]:
     """Return a file without its content."""
+    mistral = _MISTRAL if file.purpose == "ocr" else {}
     return {
         "id": file.id,
         "object": "file",
@@ -28,6 +31,7 @@ def file_view(file: StoredFile) -> dict[str, Any]:
         "purpose": file.purpose,
         "status": "processed",
         "status_details": None,
+        **mistral,
     }
 
 

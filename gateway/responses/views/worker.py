@@ -22,6 +22,7 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "owned_by": "sightline",
         "revision": worker.revision,
         "numerics": worker.numerics,
+        "numerics_reason": worker.numerics_reason,
         "arithmetic": worker.arithmetic,
         "context_tokens": worker.context_tokens,
         "sampling": worker.sampling,

@@ -13,6 +13,7 @@ from gateway.results.contents.blocks import (
     PlacedCell,
     Prose,
     ResultContent,
+    Table,
 )
 from gateway.results.words import Language, say
 from gateway.results.writers.safe_text import xml_text
@@ -67,10 +68,13 @@ def _block(block: Block) -> Iterator[str]:
     if isinstance(block, Prose):
         yield f'<div class="text" dir="auto">{_safe(block.text)}</div>\n'
         return
-    yield '<div class="wide"><table>\n'
-    for row in Grid.of(block).placed:
-        yield f"<tr>{''.join(map(_cell, row))}</tr>\n"
-    yield "</table></div>\n"
+    yield f'<div class="wide">{table_html(block)}</div>\n'
+
+
+def table_html(table: Table) -> str:
+    """Return a table with its spans; raises DoesNotFit."""
+    rows = (f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in Grid.of(table).placed)
+    return f"<table>\n{''.join(rows)}</table>"
 
 
 def _cell(at: PlacedCell) -> str:

@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 
 from gateway.auth import current_tenant
 from gateway.http import problems
+from gateway.http.base_path import link_base
 from gateway.http.problems import from_validation
 from gateway.large_input import give_way
 from gateway.responses.paging import page_view
@@ -24,7 +25,10 @@ from gateway.schemas.batches import (
     FileObject,
     FilePath,
     FilesQuery,
+    LinkPath,
+    LinkQuery,
 )
+from gateway.schemas.readings import FileLinkAnswer
 from gateway.services import current_services
 from gateway.submission.body import form_texts, is_form
 from shared import errors
@@ -65,7 +69,7 @@ def upload() -> dict[str, Any]:
     data = file.stream.read()
     name = (file.filename or "file")[:_MAX_NAME_CHARS]
     pieces = _lines(data) if form.purpose == "batch" else _slices(data)
-    ttl_s = form.seconds or services.settings.file_ttl_s
+    ttl_s = form.ttl_s or services.settings.file_ttl_s
     return file_view(services.files.put(tenant, name, form.purpose, pieces, ttl_s))
 
 
@@ -111,11 +115,42 @@ def read(path: FilePath) -> dict[str, Any]:
 @files.get("/v1/files/<file_id>/content", summary="Get a file's content", responses=_READ)
 def content(path: FilePath) -> Response:
     """Stream the content of a file."""
-    services, tenant = current_services(), current_tenant()
-    file = services.files.get(tenant, path.file_id)
+    return _content(current_tenant(), path.file_id)
+
+
+def _content(tenant: str, file_id: str) -> Response:
+    services = current_services()
+    file = services.files.get(tenant, file_id)
     pieces = services.files.iter_pieces(tenant, file)
     response = Response(pieces, mimetype="application/octet-stream")
     response.content_length = file.bytes
+    return response
+
+
+@files.get(
+    "/v1/files/<file_id>/url",
+    summary="Get a link to a file",
+    responses={200: FileLinkAnswer, **_READ, **problems.documented(*WRITE_ERRORS)},
+)
+def make_link(path: FilePath, query: LinkQuery) -> dict[str, str]:
+    """Return a URL that shows the file without an API key, for some hours, as Mistral does.
+
+    This service takes it wherever it takes URLs of images and documents.
+    """
+    services = current_services()
+    ttl_s = query.expiry * 3600
+    link_id = services.files.make_link(current_tenant(), path.file_id, ttl_s)
+    base = services.settings.public_url or request.host_url.rstrip("/") + link_base()
+    return {"url": f"{base}/files/{link_id}"}
+
+
+@files.get("/files/<link_id>", summary="Follow a link to a file", responses=_READ)
+def follow_link(path: LinkPath) -> Response:
+    """Stream the content of the file that a link opens."""
+    tenant, file_id = current_services().files.open_link(path.link_id)
+    response = _content(tenant, file_id)
+    response.headers["Content-Disposition"] = "attachment"
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

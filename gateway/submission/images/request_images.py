@@ -19,6 +19,8 @@ from shared.jobs.image import StoredImage
 from shared.store.uploads.image_store import ImageHeader
 
 _FILE_ID = re.compile(r"file-[0-9A-F]{33}")
+#: What `GET /v1/files/{id}/url` has answered, whatever name of this service stands in front.
+_FILE_LINK = re.compile(r"https?://[^/?#]+[^?#]*/files/(link_[0-9a-f]{48})", re.IGNORECASE)
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 #: What becomes of an upload: all of its pixels, or its size alone.
@@ -75,28 +77,42 @@ class RequestImages(Generic[Decoded]):
     def load_upload(self, text: str, pointer: str) -> Upload:
         """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
         if _FILE_ID.fullmatch(text):
-            return self._load_file(text, pointer)
+            return self._load_file(self.tenant, text, pointer)
         if is_url(text):
             if len(text) > MAX_URL_CHARS:
                 raise BadParameters(
                     f"The URL has {len(text)} characters; at most {MAX_URL_CHARS} are taken.",
                     pointer=pointer,
                 )
-            return self.fetcher.fetch(text, pointer)
+            return self._follow_link(text, pointer) or self.fetcher.fetch(text, pointer)
         return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
 
-    def _load_file(self, file_id: str, pointer: str) -> Upload:
-        """Return a file of this tenant that was stored before; raises ImageNotFound."""
+    def _follow_link(self, url: str, pointer: str) -> Upload | None:
+        """Return the stored file that a link of this service opens; None for other URLs.
+
+        No request is made, which would not get through to this service from inside.
+        """
+        link = _FILE_LINK.fullmatch(url)
+        if link is None:
+            return None
+        try:
+            tenant, file_id = self.services.files.open_link(link[1].lower())
+        except NotFound:
+            return None
+        return self._load_file(tenant, file_id, pointer)
+
+    def _load_file(self, tenant: str, file_id: str, pointer: str) -> Upload:
+        """Return a file that was stored before; raises ImageNotFound."""
         files, settings = self.services.files, self.services.settings
         try:
-            file = files.get(self.tenant, file_id)
+            file = files.get(tenant, file_id)
             if file.bytes > uploads.max_file_bytes(settings):
                 raise PayloadTooLarge(
                     f"The file has {file.bytes} bytes; "
                     f"at most {uploads.max_file_bytes(settings)} are read.",
                     pointer=pointer,
                 )
-            data = files.read(self.tenant, file_id)
+            data = files.read(tenant, file_id)
             uploads.check_size(data, pointer, settings)
             return Upload(data, file.filename)
         except NotFound:

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters, ReaderUnavailable
-from shared.jobs import Reader, TextLayer
+from shared.jobs import GenerationParams, Reader, TextLayer
 from shared.prediction.heartbeat import Heartbeat
+
+#: Parameters that the second reader heeds too; those of all others that a request may name are the
+#: model's alone.
+_SHARED = {"stop", "line_confidence", "uncertain_below"}
+_MODEL_ONLY = (
+    "enhance",
+    "reference",
+    *(name for name in GenerationParams.model_fields if name not in _SHARED),
+)
 
 
 def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Reader:
@@ -71,10 +80,16 @@ def check_reader(resolved: ResolvedRequest, reader: Reader, images: int) -> Read
 
 def reader_notices(resolved: ResolvedRequest, reader: Reader) -> list[dict[str, str]]:
     """Return what of a request its reader leaves aside."""
-    if reader != "second" or not resolved.submission.names_prompt:
+    if reader != "second":
         return []
-    detail = "The second reader reads all text and follows no prompt."
-    return [{"code": "prompt_ignored", "detail": detail}]
+    submission, notices = resolved.submission, []
+    if submission.names_prompt:
+        detail = "The second reader reads all text and follows no prompt."
+        notices.append({"code": "prompt_ignored", "detail": detail})
+    if ignored := [name for name in _MODEL_ONLY if name in submission.model_fields_set]:
+        detail = f"Only the model heeds {', '.join(ignored)}; the second reader does not."
+        notices.append({"code": "parameter_ignored", "detail": detail})
+    return notices
 
 
 def _names_models_look(submission: Submission) -> bool:

@@ -16,6 +16,7 @@ from shared.jobs import (
     TileInfo,
     TileOutcome,
     TilingTask,
+    Usage,
     new_job_id,
 )
 from shared.jobs.row import JobRow, dump
@@ -137,14 +138,36 @@ class TileStore:
         The last tile's end queues its long job again, which is then merged. None when the child is
         no longer this owner's: another has it, or its long job has ended.
         """
-        outcome_json = "" if outcome is None else outcome.model_dump_json()
-        row = claim.row
-        tile = (row.parent or "", row.tile)
+        row, usage = claim.row, outcome.usage if outcome else Usage()
+        outcome_json = "" if outcome is None else _without_drafts(outcome).model_dump_json()
+        tile = (row.parent or "", row.tile, usage.draft_tokens, usage.accepted_tokens)
         with guard():
             reply = self._finish_script(
                 keys=[], args=[row.id, claim.owner, room, outcome_json, *tile]
             )
         return None if reply is None else read_doorbells(reply)
+
+    def read_drafts(self, job_id: str) -> Usage:
+        """Return how many tokens of a job's tiles were guessed ahead, and nothing else."""
+        with guard():
+            counts = self._store.redis.hmget(
+                keys.job(job_id) + keys.JOB_TILES, ["drafted", "accepted"]
+            )
+        drafted, accepted = (int(count or 0) for count in counts)
+        return Usage(draft_tokens=drafted, accepted_tokens=accepted)
+
+    def read_texts_before(self, row: JobRow) -> list[str]:
+        """Return what parts of the same job say that are done: the two before this one, the first.
+
+        The nearest comes first.
+        """
+        numbers = dict.fromkeys(n for n in (row.tile - 1, row.tile - 2, 0) if 0 <= n < row.tile)
+        if not row.parent or not numbers:
+            return []
+        tiles = keys.job(row.parent) + keys.JOB_TILES
+        with guard():
+            texts = self._store.redis.hmget(tiles, [f"out:{number}" for number in numbers])
+        return [text for known in texts if known and (text := json.loads(known).get("text"))]
 
     def read_unstreamed(self, job_id: str) -> tuple[int, list[TileInfo], list[TileOutcome]] | None:
         """Return what is known of a reading's text but not streamed yet.
@@ -259,6 +282,11 @@ def _split_fields(job: JobInput, failure: ServiceError, *, together: bool) -> di
         "tiles_percent": str(tiles_percent(together=together, reads=reads)),
         "strict_error": dump(failure.as_dict()) if strict else "",
     }
+
+
+def _without_drafts(outcome: TileOutcome) -> TileOutcome:
+    """Return an outcome that a worker of any version can join."""
+    return outcome.model_copy(update={"usage": outcome.usage.without_drafts})
 
 
 def _outcome_fields(count: int) -> list[str]:

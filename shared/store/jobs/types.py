@@ -51,6 +51,8 @@ class NewJob:
     notices: Sequence[Mapping[str, Any]] = ()
     model: str = ""
     retry_of: str | None = None
+    #: The group that it belongs to.
+    group: str | None = None
     webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     prediction: Prediction | None = None

@@ -14,7 +14,7 @@ from shared.store import keys
 from shared.store.connection import Client, connect, load_script
 from shared.store.failures import confirm, guard
 
-Purpose = Literal["batch", "batch_output", "user_data", "vision"]
+Purpose = Literal["batch", "batch_output", "user_data", "vision", "ocr"]
 #: Pieces that are written or read at once, and milliseconds for which those live that belong to
 #: no file yet.
 _PAGE = 200
@@ -24,6 +24,11 @@ _UNFINISHED_MS = 3_600_000
 def new_file_id() -> str:
     """Return `file-` and 130 random bits."""
     return "file-" + secrets.token_hex(17)[:33].upper()
+
+
+def new_link_id() -> str:
+    """Return `link_` and 192 random bits."""
+    return "link_" + secrets.token_hex(24)
 
 
 class StoredFile(BaseModel):
@@ -141,3 +146,20 @@ class FileStore:
         """Delete a file; raises NotFound and OutcomeUnknown."""
         self.get(tenant, file_id)
         confirm(lambda: self._delete(keys=[], args=[tenant, file_id]), file_id=file_id)
+
+    def make_link(self, tenant: str, file_id: str, ttl_s: int) -> str:
+        """Return the id of a new link to a file; raises NotFound and OutcomeUnknown."""
+        self.get(tenant, file_id)
+        link_id = new_link_id()
+        key, value = keys.FILE_LINK + link_id, f"{tenant} {file_id}"
+        confirm(lambda: self._redis.set(key, value, px=ttl_s * 1000))
+        return link_id
+
+    def open_link(self, link_id: str) -> tuple[str, str]:
+        """Return tenant and id of the file that a link opens; raises NotFound."""
+        with guard():
+            value = self._redis.get(keys.FILE_LINK + link_id)
+        if value is None:
+            raise NotFound("There is no such link, or its time is over.")
+        tenant, _, file_id = value.decode().rpartition(" ")
+        return tenant, file_id

@@ -156,10 +156,10 @@ def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_pa
     assert cut_off.endswith("and 1 more")
     assert ignored.endswith(str(pages / "notes.txt"))
     texts = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert texts[:2] == ["more/p1.png.txt", "more/p3.png.txt"]
+    assert texts[:2] == ["more/p1.txt", "more/p3.txt"]
     assert len(texts) == 6
     (pages / "broken.png").write_bytes(b"no image")
-    (out / "p0.png.txt").unlink()
+    (out / "p0.txt").unlink()
     status, printed, err = run("ocr", pages, "--out", out, "--max-tokens", "2", "--json")
     assert status == Exit.FAILED
     assert "1 read, 5 skipped, 1 failed" in err

@@ -139,7 +139,8 @@ def test_a_conversation_keeps_its_turns(client):
 
 def test_what_is_asked_of_the_service_is_told(client):
     assert client.limits()["request"]["max_images"] >= 1
-    assert "ocr" in [preset["name"] for preset in client.presets()["data"]]
+    assert "ocr" in [preset["name"] for preset in client.presets()]
+    assert client.rules()[0]["name"]
     assert client.models()[0]["simulated"]
     assert client.queue()["workers"]
     assert client.webhook_secret(rotate=True)["secret"].startswith("whsec_")
@@ -262,3 +263,11 @@ def test_who_answers_nothing_or_nonsense_is_told_apart():
     elsewhere.close()
     with pytest.raises(ValueError, match="ftp"):
         Client("ftp://x")
+
+
+def test_a_group_is_described_counted_canceled_and_retried(client):
+    assert client.describe_group("by-client", size=1)["counts"]["total"] == 0
+    client.ask("What is it?", group="by-client", max_new_tokens=2)
+    assert client.group("by-client")["status"] == "completed"
+    assert client.cancel_group("by-client")["counts"]["canceled"] == 0
+    assert client.retry_group("by-client")["retried"] == []

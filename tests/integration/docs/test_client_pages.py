@@ -72,7 +72,7 @@ def test_the_pages_commands_run(environment, tmp_path):
         check=False,
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert (tmp_path / "texts" / "note.png.txt").read_text().strip()
+    assert (tmp_path / "texts" / "note.txt").read_text().strip()
 
 
 def post_to_flask(app, body, headers):

@@ -82,7 +82,7 @@ def test_documents_of_a_folder_become_texts_and_are_not_read_twice(run, scan, tm
     (tmp_path / "two.tiff").write_bytes(tiff(2))
     status, _, err = run("ocr", scan, tmp_path / "two.tiff", "--out", out, "--format", "md")
     assert (status, err.splitlines()[0]) == (Exit.OK, "2 read, 0 skipped, 0 failed")
-    text = (out / "scan.pdf.md").read_text()
+    text = (out / "scan.md").read_text()
     marks = [line for line in text.splitlines() if line.startswith("<!-- page")]
     assert marks == [f"<!-- page {n} -->" for n in (1, 2, 3, 4)]
     assert (out / "two.tiff.md").read_text().count("<!-- page") == 2
@@ -92,7 +92,7 @@ def test_documents_of_a_folder_become_texts_and_are_not_read_twice(run, scan, tm
 def test_some_pages_as_json(run, scan, tmp_path):
     words = ("ocr", scan, "--out", tmp_path / "json", "--format", "json", "--pages", "2-3")
     assert run(*words)[0] == Exit.OK
-    written = json.loads((tmp_path / "json" / "scan.pdf.json").read_text())
+    written = json.loads((tmp_path / "json" / "scan.json").read_text())
     assert [page["page"] for page in written["pages"]] == [2, 3]
     assert written["pages"][1]["text"] in written["text"]
 

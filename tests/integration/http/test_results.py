@@ -82,10 +82,24 @@ def test_the_files_hold_the_whole_table(served, table_job):
 
 def test_what_is_not_offered_is_refused_with_what_is(served, table_job):
     path = table_job["urls"]["result"]
-    refused = served.http.get(path, headers={"Accept": "application/pdf, text/html;q=0"})
+    refused = served.http.get(path, headers={"Accept": "image/png, text/html;q=0"})
     assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
-    unknown = served.http.get(path, params={"format": "pdf"})
+    unknown = served.http.get(path, params={"format": "rtf"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "bad_parameters")
+
+
+def test_what_shows_places_is_refused_where_there_are_none(served, table_job):
+    path = table_job["urls"]["result"]
+    overlay = path.replace("/result", "/overlay.svg")
+    for answer in (
+        served.http.get(path, params={"format": "pdf"}),
+        served.http.get(path, headers={"Accept": "text/vnd.hocr+html"}),
+        served.http.get(overlay),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_places")
+        assert "boxes=word" in answer.json()["hint"]
+    wrong = served.http.get(overlay, params={"image": -1})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "bad_parameters")
 
 
 def test_an_answer_that_was_cut_off_says_so_in_every_form(served):

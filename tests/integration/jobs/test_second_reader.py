@@ -132,6 +132,27 @@ def test_a_reading_survives_its_worker(system: System):
     assert errors(job["output"]["text"], drawn) <= 0.02
 
 
+def test_both_readings_survive_their_worker(system: System):
+    _, client = system.gateway()
+    drawn = page(32, 4)
+    doomed = system.worker(SIGHTLINE_SIMULATED_TOKEN_S="2")
+    job_id = submit(client, drawn, reader="both").json()["id"]
+
+    def writes():
+        progress = client.get(f"/v1/jobs/{job_id}").json()["progress"]
+        return progress and progress["output_tokens"] > 0
+
+    eventually(writes, READ_S)
+    doomed.kill()
+    system.worker()
+    job = ended(client, job_id)
+    assert job["metrics"]["attempt"] == 2
+    undisturbed = ended(client, submit(client, drawn, reader="both").json()["id"])
+    assert job["output"] == undisturbed["output"]
+    assert job["warnings"] == undisturbed["warnings"]
+    assert "readers_disagree" in [warning["code"] for warning in job["warnings"]]
+
+
 @pytest.mark.timeout(300)
 def test_a_long_image_is_read_in_tiles(system: System):
     system.worker()

@@ -81,6 +81,17 @@ def test_nothing_is_left_of_a_job_in_any_state(desk, state, session_id):
         desk.store.get(job_id, "t")
 
 
+def test_workers_are_told_which_jobs_were_erased(desk):
+    desk.put(1)
+    # another job keeps the image
+    erased, kept = desk.add(image(1)), desk.add(image(1))
+    finished(desk, erased)
+    desk.store.erase(erased, "t")
+    with pytest.raises(NotFound):
+        desk.store.erase(kept, "u")
+    assert ErasedFiles(desk.redis).read() == {stored_file_mark("t", erased)}
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_no_late_worker_brings_anything_back(desk, state):
     desk.put(1)

@@ -83,16 +83,16 @@ def test_products_in_int4(kernels, rows, inputs) -> None:
 
 
 def test_int4_is_refused_without_kernels() -> None:
-    settings = Settings(numerics="int4", native_kernels=False)
+    settings = Settings(native_kernels=False)
     shape = open_checkpoint(Path(settings.model)).shape
     with pytest.raises(ValueError, match="set SIGHTLINE_NUMERICS to int8"):
-        choose_ops(settings, shape)
+        choose_ops(settings, shape, "int4")
 
 
 @pytest.mark.skipif(not VARIANTS, reason="this CPU has no kernels")
 def test_the_tower_stays_in_int8_beside_int4() -> None:
-    settings = Settings(numerics="int4")
-    chosen = choose_ops(settings, open_checkpoint(Path(settings.model)).shape)
+    settings = Settings()
+    chosen = choose_ops(settings, open_checkpoint(Path(settings.model)).shape, "int4")
     assert chosen.text.name.startswith("int4 by compiled kernels")
     assert chosen.images.name.startswith("int8 by compiled kernels")
 

@@ -1,5 +1,7 @@
 """Chooses the arithmetic of a model: by its numerics, its shape, the CPU and the settings.
 
+Which numerics that are where nobody names them, numerics.py says.
+
 | numerics | where the compiled kernels work (`NativeOps`) | elsewhere                             |
 |----------|-----------------------------------------------|---------------------------------------|
 | fp32     | never: it is the reference                    | `TorchOps`, plain torch               |
@@ -23,9 +25,9 @@ import torch
 
 from shared.settings import Settings
 from worker.engine.config import ModelShape
-from worker.engine.kernels.build import load_kernels
 from worker.engine.ops.base import Ops, TorchOps
 from worker.engine.ops.native import NativeOps, supports_images, supports_text
+from worker.engine.ops.numerics import ComputedNumerics, find_kernels
 from worker.engine.ops.onednn import Int8Ops, choose_bf16
 
 
@@ -44,29 +46,29 @@ class ChosenOps:
         return f"{self.text.name}; images: {self.images.name}"
 
 
-def choose_ops(settings: Settings, shape: ModelShape) -> ChosenOps:
-    """Return the fastest arithmetic of `settings.numerics` that works for the model here.
+def choose_ops(settings: Settings, shape: ModelShape, numerics: ComputedNumerics) -> ChosenOps:
+    """Return the fastest arithmetic of such numerics that works for the model here.
 
     Raises ValueError for int8 where the CPU's products of int8 are not exact, and for int4 where
     the kernels do not work.
     """
-    if settings.numerics == "fp32":
+    if numerics == "fp32":
         reference = TorchOps(torch.float32)
         return ChosenOps(reference, reference)
-    kernels = load_kernels(settings.instructions) if settings.native_kernels else None
+    kernels = find_kernels(settings)
     text = images = None
     if kernels and supports_text(shape.text):
-        text = NativeOps(kernels, settings.numerics, settings.threads)
+        text = NativeOps(kernels, numerics, settings.threads)
     if kernels and supports_images(shape.vision):
         # the tower is bound by arithmetic, which 4 bits do not lessen
-        numerics = "int8" if settings.numerics == "int4" else settings.numerics
-        images = NativeOps(kernels, numerics, settings.threads)
-    if settings.numerics == "int4" and not text:
+        finer = "int8" if numerics == "int4" else numerics
+        images = NativeOps(kernels, finer, settings.threads)
+    if numerics == "int4" and not text:
         raise ValueError(
             "int4 needs the compiled kernels, which do not work for this model on this machine:"
             " set SIGHTLINE_NUMERICS to int8"
         )
     if text and images:
         return ChosenOps(text, images)
-    other = choose_bf16() if settings.numerics == "bf16" else Int8Ops()
+    other = choose_bf16() if numerics == "bf16" else Int8Ops()
     return ChosenOps(text or other, images or other)

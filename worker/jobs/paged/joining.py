@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from shared.jobs.document import RunningLines as Handling
+from shared.jobs.document import unread_mark
 from worker.jobs.paged.running_lines import REACH, PageLines, find_running_lines
 from worker.tiling import tables
 
@@ -31,11 +32,6 @@ class Seam:
     def dump(self) -> str:
         """Return it as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
-
-
-def unread_mark(number: int) -> str:
-    """Return the line that stands for a page that could not be read."""
-    return f"[unread: page {number}]"
 
 
 def join_pages(

@@ -216,13 +216,10 @@ def _from_text(
 
 def _sum(outcomes: Sequence[TileOutcome], revision: str) -> dict[str, Any]:
     """Return what the answers about the tiles of a page cost together; they ran side by side."""
-    usages = [one.usage for one in outcomes]
     return {
         "revision": revision,
         "finish_reason": worst_reason(outcomes),
-        "usage": Usage(
-            **{name: sum(getattr(u, name) for u in usages) for name in Usage.model_fields}
-        ),
+        "usage": Usage.total(one.usage for one in outcomes),
         "tokens": sum(one.tokens for one in outcomes),
         "confidence": mean_confidence(outcomes),
         "encode_s": max((one.encode_s for one in outcomes), default=0.0),

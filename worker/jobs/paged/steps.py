@@ -37,7 +37,7 @@ from worker.jobs.paged.outputs import (
 from worker.jobs.paged.pages import PageReader
 from worker.jobs.paged.reading import PageWork, is_reading
 from worker.jobs.results import EngineAnswer, PagingResult
-from worker.jobs.tiled.outcomes import reuse_outcome
+from worker.jobs.tiled.outcomes import add_drafts, reuse_outcome
 from worker.jobs.tiled.prompts import DOCUMENT
 from worker.jobs.tiled.reducing import reduce_answers
 
@@ -234,8 +234,9 @@ class PagedSteps:
         else:
             reduced = reduce_answers(job, self._info, outcomes, DOCUMENT, row.pages)
             answer, evidence = reduced.answer, reduced.evidence
+        drafts = job.retry_while_store_is_down(lambda: self._tiles.read_drafts(row.id))
         return EngineAnswer(
-            answer.completion,
+            add_drafts(answer.completion, drafts),
             answer.used_images,
             (*answer.notices, *page_notices(row.pages, outcomes)),
             paging=PagingResult(

@@ -22,8 +22,7 @@ def make_outcome(completion: Completion, revision: str) -> TileOutcome:
         text=completion.text,
         revision=revision,
         finish_reason=completion.finish_reason,
-        # a worker of an older version may have to join the tiles
-        usage=completion.usage.without_drafts,
+        usage=completion.usage,
         tokens=completion.usage.completion_tokens,
         confidence=completion.confidence,
         notices=completion.notices,
@@ -103,8 +102,7 @@ def _text(outcome: TileOutcome) -> str | None:
 
 def add_costs(completion: Completion, outcomes: Sequence[TileOutcome]) -> Completion:
     """Return an answer with the tokens and seconds of its tiles added to its own."""
-    usages = [completion.usage, *(one.usage for one in outcomes)]
-    usage = Usage(**{name: sum(getattr(u, name) for u in usages) for name in Usage.model_fields})
+    usage = Usage.total([completion.usage, *(one.usage for one in outcomes)])
     seconds: list[Timings | TileOutcome] = [completion.timings, *outcomes]
     return replace(
         completion,
@@ -115,6 +113,11 @@ def add_costs(completion: Completion, outcomes: Sequence[TileOutcome]) -> Comple
             decode_s=sum(one.decode_s for one in seconds),
         ),
     )
+
+
+def add_drafts(completion: Completion, drafts: Usage) -> Completion:
+    """Return an answer with the guesses counted that its tiles' outcomes do not tell of."""
+    return replace(completion, usage=Usage.total([completion.usage, drafts]))
 
 
 def mean_confidence(outcomes: Sequence[TileOutcome]) -> float | None:

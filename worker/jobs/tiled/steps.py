@@ -29,6 +29,7 @@ from worker.jobs.questions import pixel_budget
 from worker.jobs.results import EngineAnswer, TilingResult
 from worker.jobs.tiled.outcomes import (
     add_costs,
+    add_drafts,
     ids_to_view,
     join_by_image,
     join_outcomes,
@@ -176,7 +177,12 @@ class TiledSteps:
         else:
             answer = self._reduce_answers(job, outcomes)
         about_parts = (*_turn_notices(row), *_tile_notices(outcomes))
-        return replace(answer, notices=(*answer.notices, *about_parts))
+        drafts = job.retry_while_store_is_down(lambda: self._tiles.read_drafts(row.id))
+        return replace(
+            answer,
+            completion=add_drafts(answer.completion, drafts),
+            notices=(*answer.notices, *about_parts),
+        )
 
     def _ask_together(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         """Ask the question in one prompt that shows all tiles."""

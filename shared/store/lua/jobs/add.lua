@@ -95,6 +95,10 @@ local kept_until = now + 2 * ttl_ms
 if redis.call('EXISTS', TENANT_JOBS .. tenant) == 0 then mark_complete(tenant, count_unfiled()) end
 file_job(TENANT_JOBS .. tenant, job_id, number, kept_until, number)
 for i = FIRST_IMAGE, #KEYS do use_image(KEYS[i], job_id, kept_until, now) end
+local group = redis.call('HGET', key, 'group')
+if group and group ~= '' then
+  join_group(job_id, tenant, group, number, score, kept_until, now)
+end
 if session then
   file_job(TENANT_JOBS .. tenant .. JOBS_OF_SESSION .. session_id, job_id, number, kept_until, number)
   redis.call('HSETNX', session, 'created_ms', now)

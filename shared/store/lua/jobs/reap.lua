@@ -81,6 +81,7 @@ end
 for _, tenant in ipairs(redis.call('ZRANGE', UNFINISHED_TENANTS, 0, 0)) do
   forget_vanished(tenant, now)
 end
+for _, name in ipairs(redis.call('ZRANGE', GROUPS_OPEN, 0, 0)) do look_at_group(name, now) end
 -- lines that an older version has changed, emptied or begun
 local function align_some(entries)
   for i = 1, #entries, 2 do align_slots(entries[i]) end

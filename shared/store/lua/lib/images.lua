@@ -9,14 +9,19 @@ local function file_mark(file)
   return redis.sha1hex(string.match(file, '^[^:]*:[^:]*:(.*)$'))
 end
 
--- Delete an image with its lists, and have the workers forget what they have computed from it.
-local function erase_image(image, now)
+-- Have the workers forget what they have kept of something with this mark.
+local function note_erased(mark, now)
   local KEPT_MS, MOST = 86400000, 100000
-  redis.call('DEL', image .. IMAGE_JOBS, image .. IMAGE_USERS)
-  redis.call('ZADD', ERASED_FILES, now, file_mark(image))
+  redis.call('ZADD', ERASED_FILES, now, mark)
   redis.call('ZREMRANGEBYSCORE', ERASED_FILES, '-inf', now - KEPT_MS)
   redis.call('ZREMRANGEBYRANK', ERASED_FILES, 0, -1 - MOST)
   redis.call('PEXPIRE', ERASED_FILES, KEPT_MS)
+end
+
+-- Delete an image with its lists, and have the workers forget what they have computed from it.
+local function erase_image(image, now)
+  redis.call('DEL', image .. IMAGE_JOBS, image .. IMAGE_USERS)
+  note_erased(file_mark(image), now)
   return redis.call('DEL', image)
 end
 

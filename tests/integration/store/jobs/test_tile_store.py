@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import NotFound
-from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask
+from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, TilingTask, Usage
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.cost_model import Prediction, Stages
@@ -119,6 +119,36 @@ class Longs:
 @pytest.fixture
 def longs(settings) -> Longs:
     return Longs(settings)
+
+
+def test_guesses_are_counted_beside_the_outcomes_which_older_workers_join(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 3)]
+    usage = Usage(prompt_tokens=9, completion_tokens=5, draft_tokens=4, accepted_tokens=3)
+    for claim in claims[:2]:
+        assert longs.tiles.finish(claim, TileOutcome(text="a", usage=usage), 100) is not None
+    # the same call again: its first answer was lost on the way
+    longs.tiles.finish(claims[1], TileOutcome(text="a", usage=usage), 100)
+    longs.end(claims[2], None)
+    drafts = longs.tiles.read_drafts(job_id)
+    assert drafts == Usage(draft_tokens=8, accepted_tokens=6)
+    outcomes = longs.tiles.read_outcomes(longs.get(job_id))
+    assert [one.usage.completion_tokens for one in outcomes] == [5, 5, 0]
+    stored = longs.store.redis.hget(keys.job(job_id) + keys.JOB_TILES, "out:0")
+    assert "draft" not in stored
+    assert longs.tiles.read_drafts(longs.add()) == Usage()
+
+
+def test_a_tile_knows_what_those_before_it_say(longs):
+    job_id = longs.add()
+    claims = [longs.claim(child) for child in longs.split(job_id, 5)]
+    for number in (0, 1, 2, 4):
+        longs.end(claims[number], f"text {number}")
+    assert longs.tiles.read_texts_before(claims[0].row) == []
+    assert longs.tiles.read_texts_before(claims[1].row) == ["text 0"]
+    assert longs.tiles.read_texts_before(claims[3].row) == ["text 2", "text 1", "text 0"]
+    assert longs.tiles.read_texts_before(claims[4].row) == ["text 2", "text 0"]
+    assert longs.tiles.read_texts_before(longs.get(job_id)) == []
 
 
 def test_the_last_tiles_end_queues_the_merge_and_its_finish_ends_the_job(longs):

@@ -27,9 +27,11 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
         ("text/plain;q=0, */*", "markdown"),
         ("TEXT/CSV", "csv"),
         (XLSX, "xlsx"),
-        (f"application/pdf, {XLSX};q=0.1", "xlsx"),
+        (f"application/rtf, {XLSX};q=0.1", "xlsx"),
         (BROWSER, "html"),
-        ("application/pdf", None),
+        ("application/pdf", "pdf"),
+        ("text/vnd.hocr+html", "hocr"),
+        ("application/rtf", None),
         ("text/html;q=0", None),
         ("*/*;q=0", None),
         ("image/*, text/rtf", None),
@@ -38,6 +40,11 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 def test_accept_is_weighed_as_http_says(accept, form):
     ranges = [(name, q) for name, q in parse_accept_header(accept)]
     assert choose_form(ranges) == (ResultForm(form) if form else None)
+
+
+def test_a_result_without_places_has_fewer_forms():
+    assert choose_form([("application/pdf", 1.0), ("text/csv", 0.1)], has_places=False) == "csv"
+    assert choose_form([("application/pdf", 1.0)], has_places=False) is None
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_a_prompt_that_the_second_reader_ignores_is_told():
     assert reader_notices(asked, "both") == reader_notices(request(), "second") == []
 
 
+def test_parameters_that_only_the_model_heeds_are_told():
+    heeded = {"stop": ["END"], "line_confidence": True, "uncertain_below": 0.5}
+    asked = request(reader="second", enhance="auto", max_tokens=64, temperature=0.5, **heeded)
+    (notice,) = reader_notices(asked, "second")
+    assert notice["code"] == "parameter_ignored"
+    assert "enhance, max_new_tokens, temperature;" in notice["detail"]
+    assert reader_notices(asked, "both") == reader_notices(asked, "model") == []
+    assert reader_notices(request(reader="second", **heeded), "second") == []
+
+
 def test_images_of_earlier_turns_are_the_models():
     assert check_reader(request(), "second", 0) == "model"
     assert check_reader(request(), "second", 1) == "second"

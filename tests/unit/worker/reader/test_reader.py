@@ -92,6 +92,30 @@ def test_columns_are_read_one_after_the_other(reader):
     assert errors(reader.read(both), left.lines + right.lines) <= 0.02
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_short_columns_are_read_one_after_the_other(reader, count):
+    both = Image.new("RGB", (1240, 60 + 80 + 30 * count + 60), "white")
+    pen = ImageDraw.Draw(both)
+    font = fonts.load(fonts.PILLOW, 20)
+    heading = "A heading that reaches over both columns of the page below"
+    pen.text((40, 20), heading, font=font, fill="black")
+    left, right = page(6, count, width=560), page(7, count, width=560)
+    both.paste(left.image, (0, 50))
+    # not level with each other
+    both.paste(right.image, (600, 58))
+    assert errors(reader.read(both), [heading, *left.lines, *right.lines]) <= 0.02
+
+
+def test_two_columns_of_a_form_are_read_row_by_row(reader):
+    rows = [["Name", "Anna Berger"], ["Street", "12 Long Lane"], ["Town", "Leeds"]]
+    image = Image.new("RGB", (900, 200), "white")
+    pen, font = ImageDraw.Draw(image), fonts.load(fonts.PILLOW, 24)
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            pen.text((40 + 420 * x, 30 + 45 * y), cell, font=font, fill="black")
+    assert reader.read(image).text.split("\n") == [" ".join(row) for row in rows]
+
+
 def table() -> Drawn:
     rows = [
         ["Item", "Pieces", "Price"],

@@ -1,0 +1,96 @@
+"""The commands `status` and `presets`: what the service is doing, and what it offers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from sightline.cli.terminal import (
+    connect,
+    print_error,
+    print_json,
+    print_note,
+    print_table,
+    shorten,
+    wants_json,
+)
+
+if TYPE_CHECKING:
+    from sightline.types import ModelData, PresetData, QueueData, WorkerData
+
+_DESCRIPTION_CHARS = 60
+
+
+def show_status(args: argparse.Namespace) -> int:
+    """Print the load, the workers and their models; return 1 without a worker, else 0."""
+    with connect(args) as client:
+        queue, models = client.queue(), client.models()
+    print_json(args, {"queue": queue, "models": models})
+    if not wants_json(args):
+        _print_load(queue)
+        _print_models(models)
+        _print_workers(queue["workers"])
+    if any(not worker["draining"] for worker in queue["workers"]):
+        return 0
+    print_error("no worker is running", "Jobs wait until one starts.")
+    return 1
+
+
+def _print_load(queue: QueueData) -> None:
+    waited = f", the oldest for {queue['oldest_wait_s']:.0f} s" if queue["queued"] else ""
+    print(f"{queue['running']} running, {queue['queued']} waiting{waited}")
+
+
+def _print_models(models: list[ModelData]) -> None:
+    for model in models:
+        about = "for tests and first steps" if model["demo"] else model["numerics"]
+        print(f"model {model['id']} ({about}), computed by {model['arithmetic']}")
+
+
+def _print_workers(workers: list[WorkerData]) -> None:
+    if not workers:
+        return
+    rows = [
+        (
+            worker["id"],
+            worker["model"],
+            "stopping" if worker["draining"] else f"{worker['busy']} of {worker['slots']} busy",
+            f"{worker['seconds_per_job']:.1f} s" if worker["seconds_per_job"] else "–",
+        )
+        for worker in workers
+    ]
+    print_table([("WORKER", "MODEL", "SLOTS", "A JOB TAKES"), *rows])
+
+
+def show_presets(args: argparse.Namespace) -> None:
+    """List the presets, or print one with its prompts and parameters."""
+    with connect(args) as client:
+        presets = client.presets()
+    if args.preset:
+        presets = [preset for preset in presets if preset["name"] == args.preset]
+    for preset in presets:
+        print_json(args, preset)
+    if wants_json(args):
+        return
+    if not presets:
+        print_note(args, f"no preset {args.preset}" if args.preset else "no presets")
+    elif args.preset:
+        _print_preset(presets[0])
+    else:
+        rows = [(p["name"], ", ".join(p["needs"]), _summary(p)) for p in presets]
+        print_table([("PRESET", "NEEDS", "WHAT IT DOES"), *rows])
+
+
+def _summary(preset: PresetData) -> str:
+    return shorten(preset["description"], _DESCRIPTION_CHARS)
+
+
+def _print_preset(preset: PresetData) -> None:
+    print(f"{preset['name']}: {preset['description']}")
+    for language, prompt in preset["prompt"].items():
+        print(f"  {language}: {prompt}")
+    for name, value in preset["params"].items():
+        if value not in (None, [], {}):
+            print(f"  {name}: {value}")
+    if preset["postprocess"]:
+        print(f"  postprocess: {', '.join(preset['postprocess'])}")

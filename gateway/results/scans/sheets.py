@@ -1,0 +1,42 @@
+"""The pages and images of a result, each with the lines that were read on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+
+class ScanForm(StrEnum):
+    """A form of a result that shows where its text stands."""
+
+    PDF = "pdf"
+    HOCR = "hocr"
+    SVG = "svg"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page or an image, with its lines as `output.lines` has them."""
+
+    unit: Literal["page", "image"]
+    #: From 1.
+    number: int
+    #: In the unit of its boxes: pixels, or points of a PDF.
+    width: float
+    height: float
+    #: Its text comes from a reader, not from the file itself.
+    is_read: bool = True
+    #: Its boxes are points of a PDF, and no pixels.
+    has_points: bool = False
+    lines: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for `from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Return what `as_dict` gave."""
+        return cls(**fields)

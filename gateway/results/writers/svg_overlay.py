@@ -1,0 +1,57 @@
+"""A picture with the boxes of what was read on it, as one SVG that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+from gateway.results.scans.picture import smallest_picture
+from gateway.results.scans.sheets import Sheet
+from gateway.results.writers.safe_text import xml_text
+
+#: Colours of lines: as usual, and where the two readers differ or the model doubts.
+_USUAL, _DOUBTFUL = "#0a66c2", "#c2410c"
+_DOUBT = 0.85
+
+
+def write_svg(sheet: Sheet, png: bytes, title: str) -> bytes:
+    """Return the drawing in the unit of the sheet; a line has its text as title."""
+    return "".join(_parts(sheet, png, title)).encode("utf-8", "replace")
+
+
+def _parts(sheet: Sheet, png: bytes, title: str) -> Iterator[str]:
+    width, height = _number(sheet.width), _number(sheet.height)
+    yield f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+    yield f'viewBox="0 0 {width} {height}">\n<title>{_safe(title)}</title>\n'
+    picture = smallest_picture(png)
+    data = base64.b64encode(picture.data).decode("ascii")
+    yield f'<image width="{width}" height="{height}" preserveAspectRatio="none" '
+    yield f'href="data:image/{picture.kind};base64,{data}"/>\n'
+    stroke = _number(max(sheet.width, sheet.height) / 800)
+    yield f'<g fill-opacity="0.12" stroke-width="{stroke}">\n'
+    for line in sheet.lines:
+        if line.get("box"):
+            yield _line(line)
+    yield "</g>\n</svg>\n"
+
+
+def _line(line: Mapping[str, Any]) -> str:
+    colour = _DOUBTFUL if _is_doubtful(line) else _USUAL
+    points = " ".join(f"{_number(x)},{_number(y)}" for x, y in line["polygon"])
+    title = f"<title>{_safe(line['text'])}</title>"
+    return f'<polygon points="{points}" fill="{colour}" stroke="{colour}">{title}</polygon>\n'
+
+
+def _is_doubtful(line: Mapping[str, Any]) -> bool:
+    known = [line.get(name) for name in ("confidence", "agreement")]
+    return any(value is not None and value < _DOUBT for value in known)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _safe(text: str) -> str:
+    return escape(xml_text(text))

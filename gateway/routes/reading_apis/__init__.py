@@ -1,0 +1,1 @@
+"""Routes that read documents in the form of other services: Mistral's OCR, Open WebUI's loader."""

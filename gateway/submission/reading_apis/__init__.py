@@ -1,0 +1,1 @@
+"""Requests of Mistral's OCR and of Open WebUI's loader as submissions of ours."""
