@@ -306,6 +306,8 @@ class Job(BaseModel):
     predicted: PredictedState | None
     error: dict[str, Any] | None
     retry_of: str | None
+    not_before: str | None = Field(description="It does not start earlier.")
+    window: str | None = Field(description="It starts only within these hours of a day.")
     session_id: str | None
     group: str | None
     metadata: dict[str, Any]

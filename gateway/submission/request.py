@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from flask import Request
 from pydantic import (
     AliasChoices,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -58,6 +59,7 @@ from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
 from shared.jobs.row import dump
+from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
 from shared.webhooks import WebhookEvent
 
@@ -283,6 +285,15 @@ class Submission(BaseModel):
         allow_inf_nan=False,
         description="The job expires if it has not finished this many seconds from now.",
     )
+    not_before: AwareDatetime | None = Field(
+        None, description="The job does not start earlier; RFC 3339, with a zone."
+    )
+    window: str | None = Field(
+        None,
+        max_length=32,
+        description="Hours of each day within which the job may start, such as "
+        "`22:00-06:00+08:00`; in UTC without a zone.",
+    )
     webhook: str | None = Field(
         None,
         max_length=MAX_URL_CHARS,
@@ -316,6 +327,13 @@ class Submission(BaseModel):
                 pointer=f"/{info.field_name}",
                 hint="Clients take it for a folder of a URL; add a letter or digit.",
             )
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_of_a_day(cls, value: str | None) -> str | None:
+        if value is not None:
+            DailyWindow.parse(value)
         return value
 
     @check(mode="after")
@@ -394,7 +412,7 @@ class Submission(BaseModel):
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
-        unnamed |= {"group"} if self.group is None else set()
+        unnamed |= {name for name in _LATELY if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:
@@ -411,6 +429,8 @@ class Submission(BaseModel):
         return set() if self.document_parameters else set(_DOCUMENT_NAMES)
 
 
+#: Parameters that requests of before did not have: without them their fingerprint is the same.
+_LATELY = ("group", "not_before", "window")
 #: Parameters that only documents have.
 _DOCUMENT_NAMES = ("pages", "text_layer", "dpi", "running_lines")
 

@@ -19,6 +19,7 @@ from shared.errors import (
 )
 from shared.jobs import ImageInfo, Priority
 from shared.jobs.row import JobRow
+from shared.jobs.schedule import DailyWindow, Schedule
 from shared.store import NewJob, StoredJob
 
 #: Jobs of a group that one request retries.
@@ -43,6 +44,7 @@ def resubmit_job(row: JobRow, services: Services, *, once: bool = False) -> Stor
             deadline_s=deadline_s,
             session_id=row.session_id,
             group=row.group,
+            schedule=Schedule(window=DailyWindow.parse(row.window) if row.window else None),
             idempotency=(f"retry:{row.id}", "group") if once else None,
             metadata=row.metadata or {},
             images=infos,

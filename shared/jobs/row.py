@@ -65,6 +65,9 @@ class JobRow(BaseModel):
     session_generation: Annotated[int | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
+    #: It may not start earlier, and only within these hours of a day.
+    not_before_ms: Annotated[int | None, _Blank] = None
+    window: Annotated[str | None, _Blank] = None
     #: The group that its caller has put it into.
     group: Annotated[str | None, _Blank] = None
     #: Of a job that the Responses API made.

@@ -40,6 +40,10 @@ GONE = PREFIX + "gone:"
 QUEUED = PREFIX + "queued"
 #: Zset of queued job ids by the millisecond in which they were (last) queued.
 QUEUED_SINCE = PREFIX + "queued:since"
+#: Zset of queued job ids that may not start yet, by the millisecond from which they may; and of a
+#: tenant's own, by their number. They stand in no line.
+DEFERRED = PREFIX + "deferred"
+TENANT_DEFERRED = PREFIX + "deferred:"
 #: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
 #: Hash: predicted busy milliseconds of all queued jobs, and how many they are.

@@ -79,8 +79,10 @@ class EventStream:
 
     def _event_data(self, event: JobEvent) -> dict[str, Any]:
         if event.type == "job.queued":
-            position = event.data.get("position") or 0
-            return event.data | {"wait_s": predict_wait_s(position, self._job.services)}
+            position = event.data.get("position")
+            # one that may not start yet has no place in the queue
+            wait_s = None if position is None else predict_wait_s(position, self._job.services)
+            return event.data | {"wait_s": wait_s}
         return event.data
 
 

@@ -64,14 +64,15 @@ class _FiledJobs:
 
 
 class _QueuedJobs:
-    """The jobs in a tenant's line, which is ordered by queue first."""
+    """The jobs in a tenant's line, ordered by queue first, and those that may not start yet."""
 
     def __init__(self, redis: Client, tenant: str) -> None:
         self._redis = redis
         self._key = keys.LINE + tenant
+        self._deferred = _FiledJobs(redis, keys.TENANT_DEFERRED + tenant)
 
     def size(self) -> int:
-        return int(self._redis.zcard(self._key))
+        return int(self._redis.zcard(self._key)) + self._deferred.size()
 
     def below(self, number: int | None, most: int) -> list[Entry]:
         pipe = self._redis.pipeline(transaction=False)
@@ -83,10 +84,13 @@ class _QueuedJobs:
             for reply in pipe.execute()
             for job_id, number in _entries(reply)
         ]
+        entries += self._deferred.below(number, most)
         return sorted(entries, key=lambda entry: -entry[1])[:most]
 
     def holds(self, ids: Sequence[str]) -> list[bool]:
-        return _are_members(self._redis, self._key, ids)
+        waiting = _are_members(self._redis, self._key, ids)
+        deferred = self._deferred.holds(ids)
+        return [one or other for one, other in zip(waiting, deferred, strict=True)]
 
 
 class _RunningJobs:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import subprocess
+import sys
 from typing import Any
 
 import httpx
-import pytest
 
-from shared.settings import Settings
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.connection import connect
-from tests.support.harness import RedisServer, System, eventually
+from tests.support.harness import ROOT, System, eventually
 from tests.support.page_kinds import pages
 
 #: Long enough for a page that the answers of a busy machine count little beside it.
@@ -21,24 +17,28 @@ ENDLESS = {"SIGHTLINE_QUEUE_MAX_WAIT_S": "100000"}
 SLOTS = 3
 
 
-def _submit(http: httpx.Client, document: bytes | str) -> dict[str, Any]:
+def _submit(
+    http: httpx.Client, data: bytes, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     form = {"preset": "ocr", "text_layer": "ignore", "reader": "model"}
-    if isinstance(document, str):
-        answer = http.post("/v1/jobs", json=form | {"document": document})
-    else:
-        answer = http.post("/v1/jobs", data=form, files={"document": ("a.pdf", document)})
+    answer = http.post("/v1/jobs", data=form, files={"document": ("a.pdf", data)}, headers=headers)
     assert answer.status_code == 202, answer.text
     return answer.json()
 
 
-def _pages_done(http: httpx.Client, job: dict[str, Any]) -> int:
-    progress = http.get(job["urls"]["self"]).json()["progress"] or {}
+def _status(http: httpx.Client, job: dict[str, Any], headers: dict[str, str]) -> str:
+    return str(http.get(job["urls"]["self"], headers=headers).json()["status"])
+
+
+def _pages_done(
+    http: httpx.Client, job: dict[str, Any], headers: dict[str, str] | None = None
+) -> int:
+    progress = http.get(job["urls"]["self"], headers=headers).json()["progress"] or {}
     return int(progress.get("pages_done", 0))
 
 
-def test_short_questions_do_not_wait_for_pages_and_two_long_documents_share(
-    system: System, http: httpx.Client
-):
+def test_short_questions_do_not_wait_for_pages_and_two_long_documents_share(system: System):
+    _, http = system.gateway(**ENDLESS)
     system.worker(slots=SLOTS, **SLOW)
     document = pages("t" * 120)
     first = _submit(http, document)
@@ -62,57 +62,36 @@ def test_short_questions_do_not_wait_for_pages_and_two_long_documents_share(
         assert http.post(job["urls"]["cancel"]).json()["status"] == "canceled"
 
 
-@pytest.fixture
-def http(system: System) -> httpx.Client:
-    return system.gateway(**ENDLESS)[1]
+def _key(system: System, name: str) -> dict[str, str]:
+    """Return the headers of a new tenant."""
+    command = [sys.executable, "-m", "gateway.admin", "keys", "create", name]
+    done = subprocess.run(
+        command, env=system.env, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {"Authorization": f"Bearer {done.stdout.strip()}"}
 
 
-@pytest.fixture
-def tenants(redis_server: RedisServer, http: httpx.Client) -> Iterator[list[httpx.Client]]:
-    """Three clients with a key each."""
-    store = ApiKeyStore(connect(Settings(redis_url=redis_server.url)))
-    with contextlib.ExitStack() as stack:
-        yield [
-            stack.enter_context(
-                httpx.Client(
-                    base_url=http.base_url,
-                    headers={"Authorization": f"Bearer {store.create(name, {})[1]}"},
-                    timeout=90,
-                    trust_env=False,
-                )
-            )
-            for name in ("crowd", "single", "talker")
-        ]
-
-
-def test_two_documents_of_five_hundred_pages_delay_no_other_tenant(
-    system: System, tenants: list[httpx.Client]
-):
-    crowd, single, talker = tenants
+def test_500_pages_four_times_of_one_tenant_do_not_hold_up_the_others(system: System):
+    first, second, third = (_key(system, name) for name in ("first", "second", "third"))
+    _, http = system.gateway(**ENDLESS)
     system.worker(slots=SLOTS, **SLOW)
-    document = pages("t" * 500)
-    first = _submit(crowd, document)
-    second = _submit(crowd, first["input"]["document"]["id"])
-    eventually(lambda: min(_pages_done(crowd, one) for one in (first, second)) >= 2, 120)
+    long = pages("t" * 500)
+    flood = [_submit(http, long, first) for _ in range(4)]
+    eventually(lambda: _pages_done(http, flood[0], first) >= 2, 120)
 
-    def crowds_pages() -> int:
-        return _pages_done(crowd, first) + _pages_done(crowd, second)
+    for _ in range(3):
+        before = sum(_pages_done(http, job, first) for job in flood)
+        question = {"prompt": "hi", "max_new_tokens": 2}
+        wait = {"Prefer": "wait=60"}
+        short = http.post("/v1/jobs", json=question, headers=third | wait).json()
+        assert short["status"] == "succeeded"
+        assert sum(_pages_done(http, job, first) for job in flood) - before <= 12
 
-    before = crowds_pages()
-    job = _submit(single, pages("s"))
-    eventually(lambda: single.get(job["urls"]["self"]).json()["status"] == "succeeded")
-    # it waits for the pages that are in work, and for its own split and merge
-    assert crowds_pages() - before <= 20
-    before = crowds_pages()
-    question = {"prompt": "hi", "max_new_tokens": 2}
-    short = talker.post("/v1/jobs", json=question, headers={"Prefer": "wait=60"}).json()
-    assert short["status"] == "succeeded"
-    assert crowds_pages() - before <= 12
-    third = _submit(single, pages("t" * 40))
-    eventually(lambda: _pages_done(single, third) >= 2, 120)
-    start = crowds_pages(), _pages_done(single, third)
-    eventually(lambda: _pages_done(single, third) >= start[1] + 8, 120)
-    # half of all pages are the other tenant's, and not a third
-    assert crowds_pages() - start[0] <= 8 + SLOTS + 3
-    for client, job in ((crowd, first), (crowd, second), (single, third)):
-        assert client.post(job["urls"]["cancel"]).json()["status"] == "canceled"
+    # a document of six pages gets half of the turns, as the other tenant's two thousand pages do
+    before = sum(_pages_done(http, job, first) for job in flood)
+    letter = _submit(http, pages("t" * 6), second)
+    eventually(lambda: _status(http, letter, second) == "succeeded", 120)
+    read_meanwhile = sum(_pages_done(http, job, first) for job in flood) - before
+    assert read_meanwhile <= 6 + 4 * SLOTS
+    for job in flood:
+        assert http.post(job["urls"]["cancel"], headers=first).json()["status"] == "canceled"
