@@ -94,7 +94,7 @@ def _row(least: float, below: float | None, lines: Sequence[tuple[float, bool]])
     some = [right for agreement, right in lines if agreement >= least]
     if below is not None:
         some = [right for agreement, right in lines if least <= agreement < below]
-    share = f"{sum(some) / len(some):.0%}" if some else "–"
+    share = f"{sum(some) / len(some):.1%}" if some else "–"
     name = "1" if below is None else f"{least} to {below}"
     return f"| {name} | {len(some)} | {share} |"
 

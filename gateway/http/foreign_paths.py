@@ -16,7 +16,7 @@ _INSTEAD = (
     ),
     (
         r"conversations(/.*)?",
-        "Any id may be a `conversation` of POST /v1/responses; /v1/sessions/{id} shows it.",
+        "POST /v1/conversations begins one; POST /v1/responses adds messages to it, or to any id.",
     ),
     (r"uploads(/.*)?", "POST /v1/files stores a file in one request."),
     (

@@ -14,6 +14,8 @@ from gateway.openapi.security import describe_keys
 from gateway.responses.following.event_stream import EVENT_TYPES
 from gateway.results.forms import ResultForm
 from gateway.schemas.batches import BatchRequest, FileForm
+from gateway.schemas.conversations import ConversationChange, ConversationRequest
+from gateway.schemas.groups import GroupRequest
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chats.request import ChatRequest
@@ -32,6 +34,9 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ImageUpload": ImageUpload,
     "ChatRequest": ChatRequest,
     "ResponseRequest": ResponseRequest,
+    "ConversationRequest": ConversationRequest,
+    "ConversationChange": ConversationChange,
+    "GroupRequest": GroupRequest,
     "OcrRequest": OcrRequest,
     "BatchRequest": BatchRequest,
     "FileFields": FileForm,
@@ -61,8 +66,14 @@ def complete(app: OpenAPI) -> None:
     spec["paths"]["/v1/images"]["post"]["requestBody"] = _body("ImageUpload", "ImageForm")
     for path, name in (("webhooks/test", "WebhookTest"), ("deliveries/replay", "ReplaySince")):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
-    for path, name in (("batches", "BatchRequest"), ("ocr", "OcrRequest")):
+    for path, name in (
+        ("batches", "BatchRequest"),
+        ("ocr", "OcrRequest"),
+        ("conversations", "ConversationRequest"),
+        ("conversations/{conversation_id}", "ConversationChange"),
+    ):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
+    spec["paths"]["/v1/groups/{group_id}"]["put"]["requestBody"] = _json_body("GroupRequest")
     file_body = {"application/octet-stream": {"schema": _FILE}}
     spec["paths"]["/process"]["put"]["requestBody"] = {"required": True, "content": file_body}
     schemas["FileForm"] = schemas.pop("FileFields")

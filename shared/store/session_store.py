@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import NotFound
 from shared.jobs import Turn
-from shared.jobs.row import JobRow
+from shared.jobs.row import JobRow, dump
 from shared.store import keys
-from shared.store.connection import Client, load_script
+from shared.store.connection import Client, load_script, pairs
 from shared.store.failures import confirm, guard, tidying
 
 #: Images of a deleted conversation that are released in one step, and for how long the names of the
 #: others are kept if the gateway dies meanwhile.
 _DROPPED_AT_ONCE = 100
 _LEFT_IMAGES_MS = 3_600_000
+
+
+def new_conversation_id() -> str:
+    """Return `conv_` and 128 random bits."""
+    return "conv_" + secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Session:
     busy: str | None
     #: Its first turn, once that is answered.
     first: Turn | None = None
+    #: What its caller has noted of it.
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class SessionStore:
@@ -45,6 +53,8 @@ class SessionStore:
     def __init__(self, client: Client) -> None:
         self._redis = client
         self._delete = load_script(client, "sessions/delete")
+        self._create = load_script(client, "sessions/create")
+        self._describe = load_script(client, "sessions/describe")
         self._drop_images = load_script(client, "sessions/drop_images")
 
     def get(self, tenant: str, session_id: str) -> Session:
@@ -54,6 +64,22 @@ class SessionStore:
         if not fields:
             raise NotFound
         return _session(session_id, fields, first)
+
+    def create(
+        self, tenant: str, session_id: str, ttl_s: int, metadata: Mapping[str, str]
+    ) -> Session:
+        """Begin a conversation without a question; raises OutcomeUnknown."""
+        args: list[str | int] = [tenant, session_id, ttl_s * 1000, dump(dict(metadata))]
+        fields = confirm(lambda: self._create(keys=[], args=args), session_id=session_id)
+        return _session(session_id, pairs(fields), None)
+
+    def describe(self, tenant: str, session_id: str, metadata: Mapping[str, str]) -> Session:
+        """Replace the metadata of a conversation; raises NotFound and OutcomeUnknown."""
+        args = [tenant, session_id, dump(dict(metadata))]
+        fields = confirm(lambda: self._describe(keys=[], args=args), session_id=session_id)
+        if fields is None:
+            raise NotFound
+        return _session(session_id, pairs(fields), None)
 
     def _read(self, tenant: str, session_ids: Sequence[str]) -> list[Any]:
         """Return the fields and the text of the first turn of each session, one after another."""
@@ -145,4 +171,5 @@ def _session(session_id: str, fields: dict[str, str], first: str | None) -> Sess
         fields.get("worker"),
         fields.get("busy"),
         Turn.model_validate_json(first) if first else None,
+        json.loads(fields.get("metadata") or "{}"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
 from shared.settings import BUNDLED_MODEL
@@ -87,6 +89,29 @@ def test_eight_clients_at_once_get_the_answers_that_each_gets_alone(client, work
         together = list(pool.map(lambda q: ask(client, *q), QUESTIONS * 3))
     assert [job["output"]["text"] for job in together] == alone * 3
     assert all(text for text in alone)
+
+
+def test_what_was_answered_or_read_before_is_guessed(client, worker):
+    image = text_png("Invoice number 20418 of May", 420, 64)
+    first, again = (ask(client, image, "What does it say?") for _ in range(2))
+    assert again["output"]["text"] == first["output"]["text"]
+    assert again["usage"]["accepted_tokens"] > first["usage"].get("accepted_tokens", 0)
+    # the pages of a form, more than are read at once
+    buffer = io.BytesIO()
+    pages = [
+        Image.open(io.BytesIO(text_png(f"Delivery note of the mill\nsheet {n}", 420, 96)))
+        for n in range(10)
+    ]
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    data = {"preset": "ocr", "reader": "model"}
+    job = client.post(
+        "/v1/jobs",
+        data=data,
+        files={"document": ("note.tif", buffer.getvalue())},
+        headers={"Prefer": "wait=120"},
+    ).json()
+    assert job["status"] == "succeeded", job
+    assert job["usage"]["draft_tokens"] >= job["usage"]["accepted_tokens"] > 20, job["usage"]
 
 
 def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_reason(client, worker):
@@ -226,3 +251,26 @@ def test_a_dense_page_is_read_by_the_model_without_losing_a_line(
     assert "tiles" not in job["output"] or job["output"]["tiles"] is None
     events = client.get(f"/v1/jobs/{job['id']}/events").text
     assert events.count("output.delta") > 1
+
+
+def test_a_headline_and_the_small_print_below_it_are_both_read_by_the_model(
+    client: httpx.Client, worker: Process
+) -> None:
+    lines = [
+        ("Annual General Meeting", 80),
+        ("Shareholders are invited to the town hall on 12 May", 24),
+        ("Doors open at 18:30 and close at 22:00", 24),
+    ]
+    image, top = Image.new("RGB", (1200, 340), "white"), 30
+    for text, size in lines:
+        font = ImageFont.load_default(size)
+        ImageDraw.Draw(image).text((40, top), text, "black", font)
+        top += round(1.5 * size) + 20
+    job = client.post(
+        "/v1/jobs",
+        data={"preset": "ocr", "reader": "model"},
+        files={"image": ("page.png", saved(image, "PNG"))},
+        headers={"Prefer": "wait=60"},
+    ).json()
+    expected = "\n".join(text for text, _ in lines)
+    assert Levenshtein.distance(job["output"]["text"], expected) <= 0.04 * len(expected)

@@ -278,3 +278,44 @@ def test_a_reference_that_comes_later_is_followed_from_then_on(tiny, engine_of, 
     assert outcome(got) == outcome(expected)
     assert got.usage.accepted_tokens > 20
     assert len(written) > when
+
+
+@pytest.mark.parametrize(
+    "numerics", ["int8", *(pytest.param(one, marks=pytest.mark.long) for one in ("bf16", "fp32"))]
+)
+def test_answers_of_the_evaluation_are_equal_with_drafts(numerics) -> None:
+    from bench.quality.drafts import compare
+    from demo.evaluate import TASKS
+
+    small = [task for task in TASKS if task.name != "pages"]
+    for one in compare(numerics, threads=1, count=1, tasks=small):
+        assert one.equal == one.asked == len(small), one
+        assert one.reference != "the true answer" or one.accepted > one.asked
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_deadline_in_the_middle_of_a_drafted_answer_ends_it(tiny, engine_of, share) -> None:
+    question = request(user("Write!"), tokens=200)
+    expected = answer(engine_of(tiny, speculation=False), question)
+    engine = engine_of(tiny)
+    write, written = Sequence.write_tokens, []
+
+    def overrun_at_the_third(sequence, logits):
+        written.append(len(sequence.draft))
+        ticket = sequence.ticket
+        if len(written) == 3:
+            ticket.request = replace(ticket.request, deadline=time.monotonic())
+        return write(sequence, logits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sequence, "write_tokens", overrun_at_the_third)
+        reference = spoilt(expected.token_ids, share)
+        got = answer(engine, replace(question, references=(reference,)))
+    assert got.finish_reason is FinishReason.DEADLINE
+    assert max(written) > 1
+    # the pass that was under way adds what it had before it noticed
+    assert 3 <= len(got.token_ids) < len(expected.token_ids)
+    assert expected.token_ids[: len(got.token_ids)] == got.token_ids
+    assert expected.text.startswith(got.text)
+    # what it left in the buffer is good for the next turn
+    assert outcome(answer(engine, question)) == outcome(expected)

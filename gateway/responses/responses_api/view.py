@@ -135,11 +135,12 @@ def _input_item(row: JobRow, at: int, message: ConversationMessage) -> dict[str,
         "id": f"{output_id(row)}_{at}",
         "status": "completed",
         "role": message.role,
-        "content": _parts(message),
+        "content": message_parts(message),
     }
 
 
-def _parts(message: ConversationMessage) -> list[dict[str, Any]]:
+def message_parts(message: ConversationMessage) -> list[dict[str, Any]]:
+    """Return texts and images of a message in their order."""
     if message.role == "assistant":
         return [text_part(message.text)]
     return [

@@ -3,6 +3,7 @@
 import { find, make, speak } from "./dom.js";
 import { costs, estimate } from "./estimate.js";
 import { Pictures } from "./pictures.js";
+import { chosenReader } from "./reader.js";
 import { presetIcon } from "./asked.js";
 import { presetName, say, told } from "./words.js";
 
@@ -51,7 +52,8 @@ export class Composer {
     this.#busy(true);
     await this.#pictures.settled();
     if (preset && !talk.seen && !this.#pictures.ready.length) return this.#busy(false);
-    const asked = { prompt: preset ? "" : words, preset, images: this.#pictures.handOver() };
+    const images = this.#pictures.handOver();
+    const asked = { prompt: preset ? "" : words, preset, images, reader: chosenReader(preset, images) };
     if (!preset) this.#write("");
     await talk.put(asked);
   }
@@ -95,7 +97,7 @@ export class Composer {
   #busy(on) {
     find("send").hidden = on;
     find("stop").hidden = !on;
-    find("presets").hidden = !this.#usable;
+    find("ready-made").hidden = !this.#usable;
     find("examples").hidden = on || this.#usable || !document.body.classList.contains("empty");
     for (const button of find("presets").children) button.disabled = on;
   }

@@ -6,15 +6,17 @@ import { wireIntake } from "./intake.js";
 import { wireKeys } from "./keys.js";
 import { wireLook } from "./look.js";
 import { wirePageView } from "./pageview.js";
+import { offerReaders, wireReaders } from "./reader.js";
 import { Talk } from "./talk.js";
 
 const talk = new Talk();
 const composer = new Composer(talk);
-const refreshHealth = watchHealth();
+const refreshHealth = watchHealth(offerReaders);
 
 wireIntake(composer);
 wireLook(talk);
 wirePageView();
+wireReaders();
 wireKeys(() => {
   composer.resend();
   talk.reopen();

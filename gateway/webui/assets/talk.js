@@ -163,11 +163,12 @@ export class Talk {
   }
 }
 
-function body({ prompt, preset, images, tokens }, id) {
+function body({ prompt, preset, images, tokens, reader }, id) {
   const question = preset ? { preset, lang: told.language } : { prompt, max_new_tokens: MAX_TOKENS };
   return {
     ...question,
     ...(tokens ? { max_new_tokens: tokens } : {}),
+    ...(reader ? { reader } : {}),
     ...(images[0]?.pages ? documentOf(images[0]) : { images: images.map((image) => image.id) }),
     session_id: id,
     metadata: { question: (prompt || presetName(preset)).slice(0, KEPT_CHARS), ...namesOf(images) },

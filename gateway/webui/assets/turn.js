@@ -265,6 +265,8 @@ function factsOf(job) {
     const seconds = (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000;
     facts.push(say("took", { time: duration(seconds) }));
   }
+  const reader = job.output?.reader;
+  if (reader && reader !== "model") facts.push(say(`readBy_${reader}`));
   if (job.usage?.image_tokens) facts.push(say("tokens", { n: job.usage.image_tokens }));
   if (job.cache?.features === "hit" || job.cache?.prefix === "hit") facts.push(say("cached"));
   return facts.join(" · ");

@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 from pypdfium2 import raw
 
 from shared.documents.pdf.file import PdfPage
-from shared.documents.text.glyphs import Flags, Floats, Glyphs
+from shared.documents.pdf.heights import complete_heights
+from shared.documents.text.glyphs import UNKNOWN, Flags, Floats, Glyphs
 from shared.errors import DocumentDamaged
 
 #: A page of a book has 3,000; what has more than this is an attack.
 MAX_CHARACTERS = 200_000
 _QUARTER = 90
+#: Radians from which letters are askew.
+_LEVEL = 0.1
+_FIRST_PRINTED = 0x20
+_LINE_ENDS = (0x09, 0x0A, 0x0B, 0x0C, 0x0D)
 
 
 def _cheap(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
@@ -36,6 +41,8 @@ _char_box = _cheap(
 )
 _text_object = _cheap(raw.FPDFText_GetTextObject, ctypes.c_void_p, _POINTER, _INT)
 _angle = _cheap(raw.FPDFText_GetCharAngle, ctypes.c_float, _POINTER, _INT)
+_has_no_meaning = _cheap(raw.FPDFText_HasUnicodeMapError, _INT, _POINTER, _INT)
+_font = _cheap(raw.FPDFTextObj_GetFont, ctypes.c_void_p, _POINTER)
 
 
 @contextlib.contextmanager
@@ -57,8 +64,8 @@ def text_page(page: PdfPage) -> Iterator[tuple[int, int]]:
 def read_codes(page: PdfPage) -> NDArray[np.uint32]:
     """Return the code points of the page's text alone, (n,)."""
     with text_page(page) as (text, count):
-        codes: NDArray[np.uint32] = _each(_unicode, text, count, np.uint32)
-        return codes
+        codes, _, kept = _read_meanings(text, count)
+    return codes[kept]
 
 
 def read_glyphs(page: PdfPage) -> Glyphs:
@@ -67,31 +74,75 @@ def read_glyphs(page: PdfPage) -> Glyphs:
     Raises DocumentDamaged.
     """
     with text_page(page) as (text, count):
-        codes = _each(_unicode, text, count, np.uint32)
+        codes, unproven, kept = _read_meanings(text, count)
         loose = _read_loose_boxes(text, count)
         shapes = _read_shapes(text, count)
         angles = _each(_angle, text, count, np.float32)
-    return Glyphs(
+        owners = _read_owners(text, count)
+        fonts = _find_fonts(owners)
+        codes[_are_numbers(codes, shapes, fonts, unproven)] = UNKNOWN
+        loose = complete_heights(text, loose, shapes, fonts, np.abs(angles) < _LEVEL)
+    glyphs = Glyphs(
         codes,
         to_upright(loose, page),
         to_upright(shapes, page),
         _round_angles(angles, page.rotation),
+        unproven,
+        fonts,
+        owners,
     )
+    return glyphs.select(kept)
+
+
+def _read_meanings(text: int, count: int) -> tuple[NDArray[np.uint32], Flags, Flags]:
+    """Return the code points of characters, which are unproven, and which to keep, all (count,).
+
+    For want of a table in the file PDFium takes the number of a letter in its font.
+    """
+    codes: NDArray[np.uint32] = _each(_unicode, text, count, np.uint32)
+    unproven: Flags = _each(_has_no_meaning, text, count, np.int8) > 0
+    # such a number is no line end and no hyphen, whatever control character it looks like
+    codes[unproven & (codes < _FIRST_PRINTED)] = UNKNOWN
+    return codes, unproven, ~_join_halves(codes)
+
+
+def _are_numbers(
+    codes: NDArray[np.uint32], shapes: Floats, fonts: NDArray[np.int64], unproven: Flags
+) -> Flags:
+    """Tell which line ends are letters, (n,): they have a shape, and their font has no table."""
+    shaped = (shapes[:, 2] > shapes[:, 0]) & (shapes[:, 3] > shapes[:, 1])
+    numbered = np.isin(fonts, fonts[unproven])
+    return shaped & numbered & np.isin(codes, _LINE_ENDS)
+
+
+def _join_halves(codes: NDArray[np.uint32]) -> Flags:
+    """Make one code of two that UTF-16 has for it, in place; return which are left over, (n,)."""
+    first, second = (codes >> 10 == half for half in (0xD800 >> 10, 0xDC00 >> 10))
+    pairs = np.zeros(len(codes), bool)
+    pairs[1:] = first[:-1] & second[1:]
+    at = np.flatnonzero(pairs)
+    codes[at - 1] = 0x10000 + ((codes[at - 1] & 0x3FF) << 10) + (codes[at] & 0x3FF)
+    return pairs
+
+
+def _read_owners(text: int, count: int) -> NDArray[np.uint64]:
+    """Return the address of each character's text object, 0 for what PDFium has added, (count,)."""
+    owners = map(_text_object, repeat(text), range(count))
+    return np.fromiter((owner or 0 for owner in owners), np.uint64, count)
+
+
+def _find_fonts(owners: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return a number for the font of each text object, (n,)."""
+    unique, places = np.unique(owners, return_inverse=True)
+    addresses = [(_font(owner) or 0) if owner else 0 for owner in unique.tolist()]
+    # an empty page has no object, and nothing is 0
+    numbers: NDArray[np.int64] = np.unique(np.array([0, *addresses]), return_inverse=True)[1]
+    return numbers[1:][places]
 
 
 def _each(function: Callable[..., Any], text: int, count: int, form: Any) -> Any:
     """Return a function's value of each character, (count,)."""
     return np.fromiter(map(function, repeat(text), range(count)), form, count)
-
-
-def belongs_to(page: PdfPage, objects: frozenset[int]) -> Flags:
-    """Tell which of the page's characters are drawn by these objects, (n,).
-
-    Raises DocumentDamaged.
-    """
-    with text_page(page) as (text, count):
-        owners = (_text_object(text, i) in objects for i in range(count))
-        return np.fromiter(owners, bool, count)
 
 
 def _read_loose_boxes(text: int, count: int) -> Floats:

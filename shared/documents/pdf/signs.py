@@ -56,4 +56,7 @@ def add_glyphs(glyphs: Glyphs, codes: Sequence[int], boxes: Floats) -> Glyphs:
         np.concatenate((glyphs.boxes, boxes)),
         np.concatenate((glyphs.shapes, boxes)),
         np.concatenate((glyphs.rotations, np.zeros(len(codes), np.int16))),
+        np.concatenate((glyphs.unproven, np.zeros(len(codes), bool))),
+        np.concatenate((glyphs.fonts, np.zeros(len(codes), np.int64))),
+        np.concatenate((glyphs.owners, np.zeros(len(codes), np.uint64))),
     )

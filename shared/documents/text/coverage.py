@@ -4,35 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.documents.ink.mask import Grey, Mask, find_ink
+from shared.documents.ink.mask import Grey, Mask
 from shared.documents.ink.writing import find_writing
 from shared.documents.text.glyphs import Flags, Floats, Glyphs
 
 #: Grey levels by which a character changes its page, at least.
 _LEAST_CHANGE = 12
-#: Pieces of writing that may be left over: a logo, the labels of a drawing.
-_SPARE_PIECES = 10
+#: Pieces of writing that may be left over beside more text: a logo, the labels of a drawing.
+_SPARE_PIECES, _MOST_SPARE = 10, 0.25
+#: Fewer pieces than a word has say nothing.
+_LEAST_PIECES = 2
 
 
-def find_shown(glyphs: Glyphs, with_text: Grey, without_text: Grey, scale: float) -> Flags:
+def find_change(with_text: Grey, without_text: Grey) -> Mask:
+    """Return where a page's text changes its picture, (height, width)."""
+    change: Mask = np.abs(with_text.astype(np.int16) - without_text) >= _LEAST_CHANGE
+    return change
+
+
+def find_shown(glyphs: Glyphs, change: Mask, scale: float) -> Flags:
     """Return which characters, (n,), change the picture of the page where their shape is.
 
-    `scale` is the pixels per point of both pictures, which show the page with and without its text.
+    `scale` is the picture's pixels per point.
     """
-    change = np.abs(with_text.astype(np.int16) - without_text) >= _LEAST_CHANGE
     return glyphs.drawn & (_count_inside(change, glyphs.shapes * scale) > 0)
 
 
-def share_outside(with_text: Grey, without_text: Grey, unseen: float = 0.0) -> float:
+def share_outside(rest: Mask, text: Mask, unseen: float = 0.0) -> float:
     """Return the share of writing that is still there without the text, 0 to 1.
 
-    `unseen` are the pixels of text that is in no picture, for lack of a font.
+    `rest` is the ink of the page without its text and `text` what the text changes, (height,
+    width); `unseen` are the pixels of text that is in no picture, for lack of a font.
     """
-    rest = find_writing(find_ink(without_text))
-    if len(rest) <= _SPARE_PIECES:
+    left = find_writing(rest)
+    if len(left) <= _LEAST_PIECES:
         return 0.0
-    text = find_writing(np.abs(with_text.astype(np.int16) - without_text) >= _LEAST_CHANGE)
-    return rest.area / (rest.area + text.area + unseen)
+    share = left.area / (left.area + find_writing(text).area + unseen)
+    return share if len(left) > _SPARE_PIECES or share > _MOST_SPARE else 0.0
 
 
 def _count_inside(mask: Mask, boxes: Floats) -> np.ndarray:

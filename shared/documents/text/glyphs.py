@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ Flags = NDArray[np.bool_]
 #: What PDFium puts where a hyphen ends a line.
 _LINE_HYPHENS = (0x02, 0xFFFE)
 _LAST_CODE_POINT = 0x10FFFF
+#: The code of a letter whose meaning is unknown.
+UNKNOWN = 0xFFFD
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +31,22 @@ class Glyphs:
     shapes: Floats
     #: Degrees clockwise that each is turned on the upright page, (n,): 0, 90, 180, 270 or -1.
     rotations: NDArray[np.int16]
+    #: Which have a code only because the file does not say what they mean, (n,).
+    unproven: Flags
+    #: Numbers for the font and for the object that draws each, (n,); 0: none.
+    fonts: NDArray[np.int64]
+    owners: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def select(self, chosen: Flags) -> Glyphs:
         """Return some of them, in the same order."""
-        return Glyphs(
-            self.codes[chosen], self.boxes[chosen], self.shapes[chosen], self.rotations[chosen]
-        )
+        return Glyphs(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def as_filed(self) -> str:
+        """Return them as a text in the order of the file."""
+        return "".join(map(character, np.where(self.spaces, ord(" "), self.codes).tolist()))
 
     @property
     def spaces(self) -> Flags:
@@ -65,7 +74,7 @@ def character(code: int) -> str:
     if code in _LINE_HYPHENS:
         return "-"
     if code > _LAST_CODE_POINT or 0xD800 <= code < 0xE000:
-        return "\ufffd"
+        return chr(UNKNOWN)
     letter = chr(code)
     if 0xFB00 <= code <= 0xFB06:
         return unicodedata.normalize("NFKC", letter)
@@ -78,6 +87,6 @@ def character(code: int) -> str:
 def is_unmapped(codes: NDArray[np.uint32]) -> Flags:
     """Tell which code points have no meaning: U+FFFD, private use, control characters; (n,)."""
     control = (codes < 0x20) & ~np.isin(codes, (0x02, 0x09, 0x0A, 0x0C, 0x0D))
-    private = ((codes >= 0xE000) & (codes < 0xF900)) | (codes >= 0xF0000)
-    unmapped: Flags = control | private | (codes == 0xFFFD) | ((codes > 0x7E) & (codes < 0xA0))
+    private = ((codes >= 0xD800) & (codes < 0xF900)) | (codes >= 0xF0000)
+    unmapped: Flags = control | private | (codes == UNKNOWN) | ((codes > 0x7E) & (codes < 0xA0))
     return unmapped

@@ -36,11 +36,10 @@ def _turn_upright(glyphs: Glyphs, rotation: int, width: float, height: float) ->
     """Return characters as they stand on the page after it was turned back by `rotation`."""
     if rotation <= _UPRIGHT:
         return glyphs
-    return Glyphs(
-        glyphs.codes,
-        turn_boxes(glyphs.boxes, -rotation, width, height),
-        turn_boxes(glyphs.shapes, -rotation, width, height),
-        glyphs.rotations,
+    return dataclasses.replace(
+        glyphs,
+        boxes=turn_boxes(glyphs.boxes, -rotation, width, height),
+        shapes=turn_boxes(glyphs.shapes, -rotation, width, height),
     )
 
 

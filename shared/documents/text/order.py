@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -13,6 +13,8 @@ from shared.documents.text.words import Word
 #: Parts of the median height of words.
 _BLOCK_GAP = 0.55
 _COLUMN_GAP = 0.75
+#: Usual gaps between words that a gap between columns is wider than, and the widest usual one.
+_SPACES, _WIDEST_SPACE = 1.5, 1.2
 #: Rows that columns must have, on each side.
 _LEAST_ROWS = 2
 _LEAST_ROWS_OF_ONE = 3
@@ -22,6 +24,9 @@ _PROSE_FILL = 0.62
 _PROSE_LENGTH = 6.5
 _TABLE_ALIGNED = 0.75
 _SAME_HEIGHT = 0.35
+#: A table that parts what is above from what is below: gaps and cells of its rows, and rows.
+_CELL_GAP = 1.6
+_LEAST_CELLS, _LEAST_TABLE_ROWS = 3, 2
 #: Tables have many.
 _MOST_GAPS = 4
 #: Deeper nesting is noise.
@@ -32,23 +37,31 @@ Rows = list[list[Word]]
 
 def find_blocks(words: list[Word]) -> list[Rows]:
     """Return the rows of each block of text, in reading order."""
-    return list(_split(words, 0)) if words else []
+    return list(_split(words, _SPACES * _space_between(words), 0)) if words else []
 
 
-def _split(words: list[Word], depth: int) -> Iterator[Rows]:
+def _space_between(words: list[Word]) -> float:
+    """Return the usual gap between two words of a row."""
+    height = median(word.height for word in words)
+    gaps = (b.room[0] - a.room[2] for row in find_rows(words) for a, b in pairwise(row))
+    return median([0.0, *(gap for gap in gaps if 0 < gap < _WIDEST_SPACE * height)])
+
+
+def _split(words: list[Word], least_gap: float, depth: int) -> Iterator[Rows]:
+    """Yield the rows of each block; columns are further apart than `least_gap`."""
     height = max(0.5, median(word.height for word in words))
     strips = _cut_across(words, _BLOCK_GAP * height)
     if depth >= _MAX_DEPTH:
         yield from ([*find_rows(strip)] for strip in strips)
         return
-    for section, column_edge in _join_columns(strips, height):
+    for section, column_edge in _join_columns(strips, max(_COLUMN_GAP * height, least_gap)):
         if column_edge is None:
             yield find_rows(section)
             continue
         left = [word for word in section if word.room[2] <= column_edge]
         right = [word for word in section if word.room[2] > column_edge]
-        yield from _split(left, depth + 1)
-        yield from _split(right, depth + 1)
+        yield from _split(left, least_gap, depth + 1)
+        yield from _split(right, least_gap, depth + 1)
 
 
 def _cut_across(words: list[Word], gap: float) -> list[list[Word]]:
@@ -64,23 +77,50 @@ def _cut_across(words: list[Word], gap: float) -> list[list[Word]]:
 
 
 def _join_columns(
-    strips: list[list[Word]], height: float
+    strips: list[list[Word]], gap: float
 ) -> Iterator[tuple[list[Word], float | None]]:
     """Yield as many strips at once as share a gap between columns, with that gap's place."""
+    tables = [_is_table_row(strip) for strip in strips]
     first = 0
     while first < len(strips):
-        most = _count_sharing(strips[first:], _COLUMN_GAP * height)
+        rows = _count_rows(tables[first:])
+        if rows:
+            yield [word for strip in strips[first : first + rows] for word in strip], None
+            first += rows
+            continue
+        most = min(_count_sharing(strips[first:], gap), _count_before_rows(tables[first:]))
         section, edge, count = strips[first], None, 1
         # a table below columns may share their gap: fewer strips are tried then
         for part in (1.0, 0.75, 0.5, 0.25, 0.0):
             tried = max(1, round(most * part))
             union = [word for strip in strips[first : first + tried] for word in strip]
-            candidate = _column_edge(union, height)
+            candidate = _column_edge(union, gap)
             if candidate is not None:
                 section, edge, count = union, candidate, tried
                 break
         yield section, edge
         first += count
+
+
+def _is_table_row(strip: list[Word]) -> bool:
+    """Tell whether a strip is one row of three short cells or more."""
+    rows = find_rows(strip)
+    if len(rows) > 1:
+        return False
+    height = median(word.height for word in strip)
+    cells = _occupied_intervals(strip, _CELL_GAP * height)
+    return len(cells) >= _LEAST_CELLS and _PROSE_LENGTH * height > median(b - a for a, b in cells)
+
+
+def _count_rows(tables: Sequence[bool]) -> int:
+    """Return how many strips, from the first, are rows of one table; a table has two at least."""
+    count = next((at for at, is_row in enumerate(tables) if not is_row), len(tables))
+    return count if count >= _LEAST_TABLE_ROWS else 0
+
+
+def _count_before_rows(tables: Sequence[bool]) -> int:
+    """Return how many strips, from the first, there are before a table begins."""
+    return next((at for at in range(len(tables)) if _count_rows(tables[at:])), len(tables))
 
 
 def _count_sharing(strips: list[list[Word]], gap: float) -> int:
@@ -108,12 +148,12 @@ def _free_intervals(words: list[Word]) -> list[tuple[float, float]]:
     return [*intervals, (right, math.inf)]
 
 
-def _column_edge(words: list[Word], height: float) -> float | None:
+def _column_edge(words: list[Word], gap: float) -> float | None:
     """Return where the widest gap between two columns begins, if there are columns."""
     gaps = [
         (end - start, start)
         for start, end in _free_intervals(words)
-        if _COLUMN_GAP * height < end - start < math.inf
+        if gap < end - start < math.inf
     ]
     for _, edge in sorted(gaps, reverse=True)[:_MOST_GAPS]:
         left = [word for word in words if word.room[2] <= edge]

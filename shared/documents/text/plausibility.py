@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.documents.model import Box, TextDoubt, TextLine
-from shared.documents.text.glyphs import is_unmapped
+from shared.documents.text.glyphs import Glyphs, is_unmapped
+from shared.documents.text.letters import has_foreign_letters, makes_sense
 
 #: Share of characters without a meaning; single ones are bullets of old symbol fonts.
 _MOST_UNMAPPED = 0.02
@@ -36,6 +37,23 @@ def doubt_codes(codes: NDArray[np.uint32]) -> TextDoubt | None:
     runs = unmapped[1:] & unmapped[:-1]
     many = unmapped.mean() > (_MOST_UNMAPPED if runs.any() else _MOST_LONE_UNMAPPED)
     return TextDoubt.UNMAPPED if many else None
+
+
+def doubt_fonts(glyphs: Glyphs) -> TextDoubt | None:
+    """Return a doubt if a font of drawn characters says letters that it does not show."""
+    fonts = {font: _text_in(glyphs, font) for font in set(glyphs.fonts[glyphs.drawn].tolist())}
+    wrong = {font for font, text in fonts.items() if has_foreign_letters(text)}
+    without_table = set(glyphs.fonts[glyphs.drawn & glyphs.unproven].tolist()) - wrong
+    doubted = glyphs.drawn & np.isin(glyphs.fonts, [*wrong])
+    if not makes_sense([fonts[font] for font in without_table]):
+        doubted |= glyphs.drawn & glyphs.unproven
+    many = doubted.sum() > _MOST_UNMAPPED * max(1, glyphs.drawn.sum())
+    return TextDoubt.UNMAPPED if many else None
+
+
+def _text_in(glyphs: Glyphs, font: int) -> str:
+    own = glyphs.drawn & (glyphs.fonts == font)
+    return glyphs.select(own | glyphs.spaces).as_filed()
 
 
 def doubt_density(characters: int, width: float, height: float) -> TextDoubt | None:

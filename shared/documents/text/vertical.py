@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from shared.documents.ink.writing import find_runs
@@ -25,7 +27,7 @@ def turn_vertical(glyphs: Glyphs) -> Glyphs:
         return glyphs
     rotations = glyphs.rotations.copy()
     rotations[np.flatnonzero(upright)[_vertical(glyphs.select(upright))]] = _DOWNWARDS
-    return Glyphs(glyphs.codes, glyphs.boxes, glyphs.shapes, rotations)
+    return replace(glyphs, rotations=rotations)
 
 
 def _vertical(glyphs: Glyphs) -> Flags:

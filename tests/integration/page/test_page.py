@@ -71,6 +71,34 @@ def test_a_conversation_streams_goes_on_and_is_there_after_a_refresh_and_elsewhe
     assert there.barriers() == []
 
 
+def test_who_reads_is_chosen_kept_and_told_in_both_languages(served, visit):
+    here = visit()
+    here.give("gate.png", text_png("Gate 12 opens"))
+    choice = here.page.get_by_label("Read with")
+    expect(choice).to_be_visible()
+    expect(choice.locator("option")).to_have_text(["automatic", "model", "second reader", "both"])
+    choice.select_option("second")
+    here.page.click("text=Read the text")
+    assert here.answered() == "Gate 12 opens"
+    expect(here.page.locator(".turn .facts")).to_contain_text("read by the second reader")
+    # it is kept, and only for what reads: a description is the model's
+    here.page.click("#presets button >> text=Describe")
+    here.answered(2)
+    jobs = served.http.get("/v1/jobs", params={"session_id": session_of(here)}).json()["data"]
+    assert [job["output"]["reader"] for job in jobs] == [None, "second"]
+    assert here.barriers() == []
+    here.page.goto(f"{here.url}/?lang=zh")
+    here.give("gate.png", text_png("Gate 12 opens"))
+    choice = here.page.get_by_label("由谁识别")
+    expect(choice).to_have_value("second")
+    choice.select_option("both")
+    here.page.click("#presets button >> text=提取文字")
+    here.answered()
+    expect(here.page.locator(".turn .facts")).to_contain_text("两者都已识别")
+    expect(here.page.locator(".turn .notice").first).to_contain_text("两个阅读器读法不同")
+    assert here.barriers() == []
+
+
 def test_an_example_is_asked_with_one_click(served, visit):
     here = visit()
     here.page.click("#examples button >> nth=2")

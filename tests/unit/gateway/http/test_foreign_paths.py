@@ -23,7 +23,6 @@ from gateway.http.foreign_paths import find_what_serves
         ("/v1/v1/chat/completions", "with /v1"),
         ("/models", "with /v1"),
         ("/api/chat", "Ollama"),
-        ("/v1/ocr", "POST /v1/jobs"),
         ("/v1/uploads", "POST /v1/files"),
         ("/v1/conversations/c/items", "POST /v1/responses"),
         ("/v1/nonsense", "/docs"),

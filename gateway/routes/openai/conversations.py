@@ -1,0 +1,148 @@
+"""OpenAI's conversations: sessions that responses name with `conversation`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ValidationError
+
+from gateway.auth import current_tenant
+from gateway.http import problems
+from gateway.http.problems import from_validation
+from gateway.responses.paging import page_view
+from gateway.responses.responses_api.conversation import conversation_items, conversation_view
+from gateway.routes.refusals import WRITE_ERRORS
+from gateway.schemas.conversations import (
+    ConversationChange,
+    ConversationItem,
+    ConversationItemPath,
+    ConversationObject,
+    ConversationPath,
+    ConversationRequest,
+    DeletedConversation,
+)
+from gateway.schemas.responses import InputItemList, ItemsQuery
+from gateway.services import current_services
+from gateway.submission.body import is_json, parse_json_object, read_whole_body
+from shared import errors
+from shared.store.session_store import new_conversation_id
+
+conversations = APIBlueprint("conversations", __name__, abp_tags=[Tag(name="openai")])
+
+_READ = problems.documented(errors.NotFound, errors.BadParameters, errors.StoreUnavailable)
+_WRITE = problems.documented(
+    errors.InvalidJson,
+    errors.UnsupportedMediaType,
+    errors.PayloadTooLarge,
+    errors.BadParameters,
+    *WRITE_ERRORS,
+)
+M = TypeVar("M", bound=BaseModel)
+
+
+@conversations.post(
+    "/v1/conversations",
+    summary="Create a conversation",
+    responses={200: ConversationObject, **_WRITE},
+)
+def create() -> dict[str, Any]:
+    """Begin a conversation; its messages come with responses that name it."""
+    services, tenant = current_services(), current_tenant()
+    services.store_health.check(for_later=True)
+    asked = _receive(ConversationRequest)
+    if asked.items:
+        raise errors.BadParameters(
+            "items: a conversation begins without messages.",
+            pointer="/items",
+            hint="Send them as the input of the first response that names the conversation.",
+        )
+    session = services.sessions.create(
+        tenant, new_conversation_id(), services.settings.session_ttl_s, asked.metadata or {}
+    )
+    return conversation_view(session)
+
+
+@conversations.get(
+    "/v1/conversations/<conversation_id>",
+    summary="Get a conversation",
+    responses={200: ConversationObject, **_READ},
+)
+def read(path: ConversationPath) -> dict[str, Any]:
+    """Return a conversation without its messages; any session is one."""
+    services = current_services()
+    return conversation_view(services.sessions.get(current_tenant(), path.conversation_id))
+
+
+@conversations.post(
+    "/v1/conversations/<conversation_id>",
+    summary="Update a conversation",
+    responses={200: ConversationObject, **_WRITE, **problems.documented(errors.NotFound)},
+)
+def update(path: ConversationPath) -> dict[str, Any]:
+    """Replace the conversation's metadata."""
+    services, tenant = current_services(), current_tenant()
+    asked = _receive(ConversationChange)
+    return conversation_view(
+        services.sessions.describe(tenant, path.conversation_id, asked.metadata)
+    )
+
+
+@conversations.delete(
+    "/v1/conversations/<conversation_id>",
+    summary="Delete a conversation",
+    responses={200: DeletedConversation, **_READ, **problems.documented(*WRITE_ERRORS)},
+)
+def delete(path: ConversationPath) -> dict[str, Any]:
+    """Delete the conversation with its messages; its responses stay until they are deleted."""
+    current_services().sessions.delete(current_tenant(), path.conversation_id)
+    return {"id": path.conversation_id, "object": "conversation.deleted", "deleted": True}
+
+
+@conversations.get(
+    "/v1/conversations/<conversation_id>/items",
+    summary="List the items of a conversation",
+    responses={200: InputItemList, **_READ},
+)
+def list_items(path: ConversationPath, query: ItemsQuery) -> dict[str, Any]:
+    """Return a page of its answered questions and their answers, newest first."""
+    items = _read_items(path.conversation_id)
+    if query.order == "desc":
+        items.reverse()
+    ids = [item["id"] for item in items]
+    begin = ids.index(query.after) + 1 if query.after in ids else 0
+    page = items[begin : begin + query.limit]
+    return page_view(page, more=begin + len(page) < len(items))
+
+
+@conversations.get(
+    "/v1/conversations/<conversation_id>/items/<item_id>",
+    summary="Get an item of a conversation",
+    responses={200: ConversationItem, **_READ},
+)
+def read_item(path: ConversationItemPath, query: ItemsQuery) -> dict[str, Any]:  # noqa: ARG001
+    """Return one message."""
+    for item in _read_items(path.conversation_id):
+        if item["id"] == path.item_id:
+            return item
+    raise errors.NotFound("The conversation has no such item.")
+
+
+def _read_items(conversation_id: str) -> list[dict[str, Any]]:
+    """Return the messages of a conversation, oldest first; raises NotFound."""
+    sessions, tenant = current_services().sessions, current_tenant()
+    # an unknown one has no messages either
+    sessions.get(tenant, conversation_id)
+    return conversation_items(sessions.turns(tenant, conversation_id))
+
+
+def _receive(model: type[M]) -> M:
+    """Return the JSON body; clients send none where they have nothing to say."""
+    if request.mimetype and not is_json(request):
+        raise errors.UnsupportedMediaType
+    fields = parse_json_object(request) if read_whole_body(request) else {}
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise from_validation(error) from None
