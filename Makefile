@@ -147,7 +147,7 @@ walk: $(DEV_STAMP) ## Walk at random through the lives of jobs, beside a model; 
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.integration.store.walk $(ARGS)
 
-tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or duplicated
+tiling: $(DEV_STAMP) ## Cut and merge 450 random long pages; no line may be lost or duplicated
 	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)
 
 boxes: $(DEV_STAMP) ## Place the lines of texts on 300 drawn pages; no box may lie on another line
