@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parent / "checkpoint"
 
 #: Height in pixels of the smallest letters that it reads well, those of 19 px fonts.
 LETTER_HEIGHT = 11.0
+#: That of the tallest ones, those of 45 px fonts: a third of the text of 48 px comes out wrong.
+TALLEST_LETTERS = 26.0
 #: Letters that it reads well in one look: from 150 on it skips lines of long dense text.
 LETTERS_AT_ONCE = 100
 
@@ -101,6 +103,7 @@ def export(model: nn.Module, folder: Path) -> None:
         "name": "sightline-demo",
         "demo": True,
         "letter_height": LETTER_HEIGHT,
+        "tallest_letters": TALLEST_LETTERS,
         "letters_at_once": LETTERS_AT_ONCE,
         # its evaluation is the reference that other numerics are compared with
         "numerics": "bf16",

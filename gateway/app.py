@@ -16,11 +16,13 @@ from gateway import auth
 from gateway.http import error_page, problems
 from gateway.http.base_path import BasePath, link_base
 from gateway.http.bodies.multipart import FormRequest
+from gateway.http.json_answers import JsonAnswers
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
+from gateway.routes.groups import groups
 from gateway.routes.health import health
 from gateway.routes.images import images
 from gateway.routes.jobs import jobs
@@ -68,8 +70,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     # base64 images travel in form fields too
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.request_max_bytes
     app.config["MAX_FORM_PARTS"] = 200
-    app.json.sort_keys = False
-    app.json.ensure_ascii = False
+    app.json = JsonAnswers(app)
     # its default shows every document to a validator on the internet
     app.config["SWAGGER_CONFIG"] = {"validatorUrl": "none"}
     app.extensions["sightline"] = Services.build(settings)
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, estimate, events, images, documents, sessions, predict),
+        *(jobs, groups, estimate, events, images, documents, sessions, predict),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
         *(health, webhooks, metrics),
     )

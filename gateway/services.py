@@ -27,6 +27,7 @@ from shared.store.api_key_store import ApiKeyStore
 from shared.store.batch_store import BatchStore
 from shared.store.connection import Breaker, Client, connect
 from shared.store.forecasts import Forecasts
+from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
 from shared.store.jobs.waiters import Waiters
 from shared.store.redis_info import roles
@@ -66,6 +67,7 @@ class Services:
     deliveries: DeliveryStore
     files: FileStore
     batches: BatchStore
+    groups: GroupStore
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
     host_breaker: HostBreaker
@@ -112,6 +114,7 @@ class Services:
             deliveries=DeliveryStore(settings, store.redis),
             files=FileStore(settings, binary),
             batches=BatchStore(settings, store.redis),
+            groups=GroupStore(store.redis),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),
             rules=rules,

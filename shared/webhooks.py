@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from shared.slow_json import exceeds
+
 _SECRET_PREFIX = "whsec_"  # noqa: S105 only the prefix
 _SECRET_BYTES = 32
 #: Above this a body carries only the job's ids, its status and its URLs.
 THIN_ABOVE_BYTES = 20_000
 _THIN_MEMBERS = (
     *("id", "object", "status", "created_at", "started_at", "completed_at", "expires_at"),
-    *("error", "session_id", "metadata", "urls"),
+    *("error", "session_id", "group", "metadata", "urls"),
 )
 
 
@@ -102,9 +104,10 @@ def sign_headers(
 
 def build_message(kind: str, timestamp: str, job: Mapping[str, Any]) -> str:
     """Return the body for a job as JSON; with the thin job if the whole one is too large."""
-    whole = _dump({"type": kind, "timestamp": timestamp, "data": job})
-    if len(whole.encode()) <= THIN_ABOVE_BYTES:
-        return whole
+    if not exceeds(job, THIN_ABOVE_BYTES):
+        whole = _dump({"type": kind, "timestamp": timestamp, "data": job})
+        if len(whole.encode()) <= THIN_ABOVE_BYTES:
+            return whole
     return _dump({"type": kind, "timestamp": timestamp, "data": thin_job(job)})
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from demo.asking import Asker, user_message
-from demo.checkpoint import LETTER_HEIGHT
+from demo.checkpoint import LETTER_HEIGHT, TALLEST_LETTERS
 from demo.data import fonts, prompts, scenes
 from demo.data.drawing import Canvas, text_width
 from demo.evaluate import distance
@@ -100,6 +100,11 @@ def small(rng: Random) -> Drawing:
     return clean(rng, rng.randint(7, 9))
 
 
+def large(rng: Random) -> Drawing:
+    """Draw letters of 44 to 90 pixels."""
+    return clean(rng, rng.randint(44, 90))
+
+
 def photographed(rng: Random) -> Drawing:
     """Photograph a page on a dark table at an angle."""
     drawn = clean(rng)
@@ -130,6 +135,7 @@ KINDS: dict[str, Callable[[Random], Drawing]] = {
     "low contrast": pale,
     "noisy": noisy,
     "small letters": small,
+    "large letters": large,
     "photographed askew": photographed,
 }
 
@@ -143,7 +149,7 @@ def measure(asker: Asker, kind: str, count: int) -> Outcome:
         messages = [user_message(prompts.reading(rng), image=True)]
         limit = len(drawing.text.encode()) + 24
         started = time.perf_counter()
-        enhanced = enhance(drawing.image, "auto", BUDGET, LETTER_HEIGHT)
+        enhanced = enhance(drawing.image, "auto", BUDGET, LETTER_HEIGHT, TALLEST_LETTERS)
         outcome.seconds += time.perf_counter() - started
         plain_answer = asker.ask(messages, drawing.image, limit)
         enhanced_answer = (

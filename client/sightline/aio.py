@@ -228,6 +228,38 @@ class AsyncClient:
         """Return the content of a file, such as the results of a batch."""
         return await self._runner.run(self._runner.api.file_content(file_id))
 
+    # groups
+
+    async def describe_group(
+        self,
+        group: str,
+        *,
+        size: int | None = None,
+        webhook: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Say how many jobs a group will have, and the URL that is told when all have ended."""
+        body = {"size": size, "webhook": webhook, "metadata": metadata}
+        return await self._runner.run(
+            self._runner.api.request_json("PUT", api_path("groups", group), json=body)
+        )
+
+    async def group(self, group: str) -> dict[str, Any]:
+        """Return a group of jobs with its counts; raises NotFound."""
+        return await self._runner.run(
+            self._runner.api.request_json("GET", api_path("groups", group))
+        )
+
+    async def cancel_group(self, group: str) -> dict[str, Any]:
+        """Cancel all jobs of a group that have not ended."""
+        url_path = f"{api_path('groups', group)}/cancel"
+        return await self._runner.run(self._runner.api.request_json("POST", url_path))
+
+    async def retry_group(self, group: str) -> dict[str, Any]:
+        """Make a new job for each one of a group that failed or expired, as there is room."""
+        url_path = f"{api_path('groups', group)}/retry"
+        return await self._runner.run(self._runner.api.request_json("POST", url_path))
+
     # webhooks
 
     async def webhook_secret(self, *, rotate: bool = False) -> SecretData:

@@ -222,6 +222,36 @@ class Client:
         """Return the content of a file, such as the results of a batch."""
         return self._runner.run(self._runner.api.file_content(file_id))
 
+    # groups
+
+    def describe_group(
+        self,
+        group: str,
+        *,
+        size: int | None = None,
+        webhook: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Say how many jobs a group will have, and the URL that is told when all have ended."""
+        body = {"size": size, "webhook": webhook, "metadata": metadata}
+        return self._runner.run(
+            self._runner.api.request_json("PUT", api_path("groups", group), json=body)
+        )
+
+    def group(self, group: str) -> dict[str, Any]:
+        """Return a group of jobs with its counts; raises NotFound."""
+        return self._runner.run(self._runner.api.request_json("GET", api_path("groups", group)))
+
+    def cancel_group(self, group: str) -> dict[str, Any]:
+        """Cancel all jobs of a group that have not ended."""
+        url_path = f"{api_path('groups', group)}/cancel"
+        return self._runner.run(self._runner.api.request_json("POST", url_path))
+
+    def retry_group(self, group: str) -> dict[str, Any]:
+        """Make a new job for each one of a group that failed or expired, as there is room."""
+        url_path = f"{api_path('groups', group)}/retry"
+        return self._runner.run(self._runner.api.request_json("POST", url_path))
+
     # webhooks
 
     def webhook_secret(self, *, rotate: bool = False) -> SecretData:

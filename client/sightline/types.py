@@ -26,6 +26,11 @@ class SubmitOptions(TypedDict, total=False):
     lang: Literal["en", "zh"]
     fields: list[str]
     session_id: str
+    #: A name for jobs that belong together; see /v1/groups.
+    group: str
+    #: RFC 3339 with a zone, and hours of each day such as `22:00-06:00+08:00`.
+    not_before: str
+    window: str
     detail: Detail
     max_pixels: int
     max_new_tokens: int
@@ -177,7 +182,10 @@ class JobData(TypedDict):
     metrics: dict[str, Any] | None
     error: dict[str, Any] | None
     retry_of: str | None
+    not_before: str | None
+    window: str | None
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 

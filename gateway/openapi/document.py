@@ -15,6 +15,7 @@ from gateway.responses.following.event_stream import EVENT_TYPES
 from gateway.results.forms import ResultForm
 from gateway.schemas.batches import BatchRequest, FileForm
 from gateway.schemas.conversations import ConversationChange, ConversationRequest
+from gateway.schemas.groups import GroupRequest
 from gateway.schemas.jobs import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chats.request import ChatRequest
@@ -35,6 +36,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "ResponseRequest": ResponseRequest,
     "ConversationRequest": ConversationRequest,
     "ConversationChange": ConversationChange,
+    "GroupRequest": GroupRequest,
     "OcrRequest": OcrRequest,
     "BatchRequest": BatchRequest,
     "FileFields": FileForm,
@@ -71,6 +73,7 @@ def complete(app: OpenAPI) -> None:
         ("conversations/{conversation_id}", "ConversationChange"),
     ):
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
+    spec["paths"]["/v1/groups/{group_id}"]["put"]["requestBody"] = _json_body("GroupRequest")
     file_body = {"application/octet-stream": {"schema": _FILE}}
     spec["paths"]["/process"]["put"]["requestBody"] = {"required": True, "content": file_body}
     schemas["FileForm"] = schemas.pop("FileFields")

@@ -9,6 +9,7 @@ from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.following.event_stream import EventStream
 from gateway.responses.following.followed_job import FollowedJob
+from gateway.responses.following.sse_response import sse_response
 from gateway.schemas.jobs import EventsQuery, JobPath
 from gateway.services import current_services
 from shared import errors
@@ -29,11 +30,7 @@ def follow(path: JobPath, query: EventsQuery) -> Response:
     after = _last_event_id() or query.starting_after
     # refuse with a status what cannot be streamed
     job.row()
-    return Response(
-        EventStream(job).iter_frames(after),
-        mimetype="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return sse_response(EventStream(job).iter_frames(after))
 
 
 def _last_event_id() -> int | None:

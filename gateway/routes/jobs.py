@@ -81,6 +81,7 @@ def list_jobs(query: ListQuery) -> dict[str, Any]:
         after=query.after,
         status=query.status,
         session_id=query.session_id,
+        group=query.group,
     )
     return {
         "object": "list",

@@ -75,6 +75,7 @@ class ListQuery(Parameters):
 
     status: JobStatus | None = None
     session_id: str | None = None
+    group: str | None = Field(None, description="Only jobs of this group.")
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(
         None, pattern=f"^{_JOB_ID.pattern}$", description="The last ID of the previous page."
@@ -305,7 +306,10 @@ class Job(BaseModel):
     predicted: PredictedState | None
     error: dict[str, Any] | None
     retry_of: str | None
+    not_before: str | None = Field(description="It does not start earlier.")
+    window: str | None = Field(description="It starts only within these hours of a day.")
     session_id: str | None
+    group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
 

@@ -10,12 +10,14 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from flask import Request
 from pydantic import (
     AliasChoices,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic import model_validator as check
@@ -25,6 +27,7 @@ from gateway.http.bodies.members import cut_words, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
 from gateway.large_input import give_way, with_pauses
+from gateway.schemas.groups import GROUP_PATTERN
 from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
@@ -56,6 +59,7 @@ from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
 from shared.jobs.row import dump
+from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
 from shared.webhooks import WebhookEvent
 
@@ -156,6 +160,9 @@ class Submission(BaseModel):
     )
     session_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
+    )
+    group: str | None = Field(
+        None, pattern=GROUP_PATTERN, description="Counts jobs together; see /v1/groups."
     )
     detail: str = Field("auto", pattern="^(auto|low|high)$", description="Pixel budget by name.")
     max_pixels: int | None = Field(
@@ -278,6 +285,15 @@ class Submission(BaseModel):
         allow_inf_nan=False,
         description="The job expires if it has not finished this many seconds from now.",
     )
+    not_before: AwareDatetime | None = Field(
+        None, description="The job does not start earlier; RFC 3339, with a zone."
+    )
+    window: str | None = Field(
+        None,
+        max_length=32,
+        description="Hours of each day within which the job may start, such as "
+        "`22:00-06:00+08:00`; in UTC without a zone.",
+    )
     webhook: str | None = Field(
         None,
         max_length=MAX_URL_CHARS,
@@ -302,15 +318,22 @@ class Submission(BaseModel):
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="Returned unchanged.")
 
-    @field_validator("session_id")
+    @field_validator("session_id", "group")
     @classmethod
-    def _session_can_be_named_in_a_url(cls, value: str | None) -> str | None:
+    def _name_can_stand_in_a_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value in (".", ".."):
             raise BadParameters(
-                f"session_id: {value!r} cannot be read or forgotten later.",
-                pointer="/session_id",
-                hint="Clients take it for a folder in /v1/sessions/…; add a letter or digit.",
+                f"{info.field_name}: {value!r} cannot be read or forgotten later.",
+                pointer=f"/{info.field_name}",
+                hint="Clients take it for a folder of a URL; add a letter or digit.",
             )
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_of_a_day(cls, value: str | None) -> str | None:
+        if value is not None:
+            DailyWindow.parse(value)
         return value
 
     @check(mode="after")
@@ -389,6 +412,7 @@ class Submission(BaseModel):
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
+        unnamed |= {name for name in _LATELY if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
         if before:
@@ -405,6 +429,8 @@ class Submission(BaseModel):
         return set() if self.document_parameters else set(_DOCUMENT_NAMES)
 
 
+#: Parameters that requests of before did not have: without them their fingerprint is the same.
+_LATELY = ("group", "not_before", "window")
 #: Parameters that only documents have.
 _DOCUMENT_NAMES = ("pages", "text_layer", "dpi", "running_lines")
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from gateway.large_input import give_way
 from gateway.services import Services
 from gateway.submission.documents.plan import stored_page_infos
 from gateway.submission.enqueue import enqueue_job, trace_context
 from gateway.submission.planning.job_profile import profile_row
 from gateway.submission.webhook import webhook_of_row
-from shared.errors import DocumentNotFound, NotFound
+from shared.errors import (
+    DocumentNotFound,
+    Erased,
+    InputError,
+    JobTooNew,
+    NotFound,
+    ServiceError,
+    SessionBusy,
+)
 from shared.jobs import ImageInfo, Priority
 from shared.jobs.row import JobRow
+from shared.jobs.schedule import DailyWindow, Schedule
 from shared.store import NewJob, StoredJob
 
+#: Jobs of a group that one request retries.
+_RETRIED_AT_ONCE = 500
 
-def resubmit_job(row: JobRow, services: Services) -> StoredJob:
-    """Store and enqueue a new job that asks what `row` asked; raises as submit_request does."""
+
+def resubmit_job(row: JobRow, services: Services, *, once: bool = False) -> StoredJob:
+    """Store and enqueue a new job that asks what `row` asked; raises as submit_request does.
+
+    With `once` there is one such job however often this is called.
+    """
     deadline_s = _deadline_s(row)
     infos = [ImageInfo.model_validate(image) for image in row.images]
     pages = _page_infos(row, services)
@@ -27,6 +43,9 @@ def resubmit_job(row: JobRow, services: Services) -> StoredJob:
             ttl_s=row.ttl_ms // 1000,
             deadline_s=deadline_s,
             session_id=row.session_id,
+            group=row.group,
+            schedule=Schedule(window=DailyWindow.parse(row.window) if row.window else None),
+            idempotency=(f"retry:{row.id}", "group") if once else None,
             metadata=row.metadata or {},
             images=infos,
             page_tokens=sum(page.tokens for page in pages),
@@ -57,3 +76,36 @@ def _deadline_s(row: JobRow) -> float | None:
     """Return the seconds that a job may take, or None if it had no deadline but its ttl."""
     allowed_ms = row.expire_ms - row.created_ms
     return None if allowed_ms == row.ttl_ms else allowed_ms / 1000
+
+
+def retry_group(group_id: str, services: Services, tenant: str) -> tuple[list[str], str | None]:
+    """Resubmit the failed jobs of a group, up to `_RETRIED_AT_ONCE`, as long as there is room.
+
+    Returns the new jobs, and the code of the error that left others. Raises that error if it left
+    all of them, and StoreUnavailable.
+    """
+    retried: list[str] = []
+    reason = None
+    for job_id in services.groups.failed_jobs(tenant, group_id, _RETRIED_AT_ONCE):
+        give_way()
+        try:
+            retried.append(_retry_member(job_id, services, tenant))
+        except (NotFound, Erased, JobTooNew):
+            # its row has expired, or cannot be read here
+            services.groups.forget_failed(tenant, group_id, job_id)
+            continue
+        except (InputError, SessionBusy) as error:
+            # its image is gone, or its conversation is answering; others may do
+            reason = error.code
+            continue
+        except ServiceError as error:
+            if not retried:
+                raise
+            return retried, error.code
+        services.groups.forget_failed(tenant, group_id, job_id)
+    return retried, reason
+
+
+def _retry_member(job_id: str, services: Services, tenant: str) -> str:
+    row = services.store.get(job_id, tenant)
+    return resubmit_job(row, services, once=True).doorbell.job_id

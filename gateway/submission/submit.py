@@ -28,6 +28,7 @@ from gateway.submission.images.tiling import keeps_detail
 from gateway.submission.planning.job_profile import profile_request
 from gateway.submission.planning.plan import JobPlan
 from gateway.submission.planning.reader import choose_reader
+from gateway.submission.planning.schedule import schedule_of
 from gateway.submission.request import ReceivedRequest, S, Submission, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.webhook import webhook_of_submission
@@ -236,6 +237,7 @@ def _new_job(
 ) -> NewJob:
     """Put a planned job together; raises UrlNotAllowed for its webhook."""
     submission = checked.resolved.submission
+    ttl_s = submission.ttl_s or services.settings.job_ttl_s
     # a long conversation is walked over in each of these steps
     give_way()
     job_input = _job_input(checked.resolved, plan, content, said)
@@ -248,9 +250,11 @@ def _new_job(
         tenant=checked.profile.tenant,
         input=_with_seed(job_input) if said.response else job_input,
         priority=submission.priority,
-        ttl_s=submission.ttl_s or services.settings.job_ttl_s,
+        ttl_s=ttl_s,
         deadline_s=submission.deadline_s,
         session_id=submission.session_id,
+        group=submission.group,
+        schedule=schedule_of(submission, ttl_s),
         webhook=webhook_of_submission(submission, services),
         metadata=submission.metadata,
         # the pages of a document are no images of their own

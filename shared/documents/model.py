@@ -76,6 +76,10 @@ class DocumentInfo:
     repaired: bool = False
     #: Files inside of it, which are not read.
     attachments: int = 0
+    #: The names of the first of them.
+    attached_names: tuple[str, ...] = ()
+    #: Its pages are only the cover of these files.
+    portfolio: bool = False
     #: A program makes its pages (XFA), which is not run.
     dynamic_form: bool = False
 

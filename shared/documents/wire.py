@@ -30,7 +30,9 @@ def load_info(body: bytes) -> DocumentInfo:
     pages = tuple(
         PageInfo(**page | {"text_doubt": _doubt(page["text_doubt"])}) for page in fields["pages"]
     )
-    return DocumentInfo(**fields | {"kind": DocumentKind(fields["kind"]), "pages": pages})
+    names = tuple(fields["attached_names"])
+    typed = {"kind": DocumentKind(fields["kind"]), "pages": pages, "attached_names": names}
+    return DocumentInfo(**fields | typed)
 
 
 def dump_text(text: PageText) -> bytes:

@@ -25,6 +25,8 @@ class EnhanceStep(StrEnum):
     DESKEW = "deskew"
     #: Spread pale or unevenly lit text over the whole range of brightness.
     CONTRAST = "contrast"
+    #: Shrink text that is too large for the model.
+    DOWNSCALE = "downscale"
     #: Enlarge text that is too small to read.
     UPSCALE = "upscale"
     #: Make every pixel black or white.

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
-from shared.jobs.enhancement import Enhancement
+from shared.jobs.enhancement import Enhancement, EnhanceStep
 from shared.jobs.lines import Boxes, SeenRow, TextLine
 from shared.jobs.params import Frozen, GenerationParams
 
@@ -189,7 +189,8 @@ class JobInput(Frozen):
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
         reads_new = self.needs_reader or self.boxes != "none"
-        asks_new = self.keep_all or reads_new or bool(self.reference)
+        shrinks = isinstance(self.enhance, tuple) and EnhanceStep.DOWNSCALE in self.enhance
+        asks_new = self.keep_all or reads_new or shrinks or bool(self.reference)
         is_new = has_places or is_whole or asks_new or self.document is not None
         return ROW_VERSION if is_new else self.params.row_version
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from shared.errors import JobTooNew
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
 from shared.jobs.response_api import ResponseFields
+from shared.slow_json import dump_slowly, load_slowly
 
 
 def _from_json(value: Any) -> Any:
@@ -64,6 +65,11 @@ class JobRow(BaseModel):
     session_generation: Annotated[int | None, _Blank] = None
     metadata: JsonDict = None
     retry_of: Annotated[str | None, _Blank] = None
+    #: It may not start earlier, and only within these hours of a day.
+    not_before_ms: Annotated[int | None, _Blank] = None
+    window: Annotated[str | None, _Blank] = None
+    #: The group that its caller has put it into.
+    group: Annotated[str | None, _Blank] = None
     #: Of a job that the Responses API made.
     response: Annotated[ResponseFields | None, BeforeValidator(_from_json)] = None
     webhook: Annotated[str | None, _Blank] = None
@@ -124,11 +130,17 @@ def read_row(fields: Mapping[str, Any]) -> JobRow:
     Raises JobTooNew if a newer version's row cannot be read.
     """
     try:
-        return JobRow.model_validate(fields)
+        return JobRow.model_validate(_with_output(fields))
     except ValidationError as error:
         if int(fields.get("version") or 0) > ROW_VERSION:
             raise JobTooNew from error
         raise
+
+
+def _with_output(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields with the output as a value, as that of a document is megabytes of JSON."""
+    output = fields.get("output")
+    return {**fields, "output": load_slowly(output)} if output else fields
 
 
 def read_listed_row(fields: Mapping[str, Any]) -> JobRow:
@@ -158,4 +170,4 @@ def _without_unknown(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def dump(value: Any) -> str:
     """Return a value as compact JSON, as rows store it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return dump_slowly(value, ensure_ascii=False, separators=(",", ":"))

@@ -50,7 +50,10 @@ def job_view(
         "predicted": _predicted(row),
         "error": row.error,
         "retry_of": row.retry_of,
+        "not_before": timestamp(row.not_before_ms),
+        "window": row.window,
         "session_id": row.session_id,
+        "group": row.group,
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
     }

@@ -33,6 +33,7 @@ _LIBRARIES = (
     "limits",
     "tiles",
     "features",
+    "groups",
     "ending",
 )
 

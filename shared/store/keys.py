@@ -37,6 +37,10 @@ GONE = PREFIX + "gone:"
 QUEUED = PREFIX + "queued"
 #: Zset of queued job ids by the millisecond in which they were (last) queued.
 QUEUED_SINCE = PREFIX + "queued:since"
+#: Zset of queued job ids that may not start yet, by the millisecond from which they may; and of a
+#: tenant's own, by their number. They stand in no line.
+DEFERRED = PREFIX + "deferred"
+TENANT_DEFERRED = PREFIX + "deferred:"
 #: Counter that numbers jobs as they come.
 SEQUENCE = PREFIX + "queued:sequence"
 #: Hash: predicted busy milliseconds of all queued jobs, and how many they are.
@@ -110,6 +114,16 @@ SESSION_TURNS = "/turns"
 SESSION_IMAGES = "/images"
 #: Zset of a tenant's session ids by the millisecond of their last use.
 TENANT_SESSIONS = PREFIX + "sessions:"
+#: Hash: a group of jobs; its suffixes name the zsets of its jobs by number, of those that have not
+#: ended by the score by which they are taken, and of those that failed and were not retried.
+GROUP = PREFIX + "group:"
+GROUP_JOBS = "/jobs"
+GROUP_OPEN = "/open"
+GROUP_FAILED = "/failed"
+#: Zset of a tenant's group ids by the millisecond of their last job.
+TENANT_GROUPS = PREFIX + "groups:"
+#: Zset of the groups (`<tenant>:<id>`) with unfinished jobs by the last look for ended ones.
+GROUPS_OPEN = PREFIX + "groups_open"
 #: Hash: a file that a caller stored, or that a batch wrote; its suffix names the hash of its
 #: pieces by number, which are lines where it has lines.
 FILE = PREFIX + "file:"
@@ -217,6 +231,11 @@ def session(tenant: str, session_id: str) -> str:
 def file(tenant: str, file_id: str) -> str:
     """Return the key of a file."""
     return f"{FILE}{tenant}:{file_id}"
+
+
+def group(tenant: str, group_id: str) -> str:
+    """Return the key of a group of jobs."""
+    return f"{GROUP}{tenant}:{group_id}"
 
 
 def batch(tenant: str, batch_id: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
 from shared.settings import BUNDLED_MODEL
@@ -251,3 +251,26 @@ def test_a_dense_page_is_read_by_the_model_without_losing_a_line(
     assert "tiles" not in job["output"] or job["output"]["tiles"] is None
     events = client.get(f"/v1/jobs/{job['id']}/events").text
     assert events.count("output.delta") > 1
+
+
+def test_a_headline_and_the_small_print_below_it_are_both_read_by_the_model(
+    client: httpx.Client, worker: Process
+) -> None:
+    lines = [
+        ("Annual General Meeting", 80),
+        ("Shareholders are invited to the town hall on 12 May", 24),
+        ("Doors open at 18:30 and close at 22:00", 24),
+    ]
+    image, top = Image.new("RGB", (1200, 340), "white"), 30
+    for text, size in lines:
+        font = ImageFont.load_default(size)
+        ImageDraw.Draw(image).text((40, top), text, "black", font)
+        top += round(1.5 * size) + 20
+    job = client.post(
+        "/v1/jobs",
+        data={"preset": "ocr", "reader": "model"},
+        files={"image": ("page.png", saved(image, "PNG"))},
+        headers={"Prefer": "wait=60"},
+    ).json()
+    expected = "\n".join(text for text, _ in lines)
+    assert Levenshtein.distance(job["output"]["text"], expected) <= 0.04 * len(expected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pikepdf import Array, Dictionary, Name, Pdf, String
 from reportlab.pdfgen.canvas import Canvas
 
@@ -108,11 +110,13 @@ def dynamic_form() -> bytes:
     return rewritten(pdf(lambda canvas: write(canvas, ["Please wait..."])), add)
 
 
-def portfolio() -> bytes:
-    """Return a PDF that carries another one."""
+def portfolio(names: Sequence[str] = ("inner.pdf",), *, collection: bool = True) -> bytes:
+    """Return a PDF that carries others, whose page is their cover if they are a collection."""
 
     def add(document: Pdf) -> None:
-        document.attachments["inner.pdf"] = pdf(text_page(3))
-        document.Root.Collection = Dictionary(Type=Name.Collection, View=Name.D)
+        for name in names:
+            document.attachments[name] = pdf(text_page(3))
+        if collection:
+            document.Root.Collection = Dictionary(Type=Name.Collection, View=Name.D)
 
-    return rewritten(pdf(lambda canvas: write(canvas, ["The files are inside."])), add)
+    return rewritten(pdf(lambda canvas: write(canvas, ["Open this in another program."])), add)

@@ -74,10 +74,8 @@ class DeliverySender:
 
     def _body(self, delivery: Delivery) -> str:
         created = str(timestamp(delivery.created_ms))
-        if delivery.api == "batches":
-            return _openai_message(delivery, delivery.type, delivery.about)
         if delivery.job is None:
-            return webhooks.build_message(delivery.type, created, {"id": delivery.id})
+            return _message_of_no_job(delivery, created)
         try:
             row = self._store.get(delivery.job, delivery.tenant)
         except (NotFound, Erased):
@@ -164,6 +162,15 @@ class DeliverySender:
 
 def _response_message(delivery: Delivery, status: str) -> str:
     return _openai_message(delivery, f"response.{status}", response_id(str(delivery.job)))
+
+
+def _message_of_no_job(delivery: Delivery, created: str) -> str:
+    if delivery.api == "batches":
+        return _openai_message(delivery, delivery.type, delivery.about)
+    about = {"id": delivery.id}
+    if delivery.api == "groups":
+        about = {"object": "group", **json.loads(delivery.about)}
+    return webhooks.build_message(delivery.type, created, about)
 
 
 def _openai_message(delivery: Delivery, kind: str, about: str) -> str:

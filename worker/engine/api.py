@@ -54,6 +54,8 @@ class ModelInfo:
     image_room: ImageRoom = UNBOUNDED
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float = LETTER_HEIGHT
+    #: Height in pixels of the tallest letters that it reads well; None where nothing bounds them.
+    tallest_letters: float | None = None
     #: Letters that the model reads well in one look; None where nothing bounds them.
     letters_at_once: float | None = None
     #: Sampling that the checkpoint recommends, by parameter.

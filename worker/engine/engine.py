@@ -71,6 +71,7 @@ class TorchEngine:
             token_side=model.reader.factor,
             image_room=budget.for_images(self._costs),
             letter_height=model.letter_height,
+            tallest_letters=model.tallest_letters,
             letters_at_once=model.letters_at_once,
             sampling=model.sampling,
             demo=model.demo,

@@ -43,6 +43,8 @@ class LoadedModel:
     demo: bool
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float
+    #: Height in pixels of the tallest letters that it reads well; None where nothing bounds them.
+    tallest_letters: float | None
     #: Letters that the model reads well in one look; None where nothing bounds them.
     letters_at_once: float | None
     numerics: ChosenNumerics
@@ -80,6 +82,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
         letter_height=about["letter_height"],
+        tallest_letters=about.get("tallest_letters"),
         letters_at_once=about.get("letters_at_once"),
         numerics=numerics,
         arithmetic=ops.name,
@@ -101,7 +104,7 @@ def read_about(folder: Path, model: str) -> dict[str, Any]:
     flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
     if not isinstance(flags["name"], str) or not flags["name"]:
         raise ValueError("sightline.json: name is no text")
-    for name in ("letter_height", "letters_at_once"):
+    for name in ("letter_height", "tallest_letters", "letters_at_once"):
         value = flags.get(name, 1)
         if not isinstance(value, int | float) or not value > 0:
             raise ValueError(f"sightline.json: {name} is no number above 0")

@@ -35,11 +35,16 @@ class EnhancedImage:
 
 
 def enhance(
-    image: Image.Image, wish: Enhancement, max_pixels: int, letter_height: float = LETTER_HEIGHT
+    image: Image.Image,
+    wish: Enhancement,
+    max_pixels: int,
+    letter_height: float = LETTER_HEIGHT,
+    tallest_letters: float | None = None,
 ) -> EnhancedImage:
     """Run the steps of `wish` on an RGB image of which the model keeps `max_pixels`.
 
-    Letters lower than `letter_height` pixels count as too small for the model.
+    Letters lower than `letter_height` pixels count as too small for the model, those above
+    `tallest_letters` as too large.
     Deterministic; time and memory are linear in the pixels and bounded, as a large image is
     scaled down first. `variant` is equal where image, steps and outcome are.
     """
@@ -49,7 +54,7 @@ def enhance(
         return EnhancedImage(image)
     # the engine's threads own the cores
     cv2.setNumThreads(1)
-    options = StepOptions(careful, max_pixels, letter_height)
+    options = StepOptions(careful, max_pixels, letter_height, tallest_letters)
     pixels = _scaled(image, max_pixels)
     report: list[str] = []
     skipped: list[str] = []
@@ -68,6 +73,19 @@ def enhance(
         return EnhancedImage(image, skipped=tuple(skipped))
     enhanced = Image.fromarray(pixels)
     return EnhancedImage(enhanced, _variant(pixels), tuple(report), tuple(skipped))
+
+
+def shrink_large_letters(
+    image: Image.Image, letter_height: float, tallest_letters: float
+) -> Image.Image | None:
+    """Return a part of an RGB image, all of which was enhanced, with smaller letters.
+
+    None where they are not large: a heading beside small print is large only by itself.
+    """
+    cv2.setNumThreads(1)
+    options = StepOptions(True, _LARGEST, letter_height, tallest_letters)
+    result = STEPS[EnhanceStep.DOWNSCALE](np.asarray(image.convert("RGB")), options)
+    return Image.fromarray(result.pixels) if isinstance(result, StepResult) else None
 
 
 def _scaled(image: Image.Image, max_pixels: int) -> Pixels:

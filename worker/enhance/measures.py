@@ -46,6 +46,9 @@ _LETTER_LOW, _LETTER_NARROW, _LETTER_AREA = 6, 2, 12
 _LETTER_WIDE, _LETTER_TALL, _LETTERS = 12, 0.5, 6
 #: Below this share of the height of tall letters (a percentile), ink is a speck or a dot.
 _SPECK, _TALL_PERCENTILE = 0.4, 90
+#: Height in pixels at which large letters do not fall apart; the share of a letter's height around
+#: it that belongs to it; and how many letters are small print.
+_CLEAR, _NEAR, _PRINT_LETTERS = 16.0, 0.4, 12
 #: Degrees of skew that are looked for to both sides.
 MOST_SKEW = 12.0
 #: Degrees from one coarse try to the next, and the reach and step of each finer round.
@@ -124,20 +127,52 @@ def grain(grey: Grey) -> float:
     return float(quiet.mean() * np.sqrt(np.pi / 2) / _GRAIN_GAIN) if quiet.size else 0.0
 
 
-def letter_height(grey: Grey) -> float | None:
-    """Return the median height of letters in pixels; None where there are hardly any."""
+def letter_height(grey: Grey, tallest: float = _LETTER_TALL) -> float | None:
+    """Return the median height of letters in pixels; None where there are hardly any.
+
+    What is higher than the share `tallest` of the image is no letter.
+    """
+    boxes = _ink_boxes(grey, tallest)
+    if len(boxes) < _LETTERS:
+        return None
+    heights = boxes[:, 3]
+    letters = heights[heights >= _SPECK * np.percentile(heights, _TALL_PERCENTILE)]
+    return float(np.median(letters))
+
+
+def small_print(grey: Grey, usual: float, tallest: float = _LETTER_TALL) -> float | None:
+    """Return the median height of letters much lower than those of `usual` pixels.
+
+    None where there are hardly any: dots, commas and what large strokes fall apart into stand
+    inside large letters or close to them.
+    """
+    scale = _CLEAR / usual
+    shrunk = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    large = _ink_boxes(np.asarray(shrunk, dtype=np.uint8), 1.0)
+    large = large[large[:, 3] >= _SPECK * _CLEAR] / scale
+    covered = np.zeros(grey.shape, dtype=np.uint8)
+    for left, top, width, height in large:
+        near = _NEAR * height
+        corner = int(max(0, left - near)), int(max(0, top - near))
+        covered[corner[1] : int(top + height + near), corner[0] : int(left + width + near)] = 1
+    boxes = _ink_boxes(grey, tallest)
+    x = np.clip(boxes[:, 0] + boxes[:, 2] / 2, 0, grey.shape[1] - 1).astype(np.intp)
+    y = np.clip(boxes[:, 1] + boxes[:, 3] / 2, 0, grey.shape[0] - 1).astype(np.intp)
+    apart = boxes[covered[y, x] == 0, 3]
+    return float(np.median(apart)) if len(apart) >= _PRINT_LETTERS else None
+
+
+def _ink_boxes(grey: Grey, tallest: float) -> Floats:
+    """Return (n, 4) left, top, width and height in pixels of what may be letters."""
     enlarged = cv2.resize(grey, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC)
     ink = mark_ink(np.asarray(enlarged, dtype=np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    width, height = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
-    area = stats[1:, cv2.CC_STAT_AREA]
-    likely = (height >= _LETTER_LOW) & (width >= _LETTER_NARROW) & (area >= _LETTER_AREA)
-    likely &= (width < _LETTER_WIDE * height) & (height < _LETTER_TALL * ink.shape[0])
-    if likely.sum() < _LETTERS:
-        return None
-    heights = height[likely]
-    letters = heights[heights >= _SPECK * np.percentile(heights, _TALL_PERCENTILE)]
-    return float(np.median(letters)) / _ENLARGED
+    stats = stats[1:]
+    width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    likely = (height >= _LETTER_LOW) & (width >= _LETTER_NARROW)
+    likely &= stats[:, cv2.CC_STAT_AREA] >= _LETTER_AREA
+    likely &= (width < _LETTER_WIDE * height) & (height < tallest * ink.shape[0])
+    return np.asarray(stats[likely, : cv2.CC_STAT_AREA] / _ENLARGED, dtype=np.float64)
 
 
 def skew(grey: Grey) -> Skew:

@@ -47,6 +47,11 @@ _COLOUR_BLUR = (5, 5)
 _LETTER_WANTED, _LETTER_MARGIN = 14.0, 1.4
 #: Factor of enlargement: at least, or it is not worth it; at most.
 _ENLARGED_LEAST, _ENLARGED_MOST = 1.25, 4.0
+#: Share of the tallest letters that others are shrunk to.
+_SHRUNK_TO = 0.7
+#: Factor of shrinking: at most, or it is not worth it; at least. Share of the image that a letter
+#: is high at most, as in a picture of one line.
+_SHRUNK_MOST, _SHRUNK_LEAST, _TALL_SHARE = 0.8, 0.125, 0.95
 
 #: Grey levels of contrast that auto raises: from, below.
 _CONTRAST_FAINT, _CONTRAST_ENOUGH = 6, 60
@@ -75,6 +80,8 @@ class StepOptions:
     max_pixels: int
     #: Height in pixels of the lowest letters that the model reads well.
     letter_height: float
+    #: That of the tallest ones; None where nothing bounds them.
+    tallest_letters: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,47 @@ def _without_grain(light: MatLike, grain: float) -> MatLike:
     return cv2.bilateralFilter(light, _FAST_DIAMETER, _FAST_LEVELS * grain, _FAST_PIXELS)
 
 
+def downscale(pixels: Pixels, options: StepOptions) -> StepResult | str:
+    """Shrink large letters, as far as small ones beside them stay readable."""
+    tallest = options.tallest_letters
+    if tallest is None and options.careful:
+        return "the model reads letters of any size"
+    least = max(_LETTER_WANTED, _LETTER_MARGIN * options.letter_height)
+    wanted = least if tallest is None else max(least, _SHRUNK_TO * tallest)
+    if tallest is None or not options.careful:
+        tallest = wanted
+    tall = _large_letters(pixels)
+    if tall is None:
+        return "no letters were found"
+    if tall <= tallest:
+        return f"its letters of {tall:.0f} pixels are not large"
+    small = measures.small_print(_grey(_middle(pixels)), tall)
+    smallest = _SHRUNK_LEAST if small is None else options.letter_height / small
+    factor = round(max(wanted / tall, smallest), 2)
+    if factor > _SHRUNK_MOST:
+        return f"the letters of {small or tall:.0f} pixels beside large ones would be too small"
+    shrunk = np.asarray(
+        cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+    after = _large_letters(shrunk)
+    if after is None or after < options.letter_height:
+        return f"it is not sure that its letters have {tall:.0f} pixels"
+    return StepResult(
+        shrunk,
+        f"letters of {tall:.0f} pixels were shrunk to {factor:.0%}",
+    )
+
+
+def _large_letters(pixels: Pixels) -> float | None:
+    """Return the median height of letters in pixels, also of a single line of large ones."""
+    whole = _shrunk(pixels)
+    scale = pixels.shape[0] / whole.shape[0]
+    far = measures.letter_height(_grey(whole), _TALL_SHARE)
+    near = measures.letter_height(_grey(_middle(pixels)), _TALL_SHARE)
+    heights = ([] if far is None else [far * scale]) + ([] if near is None else [near])
+    return min(heights, default=None)
+
+
 def upscale(pixels: Pixels, options: StepOptions) -> StepResult | str:
     """Enlarge small letters as far as the pixel budget allows."""
     tall = measures.letter_height(_grey(_middle(pixels)))
@@ -186,6 +234,7 @@ STEPS: dict[EnhanceStep, Step] = {
     EnhanceStep.PERSPECTIVE: perspective,
     EnhanceStep.DESKEW: deskew,
     EnhanceStep.DENOISE: denoise,
+    EnhanceStep.DOWNSCALE: downscale,
     EnhanceStep.UPSCALE: upscale,
     EnhanceStep.CONTRAST: contrast,
     EnhanceStep.BINARIZE: binarize,

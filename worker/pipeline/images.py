@@ -21,17 +21,20 @@ class QuestionImages:
         self,
         pngs: Mapping[str, bytes | Image.Image],
         letter_height: float = LETTER_HEIGHT,
+        tallest_letters: float | None = None,
+        *,
         variants: Mapping[str, str] | None = None,
         file_ids: Mapping[str, str] | None = None,
     ) -> None:
         """`pngs` are canonical images by id, as PNG or opened.
 
-        The model reads letters of `letter_height` pixels. `variants` name what was done to some
-        images, `file_ids` the stored file of each that was drawn from one.
+        The model reads letters of `letter_height` to `tallest_letters` pixels. `variants` name what
+        was done to some images, `file_ids` the stored file of each that was drawn from one.
         """
         self._pngs = pngs
         self._variants = variants or {}
         self._letter_height = letter_height
+        self._tallest_letters = tallest_letters
         self._file_ids = file_ids or {}
         self._opened: dict[str, Image.Image] = {}
         self._inputs: dict[tuple[str, int, Enhancement], ImageInput] = {}
@@ -72,7 +75,8 @@ class QuestionImages:
         # OpenCV is imported only where an image is really enhanced
         from worker.enhance import enhance as enhance_image
 
-        enhanced = enhance_image(image, enhance, max_pixels, self._letter_height)
+        letters = self._letter_height, self._tallest_letters
+        enhanced = enhance_image(image, enhance, max_pixels, *letters)
         self._notices[image_id] = _notices(image_id, enhanced.report, enhanced.skipped)
         variant += enhanced.variant
         return ImageInput(image_id, enhanced.image, max_pixels, variant, file_id)

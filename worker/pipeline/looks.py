@@ -73,6 +73,20 @@ def leave_out_blanks(source: ImageInput, info: ModelInfo) -> TightImage | None:
     return TightImage(kept, Notice(code=BLANKS_LEFT_OUT, detail=detail))
 
 
+def shrink_letters(source: ImageInput, info: ModelInfo) -> ImageInput:
+    """Return a part of an image with letters that are not too large for the model."""
+    if info.tallest_letters is None:
+        return source
+    # OpenCV is imported only where it is needed
+    from worker.enhance.enhance import shrink_large_letters
+
+    image = shrink_large_letters(source.image, info.letter_height, info.tallest_letters)
+    if image is None:
+        return source
+    size = "x".join(map(str, image.size))
+    return replace(source, image=image, variant=f"{source.variant}@{size}")
+
+
 def _seen(size: tuple[int, int], source: ImageInput, info: ModelInfo) -> VisualSize:
     budget = min(source.max_pixels, info.max_pixels)
     return visual_tokens(*size, budget, min_pixels=info.min_pixels, factor=info.token_side)

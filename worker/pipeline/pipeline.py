@@ -24,7 +24,7 @@ from worker.engine.api import (
     Ticket,
 )
 from worker.pipeline.images import QuestionImages
-from worker.pipeline.looks import tight_look
+from worker.pipeline.looks import shrink_letters, tight_look
 from worker.pipeline.strips import StripTicket
 from worker.tiling.strips import TextFinder, cut_strips
 
@@ -96,8 +96,14 @@ class Pipeline:
         BadParameters when the model can never answer it, and InferenceFailed for a damaged image.
         """
         asked, deadline = question, time.monotonic() + question.time_left_s
-        letter_height = self.engine.info.letter_height
-        images = QuestionImages(question.pngs, letter_height, question.variants, question.file_ids)
+        info = self.engine.info
+        images = QuestionImages(
+            question.pngs,
+            info.letter_height,
+            info.tallest_letters,
+            variants=question.variants,
+            file_ids=question.file_ids,
+        )
         strips = self._start_strips(question, images, deadline)
         if strips is not None:
             enhancements = images.notices(question.job.every_image)
@@ -136,6 +142,8 @@ class Pipeline:
         request = _request(alone, images, deadline)
 
         def ask(image: ImageInput, tokens: int, background: bool) -> Ticket:
+            if job.enhance == "auto":
+                image = shrink_letters(image, self.engine.info)
             params = job.params.model_copy(update={"max_new_tokens": tokens})
             message = Message("user", job.prompt, (image,))
             return self.engine.submit(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from gateway.http.problems import openai_error
@@ -14,6 +13,7 @@ from gateway.responses.views.job import why_no_answer
 from shared.errors import AnswerChanged, ServiceError
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
+from shared.slow_json import dump_slowly
 from shared.store.jobs.events import JobEvent
 
 #: Seconds for which a store may be silent: a chat cannot be resumed, so it waits for it.
@@ -33,7 +33,7 @@ class ChatStream:
         #: The text of the present attempt, which may still repeat what was sent.
         self._current = ""
 
-    def iter_frames(self) -> Iterator[str]:
+    def iter_frames(self) -> Generator[str, None, None]:
         """Yield the frames up to `[DONE]`, or up to an error."""
         try:
             row = self._job.row()
@@ -90,4 +90,4 @@ class ChatStream:
 
 
 def _frame(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"data: {dump_slowly(data, ensure_ascii=False)}\n\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from gateway.http.base_path import link_base
@@ -12,7 +11,8 @@ from gateway.responses.views.job import live_job_view, predict_wait_s
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
-from shared.store.jobs.events import EventReader, JobEvent, add_to_text
+from shared.slow_json import dump_slowly
+from shared.store.jobs.events import EventReader, JobEvent, add_piece
 
 #: Milliseconds after which a browser connects again.
 _RETRY_MS = 2000
@@ -36,7 +36,7 @@ class EventStream:
         # the frames are made after the request's context has ended
         self._base_url = link_base()
 
-    def iter_frames(self, after: int) -> Iterator[str]:
+    def iter_frames(self, after: int) -> Generator[str, None, None]:
         """Yield the frames of the events after number `after`, to the end of job or client."""
         yield f"retry: {_RETRY_MS}\n\n"
         try:
@@ -79,8 +79,10 @@ class EventStream:
 
     def _event_data(self, event: JobEvent) -> dict[str, Any]:
         if event.type == "job.queued":
-            position = event.data.get("position") or 0
-            return event.data | {"wait_s": predict_wait_s(position, self._job.services)}
+            position = event.data.get("position")
+            # one that may not start yet has no place in the queue
+            wait_s = None if position is None else predict_wait_s(position, self._job.services)
+            return event.data | {"wait_s": wait_s}
         return event.data
 
 
@@ -92,23 +94,25 @@ class _ClientText:
         self._events = events
         self._job_id = job_id
         self._after = after
-        self._text = ""
+        #: Of megabytes in the end, so that they are put together once.
+        self._pieces: list[str] = []
         #: Whether what it got before this connection still counts.
         self._resumes = after > 0
 
     def take(self, event: JobEvent) -> None:
         """Add an event that was sent to it."""
         self._resumes = self._resumes and event.type != "output.reset"
-        self._text = add_to_text(self._text, event)
+        add_piece(self._pieces, event)
 
     def read(self) -> str | None:
         """Return its text, None if that cannot be told any more; raises StoreUnavailable."""
+        text = "".join(self._pieces)
         if not self._resumes:
-            return self._text
+            return text
         before = self._events.text_until(self._job_id, self._after)
-        return None if before is None else before + self._text
+        return None if before is None else before + text
 
 
 def _frame(seq: int | None, event_type: str, data: dict[str, Any]) -> str:
     number = "" if seq is None else f"id: {seq}\n"
-    return f"{number}event: {event_type}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"{number}event: {event_type}\ndata: {dump_slowly(data, ensure_ascii=False)}\n\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -19,6 +18,7 @@ from gateway.services import Services
 from shared.errors import ServiceError
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
+from shared.slow_json import dump_slowly
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class HeldResponse:
                     return
                 yield "\n"
             if row.status is JobStatus.SUCCEEDED:
-                yield json.dumps(view(row), ensure_ascii=False)
+                yield dump_slowly(view(row), ensure_ascii=False)
             else:
                 hang_up(self._request)
         except ServiceError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from gateway.large_input import with_pauses
+
 #: A word with the spaces before it, a sign of a script without spaces, or spaces alone.
 _SEGMENT = re.compile(
     r"\s{0,16}[\u2e80-\U0010ffff]|\s{0,16}[^\s\u2e80-\U0010ffff]{1,16}|\s{1,16}", re.DOTALL
@@ -25,12 +27,12 @@ class SegmentedText:
 
         Raises ValueError where it is not what was taken before.
         """
-        length = min(len(text), len(self.taken))
-        if text[:length] != self.taken[:length] or (whole and length < len(self.taken)):
-            raise ValueError("the text has changed")
-        if length < len(self.taken):
+        begin = len(self.taken)
+        if len(text) < begin and not whole and self.taken.startswith(text):
             return []
-        segments = _SEGMENT.findall(text[length:])
+        if not text.startswith(self.taken):
+            raise ValueError("the text has changed")
+        segments = [match[0] for match in with_pauses(_SEGMENT.finditer(text, begin))]
         if not whole:
             segments = segments[:-1]
         self.taken += "".join(segments)

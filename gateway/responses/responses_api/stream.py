@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from gateway.http.problems import openai_error
 from gateway.http.server.client_connection import CHECK_INTERVAL_S
+from gateway.large_input import give_way
 from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.responses_api.events import Event, ResponseEvents
 from shared.errors import ServiceError
 from shared.jobs.row import JobRow
+from shared.slow_json import dump_slowly
 
 #: Seconds for which a store may be silent before the stream ends with an error.
 _PATIENCE_S = 30.0
+#: Events that are made between two looks at other requests.
+_EVENTS_AT_ONCE = 500
 
 
 class ResponseStream:
@@ -34,8 +38,9 @@ class ResponseStream:
         self._ping_s = ping_s
         self._after = after
         self._leave = leave
+        self._count = itertools.count(1)
 
-    def iter_frames(self) -> Iterator[str]:
+    def iter_frames(self) -> Generator[str, None, None]:
         """Yield the frames up to the last event, or up to an error."""
         try:
             yield from self._frames(self._events.begin())
@@ -60,6 +65,9 @@ class ResponseStream:
 
     def _frames(self, events: Iterable[Event]) -> Iterator[str]:
         for event in events:
+            # also where a client has them all, so that none is sent
+            if next(self._count) % _EVENTS_AT_ONCE == 0:
+                give_way()
             if event["sequence_number"] > self._after:
-                data = json.dumps(event, ensure_ascii=False)
+                data = dump_slowly(event, ensure_ascii=False)
                 yield f"event: {event['type']}\ndata: {data}\n\n"

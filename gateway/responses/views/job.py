@@ -31,7 +31,9 @@ def placed_job_view(
     """Return a job whose place in the queue is known; None when it is not queued."""
     base_url = link_base() if base_url is None else base_url
     if position is None:
-        return job_view(row, base_url=base_url)
+        # a job that is queued in no line may not start yet
+        waits = row.status is JobStatus.QUEUED
+        return job_view(row, wait_s=None if waits else 0.0, base_url=base_url)
     wait_s = None
     # a job that is stored is no less so while nobody can say how long it will wait
     with suppress(StoreUnavailable):

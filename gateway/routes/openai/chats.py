@@ -16,6 +16,7 @@ from gateway.responses.after_change import after_change
 from gateway.responses.chats.completion import ChatCompletion, completion
 from gateway.responses.chats.stream import ChatStream
 from gateway.responses.following.held_response import HeldResponse, KeepAlive, stream_ping_s
+from gateway.responses.following.sse_response import sse_response
 from gateway.responses.model_check import ANY_MODEL, check_model
 from gateway.responses.views.job import why_no_answer
 from gateway.responses.views.worker import model_view
@@ -117,11 +118,7 @@ def _respond(held_response: HeldResponse) -> Response:
 def _stream(options: ChatOptions, held_response: HeldResponse, services: Services) -> Response:
     ping_s = min(services.settings.ping_s, stream_ping_s(request))
     stream = ChatStream(held_response, ping_s=ping_s, with_usage=options.with_usage)
-    return Response(
-        stream.iter_frames(),
-        mimetype="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return sse_response(stream.iter_frames())
 
 
 @openai.get("/v1/models", summary="List models", responses={200: ModelList, **_STORE})

@@ -14,6 +14,7 @@ from gateway.responses.after_change import after_change
 from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.following.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.following.long_poll import LongPoll
+from gateway.responses.following.sse_response import sse_response
 from gateway.responses.model_check import check_model
 from gateway.responses.responses_api.stream import ResponseStream
 from gateway.responses.responses_api.view import input_items, response_view
@@ -80,7 +81,7 @@ def _respond_at_once(row: JobRow, services: Services, *, stream: bool) -> Respon
     if not stream:
         return jsonify(response_view(row))
     job = FollowedJob.of(request, services, row.tenant, row.id)
-    return _event_stream(ResponseStream(job, row, ping_s=_ping_s(services)))
+    return sse_response(ResponseStream(job, row, ping_s=_ping_s(services)).iter_frames())
 
 
 def _hold(row: JobRow, services: Services, waiter: str, *, stream: bool) -> Response:
@@ -89,9 +90,9 @@ def _hold(row: JobRow, services: Services, waiter: str, *, stream: bool) -> Resp
     held_response = HeldResponse(request, services, row, waiter, may_retry=may_retry)
     if stream:
         ping_s = _ping_s(services)
-        return _event_stream(
-            ResponseStream(held_response.job, row, ping_s=ping_s, leave=held_response.leave)
-        )
+        leave = held_response.leave
+        events = ResponseStream(held_response.job, row, ping_s=ping_s, leave=leave)
+        return sse_response(events.iter_frames())
     keep_alive = KeepAlive.of(request)
     row = held_response.until_terminal(keep_alive.quiet_s)
     if not row.status.terminal:
@@ -104,14 +105,6 @@ def _hold(row: JobRow, services: Services, waiter: str, *, stream: bool) -> Resp
 
 def _ping_s(services: Services) -> float:
     return min(services.settings.ping_s, stream_ping_s(request))
-
-
-def _event_stream(stream: ResponseStream) -> Response:
-    return Response(
-        stream.iter_frames(),
-        mimetype="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
 
 
 @responses.get(
@@ -127,7 +120,8 @@ def read(path: ResponsePath, query: ResponseQuery) -> Response:
         return jsonify(response_view(row))
     job = FollowedJob.of(request, services, row.tenant, row.id)
     after = -1 if query.starting_after is None else query.starting_after
-    return _event_stream(ResponseStream(job, row, ping_s=_ping_s(services), after=after))
+    stream = ResponseStream(job, row, ping_s=_ping_s(services), after=after)
+    return sse_response(stream.iter_frames())
 
 
 @responses.post(

@@ -49,6 +49,8 @@ _FIXED_VALUES: dict[str, tuple[Any, ...]] = {
 _SET_BY_CHAT = frozenset(
     ("prompt", "images", "document", "detail", "session_id", "max_new_tokens", "do_sample")
 )
+#: Our parameters that would let whoever holds a connection wait for the night.
+_ONLY_JOBS = frozenset(("not_before", "window"))
 #: Names in one warning.
 _SHOWN_NAMES = 10
 #: Parameters of sampling that have the same name here.
@@ -130,12 +132,17 @@ def _with_reference(named: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_own(name: str) -> bool:
-    return name in Submission.model_fields and name not in _SET_BY_CHAT
+    return name in Submission.model_fields and name not in _SET_BY_CHAT | _ONLY_JOBS
 
 
 def _is_known(name: str, value: Any) -> bool:
     """Tell whether a parameter may be named and changes nothing; raises BadParameters."""
     pointer = f"/{excerpt(name)}"
+    if name in _ONLY_JOBS:
+        raise BadParameters(
+            f"{name}: a chat is answered as soon as it can be; POST /v1/jobs waits for a time.",
+            pointer=pointer,
+        )
     if name in _SET_BY_CHAT:
         raise BadParameters(
             f"{name}: a chat sets it by its messages or by OpenAI's name for it.", pointer=pointer

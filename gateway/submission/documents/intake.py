@@ -149,6 +149,22 @@ def _notices(info: DocumentInfo) -> Iterator[dict[str, str]]:
         detail = "A program makes the pages of this form (XFA), which is not run: what is read is "
         detail += "what other readers show instead. Print it to a PDF first."
         yield {"code": "document_dynamic_form", "detail": detail}
-    if info.attachments:
-        detail = f"Files inside of the document are not read: {info.attachments}."
+    if info.portfolio:
+        detail = (
+            "This PDF is the cover of a portfolio, and nothing but the cover is read. Take the "
+        )
+        detail += f"files out of it and send each by itself: {_name_files(info)}."
+        yield {"code": "document_portfolio", "detail": detail}
+    elif info.attachments:
+        detail = "Files inside of the document are not read, send them by themselves: "
+        detail += f"{_name_files(info)}."
         yield {"code": "document_attachments", "detail": detail}
+
+
+def _name_files(info: DocumentInfo) -> str:
+    """Return the names of files inside of a document, and how many are left out."""
+    names = ", ".join(info.attached_names)
+    more = info.attachments - len(info.attached_names)
+    if not more:
+        return names
+    return f"{names} and {more} more" if names else f"{more} without a name"

@@ -32,10 +32,11 @@ export function failure(error) {
   return { message: say("unknown"), hint: error?.message ?? "" };
 }
 
-/** Return what a job's or an image's warning says. */
+/** Return what a job's or an image's warning says; `{tail}` is what its detail names behind the last colon. */
 export function warning({ code, detail }) {
   const sentence = words.warnings[code];
-  return sentence ? sentence.replace("{detail}", detail) : `${detail[0].toUpperCase()}${detail.slice(1)}`;
+  const tail = () => detail.slice(detail.lastIndexOf(": ") + 1).trim();
+  return sentence ? sentence.replace("{detail}", () => detail).replace("{tail}", tail) : `${detail[0].toUpperCase()}${detail.slice(1)}`;
 }
 
 /** Return the name of a preset in the reader's language. */

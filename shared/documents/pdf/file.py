@@ -10,6 +10,7 @@ from pypdfium2 import raw
 
 from shared.documents.model import DocumentKind
 from shared.documents.pdf.annotations import Sign, read_signs
+from shared.documents.pdf.attachments import count_files, is_portfolio, read_names
 from shared.errors import (
     DocumentDamaged,
     DocumentEncrypted,
@@ -89,7 +90,17 @@ class PdfFile:
     @property
     def attachments(self) -> int:
         """Return how many other files are inside of it."""
-        return max(0, int(raw.FPDFDoc_GetAttachmentCount(self._document)))
+        return count_files(self._document)
+
+    @property
+    def attached_names(self) -> tuple[str, ...]:
+        """Return the names of the first files inside of it."""
+        return read_names(self._document)
+
+    @property
+    def is_portfolio(self) -> bool:
+        """Tell whether its pages are only the cover of the files inside of it."""
+        return is_portfolio(self._document, self._data)
 
     @property
     def has_dynamic_form(self) -> bool:

@@ -38,6 +38,8 @@ def inspect_pdf(pdf: PdfFile, *, password_given: bool, seconds: float) -> Docume
         title=pdf.title,
         repaired=pdf.repaired,
         attachments=pdf.attachments,
+        attached_names=pdf.attached_names,
+        portfolio=pdf.is_portfolio,
         dynamic_form=pdf.has_dynamic_form,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -24,6 +24,9 @@ _PROSE_FILL = 0.62
 _PROSE_LENGTH = 6.5
 _TABLE_ALIGNED = 0.75
 _SAME_HEIGHT = 0.35
+#: A table that parts what is above from what is below: gaps and cells of its rows, and rows.
+_CELL_GAP = 1.6
+_LEAST_CELLS, _LEAST_TABLE_ROWS = 3, 2
 #: Tables have many.
 _MOST_GAPS = 4
 #: Deeper nesting is noise.
@@ -77,9 +80,15 @@ def _join_columns(
     strips: list[list[Word]], gap: float
 ) -> Iterator[tuple[list[Word], float | None]]:
     """Yield as many strips at once as share a gap between columns, with that gap's place."""
+    tables = [_is_table_row(strip) for strip in strips]
     first = 0
     while first < len(strips):
-        most = _count_sharing(strips[first:], gap)
+        rows = _count_rows(tables[first:])
+        if rows:
+            yield [word for strip in strips[first : first + rows] for word in strip], None
+            first += rows
+            continue
+        most = min(_count_sharing(strips[first:], gap), _count_before_rows(tables[first:]))
         section, edge, count = strips[first], None, 1
         # a table below columns may share their gap: fewer strips are tried then
         for part in (1.0, 0.75, 0.5, 0.25, 0.0):
@@ -91,6 +100,27 @@ def _join_columns(
                 break
         yield section, edge
         first += count
+
+
+def _is_table_row(strip: list[Word]) -> bool:
+    """Tell whether a strip is one row of three short cells or more."""
+    rows = find_rows(strip)
+    if len(rows) > 1:
+        return False
+    height = median(word.height for word in strip)
+    cells = _occupied_intervals(strip, _CELL_GAP * height)
+    return len(cells) >= _LEAST_CELLS and _PROSE_LENGTH * height > median(b - a for a, b in cells)
+
+
+def _count_rows(tables: Sequence[bool]) -> int:
+    """Return how many strips, from the first, are rows of one table; a table has two at least."""
+    count = next((at for at, is_row in enumerate(tables) if not is_row), len(tables))
+    return count if count >= _LEAST_TABLE_ROWS else 0
+
+
+def _count_before_rows(tables: Sequence[bool]) -> int:
+    """Return how many strips, from the first, there are before a table begins."""
+    return next((at for at in range(len(tables)) if _count_rows(tables[at:])), len(tables))
 
 
 def _count_sharing(strips: list[list[Word]], gap: float) -> int:

@@ -15,6 +15,10 @@ from shared.store.failures import guard
 _TERMINAL = {f"job.{status.value}" for status in JobStatus if status.terminal}
 
 
+#: Events that are read at once: some of a document say what a whole page does.
+_AT_ONCE = 100
+
+
 class EventsLost(Exception):
     """Events between a reader's place and the next one were trimmed, or Redis has lost them."""
 
@@ -79,7 +83,7 @@ class EventCursor:
             # Redis cannot restart between the two without breaking the connection
             pipe = self._redis.pipeline(transaction=False)
             pipe.xrange(self._key, f"{self.after}-0", f"{self.after}-0")
-            pipe.xread({self._key: f"{self.after}-0"}, count=500, block=block_ms)
+            pipe.xread({self._key: f"{self.after}-0"}, count=_AT_ONCE, block=block_ms)
             anchors, reply = pipe.execute()
         batch = [_event(entry) for entry in reply[0][1]] if reply else []
         self._check_place([_event(entry) for entry in anchors], batch)
@@ -138,14 +142,29 @@ class EventReader:
 
     def text_until(self, job_id: str, seq: int) -> str | None:
         """Return the text of the events up to number `seq`; None where one of them is gone."""
-        with guard():
-            entries = self._redis.xrange(keys.events(job_id), "-", f"{seq}-0")
-        if len(entries) != seq:
-            return None
-        text = ""
-        for event in map(_event, entries):
-            text = add_to_text(text, event)
-        return text
+        pieces: list[str] = []
+        read = 0
+        while read < seq:
+            with guard():
+                events = self._read_some(job_id, read + 1, min(seq, read + _AT_ONCE))
+            read += len(events)
+            if not events or events[-1].seq != read:
+                return None
+            for event in events:
+                add_piece(pieces, event)
+        return "".join(pieces)
+
+    def _read_some(self, job_id: str, first: int, last: int) -> list[JobEvent]:
+        entries = self._redis.xrange(keys.events(job_id), f"{first}-0", f"{last}-0")
+        return [_event(entry) for entry in entries]
+
+
+def add_piece(pieces: list[str], event: JobEvent) -> None:
+    """Add what an event says to the pieces of a text that is put together once, in the end."""
+    if event.type == "output.reset":
+        pieces.clear()
+    elif event.type == "output.delta":
+        pieces.append(str(event.data["text"]))
 
 
 def add_to_text(text: str, event: JobEvent) -> str:

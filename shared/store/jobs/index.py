@@ -64,14 +64,15 @@ class _FiledJobs:
 
 
 class _QueuedJobs:
-    """The jobs in a tenant's line, which is ordered by queue first."""
+    """The jobs in a tenant's line, ordered by queue first, and those that may not start yet."""
 
     def __init__(self, redis: Client, tenant: str) -> None:
         self._redis = redis
         self._key = keys.LINE + tenant
+        self._deferred = _FiledJobs(redis, keys.TENANT_DEFERRED + tenant)
 
     def size(self) -> int:
-        return int(self._redis.zcard(self._key))
+        return int(self._redis.zcard(self._key)) + self._deferred.size()
 
     def below(self, number: int | None, most: int) -> list[Entry]:
         pipe = self._redis.pipeline(transaction=False)
@@ -83,10 +84,13 @@ class _QueuedJobs:
             for reply in pipe.execute()
             for job_id, number in _entries(reply)
         ]
+        entries += self._deferred.below(number, most)
         return sorted(entries, key=lambda entry: -entry[1])[:most]
 
     def holds(self, ids: Sequence[str]) -> list[bool]:
-        return _are_members(self._redis, self._key, ids)
+        waiting = _are_members(self._redis, self._key, ids)
+        deferred = self._deferred.holds(ids)
+        return [one or other for one, other in zip(waiting, deferred, strict=True)]
 
 
 class _RunningJobs:
@@ -126,16 +130,21 @@ class JobIndexes:
         self._file = load_script(redis, "jobs/file")
 
     def find(
-        self, tenant: str, below: int | None, status: JobStatus | None, session_id: str | None
+        self,
+        tenant: str,
+        below: int | None,
+        status: JobStatus | None,
+        session_id: str | None,
+        group: str | None = None,
     ) -> Iterator[list[str]]:
         """Yield ids of jobs older than number `below`, newest first, some at a time.
 
-        All that have the status and belong to the conversation are among them, and others only if
-        they have changed meanwhile.
+        All that have the status and belong to the conversation and the group are among them, and
+        others only if they have changed meanwhile.
         """
         if status or session_id is not None:
             self._complete(tenant)
-        indexes = list(self._choose(tenant, status, session_id))
+        indexes = list(self._choose(tenant, status, session_id, group))
         smallest, *others = sorted(indexes, key=lambda index: index.size())
         while entries := smallest.below(below, _AT_ONCE if others else _FEW_AT_ONCE):
             below = entries[-1][1]
@@ -145,8 +154,10 @@ class JobIndexes:
             yield ids
 
     def _choose(
-        self, tenant: str, status: JobStatus | None, session_id: str | None
+        self, tenant: str, status: JobStatus | None, session_id: str | None, group: str | None
     ) -> Iterator[_JobIndex]:
+        if group is not None:
+            yield _FiledJobs(self._redis, keys.group(tenant, group) + keys.GROUP_JOBS)
         if session_id is not None:
             yield _FiledJobs(self._redis, _of_session(tenant, session_id))
         if status is JobStatus.QUEUED:
@@ -155,7 +166,7 @@ class JobIndexes:
             yield _RunningJobs(self._redis, tenant)
         elif status:
             yield _FiledJobs(self._redis, _ended(tenant, status.value))
-        elif session_id is None:
+        elif session_id is None and group is None:
             yield _FiledJobs(self._redis, keys.tenant_jobs(tenant))
 
     def forget(self, tenant: str, ids: Sequence[str], session_id: str | None) -> None:

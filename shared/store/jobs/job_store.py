@@ -169,6 +169,8 @@ class Store(JobReader):
             "model": job.model,
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
+            **({"group": job.group} if job.group else {}),
+            **job.schedule.fields(),
             "trace": dump(dict(job.trace)),
             **({"response": job.response.model_dump_json()} if job.response else {}),
             # nothing is learned of answers from a job that gives none

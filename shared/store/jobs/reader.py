@@ -57,6 +57,7 @@ class JobReader:
         after: str | None = None,
         status: JobStatus | None = None,
         session_id: str | None = None,
+        group: str | None = None,
     ) -> tuple[list[JobRow], bool]:
         """Return up to `limit` jobs, newest first, older than `after`, and whether more follow.
 
@@ -66,12 +67,14 @@ class JobReader:
         rows: list[JobRow] = []
         with guard():
             below = self._place(tenant, after) if after else None
-            for ids in self._indexes.find(tenant, below, status, session_id):
+            for ids in self._indexes.find(tenant, below, status, session_id, group):
                 for first in range(0, len(ids), limit + 1):
                     rows += [
                         row
                         for row in self._rows(tenant, ids[first : first + limit + 1], session_id)
-                        if status in (None, row.status) and session_id in (None, row.session_id)
+                        if status in (None, row.status)
+                        and session_id in (None, row.session_id)
+                        and group in (None, row.group)
                     ]
                     if len(rows) > limit:
                         return rows[:limit], True

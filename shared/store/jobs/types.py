@@ -10,6 +10,7 @@ from typing import Any
 from shared.jobs import ImageInfo, JobInput, Priority, new_job_id
 from shared.jobs.response_api import ResponseFields
 from shared.jobs.row import JobRow, read_row
+from shared.jobs.schedule import Schedule
 from shared.prediction.cost_model import Prediction
 from shared.store.rate_limits import RateLimits
 from shared.webhooks import Webhook
@@ -51,6 +52,9 @@ class NewJob:
     notices: Sequence[Mapping[str, Any]] = ()
     model: str = ""
     retry_of: str | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    #: The group that it belongs to.
+    group: str | None = None
     webhook: Webhook | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     prediction: Prediction | None = None

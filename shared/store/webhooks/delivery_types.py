@@ -46,9 +46,10 @@ class Delivery(BaseModel):
     owner: str = ""
     job: str | None = None
     job_status: str | None = None
-    #: Whose form the message has: "responses" and "batches" for OpenAI's, "" for ours.
+    #: Whose form the message has: "responses" and "batches" for OpenAI's, "groups" for one about a
+    #: group of ours, "" for one about a job.
     api: str = ""
-    #: What a message of no job is about.
+    #: What a message of no job is about: an id, or of a group its id and counts as JSON.
     about: str = ""
 
 

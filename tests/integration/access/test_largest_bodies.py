@@ -1,9 +1,4 @@
-"""The largest body of each kind, at each door: whatever it asks, others are answered meanwhile.
-
-What is measured is not the clock but the time that the gateway's event loop computes between the
-arrival of a probe and its answer: a busy machine makes the one longer, only our code the other. As
-busy neighbours slow down computing too, it is compared with work of a known size at the same time.
-"""
+"""The largest body of each kind, at each door: whatever it asks, others are answered meanwhile."""
 
 from __future__ import annotations
 
@@ -11,37 +6,19 @@ import base64
 import io
 import json
 import os
-import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
-from tests.support.harness import QUICK, Process, eventually, running_redis, running_system
+from tests.support.event_loop import EventLoop, skip_without_figures
+from tests.support.harness import QUICK, eventually, running_redis, running_system
 from tests.support.long_form import crossed
 
 MIB = 1 << 20
 #: Bytes of the largest bodies, a little below the limit of 64 MiB.
 MOST = 60 * MIB
-#: Computing at one stretch, in units of `measure_work_s`: a tenth of a second on a quiet core of
-#: 2020, where a unit takes about five thousandths.
-MOST_UNITS = 20
-
-#: A text of 250 KB with 10,000 members.
-_WORK = json.dumps({f"member {number:05d}": number for number in range(10_000)}).encode()
-
-#: So often a body is sent whose probes had to wait.
-_TRIES = 3
-
-#: Probes on one connection.
-_PROBES = 500
-
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
@@ -52,94 +29,9 @@ JSON_DOORS = (
 FORM_DOORS = ("/v1/jobs", "/predict", "/v1/estimate", "/v1/images")
 
 
-def measure_work_s() -> float:
-    """Return the seconds that a piece of work computes now, of the kinds that bodies cause."""
-    began = time.thread_time()
-    value = json.loads(_WORK)
-    json.dumps(value)
-    for _ in range(8):
-        bytes(bytearray(_WORK)).translate(None, b"x")
-    return time.thread_time() - began
-
-
-@dataclass
-class EventLoop:
-    """The gateway under test, and how long its event loop lets a probe wait."""
-
-    http: httpx.Client
-    gateway: Process
-    #: The longest computing before an answer to a probe, seconds, for each body.
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def send(self, name: str, path: str, kind: str, body: bytes, **headers: str) -> httpx.Response:
-        """Send a body while probes are sent, and check that none of them had to wait.
-
-        What our code does to them it does again: a neighbour's moment is met once.
-        """
-        headers = {"Content-Type": kind, **headers}
-        for _ in range(_TRIES):
-            unit = self._unit_s()
-            answer, longest = self._send_once(path, body, headers)
-            unit = max(unit, self._unit_s())
-            if longest < MOST_UNITS * unit:
-                break
-        self.seconds[f"{path} {name}"] = longest
-        assert longest < MOST_UNITS * unit, f"others waited {longest:.3f} s, a unit is {unit:.4f} s"
-        return answer
-
-    def _send_once(
-        self, path: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[httpx.Response, float]:
-        """Return the answer, and the longest computing before the answer to a probe, seconds."""
-        answers: list[httpx.Response] = []
-        sender = threading.Thread(
-            target=lambda: answers.append(self.http.post(path, content=body, headers=headers))
-        )
-        longest = 0.0
-        with self._probe() as probe:
-            self._computing_s(probe)
-        sender.start()
-        try:
-            while sender.is_alive():
-                # a connection ends after a thousand requests
-                with self._probe() as probe:
-                    for _ in range(_PROBES):
-                        longest = max(longest, self._computing_s(probe))
-                        if not sender.is_alive():
-                            break
-        finally:
-            sender.join()
-        return answers[0], longest
-
-    @staticmethod
-    def _unit_s() -> float:
-        """Return what a unit of work takes now, at its usual and not its luckiest speed."""
-        return sorted(measure_work_s() for _ in range(5))[2]
-
-    def _probe(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.http.base_url.port))
-
-    def _computing_s(self, probe: socket.socket) -> float:
-        before = self._computed_s()
-        probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        answer = b""
-        while not answer.endswith(b'{"status":"ok"}\n'):
-            received = probe.recv(4096)
-            assert received, answer
-            answer += received
-        return self._computed_s() - before
-
-    def _computed_s(self) -> float:
-        """Return the seconds that the event loop's thread has computed so far."""
-        pid = re.findall(r'"pid": ?(\d+)', self.gateway.logs())[-1]
-        fields = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
-        return int(fields[0]) / 1e9
-
-
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLoop]:
-    if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/schedstat").exists():
-        pytest.skip("this machine does not tell what a thread computes")
+    skip_without_figures()
     folder = tmp_path_factory.mktemp("largest")
     with running_redis(folder) as redis, running_system(redis.url, folder, **QUICK) as system:
         system.worker(slots=16, SIGHTLINE_SIMULATED_TOKEN_S="0")
@@ -147,8 +39,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLoop]:
         eventually(lambda: "gateway.ready" in gateway.logs())
         loop = EventLoop(http, gateway)
         yield loop
-        for name, seconds in sorted(loop.seconds.items(), key=lambda item: -item[1])[:20]:
-            print(f"{1000 * seconds:7.1f} ms  {name}")
+        loop.report()
 
 
 def refused_or_taken(answer: httpx.Response) -> None:

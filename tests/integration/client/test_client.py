@@ -263,3 +263,11 @@ def test_who_answers_nothing_or_nonsense_is_told_apart():
     elsewhere.close()
     with pytest.raises(ValueError, match="ftp"):
         Client("ftp://x")
+
+
+def test_a_group_is_described_counted_canceled_and_retried(client):
+    assert client.describe_group("by-client", size=1)["counts"]["total"] == 0
+    client.ask("What is it?", group="by-client", max_new_tokens=2)
+    assert client.group("by-client")["status"] == "completed"
+    assert client.cancel_group("by-client")["counts"]["canceled"] == 0
+    assert client.retry_group("by-client")["retried"] == []

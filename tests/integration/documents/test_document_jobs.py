@@ -10,6 +10,7 @@ from tests.integration.documents.conftest import read_events, sources
 from tests.support.documents import encrypted, pdf, prose, write
 from tests.support.images.image_bytes import screenshot
 from tests.support.page_kinds import animation, as_base64, pages, tiff
+from tests.support.strange_documents import portfolio
 
 
 def test_each_page_is_read_as_it_is_made(documents):
@@ -126,6 +127,17 @@ def test_a_conversation_goes_on_about_its_document(documents):
     again = documents.ended(answer)
     assert sources(again) == ["text_layer", "model"]
     assert again["usage"]["image_tokens"] == first["usage"]["image_tokens"] > 0
+
+
+def test_the_cover_of_a_portfolio_is_no_full_answer_and_its_files_are_named(documents):
+    names = [f"part {n}.pdf" for n in range(12)]
+    cover = documents.done(portfolio(names))["warnings"]
+    assert [notice["code"] for notice in cover] == ["document_portfolio"]
+    assert "part 0.pdf, part 1.pdf, part 10.pdf" in cover[0]["detail"]
+    assert cover[0]["detail"].endswith(" and 2 more.")
+    report = documents.done(portfolio(["data.csv"], collection=False))["warnings"]
+    assert [notice["code"] for notice in report] == ["document_attachments"]
+    assert "data.csv" in report[0]["detail"]
 
 
 def test_an_encrypted_document_is_opened_once_and_no_password_is_kept(documents):

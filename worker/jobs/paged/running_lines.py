@@ -23,6 +23,14 @@ _WORDS, _ALIKE = 3, 0.9
 _LONGEST = 300
 _NUMBER = re.compile(r"\d+")
 _SPACE = re.compile(r"\s+")
+#: How an entry of the text itself begins, with `#` for a number: one on top of each page may count.
+_ENTRY = re.compile(
+    r"[(\[（【]?#(?:\.#)*[.)\]）】、:：](?!#)"
+    r"|(?:chapter|section|part|article|clause|paragraph|question|q|item|step|case|sample|exercise"
+    r"|problem|lesson|figure|fig|table|exhibit|appendix|annex|invoice|order|no|nr|kapitel"
+    r"|abschnitt|artikel|frage|punkt|aufgabe|chapitre|cap[ií]tulo|secci[óo]n|pregunta|§)\.?\s?#"
+    r"|第\s?#\s?[章节節条條款题題项項部分回课課]|[图圖表题題附]\s?#"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,8 @@ def _is_same(line: str, other: str, apart: int) -> bool:
         return False
     steps = [int(b[:9]) - int(a[:9]) for a, b in zip(counts, counts_of_other, strict=True)]
     if any(step not in (0, apart) for step in steps):
+        return False
+    if apart in steps and _ENTRY.match(words):
         return False
     if sum(char.isalpha() for char in words) < _WORDS:
         # what is little more than a number is a page number only if it counts

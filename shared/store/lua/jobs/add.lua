@@ -66,7 +66,8 @@ local function full_limit()
   if in_flight_limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= in_flight_limit then
     return 'in_flight'
   end
-  if queued_limit > 0 and redis.call('ZCARD', LINE .. tenant) >= queued_limit then
+  local waiting = redis.call('ZCARD', LINE .. tenant) + redis.call('ZCARD', TENANT_DEFERRED .. tenant)
+  if queued_limit > 0 and waiting >= queued_limit then
     return 'queued'
   end
 end
@@ -86,7 +87,15 @@ redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_
   'expires_ms', now + ttl_ms, 'expire_ms', expire_ms, 'queue', queue, 'score', score,
   'number', number, 'attempt', 0, 'lost', 0, 'events', 0)
 redis.call('HSET', key, 'session_id', session_id, unpack(ARGV, FIRST_FIELD))
-enqueue(job_id, tenant, score, now)
+local start = start_of(fields(key, 'not_before_ms', 'window_start_ms', 'window_ms'), now)
+if start > now then
+  redis.call('HSET', key, 'queued_ms', now)
+  defer(job_id, tenant, number, start)
+  -- no worker is woken for it
+  doorbell_list = ''
+else
+  enqueue(job_id, tenant, score, now)
+end
 begin_job(job_id, tenant, now)
 if tokens > 0 then charge(usage, tokens) end
 redis.call('ZADD', EXPIRY, expire_ms, job_id)
@@ -95,6 +104,10 @@ local kept_until = now + 2 * ttl_ms
 if redis.call('EXISTS', TENANT_JOBS .. tenant) == 0 then mark_complete(tenant, count_unfiled()) end
 file_job(TENANT_JOBS .. tenant, job_id, number, kept_until, number)
 for i = FIRST_IMAGE, #KEYS do use_image(KEYS[i], job_id, kept_until, now) end
+local group = redis.call('HGET', key, 'group')
+if group and group ~= '' then
+  join_group(job_id, tenant, group, number, score, kept_until, now)
+end
 if session then
   file_job(TENANT_JOBS .. tenant .. JOBS_OF_SESSION .. session_id, job_id, number, kept_until, number)
   redis.call('HSETNX', session, 'created_ms', now)

@@ -2,7 +2,8 @@
 -- ARGV: the names below; wanted_id '' = the job whose turn it is; known_version is the highest row
 --       version that the worker can read; ability is what it has that not every worker has, or ''
 -- Returns claimed, now, the row and what an earlier attempt has written, which is deleted; when it is
--- sent again '' instead of that. Or nothing, missing, not_queued, too_new, needs_reader or expired.
+-- sent again '' instead of that. Or nothing, missing, not_queued, too_new, needs_reader, deferred or
+-- expired.
 local wanted_id, owner, worker, lease_ms, known_version, ability = unpack(ARGV)
 -- workers of one kind, which pass over the same jobs
 local kind = known_version .. ability
@@ -21,7 +22,8 @@ end
 
 -- Return why a job may not start, or nil; one that will never start again leaves the queue.
 local function refusal(job_id, line)
-  local job = fields(JOB .. job_id, 'status', 'tenant', 'expire_ms', 'version', 'parent', 'needs')
+  local job = fields(JOB .. job_id, 'status', 'tenant', 'expire_ms', 'version', 'parent', 'needs',
+    'not_before_ms', 'window_start_ms', 'window_ms', 'phase', 'number', 'attempt')
   if not job.status then
     if line then dequeue(job_id, line) end
     return 'missing'
@@ -34,7 +36,13 @@ local function refusal(job_id, line)
   if tonumber(job.version) > tonumber(known_version) then return 'too_new' end
   if now < tonumber(job.expire_ms) then
     if (job.needs or '') ~= '' and job.needs ~= ability then return 'needs_reader' end
-    return nil
+    local start = start_of(job, now)
+    -- one that has started before goes on at any time
+    if start <= now or job.phase or job.attempt ~= '0' then return nil end
+    -- its time has not come yet, or its hours are over
+    dequeue(job_id, job.tenant)
+    defer(job_id, job.tenant, job.number, start)
+    return 'deferred'
   end
   -- a tile expires with its parent, which the reaper ends
   if not job.parent then terminate(job_id, job.tenant, 'expired', now) end

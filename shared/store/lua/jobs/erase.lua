@@ -5,7 +5,7 @@
 local job_id, tenant, gone_ms = unpack(ARGV)
 
 local key, now = JOB .. job_id, now_ms()
-local job = fields(key, 'status', 'tenant', 'idempotency', 'session_id')
+local job = fields(key, 'status', 'tenant', 'idempotency', 'session_id', 'group')
 if not job.status then
   -- the same call again: its first answer was lost on the way
   local gone = redis.call('GET', GONE .. job_id)
@@ -32,6 +32,12 @@ forget_claim(job_id)
 redis.call('ZREM', EXPIRY, job_id)
 end_tiles(job_id, tenant, 'erased')
 end_job(job_id, tenant)
+settle_in_group(job_id, tenant, 'erased', now)
+if job.group and job.group ~= '' then
+  local group = GROUP .. tenant .. ':' .. job.group
+  redis.call('ZREM', group .. GROUP_JOBS, job_id)
+  redis.call('ZREM', group .. GROUP_FAILED, job_id)
+end
 local place = unfile_job(job_id, tenant, job.status, job.session_id)
 local images = all_images()
 if job.session_id and job.session_id ~= '' then

@@ -11,7 +11,8 @@ local RATIOS_KEPT = 200
 
 -- Learn from a success: how long answers are, and how true the prediction was.
 local function learn(key, now)
-  local job = fields(key, 'predicted_ms', 'created_ms', 'attempt', 'usage', 'kind', 'phase')
+  local job = fields(key, 'predicted_ms', 'created_ms', 'attempt', 'usage', 'kind', 'phase',
+    'not_before_ms', 'window_ms')
   -- a long job's answer is that of many tiles
   if not job.kind or job.kind == '' or job.phase then return end
   local tokens = job.usage and cjson.decode(job.usage).completion_tokens
@@ -21,6 +22,8 @@ local function learn(key, now)
   end
   local predicted = tonumber(job.predicted_ms or 0) or 0
   local actual = math.max(1, now - tonumber(job.created_ms))
+  -- waiting for a time of day was no part of the prediction
+  if job.not_before_ms or job.window_ms then return end
   if predicted <= 0 or job.attempt ~= '1' then return end
   local step = math.floor(math.log(actual / predicted) / math.log(RATIO_STEP) + 0.5)
   step = math.max(-RATIO_STEPS, math.min(RATIO_STEPS, step))

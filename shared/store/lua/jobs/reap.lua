@@ -77,10 +77,26 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT'
     redis.call('ZREM', EXPIRY, job_id)
   end
 end
+-- jobs whose time has come
+for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', DEFERRED, '-inf', now, 'LIMIT', 0, 5 * MOST)) do
+  local job = fields(JOB .. job_id, 'status', 'tenant', 'score', 'queue')
+  if job.status == 'queued' then
+    end_deferral(job_id, job.tenant)
+    enqueue(job_id, job.tenant, job.score, now)
+    emit(job_id, 'job.queued',
+      cjson.encode({reason = 'due', position = position(job_id, job.tenant)}))
+    append({{job_id, job.queue}})
+  elseif job.tenant then
+    end_deferral(job_id, job.tenant)
+  else
+    redis.call('ZREM', DEFERRED, job_id)
+  end
+end
 -- rows that somebody else has deleted
 for _, tenant in ipairs(redis.call('ZRANGE', UNFINISHED_TENANTS, 0, 0)) do
   forget_vanished(tenant, now)
 end
+for _, name in ipairs(redis.call('ZRANGE', GROUPS_OPEN, 0, 0)) do look_at_group(name, now) end
 -- lines that an older version has changed, emptied or begun
 local function align_some(entries)
   for i = 1, #entries, 2 do align_slots(entries[i]) end

@@ -119,7 +119,29 @@ local function leave_turns(line)
   redis.call('ZADD', TURNED, math.min(next_turn, virtual_now() + turn_length(line)), line)
 end
 
+-- The first moment from now on at which a job may start.
+local function start_of(job, now)
+  local DAY_MS = 86400000
+  local at = math.max(now, tonumber(job.not_before_ms or 0))
+  if not job.window_ms then return at end
+  local past = (at - tonumber(job.window_start_ms)) % DAY_MS
+  return past < tonumber(job.window_ms) and at or at + DAY_MS - past
+end
+
+-- Let a job wait for its time outside of its line; it is queued all the same.
+local function defer(job_id, tenant, number, at)
+  redis.call('HSET', JOB .. job_id, 'status', 'queued', 'owner', '')
+  redis.call('ZADD', DEFERRED, at, job_id)
+  redis.call('ZADD', TENANT_DEFERRED .. tenant, number, job_id)
+end
+
+local function end_deferral(job_id, tenant)
+  if redis.call('ZREM', DEFERRED, job_id) == 0 then return end
+  redis.call('ZREM', TENANT_DEFERRED .. tenant, job_id)
+end
+
 local function dequeue(job_id, line)
+  end_deferral(job_id, line)
   redis.call('ZREM', QUEUED_SINCE, job_id)
   if redis.call('ZREM', QUEUED, job_id) == 1 then update_backlog(job_id, -1) end
   -- an empty queue corrects any error in the sum

@@ -71,3 +71,13 @@ def test_what_a_document_hides_from_a_reader_is_known(reader):
     assert [one.dynamic_form for one in seen] == [True, False, False]
     assert [one.attachments for one in seen] == [0, 1, 0]
     assert [one.repaired for one in seen] == [False] * 3
+
+
+def test_files_inside_of_a_document_are_named_and_a_cover_is_known_as_one(reader):
+    cover = reader.inspect(portfolio(["b.pdf", "合同.pdf", "x" * 300]))
+    assert cover.portfolio
+    assert cover.attached_names == ("b.pdf", "x" * 80 + "…", "合同.pdf")
+    report = reader.inspect(portfolio([f"{n:02}.csv\u202e" for n in range(25)], collection=False))
+    assert (report.portfolio, report.attachments) == (False, 25)
+    assert report.attached_names == tuple(f"{n:02}.csv" for n in range(10))
+    assert not reader.inspect(plain()).portfolio

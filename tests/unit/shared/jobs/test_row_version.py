@@ -22,7 +22,7 @@ VERSION = 5
 WORDS = {
     "ConversationMessage": "image_places images max_pixels role text",
     "DocumentInput": "cut dpi id kind name page_count pages running_lines text_layer",
-    "EnhanceStep": "binarize contrast denoise deskew perspective upscale",
+    "EnhanceStep": "binarize contrast denoise deskew downscale perspective upscale",
     "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
@@ -89,6 +89,7 @@ def test_an_older_worker_leaves_a_row_alone_that_asks_for_what_it_does_not_know(
         {"params": GenerationParams(max_new_tokens=4097, top_k=5)},
         {"keep_all": True},
         {"boxes": "line"},
+        {"enhance": ("downscale",)},
         {"images": ("img_1",), "image_places": (2,)},
         {"before": (ConversationMessage(role="user", text="a", images=("i",), image_places=(1,)),)},
     ],

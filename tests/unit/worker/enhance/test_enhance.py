@@ -124,6 +124,37 @@ def test_letters_grow_for_a_model_that_needs_larger_ones():
     assert 1.25 < grown.image.height / image.height < 2
 
 
+def test_large_letters_shrink_for_a_model_that_reads_smaller_ones():
+    image = drawings.page(Random(6), size=80, rows=4, width=1600)
+
+    assert not enhance(image, "auto", BUDGET).report
+    shrunk = enhance(image, "auto", BUDGET, letter_height=11, tallest_letters=24)
+    assert steps(shrunk.report) == ["downscale"]
+    assert 0.25 < shrunk.image.height / image.height < 0.5
+    asked = enhance(image, (EnhanceStep.DOWNSCALE,), BUDGET)
+    assert steps(asked.report) == ["downscale"]
+
+
+def test_letters_of_one_line_that_fill_an_image_shrink():
+    image = drawings.page(Random(6), size=80, rows=1, width=1600).crop((0, 10, 1600, 100))
+
+    shrunk = enhance(image, "auto", BUDGET, letter_height=11, tallest_letters=24)
+
+    assert steps(shrunk.report) == ["downscale"]
+
+
+def test_small_print_beside_large_letters_stays_readable():
+    headline = drawings.page(Random(6), size=80, rows=4, width=1600)
+    print_below = drawings.page(Random(7), size=22, rows=3, width=1600)
+    image = Image.new("RGB", (1600, headline.height + print_below.height), "white")
+    image.paste(headline, (0, 0))
+    image.paste(print_below, (0, headline.height))
+
+    enhanced = enhance(image, "auto", BUDGET, letter_height=11, tallest_letters=24)
+
+    assert enhanced.image.height > 0.8 * image.height
+
+
 def test_a_step_asked_for_by_name_acts_or_says_why_not():
     image = drawings.turned(drawings.page(Random(7)), 3)
 

@@ -62,6 +62,49 @@ def test_page_numbers_count_and_other_numbers_stay():
     assert not any(find_running_lines(_pages(*prices), at).header for at in range(4))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{n}.",
+        "{n}. Not applicable",
+        "({n}) None of the above",
+        "{n}) Yes",
+        "2.{n}. Scope",
+        "Question {n}: yes or no",
+        "Chapter {n}",
+        "Invoice 10{n}",
+        "§ {n}",
+        "第{n}章",
+        "第 {n} 条 其他",
+        "表 {n}",
+        "{n}、不适用",
+    ],
+)
+def test_an_entry_on_top_of_each_page_counts_and_stays(line):
+    pages = [f"{line.format(n=n)}\nWords {chr(96 + n) * 9} of their own" for n in range(1, 5)]
+    text = _join(*pages)
+    assert [line.format(n=n) in text.split("\n") for n in range(1, 5)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("{n}", "- {n} -", "{n} / 12", "Page {n} of 12", "Annual report {n}", "第{n}页", "p. {n}"),
+        *("{n} Annual report", "[{n}/12]", "Seite {n}", "2026 report\t{n}"),
+    ],
+)
+def test_page_numbers_of_all_kinds_are_running_lines(line):
+    pages = [f"Words {chr(96 + n) * 9} of their own\n{line.format(n=n)}" for n in range(1, 5)]
+    assert all(find_running_lines(_pages(*pages), at).footer for at in range(4))
+
+
+def test_line_numbers_and_rows_at_the_edges_stay():
+    legal = [f"1\n2\n3\nWords {chr(96 + n) * 9} of their own\n26\n27\n28" for n in range(1, 5)]
+    assert _join(*legal).split("\n").count("28") == 4
+    rows = [f"{n}\tbolt\t{n}.00\n{n + 40}\tnut {chr(96 + n) * 5}\t2.00" for n in (1, 31, 61)]
+    assert all(row in _join(*rows) for page in rows for row in page.split("\n"))
+
+
 def test_a_page_that_could_not_be_read_is_marked_and_parts_a_table():
     text = _join(f"{HEAD}\n| tea | 2 |", None, f"{HEAD}\n| rope | 9 |")
     assert text.split("\n\n")[1] == "[unread: page 2]"
