@@ -28,7 +28,7 @@ class ConversationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[Any] | None = Field(None, description="Only an empty list.")
+    items: list[Any] | None = Field(None, max_length=20, description="Only an empty list.")
     metadata: _Metadata | None = Field(None, max_length=16, description="Returned unchanged.")
 
 

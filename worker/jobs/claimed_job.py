@@ -251,7 +251,7 @@ class ClaimedJob:
         """Ask the engine; what is known of similar answers makes this one faster."""
         references = self._resources.references
         if references is not None:
-            question = references.add_to(self.row, question)
+            question = references.add_to(self.claim, question)
         return self._resources.pipeline.start(question)
 
     def _keep(self, question: Question, completion: Completion) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 
 from gateway.responses.after_change import after_change
 from gateway.responses.following.held_response import HeldResponse, KeepAlive
@@ -32,7 +33,9 @@ def hold_until_read(
     """
     with after_change("The job was stored", job_id=row.id):
         held = HeldResponse(request, services, row, waiter, may_retry=counts_retries(request))
-        row = held.until_terminal(keep_alive.quiet_s)
+        # opening a large document may have taken a part of the client's patience
+        spent_s = time.perf_counter() - g.started_at
+        row = held.until_terminal(max(0.0, keep_alive.quiet_s - spent_s))
     if not row.status.terminal:
         body = held.iter_body(keep_alive.every_s, view)
         response = Response(body, mimetype="application/json")

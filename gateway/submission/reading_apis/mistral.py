@@ -64,7 +64,7 @@ class OcrDocument(BaseModel):
         None, description="The same, of an image; also as an object with `url`."
     )
     file_id: str | None = Field(None, description="The ID of a file of `/v1/files`.")
-    document_name: str | None = Field(None, description="The name of the file.")
+    document_name: str | None = Field(None, description="Ignored.")
 
     @property
     def member(self) -> str:
@@ -83,7 +83,9 @@ class OcrRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(
-        None, description="Mistral's names of OCR models, and `sightline`, are the loaded model."
+        None,
+        max_length=256,
+        description="Mistral's names of OCR models, and `sightline`, are the loaded model.",
     )
     document: OcrDocument
     pages: str | list[Annotated[int, Field(ge=0, lt=1_000_000)]] | None = Field(

@@ -24,7 +24,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 JSON_DOORS = (
     *("/v1/jobs", "/v1/chat/completions", "/predict", "/v1/estimate"),
-    *("/v1/images", "/v1/webhooks/test", "/v1/deliveries/replay"),
+    *("/v1/images", "/v1/webhooks/test", "/v1/deliveries/replay", "/v1/ocr"),
 )
 FORM_DOORS = ("/v1/jobs", "/predict", "/v1/estimate", "/v1/images")
 

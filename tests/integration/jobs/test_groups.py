@@ -107,6 +107,18 @@ def test_what_makes_no_sense_is_refused(grouping, method, path, body, status, po
     assert pointer in (None, answer.json()["pointer"] or "")
 
 
+def test_a_group_may_be_described_without_a_promise_and_that_taken_back(workerless):
+    for body in ({"metadata": {"a": 1}}, {"size": 5}, {}):
+        group = workerless.http.put("/v1/groups/open", json=body)
+        assert group.status_code == 200, group.text
+        assert group.json()["size"] == body.get("size")
+    job = workerless.submit(group="open")
+    workerless.http.post(f"/v1/jobs/{job['id']}/cancel")
+    group = group_of(workerless, "open")
+    assert (group["status"], group["counts"]["canceled"]) == ("completed", 1)
+    assert (group["completed_at"], group["metadata"]) == (None, {})
+
+
 def test_failed_jobs_are_retried_once_each(workerless):
     jobs = [workerless.submit(f"{n}", group="night")["id"] for n in range(4)]
     store = Store(Settings(redis_url=workerless.redis.url))

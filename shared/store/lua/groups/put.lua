@@ -12,6 +12,6 @@ extend(key, now + ttl_ms)
 extend(TENANT_GROUPS .. tenant, now + ttl_ms)
 -- more is promised than there was when its end was told
 local row = fields(key, 'size', 'total')
-if tonumber(row.size or 0) > tonumber(row.total) then redis.call('HDEL', key, 'told', 'completed_ms') end
+if (tonumber(row.size) or 0) > tonumber(row.total) then redis.call('HDEL', key, 'told', 'completed_ms') end
 tell_group(tenant, group, now)
 return redis.call('HGETALL', key)

@@ -5,8 +5,9 @@ local function tell_group(tenant, group, now)
   local key = GROUP .. tenant .. ':' .. group
   local row = fields(key, 'size', 'total', 'told', 'created_ms', 'succeeded', 'failed', 'canceled',
     'expired', 'erased', 'webhook', 'webhook_endpoint', 'webhook_origin', 'webhook_url_id')
-  local total = tonumber(row.total or 0)
-  if row.told or not row.size or total < tonumber(row.size) then return end
+  -- '' where nothing is promised
+  local total, size = tonumber(row.total or 0), tonumber(row.size or '')
+  if row.told or not size or total < size then return end
   if redis.call('EXISTS', key .. GROUP_OPEN) == 1 then return end
   redis.call('HSET', key, 'told', 1, 'completed_ms', now)
   if not row.webhook or row.webhook == '' then return end
