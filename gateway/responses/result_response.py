@@ -17,7 +17,7 @@ from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
 from gateway.schemas.jobs import OverlayQuery
 from gateway.services import Services
-from shared.errors import BadParameters, NotAcceptable, ResultTooLarge
+from shared.errors import BadParameters, NoPlaces, NotAcceptable, ResultTooLarge
 from shared.jobs import TilingTask
 from shared.jobs.row import JobRow
 
@@ -54,6 +54,8 @@ def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Re
 
     Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
     """
+    if not has_places(row):
+        raise NoPlaces
     number = _overlaid(row, query)
     order = order_scan(
         row, services, ScanForm.SVG, _file_name(row), _language(), lambda one: one.number == number
