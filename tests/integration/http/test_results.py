@@ -191,3 +191,9 @@ def test_a_job_tells_the_names_of_its_files(table_job, served):
     assert table_job["input"]["images"][0]["name"] == "Rechnung März.png"
     image = base64.b64encode(text_png("x")).decode()
     assert "name" not in served.ended(images=[image])["input"]["images"][0]
+
+
+def test_a_job_without_images_has_no_picture_with_boxes(served):
+    job = served.ended("What?")
+    answer = served.http.get(f"/v1/jobs/{job['id']}/overlay.svg")
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_places")
