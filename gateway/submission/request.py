@@ -185,6 +185,12 @@ class Submission(BaseModel):
         "and of each cell of a table, `word` of each word too. The second reader finds them, or "
         "the text layer of a page has them.",
     )
+    evidence: bool = Field(
+        False,
+        description="Whether `output.evidence` tells of each value of a JSON answer if it is "
+        "printed on the images or pages, and where: looked up among what the second reader or "
+        "the text layer of a page has, never by asking the model.",
+    )
     strict: bool = Field(
         False,
         description="Fail when a tile or page cannot be read, instead of leaving a gap; a chat "
@@ -412,6 +418,7 @@ class Submission(BaseModel):
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
+        unnamed |= set() if self.evidence else {"evidence"}
         unnamed |= {name for name in _LATELY if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
