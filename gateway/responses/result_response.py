@@ -54,6 +54,8 @@ def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Re
 
     Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
     """
+    if not has_places(row):
+        raise NoPlaces
     number = _overlaid(row, query)
     order = order_scan(
         row, services, ScanForm.SVG, _file_name(row), _language(), lambda one: one.number == number

@@ -91,7 +91,10 @@ def test_what_is_not_offered_is_refused_with_what_is(served, table_job):
 def test_what_shows_places_is_refused_where_there_are_none(served, table_job):
     path = table_job["urls"]["result"]
     overlay = path.replace("/result", "/overlay.svg")
+    wordless = served.ended(max_new_tokens=2)
     for answer in (
+        # a job without any image
+        served.http.get(wordless["urls"]["result"].replace("/result", "/overlay.svg")),
         served.http.get(path, params={"format": "pdf"}),
         served.http.get(path, headers={"Accept": "text/vnd.hocr+html"}),
         served.http.get(overlay),
