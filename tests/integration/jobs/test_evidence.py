@@ -11,7 +11,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
 from tests.integration.jobs.test_second_reader import ended
-from tests.support.documents import draw_scan, pdf, scan, write
+from tests.support.documents import draw_scan, pdf, scan, sentence, write
 from tests.support.harness import System
 from tests.support.images.image_bytes import saved
 from tests.unit.worker.evidence.papers import invoice
@@ -94,6 +94,28 @@ def test_values_of_pages_have_places_on_them(system: System):
     assert (deposit["status"], deposit["page"]) == ("supported", 2)
     assert abs(deposit["box"][1] - 60) < 8
     assert paid["status"] == "not_found"
+
+
+@pytest.mark.long
+def test_values_of_more_pages_than_fit_one_prompt_have_places_too(system: System):
+    system.worker()
+    _, client = system.gateway()
+
+    def page_of(number: int):
+        lines = [f"{number} {line} {sentence(16, number * 60 + line)}" for line in range(50)]
+        lines[7] = f"The deposit of page {number} was {number}00.25 EUR"
+        return lambda canvas: write(canvas, lines, x=40, y=790, step=14)
+
+    seen = draw_scan(scan(["Deposit of Miss Seen: 4,711.50 EUR"], dpi=100, noise=0))
+    file = pdf(*map(page_of, range(11, 40)), seen)
+    fields = answers(born=2300.25, deposit="4711.50", paid="18.95")
+    job = ask(client, {"document": ("a.pdf", file)}, **fields)
+    # each page was asked by itself
+    assert job["output"]["pages"][0]["text"] is not None
+    evidence = job["output"]["evidence"]
+    assert (evidence["/born"]["status"], evidence["/born"]["page"]) == ("supported", 13)
+    assert (evidence["/deposit"]["status"], evidence["/deposit"]["page"]) == ("supported", 30)
+    assert evidence["/paid"]["status"] == "not_found"
 
 
 def test_evidence_of_what_has_no_values_is_refused(system: System):
