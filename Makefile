@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes bench-engine bench-page bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -147,11 +147,14 @@ walk: $(DEV_STAMP) ## Walk at random through the lives of jobs, beside a model; 
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m tests.integration.store.walk $(ARGS)
 
-tiling: $(DEV_STAMP) ## Cut and merge 400 random long pages; no line may be lost or duplicated
+tiling: $(DEV_STAMP) ## Cut and merge 450 random long pages; no line may be lost or duplicated
 	@exec $(PY) -m tests.unit.worker.tiling.many $(ARGS)
 
 boxes: $(DEV_STAMP) ## Place the lines of texts on 300 drawn pages; no box may lie on another line
 	@exec $(PY) -m tests.unit.worker.places.many $(ARGS)
+
+evidence: $(DEV_STAMP) ## Look up the values of answers about 100 drawn invoices and forms; invented ones are found nowhere
+	@exec $(PY) -m tests.unit.worker.evidence.many $(ARGS)
 
 bench-long: $(DEV_STAMP) ## Compare tiled reading of long pages with simpler ways; share a long job between workers
 	@$(PY) -m bench.quality.long $(ARGS)
@@ -163,6 +166,9 @@ bench-engine: $(RUN_STAMP) ## Measure the engine on this machine
 
 bench-page: $(RUN_STAMP) ## Measure how fast a page is read with a reference text
 	@exec $(PY) -m bench.engine.page $(ARGS)
+
+bench-drafts: $(RUN_STAMP) ## Compare the bundled model's answers with and without drafts; one that differs fails it
+	@exec $(PY) -m bench.quality.drafts $(ARGS)
 
 bench-webhooks: $(DEV_STAMP) ## Measure webhook latency, also beside a dead endpoint
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

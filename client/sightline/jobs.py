@@ -9,7 +9,7 @@ from typing import Any
 
 from sightline._pages import Page, pages_of
 from sightline.errors import job_failed
-from sightline.types import TERMINAL, JobData, JobStatus
+from sightline.types import TERMINAL, EvidenceData, JobData, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class Answer:
         """Return the text of each image, where the text of several was asked for."""
         output: Mapping[str, Any] = self.job["output"] or {}
         return [image["text"] for image in output.get("images") or ()]
+
+    @property
+    def evidence(self) -> dict[str, EvidenceData]:
+        """Return where the values of `json` are printed, by JSON pointer; with `evidence`."""
+        output: Mapping[str, Any] = self.job["output"] or {}
+        return dict(output.get("evidence") or {})
 
     @property
     def pages(self) -> list[Page]:

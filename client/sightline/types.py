@@ -63,6 +63,8 @@ class SubmitOptions(TypedDict, total=False):
     reader: Literal["model", "second", "both"]
     #: Whether `output.lines` tells where lines, or words too, stand.
     boxes: Literal["none", "line", "word"]
+    #: Whether `output.evidence` tells where the values of a JSON answer are printed.
+    evidence: bool
     strict: bool
     sha256: list[str]
     bytes: list[int]
@@ -112,6 +114,19 @@ class Output(TypedDict):
     pages: NotRequired[list[PageText] | None]
     #: What has read the images.
     reader: NotRequired[Literal["model", "second", "both"] | None]
+    #: By JSON pointer into `json`, with the option `evidence`.
+    evidence: NotRequired[dict[str, EvidenceData]]
+
+
+class EvidenceData(TypedDict):
+    """Whether a value of a JSON answer is printed, and where; boxes are as in TextLine."""
+
+    status: Literal["supported", "unverified", "not_found"]
+    text: str | None
+    box: list[float] | None
+    image: NotRequired[int]
+    page: NotRequired[int]
+    confidence: float | None
 
 
 class PlacedText(TypedDict):

@@ -17,7 +17,7 @@ from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
 from gateway.schemas.jobs import OverlayQuery
 from gateway.services import Services
-from shared.errors import BadParameters, NotAcceptable, ResultTooLarge
+from shared.errors import BadParameters, NoPlaces, NotAcceptable, ResultTooLarge
 from shared.jobs import TilingTask
 from shared.jobs.row import JobRow
 
@@ -54,6 +54,8 @@ def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Re
 
     Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
     """
+    if not has_places(row):
+        raise NoPlaces
     number = _overlaid(row, query)
     order = order_scan(
         row, services, ScanForm.SVG, _file_name(row), _language(), lambda one: one.number == number
@@ -70,6 +72,8 @@ def _overlaid(row: JobRow, query: OverlayQuery) -> int:
         names, known = ("image", "page"), tuple(range(len(row.images)))
     else:
         names, known = ("page", "image"), document.pages
+    if not known:
+        raise NoPlaces("The job is about neither images nor pages.")
     asked = getattr(query, names[0])
     if getattr(query, names[1]) is not None:
         raise BadParameters(f"The job is about {names[0]}s.", pointer=f"/{names[1]}")

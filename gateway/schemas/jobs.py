@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
+from shared.jobs.evidence import EvidenceStatus
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -234,6 +235,24 @@ class Line(BaseModel):
     cells: list[PlacedPart] | None = Field(None, description="Of a row of a Markdown table.")
 
 
+class EvidenceState(BaseModel):
+    """Whether a value of an answer is printed, and where."""
+
+    status: EvidenceStatus = Field(
+        description="`supported`: it stands there. `unverified`: it may stand there, or several "
+        "places are as likely, or it cannot be told. `not_found`: it is printed nowhere."
+    )
+    text: str | None = Field(description="What is printed there.")
+    box: list[float] | None = Field(
+        description="Left, top, right, bottom, in the unit of `boxes`; null without a place."
+    )
+    image: int | None = Field(None, description="Index of the job's image, from 0.")
+    page: int | None = Field(None, description="Number of the document's page, from 1.")
+    confidence: float | None = Field(
+        description="How well it was seen and how much it is like the value, 0 to 1."
+    )
+
+
 class OutputState(BaseModel):
     """The answer."""
 
@@ -281,7 +300,13 @@ class OutputState(BaseModel):
         None, description="The text of each image, where several images were read."
     )
     reader: Reader | None = Field(
-        None, description="What has read the images; null where there were none."
+        None,
+        description="What has read the images; null where there were none, or where every page "
+        "brought its own text.",
+    )
+    evidence: dict[str, EvidenceState] | None = Field(
+        None,
+        description="With `evidence`: by JSON pointer, of each value of `json` that is not null.",
     )
 
 

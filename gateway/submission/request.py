@@ -95,8 +95,8 @@ def _as_document_text(value: Any) -> Any:
     return value
 
 
-#: A page, or a range of pages.
-PageName = Annotated[str, Field(max_length=10_000)] | int
+#: A page, or a range of pages. Strict: true is no page.
+PageName = Annotated[str, Field(max_length=10_000)] | Annotated[int, Field(strict=True)]
 
 
 class Submission(BaseModel):
@@ -184,6 +184,12 @@ class Submission(BaseModel):
         description="Whether `output.lines` has the places of what was read: `line` of each line "
         "and of each cell of a table, `word` of each word too. The second reader finds them, or "
         "the text layer of a page has them.",
+    )
+    evidence: bool = Field(
+        False,
+        description="Whether `output.evidence` tells of each value of a JSON answer if it is "
+        "printed on the images or pages, and where: looked up among what the second reader or "
+        "the text layer of a page has, never by asking the model.",
     )
     strict: bool = Field(
         False,
@@ -412,6 +418,7 @@ class Submission(BaseModel):
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
+        unnamed |= set() if self.evidence else {"evidence"}
         unnamed |= {name for name in _LATELY if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids

@@ -292,6 +292,7 @@ def _job_input(
         reference=resolved.submission.reference,
         reader=plan.reader,
         boxes=resolved.submission.boxes,
+        evidence=resolved.submission.evidence,
         keep_all=bool(said.response and said.response.truncation == "disabled"),
     )
 

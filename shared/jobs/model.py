@@ -17,6 +17,7 @@ from pydantic import (
 
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
 from shared.jobs.enhancement import Enhancement, EnhanceStep
+from shared.jobs.evidence import Evidence
 from shared.jobs.lines import Boxes, SeenRow, TextLine
 from shared.jobs.params import Frozen, GenerationParams
 
@@ -178,6 +179,8 @@ class JobInput(Frozen):
     reader: Reader = "model"
     #: Whether the lines that are read have their places; the second reader finds them.
     boxes: Boxes = "none"
+    #: Whether the values of a JSON answer are looked up among what the second reader sees.
+    evidence: bool = False
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
     #: What is read or asked about page by page; its tiling says how.
@@ -188,7 +191,7 @@ class JobInput(Frozen):
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
-        reads_new = self.needs_reader or self.boxes != "none"
+        reads_new = self.needs_reader or self.wants_places
         shrinks = isinstance(self.enhance, tuple) and EnhanceStep.DOWNSCALE in self.enhance
         asks_new = self.keep_all or reads_new or shrinks or bool(self.reference)
         is_new = has_places or is_whole or asks_new or self.document is not None
@@ -197,7 +200,12 @@ class JobInput(Frozen):
     @property
     def needs_reader(self) -> bool:
         """Tell whether only a worker with the second reader can run it."""
-        return self.reader != "model" or (self.boxes != "none" and not self._brings_text)
+        return self.reader != "model" or (self.wants_places and not self._brings_text)
+
+    @property
+    def wants_places(self) -> bool:
+        """Tell whether it is to be known where text stands."""
+        return self.boxes != "none" or self.evidence
 
     @property
     def _brings_text(self) -> bool:
@@ -213,6 +221,8 @@ class JobInput(Frozen):
             del fields["reader"]
         if self.boxes == "none":
             del fields["boxes"]
+        if not self.evidence:
+            del fields["evidence"]
         if not self.keep_all:
             del fields["keep_all"]
         if self.document is None:
@@ -360,7 +370,7 @@ class TileOutcome(Frozen):
     #: Seconds of the second reader, and its text where the model has read as well.
     read_s: float = 0.0
     second_text: str = ""
-    #: What the second reader has seen and where, within the tile; () unless boxes are wanted.
+    #: What the second reader has seen and where, within the tile; () unless places are wanted.
     rows: tuple[SeenRow, ...] = ()
 
     @model_serializer(mode="wrap")
@@ -374,7 +384,7 @@ class PageOutcome(TileOutcome):
     source: PageSource = PageSource.MODEL
     #: Tiles that the page was read in; 0 where the model did not see it.
     tiles: int = 0
-    #: Its lines and their places; () unless boxes are wanted.
+    #: Its lines and their places, or what was seen on it; () unless places are wanted.
     lines: tuple[TextLine, ...] = ()
 
 
@@ -444,6 +454,14 @@ class Output(Frozen):
     images: tuple[ImageOutput, ...] | None = None
     #: What has read the images.
     reader: Reader | None = None
+    #: Of each value of `json`, by JSON pointer: whether it is printed, and where; None unless it
+    #: is wanted.
+    evidence: dict[str, Evidence] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_evidence(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        return fields if self.evidence is not None else _without_unset(fields, "evidence")
 
 
 class Turn(Frozen):

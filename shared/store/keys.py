@@ -28,6 +28,9 @@ JOB_TILES = ":tiles"
 JOB_IMAGES = ":images"
 #: Zset of long jobs that have tiles to queue, the one served longest ago first.
 LONG = PREFIX + "long"
+#: The same of one tenant, and zset of the tenants that have such jobs, in the same order.
+LONG_OF = PREFIX + "long:of:"
+LONG_TENANTS = PREFIX + "long:tenants"
 #: Set of the children that are queued or running, and how many of them there may be.
 TILES_LIVE = PREFIX + "tiles:live"
 TILES_ROOM = PREFIX + "tiles:room"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from dataclasses import replace
@@ -319,3 +320,15 @@ def test_a_deadline_in_the_middle_of_a_drafted_answer_ends_it(tiny, engine_of, s
     assert expected.text.startswith(got.text)
     # what it left in the buffer is good for the next turn
     assert outcome(answer(engine, question)) == outcome(expected)
+
+
+def test_the_index_of_a_reference_lives_as_long_as_the_answers_that_follow_it(
+    tiny, engine_of
+) -> None:
+    engine = engine_of(tiny)
+    question = replace(request(user("Write!"), tokens=20), references=("some text" * 20, (1, 2, 3)))
+    answer(engine, question)
+    # the loop's thread may hold the last sequence until its next step
+    answer(engine, request(user("More!"), tokens=2))
+    gc.collect()
+    assert len(engine._references) == 0

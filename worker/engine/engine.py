@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from shared.errors import InputTooLarge, InputTooLong
 from shared.jobs.image import stored_file_mark
@@ -14,7 +15,7 @@ from worker.engine.api import EngineRequest, ImageInput, ModelInfo, Rates, Refer
 from worker.engine.drafting.drafter import Drafter
 from worker.engine.drafting.forced_tokens import ForcedTokens
 from worker.engine.drafting.own_text import OwnText
-from worker.engine.drafting.reference_text import ReferenceText
+from worker.engine.drafting.reference_text import ReferenceIndex, ReferenceText
 from worker.engine.drafting.source import DraftSource
 from worker.engine.generation.constraint import Constraint, Grammars
 from worker.engine.generation.defaults import with_recommended
@@ -55,6 +56,8 @@ class TorchEngine:
         self._grammars = Grammars(
             model.chat.backend, model.shape.text.vocab, model.shape.end_tokens
         )
+        #: Those that answers follow at present: the strips of a page share one.
+        self._references: WeakValueDictionary[Reference, ReferenceIndex] = WeakValueDictionary()
         self._loop = EngineLoop(model, features, settings.slots, budget)
         self._info = ModelInfo(
             name=model.name,
@@ -152,9 +155,15 @@ class TorchEngine:
         yield OwnText(prompt.ids.tolist())
 
     def _reference_text(self, reference: Reference) -> ReferenceText:
+        index = self._references.get(reference)
+        if index is None:
+            index = self._references[reference] = ReferenceIndex(self._tokens_of(reference))
+        return ReferenceText(index)
+
+    def _tokens_of(self, reference: Reference) -> list[int] | tuple[int, ...]:
         if isinstance(reference, str):
-            return ReferenceText(self.model.chat.encode_text(reference))
-        return ReferenceText(reference)
+            return self.model.chat.encode_text(reference)
+        return reference
 
     def _reference_taker(self, drafter: Drafter) -> Callable[[Reference], None] | None:
         """Return what prepares a later reference in its caller's thread; None without drafts."""

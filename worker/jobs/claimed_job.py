@@ -110,17 +110,19 @@ class ClaimedJob:
             lambda: self._resources.questions.build(self.claim, job, turns, pictures or {})
         )
 
-    def answer(self, question: Question) -> EngineAnswer:
+    def answer(
+        self, question: Question, *, parts: PartsDone | None = None, percent: int = 0
+    ) -> EngineAnswer:
         """Return the answer of whatever is to read its images; raises as `run_engine`."""
         if not question.job.needs_reader or question.job.encode_only:
-            return self.run_engine(question)
+            return self.run_engine(question, parts=parts, percent=percent)
         reader = self._resources.reader
         if reader is None:
             # the claim leaves such jobs to others
             raise InferenceFailed("This worker has no second reader.")
         if question.job.reader == "second":
             return self._read_alone(question, reader)
-        return self._read_beside(question, reader)
+        return self._read_beside(question, reader, parts=parts, percent=percent)
 
     def _read_alone(self, question: Question, reader: QuestionReader) -> EngineAnswer:
         """Return the second reader's answer."""
@@ -144,11 +146,18 @@ class ClaimedJob:
             seen=read.seen(question.job),
         )
 
-    def _read_beside(self, question: Question, reader: QuestionReader) -> EngineAnswer:
+    def _read_beside(
+        self,
+        question: Question,
+        reader: QuestionReader,
+        *,
+        parts: PartsDone | None,
+        percent: int,
+    ) -> EngineAnswer:
         """Return the model's answer, and what the second reader has read meanwhile."""
         reading = reader.start(question, beside=True)
         try:
-            answer = self.run_engine(question, reading=reading)
+            answer = self.run_engine(question, parts=parts, percent=percent, reading=reading)
             if answer.completion.finish_reason in _INTERRUPTED:
                 return answer
             read = reader.finish(reading, self._check_worker)
@@ -242,7 +251,7 @@ class ClaimedJob:
         """Ask the engine; what is known of similar answers makes this one faster."""
         references = self._resources.references
         if references is not None:
-            question = references.add_to(self.row, question)
+            question = references.add_to(self.claim, question)
         return self._resources.pipeline.start(question)
 
     def _keep(self, question: Question, completion: Completion) -> None:

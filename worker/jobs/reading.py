@@ -71,7 +71,7 @@ class ReadText:
 
     def seen(self, job: JobInput) -> tuple[SeenImage, ...] | None:
         """Return what was seen in each image and where; None unless a job wants it."""
-        if job.boxes == "none":
+        if not job.wants_places:
             return None
         images = zip(self.pages, self.sizes, self.turns, strict=True)
         return tuple(

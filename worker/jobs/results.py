@@ -15,19 +15,23 @@ from shared.jobs import (
     Notice,
     Output,
     PageOutput,
+    PageSource,
     TextLine,
     TileInfo,
     TileOutput,
+    TilingTask,
     Turn,
 )
 from shared.jobs.brief import make_brief
+from shared.jobs.evidence import Evidence
+from shared.jobs.model import Reader
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
 from worker.jobs.disagreements import compare_readings
 from worker.jobs.placing import place_answer
-from worker.places.seen import SeenImage
+from worker.places.seen import SeenImage, seen_lines
 from worker.postprocess import Processed
 
 _STATUS = {
@@ -69,6 +73,16 @@ class PagingResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadSource:
+    """What stands on the images or pages that an answer is about, as far as it was read."""
+
+    #: Lines with the places of their words.
+    lines: tuple[TextLine, ...]
+    #: Nothing was left unread.
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class EngineAnswer:
     """The engine's answer to a job, or what its tiles' answers were merged to."""
 
@@ -82,8 +96,10 @@ class EngineAnswer:
     #: Seconds of the second reader, and its text where the model has read as well.
     read_s: float = 0.0
     second_text: str | None = None
-    #: What it has seen in each image and where; None unless boxes are wanted.
+    #: What it has seen in each image and where; None unless places are wanted.
     seen: tuple[SeenImage, ...] | None = None
+    #: Of a document whose answer is looked up.
+    source: ReadSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +129,24 @@ def make_result(
     status = _STATUS.get(completion.finish_reason, JobStatus.SUCCEEDED)
     compared = compare_readings(completion, answer.second_text)
     lines = compared.lines if paging is None else paging.lines
-    if answer.seen is not None:
+    if answer.seen is not None and row.input.boxes != "none":
         lines = place_answer(row.input, completion.text, compared.lines, answer.seen)
+    json_value = _parse_json(completion) if row.input.params.wants_json else None
     output = Output(
         text=processed.text,
         fields=processed.fields,
         finish_reason=completion.finish_reason,
         partial=status is not JobStatus.SUCCEEDED or has_gaps,
-        json_value=_parse_json(completion) if row.input.params.wants_json else None,
+        json_value=json_value,
         confidence=completion.confidence,
         lines=lines,
         tiles=tiling.outputs if tiling else None,
         pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,
-        reader=row.input.reader if _shows(row) and not row.input.encode_only else None,
+        reader=_reader(row, paging),
+        evidence=_find_evidence(json_value, answer, complete=not has_gaps)
+        if row.input.evidence
+        else None,
     )
     is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
     notices = (
@@ -189,9 +209,35 @@ def _parse_json(completion: Completion) -> Any:
         return None
 
 
+def _find_evidence(
+    value: Any, answer: EngineAnswer, *, complete: bool
+) -> dict[str, Evidence] | None:
+    """Return where the values of an answer stand; None where nothing was looked at."""
+    source = answer.source
+    if source is None and answer.seen is not None:
+        source = ReadSource(seen_lines(answer.seen))
+    if source is None:
+        return None
+    # the extra is installed where anything was seen
+    from worker.evidence.finding import find_evidence
+
+    return find_evidence(value, source.lines, complete=complete and source.complete)
+
+
 def _shows(row: JobRow) -> bool:
     """Tell whether a job is about images or a document of its own."""
     return bool(row.input.images) or row.input.document is not None
+
+
+def _reader(row: JobRow, paging: PagingResult | None) -> Reader | None:
+    """Return what has read the images; None where there were none, or every page brought text."""
+    if not _shows(row) or row.input.encode_only:
+        return None
+    tiling = row.input.tiling
+    if paging and tiling and tiling.task is TilingTask.READ:
+        was_read = any(page.source is PageSource.MODEL for page in paging.outputs)
+        return row.input.reader if was_read else None
+    return row.input.reader
 
 
 def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> Turn:

@@ -155,7 +155,7 @@ def _pieces(image: Image.Image, box: Box, axis: Axis, length: int) -> Iterator[_
         stop, next_start, wide = _cut_near(image, box, axis, start, wanted, start + length, widest)
         yield _Piece(start, stop, overlap, breaks)
         overlap, breaks, start = stop - next_start, wide, next_start
-        widest = max(widest, overlap)
+        widest = max(widest, overlap) if axis == "y" else 0
     yield _Piece(start, end, overlap, breaks)
 
 
@@ -175,6 +175,8 @@ def _cut_near(
     gap = gaps.clean_gap(window, wanted - low, first - low, last - low, letters)
     if gap is not None:
         return low + gap.at, low + gap.at, gap.wide
+    if letters is not None and (early := _sign_gap(image, box, start, first, letters)):
+        return early, early, True
     extent = gaps.line_extent(window) if letters is None else _WORD * letters
     # a page lies askew as a whole, though one window of it may not show that
     overlap = max(_overlap(extent, last - start), min(least, round(_OVERLAP_MOST * (last - start))))
@@ -182,6 +184,17 @@ def _cut_near(
     at = low + gaps.least_ink(window, min(wanted, highest) - low, first - low, highest - low)
     stop = min(last, at + math.ceil(overlap / 2))
     return stop, max(start + 1, stop - overlap), False
+
+
+def _sign_gap(image: Image.Image, box: Box, start: int, first: int, letters: float) -> int | None:
+    """Return where to cut before a sign that would be cut through; None where nothing parts it.
+
+    The piece between `start` and the cut is short, and the sign is whole in the next one.
+    """
+    window = measure_window(image, (start, box[1], first, box[3]), "x")
+    across, least = first - start, math.ceil(letters)
+    gap = gaps.clean_gap(window, across - 1, least, across - 1, letters) if across > least else None
+    return start + gap.at if gap is not None and gap.wide else None
 
 
 def _overlap(extent: float | None, length: int) -> int:

@@ -170,7 +170,8 @@ def _best(
     options = [(b, at) for b, at in places if at is not None]
     if not options:
         return None
-    enough = min(letters or _ENOUGH * tall, max(b.size for b, _ in options))
+    wide = _ENOUGH * tall if letters is None else _SIGN_GAP * letters
+    enough = min(wide, max(b.size for b, _ in options))
     if letters is not None:
         options = [(b, at) for b, at in options if b.size >= _WORD_GAP * enough]
     reach = max(1, last - first)

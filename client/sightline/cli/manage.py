@@ -106,12 +106,12 @@ def _facts(job: JobData) -> Iterator[tuple[str, str]]:
         yield "ended", job["completed_at"]
     asked = {
         "files": ", ".join(_file_names(job)),
-        "preset": job["input"].get("preset"),
-        "question": job["input"].get("question"),
+        "preset" if job["input"].get("preset") else "question": _question(job),
         "session": job["session_id"],
     }
     yield from ((name, value) for name, value in asked.items() if value)
-    if used := job["usage"]:
+    # pages whose own text is taken cost none
+    if (used := job["usage"]) and any(used.values()):
         yield "tokens", f"{used['prompt_tokens']} read, {used['completion_tokens']} written"
     for warning in job["warnings"]:
         yield "warning", warning["detail"]

@@ -124,6 +124,12 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         choices=["none", "line", "word"],
         help="whether output.lines of --json tells where lines, or words too, stand",
     )
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        default=None,
+        help="whether output.evidence of --json tells where the values of a JSON answer stand",
+    )
     parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
     parser.add_argument(
         "--text-layer",

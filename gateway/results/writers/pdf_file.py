@@ -18,7 +18,7 @@ from gateway.results.scans.runs import runs_by_line
 from gateway.results.scans.sheets import Sheet
 from gateway.results.writers.hidden_font import HiddenFont
 from gateway.results.writers.hidden_layer import Place, hidden_text
-from gateway.results.writers.pdf_pages import drop_hidden_text, place_on
+from gateway.results.writers.pdf_pages import DAMAGE, drop_hidden_text, place_on
 from gateway.results.writers.safe_text import xml_text
 
 #: Points of a pixel, of the shorter side of a page (A4's), and of the longest that viewers open.
@@ -91,7 +91,7 @@ def add_layer(file: bytes, sheets: Sequence[Sheet]) -> bytes:
     try:
         with pikepdf.open(io.BytesIO(file)) as pdf:
             return _add_layer(pdf, sheets)
-    except (pikepdf.PdfError, pikepdf.PasswordError) as error:
+    except DAMAGE as error:
         raise DoesNotFit(f"The document's file is damaged: {error}.") from None
 
 
@@ -100,7 +100,7 @@ def _add_layer(pdf: pikepdf.Pdf, sheets: Sequence[Sheet]) -> bytes:
     pages = [pdf.pages[sheet.number - 1] for sheet in sheets]
     for page, sheet in zip(pages, sheets, strict=True):
         if sheet.is_read and sheet.lines:
-            with suppress(pikepdf.PdfError):
+            with suppress(*DAMAGE):
                 drop_hidden_text(pdf, page)
             # whatever state the page ends in, the text begins in a fresh one
             page.contents_add(b"q\n", prepend=True)

@@ -11,6 +11,8 @@ from gateway.results.scans.quads import Corner
 from gateway.results.scans.sheets import Sheet
 from gateway.results.writers.hidden_layer import Place
 
+#: What a file raises that is not as it should be; pages that nobody finds are an IndexError.
+DAMAGE = (pikepdf.PdfError, pikepdf.PasswordError, LookupError, RuntimeError, TypeError, ValueError)
 _LETTER = (0.0, 0.0, 612.0, 792.0)
 _MOST_PARENTS = 64
 _HIDDEN = (3, 7)
@@ -22,7 +24,7 @@ def place_on(page: pikepdf.Page, sheet: Sheet) -> Place:
     """Return where a place of the upright page, from its top left, lies in the file's own space."""
     left, bottom, right, top = _visible_box(page)
     width, height = right - left, top - bottom
-    rotation = int(_inherited(page, Name.Rotate, 0)) % 360
+    rotation = _rotation(page)
 
     def place(corner: Corner) -> Corner:
         x, y = corner[0] / sheet.width, corner[1] / sheet.height
@@ -35,6 +37,14 @@ def place_on(page: pikepdf.Page, sheet: Sheet) -> Place:
         return left + x * width, top - y * height
 
     return place
+
+
+def _rotation(page: pikepdf.Page) -> int:
+    """Return the degrees by which a page is turned clockwise; 0 for what is no number."""
+    try:
+        return int(_inherited(page, Name.Rotate, 0)) % 360
+    except (TypeError, ValueError):
+        return 0
 
 
 def _visible_box(page: pikepdf.Page) -> tuple[float, float, float, float]:

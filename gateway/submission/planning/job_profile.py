@@ -27,7 +27,7 @@ def profile_request(
         max_new_tokens=resolved.params.max_new_tokens,
         reads=resolved.reads or submission.tiling == "read",
         reader=reader,
-        boxes=submission.boxes != "none",
+        boxes=submission.boxes != "none" or submission.evidence,
     )
 
 
@@ -43,5 +43,5 @@ def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
         reads=row.input.tiling is not None and row.input.tiling.task is TilingTask.READ,
         apart=row.input.document is not None,
         reader=row.input.reader,
-        boxes=row.input.boxes != "none",
+        boxes=row.input.wants_places,
     )

@@ -30,6 +30,7 @@ def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Re
     submission, accepting = resolved.submission, [w for w in workers if not w.draining]
     reads = resolved.reads or submission.tiling == "read"
     _check_boxes(submission, accepting, reads=reads)
+    _check_evidence(resolved, accepting)
     wanted = submission.reader
     if wanted is None:
         suits = resolved.reads and not _names_models_look(submission)
@@ -55,12 +56,29 @@ def _check_boxes(submission: Submission, accepting: Sequence[Heartbeat], *, read
             "constraint, or tiling=read.",
             pointer="/boxes",
         )
+    _check_finder(submission, accepting, "boxes")
+
+
+def _check_evidence(resolved: ResolvedRequest, accepting: Sequence[Heartbeat]) -> None:
+    """Raise BadParameters or ReaderUnavailable where values are to be found that are none."""
+    if not resolved.submission.evidence:
+        return
+    if not resolved.params.wants_json or resolved.submission.tiling == "read":
+        raise BadParameters(
+            "evidence has an effect only on JSON answers: the preset fields, or a response_format.",
+            pointer="/evidence",
+        )
+    _check_finder(resolved.submission, accepting, "evidence")
+
+
+def _check_finder(submission: Submission, accepting: Sequence[Heartbeat], name: str) -> None:
+    """Raise ReaderUnavailable where nobody could find the places that a parameter asks for."""
     own_text = submission.text_layer is TextLayer.ONLY
     if not own_text and accepting and not any(worker.reader for worker in accepting):
         raise ReaderUnavailable(
-            hint="Ask without boxes, or have the operator install the extra [reader] in the "
+            hint=f"Ask without {name}, or have the operator install the extra [reader] in the "
             "workers.",
-            pointer="/boxes",
+            pointer=f"/{name}",
         )
 
 
@@ -71,6 +89,8 @@ def check_reader(resolved: ResolvedRequest, reader: Reader, images: int) -> Read
     """
     if not images and resolved.submission.boxes != "none":
         raise BadParameters("boxes needs an image.", pointer="/boxes")
+    if not images and resolved.submission.evidence:
+        raise BadParameters("evidence needs an image.", pointer="/evidence")
     if images or reader == "model":
         return reader
     if resolved.submission.reader is not None:

@@ -234,7 +234,7 @@ class Store(JobReader):
         reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION, able)
         if reply[0] != "claimed":
             return str(reply[0])
-        return Claim(read_row(pairs(reply[2])), owner, int(reply[1]))
+        return Claim(read_row(pairs(reply[2])), owner, int(reply[1]), reply[3])
 
     def beat(self, claims: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Renew the leases of (job id, owner) pairs; return a verdict for each."""

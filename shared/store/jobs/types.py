@@ -133,3 +133,5 @@ class Claim:
     owner: str
     #: Milliseconds of Redis' clock when the job was claimed.
     at_ms: int = 0
+    #: What an earlier attempt had written before its worker was lost or stopped.
+    written: str = ""

@@ -91,7 +91,10 @@ def test_what_is_not_offered_is_refused_with_what_is(served, table_job):
 def test_what_shows_places_is_refused_where_there_are_none(served, table_job):
     path = table_job["urls"]["result"]
     overlay = path.replace("/result", "/overlay.svg")
+    wordless = served.ended(max_new_tokens=2)
     for answer in (
+        # a job without any image
+        served.http.get(wordless["urls"]["result"].replace("/result", "/overlay.svg")),
         served.http.get(path, params={"format": "pdf"}),
         served.http.get(path, headers={"Accept": "text/vnd.hocr+html"}),
         served.http.get(overlay),
@@ -188,3 +191,9 @@ def test_a_job_tells_the_names_of_its_files(table_job, served):
     assert table_job["input"]["images"][0]["name"] == "Rechnung März.png"
     image = base64.b64encode(text_png("x")).decode()
     assert "name" not in served.ended(images=[image])["input"]["images"][0]
+
+
+def test_a_job_without_images_has_no_picture_with_boxes(served):
+    job = served.ended("What?")
+    answer = served.http.get(f"/v1/jobs/{job['id']}/overlay.svg")
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_places")

@@ -18,16 +18,28 @@ _UNIQUE = 4
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
+class ReferenceIndex:
+    """A fixed text of n tokens whose runs can be found; takes n log n, and never changes."""
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        self.tokens = list(tokens)
+        ids = np.array(tokens, dtype=np.uint64)
+        self._places = {length: _RunPlaces(ids, length) for length, _ in _RUNS}
+
+    def find(self, run: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return the ascending ends of a run, whose length is one of those that are searched."""
+        return self._places[len(run)].find(run)
+
+
 class ReferenceText:
-    """A DraftSource over a fixed text of n tokens: n log n to prepare, log n for each token."""
+    """A DraftSource over a fixed text of n tokens; each token takes log n."""
 
     first_chance = 0.5
 
-    def __init__(self, tokens: Sequence[int]) -> None:
-        """Expect the answer to begin as the text does."""
-        self._tokens = list(tokens)
-        ids = np.array(tokens, dtype=np.uint64)
-        self._places = {length: _RunPlaces(ids, length) for length, _ in _RUNS}
+    def __init__(self, text: Sequence[int] | ReferenceIndex) -> None:
+        """Expect the answer to begin as the text does; answers may share its index."""
+        self._index = text if isinstance(text, ReferenceIndex) else ReferenceIndex(text)
+        self._tokens = self._index.tokens
         self._recent: list[int] = []
         #: Place of the next token, as far as known.
         self._next = 0
@@ -65,7 +77,7 @@ class ReferenceText:
         for length, reach in _RUNS:
             if len(self._recent) < length:
                 continue
-            places = self._places[length].find(self._recent[-length:])
+            places = self._index.find(self._recent[-length:])
             if not len(places):
                 continue
             nearest = _nearest(places, self._next)

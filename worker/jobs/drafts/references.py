@@ -1,4 +1,4 @@
-"""Finds the texts that an answer may follow: of parts of its job, and about the same images."""
+"""Finds the texts that an answer may follow: of its job so far, and about the same images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from shared.errors import StoreUnavailable
 from shared.jobs import MAX_REFERENCE_CHARS, FinishReason
 from shared.jobs.image import stored_file_mark
 from shared.jobs.row import JobRow
+from shared.store import Claim
 from shared.store.jobs.tile_store import TileStore
 from worker.engine.api import Completion, Reference
 from worker.jobs.drafts.earlier_answers import EarlierAnswers, Subject
@@ -24,14 +25,15 @@ class References:
         self._tiles = tiles
         self._answers = EarlierAnswers()
 
-    def add_to(self, row: JobRow, question: Question) -> Question:
+    def add_to(self, claim: Claim, question: Question) -> Question:
         """Return a question of a job with the texts that its answer may follow."""
         if question.job.encode_only:
             return question
-        earlier: list[Reference] = []
+        # an attempt that was broken off has begun as this one will
+        earlier: list[Reference] = [claim.written[:MAX_REFERENCE_CHARS]] if claim.written else []
         if question.job.images:
             earlier += self._answers.find(_subject(question))
-        earlier += self._read_parts(row)
+        earlier += self._read_parts(claim.row)
         return replace(question, references=tuple(dict.fromkeys([*question.references, *earlier])))
 
     def keep(self, row: JobRow, question: Question, completion: Completion) -> None:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 
-from shared.documents.model import DocumentInfo, PageInfo, PageText
-from shared.jobs import DocumentInput, JobInput, Notice, PageOutput, PageSource, TextLayer
+from shared.documents.model import DocumentInfo, PageInfo, PageText, RenderedPage
+from shared.jobs import (
+    DocumentInput,
+    JobInput,
+    Notice,
+    PageOutput,
+    PageSource,
+    TextLayer,
+    TextLine,
+)
 from shared.prediction.page_size import page_pixels
 from shared.prediction.visual_tokens import visual_tokens
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.paged.pages import PageReader, page_warnings, takes_text, text_warnings
+from worker.jobs.paged.places import seen_page_lines, text_layer_lines
 from worker.jobs.paged.reading import picture_id
 from worker.jobs.questions import TEMPLATE_TOKENS, answer_room, pixel_budget
+from worker.jobs.results import ReadSource
+from worker.places.seen import SeenImage
 
 #: Bytes of a token, on average, in texts of all languages: what fits by this mostly fits.
 _BYTES_PER_TOKEN = 3
@@ -35,17 +46,31 @@ class Prompt:
     outputs: list[PageOutput] = field(default_factory=list)
     #: The own texts of pages that have some, by number.
     own_texts: dict[int, str] = field(default_factory=dict)
+    #: Of each picture, in their order: its page, and how it was drawn.
+    drawn: list[tuple[int, RenderedPage]] = field(default_factory=list)
+    #: The lines of own texts, with the places of their words.
+    lines: list[TextLine] = field(default_factory=list)
 
     def add_line(self, line: str) -> None:
         """Add text on a line of its own."""
         self.text += f"\n{line}" if self.text else line
 
-    def add_picture(self, picture: Image) -> None:
-        """Show a picture behind the text so far."""
+    def add_picture(self, picture: Image, number: int, rendered: RenderedPage) -> None:
+        """Show the picture of a page behind the text so far."""
+        self.drawn.append((number, replace(rendered, png=b"")))
         image_id = picture_id(picture)
         self.pictures[image_id] = picture
         self.shown.append(image_id)
         self.places.append(len(self.text))
+
+    def source(self, info: DocumentInfo, seen: Sequence[SeenImage]) -> ReadSource:
+        """Return what stands on the pages: their own texts, and what was seen in pictures."""
+        lines = list(self.lines)
+        for (number, rendered), one in zip(self.drawn, seen, strict=bool(seen)):
+            if number not in self.own_texts:
+                lines += seen_page_lines([one], info.pages[number - 1], rendered)
+        unread = [number for number, _ in self.drawn if number in self.own_texts or not seen]
+        return ReadSource(tuple(lines), complete=not unread)
 
     def as_input(self, job: JobInput) -> JobInput:
         """Return the question of a job about what the prompt shows."""
@@ -58,6 +83,7 @@ class Prompt:
                 "max_pixels": pixel_budget(job),
                 "tiling": None,
                 "document": None,
+                "evidence": job.evidence and job.needs_reader and bool(self.shown),
             }
         )
 
@@ -139,6 +165,8 @@ class OnePrompt:
         if takes_text(document, text) and text is not None:
             prompt.add_line(text.text.strip())
             prompt.own_texts[number] = text.text
+            if job.row.input.evidence:
+                prompt.lines += text_layer_lines("word", text, number)
             source = PageSource.TEXT_LAYER
         if _needs_picture(document, text):
             budget = pixel_budget(job.row.input)
@@ -146,7 +174,7 @@ class OnePrompt:
             warnings = (*warnings, *page_warnings(rendered))
             if rendered.blank and source is PageSource.MODEL:
                 return PageOutput(page=number, source=PageSource.BLANK, warnings=warnings)
-            prompt.add_picture(picture)
+            prompt.add_picture(picture, number, rendered)
         tiles = int(source is PageSource.MODEL)
         return PageOutput(page=number, source=source, warnings=warnings, tiles=tiles)
 

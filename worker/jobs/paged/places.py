@@ -11,7 +11,7 @@ from shared.jobs import JobInput, TextLine
 from shared.jobs.lines import Box, Boxes, Corner, Corners, PlacedText
 from worker.jobs.placing import place_answer
 from worker.places.geometry import map_rows, turn_back
-from worker.places.seen import SeenImage
+from worker.places.seen import SeenImage, seen_lines
 
 #: Digits behind the point.
 _DIGITS = 1
@@ -33,6 +33,18 @@ def place_page(
     images = [replace(one, rows=map_rows(one.rows, back)) for one in seen]
     lines = place_answer(job, text, known, images, _DIGITS)
     return tuple(line.model_copy(update={"image": None, "page": page.number}) for line in lines)
+
+
+def seen_page_lines(
+    seen: Sequence[SeenImage], page: PageInfo, rendered: RenderedPage
+) -> tuple[TextLine, ...]:
+    """Return what was seen in the picture of a page as lines with places on the page."""
+    back = _way_back(page, rendered)
+    images = [replace(one, rows=map_rows(one.rows, back)) for one in seen]
+    return tuple(
+        line.model_copy(update={"image": None, "page": page.number})
+        for line in seen_lines(images, _DIGITS)
+    )
 
 
 def _way_back(page: PageInfo, rendered: RenderedPage) -> Callable[[Corner], Corner]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from shared.documents.model import PageText
+from shared.documents.model import PageText, RenderedPage
 from shared.errors import InferenceFailed
 from shared.jobs import (
     MAX_REFERENCE_CHARS,
@@ -29,7 +29,7 @@ from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.leases import JobReleased
 from worker.jobs.paged.pages import PageReader, page_warnings, takes_text, text_warnings
-from worker.jobs.paged.places import place_page, text_layer_lines
+from worker.jobs.paged.places import place_page, seen_page_lines, text_layer_lines
 from worker.jobs.questions import pixel_budget
 from worker.jobs.results import EngineAnswer
 from worker.jobs.tiled.outcomes import make_outcome, mean_confidence, worst_reason
@@ -84,6 +84,7 @@ class PageWork:
         prompt, pictures = job.row.input.prompt, dict[str, Image]()
         question = build_part_prompt(prompt, number, document.page_count, DOCUMENT)
         warnings, source = text_warnings(document, text), PageSource.MODEL
+        rendered: RenderedPage | None = None
         if text is not None and takes_text(document, text):
             question = f"{text.text.strip()}\n\n{question}"
             source = PageSource.TEXT_LAYER
@@ -96,9 +97,19 @@ class PageWork:
                 return _BLANK.model_copy(update={"notices": warnings})
             pictures[picture_id(picture)] = picture
         asked = _question_input(job.row.input, question, tuple(pictures), free=True)
-        answers = self._run(job, [asked], pictures)
+        looks = job.row.input.evidence and source is PageSource.MODEL
+        answers = self._run(job, [asked.model_copy(update={"evidence": looks})], pictures)
         tiles = len(pictures)
-        return self._combine(answers, [(Tile(0, (0, 0, 1, 1)), 0)], warnings, source, tiles)
+        outcome = self._combine(answers, [(Tile(0, (0, 0, 1, 1)), 0)], warnings, source, tiles)
+        if not job.row.input.evidence:
+            return outcome
+        if source is PageSource.TEXT_LAYER and text is not None:
+            lines = text_layer_lines("word", text, number)
+        else:
+            page = self._pages.info(job, document).pages[number - 1]
+            seen = answers[0].seen
+            lines = seen_page_lines(seen, page, rendered) if seen and rendered else ()
+        return outcome.model_copy(update={"lines": lines})
 
     def _read_picture(
         self,

@@ -36,7 +36,7 @@ from worker.jobs.paged.outputs import (
 )
 from worker.jobs.paged.pages import PageReader
 from worker.jobs.paged.reading import PageWork, is_reading
-from worker.jobs.results import EngineAnswer, PagingResult
+from worker.jobs.results import EngineAnswer, PagingResult, ReadSource
 from worker.jobs.tiled.outcomes import add_drafts, reuse_outcome
 from worker.jobs.tiled.prompts import DOCUMENT
 from worker.jobs.tiled.reducing import reduce_answers
@@ -99,7 +99,7 @@ class PagedSteps:
             if prompt is None:
                 return None
             asked = prompt.as_input(job.row.input)
-            answer = job.run_engine(job.build_question(asked, prompt.pictures))
+            answer = job.answer(job.build_question(asked, prompt.pictures))
         except (InputTooLong, DocumentError) as error:
             # page by page the others can be asked, and this one leaves a gap
             _log.info("job.asked_by_page", extra={"code": error.code})
@@ -110,6 +110,8 @@ class PagedSteps:
             (),
             (*answer.notices, *blank_notices(outputs)),
             paging=PagingResult(outputs),
+            read_s=answer.read_s,
+            source=prompt.source(info, answer.seen or ()) if job.row.input.evidence else None,
         )
 
     def _split(self, job: ClaimedJob, document: DocumentInput, info: DocumentInfo) -> None:
@@ -244,6 +246,7 @@ class PagedSteps:
                 partial=any(one.gap for one in outcomes),
                 lines=_lines(row, outcomes),
             ),
+            source=_source(outcomes) if row.input.evidence else None,
         )
 
     def _join(self, job: ClaimedJob, outcomes: list[PageOutcome]) -> EngineAnswer:
@@ -260,6 +263,13 @@ def _lines(row: JobRow, outcomes: list[PageOutcome]) -> tuple[TextLine, ...] | N
     if row.input.boxes == "none":
         return None
     return tuple(line for one in outcomes for line in one.lines)
+
+
+def _source(outcomes: list[PageOutcome]) -> ReadSource:
+    """Return what stands on the pages; of figures beside a page's own text nothing was read."""
+    has_figures = any(one.tiles and one.source is PageSource.TEXT_LAYER for one in outcomes)
+    lines = tuple(line for one in outcomes for line in one.lines)
+    return ReadSource(lines, complete=not has_figures)
 
 
 def _page_input(

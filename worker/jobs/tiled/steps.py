@@ -41,6 +41,7 @@ from worker.jobs.tiled.outcomes import (
 from worker.jobs.tiled.reducing import reduce_answers
 from worker.jobs.tiled.tiles import TileCutter
 from worker.jobs.upright import Upright, turned_notice
+from worker.places.seen import SeenImage
 
 _log = logging.getLogger(__name__)
 
@@ -190,16 +191,35 @@ class TiledSteps:
         looks = {"images": ids, "image_places": (), "max_pixels": pixel_budget(row.input)}
         question = job.build_question(row.input.model_copy(update=looks))
         parts = PartsDone("tiles", len(outcomes))
-        answer = job.run_engine(question, parts=parts, percent=_TOGETHER_PERCENT)
+        answer = job.answer(question, parts=parts, percent=_TOGETHER_PERCENT)
         # the tiles' tokens are in this prompt; their seconds were spent before
         costs = [one.model_copy(update={"usage": Usage()}) for one in outcomes]
         completion = add_costs(answer.completion, costs)
-        return replace(answer, completion=completion, tiling=_tiling_result(row, outcomes))
+        seen = None if answer.seen is None else _join_shown(row, outcomes, ids, answer.seen)
+        tiling = _tiling_result(row, outcomes)
+        return replace(answer, completion=completion, tiling=tiling, seen=seen)
 
     def _reduce_answers(self, job: ClaimedJob, outcomes: Sequence[TileOutcome]) -> EngineAnswer:
         """Ask for one answer from the answers of the tiles."""
         reduced = reduce_answers(job, self._info, outcomes)
-        return replace(reduced.answer, tiling=_tiling_result(job.row, outcomes, reduced.evidence))
+        tiling = _tiling_result(job.row, outcomes, reduced.evidence)
+        seen = join_seen(job.row.tiles, outcomes, wanted=job.row.input.evidence)
+        return replace(reduced.answer, tiling=tiling, seen=seen)
+
+
+def _join_shown(
+    row: JobRow,
+    outcomes: Sequence[TileOutcome],
+    ids: Sequence[str],
+    seen: Sequence[SeenImage],
+) -> tuple[SeenImage, ...] | None:
+    """Return what was seen in the tiles of these ids, in pixels of their images."""
+    rows = {tile_id: one.rows for tile_id, one in zip(ids, seen, strict=True)}
+    looked = [
+        one.model_copy(update={"rows": rows.get(info.id, ())})
+        for info, one in zip(row.tiles, outcomes, strict=True)
+    ]
+    return join_seen(row.tiles, looked, wanted=True)
 
 
 def _check_any_succeeded(outcomes: Sequence[TileOutcome]) -> None:

@@ -157,6 +157,7 @@ class TileCutter:
                 reference=job.reference if reads else "",
                 reader=job.reader,
                 boxes=job.boxes if reads else "none",
+                evidence=job.evidence,
                 # tells that it is read, and a table's columns
                 preset=job.preset if reads or job.needs_reader else None,
             )

@@ -1,8 +1,9 @@
 -- Give a queued job to a worker: one more attempt, a new owner, a lease.
 -- ARGV: the names below; wanted_id '' = the job whose turn it is; known_version is the highest row
 --       version that the worker can read; ability is what it has that not every worker has, or ''
--- Returns claimed, now and the row, also when it is sent again; or nothing, missing, not_queued,
--- too_new, needs_reader, deferred or expired.
+-- Returns claimed, now, the row and what an earlier attempt has written, which is deleted; when it is
+-- sent again '' instead of that. Or nothing, missing, not_queued, too_new, needs_reader, deferred or
+-- expired.
 local wanted_id, owner, worker, lease_ms, known_version, ability = unpack(ARGV)
 -- workers of one kind, which pass over the same jobs
 local kind = known_version .. ability
@@ -113,7 +114,7 @@ local function next_job()
 end
 
 local job_id = claimed_before()
-if job_id then return {'claimed', now, redis.call('HGETALL', JOB .. job_id)} end
+if job_id then return {'claimed', now, redis.call('HGETALL', JOB .. job_id), ''} end
 job_id = wanted_id
 if wanted_id == '' then
   job_id = next_job()
@@ -134,7 +135,11 @@ redis.call('HSET', key, 'status', 'running', 'owner', owner, 'claimed_by', owner
 redis.call('SET', CLAIMED .. owner, job_id, 'PX', lease_ms)
 redis.call('ZADD', LEASES, now + tonumber(lease_ms), job_id)
 -- the text of read tiles stays; any other is written anew
-if job.tile_stream ~= '1' then redis.call('DEL', key .. JOB_TEXT) end
+local written = ''
+if job.tile_stream ~= '1' then
+  written = redis.call('GET', key .. JOB_TEXT) or ''
+  redis.call('DEL', key .. JOB_TEXT)
+end
 if job.streamed == '1' then emit(job_id, 'output.reset', cjson.encode({reason = 'retry'})) end
 -- a long job has started long before its merge
 if not job.phase then redis.call('HSET', key, 'started_ms', now) end
@@ -143,4 +148,4 @@ if not job.parent and not job.phase then
   emit(job_id, 'job.started', cjson.encode({attempt = attempt, worker = worker}))
   notify(job_id, 'started', 'job.started', now)
 end
-return {'claimed', now, redis.call('HGETALL', key)}
+return {'claimed', now, redis.call('HGETALL', key), written}

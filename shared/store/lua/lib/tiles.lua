@@ -18,31 +18,67 @@ local function drop_tile(child, tenant)
   redis.call('DEL', JOB .. child, JOB .. child .. JOB_TEXT)
 end
 
+local function file_long_job(parent, tenant, number)
+  redis.call('ZADD', LONG, number, parent)
+  redis.call('ZADD', LONG_OF .. tenant, number, parent)
+  redis.call('ZADD', LONG_TENANTS, 'NX', number, tenant)
+end
+
+local function unfile_long_job(parent, tenant)
+  redis.call('ZREM', LONG, parent)
+  redis.call('ZREM', LONG_OF .. tenant, parent)
+  if redis.call('EXISTS', LONG_OF .. tenant) == 0 then redis.call('ZREM', LONG_TENANTS, tenant) end
+end
+
+-- An older version files long jobs in one list alone. Those that it added come to its front.
+local function complete_long_lists()
+  local parent, number = unpack(redis.call('ZRANGE', LONG, 0, 0, 'WITHSCORES'))
+  if not parent then return end
+  local tenant = redis.call('HGET', JOB .. parent, 'tenant')
+  if not tenant then return redis.call('ZREM', LONG, parent) end
+  redis.call('ZADD', LONG_OF .. tenant, 'NX', number, parent)
+  redis.call('ZADD', LONG_TENANTS, 'NX', number, tenant)
+end
+
+-- Return the long job whose turn it is, and its tenant: tenants take turns, whatever number of long
+-- jobs each has, and the long jobs of one tenant do.
+local function next_long_job()
+  while true do
+    complete_long_lists()
+    local tenant = redis.call('ZRANGE', LONG_TENANTS, 0, 0)[1]
+    if not tenant then return nil end
+    local parent = redis.call('ZRANGE', LONG_OF .. tenant, 0, 0)[1]
+    if parent and redis.call('ZSCORE', LONG, parent) then return parent, tenant end
+    unfile_long_job(parent or '', tenant)
+  end
+end
+
 -- Queue children while there is room for them, from each long job in turn.
 -- Returns id and queue of each row that needs a doorbell.
 local function schedule_tiles(now)
   local doorbells, room = {}, tonumber(redis.call('GET', TILES_ROOM) or 1)
   while redis.call('SCARD', TILES_LIVE) < room do
-    local parent = redis.call('ZRANGE', LONG, 0, 0)[1]
+    local parent, tenant = next_long_job()
     if not parent then break end
     local key = JOB .. parent
     local total = tonumber(redis.call('HGET', key, 'tiles_total') or 0)
     -- a row that somebody has deleted must not come into being again
     local index = total > 0 and redis.call('HINCRBY', key, 'tile_next', 1) - 1
     if not index or index >= total then
-      redis.call('ZREM', LONG, parent)
+      unfile_long_job(parent, tenant)
     else
       local child = redis.call('HGET', key .. JOB_TILES, 'id:' .. index)
       -- a tile without ink needs no child
       if child then
-        local job = fields(key, 'tenant', 'queue', 'score', 'number')
+        local job = fields(key, 'queue', 'score', 'number')
         -- its place is that of a job which came now
         local number = redis.call('INCR', SEQUENCE)
         local score = string.format('%.0f', job.score - job.number + number)
         redis.call('HSET', JOB .. child, 'score', score)
-        enqueue(child, tiles_line(job.tenant), score, now)
+        enqueue(child, tiles_line(tenant), score, now)
         redis.call('SADD', TILES_LIVE, child)
-        redis.call('ZADD', LONG, number, parent)
+        file_long_job(parent, tenant, number)
+        redis.call('ZADD', LONG_TENANTS, number, tenant)
         doorbells[#doorbells + 1] = {child, job.queue}
       end
     end
@@ -242,7 +278,7 @@ end
 -- A job ends: stop its children. Their outcomes are kept if a repeated job could use them.
 local function end_tiles(job_id, tenant, status)
   local key, tiles_key = JOB .. job_id, JOB .. job_id .. JOB_TILES
-  redis.call('ZREM', LONG, job_id)
+  unfile_long_job(job_id, tenant)
   local tiles, gaps = redis.call('HGETALL', tiles_key), false
   if #tiles == 0 then return end
   if status == 'canceled' or status == 'expired' then save_partial_output(job_id, status) end

@@ -70,5 +70,6 @@ redis.call('SET', TILES_ROOM, room)
 count_filed('jobs.split')
 report_tiles_progress(job_id, now, true)
 if done == total then return {queue_merge(job_id, now)} end
-redis.call('ZADD', LONG, redis.call('INCR', SEQUENCE), job_id)
+file_long_job(job_id, job.tenant, redis.call('INCR', SEQUENCE))
+extend(LONG_OF .. job.tenant, kept_until)
 return schedule_tiles(now)

@@ -107,6 +107,20 @@ def test_poison_ends_after_three_starts(store):
     assert events(store, job_id)[-1] == "job.failed"
 
 
+def test_a_new_attempt_is_told_once_what_the_one_before_had_written(store):
+    job_id = add(store)
+    first = claim(store, job_id)
+    assert first.written == ""
+    store.report(job_id, first.owner, "As far as 它")
+    expire_lease(store, job_id)
+    store.reap()
+    second = claim(store, job_id)
+    assert second.written == "As far as 它"
+    store.release(job_id, second.owner)
+    # it had written nothing itself
+    assert claim(store, job_id).written == ""
+
+
 def test_a_released_job_keeps_its_attempts_and_its_place(store):
     first, second = add(store), add(store)
     claimed = claim(store, first)

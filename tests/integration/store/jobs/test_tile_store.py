@@ -109,7 +109,7 @@ class Longs:
         redis = self.store.redis
         names = [key for key in redis.keys(keys.JOB + "*") if job_id not in key]
         names += [n for n in redis.hkeys(keys.job(job_id) + keys.JOB_TILES) if n[:4] != "out:"]
-        return names + redis.keys(keys.LONG) + redis.keys(keys.TILES_LIVE)
+        return names + redis.keys(keys.LONG + "*") + redis.keys(keys.TILES_LIVE)
 
     def reusable_texts(self, job_id: str) -> list[str]:
         """Return what a repetition of the job would find read already."""
@@ -427,6 +427,44 @@ def test_long_jobs_of_two_tenants_take_turns(longs):
     longs.split(second, 6, room=12)
     order = [longs.next().row.parent for _ in range(8)]
     assert order.count(first) == order.count(second) == 4
+
+
+def test_twenty_long_jobs_of_one_tenant_do_not_delay_the_only_one_of_another(longs):
+    crowd = [longs.add("t") for _ in range(20)]
+    for job_id in crowd:
+        longs.split(job_id, 6, room=2)
+    only = longs.add("other")
+    longs.split(only, 6, room=2)
+    order = []
+    for _ in range(11):
+        claim = longs.next()
+        order.append(claim.row.parent)
+        longs.end(claim, "text", room=2)
+    # two of the others' tiles were queued before it came
+    assert order.count(only) >= 4
+    assert len(set(order) - {only}) >= 4, "the long jobs of one tenant take turns as well"
+
+
+def test_a_long_job_that_an_older_version_has_filed_has_its_turn(longs):
+    first, second = longs.add("t"), longs.add("other")
+    longs.split(first, 4, room=1)
+    longs.split(second, 4, room=1)
+    redis = longs.store.redis
+    # as the scripts of an older version leave it
+    redis.delete(keys.LONG_OF + "other")
+    redis.zrem(keys.LONG_TENANTS, "other")
+    order = []
+    for _ in range(6):
+        claim = longs.next()
+        order.append(claim.row.parent)
+        longs.end(claim, "text", room=1)
+    assert order.count(second) >= 2
+    # and what it has taken out is not met again
+    for job_id in (first, second):
+        redis.zrem(keys.LONG, job_id)
+    longs.end(longs.next(), "text", room=2)
+    names = [keys.LONG_OF + "t", keys.LONG_OF + "other", keys.LONG_TENANTS]
+    assert redis.exists(keys.LONG, *names) <= 1
 
 
 @pytest.mark.parametrize("tenant", ["t", "other"])

@@ -60,6 +60,8 @@ class Checks(World):
         }
         assert self.redis.smembers(keys.TILES_LIVE) == model.live
         assert dict(self.redis.zrange(keys.LONG, 0, -1, withscores=True)) == model.long
+        tenants = self.redis.zrange(keys.LONG_TENANTS, 0, -1, withscores=True)
+        assert dict(tenants) == model.long_tenants
 
     def check_lists(self) -> None:
         for tenant in TENANTS:

@@ -21,6 +21,8 @@ class Model:
         self.rows: dict[str, Row] = {}
         self.talks: dict[tuple[str, str], Talk] = {}
         self.long: dict[str, int] = {}
+        #: Of each tenant that has such jobs, when it was served last.
+        self.long_tenants: dict[str, int] = {}
         self.live: set[str] = set()
         self.reaped_ms: float | None = None
         self.number = 0
@@ -81,7 +83,7 @@ class Model:
     def forget(self, row: Row) -> None:
         """Take a row out of everything; its tiles go with it."""
         self.queue.remove(row.line, row.id)
-        self.long.pop(row.id, None)
+        self.unfile(row)
         for child in filter(None, row.tiles):
             self.drop(child)
         self.rows.pop(row.id, None)
@@ -136,6 +138,7 @@ class Model:
             self.merge(row)
         else:
             self.long[row.id] = self.next_number()
+            self.long_tenants.setdefault(row.tenant, self.long[row.id])
             self.schedule()
 
     def end_tile(self, child: Row, now: float, *, gap: bool) -> None:
@@ -154,7 +157,7 @@ class Model:
 
     def end(self, row: Row, status: str, now: float) -> None:
         self.queue.remove(row.line, row.id)
-        self.long.pop(row.id, None)
+        self.unfile(row)
         row.status, row.owner, row.gone_ms = status, "", now + row.ttl_ms
         for child in filter(None, row.tiles):
             self.drop(child)
@@ -183,11 +186,19 @@ class Model:
         row.phase, row.attempt, row.status = "merge", 0, "queued"
         self.queue.put(row.line, row.score, row.id)
 
+    def unfile(self, row: Row) -> None:
+        self.long.pop(row.id, None)
+        if not any(self.rows[job_id].tenant == row.tenant for job_id in self.long):
+            self.long_tenants.pop(row.tenant, None)
+
     def schedule(self) -> None:
         while len(self.live) < self.room and self.long:
-            parent = self.rows[min(self.long, key=lambda one: self.long[one])]
+            # at the same time the name decides, as it does in Redis
+            _, tenant = min((at, name) for name, at in self.long_tenants.items())
+            mine = [one for one in self.long if self.rows[one].tenant == tenant]
+            parent = self.rows[min(mine, key=lambda one: self.long[one])]
             if parent.next_tile >= len(parent.tiles):
-                del self.long[parent.id]
+                self.unfile(parent)
                 continue
             child = self.rows.get(parent.tiles[parent.next_tile])
             parent.next_tile += 1
@@ -197,7 +208,7 @@ class Model:
                 child.status = "queued"
                 self.queue.put(child.line, child.score, child.id)
                 self.live.add(child.id)
-                self.long[parent.id] = number
+                self.long[parent.id] = self.long_tenants[tenant] = number
 
     # what time does
 

@@ -215,8 +215,9 @@ def test_only_pages_that_were_read_change_and_lose_an_older_layer():
     assert len(pypdfium2.PdfDocument(some)) == 2
     assert found_by_pdfium(some, "Well")
     assert found_by_pdfium(some, "Born", page=1)
-    with pytest.raises(DoesNotFit, match="damaged"):
-        add_layer(b"%PDF-1.4 nothing", sheets)
+    for lost in (b"%PDF-1.4 nothing", pdf(scanned)):
+        with pytest.raises(DoesNotFit, match="damaged"):
+            add_layer(lost, sheets)
 
 
 HOSTILE = '</title><script>alert(1)</script>" onload="x" &amp; \x00\ud800'

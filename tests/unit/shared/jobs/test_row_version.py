@@ -26,8 +26,8 @@ WORDS = {
     "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
-    "JobInput": "before boxes document encode_only enhance image_places images keep_all max_pixels "
-    "params postprocess preset prompt reader reference thread tiling",
+    "JobInput": "before boxes document encode_only enhance evidence image_places images keep_all "
+    "max_pixels params postprocess preset prompt reader reference thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
     "TextLayer": "auto ignore only",

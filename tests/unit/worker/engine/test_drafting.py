@@ -9,7 +9,7 @@ import pytest
 
 from worker.engine.drafting.drafter import Drafter
 from worker.engine.drafting.own_text import OwnText
-from worker.engine.drafting.reference_text import ReferenceText
+from worker.engine.drafting.reference_text import ReferenceIndex, ReferenceText
 from worker.engine.drafting.sharing import share_rows
 from worker.engine.speed.pass_seconds import PassSeconds
 
@@ -148,3 +148,11 @@ def test_a_pass_costs_what_was_measured() -> None:
     for _ in range(120):
         costs.add(1, 0.05)
     assert costs.at(17) == pytest.approx(0.09, rel=0.01)
+
+
+def test_answers_share_the_index_of_one_text_and_keep_their_own_places() -> None:
+    text = words(300, 1000)
+    index = ReferenceIndex(text)
+    assert count_right(ReferenceText(index), text[:150]) == 150
+    assert count_right(ReferenceText(index), text[150:]) >= 145
+    assert count_right(ReferenceText(index), text) == 300

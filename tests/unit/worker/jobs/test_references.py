@@ -33,6 +33,10 @@ def row(parent: str | None = None) -> SimpleNamespace:
     return SimpleNamespace(id="job_1", parent=parent, ttl_ms=60_000, tile=1)
 
 
+def claim(parent: str | None = None, written: str = "") -> SimpleNamespace:
+    return SimpleNamespace(row=row(parent), written=written)
+
+
 def question(*images: str, scope: str = "t", **fields) -> Question:
     job = JobInput(prompt="read", images=images, encode_only=fields.pop("encode_only", False))
     return Question("job_1", job, (), {}, scope, "", 60.0, **fields)
@@ -47,12 +51,12 @@ def test_an_answer_about_the_same_images_is_offered_to_its_own_tenant_only():
     known.keep(row(), question("a", "b"), completion(1, 2))
     known.keep(row(), question("a", "b"), completion(3))
     known.keep(row(), question("a", "b"), completion(1, 2))
-    assert known.add_to(row(), question("a", "b")).references == ((1, 2), (3,))
+    assert known.add_to(claim(), question("a", "b")).references == ((1, 2), (3,))
     given = question("a", "b", references=("text", (3,)))
-    assert known.add_to(row(), given).references == ("text", (3,), (1, 2))
+    assert known.add_to(claim(), given).references == ("text", (3,), (1, 2))
     for other in (question("b", "a"), question("a"), question("a", "b", scope="u"), question()):
-        assert known.add_to(row(), other).references == ()
-    assert known.add_to(row(), question("a", "b", encode_only=True)).references == ()
+        assert known.add_to(claim(), other).references == ()
+    assert known.add_to(claim(), question("a", "b", encode_only=True)).references == ()
 
 
 def test_what_was_cut_off_or_is_about_no_image_is_not_kept():
@@ -61,16 +65,23 @@ def test_what_was_cut_off_or_is_about_no_image_is_not_kept():
         known.keep(row(), question("a"), completion(1, reason=reason))
     known.keep(row(), question(), completion(1))
     known.keep(row(), question("a"), Completion("", FinishReason.STOP, Usage(), Timings()))
-    assert known.add_to(row(), question("a")).references == ()
-    assert known.add_to(row(), question()).references == ()
+    assert known.add_to(claim(), question("a")).references == ()
+    assert known.add_to(claim(), question()).references == ()
 
 
 def test_earlier_parts_of_the_same_job_are_offered_to_parts():
     known = References(Parts(["page 2", "page 1"]))
-    assert known.add_to(row("job_0"), question("a")).references == ("page 2", "page 1")
-    assert known.add_to(row(), question("a")).references == ()
+    assert known.add_to(claim("job_0"), question("a")).references == ("page 2", "page 1")
+    assert known.add_to(claim(), question("a")).references == ()
     # a draft is not worth waiting for Redis
-    assert References(Parts(None)).add_to(row("job_0"), question("a")).references == ()
+    assert References(Parts(None)).add_to(claim("job_0"), question("a")).references == ()
+
+
+def test_what_an_earlier_attempt_had_written_comes_first():
+    known = References(Parts(["page 1"]))
+    known.keep(row(), question("a"), completion(1))
+    offered = known.add_to(claim("job_0", "It was"), question("a")).references
+    assert offered == ("It was", (1,), "page 1")
 
 
 @pytest.mark.parametrize("erased", ["img_a", "job_0", "doc_d"])
@@ -80,13 +91,13 @@ def test_an_erased_file_or_job_takes_its_answers_with_it(erased):
         asked = question("img_a")
     known.keep(row("job_0"), asked, completion(1))
     known.forget(frozenset({stored_file_mark("t", "img_other")}))
-    assert known.add_to(row(), asked).references
+    assert known.add_to(claim(), asked).references
     mark = frozenset({stored_file_mark("t", erased)})
     known.forget(mark)
-    assert known.add_to(row(), asked).references == ()
+    assert known.add_to(claim(), asked).references == ()
     # it was still at work on what is erased
     known.keep(row("job_0"), asked, completion(1))
-    assert known.add_to(row(), asked).references == ()
+    assert known.add_to(claim(), asked).references == ()
 
 
 def test_answers_are_few_small_and_not_kept_for_long(monkeypatch):
