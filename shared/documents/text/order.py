@@ -27,6 +27,8 @@ _SAME_HEIGHT = 0.35
 #: A table that parts what is above from what is below: gaps and cells of its rows, and rows.
 _CELL_GAP = 1.6
 _LEAST_CELLS, _LEAST_TABLE_ROWS, _MOST_LINES = 3, 2, 3
+#: Words of such a row, and words from which the usual gap is told.
+_MOST_WORDS, _SAMPLE = 80, 200
 #: Share of numbers in what stands beside the lines of a statement, and is no column of its own.
 _MOST_NUMBERS = 0.6
 #: Tables have many.
@@ -44,8 +46,9 @@ def find_blocks(words: list[Word]) -> list[Rows]:
 
 def _space_between(words: list[Word]) -> float:
     """Return the usual gap between two words of a row."""
-    height = median(word.height for word in words)
-    gaps = (b.room[0] - a.room[2] for row in find_rows(words) for a, b in pairwise(row))
+    sample = words[:_SAMPLE]
+    height = median(word.height for word in sample)
+    gaps = (b.room[0] - a.room[2] for row in find_rows(sample) for a, b in pairwise(row))
     return median([0.0, *(gap for gap in gaps if 0 < gap < _WIDEST_SPACE * height)])
 
 
@@ -106,6 +109,8 @@ def _join_columns(
 
 def _is_table_row(strip: list[Word]) -> bool:
     """Tell whether a strip is one row of three short cells or more, some of them of a few lines."""
+    if not _LEAST_CELLS <= len(strip) <= _MOST_WORDS:
+        return False
     rows = find_rows(strip)
     if len(rows) > _MOST_LINES:
         return False
