@@ -95,8 +95,8 @@ def _as_document_text(value: Any) -> Any:
     return value
 
 
-#: A page, or a range of pages.
-PageName = Annotated[str, Field(max_length=10_000)] | int
+#: A page, or a range of pages. Strict: true is no page.
+PageName = Annotated[str, Field(max_length=10_000)] | Annotated[int, Field(strict=True)]
 
 
 class Submission(BaseModel):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from shared.errors import BadParameters, PageOutOfRange
 
 _POINTER = "/pages"
-#: Longer texts name pages twice.
-_MAX_PARTS = 2000
+#: Longer texts name pages twice; so much is read in some milliseconds.
+_MAX_PARTS, _MAX_CHARS, _MAX_NAMED = 2000, 40_000, 50_000
 _RANGE = re.compile(r"(-?\d{1,9})?(?:\s*(-)\s*(-?\d{1,9})?)?", re.ASCII)
 #: What people type for a hyphen and for a comma.
 _LOOKALIKES = str.maketrans({"–": "-", "—": "-", "−": "-", "，": ",", "、": ",", ";": ","})
@@ -27,12 +28,16 @@ def parse_pages(spec: str | int | Sequence[str | int], count: int) -> list[int]:
         raise BadParameters(f"pages names more than {_MAX_PARTS} parts.", pointer=_POINTER)
     if not parts:
         return list(range(1, count + 1))
-    numbers = (number for part in parts for number in _expand(part, count))
-    return list(dict.fromkeys(numbers))
+    ranges = [_expand(part, count) for part in parts]
+    if sum(map(len, ranges)) > _MAX_NAMED:
+        raise BadParameters("pages names the same pages again and again.", pointer=_POINTER)
+    return list(dict.fromkeys(chain.from_iterable(ranges)))
 
 
 def _split_parts(spec: str | int | Sequence[str | int]) -> Iterator[str]:
     entries = [spec] if isinstance(spec, str | int) else spec
+    if sum(len(entry) for entry in entries if isinstance(entry, str)) > _MAX_CHARS:
+        raise BadParameters(f"pages has more than {_MAX_CHARS} characters.", pointer=_POINTER)
     for entry in entries:
         if isinstance(entry, bool) or not isinstance(entry, str | int):
             raise BadParameters("pages holds something else than pages.", pointer=_POINTER)

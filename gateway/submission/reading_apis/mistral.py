@@ -88,9 +88,11 @@ class OcrRequest(BaseModel):
         description="Mistral's names of OCR models, and `sightline`, are the loaded model.",
     )
     document: OcrDocument
-    pages: str | list[Annotated[int, Field(ge=0, lt=1_000_000)]] | None = Field(
-        None, max_length=10_000, description='Numbers from 0, as `[0, 2]` or `"0-2,5"`.'
-    )
+    pages: (
+        Annotated[str, Field(max_length=10_000)]
+        | list[Annotated[int, Field(ge=0, lt=1_000_000)]]
+        | None
+    ) = Field(None, max_length=10_000, description='Numbers from 0, as `[0, 2]` or `"0-2,5"`.')
     table_format: Literal["markdown", "html"] | None = Field(
         None,
         description="Takes tables out of the text, where a link stands for them. Null leaves them "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from typing import Any
@@ -10,8 +11,11 @@ import httpx
 import pytest
 import redis
 
+from shared.settings import Settings
+from shared.store.api_key_store import ApiKeyStore
+from shared.store.connection import connect
 from tests.integration.documents.conftest import TERMINAL, read_events, sources
-from tests.support.harness import Process, System, eventually
+from tests.support.harness import Process, RedisServer, System, eventually
 from tests.support.page_kinds import pages
 
 #: Pages that take long enough to be met in the middle.
@@ -122,6 +126,42 @@ def test_a_page_that_fails_leaves_a_marked_gap_and_strict_fails_the_job(
     http.delete(f"/v1/documents/{again['input']['document']['id']}")
     failed = ended(http, again)
     assert (failed["status"], failed["error"]["code"]) == ("failed", "page_failed")
+
+
+def test_what_one_tenant_deletes_another_still_reads_and_the_first_may_send_again(
+    redis_server: RedisServer, system: System, http: httpx.Client
+):
+    worker = system.worker(slots=4, **SLOW)
+    keys = ApiKeyStore(connect(Settings(redis_url=redis_server.url)))
+    document = pages("s" * 12)
+    with contextlib.ExitStack() as stack:
+        mine, theirs = (
+            stack.enter_context(
+                httpx.Client(
+                    base_url=http.base_url,
+                    headers={"Authorization": f"Bearer {keys.create(name, {})[1]}"},
+                    timeout=90,
+                    trust_env=False,
+                )
+            )
+            for name in ("mine", "theirs")
+        )
+        job, other = submit(mine, document), submit(theirs, document)
+        name = job["input"]["document"]["id"]
+        assert other["input"]["document"]["id"] == name
+        eventually(lambda: pages_done(mine, job) >= 2, every_s=0.02)
+        assert mine.delete(f"/v1/documents/{name}").status_code == 204
+        assert theirs.get(f"/v1/documents/{name}").status_code == 200
+        whole, partial = ended(theirs, other), ended(mine, job)
+        assert sources(whole) == ["model"] * 12
+        gaps = {page["page"] for page in partial["output"]["pages"] if page["gap"]}
+        assert 0 < len(gaps) <= 10
+        # sent again, it is read where it was not
+        assert mine.post("/v1/documents", files={"document": ("a.pdf", document)}).is_success
+        before = finished(worker)
+        again = ended(mine, mine.post(f"{job['urls']['self']}/retry").json())
+        assert again["output"]["text"] == whole["output"]["text"]
+        assert finished(worker) - before == Counter(map(str, gaps))
 
 
 def test_a_job_past_its_deadline_keeps_the_pages_that_it_has(system: System, http: httpx.Client):

@@ -35,6 +35,13 @@ def test_the_defaults_are_the_articles():
     assert params.do_sample is False
 
 
+@pytest.mark.parametrize("pages", [True, [True], 1.5, [[1]], [None], {"a": 1}])
+def test_what_is_no_page_is_not_taken_for_one(pages):
+    with pytest.raises(ValidationError):
+        Submission(preset="ocr", pages=pages)
+    assert Submission(preset="ocr", pages=[1, "2-3"]).pages == [1, "2-3"]
+
+
 def test_a_form_and_json_of_the_same_question_have_the_same_fingerprint():
     form = received(prompt="hi", max_tokens="9", do_sample="true", metadata='{"a": 1}', stop="x")
     body = {"prompt": "hi", "max_new_tokens": 9, "do_sample": True, "metadata": {"a": 1}}

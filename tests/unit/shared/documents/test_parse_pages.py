@@ -39,3 +39,19 @@ def test_a_page_that_does_not_exist_is_named(spec):
 def test_what_names_no_page_is_refused(spec):
     with pytest.raises(BadParameters):
         parse_pages(spec, 9)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [["1," * 5000] * 2000, [", " * 5000] * 2000, "," * 50_000, ",".join(["1-999"] * 2000)],
+    ids=["many parts", "many blanks", "commas", "the same ranges"],
+)
+def test_what_would_take_long_to_read_is_refused_at_once(spec):
+    with pytest.raises(BadParameters):
+        parse_pages(spec, 1000)
+
+
+def test_each_of_the_most_pages_may_be_named_alone():
+    names = [str(number) for number in range(1000, 0, -1)]
+    backwards = list(range(1000, 0, -1))
+    assert parse_pages(names, 1000) == parse_pages(", ".join(names), 1000) == backwards
