@@ -85,7 +85,7 @@ def test_documents_of_a_folder_become_texts_and_are_not_read_twice(run, scan, tm
     text = (out / "scan.md").read_text()
     marks = [line for line in text.splitlines() if line.startswith("<!-- page")]
     assert marks == [f"<!-- page {n} -->" for n in (1, 2, 3, 4)]
-    assert (out / "two.tiff.md").read_text().count("<!-- page") == 2
+    assert (out / "two.md").read_text().count("<!-- page") == 2
     assert run("ocr", scan, "--out", out, "--format", "md")[2] == "0 read, 1 skipped, 0 failed\n"
 
 
