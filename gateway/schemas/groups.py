@@ -75,7 +75,8 @@ class GroupState(BaseModel):
     size: int | None
     counts: GroupCounts
     eta_s: float | None = Field(
-        description="About when its last job will have ended; null if that is not known."
+        description="Seconds until its last job will have ended, about; null if that is not known "
+        "or more jobs are to come."
     )
     metadata: dict[str, Any]
     urls: dict[str, str]

@@ -300,7 +300,9 @@ class OutputState(BaseModel):
         None, description="The text of each image, where several images were read."
     )
     reader: Reader | None = Field(
-        None, description="What has read the images; null where there were none."
+        None,
+        description="What has read the images; null where there were none, or where every page "
+        "brought its own text.",
     )
     evidence: dict[str, EvidenceState] | None = Field(
         None,

@@ -12,6 +12,7 @@ from shared.documents.pdf.characters import read_glyphs
 from shared.documents.pdf.file import PdfFile, PdfPage
 from shared.documents.pdf.inspection import inspect_pdf
 from shared.documents.pdf.page_text import read_page_text
+from shared.documents.pdf.pictures import check_pictures
 from shared.documents.pdf.rendering import render_rgb
 from shared.documents.picture import BLANK_SIDE, finish_page, fit_pixels, to_grey
 
@@ -75,7 +76,10 @@ class PdfDocument:
         with self._pdf.page(page) as opened:
             image, true_dpi = render_rgb(opened, dpi, max_pixels)
             known_turn = _turn_by_text(opened) if turn else 0
-        return finish_page(image, dpi=true_dpi, turn=known_turn)
+            rendered = finish_page(image, dpi=true_dpi, turn=known_turn)
+            if rendered.blank:
+                check_pictures(opened)
+        return rendered
 
 
 class FramesDocument:

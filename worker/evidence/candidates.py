@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 
 from rapidfuzz import fuzz
 
-from worker.evidence.dates import find_dates, read_date
-from worker.evidence.numbers import find_numbers, read_number, read_value
+from worker.evidence.dates import Day, read_date
+from worker.evidence.numbers import read_value
 from worker.evidence.plain_text import is_cjk, plain_letters
 from worker.evidence.sheet_text import SheetText, Span
 
@@ -23,7 +24,7 @@ _CLOSE = 0.6
 #: Letters that look like digits.
 _LIKE_DIGITS = str.maketrans("oil|", "0111")
 #: Places of one value that are looked at.
-_MOST = 400
+_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,10 @@ def _parts(text: str, at: int, step: int) -> bool:
     return True
 
 
-def _find_number(numbers: frozenset[object], sheet: SheetText) -> Iterator[Candidate]:
-    for _, line, owners in sheet.lines:
-        for start, stop, printed in find_numbers(line):
-            candidate = _in_line(sheet, owners, start, stop)
-            if not numbers.isdisjoint(read_number(printed)) and _is_close(sheet, candidate.span):
-                yield candidate
+def _find_number(numbers: frozenset[Decimal], sheet: SheetText) -> Iterator[Candidate]:
+    for span, values in sheet.numbers:
+        if not numbers.isdisjoint(values) and _is_close(sheet, span):
+            yield Candidate(span, _OTHERWISE)
 
 
 def _is_close(sheet: SheetText, span: Span) -> bool:
@@ -105,15 +104,10 @@ def _is_close(sheet: SheetText, span: Span) -> bool:
     )
 
 
-def _find_day(days: frozenset[object], sheet: SheetText) -> Iterator[Candidate]:
-    for _, line, owners in sheet.lines:
-        for start, stop, printed in find_dates(line):
-            if not days.isdisjoint(printed):
-                yield _in_line(sheet, owners, start, stop)
-
-
-def _in_line(sheet: SheetText, owners: Sequence[int], start: int, stop: int) -> Candidate:
-    return Candidate(Span(sheet.number, owners[start], owners[stop - 1] + 1), _OTHERWISE)
+def _find_day(days: frozenset[Day], sheet: SheetText) -> Iterator[Candidate]:
+    for span, printed in sheet.days:
+        if not days.isdisjoint(printed):
+            yield Candidate(span, _OTHERWISE)
 
 
 def find_alike(value: object, sheets: Sequence[SheetText]) -> Candidate | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.jobs.evidence import Evidence
-from shared.jobs.lines import TextLine
+from shared.jobs.lines import Box, TextLine
 from worker.evidence.candidates import Candidate, find_alike, find_candidates
-from worker.evidence.labels import is_level, label_words, rate_label
+from worker.evidence.labels import is_level, label_words, names_field, rate_label
 from worker.evidence.leaves import Leaf, Path, leaves_of
-from worker.evidence.numbers import find_numbers, read_value
+from worker.evidence.numbers import read_value
 from worker.evidence.sheet_text import SheetText, Span, sheets_of
 
+#: The words of a field's name, each with others for the same thing.
+Label = tuple[tuple[str, ...], ...]
 #: Values that are looked up; those of longer answers are not verified.
 MOST_VALUES = 1000
 #: Letters of a value that stands somewhere on most pages.
@@ -25,8 +28,8 @@ _LABEL, _ROW = 1.5, 2.0
 _MARGIN = 0.2
 #: A label that names its field, and a place that has none.
 _NAMED, _UNNAMED = 0.85, 0.3
-#: Letters of the texts that are searched for what is only like a value.
-_MOST_LETTERS = 20_000_000
+#: Seconds after which no more values are looked up: other jobs wait for the processor.
+_LONGEST_S = 5.0
 
 
 @dataclass(slots=True)
@@ -60,29 +63,51 @@ class _Finder:
         self._complete = complete
         #: Places that entries of a list have, by the fields of the list.
         self._taken: dict[Path, set[Span]] = {}
-        self._letters_left = _MOST_LETTERS
+        self._until = time.monotonic() + _LONGEST_S
+        #: Whether a sheet has any word of a label, by both.
+        self._named: dict[tuple[int, Label], bool] = {}
+        self._boxes: dict[Span, Box] = {}
 
     def find(self, leaves: Sequence[Leaf]) -> dict[str, Evidence]:
         """Return what is known of values."""
         some = leaves[:MOST_VALUES]
-        searches = [_Search(leaf, find_candidates(leaf.value, self._sheets)) for leaf in some]
-        for search in searches:
-            self._rate_labels(search)
+        searches = [search for leaf in some if (search := self._search(leaf)) is not None]
         self._rate_rows(searches)
         alike = Counter((_field(one.leaf), one.leaf.content) for one in searches if one.leaf.entry)
         evidence = {
             one.leaf.pointer: self._judge(one, alike[_field(one.leaf), one.leaf.content])
             for one in searches
         }
-        rest = {leaf.pointer: Evidence(status="unverified") for leaf in leaves[MOST_VALUES:]}
-        return evidence | rest
+        unknown = Evidence(status="unverified")
+        return {leaf.pointer: evidence.get(leaf.pointer, unknown) for leaf in leaves}
 
-    def _rate_labels(self, search: _Search) -> None:
-        label = label_words(search.leaf.name)
-        search.labels = [
-            rate_label(self._sheets[one.span.sheet], one.span, label) for one in search.candidates
-        ]
-        search.rows = [0.0] * len(search.candidates)
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._until
+
+    def _search(self, leaf: Leaf) -> _Search | None:
+        """Return the places of a value, rated by their labels; None where the time is up."""
+        if self._is_late:
+            return None
+        candidates = find_candidates(leaf.value, self._sheets)
+        label = tuple(label_words(leaf.name))
+        labels = [self._rate_label(one.span, label) for one in candidates]
+        return _Search(leaf, candidates, labels, [0.0] * len(candidates))
+
+    def _rate_label(self, span: Span, label: Label) -> float:
+        sheet = self._sheets[span.sheet]
+        return rate_label(sheet, span, label) if self._has_label(sheet, label) else 0.0
+
+    def _has_label(self, sheet: SheetText, label: Label) -> bool:
+        key = (sheet.number, label)
+        if key not in self._named:
+            self._named[key] = names_field(sheet, label)
+        return self._named[key]
+
+    def _box_of(self, span: Span) -> Box:
+        if span not in self._boxes:
+            self._boxes[span] = self._sheets[span.sheet].box_of(span)
+        return self._boxes[span]
 
     def _rate_rows(self, searches: Sequence[_Search]) -> None:
         """Rate by the other values of the same entry, such as name and price of one article."""
@@ -91,19 +116,18 @@ class _Finder:
             if search.leaf.entry is not None:
                 entries.setdefault(search.leaf.entry, []).append(search)
         for members in entries.values():
-            for search in members:
+            for search in members if not self._is_late else ():
                 others = [one for one in members if one is not search and one.candidates]
                 for at, candidate in enumerate(search.candidates if others else ()):
                     level = sum(self._has_level(one, candidate) for one in others)
                     search.rows[at] = level / len(others)
 
     def _has_level(self, search: _Search, beside: Candidate) -> bool:
-        sheet = self._sheets[beside.span.sheet]
-        box = sheet.box_of(beside.span)
+        box = self._box_of(beside.span)
         return any(
             one.span.sheet == beside.span.sheet
             and one.span != beside.span
-            and is_level(sheet.box_of(one.span), box)
+            and is_level(self._box_of(one.span), box)
             for one in search.candidates
         )
 
@@ -161,20 +185,18 @@ class _Finder:
 
     def _is_named_elsewhere(self, leaf: Leaf) -> bool:
         """Tell whether another number stands where the field's name is printed."""
-        label = label_words(leaf.name)
-        return any(rate_label(sheet, span, label) >= _NAMED for sheet, span in self._numbers())
-
-    def _numbers(self) -> Iterator[tuple[SheetText, Span]]:
-        for sheet in self._sheets:
-            for _, line, owners in sheet.lines:
-                for start, stop, _ in find_numbers(line):
-                    yield sheet, Span(sheet.number, owners[start], owners[stop - 1] + 1)
+        label = tuple(label_words(leaf.name))
+        return any(
+            # what is not looked at to its end is not certain
+            self._is_late or self._rate_label(span, label) >= _NAMED
+            for sheet in self._sheets
+            if self._has_label(sheet, label)
+            for span, _ in sheet.numbers
+        )
 
     def _judge_alike(self, leaf: Leaf) -> Evidence:
         """Return what is known of a value that is nowhere printed as the answer has it."""
-        letters = sum(len(sheet.letters) for sheet in self._sheets)
-        self._letters_left -= letters
-        if self._letters_left < 0:
+        if self._is_late:
             return Evidence(status="unverified")
         alike = find_alike(leaf.value, self._sheets)
         if alike is not None:

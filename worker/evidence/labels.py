@@ -54,6 +54,12 @@ def _same_words(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([word, *(other for group in groups for other in group)]))
 
 
+def names_field(sheet: SheetText, label: Sequence[tuple[str, ...]]) -> bool:
+    """Tell whether any word of a field's name is on a sheet."""
+    words, text = sheet.vocabulary, sheet.letters
+    return any(_stands(name, words, text) for names in label for name in names)
+
+
 def rate_label(sheet: SheetText, span: Span, label: Sequence[tuple[str, ...]]) -> float:
     """Return how well the words left of or above some others name a field, 0 to 1."""
     if not label:

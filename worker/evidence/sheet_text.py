@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 
 from shared.jobs.lines import Box, TextLine, box_around
+from worker.evidence.dates import Day, find_dates
+from worker.evidence.numbers import find_numbers, read_number
 from worker.evidence.plain_text import narrow, plain_letters
 
 #: Behind the colon of a label.
@@ -80,6 +83,32 @@ class SheetText:
             lines.append((at, text, owners))
             at = stop
         return lines
+
+    @cached_property
+    def numbers(self) -> list[tuple[Span, frozenset[Decimal]]]:
+        """Return the places of all numbers, and the values that each may have."""
+        return [
+            (self._span(owners, start, stop), frozenset(read_number(printed)))
+            for _, line, owners in self.lines
+            for start, stop, printed in find_numbers(line)
+        ]
+
+    @cached_property
+    def days(self) -> list[tuple[Span, frozenset[Day]]]:
+        """Return the places of all dates, and the days that each may mean."""
+        return [
+            (self._span(owners, start, stop), days)
+            for _, line, owners in self.lines
+            for start, stop, days in find_dates(line)
+        ]
+
+    def _span(self, owners: Sequence[int], start: int, stop: int) -> Span:
+        return Span(self.number, owners[start], owners[stop - 1] + 1)
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Return its words, each once, without signs around them."""
+        return list({word.strip(".,:;#()*|-") for word in self.plains})
 
     @cached_property
     def width(self) -> float:

@@ -15,13 +15,16 @@ from shared.jobs import (
     Notice,
     Output,
     PageOutput,
+    PageSource,
     TextLine,
     TileInfo,
     TileOutput,
+    TilingTask,
     Turn,
 )
 from shared.jobs.brief import make_brief
 from shared.jobs.evidence import Evidence
+from shared.jobs.model import Reader
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
@@ -140,7 +143,7 @@ def make_result(
         tiles=tiling.outputs if tiling else None,
         pages=paging.outputs if paging else None,
         images=tiling.images if tiling else None,
-        reader=row.input.reader if _shows(row) and not row.input.encode_only else None,
+        reader=_reader(row, paging),
         evidence=_find_evidence(json_value, answer, complete=not has_gaps)
         if row.input.evidence
         else None,
@@ -224,6 +227,17 @@ def _find_evidence(
 def _shows(row: JobRow) -> bool:
     """Tell whether a job is about images or a document of its own."""
     return bool(row.input.images) or row.input.document is not None
+
+
+def _reader(row: JobRow, paging: PagingResult | None) -> Reader | None:
+    """Return what has read the images; None where there were none, or every page brought text."""
+    if not _shows(row) or row.input.encode_only:
+        return None
+    tiling = row.input.tiling
+    if paging and tiling and tiling.task is TilingTask.READ:
+        was_read = any(page.source is PageSource.MODEL for page in paging.outputs)
+        return row.input.reader if was_read else None
+    return row.input.reader
 
 
 def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> Turn:

@@ -34,7 +34,7 @@ def group_view(group: Group, services: Services, tenant: str) -> dict[str, Any]:
             "expired": group.expired,
             "erased": group.erased,
         },
-        "eta_s": _eta_s(group, services, tenant),
+        "eta_s": 0.0 if is_over else _eta_s(group, services, tenant),
         "metadata": group.metadata or {},
         "urls": {
             "self": path,
@@ -46,9 +46,12 @@ def group_view(group: Group, services: Services, tenant: str) -> dict[str, Any]:
 
 
 def _eta_s(group: Group, services: Services, tenant: str) -> float | None:
-    """Return the seconds until the job that is taken last will have ended; 0 without one."""
-    if group.last is None:
-        return 0.0
+    """Return the seconds until the job that is taken last will have ended.
+
+    None while that is not known, or more jobs are to come.
+    """
+    if group.last is None or group.total < (group.size or 0):
+        return None
     try:
         row = services.store.get(group.last, tenant)
     except (NotFound, Erased):

@@ -12,6 +12,7 @@ from shared.documents.ink.mask import Grey, Mask, find_ink
 from shared.documents.model import PageText, TextDoubt, TextLine
 from shared.documents.pdf.characters import MAX_CHARACTERS, read_glyphs, to_upright
 from shared.documents.pdf.file import PdfPage
+from shared.documents.pdf.pictures import check_pictures
 from shared.documents.pdf.rendering import ink_scale, render_grey
 from shared.documents.pdf.signs import add_glyphs, outside_of, sign_glyphs
 from shared.documents.pdf.text_objects import hide_text
@@ -87,13 +88,21 @@ def read_page_text(page: PdfPage) -> PageText:
     """
     glyphs = _on_page(read_glyphs(page), page)
     if not glyphs.drawn.any() and not page.signs:
-        blank = page.is_empty or is_blank(render_grey(page))
+        blank = page.is_empty or _shows_nothing(page, render_grey(page))
         return PageText("", (), trusted=False, doubt=TextDoubt.NO_TEXT, ink_outside=0, blank=blank)
     looks = _Looks.of(page, glyphs)
     seen = find_shown(glyphs, looks.text, looks.scale) & ~looks.invisible
     glyphs = _with_blanks(glyphs, seen)
     fontless = glyphs.drawn & looks.fontless & ~seen
     return _judge(page, glyphs, seen | fontless, fontless, looks)
+
+
+def _shows_nothing(page: PdfPage, picture: Grey) -> bool:
+    """Tell whether a page is blank; raises DocumentDamaged if its picture cannot be decoded."""
+    blank = is_blank(picture)
+    if blank:
+        check_pictures(page)
+    return blank
 
 
 def _on_page(glyphs: Glyphs, page: PdfPage) -> Glyphs:
@@ -129,7 +138,7 @@ def _judge(page: PdfPage, glyphs: Glyphs, shown: Flags, fontless: Flags, looks: 
         doubt=doubt,
         ink_outside=round(outside, 4),
         figures=find_figures(looks.rest, looks.text, looks.scale),
-        blank=bool(not shown.any()) and not page.signs and is_blank(looks.whole),
+        blank=not shown.any() and not page.signs and _shows_nothing(page, looks.whole),
         fontless=int(fontless.sum()),
     )
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pypdfium2 import raw
 
 from shared.documents.pdf.file import PdfPage
+from shared.documents.pdf.objects import objects_of
 
-#: Forms inside forms; deeper ones are an attack.
-_MAX_DEPTH = 8
 #: Lighter or more transparent letters cannot be told from hidden ones.
 _LIGHTEST, _LEAST_ALPHA = 200, 128
 
@@ -30,7 +28,7 @@ def hide_text(page: PdfPage) -> TextObjects:
     """Make all text of the open page invisible; return the objects that differed before."""
     invisible, fontless = set(), set()
     embedded: dict[int, bool] = {}
-    for item in _text_objects(page):
+    for item in objects_of(page, raw.FPDF_PAGEOBJ_TEXT):
         if raw.FPDFTextObj_GetTextRenderMode(item) == raw.FPDF_TEXTRENDERMODE_INVISIBLE:
             invisible.add(_address(item))
         elif not _has_font(item, embedded) and _is_dark(item):
@@ -58,17 +56,3 @@ def _is_dark(item: raw.FPDF_PAGEOBJECT) -> bool:
         return False
     *colours, alpha = (part.value for part in parts)
     return min(colours) <= _LIGHTEST and alpha >= _LEAST_ALPHA
-
-
-def _text_objects(page: PdfPage) -> Iterator[raw.FPDF_PAGEOBJECT]:
-    for index in range(raw.FPDFPage_CountObjects(page.handle)):
-        yield from _text_within(raw.FPDFPage_GetObject(page.handle, index), 0)
-
-
-def _text_within(item: raw.FPDF_PAGEOBJECT, depth: int) -> Iterator[raw.FPDF_PAGEOBJECT]:
-    kind = raw.FPDFPageObj_GetType(item)
-    if kind == raw.FPDF_PAGEOBJ_TEXT:
-        yield item
-    elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
-        for index in range(raw.FPDFFormObj_CountObjects(item)):
-            yield from _text_within(raw.FPDFFormObj_GetObject(item, index), depth + 1)

@@ -26,7 +26,11 @@ _TABLE_ALIGNED = 0.75
 _SAME_HEIGHT = 0.35
 #: A table that parts what is above from what is below: gaps and cells of its rows, and rows.
 _CELL_GAP = 1.6
-_LEAST_CELLS, _LEAST_TABLE_ROWS = 3, 2
+_LEAST_CELLS, _LEAST_TABLE_ROWS, _MOST_LINES = 3, 2, 3
+#: Words of such a row, and words from which the usual gap is told.
+_MOST_WORDS, _SAMPLE = 80, 200
+#: Share of numbers in what stands beside the lines of a statement, and is no column of its own.
+_MOST_NUMBERS = 0.6
 #: Tables have many.
 _MOST_GAPS = 4
 #: Deeper nesting is noise.
@@ -42,8 +46,9 @@ def find_blocks(words: list[Word]) -> list[Rows]:
 
 def _space_between(words: list[Word]) -> float:
     """Return the usual gap between two words of a row."""
-    height = median(word.height for word in words)
-    gaps = (b.room[0] - a.room[2] for row in find_rows(words) for a, b in pairwise(row))
+    sample = words[:_SAMPLE]
+    height = median(word.height for word in sample)
+    gaps = (b.room[0] - a.room[2] for row in find_rows(sample) for a, b in pairwise(row))
     return median([0.0, *(gap for gap in gaps if 0 < gap < _WIDEST_SPACE * height)])
 
 
@@ -103,12 +108,14 @@ def _join_columns(
 
 
 def _is_table_row(strip: list[Word]) -> bool:
-    """Tell whether a strip is one row of three short cells or more."""
+    """Tell whether a strip is one row of three short cells or more, some of them of a few lines."""
+    if not _LEAST_CELLS <= len(strip) <= _MOST_WORDS:
+        return False
     rows = find_rows(strip)
-    if len(rows) > 1:
+    if len(rows) > _MOST_LINES:
         return False
     height = median(word.height for word in strip)
-    cells = _occupied_intervals(strip, _CELL_GAP * height)
+    cells = max((_occupied_intervals(row, _CELL_GAP * height) for row in rows), key=len)
     return len(cells) >= _LEAST_CELLS and _PROSE_LENGTH * height > median(b - a for a, b in cells)
 
 
@@ -168,9 +175,19 @@ def _are_columns(left: list[Word], right: list[Word]) -> bool:
     fewer, more = sorted((left_rows, right_rows), key=len)
     if len(fewer) < _LEAST_ROWS or len(more) < _LEAST_ROWS_OF_ONE:
         return False
+    if _has_numbers(left) != _has_numbers(right):
+        return False
     if _aligned_share(fewer, more) < _TABLE_ALIGNED:
         return True
     return _is_prose(left_rows) and _is_prose(right_rows)
+
+
+def _has_numbers(words: list[Word]) -> bool:
+    """Tell whether words are mostly numbers, with signs and units of one letter at most."""
+    numbers = sum(
+        any(map(str.isdigit, word.text)) and sum(map(str.isalpha, word.text)) < 2 for word in words
+    )
+    return numbers > _MOST_NUMBERS * len(words)
 
 
 def _aligned_share(fewer: Rows, more: Rows) -> float:

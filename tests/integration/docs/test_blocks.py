@@ -109,8 +109,8 @@ def test_the_folders_example_reads_what_it_can_and_goes_on_where_it_was(address,
     code, printed, complained = run_example("read_folder.py", address, pictures, texts)
     assert (code, printed) == (1, "2 read, 1 not, 0 before\n")
     assert complained.startswith("broken.png: unsupported_image_format")
-    assert (texts / "one.txt").read_text().strip()
-    assert {path.name for path in texts.iterdir()} == {"one.txt", "two.txt"}
+    assert (texts / "one.png.txt").read_text().strip()
+    assert {path.name for path in texts.iterdir()} == {"one.png.txt", "two.png.txt"}
     (pictures / "broken.png").unlink()
     assert run_example("read_folder.py", address, pictures, texts)[:2] == (
         0,

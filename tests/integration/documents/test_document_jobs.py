@@ -61,6 +61,7 @@ def test_pages_are_read_in_the_order_in_which_they_are_named(documents):
 def test_the_text_layer_is_taken_as_asked(documents, text_layer, expected):
     job = documents.done(pages("ts"), text_layer=text_layer)
     assert sources(job) == expected
+    assert job["output"]["reader"] == (None if text_layer == "only" else "model")
     if text_layer == "only":
         first, second = job["output"]["pages"]
         assert (second["text"], first["warnings"]) == ("", [])

@@ -52,7 +52,7 @@ def test_the_end_of_a_group_is_told_once_with_its_counts(grouping):
             "/v1/groups/scans", json={"size": 3, "webhook": receiver.url, "metadata": {"a": 1}}
         )
         assert described.status_code == 200, described.text
-        assert described.json()["counts"]["total"] == 0
+        assert (described.json()["counts"]["total"], described.json()["eta_s"]) == (0, None)
         jobs = [grouping.submit(f"{n}", group="scans", max_new_tokens=2) for n in range(3)]
         assert {job["group"] for job in jobs} == {"scans"}
         group = ended(grouping, "scans")
