@@ -25,6 +25,17 @@ def test_both_languages_say_the_same_things_with_the_same_places():
             assert places[0] == places[1], name
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_thing_is_said_once(language):
+    def read_once(pairs):
+        names = [name for name, _ in pairs]
+        assert len(set(names)) == len(names), sorted({n for n in names if names.count(n) > 1})
+        return dict(pairs)
+
+    text = (HOME / f"words.{language}.json").read_text(encoding="utf-8")
+    assert json.loads(text, object_pairs_hook=read_once)
+
+
 def test_punctuation_between_chinese_words_is_full_width():
     text = (HOME / "words.zh.json").read_text(encoding="utf-8")
     assert re.findall(r"[\u4e00-\u9fff”][,:;!?(]|[,:;!?)][\u4e00-\u9fff“]", text) == []
