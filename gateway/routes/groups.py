@@ -6,11 +6,9 @@ from typing import Any
 
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import ValidationError
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.http.problems import from_validation
 from gateway.responses.after_change import after_change
 from gateway.responses.views.group import group_view
 from gateway.routes.refusals import WRITE_ERRORS
@@ -23,7 +21,7 @@ from gateway.schemas.groups import (
     GroupState,
 )
 from gateway.services import current_services
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import parse_body
 from gateway.submission.resubmit import retry_group
 from gateway.submission.webhook import check_webhook
 from shared import errors
@@ -67,12 +65,7 @@ def describe(path: GroupPath) -> dict[str, Any]:
     """Say how many jobs the group will have and who is told of its end; before them or later."""
     services, tenant = current_services(), current_tenant()
     services.store_health.check(for_later=True)
-    if not is_json(request):
-        raise errors.UnsupportedMediaType
-    try:
-        asked = GroupRequest.model_validate(parse_json_object(request))
-    except ValidationError as error:
-        raise from_validation(error) from None
+    asked = parse_body(request, GroupRequest)
     webhook = check_webhook(asked.webhook, "/webhook", services) if asked.webhook else None
     group = services.groups.put(
         tenant,

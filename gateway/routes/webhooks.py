@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ValidationError
 
 from gateway.auth import current_tenant
 from gateway.http import problems
@@ -25,7 +24,7 @@ from gateway.schemas.webhooks import (
     WebhookTest,
 )
 from gateway.services import current_services
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import parse_body
 from gateway.submission.webhook import check_webhook
 from shared import errors
 
@@ -40,16 +39,6 @@ _BODY_ERRORS = (
     errors.BadParameters,
     *WRITE_ERRORS,
 )
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def _parse_body(model: type[_Model]) -> _Model:
-    if not is_json(request):
-        raise errors.UnsupportedMediaType
-    try:
-        return model.model_validate(parse_json_object(request))
-    except ValidationError as error:
-        raise problems.from_validation(error) from None
 
 
 @webhooks.get(
@@ -98,7 +87,7 @@ def replay(path: DeliveryPath) -> tuple[dict[str, Any], int]:
 )
 def replay_failed() -> tuple[dict[str, Any], int]:
     """Resend all deliveries that have failed since the given time."""
-    since_ms = _parse_body(ReplaySince).since_ms
+    since_ms = parse_body(request, ReplaySince).since_ms
     count = current_services().deliveries.replay_failed(current_tenant(), since_ms)
     return {"object": "replay", "replayed": count}, 202
 
@@ -111,7 +100,7 @@ def replay_failed() -> tuple[dict[str, Any], int]:
 def test() -> tuple[dict[str, Any], int]:
     """Send a signed `webhook.test` once; success enables a disabled endpoint again."""
     services = current_services()
-    webhook = check_webhook(_parse_body(WebhookTest).url, "/url", services)
+    webhook = check_webhook(parse_body(request, WebhookTest).url, "/url", services)
     delivery_id = services.deliveries.try_out(webhook, current_tenant())
     with after_change("The test message was scheduled", delivery_id=delivery_id):
         return delivery_view(*services.deliveries.get(delivery_id, current_tenant())), 202

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from flask import Request
+from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
 
 from gateway.http.bodies import strict_json
 from gateway.http.bodies.multipart import IMAGE_FIELDS
+from gateway.http.problems import from_validation
 from gateway.large_input import read_slowly
 from shared.errors import BadParameters, InvalidJson, PayloadTooLarge, UnsupportedMediaType
 from shared.excerpt import excerpt
 
 V = TypeVar("V")
+M = TypeVar("M", bound=BaseModel)
 
 #: Where a request keeps its body once it is read.
 _WHOLE_BODY = "sightline.whole_body"
@@ -65,6 +68,20 @@ def parse_json_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidJson("The body must be a JSON object.")
     return value
+
+
+def parse_body(request: Request, model: type[M]) -> M:
+    """Return the request's JSON object as a model of it.
+
+    Raises UnsupportedMediaType, InvalidJson, PayloadTooLarge, BadParameters.
+    """
+    if not is_json(request):
+        raise UnsupportedMediaType
+    fields = parse_json_object(request)
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise from_validation(error) from None
 
 
 def read_whole_body(request: Request) -> bytearray:

@@ -107,6 +107,33 @@ class SeenRow(Frozen):
         return self.model_copy(update={"pieces": tuple(p.moved(x, y) for p in self.pieces)})
 
 
+def between(start: Corner, stop: Corner, share: float) -> Corner:
+    """Return the place so far from one corner to another, 0 to 1."""
+    return start[0] + (stop[0] - start[0]) * share, start[1] + (stop[1] - start[1]) * share
+
+
+def cut_along(corners: Corners, start: float, stop: float) -> Corners:
+    """Return the part of a slanted box between two places along its text, 0 to 1."""
+    first, second, third, fourth = corners
+    return (
+        between(first, second, start),
+        between(first, second, stop),
+        between(fourth, third, stop),
+        between(fourth, third, start),
+    )
+
+
+def cut_across(corners: Corners, start: float, stop: float) -> Corners:
+    """Return the part of a slanted box between two places across its text, 0 to 1."""
+    first, second, third, fourth = corners
+    return (
+        between(first, fourth, start),
+        between(second, third, start),
+        between(second, third, stop),
+        between(first, fourth, stop),
+    )
+
+
 def box_around(corners: Sequence[Corner]) -> Box:
     """Return the upright box around some corners."""
     xs, ys = [x for x, _ in corners], [y for _, y in corners]

@@ -178,6 +178,8 @@ def _large_letters(pixels: Pixels) -> float | None:
     whole = _shrunk(pixels)
     scale = pixels.shape[0] / whole.shape[0]
     far = measures.letter_height(_grey(whole), _TALL_SHARE)
+    if whole is pixels:
+        return far
     near = measures.letter_height(_grey(_middle(pixels)), _TALL_SHARE)
     heights = ([] if far is None else [far * scale]) + ([] if near is None else [near])
     return min(heights, default=None)

@@ -8,22 +8,6 @@ from collections.abc import Callable, Sequence
 from shared.jobs.lines import Box, Corner, Corners, Length, SeenPiece, SeenRow, box_around
 
 
-def cut_piece(piece: SeenPiece, start: float, stop: float) -> Corners:
-    """Return the part of a piece between two places along it, 0 to 1."""
-    top_left, top_right, bottom_right, bottom_left = piece.corners
-    return (
-        between(top_left, top_right, start),
-        between(top_left, top_right, stop),
-        between(bottom_left, bottom_right, stop),
-        between(bottom_left, bottom_right, start),
-    )
-
-
-def between(start: Corner, stop: Corner, share: float) -> Corner:
-    """Return the place so far from one corner to another, 0 to 1."""
-    return start[0] + (stop[0] - start[0]) * share, start[1] + (stop[1] - start[1]) * share
-
-
 def is_level(first: Corners, last: Corners) -> bool:
     """Tell whether two parts stand in one row, as the text of the first runs."""
     across, down = first[3][0] - first[0][0], first[3][1] - first[0][1]

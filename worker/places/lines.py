@@ -16,11 +16,11 @@ from shared.jobs.lines import (
     SeenPiece,
     TextLine,
     box_around,
+    cut_along,
 )
 from worker.places.alignment import Alignment, align
 from worker.places.geometry import (
     area,
-    cut_piece,
     is_level,
     round_box,
     round_corners,
@@ -205,6 +205,6 @@ class _Run:
             one, number = self._places[start]
             stop = min(last, start + len(one.letters) - 1 - number)
             end = self._places[stop][1]
-            parts.append(cut_piece(one.piece, one.spans[number][0], one.spans[end][1]))
+            parts.append(cut_along(one.piece.corners, one.spans[number][0], one.spans[end][1]))
             start = stop + 1
         return parts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.jobs.lines import ALONG, PlacedText, SeenPiece, SeenRow, SeenWord, TextLine
-from worker.places.geometry import cut_piece, round_box, union
+from shared.jobs.lines import ALONG, PlacedText, SeenPiece, SeenRow, SeenWord, TextLine, cut_along
+from worker.places.geometry import round_box, union
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +36,5 @@ def _line(row: SeenRow, image: int, digits: int) -> TextLine:
 
 
 def _word(piece: SeenPiece, word: SeenWord, digits: int) -> PlacedText:
-    part = cut_piece(piece, word.start / ALONG, word.stop / ALONG)
+    part = cut_along(piece.corners, word.start / ALONG, word.stop / ALONG)
     return PlacedText(text=word.text, box=round_box(union([part]), digits))

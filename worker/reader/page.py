@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.jobs.lines import cut_across, cut_along
+
 #: Left, top, right, bottom in pixels of the image, right and bottom excluded.
 Box = tuple[int, int, int, int]
 #: Left and top in pixels.
@@ -55,14 +57,7 @@ class Fragment:
     def inked(self) -> Polygon:
         """Return the slanted box around its ink."""
         left, top, right, bottom = self.ink
-        across = _cut(self.polygon, left, right)
-        (a, b, c, d) = across
-        return (
-            _between(a, d, top),
-            _between(b, c, top),
-            _between(b, c, bottom),
-            _between(a, d, bottom),
-        )
+        return cut_across(cut_along(self.polygon, left, right), top, bottom)
 
     @property
     def words(self) -> list[Word]:
@@ -87,7 +82,7 @@ class Fragment:
 
     def box_of(self, start: int, stop: int) -> Box:
         """Return the box around the characters from `start` to `stop`, excluded."""
-        return _around([_cut(self.polygon, self.spans[start][0], self.spans[stop - 1][1])])
+        return _around([cut_along(self.polygon, self.spans[start][0], self.spans[stop - 1][1])])
 
     def moved(self, x: float, y: float) -> Fragment:
         """Return it at a place that lies `x` to the right and `y` below."""
@@ -136,21 +131,6 @@ class ReadPage:
         if not letters:
             return None
         return sum(line.confidence * len(line.text) for line in self.lines) / letters
-
-
-def _cut(polygon: Polygon, start: float, stop: float) -> Polygon:
-    """Return the part of a slanted box between two places along it, 0 to 1."""
-    top_left, top_right, bottom_right, bottom_left = polygon
-    return (
-        _between(top_left, top_right, start),
-        _between(top_left, top_right, stop),
-        _between(bottom_left, bottom_right, stop),
-        _between(bottom_left, bottom_right, start),
-    )
-
-
-def _between(start: Point, stop: Point, share: float) -> Point:
-    return start[0] + (stop[0] - start[0]) * share, start[1] + (stop[1] - start[1]) * share
 
 
 def _around(polygons: Sequence[Polygon]) -> Box:

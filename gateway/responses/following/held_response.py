@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Request
+from flask import Request, Response, jsonify
 
 from gateway.http.server.client_connection import hang_up
 from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.following.long_poll import LongPoll
+from gateway.responses.views.job import why_no_answer
 from gateway.services import Services
 from shared.errors import ServiceError
 from shared.jobs import JobStatus
@@ -77,6 +78,20 @@ class HeldResponse:
         Raises NotFound, Erased, StoreUnavailable.
         """
         return LongPoll(self.job, wait_s).until_terminal()
+
+    def respond(self, keep_alive: KeepAlive, view: Callable[[JobRow], Any]) -> Response:
+        """Return the job's view once it has succeeded, or a body that goes on waiting for it.
+
+        A client that would give up is sent newlines, which JSON allows before its value. Raises why
+        there is no answer.
+        """
+        row = self.until_terminal(keep_alive.quiet_s)
+        if not row.status.terminal:
+            body = self.iter_body(keep_alive.every_s, view)
+            return Response(body, mimetype="application/json")
+        if row.status is not JobStatus.SUCCEEDED:
+            raise why_no_answer(row)
+        return jsonify(view(row))
 
     def iter_body(self, every_s: float, view: Callable[[JobRow], Any]) -> Iterator[str]:
         """Yield a newline every `every_s` seconds until the job has ended, then its view as JSON.

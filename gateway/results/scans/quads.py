@@ -23,33 +23,6 @@ def size_of(quad: Quad) -> Corner:
     return math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3])
 
 
-def between(start: Corner, stop: Corner, share: float) -> Corner:
-    """Return the place so far from one corner to another, 0 to 1."""
-    return start[0] + (stop[0] - start[0]) * share, start[1] + (stop[1] - start[1]) * share
-
-
-def cut_along(quad: Quad, start: float, stop: float) -> Quad:
-    """Return the part between two places along the text, 0 to 1."""
-    first, second, third, fourth = quad
-    return (
-        between(first, second, start),
-        between(first, second, stop),
-        between(fourth, third, stop),
-        between(fourth, third, start),
-    )
-
-
-def cut_across(quad: Quad, start: float, stop: float) -> Quad:
-    """Return the part between two places across the text, 0 to 1."""
-    first, second, third, fourth = quad
-    return (
-        between(first, fourth, start),
-        between(second, third, start),
-        between(second, third, stop),
-        between(first, fourth, stop),
-    )
-
-
 def level(quad: Quad) -> Quad:
     """Return the upright box around a quad that is hardly slanted, and any other as it is.
 

@@ -13,14 +13,13 @@ from typing import Any
 from gateway.results.scans.plain_words import is_row, plain_text
 from gateway.results.scans.quads import (
     Quad,
-    cut_across,
-    cut_along,
     level,
     quad_of,
     size_of,
     slanted_part,
 )
 from gateway.results.scans.sheets import Sheet
+from shared.jobs.lines import cut_across, cut_along
 
 #: Heights of rows in heights of letters, and how much higher a box is that has several rows.
 _ROW, _SEVERAL = 1.3, 2.0

@@ -6,17 +6,15 @@ from typing import Any
 
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import ValidationError
 
 from gateway.auth import current_tenant
 from gateway.http import problems
-from gateway.http.problems import from_validation
 from gateway.responses.paging import page_view
 from gateway.responses.views.batch import batch_view
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.batches import BatchList, BatchObject, BatchPath, BatchRequest, PageQuery
 from gateway.services import Services, current_services
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import parse_body
 from gateway.submission.webhook import check_webhook
 from shared import errors
 from shared.store.uploads.file_store import StoredFile, new_file_id
@@ -48,12 +46,7 @@ def create() -> dict[str, Any]:
     """Run every line of a file as a job of low priority; its results are files too."""
     services, tenant = current_services(), current_tenant()
     services.store_health.check(for_later=True)
-    if not is_json(request):
-        raise errors.UnsupportedMediaType
-    try:
-        asked = BatchRequest.model_validate(parse_json_object(request))
-    except ValidationError as error:
-        raise from_validation(error) from None
+    asked = parse_body(request, BatchRequest)
     window_s = _window_s(asked.completion_window)
     _read_input(asked.input_file_id, services, tenant)
     webhook = check_webhook(asked.webhook, "/webhook", services) if asked.webhook else None

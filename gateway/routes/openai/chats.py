@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway import auth
@@ -18,7 +18,6 @@ from gateway.responses.chats.stream import ChatStream
 from gateway.responses.following.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.following.sse_response import sse_response
 from gateway.responses.model_check import ANY_MODEL, check_model
-from gateway.responses.views.job import why_no_answer
 from gateway.responses.views.worker import model_view
 from gateway.responses.warning_header import add_warnings
 from gateway.routes.refusals import SUBMIT_ERRORS
@@ -29,7 +28,6 @@ from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
 from shared.excerpt import excerpt
-from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.store.jobs.waiters import new_waiter
 
@@ -103,15 +101,9 @@ def _receive(
 
 
 def _respond(held_response: HeldResponse) -> Response:
-    keep_alive = KeepAlive.of(request)
-    row = held_response.until_terminal(keep_alive.quiet_s)
-    if not row.status.terminal:
-        body = held_response.iter_body(keep_alive.every_s, completion)
-        return Response(body, mimetype="application/json")
-    if row.status is not JobStatus.SUCCEEDED:
-        raise why_no_answer(row)
-    response = jsonify(completion(row))
-    response.headers["Content-Location"] = f"{link_base()}/v1/jobs/{row.id}"
+    response = held_response.respond(KeepAlive.of(request), completion)
+    if not response.is_streamed:
+        response.headers["Content-Location"] = f"{link_base()}/v1/jobs/{held_response.job.id}"
     return response
 
 

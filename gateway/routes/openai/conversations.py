@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.http.problems import from_validation
-from gateway.responses.paging import page_view
+from gateway.responses.paging import page_of
 from gateway.responses.responses_api.conversation import conversation_items, conversation_view
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.conversations import (
@@ -110,10 +110,7 @@ def list_items(path: ConversationPath, query: ItemsQuery) -> dict[str, Any]:
     items = _read_items(path.conversation_id)
     if query.order == "desc":
         items.reverse()
-    ids = [item["id"] for item in items]
-    begin = ids.index(query.after) + 1 if query.after in ids else 0
-    page = items[begin : begin + query.limit]
-    return page_view(page, more=begin + len(page) < len(items))
+    return page_of(items, query.after, query.limit)
 
 
 @conversations.get(

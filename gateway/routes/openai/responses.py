@@ -16,9 +16,9 @@ from gateway.responses.following.held_response import HeldResponse, KeepAlive, s
 from gateway.responses.following.long_poll import LongPoll
 from gateway.responses.following.sse_response import sse_response
 from gateway.responses.model_check import check_model
+from gateway.responses.paging import page_of
 from gateway.responses.responses_api.stream import ResponseStream
 from gateway.responses.responses_api.view import input_items, response_view
-from gateway.responses.views.job import why_no_answer
 from gateway.responses.warning_header import add_warnings
 from gateway.routes.openai.chats import CHAT_ERRORS
 from gateway.routes.refusals import READ_ERRORS, WRITE_ERRORS
@@ -36,7 +36,6 @@ from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.responses_api.request import receive_response
 from gateway.submission.submit import submit_chat
 from shared import errors
-from shared.jobs import JobStatus
 from shared.jobs.response_api import job_id_of
 from shared.jobs.row import JobRow
 from shared.store.jobs.waiters import new_waiter
@@ -93,14 +92,7 @@ def _hold(row: JobRow, services: Services, waiter: str, *, stream: bool) -> Resp
         leave = held_response.leave
         events = ResponseStream(held_response.job, row, ping_s=ping_s, leave=leave)
         return sse_response(events.iter_frames())
-    keep_alive = KeepAlive.of(request)
-    row = held_response.until_terminal(keep_alive.quiet_s)
-    if not row.status.terminal:
-        body = held_response.iter_body(keep_alive.every_s, response_view)
-        return Response(body, mimetype="application/json")
-    if row.status is not JobStatus.SUCCEEDED:
-        raise why_no_answer(row)
-    return jsonify(response_view(row))
+    return held_response.respond(KeepAlive.of(request), response_view)
 
 
 def _ping_s(services: Services) -> float:
@@ -166,16 +158,7 @@ def list_input_items(path: ResponsePath, query: ItemsQuery) -> dict[str, Any]:
     items = input_items(_read_row(path.response_id, current_services()))
     if query.order == "desc":
         items.reverse()
-    ids = [item["id"] for item in items]
-    begin = ids.index(query.after) + 1 if query.after in ids else 0
-    page = items[begin : begin + query.limit]
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": begin + len(page) < len(items),
-    }
+    return page_of(items, query.after, query.limit)
 
 
 def _read_row(response_id: str, services: Services) -> JobRow:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, g, request
 
 from gateway.responses.after_change import after_change
 from gateway.responses.following.held_response import HeldResponse, KeepAlive
-from gateway.responses.views.job import why_no_answer
 from gateway.responses.warning_header import add_warnings
 from gateway.services import Services
 from gateway.submission.idempotency import counts_retries
-from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 
 
@@ -26,22 +24,12 @@ def hold_until_read(
     keep_alive: KeepAlive,
     view: Callable[[JobRow], Any],
 ) -> Response:
-    """Return the view of a job that was stored for this `waiter`, once it has succeeded.
-
-    A client that would give up is sent newlines, which JSON allows before its value. Raises why
-    there is no answer.
-    """
+    """Return the view of a job that was stored for this `waiter`; see `HeldResponse.respond`."""
     with after_change("The job was stored", job_id=row.id):
         held = HeldResponse(request, services, row, waiter, may_retry=counts_retries(request))
         # opening a large document may have taken a part of the client's patience
         spent_s = time.perf_counter() - g.started_at
-        row = held.until_terminal(max(0.0, keep_alive.quiet_s - spent_s))
-    if not row.status.terminal:
-        body = held.iter_body(keep_alive.every_s, view)
-        response = Response(body, mimetype="application/json")
-    elif row.status is JobStatus.SUCCEEDED:
-        response = Response(json.dumps(view(row), ensure_ascii=False), mimetype="application/json")
-    else:
-        raise why_no_answer(row)
+        rest = replace(keep_alive, quiet_s=max(0.0, keep_alive.quiet_s - spent_s))
+        response = held.respond(rest, view)
     add_warnings(response, row)
     return response

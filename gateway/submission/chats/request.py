@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.http.problems import from_validation
 from gateway.large_input import give_way, with_pauses
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import parse_body
 from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
 from gateway.submission.chats.message import ChatMessage, make_turn
 from gateway.submission.chats.parameters import pick_own_parameters
-from shared.errors import UnsupportedMediaType
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 
@@ -72,13 +70,7 @@ def receive_chat(
 
     Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong.
     """
-    if not is_json(request):
-        raise UnsupportedMediaType
-    body = parse_json_object(request)
-    try:
-        asked = ChatRequest.model_validate(body)
-    except ValidationError as error:
-        raise from_validation(error) from None
+    asked = parse_body(request, ChatRequest)
     give_way()
     own = pick_own_parameters(asked.model_extra or {})
     turns = [

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from flask import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.http.problems import from_validation
 from gateway.responses.model_check import ANY_MODEL
 from gateway.responses.reading_apis.mistral import OcrOptions
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import parse_body
 from gateway.submission.chats.parameters import OwnParameters
 from gateway.submission.reading_apis.reading import ReadingSubmission, receive_reading
 from gateway.submission.request import ReceivedRequest
@@ -24,7 +23,6 @@ from shared.errors import (
     ImageNotFound,
     PageOutOfRange,
     ServiceError,
-    UnsupportedMediaType,
 )
 from shared.excerpt import excerpt
 from shared.settings import Settings
@@ -128,12 +126,7 @@ def receive_ocr(request: Request, settings: Settings) -> ReceivedOcr:
 
     Raises InvalidJson, UnsupportedMediaType, PayloadTooLarge, BadParameters, ImageNotFound.
     """
-    if not is_json(request):
-        raise UnsupportedMediaType
-    try:
-        asked = OcrRequest.model_validate(parse_json_object(request))
-    except ValidationError as error:
-        raise from_validation(error) from None
+    asked = parse_body(request, OcrRequest)
     _refuse_unserved(asked)
     own = _pick_own(asked.model_extra or {})
     _tell_ignored(asked, own)

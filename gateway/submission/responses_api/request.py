@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from flask import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.http.problems import from_validation
 from gateway.services import Services
-from gateway.submission.body import is_json, parse_json_object
+from gateway.submission.body import parse_body
 from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
 from gateway.submission.chats.message import ChatTurn
 from gateway.submission.chats.parameters import OwnParameters, pick_own_parameters
 from gateway.submission.responses_api.chain import Chain, read_chain
 from gateway.submission.responses_api.items import read_items
-from shared.errors import BadParameters, UnsupportedMediaType
+from shared.errors import BadParameters
 from shared.jobs import DETAIL_PIXELS
 from shared.jobs.document import DocumentInput
 from shared.jobs.response_api import ResponseFields
@@ -110,12 +109,7 @@ def receive_response(
     Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, NotFound,
     StoreUnavailable.
     """
-    if not is_json(request):
-        raise UnsupportedMediaType
-    try:
-        asked = ResponseRequest.model_validate(parse_json_object(request))
-    except ValidationError as error:
-        raise from_validation(error) from None
+    asked = parse_body(request, ResponseRequest)
     own = pick_own_parameters(asked.model_extra or {})
     _check_combination(asked)
     turns = read_items(asked.input, own)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from sightline.cli import Exit, main
+from sightline.cli import Exit
 from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
 from tests.support.harness import ROOT, eventually, free_port
@@ -25,19 +25,6 @@ def note(tmp_path):
     path = tmp_path / "note.png"
     path.write_bytes(plain_png("red"))
     return str(path)
-
-
-@pytest.fixture
-def run(served, monkeypatch, capsys):
-    """Run a command line; return its status, output and errors."""
-    monkeypatch.setenv("SIGHTLINE_URL", str(served.http.base_url))
-
-    def command(*words):
-        status = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return command
 
 
 def command_line(served, *words, **options):

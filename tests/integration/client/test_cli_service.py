@@ -8,24 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sightline.cli import Exit, main
+from sightline.cli import Exit
 from sightline.cli.completion import fitting_words
 from sightline.cli.parser import build_parser
 from tests.support.harness import free_port
 from tests.support.images.image_bytes import plain_png
-
-
-@pytest.fixture
-def run(served, monkeypatch, capsys):
-    """Run a command line; return its status, output and errors."""
-    monkeypatch.setenv("SIGHTLINE_URL", str(served.http.base_url))
-
-    def command(*words):
-        status = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return command
 
 
 def test_a_list_tells_file_and_question_and_leaves_out_warm_ups(served, run, tmp_path):
