@@ -61,7 +61,9 @@ class RandomWeights:
 
     def _shape(self, name: str) -> tuple[int, ...] | None:
         """Return the shape of a weight: layers and blocks differ by their numbers only."""
-        return self._shapes.get(".".join("#" if part.isdigit() else part for part in name.split(".")))
+        return self._shapes.get(
+            ".".join("#" if part.isdigit() else part for part in name.split("."))
+        )
 
 
 def _text_weights() -> dict[str, tuple[int, ...]]:
@@ -163,7 +165,9 @@ class BareModel:
     def _measure_tower(self, side: int, cap_s: float) -> tuple[float, float]:
         shape = vision_shape()
         places = (side // shape.patch) ** 2
-        patches = torch.randn(places, shape.patch_values, generator=torch.Generator().manual_seed(1))
+        patches = torch.randn(
+            places, shape.patch_values, generator=torch.Generator().manual_seed(1)
+        )
         size = VisualSize(side, side, places // shape.merge**2)
         started, share = time.perf_counter(), 1.0
         for done in self._tower.steps(patches, size):

@@ -1,12 +1,12 @@
 """Measures how the engine's arithmetic gains by more threads, on a machine with many cores.
 
-python -m bench.engine.scaling --json FILE                 everything, about two minutes on 16 cores
-python -m bench.engine.scaling --only int8/auto            one arithmetic
-python -m bench.engine.scaling --seconds 60                stop there; what is missing is told
+python -m bench.engine.scaling --json FILE         everything, about two minutes on 16 cores
+python -m bench.engine.scaling --only int8/auto    one arithmetic
+python -m bench.engine.scaling --seconds 60        stop there; what is missing is told
 
-Needs torch, numpy and a compiler alone: neither Redis nor a model. Each row is printed as soon as it
-is measured, the most threads first. A figure with ~ is extrapolated from the blocks and tokens that
-fitted into its time: all blocks are alike. In brackets: how many times as fast as the fewest threads.
+Needs torch, numpy and a compiler alone: neither Redis nor a model. Each row is printed as soon as
+it is measured, the most threads first. A figure with ~ is extrapolated from the blocks and tokens
+that fitted into its time: all blocks are alike.
 """
 
 from __future__ import annotations
@@ -17,31 +17,37 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from shared.cpu_cores import owned, quota
 from worker.engine.kernels.instructions import (
+    InstructionSet,
     choose_instructions,
     list_for_machine,
+    list_usable,
     read_cpu_flags,
 )
 
 SIDE, TOGETHER = 1024, 8
-#: What is measured, the most telling first: numerics, and by which kernels; `auto` as a worker
-#: chooses, `onednn` without kernels.
+#: What is measured, the most telling first: numerics, and by which kernels: `auto` as a worker
+#: chooses, `kernels` the fastest that the CPU has, `older` without the newest instructions.
 _VARIANTS = (
-    "int8/auto",
     "int8/kernels",
-    "int8/onednn",
-    "bf16/auto",
+    "int8/auto",
     "bf16/kernels",
-    "bf16/onednn",
+    "bf16/auto",
     "int4/kernels",
+    "int8/older",
+    "int8/onednn",
 )
+_OLDER = "avx512-vnni"
 #: Seconds of a tower or a prefill, and of decoding, that one figure may take.
-_CAP_S, _DECODE_S = 4.0, 0.8
+_CAP_S, _DECODE_S = 3.0, 0.8
 _FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx", "asimddp", "bf16")
 
 
@@ -53,7 +59,8 @@ def main() -> None:
         return
     ends = time.monotonic() + args.seconds
     say(_describe_machine())
-    report: dict[str, Any] = {"machine": platform.uname()._asdict(), "flags": sorted(_flags())}
+    say(_check_kernels())
+    report: dict[str, Any] = {"machine": platform.machine(), "flags": sorted(_flags())}
     report["rows"], seen = [], set[str]()
     for variant in args.only or _VARIANTS:
         remaining = ends - time.monotonic()
@@ -94,10 +101,10 @@ def _describe_machine() -> str:
     chosen = choose_instructions()
     usable = [one.name for one in list_for_machine() if choose_instructions(one.name) == one]
     lines = _run("lscpu").splitlines()
-    told = ("Model name", "Thread(s)", "Core(s)", "Socket(s)", "NUMA node(s)", "L2", "L3")
+    wanted = ("Model name", "Thread(s)", "Core(s)", "Socket(s)", "NUMA node(s)", "L2", "L3")
     return "\n".join(
         [
-            *(line for line in lines if line.strip().startswith(told)),
+            *(line for line in lines if line.strip().startswith(wanted)),
             f"flags: {' '.join(sorted(_flags()))}",
             f"logical CPUs {len(_cpus())}, cores owned {owned()}, quota {quota():g}",
             f"kernels that this CPU can run: {', '.join(usable) or 'none'}",
@@ -105,6 +112,31 @@ def _describe_machine() -> str:
             _run("g++", "--version").partition("\n")[0] or "no g++",
         ]
     )
+
+
+def _check_kernels() -> str:
+    """Compare the fastest kernels, and those that a worker chooses, with float32 in a program."""
+    fastest = next(iter(list_usable(list_for_machine()[0].name)), None)
+    wanted = {one.name: one for one in (fastest, choose_instructions()) if one}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as compilers:
+        programs = (Path(folder) / name for name in wanted)
+        return "\n".join(compilers.map(_check, wanted.values(), programs))
+
+
+def _check(instructions: InstructionSet, program: Path) -> str:
+    root = Path(__file__).parents[2]
+    source = root / "tests" / "native" / "check_kernels.cpp"
+    flags = ["-O1", "-std=c++17", "-fopenmp", "-w", *instructions.compiler_flags]
+    include = f"-I{root / 'worker' / 'engine' / 'kernels'}"
+    try:
+        subprocess.run(["g++", *flags, include, source, "-o", program], check=True, timeout=60)
+        done = subprocess.run(
+            [program, "brief"], capture_output=True, text=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{instructions.name} against float32: not checked, {error}"
+    said = done.stdout.strip().splitlines()[-6:]
+    return f"{instructions.name} against float32: {'; '.join(said)} (exit {done.returncode})"
 
 
 def _cpus() -> set[int]:
@@ -130,8 +162,8 @@ def _in_own_process(
 ) -> list[dict[str, Any]]:
     """Measure one variant with threads bound to cores; return its rows."""
     counts = args.threads or _thread_counts()
-    if not args.threads and not variant.endswith("/auto"):
-        # the ends are enough to compare with what a worker chooses
+    if not args.threads and variant not in _VARIANTS[:2]:
+        # the ends are enough to compare with those
         counts = sorted({max(counts), min(counts)}, reverse=True)
     command = [sys.executable, "-m", "bench.engine.scaling", "--measure", variant]
     command += ["--seconds", str(seconds), "--side", str(args.side)]
@@ -142,15 +174,19 @@ def _in_own_process(
     environment = {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
     environment["OMP_NUM_THREADS"] = str(max(counts))
     rows: list[dict[str, Any]] = []
+    patience = _CAP_S * 8
     with subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.PIPE, text=True
     ) as process:
+        stop = threading.Timer(seconds + patience, process.kill)
+        stop.start()
         for line in process.stdout or ():
             if line.startswith("{"):
                 rows.append(json.loads(line))
                 say(_row(rows[-1], len(rows) == 1))
             else:
                 say(line.rstrip())
+        stop.cancel()
     if process.returncode:
         say(f"{variant}: failed with {process.returncode}")
     if rows:
@@ -158,7 +194,7 @@ def _in_own_process(
     return rows
 
 
-_HEADS = ("threads", f"cold {SIDE}², s", "tower, s", "prefill, tokens/s", "decode 1, tokens/s")
+_HEADS = ("threads", "cold, s", "tower, s", "prefill, tokens/s", "decode 1, tokens/s")
 
 
 def _row(row: dict[str, Any], first: bool) -> str:
@@ -202,8 +238,9 @@ def _measure(args: argparse.Namespace) -> None:
     torch.set_num_threads(max(args.threads))
     kernels: Kernels | None = None
     if by != "onednn":
-        kernels = load_kernels("auto" if by == "auto" else list_for_machine()[0].name)
-        if kernels is None and by == "kernels":
+        most = {"auto": "auto", "older": _OLDER}.get(by, list_for_machine()[0].name)
+        kernels = load_kernels(most)
+        if kernels is None and by != "auto":
             say(f"{args.measure}: no kernels for this CPU")
             return
     name = kernels.instructions.title if kernels else "oneDNN"
@@ -215,13 +252,20 @@ def _measure(args: argparse.Namespace) -> None:
     except ValueError as error:
         say(f"{args.measure}: {error}")
         return
-    say(f"{args.measure}: ready after {time.monotonic() - started:.1f} s")
+    say(f"{args.measure}: ready after {time.monotonic() - started:.1f} s, {_threading_libraries()}")
     for count in args.threads:
         if time.monotonic() - started > args.seconds:
             say(f"{args.measure}: {count} threads not measured, the time is over")
             break
         print(json.dumps({"numerics": numerics, "by": name} | _figures(model, count, args.side)))
         sys.stdout.flush()
+
+
+def _threading_libraries() -> str:
+    """Name the OpenMP libraries in this process: two of them would disturb each other."""
+    maps = Path("/proc/self/maps")
+    words = (maps.read_text() if maps.exists() else "").split()
+    return ", ".join(sorted({Path(word).name for word in words if "omp" in Path(word).name}))
 
 
 def _figures(model: Any, count: int, side: int) -> dict[str, Any]:
