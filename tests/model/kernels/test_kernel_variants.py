@@ -12,6 +12,7 @@ import pytest
 
 from shared.settings import Instructions
 from tests.support.long_form import ends_of
+from worker.engine.kernels import build
 from worker.engine.kernels.instructions import (
     INSTRUCTION_SETS,
     InstructionSet,
@@ -93,6 +94,16 @@ def test_the_setting_is_a_limit() -> None:
     assert older
     assert older.name == "avx2"
     assert choose_instructions("neon-bf16", "x86_64", ZEN_4) is None
+
+
+@pytest.mark.long
+@pytest.mark.skipif("amx_tile" in read_cpu_flags(), reason="this CPU has tiles")
+def test_what_the_system_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [INSTRUCTION_SETS[0], VARIANTS[-1]]
+    monkeypatch.setattr(build, "list_usable", lambda _: wanted)
+    loaded = build.load_kernels()
+    assert loaded
+    assert loaded.instructions == VARIANTS[-1]
 
 
 def test_tiles_are_used_where_they_are_named_and_there() -> None:

@@ -54,7 +54,7 @@ class Kernels(ctypes.CDLL):
             getattr(self, name).restype = c_int64
         self.int4_bytes.argtypes = c_int64, c_int64
         if not self.prepare_process():
-            raise OSError(f"the system does not let processes use {instructions.title}")
+            raise OSError(f"{instructions.title}: refused by the system, or not working")
         #: Outputs of a packed panel.
         self.panel = int(self.panel_outputs())
         #: Whether rows of bfloat16 are widened to float32 before they are multiplied.

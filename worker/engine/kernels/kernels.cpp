@@ -217,8 +217,8 @@ void attend_patches(const bf16* qkv, int64_t n, int64_t heads, const float* cosi
 
 void set_threads(int64_t count) { threads = (int)count; }
 
-// whether the system lets this process use what the kernels were compiled for
-int64_t prepare_process() { return request_tiles(); }
+// whether this process may use what the kernels were compiled for, and it works
+int64_t prepare_process() { return try_tiles(); }
 
 // what Python must know of this instruction set: outputs of a panel, and bytes of a left value
 int64_t panel_outputs() { return kColumns; }

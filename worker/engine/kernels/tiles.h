@@ -27,6 +27,13 @@ struct alignas(64) TileShapes {
   uint8_t rows[16] = {};
 };
 
+inline float product_of(bf16 a, bf16 b) {
+  const uint32_t bits[2] = {(uint32_t)a << 16, (uint32_t)b << 16};
+  float x[2];
+  std::memcpy(x, bits, 8);
+  return x[0] * x[1];
+}
+
 #if SIGHTLINE_TILES == 1
 // written out: GCC's own functions do not say that they read memory
 inline void set_shapes(const TileShapes& shapes) { asm volatile("ldtilecfg %0" ::"m"(shapes)); }
@@ -83,12 +90,6 @@ inline Value value_in(const EmulatedTile& tile, int row, int at) {
   Value x;
   std::memcpy(&x, tile.rows[row] + at * sizeof x, sizeof x);
   return x;
-}
-inline float product_of(bf16 a, bf16 b) {
-  const uint32_t bits[2] = {(uint32_t)a << 16, (uint32_t)b << 16};
-  float x[2];
-  std::memcpy(x, bits, 8);
-  return x[0] * x[1];
 }
 template <class Dot, int S, int L, int R>
 inline void add_tile() {
@@ -193,6 +194,51 @@ inline void multiply_tiles(const char* left, int64_t stride, int64_t rows, const
                          (char*)sums + half * 2 * kTileBytes, sums_stride, add);
 }
 
+inline float plain(bf16 x) { return product_of(x, 0x3f80); }
+inline int32_t plain(uint8_t x) { return x; }
+inline int32_t plain(int8_t x) { return x; }
+inline void make_small(int at, uint8_t& x) { x = at * 37; }
+inline void make_small(int at, int8_t& x) { x = at * 53; }
+// whole numbers up to 15, of which sums are exact
+inline void make_small(int at, bf16& x) {
+  const float value = (at * 29) % 31 - 15;
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  x = bits >> 16;
+}
+
+// whether the tiles' sums are those of plain loops, to the bit
+template <class Dot, class LeftValue, class RightValue>
+inline bool multiplies_right() {
+  constexpr int kGroups = 2 * kTileRows, kValues = 4 / sizeof(LeftValue), kWidth = kGroups * kValues;
+  using Sum = decltype(plain(LeftValue()));
+  LeftValue left[kTwoTiles * kWidth];
+  RightValue panel[kColumns * kWidth];
+  for (int i = 0; i < kTwoTiles * kWidth; ++i) make_small(i, left[i]);
+  for (int i = 0; i < kColumns * kWidth; ++i) make_small(i, panel[i]);
+  for (int rows : {1, 7, 16, 17, 31, 32}) {
+    Sum sums[kTwoTiles][kColumns] = {};
+    for (bool add : {false, true})
+      multiply_tiles<Dot>((const char*)left, kWidth * sizeof *left, rows, (const char*)panel,
+                          kGroups, sums, sizeof *sums, add);
+    for (int m = 0; m < rows; ++m)
+      for (int n = 0; n < kColumns; ++n) {
+        Sum exact = 0;
+        for (int i = 0; i < kWidth; ++i)
+          exact += plain(left[m * kWidth + i]) *
+                   plain(panel[(i / kValues * kColumns + n) * kValues + i % kValues]);
+        if (sums[m][n] != 2 * exact) return false;
+      }
+  }
+  return true;
+}
+// tried before use: few CPUs have been seen to do it
+inline bool try_tiles() {
+  if (!request_tiles()) return false;
+  const TileUse tiles;
+  return multiplies_right<Int8Dot, uint8_t, int8_t>() && multiplies_right<Bf16Dot, bf16, bf16>();
+}
+
 // Whole tiles of the inner dimension only. Sums of int8 are exact in any order: few rows, which
 // wait for memory, are left to the other kernel.
 template <class Dot>
@@ -214,7 +260,7 @@ template <class Dot>
 inline bool suits_tiles(int64_t, int64_t) {
   return false;
 }
-inline bool request_tiles() { return true; }
+inline bool try_tiles() { return true; }
 #endif
 
 }  // namespace
