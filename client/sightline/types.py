@@ -188,6 +188,8 @@ class JobData(TypedDict):
     completed_at: str | None
     expires_at: str
     queue: Queue
+    #: Predicted seconds until it ends.
+    eta_s: NotRequired[float | None]
     progress: Progress | None
     input: dict[str, Any]
     output: Output | None
@@ -358,6 +360,7 @@ class QueueData(TypedDict):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: NotRequired[float | None]
     workers: list[WorkerData]
 
 

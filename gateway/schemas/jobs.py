@@ -321,6 +321,10 @@ class Job(BaseModel):
     completed_at: str | None
     expires_at: str
     queue: QueueState
+    eta_s: float | None = Field(
+        None,
+        description="Predicted seconds until it ends; null once it has, and while unknown.",
+    )
     progress: ProgressState | None
     input: dict[str, Any]
     output: OutputState | None
@@ -437,6 +441,11 @@ class QueueView(BaseModel):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: float | None = Field(
+        None,
+        description="Predicted wait of a job behind all others; null until a worker has measured "
+        "its speed.",
+    )
     workers: list[WorkerState]
 
 

@@ -50,7 +50,7 @@ export class Turn {
     this.job = job;
     this.#showPages(job);
     this.node.setAttribute("aria-busy", "true");
-    this.#place(job.queue);
+    this.#place({ ...job.queue, eta_s: job.eta_s });
     const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
     try {
       for await (const event of follow(job.id, this.#stop.signal)) this.#take(event);
@@ -76,7 +76,7 @@ export class Turn {
   async #lookUp() {
     if (this.job.status !== "queued") return;
     const job = await get(`/v1/jobs/${this.job.id}`).catch(() => null);
-    if (job?.status === "queued" && this.job.status === "queued") this.#place(job.queue);
+    if (job?.status === "queued" && this.job.status === "queued") this.#place({ ...job.queue, eta_s: job.eta_s });
   }
 
   #take({ type, data }) {
@@ -112,10 +112,11 @@ export class Turn {
     this.#going(say("starting"));
   }
 
-  #place({ position, wait_s: wait }) {
+  #place({ position, wait_s: wait, eta_s: eta }) {
     if (this.job.status !== "queued") return;
     const head = position ? say("queued", { n: position }) : say("queuedNext");
-    this.#going(head, wait ? say("queuedWait", { time: duration(wait) }) : null);
+    const left = eta ? say("left", { time: duration(eta) }) : null;
+    this.#going(head, left ?? (wait ? say("queuedWait", { time: duration(wait) }) : null));
   }
 
   #progress(progress) {
