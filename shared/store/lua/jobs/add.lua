@@ -87,7 +87,8 @@ redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_
   'expires_ms', now + ttl_ms, 'expire_ms', expire_ms, 'queue', queue, 'score', score,
   'number', number, 'attempt', 0, 'lost', 0, 'events', 0)
 redis.call('HSET', key, 'session_id', session_id, unpack(ARGV, FIRST_FIELD))
-local start = start_of(fields(key, 'not_before_ms', 'window_start_ms', 'window_ms'), now)
+local start = start_of(
+  fields(key, 'not_before_ms', 'window_start_ms', 'window_ms', 'window_changes'), now)
 if start > now then
   redis.call('HSET', key, 'queued_ms', now)
   defer(job_id, tenant, number, start)
