@@ -239,9 +239,9 @@ class EstimateData(TypedDict):
 
 
 class Turn(TypedDict):
-    """A question and its answer."""
+    """A question and its answer; one that was added to the conversation has no job."""
 
-    job_id: str
+    job_id: str | None
     created_at: str
     prompt: str
     images: list[str]

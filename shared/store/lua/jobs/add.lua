@@ -114,6 +114,11 @@ if session then
   redis.call('HSETNX', session, 'created_ms', now)
   redis.call('HSETNX', session, 'generation', number)
   redis.call('HSET', key, 'session_generation', redis.call('HGET', session, 'generation'))
+  -- a worker of an older version would read turns without one half as if they were whole
+  local version = redis.call('HGET', session, 'version')
+  if version and tonumber(version) > tonumber(redis.call('HGET', key, 'version')) then
+    redis.call('HSET', key, 'version', version)
+  end
   redis.call('HSET', session, 'busy', job_id, 'ttl_ms', session_ttl_ms)
   for i = FIRST_IMAGE, #KEYS do remember_image(session, KEYS[i], now) end
   touch_session(tenant, session_id, now)
