@@ -14,17 +14,21 @@ _INSTEAD = (
     ),
     (
         r"chat/completions(/.+)?",
-        "POST /v1/chat/completions answers. Completions are kept as jobs: GET /v1/jobs lists "
-        "them, GET /v1/jobs/{id} has one under the same id.",
+        (
+            "POST /v1/chat/completions answers. Completions are kept as jobs: GET /v1/jobs lists "
+            "them, GET /v1/jobs/{id} has one under the same id."
+        ),
     ),
     (
         r"responses/input_tokens",
-        "POST /v1/estimate tells the tokens and the time of a job; a response has them in `usage`.",
+        "POST /v1/estimate tells tokens and time of a job; a response has its `usage`.",
     ),
     (
         r"responses/compact",
-        "Nothing has to be compacted: with `truncation` auto, POST /v1/responses leaves out the "
-        "oldest part of a conversation that is too long.",
+        (
+            "Nothing has to be compacted: with `truncation` auto, POST /v1/responses leaves out "
+            "the oldest part of a conversation that is too long."
+        ),
     ),
     (
         r"responses(/.*)?",
@@ -32,21 +36,27 @@ _INSTEAD = (
     ),
     (
         r"conversations(/.*)?",
-        "POST /v1/conversations begins one; POST /v1/conversations/{id}/items adds messages to it, "
-        "and POST /v1/responses questions and answers.",
+        (
+            "POST /v1/conversations begins one; POST /v1/conversations/{id}/items adds messages, "
+            "POST /v1/responses questions and answers."
+        ),
     ),
     (r"models(/.*)?", "GET /v1/models lists what is loaded. A setting of the service chooses it."),
     (r"files(/.*)?", "POST /v1/files stores a file; GET and DELETE /v1/files/{id} are served."),
     (r"batches(/.*)?", "POST /v1/batches begins one, POST /v1/batches/{id}/cancel ends it early."),
     (
         r"webhook_(endpoints|event_types)(/.*)?",
-        "Each job names its `webhook`. GET /v1/webhooks/endpoints shows where to; POST "
-        "/v1/webhooks/secret/rotate changes the secret.",
+        (
+            "Each job names its `webhook`. GET /v1/webhooks/endpoints shows where to; POST "
+            "/v1/webhooks/secret/rotate changes the secret."
+        ),
     ),
     (r"uploads(/.*)?", "POST /v1/files stores a file in one request."),
     (
-        r"(assistants|threads|vector_stores|containers|skills|agents|vaults|chatkit|libraries)"
-        r"(/.*)?",
+        (
+            r"(assistants|threads|vector_stores|containers|skills|agents|vaults|chatkit|libraries)"
+            r"(/.*)?"
+        ),
         f"Assistants, agents and their tools are not served. {_CHAT}.",
     ),
     (
@@ -54,8 +64,10 @@ _INSTEAD = (
         f"Models are used here, not trained or graded. {_CHAT}; POST /v1/batches many at once.",
     ),
     (
-        r"(embeddings|moderations|rerank|score|pooling|classify|classifications|decisions|safety)"
-        r"(/.*)?",
+        (
+            r"(embeddings|moderations|rerank|score|pooling|classify|classifications|decisions|safety)"
+            r"(/.*)?"
+        ),
         f"Only answers in words are served: {_CHAT}, `response_format` holds them to a schema.",
     ),
     (r"images/.+", f"Images are read, not made. {_CHAT}; POST /v1/images stores one."),

@@ -133,7 +133,7 @@ class Schedule:
             return dict(moment)
         # the gateway's clock may be slow
         (_, offset), *changes = self.window.offsets(from_ms - _HOUR_MS, until_ms + _HOUR_MS)
-        fields = {
+        fields: dict[str, str | int] = {
             **moment,
             "window": self.window.text,
             "window_start_ms": (self.window.start_ms - offset) % DAY_MS,

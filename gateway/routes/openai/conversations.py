@@ -45,6 +45,7 @@ _WRITE = problems.documented(
     errors.BadParameters,
     *WRITE_ERRORS,
 )
+_CHANGE = problems.documented(errors.SessionBusy, *WRITE_ERRORS)
 _NO_ITEM = "The conversation has no such item."
 #: Times that an item is looked for whose turn is changed at the same moment.
 _DELETE_TRIES = 5
@@ -151,7 +152,7 @@ def add_items(path: ConversationPath, query: IncludedQuery) -> dict[str, Any]:  
 @conversations.delete(
     "/v1/conversations/<conversation_id>/items/<item_id>",
     summary="Delete an item of a conversation",
-    responses={200: ConversationObject, **_READ, **problems.documented(*WRITE_ERRORS)},
+    responses={200: ConversationObject, **_READ, **_CHANGE},
 )
 def delete_item(path: ConversationItemPath) -> dict[str, Any]:
     """Take one message out of the conversation, with the images that only it shows.
@@ -160,18 +161,14 @@ def delete_item(path: ConversationItemPath) -> dict[str, Any]:
     """
     sessions, tenant = current_services().sessions, current_tenant()
     session = sessions.get(tenant, path.conversation_id)
-    is_known = False
     for _ in range(_DELETE_TRIES):
-        found = find_item(sessions.turns(tenant, session.id), path.item_id)
-        if found is None:
-            break
-        is_known = True
-        turn, part = found
+        place = find_item(sessions.turns(tenant, session.id), path.item_id)
+        if place is None:
+            raise errors.NotFound(_NO_ITEM)
+        turn, part = place
         if sessions.change_turn(tenant, session.id, turn, turn.without(part)):
-            break
-    if not is_known:
-        raise errors.NotFound(_NO_ITEM)
-    return conversation_view(session)
+            return conversation_view(session)
+    raise errors.SessionBusy("Other requests are changing the conversation.")
 
 
 def _read_items(conversation_id: str) -> list[dict[str, Any]]:

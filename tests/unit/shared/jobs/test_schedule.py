@@ -71,7 +71,7 @@ def test_a_window_of_a_place_follows_its_clock(window, now, start):
     [" Atlantis/City", " Europe", " ../../etc/passwd", "  Europe/Berlin", "Europe/Berlin", " /etc"],
 )
 def test_a_place_that_nobody_knows_is_refused(place):
-    with pytest.raises(ValueError, match="zone|hours"):
+    with pytest.raises(ValueError, match=r"zone|hours"):
         DailyWindow.parse("22:00-06:00" + place)
 
 
