@@ -28,7 +28,8 @@ class SubmitOptions(TypedDict, total=False):
     session_id: str
     #: A name for jobs that belong together; see /v1/groups.
     group: str
-    #: RFC 3339 with a zone, and hours of each day such as `22:00-06:00+08:00`.
+    #: RFC 3339 with a zone, and hours of each day such as `22:00-06:00+08:00` or
+    #: `22:00-06:00 Europe/Berlin`.
     not_before: str
     window: str
     detail: Detail
@@ -289,9 +290,9 @@ class EstimateData(TypedDict):
 
 
 class Turn(TypedDict):
-    """A question and its answer."""
+    """A question and its answer; one that was added to the conversation has no job."""
 
-    job_id: str
+    job_id: str | None
     created_at: str
     prompt: str
     images: list[str]

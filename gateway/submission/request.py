@@ -303,9 +303,10 @@ class Submission(BaseModel):
     )
     window: str | None = Field(
         None,
-        max_length=32,
+        max_length=64,
         description="Hours of each day within which the job may start, such as "
-        "`22:00-06:00+08:00`; in UTC without a zone.",
+        "`22:00-06:00+08:00`, or `22:00-06:00 Europe/Berlin` by the clock of a place with its "
+        "summer time; in UTC without a zone.",
     )
     webhook: str | None = Field(
         None,

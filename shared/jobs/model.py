@@ -472,6 +472,12 @@ class Output(Frozen):
         return _without_unset(fields, *unasked)
 
 
+#: What a conversation has of a turn.
+TurnPart = Literal["both", "question", "answer"]
+#: What begins the ids of turns that no job has answered: those that a caller has added.
+ADDED_TURN = "msg_"
+
+
 class Turn(Frozen):
     """A turn of a session: a prompt and its answer, as the next turn needs them."""
 
@@ -498,6 +504,38 @@ class Turn(Frozen):
     token_ids: tuple[int, ...] = ()
     finish_reason: str
     created_ms: int
+    #: Who says the prompt.
+    role: Literal["user", "system"] = "user"
+    #: One half alone, where the other was deleted or never was.
+    part: TurnPart = "both"
+
+    @property
+    def is_added(self) -> bool:
+        """Tell whether its caller has added it; no job has answered it."""
+        return self.job_id.startswith(ADDED_TURN)
+
+    @property
+    def has_question(self) -> bool:
+        """Tell whether its prompt is a part of the conversation."""
+        return self.part != "answer"
+
+    @property
+    def has_answer(self) -> bool:
+        """Tell whether its answer is a part of the conversation."""
+        return self.part != "question"
+
+    def without(self, part: TurnPart) -> Turn | None:
+        """Return it without its question or its answer; None where nothing is left."""
+        if self.part == part:
+            return None
+        return self._answer_alone() if part == "question" else self._question_alone()
+
+    def _question_alone(self) -> Turn:
+        return self.model_copy(update={"part": "question", "text": "", "token_ids": ()})
+
+    def _answer_alone(self) -> Turn:
+        shown = {"images": (), "image_places": (), "tiles": (), "parts": (), "document": None}
+        return self.model_copy(update={"part": "answer", "prompt": "", **shown})
 
 
 #: Whether something was in a cache.
