@@ -82,7 +82,7 @@ def _find_tenants(key: str | None) -> dict[str, str]:
     if key == "all":
         return {ANONYMOUS: ANONYMOUS, **{one.id: one.name for one in store.all()}}
     try:
-        found = store.get(key)
+        named = store.get(key)
     except ApiKeyError as error:
         raise errors.NotFound(str(error)) from None
-    return {found.id: found.name}
+    return {named.id: named.name}
