@@ -44,7 +44,7 @@ def show_usage(args: argparse.Namespace) -> int:
     if wants_json(args):
         return 0
     if not report["data"]:
-        print_note(f"nothing was used from {report['from']} to {report['to']}")
+        print_note(args, f"nothing was used from {report['from']} to {report['to']}")
         return 0
     names = (
         "period",
