@@ -22,7 +22,7 @@ if job.cancel == '1' then
   terminate(job_id, job.tenant, 'canceled', now)
   return {}
 end
-local kept_until = now + 2 * tonumber(job.ttl_ms)
+local kept_until = life_end(now, job.expire_ms, job.ttl_ms)
 for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
 
 -- Return what one of so many parts asks of a worker, and what their merge does; see Demand.
