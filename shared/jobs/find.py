@@ -12,7 +12,7 @@ from shared.jobs.lines import Box, Corners
 from shared.jobs.params import Frozen
 
 #: Words or things that one job looks for, and characters of each, and of a phrase.
-MAX_LABELS, MAX_LABEL_CHARS, MAX_PHRASE_CHARS = 32, 100, 400
+MAX_LABELS, MAX_LABEL_CHARS, MAX_PHRASE_CHARS = 32, 100, 300
 #: Places that one job tells, and those of one label on one image or page.
 MOST_OBJECTS, MOST_ON_SHEET = 1000, 100
 #: Things that the model may point at in one image or tile.

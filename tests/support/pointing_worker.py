@@ -15,10 +15,10 @@ import numpy as np
 from PIL.Image import Image
 
 import worker.app  # noqa: F401
-import worker.engine.simulated.engine as simulated
 from shared.queue import app
 from worker.engine.api import EngineRequest
-from worker.engine.simulated.answers import InventedAnswer
+from worker.engine.simulated import engine
+from worker.engine.simulated.answers import InventedAnswer, invent
 
 __all__ = ["app", "point_at_colours"]
 
@@ -38,12 +38,12 @@ def point_at_colours(request: EngineRequest) -> InventedAnswer:
     """Return what a perfect model would answer to a request for labels; else what is usual."""
     form = request.params.response_format
     if form is None or form.json_schema is None or form.json_schema.name != "boxes":
-        return _invent(request)
+        return invent(request)
     labels = form.json_schema.schema_["items"]["properties"]["label"]["enum"]
     assert all(label in request.messages[-1].text for label in labels)
     image = request.messages[-1].images[0].image
     boxes = [box for label in labels for box in _boxes(image, label)]
-    return InventedAnswer(tuple(json.dumps(boxes)))
+    return InventedAnswer((json.dumps(boxes),))
 
 
 def _boxes(image: Image, label: str) -> list[Any]:
@@ -71,5 +71,4 @@ def _grid(image: Image, left: int, top: int, width: int, height: int) -> list[in
     ]
 
 
-_invent = simulated.invent
-simulated.invent = point_at_colours
+setattr(engine, invent.__name__, point_at_colours)

@@ -12,7 +12,7 @@ from itertools import accumulate
 from shared.jobs.lines import Box, Corners, TextLine, box_around, corners_of, cut_along
 from worker.evidence.dates import Day, find_dates
 from worker.evidence.numbers import find_numbers, read_number
-from worker.evidence.plain_text import narrow, plain_letters
+from worker.evidence.plain_text import narrow, plain_letters, print_width
 
 #: Behind the colon of a label.
 _TOUCHING = re.compile(r"(?<=[^\W\d][:：])(?=[^\s/])")
@@ -168,10 +168,10 @@ def _words_of(line: TextLine, at: int) -> Iterator[SeenText]:
 def _part_label(text: str, box: Box, corners: Corners) -> Iterator[tuple[str, Box, Corners]]:
     """Yield a word; a label and a value that touch it as two."""
     left, top, right, bottom = box
-    start = 0
+    start, width = 0.0, sum(map(print_width, text)) or 1.0
     for part in _TOUCHING.split(text):
-        stop = start + len(part)
-        shares = (start / len(text), stop / len(text))
+        stop = start + sum(map(print_width, part))
+        shares = (start / width, stop / width)
         places = [left + (right - left) * share for share in shares]
         yield part, (places[0], top, places[1], bottom), cut_along(corners, *shares)
         start = stop

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from shared.jobs.lines import Corner, Corners, cut_along
-from worker.evidence.plain_text import plain_letters
+from worker.evidence.plain_text import plain_letters, print_width
 from worker.evidence.sheet_text import SeenText, SheetText
 
 #: Heights of a line between it and the next one: at least, at most.
@@ -59,22 +58,10 @@ def _cut(word: SeenText, numbers: range) -> tuple[str, Corners]:
     """Return some of a word's plain letters as they are printed, and where."""
     origins = [at for at, char in enumerate(word.text) for _ in plain_letters(char)]
     first, last = origins[numbers[0]], origins[numbers[-1]]
-    widths = [_width(char) for char in word.text]
+    widths = [print_width(char) for char in word.text]
     total = sum(widths) or 1
     start, stop = sum(widths[:first]) / total, sum(widths[: last + 1]) / total
     return word.text[first : last + 1], cut_along(word.corners, start, stop)
-
-
-def _width(char: str) -> float:
-    """Return how wide a letter is against others of its font, about."""
-    if unicodedata.combining(char):
-        return 0.0
-    if unicodedata.east_asian_width(char) in "WF":
-        return 2.0
-    return 0.5 if char in _SLIM else 1.0
-
-
-_SLIM = frozenset(".,:;'!|ijlI[]()")
 
 
 def follow(sheet: SheetText, parts: Sequence[TextPart]) -> bool:

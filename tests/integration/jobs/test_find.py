@@ -95,6 +95,12 @@ def test_things_come_back_through_every_change_of_the_picture(client):
     (warning,) = [one for one in job["warnings"] if one["code"] == "boxes_dropped"]
     assert "4 boxes" in warning["detail"]
 
+    overlay = client.get(f"/v1/jobs/{job['id']}/overlay.svg")
+    assert overlay.status_code == 200, overlay.text
+    assert overlay.text.count("<title>red</title>") == overlay.text.count("<polygon") == 1
+    refused = client.get(f"/v1/jobs/{job['id']}/result", params={"format": "pdf"})
+    assert refused.json()["code"] == "no_places"
+
     job = find(client, saved(plain, "PNG"), labels="green", reader="model")
     assert job["output"]["objects"] == []
     assert job["output"]["text"] == "Nothing was found."
@@ -177,6 +183,10 @@ def test_things_and_words_on_pages_have_places_on_them(client):
     assert overlap(reds[0]["box"], (200, 842 - 430, 290, 842 - 400)) > 0.85
     assert overlap(reds[1]["box"], [edge * scale for edge in (300, 600, 420, 700)]) > 0.85
     assert [page["evidence"] for page in job["output"]["pages"]] == [True, True]
+    text = client.get(f"/v1/jobs/{job['id']}/result", params={"format": "markdown"}).text
+    assert text.strip() == job["output"]["text"]
+    overlay = client.get(f"/v1/jobs/{job['id']}/overlay.svg", params={"page": "1"}).text
+    assert overlay.count("<title>Mister Born</title>") == 2
 
     # pages of a file that asks for a turn have the same places
     turned = rotated(file, 90)
