@@ -28,9 +28,10 @@ WORDS = {
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
     "JobInput": "before boxes document encode_only enhance evidence find image_places images "
-    "keep_all max_pixels params postprocess preset prompt reader reference thread tiling",
+    "keep_all max_pixels params postprocess preset prompt reader reference review thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
+    "ReviewRule": "below",
     "SearchTerms": "fuzzy labels language",
     "TextLayer": "auto ignore only",
     "Tiling": "budget planned strict task whole",
