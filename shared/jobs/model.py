@@ -153,6 +153,19 @@ class Tiling(Frozen):
         return fields if self.whole else {k: v for k, v in fields.items() if k != "whole"}
 
 
+#: Members that came with version 5 of a row, and values of them that change nothing.
+_LATE_INPUTS: dict[str, Any] = {
+    "reference": "",
+    "reader": "model",
+    "boxes": "none",
+    "evidence": False,
+    "find": None,
+    "review": None,
+    "keep_all": False,
+    "document": None,
+}
+
+
 class JobInput(Frozen):
     """What a worker needs to run the job; stored in the row as JSON."""
 
@@ -224,23 +237,8 @@ class JobInput(Frozen):
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = _without_places(dump(self))
-        if not self.reference:
-            del fields["reference"]
-        if self.reader == "model":
-            del fields["reader"]
-        if self.boxes == "none":
-            del fields["boxes"]
-        if not self.evidence:
-            del fields["evidence"]
-        if self.find is None:
-            del fields["find"]
-        if self.review is None:
-            del fields["review"]
-        if not self.keep_all:
-            del fields["keep_all"]
-        if self.document is None:
-            del fields["document"]
-        return fields
+        unused = {name for name, value in _LATE_INPUTS.items() if getattr(self, name) == value}
+        return {name: value for name, value in fields.items() if name not in unused}
 
     @property
     def every_image(self) -> tuple[str, ...]:

@@ -153,9 +153,9 @@ def test_things_on_a_long_image_are_told_once(client):
     job = find(client, saved(image, "PNG"), labels=["red", "blue"], **fields)
     assert len(job["output"]["tiles"]) >= 4
     assert [overlap(box, tall) > 0.95 for box in boxes_of(job, "red")] == [True]
-    told = sorted(boxes_of(job, "blue"), key=lambda box: box[1])
-    assert len(told) == len(small)
-    assert all(overlap(box, own) > 0.75 for box, own in zip(told, small, strict=True))
+    patches = sorted(boxes_of(job, "blue"), key=lambda box: box[1])
+    assert len(patches) == len(small)
+    assert all(overlap(box, own) > 0.75 for box, own in zip(patches, small, strict=True))
     assert all(tile["text"] is None for tile in job["output"]["tiles"])
 
 
