@@ -322,6 +322,42 @@ class Turn(TypedDict):
     finish_reason: FinishReason
 
 
+class UsageSums(TypedDict):
+    """Sums over jobs that have ended; `work_s` is how long readers and model have worked."""
+
+    jobs: int
+    succeeded: int
+    failed: int
+    canceled: int
+    expired: int
+    images: int
+    pages: int
+    prompt_tokens: int
+    completion_tokens: int
+    image_tokens: int
+    work_s: float
+
+
+class UsagePeriod(UsageSums):
+    """What one key has used in a day or a month in UTC."""
+
+    period: str
+    key: str
+
+
+UsageReport = TypedDict(
+    "UsageReport",
+    {
+        "object": Literal["list"],
+        "from": str,
+        "to": str,
+        "by": Literal["day", "month"],
+        "data": list[UsagePeriod],
+        "total": UsageSums,
+    },
+)
+
+
 class SessionSummary(TypedDict):
     """A conversation without its turns; `busy` is its unfinished job."""
 

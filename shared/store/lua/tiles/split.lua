@@ -21,7 +21,7 @@ if job.cancel == '1' then
   terminate(job_id, job.tenant, 'canceled', now)
   return {}
 end
-local kept_until = now + 2 * tonumber(job.ttl_ms)
+local kept_until = life_end(now, job.expire_ms, job.ttl_ms)
 for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
 
 local total, done, index = (#ARGV - FIRST_TILE + 1) / 3, 0, 0
