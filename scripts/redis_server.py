@@ -146,7 +146,7 @@ class PrivateRedis:
         """Start again on the same port with the same data; raises InstanceError."""
         if not self._launch():
             raise InstanceError(
-                f"Redis died and cannot start again; see {self._directory / 'redis.log'}"
+                f"Redis crashed and cannot be restarted; see {self._directory / 'redis.log'}"
             )
 
     def stop(self) -> None:

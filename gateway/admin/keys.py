@@ -175,7 +175,7 @@ def _operator() -> str:
 def _warn_without_keys(api_keys: ApiKeyStore) -> None:
     if all(key.revoked_ms for key in api_keys.all()):
         print(
-            "This was the last key: every caller who needs one is refused from now on.\n"
+            "This was the last key: callers that need a key are now refused.\n"
             "Create one the same way: keys create NAME",
             file=sys.stderr,
         )
