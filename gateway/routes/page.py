@@ -114,6 +114,8 @@ def _load_words() -> dict[str, dict[str, Any]]:
 def _assets_version() -> str:
     """Return a hash of all assets."""
     digest = hashlib.sha256()
-    for path in sorted(_ASSETS.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(_ASSETS.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(_ASSETS).as_posix()
+            digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

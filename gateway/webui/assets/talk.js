@@ -4,6 +4,7 @@ import { post } from "./api.js";
 import { find, speak } from "./dom.js";
 import { history, list, newSession, titleOf } from "./sessions.js";
 import { Turn } from "./turn.js";
+import { placesWanted } from "./viewer/asking.js";
 import { failure, presetName, say, told } from "./words.js";
 
 /** Tokens of an answer to a question in one's own words. */
@@ -128,7 +129,7 @@ export class Talk {
     const shown = this.#show(asked);
     this.seen ||= asked.images.length > 0;
     if (!job) shown.remembered(text, reason);
-    else if (job.completed_at) shown.ended(job);
+    else if (job.completed_at) shown.restored(job);
     else this.#resume(shown, job);
     this.changed();
   }
@@ -163,12 +164,14 @@ export class Talk {
   }
 }
 
-function body({ prompt, preset, images, tokens, reader }, id) {
+function body(asked, id) {
+  const { prompt, preset, images, tokens, reader } = asked;
   const question = preset ? { preset, lang: told.language } : { prompt, max_new_tokens: MAX_TOKENS };
   return {
     ...question,
     ...(tokens ? { max_new_tokens: tokens } : {}),
     ...(reader ? { reader } : {}),
+    ...placesWanted(asked),
     ...(images[0]?.pages ? documentOf(images[0]) : { images: images.map((image) => image.id) }),
     session_id: id,
     metadata: { question: (prompt || presetName(preset)).slice(0, KEPT_CHARS), ...namesOf(images) },

@@ -8,6 +8,7 @@ import { Pages } from "./pages.js";
 import { bar } from "./progress.js";
 import { saver } from "./saving.js";
 import { verbatim } from "./verbatim.js";
+import { View } from "./viewer/view.js";
 import { duration, failure, say, told, warning } from "./words.js";
 
 const PLACE_EVERY_MS = 3000;
@@ -18,12 +19,14 @@ export class Turn {
   #drawn = 0;
   #anew = false;
   #strip = null;
+  #view;
 
   /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
   constructor(asked, again) {
     this.asked = asked;
     this.again = again;
     this.words = make("div", { class: "words" });
+    this.#view = new View(this.words);
     this.pages = make("div", {});
     this.going = make("div", { class: "going" });
     this.after = make("div", {});
@@ -49,6 +52,7 @@ export class Turn {
   async live(job) {
     this.job = job;
     this.#showPages(job);
+    this.#view.expect(job);
     this.node.setAttribute("aria-busy", "true");
     this.#place(job.queue);
     const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
@@ -187,6 +191,7 @@ export class Turn {
     this.node.removeAttribute("aria-busy");
     cancelAnimationFrame(this.#drawn);
     this.#draw();
+    this.#view.show(job);
     this.going.replaceChildren();
     this.after.replaceChildren();
     this.#tellEnd(job);
@@ -196,10 +201,19 @@ export class Turn {
     this.#offer(job);
   }
 
+  /** Show an ended job as a list has it, and all of it where that is only its beginning. */
+  async restored(job) {
+    this.ended(job);
+    if (!job.output?.shortened) return;
+    const whole = await get(`/v1/jobs/${job.id}`).catch(() => null);
+    if (whole) this.ended(whole);
+  }
+
   /** Show an answer of which only the words are known any more. */
   remembered(text, reason) {
     this.#text = text;
     this.#draw();
+    this.#view.remember(this.asked.images, text);
     this.#tellReason(reason);
     this.#offer(null);
   }
@@ -234,7 +248,7 @@ export class Turn {
   #offer(job, failed = false) {
     const lost = failed || (job && job.status !== "succeeded");
     this.foot.replaceChildren();
-    if (this.#text) this.foot.append(this.#button("copy", "copyText", (button) => copy(button, this.#text)));
+    if (this.#text) this.foot.append(this.#button("copy", "copyText", (button) => copy(button, this.#view.text(this.#text))));
     if (job?.output && this.#text) this.foot.append(saver(job));
     const reason = job?.output?.finish_reason;
     if (reason === "length" && this.again && this.#more(job)) {
