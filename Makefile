@@ -71,7 +71,8 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
 CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
 	tests/integration/jobs/faults/test_redis_pauses.py \
-	$(foreach name,event_loop slow_clients,tests/integration/access/test_$(name).py)
+	$(foreach name,event_loop largest_bodies largest_results slow_clients,\
+		tests/integration/access/test_$(name).py)
 define TEST_ALL
 failed=0; \
 	$(PY) -m pytest -n $(LANES) --dist loadfile --no-loadscope-reorder \

@@ -37,6 +37,7 @@ from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.reading_apis.mistral import ocr
 from gateway.routes.reading_apis.open_webui import loader
+from gateway.routes.reviews import reviews
 from gateway.routes.sessions import sessions
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, groups, estimate, events, images, documents, sessions, predict),
+        *(jobs, reviews, groups, estimate, events, images, documents, sessions, predict),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
         *(health, webhooks, metrics),
     )

@@ -29,6 +29,7 @@ from shared.store.connection import Breaker, Client, connect
 from shared.store.forecasts import Forecasts
 from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
+from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
@@ -46,6 +47,7 @@ class Services:
 
     settings: Settings
     store: Store
+    reviews: ReviewStore
     doorbells: DoorbellMessages
     api_keys: ApiKeyStore
     browser_guard: BrowserGuard
@@ -93,6 +95,7 @@ class Services:
         return cls(
             settings=settings,
             store=store,
+            reviews=ReviewStore(store.redis),
             doorbells=DoorbellMessages(store.redis),
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, Unpack
 
 import httpx
@@ -27,6 +27,7 @@ from sightline.types import (
     PresetData,
     QueueData,
     ResultForm,
+    ReviewData,
     RuleData,
     SecretData,
     SessionData,
@@ -146,6 +147,23 @@ class Client:
         filters = {name: value for name, value in params.items() if value is not None}
         for data in self._runner.each(self._runner.api.list_jobs(limit, filters, whole=whole)):
             yield Job(self._runner, data)
+
+    def review(
+        self,
+        job_id: str,
+        corrections: Mapping[str, Any] | None = None,
+        *,
+        confirmed: Iterable[str] = (),
+        reviewer: str | None = None,
+        if_version: int | None = None,
+    ) -> ReviewData:
+        """Say what is right in the output of a job, by JSON pointer, such as `/lines/3/text`.
+
+        The output stays as it is, and the same again changes nothing. Raises BadReview,
+        NotReviewable, and ReviewChanged if the review has another version than `if_version`.
+        """
+        steps = self._runner.api.review(job_id, corrections or {}, confirmed, reviewer, if_version)
+        return self._runner.run(steps)
 
     # images
 
@@ -313,9 +331,13 @@ class Job(JobView):
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer(self.wait(timeout).data)
 
-    def export(self, form: ResultForm) -> bytes:
-        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
-        return self._runner.run(self._runner.api.export(self.id, form))
+    def export(self, form: ResultForm, *, corrected: bool = False) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes.
+
+        `corrected`: with the corrections of its review.
+        """
+        steps = self._runner.api.export(self.id, form, corrected=corrected)
+        return self._runner.run(steps)
 
     def stream(self, after: int = 0) -> Iterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gateway.schemas.reviews import ReviewState
 from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 from shared.jobs.evidence import EvidenceStatus
@@ -89,6 +90,11 @@ class ResultQuery(Parameters):
     format: (
         Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
     ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+    corrected: bool = Field(
+        False,
+        description="With what reviewers have corrected; the header `X-Sightline-Corrections` says "
+        "how many corrections there are, and how many of them this form shows.",
+    )
 
 
 class OverlayQuery(Parameters):
@@ -308,6 +314,11 @@ class OutputState(BaseModel):
         None,
         description="With `evidence`: by JSON pointer, of each value of `json` that is not null.",
     )
+    review: list[str] | None = Field(
+        None,
+        description="With `review`: JSON pointers into this output of what a person should look "
+        "at, such as `/lines/3` or `/json/items/0/price`.",
+    )
 
 
 class Job(BaseModel):
@@ -324,6 +335,10 @@ class Job(BaseModel):
     progress: ProgressState | None
     input: dict[str, Any]
     output: OutputState | None
+    review: ReviewState | None = Field(
+        description="What people have said of the answer; null where nobody asked for a review "
+        "and nobody has said anything."
+    )
     warnings: list[dict[str, str]]
     usage: dict[str, int] | None
     cache: dict[str, str | None] | None

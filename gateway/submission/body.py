@@ -31,7 +31,7 @@ FILE_FIELDS = ("image", "images", "document", "file")
 _COMPLEX = (
     *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
     *("choices", "response_format", "enhance", "sha256", "bytes"),
-    *("document", "pages"),
+    *("document", "pages", "review"),
 )
 #: Form fields that may be repeated.
 _REPEATED = (

@@ -58,6 +58,7 @@ from shared.jobs import (
 from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ResponseFormat
+from shared.jobs.review import ReviewRule
 from shared.jobs.row import dump
 from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
@@ -191,6 +192,12 @@ class Submission(BaseModel):
         "printed on the images or pages, and where: looked up among what the second reader or "
         "the text layer of a page has, never by asking the model.",
     )
+    review: ReviewRule | None = Field(
+        None,
+        description="`output.review` lists what a person should look at: lines and fields less "
+        "sure than `below`, and what could not be read. As an object, such as "
+        '`{"below": 0.85}`. A JSON answer needs `evidence` for it.',
+    )
     strict: bool = Field(
         False,
         description="Fail when a tile or page cannot be read, instead of leaving a gap; a chat "
@@ -296,9 +303,10 @@ class Submission(BaseModel):
     )
     window: str | None = Field(
         None,
-        max_length=32,
+        max_length=64,
         description="Hours of each day within which the job may start, such as "
-        "`22:00-06:00+08:00`; in UTC without a zone.",
+        "`22:00-06:00+08:00`, or `22:00-06:00 Europe/Berlin` by the clock of a place with its "
+        "summer time; in UTC without a zone.",
     )
     webhook: str | None = Field(
         None,
@@ -309,7 +317,8 @@ class Submission(BaseModel):
         default_factory=lambda: [WebhookEvent.COMPLETED],
         min_length=1,
         validation_alias=AliasChoices("webhook_events", "webhook_events_filter"),
-        description="Events to notify about; `completed` covers every outcome.",
+        description="Events to notify about; `completed` covers every outcome. Default: that, and "
+        "`needs_review` with `review`.",
     )
     sha256: Annotated[list[Sha256], BeforeValidator(_as_list)] = Field(
         default_factory=list,
@@ -437,7 +446,7 @@ class Submission(BaseModel):
 
 
 #: Parameters that requests of before did not have: without them their fingerprint is the same.
-_LATELY = ("group", "not_before", "window")
+_LATELY = ("group", "not_before", "window", "review")
 #: Parameters that only documents have.
 _DOCUMENT_NAMES = ("pages", "text_layer", "dpi", "running_lines")
 

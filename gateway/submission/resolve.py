@@ -51,11 +51,26 @@ def resolve(
 
     What neither names is bounded by `most_tokens`, the longest answer of this service.
     """
-    resolved = _resolve(submission, presets, rules)
+    resolved = _with_line_confidence(_resolve(submission, presets, rules))
     params = resolved.params
     if params.max_new_tokens <= most_tokens:
         return resolved
     return replace(resolved, params=params.model_copy(update={"max_new_tokens": most_tokens}))
+
+
+def _with_line_confidence(resolved: ResolvedRequest) -> ResolvedRequest:
+    """Return it so that each line that a person may have to look at says how sure it is.
+
+    Raises BadParameters where nothing would say so of the values of a JSON answer.
+    """
+    submission, params = resolved.submission, resolved.params
+    if submission.review is None:
+        return resolved
+    if not params.wants_json:
+        return replace(resolved, params=params.model_copy(update={"line_confidence": True}))
+    if not submission.evidence:
+        raise BadParameters("review of a JSON answer needs evidence=true.", pointer="/review")
+    return resolved
 
 
 def _resolve(

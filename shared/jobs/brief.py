@@ -18,6 +18,6 @@ def make_brief(output: Mapping[str, Any]) -> dict[str, Any] | None:
     if len(dump(output)) <= WHOLE_CHARS:
         return None
     parts = dict.fromkeys(_LEFT_OUT)
-    kept = {name: part for name, part in output.items() if name != "evidence"}
+    kept = {name: part for name, part in output.items() if name not in ("evidence", "review")}
     text = output["text"][:TEXT_CHARS]
     return {**kept, **parts, "text": text, "fields": {}, "shortened": True}

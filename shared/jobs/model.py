@@ -20,6 +20,7 @@ from shared.jobs.enhancement import Enhancement, EnhanceStep
 from shared.jobs.evidence import Evidence
 from shared.jobs.lines import Boxes, SeenRow, TextLine
 from shared.jobs.params import Frozen, GenerationParams
+from shared.jobs.review import ReviewRule
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 5
@@ -181,6 +182,8 @@ class JobInput(Frozen):
     boxes: Boxes = "none"
     #: Whether the values of a JSON answer are looked up among what the second reader sees.
     evidence: bool = False
+    #: What of the answer a person should look at.
+    review: ReviewRule | None = None
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
     #: What is read or asked about page by page; its tiling says how.
@@ -193,7 +196,7 @@ class JobInput(Frozen):
         is_whole = self.tiling is not None and self.tiling.whole
         reads_new = self.needs_reader or self.wants_places
         shrinks = isinstance(self.enhance, tuple) and EnhanceStep.DOWNSCALE in self.enhance
-        asks_new = self.keep_all or reads_new or shrinks or bool(self.reference)
+        asks_new = self.keep_all or reads_new or shrinks or bool(self.reference or self.review)
         is_new = has_places or is_whole or asks_new or self.document is not None
         return ROW_VERSION if is_new else self.params.row_version
 
@@ -223,6 +226,8 @@ class JobInput(Frozen):
             del fields["boxes"]
         if not self.evidence:
             del fields["evidence"]
+        if self.review is None:
+            del fields["review"]
         if not self.keep_all:
             del fields["keep_all"]
         if self.document is None:
@@ -457,11 +462,20 @@ class Output(Frozen):
     #: Of each value of `json`, by JSON pointer: whether it is printed, and where; None unless it
     #: is wanted.
     evidence: dict[str, Evidence] | None = None
+    #: JSON pointers of the parts that a person should look at; None unless they are wanted.
+    review: tuple[str, ...] | None = None
 
     @model_serializer(mode="wrap")
-    def _without_evidence(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unasked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = dump(self)
-        return fields if self.evidence is not None else _without_unset(fields, "evidence")
+        unasked = [name for name in ("evidence", "review") if fields[name] is None]
+        return _without_unset(fields, *unasked)
+
+
+#: What a conversation has of a turn.
+TurnPart = Literal["both", "question", "answer"]
+#: What begins the ids of turns that no job has answered: those that a caller has added.
+ADDED_TURN = "msg_"
 
 
 class Turn(Frozen):
@@ -490,6 +504,38 @@ class Turn(Frozen):
     token_ids: tuple[int, ...] = ()
     finish_reason: str
     created_ms: int
+    #: Who says the prompt.
+    role: Literal["user", "system"] = "user"
+    #: One half alone, where the other was deleted or never was.
+    part: TurnPart = "both"
+
+    @property
+    def is_added(self) -> bool:
+        """Tell whether its caller has added it; no job has answered it."""
+        return self.job_id.startswith(ADDED_TURN)
+
+    @property
+    def has_question(self) -> bool:
+        """Tell whether its prompt is a part of the conversation."""
+        return self.part != "answer"
+
+    @property
+    def has_answer(self) -> bool:
+        """Tell whether its answer is a part of the conversation."""
+        return self.part != "question"
+
+    def without(self, part: TurnPart) -> Turn | None:
+        """Return it without its question or its answer; None where nothing is left."""
+        if self.part == part:
+            return None
+        return self._answer_alone() if part == "question" else self._question_alone()
+
+    def _question_alone(self) -> Turn:
+        return self.model_copy(update={"part": "question", "text": "", "token_ids": ()})
+
+    def _answer_alone(self) -> Turn:
+        shown = {"images": (), "image_places": (), "tiles": (), "parts": (), "document": None}
+        return self.model_copy(update={"part": "answer", "prompt": "", **shown})
 
 
 #: Whether something was in a cache.

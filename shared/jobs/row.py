@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from shared.errors import JobTooNew
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
 from shared.jobs.response_api import ResponseFields
+from shared.jobs.review import Review, ReviewState
 from shared.slow_json import dump_slowly, load_slowly
 
 
@@ -106,6 +107,11 @@ class JobRow(BaseModel):
     cache: JsonDict = None
     metrics: JsonDict = None
     error: JsonDict = None
+    #: What people have said of the answer, how often that has changed, and whether something of it
+    #: is left to look at; the state is "" where nobody asked and nobody has said anything.
+    review: Annotated[Review, BeforeValidator(lambda v: _from_json(v) or {})] = Review()
+    review_version: int = 0
+    review_state: ReviewState | Literal[""] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +120,11 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+    @property
+    def doubtful_parts(self) -> list[str]:
+        """Return the JSON pointers of what a person should look at in the output."""
+        return list((self.output or {}).get("review") or ())
 
     @property
     def streamed_text(self) -> str | None:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from shared.jobs.document import DocumentInput
+from shared.jobs.review import Correction, Statement
 from shared.jobs.row import JobRow
 
 #: Characters of a question that its job shows.
@@ -43,6 +44,7 @@ def job_view(
             "document": document_view(row.input.document),
         },
         "output": row.output,
+        "review": review_view(row),
         "warnings": list(row.notices),
         "usage": row.usage,
         "cache": row.cache,
@@ -57,6 +59,34 @@ def job_view(
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
     }
+
+
+def review_view(row: JobRow) -> dict[str, Any] | None:
+    """Return what people have said of a job's answer; None where there is nothing to say.
+
+    A row with the beginning of a long answer has the state alone.
+    """
+    if not row.review_state:
+        return None
+    review = {"state": row.review_state, "version": row.review_version}
+    if (row.output or {}).get("shortened"):
+        return review | dict.fromkeys(("pointers", "corrections", "confirmed"))
+    return review | {
+        "pointers": row.doubtful_parts,
+        "corrections": [correction_view(one) for one in row.review.corrections],
+        "confirmed": [_statement(one) for one in row.review.confirmed],
+    }
+
+
+def correction_view(correction: Correction) -> dict[str, Any]:
+    """Return what should stand at a place of an answer, and who has said so."""
+    earlier = [_statement(one) for one in correction.earlier]
+    return _statement(correction) | {"earlier": earlier}
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    fields = statement.model_dump(mode="json", exclude={"at_ms", "earlier"})
+    return fields | {"at": timestamp(statement.at_ms)}
 
 
 def _beginning(prompt: str) -> str | None:

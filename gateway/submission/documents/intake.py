@@ -29,7 +29,7 @@ from shared.store.uploads.document_store import StoredDocument
 
 _DOCUMENT_ID = re.compile(r"doc_[0-9a-f]{64}")
 #: Kinds that are documents whoever sends them; the others are animations to most people.
-_ALWAYS = (DocumentKind.PDF, DocumentKind.TIFF)
+ALWAYS_DOCUMENTS = (DocumentKind.PDF, DocumentKind.TIFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class DocumentIntake:
     def takes(self, data: bytes) -> bool:
         """Tell whether a file that stands where an image could is read as a document."""
         kind = document_kind(data)
-        return kind in _ALWAYS or (kind is not None and self.asks_pages)
+        return kind in ALWAYS_DOCUMENTS or (kind is not None and self.asks_pages)
 
     def read_id(self, document_id: str, pointer: str) -> RequestDocument:
         """Return a stored document; raises DocumentNotFound, which names `pointer`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,6 +158,7 @@ class Store(JobReader):
         confirm(lambda: self.redis.delete(keys.idempotency(tenant, idempotency_key)))
 
     def _fields(self, job: NewJob) -> list[Any]:
+        now_ms = int(time.time() * 1000)
         fields = {
             "version": job.input.row_version,
             "max_attempts": self._settings.max_attempts,
@@ -170,7 +172,7 @@ class Store(JobReader):
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             **({"group": job.group} if job.group else {}),
-            **job.schedule.fields(),
+            **job.schedule.fields(now_ms, now_ms + 1000 * job.ttl_s),
             "trace": dump(dict(job.trace)),
             **({"response": job.response.model_dump_json()} if job.response else {}),
             # nothing is learned of answers from a job that gives none

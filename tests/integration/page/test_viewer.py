@@ -24,6 +24,8 @@ from tests.unit.worker.reader.pages import page
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 ROWS = (("Item", "Count", "Price"), ("Apples", "12", "3.40"), ("Pears", "7", "2.10"))
 IBAN = "DE99887766554433221100"
+#: What the page asks for to show a conversation.
+LISTED = re.compile(r"/v1/jobs\?session_id=viewer-lines")
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +56,10 @@ def visit(browser, served):
         assert [visit.complaints for visit in visits] == [[] for _ in visits]
 
 
-def table_picture():
-    image = Image.new("RGB", (560, 200), "white")
+def table_picture(*above):
+    image = Image.new("RGB", (560, 200 + 50 * len(above)), "white")
     pen, font = ImageDraw.Draw(image), fonts.load(fonts.PILLOW, 22)
-    for down, row in enumerate(ROWS):
+    for down, row in enumerate([*((line,) for line in above), *ROWS]):
         for across, text in enumerate(row):
             pen.text((40 + 170 * across, 30 + 50 * down), text, font=font, fill="black")
     return image
@@ -80,12 +82,16 @@ def jobs(served):
     form = json_form(seller=paper.values["seller"], total=paper.values["total"], iban=IBAN)
     reads = {"preset": "ocr", "reader": "second", "boxes": "line"}
     values = {"prompt": "Read.", "response_format": form, "evidence": "true"}
+    tables = reads | {"preset": "ocr_table"}
+    price = saved(table_picture("Prices of May and June"), "PNG")
     document = pdf(*(text_page(seed, lines=12) for seed in range(3)))
     asked = {
         "lines": ("image", saved(page(40, 12).image, "PNG"), reads),
-        "table": ("image", saved(table_picture(), "PNG"), reads | {"preset": "ocr_table"}),
+        "table": ("image", saved(table_picture(), "PNG"), tables),
+        "fixed": ("image", price, tables),
         "document": ("document", document, reads),
         "receipt": ("image", saved(paper.image, "PNG"), values | {"max_new_tokens": "200"}),
+        "checked": ("image", saved(paper.image, "PNG"), values | {"max_new_tokens": "300"}),
     }
     sent = {}
     for name, (kind, data, fields) in asked.items():
@@ -259,7 +265,7 @@ def doubtful(route):
 
 
 def test_doubtful_letters_are_underlined_and_walked_through_by_keys(jobs, visit):
-    here = visit("viewer-lines", lambda page: page.route("**/v1/jobs?session_id=*", doubtful))
+    here = visit("viewer-lines", lambda page: page.route(LISTED, doubtful))
     marks = here.page.locator(".words mark")
     expect(marks).to_have_text(["1", "[?]"])
     assert "“Total 12”" in marks.first.get_attribute("title")
@@ -320,3 +326,64 @@ def test_reading_asks_for_places_by_itself(served, browser, jobs):
     assert "boxes" not in sent.value.post_data_json
     here.close()
     assert here.complaints == []
+
+
+def test_what_is_corrected_in_place_is_stored_beside_the_answer_and_copied(served, jobs, visit):
+    here = visit("viewer-fixed")
+    job = jobs["fixed"]
+    title = here.page.locator(".words .line").first
+    title.focus()
+    here.page.keyboard.press("Enter")
+    here.page.keyboard.type("Something else")
+    here.page.keyboard.press("Escape")
+    expect(title).to_have_text("Prices of May and June")
+    here.page.keyboard.press("Enter")
+    here.page.keyboard.type("Prices of July")
+    here.page.keyboard.press("Enter")
+    expect(title.locator("ins")).to_have_text("Prices of July")
+    cell = here.page.get_by_role("cell", name="3.40")
+    cell.dblclick()
+    here.page.keyboard.type("3.50 | net")
+    here.page.keyboard.press("Enter")
+    expect(here.page.locator("td ins")).to_have_text("3.50 | net")
+    expect(here.page.locator("polygon.fixed")).to_have_count(2)
+    stored = served.job(job["id"])
+    assert stored["output"] == job["output"]
+    assert [(one["value"], one["before"]) for one in stored["review"]["corrections"]] == [
+        ("Prices of July", "Prices of May and June"),
+        ("3.50 | net", "3.40"),
+    ]
+    here.page.reload()
+    expect(title.locator("ins")).to_have_text("Prices of July")
+    expect(title.locator("del")).to_have_text("Prices of May and June")
+    expect(here.page.locator("td ins")).to_have_text("3.50 | net")
+    here.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    here.page.get_by_role("button", name="Copy text").click()
+    expect(here.page.locator(".foot")).to_contain_text("Copied")
+    text = job["output"]["text"].replace("Prices of May and June", "Prices of July")
+    text = text.replace("3.40", "3.50 \\| net")
+    assert here.page.evaluate("navigator.clipboard.readText()") == text
+    assert here.barriers() == []
+
+
+def test_values_are_corrected_and_confirmed(served, jobs, visit):
+    here = visit("viewer-checked")
+    here.page.get_by_role("button", name="Next doubtful place").click()
+    here.page.get_by_role("button", name="It is right").click()
+    expect(here.page.locator(".words mark")).to_have_count(0)
+    here.page.locator('.words [data-spot="/json/total"]').click()
+    here.page.get_by_role("button", name="Correct", exact=True).click()
+    here.page.keyboard.type("99.00")
+    here.page.keyboard.press("Enter")
+    expect(here.page.locator(".words ins")).to_have_text("99.00")
+    here.page.reload()
+    expect(here.page.locator(".words ins")).to_have_text("99.00")
+    expect(here.page.locator(".words mark")).to_have_count(0)
+    review = served.job(jobs["checked"]["id"])["review"]
+    assert [one["pointer"] for one in review["corrections"]] == ["/json/total"]
+    assert [one["pointer"] for one in review["confirmed"]] == ["/json/iban"]
+    here.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    here.page.get_by_role("button", name="Copy text").click()
+    expect(here.page.locator(".foot")).to_contain_text("Copied")
+    copied = json.loads(here.page.evaluate("navigator.clipboard.readText()"))
+    assert copied == jobs["checked"]["output"]["json"] | {"total": "99.00"}

@@ -9,7 +9,7 @@ import { correctedText } from "./text/corrected.js";
 import { edit } from "./text/editing.js";
 import { fieldsNode, valuesOf } from "./text/fields.js";
 import { markLines } from "./text/marks.js";
-import { paint } from "./text/painting.js";
+import { correctionOf, paint } from "./text/painting.js";
 import { wire } from "./wiring.js";
 
 export class LinkedAnswer {
@@ -142,7 +142,7 @@ export class LinkedAnswer {
 
   #sentences(spot) {
     const correction = this.#review.correction(spot);
-    if (correction) return [say(correction.by ? "fixedBy" : "fixedFrom", { text: spot.shown, by: correction.by })];
+    if (correction) return [correctionOf(spot, correction)];
     const doubt = this.#isDoubtful(spot) ? (spot.doubt?.sentences ?? [say("doubtReview")]) : [];
     return spot.corners || !this.#hasPlaces ? doubt : [...doubt, say("noPlace")];
   }

@@ -1,6 +1,7 @@
 // What people have said of an answer: corrections and confirmations, kept beside it by the service.
 
 import { post } from "../api.js";
+import { cellsOf } from "../tables.js";
 
 export class Review {
   #job;
@@ -24,12 +25,19 @@ export class Review {
     return this.#corrections.size > 0;
   }
 
-  /** Return the correction of a spot, {value, before, by, at}, or undefined. */
-  correction = (spot) => this.#corrections.get(spot.says);
+  /** Return the correction of a spot, {value, before, by, reviewer, at}, or undefined. */
+  correction = (spot) => this.#corrections.get(spot.says) ?? this.#ofRow(spot);
+
+  /** Return what the correction of a whole row says of one of its cells. */
+  #ofRow({ cell, line, shown, text }) {
+    const row = cell === undefined ? undefined : this.#corrections.get(`/lines/${line}/text`);
+    const value = row && (cellsOf(row.value)[cell] ?? "");
+    return row && value !== (shown ?? text) ? { ...row, value } : undefined;
+  }
 
   /** Was this spot seen to be right, or corrected? */
   isSettled(spot) {
-    return this.#corrections.has(spot.says) || prefixes(spot.says).some((above) => this.#confirmed.has(above));
+    return Boolean(this.correction(spot)) || prefixes(spot.says).some((above) => this.#confirmed.has(above));
   }
 
   /** Did the request want a person to look at this spot? */
@@ -42,13 +50,13 @@ export class Review {
   confirm = (spot) => this.#say({ confirmed: [spot.id] });
 
   async #say(body) {
-    const answer = await post(`/v1/jobs/${this.#job.id}/review`, body);
-    this.#take(answer.review ?? answer);
+    const { review } = await post(`/v1/jobs/${this.#job.id}/review`, body);
+    this.#take(review);
   }
 
   #take(review) {
     this.#corrections = new Map((review?.corrections ?? []).map((one) => [one.pointer, one]));
-    this.#confirmed = new Set((review?.confirmed ?? []).map((one) => one.pointer ?? one));
+    this.#confirmed = new Set((review?.confirmed ?? []).map(({ pointer }) => pointer));
   }
 }
 

@@ -87,7 +87,8 @@ redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_
   'expires_ms', now + ttl_ms, 'expire_ms', expire_ms, 'queue', queue, 'score', score,
   'number', number, 'attempt', 0, 'lost', 0, 'events', 0)
 redis.call('HSET', key, 'session_id', session_id, unpack(ARGV, FIRST_FIELD))
-local start = start_of(fields(key, 'not_before_ms', 'window_start_ms', 'window_ms'), now)
+local start = start_of(
+  fields(key, 'not_before_ms', 'window_start_ms', 'window_ms', 'window_changes'), now)
 if start > now then
   redis.call('HSET', key, 'queued_ms', now)
   defer(job_id, tenant, number, start)
@@ -113,6 +114,11 @@ if session then
   redis.call('HSETNX', session, 'created_ms', now)
   redis.call('HSETNX', session, 'generation', number)
   redis.call('HSET', key, 'session_generation', redis.call('HGET', session, 'generation'))
+  -- a worker of an older version would read turns without one half as if they were whole
+  local version = redis.call('HGET', session, 'version')
+  if version and tonumber(version) > tonumber(redis.call('HGET', key, 'version')) then
+    redis.call('HSET', key, 'version', version)
+  end
   redis.call('HSET', session, 'busy', job_id, 'ttl_ms', session_ttl_ms)
   for i = FIRST_IMAGE, #KEYS do remember_image(session, KEYS[i], now) end
   touch_session(tenant, session_id, now)

@@ -16,6 +16,9 @@ local function terminate(job_id, tenant, status, now)
   emit(job_id, 'job.' .. status)
   drop_progress(job_id, now)
   notify(job_id, 'completed', 'job.' .. status, now)
+  if status == 'succeeded' and redis.call('HGET', key, 'review_state') == 'open' then
+    notify(job_id, 'needs_review', 'job.needs_review', now)
+  end
   settle_in_group(job_id, tenant, status, now)
   count_filed('jobs.' .. status)
   file_ended(job_id, tenant, status, now, ttl_ms)

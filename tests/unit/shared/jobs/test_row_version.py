@@ -27,9 +27,10 @@ WORDS = {
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
     "JobInput": "before boxes document encode_only enhance evidence image_places images keep_all "
-    "max_pixels params postprocess preset prompt reader reference thread tiling",
+    "max_pixels params postprocess preset prompt reader reference review thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
+    "ReviewRule": "below",
     "TextLayer": "auto ignore only",
     "Tiling": "budget planned strict task whole",
     "TilingTask": "ask read",

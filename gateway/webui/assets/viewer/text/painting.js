@@ -3,17 +3,22 @@
 import { make } from "../../dom.js";
 import { say } from "../../words.js";
 
-/** Fill the node of a spot; `correction` is {value, by} where someone has corrected it. */
+/** Return the sentence about who has corrected a spot. */
+export function correctionOf({ shown }, { by, reviewer }) {
+  const name = reviewer ?? by;
+  return say(name ? "fixedBy" : "fixedFrom", { text: shown, by: name });
+}
+
+/** Fill the node of a spot; `correction` is {value, by, reviewer} where someone has corrected it. */
 export function paint(node, spot, { correction, isDoubtful }) {
   node.classList.toggle("doubtful", isDoubtful);
   node.classList.toggle("fixed", Boolean(correction));
   node.replaceChildren(...(correction ? corrected(spot, correction) : underlined(spot, isDoubtful)));
 }
 
-function corrected({ shown }, { value, by }) {
-  const text = String(value ?? "");
-  const title = say(by ? "fixedBy" : "fixedFrom", { text: shown, by });
-  return [make("del", { title }, shown), make("ins", { title }, text || " ")];
+function corrected(spot, correction) {
+  const title = correctionOf(spot, correction);
+  return [make("del", { title }, spot.shown), make("ins", { title }, String(correction.value ?? "") || " ")];
 }
 
 function underlined({ shown, text, doubt }, isDoubtful) {

@@ -1,8 +1,8 @@
 // The caller's API key: asked for where the service wants one, and tried before it is used.
 
-import { get, hasKey, onUnauthorized, useKey } from "./api.js";
-import { find, speak } from "./dom.js";
-import { failure, say } from "./words.js";
+import { get, hasKey, onUnauthorized, useKey } from "../api.js";
+import { find, speak } from "../dom.js";
+import { failure, say } from "../words.js";
 
 /** Let the caller enter a key; `changed` is called once another one is in use. */
 export function wireKeys(changed) {

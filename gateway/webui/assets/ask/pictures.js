@@ -1,14 +1,15 @@
 // The pictures of the next question: chosen, dropped, pasted or taken; uploaded at once.
 
-import { pageAddress, upload, uploadDocument } from "./api.js";
-import { find, icon, make, speak } from "./dom.js";
-import { duration, failure, say, told, warning } from "./words.js";
+import { pageAddress, upload, uploadDocument } from "../api.js";
+import { find, icon, make, speak } from "../dom.js";
+import { failure, say, warning } from "../words.js";
+import { isDocument, objection } from "./fitting.js";
 
 /** Pixels per inch of the small picture of a page. */
 export const THUMB_DPI = 20;
 
-/** Tell whether a file is one of several pages; a TIFF of one page is found to be a picture. */
-const isDocument = (file) => file.type === "application/pdf" || /\.(pdf|tiff?)$/i.test(file.name ?? "");
+/** More pictures than these are shown in a small grid. */
+const FEW = 3;
 
 export class Pictures {
   #kept = [];
@@ -35,23 +36,15 @@ export class Pictures {
     await Promise.all(this.#kept.map((picture) => picture.coming));
   }
 
-  /** Take files, as many as fit. */
+  /** Take files, as many as fit, and say of the others why not. */
   add(files) {
+    const sentences = new Set();
     for (const file of files) {
-      const sentence = this.#objection(file);
-      if (sentence) this.#refused(sentence);
+      const sentence = objection(file, this.#kept);
+      if (sentence) sentences.add(sentence);
       else this.#take(file);
     }
-  }
-
-  #objection(file) {
-    const name = file.name || say("untitled");
-    const most = isDocument(file) ? told.max_document_bytes : told.max_bytes;
-    if (this.#kept.length && (isDocument(file) || this.#kept.some((kept) => kept.isDocument))) return say("oneDocument");
-    if (this.#kept.length >= told.max_images) return say("tooMany", { n: told.max_images });
-    if (file.size > most) return say("tooLarge", { name, size: Math.floor(most / 2 ** 20) });
-    if (file.type && !file.type.startsWith("image/") && !isDocument(file)) return say("notImage", { name });
-    return null;
+    if (sentences.size) this.#refused([...sentences].join(" "));
   }
 
   #take(file) {
@@ -119,7 +112,7 @@ export class Pictures {
     picture.facts = make("span", {}, say("uploading"));
     return make(
       "li",
-      {},
+      { title: name },
       make("img", { src: picture.address, alt: "" }),
       make("div", {}, make("b", {}, name), picture.facts),
       make(
@@ -141,17 +134,23 @@ export class Pictures {
 
   #show() {
     find("pictures").hidden = this.empty;
+    find("pictures").classList.toggle("many", this.#kept.length > FEW);
     this.#changed();
   }
 
-  /** Hand the uploaded pictures over to a question: [{id, address}]. */
-  handOver() {
-    const gone = this.ready.map((picture) => ({
+  /** The uploaded pictures as a question has them: [{id, address, name, pages}]. */
+  get asked() {
+    return this.ready.map((picture) => ({
       id: picture.stored.id,
       address: picture.address,
       name: picture.file.name,
       pages: picture.isDocument ? picture.stored.page_count : undefined,
     }));
+  }
+
+  /** Hand the uploaded pictures over to a question. */
+  handOver() {
+    const gone = this.asked;
     for (const picture of this.#kept) picture.node.remove();
     this.#kept = [];
     this.#show();
@@ -165,12 +164,7 @@ export class Pictures {
 }
 
 function factsOf(image) {
-  const told = [
-    say("pixels", { width: image.width, height: image.height }),
-    say("tokens", { n: image.tokens }),
-  ];
-  if (image.predicted_s) told.push(say("about", { time: duration(image.predicted_s) }));
-  return told.join(" · ");
+  return [say("pixels", { width: image.width, height: image.height }), say("tokens", { n: image.tokens })].join(" · ");
 }
 
 /** Return the password that is typed beside a document; resolves with null when it is removed. */

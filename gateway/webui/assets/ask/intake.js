@@ -1,6 +1,6 @@
 // How pictures come in: chosen, taken with a camera, pasted, dropped, or an example.
 
-import { find } from "./dom.js";
+import { find } from "../dom.js";
 
 /** Give the composer every picture that a person brings. */
 export function wireIntake(composer) {

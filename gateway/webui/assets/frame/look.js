@@ -1,6 +1,6 @@
 // What surrounds a conversation: the list on phones, the theme, the language, enlarged pictures.
 
-import { find } from "./dom.js";
+import { find } from "../dom.js";
 
 /** So far from the end, a button leads there. */
 const AWAY_PX = 160;
@@ -21,10 +21,13 @@ export function wireLook(talk) {
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    if (document.body.classList.contains("open")) menu(false);
+    const list = document.querySelector("details.saver[open]");
+    if (list) closeList(list);
+    else if (document.body.classList.contains("open")) menu(false);
     else if (!document.querySelector("dialog[open]")) talk.cancel();
   });
   wireEnd();
+  wireLists();
   addEventListener("hashchange", () => {
     menu(false);
     talk.open(location.hash.slice(1) || null);
@@ -39,6 +42,20 @@ function wireEnd() {
   scroll.addEventListener("scroll", look, { passive: true });
   new ResizeObserver(look).observe(find("turns"));
   find("down").addEventListener("click", () => (scroll.scrollTop = scroll.scrollHeight));
+}
+
+/** A list of forms that is open closes by a press beside it. */
+function wireLists() {
+  document.addEventListener("click", ({ target }) => {
+    for (const list of document.querySelectorAll("details.saver[open]")) {
+      if (!list.contains(target)) list.open = false;
+    }
+  });
+}
+
+function closeList(list) {
+  list.open = false;
+  list.querySelector("summary").focus();
 }
 
 function menu(on) {

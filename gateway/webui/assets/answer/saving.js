@@ -1,10 +1,12 @@
 // Saving an answer as a file: text, web page, table or Word document.
 
-import { fetchBlob } from "./api.js";
-import { icon, make } from "./dom.js";
-import { failure, say } from "./words.js";
+import { fetchBlob } from "../api.js";
+import { icon, make } from "../dom.js";
+import { failure, say } from "../words.js";
 
 const FORMS = { text: "txt", markdown: "md", html: "html", csv: "csv", xlsx: "xlsx", docx: "docx", json: "json" };
+/** A browser has begun to save by then. */
+const KEPT_MS = 60_000;
 
 /** Return a list of forms that opens; the chosen one is saved. */
 export function saver(job) {
@@ -22,12 +24,16 @@ export function saver(job) {
   return node;
 }
 
+/** Let the browser save bytes under a name. */
+export function saveBlob(blob, name) {
+  const address = URL.createObjectURL(blob);
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), KEPT_MS);
+}
+
 async function save(job, form, label) {
   try {
-    const address = URL.createObjectURL(await fetchBlob(`${job.urls.result}?format=${form}`));
-    const link = make("a", { href: address, download: `${stem(job)}.${FORMS[form]}` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    saveBlob(await fetchBlob(`/v1/jobs/${job.id}/result?format=${form}`), `${stem(job)}.${FORMS[form]}`);
   } catch (error) {
     label.textContent = failure(error).message;
     setTimeout(() => (label.textContent = say("saveAs")), 4000);

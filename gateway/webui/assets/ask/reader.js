@@ -1,7 +1,7 @@
 // Who reads the text of pictures: a choice beside the ready-made questions, kept in this browser.
 
-import { find } from "./dom.js";
-import { told } from "./words.js";
+import { find } from "../dom.js";
+import { told } from "../words.js";
 
 const KEPT_AS = "reader";
 

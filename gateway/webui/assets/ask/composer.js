@@ -1,19 +1,26 @@
 // Where questions are written: the words, the pictures beside them, and what it would cost.
 
-import { find, make, speak } from "./dom.js";
+import { find, speak } from "../dom.js";
+import { openDrawer } from "../settings/drawer.js";
+import { needs, objectionTo, optionsFor } from "../settings/options.js";
+import { enablePresets, offerPresets } from "../settings/presets.js";
+import { onChange } from "../settings/store.js";
+import { say, told } from "../words.js";
 import { costs, estimate } from "./estimate.js";
 import { Pictures } from "./pictures.js";
 import { chosenReader } from "./reader.js";
-import { presetIcon } from "./asked.js";
-import { presetName, say, told } from "./words.js";
 
 const ESTIMATE_AFTER_MS = 250;
+/** The queue moves meanwhile. */
+const ESTIMATE_EVERY_MS = 5000;
 
 export class Composer {
   #field = find("question");
   #talk;
   #pictures;
   #asking = 0;
+  /** Does the note say why something was refused? An estimate does not take its place by itself. */
+  #isRefusal = false;
 
   constructor(talk) {
     this.#talk = talk;
@@ -46,16 +53,41 @@ export class Composer {
   async ask(preset = null) {
     const words = this.#field.value.trim();
     const talk = this.#talk;
-    if (talk.answering) return;
-    if (!preset && !words) return this.#refuse(say("needsQuestion"));
-    if (preset && !this.#usable) return this.#refuse(say("needsImage"));
+    if (talk.answering || this.#objects(preset, words)) return;
     this.#busy(true);
     await this.#pictures.settled();
     if (preset && !talk.seen && !this.#pictures.ready.length) return this.#busy(false);
     const images = this.#pictures.handOver();
-    const asked = { prompt: preset ? "" : words, preset, images, reader: chosenReader(preset, images) };
-    if (!preset) this.#write("");
+    const takesWords = !preset || needs(preset, "prompt");
+    const asked = {
+      prompt: takesWords ? words : "",
+      words: takesWords ? words : "",
+      preset,
+      images,
+      reader: chosenReader(preset, images),
+      options: optionsFor(preset),
+    };
+    if (takesWords) this.#write("");
+    this.#note("");
     await talk.put(asked);
+  }
+
+  /** Say why this cannot be asked, if it cannot. */
+  #objects(preset, words) {
+    const objection = objectionTo(preset);
+    const lacking = this.#lacking(preset, words) ?? objection?.sentence;
+    if (!lacking) return false;
+    this.#refuse(lacking);
+    if (lacking === objection?.sentence) openDrawer(objection.field);
+    else this.#field.focus();
+    return true;
+  }
+
+  #lacking(preset, words) {
+    if (!preset && !words) return say("needsQuestion");
+    if (preset && !this.#usable) return say("needsImage");
+    if (needs(preset, "prompt") && !words) return say("needsWords");
+    return words.length > told.max_prompt_chars ? say("tooLong", { n: told.max_prompt_chars }) : null;
   }
 
   get #usable() {
@@ -79,11 +111,13 @@ export class Composer {
 
   #refuse(sentence) {
     this.#note(sentence, true);
+    this.#isRefusal = true;
     speak(sentence);
   }
 
   #note(sentence, bad = false) {
     const node = find("note");
+    this.#isRefusal = false;
     node.textContent = sentence;
     node.classList.toggle("trouble", bad);
   }
@@ -99,23 +133,30 @@ export class Composer {
     find("stop").hidden = !on;
     find("ready-made").hidden = !this.#usable;
     find("examples").hidden = on || this.#usable || !document.body.classList.contains("empty");
-    for (const button of find("presets").children) button.disabled = on;
+    enablePresets(!on);
   }
 
   #picturesChanged() {
-    this.#note("");
+    if (!this.#isRefusal) this.#note("");
     this.#busy(this.#talk.answering);
     this.#estimate();
   }
 
   #estimate() {
     clearTimeout(this.#asking);
-    if (this.#talk.answering || !this.#pictures.ready.length) return;
-    this.#asking = setTimeout(async () => {
-      const images = this.#pictures.ready.map((picture) => picture.stored.id);
-      const found = await estimate(this.#field.value.trim(), images);
-      if (found && !this.#talk.answering && this.#pictures.ready.length) this.#note(costs(found));
-    }, ESTIMATE_AFTER_MS);
+    if (this.#estimable) this.#asking = setTimeout(() => this.#tellEstimate(), ESTIMATE_AFTER_MS);
+  }
+
+  get #estimable() {
+    return !this.#talk.answering && this.#pictures.ready.length > 0;
+  }
+
+  async #tellEstimate() {
+    const prompt = this.#field.value.trim() || "?";
+    const found = await estimate({ prompt, images: this.#pictures.asked, options: optionsFor(null) });
+    if (!found || !this.#estimable || this.#isRefusal) return;
+    const { sentence, bad } = costs(found);
+    this.#note(sentence, bad);
   }
 
   #wire() {
@@ -123,7 +164,12 @@ export class Composer {
       event.preventDefault();
       this.ask();
     });
-    this.#field.addEventListener("input", () => this.#fit());
+    this.#field.addEventListener("input", () => {
+      this.#fit();
+      if (!this.#isRefusal) return;
+      this.#note("");
+      this.#estimate();
+    });
     this.#field.addEventListener("keydown", (event) => {
       // Enter that chooses a Chinese word does not send
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -132,11 +178,9 @@ export class Composer {
     });
     find("stop").addEventListener("click", () => this.#talk.cancel());
     find("new").addEventListener("click", () => this.startOver());
-    for (const { name } of told.presets) {
-      const button = make("button", { type: "button" }, presetIcon(name), presetName(name));
-      button.addEventListener("click", () => this.ask(name));
-      find("presets").append(button);
-    }
+    offerPresets((name) => this.ask(name));
+    onChange(() => this.#estimate());
+    setInterval(() => !document.hidden && !this.#isRefusal && this.#estimate(), ESTIMATE_EVERY_MS);
     this.#tellReady();
   }
 }
