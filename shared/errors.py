@@ -6,11 +6,12 @@ ServiceError
 │   ├── InputTooLong
 │   │   └── InputTooLarge
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
-│   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
+│   ├── Unauthorized · InsufficientScope · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
-│   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable
+│   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable · BadReview
 │   ├── Conflict
-│   │   └── NotCancelable · NotRetryable · NoResult · NoPlaces · AnswerChanged · SessionBusy
+│   │   ├── NotCancelable · NotRetryable · NoResult · NoPlaces · AnswerChanged · SessionBusy
+│   │   └── NotReviewable · ReviewChanged
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
 │   ├── ImageError
 │   │   ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
@@ -164,6 +165,14 @@ class ReaderUnavailable(InputError):
     hint = "Ask with reader=model, or have the operator install the extra [reader] in the workers."
 
 
+class BadReview(InputError):
+    """A correction or confirmation does not fit the answer."""
+
+    code = "bad_review"
+    status = 422
+    hint = "Read the job's output; a pointer leads to a member of it, and a value is of its kind."
+
+
 class IdempotencyKeyReused(InputError):
     """This Idempotency-Key was already used with a different body."""
 
@@ -178,6 +187,14 @@ class Unauthorized(InputError):
     code = "unauthorized"
     status = 401
     hint = "Send Authorization: Bearer <key> or X-API-Key."
+
+
+class InsufficientScope(InputError):
+    """This API key may not do this."""
+
+    code = "insufficient_scope"
+    status = 403
+    hint = "Use another key, or ask the operator for the scope: sightline-admin keys set --scope."
 
 
 class HostNotAllowed(InputError):
@@ -320,6 +337,20 @@ class NoPlaces(Conflict):
 
     code = "no_places"
     hint = "Submit it again with boxes=word, or boxes=line for more than 60 pages."
+
+
+class NotReviewable(Conflict):
+    """Only the answer of a job that has succeeded can be reviewed."""
+
+    code = "not_reviewable"
+    hint = "Wait until the job has ended; retry one that has failed."
+
+
+class ReviewChanged(Conflict):
+    """Somebody else has reviewed the answer meanwhile."""
+
+    code = "review_changed"
+    hint = "Read the job again, and send what is still right with its new version."
 
 
 class AnswerChanged(Conflict):

@@ -42,6 +42,8 @@ def submit_options(args: argparse.Namespace) -> SubmitOptions:
     options = {name: value for name, value in named.items() if value is not None}
     if options.get("enhance") in (["auto"], ["off"]):
         options["enhance"] = options["enhance"][0]
+    if (below := getattr(args, "review_below", None)) is not None:
+        options["review"] = {"below": below}
     if "temperature" in options:
         options["do_sample"] = True
     return cast("SubmitOptions", options)

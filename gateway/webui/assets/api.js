@@ -88,7 +88,7 @@ async function addressOf(path) {
 export const fetchBlob = async (path) => (await request(path)).blob();
 
 /** Erase what the path names. */
-export const erase = (path) => request(path, { method: "DELETE" });
+export const erase = (path, options = {}) => request(path, { ...options, method: "DELETE" });
 
 /**
  * Yield the events of a job to its end, whatever breaks in between: {type, data}. The type
