@@ -66,7 +66,7 @@ export class Turn {
     this.#showPages(job);
     this.#view.expect(job);
     this.node.setAttribute("aria-busy", "true");
-    this.#place(job.queue);
+    this.#place({ ...job.queue, eta_s: job.eta_s });
     const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
     try {
       for await (const event of follow(job.id, this.#stop.signal)) this.#take(event);
@@ -92,7 +92,7 @@ export class Turn {
   async #lookUp() {
     if (this.job.status !== "queued") return;
     const job = await get(`/v1/jobs/${this.job.id}`).catch(() => null);
-    if (job?.status === "queued" && this.job.status === "queued") this.#place(job.queue);
+    if (job?.status === "queued" && this.job.status === "queued") this.#place({ ...job.queue, eta_s: job.eta_s });
   }
 
   #take({ type, data }) {
@@ -128,10 +128,10 @@ export class Turn {
     this.#going(say("starting"));
   }
 
-  #place({ position, wait_s: wait }) {
+  #place({ position, eta_s: eta }) {
     if (this.job.status !== "queued") return;
     const head = position ? say("queued", { n: position }) : say("queuedNext");
-    this.#going(head, waiting(wait, this.job.predicted));
+    this.#going(head, waiting(eta));
   }
 
   #progress(progress) {

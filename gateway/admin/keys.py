@@ -1,24 +1,21 @@
-"""`sightline-admin`: makes, lists, changes, rotates and revokes API keys."""
+"""Making, listing, changing, rotating and revoking API keys: `sightline-admin keys`."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 
-from shared.errors import OutcomeUnknown, StoreUnavailable
+from gateway.audit import AuditLog
 from shared.jobs.view import timestamp
-from shared.settings import Settings
-from shared.store.api_key_store import DEFAULT, MAX_WEIGHT, ApiKey, ApiKeyError, ApiKeyStore
-from shared.store.connection import connect
+from shared.store.api_key_store import ApiKeyStore
+from shared.store.api_key_types import DEFAULT, MAX_WEIGHT, SCOPES, ApiKey, KeyTerms
 
 _DAY_S = 86_400
-_UNKNOWN = (
-    "Redis did not confirm the change: see with `keys list` whether it was made. A new secret that "
-    "was not printed is lost; rotate or create it again."
-)
+#: A result must live until its caller has seen it.
+_MIN_RETENTION_S = 60
 #: Option and meaning of each limit, by its name in the key.
 _LIMITS = {
     "requests": ("--requests-per-minute", "requests that submit work, per minute"),
@@ -51,26 +48,26 @@ def _parse_duration(text: str) -> int:
     return int(number) * factor
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="sightline-admin", description=__doc__)
-    areas = parser.add_subparsers(dest="area", required=True)
-    actions = areas.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
+def _parse_retention(text: str) -> int:
+    if text == "default":
+        return DEFAULT
+    seconds = _parse_duration(text)
+    if seconds < _MIN_RETENTION_S:
+        raise argparse.ArgumentTypeError(f"at least {_MIN_RETENTION_S} seconds, or default")
+    return seconds
+
+
+def add_parsers(area: argparse.ArgumentParser) -> None:
+    """Add the actions of `keys`."""
+    actions = area.add_subparsers(dest="action", required=True)
     create = actions.add_parser("create", help="create a key; its secret is shown once")
-    change = actions.add_parser("set", help="change the limits or weight of a key")
+    change = actions.add_parser("set", help="change the limits, scopes or weight of a key")
     rotate = actions.add_parser("rotate", help="create a second secret; the old one expires")
     revoke = actions.add_parser("revoke", help="revoke a key with all its secrets, immediately")
     for action in (create, change, rotate, revoke):
         action.add_argument("name", help="name or ID of the key")
     for action in (create, change):
-        for option, meaning in _LIMITS.values():
-            action.add_argument(option, type=_parse_limit, metavar="N", help=meaning)
-        action.add_argument(
-            "--weight",
-            type=_parse_weight,
-            metavar="N",
-            help="turns for each turn of other keys (1)",
-        )
+        _add_terms(action)
     rotate.add_argument(
         "--overlap",
         type=_parse_duration,
@@ -80,14 +77,39 @@ def build_parser() -> argparse.ArgumentParser:
     )
     shown = actions.add_parser("list", help="show every key and its limits")
     shown.add_argument("--json", action="store_true", help="print JSON")
-    return parser
 
 
-def _chosen_limits(options: argparse.Namespace) -> dict[str, int | None]:
-    return {
+def _add_terms(action: argparse.ArgumentParser) -> None:
+    for option, meaning in _LIMITS.values():
+        action.add_argument(option, type=_parse_limit, metavar="N", help=meaning)
+    action.add_argument(
+        "--weight",
+        type=_parse_weight,
+        metavar="N",
+        help="turns for each turn of other keys (1)",
+    )
+    action.add_argument(
+        "--scope",
+        dest="scopes",
+        action="append",
+        choices=SCOPES,
+        help="what the key may do, repeated for several (submit and read)",
+    )
+    action.add_argument(
+        "--retention",
+        type=_parse_retention,
+        metavar="TIME",
+        help="how long results, conversations and files are kept at most, such as 30m, or default",
+    )
+
+
+def _chosen_terms(options: argparse.Namespace) -> KeyTerms:
+    limits = {
         name: getattr(options, option[2:].replace("-", "_"))
         for name, (option, _) in _LIMITS.items()
     }
+    scopes = frozenset(options.scopes) if options.scopes else None
+    return KeyTerms(limits, options.weight, scopes, options.retention)
 
 
 def _describe_key(key: ApiKey) -> str:
@@ -99,8 +121,10 @@ def _describe_key(key: ApiKey) -> str:
     secrets = ", ".join(
         f"…{end}" + ("" if left is None else f" for {left:.0f} s more") for end, left in key.secrets
     )
+    kept = "" if key.retention_s is None else f"; kept {key.retention_s} s"
+    scopes = " and ".join(sorted(key.scopes))
     return (
-        f"{key.name}  {key.id}  {state}\n  weight {key.weight}; {limits}\n"
+        f"{key.name}  {key.id}  {state}\n  may {scopes}; weight {key.weight}{kept}; {limits}\n"
         f"  secrets: {secrets or 'none'}"
     )
 
@@ -112,23 +136,40 @@ def _print_secret(secret: str, description: str) -> None:
     print(secret)
 
 
-def _run_action(options: argparse.Namespace, api_keys: ApiKeyStore) -> None:
+def run_action(options: argparse.Namespace, api_keys: ApiKeyStore, audit: AuditLog) -> None:
+    """Do what the options say; raises ApiKeyError."""
+    if options.action == "list":
+        _print_keys(api_keys, as_json=options.json)
+        return
+    key = _change_keys(options, api_keys)
+    audit.note(f"key.{options.action}", key=key.name, tenant=key.id, operator=_operator())
+
+
+def _change_keys(options: argparse.Namespace, api_keys: ApiKeyStore) -> ApiKey:
     match options.action:
         case "create":
-            limits, weight = _chosen_limits(options), options.weight or 1
-            key, secret = api_keys.create(options.name, limits, weight)
+            key, secret = api_keys.create(options.name, _chosen_terms(options))
             _print_secret(secret, _describe_key(key))
         case "rotate":
             secret = api_keys.rotate(options.name, options.overlap)
-            _print_secret(secret, _describe_key(api_keys.get(options.name)))
+            key = api_keys.get(options.name)
+            _print_secret(secret, _describe_key(key))
         case "set":
-            key = api_keys.change(options.name, _chosen_limits(options), options.weight)
+            key = api_keys.change(options.name, _chosen_terms(options))
             print(_describe_key(key))
-        case "revoke":
-            print(_describe_key(api_keys.revoke(options.name)))
-            _warn_without_keys(api_keys)
         case _:
-            _print_keys(api_keys, as_json=options.json)
+            key = api_keys.revoke(options.name)
+            print(_describe_key(key))
+            _warn_without_keys(api_keys)
+    return key
+
+
+def _operator() -> str:
+    """Return the name under which the operator is logged in, "" where there is none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def _warn_without_keys(api_keys: ApiKeyStore) -> None:
@@ -142,32 +183,6 @@ def _warn_without_keys(api_keys: ApiKeyStore) -> None:
 
 def _print_keys(api_keys: ApiKeyStore, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([asdict(key) for key in api_keys.all()]))
+        print(json.dumps([{**asdict(key), "scopes": sorted(key.scopes)} for key in api_keys.all()]))
     else:
         print("\n".join(map(_describe_key, api_keys.all())) or "There are no keys yet.")
-
-
-def run(arguments: Sequence[str], settings: Settings) -> int:
-    """Do what the arguments say in the Redis of the settings; return the exit code."""
-    options = build_parser().parse_args(arguments)
-    client = connect(settings)
-    try:
-        _run_action(options, ApiKeyStore(client))
-    except OutcomeUnknown:
-        print(f"sightline-admin: {_UNKNOWN}", file=sys.stderr)
-        return 1
-    except (ApiKeyError, StoreUnavailable) as error:
-        print(f"sightline-admin: {error}", file=sys.stderr)
-        return 1
-    finally:
-        client.close()
-    return 0
-
-
-def main() -> int:
-    """Return the exit code of `sightline-admin`."""
-    return run(sys.argv[1:], Settings())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
