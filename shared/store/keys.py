@@ -50,6 +50,10 @@ SEQUENCE = PREFIX + "queued:sequence"
 BACKLOG = PREFIX + "queued:busy"
 #: Hash preset ("ask" without one) -> moving average of the tokens of its answers.
 ANSWERS = PREFIX + "answers"
+#: The same of the steps that wrote them (guessed tokens take none), and hash of how many answers
+#: were counted, up to those that an average remembers.
+ANSWER_STEPS = PREFIX + "answers:steps"
+ANSWERS_COUNTED = PREFIX + "answers:counted"
 #: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
 PREDICTIONS = PREFIX + "predictions"
 PREDICTIONS_RECENT = PREFIX + "predictions:recent"
