@@ -6,7 +6,7 @@ ServiceError
 │   ├── InputTooLong
 │   │   └── InputTooLarge
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
-│   ├── Unauthorized · InsufficientScope · HostNotAllowed · OriginNotAllowed
+│   ├── Unauthorized · InsufficientScope · BudgetSpent · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
 │   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable · BadReview
 │   ├── Conflict
@@ -195,6 +195,17 @@ class InsufficientScope(InputError):
     code = "insufficient_scope"
     status = 403
     hint = "Use another key, or ask the operator for the scope: sightline-admin keys set --scope."
+
+
+class BudgetSpent(InputError):
+    """This key has used its budget for this month."""
+
+    code = "budget_spent"
+    status = 402
+    hint = (
+        "Budgets begin anew on the first of the month, UTC; GET /v1/usage shows them. The operator "
+        "can raise them: sightline-admin keys set --budget-jobs, --budget-pages, --budget-tokens."
+    )
 
 
 class HostNotAllowed(InputError):
