@@ -71,7 +71,8 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
 CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
 	tests/integration/jobs/faults/test_redis_pauses.py \
-	$(foreach name,event_loop slow_clients,tests/integration/access/test_$(name).py)
+	$(foreach name,event_loop largest_bodies largest_results slow_clients,\
+		tests/integration/access/test_$(name).py)
 define TEST_ALL
 failed=0; \
 	$(PY) -m pytest -n $(LANES) --dist loadfile --no-loadscope-reorder \
@@ -131,9 +132,10 @@ containers: ## Build the images, run compose.yaml and try what it promises; ARGS
 lock: $(DEV_STAMP) ## Write the newest fitting versions of all packages into deploy/constraints.txt
 	@exec scripts/lock.sh
 
-chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs run; none may be lost
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m tests.chaos.monkey $(ARGS)
+chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs, groups and batches run; none may be lost
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+		$(PY) -m tests.chaos.monkey $(ARGS) && \
+		exec $(PY) -m tests.chaos.bundles $(BUNDLES)
 
 chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook must arrive
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

@@ -149,16 +149,19 @@ def refuse_redirect() -> None:
         )
 
 
+def _what_serves() -> str:
+    # not the whole of a long path, which a pattern would be matched against
+    return find_what_serves(request.path[:_MAX_PATH_CHARS])
+
+
 def _http_error(error: HTTPException) -> Response:
     if isinstance(error.response, Response):
         # abort(response) carries a finished answer, as the validation callback does
         return error.response
     if isinstance(error, NotFound):
-        # not the whole of a long path, which a pattern would be matched against
-        hint = find_what_serves(request.path[:_MAX_PATH_CHARS])
-        return problem(errors.NotFound("This path does not exist.", hint=hint))
+        return problem(errors.NotFound("This path does not exist.", hint=_what_serves()))
     if isinstance(error, MethodNotAllowed):
-        response = problem(errors.MethodNotAllowed())
+        response = problem(errors.MethodNotAllowed(hint=_what_serves()))
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return response
     status = error.code or 500

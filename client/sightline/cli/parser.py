@@ -130,6 +130,12 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         default=None,
         help="whether output.evidence of --json tells where the values of a JSON answer stand",
     )
+    parser.add_argument(
+        "--review-below",
+        type=float,
+        metavar="P",
+        help="list in output.review of --json what is less sure than P (see `sightline review`)",
+    )
     parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
     parser.add_argument(
         "--text-layer",
@@ -229,6 +235,27 @@ def _add_jobs(commands: Any) -> None:
     retry.add_argument("--no-wait", action="store_true", help="print the new job's ID and exit")
     cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
+    _add_review(commands)
+
+
+def _add_review(commands: Any) -> None:
+    review = _add_command(
+        commands,
+        "review",
+        _import_later("review", "review_job"),
+        "list what of an answer a person should look at, and correct it",
+    )
+    review.add_argument("job", metavar="JOB")
+    review.add_argument(
+        "--set",
+        action="append",
+        metavar="POINTER=VALUE",
+        help="correct a text or value, such as /lines/3/text=Total; may be repeated",
+    )
+    review.add_argument(
+        "--confirm", action="append", metavar="POINTER", help="mark as right; may be repeated"
+    )
+    review.add_argument("--reviewer", metavar="NAME", help="name of the reviewer")
 
 
 def _add_batch(commands: Any) -> None:
@@ -242,7 +269,10 @@ def _add_batch(commands: Any) -> None:
     )
     run.add_argument("file", metavar="FILE", help="a request on each line, in OpenAI's form")
     run.add_argument(
-        "--window", default="24h", metavar="TIME", help="what is not done by then expires (24h)"
+        "--window",
+        default="24h",
+        metavar="TIME",
+        help="requests that are not done by then expire (24h)",
     )
     wait = _add_command(
         below, "wait", _import_later("batch", "wait_for_batch"), "wait for a batch that runs"
@@ -301,6 +331,17 @@ def _add_service(commands: Any) -> None:
         _import_later("service", "show_status"),
         "show the load, the models and the workers",
     )
+
+    usage = _add_command(
+        commands,
+        "usage",
+        _import_later("service", "show_usage"),
+        "sum up what your key has used",
+    )
+    usage.add_argument("--from", dest="first", metavar="DAY", help="first day (of this month)")
+    usage.add_argument("--to", dest="last", metavar="DAY", help="last day (today), in UTC")
+    usage.add_argument("--by", choices=["day", "month"], default="day", help="sums by (day)")
+    usage.add_argument("--key", metavar="NAME", help="another key, or all; needs the scope admin")
 
 
 def _add_webhooks(commands: Any) -> None:
