@@ -79,6 +79,17 @@ def _render_worker(worker: Mapping[str, Any]) -> str:
     )
 
 
+def _render_compiling(kernels: Mapping[str, Any]) -> str:
+    return (
+        f"compiling the kernels for {kernels.get('instructions')}: once for each version,"
+        " it takes about ten seconds"
+    )
+
+
+def _render_compiled(kernels: Mapping[str, Any]) -> str:
+    return f"the kernels are compiled, in {kernels.get('seconds')} s"
+
+
 def _render_gateway(gateway: Mapping[str, Any]) -> str:
     return f"the gateway listens on {gateway.get('bind')}"
 
@@ -86,6 +97,8 @@ def _render_gateway(gateway: Mapping[str, Any]) -> str:
 _EVENTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "gateway.ready": _render_gateway,
     "job.finished": _render_job,
+    "kernels.compiled": _render_compiled,
+    "kernels.compiling": _render_compiling,
     "request.finished": _render_request,
     "worker.ready": _render_worker,
 }
