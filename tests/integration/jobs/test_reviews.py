@@ -275,12 +275,21 @@ def test_a_webhook_says_once_that_somebody_should_look(desk):
         named = answered(desk, webhook=hook, webhook_events="completed")
         assert (sure["output"]["review"], sure["review"]["state"]) == ([], "done")
         jobs = (job, sure, named)
-        eventually(lambda: all(delivered(desk, one) for one in jobs))
+        # it is cut off, which is to be looked at
+        asked = {"input": "?", "max_output_tokens": 1, "review": {"below": 0.5}, "webhook": hook}
+        response = desk.http.post("/v1/responses", json=asked, timeout=60).json()
+        assert (response["status"], response["review"]) == ("incomplete", ["/text"])
+        cut = {"id": response["id"].replace("resp_", "job_")}
+        eventually(lambda: all(delivered(desk, one) for one in (*jobs, cut)))
     kinds = [[one["type"] for one in delivered(desk, one)] for one in jobs]
     assert kinds == [["job.succeeded", "job.needs_review"], ["job.succeeded"], ["job.succeeded"]]
     bodies = [json.loads(request.body) for request in receiver.requests]
-    (message,) = [body for body in bodies if body["type"] == "job.needs_review"]
-    assert message["data"]["id"] == job["id"]
+    messages = {b["data"]["id"]: b for b in bodies if b["type"] == "job.needs_review"}
+    assert messages.keys() == {job["id"], cut["id"]}
+    assert [b["data"]["id"] for b in bodies if b["type"].startswith("response.")] == [
+        response["id"]
+    ]
+    message = messages[job["id"]]
     assert message["data"]["review"]["pointers"] == job["output"]["review"]
 
 
