@@ -6,7 +6,7 @@ ServiceError
 │   ├── InputTooLong
 │   │   └── InputTooLarge
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
-│   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
+│   ├── Unauthorized · InsufficientScope · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
 │   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable · BadReview
 │   ├── Conflict
@@ -187,6 +187,14 @@ class Unauthorized(InputError):
     code = "unauthorized"
     status = 401
     hint = "Send Authorization: Bearer <key> or X-API-Key."
+
+
+class InsufficientScope(InputError):
+    """This API key may not do this."""
+
+    code = "insufficient_scope"
+    status = 403
+    hint = "Use another key, or ask the operator for the scope: sightline-admin keys set --scope."
 
 
 class HostNotAllowed(InputError):

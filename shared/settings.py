@@ -509,6 +509,12 @@ class Settings(BaseSettings):
         description="Form of log messages on stderr: JSON, or short lines; auto: short lines on a "
         "terminal. The log file has JSON.",
     )
+    audit_log: str | None = Field(
+        None,
+        description="File to which the gateway and `sightline-admin` append a JSON line for each "
+        "request to the API and each change of a key: who did what, without content; `-` is the "
+        "standard output.",
+    )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."
     )

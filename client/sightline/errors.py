@@ -147,7 +147,12 @@ class InvalidDocument(InvalidRequest):
 class Unauthorized(APIError):
     """The API key is missing, invalid or not allowed to do this."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden", "origin_not_allowed")
+    codes: ClassVar[tuple[str, ...]] = (
+        "unauthorized",
+        "forbidden",
+        "insufficient_scope",
+        "origin_not_allowed",
+    )
 
 
 class NotFound(APIError):

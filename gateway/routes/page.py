@@ -11,8 +11,10 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request, send_from_directory
 
 from gateway.http.base_path import link_base
+from gateway.images.formats import accepted_formats
 from gateway.services import current_services
 from shared.catalog.presets import BUILT_IN
+from shared.jobs.enhancement import EnhanceStep
 
 _HOME = Path(__file__).resolve().parent.parent / "webui"
 _ASSETS = _HOME / "assets"
@@ -30,6 +32,7 @@ _HEADERS = {
 _LANGUAGES = ("en", "zh")
 _THEMES = ("light", "dark")
 _A_YEAR_S = 365 * 86_400
+_LENGTHS = (32, 128, 512, 1024, 2048, 4096, 8192, 16_384)
 _BUILT_IN_NAMES = {preset.name for preset in BUILT_IN}
 
 page = Blueprint("page", __name__, template_folder=str(_HOME))
@@ -50,6 +53,8 @@ def show() -> Response:
         base=link_base(),
         assets=f"{link_base()}/assets/{_assets_version()}",
         told=_page_data(language, words),
+        steps=list(EnhanceStep),
+        lengths=_answer_lengths(current_services().settings.answer_max_tokens),
     )
     response = make_response(html)
     response.headers.update(_HEADERS)
@@ -70,11 +75,23 @@ def _page_data(language: str, words: dict[str, Any]) -> dict[str, Any]:
         "max_tokens": services.settings.answer_max_tokens,
         "reading": [preset.name for preset in services.presets.values() if preset.reads],
         "presets": [
-            {"name": preset.name, "own": preset.name not in _BUILT_IN_NAMES}
+            {
+                "name": preset.name,
+                "own": preset.name not in _BUILT_IN_NAMES,
+                "needs": sorted(preset.needs),
+                "description": preset.description,
+            }
             for preset in services.presets.values()
-            if not preset.needs
         ],
+        "max_prompt_chars": services.settings.prompt_max_chars,
+        "formats": list(accepted_formats()),
+        "enhance_steps": list(EnhanceStep),
     }
+
+
+def _answer_lengths(most: int) -> list[int]:
+    """Return the bounds of an answer that the page offers, in tokens; the last is the service's."""
+    return [*(length for length in _LENGTHS if length < most), most]
 
 
 @page.get("/assets/<version>/<path:name>")
@@ -114,6 +131,7 @@ def _load_words() -> dict[str, dict[str, Any]]:
 def _assets_version() -> str:
     """Return a hash of all assets."""
     digest = hashlib.sha256()
-    for path in sorted(_ASSETS.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(path for path in _ASSETS.rglob("*") if path.is_file()):
+        name = path.relative_to(_ASSETS).as_posix()
+        digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -177,7 +177,7 @@ async def _wait(job: AsyncJob, context: Context[Any]) -> None:
 
 async def _report(job: AsyncJob, context: Context[Any], passed_s: float) -> None:
     """Report the seconds that have passed, and those of the whole where that can be said."""
-    eta_s = (job.data["progress"] or {}).get("eta_s")
+    eta_s = job.data.get("eta_s") or (job.data["progress"] or {}).get("eta_s")
     total_s = passed_s + eta_s if eta_s else None
     await context.report_progress(passed_s, total_s, progress_line(job.data))
 

@@ -329,6 +329,17 @@ def _add_service(commands: Any) -> None:
         "show the load, the models and the workers",
     )
 
+    usage = _add_command(
+        commands,
+        "usage",
+        _import_later("service", "show_usage"),
+        "sum up what your key has used",
+    )
+    usage.add_argument("--from", dest="first", metavar="DAY", help="first day (of this month)")
+    usage.add_argument("--to", dest="last", metavar="DAY", help="last day (today), in UTC")
+    usage.add_argument("--by", choices=["day", "month"], default="day", help="sums by (day)")
+    usage.add_argument("--key", metavar="NAME", help="another key, or all; needs the scope admin")
+
 
 def _add_webhooks(commands: Any) -> None:
     parser = commands.add_parser(

@@ -305,7 +305,7 @@ def test_who_needs_a_key_is_asked_for_it_and_keeps_the_conversation(guarded, vis
     here.give("gate.png", text_png("Gate 12"))
     here.ask("What is on it?")
     first = here.answered()
-    expect(here.page.locator("#sessions a")).to_have_text(["What is on it?"])
+    expect(here.page.locator("#sessions b")).to_have_text(["What is on it?"])
     here.page.reload()
     assert here.answered() == first
     expect(here.page.locator(".shown img")).to_have_js_property("naturalWidth", 320)

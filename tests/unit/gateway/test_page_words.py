@@ -49,7 +49,11 @@ def test_every_error_is_told_in_chinese_with_a_hint(code):
 
 
 def test_every_sentence_that_the_page_asks_for_is_there():
-    source = "".join(path.read_text(encoding="utf-8") for path in HOME.rglob("*.js"))
+    source = _sources("*.js")
     asked = set(re.findall(r'say\("(\w+)"', source))
-    asked |= set(re.findall(r"\bt\.(\w+)", (HOME / "page.html").read_text(encoding="utf-8")))
+    asked |= set(re.findall(r"\bt\.(\w+)", _sources("*.html")))
     assert asked <= set(WORDS["en"])
+
+
+def _sources(pattern):
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(HOME.rglob(pattern)))

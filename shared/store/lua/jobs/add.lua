@@ -79,8 +79,8 @@ if full then
 end
 if full then return {'limited', full} end
 
-ttl_ms = tonumber(ttl_ms)
-local expire_ms = now + (tonumber(deadline_ms) or ttl_ms)
+local expire_ms = now + (tonumber(deadline_ms) or tonumber(ttl_ms))
+ttl_ms = kept_ms(tenant, ttl_ms)
 local number = redis.call('INCR', SEQUENCE)
 local score = string.format('%.0f', first_score + number)
 redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl_ms,
@@ -100,8 +100,8 @@ end
 begin_job(job_id, tenant, now)
 if tokens > 0 then charge(usage, tokens) end
 redis.call('ZADD', EXPIRY, expire_ms, job_id)
--- its row lives at most once as long before its end, and once after it
-local kept_until = now + 2 * ttl_ms
+-- its row lives at most until it expires, and as long again as it is kept
+local kept_until = life_end(now, expire_ms, ttl_ms)
 if redis.call('EXISTS', TENANT_JOBS .. tenant) == 0 then mark_complete(tenant, count_unfiled()) end
 file_job(TENANT_JOBS .. tenant, job_id, number, kept_until, number)
 for i = FIRST_IMAGE, #KEYS do use_image(KEYS[i], job_id, kept_until, now) end
@@ -119,7 +119,7 @@ if session then
   if version and tonumber(version) > tonumber(redis.call('HGET', key, 'version')) then
     redis.call('HSET', key, 'version', version)
   end
-  redis.call('HSET', session, 'busy', job_id, 'ttl_ms', session_ttl_ms)
+  redis.call('HSET', session, 'busy', job_id, 'ttl_ms', kept_ms(tenant, session_ttl_ms))
   for i = FIRST_IMAGE, #KEYS do remember_image(session, KEYS[i], now) end
   touch_session(tenant, session_id, now)
 end
