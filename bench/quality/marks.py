@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from PIL import Image, ImageFilter
+
 from bench.quality.numerics import Answer, answer_all
 from demo.evaluate import TASKS, samples
 from shared.jobs import GenerationParams
@@ -38,10 +40,11 @@ def main() -> None:
     """Print a line for each bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=40, help="images of each of two kinds")
+    parser.add_argument("--blur", type=float, default=0.0, help="radius, in pixels")
     parser.add_argument("--second", action="store_true", help="compare with the second reader")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
-    truths, requests = zip(*_requests(args.count), strict=True)
+    truths, requests = zip(*_requests(args.count, args.blur), strict=True)
     engine = load_engine(Settings(threads=args.threads))
     try:
         answers = answer_all(engine, requests)
@@ -65,15 +68,19 @@ def main() -> None:
         print(_line(f"{bound} and read otherwise", both, letters))
 
 
-def _requests(count: int) -> Iterator[tuple[str, EngineRequest]]:
+def _requests(count: int, blur: float) -> Iterator[tuple[str, EngineRequest]]:
     """Yield the drawn text and the request to read it."""
     for task in TASKS:
         for number, sample in enumerate(samples(task, count if task.name in _KINDS else 0)):
-            source = ImageInput(f"img_{task.name}_{number}", sample.image, 1 << 20)
+            source = ImageInput(f"img_{task.name}_{number}", _blurred(sample.image, blur), 1 << 20)
             truth = sample.turns[0].answer
             params = GenerationParams(max_new_tokens=len(truth.encode()) + 24)
             message = Message("user", "Read the text.", (source,))
             yield truth, EngineRequest("bench", (message,), params)
+
+
+def _blurred(image: Image.Image, radius: float) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(radius)) if radius else image
 
 
 def _read_again(requests: Sequence[EngineRequest], threads: int) -> list[str]:
