@@ -79,9 +79,7 @@ def test_every_link_of_the_pages_leads_somewhere_below_the_base_path(served):
             assert http.get(link).status_code == 200, link
 
 
-def test_the_pill_leads_to_what_to_do_without_a_worker_and_beside_the_demo_model(
-    served, open_page
-):
+def test_the_pill_leads_to_what_to_do_without_a_worker_and_beside_the_demo_model(served, open_page):
     here = open_page()
     expect(here.page.locator("#health")).to_have_text("simulated")
     assert here.page.locator("#health").get_attribute("href") is None
