@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
-from gateway import auth
+from gateway import audit, auth
 from gateway.http import problems
 from gateway.http.base_path import BasePath, link_base
 from gateway.http.bodies.multipart import FormRequest
@@ -40,6 +40,7 @@ from gateway.routes.reading_apis.mistral import ocr
 from gateway.routes.reading_apis.open_webui import loader
 from gateway.routes.reviews import reviews
 from gateway.routes.sessions import sessions
+from gateway.routes.usage import usage
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
 from gateway.submission.body import refuse_compressed
@@ -88,7 +89,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     blueprints = (
         *(jobs, reviews, groups, estimate, events, images, documents, sessions, predict),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
-        *(health, webhooks, metrics),
+        *(health, webhooks, metrics, usage),
     )
     for blueprint in blueprints:
         app.register_api(blueprint)
@@ -141,6 +142,8 @@ def _end_request(response: Response) -> ResponseReturnValue:
 
 
 def _record_end(response: Response) -> None:
+    if auth.needs_key(request.path) and (line := audit.describe_request(request, response)):
+        current_services().audit.note(**line)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.started_at

@@ -10,6 +10,7 @@ from flask import current_app
 from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
+from gateway.audit import AuditLog
 from gateway.http.browser_guard import BrowserGuard
 from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
@@ -36,6 +37,7 @@ from shared.store.session_store import SessionStore
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
+from shared.store.usage_store import UsageStore
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
@@ -70,6 +72,8 @@ class Services:
     files: FileStore
     batches: BatchStore
     groups: GroupStore
+    usage: UsageStore
+    audit: AuditLog
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
     host_breaker: HostBreaker
@@ -118,6 +122,8 @@ class Services:
             files=FileStore(settings, binary),
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
+            usage=UsageStore(store.redis),
+            audit=AuditLog.open(settings),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),
             rules=rules,

@@ -347,3 +347,9 @@ def _document_body(
 
 def _form_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def usage_params(first: str | None, last: str | None, by: str, key: str | None) -> dict[str, str]:
+    """Return the query of a request for usage."""
+    params = {"from": first, "to": last, "by": by, "key": key}
+    return {name: value for name, value in params.items() if value is not None}

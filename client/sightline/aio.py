@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import httpx
 
-from sightline._api import Api, OnUpdate, api_path
+from sightline._api import Api, OnUpdate, api_path, usage_params
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._pages import Page, PageCollector
 from sightline._steps import Policy
@@ -33,6 +33,7 @@ from sightline.types import (
     SessionData,
     SessionSummary,
     SubmitOptions,
+    UsageReport,
 )
 
 
@@ -220,6 +221,24 @@ class AsyncClient:
     async def models(self) -> list[ModelData]:
         """Return the models that are loaded."""
         return await self._runner.run(self._runner.api.request_list(api_path("models")))
+
+    async def usage(
+        self,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        by: Literal["day", "month"] = "day",
+        key: str | None = None,
+    ) -> UsageReport:
+        """Return what a key has used between two days such as "2026-11-28", in UTC.
+
+        Without days this month, without `key` the own one; another, or `all`, needs the scope
+        admin.
+        """
+        params = usage_params(first, last, by, key)
+        return await self._runner.run(
+            self._runner.api.request_json("GET", api_path("usage"), params=params)
+        )
 
     # batches
 

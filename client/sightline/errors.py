@@ -147,7 +147,13 @@ class InvalidDocument(InvalidRequest):
 class Unauthorized(APIError):
     """The API key is missing, invalid or not allowed to do this."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden", "origin_not_allowed")
+    codes: ClassVar[tuple[str, ...]] = (
+        "unauthorized",
+        "forbidden",
+        "insufficient_scope",
+        "budget_spent",
+        "origin_not_allowed",
+    )
 
 
 class NotFound(APIError):

@@ -25,6 +25,10 @@ class SubmitOptions(TypedDict, total=False):
     preset: str
     lang: Literal["en", "zh"]
     fields: list[str]
+    #: What the preset `find` looks for; `Client.find` sets them.
+    labels: list[str]
+    phrase: str
+    fuzzy: bool
     session_id: str
     #: A name for jobs that belong together; see /v1/groups.
     group: str
@@ -125,8 +129,26 @@ class Output(TypedDict):
     reader: NotRequired[Literal["model", "second", "both"] | None]
     #: By JSON pointer into `json`, with the option `evidence`.
     evidence: NotRequired[dict[str, EvidenceData]]
+    #: Of the preset `find`: each place; [] where nothing was found.
+    objects: NotRequired[list[FoundObject]]
     #: JSON pointers of what a person should look at, with the option `review`.
     review: NotRequired[list[str]]
+
+
+class FoundObject(TypedDict):
+    """One place where something that was looked for was seen; boxes are as in TextLine."""
+
+    label: str
+    box: list[float]
+    #: Of a slanted box, and of each line of a phrase that is broken.
+    polygon: NotRequired[list[list[float]]]
+    parts: NotRequired[list[list[list[float]]]]
+    #: What is printed there, where it is text.
+    text: NotRequired[str]
+    image: NotRequired[int]
+    page: NotRequired[int]
+    confidence: float | None
+    source: Literal["model", "reader"]
 
 
 class EvidenceData(TypedDict):
@@ -238,6 +260,8 @@ class JobData(TypedDict):
     completed_at: str | None
     expires_at: str
     queue: Queue
+    #: Predicted seconds until it ends.
+    eta_s: NotRequired[float | None]
     progress: Progress | None
     input: dict[str, Any]
     output: Output | None
@@ -298,6 +322,52 @@ class Turn(TypedDict):
     images: list[str]
     text: str
     finish_reason: FinishReason
+
+
+class UsageSums(TypedDict):
+    """Sums over jobs that have ended; `work_s` is how long readers and model have worked."""
+
+    jobs: int
+    succeeded: int
+    failed: int
+    canceled: int
+    expired: int
+    images: int
+    pages: int
+    prompt_tokens: int
+    completion_tokens: int
+    image_tokens: int
+    work_s: float
+
+
+class UsagePeriod(UsageSums):
+    """What one key has used in a day or a month in UTC."""
+
+    period: str
+    key: str
+
+
+class BudgetData(TypedDict):
+    """A budget of a key for this month."""
+
+    budget: Literal["jobs", "pages", "tokens"]
+    month: str
+    limit: int
+    used: int
+
+
+UsageReport = TypedDict(
+    "UsageReport",
+    {
+        "object": Literal["list"],
+        "from": str,
+        "to": str,
+        "by": Literal["day", "month"],
+        "data": list[UsagePeriod],
+        "total": UsageSums,
+        "budgets": list[BudgetData],
+    },
+)
 
 
 class SessionSummary(TypedDict):
@@ -363,7 +433,7 @@ class PresetData(TypedDict):
     description: str
     builtin: bool
     prompt: dict[str, str]
-    needs: list[Literal["prompt", "fields"]]
+    needs: list[Literal["prompt", "fields", "labels"]]
     params: dict[str, Any]
     postprocess: list[str]
     enhance: str | list[str]
@@ -410,6 +480,7 @@ class QueueData(TypedDict):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: NotRequired[float | None]
     workers: list[WorkerData]
 
 

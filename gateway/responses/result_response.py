@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, jsonify, request
 
-from gateway.responses.scan_order import has_places, order_scan
+from gateway.responses.scan_order import can_be_drawn, has_places, order_scan
 from gateway.results.contents.blocks import DoesNotFit
 from gateway.results.file_name import content_disposition, stem_of
 from gateway.results.forms import ResultForm, choose_form
@@ -84,7 +84,7 @@ def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Re
 
     Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
     """
-    if not has_places(row):
+    if not can_be_drawn(row):
         raise NoPlaces
     number = _overlaid(row, query)
     order = order_scan(
@@ -103,7 +103,7 @@ def _overlaid(row: JobRow, query: OverlayQuery) -> int:
     else:
         names, known = ("page", "image"), document.pages
     if not known:
-        raise NoPlaces("The job is about neither images nor pages.")
+        raise NoPlaces("The job has neither images nor pages.")
     asked = getattr(query, names[0])
     if getattr(query, names[1]) is not None:
         raise BadParameters(f"The job is about {names[0]}s.", pointer=f"/{names[1]}")
@@ -160,7 +160,8 @@ def _with_corrections(row: JobRow) -> dict[str, Any]:
 def _shown_output(row: JobRow) -> dict[str, Any]:
     """Return the output without pages that only carry the evidence of an answer."""
     output, tiling = row.output or {}, row.input.tiling
-    if tiling is None or tiling.task is TilingTask.READ:
+    reads = tiling is None or tiling.task is TilingTask.READ
+    if reads and row.input.find is None:
         return output
     return {name: value for name, value in output.items() if name != "pages"}
 

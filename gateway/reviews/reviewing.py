@@ -9,7 +9,7 @@ from shared.errors import NotReviewable, ReviewChanged
 from shared.jobs import JobStatus
 from shared.jobs.review import Statement
 from shared.jobs.row import JobRow
-from shared.store.api_key_store import Caller
+from shared.store.api_key_types import Caller
 
 #: So many others may come before a review is given up.
 _TRIES = 20
@@ -33,7 +33,7 @@ def review_job(job_id: str, request: ReviewRequest, services: Services, caller: 
         if review == row.review:
             return row
         if request.if_version not in (None, row.review_version):
-            raise ReviewChanged(f"The review has the version {row.review_version} now.")
+            raise ReviewChanged(f"The review is now at version {row.review_version}.")
         state = review.state(row.doubtful_parts)
         if services.reviews.put(row, review, state):
             version = row.review_version + 1

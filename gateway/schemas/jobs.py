@@ -12,6 +12,7 @@ from gateway.schemas.reviews import ReviewState
 from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 from shared.jobs.evidence import EvidenceStatus
+from shared.jobs.find import ObjectSource
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -89,11 +90,11 @@ class ResultQuery(Parameters):
 
     format: (
         Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
-    ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+    ) = Field(None, description="Overrides `Accept`; plain text if neither names a format.")
     corrected: bool = Field(
         False,
-        description="With what reviewers have corrected; the header `X-Sightline-Corrections` says "
-        "how many corrections there are, and how many of them this form shows.",
+        description="Apply the reviewers' corrections; the header `X-Sightline-Corrections` gives "
+        "their number and how many of them this format can show.",
     )
 
 
@@ -259,6 +260,31 @@ class EvidenceState(BaseModel):
     )
 
 
+class ObjectState(BaseModel):
+    """One place where something that was looked for was seen."""
+
+    label: str = Field(description="As in the request.")
+    box: list[float] = Field(description="Left, top, right, bottom, in the unit of `boxes`.")
+    polygon: list[list[float]] | None = Field(
+        None,
+        description="Of a slanted box: top left, top right, bottom right and bottom left, as the "
+        "text runs.",
+    )
+    parts: list[list[list[float]]] | None = Field(
+        None, description="Of a phrase that is broken across lines: the slanted box in each line."
+    )
+    text: str | None = Field(None, description="What is printed there, where it is text.")
+    image: int | None = Field(None, description="Index of the job's image, from 0.")
+    page: int | None = Field(None, description="Number of the document's page, from 1.")
+    confidence: float | None = Field(
+        description="How well the text was seen and how much it is like the label, 0 to 1; of the "
+        "model's boxes that of its whole answer. Null if unknown."
+    )
+    source: ObjectSource = Field(
+        description="`reader`: it stands in the text; `model`: the model has pointed at it."
+    )
+
+
 class OutputState(BaseModel):
     """The answer."""
 
@@ -314,6 +340,11 @@ class OutputState(BaseModel):
         None,
         description="With `evidence`: by JSON pointer, of each value of `json` that is not null.",
     )
+    objects: list[ObjectState] | None = Field(
+        None,
+        description="Of a preset that looks for things, such as `find`: each place; [] where "
+        "nothing was found. The text sums it up.",
+    )
     review: list[str] | None = Field(
         None,
         description="With `review`: JSON pointers into this output of what a person should look "
@@ -332,6 +363,10 @@ class Job(BaseModel):
     completed_at: str | None
     expires_at: str
     queue: QueueState
+    eta_s: float | None = Field(
+        None,
+        description="Predicted seconds until it ends; null once it has, and while unknown.",
+    )
     progress: ProgressState | None
     input: dict[str, Any]
     output: OutputState | None
@@ -452,6 +487,11 @@ class QueueView(BaseModel):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: float | None = Field(
+        None,
+        description="Predicted wait of a job behind all others; null until a worker has measured "
+        "its speed.",
+    )
     workers: list[WorkerState]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from shared.errors import ServiceError
 from shared.jobs import (
     FinishReason,
+    FoundObject,
     ImageOutput,
     JobStatus,
     Notice,
@@ -101,6 +102,9 @@ class EngineAnswer:
     seen: tuple[SeenImage, ...] | None = None
     #: Of a document whose answer is looked up.
     source: ReadSource | None = None
+    #: Of a job that looks for something; of an image what the model has pointed at, until the job
+    #: ends.
+    objects: tuple[FoundObject, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,7 @@ def make_result(
         evidence=_find_evidence(json_value, answer, complete=not has_gaps)
         if row.input.evidence
         else None,
+        objects=answer.objects if row.input.find else None,
     )
     output = _with_doubts(row, output)
     is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only

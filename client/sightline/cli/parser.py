@@ -255,7 +255,7 @@ def _add_review(commands: Any) -> None:
     review.add_argument(
         "--confirm", action="append", metavar="POINTER", help="mark as right; may be repeated"
     )
-    review.add_argument("--reviewer", metavar="NAME", help="who has looked at it")
+    review.add_argument("--reviewer", metavar="NAME", help="name of the reviewer")
 
 
 def _add_batch(commands: Any) -> None:
@@ -269,7 +269,10 @@ def _add_batch(commands: Any) -> None:
     )
     run.add_argument("file", metavar="FILE", help="a request on each line, in OpenAI's form")
     run.add_argument(
-        "--window", default="24h", metavar="TIME", help="what is not done by then expires (24h)"
+        "--window",
+        default="24h",
+        metavar="TIME",
+        help="requests that are not done by then expire (24h)",
     )
     wait = _add_command(
         below, "wait", _import_later("batch", "wait_for_batch"), "wait for a batch that runs"
@@ -328,6 +331,17 @@ def _add_service(commands: Any) -> None:
         _import_later("service", "show_status"),
         "show the load, the models and the workers",
     )
+
+    usage = _add_command(
+        commands,
+        "usage",
+        _import_later("service", "show_usage"),
+        "sum up what your key has used",
+    )
+    usage.add_argument("--from", dest="first", metavar="DAY", help="first day (of this month)")
+    usage.add_argument("--to", dest="last", metavar="DAY", help="last day (today), in UTC")
+    usage.add_argument("--by", choices=["day", "month"], default="day", help="sums by (day)")
+    usage.add_argument("--key", metavar="NAME", help="another key, or all; needs the scope admin")
 
 
 def _add_webhooks(commands: Any) -> None:
