@@ -132,9 +132,10 @@ containers: ## Build the images, run compose.yaml and try what it promises; ARGS
 lock: $(DEV_STAMP) ## Write the newest fitting versions of all packages into deploy/constraints.txt
 	@exec scripts/lock.sh
 
-chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs run; none may be lost
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m tests.chaos.monkey $(ARGS)
+chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs, groups and batches run; none may be lost
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+		$(PY) -m tests.chaos.monkey $(ARGS) && \
+		exec $(PY) -m tests.chaos.bundles $(BUNDLES)
 
 chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook must arrive
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \

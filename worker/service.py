@@ -263,21 +263,21 @@ def _load(settings: Settings) -> Engine:
     redis_cache = RedisFeatures(settings) if settings.features_redis_bytes else None
     cache = FeatureCache(settings.features_ram_bytes, redis_cache)
     engine = load_engine(settings, feature_cache=cache)
-    _warm_up(engine)
+    # the first caller does not wait for one-time set-up, and its job is predicted
+    _warm_up(engine, side=64, tokens=2)
+    engine.forget_rates()
+    _warm_up(engine, side=512, tokens=8)
     return engine
 
 
-def _warm_up(engine: Engine) -> None:
-    """Answer one small question, so that the first caller does not wait for one-time set-up.
-
-    Raises the ServiceError of an engine that cannot answer.
-    """
-    image = ImageInput("img_warm_up", Image.new("RGB", (64, 64), "grey"), 4096)
+def _warm_up(engine: Engine, *, side: int, tokens: int) -> None:
+    """Answer one question; raises the ServiceError of an engine that cannot answer."""
+    image = ImageInput(f"img_warm_up_{side}", Image.new("RGB", (side, side), "grey"), side * side)
     ticket = engine.submit(
         EngineRequest(
             id="warm_up",
             messages=(Message("user", "What is it?", (image,)),),
-            params=GenerationParams(max_new_tokens=2),
+            params=GenerationParams(max_new_tokens=tokens),
         )
     )
     for event in ticket.events():

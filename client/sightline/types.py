@@ -260,6 +260,8 @@ class JobData(TypedDict):
     completed_at: str | None
     expires_at: str
     queue: Queue
+    #: Predicted seconds until it ends.
+    eta_s: NotRequired[float | None]
     progress: Progress | None
     input: dict[str, Any]
     output: Output | None
@@ -345,6 +347,15 @@ class UsagePeriod(UsageSums):
     key: str
 
 
+class BudgetData(TypedDict):
+    """A budget of a key for this month."""
+
+    budget: Literal["jobs", "pages", "tokens"]
+    month: str
+    limit: int
+    used: int
+
+
 UsageReport = TypedDict(
     "UsageReport",
     {
@@ -354,6 +365,7 @@ UsageReport = TypedDict(
         "by": Literal["day", "month"],
         "data": list[UsagePeriod],
         "total": UsageSums,
+        "budgets": list[BudgetData],
     },
 )
 
@@ -468,6 +480,7 @@ class QueueData(TypedDict):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: NotRequired[float | None]
     workers: list[WorkerData]
 
 

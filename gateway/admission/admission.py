@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import estimate_work
@@ -78,14 +78,15 @@ class Admission:
         work = estimate_work(
             images,
             prompt_tokens=estimate_prompt_tokens(profile.prompt) + profile.text_tokens,
-            answer_tokens=forecast.answer_tokens(profile.kind, profile.max_new_tokens),
+            answer_tokens=forecast.answer_steps(profile.kind, profile.max_new_tokens),
             reads=profile.reads,
             apart=profile.apart,
-            workers=forecast.fleet.workers,
             reader="both" if profile.boxes and profile.reader == "model" else profile.reader,
         )
         place = self._fresh_position(profile.tenant, profile.position).place(profile.priority)
-        return _predict(forecast, work, *place)
+        tokens = forecast.answer_tokens(profile.kind, profile.max_new_tokens)
+        prediction = _predict(forecast, work, *place)
+        return replace(prediction, answer_tokens=0.0 if work.parts else tokens)
 
     def check(self, profile: JobProfile, prediction: Prediction) -> None:
         """Refuse a job with this prediction if it cannot be accepted.

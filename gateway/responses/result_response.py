@@ -104,7 +104,7 @@ def _overlaid(row: JobRow, query: OverlayQuery) -> int:
     else:
         names, known = ("page", "image"), document.pages
     if not known:
-        raise NoPlaces("The job is about neither images nor pages.")
+        raise NoPlaces("The job has neither images nor pages.")
     asked = getattr(query, names[0])
     if getattr(query, names[1]) is not None:
         raise BadParameters(f"The job is about {names[0]}s.", pointer=f"/{names[1]}")

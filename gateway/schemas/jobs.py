@@ -90,11 +90,11 @@ class ResultQuery(Parameters):
 
     format: (
         Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
-    ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+    ) = Field(None, description="Overrides `Accept`; plain text if neither names a format.")
     corrected: bool = Field(
         False,
-        description="With what reviewers have corrected; the header `X-Sightline-Corrections` says "
-        "how many corrections there are, and how many of them this form shows.",
+        description="Apply the reviewers' corrections; the header `X-Sightline-Corrections` gives "
+        "their number and how many of them this format can show.",
     )
 
 
@@ -363,6 +363,10 @@ class Job(BaseModel):
     completed_at: str | None
     expires_at: str
     queue: QueueState
+    eta_s: float | None = Field(
+        None,
+        description="Predicted seconds until it ends; null once it has, and while unknown.",
+    )
     progress: ProgressState | None
     input: dict[str, Any]
     output: OutputState | None
@@ -483,6 +487,11 @@ class QueueView(BaseModel):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: float | None = Field(
+        None,
+        description="Predicted wait of a job behind all others; null until a worker has measured "
+        "its speed.",
+    )
     workers: list[WorkerState]
 
 

@@ -82,6 +82,8 @@ class JobRow(BaseModel):
     predicted: JsonDict = None
     #: Predicted busy time of a full worker, milliseconds.
     busy_ms: int = 0
+    #: What it asks of a worker, as `Demand` dumps it; "" in rows of older versions.
+    demand: str = ""
     #: Of a tiled job: "tiles" until its last tile ends, then "merge".
     phase: str = ""
     #: Of a job that is done page by page: the numbers of the pages.
@@ -120,6 +122,15 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+    @property
+    def predicted_run_s(self) -> float | None:
+        """Return the seconds from start to end that were predicted; None where none were."""
+        if not self.predicted:
+            return None
+        stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
+        # an older gateway has predicted no reading
+        return round(sum(self.predicted.get(stage) or 0.0 for stage in stages), 3)
 
     @property
     def doubtful_parts(self) -> list[str]:

@@ -22,7 +22,12 @@ def timestamp(ms: int | None) -> str | None:
 
 
 def job_view(
-    row: JobRow, *, position: int = 0, wait_s: float | None = 0.0, base_url: str = ""
+    row: JobRow,
+    *,
+    position: int = 0,
+    wait_s: float | None = 0.0,
+    eta_s: float | None = None,
+    base_url: str = "",
 ) -> dict[str, Any]:
     """Return the job as `/v1/jobs/{id}` shows it; its URLs begin with `base_url`."""
     return {
@@ -34,6 +39,7 @@ def job_view(
         "completed_at": timestamp(row.completed_ms),
         "expires_at": timestamp(row.expires_ms),
         "queue": {"name": row.queue, "position": position, "wait_s": wait_s},
+        "eta_s": eta_s,
         "progress": None if row.status.terminal else row.progress,
         "input": {
             "kind": "warm_up" if row.input.encode_only else "question",
@@ -115,9 +121,7 @@ def _predicted(row: JobRow) -> dict[str, float | None] | None:
     predicted = row.predicted
     if not predicted:
         return None
-    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
-    # an older gateway has predicted no reading
-    run_s = round(sum(predicted.get(stage) or 0.0 for stage in stages), 3)
+    run_s = row.predicted_run_s
     return {"wait_s": predicted["wait_s"], "run_s": run_s, "total_s": predicted["total_s"]}
 
 

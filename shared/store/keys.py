@@ -50,6 +50,10 @@ SEQUENCE = PREFIX + "queued:sequence"
 BACKLOG = PREFIX + "queued:busy"
 #: Hash preset ("ask" without one) -> moving average of the tokens of its answers.
 ANSWERS = PREFIX + "answers"
+#: The same of the steps that wrote them (guessed tokens take none), and hash of how many answers
+#: were counted, up to those that an average remembers.
+ANSWER_STEPS = PREFIX + "answers:steps"
+ANSWERS_COUNTED = PREFIX + "answers:counted"
 #: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
 PREDICTIONS = PREFIX + "predictions"
 PREDICTIONS_RECENT = PREFIX + "predictions:recent"
@@ -77,6 +81,8 @@ WEIGHTS = PREFIX + "weights"
 RETENTION = PREFIX + "retention"
 #: Hash: sums over a tenant's ended jobs; `<tenant>:<period>` follows, 2026-11-28 or 2026-11.
 USAGE = PREFIX + "usage:"
+#: Hash: what a tenant may use in a month, and who is told when that is nearly or all used.
+BUDGET = PREFIX + "budget:"
 #: Set of a tenant's unfinished job ids.
 UNFINISHED = PREFIX + "unfinished:"
 #: Zset of the tenants with unfinished jobs by the millisecond of the last look for vanished ones.

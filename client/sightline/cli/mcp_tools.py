@@ -66,9 +66,9 @@ class Folders:
         path = Path(source).expanduser().resolve()
         if self.allowed and not any(path.is_relative_to(folder) for folder in self.allowed):
             shown = ", ".join(map(str, self.allowed))
-            raise ToolError(f"{source} is outside of the folders that may be read: {shown}.")
+            raise ToolError(f"{source} is outside the folders that may be read: {shown}.")
         if not path.is_file():
-            raise ToolError(f"There is no file {source}.")
+            raise ToolError(f"File not found: {source}.")
         return str(path)
 
 
@@ -86,7 +86,7 @@ def serve_tools(args: argparse.Namespace) -> int:
 def _folder(name: str) -> Path:
     path = Path(name).expanduser().resolve()
     if not path.is_dir():
-        raise UsageError(f"There is no folder {name}.")
+        raise UsageError(f"Folder not found: {name}.")
     return path
 
 
@@ -201,7 +201,7 @@ async def _wait(job: AsyncJob, context: Context[Any]) -> None:
 
 async def _report(job: AsyncJob, context: Context[Any], passed_s: float) -> None:
     """Report the seconds that have passed, and those of the whole where that can be said."""
-    eta_s = (job.data["progress"] or {}).get("eta_s")
+    eta_s = job.data.get("eta_s") or (job.data["progress"] or {}).get("eta_s")
     total_s = passed_s + eta_s if eta_s else None
     await context.report_progress(passed_s, total_s, progress_line(job.data))
 

@@ -297,7 +297,7 @@ def _add_review(commands: Any) -> None:
     review.add_argument(
         "--confirm", action="append", metavar="POINTER", help="mark as right; may be repeated"
     )
-    review.add_argument("--reviewer", metavar="NAME", help="who has looked at it")
+    review.add_argument("--reviewer", metavar="NAME", help="name of the reviewer")
 
 
 def _add_batch(commands: Any) -> None:
@@ -311,7 +311,10 @@ def _add_batch(commands: Any) -> None:
     )
     run.add_argument("file", metavar="FILE", help="a request on each line, in OpenAI's form")
     run.add_argument(
-        "--window", default="24h", metavar="TIME", help="what is not done by then expires (24h)"
+        "--window",
+        default="24h",
+        metavar="TIME",
+        help="requests that are not done by then expire (24h)",
     )
     wait = _add_command(
         below, "wait", _import_later("batch", "wait_for_batch"), "wait for a batch that runs"

@@ -71,7 +71,10 @@ def show_usage(args: argparse.Namespace) -> int:
 
 def _print_load(queue: QueueData) -> None:
     waited = f", the oldest for {queue['oldest_wait_s']:.0f} s" if queue["queued"] else ""
-    print(f"{queue['running']} running, {queue['queued']} waiting{waited}")
+    # an older service does not tell it
+    wait_s = queue.get("wait_s")
+    new = f"; a new job would start in about {wait_s:.0f} s" if wait_s else ""
+    print(f"{queue['running']} running, {queue['queued']} waiting{waited}{new}")
 
 
 def _print_models(models: list[ModelData]) -> None:

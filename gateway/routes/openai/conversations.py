@@ -161,8 +161,11 @@ def delete_item(path: ConversationItemPath) -> dict[str, Any]:
     """
     sessions, tenant = current_services().sessions, current_tenant()
     session = sessions.get(tenant, path.conversation_id)
-    for _ in range(_DELETE_TRIES):
+    for attempt in range(_DELETE_TRIES):
         place = find_item(sessions.turns(tenant, session.id), path.item_id)
+        if place is None and attempt:
+            # it went with a command whose answer was lost
+            return conversation_view(session)
         if place is None:
             raise errors.NotFound(_NO_ITEM)
         turn, part = place

@@ -65,7 +65,7 @@ def test_tools_read_and_ask_with_progress(served, files):
     assert older["input"]["document"]["pages"] == [2]
     assert texts(asked)[0] == newest["output"]["text"] != ""
     assert missing.is_error
-    assert "There is no file" in texts(missing)[0]
+    assert "File not found" in texts(missing)[0]
     assert refused.is_error
     assert texts(refused)[0]
     progress = [report[0] for report in reports]
@@ -120,4 +120,4 @@ def test_a_call_that_is_given_up_cancels_its_job_and_folders_bound_what_is_read(
 
     outside = asyncio.run(use())
     assert outside.is_error
-    assert "outside of the folders" in texts(outside)[0]
+    assert "outside the folders" in texts(outside)[0]

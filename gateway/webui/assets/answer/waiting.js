@@ -3,10 +3,8 @@
 import { modelRuns } from "../frame/health.js";
 import { duration, say } from "../words.js";
 
-/** Return the sentence for a wait in seconds and a job's prediction; null where nothing is known. */
-export function waiting(wait, predicted) {
+/** Return the sentence for the seconds until a job's end; null where they are not known. */
+export function waiting(eta) {
   if (!modelRuns()) return say("waitsForModel");
-  if (wait === null || wait === undefined) return null;
-  const total = wait + (predicted?.run_s ?? 0);
-  return total ? say("answerIn", { time: duration(total) }) : null;
+  return eta ? say("answerIn", { time: duration(eta) }) : null;
 }
