@@ -103,11 +103,11 @@ def read_about(folder: Path, model: str) -> dict[str, Any]:
     name = model if HUB_ID.fullmatch(model) else folder.resolve().name
     flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
     if not isinstance(flags["name"], str) or not flags["name"]:
-        raise ValueError("sightline.json: name is no text")
+        raise ValueError("sightline.json: name is not a text")
     for name in ("letter_height", "tallest_letters", "letters_at_once"):
         value = flags.get(name, 1)
         if not isinstance(value, int | float) or not value > 0:
-            raise ValueError(f"sightline.json: {name} is no number above 0")
+            raise ValueError(f"sightline.json: {name} is not a number above 0")
     if flags.get("numerics", COMPUTED[0]) not in COMPUTED:
-        raise ValueError(f"sightline.json: numerics is none of {', '.join(COMPUTED)}")
+        raise ValueError(f"sightline.json: numerics is not one of {', '.join(COMPUTED)}")
     return flags

@@ -61,7 +61,7 @@ def read_json(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{file.name} is damaged: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file.name} is damaged: it holds no JSON object")  # noqa: TRY004
+        raise ValueError(f"{file.name} is damaged: it does not contain a JSON object")  # noqa: TRY004
     return content
 
 
@@ -90,4 +90,4 @@ def _fetch(hub_id: str) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
     except Exception as error:
         reason = describe_error(error)
-        raise ValueError(f"not a folder, and the hub said: {reason}") from error
+        raise ValueError(f"not a folder, and the hub responded: {reason}") from error
