@@ -58,6 +58,11 @@ class SteadyOutput:
         self.flush()
         SteadyOutput._replaceable = True
 
+    @classmethod
+    def shows_step(cls) -> bool:
+        """Tell whether a terminal shows what starts at the moment."""
+        return cls._replaceable
+
     def flush(self) -> None:
         """Flush unless the reader is gone."""
         try:
