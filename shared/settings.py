@@ -48,6 +48,7 @@ Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
+    "amx",
     "avx512-bf16",
     "avx512-vnni",
     "avx512",
