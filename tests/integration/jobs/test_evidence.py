@@ -88,8 +88,8 @@ def check_chats_tell_the_same(client, image, seller):
         "text": {"format": {"type": "json_schema", **named}},
         "max_output_tokens": 200,
     }
-    told = client.post("/v1/responses", json=response | asked, timeout=WITHIN_S).json()
-    assert (told["evidence"], told["review"]) == (whole["evidence"], [])
+    answered = client.post("/v1/responses", json=response | asked, timeout=WITHIN_S).json()
+    assert (answered["evidence"], answered["review"]) == (whole["evidence"], [])
     streamed = response | asked | {"stream": True}
     events = client.post("/v1/responses", json=streamed, timeout=WITHIN_S).text
     last = json.loads(events.strip().split("data: ")[-1])

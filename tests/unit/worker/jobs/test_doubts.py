@@ -49,11 +49,11 @@ def test_values_are_listed_that_are_not_well_supported():
 
 
 def test_objects_are_listed_that_are_less_sure():
-    found = [
+    objects = [
         FoundObject(label="sign", box=(0, 0, 1, 1), confidence=chance, source="model")
         for chance in (0.9, 0.2, None)
     ]
-    output = Output(objects=tuple(found), lines=(line(0.1),))
+    output = Output(objects=tuple(objects), lines=(line(0.1),))
     assert find_doubts(output, 0.85, wants_json=False) == ("/objects/1",)
 
 
