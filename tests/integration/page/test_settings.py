@@ -58,7 +58,10 @@ def test_settings_are_sent_shown_as_chips_remembered_and_taken_back(open_page):
     schema = sent["response_format"]["json_schema"]["schema"]
     assert (sent["detail"], sent["max_new_tokens"], sent["enhance"]) == ("high", 32, ["deskew"])
     assert schema["required"] == ["date", "合计"]
-    assert sorted(json.loads(page.locator(".turn .words .raw p").text_content())) == ["date", "合计"]
+    assert sorted(json.loads(page.locator(".turn .words .raw p").text_content())) == [
+        "date",
+        "合计",
+    ]
     page.reload()
     expect(chips).to_have_count(4)
     page.get_by_label("Reset Detail").click()
