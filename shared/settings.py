@@ -48,6 +48,7 @@ Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
+    "amx",
     "avx512-bf16",
     "avx512-vnni",
     "avx512",
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
         "",
         description="Addresses or networks of proxies whose headers X-Forwarded-Proto, "
         "X-Forwarded-Prefix and SCRIPT_NAME are believed, as in 10.0.0.5,10.1.0.0/16; unset: "
-        "nobody's.",
+        "none.",
     )
     allowed_hosts: str = Field(
         "",
@@ -562,7 +563,7 @@ class Settings(BaseSettings):
             parts = urlsplit(origin)
             is_origin = parts.scheme in ("http", "https") and parts.netloc and not parts.path
             if origin != "*" and not is_origin:
-                raise ValueError(f"{origin!r} is no origin, such as https://chat.example")
+                raise ValueError(f"{origin!r} is not an origin such as https://chat.example")
         return value
 
     @model_validator(mode="after")

@@ -151,6 +151,7 @@ class Unauthorized(APIError):
         "unauthorized",
         "forbidden",
         "insufficient_scope",
+        "budget_spent",
         "origin_not_allowed",
     )
 

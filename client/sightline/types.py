@@ -347,6 +347,15 @@ class UsagePeriod(UsageSums):
     key: str
 
 
+class BudgetData(TypedDict):
+    """A budget of a key for this month."""
+
+    budget: Literal["jobs", "pages", "tokens"]
+    month: str
+    limit: int
+    used: int
+
+
 UsageReport = TypedDict(
     "UsageReport",
     {
@@ -356,6 +365,7 @@ UsageReport = TypedDict(
         "by": Literal["day", "month"],
         "data": list[UsagePeriod],
         "total": UsageSums,
+        "budgets": list[BudgetData],
     },
 )
 

@@ -40,7 +40,7 @@ def run(arguments: Sequence[str], settings: Settings) -> int:
         if options.area == "usage":
             usage.print_usage(options, UsageStore(client), api_keys)
         else:
-            keys.run_action(options, api_keys, AuditLog.open(settings))
+            keys.run_action(options, api_keys, AuditLog.open(settings), settings)
     except OutcomeUnknown:
         return _fail(_UNKNOWN)
     except (ApiKeyError, StoreUnavailable, BadConfig) as error:

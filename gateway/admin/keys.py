@@ -8,53 +8,14 @@ import json
 import sys
 from dataclasses import asdict
 
+from gateway.admin.terms import add_terms, chosen_terms, parse_duration
 from gateway.audit import AuditLog
 from shared.jobs.view import timestamp
+from shared.settings import Settings
 from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import DEFAULT, MAX_WEIGHT, SCOPES, ApiKey, KeyTerms
+from shared.store.api_key_types import ApiKey
 
 _DAY_S = 86_400
-#: A result must live until its caller has seen it.
-_MIN_RETENTION_S = 60
-#: Option and meaning of each limit, by its name in the key.
-_LIMITS = {
-    "requests": ("--requests-per-minute", "requests that submit work, per minute"),
-    "tokens": ("--tokens-per-minute", "visual tokens of jobs, per minute"),
-    "in_flight": ("--in-flight", "unfinished jobs"),
-    "queued": ("--queued", "jobs waiting for a worker"),
-    "reads": ("--reads-per-minute", "reading requests per minute, except following a job"),
-}
-
-
-def _parse_limit(text: str) -> int:
-    if text == "default":
-        return DEFAULT
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise argparse.ArgumentTypeError("a whole number, 0 for no limit, or default")
-    return int(text)
-
-
-def _parse_weight(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_WEIGHT:
-        raise argparse.ArgumentTypeError(f"a whole number between 1 and {MAX_WEIGHT}")
-    return int(text)
-
-
-def _parse_duration(text: str) -> int:
-    number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "s")
-    factor = {"s": 1, "m": 60, "h": 3600, "d": _DAY_S}.get(unit)
-    if factor is None or not number.isascii() or not number.isdigit() or len(number) > 9:
-        raise argparse.ArgumentTypeError("seconds, or a number with s, m, h or d")
-    return int(number) * factor
-
-
-def _parse_retention(text: str) -> int:
-    if text == "default":
-        return DEFAULT
-    seconds = _parse_duration(text)
-    if seconds < _MIN_RETENTION_S:
-        raise argparse.ArgumentTypeError(f"at least {_MIN_RETENTION_S} seconds, or default")
-    return seconds
 
 
 def add_parsers(area: argparse.ArgumentParser) -> None:
@@ -67,49 +28,16 @@ def add_parsers(area: argparse.ArgumentParser) -> None:
     for action in (create, change, rotate, revoke):
         action.add_argument("name", help="name or ID of the key")
     for action in (create, change):
-        _add_terms(action)
+        add_terms(action)
     rotate.add_argument(
         "--overlap",
-        type=_parse_duration,
+        type=parse_duration,
         default=_DAY_S,
         metavar="TIME",
         help="how long the old secret stays valid, such as 30m or 1d (1d)",
     )
     shown = actions.add_parser("list", help="show every key and its limits")
     shown.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _add_terms(action: argparse.ArgumentParser) -> None:
-    for option, meaning in _LIMITS.values():
-        action.add_argument(option, type=_parse_limit, metavar="N", help=meaning)
-    action.add_argument(
-        "--weight",
-        type=_parse_weight,
-        metavar="N",
-        help="turns for each turn of other keys (1)",
-    )
-    action.add_argument(
-        "--scope",
-        dest="scopes",
-        action="append",
-        choices=SCOPES,
-        help="what the key may do, repeated for several (submit and read)",
-    )
-    action.add_argument(
-        "--retention",
-        type=_parse_retention,
-        metavar="TIME",
-        help="how long results, conversations and files are kept at most, such as 30m, or default",
-    )
-
-
-def _chosen_terms(options: argparse.Namespace) -> KeyTerms:
-    limits = {
-        name: getattr(options, option[2:].replace("-", "_"))
-        for name, (option, _) in _LIMITS.items()
-    }
-    scopes = frozenset(options.scopes) if options.scopes else None
-    return KeyTerms(limits, options.weight, scopes, options.retention)
 
 
 def _describe_key(key: ApiKey) -> str:
@@ -123,8 +51,11 @@ def _describe_key(key: ApiKey) -> str:
     )
     kept = "" if key.retention_s is None else f"; kept {key.retention_s} s"
     scopes = " and ".join(sorted(key.scopes))
+    budgets = ", ".join(f"{limit} {kind}" for kind, limit in key.budgets.items())
+    budgets = f"\n  in a month {budgets}" if budgets else ""
     return (
-        f"{key.name}  {key.id}  {state}\n  may {scopes}; weight {key.weight}{kept}; {limits}\n"
+        f"{key.name}  {key.id}  {state}\n  may {scopes}; weight {key.weight}{kept}; {limits}"
+        f"{budgets}\n"
         f"  secrets: {secrets or 'none'}"
     )
 
@@ -136,26 +67,28 @@ def _print_secret(secret: str, description: str) -> None:
     print(secret)
 
 
-def run_action(options: argparse.Namespace, api_keys: ApiKeyStore, audit: AuditLog) -> None:
+def run_action(
+    options: argparse.Namespace, api_keys: ApiKeyStore, audit: AuditLog, settings: Settings
+) -> None:
     """Do what the options say; raises ApiKeyError."""
     if options.action == "list":
         _print_keys(api_keys, as_json=options.json)
         return
-    key = _change_keys(options, api_keys)
+    key = _change_keys(options, api_keys, settings)
     audit.note(f"key.{options.action}", key=key.name, tenant=key.id, operator=_operator())
 
 
-def _change_keys(options: argparse.Namespace, api_keys: ApiKeyStore) -> ApiKey:
+def _change_keys(options: argparse.Namespace, api_keys: ApiKeyStore, settings: Settings) -> ApiKey:
     match options.action:
         case "create":
-            key, secret = api_keys.create(options.name, _chosen_terms(options))
+            key, secret = api_keys.create(options.name, chosen_terms(options, settings))
             _print_secret(secret, _describe_key(key))
         case "rotate":
             secret = api_keys.rotate(options.name, options.overlap)
             key = api_keys.get(options.name)
             _print_secret(secret, _describe_key(key))
         case "set":
-            key = api_keys.change(options.name, _chosen_terms(options))
+            key = api_keys.change(options.name, chosen_terms(options, settings))
             print(_describe_key(key))
         case _:
             key = api_keys.revoke(options.name)
@@ -175,7 +108,7 @@ def _operator() -> str:
 def _warn_without_keys(api_keys: ApiKeyStore) -> None:
     if all(key.revoked_ms for key in api_keys.all()):
         print(
-            "This was the last key: every caller who needs one is refused from now on.\n"
+            "This was the last key: callers that need a key are now refused.\n"
             "Create one the same way: keys create NAME",
             file=sys.stderr,
         )

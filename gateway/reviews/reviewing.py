@@ -33,7 +33,7 @@ def review_job(job_id: str, request: ReviewRequest, services: Services, caller: 
         if review == row.review:
             return row
         if request.if_version not in (None, row.review_version):
-            raise ReviewChanged(f"The review has the version {row.review_version} now.")
+            raise ReviewChanged(f"The review is now at version {row.review_version}.")
         state = review.state(row.doubtful_parts)
         if services.reviews.put(row, review, state):
             version = row.review_version + 1

@@ -41,7 +41,7 @@ _KINDS: dict[type, str] = {
 def add_statements(row: JobRow, request: ReviewRequest, said: Statement) -> Review:
     """Return the review of a job with what a request adds to it; raises BadReview."""
     if not request.corrections and not request.confirmed:
-        raise BadReview("There is neither a correction nor a confirmation.")
+        raise BadReview("Send at least one correction or confirmation.")
     output = row.output or {}
     review = row.review.with_statements(
         list(_corrections(output, request, said)), list(_confirmations(output, request, said))
@@ -75,11 +75,11 @@ def _find(output: dict[str, Any], pointer: str, place: str) -> Any:
         return follow(output, split_pointer(pointer))
     except ValueError as error:
         raise BadReview(
-            f"{excerpt(pointer)!r} is no JSON pointer: {error}.", pointer=place
+            f"{excerpt(pointer)!r} is not a JSON pointer: {error}.", pointer=place
         ) from None
     except LookupError:
         raise BadReview(
-            f"{excerpt(pointer)!r} leads nowhere in the output.", pointer=place
+            f"{excerpt(pointer)!r} does not exist in the output.", pointer=place
         ) from None
 
 
@@ -89,7 +89,7 @@ def _check_value(entry: CorrectionEntry, before: Any, place: str) -> None:
     kind: Literal["text", "value"] = "text" if _TEXTS.fullmatch(pointer) else "value"
     if kind == "value" and not _VALUES.fullmatch(pointer):
         raise BadReview(
-            f"{excerpt(pointer)!r} is no text or value that can be corrected.",
+            f"{excerpt(pointer)!r} is not a text or value that can be corrected.",
             pointer=f"{place}/pointer",
         )
     expected = "a text" if kind == "text" else _kind_of(before)
@@ -111,8 +111,8 @@ def _check_size(review: Review) -> None:
     count = len(review.corrections) + len(review.confirmed)
     if count > MOST_STATEMENTS:
         raise BadReview(
-            f"There would be {count} corrections and confirmations; a job has {MOST_STATEMENTS}."
+            f"{count} corrections and confirmations; a job can have at most {MOST_STATEMENTS}."
         )
     size = len(review.model_dump_json().encode("utf-8", "replace"))
     if size > MOST_BYTES:
-        raise BadReview(f"All corrections would have {size} bytes; a job has {MOST_BYTES}.")
+        raise BadReview(f"The corrections have {size} bytes; the limit is {MOST_BYTES}.")

@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_caller, require_scope
 from gateway.http import problems
-from gateway.responses.views.usage import period_views, usage_view
+from gateway.responses.views.usage import budget_views, period_views, usage_view
 from gateway.schemas.usage import MAX_DAYS, MAX_MONTHS_DAYS, MAX_ROWS, UsageQuery, UsageReport
 from gateway.services import current_services
 from shared import errors
@@ -57,6 +57,7 @@ def read(query: UsageQuery) -> dict[str, Any]:
         "by": query.by,
         "data": sorted(data, key=lambda row: row["period"]),
         "total": usage_view(total),
+        "budgets": [] if len(tenants) > 1 else budget_views(store, *tenants),
     }
 
 

@@ -90,11 +90,11 @@ class ResultQuery(Parameters):
 
     format: (
         Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
-    ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+    ) = Field(None, description="Overrides `Accept`; plain text if neither names a format.")
     corrected: bool = Field(
         False,
-        description="With what reviewers have corrected; the header `X-Sightline-Corrections` says "
-        "how many corrections there are, and how many of them this form shows.",
+        description="Apply the reviewers' corrections; the header `X-Sightline-Corrections` gives "
+        "their number and how many of them this format can show.",
     )
 
 

@@ -26,7 +26,7 @@ class ImageLimits(BaseModel):
 class DocumentLimits(BaseModel):
     """Limits for a document."""
 
-    kinds: list[str] = Field(description="Told from the content of the file.")
+    kinds: list[str] = Field(description="Detected from the file's content.")
     max_bytes: int
     max_pages: int
     max_page_pixels: int = Field(description="Larger pages are drawn smaller.")

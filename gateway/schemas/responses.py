@@ -30,7 +30,7 @@ class IncludedQuery(Parameters):
 class ResponseQuery(IncludedQuery):
     """How a response is read."""
 
-    stream: bool = Field(False, description="Read its events instead of the response.")
+    stream: bool = Field(False, description="Stream its events instead of returning the response.")
     starting_after: int | None = Field(
         None, ge=0, lt=2**53, description="The last `sequence_number` received."
     )

@@ -61,6 +61,15 @@ class UsagePeriod(UsageSums):
     key: str = Field(description="The key's name; `anonymous` for callers without one.")
 
 
+class BudgetState(BaseModel):
+    """A budget of one key for this month."""
+
+    budget: Literal["jobs", "pages", "tokens"]
+    month: str
+    limit: int
+    used: int
+
+
 class UsageReport(BaseModel):
     """What was used, the earliest first; periods without a job are left out."""
 
@@ -70,3 +79,6 @@ class UsageReport(BaseModel):
     by: Step
     data: list[UsagePeriod]
     total: UsageSums
+    budgets: list[BudgetState] = Field(
+        description="The budgets of the key that is asked about, for this month; none for `all`."
+    )

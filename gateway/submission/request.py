@@ -182,15 +182,15 @@ class Submission(BaseModel):
         "page: `auto` if it says what the page shows, `only` always, `ignore` never.",
     )
     password: SecretStr | None = Field(
-        None, max_length=256, description="Opens an encrypted document; it is not stored."
+        None, max_length=256, description="Password of an encrypted document; it is not stored."
     )
     dpi: Dpi = Field(
         DEFAULT_DPI, description="Pixels per inch at which the pages of a PDF are drawn."
     )
     running_lines: RunningLines = Field(
         "once",
-        description="What becomes of headers and footers in the text of all pages: each appears "
-        "`once`, is kept on every page (`keep`), or left out (`drop`).",
+        description="How repeated headers and footers appear in the text of all pages: "
+        "`once`, on every page (`keep`), or not at all (`drop`).",
     )
     session_id: str | None = Field(
         None, pattern=SESSION_PATTERN, description="Groups the jobs of a conversation."

@@ -183,7 +183,7 @@ class DocumentReader:
             raise PayloadTooLarge(f"The document has {len(data)} bytes; the limit is {limit}.")
         kind = document_kind(data)
         if kind is None:
-            raise DocumentDamaged("The file is no PDF and has no second page or frame.")
+            raise DocumentDamaged("The file is not a PDF and has only one page or frame.")
         return kind
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 
 from shared.errors import Unauthorized
 from shared.store import keys
 from shared.store.api_key_types import (
     ANONYMOUS,
+    BUDGETS,
     DEFAULT,
     SCOPES,
     USUAL_SCOPES,
@@ -118,15 +119,10 @@ class ApiKeyStore:
         """Set these terms in one step; raises ApiKeyError."""
         terms.check()
         key_id = self._find(which)
-        chosen = {name: value for name, value in terms.fields().items() if value is not None}
-        changed = {name: value for name, value in chosen.items() if value != DEFAULT}
-        dropped = [name for name, value in chosen.items() if value == DEFAULT]
 
         def write(pipe: Client) -> None:
-            if changed:
-                pipe.hset(keys.API_KEY + key_id, mapping=changed)
-            if dropped:
-                pipe.hdel(keys.API_KEY + key_id, *dropped)
+            _change_fields(pipe, keys.API_KEY + key_id, terms.fields())
+            _change_fields(pipe, keys.BUDGET + key_id, terms.budget_fields(key_id))
             if terms.weight is not None:
                 pipe.hset(keys.WEIGHTS, key_id, terms.weight)
             if terms.retention_s == DEFAULT:
@@ -192,6 +188,7 @@ class ApiKeyStore:
             row: dict[str, str] = self._redis.hgetall(keys.API_KEY + key_id)
             weight = self._redis.hget(keys.WEIGHTS, key_id)
             retention = self._redis.hget(keys.RETENTION, key_id)
+            budget = self._redis.hgetall(keys.BUDGET + key_id)
             digests = self._redis.zrange(keys.API_KEY + key_id + keys.API_KEY_SECRETS, 0, -1)
             valid_secrets = [self._secret(digest) for digest in digests]
         revoked = row.get("revoked_ms")
@@ -207,6 +204,8 @@ class ApiKeyStore:
             weight=int(weight or 1),
             scopes=_read_scopes(row.get("scopes", "")),
             retention_s=int(retention) if retention else None,
+            budgets={kind: int(budget[kind]) for kind in BUDGETS if kind in budget},
+            budget_webhook=budget.get("webhook"),
             secrets=[secret for secret in valid_secrets if secret],
         )
 
@@ -238,6 +237,16 @@ class ApiKeyStore:
     def _now_ms(self) -> int:
         seconds, micros = self._redis.time()
         return int(seconds * 1000 + micros // 1000)
+
+
+def _change_fields(pipe: Client, key: str, fields: Mapping[str, int | str | None]) -> None:
+    """Queue what sets, and drops, fields of a hash; None leaves one as it is."""
+    changed = {name: value for name, value in fields.items() if value not in (None, DEFAULT)}
+    dropped = [name for name, value in fields.items() if value == DEFAULT]
+    if changed:
+        pipe.hset(key, mapping=changed)
+    if dropped:
+        pipe.hdel(key, *dropped)
 
 
 def _read_scopes(text: str) -> frozenset[Scope]:

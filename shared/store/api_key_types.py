@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import RateLimits
+from shared.webhooks import Webhook
 
 #: The tenant of callers without a key.
 ANONYMOUS = "anonymous"
@@ -21,6 +22,10 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 #: Of a key that was made without any, and of callers without a key.
 USUAL_SCOPES: frozenset[Scope] = frozenset({"submit", "read"})
 MAX_WEIGHT = 100
+#: Kinds of budgets, each for a calendar month.
+BUDGETS = ("jobs", "pages", "tokens")
+#: Who is told of a budget, in the row of it.
+WEBHOOK_FIELDS = tuple(Webhook("", "").fields(""))
 #: A limit that is the service's again.
 DEFAULT = -1
 
@@ -43,6 +48,9 @@ class ApiKey:
     scopes: frozenset[Scope]
     #: Seconds that its jobs, conversations and files are kept at most; None: as the service says.
     retention_s: int | None
+    #: What it may use in a month, of those kinds that are bounded; and the URL that is told.
+    budgets: dict[str, int]
+    budget_webhook: str | None
     #: Last four characters of each valid secret, newest last, and seconds until it expires.
     secrets: list[tuple[str, float | None]]
 
@@ -75,6 +83,10 @@ class KeyTerms:
     weight: int | None = None
     scopes: frozenset[Scope] | None = None
     retention_s: int | None = None
+    #: Jobs, pages and tokens of a month.
+    budgets: Mapping[str, int | None] = field(default_factory=dict)
+    #: Who is told when a budget is nearly or all used; "" for nobody.
+    budget_webhook: Webhook | Literal[""] | None = None
 
     def check(self) -> None:
         """Raise ApiKeyError for what no key may have."""
@@ -87,3 +99,11 @@ class KeyTerms:
         """Return the fields of the key's row that are set (a value) or left (None)."""
         scopes = None if self.scopes is None else " ".join(sorted(self.scopes))
         return {**self.limits, "scopes": scopes}
+
+    def budget_fields(self, tenant: str) -> dict[str, int | str | None]:
+        """Return the fields of the key's budget, as `fields`."""
+        if self.budget_webhook is None:
+            return dict(self.budgets)
+        named = self.budget_webhook
+        webhook = named.fields(tenant) if named else dict.fromkeys(WEBHOOK_FIELDS, DEFAULT)
+        return {**self.budgets, **webhook}

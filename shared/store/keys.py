@@ -81,6 +81,8 @@ WEIGHTS = PREFIX + "weights"
 RETENTION = PREFIX + "retention"
 #: Hash: sums over a tenant's ended jobs; `<tenant>:<period>` follows, 2026-11-28 or 2026-11.
 USAGE = PREFIX + "usage:"
+#: Hash: what a tenant may use in a month, and who is told when that is nearly or all used.
+BUDGET = PREFIX + "budget:"
 #: Set of a tenant's unfinished job ids.
 UNFINISHED = PREFIX + "unfinished:"
 #: Zset of the tenants with unfinished jobs by the millisecond of the last look for vanished ones.

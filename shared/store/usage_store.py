@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from shared.store import keys
+from shared.store.api_key_types import BUDGETS
 from shared.store.connection import Client
 from shared.store.failures import guard
 
@@ -34,6 +35,12 @@ class Usage(BaseModel):
     #: Time that the readers and the model have worked, milliseconds.
     work_ms: int = 0
 
+    def spent(self, budget: str) -> int:
+        """Return what counts against a budget: jobs, pages, or tokens in and out."""
+        if budget == "tokens":
+            return self.prompt_tokens + self.completion_tokens
+        return int(getattr(self, budget))
+
     @classmethod
     def total(cls, usages: Iterable[Usage]) -> Usage:
         """Return several periods together."""
@@ -52,6 +59,12 @@ class UsageStore:
         with guard():
             seconds, _ = self._redis.time()
         return datetime.fromtimestamp(seconds, UTC).date()
+
+    def budgets(self, tenant: str) -> dict[str, int]:
+        """Return what a tenant may use in a month, of those kinds that are bounded."""
+        with guard():
+            limits = self._redis.hmget(keys.BUDGET + tenant, list(BUDGETS))
+        return {kind: int(limit) for kind, limit in zip(BUDGETS, limits, strict=True) if limit}
 
     def read(self, tenant: str, periods: Sequence[str]) -> Mapping[str, Usage]:
         """Return the usage in each period, such as 2026-11-28 or 2026-11; 0 where none is known."""

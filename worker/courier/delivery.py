@@ -160,6 +160,10 @@ class DeliverySender:
         return Settlement("retry", health, attempt, retry_s=max(delay, wait_s))
 
 
+#: What a message is about that tells of no job, by the form of its delivery.
+_OBJECTS = {"groups": "group", "budgets": "budget"}
+
+
 def _response_message(delivery: Delivery, status: str) -> str:
     return _openai_message(delivery, f"response.{status}", response_id(str(delivery.job)))
 
@@ -168,8 +172,8 @@ def _message_of_no_job(delivery: Delivery, created: str) -> str:
     if delivery.api == "batches":
         return _openai_message(delivery, delivery.type, delivery.about)
     about = {"id": delivery.id}
-    if delivery.api == "groups":
-        about = {"object": "group", **json.loads(delivery.about)}
+    if kind := _OBJECTS.get(delivery.api):
+        about = {"object": kind, **json.loads(delivery.about)}
     return webhooks.build_message(delivery.type, created, about)
 
 

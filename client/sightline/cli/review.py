@@ -44,7 +44,7 @@ def _correction(job: Job, text: str) -> tuple[str, Any]:
     """Return pointer and value of POINTER=VALUE, which is JSON where no text stands."""
     pointer, equals, value = text.partition("=")
     if not equals or not pointer.startswith("/"):
-        raise UsageError(f"{text} is no correction.", "--set /lines/3/text='What it says'")
+        raise UsageError(f"{text} is not a correction.", "--set /lines/3/text='What it says'")
     if isinstance(_value_at(job, pointer), str):
         return pointer, value
     try:
@@ -70,7 +70,7 @@ def _print_review(args: argparse.Namespace, job: Job, review: ReviewData | None)
     if rows:
         print_table([("POINTER", "STATE", "ANSWER", "CORRECTED"), *rows])
     if review is None:
-        print_note(args, "nobody asked for a review: submit with --review-below")
+        print_note(args, "the job was submitted without a review; use --review-below")
     else:
         print_note(args, f"review: {review['state']}")
 

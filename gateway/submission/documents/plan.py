@@ -204,10 +204,10 @@ def _check_boxes(submission: Submission, numbers: Sequence[int]) -> None:
     most = MOST_PAGES.get(submission.boxes, len(numbers))
     if len(numbers) > most:
         raise BadParameters(
-            f"boxes={submission.boxes} is for up to {most} pages of a job; {len(numbers)} are "
-            "asked for.",
+            f"boxes={submission.boxes} works for up to {most} pages per job; "
+            f"{len(numbers)} were requested.",
             pointer="/boxes",
-            hint="Name fewer pages, in several jobs; boxes=line takes more than boxes=word.",
+            hint="Split the pages into several jobs; boxes=line allows more pages than boxes=word.",
         )
 
 

@@ -112,7 +112,7 @@ def reader_notices(resolved: ResolvedRequest, reader: Reader) -> list[dict[str, 
         detail = "The second reader reads all text and follows no prompt."
         notices.append({"code": "prompt_ignored", "detail": detail})
     if ignored := [name for name in _MODEL_ONLY if name in submission.model_fields_set]:
-        detail = f"Only the model heeds {', '.join(ignored)}; the second reader does not."
+        detail = f"Only the model uses {', '.join(ignored)}; the second reader does not."
         notices.append({"code": "parameter_ignored", "detail": detail})
     return notices
 

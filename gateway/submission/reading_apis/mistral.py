@@ -53,7 +53,7 @@ class OcrDocument(BaseModel):
     """What is to be read: content decides whether it is a document or an image."""
 
     type: Literal["document_url", "image_url", "file"] | None = Field(
-        None, description="Names the member that holds it."
+        None, description="Which member holds it."
     )
     document_url: str | None = Field(
         None, description="An http(s) URL, a data: URI, base64, or the ID of a document."

@@ -100,7 +100,7 @@ def _read_image(image: NamedImage, images: RequestImages[StoredImage]) -> ImageH
     upload = None if is_document else images.load_upload(image.text, image.pointer)
     if upload is None or document_kind(upload.data) in ALWAYS_DOCUMENTS:
         raise BadParameters(
-            "Documents cannot be added.",
+            "Documents cannot be added to a conversation.",
             pointer=image.pointer,
             hint="Send the document with the question of a response that names the conversation.",
         )

@@ -39,7 +39,7 @@ class ResponsePart(BaseModel):
     @check(mode="after")
     def _has_what_it_names(self) -> Self:
         if self.words is None and not self.pointer:
-            raise ValueError(f"a part of type {self.type} has nothing in it")
+            raise ValueError(f"a part of type {self.type} is empty")
         if self.words is not None and self.pointer:
             raise ValueError(f"a part of type {self.type} cannot have {self.pointer}")
         return self

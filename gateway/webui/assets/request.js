@@ -1,6 +1,7 @@
 // A question as the service wants it.
 
 import { needs } from "./settings/options.js";
+import { placesWanted } from "./viewer/asking.js";
 import { presetName, told } from "./words.js";
 
 /** Tokens of an answer to a question in one's own words. */
@@ -19,6 +20,7 @@ export function jobBody({ prompt, preset, words, images, tokens, reader, options
     ...options,
     ...(tokens ? { max_new_tokens: tokens } : {}),
     ...(reader ? { reader } : {}),
+    ...placesWanted({ preset, images, options }),
     ...(first?.pages ? documentOf(first) : { images: images.map((image) => image.id) }),
     ...(session ? { session_id: session } : {}),
     metadata: { question: (words || prompt || presetName(preset)).slice(0, KEPT_CHARS), ...namesOf(images) },

@@ -166,7 +166,7 @@ export class Talk {
     const shown = this.#show(asked);
     this.seen ||= asked.images.length > 0;
     if (!job) shown.remembered(text, reason);
-    else if (job.completed_at) shown.ended(job);
+    else if (job.completed_at) shown.restored(job);
     else this.#follow(shown, () => job);
     if (job?.completed_at) this.#restoreVariants(shown);
     this.changed();

@@ -10,6 +10,7 @@ import { plain, render } from "./markdown.js";
 import { Pages } from "./pages.js";
 import { bar } from "./progress.js";
 import { verbatim } from "./verbatim.js";
+import { View } from "./viewer/view.js";
 import { duration, failure, say, told } from "./words.js";
 
 const PLACE_EVERY_MS = 3000;
@@ -20,12 +21,14 @@ export class Turn {
   #drawn = 0;
   #anew = false;
   #strip = null;
+  #view;
 
   /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
   constructor(asked, again) {
     this.asked = asked;
     this.again = again;
     this.words = make("div", { class: "words" });
+    this.#view = new View(this.words);
     this.pages = make("div", {});
     this.going = make("div", { class: "going" });
     this.after = make("div", {});
@@ -52,10 +55,16 @@ export class Turn {
     return this.#text;
   }
 
+  /** The words of the answer as people have corrected them. */
+  get corrected() {
+    return this.#view.text(this.#text);
+  }
+
   /** Follow a job from its first event to its end; return the ended job, or null. */
   async live(job) {
     this.job = job;
     this.#showPages(job);
+    this.#view.expect(job);
     this.node.setAttribute("aria-busy", "true");
     this.#place({ ...job.queue, eta_s: job.eta_s });
     const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
@@ -194,6 +203,7 @@ export class Turn {
     this.node.removeAttribute("aria-busy");
     cancelAnimationFrame(this.#drawn);
     this.#draw();
+    this.#view.show(job);
     this.going.replaceChildren();
     this.after.replaceChildren();
     this.#tellEnd(job);
@@ -201,10 +211,19 @@ export class Turn {
     this.actions.offer(job);
   }
 
+  /** Show an ended job as a list has it, and all of it where that is only its beginning. */
+  async restored(job) {
+    this.ended(job);
+    if (!job.output?.shortened) return;
+    const whole = await get(`/v1/jobs/${job.id}`).catch(() => null);
+    if (whole) this.ended(whole);
+  }
+
   /** Show an answer of which only the words are known any more. */
   remembered(text, reason) {
     this.#text = text;
     this.#draw();
+    this.#view.remember(this.asked.images, text);
     this.#tellReason(reason);
     this.actions.offer(null);
   }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import (
+    BudgetSpent,
     DocumentNotFound,
     Erased,
     IdempotencyKeyReused,
@@ -98,7 +99,7 @@ class Store(JobReader):
         under the same id is stored once, so it is sent again where the reply was lost.
 
         Raises OutcomeUnknown where Redis does not confirm it, ImageNotFound, IdempotencyKeyReused,
-        SessionBusy, InputTooLong and LimitErrors.
+        SessionBusy, InputTooLong, BudgetSpent and LimitErrors.
         """
         limits = job.limits
         if 0 < limits.tokens < job.tokens:
@@ -133,6 +134,8 @@ class Store(JobReader):
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
                 raise _missing_error(job.input, int(index))
+            case ["spent", budget]:
+                raise BudgetSpent(f"This key has used all {budget} of its budget for this month.")
             case ["limited", limit, *wait_ms]:
                 raise _limit_error(limit, wait_ms)
             case _:

@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 
 from shared.store import keys
 from tests.integration.access.keyed_service import KeyedService, keyed_service
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import plain_png
+from tests.support.receivers import receiving
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +25,10 @@ def audit_log(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, audit_log):
     folder = tmp_path_factory.mktemp("terms")
-    with keyed_service(folder, SIGHTLINE_AUDIT_LOG=str(audit_log)) as service:
+    outward = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
+    with keyed_service(folder, SIGHTLINE_AUDIT_LOG=str(audit_log), **outward) as service:
         service.system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0")
+        service.system.courier()
         yield service
 
 
@@ -186,3 +190,49 @@ def test_the_audit_log_says_who_did_what_without_content(service, audit_log):
     assert not [line for line in mine if line.get("route") == "/v1/limits"]
     for private in (words, secret, "private=1", "slk_"):
         assert private not in text
+
+
+def test_a_budget_is_told_and_then_refuses_work_until_the_next_month(service):
+    http = service.gateways[0]
+    with receiving() as receiver:
+        terms = ("--budget-jobs", "5", "--budget-webhook", receiver.url)
+        key = service.key("thrifty", *terms)
+        secret = http.post("/v1/webhooks/secret/rotate", headers=key).json()["secret"]
+        for _ in range(5):
+            answered(service, key, max_new_tokens=1)
+        refused = http.post("/v1/jobs", json={"prompt": "hi"}, headers=key)
+        assert (refused.status_code, refused.json()["code"]) == (402, "budget_spent")
+        assert "Retry-After" not in refused.headers
+        chat = {"messages": [{"role": "user", "content": "hi"}]}
+        assert http.post("/v1/chat/completions", json=chat, headers=key).status_code == 402
+        messages = eventually(
+            lambda: receiver.requests if len(receiver.requests) == 2 else None, 60
+        )
+        bodies = [Webhook(secret).verify(one.body, one.headers) for one in messages]
+        assert [body["type"] for body in bodies] == ["budget.reached"] * 2
+        shares = sorted((body["data"]["percent"], body["data"]["used"]) for body in bodies)
+        assert shares == [(80, 4), (100, 5)]
+        assert (
+            bodies[0]["data"] | {"object": "budget", "budget": "jobs", "limit": 5}
+            == bodies[0]["data"]
+        )
+    (budget,) = http.get("/v1/usage", headers=key).json()["budgets"]
+    assert (budget["budget"], budget["limit"], budget["used"]) == ("jobs", 5, 5)
+    # reading goes on, and another key's work too
+    assert http.get("/v1/jobs", headers=key).status_code == 200
+    service.admin("set", "thrifty", "--budget-jobs", "default", "--budget-tokens", "1")
+    refused = http.post("/v1/jobs", json={"prompt": "hi"}, headers=key).json()
+    assert refused["detail"] == "This key has used all tokens of its budget for this month."
+    assert "in a month 1 tokens" in service.admin("list").stdout
+    service.admin("set", "thrifty", "--budget-tokens", "default", "--budget-webhook", "none")
+    answered(service, key)
+    assert http.get("/v1/usage", headers=key).json()["budgets"] == []
+    for wrong in (("--budget-jobs", "-1"), ("--budget-pages", "many")):
+        service.admin("set", "thrifty", *wrong, code=2)
+    service.admin("set", "thrifty", "--budget-webhook", "ftp://a.example", code=1)
+
+
+def test_a_budget_counts_jobs_that_have_not_ended(service):
+    key = service.key("burst", "--budget-jobs", "3")
+    statuses = [one.status_code for one in service.at_once(8, key)]
+    assert sorted(statuses) == [202] * 3 + [402] * 5

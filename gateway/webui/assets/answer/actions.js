@@ -27,7 +27,7 @@ export class Actions {
     const lost = failed || (job && job.status !== "succeeded");
     const more = again && job ? longer(job) : 0;
     this.node.replaceChildren();
-    if (text) this.#add("copy", "copyText", (button) => copy(button, text));
+    if (text) this.#add("copy", "copyText", (button) => copy(button, this.#turn.corrected));
     if (text && job?.output) this.node.append(saver(job));
     if (more) this.#add("again", "longer", () => again(this.#turn, more));
     if (lost && again) this.#add("again", "again", () => again(this.#turn));

@@ -8,7 +8,8 @@
 --       limits of the tenant, 0 = none: visual tokens a minute, unfinished jobs, queued jobs;
 --       doorbell_list '' = no doorbell; doorbell_list_ms '' = the list lives for ever
 -- Returns added or replayed, id, position (-1 when not queued) and row; or why not: image_missing
--- and its index, session_busy and the job, limited with the limit (and ms to wait), or reused.
+-- and its index, session_busy and the job, limited with the limit (and ms to wait),
+-- spent with the budget, or reused.
 local job_id, tenant, fingerprint, idempotency_ttl_ms, waiter, queue, first_score, ttl_ms,
   deadline_ms, events_max, session_id, session_ttl_ms, tokens, tokens_limit, in_flight_limit, queued_limit,
   doorbell_list, doorbell_message, doorbell_channel, doorbell_event, doorbell_list_ms =
@@ -78,6 +79,8 @@ if full then
   full = full_limit()
 end
 if full then return {'limited', full} end
+local spent = spent_budget(tenant, now)
+if spent then return {'spent', spent} end
 
 local expire_ms = now + (tonumber(deadline_ms) or tonumber(ttl_ms))
 ttl_ms = kept_ms(tenant, ttl_ms)

@@ -42,17 +42,62 @@ local function amounts_of(key, status)
   return amounts
 end
 
+local BUDGETED = {'jobs', 'pages', 'tokens'}
+
+-- Return what a tenant may use in a month by kind, and what it has used in this one.
+local function read_budget(tenant, month)
+  local limits = fields(BUDGET .. tenant, unpack(BUDGETED))
+  local row = fields(USAGE .. tenant .. ':' .. month, 'jobs', 'pages', 'prompt_tokens',
+    'completion_tokens')
+  local used = {jobs = tonumber(row.jobs or 0), pages = tonumber(row.pages or 0),
+    tokens = tonumber(row.prompt_tokens or 0) + tonumber(row.completion_tokens or 0)}
+  return limits, used
+end
+
+-- Return the kind of which a tenant has used all that it may in this month, else nil.
+local function spent_budget(tenant, now)
+  if redis.call('EXISTS', BUDGET .. tenant) == 0 then return nil end
+  local _, month = calendar(now)
+  local limits, used = read_budget(tenant, month)
+  -- those that have not ended will be counted too
+  used.jobs = used.jobs + redis.call('SCARD', UNFINISHED .. tenant)
+  for _, kind in ipairs(BUDGETED) do
+    if limits[kind] and used[kind] >= tonumber(limits[kind]) then return kind end
+  end
+end
+
+-- Tell once in a month that four fifths of a budget are used, and once that all of it is.
+local function tell_budget(tenant, month, now)
+  local key = BUDGET .. tenant
+  local to = fields(key, 'webhook', 'webhook_endpoint', 'webhook_origin', 'webhook_url_id')
+  if not to.webhook then return end
+  local limits, used = read_budget(tenant, month)
+  for _, kind in ipairs(BUDGETED) do
+    local limit = tonumber(limits[kind] or math.huge)
+    local percent = used[kind] >= limit and 100 or used[kind] >= 0.8 * limit and 80
+    local note = percent and table.concat({'told', kind, percent, limit}, ':')
+    if note and redis.call('HSETNX', USAGE .. tenant .. ':' .. month, note, now) == 1 then
+      add_delivery('dlv_' .. string.upper(redis.sha1hex(tenant .. month .. note)), tenant,
+        to.webhook_endpoint, to.webhook_origin, now, 'api', 'budgets', 'about',
+        cjson.encode({budget = kind, percent = percent, limit = limit, used = used[kind],
+          month = month}),
+        'type', 'budget.reached', 'url', to.webhook, 'url_id', to.webhook_url_id)
+    end
+  end
+end
+
 -- Add an ended job to the usage of its tenant.
 local function count_usage(job_id, tenant, status, now)
   local DAY_MS = 86400000
   local day, month = calendar(now)
-  local periods = {[day] = 400 * DAY_MS, [month] = 1200 * DAY_MS}
+  local lives = {[day] = 400 * DAY_MS, [month] = 1200 * DAY_MS}
   local amounts = amounts_of(JOB .. job_id, status)
-  for period, kept_ms in pairs(periods) do
+  for period, life_ms in pairs(lives) do
     local key = USAGE .. tenant .. ':' .. period
     for name, amount in pairs(amounts) do
       if amount > 0 then redis.call('HINCRBY', key, name, string.format('%.0f', amount)) end
     end
-    redis.call('PEXPIRE', key, kept_ms)
+    redis.call('PEXPIRE', key, life_ms)
   end
+  if redis.call('EXISTS', BUDGET .. tenant) == 1 then tell_budget(tenant, month, now) end
 end
