@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from bench.quality.numerics import Answer, answer_all
-from demo.evaluate import TASKS, samples
+from demo.tasks import TASKS, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
 from worker.engine.api import EngineRequest, ImageInput, Message

@@ -47,9 +47,9 @@ def test_images_stand_where_the_parts_put_them(asker):
 
 def test_a_conversation_goes_on_after_its_answers(asker):
     messages = [
-        user_message("a", image=True),
+        user_message("a", 1),
         {"role": "assistant", "content": "b"},
-        user_message("c", image=False),
+        user_message("c", 0),
     ]
     assert render(asker, messages, add_generation_prompt=True) == (
         f"<|im_start|>user\n{IMAGE}a<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
@@ -77,7 +77,7 @@ def test_an_exported_model_is_the_committed_files_form(tmp_path: Path):
     checkpoint.export(network.build_model(), tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {file.name for file in checkpoint.FOLDER.iterdir()}
-    Asker(tmp_path).ask([user_message("OCR", image=True)], draw_lines(["a"]), 2)
+    Asker(tmp_path).ask([user_message("OCR", 1)], [draw_lines(["a"])], 2)
 
 
 @pytest.mark.parametrize(
