@@ -1,4 +1,4 @@
-"""Measures the checkpoint on new drawings: `python -m demo.evaluate [--short]`."""
+"""Measures the checkpoint on new drawings: `python -m demo.evaluate [--short] [--only pages]`."""
 
 from __future__ import annotations
 
@@ -136,19 +136,24 @@ def evaluate(
     return scores
 
 
-def evaluate_part(folder: Path, short: bool, share: range) -> dict[str, Score]:
+def choose_tasks(words: str) -> tuple[Task, ...]:
+    """Return the tasks whose names have one of the words in them, parted by commas."""
+    return tuple(task for task in TASKS if any(word in task.name for word in words.split(",")))
+
+
+def evaluate_part(folder: Path, short: bool, words: str, share: range) -> dict[str, Score]:
     """Evaluate one of several shares of the samples, in a process of its own."""
     torch.set_num_threads(1)
-    return evaluate(Asker(folder), short, share=share)
+    return evaluate(Asker(folder), short, choose_tasks(words), share)
 
 
-def evaluate_together(folder: Path, short: bool, workers: int) -> dict[str, Score]:
+def evaluate_together(folder: Path, short: bool, words: str, workers: int) -> dict[str, Score]:
     """Return the scores from several processes, faster than as many threads on so small a model."""
     scores: dict[str, Score] = {}
     with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         shares = [range(rank, sys.maxsize, workers) for rank in range(workers)]
         parts = pool.map(
-            evaluate_part, *zip(*((folder, short, one) for one in shares), strict=True)
+            evaluate_part, *zip(*((folder, short, words, one) for one in shares), strict=True)
         )
         for part in parts:
             for row, score in part.items():
@@ -175,11 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few of each, without pages")
     parser.add_argument("--misses", action="store_true", help="print wrong answers too")
+    parser.add_argument("--only", default="", help="tasks with one of these words in their names")
     parser.add_argument("--checkpoint", type=Path, default=FOLDER)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     options = parser.parse_args()
     started = time.monotonic()
-    scores = evaluate_together(options.checkpoint, options.short, options.workers)
+    scores = evaluate_together(options.checkpoint, options.short, options.only, options.workers)
     if options.misses:
         for name, score in scores.items():
             for question, answer, truth in score.misses:
