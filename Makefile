@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -71,7 +71,8 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
 CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
 	tests/integration/jobs/faults/test_redis_pauses.py \
-	$(foreach name,event_loop slow_clients,tests/integration/access/test_$(name).py)
+	$(foreach name,event_loop largest_bodies largest_results slow_clients,\
+		tests/integration/access/test_$(name).py)
 define TEST_ALL
 failed=0; \
 	$(PY) -m pytest -n $(LANES) --dist loadfile --no-loadscope-reorder \
@@ -131,9 +132,10 @@ containers: ## Build the images, run compose.yaml and try what it promises; ARGS
 lock: $(DEV_STAMP) ## Write the newest fitting versions of all packages into deploy/constraints.txt
 	@exec scripts/lock.sh
 
-chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs run; none may be lost
-	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
-		exec $(PY) -m tests.chaos.monkey $(ARGS)
+chaos: $(DEV_STAMP) ## Kill processes and cut connections while 10,000 jobs, groups and batches run; none may be lost
+	@redis=$$($(PY) -m scripts.redis_server) && export PATH="$$redis:$$PATH" && \
+		$(PY) -m tests.chaos.monkey $(ARGS) && \
+		exec $(PY) -m tests.chaos.bundles $(BUNDLES)
 
 chaos-webhooks: $(DEV_STAMP) ## Kill couriers, workers and Redis; every webhook must arrive
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
@@ -155,6 +157,9 @@ boxes: $(DEV_STAMP) ## Place the lines of texts on 300 drawn pages; no box may l
 
 evidence: $(DEV_STAMP) ## Look up the values of answers about 100 drawn invoices and forms; invented ones are found nowhere
 	@exec $(PY) -m tests.unit.worker.evidence.many $(ARGS)
+
+find: $(DEV_STAMP) ## Find words and phrases on 120 drawn pages, and what that costs beside reading them
+	@exec $(PY) -m tests.unit.worker.objects.many $(ARGS)
 
 bench-long: $(DEV_STAMP) ## Compare tiled reading of long pages with simpler ways; share a long job between workers
 	@$(PY) -m bench.quality.long $(ARGS)

@@ -7,16 +7,17 @@ import re
 import secrets
 import time
 
-from flask import Response, g, jsonify, redirect, request
+from flask import Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
-from gateway import auth
-from gateway.http import error_page, problems
+from gateway import audit, auth
+from gateway.http import problems
 from gateway.http.base_path import BasePath, link_base
 from gateway.http.bodies.multipart import FormRequest
 from gateway.http.json_answers import JsonAnswers
+from gateway.http.pages.documents import add_documents
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.documents import documents
@@ -37,7 +38,9 @@ from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.reading_apis.mistral import ocr
 from gateway.routes.reading_apis.open_webui import loader
+from gateway.routes.reviews import reviews
 from gateway.routes.sessions import sessions
+from gateway.routes.usage import usage
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services
 from gateway.submission.body import refuse_compressed
@@ -84,9 +87,9 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, groups, estimate, events, images, documents, sessions, predict),
+        *(jobs, reviews, groups, estimate, events, images, documents, sessions, predict),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
-        *(health, webhooks, metrics),
+        *(health, webhooks, metrics, usage),
     )
     for blueprint in blueprints:
         app.register_api(blueprint)
@@ -98,8 +101,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 def _add_documents(app: OpenAPI) -> None:
     app.register_blueprint(page)
-    app.add_url_rule("/docs/errors", "errors", error_page.page)
-    app.add_url_rule("/docs", "docs", lambda: redirect(f"{link_base()}/docs/swagger"))
+    add_documents(app)
     app.view_functions["openapi.doc_url"] = lambda: _show_document(app)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: _show_document(app))
 
@@ -140,6 +142,8 @@ def _end_request(response: Response) -> ResponseReturnValue:
 
 
 def _record_end(response: Response) -> None:
+    if auth.needs_key(request.path) and (line := audit.describe_request(request, response)):
+        current_services().audit.note(**line)
     route = request.url_rule.rule if request.url_rule else None
     refusal: ServiceError | None = g.get("refusal")
     seconds = time.perf_counter() - g.started_at

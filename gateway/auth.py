@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 from flask import Response, g, request
 
+from gateway.key_scopes import check_scopes, needed_scopes
 from gateway.services import current_services
 from shared.errors import LimitError, ServiceError
 from shared.settings import Settings
 from shared.store import DoorbellMessage, NewJob, StoredJob
-from shared.store.api_key_store import ANONYMOUS, Anonymous, Caller, Charged
+from shared.store.api_key_types import ANONYMOUS, Anonymous, Caller, Charged, Scope
 from shared.store.forecasts import QueuePosition
 from shared.store.rate_limits import WINDOW_S, RateLimits
 
@@ -61,7 +62,7 @@ def check_binding(settings: Settings, any_key: Callable[[], bool]) -> None:
 def admit_request() -> None:
     """Authenticate a request to the API.
 
-    Raises Unauthorized, LimitError, HostNotAllowed and OriginNotAllowed.
+    Raises Unauthorized, InsufficientScope, LimitError, HostNotAllowed and OriginNotAllowed.
     """
     if needs_key(request.path):
         current_caller()
@@ -118,11 +119,18 @@ def current_caller() -> Caller:
         if foreign and admitted.tenant == ANONYMOUS:
             raise foreign
         g.caller = admitted
+        check_scopes(admitted.scopes, needed_scopes(request.method, request.path), admitted.name)
         if g.caller.refused_s is not None:
             detail, hint = _REFUSALS[g.caller.charged]
             raise LimitError(detail, hint=hint, retry_after_s=g.caller.refused_s)
     caller: Caller = g.caller
     return caller
+
+
+def require_scope(scope: Scope) -> None:
+    """Raise InsufficientScope unless the caller has this scope."""
+    caller = current_caller()
+    check_scopes(caller.scopes, frozenset({scope}), caller.name)
 
 
 def _find_foreign_page() -> ServiceError | None:

@@ -10,6 +10,7 @@ from flask import current_app
 from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
+from gateway.audit import AuditLog
 from gateway.http.browser_guard import BrowserGuard
 from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
@@ -29,12 +30,14 @@ from shared.store.connection import Breaker, Client, connect
 from shared.store.forecasts import Forecasts
 from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
+from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
+from shared.store.usage_store import UsageStore
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
@@ -46,6 +49,7 @@ class Services:
 
     settings: Settings
     store: Store
+    reviews: ReviewStore
     doorbells: DoorbellMessages
     api_keys: ApiKeyStore
     browser_guard: BrowserGuard
@@ -68,6 +72,8 @@ class Services:
     files: FileStore
     batches: BatchStore
     groups: GroupStore
+    usage: UsageStore
+    audit: AuditLog
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
     host_breaker: HostBreaker
@@ -93,6 +99,7 @@ class Services:
         return cls(
             settings=settings,
             store=store,
+            reviews=ReviewStore(store.redis),
             doorbells=DoorbellMessages(store.redis),
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),
@@ -115,6 +122,8 @@ class Services:
             files=FileStore(settings, binary),
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
+            usage=UsageStore(store.redis),
+            audit=AuditLog.open(settings),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),
             rules=rules,

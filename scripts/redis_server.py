@@ -146,7 +146,7 @@ class PrivateRedis:
         """Start again on the same port with the same data; raises InstanceError."""
         if not self._launch():
             raise InstanceError(
-                f"Redis died and cannot start again; see {self._directory / 'redis.log'}"
+                f"Redis crashed and cannot be restarted; see {self._directory / 'redis.log'}"
             )
 
     def stop(self) -> None:
@@ -166,6 +166,10 @@ class PrivateRedis:
                 memory=memory_bytes(),
             )
         )
+        # for Celery's commands on this machine
+        address = self._instance.directory / "redis-url"
+        address.touch(mode=0o600)
+        address.write_text(self.url + "\n")
         # a session of its own, so that Ctrl-C does not stop it before the others
         with (self._directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(

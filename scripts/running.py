@@ -19,7 +19,9 @@ def choose_instance(settings: Settings) -> Instance:
     running = [instance for instance in list_instances() if instance.launcher()]
     if len(running) > 1:
         ports = ", ".join(str(instance.port) for instance in running)
-        raise InstanceError(f"several services run here, on the ports {ports}; name one: PORT=…")
+        raise InstanceError(
+            f"several services are running here, on ports {ports}; name one: PORT=…"
+        )
     return running[0] if running else default
 
 

@@ -6,11 +6,12 @@ ServiceError
 │   ├── InputTooLong
 │   │   └── InputTooLarge
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
-│   ├── Unauthorized · HostNotAllowed · OriginNotAllowed
+│   ├── Unauthorized · InsufficientScope · BudgetSpent · HostNotAllowed · OriginNotAllowed
 │   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
-│   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable
+│   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable · BadReview
 │   ├── Conflict
-│   │   └── NotCancelable · NotRetryable · NoResult · NoPlaces · AnswerChanged · SessionBusy
+│   │   ├── NotCancelable · NotRetryable · NoResult · NoPlaces · AnswerChanged · SessionBusy
+│   │   └── NotReviewable · ReviewChanged
 │   ├── PayloadTooLarge · RequestTimeout · UnsupportedMediaType
 │   ├── ImageError
 │   │   ├── UnsupportedImageFormat · ImageEmpty · ImageTruncated · UploadMismatch
@@ -164,6 +165,14 @@ class ReaderUnavailable(InputError):
     hint = "Ask with reader=model, or have the operator install the extra [reader] in the workers."
 
 
+class BadReview(InputError):
+    """A correction or confirmation does not fit the answer."""
+
+    code = "bad_review"
+    status = 422
+    hint = "Read the job's output; a pointer leads to a member of it, and a value is of its kind."
+
+
 class IdempotencyKeyReused(InputError):
     """This Idempotency-Key was already used with a different body."""
 
@@ -180,19 +189,38 @@ class Unauthorized(InputError):
     hint = "Send Authorization: Bearer <key> or X-API-Key."
 
 
+class InsufficientScope(InputError):
+    """This API key may not do this."""
+
+    code = "insufficient_scope"
+    status = 403
+    hint = "Use another key, or ask the operator for the scope: sightline-admin keys set --scope."
+
+
+class BudgetSpent(InputError):
+    """This key has used its budget for this month."""
+
+    code = "budget_spent"
+    status = 402
+    hint = (
+        "Budgets begin anew on the first of the month, UTC; GET /v1/usage shows them. The operator "
+        "can raise them: sightline-admin keys set --budget-jobs, --budget-pages, --budget-tokens."
+    )
+
+
 class HostNotAllowed(InputError):
-    """Without API keys this service answers under its own names only."""
+    """This host name is not allowed while the service has no API keys."""
 
     code = "host_not_allowed"
     status = 421
     hint = (
-        "Open it as http://127.0.0.1, or let the operator name this host in "
-        "SIGHTLINE_PUBLIC_URL or SIGHTLINE_ALLOWED_HOSTS, or make an API key."
+        "Open http://127.0.0.1 instead, add this host to SIGHTLINE_PUBLIC_URL or "
+        "SIGHTLINE_ALLOWED_HOSTS, or create an API key."
     )
 
 
 class OriginNotAllowed(InputError):
-    """A web page of another site may change nothing here without an API key."""
+    """Pages of other sites need an API key to change anything here."""
 
     code = "origin_not_allowed"
     status = 403
@@ -260,7 +288,7 @@ class MethodNotAllowed(InputError):
 
 
 class NotAcceptable(InputError):
-    """The result has none of the forms that the request accepts."""
+    """The result is not available in a format that the request accepts."""
 
     code = "not_acceptable"
     status = 406
@@ -272,7 +300,7 @@ class NotAcceptable(InputError):
 
 
 class ResultTooLarge(InputError):
-    """The result does not fit into this form."""
+    """The result is too large for this format."""
 
     code = "result_too_large"
     status = 422
@@ -316,10 +344,24 @@ class NoResult(Conflict):
 
 
 class NoPlaces(Conflict):
-    """The job does not know where its text stands."""
+    """The job has no positions for its text."""
 
     code = "no_places"
     hint = "Submit it again with boxes=word, or boxes=line for more than 60 pages."
+
+
+class NotReviewable(Conflict):
+    """Only the answer of a job that has succeeded can be reviewed."""
+
+    code = "not_reviewable"
+    hint = "Wait until the job has ended; retry one that has failed."
+
+
+class ReviewChanged(Conflict):
+    """Somebody else has reviewed the answer meanwhile."""
+
+    code = "review_changed"
+    hint = "Read the job again, and send what is still right with its new version."
 
 
 class AnswerChanged(Conflict):
@@ -527,11 +569,11 @@ class StoreCannotWrite(StoreUnavailable):
     """The job store refuses to write, so nothing was accepted."""
 
     code = "store_cannot_write"
-    hint = "Wait for the number of seconds in Retry-After; the operator must mend Redis."
+    hint = "Wait for the number of seconds in Retry-After; the operator must fix Redis."
 
 
 class StoreFault(StoreUnavailable):
-    """The job store refused a command, and will refuse it again: what it holds there is wrong."""
+    """The job store refused a command because its data are wrong; a retry will not help."""
 
     code = "store_fault"
     status = 500

@@ -48,6 +48,7 @@ Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
+    "amx",
     "avx512-bf16",
     "avx512-vnni",
     "avx512",
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
         "",
         description="Addresses or networks of proxies whose headers X-Forwarded-Proto, "
         "X-Forwarded-Prefix and SCRIPT_NAME are believed, as in 10.0.0.5,10.1.0.0/16; unset: "
-        "nobody's.",
+        "none.",
     )
     allowed_hosts: str = Field(
         "",
@@ -509,6 +510,12 @@ class Settings(BaseSettings):
         description="Form of log messages on stderr: JSON, or short lines; auto: short lines on a "
         "terminal. The log file has JSON.",
     )
+    audit_log: str | None = Field(
+        None,
+        description="File to which the gateway and `sightline-admin` append a JSON line for each "
+        "request to the API and each change of a key: who did what, without content; `-` is the "
+        "standard output.",
+    )
     log_file: Path | None = Field(
         None, validation_alias=_alias("LOG_FILE", "LOG_FILE"), description="Also log to this file."
     )
@@ -556,7 +563,7 @@ class Settings(BaseSettings):
             parts = urlsplit(origin)
             is_origin = parts.scheme in ("http", "https") and parts.netloc and not parts.path
             if origin != "*" and not is_origin:
-                raise ValueError(f"{origin!r} is no origin, such as https://chat.example")
+                raise ValueError(f"{origin!r} is not an origin such as https://chat.example")
         return value
 
     @model_validator(mode="after")

@@ -33,6 +33,8 @@ class WebhookEvent(StrEnum):
     STARTED = "started"
     #: The job has progressed; sent at most every two seconds, without retries.
     PROGRESS = "progress"
+    #: The job has succeeded, and a person should look at parts of its answer.
+    NEEDS_REVIEW = "needs_review"
 
 
 @dataclass(frozen=True, slots=True)

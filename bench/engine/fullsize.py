@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from bench.engine.sizes import TEXT, VISION
 from demo.checkpoint import IMAGE_PROCESSOR
 from shared.settings import BUNDLED_MODEL
 
@@ -23,36 +24,6 @@ _TOKENS = (
     "vision_start_token_id",
     "vision_end_token_id",
 )
-
-_TEXT: dict[str, Any] = {
-    "num_hidden_layers": 28,
-    "hidden_size": 2048,
-    "intermediate_size": 6144,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "vocab_size": 151_936,
-    "max_position_embeddings": 262_144,
-    "rope_parameters": {
-        "rope_type": "default",
-        "rope_theta": 5_000_000.0,
-        "mrope_section": [24, 20, 20],
-        "mrope_interleaved": True,
-    },
-    "tie_word_embeddings": True,
-}
-_VISION = {
-    "depth": 24,
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_heads": 16,
-    "patch_size": 16,
-    "spatial_merge_size": 2,
-    "temporal_patch_size": 2,
-    "out_hidden_size": 2048,
-    "deepstack_visual_indexes": [5, 11, 17],
-    "num_position_embeddings": 2304,
-}
 
 
 def default_folder() -> Path:
@@ -81,8 +52,8 @@ def _write(folder: Path) -> None:
     _write_tokenizer(bundled, folder)
     tokens = json.loads((bundled / "config.json").read_text())
     config = Qwen3VLConfig(
-        text_config=_TEXT,
-        vision_config=_VISION,
+        text_config=TEXT,
+        vision_config=VISION,
         tie_word_embeddings=True,
         **{name: tokens[name] for name in _TOKENS},
     )
@@ -97,9 +68,9 @@ def _write(folder: Path) -> None:
 def _preprocessor() -> dict[str, Any]:
     """Return the image processor's configuration, which cuts images as the tower needs them."""
     return IMAGE_PROCESSOR | {
-        "patch_size": _VISION["patch_size"],
-        "temporal_patch_size": _VISION["temporal_patch_size"],
-        "merge_size": _VISION["spatial_merge_size"],
+        "patch_size": VISION["patch_size"],
+        "temporal_patch_size": VISION["temporal_patch_size"],
+        "merge_size": VISION["spatial_merge_size"],
         "size": {"shortest_edge": 65_536, "longest_edge": 16_777_216},
     }
 
@@ -111,7 +82,7 @@ def _write_tokenizer(bundled: Path, folder: Path) -> None:
     # in the vocabulary too, or their ids would follow it
     vocab |= {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     known = set(vocab.values())
-    vocab |= {f"w{id_}": id_ for id_ in range(_TEXT["vocab_size"]) if id_ not in known}
+    vocab |= {f"w{id_}": id_ for id_ in range(TEXT["vocab_size"]) if id_ not in known}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), "utf-8")
 
 

@@ -8,7 +8,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -27,7 +27,15 @@ from sightline._steps import (
 )
 from sightline._transport.sse import Parser
 from sightline.errors import NoConnection, NotFound, WaitTimeout
-from sightline.types import TERMINAL, EstimateData, ImageData, JobData, ResultForm, SubmitOptions
+from sightline.types import (
+    TERMINAL,
+    EstimateData,
+    ImageData,
+    JobData,
+    ResultForm,
+    ReviewData,
+    SubmitOptions,
+)
 
 #: The longest long poll that the service is asked for.
 _LONGEST_WAIT_S = 30.0
@@ -35,6 +43,14 @@ _PAGE_ITEMS = 100
 _REMEMBERED_UPLOADS = 1024
 
 OnUpdate = Callable[[JobData], None]
+
+
+def find_options(labels: str | Sequence[str], options: SubmitOptions) -> SubmitOptions:
+    """Return the options of a search for labels, unless these have a phrase."""
+    terms: SubmitOptions = {"preset": "find"}
+    if labels:
+        terms["labels"] = [labels] if isinstance(labels, str) else list(labels)
+    return {**terms, **options}
 
 
 class Api:
@@ -157,12 +173,31 @@ class Api:
                 on_update(job)
         return job
 
-    def export(self, job_id: str, form: ResultForm) -> Steps[bytes]:
+    def review(
+        self,
+        job_id: str,
+        corrections: Mapping[str, Any],
+        confirmed: Iterable[str],
+        reviewer: str | None,
+        if_version: int | None,
+    ) -> Steps[ReviewData]:
+        """Store what a person says of an answer; return all that was said of it."""
+        body: dict[str, Any] = {
+            "corrections": [{"pointer": at, "value": value} for at, value in corrections.items()],
+            "confirmed": list(confirmed),
+        }
+        named = {"reviewer": reviewer, "if_version": if_version}
+        body |= {name: value for name, value in named.items() if value is not None}
+        url_path = f"{api_path('jobs', job_id)}/review"
+        reviewed = yield from self.request_json("POST", url_path, json=body)
+        return cast("ReviewData", reviewed["review"])
+
+    def export(self, job_id: str, form: ResultForm, *, corrected: bool = False) -> Steps[bytes]:
         """Return the result of an ended job as a file."""
         request = Request(
             "GET",
             f"{api_path('jobs', job_id)}/result",
-            params={"format": form},
+            params={"format": form} | ({"corrected": "true"} if corrected else {}),
             headers={"Accept": "*/*"},
         )
         reply = yield from send_with_retries(request, self.policy)
@@ -320,3 +355,9 @@ def _document_body(
 
 def _form_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def usage_params(first: str | None, last: str | None, by: str, key: str | None) -> dict[str, str]:
+    """Return the query of a request for usage."""
+    params = {"from": first, "to": last, "by": by, "key": key}
+    return {name: value for name, value in params.items() if value is not None}

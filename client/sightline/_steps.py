@@ -169,8 +169,8 @@ def check_origin(reply: Reply) -> None:
     if reply.status in (404, 405) and not _problem(reply):
         kind = reply.headers.get("content-type", "nothing")
         raise UnexpectedAnswer(
-            f"Got {kind} with status {reply.status}, which is no answer of Sightline's. Is this"
-            " its URL?"
+            f"Got {kind} with status {reply.status}: something other than Sightline responded. "
+            "Check the URL."
         )
 
 

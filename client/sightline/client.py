@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from typing import Any, Self, Unpack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Self, Unpack
 
 import httpx
 
-from sightline._api import Api, OnUpdate, api_path
+from sightline._api import Api, OnUpdate, api_path, find_options, usage_params
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._pages import Page, PageCollector
 from sightline._steps import Policy
@@ -27,11 +27,13 @@ from sightline.types import (
     PresetData,
     QueueData,
     ResultForm,
+    ReviewData,
     RuleData,
     SecretData,
     SessionData,
     SessionSummary,
     SubmitOptions,
+    UsageReport,
 )
 
 
@@ -117,6 +119,25 @@ class Client:
         data, replayed = self._runner.run(steps)
         return Reading(Job(self._runner, data, replayed=replayed))
 
+    def find(
+        self,
+        images: ImageSources,
+        labels: str | Sequence[str] = (),
+        /,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Answer:
+        """Find where words are printed and where things are; `answer.objects` has each place.
+
+        `client.find("scan.pdf", "Total")`, or with `phrase="the place of delivery"` in place of
+        labels. Raises as `ask`; an answer without objects is no error.
+        """
+        terms = find_options(labels, options)
+        return warned_answer(
+            self._runner.run(self._runner.api.ask(None, as_list(images), terms, timeout))
+        )
+
     def estimate(
         self,
         prompt: str | None = None,
@@ -146,6 +167,23 @@ class Client:
         filters = {name: value for name, value in params.items() if value is not None}
         for data in self._runner.each(self._runner.api.list_jobs(limit, filters, whole=whole)):
             yield Job(self._runner, data)
+
+    def review(
+        self,
+        job_id: str,
+        corrections: Mapping[str, Any] | None = None,
+        *,
+        confirmed: Iterable[str] = (),
+        reviewer: str | None = None,
+        if_version: int | None = None,
+    ) -> ReviewData:
+        """Say what is right in the output of a job, by JSON pointer, such as `/lines/3/text`.
+
+        The output stays as it is, and the same again changes nothing. Raises BadReview,
+        NotReviewable, and ReviewChanged if the review has another version than `if_version`.
+        """
+        steps = self._runner.api.review(job_id, corrections or {}, confirmed, reviewer, if_version)
+        return self._runner.run(steps)
 
     # images
 
@@ -198,6 +236,24 @@ class Client:
     def models(self) -> list[ModelData]:
         """Return the models that are loaded."""
         return self._runner.run(self._runner.api.request_list(api_path("models")))
+
+    def usage(
+        self,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        by: Literal["day", "month"] = "day",
+        key: str | None = None,
+    ) -> UsageReport:
+        """Return what a key has used between two days such as "2026-11-28", in UTC.
+
+        Without days this month, without `key` the own one; another, or `all`, needs the scope
+        admin.
+        """
+        params = usage_params(first, last, by, key)
+        return self._runner.run(
+            self._runner.api.request_json("GET", api_path("usage"), params=params)
+        )
 
     # batches
 
@@ -313,9 +369,13 @@ class Job(JobView):
         """Wait for its answer; raises JobFailed and WaitTimeout."""
         return warned_answer(self.wait(timeout).data)
 
-    def export(self, form: ResultForm) -> bytes:
-        """Return the result of the ended job as a file; raises Conflict if it has no boxes."""
-        return self._runner.run(self._runner.api.export(self.id, form))
+    def export(self, form: ResultForm, *, corrected: bool = False) -> bytes:
+        """Return the result of the ended job as a file; raises Conflict if it has no boxes.
+
+        `corrected`: with the corrections of its review.
+        """
+        steps = self._runner.api.export(self.id, form, corrected=corrected)
+        return self._runner.run(steps)
 
     def stream(self, after: int = 0) -> Iterator[Event]:
         """Yield its events after number `after`; reconnects, and raises NoConnection at last."""

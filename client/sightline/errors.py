@@ -88,6 +88,12 @@ class InputTooLong(InvalidRequest):
     codes: ClassVar[tuple[str, ...]] = ("input_too_long", "input_too_large")
 
 
+class BadReview(InvalidRequest):
+    """A correction or confirmation does not fit the answer; `pointer` names it."""
+
+    codes: ClassVar[tuple[str, ...]] = ("bad_review",)
+
+
 class PayloadTooLarge(InvalidRequest):
     """The request is larger than the service accepts."""
 
@@ -141,7 +147,13 @@ class InvalidDocument(InvalidRequest):
 class Unauthorized(APIError):
     """The API key is missing, invalid or not allowed to do this."""
 
-    codes: ClassVar[tuple[str, ...]] = ("unauthorized", "forbidden", "origin_not_allowed")
+    codes: ClassVar[tuple[str, ...]] = (
+        "unauthorized",
+        "forbidden",
+        "insufficient_scope",
+        "budget_spent",
+        "origin_not_allowed",
+    )
 
 
 class NotFound(APIError):
@@ -184,6 +196,18 @@ class NotRetryable(Conflict):
     """Only a failed, expired or canceled job can be retried."""
 
     codes: ClassVar[tuple[str, ...]] = ("not_retryable",)
+
+
+class NotReviewable(Conflict):
+    """Only the answer of a job that has succeeded can be reviewed."""
+
+    codes: ClassVar[tuple[str, ...]] = ("not_reviewable",)
+
+
+class ReviewChanged(Conflict):
+    """Somebody else has reviewed the answer meanwhile."""
+
+    codes: ClassVar[tuple[str, ...]] = ("review_changed",)
 
 
 class LimitReached(APIError):

@@ -13,7 +13,7 @@ Detail = Literal["auto", "low", "high"]
 #: The forms of a result; `pdf` and `hocr` need a job with `boxes`.
 ResultForm = Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"]
 Priority = Literal["high", "default", "low"]
-WebhookEventName = Literal["completed", "started", "progress"]
+WebhookEventName = Literal["completed", "started", "progress", "needs_review"]
 
 #: A terminal status never changes.
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
@@ -25,10 +25,15 @@ class SubmitOptions(TypedDict, total=False):
     preset: str
     lang: Literal["en", "zh"]
     fields: list[str]
+    #: What the preset `find` looks for; `Client.find` sets them.
+    labels: list[str]
+    phrase: str
+    fuzzy: bool
     session_id: str
     #: A name for jobs that belong together; see /v1/groups.
     group: str
-    #: RFC 3339 with a zone, and hours of each day such as `22:00-06:00+08:00`.
+    #: RFC 3339 with a zone, and hours of each day such as `22:00-06:00+08:00` or
+    #: `22:00-06:00 Europe/Berlin`.
     not_before: str
     window: str
     detail: Detail
@@ -65,6 +70,8 @@ class SubmitOptions(TypedDict, total=False):
     boxes: Literal["none", "line", "word"]
     #: Whether `output.evidence` tells where the values of a JSON answer are printed.
     evidence: bool
+    #: Lists what a person should look at in `output.review`; JSON answers need `evidence`.
+    review: ReviewRule
     strict: bool
     sha256: list[str]
     bytes: list[int]
@@ -74,6 +81,12 @@ class SubmitOptions(TypedDict, total=False):
     webhook: str
     webhook_events: list[WebhookEventName]
     metadata: dict[str, Any]
+
+
+class ReviewRule(TypedDict):
+    """Which parts of an answer a person should look at: those less sure than `below`, 0 to 1."""
+
+    below: float
 
 
 class Queue(TypedDict):
@@ -116,6 +129,26 @@ class Output(TypedDict):
     reader: NotRequired[Literal["model", "second", "both"] | None]
     #: By JSON pointer into `json`, with the option `evidence`.
     evidence: NotRequired[dict[str, EvidenceData]]
+    #: Of the preset `find`: each place; [] where nothing was found.
+    objects: NotRequired[list[FoundObject]]
+    #: JSON pointers of what a person should look at, with the option `review`.
+    review: NotRequired[list[str]]
+
+
+class FoundObject(TypedDict):
+    """One place where something that was looked for was seen; boxes are as in TextLine."""
+
+    label: str
+    box: list[float]
+    #: Of a slanted box, and of each line of a phrase that is broken.
+    polygon: NotRequired[list[list[float]]]
+    parts: NotRequired[list[list[list[float]]]]
+    #: What is printed there, where it is text.
+    text: NotRequired[str]
+    image: NotRequired[int]
+    page: NotRequired[int]
+    confidence: float | None
+    source: Literal["model", "reader"]
 
 
 class EvidenceData(TypedDict):
@@ -177,6 +210,45 @@ class PageText(TypedDict):
     footer: str | None
 
 
+class StatementData(TypedDict):
+    """Who has said something and when; `by` is the name of the API key."""
+
+    by: str
+    reviewer: str | None
+    at: str
+
+
+class EarlierData(StatementData):
+    """A correction that was replaced."""
+
+    value: Any
+
+
+class CorrectionData(StatementData):
+    """What should stand at a place of the output; `before` is what the answer says there."""
+
+    pointer: str
+    value: Any
+    before: Any
+    earlier: list[EarlierData]
+
+
+class ConfirmationData(StatementData):
+    """A part of the output that was seen to be right."""
+
+    pointer: str
+
+
+class ReviewData(TypedDict):
+    """What people have said of an answer; of a list's long answers only state and version."""
+
+    state: Literal["open", "done"]
+    version: int
+    pointers: list[str] | None
+    corrections: list[CorrectionData] | None
+    confirmed: list[ConfirmationData] | None
+
+
 class JobData(TypedDict):
     """A job as `GET /v1/jobs/{id}` shows it; times are RFC 3339."""
 
@@ -188,9 +260,13 @@ class JobData(TypedDict):
     completed_at: str | None
     expires_at: str
     queue: Queue
+    #: Predicted seconds until it ends.
+    eta_s: NotRequired[float | None]
     progress: Progress | None
     input: dict[str, Any]
     output: Output | None
+    #: What people have said of the answer, if anybody has, or was asked to.
+    review: NotRequired[ReviewData | None]
     warnings: list[dict[str, str]]
     usage: dict[str, int] | None
     cache: dict[str, str | None] | None
@@ -238,14 +314,60 @@ class EstimateData(TypedDict):
 
 
 class Turn(TypedDict):
-    """A question and its answer."""
+    """A question and its answer; one that was added to the conversation has no job."""
 
-    job_id: str
+    job_id: str | None
     created_at: str
     prompt: str
     images: list[str]
     text: str
     finish_reason: FinishReason
+
+
+class UsageSums(TypedDict):
+    """Sums over jobs that have ended; `work_s` is how long readers and model have worked."""
+
+    jobs: int
+    succeeded: int
+    failed: int
+    canceled: int
+    expired: int
+    images: int
+    pages: int
+    prompt_tokens: int
+    completion_tokens: int
+    image_tokens: int
+    work_s: float
+
+
+class UsagePeriod(UsageSums):
+    """What one key has used in a day or a month in UTC."""
+
+    period: str
+    key: str
+
+
+class BudgetData(TypedDict):
+    """A budget of a key for this month."""
+
+    budget: Literal["jobs", "pages", "tokens"]
+    month: str
+    limit: int
+    used: int
+
+
+UsageReport = TypedDict(
+    "UsageReport",
+    {
+        "object": Literal["list"],
+        "from": str,
+        "to": str,
+        "by": Literal["day", "month"],
+        "data": list[UsagePeriod],
+        "total": UsageSums,
+        "budgets": list[BudgetData],
+    },
+)
 
 
 class SessionSummary(TypedDict):
@@ -311,7 +433,7 @@ class PresetData(TypedDict):
     description: str
     builtin: bool
     prompt: dict[str, str]
-    needs: list[Literal["prompt", "fields"]]
+    needs: list[Literal["prompt", "fields", "labels"]]
     params: dict[str, Any]
     postprocess: list[str]
     enhance: str | list[str]
@@ -358,6 +480,7 @@ class QueueData(TypedDict):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: NotRequired[float | None]
     workers: list[WorkerData]
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shared.jobs import ImageInfo, Reader
 from shared.prediction.cost_model import READING_UNIT, Work
-from shared.prediction.heartbeat import Heartbeat
 
 
 def estimate_work(
@@ -17,50 +15,44 @@ def estimate_work(
     prompt_tokens: int,
     answer_tokens: float,
     reads: bool,
-    workers: Sequence[Heartbeat],
     reader: Reader = "model",
     apart: bool = False,
 ) -> Work:
-    """Return the work of a job for one worker: of long images, its share of the tiles.
+    """Return the work of a job; of long images that of all tiles, which the workers share.
 
-    `reads`: each tile is answered by itself, as many at once as the worker has slots for tiles.
-    `apart`: so is each image, since it is a page of a document.
+    `reads`: each tile, or each of several images, is answered by itself. `apart`: so is each page
+    of a document.
     """
-    if reader == "second":
-        return Work(readings=_readings(images, workers))
-    work = _model_work(images, prompt_tokens, answer_tokens, workers, reads=reads, apart=apart)
-    return replace(work, readings=_readings(images, workers)) if reader == "both" else work
-
-
-def _readings(images: Sequence[ImageInfo], workers: Sequence[Heartbeat]) -> tuple[float, ...]:
-    """Return the size of each reading of one worker; tiles are shared by those with a reader."""
-    able = sum(1 for worker in workers if worker.reader and not worker.draining)
-    return tuple(
-        image.width * image.height / READING_UNIT / min(image.tiles, max(1, able))
-        for image in images
-    )
-
-
-def _model_work(
-    images: Sequence[ImageInfo],
-    prompt_tokens: int,
-    answer_tokens: float,
-    workers: Sequence[Heartbeat],
-    *,
-    reads: bool,
-    apart: bool,
-) -> Work:
     tiles = sum(image.tiles for image in images)
+    answers_apart = apart or (reads and tiles > 1)
+    parts = tiles if answers_apart or tiles > len(images) else 0
+    if reader == "second":
+        return Work(readings=_readings(images), parts=parts, answers_apart=bool(parts))
     if apart and not tiles:
         # the document brings its text along
         return Work()
-    if tiles == len(images) and not apart:
-        return Work(tuple(image.tokens for image in images), prompt_tokens, answer_tokens)
-    accepting = [worker for worker in workers if not worker.draining]
-    share = math.ceil(tiles / max(1, len(accepting)))
-    tile_tokens = math.ceil(sum(image.tokens for image in images) / tiles)
-    if not reads:
-        return Work((tile_tokens,) * share, prompt_tokens, answer_tokens)
-    slots = max((worker.slots - 1 for worker in accepting), default=1)
-    rounds = math.ceil(share / max(1, slots))
-    return Work((tile_tokens,) * share, share * prompt_tokens, rounds * answer_tokens)
+    answers = parts if answers_apart else 1
+    return Work(
+        images=_tile_tokens(images),
+        prompt_tokens=answers * prompt_tokens,
+        answer_tokens=answers * answer_tokens,
+        readings=_readings(images) if reader == "both" else (),
+        parts=parts,
+        answers_apart=answers_apart,
+    )
+
+
+def _tile_tokens(images: Sequence[ImageInfo]) -> tuple[int, ...]:
+    """Return the visual tokens of each image, and of each tile of those that are cut."""
+    return tuple(
+        math.ceil(image.tokens / image.tiles) for image in images for _ in range(image.tiles)
+    )
+
+
+def _readings(images: Sequence[ImageInfo]) -> tuple[float, ...]:
+    """Return the size of each reading, in units of the second reader."""
+    return tuple(
+        image.width * image.height / READING_UNIT / image.tiles
+        for image in images
+        for _ in range(image.tiles)
+    )

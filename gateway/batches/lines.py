@@ -24,7 +24,7 @@ from shared.errors import ServiceError
 from shared.excerpt import excerpt
 from shared.jobs import Priority
 from shared.jobs.row import JobRow, dump
-from shared.store.api_key_store import Caller
+from shared.store.api_key_types import Caller
 from shared.store.batch_store import Batch
 from shared.store.rate_limits import RateLimits
 

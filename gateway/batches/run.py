@@ -85,7 +85,9 @@ class BatchRun:
             try:
                 line = read_line(raw, self._batch.endpoint)
                 if line.custom_id in known:
-                    raise LineError("duplicate_custom_id", "Its custom_id was used.", "/custom_id")
+                    raise LineError(
+                        "duplicate_custom_id", "Its custom_id is already used.", "/custom_id"
+                    )
                 known.add(line.custom_id)
                 check_body(line)
             except LineError as error:

@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from shared.errors import StoreUnavailable
-from shared.prediction.cost_model import Backlog, FleetSnapshot
+from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import Store
 from shared.store.connection import Client
@@ -34,7 +34,16 @@ _COUNTED = {
 }
 #: Shown as 0 from the start: Prometheus sees no increase in a series that begins above 0.
 _EVENTS = {
-    "jobs": ("submitted", "succeeded", "failed", "canceled", "expired", "poison", "lost_lease"),
+    "jobs": (
+        "submitted",
+        "succeeded",
+        "failed",
+        "canceled",
+        "expired",
+        "poison",
+        "lost_lease",
+        "reviewed",
+    ),
     "deliveries": ("attempts", "delivered", "failed"),
 }
 _LOOKUPS: dict[job_metrics.Labels, float] = {
@@ -90,7 +99,7 @@ class ServiceCollector(Collector):
         workers = sources.workers.fresh()
         load = sources.store.load()
         forecasts = Forecasts(sources.store.redis, sources.workers)
-        yield from collect_queues(load, workers, forecasts.read().fleet.backlog.mean_s)
+        yield from collect_queues(load, forecasts.read().fleet)
         yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
@@ -134,17 +143,15 @@ def collect_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     yield evicted
 
 
-def collect_queues(load: Load, workers: list[Heartbeat], mean_s: float = 0.0) -> Iterator[Metric]:
-    """Yield queue depths and waits; `mean_s` is the mean predicted run time of waiting jobs."""
+def collect_queues(load: Load, fleet: FleetSnapshot) -> Iterator[Metric]:
+    """Yield queue depths and waits."""
     depths = [((name,), float(depth)) for name, depth in load.depths.items()]
     yield _gauge("queue_depth", "Waiting jobs, by queue.", *depths, by="queue")
     yield _gauge("jobs_running", "Jobs held by a worker.", ((), load.running))
     yield _gauge(
         "queue_oldest_wait_seconds", "Wait of the oldest waiting job.", ((), load.oldest_wait_s)
     )
-    queued = sum(load.depths.values())
-    fleet = FleetSnapshot(tuple(workers), Backlog(queued, load.running, mean_s))
-    wait = fleet.predict_wait_s(queued)
+    wait = fleet.predict_wait_s(sum(load.depths.values()))
     if wait is not None:
         yield _gauge(
             "queue_predicted_wait_seconds", "Predicted wait of a job submitted now.", ((), wait)

@@ -17,6 +17,7 @@ from gateway.schemas.batches import BatchRequest, FileForm
 from gateway.schemas.conversations import ConversationChange, ConversationRequest
 from gateway.schemas.groups import GroupRequest
 from gateway.schemas.jobs import ImageUpload
+from gateway.schemas.reviews import ReviewRequest
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chats.request import ChatRequest
 from gateway.submission.planning.estimate import EstimateRequest
@@ -42,6 +43,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "FileFields": FileForm,
     "WebhookTest": WebhookTest,
     "ReplaySince": ReplaySince,
+    "ReviewRequest": ReviewRequest,
 }
 _FILE = {"type": "string", "format": "binary"}
 
@@ -68,6 +70,7 @@ def complete(app: OpenAPI) -> None:
         spec["paths"][f"/v1/{path}"]["post"]["requestBody"] = _json_body(name)
     for path, name in (
         ("batches", "BatchRequest"),
+        ("jobs/{job_id}/review", "ReviewRequest"),
         ("ocr", "OcrRequest"),
         ("conversations", "ConversationRequest"),
         ("conversations/{conversation_id}", "ConversationChange"),

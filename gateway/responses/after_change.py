@@ -21,7 +21,7 @@ def after_change(change: str, **known: Any) -> Iterator[None]:
         raise
     except StoreUnavailable as error:
         raise OutcomeUnknown(
-            f"{change}, but what became of it cannot be read now: {error.detail}",
+            f"{change}, but its present state cannot be read: {error.detail}",
             retry_after_s=error.retry_after_s,
             extra=known,
         ) from error

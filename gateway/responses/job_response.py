@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from gateway.http.problems import retry_after
-from gateway.responses.views.job import live_job_view, placed_job_view, poll_hint_s
+from gateway.responses.views.job import live_job_view, new_job_view, placed_job_view, poll_hint_s
 from gateway.services import Services
 from shared.jobs.row import JobRow
 from shared.store import StoredJob
@@ -21,7 +21,8 @@ def job_response(row: JobRow, services: Services, *, accepted: bool = False) -> 
 def stored_response(stored: StoredJob, services: Services) -> Response:
     """Return a job just stored, or the one of the same idempotency key; 202 while unfinished."""
     row = stored.row()
-    return _respond(placed_job_view(row, stored.position, services), row, accepted=True)
+    show = placed_job_view if stored.replayed else new_job_view
+    return _respond(show(row, stored.position, services), row, accepted=True)
 
 
 def _respond(view: dict[str, Any], row: JobRow, *, accepted: bool) -> Response:

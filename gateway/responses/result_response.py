@@ -6,8 +6,9 @@ from typing import Any
 
 from flask import Response, jsonify, request
 
-from gateway.responses.scan_order import has_places, order_scan
+from gateway.responses.scan_order import can_be_drawn, has_places, order_scan
 from gateway.results.contents.blocks import DoesNotFit
+from gateway.results.contents.object_table import with_object_table
 from gateway.results.file_name import content_disposition, stem_of
 from gateway.results.forms import ResultForm, choose_form
 from gateway.results.frames import RenderOrder
@@ -15,11 +16,13 @@ from gateway.results.scans.frames import ScanOrder
 from gateway.results.scans.sheets import ScanForm
 from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
+from gateway.reviews.correcting import CorrectedOutput, Side, correct_output
 from gateway.schemas.jobs import OverlayQuery
 from gateway.services import Services
 from shared.errors import BadParameters, NoPlaces, NotAcceptable, ResultTooLarge
 from shared.jobs import TilingTask
 from shared.jobs.row import JobRow
+from shared.jobs.view import correction_view
 
 #: Markup that our own page would refuse as well: nothing is loaded and nothing runs.
 _HTML_POLICY = (
@@ -29,13 +32,21 @@ _HTML_POLICY = (
 _SVG_POLICY = "default-src 'none'; img-src data:; frame-ancestors 'self'; sandbox"
 
 
-def result_response(row: JobRow, services: Services, named: str | None) -> Response:
+def result_response(
+    row: JobRow, services: Services, named: str | None, *, corrected: bool = False
+) -> Response:
     """Return the output of a job that has one; raises NotAcceptable and ResultTooLarge.
 
-    A PDF or hOCR: NoPlaces, ImageNotFound and DocumentNotFound as well.
+    `corrected`: with what reviewers have corrected. A PDF or hOCR: NoPlaces, ImageNotFound and
+    DocumentNotFound as well.
     """
     form = ResultForm(named) if named else _accepted_form(row)
-    response = _respond(row, services, form)
+    corrections = row.review.corrections
+    shown = correct_output(row.output or {}, corrections) if corrected and corrections else None
+    response = _respond(_with_output(row, shown, form) if shown else row, services, form)
+    if corrections:
+        count = _count_shown(row, shown, form) if shown else 0
+        response.headers["X-Sightline-Corrections"] = f"count={len(corrections)}, applied={count}"
     name = _file_name(row)
     response.headers["Content-Disposition"] = content_disposition(
         f"{stem_of(name)}.{form.suffix}", is_file=form.is_file
@@ -49,12 +60,32 @@ def result_response(row: JobRow, services: Services, named: str | None) -> Respo
     return response
 
 
+def _with_output(row: JobRow, shown: CorrectedOutput, form: ResultForm) -> JobRow:
+    output = shown.output
+    if shown.is_whole_text and form is not ResultForm.JSON and not form.needs_places:
+        output = output | dict.fromkeys(("pages", "images"))
+    return row.model_copy(update={"output": output})
+
+
+def _count_shown(row: JobRow, shown: CorrectedOutput, form: ResultForm) -> int:
+    """Return how many corrections a form shows."""
+    side: Side = "text"
+    if form is ResultForm.JSON:
+        side = "output"
+    elif form.needs_places:
+        side = "lines"
+    elif form is not ResultForm.TEXT or _names_text():
+        output = _shown_output(_with_output(row, shown, form))
+        side = "parts" if output.get("pages") or output.get("images") else "text"
+    return len(shown.shown[side])
+
+
 def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Response:
     """Return the picture of one page or image with its boxes.
 
     Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
     """
-    if not has_places(row):
+    if not can_be_drawn(row):
         raise NoPlaces
     number = _overlaid(row, query)
     order = order_scan(
@@ -73,7 +104,7 @@ def _overlaid(row: JobRow, query: OverlayQuery) -> int:
     else:
         names, known = ("page", "image"), document.pages
     if not known:
-        raise NoPlaces("The job is about neither images nor pages.")
+        raise NoPlaces("The job has neither images nor pages.")
     asked = getattr(query, names[0])
     if getattr(query, names[1]) is not None:
         raise BadParameters(f"The job is about {names[0]}s.", pointer=f"/{names[1]}")
@@ -101,11 +132,12 @@ def _accepted_form(row: JobRow) -> ResultForm:
 
 def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
     if form is ResultForm.JSON:
-        return jsonify(row.output)
+        return jsonify(_with_corrections(row))
     output = _shown_output(row)
     if form is ResultForm.TEXT:
         text = write_text(output) if _names_text() else str(output["text"])
         return Response(text, mimetype=form.media_type)
+    output = with_object_table(output, _language())
     if form is ResultForm.MARKDOWN:
         return Response(write_markdown(output), mimetype=form.media_type)
     if form.needs_places:
@@ -119,10 +151,19 @@ def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
     return Response(body, mimetype=form.media_type)
 
 
+def _with_corrections(row: JobRow) -> dict[str, Any]:
+    """Return the output and, if there are any, what reviewers have corrected."""
+    output = row.output or {}
+    if not row.review.corrections:
+        return output
+    return output | {"corrections": [correction_view(one) for one in row.review.corrections]}
+
+
 def _shown_output(row: JobRow) -> dict[str, Any]:
     """Return the output without pages that only carry the evidence of an answer."""
     output, tiling = row.output or {}, row.input.tiling
-    if tiling is None or tiling.task is TilingTask.READ:
+    reads = tiling is None or tiling.task is TilingTask.READ
+    if reads and row.input.find is None:
         return output
     return {name: value for name, value in output.items() if name != "pages"}
 

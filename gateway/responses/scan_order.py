@@ -24,6 +24,11 @@ def has_places(row: JobRow) -> bool:
     return row.input.boxes != "none" and (row.output or {}).get("lines") is not None
 
 
+def can_be_drawn(row: JobRow) -> bool:
+    """Tell whether an ended job knows places that can be drawn on its pictures."""
+    return has_places(row) or (row.output or {}).get("objects") is not None
+
+
 def order_scan(
     row: JobRow,
     services: Services,
@@ -36,7 +41,7 @@ def order_scan(
 
     Raises NoPlaces, and DocumentNotFound or ImageNotFound where what was read is gone.
     """
-    if not has_places(row):
+    if not (can_be_drawn(row) if form is ScanForm.SVG else has_places(row)):
         raise NoPlaces
     document = row.input.document
     sheets = _page_sheets(row, services, document) if document else _image_sheets(row)
@@ -85,7 +90,7 @@ def _page_sheets(row: JobRow, services: Services, document: DocumentInput) -> li
 
 
 def _with_lines(sheets: Sequence[Sheet], row: JobRow) -> list[Sheet]:
-    """Return the sheets with their lines; one without a place stands where the last one does."""
+    """Return the sheets with lines and objects; a line without a place is where the last one is."""
     by_number: dict[int, list[Mapping[str, Any]]] = {sheet.number: [] for sheet in sheets}
     first = 1 if row.input.document is None else row.input.document.pages[0]
     number = first
@@ -95,15 +100,29 @@ def _with_lines(sheets: Sequence[Sheet], row: JobRow) -> list[Sheet]:
         elif line.get("image") is not None:
             number = line["image"] + 1
         by_number.setdefault(number, []).append(line)
-    return [_upright(replace(sheet, lines=by_number[sheet.number])) for sheet in sheets]
+    objects = (row.output or {}).get("objects") or ()
+    return [
+        _upright(
+            replace(
+                sheet,
+                lines=by_number[sheet.number],
+                objects=[one for one in objects if _number_of(one) == sheet.number],
+            )
+        )
+        for sheet in sheets
+    ]
+
+
+def _number_of(one: Mapping[str, Any]) -> int:
+    """Return the number of the sheet that an object is on."""
+    return int(one["page"]) if one.get("page") is not None else int(one.get("image") or 0) + 1
 
 
 def _upright(sheet: Sheet) -> Sheet:
     """Return a sheet as its picture is seen: a file of pictures may ask for a turn."""
     if sheet.has_points or sheet.unit == "image":
         return sheet
-    boxes = [line["box"] for line in sheet.lines if line.get("box")]
-    is_turned = any(box[2] > sheet.width + 1 or box[3] > sheet.height + 1 for box in boxes)
+    is_turned = any(box[2] > sheet.width + 1 or box[3] > sheet.height + 1 for box in sheet.boxes)
     return replace(sheet, width=sheet.height, height=sheet.width) if is_turned else sheet
 
 

@@ -22,7 +22,7 @@ class RenderOrder:
 
 
 #: The members of an output that no form shows, and that may be large.
-_UNUSED = ("text", "pages", "tiles", "lines", "json", "evidence")
+_UNUSED = ("text", "pages", "tiles", "lines", "json", "evidence", "objects")
 
 
 def order_parts(order: RenderOrder) -> Iterator[bytes]:

@@ -109,7 +109,7 @@ def read(path: DocumentPath) -> dict[str, Any]:
     responses={200: None, **_PAGE_ERRORS},
 )
 def page_content(path: PagePath, query: PageQuery) -> Response:
-    """Return a page as PNG, upright; it is drawn for this request."""
+    """Return a page as PNG; it is drawn for this request."""
     services, tenant = current_services(), current_tenant()
     header = services.documents.header(tenant, path.document_id)
     if path.page > len(header.info.pages):
@@ -118,7 +118,12 @@ def page_content(path: PagePath, query: PageQuery) -> Response:
     if file is None:
         raise errors.NotFound
     rendered = services.document_reader.render(
-        file, path.page, query.dpi, query.max_pixels, tenant=current_party()
+        file,
+        path.page,
+        query.dpi,
+        query.max_pixels,
+        turn=query.turn,
+        tenant=current_party(),
     )
     return Response(rendered.png, mimetype="image/png")
 

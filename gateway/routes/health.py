@@ -72,11 +72,14 @@ def queue() -> dict[str, Any]:
     """Return the depth of each queue, the longest wait and the running workers."""
     services = current_services()
     state = services.store.load()
+    queued = sum(state.depths.values())
+    wait_s = services.admission.forecast().fleet.predict_wait_s(queued)
     return {
         "queues": [{"name": name, "depth": state.depths[name]} for name in QUEUES],
-        "queued": sum(state.depths.values()),
+        "queued": queued,
         "running": state.running,
         "oldest_wait_s": state.oldest_wait_s,
+        "wait_s": None if wait_s is None else round(wait_s, 1),
         "workers": [worker_view(worker) for worker in services.workers.fresh()],
     }
 

@@ -135,7 +135,8 @@ def result(path: JobPath, query: ResultQuery) -> Response:
     """Return the answer in the form that `format` or `Accept` names; 202 if not ready.
 
     Plain text for whoever names none. A table is a table in HTML, XLSX, DOCX and CSV. A searchable
-    PDF and hOCR are made of jobs that have boxes.
+    PDF and hOCR are made of jobs that have boxes. What reviewers have corrected is applied with
+    `corrected=true`; JSON has it in the member `corrections` in any case.
     """
     services = current_services()
     row = services.store.get(path.job_id, current_tenant())
@@ -143,7 +144,7 @@ def result(path: JobPath, query: ResultQuery) -> Response:
         return job_response(row, services, accepted=True)
     if row.output is None:
         raise why_no_answer(row)
-    return result_response(row, services, query.format)
+    return result_response(row, services, query.format, corrected=query.corrected)
 
 
 @jobs.get(

@@ -61,7 +61,11 @@ class FileForm(BaseModel):
     purpose: Literal["batch", "user_data", "vision", "ocr"]
     anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
     seconds: int | None = Field(
-        None, ge=3600, le=2_592_000, alias="expires_after[seconds]", description="Kept so long."
+        None,
+        ge=3600,
+        le=2_592_000,
+        alias="expires_after[seconds]",
+        description="How long it is kept.",
     )
     expiry: int | None = Field(None, ge=1, le=720, description="The same in hours, as Mistral's.")
     visibility: Literal["user", "workspace"] | None = Field(
@@ -89,7 +93,7 @@ class BatchRequest(BaseModel):
     webhook: str | None = Field(
         None,
         max_length=MAX_URL_CHARS,
-        description="The http(s) URL that is told the end, as `batch.completed` and others.",
+        description="The http(s) URL to notify when it ends (`batch.completed` and others).",
     )
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.schemas.jobs import Parameters
 
+#: Messages that are taken at once.
+MAX_ITEMS = 20
 _Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
 
 
@@ -28,7 +30,9 @@ class ConversationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[Any] | None = Field(None, max_length=20, description="Only an empty list.")
+    items: list[Any] | None = Field(
+        None, max_length=MAX_ITEMS, description="Messages, as for `POST …/items`."
+    )
     metadata: _Metadata | None = Field(None, max_length=16, description="Returned unchanged.")
 
 
@@ -38,6 +42,18 @@ class ConversationChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     metadata: _Metadata = Field(max_length=16, description="Replaces what there was.")
+
+
+class AddedItems(BaseModel):
+    """The body of POST /v1/conversations/{id}/items."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[Any] = Field(
+        min_length=1,
+        max_length=MAX_ITEMS,
+        description="Messages of any role, with `input_text` and `input_image` parts.",
+    )
 
 
 class ConversationObject(BaseModel):
@@ -55,7 +71,7 @@ class ConversationItem(BaseModel):
     type: Literal["message"]
     id: str
     status: Literal["completed", "incomplete"]
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system"]
     content: list[dict[str, Any]]
 
 

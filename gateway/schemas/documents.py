@@ -34,6 +34,11 @@ class PageQuery(Parameters):
     max_pixels: int = Field(
         4_194_304, ge=1024, le=16_777_216, description="A larger page is drawn smaller."
     )
+    turn: bool = Field(
+        True,
+        description="Whether a page whose content lies on its side is turned upright. Boxes lie on "
+        "the page as it is filed: `turn=false`.",
+    )
 
 
 class DocumentUpload(FileClaim):

@@ -36,8 +36,8 @@ class GroupRequest(BaseModel):
     webhook: str | None = Field(
         None,
         max_length=MAX_URL_CHARS,
-        description="The http(s) URL that is told once, as `group.completed`, when `size` jobs are "
-        "there and all have ended; again if jobs are added later.",
+        description="The http(s) URL to notify (`group.completed`) once `size` jobs were added and "
+        "all of them have ended; again if jobs are added later.",
     )
     metadata: dict[str, Any] | None = Field(None, max_length=16, description="Returned unchanged.")
 
@@ -51,14 +51,14 @@ class GroupRequest(BaseModel):
 class GroupCounts(BaseModel):
     """How many jobs of a group are in which state."""
 
-    total: int = Field(description="All that were ever added.")
+    total: int = Field(description="All jobs that were added.")
     queued: int
     running: int
     succeeded: int
     failed: int
     canceled: int
     expired: int
-    erased: int = Field(description="Erased before their end.")
+    erased: int = Field(description="Erased before they ended.")
 
 
 class GroupState(BaseModel):
@@ -75,8 +75,8 @@ class GroupState(BaseModel):
     size: int | None
     counts: GroupCounts
     eta_s: float | None = Field(
-        description="Seconds until its last job will have ended, about; null if that is not known "
-        "or more jobs are to come."
+        description="Predicted seconds until its last job ends; null if unknown or if more jobs "
+        "are expected."
     )
     metadata: dict[str, Any]
     urls: dict[str, str]

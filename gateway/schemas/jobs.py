@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gateway.schemas.reviews import ReviewState
 from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 from shared.jobs.evidence import EvidenceStatus
+from shared.jobs.find import ObjectSource
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -88,7 +90,12 @@ class ResultQuery(Parameters):
 
     format: (
         Literal["text", "markdown", "json", "html", "csv", "xlsx", "docx", "pdf", "hocr"] | None
-    ) = Field(None, description="Decides before `Accept` does; plain text if neither names a form.")
+    ) = Field(None, description="Overrides `Accept`; plain text if neither names a format.")
+    corrected: bool = Field(
+        False,
+        description="Apply the reviewers' corrections; the header `X-Sightline-Corrections` gives "
+        "their number and how many of them this format can show.",
+    )
 
 
 class OverlayQuery(Parameters):
@@ -232,7 +239,9 @@ class Line(BaseModel):
     image: int | None = Field(None, description="Index of the job's image, from 0.")
     page: int | None = Field(None, description="Number of the document's page, from 1.")
     words: list[PlacedPart] | None = Field(None, description="With `boxes=word`.")
-    cells: list[PlacedPart] | None = Field(None, description="Of a row of a Markdown table.")
+    cells: list[PlacedPart] | None = Field(
+        None, description="Of a row of a Markdown or HTML table, or of a whole one in one line."
+    )
 
 
 class EvidenceState(BaseModel):
@@ -250,6 +259,31 @@ class EvidenceState(BaseModel):
     page: int | None = Field(None, description="Number of the document's page, from 1.")
     confidence: float | None = Field(
         description="How well it was seen and how much it is like the value, 0 to 1."
+    )
+
+
+class ObjectState(BaseModel):
+    """One place where something that was looked for was seen."""
+
+    label: str = Field(description="As in the request.")
+    box: list[float] = Field(description="Left, top, right, bottom, in the unit of `boxes`.")
+    polygon: list[list[float]] | None = Field(
+        None,
+        description="Of a slanted box: top left, top right, bottom right and bottom left, as the "
+        "text runs.",
+    )
+    parts: list[list[list[float]]] | None = Field(
+        None, description="Of a phrase that is broken across lines: the slanted box in each line."
+    )
+    text: str | None = Field(None, description="What is printed there, where it is text.")
+    image: int | None = Field(None, description="Index of the job's image, from 0.")
+    page: int | None = Field(None, description="Number of the document's page, from 1.")
+    confidence: float | None = Field(
+        description="How well the text was seen and how much it is like the label, 0 to 1; of the "
+        "model's boxes that of its whole answer. Null if unknown."
+    )
+    source: ObjectSource = Field(
+        description="`reader`: it stands in the text; `model`: the model has pointed at it."
     )
 
 
@@ -308,6 +342,16 @@ class OutputState(BaseModel):
         None,
         description="With `evidence`: by JSON pointer, of each value of `json` that is not null.",
     )
+    objects: list[ObjectState] | None = Field(
+        None,
+        description="Of a preset that looks for things, such as `find`: each place; [] where "
+        "nothing was found. The text sums it up.",
+    )
+    review: list[str] | None = Field(
+        None,
+        description="With `review`: JSON pointers into this output of what a person should look "
+        "at, such as `/lines/3` or `/json/items/0/price`.",
+    )
 
 
 class Job(BaseModel):
@@ -321,9 +365,17 @@ class Job(BaseModel):
     completed_at: str | None
     expires_at: str
     queue: QueueState
+    eta_s: float | None = Field(
+        None,
+        description="Predicted seconds until it ends; null once it has, and while unknown.",
+    )
     progress: ProgressState | None
     input: dict[str, Any]
     output: OutputState | None
+    review: ReviewState | None = Field(
+        description="What people have said of the answer; null where nobody asked for a review "
+        "and nobody has said anything."
+    )
     warnings: list[dict[str, str]]
     usage: dict[str, int] | None
     cache: dict[str, str | None] | None
@@ -437,6 +489,11 @@ class QueueView(BaseModel):
     queued: int
     running: int
     oldest_wait_s: float
+    wait_s: float | None = Field(
+        None,
+        description="Predicted wait of a job behind all others; null until a worker has measured "
+        "its speed.",
+    )
     workers: list[WorkerState]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from shared.store.api_key_types import Scope
+
 
 class ImageLimits(BaseModel):
     """Limits for an image."""
@@ -24,7 +26,7 @@ class ImageLimits(BaseModel):
 class DocumentLimits(BaseModel):
     """Limits for a document."""
 
-    kinds: list[str] = Field(description="Told from the content of the file.")
+    kinds: list[str] = Field(description="Detected from the file's content.")
     max_bytes: int
     max_pages: int
     max_page_pixels: int = Field(description="Larger pages are drawn smaller.")
@@ -79,6 +81,11 @@ class KeyLimits(BaseModel):
     """The limits of the calling key."""
 
     name: str | None = Field(description="null if no key was sent.")
+    scopes: list[Scope] = Field(description="What the key may do.")
+    retention_s: int | None = Field(
+        description="Seconds that results, conversations and files of this key are kept at most; "
+        "null: as the service says."
+    )
     limits: dict[str, KeyLimit]
     reset_s: float = Field(description="Seconds until the current minute ends.")
 

@@ -21,9 +21,9 @@ class PresetState(BaseModel):
     builtin: bool = Field(description="False for presets added by the operator.")
     prompt: dict[Language, str] = Field(
         description="By language. `{prompt}` is replaced by the caller's prompt, `{fields}` by the "
-        "names in `fields`."
+        "names in `fields`, `{labels}` by what is looked for: `labels`, or the `phrase`."
     )
-    needs: list[Literal["prompt", "fields"]] = Field(
+    needs: list[Literal["prompt", "fields", "labels"]] = Field(
         description="What a submission must provide with it."
     )
     params: GenerationParams

@@ -23,12 +23,26 @@ class OcrTable(BaseModel):
     format: Literal["markdown", "html"]
 
 
+class OcrImage(BaseModel):
+    """A figure that was cut out of a page; its name is its link in the text."""
+
+    id: str
+    top_left_x: int = Field(description="Pixels of the page as `dimensions` gives them.")
+    top_left_y: int
+    bottom_right_x: int
+    bottom_right_y: int
+    image_base64: str | None = Field(description="A data: URI of a JPEG, with the option.")
+    image_annotation: str | None = Field(description="A text of JSON, with the option.")
+
+
 class OcrPage(BaseModel):
     """A page."""
 
     index: int = Field(description="From 0.")
     markdown: str = Field(description="`[unread: page N]`, from 1, where it could not be read.")
-    images: Annotated[list[dict[str, Any]], Field(max_length=0)]
+    images: list[OcrImage] = Field(
+        description="Figures beside the page's own text; empty unless the request asks for them."
+    )
     tables: list[OcrTable]
     hyperlinks: Annotated[list[str], Field(max_length=0)]
     header: str | None
@@ -48,7 +62,7 @@ class OcrAnswer(BaseModel):
 
     pages: list[OcrPage]
     model: str
-    document_annotation: None
+    document_annotation: str | None = Field(description="A text of JSON, with the option.")
     usage_info: OcrUsage
     warnings: list[dict[str, Any]] = Field(description="As those of a job.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import Parameters, known_form
+from gateway.schemas.jobs import EvidenceState, Parameters, known_form
 
 _RESPONSE_ID = re.compile(r"resp_[0-9A-Z]{36}")
 
@@ -18,7 +18,7 @@ class ResponsePath(Parameters):
     response_id: Annotated[str, known_form(_RESPONSE_ID)] = Field(description="`resp_…`")
 
 
-class _Included(Parameters):
+class IncludedQuery(Parameters):
     """What OpenAI's clients may ask for beside the response; there is none of it here."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -27,17 +27,17 @@ class _Included(Parameters):
     include_list: list[str] | None = Field(None, alias="include[]", description="Ignored.")
 
 
-class ResponseQuery(_Included):
+class ResponseQuery(IncludedQuery):
     """How a response is read."""
 
-    stream: bool = Field(False, description="Read its events instead of the response.")
+    stream: bool = Field(False, description="Stream its events instead of returning the response.")
     starting_after: int | None = Field(
         None, ge=0, lt=2**53, description="The last `sequence_number` received."
     )
     include_obfuscation: bool | None = Field(None, description="Ignored.")
 
 
-class ItemsQuery(_Included):
+class ItemsQuery(IncludedQuery):
     """A page of input items."""
 
     limit: int = Field(20, ge=1, le=100)
@@ -73,6 +73,12 @@ class ResponseObject(BaseModel):
     truncation: Literal["auto", "disabled"]
     usage: dict[str, Any] | None
     warnings: list[dict[str, str]]
+    evidence: dict[str, EvidenceState] | None = Field(
+        None, description="With `evidence`: by JSON pointer, of each value of the answer."
+    )
+    review: list[str] | None = Field(
+        None, description="With `review`: what a person should look at, as in a job's output."
+    )
 
 
 class DeletedResponse(BaseModel):

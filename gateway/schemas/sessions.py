@@ -43,9 +43,9 @@ class SessionList(BaseModel):
 
 
 class SessionTurn(BaseModel):
-    """A question and its answer."""
+    """A question and its answer; the one is empty where the conversation has the other alone."""
 
-    job_id: str
+    job_id: str | None = Field(description="Null for messages that were added.")
     created_at: str
     prompt: str
     preset: str | None

@@ -31,12 +31,12 @@ FILE_FIELDS = ("image", "images", "document", "file")
 _COMPLEX = (
     *("images", "stop", "metadata", "fields", "postprocess", "webhook_events"),
     *("choices", "response_format", "enhance", "sha256", "bytes"),
-    *("document", "pages"),
+    *("document", "pages", "labels", "review"),
 )
 #: Form fields that may be repeated.
 _REPEATED = (
     *("stop", "fields", "postprocess", "webhook_events", "choices"),
-    *("sha256", "bytes", "pages"),
+    *("sha256", "bytes", "pages", "labels"),
 )
 #: Form fields of which one value may be a word and several are a list.
 _WORD_OR_LIST = ("enhance",)

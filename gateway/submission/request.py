@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from flask import Request
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AwareDatetime,
     BaseModel,
@@ -57,7 +58,9 @@ from shared.jobs import (
 )
 from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
 from shared.jobs.enhancement import Enhancement
+from shared.jobs.find import MAX_LABEL_CHARS, MAX_LABELS, MAX_PHRASE_CHARS
 from shared.jobs.response_format import ResponseFormat
+from shared.jobs.review import ReviewRule
 from shared.jobs.row import dump
 from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
@@ -84,6 +87,14 @@ def _description(parameter: str) -> str | None:
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int) else value
+
+
+def _trim_label(label: str) -> str:
+    """Return a label with single blanks; raises ValueError for one without anything to see."""
+    trimmed = " ".join(label.split())
+    if not any(char.isprintable() and not char.isspace() for char in trimmed):
+        raise ValueError("must have a letter, a digit or a sign")
+    return trimmed
 
 
 def _as_document_text(value: Any) -> Any:
@@ -124,6 +135,28 @@ class Submission(BaseModel):
         max_length=32,
         description="Names that the preset `fields` reads, such as `total` or `日期`.",
     )
+    labels: Annotated[
+        list[Annotated[str, Field(max_length=MAX_LABEL_CHARS), AfterValidator(_trim_label)]],
+        BeforeValidator(_as_list),
+    ] = Field(
+        default_factory=list,
+        max_length=MAX_LABELS,
+        description="What the preset `find` looks for: words that stand in the text, or names of "
+        "things, such as `Total` or `signature`.",
+    )
+    phrase: (
+        Annotated[str, Field(max_length=MAX_PHRASE_CHARS), AfterValidator(_trim_label)] | None
+    ) = Field(
+        None,
+        description="One phrase that the preset `find` looks for, in place of `labels`; it may be "
+        "broken across lines.",
+    )
+    fuzzy: bool = Field(
+        False,
+        description="Whether `find` also takes text that is only much like what is looked for: "
+        "its `confidence` says how much. Without it letters are the same but for case, accents, "
+        "full-width forms and blanks.",
+    )
     images: Annotated[list[str], BeforeValidator(_as_list)] = Field(
         default_factory=list,
         validation_alias=AliasChoices("images", "image", "image_url", "image_base64"),
@@ -148,15 +181,15 @@ class Submission(BaseModel):
         "page: `auto` if it says what the page shows, `only` always, `ignore` never.",
     )
     password: SecretStr | None = Field(
-        None, max_length=256, description="Opens an encrypted document; it is not stored."
+        None, max_length=256, description="Password of an encrypted document; it is not stored."
     )
     dpi: Dpi = Field(
         DEFAULT_DPI, description="Pixels per inch at which the pages of a PDF are drawn."
     )
     running_lines: RunningLines = Field(
         "once",
-        description="What becomes of headers and footers in the text of all pages: each appears "
-        "`once`, is kept on every page (`keep`), or left out (`drop`).",
+        description="How repeated headers and footers appear in the text of all pages: "
+        "`once`, on every page (`keep`), or not at all (`drop`).",
     )
     session_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
@@ -177,7 +210,10 @@ class Submission(BaseModel):
         None,
         description="What reads the text: `model`; `second`, a small reader of print beside it, in "
         "Chinese and English; or `both`, the model's text with what the other reads differently. "
-        "Default: `model`, but `second` while the bundled model runs and the preset reads.",
+        "Default: `model`, but `second` while the bundled model runs and the preset reads. For "
+        "`find`: `model` points at things, `second` looks among the text, `both` looks among the "
+        "text and asks the model for what does not stand there; default: `both`, but `second` "
+        "while the bundled model runs.",
     )
     boxes: Boxes = Field(
         "none",
@@ -190,6 +226,12 @@ class Submission(BaseModel):
         description="Whether `output.evidence` tells of each value of a JSON answer if it is "
         "printed on the images or pages, and where: looked up among what the second reader or "
         "the text layer of a page has, never by asking the model.",
+    )
+    review: ReviewRule | None = Field(
+        None,
+        description="`output.review` lists what a person should look at: lines and fields less "
+        "sure than `below`, and what could not be read. As an object, such as "
+        '`{"below": 0.85}`. A JSON answer needs `evidence` for it.',
     )
     strict: bool = Field(
         False,
@@ -296,9 +338,10 @@ class Submission(BaseModel):
     )
     window: str | None = Field(
         None,
-        max_length=32,
+        max_length=64,
         description="Hours of each day within which the job may start, such as "
-        "`22:00-06:00+08:00`; in UTC without a zone.",
+        "`22:00-06:00+08:00`, or `22:00-06:00 Europe/Berlin` by the clock of a place with its "
+        "summer time; in UTC without a zone.",
     )
     webhook: str | None = Field(
         None,
@@ -309,7 +352,8 @@ class Submission(BaseModel):
         default_factory=lambda: [WebhookEvent.COMPLETED],
         min_length=1,
         validation_alias=AliasChoices("webhook_events", "webhook_events_filter"),
-        description="Events to notify about; `completed` covers every outcome.",
+        description="Events to notify about; `completed` covers every outcome. Default: that, and "
+        "`needs_review` with `review`.",
     )
     sha256: Annotated[list[Sha256], BeforeValidator(_as_list)] = Field(
         default_factory=list,
@@ -418,7 +462,7 @@ class Submission(BaseModel):
         left_out = {"images", "document", "password", "sha256", "file_bytes"}
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
-        unnamed |= set() if self.evidence else {"evidence"}
+        unnamed |= {name for name in _LATE_FLAGS if not getattr(self, name)}
         unnamed |= {name for name in _LATELY if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude=left_out | unnamed)
         content["images"] = image_ids
@@ -437,7 +481,8 @@ class Submission(BaseModel):
 
 
 #: Parameters that requests of before did not have: without them their fingerprint is the same.
-_LATELY = ("group", "not_before", "window")
+_LATELY = ("group", "not_before", "window", "phrase", "review")
+_LATE_FLAGS = ("evidence", "labels", "fuzzy")
 #: Parameters that only documents have.
 _DOCUMENT_NAMES = ("pages", "text_layer", "dpi", "running_lines")
 

@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.submission.request import Submission
+from gateway.submission.searching import refuse_terms, search_terms
 from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
-from shared.jobs import CONSTRAINTS, MAX_NEW_TOKENS, READ_TOKENS, SAMPLING, GenerationParams
+from shared.jobs import (
+    CONSTRAINTS,
+    MAX_NEW_TOKENS,
+    READ_TOKENS,
+    SAMPLING,
+    GenerationParams,
+    SearchTerms,
+)
 from shared.jobs.enhancement import Enhancement
 from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
@@ -39,6 +47,8 @@ class ResolvedRequest:
     enhance: Enhancement
     #: It asks for the text of the images, which may be read tile by tile.
     reads: bool = False
+    #: What is looked for instead of an answer.
+    find: SearchTerms | None = None
 
 
 def resolve(
@@ -51,11 +61,26 @@ def resolve(
 
     What neither names is bounded by `most_tokens`, the longest answer of this service.
     """
-    resolved = _resolve(submission, presets, rules)
+    resolved = _with_line_confidence(_resolve(submission, presets, rules))
     params = resolved.params
     if params.max_new_tokens <= most_tokens:
         return resolved
     return replace(resolved, params=params.model_copy(update={"max_new_tokens": most_tokens}))
+
+
+def _with_line_confidence(resolved: ResolvedRequest) -> ResolvedRequest:
+    """Return it so that each line that a person may have to look at says how sure it is.
+
+    Raises BadParameters where nothing would say so of the values of a JSON answer.
+    """
+    submission, params = resolved.submission, resolved.params
+    if submission.review is None:
+        return resolved
+    if not params.wants_json:
+        return replace(resolved, params=params.model_copy(update={"line_confidence": True}))
+    if not submission.evidence:
+        raise BadParameters("review of a JSON answer needs evidence=true.", pointer="/review")
+    return resolved
 
 
 def _resolve(
@@ -70,13 +95,15 @@ def _resolve(
             f"Unknown preset {excerpt(submission.preset)!r}; available: {', '.join(presets)}.",
             pointer="/preset",
         )
+    terms = search_terms(submission, preset)
     params = _leave_open(_resolve_params(submission, preset), submission, preset)
     postprocess = submission.postprocess
     return ResolvedRequest(
         submission=submission,
-        prompt=_resolve_prompt(submission, preset),
+        prompt=_resolve_prompt(submission, preset, terms),
         params=params,
-        reads=preset.reads and not params.constrained_by,
+        reads=preset.finds or (preset.reads and not params.constrained_by),
+        find=terms,
         preset=preset.name,
         postprocess=preset.postprocess if postprocess is None else tuple(postprocess),
         enhance=preset.enhance if submission.enhance is None else submission.enhance,
@@ -88,6 +115,7 @@ def _resolve_without_preset(submission: Submission) -> ResolvedRequest:
         raise BadParameters("prompt: Field required.", pointer="/prompt")
     if submission.fields:
         raise _unused_fields_error("a preset that uses them, such as fields")
+    refuse_terms(submission)
     params = submission.params()
     if submission.tiling == "read" and "max_new_tokens" not in submission.model_fields_set:
         params = params.model_copy(update={"max_new_tokens": READ_TOKENS})
@@ -141,8 +169,10 @@ def _fields_format(names: Sequence[str]) -> ResponseFormat:
     return ResponseFormat(type="json_schema", json_schema=JsonSchema(name="fields", schema=schema))
 
 
-def _resolve_prompt(submission: Submission, preset: Preset) -> str:
+def _resolve_prompt(submission: Submission, preset: Preset, terms: SearchTerms | None) -> str:
     """Return the preset's prompt, filled in, or the submission's in place of it."""
+    if terms is not None:
+        return preset.render(terms.language, None, (), terms.labels)
     prompt = submission.prompt
     replaced = prompt is not None and "prompt" not in preset.needs
     if "prompt" in preset.needs and prompt is None:

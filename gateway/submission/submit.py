@@ -293,6 +293,8 @@ def _job_input(
         reader=plan.reader,
         boxes=resolved.submission.boxes,
         evidence=resolved.submission.evidence,
+        find=resolved.find,
+        review=resolved.submission.review,
         keep_all=bool(said.response and said.response.truncation == "disabled"),
     )
 

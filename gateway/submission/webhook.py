@@ -33,6 +33,8 @@ def webhook_of_submission(submission: Submission, services: Services) -> Webhook
     if submission.webhook is None:
         return None
     events = tuple(dict.fromkeys(submission.webhook_events))
+    if submission.review and "webhook_events" not in submission.model_fields_set:
+        events = (*events, WebhookEvent.NEEDS_REVIEW)
     return check_webhook(submission.webhook, "/webhook", services, events)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, Self
@@ -15,6 +14,7 @@ from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConfig, BadConstraint
 from shared.jobs import ASK_TOKENS, READ_TOKENS, GenerationParams
 from shared.jobs.enhancement import Enhancement
+from shared.jobs.find import FIND_TOKENS, name_labels
 from shared.jobs.response_format import ANY_OBJECT
 from shared.settings import Settings
 
@@ -22,11 +22,14 @@ VARIABLE = "SIGHTLINE_PRESETS_FILE"
 Language = Literal["en", "zh"]
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
-_PLACEHOLDER = re.compile(r"\{(prompt|fields)\}")
+_PLACEHOLDER = re.compile(r"\{(prompt|fields|labels)\}")
 
 
 class Preset(BaseModel):
-    """A named prompt; `{prompt}` is replaced by the caller's prompt, `{fields}` by `fields`."""
+    """A named prompt; `{prompt}` is replaced by the caller's prompt, `{fields}` by `fields`.
+
+    One with `{labels}` looks for these, and answers with places.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +51,8 @@ class Preset(BaseModel):
     def _same_placeholders(self) -> Self:
         if len({self._placeholders(text) for text in self.prompt.values()}) > 1:
             raise ValueError("the languages of the prompt must have the same placeholders")
+        if self.finds and (len(self.needs) > 1 or self.reads or self.params.constrained_by):
+            raise ValueError("a prompt with {labels} has no other placeholder, constraint or reads")
         return self
 
     @staticmethod
@@ -56,19 +61,31 @@ class Preset(BaseModel):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Return which of `prompt` and `fields` a request must have."""
+        """Return which of `prompt`, `fields` and `labels` a request must have."""
         return self._placeholders(next(iter(self.prompt.values())))
+
+    @property
+    def finds(self) -> bool:
+        """Tell whether it looks for labels, and its answer is where they are."""
+        return "labels" in self.needs
 
     def asks_for_text(self, prompt: str) -> bool:
         """Tell whether a prompt is this preset's own, and asks for all text."""
         return self.reads and prompt in self.prompt.values()
 
-    def render(self, language: Language, prompt: str | None, fields: Sequence[str]) -> str:
+    def render(
+        self,
+        language: Language,
+        prompt: str | None,
+        fields: Sequence[str],
+        labels: Sequence[str] = (),
+    ) -> str:
         """Return the model's prompt; the caller's replaces a preset without `{prompt}`."""
         if prompt and "prompt" not in self.needs:
             return prompt
         template = self.prompt.get(language) or next(iter(self.prompt.values()))
-        values = {"prompt": prompt or "", "fields": json.dumps(list(fields), ensure_ascii=False)}
+        names = {"fields": name_labels(fields), "labels": name_labels(labels)}
+        values = names | {"prompt": prompt or ""}
         return _PLACEHOLDER.sub(lambda m: values[m[1]], template)
 
 
@@ -173,6 +190,19 @@ BUILT_IN = (
         },
         params=GenerationParams(max_new_tokens=ASK_TOKENS, response_format=ANY_OBJECT),
         postprocess=("json_fields",),
+    ),
+    Preset(
+        name="find",
+        description="Where the things or words named in `labels`, or the `phrase`, are: "
+        "`output.objects`.",
+        prompt={
+            "en": "Locate every instance of each of the following in the image: {labels}. Report "
+            'bbox coordinates in JSON format: a list of objects with "bbox_2d" and "label", [] if '
+            "the image shows none of them. No explanation and no guessing.",
+            "zh": "在图片中定位以下各项的每一处:{labels}。以 JSON 格式输出边界框坐标:"
+            '由带有 "bbox_2d" 和 "label" 的对象组成的列表;图中都没有则输出 []。不要解释,不要猜测。',
+        },
+        params=GenerationParams(max_new_tokens=FIND_TOKENS),
     ),
 )
 

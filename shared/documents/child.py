@@ -92,7 +92,18 @@ def _render(document: OpenDocument, header: protocol.Header) -> tuple[protocol.H
     return {"picture": wire.page_header(page)}, page.png
 
 
-_ACTIONS = {"inspect": _inspect, "unlock": _unlock, "text": _read_text, "render": _render}
+def _cut_figures(document: OpenDocument, header: protocol.Header) -> tuple[protocol.Header, bytes]:
+    figures = document.figures(header["page"], header["dpi"], header["max_pixels"])
+    return wire.figures_header(figures), b"".join(figure.jpeg for figure in figures or ())
+
+
+_ACTIONS = {
+    "inspect": _inspect,
+    "unlock": _unlock,
+    "text": _read_text,
+    "render": _render,
+    "figures": _cut_figures,
+}
 
 
 if __name__ == "__main__":

@@ -123,6 +123,17 @@ class PageText:
 
 
 @dataclass(frozen=True, slots=True)
+class PageFigure:
+    """A picture or drawing that was cut out of a page."""
+
+    #: Pixels of the page's picture: left, top, right and bottom.
+    box: tuple[int, int, int, int]
+    jpeg: bytes
+    #: The line of the page's text behind which it stands; empty where it comes first.
+    behind: str
+
+
+@dataclass(frozen=True, slots=True)
 class RenderedPage:
     """The picture of a page, upright."""
 

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from shared.documents.frames.file import FramesFile
 from shared.documents.ink.blank import is_blank
-from shared.documents.model import DocumentInfo, PageText, RenderedPage, TextDoubt
+from shared.documents.model import DocumentInfo, PageFigure, PageText, RenderedPage, TextDoubt
 from shared.documents.pdf.characters import read_glyphs
+from shared.documents.pdf.cut_figures import cut_figures
 from shared.documents.pdf.file import PdfFile, PdfPage
 from shared.documents.pdf.inspection import inspect_pdf
 from shared.documents.pdf.page_text import read_page_text
@@ -42,6 +43,10 @@ class OpenDocument(Protocol):
 
     def render(self, page: int, dpi: float, max_pixels: int, *, turn: bool) -> RenderedPage:
         """Return the picture of a page, from 1."""
+        ...
+
+    def figures(self, page: int, dpi: float, max_pixels: int) -> list[PageFigure] | None:
+        """Return the figures of a page, from 1; None where nobody can tell them from its text."""
         ...
 
 
@@ -81,6 +86,20 @@ class PdfDocument:
                 check_pictures(opened)
         return rendered
 
+    def figures(self, page: int, dpi: float, max_pixels: int) -> list[PageFigure] | None:
+        """Return the figures of a page; None where its own text cannot be trusted.
+
+        Raises PageOutOfRange, PageTooLarge and DocumentDamaged.
+        """
+        text = self.page_text(page)
+        if not text.trusted:
+            return [] if text.blank else None
+        if not text.figures:
+            return []
+        with self._pdf.page(page) as opened:
+            picture, true_dpi = render_rgb(opened, dpi, max_pixels)
+        return list(cut_figures(text, picture, true_dpi))
+
 
 class FramesDocument:
     """A TIFF of many pages or an animation: no text layer."""
@@ -113,6 +132,10 @@ class FramesDocument:
         return finish_page(
             fit_pixels(image, max_pixels), dpi=None, turn=None if turn else 0, notices=notices
         )
+
+    def figures(self, _page: int, _dpi: float, _max_pixels: int) -> None:
+        """Return None: a frame is a picture as a whole."""
+        return
 
 
 def _turn_by_text(page: PdfPage) -> int | None:

@@ -40,7 +40,9 @@ def _split_parts(spec: str | int | Sequence[str | int]) -> Iterator[str]:
         raise BadParameters(f"pages has more than {_MAX_CHARS} characters.", pointer=_POINTER)
     for entry in entries:
         if isinstance(entry, bool) or not isinstance(entry, str | int):
-            raise BadParameters("pages holds something else than pages.", pointer=_POINTER)
+            raise BadParameters(
+                "pages contains something other than page numbers.", pointer=_POINTER
+            )
         text = str(entry).translate(_LOOKALIKES)
         yield from (part.strip() for part in text.split(",") if part.strip())
 
@@ -48,10 +50,10 @@ def _split_parts(spec: str | int | Sequence[str | int]) -> Iterator[str]:
 def _expand(part: str, count: int) -> range:
     match = _RANGE.fullmatch(part)
     if not match:
-        raise BadParameters(f'"{part}" names no pages.', pointer=_POINTER, hint=_HINT)
+        raise BadParameters(f'"{part}" does not name any pages.', pointer=_POINTER, hint=_HINT)
     first, hyphen, last = match.groups()
     if first is None and last is None:
-        raise BadParameters(f'"{part}" names no pages.', pointer=_POINTER, hint=_HINT)
+        raise BadParameters(f'"{part}" does not name any pages.', pointer=_POINTER, hint=_HINT)
     start = _resolve(first or "1", count)
     if not hyphen:
         return range(start, start + 1)

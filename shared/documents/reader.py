@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.documents import wire
-from shared.documents.model import DocumentInfo, DocumentKind, PageText, RenderedPage
+from shared.documents.model import DocumentInfo, DocumentKind, PageFigure, PageText, RenderedPage
 from shared.documents.sniff import document_kind
 from shared.errors import (
     DocumentDamaged,
@@ -124,6 +124,23 @@ class DocumentReader:
         header, png = self._ask("render", data, None, tenant, request, max_body=max_body, keep=True)
         return wire.load_page(header["picture"], png)
 
+    def figures(
+        self, data: bytes, page: int, dpi: float, max_pixels: int, *, tenant: str = ""
+    ) -> list[PageFigure] | None:
+        """Return the figures of page `page`, from 1; None where they cannot be told from its text.
+
+        Their boxes are those of a picture at `dpi` with at most `max_pixels` pixels that is not
+        turned. Raises what `render` raises.
+        """
+        pixels = max(1, min(max_pixels, _MAX_PIXELS))
+        dpi = min(max(dpi, _MIN_DPI), _MAX_DPI)
+        request = {"page": page, "dpi": dpi, "max_pixels": pixels}
+        max_body = 3 * pixels + _OVERHEAD_BYTES
+        header, body = self._ask(
+            "figures", data, None, tenant, request, max_body=max_body, keep=True
+        )
+        return wire.load_figures(header, body)
+
     def _ask(
         self,
         call: str,
@@ -166,7 +183,7 @@ class DocumentReader:
             raise PayloadTooLarge(f"The document has {len(data)} bytes; the limit is {limit}.")
         kind = document_kind(data)
         if kind is None:
-            raise DocumentDamaged("The file is no PDF and has no second page or frame.")
+            raise DocumentDamaged("The file is not a PDF and has only one page or frame.")
         return kind
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from shared.documents.model import (
     Box,
     DocumentInfo,
     DocumentKind,
+    PageFigure,
     PageInfo,
     PageText,
     RenderedPage,
@@ -71,6 +73,25 @@ def page_header(page: RenderedPage) -> dict[str, Any]:
 def load_page(header: dict[str, Any], png: bytes) -> RenderedPage:
     """Return the picture whose fields `page_header` gave."""
     return RenderedPage(**header | {"png": png, "warnings": tuple(header["warnings"])})
+
+
+def figures_header(figures: Sequence[PageFigure] | None) -> dict[str, Any]:
+    """Return what is known of figures but for their pictures, which follow one another."""
+    if figures is None:
+        return {"figures": None}
+    return {"figures": [[one.box, len(one.jpeg), one.behind] for one in figures]}
+
+
+def load_figures(header: dict[str, Any], jpegs: bytes) -> list[PageFigure] | None:
+    """Return the figures whose fields `figures_header` gave."""
+    if header["figures"] is None:
+        return None
+    figures, begin = [], 0
+    for (left, top, right, bottom), length, behind in header["figures"]:
+        jpeg = jpegs[begin : begin + length]
+        figures.append(PageFigure((left, top, right, bottom), jpeg, behind))
+        begin += length
+    return figures
 
 
 def _doubt(name: str | None) -> TextDoubt | None:

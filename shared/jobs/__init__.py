@@ -1,6 +1,7 @@
 """The data of a job; the names of `model.py` and `params.py` that others import."""
 
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
+from shared.jobs.find import FoundObject, SearchTerms
 from shared.jobs.lines import Boxes, TextLine
 from shared.jobs.model import (
     DETAIL_PIXELS,
@@ -68,6 +69,7 @@ __all__ = [
     "ConversationMessage",
     "DocumentInput",
     "FinishReason",
+    "FoundObject",
     "GenerationParams",
     "ImageInfo",
     "ImageOutput",
@@ -85,6 +87,7 @@ __all__ = [
     "Priority",
     "Reader",
     "RepetitionPenalty",
+    "SearchTerms",
     "Seed",
     "Stage",
     "Temperature",

@@ -11,6 +11,8 @@ from shared.jobs.row import dump
 WHOLE_CHARS = 64 << 10
 TEXT_CHARS = 1000
 _LEFT_OUT = ("json", "lines", "tiles", "pages", "images")
+#: Members that an output may not have at all.
+_UNNAMED = ("evidence", "objects", "review")
 
 
 def make_brief(output: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -18,6 +20,6 @@ def make_brief(output: Mapping[str, Any]) -> dict[str, Any] | None:
     if len(dump(output)) <= WHOLE_CHARS:
         return None
     parts = dict.fromkeys(_LEFT_OUT)
-    kept = {name: part for name, part in output.items() if name != "evidence"}
+    kept = {name: part for name, part in output.items() if name not in _UNNAMED}
     text = output["text"][:TEXT_CHARS]
     return {**kept, **parts, "text": text, "fields": {}, "shortened": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from shared.jobs.params import Frozen
 
@@ -34,6 +34,8 @@ class PlacedText(Frozen):
     text: str
     #: None where it is not sure which of the letters that were seen are its own.
     box: Box | None = None
+    #: Of a slanted box, for whoever cuts it within the worker; it is never stored.
+    corners: Corners | None = Field(None, exclude=True)
 
 
 class TextLine(Frozen):
@@ -54,7 +56,7 @@ class TextLine(Frozen):
     page: int | None = None
     #: None unless words are wanted.
     words: tuple[PlacedText, ...] | None = None
-    #: Of a row of a Markdown table, in its order.
+    #: Of a row of a Markdown or HTML table, or of a whole one in a line, in their order.
     cells: tuple[PlacedText, ...] | None = None
 
     @model_serializer(mode="wrap")
@@ -132,6 +134,12 @@ def cut_across(corners: Corners, start: float, stop: float) -> Corners:
         between(second, third, stop),
         between(first, fourth, stop),
     )
+
+
+def corners_of(box: Box) -> Corners:
+    """Return the corners of an upright box."""
+    left, top, right, bottom = box
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def box_around(corners: Sequence[Corner]) -> Box:

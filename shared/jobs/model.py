@@ -18,8 +18,10 @@ from pydantic import (
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
 from shared.jobs.enhancement import Enhancement, EnhanceStep
 from shared.jobs.evidence import Evidence
+from shared.jobs.find import FoundObject, SearchTerms
 from shared.jobs.lines import Boxes, SeenRow, TextLine
 from shared.jobs.params import Frozen, GenerationParams
+from shared.jobs.review import ReviewRule
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 5
@@ -151,6 +153,19 @@ class Tiling(Frozen):
         return fields if self.whole else {k: v for k, v in fields.items() if k != "whole"}
 
 
+#: Members that came with version 5 of a row, and values of them that change nothing.
+_LATE_INPUTS: dict[str, Any] = {
+    "reference": "",
+    "reader": "model",
+    "boxes": "none",
+    "evidence": False,
+    "find": None,
+    "review": None,
+    "keep_all": False,
+    "document": None,
+}
+
+
 class JobInput(Frozen):
     """What a worker needs to run the job; stored in the row as JSON."""
 
@@ -181,6 +196,10 @@ class JobInput(Frozen):
     boxes: Boxes = "none"
     #: Whether the values of a JSON answer are looked up among what the second reader sees.
     evidence: bool = False
+    #: What is looked for instead of an answer: each part of a long job is searched by itself.
+    find: SearchTerms | None = None
+    #: What of the answer a person should look at.
+    review: ReviewRule | None = None
     #: Fail where the conversation does not fit, instead of leaving out its oldest part.
     keep_all: bool = False
     #: What is read or asked about page by page; its tiling says how.
@@ -191,21 +210,24 @@ class JobInput(Frozen):
         """Return the version of its row: the first one that has all that it uses."""
         has_places = bool(self.image_places) or any(m.image_places for m in self.before)
         is_whole = self.tiling is not None and self.tiling.whole
-        reads_new = self.needs_reader or self.wants_places
+        reads_new = self.needs_reader or self.wants_places or self.find is not None
         shrinks = isinstance(self.enhance, tuple) and EnhanceStep.DOWNSCALE in self.enhance
-        asks_new = self.keep_all or reads_new or shrinks or bool(self.reference)
+        asks_new = self.keep_all or reads_new or shrinks or bool(self.reference or self.review)
         is_new = has_places or is_whole or asks_new or self.document is not None
         return ROW_VERSION if is_new else self.params.row_version
 
     @property
     def needs_reader(self) -> bool:
         """Tell whether only a worker with the second reader can run it."""
+        if self.find is not None:
+            return self.wants_places and not self._brings_text
         return self.reader != "model" or (self.wants_places and not self._brings_text)
 
     @property
     def wants_places(self) -> bool:
         """Tell whether it is to be known where text stands."""
-        return self.boxes != "none" or self.evidence
+        searches_text = self.find is not None and self.reader != "model"
+        return self.boxes != "none" or self.evidence or searches_text
 
     @property
     def _brings_text(self) -> bool:
@@ -215,19 +237,8 @@ class JobInput(Frozen):
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = _without_places(dump(self))
-        if not self.reference:
-            del fields["reference"]
-        if self.reader == "model":
-            del fields["reader"]
-        if self.boxes == "none":
-            del fields["boxes"]
-        if not self.evidence:
-            del fields["evidence"]
-        if not self.keep_all:
-            del fields["keep_all"]
-        if self.document is None:
-            del fields["document"]
-        return fields
+        unused = {name for name, value in _LATE_INPUTS.items() if getattr(self, name) == value}
+        return {name: value for name, value in fields.items() if name not in unused}
 
     @property
     def every_image(self) -> tuple[str, ...]:
@@ -372,10 +383,13 @@ class TileOutcome(Frozen):
     second_text: str = ""
     #: What the second reader has seen and where, within the tile; () unless places are wanted.
     rows: tuple[SeenRow, ...] = ()
+    #: What the job looks for, as far as the model has pointed at it within the tile; on a page also
+    #: what stands in its text.
+    objects: tuple[FoundObject, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_second(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_unset(dump(self), "read_s", "second_text", "rows", "lines")
+        return _without_unset(dump(self), "read_s", "second_text", "rows", "lines", "objects")
 
 
 class PageOutcome(TileOutcome):
@@ -457,11 +471,22 @@ class Output(Frozen):
     #: Of each value of `json`, by JSON pointer: whether it is printed, and where; None unless it
     #: is wanted.
     evidence: dict[str, Evidence] | None = None
+    #: Of a job that looks for something: each place where it was seen.
+    objects: tuple[FoundObject, ...] | None = None
+    #: JSON pointers of the parts that a person should look at; None unless they are wanted.
+    review: tuple[str, ...] | None = None
 
     @model_serializer(mode="wrap")
-    def _without_evidence(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unasked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = dump(self)
-        return fields if self.evidence is not None else _without_unset(fields, "evidence")
+        unasked = [name for name in ("evidence", "objects", "review") if fields[name] is None]
+        return _without_unset(fields, *unasked)
+
+
+#: What a conversation has of a turn.
+TurnPart = Literal["both", "question", "answer"]
+#: What begins the ids of turns that no job has answered: those that a caller has added.
+ADDED_TURN = "msg_"
 
 
 class Turn(Frozen):
@@ -490,6 +515,38 @@ class Turn(Frozen):
     token_ids: tuple[int, ...] = ()
     finish_reason: str
     created_ms: int
+    #: Who says the prompt.
+    role: Literal["user", "system"] = "user"
+    #: One half alone, where the other was deleted or never was.
+    part: TurnPart = "both"
+
+    @property
+    def is_added(self) -> bool:
+        """Tell whether its caller has added it; no job has answered it."""
+        return self.job_id.startswith(ADDED_TURN)
+
+    @property
+    def has_question(self) -> bool:
+        """Tell whether its prompt is a part of the conversation."""
+        return self.part != "answer"
+
+    @property
+    def has_answer(self) -> bool:
+        """Tell whether its answer is a part of the conversation."""
+        return self.part != "question"
+
+    def without(self, part: TurnPart) -> Turn | None:
+        """Return it without its question or its answer; None where nothing is left."""
+        if self.part == part:
+            return None
+        return self._answer_alone() if part == "question" else self._question_alone()
+
+    def _question_alone(self) -> Turn:
+        return self.model_copy(update={"part": "question", "text": "", "token_ids": ()})
+
+    def _answer_alone(self) -> Turn:
+        shown = {"images": (), "image_places": (), "tiles": (), "parts": (), "document": None}
+        return self.model_copy(update={"part": "answer", "prompt": "", **shown})
 
 
 #: Whether something was in a cache.

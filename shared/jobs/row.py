@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from shared.errors import JobTooNew
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
 from shared.jobs.response_api import ResponseFields
+from shared.jobs.review import Review, ReviewState
 from shared.slow_json import dump_slowly, load_slowly
 
 
@@ -81,6 +82,8 @@ class JobRow(BaseModel):
     predicted: JsonDict = None
     #: Predicted busy time of a full worker, milliseconds.
     busy_ms: int = 0
+    #: What it asks of a worker, as `Demand` dumps it; "" in rows of older versions.
+    demand: str = ""
     #: Of a tiled job: "tiles" until its last tile ends, then "merge".
     phase: str = ""
     #: Of a job that is done page by page: the numbers of the pages.
@@ -106,6 +109,11 @@ class JobRow(BaseModel):
     cache: JsonDict = None
     metrics: JsonDict = None
     error: JsonDict = None
+    #: What people have said of the answer, how often that has changed, and whether something of it
+    #: is left to look at; the state is "" where nobody asked and nobody has said anything.
+    review: Annotated[Review, BeforeValidator(lambda v: _from_json(v) or {})] = Review()
+    review_version: int = 0
+    review_state: ReviewState | Literal[""] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +122,20 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+    @property
+    def predicted_run_s(self) -> float | None:
+        """Return the seconds from start to end that were predicted; None where none were."""
+        if not self.predicted:
+            return None
+        stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
+        # an older gateway has predicted no reading
+        return round(sum(self.predicted.get(stage) or 0.0 for stage in stages), 3)
+
+    @property
+    def doubtful_parts(self) -> list[str]:
+        """Return the JSON pointers of what a person should look at in the output."""
+        return list((self.output or {}).get("review") or ())
 
     @property
     def streamed_text(self) -> str | None:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from shared.jobs.document import DocumentInput
+from shared.jobs.review import Correction, Statement
 from shared.jobs.row import JobRow
 
 #: Characters of a question that its job shows.
@@ -21,7 +22,12 @@ def timestamp(ms: int | None) -> str | None:
 
 
 def job_view(
-    row: JobRow, *, position: int = 0, wait_s: float | None = 0.0, base_url: str = ""
+    row: JobRow,
+    *,
+    position: int = 0,
+    wait_s: float | None = 0.0,
+    eta_s: float | None = None,
+    base_url: str = "",
 ) -> dict[str, Any]:
     """Return the job as `/v1/jobs/{id}` shows it; its URLs begin with `base_url`."""
     return {
@@ -33,6 +39,7 @@ def job_view(
         "completed_at": timestamp(row.completed_ms),
         "expires_at": timestamp(row.expires_ms),
         "queue": {"name": row.queue, "position": position, "wait_s": wait_s},
+        "eta_s": eta_s,
         "progress": None if row.status.terminal else row.progress,
         "input": {
             "kind": "warm_up" if row.input.encode_only else "question",
@@ -43,6 +50,7 @@ def job_view(
             "document": document_view(row.input.document),
         },
         "output": row.output,
+        "review": review_view(row),
         "warnings": list(row.notices),
         "usage": row.usage,
         "cache": row.cache,
@@ -57,6 +65,34 @@ def job_view(
         "metadata": row.metadata or {},
         "urls": job_urls(row.id, base_url),
     }
+
+
+def review_view(row: JobRow) -> dict[str, Any] | None:
+    """Return what people have said of a job's answer; None where there is nothing to say.
+
+    A row with the beginning of a long answer has the state alone.
+    """
+    if not row.review_state:
+        return None
+    review = {"state": row.review_state, "version": row.review_version}
+    if (row.output or {}).get("shortened"):
+        return review | dict.fromkeys(("pointers", "corrections", "confirmed"))
+    return review | {
+        "pointers": row.doubtful_parts,
+        "corrections": [correction_view(one) for one in row.review.corrections],
+        "confirmed": [_statement(one) for one in row.review.confirmed],
+    }
+
+
+def correction_view(correction: Correction) -> dict[str, Any]:
+    """Return what should stand at a place of an answer, and who has said so."""
+    earlier = [_statement(one) for one in correction.earlier]
+    return _statement(correction) | {"earlier": earlier}
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    fields = statement.model_dump(mode="json", exclude={"at_ms", "earlier"})
+    return fields | {"at": timestamp(statement.at_ms)}
 
 
 def _beginning(prompt: str) -> str | None:
@@ -85,9 +121,7 @@ def _predicted(row: JobRow) -> dict[str, float | None] | None:
     predicted = row.predicted
     if not predicted:
         return None
-    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
-    # an older gateway has predicted no reading
-    run_s = round(sum(predicted.get(stage) or 0.0 for stage in stages), 3)
+    run_s = row.predicted_run_s
     return {"wait_s": predicted["wait_s"], "run_s": run_s, "total_s": predicted["total_s"]}
 
 

@@ -32,7 +32,7 @@ def check_addresses(addresses: Iterable[IPAddress], host: str, policy: Policy) -
     if refused:
         # the error names no address: callers must not learn what our resolver knows
         _log.warning("url.refused", extra={"host": host, "addresses": list(map(str, refused))})
-        raise UrlNotAllowed("The URL's host has an address that the service may not connect to.")
+        raise UrlNotAllowed("The URL's host resolves to an address that is not allowed.")
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.remaining_work import RunningJob, remaining_s
+from shared.prediction.timetable import JobTimes, Timetable, WorkerPace
+from shared.prediction.workload import Demand, HeldParts, RunningJob, WaitingJob, average_demand
 
 #: Prompt tokens that an engine computes in one pass.
 _CHUNK = 128
@@ -20,6 +22,10 @@ _TEMPLATE_TOKENS = 16
 READING_UNIT = 1024
 #: UTF-8 bytes of a prompt per token, on average.
 _BYTES_PER_TOKEN = 3.5
+#: Places of the queue that are simulated one by one; those beyond count as mean ones.
+_MOST_SIMULATED = 32
+#: Seconds within which jobs come together.
+_BURST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,14 @@ class Work:
     #: Visual tokens of each image.
     images: tuple[int, ...] = ()
     prompt_tokens: int = 0
-    #: Expected tokens of the answer.
+    #: Expected tokens of the answer, as many as it takes steps to write them.
     answer_tokens: float = 0.0
     #: Pixels of each image that the second reader reads, in units of 1,024.
     readings: tuple[float, ...] = ()
+    #: Tiles or pages that workers share; 0 of a job that one worker does as a whole.
+    parts: int = 0
+    #: Each of them has a prompt and an answer, which the tokens above count together.
+    answers_apart: bool = False
 
     @property
     def visual_tokens(self) -> int:
@@ -72,50 +82,48 @@ class Stages:
         )
 
 
-def predict_stages(
-    work: Work, speed: Speed, concurrent: float = 1.0, others_s: float | None = None
-) -> Stages:
-    """Predict a job's seconds while `concurrent` jobs, itself included, share the worker.
+def predict_stages(work: Work, speed: Speed) -> Stages:
+    """Predict the seconds of a job that is alone on a worker.
 
     With n = visual + prompt tokens and the measured curves of `Speed`:
 
-        own encode  = Σ encode(tokens of an image)
-        own prefill = ⌊n / 128⌋ · prefill(128) + prefill(n mod 128)
-        decode      = answer_tokens · step(concurrent)
-        read        = max(0, concurrent · Σ read(pixels of an image) - encode - prefill - decode)
+        encode  = Σ encode(tokens of an image)
+        prefill = ⌊n / 128⌋ · prefill(128) + prefill(n mod 128)
+        decode  = answer_tokens · step(1)
+        read    = max(0, Σ read(pixels of an image) - encode - prefill - decode)
 
-    Images and prompts are computed one after the other, so a job also waits for the encode and
-    prefill of the others: `others_s`, by default (concurrent - 1) times its own. They are added
-    to both stages in proportion. Answers are decoded together, in shared steps. The second reader
-    works beside the model.
+    The second reader works beside the model.
     """
     chunks, rest = divmod(work.visual_tokens + work.prompt_tokens, _CHUNK)
     last_s = speed.prefill.at(rest) if rest else 0.0
     encode_s = sum(speed.encode.at(tokens) for tokens in work.images)
     prefill_s = chunks * speed.prefill.at(_CHUNK) + last_s
-    if others_s is None:
-        others_s = (concurrent - 1) * (encode_s + prefill_s)
-    encode_share = encode_s / (encode_s + prefill_s) if encode_s else 0.0
-    decode_s = work.answer_tokens * speed.step.at(concurrent)
-    reading_s = concurrent * sum(speed.read.at(pixels) for pixels in work.readings)
+    decode_s = work.answer_tokens * speed.step.at(1)
+    reading_s = sum(speed.read.at(pixels) for pixels in work.readings)
     return Stages(
         prepare_s=speed.prepare.at(work.visual_tokens),
-        encode_s=encode_s + encode_share * others_s,
-        prefill_s=prefill_s + (1 - encode_share) * others_s,
+        encode_s=encode_s,
+        prefill_s=prefill_s,
         decode_s=decode_s,
         read_s=max(0.0, reading_s - encode_s - prefill_s - decode_s),
     )
 
 
-def predict_busy_s(work: Work, speed: Speed, slots: int) -> float:
-    """Predict a job's busy seconds: its share of a worker whose slots are all taken.
+def predict_demand(work: Work, speed: Speed) -> Demand:
+    """Predict what a job asks of a worker: serial seconds as of a job that is alone, and steps.
 
-    prepare + encode + prefill + read + answer_tokens · step(slots) / slots, all but the last as of
-    a job that is alone.
+    The images of tiles are encoded apart. A job that `answers_apart` has a prompt and an answer in
+    each tile; any other reads all of its tiles in one prompt when they are done.
     """
     alone = predict_stages(work, speed)
-    serial_s = alone.prepare_s + alone.encode_s + alone.prefill_s + alone.read_s
-    return serial_s + work.answer_tokens * speed.step.at(slots) / slots
+    outside_s = alone.prepare_s + alone.read_s
+    if not work.parts:
+        return Demand(outside_s + alone.encode_s + alone.prefill_s, work.answer_tokens)
+    if work.answers_apart:
+        serial_s = outside_s + alone.encode_s + alone.prefill_s
+        return Demand(0.0, 0.0, work.parts, serial_s / work.parts, work.answer_tokens / work.parts)
+    part_s = (outside_s + alone.encode_s) / work.parts
+    return Demand(alone.prefill_s, work.answer_tokens, work.parts, part_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,30 +136,24 @@ class Backlog:
     mean_s: float = 0.0
     #: Those running jobs whose rows were read: `running` may be newer, and more or fewer.
     observed: tuple[RunningJob, ...] = ()
+    #: The first jobs of the queue, in its order.
+    ahead: tuple[WaitingJob, ...] = ()
+    #: The tiles of long jobs that are not queued yet.
+    held: tuple[HeldParts, ...] = ()
 
-    def mean_busy_s(self, own_s: float) -> float:
-        """Return the mean busy seconds of all known jobs and a new one of `own_s` busy seconds.
+    def with_running(self, running: int) -> Backlog:
+        """Return the backlog with a newer count of running jobs.
 
-            (Σ observed busy_s + queued · mean_s + own_s) / (observed + queued + 1)
-
-        Jobs without a prediction are left out; if only the queue's mean is known, it is the mean.
+        If more run than were observed, the first that waited have just started; if fewer do, the
+        oldest have ended.
         """
-        observed = [job.busy_s for job in self.observed if job.busy_s]
-        if self.mean_s and not observed:
-            return self.mean_s
-        total_s = sum(observed) + self.queued * self.mean_s + own_s
-        return total_s / (len(observed) + (self.queued if self.mean_s else 0) + 1)
-
-    def running_jobs(self, own_s: float) -> list[RunningJob]:
-        """Return exactly `running` jobs, youngest first, each with busy seconds.
-
-        Missing busy seconds are the mean's. If more run than were observed, the new ones have just
-        started; if fewer do, the oldest have ended.
-        """
-        mean_s = self.mean_busy_s(own_s)
-        jobs = [replace(job, busy_s=job.busy_s or mean_s) for job in self.observed]
-        jobs.sort(key=lambda job: job.elapsed_s)
-        return [RunningJob(mean_s)] * (self.running - len(jobs)) + jobs[: self.running]
+        new = max(0, running - len(self.observed))
+        jobs = sorted(self.observed, key=lambda job: job.elapsed_s)[:running]
+        started = [
+            RunningJob(0.0, left=job.demand, tile=job.tile)
+            for job in (*self.ahead[:new], *[WaitingJob()] * (new - len(self.ahead)))
+        ]
+        return replace(self, running=running, observed=(*started, *jobs), ahead=self.ahead[new:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,10 @@ class Prediction:
     busy_s: float = 0.0
     #: All queued jobs, before it and behind it.
     queued: int = 0
+    #: What its row keeps for the predictions of others.
+    demand: Demand | None = None
+    #: Expected tokens of its answer; 0 while unknown, and of a job whose tiles answer.
+    answer_tokens: float = 0.0
 
     @property
     def run_s(self) -> float | None:
@@ -183,12 +189,15 @@ class Prediction:
         """Return the row fields that keep it; none without a prediction."""
         if self.stages is None:
             return {}
+        seconds: dict[str, float | None]
         seconds = {name: round(s, 4) for name, s in asdict(self.stages).items()}
         seconds |= {"wait_s": _rounded(self.wait_s), "total_s": _rounded(self.total_s)}
+        seconds["tokens"] = round(self.answer_tokens, 1)
         return {
             "predicted": json.dumps(seconds),
             "predicted_ms": str(round(1000 * (self.total_s or 0))),
             "busy_ms": str(round(1000 * self.busy_s)),
+            "demand": self.demand.dump() if self.demand else "",
         }
 
 
@@ -196,7 +205,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FleetSnapshot:
     """The live workers and their backlog, at one moment."""
 
@@ -208,102 +217,163 @@ class FleetSnapshot:
         """Return the workers that accept new jobs: those that are not draining."""
         return [worker for worker in self.workers if not worker.draining]
 
-    @property
-    def free_slots(self) -> int:
-        """Return how many jobs would start at once."""
-        return max(0, sum(worker.slots for worker in self.accepting) - self.backlog.running)
-
     def with_running(self, running: int) -> FleetSnapshot:
         """Return the snapshot with a newer count of running jobs."""
-        return replace(self, backlog=replace(self.backlog, running=running))
+        if running == len(self.backlog.observed):
+            return self
+        return replace(self, backlog=self.backlog.with_running(running))
 
     def predict(self, work: Work, position: int, queued: int = 0) -> Prediction:
         """Predict a job that is queued now, behind `position` of the `queued` jobs."""
-        own_s = self.predict_busy_s(work)
-        wait_s = self.predict_wait_s(position, own_s)
-        return Prediction(position, wait_s, self._stages(work, position, own_s), own_s, queued)
+        speeds = self._speeds
+        if not speeds:
+            return Prediction(position, self._guess_wait_s(position), None, 0.0, queued)
+        demand = average_demand([predict_demand(work, speed) for _, speed in speeds])
+        times, delay_s = self._simulate(position, demand)
+        own = _average_stages([predict_stages(work, speed) for _, speed in speeds])
+        return Prediction(
+            position=position,
+            wait_s=delay_s + times.start_s,
+            stages=_stretched(own, times, written=demand.steps > 0),
+            busy_s=self._busy_s(demand),
+            queued=queued,
+            demand=demand,
+        )
 
     def predict_image_s(self, tokens: int) -> float | None:
         """Predict the seconds to encode an image of so many visual tokens, alone on a worker."""
         seconds = [
-            predict_stages(Work(images=(tokens,)), speed).total_s for _, speed in self._speeds()
+            predict_stages(Work(images=(tokens,)), speed).total_s for _, speed in self._speeds
         ]
         return round(sum(seconds) / len(seconds), 3) if seconds else None
 
-    def predict_busy_s(self, work: Work) -> float:
-        """Return a job's busy seconds, averaged over the workers; 0 if none has measured any."""
-        seconds = [predict_busy_s(work, speed, worker.slots) for worker, speed in self._speeds()]
+    def predict_wait_s(self, position: int) -> float | None:
+        """Predict the seconds until the job at a position starts; None without any experience."""
+        if not self._speeds:
+            return self._guess_wait_s(position)
+        place, delay_s = self._place(position)
+        return delay_s + self._listed_times[place].start_s
+
+    def predict_run_s(self, position: int) -> float | None:
+        """Predict the seconds that the job at a position runs; None where it was not read."""
+        if position >= len(self.backlog.ahead) or not self._speeds:
+            return None
+        times = self._listed_times[position]
+        return times.end_s - times.start_s
+
+    @cached_property
+    def _listed_times(self) -> list[JobTimes]:
+        """Return the times of the first `_MOST_SIMULATED` places, taken or not."""
+        queue, timetable = self._queue(), self._timetable()
+        times = [timetable.add_waiting(job, self._unknown) for job in queue]
+        timetable.run(times)
+        return times
+
+    def _queue(self) -> list[WaitingJob]:
+        """Return the first jobs of the queue; usual ones where none was read."""
+        ahead = list(self.backlog.ahead[:_MOST_SIMULATED])
+        return ahead + [WaitingJob()] * (_MOST_SIMULATED - len(ahead))
+
+    def _place(self, position: int) -> tuple[int, float]:
+        """Return a position that is simulated, and the seconds that the jobs beyond it take."""
+        beyond = max(0, position - (_MOST_SIMULATED - 1))
+        return position - beyond, beyond * self._busy_s(self._unknown) / self._capacity
+
+    def _simulate(self, position: int, demand: Demand) -> tuple[JobTimes, float]:
+        """Return the times of a new job at a position, and what is to be added to them."""
+        position, delay_s = self._place(position)
+        ahead, timetable = self.backlog.ahead[:_MOST_SIMULATED], self._timetable(demand)
+        unknown = self._unknown_beside(demand)
+        for place in range(position):
+            job = ahead[place] if place < len(ahead) else WaitingJob()
+            timetable.add_waiting(job, unknown)
+        times = timetable.add_waiting(WaitingJob(demand), unknown)
+        for job in (*ahead[position:], *[WaitingJob()] * self._newcomers(position)):
+            timetable.add_waiting(job, unknown)
+        timetable.run([times])
+        return times, delay_s
+
+    def _newcomers(self, position: int) -> int:
+        """Return how many jobs will come at once after a new one, as far as slots are free.
+
+        Jobs that came within a second come in a burst, of which half has come on average.
+        """
+        recent = sum(job.elapsed_s < _BURST_S for job in self.backlog.observed)
+        slots = sum(worker.slots for worker in self.accepting)
+        return max(0, min(recent, slots - len(self.backlog.observed) - position - 1))
+
+    def _timetable(self, own: Demand | None = None) -> Timetable:
+        unknown = self._unknown_beside(own) if own else self._unknown
+        timetable = Timetable(
+            [
+                WorkerPace(worker.id, worker.slots, speed.step, worker.load_factor)
+                for worker, speed in self._speeds
+            ]
+        )
+        timetable.add_running(self.backlog.observed, unknown)
+        timetable.add_held(self.backlog.held)
+        return timetable
+
+    @property
+    def _unknown(self) -> Demand:
+        """Return what a job is taken to ask of which nothing was predicted: the mean of others."""
+        return Demand(self.backlog.mean_s or self._mean_running_s())
+
+    def _unknown_beside(self, own: Demand) -> Demand:
+        """Return the same beside a new job, which stands for all if no others are known."""
+        return (
+            self._unknown if self._unknown.serial_s else replace(own.merge, serial_s=own.serial_s)
+        )
+
+    def _mean_running_s(self) -> float:
+        known = [job.busy_s for job in self.backlog.observed if job.busy_s]
+        return sum(known) / len(known) if known else 0.0
+
+    def _busy_s(self, demand: Demand) -> float:
+        """Return the seconds of a full worker that a job uses up, averaged over the workers."""
+        seconds = [
+            demand.busy_s(speed.step.at(worker.slots) / worker.slots)
+            for worker, speed in self._speeds
+        ]
         return sum(seconds) / len(seconds) if seconds else 0.0
 
-    def predict_wait_s(self, position: int, own_s: float = 0.0) -> float | None:
-        """Predict the seconds until a job at `position` starts; None without any experience.
-
-        With a free slot 0. Else, for `turns` slots that must come free, the last of them for it:
-
-            max(first, mean / capacity) + (turns - 1) · mean / capacity
-
-        where `first` is the time until the running jobs are done (`remaining_s`), `mean` the busy
-        seconds of a queued job and `capacity` the busy seconds that all workers do in a second.
-        `own_s` are the job's own busy seconds, in case no others are known.
-        """
-        if position < self.free_slots:
+    def _guess_wait_s(self, position: int) -> float | None:
+        """Return the wait by the seconds of whole jobs, all that is known of such workers."""
+        free = max(0, sum(worker.slots for worker in self.accepting) - self.backlog.running)
+        if position < free:
             return 0.0
-        turns = position - self.free_slots + 1
-        mean_s = self.backlog.mean_s or self.backlog.mean_busy_s(own_s)
-        if mean_s and self._capacity:
-            each_s = mean_s / self._capacity
-            return max(self._first_slot_s(own_s), each_s) + (turns - 1) * each_s
         rate = sum(1 / w.seconds_per_job for w in self.accepting if w.seconds_per_job > 0)
-        return turns / rate if rate else None
-
-    def _first_slot_s(self, own_s: float) -> float:
-        if not self.backlog.observed:
-            return 0.0
-        return remaining_s(self.backlog.running_jobs(own_s), self._capacity)
+        return (position - free + 1) / rate if rate else None
 
     @property
     def _capacity(self) -> float:
         """Return the busy seconds that all workers together do in a second: Σ 1 / load_factor."""
-        return sum(1 / worker.load_factor for worker in self.accepting)
+        return sum(1 / worker.load_factor for worker, _ in self._speeds)
 
-    def _stages(self, work: Work, position: int, own_s: float) -> Stages | None:
-        """Average over the workers, each shared with as many jobs as it will have by then."""
-        speeds = self._speeds()
-        if not speeds:
-            return None
-        neighbours = (self.backlog.running + position) / len(speeds)
-        # their work is partly done by then, but new jobs will have come
-        mean_s = self.backlog.mean_busy_s(own_s)
-        parts = [
-            _stages_under_load(work, worker, speed, neighbours, mean_s) for worker, speed in speeds
-        ]
-        count = len(parts)
-        return Stages(
-            prepare_s=sum(part.prepare_s for part in parts) / count,
-            encode_s=sum(part.encode_s for part in parts) / count,
-            prefill_s=sum(part.prefill_s for part in parts) / count,
-            decode_s=sum(part.decode_s for part in parts) / count,
-            read_s=sum(part.read_s for part in parts) / count,
-        )
-
+    @cached_property
     def _speeds(self) -> list[tuple[Heartbeat, Speed]]:
+        """Return the workers that accept jobs and have measured their speed."""
         speeds = [(worker, Speed.parse(worker.speed)) for worker in self.accepting]
         return [(worker, speed) for worker, speed in speeds if speed.step]
 
 
-def _stages_under_load(
-    work: Work, worker: Heartbeat, speed: Speed, neighbours: float, mean_s: float
-) -> Stages:
-    """Predict a job's stages on one worker, among neighbours of `mean_s` busy seconds each.
+def _average_stages(stages: list[Stages]) -> Stages:
+    count = len(stages)
+    return Stages(
+        *(sum(getattr(one, name) for one in stages) / count for name in Stages.__dataclass_fields__)
+    )
 
-        stages(concurrent, (concurrent - 1) · (mean_s - shared steps)) · factor
-        factor = 1 + (load_factor - 1) · (concurrent - 1) / (slots - 1)
 
-    The load factor is measured with every slot taken; a job that is alone needs no correction.
+def _stretched(own: Stages, times: JobTimes, *, written: bool) -> Stages:
+    """Return a job's own seconds as they become among its neighbours.
+
+    Until its prompt is read they grow in proportion, and so does the writing. The answers of tiles
+    are written meanwhile: then all grow alike.
     """
-    concurrent = min(float(worker.slots), 1.0 + neighbours)
-    # the neighbours' answers grow in the same steps as this one's
-    serial_s = mean_s - work.answer_tokens * speed.step.at(worker.slots) / worker.slots
-    stages = predict_stages(work, speed, concurrent, (concurrent - 1) * max(0.0, serial_s))
-    fullness = (concurrent - 1) / (worker.slots - 1) if worker.slots > 1 else 0.0
-    return stages.scaled(1 + (worker.load_factor - 1) * fullness)
+    run_s = times.end_s - times.start_s
+    if not written or not own.decode_s:
+        return own.scaled(run_s / own.total_s) if own.total_s else own
+    input_s = max(0.0, times.input_s - times.start_s)
+    own_input_s = own.total_s - own.decode_s
+    read = own.scaled(input_s / own_input_s) if own_input_s else own
+    return replace(read, decode_s=run_s - input_s)

@@ -5,12 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 
 from shared.errors import Unauthorized
 from shared.store import keys
+from shared.store.api_key_types import (
+    ANONYMOUS,
+    BUDGETS,
+    DEFAULT,
+    SCOPES,
+    USUAL_SCOPES,
+    Anonymous,
+    ApiKey,
+    ApiKeyError,
+    Caller,
+    Charged,
+    KeyTerms,
+    Scope,
+)
 from shared.store.connection import Client, load_script
 from shared.store.failures import confirm, guard
 from shared.store.forecasts import LAST_SCORES, QueuePosition
@@ -18,52 +31,6 @@ from shared.store.rate_limits import RateLimits
 
 _PREFIX = "slk_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
-MAX_WEIGHT = 100
-#: A limit that is the service's again.
-DEFAULT = -1
-
-#: The tenant of callers without a key.
-ANONYMOUS = "anonymous"
-#: Whether callers may come without a key; `alone` lets them while no key was ever made.
-Anonymous = Literal["yes", "no", "alone"]
-#: The limit that a request counts against; "" counts against none.
-Charged = Literal["requests", "reads", ""]
-
-
-class ApiKeyError(Exception):
-    """An operator's request about the keys cannot be carried out."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key, which is a tenant; times are milliseconds of Redis' clock."""
-
-    id: str
-    name: str
-    created_ms: int
-    revoked_ms: int | None
-    #: Its own limits by name; None uses the service's default.
-    limits: dict[str, int | None]
-    weight: int
-    #: Last four characters of each valid secret, newest last, and seconds until it expires.
-    secrets: list[tuple[str, float | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The tenant of a request, its limits and what it has used of them."""
-
-    tenant: str
-    name: str
-    limits: RateLimits
-    used: RateLimits
-    #: Seconds until this minute ends.
-    reset_s: float
-    #: Seconds until there is room for the request, where it is one too many.
-    refused_s: float | None
-    #: Where a job of this request would stand; None where it was not charged as one.
-    queue_position: QueuePosition | None = None
-    charged: Charged = ""
 
 
 class ApiKeyStore:
@@ -96,7 +63,7 @@ class ApiKeyStore:
             raise Unauthorized("This service requires an API key.")
         if reply[0] == "unknown":
             raise Unauthorized("This API key is invalid or was revoked.")
-        verdict, tenant, name, *numbers, standing = reply
+        verdict, tenant, name, scopes, retention_s, *numbers, standing = reply
         return Caller(
             tenant,
             name,
@@ -106,6 +73,8 @@ class ApiKeyStore:
             refused_s=int(numbers[11]) / 1000 if verdict == "limited" else None,
             charged=charged,
             queue_position=QueuePosition.parse(standing) if standing else None,
+            scopes=_read_scopes(scopes),
+            retention_s=int(retention_s) if retention_s else None,
         )
 
     def any(self) -> bool:
@@ -115,15 +84,13 @@ class ApiKeyStore:
 
     # for the operator
 
-    def create(
-        self, name: str, limits: dict[str, int | None], weight: int = 1
-    ) -> tuple[ApiKey, str]:
+    def create(self, name: str, terms: KeyTerms) -> tuple[ApiKey, str]:
         """Return a new key and its secret, which is not stored; raises ApiKeyError."""
         if not _NAME.fullmatch(name):
             raise ApiKeyError(
                 "a name may have up to 64 letters, digits, dots, dashes and underscores"
             )
-        _check_weight(weight)
+        terms.check()
         key_id, secret = "key_" + secrets.token_hex(10), _new_secret()
         confirm(
             lambda: self._redis.transaction(
@@ -131,7 +98,7 @@ class ApiKeyStore:
             ),
             key_id=key_id,
         )
-        self.change(key_id, limits, weight)
+        self.change(key_id, terms)
         return self.get(key_id), secret
 
     def _store_key(self, pipe: Client, key_id: str, name: str, secret: str) -> None:
@@ -148,20 +115,20 @@ class ApiKeyStore:
             pipe.zadd(keys.API_KEYS, {key_id: now})
             _store_secret(pipe, key_id, secret, now)
 
-    def change(self, which: str, limits: dict[str, int | None], weight: int | None) -> ApiKey:
-        """Set these limits and the weight in one step; raises ApiKeyError."""
-        _check_weight(weight)
+    def change(self, which: str, terms: KeyTerms) -> ApiKey:
+        """Set these terms in one step; raises ApiKeyError."""
+        terms.check()
         key_id = self._find(which)
-        changed = {name: value for name, value in limits.items() if value not in (None, DEFAULT)}
-        dropped = [name for name, value in limits.items() if value == DEFAULT]
 
         def write(pipe: Client) -> None:
-            if changed:
-                pipe.hset(keys.API_KEY + key_id, mapping=changed)
-            if dropped:
-                pipe.hdel(keys.API_KEY + key_id, *dropped)
-            if weight is not None:
-                pipe.hset(keys.WEIGHTS, key_id, weight)
+            _change_fields(pipe, keys.API_KEY + key_id, terms.fields())
+            _change_fields(pipe, keys.BUDGET + key_id, terms.budget_fields(key_id))
+            if terms.weight is not None:
+                pipe.hset(keys.WEIGHTS, key_id, terms.weight)
+            if terms.retention_s == DEFAULT:
+                pipe.hdel(keys.RETENTION, key_id)
+            elif terms.retention_s is not None:
+                pipe.hset(keys.RETENTION, key_id, terms.retention_s)
 
         self._confirm(write)
         return self.get(key_id)
@@ -220,6 +187,8 @@ class ApiKeyStore:
         with guard():
             row: dict[str, str] = self._redis.hgetall(keys.API_KEY + key_id)
             weight = self._redis.hget(keys.WEIGHTS, key_id)
+            retention = self._redis.hget(keys.RETENTION, key_id)
+            budget = self._redis.hgetall(keys.BUDGET + key_id)
             digests = self._redis.zrange(keys.API_KEY + key_id + keys.API_KEY_SECRETS, 0, -1)
             valid_secrets = [self._secret(digest) for digest in digests]
         revoked = row.get("revoked_ms")
@@ -233,6 +202,10 @@ class ApiKeyStore:
                 for name in (field.name for field in fields(RateLimits))
             },
             weight=int(weight or 1),
+            scopes=_read_scopes(row.get("scopes", "")),
+            retention_s=int(retention) if retention else None,
+            budgets={kind: int(budget[kind]) for kind in BUDGETS if kind in budget},
+            budget_webhook=budget.get("webhook"),
             secrets=[secret for secret in valid_secrets if secret],
         )
 
@@ -266,9 +239,21 @@ class ApiKeyStore:
         return int(seconds * 1000 + micros // 1000)
 
 
-def _check_weight(weight: int | None) -> None:
-    if weight is not None and not 1 <= weight <= MAX_WEIGHT:
-        raise ApiKeyError(f"the weight must be between 1 and {MAX_WEIGHT}")
+def _change_fields(pipe: Client, key: str, fields: Mapping[str, int | str | None]) -> None:
+    """Queue what sets, and drops, fields of a hash; None leaves one as it is."""
+    changed = {name: value for name, value in fields.items() if value not in (None, DEFAULT)}
+    dropped = [name for name, value in fields.items() if value == DEFAULT]
+    if changed:
+        pipe.hset(key, mapping=changed)
+    if dropped:
+        pipe.hdel(key, *dropped)
+
+
+def _read_scopes(text: str) -> frozenset[Scope]:
+    """Return the scopes that a row names; one that this version does not know gives nothing."""
+    if not text:
+        return USUAL_SCOPES
+    return frozenset(scope for scope in SCOPES if scope in text.split())
 
 
 def _new_secret() -> str:

@@ -34,6 +34,7 @@ _LIBRARIES = (
     "tiles",
     "features",
     "groups",
+    "usage",
     "ending",
 )
 

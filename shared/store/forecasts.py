@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.jobs import Priority
 from shared.prediction.cost_model import Backlog, FleetSnapshot
-from shared.prediction.remaining_work import RunningJob
 from shared.prediction.work_ahead import HeldTiles, predict_work_s
 from shared.store import keys
 from shared.store.connection import Client, load_script
 from shared.store.failures import guard
 from shared.store.jobs.index import FIRST_SCORE, QUEUE_SPAN
 from shared.store.worker_registry import WorkerRegistry
+from shared.store.workload_replies import read_held, read_running, read_waiting
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.
 RATIO_STEP = 1.1
@@ -25,8 +25,10 @@ RATIO_STEPS = 30
 LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
 #: Running jobs that are read one by one.
 _MAX_RUNNING = 256
-#: Long jobs whose tiles are counted one by one.
-_MAX_LONG = 256
+#: Waiting jobs that are read one by one; the others count as mean ones.
+_MAX_WAITING = 32
+#: Long jobs whose tiles are counted one by one, and those that a prediction looks at.
+_MAX_LONG, _MAX_LONG_AHEAD = 256, 16
 #: Seconds for which a queue position counts as current.
 _FRESH_S = 0.05
 #: Tokens of an answer of whose kind none was counted yet; less than the longest one may have.
@@ -72,12 +74,18 @@ class Forecast:
     fleet: FleetSnapshot = field(default_factory=FleetSnapshot)
     #: Average tokens of an answer by preset, "ask" without one.
     answers: Mapping[str, float] = field(default_factory=dict)
+    #: Average steps that wrote one, likewise.
+    steps: Mapping[str, float] = field(default_factory=dict)
     #: Actual over predicted seconds of the latest jobs.
     ratios: tuple[float, ...] = ()
 
     def answer_tokens(self, kind: str, most: int) -> float:
         """Return the tokens that an answer is expected to have, at most `most`."""
         return min(float(most), self.answers.get(kind, _UNKNOWN_TOKENS))
+
+    def answer_steps(self, kind: str, most: int) -> float:
+        """Return the steps that an answer is expected to take, at most `most`."""
+        return min(float(most), self.steps.get(kind, self.answer_tokens(kind, most)))
 
     @property
     def tail(self) -> float:
@@ -109,11 +117,6 @@ class PredictionAccuracy:
         return None
 
 
-def _running_jobs(flat: Sequence[int]) -> tuple[RunningJob, ...]:
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return tuple(RunningJob(int(busy) / 1000, int(since) / 1000) for busy, since in pairs)
-
-
 class Forecasts:
     """Reads forecasts; every method raises StoreUnavailable without Redis."""
 
@@ -133,14 +136,22 @@ class Forecasts:
             pipe.hmget(keys.BACKLOG, "ms", "jobs")
             pipe.hgetall(keys.ANSWERS)
             pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
-            queued, running, (busy_ms, counted), answers, ratios = pipe.execute()
-            flat = self._held_jobs(keys=[], args=[_MAX_RUNNING]) if running else []
-        mean_s = int(busy_ms or 0) / 1000 / max(1, int(counted or 0))
+            pipe.hgetall(keys.ANSWER_STEPS)
+            queued, running, (busy_ms, counted), answers, ratios, steps = pipe.execute()
+            jobs = self._held_jobs(keys=[], args=[_MAX_RUNNING, _MAX_WAITING])
+            held = self._held_tiles(keys=[], args=[_MAX_LONG_AHEAD])[1]
+        backlog = Backlog(
+            queued=queued,
+            running=running,
+            mean_s=int(busy_ms or 0) / 1000 / max(1, int(counted or 0)),
+            observed=tuple(map(read_running, jobs[0])),
+            ahead=tuple(map(read_waiting, jobs[1])),
+            held=tuple(part for reply in held if (part := read_held(reply))),
+        )
         return Forecast(
-            FleetSnapshot(
-                tuple(self._workers.fresh()), Backlog(queued, running, mean_s, _running_jobs(flat))
-            ),
+            FleetSnapshot(tuple(self._workers.fresh()), backlog),
             {kind: float(tokens) for kind, tokens in answers.items()},
+            {kind: float(count) for kind, count in steps.items()},
             tuple(map(float, ratios)),
         )
 
@@ -151,8 +162,9 @@ class Forecasts:
         """
         fleet = self.read().fleet
         with guard():
-            long, read, count, busy_ms = self._held_tiles(keys=[], args=[_MAX_LONG])
-        scale = long / read if read else 0.0
+            long, read = self._held_tiles(keys=[], args=[_MAX_LONG])
+        scale = long / len(read) if read else 0.0
+        count, busy_ms = sum(job[0] for job in read), sum(job[1] for job in read)
         return predict_work_s(fleet, HeldTiles(round(count * scale), busy_ms / 1000 * scale))
 
     def queue_position(self, tenant: str) -> QueuePosition:

@@ -50,6 +50,10 @@ SEQUENCE = PREFIX + "queued:sequence"
 BACKLOG = PREFIX + "queued:busy"
 #: Hash preset ("ask" without one) -> moving average of the tokens of its answers.
 ANSWERS = PREFIX + "answers"
+#: The same of the steps that wrote them (guessed tokens take none), and hash of how many answers
+#: were counted, up to those that an average remembers.
+ANSWER_STEPS = PREFIX + "answers:steps"
+ANSWERS_COUNTED = PREFIX + "answers:counted"
 #: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
 PREDICTIONS = PREFIX + "predictions"
 PREDICTIONS_RECENT = PREFIX + "predictions:recent"
@@ -73,6 +77,12 @@ PASSED_BY = PREFIX + "passed:"
 CURSORS = PREFIX + "cursors"
 #: Hash tenant -> turns that it gets while others get one.
 WEIGHTS = PREFIX + "weights"
+#: Hash tenant -> seconds that what it leaves is kept at most.
+RETENTION = PREFIX + "retention"
+#: Hash: sums over a tenant's ended jobs; `<tenant>:<period>` follows, 2026-11-28 or 2026-11.
+USAGE = PREFIX + "usage:"
+#: Hash: what a tenant may use in a month, and who is told when that is nearly or all used.
+BUDGET = PREFIX + "budget:"
 #: Set of a tenant's unfinished job ids.
 UNFINISHED = PREFIX + "unfinished:"
 #: Zset of the tenants with unfinished jobs by the millisecond of the last look for vanished ones.
@@ -244,6 +254,11 @@ def group(tenant: str, group_id: str) -> str:
 def batch(tenant: str, batch_id: str) -> str:
     """Return the key of a batch."""
     return f"{BATCH}{tenant}:{batch_id}"
+
+
+def usage(tenant: str, period: str) -> str:
+    """Return the key of what a tenant has used in a day or a month."""
+    return f"{USAGE}{tenant}:{period}"
 
 
 def tenant_sessions(tenant: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.errors import NotFound
-from shared.jobs import Turn
+from shared.errors import ImageNotFound, NotFound, SessionBusy
+from shared.jobs import ROW_VERSION, Turn
+from shared.jobs.model import ADDED_TURN
 from shared.jobs.row import JobRow, dump
 from shared.store import keys
 from shared.store.connection import Client, load_script, pairs
@@ -24,6 +25,11 @@ _LEFT_IMAGES_MS = 3_600_000
 def new_conversation_id() -> str:
     """Return `conv_` and 128 random bits."""
     return "conv_" + secrets.token_hex(16)
+
+
+def new_turn_id() -> str:
+    """Return the id of a turn that a caller adds: what no job is called, and 128 random bits."""
+    return ADDED_TURN + secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class SessionStore:
         self._create = load_script(client, "sessions/create")
         self._describe = load_script(client, "sessions/describe")
         self._drop_images = load_script(client, "sessions/drop_images")
+        self._add_turns = load_script(client, "sessions/add_turns")
+        self._change_turn = load_script(client, "sessions/change_turn")
 
     def get(self, tenant: str, session_id: str) -> Session:
         """Return a conversation; raises NotFound."""
@@ -95,6 +103,43 @@ class SessionStore:
         with guard():
             texts = self._redis.lrange(keys.session(tenant, session_id) + keys.SESSION_TURNS, 0, -1)
         return [Turn.model_validate_json(text) for text in texts]
+
+    def add_turns(
+        self, tenant: str, session_id: str, turns: Sequence[Turn], *, maker: str, turns_max: int
+    ) -> None:
+        """Add turns whose images `maker` has stored.
+
+        Raises NotFound, SessionBusy, ImageNotFound and OutcomeUnknown.
+        """
+        images = dict.fromkeys(image for turn in turns for image in turn.images)
+        names = [keys.image(tenant, image) for image in images]
+        args: list[str | int] = [tenant, session_id, maker, turns_max, ROW_VERSION]
+        args += [turn.model_dump_json() for turn in turns]
+        outcome = confirm(lambda: self._add_turns(keys=names, args=args), session_id=session_id)
+        match outcome:
+            case ["missing"]:
+                raise NotFound
+            case ["busy", job_id]:
+                raise SessionBusy(f"The session is answering {job_id}.")
+            case ["image_missing", _]:
+                raise ImageNotFound
+
+    def change_turn(self, tenant: str, session_id: str, turn: Turn, left: Turn | None) -> bool:
+        """Put what is left of a turn into its place; return False where it stands there no longer.
+
+        Raises OutcomeUnknown.
+        """
+        with guard():
+            texts = self._redis.lrange(keys.session(tenant, session_id) + keys.SESSION_TURNS, 0, -1)
+        # what an older version wrote has fewer members
+        text = next((one for one in texts if Turn.model_validate_json(one) == turn), None)
+        if text is None:
+            return False
+        shown = [*turn.images, *turn.tiles, *(part.id for part in turn.parts)]
+        names = [keys.image(tenant, image) for image in dict.fromkeys(shown)]
+        names += [keys.document(tenant, turn.document.id)] if turn.document else []
+        args = [tenant, session_id, text, left.model_dump_json() if left else "", ROW_VERSION]
+        return bool(confirm(lambda: self._change_turn(keys=names, args=args)))
 
     def turns_before(self, row: JobRow) -> list[Turn]:
         """Return the turns that a job goes on from, oldest first.

@@ -10,7 +10,7 @@ import pytest
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store
-from tests.chaos import couriers, growth, monkey, soak
+from tests.chaos import bundles, couriers, growth, monkey, soak
 from tests.chaos.faults import Account
 from tests.chaos.history import History
 from tests.chaos.listeners import Heard
@@ -48,6 +48,22 @@ def test_every_accepted_job_ends_once_while_the_network_fails(tmp_path: Path) ->
         "lose_answers",
     }
     assert all(account.streams[f"{kind} whole"] >= 2 for kind in ("events", "client", "chat"))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
+def test_groups_and_batches_end_once_and_are_told_once_while_all_processes_die(
+    tmp_path: Path,
+) -> None:
+    size = Size(gateways=2, couriers=1, slots=4, token_s=0.05)
+    load = bundles.Load(groups=3, jobs_per_group=9, batches=2, lines_per_batch=25)
+    account = bundles.run(tmp_path, load, size=size, deck=bundles.killing, seed=3, most=10)
+    print(account)
+    assert account.violations == []
+    assert account.faults.keys() >= {"kill_worker", "kill_redis", "kill_gateway"}
+    # more where the answer to a batch was lost, and it was begun again
+    assert account.ends["succeeded"] >= account.jobs
+    assert account.webhooks >= 5
 
 
 @pytest.mark.parametrize(("read", "violations"), [("one two", 0), ("one ", 1), ("one one two", 1)])

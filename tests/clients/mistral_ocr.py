@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 from mistralai.client import Mistral
 from mistralai.client.errors import HTTPValidationError, MistralError
+from mistralai.extra import response_format_from_pydantic_model
+from pydantic import BaseModel
+
+
+class Summary(BaseModel):
+    """What is asked for."""
+
+    kind: Literal["letter", "table"]
+    pages: int
 
 
 def main(url: str, pdf: str) -> None:
@@ -28,6 +38,14 @@ def main(url: str, pdf: str) -> None:
         document={"type": "file", "file_id": uploaded.id},
         table_format="html",
         extract_header=True,
+    )
+    annotated = client.ocr.process(
+        model="mistral-ocr-latest",
+        document={"type": "file", "file_id": uploaded.id},
+        document_annotation_format=response_format_from_pydantic_model(Summary),
+        bbox_annotation_format=response_format_from_pydantic_model(Summary),
+        include_image_base64=True,
+        pages=[2],
     )
     outcomes = {}
     for name, options in (
@@ -54,6 +72,7 @@ def main(url: str, pdf: str) -> None:
         "retrieved": retrieved.model_dump(mode="json"),
         "by_url": by_url.model_dump(mode="json"),
         "by_id": by_id.model_dump(mode="json"),
+        "annotated": annotated.model_dump(mode="json"),
         "errors": outcomes,
         "deleted": deleted.deleted,
     }

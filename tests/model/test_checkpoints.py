@@ -166,7 +166,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "a template that loses texts": (
         write("chat_template.jinja", "<|image_pad|>{{ messages[0].content }}"),
-        "loses what is said",
+        "drops text of the conversation",
     ),
     "a template with an image too many": (
         write("chat_template.jinja", "<|image_pad|><|image_pad|>"),
@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "an end that is no token": (
         edit("generation_config.json", eos_token_id="x"),
-        "no token ends an answer",
+        "no end-of-answer token is set",
     ),
     "other patches to a token": (
         edit("preprocessor_config.json", merge_size=1),

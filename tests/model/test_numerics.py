@@ -76,5 +76,5 @@ def test_a_checkpoint_that_names_unknown_numerics_is_refused(bundled: Path, tmp_
     shutil.copytree(bundled, folder)
     flags = json.loads((folder / "sightline.json").read_text()) | {"numerics": "fp4"}
     (folder / "sightline.json").write_text(json.dumps(flags))
-    with pytest.raises(ModelNotLoadable, match="numerics is none of bf16, int8, int4, fp32"):
+    with pytest.raises(ModelNotLoadable, match="numerics is not one of bf16, int8, int4, fp32"):
         load_model(Settings(model=str(folder), threads=1))

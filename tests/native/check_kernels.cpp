@@ -55,7 +55,7 @@ void compare(const std::vector<float>& ours, const std::vector<float>& exact, fl
 enum Form { kBf16, kInt8, kInt4 };
 const char* kForms[] = {"bf16", "int8", "int4"};
 // of what is rounded, relative to the largest value
-const float kTolerances[] = {0.01f, 0.03f, 0.12f};
+const float kTolerances[] = {0.01f, 0.03f, 0.15f};
 
 // a weight, prepared as native_linear.py does it
 struct Layer {
@@ -349,10 +349,18 @@ void check_text(int64_t width, int64_t past, int64_t count) {
 
 int main(int argc, char** argv) {
   const bool brief = argc > 1 && std::string(argv[1]) == "brief";
+  if (!prepare_process()) {
+    std::printf("the system refuses these instructions\n");
+    return 2;
+  }
   set_threads(2);
   for (Form form : {kBf16, kInt8, kInt4}) {
     for (int64_t rows = 1; rows <= 97; rows += brief || rows > 13 ? 12 : 1)
       check_products(form, rows, 75, 96, kNone, rows % 2);
+    // tiles of 16 and 32 rows, and more than stay in the cache
+    for (int64_t rows : {8, 9, 15, 16, 17, 31, 32, 33, 49, 97})
+      check_products(form, rows, 75, 128, kNone, true);
+    check_products(form, 230, 65, 4224, kNone, true);
     for (int64_t width : {32, 64, 96, 160, 4224})
       check_products(form, 7, 33, width, kGelu, true);
     for (int64_t outputs : {1, 15, 16, 17, 63, 64, 65, 129})

@@ -196,11 +196,20 @@ class System:
         self._clients: list[httpx.Client] = []
 
     def worker(
-        self, slots: int = 4, *, wait: bool = True, newer: bool = False, **env: str
+        self,
+        slots: int = 4,
+        *,
+        wait: bool = True,
+        newer: bool = False,
+        module: str = "worker.app",
+        **env: str,
     ) -> Process:
-        """Start a worker, by default wait until it is ready; `newer` runs the next version."""
+        """Start a worker, by default wait until it is ready; `newer` runs the next version.
+
+        `module` has Celery's app, of a worker that behaves in its own way.
+        """
         number = len(self._processes)
-        command = [*_program("celery", newer), "-A", "worker.app", "worker", "-P", "threads"]
+        command = [*_program("celery", newer), "-A", module, "worker", "-P", "threads"]
         command += ["-c", str(slots), "-Q", "high,default,low", "-n", f"w{number}@%h"]
         process = self.spawn(command, f"worker{number}", {"SIGHTLINE_SLOTS": str(slots), **env})
         if wait:

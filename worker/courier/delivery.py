@@ -80,7 +80,7 @@ class DeliverySender:
             row = self._store.get(delivery.job, delivery.tenant)
         except (NotFound, Erased):
             # the job expired before its message was sent: send what is still known
-            if delivery.api and delivery.job_status:
+            if _is_of_response(delivery) and delivery.job_status:
                 status = response_status(JobStatus(delivery.job_status), None)
                 return _response_message(delivery, status)
             gone = {
@@ -90,7 +90,7 @@ class DeliverySender:
                 "urls": view.job_urls(delivery.job, self._settings.public_url),
             }
             return webhooks.build_message(delivery.type, created, webhooks.thin_job(gone))
-        if delivery.api and row.status.terminal:
+        if _is_of_response(delivery) and row.status.terminal:
             finish_reason = (row.output or {}).get("finish_reason")
             return _response_message(delivery, response_status(row.status, finish_reason))
         job = view.job_view(row, base_url=self._settings.public_url)
@@ -160,6 +160,15 @@ class DeliverySender:
         return Settlement("retry", health, attempt, retry_s=max(delay, wait_s))
 
 
+#: What a message is about that tells of no job, by the form of its delivery.
+_OBJECTS = {"groups": "group", "budgets": "budget"}
+
+
+def _is_of_response(delivery: Delivery) -> bool:
+    """Tell whether it is told in OpenAI's form; there is none for what people should look at."""
+    return bool(delivery.api) and delivery.type != "job.needs_review"
+
+
 def _response_message(delivery: Delivery, status: str) -> str:
     return _openai_message(delivery, f"response.{status}", response_id(str(delivery.job)))
 
@@ -168,8 +177,8 @@ def _message_of_no_job(delivery: Delivery, created: str) -> str:
     if delivery.api == "batches":
         return _openai_message(delivery, delivery.type, delivery.about)
     about = {"id": delivery.id}
-    if delivery.api == "groups":
-        about = {"object": "group", **json.loads(delivery.about)}
+    if kind := _OBJECTS.get(delivery.api):
+        about = {"object": kind, **json.loads(delivery.about)}
     return webhooks.build_message(delivery.type, created, about)
 
 

@@ -28,6 +28,7 @@ from worker.engine.memory.budget import MemoryBudget, TokenCosts
 from worker.engine.memory.feature_cache import FeatureCache
 from worker.engine.memory.malloc import trim_memory
 from worker.engine.sequence import PromptImage, Sequence
+from worker.engine.speed.rates import RateMeter
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,10 @@ class TorchEngine:
     def rates(self) -> Rates:
         """Return the speeds measured so far."""
         return self._loop.meter.read()
+
+    def forget_rates(self) -> None:
+        """Measure all speeds anew, as first passes are slow."""
+        self._loop.meter = RateMeter()
 
     @property
     def alive(self) -> bool:

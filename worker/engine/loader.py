@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.log.long_steps import long_step
 from shared.settings import Settings
 from worker.engine.checkpoint.folder import (
     HUB_ID,
@@ -77,6 +78,9 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     about = read_about(folder, settings.model)
     numerics = choose_numerics(settings, shape, about.get("numerics"))
     ops = choose_ops(settings, shape, numerics.name)
+    with long_step("loading the model", checkpoint.percent_read):
+        tower = VisionTower(shape.vision, checkpoint.weights, ops.images)
+        text = TextModel(shape.text, checkpoint.weights, ops.text)
     return LoadedModel(
         name=about["name"],
         revision=revision_of(folder),
@@ -90,8 +94,8 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         shape=shape,
         chat=checkpoint.chat,
         reader=checkpoint.reader,
-        tower=VisionTower(shape.vision, checkpoint.weights, ops.images),
-        text=TextModel(shape.text, checkpoint.weights, ops.text),
+        tower=tower,
+        text=text,
     )
 
 
@@ -103,11 +107,11 @@ def read_about(folder: Path, model: str) -> dict[str, Any]:
     name = model if HUB_ID.fullmatch(model) else folder.resolve().name
     flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
     if not isinstance(flags["name"], str) or not flags["name"]:
-        raise ValueError("sightline.json: name is no text")
+        raise ValueError("sightline.json: name is not a text")
     for name in ("letter_height", "tallest_letters", "letters_at_once"):
         value = flags.get(name, 1)
         if not isinstance(value, int | float) or not value > 0:
-            raise ValueError(f"sightline.json: {name} is no number above 0")
+            raise ValueError(f"sightline.json: {name} is not a number above 0")
     if flags.get("numerics", COMPUTED[0]) not in COMPUTED:
-        raise ValueError(f"sightline.json: numerics is none of {', '.join(COMPUTED)}")
+        raise ValueError(f"sightline.json: numerics is not one of {', '.join(COMPUTED)}")
     return flags

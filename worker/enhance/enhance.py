@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
@@ -32,6 +33,9 @@ class EnhancedImage:
     report: tuple[str, ...] = ()
     #: Steps requested by name that found nothing to do, each with the reason.
     skipped: tuple[str, ...] = ()
+    #: (3, 3): maps places in it, in pixels, to places in the image as it was; None where nothing
+    #: has moved.
+    way_back: NDArray[np.float64] | None = None
 
 
 def enhance(
@@ -56,6 +60,7 @@ def enhance(
     cv2.setNumThreads(1)
     options = StepOptions(careful, max_pixels, letter_height, tallest_letters)
     pixels = _scaled(image, max_pixels)
+    way = _scale_matrix(image.size, pixels)
     report: list[str] = []
     skipped: list[str] = []
     for step in steps:
@@ -63,6 +68,8 @@ def enhance(
             continue
         result = STEPS[step](pixels, options)
         if isinstance(result, StepResult):
+            moved = result.matrix
+            way = (_scale_matrix(_size(pixels), result.pixels) if moved is None else moved) @ way
             pixels = result.pixels
             report.append(f"{step.value}: {result.report}")
         else:
@@ -72,7 +79,18 @@ def enhance(
     if not report:
         return EnhancedImage(image, skipped=tuple(skipped))
     enhanced = Image.fromarray(pixels)
-    return EnhancedImage(enhanced, _variant(pixels), tuple(report), tuple(skipped))
+    back = np.asarray(np.linalg.inv(way), dtype=np.float64)
+    return EnhancedImage(enhanced, _variant(pixels), tuple(report), tuple(skipped), back)
+
+
+def _size(pixels: Pixels) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[0]
+
+
+def _scale_matrix(before: tuple[int, int], after: Pixels) -> NDArray[np.float64]:
+    """Return what maps places of an image of width and height `before` to the scaled one."""
+    width, height = _size(after)
+    return np.diag([width / before[0], height / before[1], 1.0])
 
 
 def shrink_large_letters(

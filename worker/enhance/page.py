@@ -70,8 +70,8 @@ def find_corners(grey: Grey) -> Corners | None:
     return np.asarray(corners / scale, dtype=np.float32)
 
 
-def straighten(pixels: Pixels, corners: Corners) -> Pixels:
-    """Return the page (height, width, 3) as seen from straight above."""
+def straighten(pixels: Pixels, corners: Corners) -> tuple[Pixels, NDArray[np.float64]]:
+    """Return the page (height, width, 3) as seen from straight above, and the (3, 3) matrix."""
     top, right, bottom, left = (
         float(np.linalg.norm(corners[a] - corners[b])) for a, b in ((0, 1), (1, 2), (2, 3), (3, 0))
     )
@@ -81,7 +81,7 @@ def straighten(pixels: Pixels, corners: Corners) -> Pixels:
     warped = cv2.warpPerspective(
         pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(warped, dtype=np.uint8)
+    return np.asarray(warped, dtype=np.uint8), np.asarray(matrix, dtype=np.float64)
 
 
 def _bytes(values: cv2.typing.MatLike) -> Grey:

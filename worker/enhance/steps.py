@@ -91,6 +91,8 @@ class StepResult:
     pixels: Pixels
     #: What was measured and done, for the user.
     report: str
+    #: (3, 3): maps places before it to places after it; None where all stay, but for the scale.
+    matrix: NDArray[np.float64] | None = None
 
 
 Step = Callable[[Pixels, StepOptions], StepResult | str]
@@ -102,9 +104,10 @@ def perspective(pixels: Pixels, options: StepOptions) -> StepResult | str:
     corners = page.find_corners(_grey(pixels))
     if corners is None:
         return "no page with four corners on a darker background was found"
-    straight = page.straighten(pixels, corners)
+    straight, matrix = page.straighten(pixels, corners)
     places = " ".join(f"({x:.0f}, {y:.0f})" for x, y in corners)
-    return StepResult(straight, f"a page with corners {places} was cropped and straightened")
+    report = f"a page with corners {places} was cropped and straightened"
+    return StepResult(straight, report, matrix)
 
 
 def deskew(pixels: Pixels, options: StepOptions) -> StepResult | str:
@@ -115,8 +118,8 @@ def deskew(pixels: Pixels, options: StepOptions) -> StepResult | str:
         return f"no skew between {_SKEW_LEAST:g}° and {measures.MOST_SKEW:g}° was found"
     if options.careful and not _is_skewed(skew):
         return f"its skew of {abs(skew.angle):.1f}° is too small or too uncertain"
-    turned = _turn(pixels, skew.angle)
-    return StepResult(turned, f"a skew of {abs(skew.angle):.1f}° was corrected")
+    turned, matrix = _turn(pixels, skew.angle)
+    return StepResult(turned, f"a skew of {abs(skew.angle):.1f}° was corrected", matrix)
 
 
 def _is_skewed(skew: measures.Skew) -> bool:
@@ -274,8 +277,11 @@ def _middle(pixels: Pixels) -> Pixels:
     return pixels[top : top + max(side, _MEASURED // width), left : left + max(side, 1)]
 
 
-def _turn(pixels: Pixels, angle: float) -> Pixels:
-    """Turn counter-clockwise by degrees; what becomes visible has the border's usual colour."""
+def _turn(pixels: Pixels, angle: float) -> tuple[Pixels, NDArray[np.float64]]:
+    """Turn counter-clockwise by degrees; what becomes visible has the border's usual colour.
+
+    Returns the (3, 3) matrix of the turn as well.
+    """
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
@@ -287,7 +293,7 @@ def _turn(pixels: Pixels, angle: float) -> Pixels:
     turned = cv2.warpAffine(
         pixels, matrix, (wide, tall), flags=cv2.INTER_CUBIC, borderValue=filling
     )
-    return np.asarray(turned, dtype=np.uint8)
+    return np.asarray(turned, dtype=np.uint8), np.vstack([matrix, (0.0, 0.0, 1.0)])
 
 
 def _stretch(light: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -50,7 +50,8 @@ def _all_candidates(value: object, sheets: Sequence[SheetText]) -> Iterator[Cand
     if isinstance(value, str):
         letters = plain_letters(value).strip(".,;:")
         for sheet in sheets:
-            yield from _find_letters(letters, sheet)
+            for start, stop in find_letters(letters, sheet):
+                yield Candidate(_span(sheet, start, stop), 1.0)
     if numbers := read_value(value):
         for sheet in sheets:
             yield from _find_number(numbers, sheet)
@@ -59,12 +60,13 @@ def _all_candidates(value: object, sheets: Sequence[SheetText]) -> Iterator[Cand
             yield from _find_day(days, sheet)
 
 
-def _find_letters(letters: str, sheet: SheetText) -> Iterator[Candidate]:
+def find_letters(letters: str, sheet: SheetText) -> Iterator[tuple[int, int]]:
+    """Yield where plain letters stand as whole words: the first of the sheet's, and behind them."""
     text, at = sheet.letters, -1
     while letters and (at := text.find(letters, at + 1)) >= 0:
         stop = at + len(letters)
         if _is_whole(sheet, at, stop):
-            yield Candidate(_span(sheet, at, stop), 1.0)
+            yield at, stop
 
 
 def _is_whole(sheet: SheetText, start: int, stop: int) -> bool:
@@ -116,20 +118,37 @@ def find_alike(value: object, sheets: Sequence[SheetText]) -> Candidate | None:
     Its digits are the same: another number is another value.
     """
     letters = plain_letters(value) if isinstance(value, str) else ""
-    if len(letters) < _LEAST_CHARS or not any(map(str.isalpha, letters)):
+    if not can_be_misread(letters):
         return None
     best: Candidate | None = None
     for sheet in sheets:
-        if len(sheet.letters) < len(letters) // 2:
-            continue
-        place = fuzz.partial_ratio_alignment(letters, sheet.letters, score_cutoff=_ALIKE)
-        if place is None or place.dest_end <= place.dest_start:
-            continue
-        span = _covered(sheet, place.dest_start, place.dest_end)
-        likeness = _likeness(letters, sheet, span)
-        if likeness and (best is None or likeness > best.likeness):
-            best = Candidate(span, likeness)
+        place = find_most_alike(letters, sheet.letters)
+        candidate = whole_words(letters, sheet, *place) if place else None
+        if candidate and (best is None or candidate.likeness > best.likeness):
+            best = candidate
     return best
+
+
+def can_be_misread(letters: str) -> bool:
+    """Tell whether plain letters are enough of a text to be known again when some are wrong."""
+    return len(letters) >= _LEAST_CHARS and any(map(str.isalpha, letters))
+
+
+def find_most_alike(letters: str, text: str) -> tuple[int, int] | None:
+    """Return from where to where a text is most like plain letters; None where nothing is."""
+    if len(text) < len(letters) // 2:
+        return None
+    place = fuzz.partial_ratio_alignment(letters, text, score_cutoff=_ALIKE)
+    if place is None or place.dest_end <= place.dest_start:
+        return None
+    return place.dest_start, place.dest_end
+
+
+def whole_words(letters: str, sheet: SheetText, start: int, stop: int) -> Candidate | None:
+    """Return the words at some letters of a sheet; None where they are not much like others."""
+    span = _covered(sheet, start, stop)
+    likeness = _likeness(letters, sheet, span)
+    return Candidate(span, likeness) if likeness else None
 
 
 def _covered(sheet: SheetText, start: int, stop: int) -> Span:

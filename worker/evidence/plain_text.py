@@ -24,3 +24,16 @@ def narrow(text: str) -> str:
 def is_cjk(char: str) -> bool:
     """Tell whether a letter is of a script that puts no blanks between words."""
     return "\u2e80" <= char <= "\u9fff" or "\uf900" <= char <= "\ufaff"
+
+
+#: Letters that are narrow in most fonts.
+_SLIM = frozenset(".,:;'!|ijlI[]()")
+
+
+def print_width(char: str) -> float:
+    """Return how wide a letter is against others of its font, about."""
+    if unicodedata.combining(char):
+        return 0.0
+    if unicodedata.east_asian_width(char) in "WF":
+        return 2.0
+    return 0.5 if char in _SLIM else 1.0

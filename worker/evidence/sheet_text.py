@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import accumulate
 
-from shared.jobs.lines import Box, TextLine, box_around
+from shared.jobs.lines import Box, Corners, TextLine, box_around, corners_of, cut_along
 from worker.evidence.dates import Day, find_dates
 from worker.evidence.numbers import find_numbers, read_number
-from worker.evidence.plain_text import narrow, plain_letters
+from worker.evidence.plain_text import narrow, plain_letters, print_width
 
 #: Behind the colon of a label.
 _TOUCHING = re.compile(r"(?<=[^\W\d][:：])(?=[^\s/])")
@@ -27,6 +28,8 @@ class SeenText:
     line: int
     #: Probability that it was seen right; 1 in the text of a file.
     confidence: float
+    #: Of its box, as the text runs.
+    corners: Corners
 
     @property
     def plain(self) -> str:
@@ -66,6 +69,24 @@ class SheetText:
     def owners(self) -> list[int]:
         """Return the number of the word of each letter."""
         return [number for number, plain in enumerate(self.plains) for _ in plain]
+
+    @cached_property
+    def first_letters(self) -> list[int]:
+        """Return the number of the first letter of each word."""
+        return [0, *accumulate(map(len, self.plains))][: len(self.words)]
+
+    @cached_property
+    def line_words(self) -> dict[int, tuple[int, int]]:
+        """Return of each line its first word, and the one behind its last."""
+        spans: dict[int, tuple[int, int]] = {}
+        for number, word in enumerate(self.words):
+            spans[word.line] = (spans.get(word.line, (number, 0))[0], number + 1)
+        return spans
+
+    def letters_of(self, span: Span) -> tuple[int, int]:
+        """Return the first letter of some words, and the one behind their last."""
+        last = span.stop - 1
+        return self.first_letters[span.first], self.first_letters[last] + len(self.plains[last])
 
     @cached_property
     def lines(self) -> list[tuple[int, str, list[int]]]:
@@ -139,19 +160,20 @@ def _words_of(line: TextLine, at: int) -> Iterator[SeenText]:
     sure = 1.0 if line.confidence is None else line.confidence
     for word in line.words or ():
         if word.box is not None and word.text.strip():
-            for text, box in _part_label(word.text, word.box):
-                yield SeenText(text, box, at, sure)
+            corners = word.corners or corners_of(word.box)
+            for text, box, part in _part_label(word.text, word.box, corners):
+                yield SeenText(text, box, at, sure, part)
 
 
-def _part_label(text: str, box: Box) -> Iterator[tuple[str, Box]]:
+def _part_label(text: str, box: Box, corners: Corners) -> Iterator[tuple[str, Box, Corners]]:
     """Yield a word; a label and a value that touch it as two."""
     left, top, right, bottom = box
-    start = 0
+    start, width = 0.0, sum(map(print_width, text)) or 1.0
     for part in _TOUCHING.split(text):
-        stop = start + len(part)
-        shares = (start / len(text), stop / len(text))
+        stop = start + sum(map(print_width, part))
+        shares = (start / width, stop / width)
         places = [left + (right - left) * share for share in shares]
-        yield part, (places[0], top, places[1], bottom)
+        yield part, (places[0], top, places[1], bottom), cut_along(corners, *shares)
         start = stop
 
 

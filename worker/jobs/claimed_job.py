@@ -17,7 +17,7 @@ from PIL.Image import Image
 from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreFault, StoreUnavailable
 from shared.jobs import FinishReason, JobInput, Notice, Turn, Usage
 from shared.store import Store
-from worker.engine.api import Completion, Failed, Timings
+from worker.engine.api import Completion, Failed, ModelInfo, Timings
 from worker.jobs.drafts.references import References
 from worker.jobs.leases import JobReleased, Lease, LeaseLost
 from worker.jobs.progress import PartsDone, ProgressReporter
@@ -73,6 +73,11 @@ class ClaimedJob:
         #: The job's row as it was claimed.
         self.row = lease.claim.row
         self._resources = resources
+
+    @property
+    def model(self) -> ModelInfo:
+        """Return what is known of the model that is loaded."""
+        return self._resources.pipeline.engine.info
 
     def retry_while_store_is_down(self, call: Callable[[], T]) -> T:
         """Return the result of `call`, which is repeated while Redis does not answer.

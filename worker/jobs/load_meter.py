@@ -130,7 +130,7 @@ class PrepareCurve:
     """
 
     def __init__(self) -> None:
-        self._fit = CurveFit(keep=0.95, terms=2)
+        self._fit = CurveFit(keep=0.95, terms=2, grows_in_doubt=False)
         self._pickup_s = 0.0
 
     def add(self, visual_tokens: int, seconds: float) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from shared.jobs import JobInput, TextLine, TileInfo, TileOutcome
-from shared.jobs.lines import SeenRow
+from shared.jobs.lines import Corner
 from worker.places.geometry import map_rows, turn_back
 from worker.places.seen import SeenImage
 from worker.places.tiles import join_tiles
@@ -62,20 +62,18 @@ def join_seen(
     if not wanted:
         return None
     parts = [(Tile(**info.placed), one.rows) for info, one in zip(tiles, outcomes, strict=True)]
-    turns = {info.image: info for info in tiles if info.turn}
+    turns = {info.image: way_back(info) for info in tiles if info.turn}
     return tuple(
-        replace(one, rows=_turn_rows_back(one.rows, turns[one.image]))
-        if one.image in turns
-        else one
+        replace(one, rows=map_rows(one.rows, turns[one.image])) if one.image in turns else one
         for one in join_tiles(parts)
     )
 
 
-def _turn_rows_back(rows: Sequence[SeenRow], tile: TileInfo) -> tuple[SeenRow, ...]:
-    """Return rows of a turned image, which `tile` is a part of, as they lie in the stored one."""
+def way_back(tile: TileInfo) -> Callable[[Corner], Corner]:
+    """Return what maps a place of a turned image, which `tile` is part of, to the stored one."""
     left, top, _, _ = tile.box
     _, _, right, bottom = tile.placed["box"]
     # of the stored image, as far as the turn asks for them
     width = left + (bottom if tile.turn == 270 else right)
     height = top + (right if tile.turn == 90 else bottom)
-    return map_rows(rows, lambda place: turn_back(place, tile.turn, width, height))
+    return lambda place: turn_back(place, tile.turn, width, height)

@@ -22,10 +22,10 @@ _GATHER_S = 0.05
 _PROGRESS_EVERY_S = 0.5
 #: A store that does not answer is called again after this time.
 _AWAY_S = 0.5
-#: From this percentage on a job's own pace is a better guide than its prediction; and where
-#: nothing was predicted.
-_PACE_PERCENT = 25
+#: Percent from which on a job's own pace says something, where nothing was predicted.
 _PACE_PERCENT_UNPREDICTED = 5
+#: Share of its expected tokens that an answer is taken to have left, however long it is already.
+_LEAST_LEFT = 0.2
 #: Percent of the whole that are done when a stage begins, and percent that it takes itself.
 Share = tuple[float, float]
 #: Shares of a job of which nothing was predicted.
@@ -40,8 +40,9 @@ class ProgressEstimator:
     """Estimates how much of a job is done, and the seconds that are left.
 
     Each stage has a share of the job in proportion to its predicted seconds, 99 % in all:
-    percent = start of the stage + its share · done fraction of the stage. The seconds left are
-    predicted_s · (100 - percent) / 100 at first, spent_s · (100 - percent) / percent later.
+    percent = start of the stage + its share · done fraction of the stage. With d = percent / 100,
+    the seconds left are (1 - d) · predicted_s · (1 - d) + d · spent_s · (1 - d) / d: the prediction
+    at first, more and more the job's own pace.
     """
 
     def __init__(self, predicted: Mapping[str, float | None], max_new_tokens: int) -> None:
@@ -50,6 +51,7 @@ class ProgressEstimator:
         self._shares = shares[0] if shares else _SHARES
         self._predicted_s = shares[1] if shares else None
         self._max_new_tokens = max_new_tokens
+        self._expected_tokens = predicted.get("tokens") or max_new_tokens
         self._began = time.monotonic()
         self._fraction = 0.0
         self.stage = Stage.ENCODE
@@ -62,7 +64,9 @@ class ProgressEstimator:
     def set_output_tokens(self, tokens: int) -> None:
         """Note how many tokens of the answer are written."""
         self.output_tokens = tokens
-        self.set_stage(Stage.DECODE, tokens / self._max_new_tokens)
+        expected = self._expected_tokens
+        left = min(max(expected - tokens, _LEAST_LEFT * expected), self._max_new_tokens - tokens)
+        self.set_stage(Stage.DECODE, tokens / (tokens + max(0.0, left)) if tokens else 0.0)
 
     def percent(self) -> float:
         """Return the percent that are done; 100 is for the end itself."""
@@ -71,13 +75,13 @@ class ProgressEstimator:
 
     def eta_s(self, now: float) -> float | None:
         """Return the seconds left, None while nothing is known of them."""
-        percent = self.percent()
-        unpredicted = self._predicted_s is None
-        if percent >= _PACE_PERCENT or (unpredicted and percent >= _PACE_PERCENT_UNPREDICTED):
-            return round((now - self._began) * (100 - percent) / percent, 1)
-        if self._predicted_s is None:
+        done = self.percent() / 100
+        spent_s = now - self._began
+        if self._predicted_s is not None:
+            return round((1 - done) * ((1 - done) * self._predicted_s + spent_s), 1)
+        if 100 * done < _PACE_PERCENT_UNPREDICTED:
             return None
-        return round(self._predicted_s * (100 - percent) / 100, 1)
+        return round(spent_s * (1 - done) / done, 1)
 
 
 def _predicted_shares(

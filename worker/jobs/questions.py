@@ -106,8 +106,8 @@ class QuestionBuilder:
         shown = {turn.job_id for turn in history if turn.images}
         if (latest not in shown) if latest else self._sessions.has_lost_picture(row):
             raise ImageGone(
-                "The picture that this conversation is about was erased or has expired.",
-                hint="Ask again with the picture.",
+                "The picture of this conversation was deleted or has expired.",
+                hint="Ask again and attach the picture.",
             )
 
     def _drop_tiles_without_room(self, turn: Turn, job: JobInput) -> Turn:

@@ -10,6 +10,7 @@ from typing import Any
 from shared.errors import ServiceError
 from shared.jobs import (
     FinishReason,
+    FoundObject,
     ImageOutput,
     JobStatus,
     Notice,
@@ -30,6 +31,7 @@ from shared.store.jobs.job_metrics import JobMetrics
 from worker.engine.api import Completion, UsedImage
 from worker.engine.generation.notices import UNFINISHED
 from worker.jobs.disagreements import compare_readings
+from worker.jobs.doubts import find_doubts
 from worker.jobs.placing import place_answer
 from worker.places.seen import SeenImage, seen_lines
 from worker.postprocess import Processed
@@ -100,6 +102,9 @@ class EngineAnswer:
     seen: tuple[SeenImage, ...] | None = None
     #: Of a document whose answer is looked up.
     source: ReadSource | None = None
+    #: Of a job that looks for something; of an image what the model has pointed at, until the job
+    #: ends.
+    objects: tuple[FoundObject, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,9 @@ def make_result(
         evidence=_find_evidence(json_value, answer, complete=not has_gaps)
         if row.input.evidence
         else None,
+        objects=answer.objects if row.input.find else None,
     )
+    output = _with_doubts(row, output)
     is_empty = status is JobStatus.SUCCEEDED and not processed.text and not row.input.encode_only
     notices = (
         *answer.notices,
@@ -166,6 +173,8 @@ def make_result(
         "cache": {"features": completion.features, "prefix": completion.prefix},
         "metrics": metrics,
     }
+    if output.review is not None and status is JobStatus.SUCCEEDED:
+        fields["review_state"] = "open" if output.review else "done"
     if brief := make_brief(fields["output"]):
         fields["brief"] = brief
     if row.input.postprocess:
@@ -173,6 +182,14 @@ def make_result(
     remembered = status is JobStatus.SUCCEEDED and not row.input.encode_only and row.session_id
     turn = _turn(row, completion, tiling) if remembered else None
     return Result(status, fields, completion.text, turn, _tally(metrics, completion))
+
+
+def _with_doubts(row: JobRow, output: Output) -> Output:
+    rule, wants_json = row.input.review, row.input.params.wants_json
+    if rule is None:
+        return output
+    doubts = find_doubts(output, rule.below, wants_json=wants_json)
+    return output.model_copy(update={"review": doubts})
 
 
 def make_failure(row: JobRow, error: ServiceError, *, worker: str) -> Result:

@@ -16,6 +16,7 @@ from shared.store import Claim
 from shared.tracing import Tracing
 from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
+from worker.jobs.finding.summing import finish_search
 from worker.jobs.leases import JobReleased, LeaseLost, Leases
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.paged.steps import PagedSteps
@@ -145,6 +146,7 @@ class JobRunner:
         answer = self._answer(job)
         if answer is None:
             return None
+        answer = finish_search(row, answer)
         return results.make_result(
             row,
             self._clean_parts(answer, row.input.postprocess),

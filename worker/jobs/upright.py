@@ -39,7 +39,7 @@ class Upright:
     """Finds which images of a job are to be turned, and turns them."""
 
     def __init__(self, reading_presets: frozenset[str]) -> None:
-        """`reading_presets` are those whose answer is the text of the image."""
+        """`reading_presets` are those for which the text of the image is read."""
         self._presets = reading_presets
 
     @classmethod
@@ -48,11 +48,11 @@ class Upright:
         return cls(frozenset(preset.name for preset in presets.values() if preset.reads))
 
     def reads(self, job: JobInput) -> bool:
-        """Tell whether a job's answer is the text of its images."""
+        """Tell whether the text of a job's images is read."""
         if job.encode_only or job.document:
             return False
         tiled = job.tiling is not None and job.tiling.task is TilingTask.READ
-        return tiled or job.preset in self._presets
+        return tiled or job.find is not None or job.preset in self._presets
 
     def turn(self, image: Image) -> tuple[Image, Turn]:
         """Return an image as its writing stands upright; as it is where that is not sure."""

@@ -77,12 +77,15 @@ class QuestionImages:
 
         letters = self._letter_height, self._tallest_letters
         enhanced = enhance_image(image, enhance, max_pixels, *letters)
-        self._notices[image_id] = _notices(image_id, enhanced.report, enhanced.skipped)
+        self._notices[image_id] = enhancement_notices(image_id, enhanced.report, enhanced.skipped)
         variant += enhanced.variant
         return ImageInput(image_id, enhanced.image, max_pixels, variant, file_id)
 
 
-def _notices(image_id: str, steps: Sequence[str], left_out: Sequence[str]) -> list[Notice]:
+def enhancement_notices(
+    image_id: str, steps: Sequence[str], left_out: Sequence[str]
+) -> list[Notice]:
+    """Return what callers are to know of an image's enhancement."""
     notices = []
     if steps:
         detail = f"{image_id}: {'; '.join(steps)}."

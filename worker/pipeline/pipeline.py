@@ -198,7 +198,8 @@ def _references(question: Question) -> Iterator[Reference]:
         yield question.job.reference
     yield from question.references
     for turn in question.history[-_LATEST:]:
-        yield turn.token_ids or turn.text
+        if turn.has_answer:
+            yield turn.token_ids or turn.text
     spoken = [message.text for message in question.job.before if message.role == "assistant"]
     yield from spoken[-_LATEST:]
 
@@ -209,8 +210,10 @@ def _messages(
     messages: list[Message] = []
     for turn in history:
         shown = images.inputs(turn.images, turn.max_pixels, turn.enhance)
-        messages.append(Message("user", turn.prompt, shown, image_places=turn.image_places))
-        messages.append(Message("assistant", turn.text, token_ids=turn.token_ids or None))
+        if turn.has_question:
+            messages.append(Message(turn.role, turn.prompt, shown, image_places=turn.image_places))
+        if turn.has_answer:
+            messages.append(Message("assistant", turn.text, token_ids=turn.token_ids or None))
     job = question.job
     for said in job.before:
         shown = images.inputs(said.images, said.max_pixels, job.enhance)
@@ -231,27 +234,33 @@ def _drop_oldest(question: Question) -> Question | None:
 
 
 def _drop_oldest_turn(question: Question) -> Question:
-    """Drop the text of the oldest turn; its images move to the next turn.
+    """Drop the text of the oldest turn; its images move to the next question.
 
-    Those of the last turn move to the question, unless it has its own.
+    Those of the last one move to the job's, unless it has its own. Words of the system go last.
     """
-    oldest, rest = question.history[0], list(question.history[1:])
-    looks = {"max_pixels": oldest.max_pixels, "enhance": oldest.enhance}
-    if not rest and oldest.images and not question.job.images:
+    turns = list(question.history)
+    oldest = turns.pop(next((at for at, turn in enumerate(turns) if turn.role == "user"), 0))
+    heirs = (at for at, turn in enumerate(turns) if turn.has_question and turn.role == "user")
+    heir = next(heirs, None)
+    if not oldest.images:
+        return replace(question, history=turns)
+    if heir is not None:
+        turns[heir] = _inherit_images(turns[heir], oldest)
+    elif not question.job.images:
+        looks = {"max_pixels": oldest.max_pixels, "enhance": oldest.enhance}
         job = question.job.model_copy(update={"images": oldest.images} | looks)
-        return replace(question, job=job, history=rest)
-    if rest and oldest.images:
-        first = rest[0]
-        added = tuple(i for i in oldest.images if i not in first.images)
-        moved = added + first.images
-        if first.image_places:
-            rest[0] = first = first.model_copy(
-                update={"image_places": (0,) * len(added) + first.image_places}
-            )
-        if first.images:
-            looks = {"max_pixels": first.max_pixels, "enhance": first.enhance}
-        rest[0] = first.model_copy(update={"images": moved} | looks)
-    return replace(question, history=rest)
+        return replace(question, job=job, history=turns)
+    return replace(question, history=turns)
+
+
+def _inherit_images(heir: Turn, oldest: Turn) -> Turn:
+    added = tuple(i for i in oldest.images if i not in heir.images)
+    changed: dict[str, object] = {"images": added + heir.images}
+    if heir.image_places:
+        changed["image_places"] = (0,) * len(added) + heir.image_places
+    if not heir.images:
+        changed |= {"max_pixels": oldest.max_pixels, "enhance": oldest.enhance}
+    return heir.model_copy(update=changed)
 
 
 def _dropped_notices(asked: Question, answered: Question) -> list[Notice]:

@@ -37,4 +37,4 @@ def _line(row: SeenRow, image: int, digits: int) -> TextLine:
 
 def _word(piece: SeenPiece, word: SeenWord, digits: int) -> PlacedText:
     part = cut_along(piece.corners, word.start / ALONG, word.stop / ALONG)
-    return PlacedText(text=word.text, box=round_box(union([part]), digits))
+    return PlacedText(text=word.text, box=round_box(union([part]), digits), corners=part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -31,9 +32,11 @@ from sightline.types import SubmitOptions
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
     *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "reader", "strict"),
-    *("boxes", "evidence", "pages", "text_layer", "dpi"),
+    *("phrase", "fuzzy", "boxes", "evidence", "pages", "text_layer", "dpi"),
     *("priority", "deadline_s", "webhook"),
 )
+#: What is taken for a file and not for a question, whether it exists or not.
+_FILE_NAME = re.compile(r"\S+\.(?:png|jpe?g|webp|bmp|tiff?|gif|avif|heic|pdf)", re.IGNORECASE)
 
 
 def submit_options(args: argparse.Namespace) -> SubmitOptions:
@@ -42,6 +45,8 @@ def submit_options(args: argparse.Namespace) -> SubmitOptions:
     options = {name: value for name, value in named.items() if value is not None}
     if options.get("enhance") in (["auto"], ["off"]):
         options["enhance"] = options["enhance"][0]
+    if (below := getattr(args, "review_below", None)) is not None:
+        options["review"] = {"below": below}
     if "temperature" in options:
         options["do_sample"] = True
     return cast("SubmitOptions", options)
@@ -50,9 +55,11 @@ def submit_options(args: argparse.Namespace) -> SubmitOptions:
 def split_words(args: argparse.Namespace) -> tuple[list[str], str | None]:
     """Return the images and the question, which comes last; a preset may do without one.
 
-    Raises UsageError if the question is missing.
+    Raises UsageError if the question is missing, or is the name of a file that does not exist.
     """
     *images, last = args.words
+    if _FILE_NAME.fullmatch(last) and not is_image(last):
+        raise UsageError(f"File not found: {last}.")
     if getattr(args, "preset", None) and is_image(last):
         return [*images, last], None
     if images or not is_image(last):

@@ -51,7 +51,7 @@ def wait_for_batch(args: argparse.Namespace) -> int:
 def _read(path: str) -> bytes:
     file = Path(path)
     if not file.is_file():
-        raise UsageError(f"File not found: {path}.", "It has a request on each line, as JSON.")
+        raise UsageError(f"File not found: {path}.", "Each line must be one request as JSON.")
     return file.read_bytes()
 
 
@@ -61,8 +61,8 @@ def _endpoint(data: bytes, path: str) -> str:
         endpoint = json.loads(data.partition(b"\n")[0])["url"]
     except (ValueError, KeyError, TypeError):
         raise UsageError(
-            f"The first line of {path} is no request.",
-            'A line is {"custom_id": …, "method": "POST", "url": …, "body": …}.',
+            f"The first line of {path} is not a request.",
+            'A line looks like {"custom_id": …, "method": "POST", "url": …, "body": …}.',
         ) from None
     return str(endpoint)
 
@@ -71,7 +71,7 @@ def _check_output(path: Path) -> None:
     if path.exists():
         raise UsageError(f"{path} exists.", "Name another file with --out.")
     if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent}.")
+        raise UsageError(f"Folder not found: {path.parent}.")
 
 
 def _finish(args: argparse.Namespace, client: Client, batch: dict[str, Any]) -> int:

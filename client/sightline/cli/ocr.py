@@ -121,7 +121,7 @@ def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
     if progress.cut_off:
         print_note(
             args,
-            f"cut off at the longest answer, read them again with a larger --max-tokens: "
+            f"cut off at the answer limit; read them again with a larger --max-tokens: "
             f"{_some_names(progress.cut_off)}",
         )
     if progress.partial:
@@ -147,7 +147,7 @@ def _tell_ignored(args: argparse.Namespace) -> None:
     if ignored:
         print_note(
             args,
-            f"not read, as their names are those of no images: {_some_names(ignored)}",
+            f"skipped, not named like images or documents: {_some_names(ignored)}",
         )
 
 
@@ -337,7 +337,7 @@ def _plan_tasks(names: list[Path], out: Path, form: str) -> list[ReadTask]:
     for task in tasks:
         if task.out.resolve() in read:
             raise UsageError(
-                f"{task.out} would be written over itself.", "Choose another folder with --out."
+                f"{task.out} would overwrite itself.", "Choose another folder with --out."
             )
         other = sources.setdefault(task.out, task.source)
         if not other.samefile(task.source):

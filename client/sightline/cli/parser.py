@@ -12,9 +12,9 @@ from typing import Any
 from sightline._version import __version__
 from sightline.cli.completion import SCRIPTS, complete
 
-EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired, or its answer is empty;
-2 wrong command line or file; 3 the service refused the request; 4 no connection; 5 --timeout
-expired; 130 interrupted.
+EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired, or its answer is empty,
+or find found nothing; 2 wrong command line or file; 3 the service refused the request;
+4 no connection; 5 --timeout expired; 130 interrupted.
 Set the server address in SIGHTLINE_URL and your key in SIGHTLINE_API_KEY."""
 
 _IMAGES = "files, http(s) URLs that the service fetches, IDs img_…, or - for standard input"
@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_ask(commands)
     _add_ocr(commands)
+    _add_find(commands)
     _add_jobs(commands)
     _add_batch(commands)
     _add_sessions(commands)
@@ -130,6 +131,12 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         default=None,
         help="whether output.evidence of --json tells where the values of a JSON answer stand",
     )
+    parser.add_argument(
+        "--review-below",
+        type=float,
+        metavar="P",
+        help="list in output.review of --json what is less sure than P (see `sightline review`)",
+    )
     parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
     parser.add_argument(
         "--text-layer",
@@ -201,6 +208,47 @@ def _add_ocr(commands: Any) -> None:
     _add_question_options(parser, preset="ocr")
 
 
+def _add_find(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "find",
+        _import_later("find", "find_in_files"),
+        "find where words are printed and where things are",
+    )
+    parser.add_argument("images", nargs="+", metavar="FILE", help=f"PDFs or images: {_IMAGES}")
+    parser.add_argument(
+        "--label",
+        action="append",
+        dest="labels",
+        metavar="X",
+        help="a word that is printed, or the name of a thing; may be repeated",
+    )
+    parser.add_argument("--phrase", metavar="TEXT", help="a phrase, in place of labels")
+    parser.add_argument(
+        "--fuzzy", action="store_true", default=None, help="also take text that is much alike"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["table", "json", "csv"],
+        default="table",
+        help="output format (default: table); json is one object for each file",
+    )
+    parser.add_argument(
+        "--reader",
+        choices=["model", "second", "both"],
+        help="what looks: the model, the text that is read, or the text and then the model",
+    )
+    parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
+    parser.add_argument(
+        "--text-layer",
+        choices=["auto", "only", "ignore"],
+        help="whether a page's own text stands for its picture (default: auto)",
+    )
+    parser.add_argument("--enhance", nargs="+", metavar="STEP", help="auto, off, or steps")
+    parser.add_argument("--lang", choices=["en", "zh"], help="language of prompt and summary")
+    parser.add_argument("--timeout", type=float, metavar="S", help="maximum wait for a file")
+
+
 def _add_jobs(commands: Any) -> None:
     parser = _add_command(
         commands, "jobs", _import_later("manage", "list_jobs"), "list jobs, newest first"
@@ -229,6 +277,27 @@ def _add_jobs(commands: Any) -> None:
     retry.add_argument("--no-wait", action="store_true", help="print the new job's ID and exit")
     cancel = _add_command(commands, "cancel", _import_later("manage", "cancel_jobs"), "cancel jobs")
     cancel.add_argument("jobs", nargs="+", metavar="JOB")
+    _add_review(commands)
+
+
+def _add_review(commands: Any) -> None:
+    review = _add_command(
+        commands,
+        "review",
+        _import_later("review", "review_job"),
+        "list what of an answer a person should look at, and correct it",
+    )
+    review.add_argument("job", metavar="JOB")
+    review.add_argument(
+        "--set",
+        action="append",
+        metavar="POINTER=VALUE",
+        help="correct a text or value, such as /lines/3/text=Total; may be repeated",
+    )
+    review.add_argument(
+        "--confirm", action="append", metavar="POINTER", help="mark as right; may be repeated"
+    )
+    review.add_argument("--reviewer", metavar="NAME", help="name of the reviewer")
 
 
 def _add_batch(commands: Any) -> None:
@@ -242,7 +311,10 @@ def _add_batch(commands: Any) -> None:
     )
     run.add_argument("file", metavar="FILE", help="a request on each line, in OpenAI's form")
     run.add_argument(
-        "--window", default="24h", metavar="TIME", help="what is not done by then expires (24h)"
+        "--window",
+        default="24h",
+        metavar="TIME",
+        help="requests that are not done by then expire (24h)",
     )
     wait = _add_command(
         below, "wait", _import_later("batch", "wait_for_batch"), "wait for a batch that runs"
@@ -301,6 +373,17 @@ def _add_service(commands: Any) -> None:
         _import_later("service", "show_status"),
         "show the load, the models and the workers",
     )
+
+    usage = _add_command(
+        commands,
+        "usage",
+        _import_later("service", "show_usage"),
+        "sum up what your key has used",
+    )
+    usage.add_argument("--from", dest="first", metavar="DAY", help="first day (of this month)")
+    usage.add_argument("--to", dest="last", metavar="DAY", help="last day (today), in UTC")
+    usage.add_argument("--by", choices=["day", "month"], default="day", help="sums by (day)")
+    usage.add_argument("--key", metavar="NAME", help="another key, or all; needs the scope admin")
 
 
 def _add_webhooks(commands: Any) -> None:

@@ -36,9 +36,45 @@ def show_status(args: argparse.Namespace) -> int:
     return 1
 
 
+def show_usage(args: argparse.Namespace) -> int:
+    """Print what a key has used, by day or month."""
+    with connect(args) as client:
+        report = client.usage(first=args.first, last=args.last, by=args.by, key=args.key)
+    print_json(args, report)
+    if wants_json(args):
+        return 0
+    if not report["data"]:
+        print_note(args, f"nothing was used from {report['from']} to {report['to']}")
+        return 0
+    names = (
+        "period",
+        "key",
+        "jobs",
+        "failed",
+        "images",
+        "pages",
+        "prompt tokens",
+        "tokens",
+        "seconds",
+    )
+    rows = [
+        (
+            *(row["period"], row["key"], str(row["jobs"]), str(row["failed"])),
+            *(str(row["images"]), str(row["pages"]), str(row["prompt_tokens"])),
+            *(str(row["completion_tokens"]), f"{row['work_s']:.1f}"),
+        )
+        for row in report["data"]
+    ]
+    print_table([names, *rows])
+    return 0
+
+
 def _print_load(queue: QueueData) -> None:
     waited = f", the oldest for {queue['oldest_wait_s']:.0f} s" if queue["queued"] else ""
-    print(f"{queue['running']} running, {queue['queued']} waiting{waited}")
+    # an older service does not tell it
+    wait_s = queue.get("wait_s")
+    new = f"; a new job would start in about {wait_s:.0f} s" if wait_s else ""
+    print(f"{queue['running']} running, {queue['queued']} waiting{waited}{new}")
 
 
 def _print_models(models: list[ModelData]) -> None:

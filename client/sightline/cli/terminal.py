@@ -138,9 +138,7 @@ def progress_line(job: Mapping[str, Any]) -> str:
     progress = job.get("progress") or {}
     if job["status"] == "queued" or not progress:
         queue = job.get("queue") or {}
-        wait = queue.get("wait_s")
-        about = f", about {wait:.0f} s" if wait else ""
-        return f"{job['status']}, {queue.get('position', 0)} ahead{about}"
+        return f"{job['status']}, {queue.get('position', 0)} ahead{_time_left(job)}"
     tiles = (
         f", tile {progress['tiles_done']}/{progress['tiles_total']}"
         if (progress.get("tiles_total", 0) or 0) > 1
@@ -148,9 +146,13 @@ def progress_line(job: Mapping[str, Any]) -> str:
     )
     if (progress.get("pages_total") or 0) > 1:
         tiles = f", page {progress['pages_done']}/{progress['pages_total']}"
-    eta = progress.get("eta_s")
-    left = f", {eta:.0f} s left" if eta else ""
-    return f"{progress.get('stage', 'running')} {progress.get('percent', 0)} %{tiles}{left}"
+    done = f"{progress.get('stage', 'running')} {progress.get('percent', 0)} %{tiles}"
+    return f"{done}{_time_left(progress)}"
+
+
+def _time_left(state: Mapping[str, Any]) -> str:
+    eta_s = state.get("eta_s")
+    return f", about {eta_s:.0f} s left" if eta_s else ""
 
 
 class StatusLine:

@@ -156,7 +156,7 @@ def _decode_field(name: str, content: bytes | bytearray, charset: str = "utf-8")
     if text is None:
         name = excerpt(name)
         raise PayloadTooLarge(
-            f"{name} is a text of {len(content)} bytes, and only images may be so long.",
+            f"The text field {name} has {len(content)} bytes; only images may be that large.",
             pointer=f"/{name}",
         )
     return text

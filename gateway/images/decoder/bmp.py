@@ -109,7 +109,9 @@ def _check_form(size: int, bits: int, packing: int) -> None:
         raise UnsupportedImageFormat(f"The file is a BMP with {form}, which is not supported.")
     fits = {_RLE8: (8,), _RLE4: (4,), _BITFIELDS: (16, 24, 32), _ALPHA_BITFIELDS: (16, 32)}
     if packing > _ALPHA_BITFIELDS or bits not in fits.get(packing, _DEPTHS):
-        raise damage_error(f"the BMP tells of {bits} bits in packing {packing}, which do not exist")
+        raise damage_error(
+            f"the BMP header has {bits} bits with compression {packing}, which is invalid"
+        )
 
 
 def _read_masks(data: bytes, size: int, bits: int, packing: int) -> tuple[int, int, int, int]:

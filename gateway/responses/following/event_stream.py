@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.http.base_path import link_base
 from gateway.responses.following.followed_job import FollowedJob
-from gateway.responses.views.job import live_job_view, predict_wait_s
+from gateway.responses.views.job import live_job_view, predict_outlook
 from shared import errors
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
@@ -81,8 +81,9 @@ class EventStream:
         if event.type == "job.queued":
             position = event.data.get("position")
             # one that may not start yet has no place in the queue
-            wait_s = None if position is None else predict_wait_s(position, self._job.services)
-            return event.data | {"wait_s": wait_s}
+            if position is None:
+                return event.data | {"wait_s": None, "eta_s": None}
+            return event.data | predict_outlook(position, self._job.services)._asdict()
         return event.data
 
 

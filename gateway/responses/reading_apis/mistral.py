@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.large_input import give_way
+from gateway.responses.reading_apis.figures import (
+    FigureOptions,
+    Figures,
+    NamedFigure,
+    figure_view,
+    link_figures,
+)
 from gateway.responses.reading_apis.pages import ReadPage, read_pages
 from gateway.responses.reading_apis.tables import TableFormat, extract_tables
 from gateway.services import Services
@@ -26,6 +33,19 @@ class OcrOptions:
     table_format: TableFormat | None = None
     extract_header: bool = False
     extract_footer: bool = False
+    #: None where nothing is asked about figures.
+    figures: FigureOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OcrExtras:
+    """What an answer has beside the texts."""
+
+    figures: Figures = field(default_factory=Figures)
+    #: JSON texts: one about the document, and those about figures by their names.
+    document_annotation: str | None = None
+    figure_annotations: Mapping[str, str] = field(default_factory=dict)
+    notices: Sequence[dict[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +54,7 @@ class OcrView:
 
     services: Services
     options: OcrOptions
+    extras: OcrExtras = field(default_factory=OcrExtras)
 
     def __call__(self, row: JobRow) -> dict[str, Any]:
         """Return the answer; raises NotFound, StoreUnavailable, ResultTooLarge."""
@@ -42,12 +63,12 @@ class OcrView:
         return {
             "pages": pages,
             "model": row.model,
-            "document_annotation": None,
+            "document_annotation": self.extras.document_annotation,
             "usage_info": {
                 "pages_processed": len(pages),
                 "doc_size_bytes": document.sent_bytes if document else None,
             },
-            "warnings": list(row.notices),
+            "warnings": [*row.notices, *self.extras.notices],
         }
 
     def _document(self, row: JobRow) -> DocumentHeader | None:
@@ -69,15 +90,22 @@ class OcrView:
         tables: list[dict[str, Any]] = []
         if self.options.table_format and page.has_markup:
             text, tables = extract_tables(text, self.options.table_format)
+        figures = self.extras.figures.pages.get(page.number, [])
+        if figures:
+            text = link_figures(text, figures)
         return {
             "index": page.number - 1,
             "markdown": text,
-            "images": [],
+            "images": [self._figure(one) for one in figures],
             "tables": tables,
             "hyperlinks": [],
             "header": page.header if self.options.extract_header else None,
             "footer": page.footer if self.options.extract_footer else None,
         }
+
+    def _figure(self, one: NamedFigure) -> dict[str, Any]:
+        options = self.options.figures or FigureOptions()
+        return figure_view(one, options, self.extras.figure_annotations.get(one.name))
 
 
 def _page_size(info: PageInfo, kind: DocumentKind, row: JobRow) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.http.base_path import link_base
-from gateway.responses.views.job import predict_wait_s
+from gateway.responses.views.job import predict_outlook, running_eta_s
 from gateway.services import Services
 from shared.errors import Erased, NotFound
 from shared.jobs.view import timestamp
@@ -60,11 +60,5 @@ def _eta_s(group: Group, services: Services, tenant: str) -> float | None:
         return 0.0
     position = services.store.position(row.id, tenant)
     if position is None:
-        eta_s = (row.progress or {}).get("eta_s")
-        return None if eta_s is None else float(eta_s)
-    wait_s = predict_wait_s(position, services)
-    if wait_s is None or not row.predicted:
-        return None
-    stages = ("prepare_s", "encode_s", "prefill_s", "decode_s", "read_s")
-    run_s = sum(row.predicted.get(stage) or 0.0 for stage in stages)
-    return float(round(wait_s + run_s, 1))
+        return running_eta_s(row)
+    return predict_outlook(position, services, row.predicted_run_s).eta_s

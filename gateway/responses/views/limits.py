@@ -11,7 +11,7 @@ from shared.jobs import DETAIL_PIXELS
 from shared.jobs.document import DEFAULT_DPI, MAX_DPI, MIN_DPI
 from shared.prediction.page_size import MAX_PAGE_PIXELS
 from shared.settings import Settings
-from shared.store.api_key_store import Caller
+from shared.store.api_key_types import Caller
 
 #: Names in the settings of an operator, by the names of Limits.
 _KEY_LIMIT_NAMES = {
@@ -91,6 +91,8 @@ def key_limits(caller: Caller) -> dict[str, Any]:
     limits, used = asdict(caller.limits), asdict(caller.used)
     return {
         "name": caller.name or None,
+        "scopes": sorted(caller.scopes),
+        "retention_s": caller.retention_s,
         "limits": {
             _KEY_LIMIT_NAMES[name]: {"limit": limit or None, "used": used[name]}
             for name, limit in limits.items()

@@ -35,7 +35,7 @@ def session_view(session: Session, turns: Iterable[Turn]) -> dict[str, Any]:
 
 def _turn_view(turn: Turn) -> dict[str, Any]:
     return {
-        "job_id": turn.job_id,
+        "job_id": None if turn.is_added else turn.job_id,
         "created_at": timestamp(turn.created_ms),
         "prompt": turn.prompt,
         "preset": turn.preset,

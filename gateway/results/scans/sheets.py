@@ -18,7 +18,7 @@ class ScanForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A page or an image, with its lines as `output.lines` has them."""
+    """A page or an image, with its lines and objects as `output` has them."""
 
     unit: Literal["page", "image"]
     #: From 1.
@@ -31,6 +31,12 @@ class Sheet:
     #: Its boxes are points of a PDF, and no pixels.
     has_points: bool = False
     lines: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    objects: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def boxes(self) -> list[Sequence[float]]:
+        """Return all places on it."""
+        return [one["box"] for one in (*self.lines, *self.objects) if one.get("box")]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for `from_dict`."""

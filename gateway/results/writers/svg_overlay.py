@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +13,8 @@ from gateway.results.writers.safe_text import xml_text
 
 #: Colours of lines: as usual, and where the two readers differ or the model doubts.
 _USUAL, _DOUBTFUL = "#0a66c2", "#c2410c"
+#: Of things that were looked for, each label in turn.
+_LABELS = ("#7c3aed", "#0a66c2", "#15803d", "#c2410c", "#be185d", "#0e7490")
 _DOUBT = 0.85
 
 
@@ -34,13 +36,28 @@ def _parts(sheet: Sheet, png: bytes, title: str) -> Iterator[str]:
     for line in sheet.lines:
         if line.get("box"):
             yield _line(line)
+    labels = list(dict.fromkeys(one["label"] for one in sheet.objects))
+    for one in sheet.objects:
+        yield from _object(one, _LABELS[labels.index(one["label"]) % len(_LABELS)])
     yield "</g>\n</svg>\n"
+
+
+def _object(one: Mapping[str, Any], colour: str) -> Iterator[str]:
+    """Yield a polygon for an object, or for each part of a broken one."""
+    left, top, right, bottom = one["box"]
+    upright = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    for corners in one.get("parts") or [one.get("polygon") or upright]:
+        yield _polygon(corners, one["label"], colour)
 
 
 def _line(line: Mapping[str, Any]) -> str:
     colour = _DOUBTFUL if _is_doubtful(line) else _USUAL
-    points = " ".join(f"{_number(x)},{_number(y)}" for x, y in line["polygon"])
-    title = f"<title>{_safe(line['text'])}</title>"
+    return _polygon(line["polygon"], line["text"], colour)
+
+
+def _polygon(corners: Sequence[Sequence[float]], text: str, colour: str) -> str:
+    points = " ".join(f"{_number(x)},{_number(y)}" for x, y in corners)
+    title = f"<title>{_safe(text)}</title>"
     return f'<polygon points="{points}" fill="{colour}" stroke="{colour}">{title}</polygon>\n'
 
 

@@ -11,10 +11,15 @@ from pydantic import BaseModel, ValidationError
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.http.problems import from_validation
-from gateway.responses.paging import page_of
-from gateway.responses.responses_api.conversation import conversation_items, conversation_view
-from gateway.routes.refusals import WRITE_ERRORS
+from gateway.responses.paging import page_of, page_view
+from gateway.responses.responses_api.conversation import (
+    conversation_items,
+    conversation_view,
+    find_item,
+)
+from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.conversations import (
+    AddedItems,
     ConversationChange,
     ConversationItem,
     ConversationItemPath,
@@ -23,9 +28,10 @@ from gateway.schemas.conversations import (
     ConversationRequest,
     DeletedConversation,
 )
-from gateway.schemas.responses import InputItemList, ItemsQuery
+from gateway.schemas.responses import IncludedQuery, InputItemList, ItemsQuery
 from gateway.services import current_services
 from gateway.submission.body import is_json, parse_json_object, read_whole_body
+from gateway.submission.responses_api.added_items import receive_items
 from shared import errors
 from shared.store.session_store import new_conversation_id
 
@@ -39,28 +45,29 @@ _WRITE = problems.documented(
     errors.BadParameters,
     *WRITE_ERRORS,
 )
+_CHANGE = problems.documented(errors.SessionBusy, *WRITE_ERRORS)
+_NO_ITEM = "The conversation has no such item."
+#: Times that an item is looked for whose turn is changed at the same moment.
+_DELETE_TRIES = 5
 M = TypeVar("M", bound=BaseModel)
 
 
 @conversations.post(
     "/v1/conversations",
     summary="Create a conversation",
-    responses={200: ConversationObject, **_WRITE},
+    responses={200: ConversationObject, **SUBMIT_ERRORS},
 )
 def create() -> dict[str, Any]:
-    """Begin a conversation; its messages come with responses that name it."""
+    """Begin a conversation, with `items` that were said before or without."""
     services, tenant = current_services(), current_tenant()
     services.store_health.check(for_later=True)
     asked = _receive(ConversationRequest)
-    if asked.items:
-        raise errors.BadParameters(
-            "items: a conversation begins without messages.",
-            pointer="/items",
-            hint="Send them as the input of the first response that names the conversation.",
-        )
+    added = receive_items(asked.items, services, tenant) if asked.items else None
     session = services.sessions.create(
         tenant, new_conversation_id(), services.settings.session_ttl_s, asked.metadata or {}
     )
+    if added:
+        added.store(services, tenant, session.id)
     return conversation_view(session)
 
 
@@ -123,7 +130,48 @@ def read_item(path: ConversationItemPath, query: ItemsQuery) -> dict[str, Any]: 
     for item in _read_items(path.conversation_id):
         if item["id"] == path.item_id:
             return item
-    raise errors.NotFound("The conversation has no such item.")
+    raise errors.NotFound(_NO_ITEM)
+
+
+@conversations.post(
+    "/v1/conversations/<conversation_id>/items",
+    summary="Add items to a conversation",
+    responses={200: InputItemList, **SUBMIT_ERRORS, **problems.documented(errors.NotFound)},
+)
+def add_items(path: ConversationPath, query: IncludedQuery) -> dict[str, Any]:  # noqa: ARG001
+    """Add messages behind those that are there; not while a response is being made."""
+    services, tenant = current_services(), current_tenant()
+    services.store_health.check(for_later=True)
+    # an unknown conversation is told before images are fetched
+    services.sessions.get(tenant, path.conversation_id)
+    added = receive_items(_receive(AddedItems).items, services, tenant)
+    added.store(services, tenant, path.conversation_id)
+    return page_view(conversation_items(added.turns), more=False)
+
+
+@conversations.delete(
+    "/v1/conversations/<conversation_id>/items/<item_id>",
+    summary="Delete an item of a conversation",
+    responses={200: ConversationObject, **_READ, **_CHANGE},
+)
+def delete_item(path: ConversationItemPath) -> dict[str, Any]:
+    """Take one message out of the conversation, with the images that only it shows.
+
+    Responses that were made with it stay until they are deleted.
+    """
+    sessions, tenant = current_services().sessions, current_tenant()
+    session = sessions.get(tenant, path.conversation_id)
+    for attempt in range(_DELETE_TRIES):
+        place = find_item(sessions.turns(tenant, session.id), path.item_id)
+        if place is None and attempt:
+            # it went with a command whose answer was lost
+            return conversation_view(session)
+        if place is None:
+            raise errors.NotFound(_NO_ITEM)
+        turn, part = place
+        if sessions.change_turn(tenant, session.id, turn, turn.without(part)):
+            return conversation_view(session)
+    raise errors.SessionBusy("Other requests are changing the conversation.")
 
 
 def _read_items(conversation_id: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from gateway.responses.following.held_response import KeepAlive
 from gateway.responses.model_check import check_model
 from gateway.responses.reading_apis.mistral import OcrView
 from gateway.routes.openai.chats import CHAT_ERRORS
+from gateway.routes.reading_apis.annotated import AnnotatedReading, FurtherJobs
 from gateway.routes.reading_apis.waiting import hold_until_read
 from gateway.schemas.jobs import KeyHeader
 from gateway.schemas.readings import OcrAnswer
@@ -49,9 +50,13 @@ def read(header: KeyHeader) -> Response:
     with in_terms_of_ocr():
         asked = receive_ocr(request, services.settings)
         check_model(asked.model, services.workers.fresh())
-        waiting = Waiting(new_waiter(), asked.notices)
+        waiting = Waiting(new_waiter(), asked.own.notices)
         stored = submit_received(request, asked.received, services, idempotency, waiting)
     forget_body(request)
-    view = OcrView(services, asked.options)
     keep_alive = KeepAlive.of(request)
+    if asked.is_more_than_text:
+        jobs = FurtherJobs.of(request, services, idempotency)
+        reading = jobs.hold(stored.row(), waiting.waiter)
+        return AnnotatedReading(asked, stored.row(), jobs).respond(reading, keep_alive)
+    view = OcrView(services, asked.options)
     return hold_until_read(stored.row(), services, waiting.waiter, keep_alive, view)

@@ -140,7 +140,7 @@ def _end_with_question(
         at = f"{pointer}/{last - rules.earlier}/role"
         raise BadParameters("The last message must be of the role user.", pointer=at)
     if last < len(turns) - 1:
-        detail = "What the system says after the last question was put before it."
+        detail = "System messages after the last question were moved before it."
         own.tell("message_moved", detail, pointer)
     return [*turns[:last], *turns[last + 1 :], turns[last]]
 

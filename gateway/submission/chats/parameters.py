@@ -140,12 +140,13 @@ def _is_known(name: str, value: Any) -> bool:
     pointer = f"/{excerpt(name)}"
     if name in _ONLY_JOBS:
         raise BadParameters(
-            f"{name}: a chat is answered as soon as it can be; POST /v1/jobs waits for a time.",
+            f"{name}: a chat starts at once; use POST /v1/jobs to schedule a job.",
             pointer=pointer,
         )
     if name in _SET_BY_CHAT:
         raise BadParameters(
-            f"{name}: a chat sets it by its messages or by OpenAI's name for it.", pointer=pointer
+            f"{name}: in a chat, set it through the messages or OpenAI's parameter.",
+            pointer=pointer,
         )
     if name not in _FIXED_VALUES:
         return False
@@ -169,7 +170,7 @@ def answer_fields(
         # a preset may know better than our default
         return {} if "preset" in own.values else {"max_new_tokens": _MAX_TOKENS}
     if tokens > answer_max_tokens:
-        detail = f"{name}: {tokens} were asked for; an answer has at most {answer_max_tokens}."
+        detail = f"{name}: {tokens} requested; the maximum is {answer_max_tokens}."
         own.tell("max_tokens_lowered", detail, f"/{name}")
     return {"max_new_tokens": min(tokens, answer_max_tokens)}
 

@@ -29,7 +29,7 @@ from shared.store.uploads.document_store import StoredDocument
 
 _DOCUMENT_ID = re.compile(r"doc_[0-9a-f]{64}")
 #: Kinds that are documents whoever sends them; the others are animations to most people.
-_ALWAYS = (DocumentKind.PDF, DocumentKind.TIFF)
+ALWAYS_DOCUMENTS = (DocumentKind.PDF, DocumentKind.TIFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class DocumentIntake:
     def takes(self, data: bytes) -> bool:
         """Tell whether a file that stands where an image could is read as a document."""
         kind = document_kind(data)
-        return kind in _ALWAYS or (kind is not None and self.asks_pages)
+        return kind in ALWAYS_DOCUMENTS or (kind is not None and self.asks_pages)
 
     def read_id(self, document_id: str, pointer: str) -> RequestDocument:
         """Return a stored document; raises DocumentNotFound, which names `pointer`."""
@@ -83,7 +83,7 @@ class DocumentIntake:
         data = upload.data
         if document_kind(data) is None:
             raise UnsupportedImageFormat(
-                "The file is no document of several pages.",
+                "The file is not a document with several pages.",
                 pointer=pointer,
                 hint="Documents are PDF and TIFF, GIF, WebP or PNG of several pages; send others "
                 "as images.",
@@ -146,17 +146,19 @@ def _notices(info: DocumentInfo) -> Iterator[dict[str, str]]:
         detail = "The file is damaged and was repaired: pages or parts of them may be missing."
         yield {"code": "document_repaired", "detail": detail}
     if info.dynamic_form:
-        detail = "A program makes the pages of this form (XFA), which is not run: what is read is "
-        detail += "what other readers show instead. Print it to a PDF first."
+        detail = (
+            "This form (XFA) builds its pages by a script, which is not run: only its fallback "
+        )
+        detail += "page is read. Open the form in Adobe Reader and print it to a PDF first."
         yield {"code": "document_dynamic_form", "detail": detail}
     if info.portfolio:
         detail = (
-            "This PDF is the cover of a portfolio, and nothing but the cover is read. Take the "
+            "This PDF is the cover of a portfolio; only the cover is read. Extract its files and "
         )
-        detail += f"files out of it and send each by itself: {_name_files(info)}."
+        detail += f"send each of them: {_name_files(info)}."
         yield {"code": "document_portfolio", "detail": detail}
     elif info.attachments:
-        detail = "Files inside of the document are not read, send them by themselves: "
+        detail = "Files attached to the document are not read; send them separately: "
         detail += f"{_name_files(info)}."
         yield {"code": "document_attachments", "detail": detail}
 

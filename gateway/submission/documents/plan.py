@@ -48,6 +48,8 @@ class PageView:
     #: A page that has more pixels than the budget is read in tiles.
     cut: bool
     text_layer: TextLayer = TextLayer.AUTO
+    #: Only a long page is cut: things that are looked for may be large.
+    cut_long_only: bool = False
 
 
 def plan_content(
@@ -78,7 +80,7 @@ def plan_document(
     _check_boxes(submission, numbers)
     presumed = presume(document.info.pages)
     chosen = [presumed[number - 1] for number in numbers]
-    view = _page_view(resolved, workers)
+    view = _page_view(resolved, profile.reader, workers)
     infos = page_infos(document.info.kind, chosen, view, workers)
     tiling = view.tiling.model_copy(update={"planned": sum(info.tiles for info in infos)})
     return JobPlan(
@@ -95,7 +97,7 @@ def plan_document(
         prediction=admission.predict(forecast, _profile(profile, tiling, chosen, infos), infos),
         forecast=forecast,
         reader=_reader(resolved, profile, tiling),
-        document=_document_input(document, numbers, submission, cut=view.cut),
+        document=_document_input(document, numbers, submission, view),
     )
 
 
@@ -143,7 +145,8 @@ def stored_page_infos(
     document = job.document
     if document is None or job.tiling is None:
         return []
-    view = PageView(job.tiling, document.dpi, document.cut, document.text_layer)
+    finds = job.find is not None
+    view = PageView(job.tiling, document.dpi, document.cut, document.text_layer, finds)
     presumed = presume(info.pages)
     chosen = [presumed[number - 1] for number in document.pages]
     return page_infos(info.kind, chosen, view, workers)
@@ -158,7 +161,7 @@ def default_view(workers: Sequence[Heartbeat], dpi: int) -> PageView:
     return PageView(tiling, dpi, cut=True)
 
 
-def _page_view(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> PageView:
+def _page_view(resolved: ResolvedRequest, reader: Reader, workers: Sequence[Heartbeat]) -> PageView:
     submission = resolved.submission
     task = _task(resolved)
     budget = tile_budget(submission.pixel_budget(), workers)
@@ -167,7 +170,10 @@ def _page_view(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> PageV
         named or (submission.tiling == "auto" and not submission.names_budget)
     )
     tiling = Tiling(task=task, budget=budget, planned=1, strict=submission.strict)
-    return PageView(tiling, submission.dpi, cut, submission.text_layer)
+    finds = resolved.find is not None
+    # the model alone looks at every page
+    text_layer = TextLayer.IGNORE if finds and reader == "model" else submission.text_layer
+    return PageView(tiling, submission.dpi, cut, text_layer, finds)
 
 
 def _task(resolved: ResolvedRequest) -> TilingTask:
@@ -185,7 +191,7 @@ def _task(resolved: ResolvedRequest) -> TilingTask:
 
 def _reader(resolved: ResolvedRequest, profile: JobProfile, tiling: Tiling) -> Reader:
     """Return what reads the pages; raises BadParameters."""
-    if profile.reader == "both" and resolved.submission.reader == "both":
+    if profile.reader == "both" and resolved.submission.reader == "both" and not resolved.find:
         raise BadParameters(
             "reader=both compares the readings of images; the pages of a document have one reader.",
             pointer="/reader",
@@ -198,24 +204,24 @@ def _check_boxes(submission: Submission, numbers: Sequence[int]) -> None:
     most = MOST_PAGES.get(submission.boxes, len(numbers))
     if len(numbers) > most:
         raise BadParameters(
-            f"boxes={submission.boxes} is for up to {most} pages of a job; {len(numbers)} are "
-            "asked for.",
+            f"boxes={submission.boxes} works for up to {most} pages per job; "
+            f"{len(numbers)} were requested.",
             pointer="/boxes",
-            hint="Name fewer pages, in several jobs; boxes=line takes more than boxes=word.",
+            hint="Split the pages into several jobs; boxes=line allows more pages than boxes=word.",
         )
 
 
 def _document_input(
-    document: RequestDocument, numbers: Sequence[int], submission: Submission, *, cut: bool
+    document: RequestDocument, numbers: Sequence[int], submission: Submission, view: PageView
 ) -> DocumentInput:
     return DocumentInput(
         id=document.id,
         kind=document.info.kind.value,
         page_count=len(document.info.pages),
         pages=tuple(numbers),
-        text_layer=submission.text_layer,
+        text_layer=view.text_layer,
         dpi=submission.dpi,
-        cut=cut,
+        cut=view.cut,
         running_lines=submission.running_lines,
     )
 
@@ -236,7 +242,8 @@ def _page_info(
     budget = view.tiling.budget
     tiling = None
     if view.cut:
-        tiling = tiling_for(image.width, image.height, budget, task=None, reads=True)
+        reads = not view.cut_long_only
+        tiling = tiling_for(image.width, image.height, budget, task=None, reads=reads)
     try:
         return image_info(image, budget, workers, tiling)
     except ImageAspect:

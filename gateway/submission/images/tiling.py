@@ -78,7 +78,7 @@ def _cut_images(
             image.height,
             pixels,
             task=task,
-            reads=resolved.reads or second,
+            reads=(resolved.reads and resolved.find is None) or second,
             single_pass=submission.names_budget and not second,
             strict=submission.strict,
         )
@@ -88,7 +88,9 @@ def _cut_images(
     if first is None:
         return None
     planned = sum(planned_tiles(image.width, image.height, pixels) for image in images)
-    return first.model_copy(update={"planned": planned})
+    # what is looked for is looked for in each part by itself
+    task = TilingTask.READ if resolved.find else first.task
+    return first.model_copy(update={"planned": planned, "task": task})
 
 
 def _tiling_task(resolved: ResolvedRequest, images: Sequence[SizedImage]) -> TilingTask | None:

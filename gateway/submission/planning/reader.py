@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.submission.planning.finder import choose_finder
 from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters, ReaderUnavailable
@@ -28,6 +29,8 @@ def choose_reader(resolved: ResolvedRequest, workers: Sequence[Heartbeat]) -> Re
     where no running worker has the second reader.
     """
     submission, accepting = resolved.submission, [w for w in workers if not w.draining]
+    if resolved.find is not None:
+        return choose_finder(submission, accepting)
     reads = resolved.reads or submission.tiling == "read"
     _check_boxes(submission, accepting, reads=reads)
     _check_evidence(resolved, accepting)
@@ -89,6 +92,8 @@ def check_reader(resolved: ResolvedRequest, reader: Reader, images: int) -> Read
     """
     if not images and resolved.submission.boxes != "none":
         raise BadParameters("boxes needs an image.", pointer="/boxes")
+    if not images and resolved.find is not None:
+        raise BadParameters("find needs an image or a document.", pointer="/images")
     if not images and resolved.submission.evidence:
         raise BadParameters("evidence needs an image.", pointer="/evidence")
     if images or reader == "model":
@@ -107,7 +112,7 @@ def reader_notices(resolved: ResolvedRequest, reader: Reader) -> list[dict[str, 
         detail = "The second reader reads all text and follows no prompt."
         notices.append({"code": "prompt_ignored", "detail": detail})
     if ignored := [name for name in _MODEL_ONLY if name in submission.model_fields_set]:
-        detail = f"Only the model heeds {', '.join(ignored)}; the second reader does not."
+        detail = f"Only the model uses {', '.join(ignored)}; the second reader does not."
         notices.append({"code": "parameter_ignored", "detail": detail})
     return notices
 

@@ -23,6 +23,6 @@ def schedule_of(submission: Submission, ttl_s: int) -> Schedule:
         raise BadParameters(
             f"{name}: the job would expire before it may start.",
             pointer=f"/{name}",
-            hint="Name an earlier time, or a longer ttl_s and deadline_s.",
+            hint="Choose an earlier time, or a longer ttl_s and deadline_s.",
         )
     return schedule

@@ -13,9 +13,11 @@ from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.responses.model_check import ANY_MODEL
+from gateway.responses.reading_apis.figures import FigureOptions
 from gateway.responses.reading_apis.mistral import OcrOptions
 from gateway.submission.body import parse_body
 from gateway.submission.chats.parameters import OwnParameters
+from gateway.submission.reading_apis.annotations import Annotations, check_annotation_format
 from gateway.submission.reading_apis.reading import ReadingSubmission, receive_reading
 from gateway.submission.request import ReceivedRequest
 from shared.errors import (
@@ -41,8 +43,6 @@ _OWN = frozenset(
 )
 #: Unknown members that are named.
 _MOST_TOLD = 10
-#: What the answer cannot have.
-_NOT_SERVED = ("bbox_annotation_format", "document_annotation_format", "document_annotation_prompt")
 
 
 def _as_text(value: Any) -> Any:
@@ -53,7 +53,7 @@ class OcrDocument(BaseModel):
     """What is to be read: content decides whether it is a document or an image."""
 
     type: Literal["document_url", "image_url", "file"] | None = Field(
-        None, description="Names the member that holds it."
+        None, description="Which member holds it."
     )
     document_url: str | None = Field(
         None, description="An http(s) URL, a data: URI, base64, or the ID of a document."
@@ -99,15 +99,53 @@ class OcrRequest(BaseModel):
     extract_header: bool | None = Field(None, description="Takes headers out of the text.")
     extract_footer: bool | None = Field(None, description="Takes footers out of the text.")
     include_image_base64: bool | None = Field(
-        None, description="No figures are cut out of pages: `images` is empty, with a warning."
+        None,
+        description="Cuts out the figures of PDF pages that have a text of their own. None are cut "
+        "out of scans, with a warning.",
     )
-    image_limit: int | None = Field(None, description="No figures are cut out of pages.")
-    image_min_size: int | None = Field(None, description="No figures are cut out of pages.")
+    image_limit: int | None = Field(
+        None, ge=0, lt=2**31, description="The most figures; 0 asks for none."
+    )
+    image_min_size: int | None = Field(
+        None, ge=0, lt=2**31, description="Pixels that both sides of a figure have at least."
+    )
     include_blocks: bool | None = Field(None, description="Ignored; see `boxes` of /v1/jobs.")
     confidence_scores_granularity: str | None = Field(None, description="Ignored with a warning.")
-    bbox_annotation_format: dict[str, Any] | None = Field(None, description="Refused.")
-    document_annotation_format: dict[str, Any] | None = Field(None, description="Refused.")
-    document_annotation_prompt: str | None = Field(None, description="Refused.")
+    bbox_annotation_format: dict[str, Any] | None = Field(
+        None, description="The form of a text about each figure: a JSON schema."
+    )
+    document_annotation_format: dict[str, Any] | None = Field(
+        None, description="The form of a text about the document: a JSON schema."
+    )
+    document_annotation_prompt: str | None = Field(
+        None, max_length=100_000, description="What that text is to say."
+    )
+
+    @property
+    def figure_options(self) -> FigureOptions | None:
+        """Return which figures are asked for; None for none."""
+        wanted = self.include_image_base64 or self.bbox_annotation_format
+        if not wanted or self.image_limit == 0:
+            return None
+        return FigureOptions(
+            bool(self.include_image_base64), self.image_limit, self.image_min_size or 0
+        )
+
+    @property
+    def annotations(self) -> Annotations:
+        """Return what is to be said about the document and its figures; raises BadParameters."""
+        for name in ("bbox_annotation_format", "document_annotation_format"):
+            check_annotation_format(name, getattr(self, name))
+        if self.document_annotation_prompt and not self.document_annotation_format:
+            raise BadParameters(
+                "document_annotation_prompt needs document_annotation_format.",
+                pointer="/document_annotation_prompt",
+            )
+        return Annotations(
+            self.document_annotation_format,
+            self.document_annotation_prompt,
+            self.bbox_annotation_format if self.figure_options else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +155,14 @@ class ReceivedOcr:
     received: ReceivedRequest[ReadingSubmission]
     model: str
     options: OcrOptions
-    #: What is ignored.
-    notices: list[dict[str, str]]
+    annotations: Annotations
+    #: Our own parameters.
+    own: OwnParameters
+
+    @property
+    def is_more_than_text(self) -> bool:
+        """Tell whether the answer has figures or annotations."""
+        return self.options.figures is not None or self.annotations.document is not None
 
 
 def receive_ocr(request: Request, settings: Settings) -> ReceivedOcr:
@@ -127,26 +171,19 @@ def receive_ocr(request: Request, settings: Settings) -> ReceivedOcr:
     Raises InvalidJson, UnsupportedMediaType, PayloadTooLarge, BadParameters, ImageNotFound.
     """
     asked = parse_body(request, OcrRequest)
-    _refuse_unserved(asked)
     own = _pick_own(asked.model_extra or {})
     _tell_ignored(asked, own)
     fields = own.values | {"images": [_content(asked.document)]}
     if asked.pages not in (None, "", []):
         fields["pages"] = list(_page_names(asked.pages))
-    options = OcrOptions(asked.table_format, bool(asked.extract_header), bool(asked.extract_footer))
+    options = OcrOptions(
+        asked.table_format,
+        bool(asked.extract_header),
+        bool(asked.extract_footer),
+        asked.figure_options,
+    )
     received = receive_reading(fields, settings)
-    return ReceivedOcr(received, _model_name(asked.model), options, own.notices)
-
-
-def _refuse_unserved(asked: OcrRequest) -> None:
-    for name in _NOT_SERVED:
-        if getattr(asked, name) is not None:
-            raise BadParameters(
-                f"{name}: annotations are not served.",
-                pointer=f"/{name}",
-                hint="Ask POST /v1/jobs or /v1/chat/completions about the document, with "
-                "response_format.",
-            )
+    return ReceivedOcr(received, _model_name(asked.model), options, asked.annotations, own)
 
 
 def _pick_own(extra: Mapping[str, Any]) -> OwnParameters:
@@ -164,9 +201,6 @@ def _tell_one(name: str, own: OwnParameters) -> None:
 
 
 def _tell_ignored(asked: OcrRequest, own: OwnParameters) -> None:
-    if asked.include_image_base64:
-        detail = "No figures are cut out of pages: images is empty."
-        own.tell("images_not_extracted", detail, "/include_image_base64")
     for name in ("include_blocks", "confidence_scores_granularity"):
         if getattr(asked, name):
             _tell_one(name, own)

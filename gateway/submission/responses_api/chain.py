@@ -78,13 +78,16 @@ def _question(job: JobInput) -> ChatTurn:
 
 
 def _session_turn(turn: Turn) -> list[ChatTurn]:
+    answer = [_turn("assistant", turn.text)] if turn.has_answer else []
+    return [*_asked(turn), *answer]
+
+
+def _asked(turn: Turn) -> list[ChatTurn]:
+    if not turn.has_question:
+        return []
     if turn.document:
-        asked = _turn("user", turn.prompt, (turn.document.id,), turn.max_pixels)
-        return [asked, _turn("assistant", turn.text)]
-    return [
-        _turn("user", turn.prompt, turn.images, turn.max_pixels, turn.image_places),
-        _turn("assistant", turn.text),
-    ]
+        return [_turn("user", turn.prompt, (turn.document.id,), turn.max_pixels)]
+    return [_turn(turn.role, turn.prompt, turn.images, turn.max_pixels, turn.image_places)]
 
 
 def _message_turn(message: ConversationMessage) -> ChatTurn:

@@ -37,7 +37,7 @@ class ResponsePart(BaseModel):
     @check(mode="after")
     def _has_what_it_names(self) -> Self:
         if self.words is None and not self.pointer:
-            raise ValueError(f"a part of type {self.type} has nothing in it")
+            raise ValueError(f"a part of type {self.type} is empty")
         if self.words is not None and self.pointer:
             raise ValueError(f"a part of type {self.type} cannot have {self.pointer}")
         return self
@@ -79,13 +79,15 @@ class ResponseItem(BaseModel):
         return self
 
 
-def read_items(items: str | Sequence[Any], own: OwnParameters) -> list[ChatTurn]:
-    """Return the input as messages; raises BadParameters that point to an item."""
+def read_items(
+    items: str | Sequence[Any], own: OwnParameters, member: str = "/input"
+) -> list[ChatTurn]:
+    """Return the input as messages; raises BadParameters that point to an item of `member`."""
     if isinstance(items, str):
         items = [{"role": "user", "content": items}]
     turns = []
     for at, item in enumerate(items):
-        where = f"/input/{at}"
+        where = f"{member}/{at}"
         if _is_message(item, where, own):
             message = _read_item(item, where)
             turns.append(make_turn(message.role, message.content, where, own.max_pixels))

@@ -76,8 +76,9 @@ export async function uploadDocument(file, signal, password) {
 /** Return an address under which an <img> can show a stored image. */
 export const imageAddress = (id) => addressOf(`/v1/images/${id}/content`);
 
-/** Return an address under which an <img> can show a page of a document, at about this width. */
-export const pageAddress = (id, page, dpi) => addressOf(`/v1/documents/${id}/pages/${page}/content?dpi=${dpi}`);
+/** Return an address under which an <img> can show a page of a document, upright or as it is filed. */
+export const pageAddress = (id, page, dpi, { turn = true } = {}) =>
+  addressOf(`/v1/documents/${id}/pages/${page}/content?dpi=${dpi}${turn ? "" : "&turn=false"}`);
 
 async function addressOf(path) {
   if (!hasKey()) return BASE + path;
@@ -88,7 +89,7 @@ async function addressOf(path) {
 export const fetchBlob = async (path) => (await request(path)).blob();
 
 /** Erase what the path names. */
-export const erase = (path) => request(path, { method: "DELETE" });
+export const erase = (path, options = {}) => request(path, { ...options, method: "DELETE" });
 
 /**
  * Yield the events of a job to its end, whatever breaks in between: {type, data}. The type

@@ -4,15 +4,24 @@ import { imageAddress } from "./api.js";
 import { find, icon, make } from "./dom.js";
 import { presetName, say } from "./words.js";
 
-/** Return the node of a question: {prompt, preset, images: [{id, address?}]}. */
-export function question({ prompt, preset, images }) {
-  const shown = images.length ? make("div", { class: "shown" }, ...images.map((one, n) => (one.pages ? file(one) : picture(one, n)))) : null;
+/** More pictures than these are shown in a small grid. */
+const FEW = 3;
+
+/** Return the node of a question: {prompt, preset, words, images: [{id, address?}]}. */
+export function question({ prompt, preset, words, images }) {
   const named = preset && preset !== "qa";
-  const words = named
-    ? make("p", { class: "named" }, presetIcon(preset), presetName(preset))
-    : make("p", {}, prompt);
-  return make("div", { class: "asked" }, make("span", { class: "unseen" }, say("you")), shown, words);
+  const own = named ? words : prompt;
+  return make(
+    "div",
+    { class: "asked" },
+    make("span", { class: "unseen" }, say("you")),
+    images.length ? make("div", { class: images.length > FEW ? "shown many" : "shown" }, ...images.map(shown)) : null,
+    named ? make("p", { class: "named" }, presetIcon(preset), presetName(preset)) : null,
+    own ? make("p", {}, own) : null,
+  );
 }
+
+const shown = (one, n) => (one.pages ? file(one) : picture(one, n));
 
 /** Return the drawing of a preset; presets of the operator share one. */
 export function presetIcon(name) {

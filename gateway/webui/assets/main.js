@@ -1,12 +1,16 @@
 // The page's beginning: brings its parts together and shows the conversation that the address names.
 
-import { Composer } from "./composer.js";
-import { watchHealth } from "./health.js";
-import { wireIntake } from "./intake.js";
-import { wireKeys } from "./keys.js";
-import { wireLook } from "./look.js";
+import { wireCompare } from "./answer/compare.js";
+import { Composer } from "./ask/composer.js";
+import { wireIntake } from "./ask/intake.js";
+import { offerReaders, wireReaders } from "./ask/reader.js";
+import { watchHealth } from "./frame/health.js";
+import { wireKeys } from "./frame/keys.js";
+import { wireLook } from "./frame/look.js";
 import { wirePageView } from "./pageview.js";
-import { offerReaders, wireReaders } from "./reader.js";
+import { wireChips } from "./settings/chips.js";
+import { wireDrawer } from "./settings/drawer.js";
+import { wireExport } from "./side/export_menu.js";
 import { Talk } from "./talk.js";
 
 const talk = new Talk();
@@ -16,7 +20,11 @@ const refreshHealth = watchHealth(offerReaders);
 wireIntake(composer);
 wireLook(talk);
 wirePageView();
+wireCompare();
 wireReaders();
+wireDrawer();
+wireChips();
+wireExport(() => talk.id);
 wireKeys(() => {
   composer.resend();
   talk.reopen();

@@ -3,7 +3,7 @@
 import { pageAddress } from "./api.js";
 import { make } from "./dom.js";
 import { openPage } from "./pageview.js";
-import { THUMB_DPI } from "./pictures.js";
+import { THUMB_DPI } from "./ask/pictures.js";
 import { say } from "./words.js";
 
 export class Pages {

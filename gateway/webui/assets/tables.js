@@ -20,7 +20,7 @@ export function tableEnd(lines, at) {
 
 /** Return the node of a table of lines; `show` makes the nodes of a cell's text. */
 export function tableNode(lines, show) {
-  const [head, ...body] = lines.filter((_, n) => n !== 1).map(cells);
+  const [head, ...body] = lines.filter((_, n) => n !== 1).map(cellsOf);
   // a row that is longer than the header loses nothing
   const width = Math.max(head.length, ...body.map((row) => row.length));
   const padded = (row) => Array.from({ length: width }, (_, n) => row[n] ?? "");
@@ -31,7 +31,8 @@ export function tableNode(lines, show) {
   return make("div", { class: "wide", tabindex: "0" }, whole);
 }
 
-function cells(line) {
+/** Return the texts of the cells of a row. */
+export function cellsOf(line) {
   const parts = line.trim().split(/(?<!\\)\|/);
   if (parts.length > 1 && !parts[0].trim()) parts.shift();
   if (parts.length > 1 && !parts.at(-1).trim()) parts.pop();

@@ -1,22 +1,25 @@
 // The open conversation: its turns, the one that is being answered, and its place in the list.
 
+import { askAnew } from "./answer/renewal.js";
+import { others, remember, Variants } from "./answer/variants.js";
 import { post } from "./api.js";
 import { find, speak } from "./dom.js";
-import { history, list, newSession, titleOf } from "./sessions.js";
+import { landAtEnd, toEnd } from "./frame/landing.js";
+import { newName } from "./names.js";
+import { jobBody } from "./request.js";
+import { optionsFor } from "./settings/options.js";
+import { titleOf } from "./side/entry.js";
+import { history } from "./side/history.js";
+import { List } from "./side/list.js";
+import { keepFirst } from "./side/thumbs.js";
 import { Turn } from "./turn.js";
-import { failure, presetName, say, told } from "./words.js";
-
-/** Tokens of an answer to a question in one's own words. */
-export const MAX_TOKENS = 512;
-/** Characters of a question that are kept beside its job, for when it leaves no turn. */
-const KEPT_CHARS = 800;
-/** Characters of a file's name that are kept as well. */
-const NAME_CHARS = 60;
+import { failure, say } from "./words.js";
 
 export class Talk {
   #id = null;
   #turn = null;
   #opened = 0;
+  #listed = new List(() => this.start(), entitle);
   /** Has a picture been asked about? Then a question needs no new one. */
   seen = false;
   /** Called when an answer begins or ends, or another conversation is opened. */
@@ -31,23 +34,26 @@ export class Talk {
     return this.#turn !== null;
   }
 
+  /** The name of the conversation; null before its first question. */
+  get id() {
+    return this.#id;
+  }
+
   /** Ask and follow the answer to its end; `asked` is what a Turn shows. */
   async put(asked) {
-    this.#id ??= newSession();
+    this.#id ??= newName();
     const here = this.#id;
     if (location.hash !== `#${here}`) address(here);
     const shown = this.#show(asked);
-    this.#begin(shown);
+    toEnd();
     speak(say("asked"));
-    try {
-      const job = await post("/v1/jobs", body(asked, here), { headers: { "Idempotency-Key": newSession() } });
+    await this.#follow(shown, async () => {
+      const job = await post("/v1/jobs", jobBody(asked, here), { headers: { "Idempotency-Key": newName() } });
       this.seen ||= asked.images.length > 0;
-      this.#list();
-      await shown.live(job);
-    } catch (error) {
-      shown.trouble(error);
-    }
-    this.#end(shown);
+      this.#refreshList();
+      this.#keepFirst(here, asked.images);
+      return job;
+    });
   }
 
   /** Stop the answer that is being written. */
@@ -59,7 +65,7 @@ export class Talk {
   async open(id) {
     const number = ++this.#opened;
     this.#clear(id);
-    this.#list();
+    this.#refreshList();
     if (!id) return;
     let parts = [];
     try {
@@ -69,7 +75,9 @@ export class Talk {
       this.#welcome(true);
       if (error.status !== 404) this.refused(failure(error).message);
     }
-    if (number === this.#opened) parts.forEach((part) => this.#restore(part));
+    if (number !== this.#opened) return;
+    parts.forEach((part) => this.#restore(part));
+    landAtEnd();
   }
 
   /** Show the same conversation again, with another key. */
@@ -106,9 +114,9 @@ export class Talk {
     asked.blind = !this.seen && !asked.images.length;
     const shown = new Turn(asked, (failed, tokens) => this.#again(failed, tokens));
     shown.askPage = (file, number, question) => this.#askPage(file, number, question);
+    shown.renew = () => this.#renew(shown);
     this.#welcome(false);
     find("turns").append(shown.node);
-    find("scroll").scrollTop = find("scroll").scrollHeight;
     return shown;
   }
 
@@ -118,70 +126,82 @@ export class Talk {
     this.put(tokens ? { ...failed.asked, tokens } : failed.asked);
   }
 
+  /** Have a question answered once more, beside the answer that the conversation goes on with. */
+  async #renew(first) {
+    if (this.answering) return this.refused(say("waitForAnswer"));
+    const shown = this.#variant(first);
+    await this.#follow(shown, async () => {
+      const job = await askAnew(first, this.#id);
+      remember(first.job.id, job.id);
+      return job;
+    });
+    first.variants.redraw();
+  }
+
+  #variant(first) {
+    first.variants ??= new Variants(first);
+    const shown = new Turn({ ...first.asked, options: optionsFor(first.asked.preset) }, null);
+    shown.renew = () => this.#renew(first);
+    first.variants.add(shown);
+    return shown;
+  }
+
+  async #restoreVariants(first) {
+    const jobs = await others(first.job.id);
+    for (const job of jobs) {
+      const shown = this.#variant(first);
+      if (job.completed_at) shown.ended(job);
+      else shown.live(job);
+    }
+    if (jobs.length) first.variants.show(0);
+  }
+
   #askPage(file, number, question) {
     if (this.answering) return this.refused(say("waitForAnswer"));
     const page = { id: file.id, name: file.name, pages: file.page_count, only: number };
-    this.put({ prompt: question, preset: null, images: [page] });
+    this.put({ prompt: question, preset: null, images: [page], options: optionsFor(null) });
   }
 
   #restore({ asked, job, text, reason }) {
     const shown = this.#show(asked);
     this.seen ||= asked.images.length > 0;
     if (!job) shown.remembered(text, reason);
-    else if (job.completed_at) shown.ended(job);
-    else this.#resume(shown, job);
+    else if (job.completed_at) shown.restored(job);
+    else this.#follow(shown, () => job);
+    if (job?.completed_at) this.#restoreVariants(shown);
     this.changed();
   }
 
-  async #resume(shown, job) {
-    this.#begin(shown);
-    await shown.live(job);
-    this.#end(shown);
-  }
-
-  #begin(shown) {
+  /** Show how an answer comes about, from the job that `begin` returns to its end. */
+  async #follow(shown, begin) {
     this.#turn = shown;
     this.changed();
-  }
-
-  #end(shown) {
+    try {
+      await shown.live(await begin());
+    } catch (error) {
+      shown.trouble(error);
+    }
     if (this.#turn === shown) {
       this.#turn = null;
       this.changed();
     }
-    this.#list();
+    this.#refreshList();
   }
 
-  async #list() {
+  #keepFirst(id, images) {
+    // the list does without a picture that cannot be drawn
+    keepFirst(id, images).then(() => this.#refreshList(), () => {});
+  }
+
+  async #refreshList() {
     const here = this.#id;
     try {
-      const current = await list(here, (gone) => (gone === this.#id ? this.start() : this.#list()));
+      const current = await this.#listed.refresh(here);
       if (current?.title && here === this.#id) entitle(titleOf(current));
     } catch {
       // the health line tells it already
     }
   }
-}
-
-function body({ prompt, preset, images, tokens, reader }, id) {
-  const question = preset ? { preset, lang: told.language } : { prompt, max_new_tokens: MAX_TOKENS };
-  return {
-    ...question,
-    ...(tokens ? { max_new_tokens: tokens } : {}),
-    ...(reader ? { reader } : {}),
-    ...(images[0]?.pages ? documentOf(images[0]) : { images: images.map((image) => image.id) }),
-    session_id: id,
-    metadata: { question: (prompt || presetName(preset)).slice(0, KEPT_CHARS), ...namesOf(images) },
-  };
-}
-
-/** Return what a question says of its document, and of the one page that it is about. */
-const documentOf = ({ id, only }) => ({ document: id, ...(only ? { pages: [only] } : {}) });
-
-/** Return the names of a question's files, as far as they are known. */
-function namesOf(images) {
-  const files = images.map((image) => (image.name ?? "").slice(0, NAME_CHARS));
-  return files.some(Boolean) ? { files } : {};
 }
 
 function address(id) {

@@ -1,14 +1,17 @@
 // One question and its answer on the page, from waiting to the last word.
 
+import { Actions } from "./answer/actions.js";
+import { notices } from "./answer/notices.js";
+import { waiting } from "./answer/waiting.js";
 import { follow, get, post } from "./api.js";
 import { question } from "./asked.js";
 import { find, icon, make, speak } from "./dom.js";
 import { plain, render } from "./markdown.js";
 import { Pages } from "./pages.js";
 import { bar } from "./progress.js";
-import { saver } from "./saving.js";
 import { verbatim } from "./verbatim.js";
-import { duration, failure, say, told, warning } from "./words.js";
+import { View } from "./viewer/view.js";
+import { duration, failure, say, told } from "./words.js";
 
 const PLACE_EVERY_MS = 3000;
 
@@ -18,16 +21,18 @@ export class Turn {
   #drawn = 0;
   #anew = false;
   #strip = null;
+  #view;
 
   /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
   constructor(asked, again) {
     this.asked = asked;
     this.again = again;
     this.words = make("div", { class: "words" });
+    this.#view = new View(this.words);
     this.pages = make("div", {});
     this.going = make("div", { class: "going" });
     this.after = make("div", {});
-    this.foot = make("div", { class: "foot" });
+    this.actions = new Actions(this);
     this.node = make(
       "li",
       { class: "turn" },
@@ -40,17 +45,28 @@ export class Turn {
         this.words,
         this.going,
         this.after,
-        this.foot,
+        this.actions.node,
       ),
     );
+  }
+
+  /** The words of the answer, as far as they are written. */
+  get text() {
+    return this.#text;
+  }
+
+  /** The words of the answer as people have corrected them. */
+  get corrected() {
+    return this.#view.text(this.#text);
   }
 
   /** Follow a job from its first event to its end; return the ended job, or null. */
   async live(job) {
     this.job = job;
     this.#showPages(job);
+    this.#view.expect(job);
     this.node.setAttribute("aria-busy", "true");
-    this.#place(job.queue);
+    this.#place({ ...job.queue, eta_s: job.eta_s });
     const timer = setInterval(() => this.#lookUp(), PLACE_EVERY_MS);
     try {
       for await (const event of follow(job.id, this.#stop.signal)) this.#take(event);
@@ -76,7 +92,7 @@ export class Turn {
   async #lookUp() {
     if (this.job.status !== "queued") return;
     const job = await get(`/v1/jobs/${this.job.id}`).catch(() => null);
-    if (job?.status === "queued" && this.job.status === "queued") this.#place(job.queue);
+    if (job?.status === "queued" && this.job.status === "queued") this.#place({ ...job.queue, eta_s: job.eta_s });
   }
 
   #take({ type, data }) {
@@ -112,10 +128,10 @@ export class Turn {
     this.#going(say("starting"));
   }
 
-  #place({ position, wait_s: wait }) {
+  #place({ position, eta_s: eta }) {
     if (this.job.status !== "queued") return;
     const head = position ? say("queued", { n: position }) : say("queuedNext");
-    this.#going(head, wait ? say("queuedWait", { time: duration(wait) }) : null);
+    this.#going(head, waiting(eta));
   }
 
   #progress(progress) {
@@ -187,21 +203,29 @@ export class Turn {
     this.node.removeAttribute("aria-busy");
     cancelAnimationFrame(this.#drawn);
     this.#draw();
+    this.#view.show(job);
     this.going.replaceChildren();
     this.after.replaceChildren();
     this.#tellEnd(job);
-    for (const notice of job.warnings ?? []) {
-      this.after.append(make("p", { class: "notice" }, warning(notice)));
-    }
-    this.#offer(job);
+    this.after.append(...notices(job.warnings));
+    this.actions.offer(job);
+  }
+
+  /** Show an ended job as a list has it, and all of it where that is only its beginning. */
+  async restored(job) {
+    this.ended(job);
+    if (!job.output?.shortened) return;
+    const whole = await get(`/v1/jobs/${job.id}`).catch(() => null);
+    if (whole) this.ended(whole);
   }
 
   /** Show an answer of which only the words are known any more. */
   remembered(text, reason) {
     this.#text = text;
     this.#draw();
+    this.#view.remember(this.asked.images, text);
     this.#tellReason(reason);
-    this.#offer(null);
+    this.actions.offer(null);
   }
 
   #tellEnd(job) {
@@ -228,59 +252,6 @@ export class Turn {
     const { message, hint } = failure(error);
     this.going.replaceChildren();
     this.after.append(make("p", { class: "trouble", role: "alert" }, make("b", {}, message), hint));
-    if (!this.foot.childElementCount) this.#offer(this.job ?? null, true);
+    if (this.actions.empty) this.actions.offer(this.job ?? null, true);
   }
-
-  #offer(job, failed = false) {
-    const lost = failed || (job && job.status !== "succeeded");
-    this.foot.replaceChildren();
-    if (this.#text) this.foot.append(this.#button("copy", "copyText", (button) => copy(button, this.#text)));
-    if (job?.output && this.#text) this.foot.append(saver(job));
-    const reason = job?.output?.finish_reason;
-    if (reason === "length" && this.again && this.#more(job)) {
-      this.foot.append(this.#button("again", "longer", () => this.again(this, this.#more(job))));
-    }
-    if (lost && this.again) this.foot.append(this.#button("again", "again", () => this.again(this)));
-    const facts = job ? factsOf(job) : "";
-    if (facts) this.foot.append(make("span", { class: "facts" }, facts));
-  }
-
-  /** Return a longer bound for an answer that was cut off; 0 where there is none. */
-  #more(job) {
-    const now = job.usage?.completion_tokens ?? 0;
-    const more = Math.min(told.max_tokens, Math.max(1024, 4 * now));
-    return more > now ? more : 0;
-  }
-
-  #button(drawing, name, act) {
-    const button = make("button", { type: "button" }, icon(drawing), make("span", {}, say(name)));
-    button.addEventListener("click", () => act(button));
-    return button;
-  }
-}
-
-function factsOf(job) {
-  const facts = [];
-  if (job.started_at && job.completed_at) {
-    const seconds = (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000;
-    facts.push(say("took", { time: duration(seconds) }));
-  }
-  const reader = job.output?.reader;
-  if (reader && reader !== "model") facts.push(say(`readBy_${reader}`));
-  if (job.usage?.image_tokens) facts.push(say("tokens", { n: job.usage.image_tokens }));
-  if (job.cache?.features === "hit" || job.cache?.prefix === "hit") facts.push(say("cached"));
-  return facts.join(" · ");
-}
-
-async function copy(button, text) {
-  const label = button.querySelector("span");
-  const before = label.textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-    label.textContent = say("copied");
-  } catch {
-    label.textContent = say("copyFailed");
-  }
-  speak(label.textContent);
-  setTimeout(() => (label.textContent = before), 1600);
 }

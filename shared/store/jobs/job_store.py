@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import (
+    BudgetSpent,
     DocumentNotFound,
     Erased,
     IdempotencyKeyReused,
@@ -97,7 +99,7 @@ class Store(JobReader):
         under the same id is stored once, so it is sent again where the reply was lost.
 
         Raises OutcomeUnknown where Redis does not confirm it, ImageNotFound, IdempotencyKeyReused,
-        SessionBusy, InputTooLong and LimitErrors.
+        SessionBusy, InputTooLong, BudgetSpent and LimitErrors.
         """
         limits = job.limits
         if 0 < limits.tokens < job.tokens:
@@ -132,6 +134,8 @@ class Store(JobReader):
                 raise SessionBusy(f"The session is answering {busy}.")
             case ["image_missing", index]:
                 raise _missing_error(job.input, int(index))
+            case ["spent", budget]:
+                raise BudgetSpent(f"This key has used all {budget} of its budget for this month.")
             case ["limited", limit, *wait_ms]:
                 raise _limit_error(limit, wait_ms)
             case _:
@@ -157,6 +161,7 @@ class Store(JobReader):
         confirm(lambda: self.redis.delete(keys.idempotency(tenant, idempotency_key)))
 
     def _fields(self, job: NewJob) -> list[Any]:
+        now_ms = int(time.time() * 1000)
         fields = {
             "version": job.input.row_version,
             "max_attempts": self._settings.max_attempts,
@@ -170,7 +175,7 @@ class Store(JobReader):
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             **({"group": job.group} if job.group else {}),
-            **job.schedule.fields(),
+            **job.schedule.fields(now_ms, now_ms + 1000 * job.ttl_s),
             "trace": dump(dict(job.trace)),
             **({"response": job.response.model_dump_json()} if job.response else {}),
             # nothing is learned of answers from a job that gives none

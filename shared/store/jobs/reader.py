@@ -28,7 +28,7 @@ class Load:
 
 
 #: The fields of a row but for those that may be long.
-_LIGHT = sorted(JobRow.model_fields.keys() - {"output", "raw_text", "tiles", "pages"})
+_LIGHT = sorted(JobRow.model_fields.keys() - {"output", "raw_text", "tiles", "pages", "review"})
 
 
 def _with_brief(values: Sequence[Any], brief: str) -> dict[str, Any]:

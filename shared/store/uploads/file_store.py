@@ -160,6 +160,6 @@ class FileStore:
         with guard():
             value = self._redis.get(keys.FILE_LINK + link_id)
         if value is None:
-            raise NotFound("There is no such link, or its time is over.")
+            raise NotFound("This link does not exist or has expired.")
         tenant, _, file_id = value.decode().rpartition(" ")
         return tenant, file_id

@@ -289,3 +289,54 @@ def test_an_honest_image_of_20_mib_is_taken_while_others_go_on(loop):
         "an image", "/v1/chat/completions", JSON, chat(user([*urls, *PARTS])), **headers
     )
     assert answer.status_code == 200, answer.text[:500]
+
+
+def batch_line(number: int, **options: object) -> bytes:
+    messages = [{"role": "user", "content": f"line {number}"}]
+    body = {"model": "sightline", "messages": messages, "max_tokens": 1, **options}
+    line = {"custom_id": f"{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    return json.dumps(line).encode()
+
+
+BATCHES = {
+    "many lines": lambda: [batch_line(number) for number in range(6000)],
+    "large lines": lambda: [
+        batch_line(1, metadata={f"k{n}": "x" * 100 for n in range(19_000)}),
+        batch_line(2, prompt="x" * 8 * MIB),
+        batch_line(3, response_format={"type": "json_schema", "json_schema": deep_schema()}),
+    ],
+}
+
+
+def deep_schema() -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string"}
+    for _ in range(60):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return {"name": "a", "schema": schema}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_others_are_served_while_a_batch_is_checked_and_begun(loop, name):
+    lines = b"\n".join(BATCHES[name]())
+    http = loop.http
+
+    def check() -> str:
+        file = http.post("/v1/files", files={"file": lines}, data={"purpose": "batch"}).json()
+        body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions"}
+        batch = http.post("/v1/batches", json={**body, "completion_window": "24h"}).json()
+
+        def is_checked() -> dict:
+            now = http.get(f"/v1/batches/{batch['id']}").json()
+            return now if now["status"] != "validating" else {}
+
+        status = eventually(is_checked, 120)["status"]
+        # some lines are run
+        eventually(lambda: sum(list(settled(http, batch["id"]))[1:]) > 5 or status == "failed", 60)
+        http.post(f"/v1/batches/{batch['id']}/cancel")
+        return status
+
+    assert loop.watch(f"a batch of {name}", check) in ("in_progress", "failed")
+
+
+def settled(http: httpx.Client, batch_id: str) -> list[int]:
+    return list(http.get(f"/v1/batches/{batch_id}").json()["request_counts"].values())

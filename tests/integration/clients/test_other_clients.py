@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pikepdf
 import pytest
+from PIL import Image
+from reportlab.lib.utils import ImageReader
 
 from tests.integration.documents.conftest import documents
 from tests.support import tools
+from tests.support.documents import pdf, prose, write
 from tests.support.images.image_bytes import plain_png
 from tests.support.page_kinds import pages
 
@@ -30,10 +36,25 @@ def run(documents: Any, script: str, *arguments: str) -> dict[str, Any]:
     return json.loads(completed.stdout.splitlines()[-1])
 
 
+def with_picture(data: bytes) -> bytes:
+    """Return a PDF with one more page, on which a picture stands under a text."""
+
+    def draw(canvas: Any) -> None:
+        write(canvas, prose(12))
+        dots = np.random.default_rng(1).integers(0, 255, (180, 300, 3), np.uint8)
+        canvas.drawImage(ImageReader(Image.fromarray(dots, "RGB")), 60, 380, 300, 180)
+
+    with pikepdf.open(io.BytesIO(data)) as whole, pikepdf.open(io.BytesIO(pdf(draw))) as page:
+        whole.pages.extend(page.pages)
+        out = io.BytesIO()
+        whole.save(out)
+    return out.getvalue()
+
+
 @pytest.fixture
 def document(tmp_path: Path) -> str:
     path = tmp_path / "a.pdf"
-    path.write_bytes(pages("ts"))
+    path.write_bytes(with_picture(pages("ts")))
     return str(path)
 
 
@@ -43,10 +64,17 @@ def test_mistralai_reads_uploads_links_and_files_and_is_told_why_not(documents, 
     assert results["uploaded"]["purpose"] == results["retrieved"]["purpose"] == "ocr"
     assert [page["index"] for page in results["by_url"]["pages"]] == [0]
     read = results["by_id"]["pages"]
-    assert [page["index"] for page in read] == [0, 1]
+    assert [page["index"] for page in read] == [0, 1, 2]
     assert all(page["markdown"] for page in read)
     assert read[0]["dimensions"] == {"dpi": 150, "width": 1240, "height": 1754}
-    assert results["by_id"]["usage_info"]["pages_processed"] == 2
+    assert results["by_id"]["usage_info"]["pages_processed"] == 3
+    annotated = results["annotated"]
+    (page,) = annotated["pages"]
+    (figure,) = page["images"]
+    assert figure["image_base64"].startswith("data:image/jpeg;base64,")
+    assert f"![{figure['id']}]({figure['id']})" in page["markdown"]
+    for text in (annotated["document_annotation"], figure["image_annotation"]):
+        assert set(json.loads(text)) == {"kind", "pages"}
     assert results["errors"]["validation"][0] == 422
     assert results["errors"]["model"][0] == 404
     assert "gpt-none" in results["errors"]["model"][1]

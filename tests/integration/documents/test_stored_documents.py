@@ -52,6 +52,10 @@ def test_a_page_is_drawn_upright_at_the_size_that_is_asked_for(documents):
     picture = Image.open(io.BytesIO(drawn.content))
     assert picture.format == "PNG"
     assert max(picture.size) in range(800, 880)
+    assert picture.height > picture.width
+    # boxes lie on the page as it is filed
+    filed = documents.http.get(path, params={"dpi": 72, "turn": "false"})
+    assert Image.open(io.BytesIO(filed.content)).size == picture.size[::-1]
     small = documents.http.get(path, params={"max_pixels": 10_000})
     width, height = Image.open(io.BytesIO(small.content)).size
     assert width * height <= 10_000

@@ -13,6 +13,7 @@ import redis
 
 from shared.settings import Settings
 from shared.store.api_key_store import ApiKeyStore
+from shared.store.api_key_types import KeyTerms
 from shared.store.connection import connect
 from tests.integration.documents.conftest import TERMINAL, read_events, sources
 from tests.support.harness import Process, RedisServer, System, eventually
@@ -139,7 +140,7 @@ def test_what_one_tenant_deletes_another_still_reads_and_the_first_may_send_agai
             stack.enter_context(
                 httpx.Client(
                     base_url=http.base_url,
-                    headers={"Authorization": f"Bearer {keys.create(name, {})[1]}"},
+                    headers={"Authorization": f"Bearer {keys.create(name, KeyTerms())[1]}"},
                     timeout=90,
                     trust_env=False,
                 )

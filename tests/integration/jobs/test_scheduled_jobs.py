@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 
 import pytest
@@ -29,6 +30,11 @@ def clock(hours: float) -> str:
 
 def closed() -> DailyWindow:
     return DailyWindow.parse(f"{clock(5)}-{clock(6)}")
+
+
+def hours(window: DailyWindow) -> dict[str, str | int]:
+    now_ms = int(time.time() * 1000)
+    return Schedule(window=window).fields(now_ms, now_ms + DAY_MS)
 
 
 def test_a_job_waits_for_its_moment_and_then_runs(served):
@@ -61,6 +67,7 @@ def test_a_job_outside_of_its_hours_waits_and_can_be_canceled(served):
         (lambda: {"not_before": "2026-01-01T00:00:00"}, "/not_before"),
         (lambda: {"window": "25:00-26:00"}, "/window"),
         (lambda: {"window": "22:00-06:00+99:00"}, "/window"),
+        (lambda: {"window": "22:00-06:00 Atlantis/City"}, "/window"),
     ],
 )
 def test_a_time_that_makes_no_sense_is_refused(workerless, fields, pointer):
@@ -123,7 +130,7 @@ def test_deferred_jobs_count_against_the_queued_limit(jobs):
 def test_a_job_whose_hours_are_over_is_put_off_by_a_day_at_most(jobs):
     job_id = jobs.add(NewJob("t", QUESTION, schedule=Schedule(window=OPEN))).doorbell.job_id
     other = jobs.add(NewJob("t", QUESTION)).doorbell.job_id
-    jobs.redis.hset(keys.job(job_id), mapping=Schedule(window=closed()).fields())
+    jobs.redis.hset(keys.job(job_id), mapping=hours(closed()))
     claim = jobs.claim_next("w")
     assert isinstance(claim, Claim)
     assert claim.row.id == other
@@ -139,9 +146,37 @@ def test_a_job_whose_worker_is_lost_goes_on_after_its_hours(jobs):
     job_id = jobs.add(NewJob("t", QUESTION, schedule=Schedule(window=OPEN))).doorbell.job_id
     claim = jobs.claim_next("w")
     assert isinstance(claim, Claim)
-    jobs.redis.hset(keys.job(job_id), mapping=Schedule(window=closed()).fields())
+    jobs.redis.hset(keys.job(job_id), mapping=hours(closed()))
     jobs.redis.zadd(keys.LEASES, {job_id: 1})
     jobs.reap()
     again = jobs.claim_next("w")
     assert isinstance(again, Claim)
     assert again.row.attempt == 2
+
+
+#: A window that is to open in two hours, while the clock is put forward or back in one.
+@pytest.mark.parametrize(
+    ("ahead_h", "opens_h"),
+    [
+        # the clock skips to its hours, over them, and away from them
+        *[(1, 1), (3.5, 22.5), (-1, 3)],
+    ],
+)
+def test_the_store_counts_with_a_clock_that_is_changed(jobs, ahead_h, opens_h):
+    hour = DAY_MS // 24
+    now_ms = int(time.time() * 1000)
+    job_id = jobs.add(NewJob("t", QUESTION, schedule=Schedule(window=OPEN))).doorbell.job_id
+    changes = [(now_ms + hour, ahead_h * hour), (now_ms + 9 * DAY_MS, 0)]
+    row = {"window_start_ms": (now_ms + 2 * hour) % DAY_MS, "window_ms": 2 * hour}
+    jobs.redis.hset(keys.job(job_id), mapping={**row, "window_changes": json.dumps(changes)})
+    assert jobs.claim_next("w") == "nothing"
+    due_ms = jobs.redis.zscore(keys.DEFERRED, job_id)
+    assert due_ms == pytest.approx(now_ms + opens_h * hour, abs=5000)
+
+
+def test_a_job_with_the_clock_of_a_place_keeps_what_its_caller_wrote(workerless):
+    window = f"{clock(5)}-{clock(6)} Etc/UTC"
+    body = {"prompt": "x", "window": window}
+    answer = workerless.http.post("/v1/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["window"] == window

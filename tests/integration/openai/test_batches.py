@@ -41,6 +41,13 @@ def client(batching):
     return client_of(batching.http)
 
 
+def served_events(client, job_id: str) -> list[str]:
+    """Return the types of a job's events as they are read after its end."""
+    url = str(client.base_url).replace("/v1/", f"/v1/jobs/{job_id}/events")
+    lines = httpx.get(url, timeout=30).text.splitlines()
+    return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+
+
 def chat_line(name: str, text: str, **options) -> dict:
     body = {"model": "sightline", "messages": [{"role": "user", "content": text}], "max_tokens": 2}
     return {"custom_id": name, "method": "POST", "url": CHAT, "body": body | options}
@@ -150,7 +157,14 @@ def test_lines_may_be_responses(client):
     batch = start(client, [line | {"body": {"input": "hi"}}], RESPONSES)
     (answer,) = lines_of(client, ended(client, batch).output_file_id)
     assert answer["response"]["body"]["object"] == "response"
-    assert client.responses.retrieve(answer["response"]["body"]["id"]).output_text
+    response = client.responses.retrieve(answer["response"]["body"]["id"])
+    assert response.output_text
+    # its events are gone with its result, and whoever reads them gets the same answer
+    events = client.responses.retrieve(response.id, stream=True)
+    texts = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(texts) == response.output_text
+    job = served_events(client, response.id.replace("resp_", "job_"))
+    assert job[-1] == "job.succeeded"
 
 
 def test_lines_that_cannot_be_run_are_refused_before_any_work(batching, client):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -36,7 +38,7 @@ def flower(system: System) -> Iterator[httpx.Client]:
 @contextlib.contextmanager
 def started(system: System, **env: str) -> Iterator[httpx.Client]:
     port = free_port()
-    command = [str(BIN / "celery"), "-A", "shared.queue", "flower"]
+    command = [sys.executable, "-m", "shared.queue.flower"]
     command += ["--address=127.0.0.1", f"--port={port}"]
     system.spawn(command, "flower", {"FLOWER_BASIC_AUTH": "me:word", **env})
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
@@ -227,15 +229,16 @@ def test_nobody_can_starve_a_queue_through_flower_or_celery(system: System, flow
     path = f"/api/worker/queue/cancel-consumer/{name}"
     answer = flower.post(path, params={"queue": "default"})
     assert answer.status_code >= 400, answer.text
-    command = [str(BIN / "celery"), "-A", "shared.queue", "control", "rate_limit"]
-    limited = subprocess.run(
-        [*command, "sightline.answer", "1/h"],
-        env=system.env,
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    assert b"limit the API keys instead" in limited.stdout + limited.stderr
+    command = [str(BIN / "celery"), "-A", "shared.queue", "control"]
+
+    def control(*what: str) -> bytes:
+        done = subprocess.run(
+            [*command, *what], env=system.env, capture_output=True, timeout=60, check=True
+        )
+        return done.stdout + done.stderr
+
+    assert b"limit the API keys instead" in control("rate_limit", "sightline.answer", "1/h")
+    assert b"leaves its queues only by stopping" in control("cancel_consumer", "default")
     assert worker.logs().count("control.refused") == 2
     answers = [
         client.post("/v1/jobs", json={"prompt": "?"}, headers={"Prefer": "wait=60"}).json()
@@ -243,6 +246,47 @@ def test_nobody_can_starve_a_queue_through_flower_or_celery(system: System, flow
     ]
     assert {one["status"] for one in answers} == {"succeeded"}
     assert client.get("/readyz").status_code == 200
+
+
+#: Controls of Flower's page of a worker, and paths of its API, that could do nothing here or harm.
+USELESS = (
+    "pool-grow",
+    "pool-shrink",
+    "autoscale",
+    "pool-restart",
+    "consumer",
+    "rate-limit",
+    "timeout",
+)
+USELESS_PATHS = (
+    "worker/pool/grow/{}?n=1",
+    "worker/pool/shrink/{}?n=1",
+    "worker/pool/restart/{}",
+    "worker/pool/autoscale/{}?min=1&max=2",
+    "worker/queue/add-consumer/{}?queue=x",
+    "worker/queue/cancel-consumer/{}?queue=default",
+    "task/rate-limit/sightline.answer?workername={}&ratelimit=1",
+    "task/timeout/sightline.answer?workername={}&soft=1",
+    "task/apply/sightline.answer",
+    "task/async-apply/sightline.answer",
+    "task/send-task/sightline.answer",
+)
+
+
+def test_flower_offers_only_what_does_something_here(system: System, flower: httpx.Client):
+    worker = system.worker()
+    (name,) = eventually(lambda: flower.get("/api/workers", params={"refresh": "1"}).json())
+    page = flower.get(f"/worker/{name}").text
+    assert re.findall(rf'id="[^"]*(?:{"|".join(USELESS)})[^"]*"', page) == []
+    # the queues and the figures of the pool are still shown
+    for kept in ('id="worker-shutdown"', 'id="worker-refresh"', 'id="worker-queues"', "tab-pool"):
+        assert kept in page
+    for path in USELESS_PATHS:
+        refused = flower.post(f"/api/{path.format(name)}", json={"args": []})
+        assert refused.status_code == 403, path
+        assert "POST /v1/jobs" in refused.text
+    assert flower.post(f"/api/worker/shutdown/{name}").status_code == 200
+    eventually(lambda: "worker.stopped" in worker.logs(), 60)
 
 
 def test_a_queue_that_no_worker_takes_from_makes_the_service_unready(system: System):

@@ -78,7 +78,7 @@ def test_who_reads_is_chosen_kept_and_told_in_both_languages(served, visit):
     expect(choice).to_be_visible()
     expect(choice.locator("option")).to_have_text(["automatic", "model", "second reader", "both"])
     choice.select_option("second")
-    here.page.click("text=Read the text")
+    here.page.click("#presets >> text=Read the text")
     assert here.answered() == "Gate 12 opens"
     expect(here.page.locator(".turn .facts")).to_contain_text("read by the second reader")
     # it is kept, and only for what reads: a description is the model's
@@ -305,7 +305,7 @@ def test_who_needs_a_key_is_asked_for_it_and_keeps_the_conversation(guarded, vis
     here.give("gate.png", text_png("Gate 12"))
     here.ask("What is on it?")
     first = here.answered()
-    expect(here.page.locator("#sessions a")).to_have_text(["What is on it?"])
+    expect(here.page.locator("#sessions b")).to_have_text(["What is on it?"])
     here.page.reload()
     assert here.answered() == first
     expect(here.page.locator(".shown img")).to_have_js_property("naturalWidth", 320)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 import re
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
+from reportlab.lib.utils import ImageReader
 
 from tests.support.documents import pdf, prose, write
 from tests.support.harness import eventually
@@ -122,11 +127,17 @@ def test_headers_and_footers_are_taken_out_when_that_is_asked_for(documents):
 
 def test_what_is_not_served_is_refused_by_name_and_what_is_ignored_is_told(documents):
     document = {"type": "image_url", "image_url": IMAGE}
-    schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
     for name in ("bbox_annotation_format", "document_annotation_format"):
-        refused = read(documents.http, document, **{name: schema})
-        assert (refused.status_code, refused.json()["param"]) == (422, f"/{name}")
-        assert "response_format" in refused.json()["message"]
+        refused = read(documents.http, document, **{name: {"type": "text"}})
+        assert (refused.status_code, refused.json()["param"]) == (422, f"/{name}/type")
+        # a schema that nobody could hold is told where it stands
+        wrong = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": 5}}}
+        if name.startswith("document"):
+            refused = read(documents.http, document, **{name: wrong})
+            assert refused.status_code == 422
+            assert refused.json()["param"].startswith(f"/{name}")
+    refused = read(documents.http, document, document_annotation_prompt="x")
+    assert (refused.status_code, refused.json()["param"]) == (422, "/document_annotation_prompt")
     answer = read(
         documents.http,
         document,
@@ -138,11 +149,109 @@ def test_what_is_not_served_is_refused_by_name_and_what_is_ignored_is_told(docum
     codes = [warning["code"] for warning in answer.json()["warnings"]]
     assert codes.count("parameter_ignored") == 3
     assert "images_not_extracted" in codes
-    assert answer.headers["X-Sightline-Warnings"] == "parameter_ignored, images_not_extracted"
-    strict = read(documents.http, document, include_image_base64=True, strict=True)
+    assert answer.headers["X-Sightline-Warnings"] == "parameter_ignored"
+    strict = read(documents.http, document, include_blocks=True, strict=True)
     assert strict.status_code == 422
     own = read(documents.http, document, lang="zh", metadata={"a": 1})
     assert own.status_code == 200, own.text
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"kind": {"enum": ["letter", "table"]}, "pages": {"type": "integer"}},
+    "required": ["kind", "pages"],
+    "additionalProperties": False,
+}
+FORM = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}}
+
+
+def illustrated(number: int):
+    lines = prose(24, seed=number)
+
+    def draw(canvas) -> None:
+        write(canvas, lines[:12])
+        dots = np.random.default_rng(number).integers(0, 255, (180, 300, 3), np.uint8)
+        canvas.drawImage(ImageReader(Image.fromarray(dots, "RGB")), 60, 380, 300, 180)
+        write(canvas, lines[12:], y=350)
+
+    return draw
+
+
+def test_figures_are_cut_out_where_they_stand_with_boxes_links_and_pictures(documents):
+    data = pdf(illustrated(1), *(illustrated(n) for n in (2, 3)))
+    answer = read_pdf(documents.http, data, include_image_base64=True)
+    assert answer["warnings"] == []
+    figures = [figure for page in answer["pages"] for figure in page["images"]]
+    assert [figure["id"] for figure in figures] == ["img-0.jpeg", "img-1.jpeg", "img-2.jpeg"]
+    for page, figure in zip(answer["pages"], figures, strict=True):
+        lines = [line for line in page["markdown"].split("\n") if line]
+        assert lines[12] == f"![{figure['id']}]({figure['id']})"
+        assert len(lines) == 25
+        head, _, encoded = figure["image_base64"].partition(",")
+        assert head == "data:image/jpeg;base64"
+        cut = Image.open(io.BytesIO(base64.b64decode(encoded)))
+        width = figure["bottom_right_x"] - figure["top_left_x"]
+        height = figure["bottom_right_y"] - figure["top_left_y"]
+        assert cut.size == (width, height)
+        # 300 points at 150 dots per inch
+        assert abs(width - 625) < 60
+        assert figure["image_annotation"] is None
+    first = read_pdf(documents.http, data, include_image_base64=True, image_limit=1)
+    assert [len(page["images"]) for page in first["pages"]] == [1, 0, 0]
+    for options in ({"image_limit": 0}, {"image_min_size": 2000}):
+        none = read_pdf(documents.http, data, include_image_base64=True, **options)
+        assert not any(page["images"] for page in none["pages"])
+        assert "![" not in str(none["pages"])
+    mixed = read_pdf(documents.http, pages("ts"), include_image_base64=True)
+    (warning,) = mixed["warnings"]
+    assert warning["code"] == "images_not_extracted"
+    assert warning["detail"].startswith("No figures are cut out of 1 page ")
+
+
+def test_annotations_of_document_and_figures_hold_their_schema(documents):
+    data = pdf(illustrated(4), illustrated(5))
+    answer = read_pdf(
+        documents.http,
+        data,
+        document_annotation_format=FORM,
+        document_annotation_prompt="What is it?",
+        bbox_annotation_format=FORM,
+        include_image_base64=False,
+    )
+    figures = [figure for page in answer["pages"] for figure in page["images"]]
+    assert [figure["image_base64"] for figure in figures] == [None, None]
+    texts = [answer["document_annotation"], *(one["image_annotation"] for one in figures)]
+    for text in texts:
+        said = json.loads(text)
+        assert said["kind"] in ("letter", "table")
+        assert isinstance(said["pages"], int)
+    assert answer["usage_info"]["pages_processed"] == 2
+    image = {"type": "image_url", "image_url": IMAGE}
+    about_image = read(documents.http, image, document_annotation_format=FORM, dpi=None)
+    assert json.loads(about_image.json()["document_annotation"])["kind"]
+
+
+def test_all_jobs_of_a_request_are_canceled_when_its_client_leaves(served):
+    document = {"type": "image_url", "image_url": IMAGE}
+    body = {"document": document, "document_annotation_format": FORM, "max_new_tokens": 200}
+    before = {job["id"] for job in served.http.get("/v1/jobs").json()["data"]}
+
+    def made() -> list[dict]:
+        jobs = served.http.get("/v1/jobs", params={"limit": 10}).json()["data"]
+        return [job for job in jobs if job["id"] not in before]
+
+    headers = {"X-Stainless-Read-Timeout": "0.5"}
+    with served.http.stream("POST", "/v1/ocr", json=body, headers=headers) as answer:
+        next(answer.iter_text())
+        eventually(lambda: len(made()) == 2, 60)
+    eventually(
+        lambda: (
+            "queued" not in (states := [job["status"] for job in made()])
+            and "running" not in states
+        ),
+        60,
+    )
+    assert "canceled" in [job["status"] for job in made()]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ import pytest
 
 from shared.settings import Instructions
 from tests.support.long_form import ends_of
+from worker.engine.kernels import build
 from worker.engine.kernels.instructions import (
     INSTRUCTION_SETS,
     InstructionSet,
     choose_instructions,
     list_for_machine,
+    list_usable,
     read_cpu_flags,
 )
 
@@ -32,13 +34,25 @@ ZEN_4 = ICE_LAKE | {"avx512_bf16", "AuthenticAMD"}
 
 @pytest.mark.parametrize("variant", ends_of(VARIANTS), ids=lambda one: one.name)
 def test_a_variant_computes_what_float32_does(variant: InstructionSet, tmp_path: Path) -> None:
+    _check_against_float32(variant.compiler_flags, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(choose_instructions("avx512-bf16") is None, reason="widens bfloat16")
+def test_tiles_are_filled_right_where_no_cpu_multiplies_them(tmp_path: Path) -> None:
+    amx = INSTRUCTION_SETS[0]
+    flags = [flag for flag in amx.compiler_flags if "SIGHTLINE_TILES" not in flag]
+    _check_against_float32((*flags, "-DSIGHTLINE_TILES=2"), tmp_path)
+
+
+def _check_against_float32(compiler_flags: tuple[str, ...], tmp_path: Path) -> None:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("no g++")
     program = tmp_path / "check"
     flags = ["-O1", "-std=c++17", "-fopenmp", "-w", "-fsanitize=address"]
     sources = [f"-I{ROOT / 'worker' / 'engine' / 'kernels'}", str(CHECK), "-o", str(program)]
-    subprocess.run([compiler, *flags, *variant.compiler_flags, *sources], check=True)
+    subprocess.run([compiler, *flags, *compiler_flags, *sources], check=True)
     environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
     environment.pop("LD_PRELOAD", None)
     done = subprocess.run(
@@ -82,13 +96,32 @@ def test_the_setting_is_a_limit() -> None:
     assert choose_instructions("neon-bf16", "x86_64", ZEN_4) is None
 
 
+@pytest.mark.long
+@pytest.mark.skipif("amx_tile" in read_cpu_flags(), reason="this CPU has tiles")
+def test_what_the_system_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [INSTRUCTION_SETS[0], VARIANTS[-1]]
+    monkeypatch.setattr(build, "list_usable", lambda _: wanted)
+    loaded = build.load_kernels()
+    assert loaded
+    assert loaded.instructions == VARIANTS[-1]
+
+
+def test_tiles_are_used_where_they_are_named_and_there() -> None:
+    amx = frozenset({"avx512_bf16", "amx_tile", "amx_int8", "amx_bf16", "GenuineIntel"})
+    named = list_usable("amx", "x86_64", ICE_LAKE | amx)
+    assert [one.name for one in named] == ["amx", "avx512-bf16", "avx512-vnni", "avx512", "avx2"]
+    without = choose_instructions("amx", "x86_64", (ICE_LAKE | amx) - {"amx_tile"})
+    assert without
+    assert without.name == "avx512-bf16"
+
+
 def test_the_setting_knows_all_variants_in_their_order() -> None:
     assert get_args(Instructions) == ("auto", *(one.name for one in INSTRUCTION_SETS))
 
 
 def test_every_kind_of_machine_has_its_own_variants() -> None:
     assert [one.name for one in list_for_machine("aarch64")] == ["neon-bf16", "neon-dotprod"]
-    assert len(list_for_machine("x86_64")) == 5
+    assert len(list_for_machine("x86_64")) == 6
 
 
 def test_the_flags_of_the_first_cpu_are_read(tmp_path: Path) -> None:

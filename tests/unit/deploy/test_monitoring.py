@@ -13,6 +13,7 @@ import yaml
 
 from gateway.metrics import exposition
 from gateway.metrics.http_metrics import HttpMetrics
+from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
 from shared.store.forecasts import PredictionAccuracy
 from shared.store.jobs import job_metrics
@@ -35,7 +36,7 @@ def _exposed() -> Iterator[str]:
     workers = [Heartbeat("w", "m", seconds_per_job=1.0)]
     families = [
         *exposition.collect_servers({"queue": SERVER}),
-        *exposition.collect_queues(Load({"default": 1}, 1, 0.5), workers),
+        *exposition.collect_queues(Load({"default": 1}, 1, 0.5), FleetSnapshot(tuple(workers))),
         *exposition.collect_backlog(1.0),
         *exposition.collect_predictions(PredictionAccuracy(1, 1.0, 1.0, {0: 1})),
         *exposition.collect_workers(workers),

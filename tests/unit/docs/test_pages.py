@@ -150,3 +150,17 @@ def test_every_file_that_a_page_for_developers_names_is_there(page):
 def test_every_class_that_a_page_for_developers_names_is_there(page):
     named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", page.read_text(encoding="utf-8")))
     assert named - classes() == set()
+
+
+#: Variables that an operator sets on purpose.
+_SET_BY_HAND = {"WORKER_PID", "RESTORED"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_variable_of_a_shell_block_is_set_before_on_its_page(page):
+    known = set(_SET_BY_HAND)
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        known.update(re.findall(r"(?:^|[\s;(])([A-Za-z_]\w*)=", block, re.MULTILINE))
+        known.update(re.findall(r"\bfor ([A-Za-z_]\w*) in\b", block))
+        used = set(re.findall(r"\$\{?([A-Za-z_]\w*)", block))
+        assert used <= known, f"{sorted(used - known)} in:\n{block}"

@@ -134,7 +134,7 @@ def _joint_faults(text: Any, vision: Any) -> Iterator[str]:
 
 
 def _not_positive(part: Any, names: str) -> Iterator[str]:
-    """Yield a fault for each of the named fields that is no number above 0."""
+    """Yield a fault for each of the named fields that is not a number above 0."""
     for name in names.split():
         value = part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)
         if not isinstance(value, int | float) or not value > 0:

@@ -50,7 +50,7 @@ def read_end_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
     ids = tokenizer.eos_token_id if ids is None else ids
     ids = ids if isinstance(ids, list) else [ids]
     if not ids or not all(isinstance(id_, int) for id_ in ids):
-        raise ValueError(f"no token ends an answer: eos_token_id is {ids}")
+        raise ValueError(f"no end-of-answer token is set: eos_token_id is {ids}")
     return frozenset(ids)
 
 
@@ -86,12 +86,12 @@ def _lay_out_conversation(chat: ChatTokenizer) -> None:
         raise ValueError(f"the chat template cannot lay out a conversation: {reason}") from error
     ids = [element for element in elements if isinstance(element, int)]
     if len(elements) - len(ids) != 1:
-        raise ValueError("the chat template leaves no place for an image")
+        raise ValueError("the chat template has no placeholder for an image")
     text, at = chat.backend.decode(ids, skip_special_tokens=False), 0
     for word in _WORDS:
         at = text.find(word, at) + 1
         if not at:
-            raise ValueError("the chat template or the tokenizer loses what is said")
+            raise ValueError("the chat template or the tokenizer drops text of the conversation")
 
 
 def read_images(folder: Path, vision: VisionShape) -> ImageReader:
@@ -124,7 +124,9 @@ def _check_scaling(processor: Any) -> None:
     """Raise ValueError if samples would not become numbers around 0, which every tower reads."""
     for name in ("do_resize", "do_rescale", "do_normalize"):
         if not getattr(processor, name):
-            raise ValueError(f"preprocessor_config.json has {name} off, which no tower can read")
+            raise ValueError(
+                f"preprocessor_config.json has {name} off, which the vision tower cannot read"
+            )
     factor = processor.rescale_factor
     if not (isinstance(factor, float) and math.isclose(factor, 1 / 255, rel_tol=1e-3)):
         raise ValueError(f"preprocessor_config.json has rescale_factor {factor}, not 1/255")

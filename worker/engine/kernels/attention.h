@@ -1,11 +1,11 @@
 // Exact attention in blocks of keys, with running maxima and sums: image patches and text.
 #pragma once
-#include "dot.h"
+#include "tiles.h"
 
 namespace {
 
 constexpr int64_t kKeyBlock = 256;
-constexpr int64_t kQueryTile = 24;
+constexpr int64_t kQueryTile = kTiles ? kTwoTiles : 24;
 
 // keys and values of one head, packed as panels for the micro-kernel; missing keys are zero
 template <int D>
@@ -69,6 +69,11 @@ void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t
                  int64_t width) {
   for (int64_t k = 0; k < width; k += kColumns) {
     const char* panel = (const char*)(head.keys.data() + (k0 + k) * D);
+    if (suits_tiles<Bf16Dot>(rows, D / 2)) {
+      multiply_tiles<Bf16Dot>((const char*)tile.queries, D * 2, rows, panel, D / 2,
+                              tile.scores + k, kKeyBlock * 4, false);
+      continue;
+    }
     for (int64_t m = 0; m < rows; m += kRows)
       with_rows(rows - m, [&](auto count) {
         constexpr int R = decltype(count)::value;
@@ -121,6 +126,11 @@ void mix_values(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t 
   for (int64_t panel = 0; panel < D / kColumns; ++panel) {
     const char* values = (const char*)(head.values.data() +
                                        (panel * head.padded / 2 + k0 / 2) * kColumns * 2);
+    if (suits_tiles<Bf16Dot>(rows, width / 2)) {
+      multiply_tiles<Bf16Dot>((const char*)tile.probabilities, kKeyBlock * 2, rows, values,
+                              width / 2, tile.out + panel * kColumns, D * 4, true);
+      continue;
+    }
     for (int64_t m = 0; m < rows; m += kRows)
       with_rows(rows - m, [&](auto count) {
         constexpr int R = decltype(count)::value;
@@ -174,6 +184,7 @@ void attend_image(const bf16* qkv, int64_t n, int64_t heads, const float* cosine
   const int64_t blocks = (n + queries_per_task - 1) / queries_per_task;
 #pragma omp parallel num_threads(threads)
   {
+    const TileUse tiles;
     PackedHead<D> packed;
     auto tile = std::make_unique<Tile<D>>();
     int64_t packed_head = -1;
@@ -253,6 +264,7 @@ void attend_segments(const bf16* queries, const Segment* segments, int64_t n, in
                      int64_t heads, int64_t kv_heads, bf16* out) {
 #pragma omp parallel num_threads(threads)
   {
+    const TileUse tiles;
     // kept from call to call: fresh pages cost more than what is done in them
     thread_local PackedHead<D> packed;
     thread_local auto tile = std::make_unique<Tile<D>>();

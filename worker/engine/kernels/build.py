@@ -13,7 +13,8 @@ import time
 from ctypes import c_float, c_int64, c_void_p
 from pathlib import Path
 
-from worker.engine.kernels.instructions import InstructionSet, choose_instructions
+from shared.log.long_steps import long_step
+from worker.engine.kernels.instructions import InstructionSet, list_usable
 
 #: Arguments of each function of kernels.cpp that returns nothing.
 _SIGNATURES: dict[str, tuple[type, ...]] = {
@@ -44,15 +45,17 @@ class Kernels(ctypes.CDLL):
     """The functions of kernels.cpp, compiled for one instruction set."""
 
     def __init__(self, library: Path, instructions: InstructionSet) -> None:
-        """Load the library; raises OSError if that fails."""
+        """Load the library; raises OSError if that fails or the system refuses it."""
         super().__init__(str(library))
         self.instructions = instructions
         for name, arguments in _SIGNATURES.items():
             function = getattr(self, name)
             function.argtypes, function.restype = arguments, None
-        for name in ("panel_outputs", "left_bytes", "int4_bytes"):
+        for name in ("panel_outputs", "left_bytes", "int4_bytes", "prepare_process"):
             getattr(self, name).restype = c_int64
         self.int4_bytes.argtypes = c_int64, c_int64
+        if not self.prepare_process():
+            raise OSError(f"{instructions.title}: refused by the system, or not working")
         #: Outputs of a packed panel.
         self.panel = int(self.panel_outputs())
         #: Whether rows of bfloat16 are widened to float32 before they are multiplied.
@@ -65,14 +68,16 @@ def load_kernels(most: str = "auto") -> Kernels | None:
     `most` is the fastest instruction set allowed. Import torch before: both then share one OpenMP
     runtime and its threads.
     """
-    instructions = choose_instructions(most)
-    if instructions is None:
-        return None
-    try:
-        return Kernels(compiled_library(instructions), instructions)
-    except (OSError, subprocess.SubprocessError) as error:
-        _log.warning("kernels.unavailable", extra={"reason": str(error)})
-        return None
+    for instructions in list_usable(most):
+        try:
+            return Kernels(compiled_library(instructions), instructions)
+        except (OSError, subprocess.SubprocessError) as error:
+            # an older compiler may know the next ones
+            reason = {"instructions": instructions.name, "reason": str(error)}
+            _log.warning("kernels.unavailable", extra=reason)
+            if isinstance(error, FileNotFoundError | subprocess.TimeoutExpired):
+                break
+    return None
 
 
 def compiled_library(instructions: InstructionSet) -> Path:
@@ -84,7 +89,8 @@ def compiled_library(instructions: InstructionSet) -> Path:
     if not library.is_file():
         _log.info("kernels.compiling", extra={"instructions": instructions.title})
         started = time.monotonic()
-        _compile(library, instructions)
+        with long_step("compiling the kernels for this CPU, once"):
+            _compile(library, instructions)
         _log.info("kernels.compiled", extra={"seconds": round(time.monotonic() - started, 1)})
     return library
 

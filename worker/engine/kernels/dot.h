@@ -98,8 +98,10 @@ struct Int8Dot {
   }
 };
 
+// `Locality` 3 is the first-level cache, 2 the next one
+template <int Locality = 3>
 inline void prefetch(const char* panel) {
-  for (int at = 0; at < kColumns * 4; at += 64) __builtin_prefetch(panel + 4096 + at);
+  for (int at = 0; at < kColumns * 4; at += 64) __builtin_prefetch(panel + 4096 + at, 0, Locality);
 }
 
 // sums[r][c] += left[r] . panel[c] over `groups`; `stride` is bytes between left rows

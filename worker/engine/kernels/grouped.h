@@ -121,11 +121,12 @@ inline __attribute__((always_inline)) void grouped_tile(const char* panel, int64
   const int64_t stride = groups * kSpread;
   const char* left = (const char*)rows.levels + m * stride;
   for (int64_t g = 0; g < groups; ++g, panel += kGroupedBytes, left += kSpread) {
-    if (R <= 2) prefetch(panel);
+    if (R <= 2) prefetch<2>(panel);
     Ints sums[R][kVectors] = {};
     const char* levels = panel + kColumns * 4;
     for (int pair = 0; pair < kPairsOfSteps; ++pair, levels += kColumns * 4) {
-      if (R <= 2) prefetch(levels);
+      // the first-level cache has too few slots for lines that take long to use up
+      if (R <= 2) prefetch<2>(levels);
       Words low[kVectors], high[kVectors];
 #pragma GCC unroll 4
       for (int c = 0; c < kVectors; ++c) {

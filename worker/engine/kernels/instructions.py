@@ -11,6 +11,7 @@ from pathlib import Path
 
 _AVX2 = ("-mavx2", "-mfma", "-mf16c")
 _AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq")
+_AMX = ("-mamx-tile", "-mamx-int8", "-mamx-bf16", "-DSIGHTLINE_TILES=1")
 _AVX512_FLAGS = frozenset({"avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq"})
 #: Has products of bfloat16, but slower ones than of float32: 0.7 of their speed without AMX.
 _INTEL = "GenuineIntel"
@@ -33,6 +34,13 @@ class InstructionSet:
 
 #: The fastest first: a CPU takes the first one that it has.
 INSTRUCTION_SETS = (
+    InstructionSet(
+        "amx",
+        "AMX",
+        _X86,
+        _AVX512_FLAGS | {"avx512_bf16", "avx512_vnni", "amx_tile", "amx_int8", "amx_bf16"},
+        (*_AVX512, "-mavx512bf16", "-mavx512vnni", *_AMX),
+    ),
     InstructionSet(
         "avx512-bf16",
         "AVX512-BF16 and VNNI",
@@ -76,21 +84,27 @@ INSTRUCTION_SETS = (
 def choose_instructions(
     most: str = "auto", machine: str = "", flags: frozenset[str] | None = None
 ) -> InstructionSet | None:
-    """Return the fastest instruction set that this CPU has, none faster than the one named `most`.
+    """Return the first of `list_usable`, None where there is none."""
+    return next(iter(list_usable(most, machine, flags)), None)
 
-    None if it has none, or, for "auto", with AMX: oneDNN is faster then. `machine` and `flags`
-    stand for another CPU in tests.
+
+def list_usable(
+    most: str = "auto", machine: str = "", flags: frozenset[str] | None = None
+) -> list[InstructionSet]:
+    """Return the instruction sets that this CPU has, the fastest first, from the one named `most`.
+
+    Empty for "auto" with AMX: oneDNN is faster then. `machine` and `flags` stand for another CPU in
+    tests.
     """
     machine = machine or platform.machine()
     flags = read_cpu_flags() if flags is None else flags
     if most == "auto" and "amx_int8" in flags:
-        return None
+        return []
     if most == "auto" and _INTEL in flags:
         most = "avx512-vnni"
     names = [one.name for one in INSTRUCTION_SETS]
     allowed = INSTRUCTION_SETS[0 if most == "auto" else names.index(most) :]
-    usable = (one for one in allowed if machine in one.machines and flags >= one.needed)
-    return next(usable, None)
+    return [one for one in allowed if machine in one.machines and flags >= one.needed]
 
 
 def list_for_machine(machine: str = "") -> list[InstructionSet]:

@@ -74,6 +74,7 @@ void linear_bf16(const Linear* linear, const bf16* x, int64_t rows, void* left, 
   const int64_t width = linear->bytes / 2;
 #pragma omp parallel num_threads(threads)
   {
+    const TileUse tiles;
     if (!std::is_same<Left, bf16>::value) {
       const Share mine = share(rows);
       for (int64_t m = mine.first; m < mine.end; ++m)
@@ -91,6 +92,7 @@ void linear_int8(const Linear* linear, const bf16* x, int64_t rows, uint8_t* lev
   const int64_t width = linear->bytes;
 #pragma omp parallel num_threads(threads)
   {
+    const TileUse tiles;
     std::vector<float> spread(width);
     const Share mine = share(rows);
     for (int64_t m = mine.first; m < mine.end; ++m)
@@ -214,6 +216,9 @@ void attend_patches(const bf16* qkv, int64_t n, int64_t heads, const float* cosi
 }
 
 void set_threads(int64_t count) { threads = (int)count; }
+
+// whether this process may use what the kernels were compiled for, and it works
+int64_t prepare_process() { return try_tiles(); }
 
 // what Python must know of this instruction set: outputs of a panel, and bytes of a left value
 int64_t panel_outputs() { return kColumns; }

@@ -1,7 +1,7 @@
 // Linear layers over packed weights: in bfloat16, and in int8 with one scale a row.
 #pragma once
-#include "dot.h"
 #include "spread.h"
+#include "tiles.h"
 
 namespace {
 
@@ -109,11 +109,46 @@ void run_panel(const Linear& linear, int64_t panel, const char* left, const floa
   }
 }
 
+// the same by tiles, whose sums need no parking
+template <class Dot, class Out>
+void run_tiled_panel(const Linear& linear, int64_t panel, const char* left, const float* row_scales,
+                     int64_t rows, Out* y, int64_t y_width, const bf16* residual) {
+  const int64_t groups = linear.bytes / 4, stride = groups * Dot::kLeftBytes;
+  const char* packed = linear.panels + panel * groups * kColumns * 4;
+  for (int64_t m = 0; m < rows; m += kTwoTiles) {
+    const int64_t count = std::min<int64_t>(kTwoTiles, rows - m);
+    typename Dot::Sum sums[kTwoTiles][kVectors];
+    multiply_tiles<Dot>(left + m * stride, stride, count, packed, groups, sums, sizeof *sums, false);
+    for (int64_t r = 0; r < count; ++r)
+      finish_row(linear, panel, sums[r], row_scales + m + r, y + (m + r) * y_width,
+                 residual ? residual + (m + r) * y_width : nullptr);
+  }
+}
+
+// rows in blocks that stay in the cache while all panels pass: tiles are faster than what is behind
+template <class Dot, class Out>
+void run_tiled_panels(const Linear& linear, const char* left, const float* row_scales, int64_t rows,
+                      Out* y, int64_t y_width, const bf16* residual) {
+  constexpr int64_t kCachedBytes = 1 << 20;
+  const int64_t stride = linear.bytes / 4 * Dot::kLeftBytes;
+  const int64_t block = std::max<int64_t>(1, kCachedBytes / (stride * kTwoTiles)) * kTwoTiles;
+  const Share mine = share((linear.outputs + kColumns - 1) / kColumns);
+  for (int64_t m = 0; m < rows; m += block)
+    for (int64_t panel = mine.first; panel < mine.end; ++panel)
+      run_tiled_panel<Dot>(linear, panel, left + m * stride, row_scales + m,
+                           std::min(block, rows - m), y + m * y_width, y_width,
+                           residual ? residual + m * y_width : nullptr);
+}
+
 template <class Dot, class Out>
 void run_panels(const Linear& linear, const char* left, const float* row_scales, int64_t rows,
                 Out* y, const bf16* residual) {
   const int64_t panels = (linear.outputs + kColumns - 1) / kColumns;
   const int64_t y_width = linear.activation == kSwiglu ? linear.outputs / 2 : linear.outputs;
+  if (suits_tiles<Dot>(rows, linear.bytes / 4)) {
+    run_tiled_panels<Dot>(linear, left, row_scales, rows, y, y_width, residual);
+    return;
+  }
   std::vector<typename Dot::Sum> parked((std::min(rows, kRowBlock) + kRows) * kVectors);
   const Share mine = share(panels);
   for (int64_t panel = mine.first; panel < mine.end; ++panel)

@@ -7,10 +7,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from worker.engine.config import TextShape
-from worker.engine.input.prompt import Ints
+
+Ints = npt.NDArray[np.int64]
 
 
 class SequenceKV:

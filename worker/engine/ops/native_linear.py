@@ -9,6 +9,7 @@ from typing import Self
 import torch
 
 from worker.engine.kernels.build import Kernels
+from worker.engine.memory.huge_pages import advise_huge_pages
 from worker.engine.ops.base import Activation
 
 #: `enum Activation` of linear.h.
@@ -68,7 +69,7 @@ class _PackedLinear:
         """Return the panels of an (out, in) weight that is multiplied as it is."""
         rows, row_bytes = len(weight), weight.shape[1] * weight.element_size()
         size = padded_outputs(rows, self._kernels.panel) * row_bytes
-        panels = torch.empty(size, dtype=torch.uint8)
+        panels = empty_panels(size)
         self._kernels.pack_panels(weight.data_ptr(), rows, row_bytes, panels.data_ptr())
         return panels
 
@@ -179,7 +180,7 @@ class Int4Linear(_PackedLinear):
     def _pack(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the panels of an (out, in) bfloat16 weight."""
         size = int(self._kernels.int4_bytes(*weight.shape))
-        panels = torch.zeros(size, dtype=torch.uint8)
+        panels = empty_panels(size).zero_()
         self._kernels.pack_int4(weight.data_ptr(), *weight.shape, panels.data_ptr())
         return panels
 
@@ -216,6 +217,13 @@ class UnpackedLinear:
             self._weight.data_ptr(), outputs, inputs, x.data_ptr(), len(x), y.data_ptr()
         )
         return y if residual is None else y + residual
+
+
+def empty_panels(size: int) -> torch.Tensor:
+    """Return `size` bytes for weights that are read in sequence at each step."""
+    panels = torch.empty(size, dtype=torch.uint8)
+    advise_huge_pages(panels.data_ptr(), size)
+    return panels
 
 
 def pointer(tensor: torch.Tensor | None) -> int | None:

@@ -14,6 +14,9 @@ _TERM_COST = 0.0005
 _CONDITION_MAX = 1e9
 #: A measurement counts as at most so many times of what was expected.
 _STALL = 10.0
+#: The terms of a curve that are tried, the likeliest first.
+_MORE = ((2,), (0, 1), (1, 2), (0, 2), (0, 1, 2))
+_GROWING, _FIXED = ((1,), (0,), *_MORE), ((0,), (1,), *_MORE)
 
 
 class CurveFit:
@@ -22,8 +25,12 @@ class CurveFit:
     Written by one thread, read by any.
     """
 
-    def __init__(self, *, keep: float = 0.98, terms: int = 3) -> None:
-        """`keep` of the old weight stays with each measurement; 2 terms leave out squares."""
+    def __init__(self, *, keep: float = 0.98, terms: int = 3, grows_in_doubt: bool = True) -> None:
+        """`keep` of the old weight stays with each measurement; 2 terms leave out squares.
+
+        Where all sizes were alike, seconds are taken to grow with the size, or not to.
+        """
+        self._order = _GROWING if grows_in_doubt else _FIXED
         self._keep = keep
         self._terms = terms
         self._products = np.zeros((terms, terms))
@@ -51,12 +58,11 @@ class CurveFit:
         """Return the best curve; an empty one before the first measurement."""
         if not self._weight:
             return Curve()
-        order = [(1,), (0,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)]
-        choices = [terms for terms in order if max(terms) < self._terms]
+        choices = [terms for terms in self._order if max(terms) < self._terms]
         solutions = [solved for terms in choices if (solved := self._solve(terms)) is not None]
         if not solutions:
             return Curve()
-        # of equals the first: in doubt seconds are proportional
+        # of equals the first
         _, best = min(solutions, key=lambda solution: round(solution[0], 6))
         factors = [best.get(term, 0.0) / _UNIT**term for term in range(3)]
         self._latest = Curve(*factors)

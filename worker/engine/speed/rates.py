@@ -37,7 +37,8 @@ class RateMeter:
         self._batch = _Average()
         self._images = CurveFit()
         self._prompts = CurveFit(keep=_KEEP_PASSES, terms=2)
-        self._steps = CurveFit(keep=_KEEP_PASSES, terms=2)
+        # one step reads all weights, however many answers share it
+        self._steps = CurveFit(keep=_KEEP_PASSES, terms=2, grows_in_doubt=False)
 
     def add_encode(self, tokens: int, share: float, seconds: float) -> None:
         """Count a `share` (0 to 1) of the tower's work on an image of so many visual tokens."""

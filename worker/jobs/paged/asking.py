@@ -192,4 +192,4 @@ def blank_notices(outputs: Sequence[PageOutput]) -> list[Notice]:
     if not blank:
         return []
     pages = ", ".join(map(str, blank[:20])) + (" …" if len(blank) > 20 else "")
-    return [Notice(code="pages_blank", detail=f"Pages that show nothing: {pages}.")]
+    return [Notice(code="pages_blank", detail=f"Blank pages: {pages}.")]

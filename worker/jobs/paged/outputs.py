@@ -11,6 +11,7 @@ from shared.jobs import FinishReason, Notice, PageOutcome, PageOutput, Usage
 from worker.engine.api import Completion, Timings
 from worker.jobs.paged.running_lines import PageLines, RunningLine, find_running_lines
 from worker.jobs.tiled.outcomes import add_costs, mean_confidence, worst_reason
+from worker.objects.pointing import ABOUT_SEARCHES
 
 #: Notices about single pages that a job has at most; each page has its own warnings as well.
 _MOST_NOTICES = 50
@@ -108,7 +109,10 @@ def _notices_of_pages(numbers: Sequence[int], outcomes: Sequence[PageOutcome]) -
         if one.gap:
             detail = f"Page {number} could not be read: {_cause(one.error)}"
             yield Notice(code="page_failed", detail=detail)
-        elif one.finish_reason is FinishReason.LENGTH:
+            continue
+        about = [notice for notice in one.notices if notice.code in ABOUT_SEARCHES]
+        yield from (Notice(code=n.code, detail=f"Page {number}: {n.detail}") for n in about)
+        if one.finish_reason is FinishReason.LENGTH and not about:
             detail = f"Page {number} has more text than max_new_tokens allows."
             yield Notice(code="page_cut_short", detail=detail)
 

@@ -29,7 +29,7 @@ def place_page(
 
     `known` are lines without places, as the model has them.
     """
-    back = _way_back(page, rendered)
+    back = way_back(page, rendered)
     images = [replace(one, rows=map_rows(one.rows, back)) for one in seen]
     lines = place_answer(job, text, known, images, _DIGITS)
     return tuple(line.model_copy(update={"image": None, "page": page.number}) for line in lines)
@@ -39,7 +39,7 @@ def seen_page_lines(
     seen: Sequence[SeenImage], page: PageInfo, rendered: RenderedPage
 ) -> tuple[TextLine, ...]:
     """Return what was seen in the picture of a page as lines with places on the page."""
-    back = _way_back(page, rendered)
+    back = way_back(page, rendered)
     images = [replace(one, rows=map_rows(one.rows, back)) for one in seen]
     return tuple(
         line.model_copy(update={"image": None, "page": page.number})
@@ -47,7 +47,7 @@ def seen_page_lines(
     )
 
 
-def _way_back(page: PageInfo, rendered: RenderedPage) -> Callable[[Corner], Corner]:
+def way_back(page: PageInfo, rendered: RenderedPage) -> Callable[[Corner], Corner]:
     """Return what maps a place in the picture of a page to one on the page as it is filed."""
     width, height = rendered.width, rendered.height
     if rendered.turned % 180:
@@ -74,7 +74,10 @@ def text_layer_lines(boxes: Boxes, text: PageText, number: int) -> tuple[TextLin
 
 
 def _layer_line(line: LayerLine, number: int, boxes: Boxes) -> TextLine:
-    words = tuple(PlacedText(text=word.text, box=_round(word.box)) for word in line.words)
+    words = tuple(
+        PlacedText(text=word.text, box=_round(word.box), corners=_corners(word.box, line.rotation))
+        for word in line.words
+    )
     box = _round(line.box)
     return TextLine(
         text=line.text,

@@ -193,7 +193,7 @@ class PageWork:
             source=source,
             tiles=tiles,
             notices=(*warnings, *notices),
-            **_sum(outcomes, self._info.revision),
+            **add_up(outcomes, self._info.revision),
         )
 
 
@@ -225,7 +225,7 @@ def _from_text(
     )
 
 
-def _sum(outcomes: Sequence[TileOutcome], revision: str) -> dict[str, Any]:
+def add_up(outcomes: Sequence[TileOutcome], revision: str) -> dict[str, Any]:
     """Return what the answers about the tiles of a page cost together; they ran side by side."""
     return {
         "revision": revision,

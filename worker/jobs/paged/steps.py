@@ -22,6 +22,7 @@ from shared.queue import send_doorbells
 from shared.store.jobs.tile_store import NewTile, TileStore
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
+from worker.jobs.finding.pages import PageSearch
 from worker.jobs.leases import LeaseLost
 from worker.jobs.paged.asking import OnePrompt, blank_notices
 from worker.jobs.paged.evidence import mark_evidence
@@ -66,6 +67,7 @@ class PagedSteps:
         self._info = info
         self._max_tiles = max_tiles
         self._work = PageWork(pages, info)
+        self._search = PageSearch(pages, info)
         self._one_prompt = OnePrompt(pages, info)
 
     def document_of(self, job: ClaimedJob) -> DocumentInput | None:
@@ -125,7 +127,7 @@ class PagedSteps:
         known = sum(isinstance(page.what, PageOutcome) for page in work)
         _log.info("job.split", extra={"pages": len(work), "known": known})
         send_doorbells(doorbells)
-        self._try_stream_text(row.id, document.running_lines)
+        self._try_stream_text(row.id, row.input, document.running_lines)
 
     def _plan_pages(
         self, job: ClaimedJob, document: DocumentInput, info: DocumentInfo
@@ -160,7 +162,8 @@ class PagedSteps:
         if not wanted or not is_reading(job.row.input):
             return None
         try:
-            return self._work.own_text(job, document, number)
+            work = self._search if job.row.input.find else self._work
+            return work.own_text(job, document, number)
         except DocumentError:
             # the page gets its three tries by itself
             return None
@@ -186,12 +189,13 @@ class PagedSteps:
         _log.info("page.finished", extra={"parent": row.parent, "page": document.pages[0]})
         send_doorbells(doorbells)
         if row.parent:
-            self._try_stream_text(row.parent, document.running_lines)
+            self._try_stream_text(row.parent, row.input, document.running_lines)
 
     def _page_outcome(self, job: ClaimedJob, document: DocumentInput) -> PageOutcome | None:
         """Return a page's outcome: a gap when it failed for good, None to have it tried again."""
         row = job.row
         make = self._work.read if is_reading(row.input) else self._work.ask
+        make = self._search.find if row.input.find else make
         try:
             with as_service_errors():
                 return make(job, document, document.pages[0])
@@ -218,7 +222,10 @@ class PagedSteps:
             if ended or last - first < _STREAMED:
                 return
 
-    def _try_stream_text(self, job_id: str, handling: RunningLines) -> None:
+    def _try_stream_text(self, job_id: str, job: JobInput, handling: RunningLines) -> None:
+        if job.find:
+            # its text is a sentence at the end
+            return
         try:
             self.stream_text(job_id, handling)
         except StoreUnavailable as error:
@@ -230,9 +237,12 @@ class PagedSteps:
         row = job.row
         outcomes = job.retry_while_store_is_down(lambda: self._tiles.read_page_outcomes(row))
         check_any_page(outcomes)
-        if is_reading(row.input):
+        evidence: frozenset[int] | None = None
+        if row.input.find:
+            answer = EngineAnswer(join_outcomes("", outcomes))
+            evidence = frozenset(n for n, one in enumerate(outcomes) if one.objects)
+        elif is_reading(row.input):
             answer = self._join(job, outcomes)
-            evidence = None
         else:
             reduced = reduce_answers(job, self._info, outcomes, DOCUMENT, row.pages)
             answer, evidence = reduced.answer, reduced.evidence
@@ -246,7 +256,9 @@ class PagedSteps:
                 partial=any(one.gap for one in outcomes),
                 lines=_lines(row, outcomes),
             ),
+            read_s=sum(one.read_s for one in outcomes),
             source=_source(outcomes) if row.input.evidence else None,
+            objects=tuple(one for outcome in outcomes for one in outcome.objects),
         )
 
     def _join(self, job: ClaimedJob, outcomes: list[PageOutcome]) -> EngineAnswer:

@@ -22,6 +22,8 @@ from shared.store.jobs.tile_store import TileStore, tiles_percent
 from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
+from worker.jobs.finding.image import find_in_image
+from worker.jobs.finding.summing import join_pointed
 from worker.jobs.leases import JobReleased, LeaseLost
 from worker.jobs.placing import join_seen
 from worker.jobs.progress import PartsDone
@@ -36,6 +38,7 @@ from worker.jobs.tiled.outcomes import (
     join_second_texts,
     make_gap,
     make_outcome,
+    mean_confidence,
     settled_pieces,
 )
 from worker.jobs.tiled.reducing import reduce_answers
@@ -73,7 +76,8 @@ class TiledSteps:
         """
         if self.split(job):
             return None
-        return job.answer(job.build_question(job.row.input))
+        question = job.build_question(job.row.input)
+        return find_in_image(job, question) if question.job.find else job.answer(question)
 
     def split(self, job: ClaimedJob) -> bool:
         """Queue a job's tiles; False when its images need no cut.
@@ -96,7 +100,7 @@ class TiledSteps:
             raise LeaseLost
         _log.info("job.split", extra={"tiles": len(plan.tiles), "together": plan.together})
         send_doorbells(doorbells)
-        self._try_stream_text(row.id)
+        self._try_stream_text(row.id, row)
         return True
 
     def run_tile(self, job: ClaimedJob) -> None:
@@ -110,7 +114,7 @@ class TiledSteps:
         _log.info("tile.finished", extra={"parent": row.parent, "tile": row.tile})
         send_doorbells(doorbells)
         if row.parent:
-            self._try_stream_text(row.parent)
+            self._try_stream_text(row.parent, row)
 
     def _tile_outcome(self, job: ClaimedJob) -> TileOutcome | None:
         """Return a tile's outcome: a gap when it failed for good, None to have it tried again."""
@@ -125,17 +129,20 @@ class TiledSteps:
 
     def _ask_tile(self, job: ClaimedJob) -> TileOutcome:
         question = replace(job.build_question(job.row.input), scope="", background=True)
-        answer = job.answer(question)
+        answer = find_in_image(job, question) if question.job.find else job.answer(question)
         completion = answer.completion
         if completion.finish_reason is FinishReason.CANCELED:
             raise JobReleased
         if completion.finish_reason is FinishReason.DEADLINE:
             raise InferenceFailed("It took longer than one attempt may take.")
         outcome = make_outcome(completion, self._info.revision)
+        if question.job.find:
+            outcome = outcome.model_copy(update={"notices": _search_notices(answer)})
         read = {
             "read_s": answer.read_s,
             "second_text": answer.second_text or "",
             "rows": answer.seen[0].rows if answer.seen else (),
+            "objects": answer.objects or (),
         }
         return outcome.model_copy(update=read)
 
@@ -146,7 +153,10 @@ class TiledSteps:
             first, tiles, outcomes = unstreamed
             self._tiles.stream(job_id, first, settled_pieces(tiles, outcomes)[first:])
 
-    def _try_stream_text(self, job_id: str) -> None:
+    def _try_stream_text(self, job_id: str, row: JobRow) -> None:
+        if row.input.find:
+            # its text is a sentence at the end
+            return
         try:
             self.stream_text(job_id)
         except StoreUnavailable as error:
@@ -160,6 +170,14 @@ class TiledSteps:
         _check_any_succeeded(outcomes)
         if row.input.encode_only:
             answer = EngineAnswer(_empty_completion(), tiling=_tiling_result(row, outcomes))
+        elif row.input.find:
+            answer = EngineAnswer(
+                add_costs(_empty_completion(mean_confidence(outcomes)), outcomes),
+                tiling=_tiling_result(row, outcomes),
+                read_s=sum(one.read_s for one in outcomes),
+                seen=join_seen(row.tiles, outcomes, wanted=row.input.wants_places),
+                objects=join_pointed(row.tiles, outcomes),
+            )
         elif row.input.tiling and row.input.tiling.task is TilingTask.READ:
             job.retry_while_store_is_down(lambda: self.stream_text(row.id))
             joined = join_outcomes(row.tiles, outcomes)
@@ -177,7 +195,10 @@ class TiledSteps:
             answer = self._ask_together(job, outcomes)
         else:
             answer = self._reduce_answers(job, outcomes)
-        about_parts = (*_turn_notices(row), *_tile_notices(outcomes))
+        about_parts = (
+            *_turn_notices(row),
+            *_tile_notices(outcomes, is_search=bool(row.input.find)),
+        )
         drafts = job.retry_while_store_is_down(lambda: self._tiles.read_drafts(row.id))
         return replace(
             answer,
@@ -222,6 +243,11 @@ def _join_shown(
     return join_seen(row.tiles, looked, wanted=True)
 
 
+def _search_notices(answer: EngineAnswer) -> tuple[Notice, ...]:
+    """Return what is to be known of a tile that was searched."""
+    return (*answer.notices, *answer.completion.notices)
+
+
 def _check_any_succeeded(outcomes: Sequence[TileOutcome]) -> None:
     failures = [one.error for one in outcomes if one.gap]
     if len(failures) == len(outcomes):
@@ -233,8 +259,8 @@ def _cause(error: dict[str, Any] | None) -> Any:
     return (error or {}).get("message", TileFailed.title())
 
 
-def _empty_completion() -> Completion:
-    return Completion("", FinishReason.STOP, Usage(), Timings())
+def _empty_completion(confidence: float | None = None) -> Completion:
+    return Completion("", FinishReason.STOP, Usage(), Timings(), confidence=confidence)
 
 
 def _tiling_result(
@@ -263,7 +289,7 @@ def _turn_notices(row: JobRow) -> list[Notice]:
     return [turned_notice(*one) for one in sorted(turns.items())] if reads else []
 
 
-def _tile_notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
+def _tile_notices(outcomes: Sequence[TileOutcome], *, is_search: bool = False) -> list[Notice]:
     count, notices = len(outcomes), []
     if before := sum(one.taken_over for one in outcomes):
         detail = f"{before} of {count} parts were reused from the job that this one retries."
@@ -275,7 +301,7 @@ def _tile_notices(outcomes: Sequence[TileOutcome]) -> list[Notice]:
         if one.gap:
             detail = f"Part {number} of {count} could not be read: {_cause(one.error)}"
             notices.append(Notice(code="tile_failed", detail=detail))
-        elif one.finish_reason is FinishReason.LENGTH:
+        elif one.finish_reason is FinishReason.LENGTH and not is_search:
             detail = f"Part {number} of {count} has more text than max_new_tokens allows."
             notices.append(Notice(code="tile_cut_short", detail=detail))
     return notices

@@ -15,7 +15,7 @@ from shared.jobs import JobInput, TileInfo, TileOutcome, Tiling, TilingTask
 from shared.jobs import Turn as SessionTurn
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
-from shared.prediction.tile_plan import MIN_SIDE
+from shared.prediction.tile_plan import MIN_SIDE, tiling_for
 from shared.store import Claim
 from shared.store.jobs.tile_store import NewTile, TileStore
 from shared.store.uploads.image_store import ImageStore
@@ -104,17 +104,24 @@ class TileCutter:
             image, turn = open_png(png), None
             if self._upright.reads(row.input):
                 image, turn = self._upright.turn(image)
-            for tile in self._cut_image(image, tiling, second=row.input.reader == "second"):
+            for tile in self._cut_image(image, row.input, tiling):
                 pixels = image.crop(tile.box)
                 placed = replace(tile, order=order, image=number)
                 yield self._store_tile(claim, pixels, placed, turn)
                 order += 1
 
-    def _cut_image(self, image: Image.Image, tiling: Tiling, *, second: bool) -> list[Tile]:
+    def _cut_image(self, image: Image.Image, job: JobInput, tiling: Tiling) -> list[Tile]:
+        whole = [Tile(0, (0, 0, *image.size))]
         if tiling.whole or min(image.size) < MIN_SIDE:
-            return [Tile(0, (0, 0, *image.size))]
-        # the second reader has no bound of its own
-        return cut(image, tiling.budget if second else min(tiling.budget, self._info.max_pixels))
+            return whole
+        if job.reader == "second":
+            # it has no bound of its own
+            return cut(image, tiling.budget)
+        budget = min(tiling.budget, self._info.max_pixels)
+        if job.find and tiling_for(*image.size, budget, task=None) is None:
+            # a cut through a large thing would be no help
+            return whole
+        return cut(image, budget)
 
     def _store_tile(
         self, claim: Claim, pixels: Image.Image, tile: Tile, turn: Turn | None
@@ -158,6 +165,7 @@ class TileCutter:
                 reader=job.reader,
                 boxes=job.boxes if reads else "none",
                 evidence=job.evidence,
+                find=job.find,
                 # tells that it is read, and a table's columns
                 preset=job.preset if reads or job.needs_reader else None,
             )

@@ -7,16 +7,16 @@
 --       the limits of callers that have none of their own: requests and visual tokens a minute,
 --       unfinished and queued jobs, reads a minute (0 = none); then a
 --       name of this call, which is the same when its answer was lost and it is sent again
--- Returns unknown or missing; or ok or limited, tenant, name, the five limits, what is used of
--- each, ms until this minute ends, ms to wait, and for one that counts as a request what
--- standing.lua returns.
+-- Returns unknown or missing; or ok or limited, tenant, name, its scopes ('' = the usual ones), its
+-- retention in seconds ('' = none), the five limits, what is used of each, ms until this minute ends, ms to wait,
+-- and for one that counts as a request what standing.lua returns.
 local digest, without_key, anonymous, charged, max_requests, max_tokens, max_in_flight, max_queued,
   max_reads, call = unpack(ARGV, 1, 10)
 local FIRST_SCORE = 11
 -- longer than a call may be repeated
 local CALL_MS = 60000
 
-local now, tenant, name = now_ms(), anonymous, ''
+local now, tenant, name, scopes, retention = now_ms(), anonymous, '', '', ''
 local open = without_key == 'yes'
   or (without_key == 'alone' and redis.call('EXISTS', API_KEYS) == 0)
 if digest ~= '' then
@@ -33,8 +33,9 @@ local limits = {requests = tonumber(max_requests), tokens = tonumber(max_tokens)
   in_flight = tonumber(max_in_flight), queued = tonumber(max_queued), reads = tonumber(max_reads)}
 if tenant ~= anonymous then
   local own = fields(API_KEY .. tenant, 'name', 'requests', 'tokens', 'in_flight', 'queued',
-    'reads')
-  name = own.name
+    'reads', 'scopes')
+  name, scopes = own.name, own.scopes or ''
+  retention = redis.call('HGET', RETENTION, tenant) or ''
   for kind, limit in pairs(limits) do limits[kind] = tonumber(own[kind]) or limit end
 end
 local usage = {}
@@ -59,6 +60,6 @@ if charged == 'requests' and verdict == 'ok' then
   standing = {places(tenant, {unpack(ARGV, FIRST_SCORE)}), redis.call('ZCARD', QUEUED),
     redis.call('ZCARD', LEASES)}
 end
-return {verdict, tenant, name, limits.requests, limits.tokens, limits.in_flight, limits.queued,
-  limits.reads, usage.requests.used, usage.tokens.used, redis.call('SCARD', UNFINISHED .. tenant),
-  redis.call('ZCARD', LINE .. tenant), usage.reads.used, usage.requests.left_ms, wait_ms, standing}
+return {verdict, tenant, name, scopes, retention, limits.requests, limits.tokens,
+  limits.in_flight, limits.queued, limits.reads, usage.requests.used, usage.tokens.used,
+  redis.call('SCARD', UNFINISHED .. tenant), redis.call('ZCARD', LINE .. tenant), usage.reads.used, usage.requests.left_ms, wait_ms, standing}

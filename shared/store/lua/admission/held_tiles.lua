@@ -1,13 +1,12 @@
 -- Count the tiles of long jobs that are not queued yet, and what they will cost.
 -- ARGV: the most long jobs to look at
--- Returns how many long jobs have such tiles, how many were looked at, and of these the tiles and
--- their predicted busy ms (0 = unknown).
+-- Returns how many long jobs have such tiles, and of each that was looked at its tiles, their
+-- predicted busy ms (0 = unknown) together, and the demand of one ('' = unknown).
 local most = tonumber(ARGV[1])
 local MOST_NAMES = 5000 -- Lua's stack has no room for more at once
 
-local tiles, busy_ms = 0, 0
-local parents = redis.call('ZRANGE', LONG, 0, most - 1)
-for _, parent in ipairs(parents) do
+local jobs = {}
+for _, parent in ipairs(redis.call('ZRANGE', LONG, 0, most - 1)) do
   local key = JOB .. parent
   local job = fields(key, 'tile_next', 'tiles_total')
   local names = {}
@@ -21,9 +20,7 @@ for _, parent in ipairs(parents) do
       if id then child, count = id, count + 1 end
     end
   end
-  if child then
-    tiles = tiles + count
-    busy_ms = busy_ms + count * (tonumber(redis.call('HGET', JOB .. child, 'busy_ms') or 0) or 0)
-  end
+  local tile = child and fields(JOB .. child, 'busy_ms', 'demand') or {}
+  jobs[#jobs + 1] = {count, count * (tonumber(tile.busy_ms or 0) or 0), tile.demand or ''}
 end
-return {redis.call('ZCARD', LONG), #parents, tiles, busy_ms}
+return {redis.call('ZCARD', LONG), jobs}

@@ -6,7 +6,10 @@ local key = BATCH .. name
 local batch = fields(key, 'tenant', 'next', 'kept_until_ms')
 
 if not batch.tenant then return 0 end
+local job_id = redis.call('HGET', key .. BATCH_OPEN, line)
 redis.call('HDEL', key .. BATCH_OPEN, line)
+-- nobody reads along with a line, and its events take more room than all else of it
+if job_id then redis.call('DEL', JOB .. job_id .. EVENTS) end
 if redis.call('SETBIT', key .. BATCH_SETTLED, line, 1) == 1 then return 0 end
 extend(key .. BATCH_SETTLED, batch.kept_until_ms)
 local pieces = FILE .. batch.tenant .. ':' .. file_id .. FILE_PIECES

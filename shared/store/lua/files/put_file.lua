@@ -2,6 +2,7 @@
 -- ARGV: the names below, then names and values of further fields
 local tenant, file_id, ttl_ms = unpack(ARGV, 1, 3)
 local key, now = FILE .. tenant .. ':' .. file_id, now_ms()
+ttl_ms = kept_ms(tenant, ttl_ms)
 
 -- the same call again: its first answer was lost on the way
 if redis.call('EXISTS', key) == 1 then return 1 end

@@ -7,16 +7,17 @@ local ttl_ms, job_id, owner = unpack(ARGV, 1, 3)
 local FIRST_FIELD = 4
 
 local key, now = KEYS[1], now_ms()
-local job = owner ~= '' and fields(JOB .. job_id, 'status', 'owner', 'ttl_ms')
+local job = owner ~= '' and fields(JOB .. job_id, 'status', 'owner', 'ttl_ms', 'expire_ms')
 if job and (job.status ~= 'running' or job.owner ~= owner) then return 0 end
 -- a life that an older version has given it is kept
 if redis.call('EXISTS', key) == 1 then settle_image(key, now) end
 if redis.call('EXISTS', key) == 0 then redis.call('HSET', key, 'maker', job_id) end
 redis.call('HSET', key, unpack(ARGV, FIRST_FIELD))
 redis.call('ZREM', ERASED_FILES, file_mark(key))
-local kept_until = now + tonumber(ttl_ms)
+local tenant = string.match(key, '^[^:]*:[^:]*:(.*):[^:]*$')
+local kept_until = now + kept_ms(tenant, ttl_ms)
 if job then
-  use_image(key, job_id, now + 2 * tonumber(job.ttl_ms), now)
+  use_image(key, job_id, life_end(now, job.expire_ms, job.ttl_ms), now)
   return 1
 end
 local known_until = tonumber(redis.call('HGET', key, 'until') or 0)

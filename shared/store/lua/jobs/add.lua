@@ -8,7 +8,8 @@
 --       limits of the tenant, 0 = none: visual tokens a minute, unfinished jobs, queued jobs;
 --       doorbell_list '' = no doorbell; doorbell_list_ms '' = the list lives for ever
 -- Returns added or replayed, id, position (-1 when not queued) and row; or why not: image_missing
--- and its index, session_busy and the job, limited with the limit (and ms to wait), or reused.
+-- and its index, session_busy and the job, limited with the limit (and ms to wait),
+-- spent with the budget, or reused.
 local job_id, tenant, fingerprint, idempotency_ttl_ms, waiter, queue, first_score, ttl_ms,
   deadline_ms, events_max, session_id, session_ttl_ms, tokens, tokens_limit, in_flight_limit, queued_limit,
   doorbell_list, doorbell_message, doorbell_channel, doorbell_event, doorbell_list_ms =
@@ -78,16 +79,19 @@ if full then
   full = full_limit()
 end
 if full then return {'limited', full} end
+local spent = spent_budget(tenant, now)
+if spent then return {'spent', spent} end
 
-ttl_ms = tonumber(ttl_ms)
-local expire_ms = now + (tonumber(deadline_ms) or ttl_ms)
+local expire_ms = now + (tonumber(deadline_ms) or tonumber(ttl_ms))
+ttl_ms = kept_ms(tenant, ttl_ms)
 local number = redis.call('INCR', SEQUENCE)
 local score = string.format('%.0f', first_score + number)
 redis.call('HSET', key, 'id', job_id, 'tenant', tenant, 'created_ms', now, 'ttl_ms', ttl_ms,
   'expires_ms', now + ttl_ms, 'expire_ms', expire_ms, 'queue', queue, 'score', score,
   'number', number, 'attempt', 0, 'lost', 0, 'events', 0)
 redis.call('HSET', key, 'session_id', session_id, unpack(ARGV, FIRST_FIELD))
-local start = start_of(fields(key, 'not_before_ms', 'window_start_ms', 'window_ms'), now)
+local start = start_of(
+  fields(key, 'not_before_ms', 'window_start_ms', 'window_ms', 'window_changes'), now)
 if start > now then
   redis.call('HSET', key, 'queued_ms', now)
   defer(job_id, tenant, number, start)
@@ -99,8 +103,8 @@ end
 begin_job(job_id, tenant, now)
 if tokens > 0 then charge(usage, tokens) end
 redis.call('ZADD', EXPIRY, expire_ms, job_id)
--- its row lives at most once as long before its end, and once after it
-local kept_until = now + 2 * ttl_ms
+-- its row lives at most until it expires, and as long again as it is kept
+local kept_until = life_end(now, expire_ms, ttl_ms)
 if redis.call('EXISTS', TENANT_JOBS .. tenant) == 0 then mark_complete(tenant, count_unfiled()) end
 file_job(TENANT_JOBS .. tenant, job_id, number, kept_until, number)
 for i = FIRST_IMAGE, #KEYS do use_image(KEYS[i], job_id, kept_until, now) end
@@ -113,7 +117,12 @@ if session then
   redis.call('HSETNX', session, 'created_ms', now)
   redis.call('HSETNX', session, 'generation', number)
   redis.call('HSET', key, 'session_generation', redis.call('HGET', session, 'generation'))
-  redis.call('HSET', session, 'busy', job_id, 'ttl_ms', session_ttl_ms)
+  -- a worker of an older version would read turns without one half as if they were whole
+  local version = redis.call('HGET', session, 'version')
+  if version and tonumber(version) > tonumber(redis.call('HGET', key, 'version')) then
+    redis.call('HSET', key, 'version', version)
+  end
+  redis.call('HSET', session, 'busy', job_id, 'ttl_ms', kept_ms(tenant, session_ttl_ms))
   for i = FIRST_IMAGE, #KEYS do remember_image(session, KEYS[i], now) end
   touch_session(tenant, session_id, now)
 end

@@ -23,7 +23,8 @@ end
 -- Return why a job may not start, or nil; one that will never start again leaves the queue.
 local function refusal(job_id, line)
   local job = fields(JOB .. job_id, 'status', 'tenant', 'expire_ms', 'version', 'parent', 'needs',
-    'not_before_ms', 'window_start_ms', 'window_ms', 'phase', 'number', 'attempt')
+    'not_before_ms', 'window_start_ms', 'window_ms', 'window_changes', 'phase', 'number',
+    'attempt')
   if not job.status then
     if line then dequeue(job_id, line) end
     return 'missing'

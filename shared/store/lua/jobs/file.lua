@@ -8,11 +8,12 @@ local FIRST_JOB = 3
 local now, index, lives = now_ms(), TENANT_JOBS .. tenant, {}
 local function file(name, job_id, job)
   redis.call('ZADD', name, job.number, job_id)
-  lives[name] = math.max(lives[name] or 0, now + 2 * tonumber(job.ttl_ms))
+  lives[name] = math.max(lives[name] or 0, life_end(now, job.expire_ms, job.ttl_ms))
 end
 
 for job_id in argument_groups(FIRST_JOB, 1) do
-  local job = fields(JOB .. job_id, 'status', 'number', 'session_id', 'phase', 'ttl_ms')
+  local job = fields(JOB .. job_id, 'status', 'number', 'session_id', 'phase', 'ttl_ms',
+    'expire_ms')
   if job.status and job.session_id and job.session_id ~= '' then
     file(index .. JOBS_OF_SESSION .. job.session_id, job_id, job)
   end

@@ -5,9 +5,14 @@
 -- Returns 1, also when it is sent again; 0 when the job is no longer this owner's.
 local job_id, owner, status, has_text, text, turn_json, turns_max, metrics_json = unpack(ARGV, 1, 8)
 local FIRST_FIELD = 9
-local SMOOTHING = 0.1 -- weight of the latest answer in the average of its kind
+local REMEMBERED = 10 -- answers of a kind after which the weight of the latest stays the same
 local RATIO_STEP, RATIO_STEPS = 1.1, 30 -- as in forecasts.py
 local RATIOS_KEPT = 200
+
+local function average(key, kind, value, count)
+  local old = tonumber(redis.call('HGET', key, kind) or value)
+  redis.call('HSET', key, kind, string.format('%.2f', old + (value - old) / count))
+end
 
 -- Learn from a success: how long answers are, and how true the prediction was.
 local function learn(key, now)
@@ -15,10 +20,16 @@ local function learn(key, now)
     'not_before_ms', 'window_ms')
   -- a long job's answer is that of many tiles
   if not job.kind or job.kind == '' or job.phase then return end
-  local tokens = job.usage and cjson.decode(job.usage).completion_tokens
+  local usage = job.usage and cjson.decode(job.usage) or {}
+  local tokens = usage.completion_tokens
   if tokens then
-    local old = tonumber(redis.call('HGET', ANSWERS, job.kind) or tokens)
-    redis.call('HSET', ANSWERS, job.kind, string.format('%.2f', old + SMOOTHING * (tokens - old)))
+    local count = tonumber(redis.call('HGET', ANSWERS_COUNTED, job.kind) or 0)
+    -- an older version has counted none
+    if count == 0 and redis.call('HEXISTS', ANSWERS, job.kind) == 1 then count = REMEMBERED end
+    count = math.min(REMEMBERED, count + 1)
+    redis.call('HSET', ANSWERS_COUNTED, job.kind, count)
+    average(ANSWERS, job.kind, tokens, count)
+    average(ANSWER_STEPS, job.kind, tokens - (usage.accepted_tokens or 0), count)
   end
   local predicted = tonumber(job.predicted_ms or 0) or 0
   local actual = math.max(1, now - tonumber(job.created_ms))

@@ -108,6 +108,7 @@ local function end_delivery(delivery_id, status, reason, now, keep_ms)
   local tenant = redis.call('HGET', key, 'tenant')
   redis.call('HSET', key, 'status', status, 'reason', reason, 'owner', '', 'due_ms', '',
     'ended_ms', now)
+  keep_ms = kept_ms(tenant, keep_ms)
   redis.call('PEXPIRE', key, keep_ms)
   redis.call('PEXPIRE', key .. DELIVERY_ATTEMPTS, keep_ms)
   if status == 'failed' then

@@ -16,9 +16,13 @@ local function terminate(job_id, tenant, status, now)
   emit(job_id, 'job.' .. status)
   drop_progress(job_id, now)
   notify(job_id, 'completed', 'job.' .. status, now)
+  if status == 'succeeded' and redis.call('HGET', key, 'review_state') == 'open' then
+    notify(job_id, 'needs_review', 'job.needs_review', now)
+  end
   settle_in_group(job_id, tenant, status, now)
   count_filed('jobs.' .. status)
   file_ended(job_id, tenant, status, now, ttl_ms)
+  count_usage(job_id, tenant, status, now)
   keep_images_of_ended(job_id, now + ttl_ms, now)
   redis.call('PEXPIREAT', key, now + ttl_ms)
   redis.call('PEXPIREAT', key .. JOB_DELIVERIES, now + ttl_ms)

@@ -119,13 +119,27 @@ local function leave_turns(line)
   redis.call('ZADD', TURNED, math.min(next_turn, virtual_now() + turn_length(line)), line)
 end
 
--- The first moment from now on at which a job may start.
+-- The first moment from now on at which a job may start: DailyWindow.next_ms counts the same.
+-- window_changes are the moments at which the clock of the window is changed, and by how much it is
+-- then ahead of what window_start_ms was counted with.
 local function start_of(job, now)
   local DAY_MS = 86400000
   local at = math.max(now, tonumber(job.not_before_ms or 0))
   if not job.window_ms then return at end
-  local past = (at - tonumber(job.window_start_ms)) % DAY_MS
-  return past < tonumber(job.window_ms) and at or at + DAY_MS - past
+  local start, length = tonumber(job.window_start_ms), tonumber(job.window_ms)
+  local changes = job.window_changes and cjson.decode(job.window_changes) or {}
+  local ahead = 0
+  for _, change in ipairs(changes) do
+    if at < change[1] then
+      local past = (at + ahead - start) % DAY_MS
+      local opens = past < length and at or at + DAY_MS - past
+      if opens < change[1] then return opens end
+      at = change[1]
+    end
+    ahead = change[2]
+  end
+  local past = (at + ahead - start) % DAY_MS
+  return past < length and at or at + DAY_MS - past
 end
 
 -- Let a job wait for its time outside of its line; it is queued all the same.

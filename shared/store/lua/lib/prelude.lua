@@ -53,6 +53,17 @@ local function count(name)
   redis.call('HINCRBY', COUNTERS, name, 1)
 end
 
+-- How long something of a tenant is kept that others keep for `ms`.
+local function kept_ms(tenant, ms)
+  local most_s = redis.call('HGET', RETENTION, tenant)
+  return math.min(tonumber(ms), most_s and most_s * 1000 or math.huge)
+end
+
+-- Until when a job that has not ended may need something: its last moment, and its rest after it.
+local function life_end(now, expire_ms, ttl_ms)
+  return math.max(now + tonumber(ttl_ms), tonumber(expire_ms)) + tonumber(ttl_ms)
+end
+
 -- Let a key live at least until `at_ms`.
 local function extend(key, at_ms)
   if redis.call('PTTL', key) < at_ms - now_ms() then redis.call('PEXPIREAT', key, at_ms) end

@@ -57,22 +57,16 @@ local function leave_session(job_id, tenant, session_id)
   if redis.call('HGET', key, 'busy') == job_id then redis.call('HDEL', key, 'busy') end
 end
 
--- Take a job's turns out of a conversation, and those images that no other turn shows.
-local function forget_turns(job_id, session, images, now)
+-- Release those of some images and documents that no turn of a conversation shows any longer.
+local function release_unshown(session, images, now)
   local shown = {}
   for _, text in ipairs(redis.call('LRANGE', session .. SESSION_TURNS, 0, -1)) do
     local turn = cjson.decode(text)
-    if turn.job_id == job_id then
-      redis.call('LREM', session .. SESSION_TURNS, 0, text)
-      -- a question that follows must not be answered without the picture that it is about
-      if #(turn.images or {}) > 0 then redis.call('HSET', session, 'picture_erased', 1) end
-    else
-      for _, id in ipairs(turn.images or {}) do shown[id] = true end
-      for _, id in ipairs(turn.tiles or {}) do shown[id] = true end
-      for _, tile in ipairs(turn.parts or {}) do shown[tile.id] = true end
-      -- JSON's null is no table
-      if type(turn.document) == 'table' then shown[turn.document.id] = true end
-    end
+    for _, id in ipairs(turn.images or {}) do shown[id] = true end
+    for _, id in ipairs(turn.tiles or {}) do shown[id] = true end
+    for _, tile in ipairs(turn.parts or {}) do shown[tile.id] = true end
+    -- JSON's null is no table
+    if type(turn.document) == 'table' then shown[turn.document.id] = true end
   end
   for _, image in ipairs(images) do
     local digest = string.match(image, '[^:]*$')
@@ -81,4 +75,17 @@ local function forget_turns(job_id, session, images, now)
       release_image(image, session, now)
     end
   end
+end
+
+-- Take a job's turns out of a conversation, and those images that no other turn shows.
+local function forget_turns(job_id, session, images, now)
+  for _, text in ipairs(redis.call('LRANGE', session .. SESSION_TURNS, 0, -1)) do
+    local turn = cjson.decode(text)
+    if turn.job_id == job_id then
+      redis.call('LREM', session .. SESSION_TURNS, 0, text)
+      -- a question that follows must not be answered without the picture that it is about
+      if #(turn.images or {}) > 0 then redis.call('HSET', session, 'picture_erased', 1) end
+    end
+  end
+  release_unshown(session, images, now)
 end

@@ -6,7 +6,7 @@ local key, now = SESSION .. tenant .. ':' .. session_id, now_ms()
 
 if redis.call('EXISTS', key) == 0 then
   redis.call('HSET', key, 'created_ms', now, 'generation', redis.call('INCR', SEQUENCE),
-    'ttl_ms', ttl_ms, 'metadata', metadata)
+    'ttl_ms', kept_ms(tenant, ttl_ms), 'metadata', metadata)
   touch_session(tenant, session_id, now)
 end
 return redis.call('HGETALL', key)

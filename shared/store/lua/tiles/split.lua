@@ -13,7 +13,8 @@ local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
   'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms',
-  'version', 'max_attempts', 'busy_ms', 'number', 'split_by', 'needs')
+  'version', 'max_attempts', 'busy_ms', 'number', 'split_by', 'needs',
+  'demand')
 if job.split_by == owner then return waiting_rows(job_id) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
@@ -21,8 +22,17 @@ if job.cancel == '1' then
   terminate(job_id, job.tenant, 'canceled', now)
   return {}
 end
-local kept_until = now + 2 * tonumber(job.ttl_ms)
+local kept_until = life_end(now, job.expire_ms, job.ttl_ms)
 for name, value in pairs(cjson.decode(fields_json)) do redis.call('HSET', key, name, value) end
+
+-- Return what one of so many parts asks of a worker, and what their merge does; see Demand.
+local function demand_of_parts(text, count)
+  if (text or '') == '' then return '', '' end
+  local serial_ms, steps, parts, part_ms, part_steps = unpack(cjson.decode(text))
+  local scale = parts / math.max(1, count)
+  return cjson.encode({part_ms * scale, part_steps * scale, 0, 0, 0}),
+    cjson.encode({serial_ms, steps, 0, 0, 0})
+end
 
 local total, done, index = (#ARGV - FIRST_TILE + 1) / 3, 0, 0
 -- what the job was predicted to cost is now its tiles' cost, and that of the pages that are read
@@ -33,6 +43,7 @@ if (redis.call('HGET', key, 'pages') or '') ~= '' then
   end
 end
 local busy_ms = math.floor(tonumber(job.busy_ms or 0) / math.max(1, paid))
+local part, merge = demand_of_parts(job.demand, paid)
 for child, value, live in argument_groups(FIRST_TILE, 3) do
   if child == '' then
     done = done + 1
@@ -45,13 +56,13 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
-      'busy_ms', busy_ms, 'needs', job.needs or '')
+      'busy_ms', busy_ms, 'demand', part, 'needs', job.needs or '')
     -- its parent's end removes it; if somebody deletes the parent, its time does
     redis.call('PEXPIREAT', JOB .. child, kept_until)
   end
   index = index + 1
 end
-redis.call('HSET', key, 'busy_ms', 0, 'owner', '', 'split_by', owner, 'phase', 'tiles',
+redis.call('HSET', key, 'busy_ms', 0, 'demand', merge, 'owner', '', 'split_by', owner, 'phase', 'tiles',
   'tiles_total', total, 'tiles_done', done, 'tiles_known', done, 'tile_percent', 100 * done,
   'tile_next', 0, 'tile_told', 0,
   'split_ms', now, 'waited_ms', tonumber(job.started_ms) - tonumber(job.queued_ms))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from shared.store import keys
-from shared.store.api_key_store import ApiKeyStore, Caller, Charged
+from shared.store.api_key_store import ApiKeyStore
+from shared.store.api_key_types import Caller, Charged
 from shared.store.connection import connect
 from shared.store.rate_limits import RateLimits
 

@@ -16,7 +16,8 @@ from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import NewJob, Store, failures, keys
-from shared.store.api_key_store import ApiKeyError, ApiKeyStore
+from shared.store.api_key_store import ApiKeyStore
+from shared.store.api_key_types import ApiKeyError, KeyTerms
 from shared.store.session_store import SessionStore
 from shared.store.uploads.image_store import ImageStore
 from shared.store.webhooks.delivery_store import DeliveryStore
@@ -161,15 +162,15 @@ def test_a_key_whose_making_and_changes_lose_their_answers_is_made_once(
 ):
     api_keys = ApiKeyStore(desk.store.redis)
     every_second_answer_is_lost()
-    made, secret = api_keys.create("one", {"requests": 7})
+    made, secret = api_keys.create("one", KeyTerms({"requests": 7}))
     assert (made.limits["requests"], [end for end, _ in made.secrets]) == (7, [secret[-4:]])
     assert [key.id for key in api_keys.all()] == [made.id]
     with pytest.raises(ApiKeyError, match="already exists"):
-        api_keys.create("one", {})
+        api_keys.create("one", KeyTerms())
     assert [key.id for key in api_keys.all()] == [made.id]
     second = api_keys.rotate("one", 60)
     assert [end for end, _ in api_keys.get("one").secrets] == [secret[-4:], second[-4:]]
-    api_keys.change("one", {"requests": 9}, 3)
+    api_keys.change("one", KeyTerms({"requests": 9}, 3))
     assert (api_keys.get("one").limits["requests"], api_keys.get("one").weight) == (9, 3)
     revoked = api_keys.revoke("one")
     assert revoked.revoked_ms

@@ -10,6 +10,7 @@ from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
 from shared.prediction.cost_model import Prediction, Stages
 from shared.prediction.heartbeat import Heartbeat
+from shared.prediction.workload import Demand, HeldParts, WaitingJob
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
@@ -509,6 +510,28 @@ def test_the_work_ahead_counts_tiles_that_are_not_queued_yet(longs):
         longs.store.cancel(one, "t")
     assert forecasts.predict_work_s() == 0
     assert longs.store.redis.zscore(keys.QUEUED, second) is None
+
+
+def test_a_forecast_knows_what_waits_runs_and_is_held_of_each_job(longs):
+    forecasts = Forecasts(longs.store.redis, WorkerRegistry(longs.store.redis, 10))
+    long, short = Demand(0.5, 2.0, 4, 3.0, 10.0), Demand(1.0, 5.0)
+    job_id = longs.add(prediction=Prediction(0, 0.0, Stages(), busy_s=20.0, demand=long))
+    longs.add("other", prediction=Prediction(0, 0.0, Stages(), busy_s=2.0, demand=short))
+    # a row of an older gateway
+    longs.add("third")
+    ahead = forecasts.read().fleet.backlog.ahead
+    assert sorted(ahead, key=str) == sorted(map(WaitingJob, (long, short, None)), key=str)
+    longs.split(job_id, 5, room=2)
+    held = forecasts.read().fleet.backlog.held
+    # the plan was four tiles, and five are cut
+    assert held == (HeldParts(3, Demand(2.4, 8.0)),)
+    claims = [longs.next() for _ in range(4)]
+    backlog = forecasts.read().fleet.backlog
+    tiles = [job for job in backlog.observed if job.tile]
+    assert len(claims) == len(backlog.observed) == 4
+    assert [job.left for job in tiles] == [Demand(2.4, 8.0)] * 2
+    assert {job.left for job in backlog.observed if not job.tile} == {short, None}
+    assert (backlog.ahead, all(job.worker for job in backlog.observed)) == ((), True)
 
 
 def test_the_work_ahead_of_unknown_tiles_is_what_the_workers_measured(longs):

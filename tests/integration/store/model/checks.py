@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,16 +129,28 @@ class Checks(World):
         _, _, tenant = (self.redis.get(keys.GONE + job_id) or "").partition(":")
         return str(tenant)
 
+    def check_usage(self) -> None:
+        """Raise AssertionError unless the usage of each tenant counts the jobs that have ended."""
+        counted: Counter[tuple[str, str]] = Counter()
+        for key in self.redis.scan_iter(keys.USAGE + "*"):
+            tenant, period = key.removeprefix(keys.USAGE).split(":")
+            # a walk over midnight has two days
+            if period.count("-") == 2:
+                row = self.redis.hgetall(key)
+                counted.update({(tenant, status): int(row.get(status, 0)) for status in TERMINAL})
+        assert +counted == +self.model.ended
+
     def clear(self) -> None:
         """Erase all; raises AssertionError if anything is left but counters and tombstones."""
         for row in [row for row in self.model.rows.values() if not row.parent]:
             self.store.erase(row.id, row.tenant)
         for tenant, name in self.model.talks:
             self.sessions.delete(tenant, name)
+        self.check_usage()
         left = {
             key
             for key in self.redis.scan_iter("sl:*", count=1000)
-            if not key.startswith((keys.GONE, keys.IMAGE, keys.PASSED))
+            if not key.startswith((keys.GONE, keys.IMAGE, keys.PASSED, keys.USAGE))
             and not key.endswith(keys.JOBS_FILED_AT)
             and not self.is_claim_of_vanished(key)
         }

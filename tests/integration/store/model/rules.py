@@ -6,6 +6,8 @@ stands in the queue is found out by taking the others first.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tests.integration.store.model.rows import SPAN, TERMINAL, Queue, Row, Talk
 
 
@@ -20,6 +22,8 @@ class Model:
         self.queue = Queue({"b": 2})
         self.rows: dict[str, Row] = {}
         self.talks: dict[tuple[str, str], Talk] = {}
+        #: How many jobs of each tenant have ended, in which way.
+        self.ended: Counter[tuple[str, str]] = Counter()
         self.long: dict[str, int] = {}
         #: Of each tenant that has such jobs, when it was served last.
         self.long_tenants: dict[str, int] = {}
@@ -159,6 +163,7 @@ class Model:
         self.queue.remove(row.line, row.id)
         self.unfile(row)
         row.status, row.owner, row.gone_ms = status, "", now + row.ttl_ms
+        self.ended[row.tenant, status] += 1
         for child in filter(None, row.tiles):
             self.drop(child)
         row.tiles = []

@@ -29,7 +29,7 @@ def refused(**body):
 
 
 def test_the_presets_of_the_interface_are_there_in_both_languages():
-    assert list(PRESETS) == ["describe", "ocr", "ocr_table", "count", "qa", "fields"]
+    assert list(PRESETS) == ["describe", "ocr", "ocr_table", "count", "qa", "fields", "find"]
     assert all(set(preset.prompt) == {"en", "zh"} for preset in BUILT_IN)
     assert all(RULES.find_unknown(preset.postprocess) is None for preset in BUILT_IN)
 

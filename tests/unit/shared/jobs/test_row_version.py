@@ -13,6 +13,7 @@ from shared.jobs import (
     DocumentInput,
     GenerationParams,
     JobInput,
+    SearchTerms,
     Tiling,
     TilingTask,
 )
@@ -26,14 +27,19 @@ WORDS = {
     "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
     "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
     "temperature top_k top_p uncertain_below",
-    "JobInput": "before boxes document encode_only enhance evidence image_places images keep_all "
-    "max_pixels params postprocess preset prompt reader reference thread tiling",
+    "JobInput": "before boxes document encode_only enhance evidence find image_places images "
+    "keep_all max_pixels params postprocess preset prompt reader reference review thread tiling",
     "JsonSchema": "description name schema strict",
     "ResponseFormat": "json_schema type",
+    "ReviewRule": "below",
+    "SearchTerms": "fuzzy labels language",
     "TextLayer": "auto ignore only",
     "Tiling": "budget planned strict task whole",
     "TilingTask": "ask read",
 }
+
+
+READERS = ("model", "second", "both")
 
 
 def _words(schema: dict[str, Any]) -> dict[str, str]:
@@ -89,6 +95,7 @@ def test_an_older_worker_leaves_a_row_alone_that_asks_for_what_it_does_not_know(
         {"params": GenerationParams(max_new_tokens=4097, top_k=5)},
         {"keep_all": True},
         {"boxes": "line"},
+        {"find": SearchTerms(labels=("a",)), "reader": "model"},
         {"enhance": ("downscale",)},
         {"images": ("img_1",), "image_places": (2,)},
         {"before": (ConversationMessage(role="user", text="a", images=("i",), image_places=(1,)),)},
@@ -121,3 +128,12 @@ def test_a_job_about_a_document_is_left_alone_by_older_workers():
     assert row.row_version == 5
     assert JobInput.model_validate_json(row.model_dump_json()) == row
     assert "document" not in json.loads(JobInput(prompt="hi").model_dump_json())
+
+
+def test_what_looks_among_text_needs_the_second_reader_unless_pages_bring_theirs():
+    terms = SearchTerms(labels=("a",))
+    needs = {reader: JobInput(prompt="", find=terms, reader=reader) for reader in READERS}
+    assert [job.needs_reader for job in needs.values()] == [False, True, True]
+    document = DocumentInput(id="doc_1", kind="pdf", page_count=1, pages=(1,), text_layer="only")
+    own = JobInput(prompt="", find=terms, reader="second", document=document)
+    assert not own.needs_reader

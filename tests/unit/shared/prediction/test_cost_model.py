@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from shared.prediction.cost_model import (
     Backlog,
     FleetSnapshot,
     Work,
-    predict_busy_s,
     predict_stages,
 )
 from shared.prediction.curves import Curve, Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.prediction.remaining_work import RunningJob, remaining_s
+from shared.prediction.workload import Demand, HeldParts, RunningJob, WaitingJob
 from shared.store.forecasts import Forecast, PredictionAccuracy
 
 SPEED = Speed(
@@ -26,10 +27,6 @@ SPEED = Speed(
 
 def _worker(*, slots: int = 4, **fields) -> Heartbeat:
     return Heartbeat("w", "m", slots=slots, speed=SPEED.as_dict(), **fields)
-
-
-def _queued(jobs: int, mean_s: float, *, running: int = 4) -> Backlog:
-    return Backlog(jobs, running, mean_s)
 
 
 def test_each_stage_has_its_price():
@@ -45,82 +42,141 @@ def test_a_tiled_image_costs_the_sum_of_its_tiles_and_less_than_the_whole():
     assert predict_stages(tiled, SPEED).encode_s < predict_stages(whole, SPEED).encode_s
 
 
-def test_neighbours_slow_the_tower_down_and_share_the_steps():
-    work = Work(images=(100,), answer_tokens=10)
-    alone, together = predict_stages(work, SPEED), predict_stages(work, SPEED, concurrent=4)
-    assert together.encode_s == pytest.approx(4 * alone.encode_s)
-    assert together.decode_s < 2 * alone.decode_s
-    assert predict_busy_s(work, SPEED, 4) < alone.total_s
+def _began(*jobs: Demand, worker: str = "w") -> tuple[RunningJob, ...]:
+    """Return jobs that run, the first the oldest, none of them within a burst."""
+    return tuple(
+        RunningJob(job.serial_s, 9.0 - number, left=job, worker=worker)
+        for number, job in enumerate(jobs)
+    )
+
+
+def _fleet(*workers: Heartbeat, began: tuple[RunningJob, ...] = (), ahead=(), held=(), mean_s=0.0):
+    waiting = tuple(WaitingJob(job) for job in ahead)
+    return FleetSnapshot(workers, Backlog(len(ahead), len(began), mean_s, began, waiting, held))
 
 
 def test_a_free_slot_means_no_wait():
-    fleet = FleetSnapshot((_worker(),), _queued(0, 0, running=3))
+    fleet = _fleet(_worker(), began=_began(*[Demand(3.0)] * 3))
     assert fleet.predict(Work(answer_tokens=5), 0).wait_s == 0
+    assert fleet.predict(Work(answer_tokens=5), 1).wait_s > 0
 
 
-def test_the_wait_is_the_work_before_it_over_all_workers():
-    work = Work(images=(100,), answer_tokens=10)
-    one = FleetSnapshot((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
-    two = FleetSnapshot((_worker(), _worker()), _queued(9, 10.0, running=8)).predict(work, 9).wait_s
-    assert one == pytest.approx(100)
-    assert two == pytest.approx(one / 2)
+def test_images_and_prompts_are_computed_in_the_order_in_which_they_came():
+    fleet = _fleet(_worker(), began=_began(Demand(2.0), Demand(3.0)))
+    prediction = fleet.predict(Work(images=(100,)), 0)
+    own = predict_stages(Work(images=(100,)), SPEED)
+    assert prediction.wait_s == 0
+    assert prediction.run_s == pytest.approx(5.0 + own.total_s)
+    assert prediction.stages.decode_s == 0
 
 
-def test_a_slow_load_makes_waits_longer():
-    work = Work(answer_tokens=10)
-    usual = FleetSnapshot((_worker(),), _queued(9, 10.0)).predict(work, 9).wait_s
-    slow = FleetSnapshot((_worker(load_factor=2.0),), _queued(9, 10.0)).predict(work, 9).wait_s
-    assert slow == pytest.approx(2 * usual)
+def test_answers_are_written_in_steps_that_all_share():
+    began = _began(Demand(0.0, 30.0), Demand(0.0, 10.0))
+    prediction = _fleet(_worker(), began=began).predict(Work(answer_tokens=20), 0)
+    # three share ten steps, two the next ten, but for what the prompt takes first
+    assert prediction.stages.decode_s == pytest.approx(10 * 0.13 + 10 * 0.12, rel=0.05)
 
 
-def test_free_slots_take_the_first_that_wait():
-    backlog = _queued(9, 10.0, running=1)
-    waits = [
-        FleetSnapshot((_worker(),), backlog).predict_wait_s(position) for position in (2, 3, 5)
+def test_equal_jobs_that_began_together_leave_their_slots_together():
+    began = _began(*[Demand(0.0, 40.0)] * 4)
+    fleet = _fleet(_worker(), began=began, ahead=[Demand(0.0, 40.0)] * 3)
+    ends_s = 40 * 0.14
+    assert [fleet.predict_wait_s(place) for place in range(3)] == pytest.approx([ends_s] * 3)
+    assert fleet.predict(Work(answer_tokens=40), 3).wait_s == pytest.approx(ends_s)
+    assert fleet.predict(Work(answer_tokens=40), 4).wait_s > 1.9 * ends_s
+
+
+def test_a_job_waits_for_those_before_it_by_what_each_of_them_asks():
+    one = _worker(slots=1)
+    fleet = _fleet(one, began=_began(Demand(2.0)), ahead=[Demand(30.0), Demand(1.0)])
+    assert [fleet.predict_wait_s(place) for place in range(3)] == pytest.approx([2, 32, 33])
+    assert [fleet.predict_run_s(place) for place in range(3)] == [
+        pytest.approx(30),
+        pytest.approx(1),
+        None,
     ]
-    assert waits == pytest.approx([0, 10, 30])
 
 
-def test_jobs_that_began_together_leave_no_slot_before_their_work_is_done():
-    began = tuple(RunningJob(2.0, elapsed_s=0.5) for _ in range(4))
-    fleet = FleetSnapshot((_worker(),), Backlog(1, 4, 2.0, began))
-    assert [fleet.predict_wait_s(position) for position in (0, 1)] == pytest.approx([7.5, 9.5])
+def test_two_workers_take_turns_with_what_waits():
+    workers = [Heartbeat(name, "m", slots=1, speed=SPEED.as_dict()) for name in ("a", "b")]
+    began = (*_began(Demand(6.0), worker="a"), *_began(Demand(1.0), worker="b"))
+    fleet = _fleet(*workers, began=began, ahead=[Demand(2.0)] * 3)
+    assert [fleet.predict_wait_s(place) for place in range(4)] == pytest.approx([1, 3, 5, 6])
 
 
-def test_jobs_that_began_one_after_the_other_leave_one_after_the_other():
-    began = tuple(RunningJob(2.0, elapsed_s=2.0 * n) for n in range(4))
-    fleet = FleetSnapshot((_worker(),), Backlog(0, 4, 0.0, began))
-    assert [fleet.predict_wait_s(position, 2.0) for position in (0, 1)] == pytest.approx([2.0, 4.0])
+def test_a_slow_load_makes_waits_longer_where_the_worker_is_full():
+    ahead = [Demand(10.0)] * 9
+    usual = _fleet(_worker(slots=1), ahead=ahead).predict_wait_s(9)
+    slow = _fleet(_worker(slots=1, load_factor=2.0), ahead=ahead).predict_wait_s(9)
+    assert slow == pytest.approx(2 * usual) == pytest.approx(180)
 
 
-def test_two_workers_have_done_what_is_in_hand_in_half_the_time():
-    began = (RunningJob(4.0), RunningJob(4.0))
-    assert remaining_s(began, 2.0) == remaining_s(began, 1.0) / 2 == 4.0
-    assert remaining_s([RunningJob(1.0, elapsed_s=5.0)], 1.0) == 0
+def test_a_long_job_holds_up_those_behind_it_by_its_tiles_and_not_by_all_of_itself():
+    long = Demand(0.0, 0.0, parts=30, part_serial_s=4.0, part_steps=10.0)
+    fleet = _fleet(_worker(), ahead=[long])
+    assert fleet.predict(Work(images=(100,)), 1).wait_s < 1
+    assert fleet.predict(Work(images=(100,)), 1).run_s < 10
+    assert fleet.predict_run_s(0) == pytest.approx(30 * 4 + 300 * 0.14 / 3, rel=0.15)
 
 
-def test_a_job_that_nobody_has_looked_at_yet_is_a_usual_one():
-    backlog = Backlog(0, 3, 0.0, (RunningJob(3.0, 9.0), RunningJob(0.0, 1.0)))
-    assert backlog.running_jobs(1.0) == [
-        RunningJob(2.0),
-        RunningJob(2.0, 1.0),
-        RunningJob(3.0, 9.0),
-    ]
-    assert len(Backlog(0, 1, 0.0, backlog.observed).running_jobs(1.0)) == 1
+def test_tiles_that_are_held_leave_one_slot_of_each_worker():
+    held = (HeldParts(20, Demand(4.0)),)
+    assert _fleet(_worker(), held=held).predict(Work(images=(100,)), 0).wait_s == 0
+    began = (RunningJob(4.0, 9.0, Demand(4.0), "w", tile=True),)
+    full = _fleet(_worker(slots=1), began=began, held=held)
+    assert full.predict(Work(), 0).wait_s == pytest.approx(4)
 
 
-def test_a_large_image_among_small_ones_pays_for_theirs_and_not_for_four_of_its_own():
-    large, small = Work(images=(1000,)), Work(images=(10,))
-    beside = tuple(RunningJob(predict_busy_s(small, SPEED, 4)) for _ in range(3))
-    busy = FleetSnapshot((_worker(),), Backlog(0, 0, 0.0, beside)).with_running(3).predict(large, 0)
-    alone = FleetSnapshot((_worker(),), Backlog(0, 0, 0.0)).predict(large, 0)
-    usual = (3 * predict_busy_s(small, SPEED, 4) + predict_busy_s(large, SPEED, 4)) / 4
-    assert busy.run_s == pytest.approx(alone.run_s + 3 * usual)
+def test_several_workers_share_the_tiles_of_a_job():
+    work = Work((1000,) * 12, 12 * 30, 12 * 10.0, parts=12, answers_apart=True)
+    one = _fleet(_worker()).predict(work, 0)
+    two = _fleet(_worker(), Heartbeat("x", "m", slots=4, speed=SPEED.as_dict())).predict(work, 0)
+    assert two.run_s == pytest.approx(one.run_s / 2, rel=0.1)
+    assert one.busy_s == two.busy_s
+    assert sum(asdict(one.stages).values()) == pytest.approx(one.run_s)
+
+
+def test_a_queue_beyond_those_that_were_read_counts_as_mean_ones():
+    fleet = _fleet(_worker(slots=1), ahead=[Demand(2.0)] * 32, mean_s=2.0)
+    assert fleet.predict_wait_s(500) == pytest.approx(1000, rel=0.01)
+    assert fleet.predict(Work(images=(10,)), 500).wait_s == pytest.approx(1000, rel=0.01)
+
+
+def test_a_newer_count_of_running_jobs_takes_them_from_the_queue():
+    fleet = _fleet(_worker(slots=1), ahead=[Demand(5.0), Demand(7.0)])
+    assert fleet.with_running(1).predict_wait_s(0) == pytest.approx(5)
+    assert fleet.with_running(1).predict_wait_s(1) == pytest.approx(12)
+    busy = _fleet(_worker(slots=2), began=_began(Demand(5.0), Demand(7.0)))
+    assert busy.with_running(1).backlog.observed == busy.backlog.observed[1:]
+    assert busy.with_running(0).predict_wait_s(0) == 0
+
+
+def test_what_came_within_a_second_is_half_of_a_burst():
+    def run_s(elapsed_s: float) -> float:
+        jobs = tuple(RunningJob(1.0, elapsed_s, Demand(1.0, 20.0), "w") for _ in range(2))
+        return _fleet(_worker(), began=jobs).predict(Work(images=(100,), answer_tokens=20), 0).run_s
+
+    assert run_s(0.1) > run_s(5.0)
+
+
+def test_what_was_done_of_a_job_is_not_done_again():
+    asked = Demand(8.0, 40.0)
+    assert asked.after(0.5, 0) == Demand(4.0, 40.0)
+    assert asked.after(1.0, 30) == Demand(0.0, 10.0)
+    # nobody knows how much longer an answer is that is longer than expected
+    assert asked.after(1.0, 90) == Demand(0.0, 8.0)
+
+
+def test_a_row_keeps_what_its_job_asks():
+    asked = Demand(1.5, 12.0, 3, 0.5, 4.0)
+    assert Demand.parse(asked.dump()) == asked
+    assert Demand.parse("") is None
+    assert (asked.part, asked.merge) == (Demand(0.5, 4.0), Demand(1.5, 12.0))
 
 
 def test_without_curves_the_experience_of_whole_jobs_counts():
     worker = Heartbeat("w", "m", slots=1, seconds_per_job=3.0)
-    prediction = FleetSnapshot((worker,), _queued(4, 0.0, running=1)).predict(Work(), 4)
+    prediction = FleetSnapshot((worker,), Backlog(4, 1)).predict(Work(), 4)
     assert prediction.wait_s == pytest.approx(15)
     assert prediction.stages is None
     assert prediction.total_s is None
@@ -133,8 +189,7 @@ def test_nobody_to_ask_means_nothing_is_known():
 
 
 def test_a_worker_that_leaves_is_not_counted_on():
-    fleet = FleetSnapshot((_worker(draining=True),), _queued(0, 0, running=0))
-    assert fleet.free_slots == 0
+    fleet = FleetSnapshot((_worker(draining=True),), Backlog())
     assert fleet.predict(Work(answer_tokens=5), 0).run_s is None
 
 

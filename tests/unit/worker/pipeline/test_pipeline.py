@@ -101,6 +101,31 @@ def test_a_question_that_fits_alone_is_answered_with_the_images_but_not_the_word
     assert messages(engine.taken[0]) == [("user", "now?", ("img_a",))]
 
 
+def test_images_of_a_dropped_turn_go_to_the_next_question_and_words_of_the_system_stay():
+    system = turn(0).model_copy(update={"role": "system", "part": "question", "text": ""})
+    alone = turn(2).without("question")
+    engine = Narrow(most=5)
+    Pipeline(engine).start(question([system, turn(1, "img_a"), alone, turn(3)]))
+    assert messages(engine.taken[0]) == [
+        ("system", "q0", ()),
+        ("assistant", "a2", ()),
+        ("user", "q3", ("img_a",)),
+        ("assistant", "a3", ()),
+        ("user", "now?", ()),
+    ]
+    narrow = Narrow(most=2)
+    Pipeline(narrow).start(question([system, turn(1, "img_a"), alone]))
+    assert messages(narrow.taken[0]) == [("system", "q0", ()), ("user", "now?", ("img_a",))]
+
+
+def test_a_turn_loses_one_half_and_then_the_other():
+    both = turn(1, "img_a")
+    asked, answered = both.without("answer"), both.without("question")
+    assert (asked.text, asked.token_ids, asked.images) == ("", (), ("img_a",))
+    assert (answered.prompt, answered.images, answered.text) == ("", (), "a1")
+    assert asked.without("question") is answered.without("answer") is None
+
+
 def chat(*before: tuple[str, str]) -> Question:
     earlier = tuple(ConversationMessage(role=role, text=text) for role, text in before)
     asked = question([])

@@ -1,0 +1,39 @@
+"""What a key may do: submit work, read results, administer the service."""
+
+from __future__ import annotations
+
+import re
+
+from shared.errors import InsufficientScope
+from shared.store.api_key_types import Scope
+
+#: What every key may ask to find its way: nothing of it tells of a caller's work.
+_DISCOVERY = re.compile(r"/v1/(models(/.*)?|presets|rules|limits|queue|estimate)")
+_NEEDED: dict[str, frozenset[Scope]] = {
+    "GET": frozenset({"read"}),
+    "HEAD": frozenset({"read"}),
+    "OPTIONS": frozenset(),
+    # whoever may only add work must not take away what others of the key have
+    "DELETE": frozenset({"read", "submit"}),
+}
+_SUBMITS: frozenset[Scope] = frozenset({"submit"})
+
+
+def is_discovery(path: str) -> bool:
+    """Tell whether a path says what the service can do, and nothing of a caller's work."""
+    return bool(_DISCOVERY.fullmatch(path))
+
+
+def needed_scopes(method: str, path: str) -> frozenset[Scope]:
+    """Return the scopes that a request needs, all of them."""
+    if is_discovery(path):
+        return frozenset()
+    return _NEEDED.get(method, _SUBMITS)
+
+
+def check_scopes(scopes: frozenset[Scope], needed: frozenset[Scope], name: str) -> None:
+    """Raise InsufficientScope unless a key has all of the scopes; admin has every one."""
+    missing = needed - scopes
+    if missing and "admin" not in scopes:
+        lacks = " and ".join(sorted(missing))
+        raise InsufficientScope(f"The key {name or 'of this caller'} lacks the scope {lacks}.")

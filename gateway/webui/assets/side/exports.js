@@ -1,0 +1,88 @@
+// A conversation as Markdown, text, a table or JSON.
+
+import { presetName, say, told } from "../words.js";
+import { fenced } from "./as_markdown.js";
+
+/** By name: the ending and type of the file, and what writes {id, title, parts}. */
+export const FORMS = {
+  markdown: { ending: "md", kind: "text/markdown", write: markdown },
+  text: { ending: "txt", kind: "text/plain", write: plainText },
+  csv: { ending: "csv", kind: "text/csv", write: csv },
+  json: { ending: "json", kind: "application/json", write: (talk) => JSON.stringify(json(talk), null, 2) },
+};
+/** What a table program would compute instead of showing; numbers and lone signs it may. */
+const FORMULA = /^[ \u00a0]*[=+\-@\t\r\n＝＋－＠]/;
+const NUMBER = /^[ \u00a0]*[+-]?\d[\d.,\u00a0 ]*%?$/;
+
+function markdown({ title, parts }) {
+  const sections = parts.map((part) => `## ${questionOf(part).replace(/\s*\n\s*/g, " ")}\n\n${filesLine(part)}${markdownOf(part)}`);
+  return `# ${title}\n\n${sections.join("\n\n")}\n`;
+}
+
+const markdownOf = (part) => (told.reading.includes(part.asked.preset) ? fenced(answerOf(part)) : answerOf(part));
+
+function plainText({ title, parts }) {
+  const sections = parts.map((part) => `${say("you")}${say("colon")}${questionOf(part)}\n${filesLine(part)}\n${answerOf(part)}`);
+  return `${title}\n\n${sections.join("\n\n----\n\n")}\n`;
+}
+
+function csv(talk) {
+  const rows = json(talk).turns.map((turn) => [turn.created_at, turn.question, turn.files.join("; "), turn.answer, turn.status, turn.seconds ?? ""]);
+  const head = ["time", "question", "files", "answer", "status", "seconds"];
+  // table programs take text without this mark for another alphabet's
+  return `\ufeff${[head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+}
+
+function cell(value) {
+  const isFormula = FORMULA.test(value) && !NUMBER.test(value) && /[\p{L}\p{N}]/u.test(value);
+  const text = `${isFormula ? "'" : ""}${value}`;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function json({ id, title, parts }) {
+  return { object: "conversation", id, title, exported_at: new Date().toISOString(), turns: parts.map(turnOf) };
+}
+
+function turnOf(part) {
+  const { job } = part;
+  return {
+    created_at: part.at,
+    job_id: job?.id ?? null,
+    question: questionOf(part),
+    preset: part.asked.preset ?? null,
+    files: filesOf(part),
+    images: part.asked.images.map((image) => image.id),
+    status: job?.status ?? "succeeded",
+    finish_reason: part.reason ?? job?.output?.finish_reason ?? null,
+    answer: textOf(part),
+    warnings: job?.warnings ?? [],
+    error: job?.error ?? null,
+    seconds: secondsOf(job),
+  };
+}
+
+function secondsOf(job) {
+  if (!job?.started_at || !job.completed_at) return null;
+  return (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000;
+}
+
+function questionOf({ asked: { preset, prompt, words } }) {
+  if (!preset || preset === "qa") return prompt;
+  return [presetName(preset), words].filter(Boolean).join(say("colon"));
+}
+
+const textOf = ({ job, text }) => job?.output?.text ?? text ?? "";
+
+/** Return the words of an answer, and why they are not all there. */
+function answerOf(part) {
+  const { job } = part;
+  const isWhole = !job || job.status === "succeeded";
+  return [textOf(part), isWhole ? "" : `[${job.error?.message ?? say(`ended_${job.status}`)}]`].filter(Boolean).join("\n");
+}
+
+const filesOf = ({ asked }) => asked.images.map((image) => image.name).filter(Boolean);
+
+function filesLine(part) {
+  const names = filesOf(part);
+  return names.length ? `${say("files")}${say("colon")}${names.join(say("comma"))}\n\n` : "";
+}

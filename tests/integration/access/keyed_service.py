@@ -1,0 +1,90 @@
+"""Two gateways that ask for keys, and the operator's command for these."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.support.harness import (
+    QUICK,
+    ROOT,
+    Process,
+    RedisServer,
+    System,
+    eventually,
+    running_redis,
+    running_system,
+)
+
+
+@dataclass
+class KeyedService:
+    """Two gateways, and the operator's command for their keys."""
+
+    redis: RedisServer
+    system: System
+    gateways: list[httpx.Client]
+    processes: list[Process]
+    secrets: list[str] = field(default_factory=list)
+
+    def admin(
+        self, *arguments: str, code: int = 0, area: str = "keys"
+    ) -> subprocess.CompletedProcess[str]:
+        completed = subprocess.run(
+            [sys.executable, "-m", "gateway.admin", area, *arguments],
+            env=self.system.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert completed.returncode == code, completed.stderr
+        return completed
+
+    def key(self, name: str, *options: str) -> dict[str, str]:
+        """Return the headers of a new key."""
+        return self.headers(self.admin("create", name, *options).stdout)
+
+    def headers(self, secret: str) -> dict[str, str]:
+        self.secrets.append(secret.strip())
+        return {"Authorization": f"Bearer {secret.strip()}"}
+
+    def at_once(self, count: int, headers: dict[str, str], **body: object) -> list[httpx.Response]:
+        """Submit jobs by as many clients at the same time, half of them at each gateway."""
+
+        def post(number: int) -> httpx.Response:
+            with httpx.Client(base_url=self.gateways[number % 2].base_url, trust_env=False) as http:
+                json = {"prompt": "hi", **body}
+
+                def answered() -> httpx.Response | None:
+                    answer = http.post("/v1/jobs", json=json, headers=headers, timeout=60)
+                    # Redis looks silent to a gateway that a busy machine starves; nothing is stored
+                    return None if answer.status_code == 503 else answer
+
+                return eventually(answered)
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(post, range(count)))
+
+
+@contextlib.contextmanager
+def keyed_service(folder: Path, **settings: str) -> Iterator[KeyedService]:
+    """Yield a service whose first key is made."""
+    with (
+        running_redis(folder) as redis,
+        running_system(redis.url, folder, **QUICK, **settings) as system,
+    ):
+        pairs = [system.gateway() for _ in range(2)]
+        service = KeyedService(
+            redis, system, [http for _, http in pairs], [one for one, _ in pairs]
+        )
+        assert service.gateways[0].get("/v1/jobs").status_code == 200, "nobody has made a key yet"
+        service.key("first")
+        yield service
