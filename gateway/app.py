@@ -7,16 +7,17 @@ import re
 import secrets
 import time
 
-from flask import Response, g, jsonify, redirect, request
+from flask import Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 
 from gateway import audit, auth
-from gateway.http import error_page, problems
+from gateway.http import problems
 from gateway.http.base_path import BasePath, link_base
 from gateway.http.bodies.multipart import FormRequest
 from gateway.http.json_answers import JsonAnswers
+from gateway.http.pages.documents import add_documents
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
 from gateway.routes.documents import documents
@@ -100,8 +101,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 def _add_documents(app: OpenAPI) -> None:
     app.register_blueprint(page)
-    app.add_url_rule("/docs/errors", "errors", error_page.page)
-    app.add_url_rule("/docs", "docs", lambda: redirect(f"{link_base()}/docs/swagger"))
+    add_documents(app)
     app.view_functions["openapi.doc_url"] = lambda: _show_document(app)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: _show_document(app))
 

@@ -17,6 +17,7 @@ from werkzeug.routing import RequestRedirect
 from gateway.http import mistral_errors
 from gateway.http.base_path import link_base
 from gateway.http.foreign_paths import find_what_serves
+from gateway.http.pages.problem_page import problem_page, wants_page
 from shared import errors
 from shared.errors import ServiceError
 from shared.excerpt import excerpt
@@ -114,6 +115,13 @@ def problem(error: ServiceError) -> Response:
 
 def _shown_error(error: ServiceError) -> Response:
     """Return an error in the form that the clients of this path read."""
+    response = problem_page(error) if wants_page() else _problem_document(error)
+    if request.method in ("GET", "HEAD"):
+        response.vary.add("Accept")
+    return response
+
+
+def _problem_document(error: ServiceError) -> Response:
     base, request_id = link_base(), g.get("request_id", "")
     if request.path in mistral_errors.PATHS:
         body = mistral_errors.error_body(error, openai_error(error), request_id)

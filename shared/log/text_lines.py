@@ -11,7 +11,14 @@ from shared.log import context
 #: Loggers of libraries; a person at a terminal wants their warnings only.
 _LIBRARIES = ("celery.", "kombu.", "gunicorn.")
 #: INFO events that another line says again.
-_REPEATED = frozenset({"job.started", "tile.finished", "client.gone", "doorbell.ignored"})
+_REPEATED = frozenset(
+    {
+        *("job.started", "tile.finished", "client.gone", "doorbell.ignored"),
+        *("kernels.compiling", "kernels.compiled", "reader.ready"),
+    }
+)
+#: What lines of a process begin with that is starting; a terminal shows the latest one only.
+STEP_MARK = "starting: "
 _MARKS = {logging.WARNING: "warning: ", logging.ERROR: "ERROR: ", logging.CRITICAL: "ERROR: "}
 
 
@@ -79,15 +86,13 @@ def _render_worker(worker: Mapping[str, Any]) -> str:
     )
 
 
-def _render_compiling(kernels: Mapping[str, Any]) -> str:
-    return (
-        f"compiling the kernels for {kernels.get('instructions')}: once for each version,"
-        " it takes about ten seconds"
-    )
-
-
-def _render_compiled(kernels: Mapping[str, Any]) -> str:
-    return f"the kernels are compiled, in {kernels.get('seconds')} s"
+def _render_step(step: Mapping[str, Any]) -> str:
+    parts = [str(step.get("step"))]
+    if done := step.get("done"):
+        parts.append(str(done))
+    if seconds := step.get("seconds"):
+        parts.append(f"{seconds} s")
+    return STEP_MARK + ", ".join(parts)
 
 
 def _render_gateway(gateway: Mapping[str, Any]) -> str:
@@ -97,8 +102,7 @@ def _render_gateway(gateway: Mapping[str, Any]) -> str:
 _EVENTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "gateway.ready": _render_gateway,
     "job.finished": _render_job,
-    "kernels.compiled": _render_compiled,
-    "kernels.compiling": _render_compiling,
     "request.finished": _render_request,
+    "start.step": _render_step,
     "worker.ready": _render_worker,
 }

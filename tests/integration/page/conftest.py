@@ -19,11 +19,14 @@ def browser(served) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser, served) -> Iterator[Callable[..., Visit]]:
-    """Open the page at a path; at the end of the test, no visit may have complaints."""
+    """Open the page at a path, of another gateway if one is named.
+
+    At the end of the test, no visit may have complaints.
+    """
     with contextlib.ExitStack() as open_pages:
 
-        def opened(path: str = "", **options: object) -> Visit:
-            one = Visit(browser, str(served.http.base_url), **options)
+        def opened(path: str = "", at: str = "", **options: object) -> Visit:
+            one = Visit(browser, at or str(served.http.base_url), **options)
             open_pages.callback(one.close)
             visits.append(one)
             if path:

@@ -58,7 +58,10 @@ def test_settings_are_sent_shown_as_chips_remembered_and_taken_back(open_page):
     schema = sent["response_format"]["json_schema"]["schema"]
     assert (sent["detail"], sent["max_new_tokens"], sent["enhance"]) == ("high", 32, ["deskew"])
     assert schema["required"] == ["date", "合计"]
-    assert sorted(json.loads(page.locator(".turn .words").text_content())) == ["date", "合计"]
+    assert sorted(json.loads(page.locator(".turn .words .raw p").text_content())) == [
+        "date",
+        "合计",
+    ]
     page.reload()
     expect(chips).to_have_count(4)
     page.get_by_label("Reset Detail").click()
@@ -97,15 +100,17 @@ def test_every_preset_of_the_service_has_a_button_that_asks_what_it_needs(served
     page, bodies = here.page, bodies_of(here)
     here.give("gate.png", text_png("Gate 12"))
     names = [preset["name"] for preset in served.http.get("/v1/presets").json()["data"]]
-    assert names == ["describe", "ocr", "ocr_table", "count", "qa", "fields"]
+    assert names == ["describe", "ocr", "ocr_table", "count", "qa", "fields", "find"]
     expect(page.locator("#presets button")).to_have_text(
         [
             *("Describe", "Read the text", "Read the table", "Count"),
-            *("Answer my question", "Read fields"),
+            *("Answer my question", "Read fields", "Find"),
         ]
     )
     page.click("#presets >> text=Answer my question")
     expect(page.locator("#note")).to_contain_text("type them first")
+    page.click("#presets >> text=Find")
+    expect(page.locator("#note")).to_contain_text("what to find")
     page.click("#presets >> text=Read fields")
     expect(page.locator("#settings [name=fields]")).to_be_focused()
     page.fill("#settings [name=fields]", "gate")

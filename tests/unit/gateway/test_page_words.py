@@ -11,17 +11,25 @@ from shared.errors import by_code
 from tests.support.harness import ROOT
 
 HOME = ROOT / "gateway" / "webui"
-WORDS = {
-    language: json.loads((HOME / f"words.{language}.json").read_text(encoding="utf-8"))
-    for language in ("en", "zh")
-}
 
 
-def test_both_languages_say_the_same_things_with_the_same_places():
-    assert list(WORDS["en"]) == list(WORDS["zh"])
-    for name, text in WORDS["en"].items():
+def _read_words(folder):
+    return {
+        language: json.loads((folder / f"words.{language}.json").read_text(encoding="utf-8"))
+        for language in ("en", "zh")
+    }
+
+
+WORDS = _read_words(HOME)
+DOCUMENTS = _read_words(HOME / "documents")
+
+
+@pytest.mark.parametrize("both", [WORDS, DOCUMENTS], ids=["page", "documents"])
+def test_both_languages_say_the_same_things_with_the_same_places(both):
+    assert list(both["en"]) == list(both["zh"])
+    for name, text in both["en"].items():
         if isinstance(text, str):
-            places = [sorted(re.findall(r"\{\w+\}", words[name])) for words in WORDS.values()]
+            places = [sorted(re.findall(r"\{\w+\}", words[name])) for words in both.values()]
             assert places[0] == places[1], name
 
 
@@ -37,7 +45,7 @@ def test_each_thing_is_said_once(language):
 
 
 def test_punctuation_between_chinese_words_is_full_width():
-    text = (HOME / "words.zh.json").read_text(encoding="utf-8")
+    text = _sources("words.zh.json")
     assert re.findall(r"[\u4e00-\u9fff”][,:;!?(]|[,:;!?)][\u4e00-\u9fff“]", text) == []
 
 
@@ -53,6 +61,9 @@ def test_every_sentence_that_the_page_asks_for_is_there():
     asked = set(re.findall(r'say\("(\w+)"', source))
     asked |= set(re.findall(r"\bt\.(\w+)", _sources("*.html")))
     assert asked <= set(WORDS["en"])
+    in_documents = set(re.findall(r"\bw\.(\w+)", _sources("*.html")))
+    assert in_documents
+    assert in_documents <= set(DOCUMENTS["en"])
 
 
 def _sources(pattern):

@@ -12,10 +12,10 @@ export function objection(file, kept) {
   const name = file.name || say("untitled");
   const most = isDocument(file) ? told.max_document_bytes : told.max_bytes;
   if (file.type && !file.type.startsWith("image/") && !isDocument(file)) return say("notImage", { name, formats: told.formats.join(say("comma")) });
-  if (kept.length && (isDocument(file) || kept.some((one) => one.isDocument))) return say("oneDocument");
-  if (kept.length >= told.max_images) return say("tooMany", { n: told.max_images });
   if (!file.size) return say("emptyFile", { name });
-  return file.size > most ? say("tooLarge", { name, has: megabytes(file.size), size: megabytes(most) }) : null;
+  if (file.size > most) return say("tooLarge", { name, has: megabytes(file.size), size: megabytes(most) });
+  if (kept.length && (isDocument(file) || kept.some((one) => one.isDocument))) return say("oneDocument");
+  return kept.length >= told.max_images ? say("tooMany", { n: told.max_images }) : null;
 }
 
 /** Return bytes as megabytes, exact enough to tell a file from its limit. */

@@ -37,7 +37,7 @@ async function state(seen) {
     const queue = await get("/v1/queue", { quiet: true });
     seen(queue.workers);
     running = queue.workers.length > 0;
-    if (!running) return { sentence: say("noWorkers"), bad: true };
+    if (!running) return { sentence: say("noWorkers"), bad: true, help: true };
     return await modelState(queue);
   } catch (error) {
     return { sentence: say(error.status === 401 ? "needsKey" : "offline"), bad: true };
@@ -48,7 +48,7 @@ async function modelState({ workers, queued }) {
   const names = [...new Set(workers.map((worker) => worker.model))];
   const waiting = queued ? ` · ${say("busy", { n: queued })}` : "";
   if (await isDemo(names)) {
-    return { sentence: say("demoModel") + waiting, short: say("demoShort") + waiting };
+    return { sentence: say("demoModel") + waiting, short: say("demoShort") + waiting, help: true };
   }
   return { sentence: names.map((name) => name.split("/").pop()).join(", ") + waiting };
 }

@@ -20,7 +20,7 @@ export function entry(session, isHere, { renamed, remove }) {
     "a",
     { href: `#${session.id}`, class: session.busy ? "working" : undefined, "aria-current": isHere ? "page" : undefined },
     thumb ? make("img", { src: thumb, alt: "", width: "36", height: "36" }) : make("span", { class: "no-thumb" }, icon("text")),
-    make("span", { class: "entry-words" }, make("b", {}, title), make("small", {}, factsOf(session, file))),
+    make("span", { class: "entry-words" }, make("b", {}, title), make("small", {}, file ? make("span", { class: "entry-file" }, file) : null, timeOf(session))),
   );
   const node = make("li", { class: isHere ? "current" : undefined, "data-session": session.id }, link);
   node.append(
@@ -37,12 +37,12 @@ function tool(drawing, label, act) {
   return make("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: act }, icon(drawing));
 }
 
-function factsOf(session, file) {
+function timeOf(session) {
   const at = new Date(session.updated_at);
   const isToday = at.toDateString() === new Date().toDateString();
   const style = isToday ? { hour: "2-digit", minute: "2-digit" } : { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
   const time = new Intl.DateTimeFormat(told.language, style).format(at);
-  return [file, time].filter(Boolean).join(" · ");
+  return make("time", { datetime: session.updated_at }, time);
 }
 
 /** Put a field in the place of an entry's link: Enter renames, Escape leaves it. */

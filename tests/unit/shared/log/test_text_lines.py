@@ -32,12 +32,6 @@ JOB = {
 }
 
 
-def test_a_start_that_compiles_says_so():
-    line = TextFormatter().format(record("kernels.compiling", instructions="AVX2"))
-    assert "compiling the kernels for AVX2" in line
-    assert "3.1 s" in TextFormatter().format(record("kernels.compiled", seconds=3.1))
-
-
 def test_a_finished_job_is_one_short_line():
     line = TextFormatter().format(record("job.finished", **JOB))
     assert line == f"job succeeded in 2.0 s, waited 0.0 s, 144 + 20 tokens: {JOB['job_id']}"
