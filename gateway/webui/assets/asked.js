@@ -44,7 +44,8 @@ function picture({ id, address }, number) {
   return button;
 }
 
-function enlarge(address) {
+/** Show a picture as large as the window. */
+export function enlarge(address) {
   find("viewed").src = address;
   find("viewer").showModal();
 }

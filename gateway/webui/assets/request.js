@@ -1,5 +1,6 @@
 // A question as the service wants it.
 
+import { fieldNames } from "./settings/forms.js";
 import { needs } from "./settings/options.js";
 import { placesWanted } from "./viewer/asking.js";
 import { presetName, told } from "./words.js";
@@ -32,6 +33,7 @@ export const ofPreset = (preset, words) => ({
   preset,
   lang: told.language,
   ...(needs(preset, "prompt") ? { prompt: words } : {}),
+  ...(needs(preset, "labels") ? { labels: fieldNames(words) } : {}),
 });
 
 /** Return what a question says of its document, and of the one page that it is about. */

@@ -10,6 +10,9 @@ export const presetOf = (name) => told.presets.find((preset) => preset.name === 
 /** Does a preset need `prompt` or `fields`? */
 export const needs = (name, what) => presetOf(name)?.needs.includes(what) ?? false;
 
+/** Are the asker's words part of what a preset asks, as its prompt or as what it looks for? */
+export const takesWords = (name) => needs(name, "prompt") || needs(name, "labels");
+
 /** Are the words of a question the asker's own? Only then the answer's form is the asker's too. */
 const isOwn = (preset) => !preset || preset === "qa";
 
