@@ -21,7 +21,7 @@ from sightline.errors import (
     WebhookError,
 )
 from sightline.jobs import Answer, TruncatedAnswer
-from sightline.types import JobData, JobStatus, SubmitOptions
+from sightline.types import FoundObject, JobData, JobStatus, SubmitOptions
 from sightline.webhooks import WebhookEvent, verify_webhook
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ __all__ = [
     "AsyncSession",
     "Client",
     "Event",
+    "FoundObject",
     "Job",
     "JobCanceled",
     "JobData",

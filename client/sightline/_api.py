@@ -8,7 +8,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -43,6 +43,14 @@ _PAGE_ITEMS = 100
 _REMEMBERED_UPLOADS = 1024
 
 OnUpdate = Callable[[JobData], None]
+
+
+def find_options(labels: str | Sequence[str], options: SubmitOptions) -> SubmitOptions:
+    """Return the options of a search for labels, unless these have a phrase."""
+    terms: SubmitOptions = {"preset": "find"}
+    if labels:
+        terms["labels"] = [labels] if isinstance(labels, str) else list(labels)
+    return {**terms, **options}
 
 
 class Api:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, Unpack
 
 import httpx
 
-from sightline._api import Api, OnUpdate, api_path, usage_params
+from sightline._api import Api, OnUpdate, api_path, find_options, usage_params
 from sightline._images import ImageSource, ImageSources, as_list
 from sightline._pages import Page, PageCollector
 from sightline._steps import Policy
@@ -118,6 +118,25 @@ class Client:
         steps = self._runner.api.submit(prompt, [], options, key=idempotency_key, document=document)
         data, replayed = self._runner.run(steps)
         return Reading(Job(self._runner, data, replayed=replayed))
+
+    def find(
+        self,
+        images: ImageSources,
+        labels: str | Sequence[str] = (),
+        /,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Answer:
+        """Find where words are printed and where things are; `answer.objects` has each place.
+
+        `client.find("scan.pdf", "Total")`, or with `phrase="the place of delivery"` in place of
+        labels. Raises as `ask`; an answer without objects is no error.
+        """
+        terms = find_options(labels, options)
+        return warned_answer(
+            self._runner.run(self._runner.api.ask(None, as_list(images), terms, timeout))
+        )
 
     def estimate(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sightline._pages import Page, pages_of
 from sightline.errors import job_failed
-from sightline.types import TERMINAL, EvidenceData, JobData, JobStatus
+from sightline.types import TERMINAL, EvidenceData, FoundObject, JobData, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ class Answer:
         """Return where the values of `json` are printed, by JSON pointer; with `evidence`."""
         output: Mapping[str, Any] = self.job["output"] or {}
         return dict(output.get("evidence") or {})
+
+    @property
+    def objects(self) -> list[FoundObject]:
+        """Return each place of what `find` looked for; [] where nothing was found."""
+        output: Mapping[str, Any] = self.job["output"] or {}
+        return list(output.get("objects") or ())
 
     @property
     def pages(self) -> list[Page]:

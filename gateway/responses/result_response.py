@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 
 from gateway.responses.scan_order import can_be_drawn, has_places, order_scan
 from gateway.results.contents.blocks import DoesNotFit
+from gateway.results.contents.object_table import with_object_table
 from gateway.results.file_name import content_disposition, stem_of
 from gateway.results.forms import ResultForm, choose_form
 from gateway.results.frames import RenderOrder
@@ -136,6 +137,7 @@ def _respond(row: JobRow, services: Services, form: ResultForm) -> Response:
     if form is ResultForm.TEXT:
         text = write_text(output) if _names_text() else str(output["text"])
         return Response(text, mimetype=form.media_type)
+    output = with_object_table(output, _language())
     if form is ResultForm.MARKDOWN:
         return Response(write_markdown(output), mimetype=form.media_type)
     if form.needs_places:

@@ -37,7 +37,11 @@ class CorrectedLines:
         if len(parts) == len(("number", "text")):
             self.lines[number] = with_text(line, value)
         else:
-            self.lines[number] = line_with_part(line, parts[1], int(parts[2]), value)
+            changed = line_with_part(line, parts[1], int(parts[2]), value)
+            self.lines[number] = changed
+            if changed["text"] == line["text"] and changed != line:
+                # it is not known where in the line it stands
+                return False, False
         return self._carry(number, line["text"], self.lines[number]["text"])
 
     def output(self) -> dict[str, Any]:

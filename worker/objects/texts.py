@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from shared.jobs.find import MOST_ON_SHEET, FoundObject, SearchTerms
@@ -13,7 +13,7 @@ from worker.evidence.candidates import (
     find_most_alike,
     whole_words,
 )
-from worker.evidence.plain_text import plain_letters
+from worker.evidence.plain_text import is_cjk, plain_letters
 from worker.evidence.sheet_text import SheetText, sheets_of
 from worker.objects.parts import TextPart, cut_parts, follow
 from worker.places.geometry import round_box, round_corners
@@ -92,12 +92,21 @@ def _object(
         box=box,
         polygon=slanted[0] if len(slanted) == 1 and not _is_upright(slanted[0]) else None,
         parts=tuple(slanted) if len(slanted) > 1 else (),
-        text=" ".join(part.text for part in parts),
+        text=_join(part.text for part in parts),
         image=sheet.image,
         page=sheet.page,
         confidence=round(min(part.confidence for part in parts) * likeness, _DIGITS),
         source="reader",
     )
+
+
+def _join(texts: Iterable[str]) -> str:
+    """Return the text of several lines with blanks between them, but for Chinese."""
+    whole = ""
+    for text in texts:
+        is_apart = whole and text and not (is_cjk(whole[-1]) and is_cjk(text[0]))
+        whole += f" {text}" if is_apart else text
+    return whole
 
 
 def _is_upright(corners: Corners) -> bool:

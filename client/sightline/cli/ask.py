@@ -32,7 +32,7 @@ from sightline.types import SubmitOptions
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
     *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "reader", "strict"),
-    *("boxes", "evidence", "pages", "text_layer", "dpi"),
+    *("phrase", "fuzzy", "boxes", "evidence", "pages", "text_layer", "dpi"),
     *("priority", "deadline_s", "webhook"),
 )
 #: What is taken for a file and not for a question, whether it exists or not.

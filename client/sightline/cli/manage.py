@@ -113,6 +113,9 @@ def _facts(job: JobData) -> Iterator[tuple[str, str]]:
     # pages whose own text is taken cost none
     if (used := job["usage"]) and any(used.values()):
         yield "tokens", f"{used['prompt_tokens']} read, {used['completion_tokens']} written"
+    if review := job.get("review"):
+        left = f", {len(review['pointers'] or ())} places" if review["state"] == "open" else ""
+        yield "review", review["state"] + left
     for warning in job["warnings"]:
         yield "warning", warning["detail"]
     if error := job["error"]:

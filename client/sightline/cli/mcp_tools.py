@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,7 @@ except ImportError as error:
         "The package mcp is not installed.", "pip install 'sightline[mcp]' installs it."
     ) from error
 
+from sightline._api import find_options
 from sightline.aio import AsyncClient, AsyncJob
 from sightline.errors import SightlineError
 from sightline.jobs import answer_of
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     from sightline.types import SubmitOptions
 
 _INSTRUCTIONS = (
-    "Reads text from pictures, scans and PDFs, and answers questions about them, on the user's own "
-    "server. Reading takes from seconds to minutes for each page; progress is reported."
+    "Reads text from pictures, scans and PDFs, answers questions about them and finds where things "
+    "stand, on the user's own server. It takes from seconds to minutes for each page; progress is "
+    "reported."
 )
 #: Seconds between two reports of progress: clients give up on a silent tool.
 _REPORT_S = 2.0
@@ -103,7 +106,7 @@ def build_server(client: AsyncClient, folders: Folders) -> MCPServer[Any]:
         log_level="WARNING",
     )
     tools = Tools(client, folders)
-    for tool in (tools.read, tools.ask):
+    for tool in (tools.read, tools.ask, tools.find):
         server.tool(annotations=_LOOKS_ONLY, structured_output=False)(tool)
     return server
 
@@ -142,6 +145,27 @@ class Tools:
         """Ask a question about one PDF, or about one or several pictures."""
         options: SubmitOptions = {"pages": pages} if pages else {}
         return await self._answer(context, question, files, options)
+
+    async def find(
+        self,
+        context: Context[Any],
+        file: Annotated[str, Field(description=_FILE)],
+        labels: Annotated[
+            list[str], Field(max_length=32, description="Words that are printed, or things.")
+        ],
+        pages: Annotated[str | None, Field(description=_PAGES)] = None,
+        fuzzy: Annotated[
+            bool, Field(description="Also take text that is only much like a label.")
+        ] = False,
+    ) -> CallToolResult:
+        """Find where words or phrases are printed, and where things are, as boxes on the file.
+
+        Boxes are left, top, right, bottom: pixels of a picture, points of a PDF's page.
+        """
+        options: SubmitOptions = {"fuzzy": fuzzy} if fuzzy else {}
+        if pages:
+            options["pages"] = pages
+        return await self._answer(context, None, [file], find_options(labels, options))
 
     async def _answer(
         self,
@@ -188,5 +212,10 @@ def _result(job: AsyncJob) -> CallToolResult:
     notes = [str(warning["detail"]) for warning in job.data["warnings"]]
     if answer.truncated:
         notes.append("The answer was cut off before its end.")
-    parts = [answer.text, *([f"[Notes on this answer: {' '.join(notes)}]"] if notes else [])]
+    places = [json.dumps(answer.objects, ensure_ascii=False)] if answer.objects else []
+    parts = [
+        answer.text,
+        *places,
+        *([f"[Notes on this answer: {' '.join(notes)}]"] if notes else []),
+    ]
     return CallToolResult(content=[TextContent(type="text", text=part) for part in parts])

@@ -12,9 +12,9 @@ from typing import Any
 from sightline._version import __version__
 from sightline.cli.completion import SCRIPTS, complete
 
-EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired, or its answer is empty;
-2 wrong command line or file; 3 the service refused the request; 4 no connection; 5 --timeout
-expired; 130 interrupted.
+EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired, or its answer is empty,
+or find found nothing; 2 wrong command line or file; 3 the service refused the request;
+4 no connection; 5 --timeout expired; 130 interrupted.
 Set the server address in SIGHTLINE_URL and your key in SIGHTLINE_API_KEY."""
 
 _IMAGES = "files, http(s) URLs that the service fetches, IDs img_…, or - for standard input"
@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_ask(commands)
     _add_ocr(commands)
+    _add_find(commands)
     _add_jobs(commands)
     _add_batch(commands)
     _add_sessions(commands)
@@ -205,6 +206,47 @@ def _add_ocr(commands: Any) -> None:
         "--force", action="store_true", help="read files again that are already done"
     )
     _add_question_options(parser, preset="ocr")
+
+
+def _add_find(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "find",
+        _import_later("find", "find_in_files"),
+        "find where words are printed and where things are",
+    )
+    parser.add_argument("images", nargs="+", metavar="FILE", help=f"PDFs or images: {_IMAGES}")
+    parser.add_argument(
+        "--label",
+        action="append",
+        dest="labels",
+        metavar="X",
+        help="a word that is printed, or the name of a thing; may be repeated",
+    )
+    parser.add_argument("--phrase", metavar="TEXT", help="a phrase, in place of labels")
+    parser.add_argument(
+        "--fuzzy", action="store_true", default=None, help="also take text that is much alike"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["table", "json", "csv"],
+        default="table",
+        help="output format (default: table); json is one object for each file",
+    )
+    parser.add_argument(
+        "--reader",
+        choices=["model", "second", "both"],
+        help="what looks: the model, the text that is read, or the text and then the model",
+    )
+    parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
+    parser.add_argument(
+        "--text-layer",
+        choices=["auto", "only", "ignore"],
+        help="whether a page's own text stands for its picture (default: auto)",
+    )
+    parser.add_argument("--enhance", nargs="+", metavar="STEP", help="auto, off, or steps")
+    parser.add_argument("--lang", choices=["en", "zh"], help="language of prompt and summary")
+    parser.add_argument("--timeout", type=float, metavar="S", help="maximum wait for a file")
 
 
 def _add_jobs(commands: Any) -> None:

@@ -44,8 +44,7 @@ function picture({ id, address }, number) {
   return button;
 }
 
-/** Show a picture as large as the window. */
-export function enlarge(address) {
+function enlarge(address) {
   find("viewed").src = address;
   find("viewer").showModal();
 }

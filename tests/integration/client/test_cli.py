@@ -13,6 +13,7 @@ import pytest
 from sightline.cli import Exit
 from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
+from tests.support.documents import pdf, write
 from tests.support.harness import ROOT, eventually, free_port
 from tests.support.images.image_bytes import plain_png, text_png
 
@@ -67,9 +68,39 @@ def test_an_image_comes_from_standard_input_and_a_preset_needs_no_question(serve
     assert out.strip()
 
 
+def test_places_are_a_table_or_data_and_nothing_found_is_a_status(run, tmp_path):
+    file = tmp_path / "a.pdf"
+    file.write_bytes(pdf(lambda canvas: write(canvas, ["The place of", "delivery is Rotterdam"])))
+    own = ("--text-layer", "only", "--reader", "second")
+    status, out, err = run("find", file, "--phrase", "Place of Delivery", *own)
+    assert (status, err) == (Exit.OK, "")
+    heading, row = out.splitlines()
+    assert heading.split()[:4] == ["FILE", "WHERE", "LABEL", "BOX"]
+    assert "page 1" in row
+    assert row.endswith("reader  place of delivery")
+    words = ("find", file, file, "--label", "Rotterdam", "--label", "zebra", *own)
+    status, out, _ = run(*words, "--format", "json")
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert status == Exit.OK
+    assert first == second
+    assert first["text"] == "Found: Rotterdam (1). Not found: zebra."
+    assert [one["label"] for one in first["objects"]] == ["Rotterdam"]
+    status, out, _ = run(*words, "--format", "csv")
+    assert out.splitlines()[0] == "file,where,label,box,sure,source,text"
+    assert out.count("\n") == 3
+    status, out, err = run("find", file, "--label", "zebra", *own)
+    assert (status, out) == (Exit.FAILED, "")
+    assert "Nothing was found." in err
+    status, out, _ = run("--json", "find", file, "--label", "zebra", *own)
+    assert (status, json.loads(out)["output"]["objects"]) == (Exit.FAILED, [])
+
+
 @pytest.mark.parametrize(
     ("words", "status", "complaint"),
     [
+        (("find", "NOTE"), Exit.USAGE, "--label X"),
+        (("find", "NOTE", "--label", "a", "--phrase", "b"), Exit.USAGE, "--label X"),
+        (("find", "NOTE", "--label", " "), Exit.REFUSED, "labels"),
         (("ask", "nofile.png", "?"), Exit.USAGE, "File not found: nofile.png"),
         (("ask", "NOTE"), Exit.USAGE, "No question"),
         (("ask", "/", "?"), Exit.USAGE, "is a folder"),

@@ -29,6 +29,7 @@ from sightline.errors import (
     NotFound,
     UnexpectedAnswer,
 )
+from tests.support.documents import pdf, write
 from tests.support.images.image_bytes import plain_png
 from tests.support.receivers import raw, receiving
 
@@ -56,6 +57,28 @@ def test_a_question_is_answered_and_its_job_is_at_hand(client, tmp_path):
     assert not client.ask("What is it?", path).truncated
     assert answer.job["metadata"] == {"order": "42"}
     assert answer.job["usage"]["completion_tokens"] == 3
+
+
+def test_words_are_found_with_their_places(client, served):
+    file = pdf(lambda canvas: write(canvas, ["The place of", "delivery is Rotterdam"]))
+    own = SubmitOptions(text_layer="only", reader="second")
+    answer = client.find(file, "Rotterdam", **own)
+    (one,) = answer.objects
+    assert (one["label"], one["page"], one["source"]) == ("Rotterdam", 1, "reader")
+    assert str(answer) == "Found: Rotterdam (1)."
+    both = client.find(file, ["zebra", "place"], **own)
+    assert [place["label"] for place in both.objects] == ["place"]
+    (broken,) = client.find(file, phrase="place of delivery", **own).objects
+    assert len(broken["parts"]) == 2
+    with pytest.raises(BadParameters) as caught:
+        client.find(file)
+    assert caught.value.pointer == "/labels"
+
+    async def find():
+        async with AsyncClient(str(served.http.base_url)) as other:
+            return (await other.find(file, "Rotterdam", **own)).objects
+
+    assert asyncio.run(find()) == [one]
 
 
 def test_images_of_all_kinds_are_one_and_the_same(client, tmp_path):
@@ -160,6 +183,7 @@ def test_each_parameter_of_a_submission_is_an_option(served):
     [
         (types.JobData, "Job"),
         (types.Output, "OutputState"),
+        (types.FoundObject, "ObjectState"),
         (types.ImageData, "ImageState"),
         (types.SessionData, "SessionState"),
         (types.Turn, "SessionTurn"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from contextlib import asynccontextmanager
@@ -48,7 +49,7 @@ def test_tools_read_and_ask_with_progress(served, files):
     async def use():
         async with connected(served) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-            assert set(tools) == {"read", "ask"}
+            assert set(tools) == {"read", "ask", "find"}
             assert set(tools["read"].input_schema["properties"]) == {"file", "pages", "language"}
             read = await client.call_tool("read", {"file": str(files / "a.pdf"), "pages": "2"})
             long = {"question": "What is it? " * 3, "files": [str(files / "a.png")]}
@@ -70,6 +71,30 @@ def test_tools_read_and_ask_with_progress(served, files):
     progress = [report[0] for report in reports]
     assert progress == sorted(set(progress)) != []
     assert all(message for _, _, message in reports)
+
+
+def test_the_tool_find_gives_boxes(served, files):
+    async def use():
+        async with connected(served) as client:
+            file = {"file": str(files / "a.pdf")}
+            (word,) = await words_of(client, file)
+            seen = await client.call_tool("find", {**file, "labels": [word]})
+            refused = await client.call_tool("find", {**file, "labels": []})
+        return word, seen, refused
+
+    async def words_of(client, file):
+        read = await client.call_tool("read", {**file, "pages": "1"})
+        return texts(read)[0].split()[:1]
+
+    word, seen, refused = asyncio.run(use())
+    assert not seen.is_error, texts(seen)
+    summary, places = texts(seen)[:2]
+    assert summary.startswith("Found: ")
+    objects = json.loads(places)
+    assert {one["label"] for one in objects} == {word}
+    assert all(len(one["box"]) == 4 and one["page"] in (1, 2) for one in objects)
+    assert refused.is_error
+    assert "labels" in texts(refused)[0]
 
 
 def test_a_call_that_is_given_up_cancels_its_job_and_folders_bound_what_is_read(served, files):

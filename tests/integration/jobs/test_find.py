@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from demo.data import fonts
 from tests.integration.jobs.test_second_reader import ended
 from tests.support.documents import draw_scan, pdf, prose, rotated, scan, write
-from tests.support.harness import QUICK, running_redis, running_system
+from tests.support.harness import QUICK, ROOT, running_redis, running_system
 from tests.support.images.image_bytes import saved
 from tests.support.pointing_worker import COLOURS
 from tests.unit.worker.places.many import overlap
@@ -183,8 +183,15 @@ def test_things_and_words_on_pages_have_places_on_them(client):
     assert overlap(reds[0]["box"], (200, 842 - 430, 290, 842 - 400)) > 0.85
     assert overlap(reds[1]["box"], [edge * scale for edge in (300, 600, 420, 700)]) > 0.85
     assert [page["evidence"] for page in job["output"]["pages"]] == [True, True]
-    text = client.get(f"/v1/jobs/{job['id']}/result", params={"format": "markdown"}).text
-    assert text.strip() == job["output"]["text"]
+    markdown, rows = (
+        client.get(f"/v1/jobs/{job['id']}/result", params={"format": form}).text
+        for form in ("markdown", "csv")
+    )
+    assert markdown.startswith(f"{job['output']['text']}\n\n| Label | Page | Left |")
+    assert [row.split(",")[0] for row in rows.splitlines()] == [
+        "\ufeffLabel",
+        *(one["label"] for one in job["output"]["objects"]),
+    ]
     overlay = client.get(f"/v1/jobs/{job['id']}/overlay.svg", params={"page": "1"}).text
     assert overlay.count("<title>Mister Born</title>") == 2
 
@@ -239,6 +246,29 @@ def test_words_are_found_by_the_text_alone(client):
     ]
     assert alike["text"] == "Another column"
     assert 0.5 < alike["confidence"] < 0.97
+
+
+#: Of words on the stored picture of a Chinese invoice, which is drawn with Noto Sans CJK.
+CHINESE = {
+    "合计": [(93, 298, 143, 324), (421, 298, 471, 324), (93, 348, 143, 374)],
+    "号码": [(93, 100, 143, 124)],
+    "北方贸易有限公司": [(145, 148, 349, 174)],
+    "税额": [(472, 298, 524, 324)],
+}
+
+
+def test_chinese_words_are_found_within_their_lines(client):
+    file = (ROOT / "tests/support/images/chinese_invoice.png").read_bytes()
+    labels = [*CHINESE, "深圳市南山区科技园", "没有"]
+    job = find(client, file, labels=labels, reader="second")
+    for label, boxes in CHINESE.items():
+        seen = boxes_of(job, label)
+        assert len(seen) == len(boxes)
+        assert all(max(overlap(box, own) for own in seen) > 0.7 for box in boxes), (label, seen)
+    (broken,) = [one for one in job["output"]["objects"] if one["label"] == labels[-2]]
+    assert broken["text"] == "深圳市南山区科技园"
+    assert len(broken["parts"]) == 2
+    assert job["output"]["text"].endswith("未找到：没有。")
 
 
 @pytest.mark.parametrize(

@@ -132,10 +132,11 @@ def test_what_is_not_served_is_refused_by_name_and_what_is_ignored_is_told(docum
         assert (refused.status_code, refused.json()["param"]) == (422, f"/{name}/type")
         # a schema that nobody could hold is told where it stands
         wrong = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": 5}}}
-        if name.startswith("document"):
-            refused = read(documents.http, document, **{name: wrong})
-            assert refused.status_code == 422
-            assert refused.json()["param"].startswith(f"/{name}")
+        refused = read(documents.http, document, **{name: wrong})
+        assert refused.status_code == 422
+        assert refused.json()["param"].startswith(f"/{name}")
+        without = read(documents.http, document, **{name: {"type": "json_schema"}})
+        assert without.json()["message"].startswith(f"{name}: ")
     refused = read(documents.http, document, document_annotation_prompt="x")
     assert (refused.status_code, refused.json()["param"]) == (422, "/document_annotation_prompt")
     answer = read(

@@ -17,10 +17,10 @@ from tests.support.harness import ROOT
 def test_the_public_names_are_these():
     assert set(sightline.__all__) == {
         "APIError", "Answer", "AsyncClient", "AsyncJob", "AsyncReading", "AsyncSession", "Client",
-        "Event", "Job", "JobCanceled", "JobData", "JobExpired", "JobFailed", "JobStatus",
-        "NoConnection", "Page", "Reading", "Session", "SightlineError", "SubmitOptions",
-        "TruncatedAnswer", "WaitTimeout", "WebhookError", "WebhookEvent", "__version__",
-        "verify_webhook",
+        "Event", "FoundObject", "Job", "JobCanceled", "JobData", "JobExpired", "JobFailed",
+        "JobStatus", "NoConnection", "Page", "Reading", "Session", "SightlineError",
+        "SubmitOptions", "TruncatedAnswer", "WaitTimeout", "WebhookError", "WebhookEvent",
+        "__version__", "verify_webhook",
     }  # fmt: skip
     assert all(getattr(sightline, name) for name in sightline.__all__)
     with pytest.raises(AttributeError):

@@ -2,7 +2,6 @@
 
 import { icon, make, speak } from "../dom.js";
 import { duration, say, told } from "../words.js";
-import { showPlaces } from "./places.js";
 import { saver } from "./saving.js";
 
 /** A longer answer is offered at least this many tokens. */
@@ -30,7 +29,6 @@ export class Actions {
     this.node.replaceChildren();
     if (text) this.#add("copy", "copyText", (button) => copy(button, this.#turn.corrected));
     if (text && job?.output) this.node.append(saver(job));
-    if (job?.output?.objects?.length) this.#add("image", "showPlaces", (button) => showPlaces(job, this.node, button));
     if (more) this.#add("again", "longer", () => again(this.#turn, more));
     if (lost && again) this.#add("again", "again", () => again(this.#turn));
     if (!lost && job && renew) this.#add("again", "renew", () => renew(this.#turn));

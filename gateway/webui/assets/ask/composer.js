@@ -60,16 +60,16 @@ export class Composer {
     const given = this.#pictures.handOver();
     // what is looked for is looked for on pictures of the question itself
     const images = !given.length && needs(preset, "labels") ? talk.pictures : given;
-    const isWorded = !preset || takesWords(preset);
+    const isTyped = !preset || takesWords(preset);
     const asked = {
-      prompt: isWorded ? words : "",
-      words: isWorded ? words : "",
+      prompt: isTyped ? words : "",
+      words: isTyped ? words : "",
       preset,
       images,
       reader: chosenReader(preset, images),
       options: optionsFor(preset),
     };
-    if (isWorded) this.#write("");
+    if (isTyped) this.#write("");
     this.#note("");
     await talk.put(asked);
   }
@@ -88,7 +88,7 @@ export class Composer {
   #lacking(preset, words) {
     if (!preset && !words) return say("needsQuestion");
     if (preset && !this.#usable) return say("needsImage");
-    if (takesWords(preset) && !words) return say("needsWords");
+    if (takesWords(preset) && !words) return say(needs(preset, "labels") ? "needsLabels" : "needsWords");
     return words.length > told.max_prompt_chars ? say("tooLong", { n: told.max_prompt_chars }) : null;
   }
 

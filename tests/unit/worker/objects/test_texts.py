@@ -6,11 +6,18 @@ import pytest
 
 pytest.importorskip("rapidfuzz")
 
+from collections import Counter
+from random import Random
+
 from shared.jobs import FoundObject, SearchTerms, TextLine
 from shared.jobs.find import MOST_ON_SHEET, sum_up
 from shared.jobs.lines import PlacedText
+from tests.unit.worker.objects.many import judge, labels_of
+from tests.unit.worker.objects.pages import KINDS
 from worker.jobs.finding.summing import bound_objects
+from worker.jobs.reading import seen_rows
 from worker.objects.texts import find_in_text
+from worker.places.seen import SeenImage, seen_lines
 
 HEIGHT, STEP, WIDTH = 20, 30, 10
 
@@ -140,3 +147,23 @@ def test_what_is_stored_has_no_more_than_it_says():
     assert set(one.model_dump()) == {"label", "box", "text", "image", "confidence", "source"}
     assert FoundObject.model_validate_json(one.model_dump_json()) == one
     assert "corners" not in line("a").model_dump()["words"][0]
+
+
+def test_words_of_drawn_pages_are_found_where_they_stand():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("rapidocr")
+    from worker.reader.reader import SecondReader
+    from worker.reader.weights import find_weights
+
+    reader, counts = SecondReader(find_weights(), threads=2), Counter[str]()
+    for number, kind in enumerate(KINDS):
+        page = KINDS[kind](number + 500)
+        phrases = labels_of(page, Random(number))
+        labels = tuple(dict.fromkeys(" ".join(phrase) for phrase in phrases))
+        lines = seen_lines([SeenImage(seen_rows(reader.read(page.image)))])
+        objects = find_in_text(SearchTerms(labels=(*labels, "invented qxzq")), lines)
+        assert all(one.label != "invented qxzq" for one in objects)
+        counts += judge(objects, page, phrases)
+    # a word that is misread once is missing once
+    assert counts["right"] >= 0.9 * (counts["right"] + counts["missing"])
+    assert not counts["wrong"]
