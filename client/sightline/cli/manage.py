@@ -179,7 +179,9 @@ def _print_session(args: argparse.Namespace, session: SessionData) -> None:
         return
     for turn in session["turns"]:
         images = f" [{len(turn['images'])} images]" if turn["images"] else ""
-        print(f"> {turn['prompt']}{images}\n{turn['text']}\n")
+        # a message that was added may stand alone
+        asked = f"> {turn['prompt']}{images}\n" if turn["prompt"] or images else ""
+        print(f"{asked}{turn['text']}\n")
 
 
 def _print_sessions(args: argparse.Namespace, sessions: list[Any]) -> None:

@@ -109,10 +109,10 @@ def test_a_waiting_question_has_one_figure_and_says_when_no_model_runs(workerles
         """async () => {
             const place = document.body.dataset.assets;
             const { waiting } = await import(place + "/answer/waiting.js");
-            return [45, 3.14, null, 0].map(waiting);
+            return [45, 3.14, null, undefined, 0].map((eta) => waiting(eta));
         }"""
     )
-    assert sentences == ["answer in about 45 s", "answer in about 3.1 s", None, None]
+    assert sentences == ["answer in about 45 s", "answer in about 3.1 s", None, None, None]
     lonely = open_page(at=str(workerless.http.base_url))
     expect(lonely.page.locator("#health")).to_have_text("No model is running")
     lonely.ask("anybody there?")
