@@ -12,15 +12,33 @@ torch_version=${TORCH_VERSION:-2.13.0}
 constraints=${CONSTRAINTS-deploy/constraints.txt}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
-say() { printf 'install: %s\n' "$*" >&2; }
+doing=
+say() { doing=$*; printf 'install: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
-# Runs a command silently; shows what it said only when it fails.
+# Says every few seconds that a command still runs, and how much is installed by then: on a terminal
+# one line that is written anew.
+watch_installation() {
+    local began=$SECONDS packages size
+    while sleep 3 >/dev/null 2>&1; do
+        packages=$(find "$venv"/lib/python*/site-packages -maxdepth 1 -name '*.dist-info' 2>/dev/null | wc -l)
+        size=$(du -sm "$venv" 2>/dev/null | cut -f1)
+        set -- "install: $doing: $((SECONDS - began)) s, $packages packages, ${size:-0} MB so far"
+        if [ -t 2 ]; then printf '\r\033[K%s' "$1" >&2; else printf '%s\n' "$1" >&2; fi
+    done
+}
+
+# Runs a command, saying meanwhile how far it is; shows what it said only when it fails.
 quietly() {
-    local log rc=0
+    local log rc=0 watch
     log=$(mktemp)
-    "$@" >"$log" 2>&1 || { rc=$?; tail -n 20 "$log" >&2; }
+    watch_installation 9>&- &
+    watch=$!
+    "$@" >"$log" 2>&1 || rc=$?
+    kill "$watch" 2>/dev/null; wait "$watch" 2>/dev/null || true
+    if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+    [ "$rc" = 0 ] || tail -n 20 "$log" >&2
     rm -f "$log"
     return "$rc"
 }

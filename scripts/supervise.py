@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from honcho.printer import Printer
 from honcho.process import Process
 
 from scripts.instance import Instance, wait_until
+from shared.log.text_lines import STEP_MARK
 
 #: A process that dies more often than this within RESTART_WINDOW_S ends the service.
 RESTARTS = 5
@@ -26,10 +28,15 @@ RESTART_PAUSE_S = 1.0
 
 #: OSError: the reader is gone. RuntimeError: a signal interrupted a write.
 _UNWRITABLE = (OSError, RuntimeError)
+#: Erases the line of a terminal that the cursor is in.
+_ERASE = "\r\x1b[K"
 
 
 class SteadyOutput:
     """A stream that ignores a closed terminal, so that the service still ends cleanly."""
+
+    #: Whether the terminal's last line is one that the next text replaces.
+    _replaceable = False
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -37,9 +44,24 @@ class SteadyOutput:
     def write(self, text: str) -> int:
         """Write unless the reader is gone."""
         try:
+            if SteadyOutput._replaceable:
+                SteadyOutput._replaceable = False
+                self._stream.write(_ERASE)
             return self._stream.write(text)
         except _UNWRITABLE:
             return len(text)
+
+    def write_replaceable(self, line: str) -> None:
+        """Write a line of a terminal that whatever is written next replaces."""
+        width = shutil.get_terminal_size().columns
+        self.write(line[: width - 1])
+        self.flush()
+        SteadyOutput._replaceable = True
+
+    @classmethod
+    def shows_step(cls) -> bool:
+        """Tell whether a terminal shows what starts at the moment."""
+        return cls._replaceable
 
     def flush(self) -> None:
         """Flush unless the reader is gone."""
@@ -51,6 +73,20 @@ class SteadyOutput:
     def isatty(self) -> bool:
         """Tell whether the stream is a terminal."""
         return self._stream.isatty()
+
+
+class StepPrinter(Printer):  # type: ignore[misc]
+    """Shows only the latest of the lines that say what a process does while it starts."""
+
+    def write(self, message: Any) -> None:
+        """Print the lines of a process, on a terminal one such line over the other."""
+        data = message.data
+        text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
+        if self.output.isatty() and text.startswith(STEP_MARK):
+            step = text[len(STEP_MARK) :].strip()
+            self.output.write_replaceable(f"{message.name}: {step}")
+        else:
+            super().write(message)
 
 
 def print_line(text: str) -> None:
@@ -140,7 +176,7 @@ class Supervisor(honcho.manager.Manager):  # type: ignore[misc]
         self, instance: Instance, stop_s: float, watch: Callable[[Supervisor], None]
     ) -> None:
         """Give the processes `stop_s` seconds to end; run `watch` in a thread."""
-        super().__init__(Printer(SteadyOutput(sys.stdout)))
+        super().__init__(StepPrinter(SteadyOutput(sys.stdout)))
         honcho.manager.KILL_WAIT = stop_s
         self.phase = Phase()
         #: Name and exit code of each process that ended by itself and so ended the service.

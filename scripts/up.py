@@ -21,7 +21,7 @@ from scripts import preflight
 from scripts.instance import LAUNCHER, ROOT, Instance, InstanceError
 from scripts.preflight import Address
 from scripts.redis_server import PrivateRedis, check_redis, find_program
-from scripts.supervise import Supervisor, print_line
+from scripts.supervise import SteadyOutput, Supervisor, print_line
 from shared.settings import BUNDLED_MODEL, Settings
 
 FLOWER_USER = "sightline"
@@ -90,7 +90,7 @@ class Launch:
         phase = supervisor.phase
         print_at = time.monotonic() + NOT_READY_EVERY_S
         while not phase.stopping.is_set() and (missing := find_missing(self.address.url)):
-            if time.monotonic() > print_at:
+            if time.monotonic() > print_at and not SteadyOutput.shows_step():
                 print_line(f"not ready yet: {missing}")
                 print_at = time.monotonic() + NOT_READY_EVERY_S
             phase.stopping.wait(0.5)

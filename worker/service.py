@@ -17,6 +17,7 @@ from shared.catalog.rules import RuleBook, load_rules
 from shared.documents.reader import DocumentReader
 from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams, JobStatus
+from shared.log.long_steps import long_step
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES, direct_queue
@@ -257,16 +258,18 @@ def _load(settings: Settings) -> Engine:
             speculation=settings.speculation,
         )
     # torch is imported only where a model is really loaded
-    from worker.engine.engine import load_engine
-    from worker.engine.memory.feature_cache import FeatureCache
+    with long_step("loading torch"):
+        from worker.engine.engine import load_engine
+        from worker.engine.memory.feature_cache import FeatureCache
 
     redis_cache = RedisFeatures(settings) if settings.features_redis_bytes else None
     cache = FeatureCache(settings.features_ram_bytes, redis_cache)
     engine = load_engine(settings, feature_cache=cache)
     # the first caller does not wait for one-time set-up, and its job is predicted
-    _warm_up(engine, side=64, tokens=2)
-    engine.forget_rates()
-    _warm_up(engine, side=512, tokens=8)
+    with long_step("warming up"):
+        _warm_up(engine, side=64, tokens=2)
+        engine.forget_rates()
+        _warm_up(engine, side=512, tokens=8)
     return engine
 
 

@@ -68,8 +68,8 @@ class Admission:
         Raises StoreUnavailable and QueueFull.
         """
         self._store_health.check()
-        place = self._fresh_position(tenant, position).place(Priority.HIGH)
-        self._check_wait(_predict(self.forecast(), Work(), *place))
+        place, queued, _ = self._fresh_position(tenant, position).place(Priority.HIGH)
+        self._check_wait(queued, self.forecast().fleet.predict_wait_s(place))
 
     def predict(
         self, forecast: Forecast, profile: JobProfile, images: Sequence[ImageInfo]
@@ -94,7 +94,7 @@ class Admission:
         Raises StoreUnavailable, or QueueFull for a wait beyond the limit or the job's deadline.
         """
         self._store_health.check(for_later=profile.priority is Priority.LOW)
-        self._check_wait(prediction)
+        self._check_wait(prediction.queued, prediction.wait_s)
         if profile.deadline_s is None or prediction.total_s is None:
             return
         late_s = prediction.total_s - profile.deadline_s
@@ -122,14 +122,12 @@ class Admission:
     def _fresh_position(self, tenant: str, position: QueuePosition | None) -> QueuePosition:
         return position if position and position.fresh else self._forecasts.queue_position(tenant)
 
-    def _check_wait(self, prediction: Prediction) -> None:
-        most = self._settings.queue_max_jobs
-        if prediction.queued >= most:
+    def _check_wait(self, queued: int, wait_s: float | None) -> None:
+        most, limit_s = self._settings.queue_max_jobs, self._settings.queue_max_wait_s
+        if queued >= most:
             raise QueueFull(
-                f"{most} jobs are already waiting, which is the limit.",
-                retry_after_s=prediction.wait_s,
+                f"{most} jobs are already waiting, which is the limit.", retry_after_s=wait_s
             )
-        wait_s, limit_s = prediction.wait_s, self._settings.queue_max_wait_s
         if wait_s is not None and wait_s > limit_s:
             raise QueueFull(
                 f"A new job would wait {wait_s:.0f} s; the limit is {limit_s:g} s.",

@@ -11,7 +11,14 @@ from shared.log import context
 #: Loggers of libraries; a person at a terminal wants their warnings only.
 _LIBRARIES = ("celery.", "kombu.", "gunicorn.")
 #: INFO events that another line says again.
-_REPEATED = frozenset({"job.started", "tile.finished", "client.gone", "doorbell.ignored"})
+_REPEATED = frozenset(
+    {
+        *("job.started", "tile.finished", "client.gone", "doorbell.ignored"),
+        *("kernels.compiling", "kernels.compiled", "reader.ready"),
+    }
+)
+#: What lines of a process begin with that is starting; a terminal shows the latest one only.
+STEP_MARK = "starting: "
 _MARKS = {logging.WARNING: "warning: ", logging.ERROR: "ERROR: ", logging.CRITICAL: "ERROR: "}
 
 
@@ -79,6 +86,15 @@ def _render_worker(worker: Mapping[str, Any]) -> str:
     )
 
 
+def _render_step(step: Mapping[str, Any]) -> str:
+    parts = [str(step.get("step"))]
+    if done := step.get("done"):
+        parts.append(str(done))
+    if seconds := step.get("seconds"):
+        parts.append(f"{seconds} s")
+    return STEP_MARK + ", ".join(parts)
+
+
 def _render_gateway(gateway: Mapping[str, Any]) -> str:
     return f"the gateway listens on {gateway.get('bind')}"
 
@@ -87,5 +103,6 @@ _EVENTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "gateway.ready": _render_gateway,
     "job.finished": _render_job,
     "request.finished": _render_request,
+    "start.step": _render_step,
     "worker.ready": _render_worker,
 }

@@ -74,13 +74,43 @@ class _Task:
 
 
 @dataclass(slots=True)
+class _Pass:
+    """What a worker does until its next event: one input is read, answers are written."""
+
+    reading: _Task | None
+    writing: list[_Task]
+    serial_rate: float = 0.0
+    step_rate: float = 0.0
+
+
+@dataclass(slots=True)
 class _Worker:
+    """A worker, as of the moment at which something last changed in it."""
+
     pace: WorkerPace
     tasks: list[_Task] = field(default_factory=list)
+    at_s: float = 0.0
+    #: When its next task has read its input or ends.
+    next_s: float = math.inf
+    pass_on: _Pass = field(default_factory=lambda: _Pass(None, []))
 
     @property
     def free(self) -> int:
         return self.pace.slots - len(self.tasks)
+
+    def add(self, task: _Task, now_s: float) -> None:
+        """Start a task."""
+        self._advance(now_s)
+        self.tasks.append(task)
+        self._look_ahead()
+
+    def end_tasks(self, now_s: float) -> list[_Task]:
+        """Let time pass until its next event; return the tasks that end then, which leave."""
+        self._advance(now_s)
+        ended = [task for task in self.tasks if task.over]
+        self.tasks = [task for task in self.tasks if not task.over]
+        self._look_ahead()
+        return ended
 
     def _reading(self) -> _Task | None:
         """Return the task whose images and prompt are computed: tiles come last."""
@@ -99,28 +129,25 @@ class _Worker:
         step_s = max(pace.step.at(writers), _TINY)
         return speed * share, speed * (1 - share) / step_s
 
-    def seconds_to_next(self) -> float:
-        """Return the seconds until a task has read its input or ends; infinite without tasks."""
+    def _look_ahead(self) -> None:
         reading, writing = self._reading(), self._writing()
         serial_rate, step_rate = self._rates(reading, len(writing))
+        self.pass_on = _Pass(reading, writing, serial_rate, step_rate)
         seconds = reading.serial_s / serial_rate if reading else math.inf
-        if not writing:
-            return seconds
-        return min(seconds, min(task.steps for task in writing) / step_rate)
+        if writing:
+            seconds = min(seconds, min(task.steps for task in writing) / step_rate)
+        self.next_s = self.at_s + seconds
 
-    def advance(self, seconds: float, now: float) -> list[_Task]:
-        """Let so many seconds pass; return the tasks that end then, which leave."""
-        reading, writing = self._reading(), self._writing()
-        serial_rate, step_rate = self._rates(reading, len(writing))
+    def _advance(self, now_s: float) -> None:
+        seconds, self.at_s = now_s - self.at_s, now_s
+        reading = self.pass_on.reading
         if reading:
-            reading.serial_s = max(0.0, reading.serial_s - seconds * serial_rate)
+            reading.serial_s = max(0.0, reading.serial_s - seconds * self.pass_on.serial_rate)
             if reading.serial_s <= _TINY and reading.times:
-                reading.times.input_s = now
-        for task in writing:
-            task.steps = max(0.0, task.steps - seconds * step_rate)
-        ended = [task for task in self.tasks if task.over]
-        self.tasks = [task for task in self.tasks if not task.over]
-        return ended
+                reading.times.input_s = now_s
+        steps = seconds * self.pass_on.step_rate
+        for task in self.pass_on.writing:
+            task.steps = max(0.0, task.steps - steps)
 
 
 class Timetable:
@@ -135,6 +162,8 @@ class Timetable:
         self._tiles: deque[_Task] = deque()
         self._long: deque[_LongJob] = deque()
         self._tile_is_next = False
+        #: Tiles that are queued or run.
+        self._live_tiles = 0
         self._now_s = 0.0
         self._events = 0
 
@@ -149,7 +178,8 @@ class Timetable:
                 # it is about to be split
                 task = self._task_of(left, None)
             if not task.over:
-                worker.tasks.append(task)
+                worker.add(task, 0.0)
+                self._live_tiles += task.tile
 
     def add_held(self, held: Iterable[HeldParts]) -> None:
         """Hold the tiles of long jobs that were split."""
@@ -164,6 +194,7 @@ class Timetable:
         demand = job.demand or unknown
         if job.tile:
             self._tiles.append(_Task(demand.serial_s, demand.steps, times, tile=True))
+            self._live_tiles += 1
         else:
             self._jobs.append(self._task_of(demand, times))
         return times
@@ -173,13 +204,12 @@ class Timetable:
         while self._events < _MOST_EVENTS and any(math.isinf(one.end_s) for one in until):
             self._events += 1
             self._start_tasks()
-            seconds = min(worker.seconds_to_next() for worker in self._workers)
-            if math.isinf(seconds):
+            worker = min(self._workers, key=lambda one: one.next_s)
+            if math.isinf(worker.next_s):
                 return
-            self._now_s += seconds
-            for worker in self._workers:
-                for task in worker.advance(seconds, self._now_s):
-                    self._end(task)
+            self._now_s = worker.next_s
+            for task in worker.end_tasks(self._now_s):
+                self._end(task)
 
     @staticmethod
     def _task_of(demand: Demand, times: JobTimes | None) -> _Task:
@@ -189,21 +219,23 @@ class Timetable:
 
     def _start_tasks(self) -> None:
         self._queue_tiles()
+        if not (self._jobs or self._tiles):
+            return
         while (worker := max(self._workers, key=lambda one: one.free)).free > 0:
             task = self._take()
             if task is None:
                 return
             if task.times and math.isinf(task.times.start_s):
                 task.times.start_s = self._now_s
-            worker.tasks.append(task)
+            worker.add(task, self._now_s)
 
     def _queue_tiles(self) -> None:
         """Queue tiles of each long job in turn while there is room for them."""
-        running = sum(task.tile for worker in self._workers for task in worker.tasks)
-        while self._long and running + len(self._tiles) < self._room:
+        while self._long and self._live_tiles < self._room:
             job = self._long.popleft()
             job.held -= 1
             self._tiles.append(_Task(job.part.serial_s, job.part.steps, tile_of=job, tile=True))
+            self._live_tiles += 1
             if job.held:
                 self._long.append(job)
 
@@ -215,6 +247,7 @@ class Timetable:
         return line.popleft() if line else None
 
     def _end(self, task: _Task) -> None:
+        self._live_tiles -= task.tile
         if task.demand is not None:
             self._split(task.demand, task.times)
         elif task.times is not None:

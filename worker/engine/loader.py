@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.log.long_steps import long_step
 from shared.settings import Settings
 from worker.engine.checkpoint.folder import (
     HUB_ID,
@@ -77,6 +78,9 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     about = read_about(folder, settings.model)
     numerics = choose_numerics(settings, shape, about.get("numerics"))
     ops = choose_ops(settings, shape, numerics.name)
+    with long_step("loading the model", checkpoint.percent_read):
+        tower = VisionTower(shape.vision, checkpoint.weights, ops.images)
+        text = TextModel(shape.text, checkpoint.weights, ops.text)
     return LoadedModel(
         name=about["name"],
         revision=revision_of(folder),
@@ -90,8 +94,8 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         shape=shape,
         chat=checkpoint.chat,
         reader=checkpoint.reader,
-        tower=VisionTower(shape.vision, checkpoint.weights, ops.images),
-        text=TextModel(shape.text, checkpoint.weights, ops.text),
+        tower=tower,
+        text=text,
     )
 
 

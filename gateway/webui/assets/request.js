@@ -10,6 +10,8 @@ export const MAX_TOKENS = 512;
 const KEPT_CHARS = 800;
 /** Characters of a file's name that are kept as well. */
 const NAME_CHARS = 60;
+/** What stands between the words that are looked for. */
+const BETWEEN_LABELS = /\s*[,，、;；\n]\s*/;
 
 /** Return the body of POST /v1/jobs for a question; without a session it stands for itself. */
 export function jobBody({ prompt, preset, words, images, tokens, reader, options = {} }, session) {
@@ -32,6 +34,7 @@ export const ofPreset = (preset, words) => ({
   preset,
   lang: told.language,
   ...(needs(preset, "prompt") ? { prompt: words } : {}),
+  ...(needs(preset, "labels") ? { labels: words.split(BETWEEN_LABELS).filter(Boolean) } : {}),
 });
 
 /** Return what a question says of its document, and of the one page that it is about. */

@@ -76,9 +76,16 @@ def test_a_job_tells_its_prediction_and_its_time_left_and_the_truth_is_kept(syst
     system.worker(SIGHTLINE_SIMULATED_TOKEN_S="0.1")
     _, http = system.gateway()
     files = {"image": plain_png("teal", 320, 320)}
-    job = http.post("/v1/jobs", files=files, data={"prompt": "what?"}).json()
+    estimate = http.post("/v1/estimate", files=files, data={"prompt": "what?"}).json()
+    response = http.post("/v1/jobs", files=files, data={"prompt": "what?"})
+    job = response.json()
     assert job["predicted"]["wait_s"] == 0
     assert job["predicted"]["run_s"] > 0.2
+    # one figure wherever it is told
+    total_s = job["predicted"]["total_s"]
+    assert estimate["seconds"]["p50"] == pytest.approx(total_s, abs=0.05)
+    assert job["eta_s"] == round(total_s, 1)
+    assert int(response.headers["Retry-After"]) == pytest.approx(total_s, abs=1)
     running = eventually(
         lambda: (j := http.get(job["urls"]["self"]).json())["progress"] and j, 10, 0.02
     )

@@ -78,7 +78,7 @@ def test_who_reads_is_chosen_kept_and_told_in_both_languages(served, visit):
     expect(choice).to_be_visible()
     expect(choice.locator("option")).to_have_text(["automatic", "model", "second reader", "both"])
     choice.select_option("second")
-    here.page.click("text=Read the text")
+    here.page.click("#presets >> text=Read the text")
     assert here.answered() == "Gate 12 opens"
     expect(here.page.locator(".turn .facts")).to_contain_text("read by the second reader")
     # it is kept, and only for what reads: a description is the model's

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 
@@ -14,7 +13,6 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
 from demo.data import fonts
-from tests.support.browser import Visit, chromium
 from tests.support.documents import pdf, text_page
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import saved
@@ -28,32 +26,21 @@ IBAN = "DE99887766554433221100"
 LISTED = re.compile(r"/v1/jobs\?session_id=viewer-lines")
 
 
-@pytest.fixture(scope="module")
-def browser(served):
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
-def visit(browser, served):
-    """Open a conversation; at the end of the test, no visit may have complaints."""
-    with contextlib.ExitStack() as open_pages:
+def visit(open_page):
+    """Open a conversation and wait for its answer and the picture beside it."""
 
-        def opened(session, before=None, **options):
-            one = Visit(browser, str(served.http.base_url), **options)
-            open_pages.callback(one.close)
-            visits.append(one)
-            if before:
-                before(one.page)
-            one.page.goto(f"{one.url}/#{session}")
-            one.page.reload()
-            expect(one.page.locator(".turn .facts")).to_be_visible()
-            expect(one.page.locator(".stage svg")).to_have_attribute("viewBox", re.compile("0 0 "))
-            return one
+    def opened(session, change=None, **options):
+        here = open_page(**options)
+        if change:
+            here.page.route(LISTED, change)
+        here.page.goto(f"{here.url}/#{session}")
+        here.page.reload()
+        expect(here.page.locator(".turn .facts")).to_be_visible()
+        expect(here.page.locator(".stage svg")).to_have_attribute("viewBox", re.compile("0 0 "))
+        return here
 
-        visits = []
-        yield opened
-        assert [visit.complaints for visit in visits] == [[] for _ in visits]
+    return opened
 
 
 def table_picture(*above):
@@ -265,7 +252,7 @@ def doubtful(route):
 
 
 def test_doubtful_letters_are_underlined_and_walked_through_by_keys(jobs, visit):
-    here = visit("viewer-lines", lambda page: page.route(LISTED, doubtful))
+    here = visit("viewer-lines", doubtful)
     marks = here.page.locator(".words mark")
     expect(marks).to_have_text(["1", "[?]"])
     assert "“Total 12”" in marks.first.get_attribute("title")
@@ -310,8 +297,8 @@ def is_question(sent):
     return sent.method == "POST" and sent.url.endswith("/v1/jobs")
 
 
-def test_reading_asks_for_places_by_itself(served, browser, jobs):
-    here = Visit(browser, str(served.http.base_url))
+def test_reading_asks_for_places_by_itself(open_page):
+    here = open_page()
     here.give("a.png", saved(page(41, 3, width=500).image, "PNG"))
     expect(here.page.locator("#readers")).to_be_visible()
     with here.page.expect_request(is_question) as sent:
@@ -324,8 +311,6 @@ def test_reading_asks_for_places_by_itself(served, browser, jobs):
     with here.page.expect_request(is_question) as sent:
         here.ask("And what is it?")
     assert "boxes" not in sent.value.post_data_json
-    here.close()
-    assert here.complaints == []
 
 
 def test_what_is_corrected_in_place_is_stored_beside_the_answer_and_copied(served, jobs, visit):
@@ -387,3 +372,23 @@ def test_values_are_corrected_and_confirmed(served, jobs, visit):
     expect(here.page.locator(".foot")).to_contain_text("Copied")
     copied = json.loads(here.page.evaluate("navigator.clipboard.readText()"))
     assert copied == jobs["checked"]["output"]["json"] | {"total": "99.00"}
+
+
+def test_what_is_looked_for_is_shown_where_it_is(served, open_page):
+    here = open_page()
+    here.give("a.png", saved(table_picture(), "PNG"))
+    expect(here.page.locator("#readers")).to_be_visible()
+    here.page.select_option("#reader", "")
+    here.page.fill("#question", "Pears, unicorn，3.40")
+    with here.page.expect_request(is_question) as sent:
+        here.page.click("#presets >> text=Find")
+    assert sent.value.post_data_json["labels"] == ["Pears", "unicorn", "3.40"]
+    here.answered()
+    expect(here.page.locator(".objects [data-spot]")).to_have_text(["Pears", "3.40"])
+    here.page.locator(".objects [data-spot] >> nth=1").hover()
+    expect(here.page.locator("polygon.lit")).to_have_attribute("data-spot", "/objects/1")
+    here.page.reload()
+    here.page.locator("polygon >> nth=0").click()
+    expect(here.page.locator(".picked").first).to_have_text("Pears")
+    expect(here.page.locator(".asked")).to_contain_text("Pears, unicorn")
+    assert here.barriers() == []

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from shared.log.long_steps import long_step
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _FILES = ["*.json", "*.jinja", "*.safetensors", "*.txt"]
@@ -83,11 +86,25 @@ def _check_folder(folder: Path) -> None:
         raise ValueError("no such folder")
 
 
+def _megabytes(hub_id: str) -> str:
+    """Return how much of a checkpoint is in the hub's cache."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    blobs = Path(HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "blobs"
+    size = 0
+    for file in blobs.glob("*"):
+        # it may be renamed meanwhile
+        with suppress(OSError):
+            size += file.stat().st_blocks * 512
+    return f"{size / 1e6:,.0f} MB so far"
+
+
 def _fetch(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=_FILES))
+        with long_step(f"downloading {hub_id}", lambda: _megabytes(hub_id)):
+            return Path(snapshot_download(hub_id, allow_patterns=_FILES))
     except Exception as error:
         reason = describe_error(error)
         raise ValueError(f"not a folder, and the hub responded: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Checkpoint:
     chat: ChatTokenizer
     reader: ImageReader
     weights: WeightFiles | QuantizedFiles
+    #: Of the weights: which part was read so far.
+    percent_read: Callable[[], str]
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -50,4 +53,5 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         chat=make_chat(tokenizer, shape),
         reader=read_images(folder, shape.vision),
         weights=weights,
+        percent_read=files.percent_read,
     )

@@ -51,6 +51,7 @@ class WeightFiles:
         """Open the files; raises FileNotFoundError without weights, ValueError for damaged ones."""
         self._stack = ExitStack()
         self._by_name: dict[str, Any] = {}
+        self._read: set[str] = set()
         for path in _weight_files(folder):
             try:
                 handle = self._stack.enter_context(safe_open(path, framework="pt"))
@@ -75,7 +76,12 @@ class WeightFiles:
     def get(self, name: str) -> torch.Tensor:
         """Return a tensor that shares the file's pages; raises KeyError for an unknown name."""
         tensor: torch.Tensor = self._by_name[name].get_tensor(name)
+        self._read.add(name)
         return tensor
+
+    def percent_read(self) -> str:
+        """Return which part of the tensors was asked for, such as `42 %`."""
+        return f"{100 * len(self._read) // max(1, len(self._by_name))} %"
 
 
 def _is_pointer(path: Path) -> bool:

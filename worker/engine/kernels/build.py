@@ -13,6 +13,7 @@ import time
 from ctypes import c_float, c_int64, c_void_p
 from pathlib import Path
 
+from shared.log.long_steps import long_step
 from worker.engine.kernels.instructions import InstructionSet, list_usable
 
 #: Arguments of each function of kernels.cpp that returns nothing.
@@ -88,7 +89,8 @@ def compiled_library(instructions: InstructionSet) -> Path:
     if not library.is_file():
         _log.info("kernels.compiling", extra={"instructions": instructions.title})
         started = time.monotonic()
-        _compile(library, instructions)
+        with long_step("compiling the kernels for this CPU, once"):
+            _compile(library, instructions)
         _log.info("kernels.compiled", extra={"seconds": round(time.monotonic() - started, 1)})
     return library
 

@@ -2,7 +2,7 @@
 
 import { find, speak } from "../dom.js";
 import { openDrawer } from "../settings/drawer.js";
-import { needs, objectionTo, optionsFor } from "../settings/options.js";
+import { needs, objectionTo, optionsFor, takesWords } from "../settings/options.js";
 import { enablePresets, offerPresets } from "../settings/presets.js";
 import { onChange } from "../settings/store.js";
 import { say, told } from "../words.js";
@@ -57,17 +57,19 @@ export class Composer {
     this.#busy(true);
     await this.#pictures.settled();
     if (preset && !talk.seen && !this.#pictures.ready.length) return this.#busy(false);
-    const images = this.#pictures.handOver();
-    const takesWords = !preset || needs(preset, "prompt");
+    const given = this.#pictures.handOver();
+    // what is looked for is looked for on pictures of the question itself
+    const images = !given.length && needs(preset, "labels") ? talk.pictures : given;
+    const isTyped = !preset || takesWords(preset);
     const asked = {
-      prompt: takesWords ? words : "",
-      words: takesWords ? words : "",
+      prompt: isTyped ? words : "",
+      words: isTyped ? words : "",
       preset,
       images,
       reader: chosenReader(preset, images),
       options: optionsFor(preset),
     };
-    if (takesWords) this.#write("");
+    if (isTyped) this.#write("");
     this.#note("");
     await talk.put(asked);
   }
@@ -86,7 +88,7 @@ export class Composer {
   #lacking(preset, words) {
     if (!preset && !words) return say("needsQuestion");
     if (preset && !this.#usable) return say("needsImage");
-    if (needs(preset, "prompt") && !words) return say("needsWords");
+    if (takesWords(preset) && !words) return say(needs(preset, "labels") ? "needsLabels" : "needsWords");
     return words.length > told.max_prompt_chars ? say("tooLong", { n: told.max_prompt_chars }) : null;
   }
 

@@ -7,8 +7,11 @@ import { settings } from "./store.js";
 /** Return what the service knows of a preset; undefined for none. */
 export const presetOf = (name) => told.presets.find((preset) => preset.name === name);
 
-/** Does a preset need `prompt` or `fields`? */
+/** Does a preset need `prompt`, `fields` or `labels`? */
 export const needs = (name, what) => presetOf(name)?.needs.includes(what) ?? false;
+
+/** Does a preset take the words of the asker: a question, or what to look for? */
+export const takesWords = (name) => needs(name, "prompt") || needs(name, "labels");
 
 /** Are the words of a question the asker's own? Only then the answer's form is the asker's too. */
 const isOwn = (preset) => !preset || preset === "qa";

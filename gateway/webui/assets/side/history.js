@@ -1,7 +1,7 @@
 // What a conversation consists of, as the service keeps it.
 
 import { get } from "../api.js";
-import { needs } from "../settings/options.js";
+import { takesWords } from "../settings/options.js";
 
 /**
  * Return the parts of a conversation, oldest first: [{asked, job, text, reason}]. Turns outlive
@@ -35,7 +35,7 @@ function withoutTurn(job) {
 const nameOf = (job, n) => job?.input.images[n]?.name ?? job?.metadata?.files?.[n];
 
 /** Return what the asker wrote beside a preset that takes words; the prompt has the preset's around. */
-const wordsOf = (preset, job) => (preset && needs(preset, "prompt") ? (job?.metadata?.question ?? "") : "");
+const wordsOf = (preset, job) => (preset && takesWords(preset) ? (job?.metadata?.question ?? "") : "");
 
 /** Return the document of a job as a question shows it, in a list. */
 function documentIn(job) {

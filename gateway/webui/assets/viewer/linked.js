@@ -3,11 +3,12 @@
 import { failure, say } from "../words.js";
 import { Guide } from "./guide.js";
 import { Review } from "./review.js";
-import { spotsOfLines, spotsOfValues } from "./spots.js";
+import { spotsOfLines, spotsOfObjects, spotsOfValues } from "./spots.js";
 import { Strip } from "./strip.js";
 import { correctedText } from "./text/corrected.js";
 import { edit } from "./text/editing.js";
 import { fieldsNode, valuesOf } from "./text/fields.js";
+import { objectsNode } from "./text/objects.js";
 import { markLines } from "./text/marks.js";
 import { correctionOf, paint } from "./text/painting.js";
 import { wire } from "./wiring.js";
@@ -55,6 +56,7 @@ export class LinkedAnswer {
 
   #lay() {
     if (this.#output.evidence) this.#layValues(this.#output);
+    else if (this.#output.objects?.length) this.#layObjects(this.#output.objects);
     else if (this.#output.lines) this.#layLines(this.#output.lines);
     if (this.#marked[0]) this.#marked[0].node.tabIndex = 0;
     this.#pane.know([...this.#spots.values()], (spot) => this.#kind(spot));
@@ -75,6 +77,11 @@ export class LinkedAnswer {
     const spots = this.#know(spotsOfValues(values, evidence));
     const raw = [...this.#words.childNodes];
     this.#words.replaceChildren(...fieldsNode(values, spots, raw, (node, spot) => this.#mark(node, spot, spot.text)));
+  }
+
+  #layObjects(objects) {
+    const spots = this.#know(spotsOfObjects(objects));
+    this.#words.append(objectsNode(spots, (node, spot) => this.#mark(node, spot, spot.text)));
   }
 
   #mark(node, spot, shown) {
@@ -171,7 +178,7 @@ export class LinkedAnswer {
   /** Correct the spot that is chosen. */
   fix() {
     const spot = this.#chosen;
-    if (!spot?.node || !this.#review.isKept) return;
+    if (!spot?.node || !spot.says || !this.#review.isKept) return;
     spot.node.scrollIntoView({ block: "nearest" });
     const now = this.#review.correction(spot);
     edit(spot.node, now ? String(now.value) : spot.shown, {

@@ -37,7 +37,7 @@ export class Review {
 
   /** Was this spot seen to be right, or corrected? */
   isSettled(spot) {
-    return Boolean(this.correction(spot)) || prefixes(spot.says).some((above) => this.#confirmed.has(above));
+    return Boolean(this.correction(spot)) || prefixes(spot.says ?? spot.id).some((above) => this.#confirmed.has(above));
   }
 
   /** Did the request want a person to look at this spot? */

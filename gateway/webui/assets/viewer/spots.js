@@ -42,6 +42,11 @@ export function spotsOfValues(values, evidence) {
     });
 }
 
+/** Return a spot for each place where something that was looked for was seen. */
+export function spotsOfObjects(objects) {
+  return objects.map((object, number) => ({ id: `/objects/${number}`, says: null, text: object.label, ...placeOf(object), doubt: null, seen: object.text }));
+}
+
 function placeOf({ box, polygon, image, page }) {
   if (!box) return { sheet: null, corners: null };
   const [left, top, right, bottom] = box;

@@ -8,18 +8,18 @@ let strips = 0;
 export class Strip {
   #quote = make("q", { dir: "auto" });
   #why;
-  #acts;
+  #fixes;
 
   /** `act`: {fix(), confirm(), back()}; `canFix` where the service keeps corrections. */
   constructor(act, canFix) {
     strips += 1;
     this.id = `why-${strips}`;
     this.#why = make("p", { id: this.id });
-    const fix = canFix ? [button("edit", "fix", act.fix), button("check", "confirmRight", act.confirm)] : [];
+    this.#fixes = canFix ? [button("edit", "fix", act.fix), button("check", "confirmRight", act.confirm)] : [];
     const back = button("up", "backToText", act.back);
     back.classList.add("narrow-only");
-    this.#acts = make("div", { class: "acts" }, ...fix, back);
-    this.node = make("div", { class: "strip", role: "group", "aria-label": say("chosenSpot"), hidden: true }, this.#quote, this.#why, this.#acts);
+    const acts = make("div", { class: "acts" }, ...this.#fixes, back);
+    this.node = make("div", { class: "strip", role: "group", "aria-label": say("chosenSpot"), hidden: true }, this.#quote, this.#why, acts);
   }
 
   /** Show a spot and what there is to say of it; null shows nothing. */
@@ -28,7 +28,7 @@ export class Strip {
     this.#quote.textContent = spot?.shown ?? spot?.text ?? "";
     this.#why.textContent = sentences.join(" ");
     this.#why.classList.remove("trouble");
-    for (const act of this.#acts.querySelectorAll("button:not(.narrow-only)")) act.hidden = !spot?.node;
+    for (const act of this.#fixes) act.hidden = !spot?.node || !spot.says;
   }
 
   /** Say why something was not kept. */

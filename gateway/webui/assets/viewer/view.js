@@ -66,5 +66,5 @@ export class View {
 
 /** Is a job about text, or about values, that stand on its pictures? */
 function reads({ input, output }) {
-  return told.reading.includes(input.preset) || Boolean(output?.lines || output?.evidence);
+  return told.reading.includes(input.preset) || Boolean(output?.lines || output?.evidence || output?.objects);
 }

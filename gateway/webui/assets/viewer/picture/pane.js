@@ -1,10 +1,13 @@
 // The picture beside an answer: its sheets one at a time, its tools, and what is chosen on it.
 
-import { icon, make } from "../../dom.js";
+import { find, icon, make } from "../../dom.js";
 import { say } from "../../words.js";
 import { Stage } from "./stage.js";
 
 const KEY_ZOOM = 1.4;
+
+// a picture is never taller than what can be seen of the conversation
+new ResizeObserver(([{ contentRect }]) => find("scroll").style.setProperty("--room", `${contentRect.height}px`)).observe(find("scroll"));
 
 export class Pane {
   #sheets;

@@ -3,9 +3,12 @@
 import { make } from "../../dom.js";
 import { say } from "../../words.js";
 
+/** Who says something without a key. */
+const NOBODY = "anonymous";
+
 /** Return the sentence about who has corrected a spot. */
 export function correctionOf({ shown }, { by, reviewer }) {
-  const name = reviewer ?? by;
+  const name = reviewer ?? (by === NOBODY ? null : by);
   return say(name ? "fixedBy" : "fixedFrom", { text: shown, by: name });
 }
 
