@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -182,6 +182,10 @@ bench-webhooks: $(DEV_STAMP) ## Measure webhook latency, also beside a dead endp
 bench-overload: $(DEV_STAMP) ## Submit far more jobs than the workers can do and measure throughput
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m bench.service.overload $(ARGS)
+
+bench-batch: $(DEV_STAMP) ## Run a batch of 50,000 lines and measure what others notice of it
+	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
+		exec $(PY) -m bench.service.batch $(ARGS)
 
 bench-accept: $(DEV_STAMP) ## Compare accepting jobs with LitServe and plain Flask with Celery (installs them)
 	@$(PY) -m pip install -q -e '.[bench]'

@@ -28,15 +28,17 @@ class Asker:
         self.image_id = self.model.config.image_token_id
 
     @torch.inference_mode()
-    def ask(self, messages: list[Message], image: Image.Image, limit: int) -> str:
-        """Answer the last question of a conversation about one image, in at most `limit` bytes."""
+    def ask(self, messages: list[Message], images: list[Image.Image], limit: int) -> str:
+        """Answer the last question of a conversation about images, in at most `limit` bytes."""
         text = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
-        inputs = self.processor(images=[image], return_tensors="pt")
-        area = int(inputs["image_grid_thw"].prod()) // self.processor.merge_size**2
-        pads = "<|image_pad|>" * area
-        ids = self.tokenizer(text.replace("<|image_pad|>", pads), return_tensors="pt").input_ids
+        inputs = self.processor(images=images, return_tensors="pt")
+        areas = inputs["image_grid_thw"].prod(1) // self.processor.merge_size**2
+        parts = text.split("<|image_pad|>")
+        pads = ["<|image_pad|>" * int(area) for area in areas]
+        text = "".join(part + pad for part, pad in zip(parts, [*pads, ""], strict=True))
+        ids = self.tokenizer(text, return_tensors="pt").input_ids
         self.model.model.rope_deltas = None
         generated = self.model.generate(
             input_ids=ids,
@@ -49,7 +51,9 @@ class Asker:
         return self.tokenizer.decode(generated[0, ids.shape[1] :], skip_special_tokens=True)
 
 
-def user_message(question: str, image: bool) -> Message:
-    """Return a user's message, with the image before the question."""
-    parts = [{"type": "image"}] if image else []
-    return {"role": "user", "content": [*parts, {"type": "text", "text": question}]}
+def user_message(question: str, images: int) -> Message:
+    """Return a user's message, with so many images before the question."""
+    return {
+        "role": "user",
+        "content": [*[{"type": "image"}] * images, {"type": "text", "text": question}],
+    }

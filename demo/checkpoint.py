@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
 
 from demo.training import labels
-from demo.training.network import is_block_matrix
+from demo.training.network import is_block_matrix, model_config
 from demo.training.rounding import round_to_int8
 from demo.training.tokens import IDS, SPECIAL
 
@@ -80,6 +80,14 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
     fast.chat_template = (Path(__file__).parent / "chat_template.jinja").read_text()
     return fast
+
+
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of an exported checkpoint in float32, by their names in the network."""
+    model = Qwen3VLForConditionalGeneration.from_pretrained(
+        folder, config=model_config(), dtype=torch.float32
+    )
+    return model.state_dict()
 
 
 def export(model: nn.Module, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Measures the checkpoint on new drawings: `python -m demo.evaluate [--short]`."""
+"""Measures the checkpoint on new drawings: `python -m demo.evaluate [--short] [--only pages]`."""
 
 from __future__ import annotations
 
@@ -10,50 +10,19 @@ import time
 from dataclasses import dataclass, field, fields
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING
 
 import torch
 
 from demo.asking import Asker, Message, user_message
 from demo.checkpoint import FOLDER
-from demo.data import documents, fonts, prompts, scenes, shapes, tables, talks
+from demo.data import fonts, prompts
+from demo.tasks import ALL, TASKS, Task, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from demo.data.scenes import Sample
-
-#: All samples.
-ALL = range(sys.maxsize)
-#: Never "tower" or "reader", the seeds of the training.
-SEED = "evaluation"
-
-
-@dataclass(slots=True)
-class Task:
-    """A kind of sample, the sizes of its images in units of 32 pixels, and its measure."""
-
-    name: str
-    draw: Callable[[Random, int, int], Sample]
-    widths: tuple[int, int]
-    heights: tuple[int, int]
-    #: Images in the full and in the short form.
-    counts: tuple[int, int]
-    measure: str = "errors"
-
-
-TASKS = (
-    Task("single lines", scenes.block, (3, 12), (1, 1), (120, 12)),
-    Task("blocks", scenes.block, (4, 13), (2, 6), (120, 8)),
-    Task("pages", scenes.block, (16, 32), (16, 32), (12, 0)),
-    Task("documents", documents.document, (12, 22), (8, 20), (30, 2)),
-    Task("receipts", tables.receipt, (6, 13), (4, 8), (40, 3)),
-    Task("tables", tables.table, (5, 13), (3, 7), (40, 3), "cells"),
-    Task("hidden characters", scenes.covered, (4, 12), (1, 4), (60, 4), "marks"),
-    Task("shapes", shapes.scene, (4, 10), (3, 8), (200, 14), "shapes"),
-    Task("questions about lines", talks.about_text, (4, 12), (2, 5), (40, 3), "exact"),
-)
 
 
 @dataclass(slots=True)
@@ -136,20 +105,14 @@ def question_kind(question: str, turn: int) -> str:
     return "colour or shape of one"
 
 
-def samples(task: Task, count: int, share: range = ALL, seed: str = SEED) -> Iterator[Sample]:
-    """Draw so many samples of a task, those whose numbers are in `share`."""
-    for number in range(count)[share.start :: share.step]:
-        rng = Random(f"{seed}:{task.name}:{number}")
-        yield task.draw(rng, 32 * rng.randint(*task.widths), 32 * rng.randint(*task.heights))
-
-
 def converse(asker: Asker, sample: Sample) -> Iterator[tuple[int, str, str, str]]:
     """Ask a sample's questions in turn, on top of the model's own answers."""
     messages: list[Message] = []
+    shown = sample.shown()
     for number, turn in enumerate(sample.turns):
-        messages.append(user_message(turn.question, image=number == 0))
+        messages.append(user_message(turn.question, 0 if number else len(shown)))
         limit = len(turn.answer.encode()) + 24
-        answer = asker.ask(messages, sample.image, limit)
+        answer = asker.ask(messages, shown, limit)
         messages.append({"role": "assistant", "content": answer})
         yield number, turn.question, answer, turn.answer
 
@@ -173,19 +136,24 @@ def evaluate(
     return scores
 
 
-def evaluate_part(folder: Path, short: bool, share: range) -> dict[str, Score]:
+def choose_tasks(words: str) -> tuple[Task, ...]:
+    """Return the tasks whose names have one of the words in them, parted by commas."""
+    return tuple(task for task in TASKS if any(word in task.name for word in words.split(",")))
+
+
+def evaluate_part(folder: Path, short: bool, words: str, share: range) -> dict[str, Score]:
     """Evaluate one of several shares of the samples, in a process of its own."""
     torch.set_num_threads(1)
-    return evaluate(Asker(folder), short, share=share)
+    return evaluate(Asker(folder), short, choose_tasks(words), share)
 
 
-def evaluate_together(folder: Path, short: bool, workers: int) -> dict[str, Score]:
+def evaluate_together(folder: Path, short: bool, words: str, workers: int) -> dict[str, Score]:
     """Return the scores from several processes, faster than as many threads on so small a model."""
     scores: dict[str, Score] = {}
     with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         shares = [range(rank, sys.maxsize, workers) for rank in range(workers)]
         parts = pool.map(
-            evaluate_part, *zip(*((folder, short, one) for one in shares), strict=True)
+            evaluate_part, *zip(*((folder, short, words, one) for one in shares), strict=True)
         )
         for part in parts:
             for row, score in part.items():
@@ -212,11 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few of each, without pages")
     parser.add_argument("--misses", action="store_true", help="print wrong answers too")
+    parser.add_argument("--only", default="", help="tasks with one of these words in their names")
     parser.add_argument("--checkpoint", type=Path, default=FOLDER)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     options = parser.parse_args()
     started = time.monotonic()
-    scores = evaluate_together(options.checkpoint, options.short, options.workers)
+    scores = evaluate_together(options.checkpoint, options.short, options.only, options.workers)
     if options.misses:
         for name, score in scores.items():
             for question, answer, truth in score.misses:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageFilter
 
 from bench.quality.numerics import answer_all
-from demo.evaluate import TASKS, samples
+from demo.tasks import TASKS, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
 from worker.engine.api import EngineRequest, ImageInput, Message

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from demo.evaluate import TASKS, Task, samples
+from demo.tasks import TASKS, Task, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
 from worker.engine import loop
@@ -66,12 +66,15 @@ def _questions(tasks: Sequence[Task], count: int | None) -> Iterator[tuple[str, 
     """Yield true answers and first questions."""
     for task in tasks:
         for number, sample in enumerate(samples(task, count or task.counts[0])):
-            source = ImageInput(f"img_{task.name}_{number}", sample.image, 1 << 20)
+            shown = tuple(
+                ImageInput(f"img_{task.name}_{number}_{at}", picture, 1 << 20)
+                for at, picture in enumerate(sample.shown())
+            )
             turn = sample.turns[0]
             params = GenerationParams(
                 max_new_tokens=len(turn.answer.encode()) + 24, line_confidence=True
             )
-            message = Message("user", turn.question, (source,))
+            message = Message("user", turn.question, shown)
             yield turn.answer, EngineRequest("bench", (message,), params, feature_scope="bench")
 
 

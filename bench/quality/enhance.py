@@ -146,14 +146,14 @@ def measure(asker: Asker, kind: str, count: int) -> Outcome:
     for number in range(count):
         rng = Random(f"enhance:{kind}:{number}")
         drawing = KINDS[kind](rng)
-        messages = [user_message(prompts.reading(rng), image=True)]
+        messages = [user_message(prompts.reading(rng), 1)]
         limit = len(drawing.text.encode()) + 24
         started = time.perf_counter()
         enhanced = enhance(drawing.image, "auto", BUDGET, LETTER_HEIGHT, TALLEST_LETTERS)
         outcome.seconds += time.perf_counter() - started
-        plain_answer = asker.ask(messages, drawing.image, limit)
+        plain_answer = asker.ask(messages, [drawing.image], limit)
         enhanced_answer = (
-            asker.ask(messages, enhanced.image, limit) if enhanced.variant else plain_answer
+            asker.ask(messages, [enhanced.image], limit) if enhanced.variant else plain_answer
         )
         outcome.images += 1
         outcome.characters += len(drawing.text)

@@ -1,4 +1,4 @@
-"""Compares the answers of int8, bfloat16 and float32.
+"""Compares the answers of int4, int8, bfloat16 and float32.
 
 `python -m bench.quality.numerics [--count N] [--more R]` prints it.
 
@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from bench.engine.probe import record_writers
-from demo.evaluate import SEED, TASKS, distance, samples
+from demo.evaluate import distance
+from demo.tasks import SEED, TASKS, samples
 from shared.jobs import GenerationParams
 from shared.settings import Settings
 from worker.engine.api import Completion, EngineRequest, ImageInput, Message
@@ -32,12 +33,15 @@ _ARITHMETICS: dict[str, dict[str, Any]] = {
     "bf16": {"numerics": "bf16"},
     "bf16, other order of sums": {"numerics": "bf16", "native_kernels": False},
     "int8": {"numerics": "int8"},
+    "int4": {"numerics": "int4"},
 }
 _PAIRS = (
     ("bf16", "fp32"),
     ("bf16, other order of sums", "bf16"),
     ("int8", "fp32"),
     ("int8", "bf16"),
+    ("int4", "fp32"),
+    ("int4", "bf16"),
 )
 
 
@@ -91,10 +95,13 @@ def _requests(count: int | None, seed: str) -> Iterator[tuple[str, str, EngineRe
     """Yield kinds, true answers and first questions."""
     for task in TASKS:
         for number, sample in enumerate(samples(task, count or task.counts[0], seed=seed)):
-            source = ImageInput(f"img_{seed}_{task.name}_{number}", sample.image, 1 << 20)
+            shown = tuple(
+                ImageInput(f"img_{seed}_{task.name}_{number}_{at}", picture, 1 << 20)
+                for at, picture in enumerate(sample.shown())
+            )
             turn = sample.turns[0]
             params = GenerationParams(max_new_tokens=len(turn.answer.encode()) + 24)
-            message = Message("user", turn.question, (source,))
+            message = Message("user", turn.question, shown)
             yield task.name, turn.answer, EngineRequest("bench", (message,), params)
 
 

@@ -58,16 +58,20 @@ class Others:
     def _probe(self) -> None:
         while not self._stopped.wait(0.05):
             began, phase = time.perf_counter(), self.phase
-            self.failed += self.http.get("/v1/limits").status_code != 200
+            self._note(self.http.get("/v1/limits"))
             self.probes.setdefault(phase, []).append(time.perf_counter() - began)
 
     def _ask(self) -> None:
         body = {"prompt": "what?", "max_new_tokens": 4}
         while not self._stopped.wait(0.3):
             began, phase = time.perf_counter(), self.phase
-            answer = self.http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"})
-            self.failed += answer.json().get("status") != "succeeded"
+            self._note(self.http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"}))
             self.jobs.setdefault(phase, []).append(time.perf_counter() - began)
+
+    def _note(self, answer: httpx.Response) -> None:
+        if answer.status_code != 200:
+            self.failed += 1
+            print(f"{self.phase}: {answer.status_code} {answer.text[:300]}", flush=True)
 
     def report(self) -> None:
         """Print how others fared in each phase, as multiples of before."""
@@ -110,32 +114,36 @@ def line(number: int) -> bytes:
     return json.dumps(text).encode()
 
 
-def wait_while(http: httpx.Client, batch_id: str, statuses: tuple[str, ...]) -> dict[str, Any]:
-    """Return the batch once it has another status."""
+def wait_while(
+    http: httpx.Client, batch_id: str, statuses: tuple[str, ...], seconds: float = float("inf")
+) -> dict[str, Any]:
+    """Return the batch once it has another status, or after so long."""
+    until = time.monotonic() + seconds
     while True:
-        batch: dict[str, Any] = http.get(f"/v1/batches/{batch_id}").json()
-        if batch["status"] not in statuses:
+        answer = http.get(f"/v1/batches/{batch_id}")
+        batch: dict[str, Any] = answer.json()
+        if answer.status_code != 200:
+            print(f"the batch was not told: {batch}", flush=True)
+        elif batch["status"] not in statuses or time.monotonic() > until:
             return batch
         time.sleep(0.25)
 
 
-def check_output(http: httpx.Client, batch: dict[str, Any], lines: int) -> tuple[float, float]:
-    """Return seconds to the first and to the last byte; each line must be there once."""
-    began, first, rest, names = time.perf_counter(), 0.0, b"", set()
-    count = 0
-    with http.stream("GET", f"/v1/files/{batch['output_file_id']}/content") as answer:
+def read_lines(http: httpx.Client, file_id: str) -> tuple[list[str], float, float]:
+    """Return the names of a file's lines, and the seconds to its first and to its last byte."""
+    began, first, rest = time.perf_counter(), 0.0, b""
+    names: list[str] = []
+    with http.stream("GET", f"/v1/files/{file_id}/content") as answer:
         for chunk in answer.iter_bytes():
             first = first or time.perf_counter() - began
             *whole, rest = (rest + chunk).split(b"\n")
-            for text in whole:
-                names.add(json.loads(text)["custom_id"])
-                count += 1
-    if rest or count != lines or names != {f"line-{number}" for number in range(lines)}:
-        raise SystemExit(f"{count} results with {len(names)} names of {lines} lines")
-    return first, time.perf_counter() - began
+            names += [json.loads(text)["custom_id"] for text in whole]
+    if rest:
+        names.append(json.loads(rest)["custom_id"])
+    return names, first, time.perf_counter() - began
 
 
-def run(lines: int, slots: int) -> None:
+def run(lines: int, slots: int, seconds: float) -> None:
     """Run one batch and print its figures."""
     with running_service(**QUICK | ENGINE) as (system, redis):
         system.worker(slots=slots)
@@ -160,28 +168,35 @@ def run(lines: int, slots: int) -> None:
                 f"{checked[0] - before[0]:.1f} MiB, Redis by {checked[1] - before[1]:.1f} MiB"
             )
             others.phase, began = "working", time.perf_counter()
+            wait_while(http, batch["id"], _UNFINISHED, seconds)
+            http.post(f"/v1/batches/{batch['id']}/cancel")
             batch = wait_while(http, batch["id"], _UNFINISHED)
-            took = time.perf_counter() - began
+            took, done = time.perf_counter() - began, batch["request_counts"]["completed"]
             worked = memory.now()
             print(
-                f"working: {took:.0f} s, {lines / took:.0f} lines a second, {batch['status']} "
+                f"working: {took:.0f} s, {done / took:.0f} lines a second, {batch['status']} "
                 f"{batch['request_counts']}; the gateway grew by {worked[0] - before[0]:.1f} MiB, "
-                f"Redis by {1024 * (worked[1] - before[1]) / lines:.1f} KiB a line"
+                f"Redis by {1024 * (worked[1] - checked[1]) / done:.1f} KiB a line"
             )
             others.phase = "reading"
-            first, whole = check_output(http, batch, lines)
-            grown = memory.now()[0] - worked[0]
+            names, _, _ = read_lines(http, batch["output_file_id"])
+            whole, first, took = read_lines(http, file["id"])
             print(
-                f"output: first byte after {first:.2f} s, whole after {whole:.1f} s; the gateway "
-                f"grew by {grown:.1f} MiB"
+                f"reading {lines} lines: first byte after {first:.2f} s, whole after {took:.1f} s; "
+                f"the gateway grew by {memory.now()[0] - worked[0]:.1f} MiB"
             )
         others.report()
-        sys.exit(bool(others.failed) or batch["request_counts"]["completed"] != lines)
+        if len(names) != done or len(set(names)) != done or len(set(whole)) != lines:
+            raise SystemExit(f"{len(names)} results, {len(set(names))} of them different")
+        sys.exit(bool(others.failed))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=50_000)
     parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="after which the batch is canceled"
+    )
     arguments = parser.parse_args()
-    run(arguments.lines, arguments.slots)
+    run(arguments.lines, arguments.slots, arguments.seconds)

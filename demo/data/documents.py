@@ -39,6 +39,15 @@ class Sheet:
         self.y = rng.randint(0, max(0, min(24, height // 8)))
         self.lines = 0
 
+    def resize(self) -> None:
+        """Choose small or large type instead, in some cases."""
+        width, _ = self.canvas.image.size
+        kind = self.rng.random()
+        if kind < 0.15:
+            self.size = self.rng.randint(12, 14)
+        elif kind < 0.4:
+            self.size = self.rng.randint(20, max(20, min(48, width // 14)))
+
     @property
     def face(self) -> str:
         """The face of running text."""
@@ -84,8 +93,12 @@ class Sheet:
 
 def heading(sheet: Sheet) -> None:
     """Write one short line, larger or bolder than the rest, at the left or in the middle."""
+    headline(sheet, min(40, round(sheet.size * sheet.rng.uniform(1.0, 2.2))))
+
+
+def headline(sheet: Sheet, size: int) -> None:
+    """Write one line of `size` pixels at the left or in the middle."""
     rng = sheet.rng
-    size = min(40, round(sheet.size * rng.uniform(1.0, 2.2)))
     if not sheet.fits(size):
         return
     face = rng.choice(sheet.family)
@@ -217,6 +230,19 @@ def document(rng: Random, width: int, height: int) -> Sample:
     while sheet.fits(sheet.size) and (not sheet.lines or rng.random() >= stop):
         section = rng.choices([paragraph, listing, fields, grid, heading], [35, 14, 15, 24, 12])[0]
         section(sheet)
+        sheet.pause()
+    turn = sheet.script.turn(prompts.reading(rng))
+    return Sample(augment.add_defects(rng, sheet.canvas.image), [turn], sheet.canvas.glyphs)
+
+
+def slide(rng: Random, width: int, height: int) -> Sample:
+    """Draw a headline of large type above lists and text of the usual sizes."""
+    sheet = Sheet(rng, width, height)
+    sheet.size = rng.randint(18, max(18, min(40, width // 20)))
+    headline(sheet, rng.randint(40, max(40, min(90, height // 4, width // 8))))
+    sheet.pause()
+    for _ in range(rng.randint(1, 4)):
+        rng.choice([listing, paragraph, fields])(sheet)
         sheet.pause()
     turn = sheet.script.turn(prompts.reading(rng))
     return Sample(augment.add_defects(rng, sheet.canvas.image), [turn], sheet.canvas.glyphs)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
 from PIL import ImageFont
 
-ROOTS = (Path("/usr/share/fonts/truetype"), Path("/usr/local/share/fonts"))
+#: Names a folder that is searched before those of the system.
+VARIABLE = "DEMO_FONTS"
+SYSTEM = (Path("/usr/share/fonts/truetype"), Path("/usr/local/share/fonts"))
+ROOTS = (*(Path(folder) for folder in filter(None, [os.environ.get(VARIABLE)])), *SYSTEM)
 
 #: Always there: Pillow carries it.
 PILLOW = "Aileron"

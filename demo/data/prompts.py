@@ -24,6 +24,18 @@ READ = (
     "请识别图中所有文字内容。",
 )
 
+#: Ask for a table as such, also where it has no rules.
+TABLE = (
+    "Read the table.",
+    "Extract the table.",
+    "Output the table as Markdown.",
+    "Read the table as a Markdown table.",
+    "What does the table say?",
+    "提取表格",
+    "请以Markdown表格格式输出",
+    "识别图中的表格",
+)
+
 _ENGLISH_HEADS = (
     "Extract all visible text from the image.",
     "Extract all text in the image. Follow these rules strictly:",
@@ -37,6 +49,8 @@ _ENGLISH_RULES = (
     ("No explanation and no guessing.", "Do not explain or guess."),
     ("Mark uncertain characters as [?].", "Mark characters you are not sure of with [?]."),
 )
+#: The place of the rule about tables.
+_TABLES = 2
 _CHINESE_HEADS = (
     "请严格按以下要求提取图片中的文字:",
     "请提取图片中的文字,要求:",
@@ -96,7 +110,54 @@ SHAPE_OF = (("What shape is the {} one?", "{}的是什么形状?"),)
 FIRST_LINE = (("What is the first line?", "第一行是什么?"), ("Read the first line.", "读出第一行"))
 LAST_LINE = (("What is the last line?", "最后一行是什么?"), ("Read the last line.", "读出最后一行"))
 LINES = (("How many lines of text are there?", "图中有几行文字?"), ("How many lines?", "有几行?"))
+#: Ask for the value of a field by its name.
+FIELD = (
+    ("What is the {}?", "{}是什么?"),
+    ("{}?", "{}?"),
+    ("Read the field {}.", "读出{}"),
+    ("What does it say for {}?", "{}的内容是什么?"),
+)
 TOTAL = (("What is the total?", "总计是多少?"), ("How much is the total?", "总价是多少?"))
+
+#: Questions about two pictures.
+READ_BOTH = (
+    ("Read the text in both images.", "请读出两张图片中的文字"),
+    ("Read both images.", "读出两张图"),
+    ("Read the text of the two images in order.", "请按顺序读出两张图片的文字"),
+    ("Read the text.", "提取文字"),
+)
+READ_ONE = (
+    ("What does the {} image say?", "第{}张图写了什么?"),
+    ("Read the {} image.", "读出第{}张图"),
+    ("Read the text in the {} image.", "请读出第{}张图片中的文字"),
+)
+SAME = (
+    ("Do both images say the same?", "两张图的文字一样吗?"),
+    ("Is the text the same in both images?", "两张图片的文字相同吗?"),
+    ("Are the two texts the same?", "两段文字一样吗?"),
+)
+COUNT_IN = (
+    ("How many shapes are in the {} image?", "第{}张图有几个物体?"),
+    ("Count the shapes in the {} image.", "第{}张图中有几个图形?"),
+)
+DESCRIBE_ONE = (
+    ("Describe the {} image.", "描述第{}张图"),
+    ("What is in the {} image?", "第{}张图中有什么?"),
+)
+WHICH = (("Which image has a {}?", "哪张图有{}?"), ("In which image is a {}?", "{}在哪张图中?"))
+#: In neither, in the first, in the second, in both.
+WHICH_ANSWERS = (
+    ("neither", "都没有"),
+    ("the first", "第一张"),
+    ("the second", "第二张"),
+    ("both", "都有"),
+)
+MORE = (
+    ("Which image has more shapes?", "哪张图的物体更多?"),
+    ("Which image shows more objects?", "哪张图的图形多?"),
+)
+#: As many in both, more in the first, more in the second.
+MORE_ANSWERS = (("both the same", "一样多"), ("the first", "第一张"), ("the second", "第二张"))
 
 SYSTEM = (
     "You are a helpful assistant.",
@@ -106,11 +167,17 @@ SYSTEM = (
 )
 
 
-def instructions(rng: Random) -> str:
-    """Compose a strict reading instruction of several rules, like that of the ocr preset."""
+def instructions(rng: Random, *, tables: bool | None = None) -> str:
+    """Compose a strict reading instruction of several rules, like that of the ocr preset.
+
+    If given, `tables` decides whether it has the rule about them.
+    """
     chinese = rng.random() < 0.5
     heads, rules = (_CHINESE_HEADS, _CHINESE_RULES) if chinese else (_ENGLISH_HEADS, _ENGLISH_RULES)
     chosen = rules if rng.random() < 0.6 else rules[: rng.randint(2, 4)]
+    if tables is not None:
+        others = [rule for rule in chosen if rule is not rules[_TABLES]]
+        chosen = (*others[:_TABLES], rules[_TABLES], *others[_TABLES:]) if tables else tuple(others)
     form = rng.choice(["{}. {}", "- {1}", "{}. {}", "{}、{}"])
     listed = [form.format(number, rng.choice(rule)) for number, rule in enumerate(chosen, start=1)]
     head = [rng.choice(heads)] if rng.random() < 0.8 else []

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from demo.data import augment, fonts, prompts, words
+from demo.data import augment, entries, fonts, prompts, words
 from demo.data.drawing import Canvas, Colour, Glyph, text_width
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from PIL import Image
+
+    #: Draws one random piece of text without spaces.
+    Vocabulary = Callable[[Random], str]
 
 #: Replaces an unreadable character in a glyph.
 UNREADABLE = "\0"
@@ -29,6 +33,8 @@ class Turn:
     ordered: bool = True
     #: Indices of the regions that the answer is the number of.
     counted: tuple[int, ...] | None = None
+    #: The picture that the answer is counted in.
+    picture: int = 0
 
 
 class Region(NamedTuple):
@@ -46,6 +52,14 @@ class Sample:
     turns: list[Turn]
     glyphs: list[Glyph]
     regions: list[Region] = field(default_factory=list)
+    #: Pictures of equal height that `image` holds below each other.
+    pictures: int = 1
+
+    def shown(self) -> list[Image.Image]:
+        """Return the pictures, each of which is shown for itself."""
+        width, height = self.image.width, self.image.height // self.pictures
+        tops = range(0, self.image.height, height)
+        return [self.image.crop((0, top, width, top + height)) for top in tops]
 
 
 @dataclass(slots=True)
@@ -102,14 +116,16 @@ def read_lines(question: str, lines: list[str], starts: list[int]) -> Turn:
     return script.turn(question)
 
 
-def fill_line(rng: Random, width: float, face: str, size: int) -> str:
+def fill_line(
+    rng: Random, width: float, face: str, size: int, vocabulary: Vocabulary = words.token
+) -> str:
     """Random words up to `width` pixels, rarely much shorter; empty if not one character fits."""
-    text = words.token(rng)
+    text = vocabulary(rng)
     while text and text_width(text, face, size) > width:
         text = text[:-1]
     stop = rng.choice([0.02, 0.02, 0.3])
     while rng.random() > stop:
-        longer = f"{text} {words.token(rng)}"
+        longer = f"{text} {vocabulary(rng)}"
         if text_width(longer, face, size) > width:
             break
         text = longer
@@ -121,7 +137,14 @@ def font_size(rng: Random, height: int, smallest: int = 14, largest: int = 40) -
     return rng.randint(smallest, max(smallest, min(largest, int(height / 1.25))))
 
 
-def block(rng: Random, width: int, height: int, smallest: int = 14, largest: int = 40) -> Sample:
+def block(
+    rng: Random,
+    width: int,
+    height: int,
+    smallest: int = 14,
+    largest: int = 40,
+    vocabulary: Vocabulary = words.token,
+) -> Sample:
     """Lines of text anywhere on the image, of `smallest` to `largest` px."""
     face, size = rng.choice(fonts.available()), font_size(rng, height, smallest, largest)
     background, ink = colours(rng)
@@ -137,7 +160,7 @@ def block(rng: Random, width: int, height: int, smallest: int = 14, largest: int
     lines: list[str] = []
     starts: list[int] = []
     while y + size * 1.2 <= height and not (lines and rng.random() < ending):
-        text = fill_line(rng, width - left - 3, face, size)
+        text = fill_line(rng, width - left - 3, face, size, vocabulary)
         spare = max(0, round(width - left - 3 - text_width(text, face, size)))
         x = left + {"left": 0, "centre": spare // 2, "right": spare}[align]
         if text:
@@ -152,6 +175,17 @@ def block(rng: Random, width: int, height: int, smallest: int = 14, largest: int
 def small_print(rng: Random, width: int, height: int) -> Sample:
     """Lines of the smallest print in the training, and slightly smaller ones."""
     return block(rng, width, height, smallest=12, largest=20)
+
+
+def large_print(rng: Random, width: int, height: int) -> Sample:
+    """Lines of the largest print: headlines, signs, slides."""
+    vocabulary = rng.choice([words.token, words.cased, entries.mixed])
+    return block(rng, width, height, smallest=40, largest=90, vocabulary=vocabulary)
+
+
+def everyday(rng: Random, width: int, height: int) -> Sample:
+    """Lines of amounts, addresses, names and numbers, as on everyday papers."""
+    return block(rng, width, height, smallest=13, vocabulary=entries.mixed)
 
 
 def covered(rng: Random, width: int, height: int) -> Sample:

@@ -254,6 +254,14 @@ def tint(rng: Random, colour: str) -> Colour:
 
 def scene(rng: Random, width: int, height: int) -> Sample:
     """Shapes on a light background with a conversation about them."""
+    sample, talk = conversed_scene(rng, width, height)
+    sample.turns = talk.turns()
+    sample.image = augment.add_defects(rng, sample.image)
+    return sample
+
+
+def conversed_scene(rng: Random, width: int, height: int) -> tuple[Sample, ShapeConversation]:
+    """Draw shapes on a light background; without turns, but with the questions about them."""
     background = tuple(rng.randint(225, 255) for _ in range(3))
     shapes = scatter(rng, width, height)
     # half of them with smooth edges
@@ -269,5 +277,4 @@ def scene(rng: Random, width: int, height: int) -> Sample:
         for number, shape in enumerate(shapes)
     ]
     regions = [shape.region for shape in shapes]
-    turns = ShapeConversation(rng, shapes).turns()
-    return Sample(augment.add_defects(rng, image), turns, glyphs, regions)
+    return Sample(image, [], glyphs, regions), ShapeConversation(rng, shapes)

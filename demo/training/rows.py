@@ -37,8 +37,21 @@ class Row:
     columns: list[int] = field(default_factory=list)
     #: Place of a token that is a count, and the places of each counted thing.
     counted: list[tuple[int, list[list[int]]]] = field(default_factory=list)
-    #: Where the image tokens begin.
-    image: int = 0
+    #: Where the tokens of each picture begin, and how many each has.
+    images: list[int] = field(default_factory=list)
+    area: int = 0
+
+    def show(self, pictures: int, area: int) -> None:
+        """Append the tokens of the pictures, each between its marks."""
+        self.area = area
+        for _ in range(pictures):
+            self.say([IDS["<|vision_start|>"]])
+            self.images.append(len(self.ids))
+            self.say([IMAGE] * area + [IDS["<|vision_end|>"]])
+
+    def place(self, token: int) -> int:
+        """Return the place of an image token, numbered through all pictures."""
+        return self.images[token // self.area] + token % self.area
 
     def say(self, ids: list[int]) -> None:
         """Append tokens that are no targets."""
@@ -54,12 +67,12 @@ class Row:
         self.targets[start : start + len(answer)] = answer
         if turn.counted is not None:
             regions = labels.region_tokens(sample)
-            things = [[self.image + token for token in regions[one]] for one in turn.counted]
-            self.counted.append((start, [[self.image - 1], *things]))
+            things = [[self.place(token) for token in regions[one]] for one in turn.counted]
+            self.counted.append((start, [[self.images[turn.picture] - 1], *things]))
         for place, source in enumerate(turn.sources, start=start):
             if source >= 0 and tokens[source] >= 0:
                 glyph = sample.glyphs[source]
-                self.pointers[place] = self.image + tokens[source]
+                self.pointers[place] = self.place(tokens[source])
                 if not turn.ordered:
                     continue
                 self.lines[place] = min(glyph.line + 1, labels.LINES - 1)
@@ -70,7 +83,7 @@ def build_row(rng: Random, sample: Sample) -> Row:
     """Lay out the whole conversation in Qwen's chat form, sometimes with a system turn in front."""
     row = Row()
     tokens = labels.glyph_tokens(sample)
-    area = sample.image.width * sample.image.height // labels.TOKEN**2
+    area = sample.image.width * sample.image.height // labels.TOKEN**2 // sample.pictures
     if rng.random() < 0.08:
         row.say([START, *encode("system\n" + rng.choice(prompts.SYSTEM)), END, *encode("\n")])
     for number, turn in enumerate(sample.turns):
@@ -80,9 +93,7 @@ def build_row(rng: Random, sample: Sample) -> Row:
         if behind:
             row.say(question)
         if number == 0:
-            row.say([IDS["<|vision_start|>"]])
-            row.image = len(row.ids)
-            row.say([IMAGE] * area + [IDS["<|vision_end|>"]])
+            row.show(sample.pictures, area)
         row.say([*([] if behind else question), END, *encode("\n")])
         row.say([START, *encode("assistant\n")])
         row.answer(turn, sample, tokens)
@@ -124,15 +135,17 @@ class Rows(Tensors):
     counted: Tensor
 
 
-def positions(image: int, length: int, height: int, width: int) -> Tensor:
-    """(3, length): time, row and column of each token, the image's tokens from `image` on."""
+def positions(images: list[int], length: int, height: int, width: int) -> Tensor:
+    """(3, length): time, row and column of each token; pictures of one size begin at `images`."""
     area = height * width
     places = torch.arange(length).expand(3, length).clone()
     cells = torch.arange(area)
-    places[0, image : image + area] = image
-    places[1, image : image + area] = image + cells // width
-    places[2, image : image + area] = image + cells % width
-    places[:, image + area :] += max(height, width) - area
+    for image in images:
+        first = int(places[0, image])
+        places[0, image : image + area] = first
+        places[1, image : image + area] = first + cells // width
+        places[2, image : image + area] = first + cells % width
+        places[:, image + area :] += max(height, width) - area
     return places
 
 
@@ -154,7 +167,7 @@ def collate_counts(rows: list[Row]) -> tuple[Tensor, Tensor]:
 
 
 def collate(rows: list[Row], height: int, width: int) -> Rows:
-    """Pad rows to one length; the image's size in tokens is the same for all."""
+    """Pad rows to one length; a picture's size in tokens is the same for all."""
     length = max(len(row.ids) for row in rows)
 
     def padded(name: str, filler: int) -> Tensor:
@@ -168,6 +181,6 @@ def collate(rows: list[Row], height: int, width: int) -> Rows:
         padded("pointers", -1),
         padded("lines", 0),
         padded("columns", 0),
-        torch.stack([positions(row.image, length, height, width) for row in rows], dim=1),
+        torch.stack([positions(row.images, length, height, width) for row in rows], dim=1),
         *collate_counts(rows),
     )

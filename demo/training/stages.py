@@ -40,6 +40,7 @@ class TowerStage:
     """The first stage: the vision tower alone, with dense supervision."""
 
     name = "tower"
+    settled = 0
 
     def __init__(self, model: nn.Module, heads: Heads, seed: int, scale: float) -> None:
         self.visual, self.heads = model.model.visual, heads
@@ -62,6 +63,8 @@ class ReaderPlan(NamedTuple):
 
     #: Steps in which the tower is not trained.
     frozen: int
+    #: First steps in which only the heads are trained, which a checkpoint does not contain.
+    settled: int
     #: Share of steps with large pages, for all processes together as they take longer.
     pages: float
     #: Size of the largest other blocks in image tokens.
@@ -113,7 +116,8 @@ class ReaderStage:
     name = "reader"
 
     def __init__(self, model: nn.Module, heads: Heads, seed: int, plan: ReaderPlan) -> None:
-        self.model, self.heads, self.frozen = model, heads, plan.frozen
+        self.model, self.heads = model, heads
+        self.frozen, self.settled = plan.frozen, plan.settled
         self.draw = ReaderBatches(seed, plan)
         visual = model.model.visual
         self.trunk = [visual.patch_embed, visual.pos_embed, visual.blocks]
@@ -133,19 +137,22 @@ class ReaderStage:
         self, step: int, batch: Images | tuple[Images, list[Rows]]
     ) -> tuple[Tensor, Scores, int]:
         """Return a batch's loss, scores and number of samples."""
+        self.model.requires_grad_(step >= self.settled)
         for part in self.trunk:
-            part.requires_grad_(step >= self.frozen)
+            part.requires_grad_(step >= max(self.frozen, self.settled))
         visual = self.model.model.visual
         if not isinstance(batch, tuple):
             return tower_losses(visual, self.heads, batch)
         images, chunks = batch
         output, dense, tower_scores = score_tower(visual, self.heads, images)
         loss, every = DENSE * dense, sum(count_targets(rows) for rows in chunks)
+        pictures = len(images.pixels) // sum(len(rows.ids) for rows in chunks)
         sums: Scores = defaultdict(float)
         first = 0
         for rows in chunks:
             share, last = count_targets(rows) / every, first + len(rows.ids)
-            read, scores = self.read(network.slice_images(output, first, last), rows)
+            shown = network.slice_images(output, first * pictures, last * pictures)
+            read, scores = self.read(shown, rows)
             loss, first = loss + share * read, last
             for name, score in scores.items():
                 sums[name] += share * score

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +50,12 @@ class Schedule:
 
 
 def rate_share(step: int, done: float) -> float:
-    """Return the share of the peak rate at a step, when a share of the training is `done`."""
-    return min(1.0, (step + 1) / WARM) * max(LEAST, min(1.0, (1 - done) / FALL))
+    """Return the share of the peak rate at a step, when a share of the training is `done`.
+
+    The rate rises from step 0 on; it is whole before, while only the heads are trained.
+    """
+    rise = min(1.0, (step + 1) / WARM) if step >= 0 else 1.0
+    return rise * max(LEAST, min(1.0, (1 - done) / FALL))
 
 
 def format_progress(
@@ -65,6 +70,12 @@ def format_progress(
         f"cpu {progress.seconds:.0f} s wall {time.monotonic() - started:.0f} s "
         f"rate {share:.2f} | {means}"
     )
+
+
+def export_copy(stage: TowerStage | ReaderStage, model: nn.Module, folder: Path | None) -> None:
+    """Write a checkpoint of a network that goes on being trained, if it can read."""
+    if folder and isinstance(stage, ReaderStage):
+        checkpoint.export(deepcopy(model), folder)
 
 
 def train(
@@ -86,6 +97,7 @@ def train(
     progress = restore(path, model, heads, optimizer, stage.name)
     clock, schedule = Clock(), Schedule(steps, options.seconds)
     first, saved = progress.step, schedule.started
+    risen = max(first, stage.settled)
     sums: dict[str, list[Any]] = defaultdict(list)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -93,7 +105,7 @@ def train(
     feed = feeding.load_batches(stage.draw, numbers, options.drawers, pin=DEVICE == "cuda")
     ended = progress.step >= steps
     while not ended:
-        share = rate_share(progress.step - first, schedule.done(progress.step))
+        share = options.peak * rate_share(progress.step - risen, schedule.done(progress.step))
         for _ in range(options.together):
             began = time.monotonic()
             batch = next(feed)
@@ -114,10 +126,19 @@ def train(
         if team.rank == 0 and time.monotonic() - saved > SAVE:
             saved = time.monotonic()
             save(path, model, heads, optimizer, progress)
+            export_copy(stage, model, options.export)
     if team.rank == 0 and progress.step > first:
         save(path, model, heads, optimizer, progress)
     if progress.step < steps and schedule.done(progress.step) < 1:
         raise SystemExit(0)
+
+
+def begin(model: nn.Module, heads: Heads, tower: Path, start: Path | None) -> None:
+    """Load the weights that the reader begins from: the trained tower, or a whole checkpoint."""
+    if start is None:
+        restore(tower, model, heads, None, "reader")
+    else:
+        model.load_state_dict(checkpoint.load_weights(start))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -137,7 +158,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--drawers", type=int, default=0, help="processes that draw ahead, each")
     parser.add_argument("--seconds", type=float, help="end a stage after so long, if not before")
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core, or GPU")
-    parser.add_argument("--export", type=Path, help="write a checkpoint here in the end")
+    parser.add_argument("--peak", type=float, default=1, help="share of the usual learning rates")
+    parser.add_argument(
+        "--start", type=Path, help="folder of a checkpoint to begin the reader from"
+    )
+    parser.add_argument("--settle", type=int, default=0, help="first steps for the heads alone")
+    parser.add_argument("--export", type=Path, help="write a checkpoint here, at each save too")
     return parser.parse_args()
 
 
@@ -156,9 +182,10 @@ def run_process(rank: int, options: argparse.Namespace) -> None:
         train(stage, model, heads, tower, options.tower_steps, team, options)
     if options.stage != "tower":
         if not reader.exists():
-            restore(tower, model, heads, None, "reader")
+            begin(model, heads, tower, options.start)
         plan = ReaderPlan(
             options.frozen,
+            options.settle,
             options.pages,
             options.largest,
             options.dense_every,

@@ -16,6 +16,7 @@ _EXPOSED = ", ".join(
     (
         *("X-Request-Id", "Retry-After", "Location", "Content-Location", "Idempotency-Replayed"),
         *("Preference-Applied", "X-Sightline-Warnings", "RateLimit", "RateLimit-Policy"),
+        *("X-Sightline-Incomplete", "X-Sightline-Corrections"),
     )
 )
 #: Names of headers, as a browser lists those that a page wants to send.

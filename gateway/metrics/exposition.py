@@ -34,7 +34,16 @@ _COUNTED = {
 }
 #: Shown as 0 from the start: Prometheus sees no increase in a series that begins above 0.
 _EVENTS = {
-    "jobs": ("submitted", "succeeded", "failed", "canceled", "expired", "poison", "lost_lease"),
+    "jobs": (
+        "submitted",
+        "succeeded",
+        "failed",
+        "canceled",
+        "expired",
+        "poison",
+        "lost_lease",
+        "reviewed",
+    ),
     "deliveries": ("attempts", "delivered", "failed"),
 }
 _LOOKUPS: dict[job_metrics.Labels, float] = {

@@ -15,7 +15,7 @@ from shared.json_pointer import follow, replace_at, split_pointer
 #: What a form of a result is made of: the whole output, its text, its pages or images, its lines.
 Side = Literal["output", "text", "parts", "lines"]
 #: Members of an output, the narrower ones first: what is corrected as a whole wins over its parts.
-_ORDER = ("lines", "tiles", "images", "pages", "fields", "json", "text")
+_ORDER = ("lines", "objects", "tiles", "images", "pages", "fields", "json", "text")
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ _N = "[0-9]+"
 #: Places of an output where a text may be corrected.
 _TEXTS = re.compile(
     rf"/text|/(lines|pages|images|tiles)/{_N}/text|/lines/{_N}/(words|cells)/{_N}/text"
-    rf"|/fields/[^/]+/{_N}"
+    rf"|/objects/{_N}/label|/fields/[^/]+/{_N}"
 )
 _VALUES = re.compile(r"/json(/.*)?", re.DOTALL)
 _KINDS: dict[type, str] = {

@@ -39,7 +39,7 @@ class BatchPath(Parameters):
 
 
 class PageQuery(Parameters):
-    """A page, newest first."""
+    """A page; newest first, where no order is named."""
 
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(None, max_length=100, description="The last ID of the previous page.")
@@ -50,7 +50,7 @@ class FilesQuery(PageQuery):
 
     limit: int = Field(100, ge=1, le=10_000)
     purpose: str | None = Field(None, max_length=40, description="Only files of this purpose.")
-    order: Literal["desc"] = "desc"
+    order: Literal["asc", "desc"] = "desc"
 
 
 class FileForm(BaseModel):
@@ -58,7 +58,7 @@ class FileForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    purpose: Literal["batch", "user_data", "vision", "ocr"]
+    purpose: Literal["batch", "user_data", "assistants", "vision", "ocr"]
     anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
     seconds: int | None = Field(
         None,
@@ -78,6 +78,15 @@ class FileForm(BaseModel):
         return self.expiry * 3600 if self.expiry else self.seconds
 
 
+class OutputExpiry(BaseModel):
+    """How long the files of a batch's results are kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    anchor: Literal["created_at"]
+    seconds: int = Field(ge=3600, le=2_592_000)
+
+
 class BatchRequest(BaseModel):
     """The body of POST /v1/batches."""
 
@@ -90,6 +99,9 @@ class BatchRequest(BaseModel):
         description="`24h`, or another time up to `30d`, after which what is not done expires.",
     )
     metadata: dict[str, Any] | None = Field(None, max_length=16, description="Returned unchanged.")
+    output_expires_after: OutputExpiry | None = Field(
+        None, description="How long the files of its results are kept, from its end."
+    )
     webhook: str | None = Field(
         None,
         max_length=MAX_URL_CHARS,
@@ -106,7 +118,7 @@ class FileObject(BaseModel):
     created_at: int
     expires_at: int
     filename: str
-    purpose: Literal["batch", "batch_output", "user_data", "vision", "ocr"]
+    purpose: Literal["batch", "batch_output", "user_data", "assistants", "vision", "ocr"]
     status: Literal["processed"]
     status_details: None
     sample_type: Literal["ocr_input"] | None = Field(

@@ -239,7 +239,9 @@ class Line(BaseModel):
     image: int | None = Field(None, description="Index of the job's image, from 0.")
     page: int | None = Field(None, description="Number of the document's page, from 1.")
     words: list[PlacedPart] | None = Field(None, description="With `boxes=word`.")
-    cells: list[PlacedPart] | None = Field(None, description="Of a row of a Markdown table.")
+    cells: list[PlacedPart] | None = Field(
+        None, description="Of a row of a Markdown or HTML table, or of a whole one in one line."
+    )
 
 
 class EvidenceState(BaseModel):

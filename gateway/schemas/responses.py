@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import Parameters, known_form
+from gateway.schemas.jobs import EvidenceState, Parameters, known_form
 
 _RESPONSE_ID = re.compile(r"resp_[0-9A-Z]{36}")
 
@@ -73,6 +73,12 @@ class ResponseObject(BaseModel):
     truncation: Literal["auto", "disabled"]
     usage: dict[str, Any] | None
     warnings: list[dict[str, str]]
+    evidence: dict[str, EvidenceState] | None = Field(
+        None, description="With `evidence`: by JSON pointer, of each value of the answer."
+    )
+    review: list[str] | None = Field(
+        None, description="With `review`: what a person should look at, as in a job's output."
+    )
 
 
 class DeletedResponse(BaseModel):

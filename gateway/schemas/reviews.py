@@ -19,7 +19,8 @@ class CorrectionEntry(BaseModel):
 
     pointer: Pointer = Field(
         description="JSON pointer into `output`: a text, such as `/text`, `/lines/3/text`, "
-        "`/lines/3/cells/0/text` or `/pages/0/text`, `/fields/NAME/0`, or a part of `/json`."
+        "`/lines/3/cells/0/text`, `/pages/0/text` or `/objects/0/label`; `/fields/NAME/0`; or a "
+        "part of `/json`."
     )
     value: Any = Field(
         description="A text; within `/json` of the same kind as the value there, or null."

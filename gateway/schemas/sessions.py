@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from gateway.schemas.jobs import Parameters
 from shared.jobs import FinishReason
 
+SESSION_PATTERN = r"^[A-Za-z0-9_.:\-]{1,128}$"
+
 
 class SessionPath(Parameters):
     """Names a conversation."""

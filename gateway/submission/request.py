@@ -30,6 +30,7 @@ from gateway.images.uploads import UploadChecksum
 from gateway.large_input import give_way, with_pauses
 from gateway.schemas.groups import GROUP_PATTERN
 from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
+from gateway.schemas.sessions import SESSION_PATTERN
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
 from shared.errors import BadParameters, UnsupportedMediaType
@@ -192,7 +193,7 @@ class Submission(BaseModel):
         "`once`, on every page (`keep`), or not at all (`drop`).",
     )
     session_id: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.:\-]{1,128}$", description="Groups the jobs of a conversation."
+        None, pattern=SESSION_PATTERN, description="Groups the jobs of a conversation."
     )
     group: str | None = Field(
         None, pattern=GROUP_PATTERN, description="Counts jobs together; see /v1/groups."

@@ -56,7 +56,7 @@ class TextLine(Frozen):
     page: int | None = None
     #: None unless words are wanted.
     words: tuple[PlacedText, ...] | None = None
-    #: Of a row of a Markdown table, in its order.
+    #: Of a row of a Markdown or HTML table, or of a whole one in a line, in their order.
     cells: tuple[PlacedText, ...] | None = None
 
     @model_serializer(mode="wrap")

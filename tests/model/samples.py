@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from demo.evaluate import TASKS, Score, add_answer, samples
+from demo.evaluate import Score, add_answer
+from demo.tasks import TASKS, samples
 from shared.settings import Settings
 from tests.model.checkpoints import answer, request
 from worker.engine.api import EngineRequest, ImageInput, Message

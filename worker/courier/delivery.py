@@ -80,7 +80,7 @@ class DeliverySender:
             row = self._store.get(delivery.job, delivery.tenant)
         except (NotFound, Erased):
             # the job expired before its message was sent: send what is still known
-            if delivery.api and delivery.job_status:
+            if _is_of_response(delivery) and delivery.job_status:
                 status = response_status(JobStatus(delivery.job_status), None)
                 return _response_message(delivery, status)
             gone = {
@@ -90,7 +90,7 @@ class DeliverySender:
                 "urls": view.job_urls(delivery.job, self._settings.public_url),
             }
             return webhooks.build_message(delivery.type, created, webhooks.thin_job(gone))
-        if delivery.api and row.status.terminal:
+        if _is_of_response(delivery) and row.status.terminal:
             finish_reason = (row.output or {}).get("finish_reason")
             return _response_message(delivery, response_status(row.status, finish_reason))
         job = view.job_view(row, base_url=self._settings.public_url)
@@ -162,6 +162,11 @@ class DeliverySender:
 
 #: What a message is about that tells of no job, by the form of its delivery.
 _OBJECTS = {"groups": "group", "budgets": "budget"}
+
+
+def _is_of_response(delivery: Delivery) -> bool:
+    """Tell whether it is told in OpenAI's form; there is none for what people should look at."""
+    return bool(delivery.api) and delivery.type != "job.needs_review"
 
 
 def _response_message(delivery: Delivery, status: str) -> str:

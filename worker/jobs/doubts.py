@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shared.jobs import FinishReason, Output, PageOutput, TextLine, TileOutput
+from shared.jobs.find import FoundObject
 from shared.json_pointer import join_pointer
 
 #: Ends of an answer that lacks something.
@@ -14,12 +15,15 @@ _CUT_OFF = (FinishReason.LENGTH, FinishReason.LOOP)
 def find_doubts(output: Output, below: float, *, wants_json: bool) -> tuple[str, ...]:
     """Return the JSON pointers of the parts that are less sure than `below`, or are missing.
 
-    Of a JSON answer these are its values. Of a text they are its lines, or pages and tiles where
-    nothing is known of lines, or the whole text.
+    Of a JSON answer these are its values, of a search what was found. Of a text they are its lines,
+    or pages and tiles where nothing is known of lines, or the whole text.
     """
     is_cut = output.finish_reason in _CUT_OFF or (wants_json and output.json_value is None)
     doubts = ["/text"] if is_cut else []
-    doubts += _doubtful_values(output, below) if wants_json else _doubtful_text(output, below)
+    if output.objects is not None:
+        doubts += _below(output.objects, "objects", below)
+    else:
+        doubts += _doubtful_values(output, below) if wants_json else _doubtful_text(output, below)
     for name, parts in _parts(output):
         doubts += [join_pointer((name, at)) for at, part in enumerate(parts) if part.gap]
     return tuple(dict.fromkeys(doubts))
@@ -39,11 +43,17 @@ def _doubtful_text(output: Output, below: float) -> Iterator[str]:
         return
     parts = _parts(output)
     for name, some in parts:
-        for at, part in enumerate(some):
-            if _is_below(part.confidence, below):
-                yield join_pointer((name, at))
+        yield from _below(some, name, below)
     if not parts and _is_below(output.confidence, below):
         yield "/text"
+
+
+def _below(
+    parts: Sequence[PageOutput | TileOutput | FoundObject], name: str, below: float
+) -> Iterator[str]:
+    for at, part in enumerate(parts):
+        if _is_below(part.confidence, below):
+            yield join_pointer((name, at))
 
 
 def _is_doubtful(line: TextLine, below: float) -> bool:

@@ -19,6 +19,7 @@ from shared.jobs.lines import (
     cut_along,
 )
 from worker.places.alignment import Alignment, align
+from worker.places.cells import cells_of
 from worker.places.geometry import (
     area,
     is_level,
@@ -36,9 +37,6 @@ _SURE = 0.5
 #: Share of another line's piece that a box may cover.
 _COVERED = 0.5
 _WORD = re.compile(r"\S+")
-#: A cell of a Markdown table's row; a bar behind a backslash is part of it.
-_CELL = re.compile(r"(?:[^|\\]|\\.)+")
-_ROW = re.compile(r"\s*\|.*\|\s*")
 
 
 def place_lines(
@@ -48,13 +46,15 @@ def place_lines(
 
     Places are in the unit of what was seen, with so many digits behind the point.
     """
-    lines = [line for line in text.split("\n") if any(map(str.isalnum, line))]
+    # the tags of a table have no letters of their own
+    written = [(line, letters_of(line)) for line in text.split("\n")]
+    written = [(line, own) for line, own in written if any(map(str.isalnum, own.text))]
     rows = [row for image in images for row in image.rows]
     seen = [_Seen(piece) for row in rows for piece in row.pieces]
     on_image = [one.image for one in images for row in one.rows for _ in row.pieces]
     page = _Page(seen, on_image, boxes, digits)
     pieces = iter(seen)
-    letters = [letters_of(line) for line in lines]
+    lines, letters = [line for line, _ in written], [own for _, own in written]
     alignment = align(
         [one.text for one in letters], [[next(pieces).letters for _ in row.pieces] for row in rows]
     )
@@ -98,9 +98,12 @@ class _Page:
         known["box"] = round_box(union(corners), self.digits)
         known["polygon"] = round_corners(_around(corners), self.digits)
         if self.boxes == "word":
-            known["words"] = _place_parts(text, _spans_of_words(text), run)
-        if _ROW.fullmatch(text):
-            known["cells"] = _place_parts(text, _spans_of_cells(text), run)
+            known["words"] = _place_words(text, run)
+        if cells := cells_of(text):
+            known["cells"] = tuple(
+                PlacedText(text=cell.text, box=run.box_of(run.letters.within(*cell.span)))
+                for cell in cells
+            )
         return known
 
     def _covers_others(self, box: Box, own: Sequence[int]) -> bool:
@@ -122,23 +125,11 @@ def _around(parts: Sequence[Corners]) -> Corners:
     return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
-def _spans_of_words(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _WORD.finditer(text))
-
-
-def _spans_of_cells(text: str) -> Iterator[tuple[int, int]]:
-    start, stop = text.index("|") + 1, text.rindex("|")
-    return (match.span() for match in _CELL.finditer(text, start, stop))
-
-
-def _place_parts(text: str, spans: Iterator[tuple[int, int]], run: _Run) -> tuple[PlacedText, ...]:
-    parts = []
-    for start, stop in spans:
-        shown = text[start:stop].strip()
-        letters = run.letters.within(start, stop)
-        if letters or shown != text[start:stop]:
-            parts.append(PlacedText(text=shown, box=run.box_of(letters)))
-    return tuple(parts)
+def _place_words(text: str, run: _Run) -> tuple[PlacedText, ...]:
+    placed = ((match[0], run.letters.within(*match.span())) for match in _WORD.finditer(text))
+    return tuple(
+        PlacedText(text=word, box=run.box_of(letters)) for word, letters in placed if letters
+    )
 
 
 class _Seen:

@@ -113,6 +113,9 @@ def _facts(job: JobData) -> Iterator[tuple[str, str]]:
     # pages whose own text is taken cost none
     if (used := job["usage"]) and any(used.values()):
         yield "tokens", f"{used['prompt_tokens']} read, {used['completion_tokens']} written"
+    if review := job.get("review"):
+        left = f", {len(review['pointers'] or ())} places" if review["state"] == "open" else ""
+        yield "review", review["state"] + left
     for warning in job["warnings"]:
         yield "warning", warning["detail"]
     if error := job["error"]:
@@ -176,7 +179,9 @@ def _print_session(args: argparse.Namespace, session: SessionData) -> None:
         return
     for turn in session["turns"]:
         images = f" [{len(turn['images'])} images]" if turn["images"] else ""
-        print(f"> {turn['prompt']}{images}\n{turn['text']}\n")
+        # a message that was added may stand alone
+        asked = f"> {turn['prompt']}{images}\n" if turn["prompt"] or images else ""
+        print(f"{asked}{turn['text']}\n")
 
 
 def _print_sessions(args: argparse.Namespace, sessions: list[Any]) -> None:

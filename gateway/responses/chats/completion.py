@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from gateway.schemas.jobs import EvidenceState
 from shared.jobs import FinishReason
 from shared.jobs.row import JobRow
 
@@ -50,6 +51,12 @@ class ChatCompletion(BaseModel):
     choices: list[ChatChoice]
     usage: ChatUsage
     warnings: list[dict[str, str]]
+    evidence: dict[str, EvidenceState] | None = Field(
+        None, description="With `evidence`: by JSON pointer, of each value of the answer."
+    )
+    review: list[str] | None = Field(
+        None, description="With `review`: what a person should look at, as in a job's output."
+    )
 
 
 def completion(row: JobRow) -> dict[str, Any]:
@@ -65,7 +72,14 @@ def completion(row: JobRow) -> dict[str, Any]:
         "choices": [choice],
         "usage": usage(row),
         "warnings": list(row.notices),
+        **asked_members(row),
     }
+
+
+def asked_members(row: JobRow) -> dict[str, Any]:
+    """Return what an answer has beside its text because its caller asked for it."""
+    output = row.output or {}
+    return {name: output[name] for name in ("evidence", "review") if output.get(name) is not None}
 
 
 def chunk(row: JobRow, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -7,7 +7,12 @@ from typing import Any
 
 from gateway.http.problems import openai_error
 from gateway.http.server.client_connection import CHECK_INTERVAL_S
-from gateway.responses.chats.completion import chunk, finish_reason, usage_chunk
+from gateway.responses.chats.completion import (
+    asked_members,
+    chunk,
+    finish_reason,
+    usage_chunk,
+)
 from gateway.responses.following.held_response import HeldResponse
 from gateway.responses.views.job import why_no_answer
 from shared.errors import AnswerChanged, ServiceError
@@ -83,7 +88,7 @@ class ChatStream:
             if piece := self._unsent_part(whole):
                 yield _frame(chunk(row, {"content": piece}))
         warnings = {"warnings": list(row.notices)} if row.notices else {}
-        yield _frame(chunk(row, {}, finish_reason(row)) | warnings)
+        yield _frame(chunk(row, {}, finish_reason(row)) | warnings | asked_members(row))
         if self._with_usage:
             yield _frame(usage_chunk(row))
         yield "data: [DONE]\n\n"

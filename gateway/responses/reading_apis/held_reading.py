@@ -38,7 +38,7 @@ class HeldReading:
         self._gather = gather
         self._held: list[HeldResponse] = []
         self._answer: Any = None
-        self._error: ServiceError | None = None
+        self._error: ServiceError | ClientLeft | None = None
         self._done = threading.Event()
 
     def hold(self, held: HeldResponse) -> HeldResponse:
@@ -62,7 +62,8 @@ class HeldReading:
     def respond(self, keep_alive: KeepAlive) -> Response:
         """Return the answer, or a body that goes on waiting for it; raises ServiceErrors."""
         threading.Thread(target=self._work, name="held-reading", daemon=True).start()
-        if not self._done.wait(keep_alive.quiet_s):
+        is_done = self._done.wait(keep_alive.quiet_s)
+        if not is_done or isinstance(self._error, ClientLeft):
             return Response(self._iter_body(keep_alive.every_s), mimetype="application/json")
         if self._error:
             self._leave()
@@ -72,10 +73,8 @@ class HeldReading:
     def _work(self) -> None:
         try:
             self._answer = self._gather(self)
-        except ServiceError as error:
+        except (ServiceError, ClientLeft) as error:
             self._error = error
-        except ClientLeft:
-            self._error = ServiceError()
         except Exception:  # noqa: BLE001
             _log.exception("answer.failed")
             self._error = ServiceError()
@@ -92,7 +91,7 @@ class HeldReading:
                 yield "\n"
             if self._error is None:
                 yield dump_slowly(self._answer, ensure_ascii=False)
-            else:
+            elif isinstance(self._error, ServiceError):
                 _log.warning("answer.cut", extra={"code": self._error.code})
                 hang_up(self._request)
         finally:

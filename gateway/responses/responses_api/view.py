@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.responses.chats.completion import asked_members
 from gateway.responses.views.job import why_no_answer
 from shared.jobs import ConversationMessage, FinishReason, JobStatus
 from shared.jobs.layout import lay_out
@@ -52,6 +53,7 @@ def response_view(row: JobRow, *, status: str = "") -> dict[str, Any]:
         "truncation": asked.truncation,
         "usage": _usage(row) if is_end and row.usage else None,
         "warnings": list(row.notices),
+        **(asked_members(row) if is_end else {}),
     }
 
 

@@ -58,6 +58,8 @@ def create() -> dict[str, Any]:
         "completion_window": asked.completion_window,
         "metadata": asked.metadata or {},
     }
+    if asked.output_expires_after:
+        fields["output_kept_ms"] = str(1000 * asked.output_expires_after.seconds)
     return batch_view(services.batches.create(tenant, fields, window_s, webhook))
 
 

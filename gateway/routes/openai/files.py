@@ -100,10 +100,16 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 @files.get("/v1/files", summary="List files", responses={200: FileList, **_READ})
 def list_files(query: FilesQuery) -> dict[str, Any]:
-    """Return a page of files, newest first."""
-    page, more = current_services().files.page(current_tenant(), query.limit, query.after)
-    views = [file_view(one) for one in page if query.purpose in (None, one.purpose)]
-    return page_view(views, more=more)
+    """Return a page of files."""
+    files_of = current_services().files
+    page, more = files_of.page(
+        current_tenant(),
+        query.limit,
+        query.after,
+        query.purpose,
+        oldest_first=query.order == "asc",
+    )
+    return page_view([file_view(one) for one in page], more=more)
 
 
 @files.get("/v1/files/<file_id>", summary="Get a file", responses={200: FileObject, **_READ})

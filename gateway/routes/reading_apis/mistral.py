@@ -19,6 +19,7 @@ from gateway.schemas.jobs import KeyHeader
 from gateway.schemas.readings import OcrAnswer
 from gateway.services import current_services
 from gateway.submission.idempotency import Idempotency, find_key
+from gateway.submission.reading_apis.annotations import check_annotations
 from gateway.submission.reading_apis.mistral import in_terms_of_ocr, receive_ocr
 from gateway.submission.submit import Waiting, submit_received
 from shared import errors
@@ -50,6 +51,7 @@ def read(header: KeyHeader) -> Response:
     with in_terms_of_ocr():
         asked = receive_ocr(request, services.settings)
         check_model(asked.model, services.workers.fresh())
+        check_annotations(asked.annotations, services.constraints)
         waiting = Waiting(new_waiter(), asked.own.notices)
         stored = submit_received(request, asked.received, services, idempotency, waiting)
     forget_body(request)

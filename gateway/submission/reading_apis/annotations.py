@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.admission.constraints import ConstraintChecker
 from gateway.submission.request import ReceivedRequest, Submission, check_limits, validate_fields
 from shared.errors import BadParameters, ServiceError
 from shared.jobs.row import JobRow
@@ -79,6 +80,21 @@ def _question(
     return ReceivedRequest(submission, [])
 
 
+def check_annotations(annotations: Annotations, checker: ConstraintChecker) -> None:
+    """Raise BadParameters or BadConstraint for a form that no answer can have.
+
+    Otherwise that of figures would be told only where a document has one.
+    """
+    for member, form in (
+        ("document_annotation_format", annotations.document),
+        ("bbox_annotation_format", annotations.figures),
+    ):
+        if form is not None:
+            with in_terms_of(member):
+                fields = {"prompt": _ABOUT_FIGURE, "response_format": form}
+                checker.check(validate_fields(fields, Submission).params())
+
+
 @contextmanager
 def in_terms_of(member: str) -> Iterator[None]:
     """Let errors about a form point to the member of the request that has it."""
@@ -88,4 +104,5 @@ def in_terms_of(member: str) -> Iterator[None]:
         pointer = error.pointer or ""
         if pointer.startswith("/response_format"):
             error.pointer = f"/{member}" + pointer.removeprefix("/response_format")
+            error.detail = error.detail.replace("response_format", member, 1)
         raise

@@ -16,6 +16,8 @@ from shared.excerpt import excerpt
 
 #: Items that a client sends back from answers of other models.
 _LEFT_OUT = ("reasoning",)
+#: What is a part of a message and no item.
+_PARTS = ("input_text", "output_text", "text", "input_image", "input_file")
 
 
 def _as_parts(value: Any) -> Any:
@@ -100,10 +102,13 @@ def _is_message(item: Any, where: str, own: OwnParameters) -> bool:
     if kind == "message":
         return True
     if kind not in _LEFT_OUT:
+        hint = "Earlier answers are named by previous_response_id, or sent as messages."
+        if kind in _PARTS:
+            hint = 'Put it into a message: {"role": "user", "content": [...]}.'
         raise BadParameters(
             f"Items of type {excerpt(kind)} are not read, only messages.",
             pointer=f"{where}/type",
-            hint="Earlier answers are named by previous_response_id, or sent as messages.",
+            hint=hint,
         )
     own.tell("item_ignored", f"Items of type {kind} are ignored.", f"{where}/type")
     return False

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from flask import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from gateway.schemas.sessions import SESSION_PATTERN
 from gateway.services import Services
 from gateway.submission.body import parse_body
 from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
@@ -38,7 +39,14 @@ class TextConfig(BaseModel):
 class ConversationName(BaseModel):
     """Names a conversation."""
 
-    id: str
+    id: str = Field(pattern=SESSION_PATTERN)
+
+    @field_validator("id")
+    @classmethod
+    def _can_stand_in_a_url(cls, value: str) -> str:
+        if value in (".", ".."):
+            raise ValueError(f"{value!r} cannot be read or deleted later")
+        return value
 
 
 def _as_name(value: Any) -> Any:

@@ -14,7 +14,7 @@ from shared.store import keys
 from shared.store.connection import Client, connect, load_script
 from shared.store.failures import confirm, guard
 
-Purpose = Literal["batch", "batch_output", "user_data", "vision", "ocr"]
+Purpose = Literal["batch", "batch_output", "user_data", "assistants", "vision", "ocr"]
 #: Pieces that are written or read at once, and milliseconds for which those live that belong to
 #: no file yet.
 _PAGE = 200
@@ -96,17 +96,29 @@ class FileStore:
             raise NotFound("There is no file under this ID.")
         return StoredFile(**{name.decode(): value.decode() for name, value in fields.items()})
 
-    def page(self, tenant: str, limit: int, after: str | None) -> tuple[list[StoredFile], bool]:
-        """Return up to `limit` files, newest first, and whether more follow."""
+    def page(
+        self,
+        tenant: str,
+        limit: int,
+        after: str | None,
+        purpose: str | None = None,
+        *,
+        oldest_first: bool = False,
+    ) -> tuple[list[StoredFile], bool]:
+        """Return up to `limit` files of a purpose, or of any, and whether more follow."""
         index = keys.TENANT_FILES + tenant
         with guard():
-            ids = [file_id.decode() for file_id in self._redis.zrevrange(index, 0, -1)]
+            stored = self._redis.zrange(index, 0, -1, desc=not oldest_first)
+        ids = [file_id.decode() for file_id in stored]
         files: list[StoredFile] = []
         for file_id in ids[ids.index(after) + 1 if after in ids else 0 :]:
-            if len(files) == limit:
-                return files, True
             try:
-                files.append(self.get(tenant, file_id))
+                file = self.get(tenant, file_id)
+                if purpose not in (None, file.purpose):
+                    continue
+                if len(files) == limit:
+                    return files, True
+                files.append(file)
             except NotFound:
                 # its time is over
                 with guard():

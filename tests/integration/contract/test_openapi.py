@@ -89,6 +89,12 @@ def test_answers_look_as_documented(served, workerless, true_to):
         true_to(answer, "get", "/v1/jobs/{job_id}/result")
     events = served.http.get(job["events"])
     true_to(events, "get", "/v1/jobs/{job_id}/events")
+    right = {"corrections": [{"pointer": "/text", "value": "x"}], "confirmed": ["/text"]}
+    for said in (right, {"confirmed": ["/none"]}, {}):
+        answer = served.http.post(job["self"] + "/review", json=said)
+        true_to(answer, "post", "/v1/jobs/{job_id}/review")
+    true_to(served.http.get(job["self"]), "get", "/v1/jobs/{job_id}")
+    true_to(served.http.get("/v1/jobs"), "get", "/v1/jobs")
     true_to(served.http.post(job["cancel"]), "post", "/v1/jobs/{job_id}/cancel")
     true_to(served.http.post(job["self"] + "/retry"), "post", "/v1/jobs/{job_id}/retry")
     for path in ("/healthz", "/readyz", "/v1/queue", "/v1/models", "/v1/limits", "/v1/presets"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -57,9 +58,42 @@ def test_values_of_an_image_have_their_places(system: System):
     missing = {"status": "not_found", "text": None, "box": None, "confidence": None}
     assert output["evidence"]["/iban"] == missing
     assert job["metrics"]["read_s"] > 0
+    check_chats_tell_the_same(client, files["image"][1], values["seller"])
     # who does not ask for it has none, and no second reader
     plain = client.post("/v1/jobs", files=files, data=answers(total="1")).json()
     assert "evidence" not in ended(client, plain["id"], WITHIN_S)["output"]
+
+
+def check_chats_tell_the_same(client, image, seller):
+    """Ask OpenAI's two ways, whole and as streams, with and without evidence."""
+    url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    schema = {"type": "object", "properties": {"seller": {"const": seller}}}
+    schema |= {"required": ["seller"], "additionalProperties": False}
+    named = {"name": "v", "schema": schema}
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "Read."}]
+    chat = {"messages": [{"role": "user", "content": parts}], "max_tokens": 200}
+    chat["response_format"] = {"type": "json_schema", "json_schema": named}
+    asked = {"evidence": True, "review": {"below": 0.01}}
+    whole = client.post("/v1/chat/completions", json=chat | asked, timeout=WITHIN_S).json()
+    assert whole["evidence"]["/seller"]["status"] == "supported", whole
+    assert whole["review"] == []
+    frames = client.post(
+        "/v1/chat/completions", json=chat | asked | {"stream": True}, timeout=WITHIN_S
+    ).text.split("\n\n")
+    assert json.loads(frames[-3].removeprefix("data: "))["evidence"] == whole["evidence"]
+    assert "evidence" not in client.post("/v1/chat/completions", json=chat, timeout=WITHIN_S).json()
+    item = [{"type": "input_image", "image_url": url}, {"type": "input_text", "text": "Read."}]
+    response = {
+        "input": [{"role": "user", "content": item}],
+        "text": {"format": {"type": "json_schema", **named}},
+        "max_output_tokens": 200,
+    }
+    answered = client.post("/v1/responses", json=response | asked, timeout=WITHIN_S).json()
+    assert (answered["evidence"], answered["review"]) == (whole["evidence"], [])
+    streamed = response | asked | {"stream": True}
+    events = client.post("/v1/responses", json=streamed, timeout=WITHIN_S).text
+    last = json.loads(events.strip().split("data: ")[-1])
+    assert last["response"]["evidence"] == whole["evidence"]
 
 
 def test_values_of_a_long_image_have_places_in_the_stored_one(system: System):

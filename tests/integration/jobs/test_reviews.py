@@ -7,6 +7,8 @@ import threading
 
 import pypdfium2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
@@ -185,6 +187,33 @@ def test_what_does_not_fit_the_answer_is_refused_by_name(desk, looked_at, body, 
     assert review_of(desk, looked_at)["version"] == 0
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+POINTERS = st.one_of(
+    st.sampled_from(["/text", "/lines/0/text", "/lines/0/box", "/json", "/json/a", "/fields/a/0"]),
+    st.text(alphabet="/lines0123~textjson-", max_size=20),
+    st.text(max_size=12),
+)
+
+
+def test_whatever_is_said_ends_in_a_review_or_a_typed_error(desk, looked_at):
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True)
+    @given(st.lists(st.tuples(POINTERS, JSON), max_size=3), st.lists(POINTERS, max_size=3), JSON)
+    def check(pairs, confirmed, reviewer):
+        # its version never comes, so that nothing is stored
+        body = {"corrections": [{"pointer": at, "value": value} for at, value in pairs]}
+        body |= {"confirmed": confirmed, "reviewer": reviewer, "if_version": 2**40}
+        answer = desk.http.post(f"/v1/jobs/{looked_at['id']}/review", json=body)
+        assert answer.status_code in (400, 409, 422), (answer.text, body)
+        assert answer.json()["code"] in ("bad_review", "bad_parameters", "review_changed")
+
+    check()
+    assert review_of(desk, looked_at)["version"] == 0
+
+
 def test_the_command_line_lists_and_corrects(desk, looked_at, capsys):
     def run(*words):
         status = main(["--url", str(desk.http.base_url), "review", looked_at["id"], *words])
@@ -275,12 +304,21 @@ def test_a_webhook_says_once_that_somebody_should_look(desk):
         named = answered(desk, webhook=hook, webhook_events="completed")
         assert (sure["output"]["review"], sure["review"]["state"]) == ([], "done")
         jobs = (job, sure, named)
-        eventually(lambda: all(delivered(desk, one) for one in jobs))
+        # it is cut off, which is to be looked at
+        asked = {"input": "?", "max_output_tokens": 1, "review": {"below": 0.5}, "webhook": hook}
+        response = desk.http.post("/v1/responses", json=asked, timeout=60).json()
+        assert (response["status"], response["review"]) == ("incomplete", ["/text"])
+        cut = {"id": response["id"].replace("resp_", "job_")}
+        eventually(lambda: all(delivered(desk, one) for one in (*jobs, cut)))
     kinds = [[one["type"] for one in delivered(desk, one)] for one in jobs]
     assert kinds == [["job.succeeded", "job.needs_review"], ["job.succeeded"], ["job.succeeded"]]
     bodies = [json.loads(request.body) for request in receiver.requests]
-    (message,) = [body for body in bodies if body["type"] == "job.needs_review"]
-    assert message["data"]["id"] == job["id"]
+    messages = {b["data"]["id"]: b for b in bodies if b["type"] == "job.needs_review"}
+    assert messages.keys() == {job["id"], cut["id"]}
+    assert [b["data"]["id"] for b in bodies if b["type"].startswith("response.")] == [
+        response["id"]
+    ]
+    message = messages[job["id"]]
     assert message["data"]["review"]["pointers"] == job["output"]["review"]
 
 

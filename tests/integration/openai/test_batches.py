@@ -152,6 +152,27 @@ def test_every_line_has_its_answer_or_its_error(batching, client):
     assert [one.id for one in client.batches.list(limit=1).data] == [batch.id]
 
 
+def test_files_are_listed_by_purpose_in_both_orders_a_page_at_a_time(client):
+    made = [
+        client.files.create(file=(f"{n}", b"x"), purpose="assistants" if n % 2 else "vision")
+        for n in range(4)
+    ]
+    ids = [file.id for file in made if file.purpose == "assistants"]
+    for order in ("asc", "desc"):
+        # two pages, though others are between them
+        listed = client.files.list(purpose="assistants", order=order, limit=1)
+        assert [file.id for file in listed] == (ids if order == "asc" else ids[::-1])
+    for file in made:
+        client.files.delete(file.id)
+
+
+def test_results_are_kept_as_long_as_the_batch_asks(client):
+    kept = {"anchor": "created_at", "seconds": 7200}
+    done = ended(client, start(client, [chat_line("a", "x")], output_expires_after=kept))
+    file = client.files.retrieve(done.output_file_id)
+    assert file.expires_at - file.created_at == 7200
+
+
 def test_lines_may_be_responses(client):
     line = {"custom_id": "r", "method": "POST", "url": RESPONSES}
     batch = start(client, [line | {"body": {"input": "hi"}}], RESPONSES)

@@ -192,6 +192,7 @@ def test_any_session_is_a_conversation(served, client):
         ({"items": [{"role": "user", "content": "x"}] * 21}, "/items"),
         ({"items": [{"role": "user", "content": "x" * 200_001}]}, "/items/0"),
         ({"items": [{"role": "user", "content": [file_part()]}]}, "/items/0/content/0/file_data"),
+        ({"items": [{"type": "input_text", "text": "x"}]}, "/items/0/type"),
         ({"metadata": {"a": 1}}, "/metadata/a"),
         ({"metadata": {"a" * 65: "x"}}, None),
         ({"metadata": {str(n): "x" for n in range(17)}}, "/metadata"),

@@ -346,3 +346,15 @@ def test_a_job_is_no_response(served, client):
     job = served.ended()
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(job["id"].replace("job_", "resp_"))
+
+
+@pytest.mark.parametrize("name", ["..", "x" * 200, "a b", ""])
+def test_a_conversation_that_cannot_be_is_refused_under_its_own_name(client, name):
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.responses.create(model="sightline", input="x", conversation=name)
+    assert refused.value.param == "/conversation/id"
+
+
+def test_parts_without_a_message_are_told_where_they_belong(client):
+    with pytest.raises(openai.UnprocessableEntityError, match='"role": "user"'):
+        client.responses.create(model="sightline", input=[{"type": "input_text", "text": "x"}])

@@ -132,10 +132,11 @@ def test_what_is_not_served_is_refused_by_name_and_what_is_ignored_is_told(docum
         assert (refused.status_code, refused.json()["param"]) == (422, f"/{name}/type")
         # a schema that nobody could hold is told where it stands
         wrong = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": 5}}}
-        if name.startswith("document"):
-            refused = read(documents.http, document, **{name: wrong})
-            assert refused.status_code == 422
-            assert refused.json()["param"].startswith(f"/{name}")
+        refused = read(documents.http, document, **{name: wrong})
+        assert refused.status_code == 422
+        assert refused.json()["param"].startswith(f"/{name}")
+        without = read(documents.http, document, **{name: {"type": "json_schema"}})
+        assert without.json()["message"].startswith(f"{name}: ")
     refused = read(documents.http, document, document_annotation_prompt="x")
     assert (refused.status_code, refused.json()["param"]) == (422, "/document_annotation_prompt")
     answer = read(
@@ -231,7 +232,8 @@ def test_annotations_of_document_and_figures_hold_their_schema(documents):
     assert json.loads(about_image.json()["document_annotation"])["kind"]
 
 
-def test_all_jobs_of_a_request_are_canceled_when_its_client_leaves(served):
+@pytest.mark.parametrize("when", ["in silence", "after a newline"])
+def test_all_jobs_of_a_request_are_canceled_when_its_client_leaves(served, when):
     document = {"type": "image_url", "image_url": IMAGE}
     body = {"document": document, "document_annotation_format": FORM, "max_new_tokens": 200}
     before = {job["id"] for job in served.http.get("/v1/jobs").json()["data"]}
@@ -240,18 +242,22 @@ def test_all_jobs_of_a_request_are_canceled_when_its_client_leaves(served):
         jobs = served.http.get("/v1/jobs", params={"limit": 10}).json()["data"]
         return [job for job in jobs if job["id"] not in before]
 
-    headers = {"X-Stainless-Read-Timeout": "0.5"}
-    with served.http.stream("POST", "/v1/ocr", json=body, headers=headers) as answer:
-        next(answer.iter_text())
-        eventually(lambda: len(made()) == 2, 60)
-    eventually(
-        lambda: (
-            "queued" not in (states := [job["status"] for job in made()])
-            and "running" not in states
-        ),
-        60,
-    )
+    if when == "in silence":
+        with pytest.raises(httpx.ReadTimeout):
+            served.http.post("/v1/ocr", json=body, timeout=3)
+    else:
+        headers = {"X-Stainless-Read-Timeout": "0.5"}
+        with served.http.stream("POST", "/v1/ocr", json=body, headers=headers) as answer:
+            next(answer.iter_text())
+            eventually(lambda: len(made()) == 2, 60)
+
+    def are_over() -> bool:
+        jobs = made()
+        return bool(jobs) and {job["status"] for job in jobs} <= {"succeeded", "canceled"}
+
+    eventually(are_over, 60)
     assert "canceled" in [job["status"] for job in made()]
+    assert "answer.failed" not in served.gateway.logs()
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,20 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import torch
+
 from demo import checkpoint
 from demo.asking import Asker, user_message
 from demo.data.drawing import draw_lines
-from demo.evaluate import evaluate
+from demo.evaluate import choose_tasks, evaluate
+from demo.tasks import TASKS
+from demo.training import network, stages, train
 
 pytestmark = pytest.mark.model
 
+PLAN = stages.ReaderPlan(
+    frozen=0, settled=0, pages=0, largest=90, dense_every=0, scale=0.1, together=1, parts=1
+)
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 
 
@@ -47,9 +54,9 @@ def test_images_stand_where_the_parts_put_them(asker):
 
 def test_a_conversation_goes_on_after_its_answers(asker):
     messages = [
-        user_message("a", image=True),
+        user_message("a", 1),
         {"role": "assistant", "content": "b"},
-        user_message("c", image=False),
+        user_message("c", 0),
     ]
     assert render(asker, messages, add_generation_prompt=True) == (
         f"<|im_start|>user\n{IMAGE}a<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
@@ -72,12 +79,26 @@ def test_the_checkpoint_is_small_and_says_that_it_is_a_demonstration():
 
 
 def test_an_exported_model_is_the_committed_files_form(tmp_path: Path):
-    from demo.training import network
-
     checkpoint.export(network.build_model(), tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {file.name for file in checkpoint.FOLDER.iterdir()}
-    Asker(tmp_path).ask([user_message("OCR", image=True)], draw_lines(["a"]), 2)
+    Asker(tmp_path).ask([user_message("OCR", 1)], [draw_lines(["a"])], 2)
+
+
+def test_a_training_begins_with_the_weights_of_a_checkpoint(tmp_path: Path):
+    torch.manual_seed(0)
+    trained, begun = network.build_model(), network.build_model()
+    train.export_copy(stages.ReaderStage(trained, network.Heads(), 1, PLAN), trained, tmp_path)
+    train.begin(begun, network.Heads(), tmp_path / "tower.pt", tmp_path)
+    pairs = list(zip(trained.parameters(), begun.parameters(), strict=True))
+    # as near as int8's steps are
+    assert all((one - other).abs().max() <= 0.01 * one.abs().max() for one, other in pairs)
+
+
+def test_a_part_of_the_evaluation_is_chosen_by_words_of_its_names():
+    names = [task.name for task in choose_tasks("two images,logs")]
+    assert names == ["logs", "two images: text", "two images: shapes"]
+    assert choose_tasks("") == TASKS
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,20 @@ from random import Random
 
 import pytest
 
-from demo.data import documents, drawing, fonts, scenes, shapes, tables, talks
+from demo.data import (
+    bills,
+    columns,
+    documents,
+    drawing,
+    entries,
+    fonts,
+    pages,
+    pairs,
+    scenes,
+    shapes,
+    tables,
+    talks,
+)
 
 KINDS = [
     scenes.block,
@@ -13,10 +26,25 @@ KINDS = [
     tables.receipt,
     shapes.scene,
     talks.about_text,
+    scenes.large_print,
+    scenes.everyday,
+    documents.slide,
+    columns.table,
+    bills.receipt,
+    bills.form,
+    pages.dense,
+    pages.repeated,
+    pages.log,
+    pairs.texts,
+    pairs.scenes,
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def _name(kind):
+    return f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=_name)
 def test_a_seed_draws_the_same_sample_again(kind):
     one, other = kind(Random("a"), 256, 160), kind(Random("a"), 256, 160)
     assert one.image.tobytes() == other.image.tobytes()
@@ -24,7 +52,7 @@ def test_a_seed_draws_the_same_sample_again(kind):
     assert kind(Random("b"), 256, 160).image.tobytes() != one.image.tobytes()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", KINDS, ids=_name)
 def test_every_byte_of_an_answer_has_a_source_or_none(kind):
     for seed in range(40):
         sample = kind(Random(seed), 32 * (3 + seed % 8), 32 * (3 + seed % 4))
@@ -96,3 +124,50 @@ def test_shapes_are_painted_in_their_colours():
 def test_pillows_own_face_is_always_there():
     assert fonts.available()[0] == fonts.PILLOW
     assert fonts.load(fonts.PILLOW, 20).getlength("text") > 0
+
+
+def test_a_table_without_rules_is_marked_where_tables_are_asked_for():
+    asked = {True: set(), False: set()}
+    for seed in range(60):
+        (turn,) = columns.table(Random(seed), 480, 256).turns
+        wanted = any(word in turn.question.lower() for word in ("table", "表格"))
+        asked[wanted].add("|---|" in turn.answer)
+    assert asked[True] == {True}
+    # those with rules are marked always
+    assert asked[False] == {True, False}
+
+
+def test_the_value_of_a_field_and_the_total_are_what_the_paper_shows():
+    asked = 0
+    for seed in range(40):
+        for kind in (bills.form, bills.receipt):
+            turns = kind(Random(seed), 352, 400).turns
+            if len(turns) == 2:
+                whole, value = sorted((turn.answer for turn in turns), key=len, reverse=True)
+                assert any(line.endswith(value) for line in whole.split("\n"))
+                asked += 1
+    assert asked > 10
+
+
+def test_amounts_have_commas_between_their_thousands():
+    drawn = [entries.amount(Random(seed)) for seed in range(300)]
+    assert sum("," in one and "." in one for one in drawn) > 100
+
+
+def test_a_page_of_repeated_words_has_few_different_ones_on_many_lines():
+    words = [pages.repeated(Random(seed), 640, 640).turns[0].answer.split() for seed in range(8)]
+    assert max(len(set(one)) for one in words) <= 40
+    assert sum(map(len, words)) > 3 * sum(len(set(one)) for one in words)
+
+
+def test_two_pictures_are_read_in_order_and_compared():
+    kinds = set()
+    for seed in range(60):
+        sample = pairs.texts(Random(seed), 160, 64)
+        one, other = sample.shown()
+        assert one.size == other.size == (160, 64)
+        for turn in sample.turns:
+            kinds.add("\n\n" in turn.answer)
+            lines = [sample.glyphs[source].y < 64 for source in turn.sources if source >= 0]
+            assert lines == sorted(lines, reverse=True)
+    assert kinds == {True, False}

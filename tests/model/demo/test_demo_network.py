@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from demo.data import scenes, shapes  # noqa: E402
+from demo.data import pairs, scenes, shapes  # noqa: E402
 from demo.training import (  # noqa: E402
     batches,
     feeding,
@@ -77,6 +77,25 @@ def test_the_batched_reader_thinks_what_the_model_thinks(model, samples):
         language, embeddings, packed.positions, deepstack, places, (2,)
     )
     torch.testing.assert_close(model.lm_head(thought.last), known.logits, atol=1e-4, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_two_pictures_stand_where_the_model_puts_them(model):
+    sample = pairs.texts(Random(2), 96, 64)
+    images = batches.build_images([sample])
+    row = rows.build_row(Random(1), sample)
+    packed = rows.collate([row], images.height, images.width)
+    grid = torch.tensor([[1, images.height, images.width]] * 2)
+    places = packed.ids == IDS["<|image_pad|>"]
+    known, _ = model.model.get_rope_index(
+        packed.ids, mm_token_type_ids=places.int(), image_grid_thw=grid
+    )
+    assert len(images.pixels) == 2
+    assert torch.equal(packed.positions, known)
+    # a character of the second picture is read from a token of the second picture
+    second = [at for at, glyph in enumerate(sample.glyphs) if glyph.y >= 64]
+    tokens = labels.glyph_tokens(sample)
+    assert {row.place(tokens[at]) // row.images[1] for at in second} == {1}
 
 
 def test_patches_come_in_the_processors_order(samples):
@@ -151,7 +170,7 @@ def test_to_count_is_to_look_equally_at_each_thing_and_the_beginning():
 
 
 PLAN = stages.ReaderPlan(
-    frozen=0, pages=0.3, largest=90, dense_every=3, scale=0.1, together=2, parts=2
+    frozen=0, settled=0, pages=0.3, largest=90, dense_every=3, scale=0.1, together=2, parts=2
 )
 
 
@@ -161,6 +180,27 @@ def test_all_processes_see_large_pages_in_the_same_steps():
     assert seen == others
     assert 70 < sum(map(sum, seen)) < 170
     assert any(first != second for first, second in seen)
+
+
+def test_the_first_steps_from_a_checkpoint_train_the_heads_alone(model):
+    plan = PLAN._replace(settled=1, dense_every=0, pages=0, scale=0.01)
+    heads = network.Heads()
+    stage = stages.ReaderStage(model, heads, 1, plan)
+    sample = pairs.scenes(Random(4), 128, 96)
+    images = batches.build_images([sample])
+    batch = (images, [rows.collate([rows.build_row(Random(1), sample)], 6, 8)])
+
+    def trained(step):
+        model.zero_grad(set_to_none=True)
+        loss, _, count = stage.losses(step, batch)
+        loss.backward()
+        assert count == 1
+        return {name for name, value in model.named_parameters() if value.grad is not None}
+
+    assert trained(0) == set()
+    assert heads.patch_kind.weight.grad is not None
+    assert trained(1) == {name for name, _ in model.named_parameters()}
+    model.zero_grad(set_to_none=True)
 
 
 def numbers(step):
@@ -194,6 +234,7 @@ def test_a_rate_rises_holds_and_falls_with_the_run():
     assert train.rate_share(1000, 0.5) == 1
     assert train.rate_share(1000, 1 - train.FALL / 2) == pytest.approx(0.5)
     assert train.rate_share(1000, 1.0) == train.LEAST
+    assert train.rate_share(-1, 0.0) == 1
     schedule = train.Schedule(200, None)
     assert (schedule.done(0), schedule.done(50)) == (0, 0.25)
     assert train.Schedule(200, 1e-9).done(0) > 1

@@ -4,19 +4,22 @@ local name, owner, status, errors, kept_ms, delivery_id = unpack(ARGV)
 local key = BATCH .. name
 local batch = fields(key, 'owner', 'tenant', 'id', 'output_file', 'error_file', 'completed',
   'failed', 'completed_bytes', 'failed_bytes', 'webhook', 'webhook_endpoint', 'webhook_origin',
-  'webhook_url_id')
+  'webhook_url_id', 'output_kept_ms')
 local now = now_ms()
 
 if batch.owner ~= owner then return 0 end
 
+-- as long as its caller has asked, or as long as the batch
+local files_until = now + tonumber(batch.output_kept_ms or kept_ms)
+
 local function publish(file_id, kind, suffix)
   if tonumber(batch[kind]) == 0 then return end
   local file = FILE .. batch.tenant .. ':' .. file_id
-  redis.call('HSET', file, 'id', file_id, 'created_ms', now, 'expires_ms', now + kept_ms,
+  redis.call('HSET', file, 'id', file_id, 'created_ms', now, 'expires_ms', files_until,
     'purpose', 'batch_output', 'filename', batch.id .. suffix, 'bytes', batch[kind .. '_bytes'],
     'pieces', batch[kind])
-  redis.call('PEXPIREAT', file, now + kept_ms)
-  redis.call('PEXPIREAT', file .. FILE_PIECES, now + kept_ms)
+  redis.call('PEXPIREAT', file, files_until)
+  redis.call('PEXPIREAT', file .. FILE_PIECES, files_until)
   redis.call('ZADD', TENANT_FILES .. batch.tenant, now, file_id)
 end
 

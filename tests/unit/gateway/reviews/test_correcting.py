@@ -71,6 +71,15 @@ def test_cells_and_words_go_with_their_line_and_it_with_them():
     assert "words" not in changed["lines"][1]
 
 
+def test_a_cell_that_its_line_does_not_show_as_it_is_corrects_no_text():
+    row = {"text": "<tr><td>Tea &amp; milk</td></tr>", "confidence": 1.0}
+    row["cells"] = [{"text": "Tea & milk", "box": [0, 0, 1, 1]}]
+    output = {"text": row["text"], "lines": [row]}
+    changed, shown = corrected(output, ("/lines/0/cells/0/text", "Tea"))
+    assert changed["lines"][0]["cells"][0]["text"] == "Tea"
+    assert (shown["lines"], shown["text"], changed["text"]) == (1, 0, row["text"])
+
+
 def test_values_are_corrected_in_the_json_and_in_a_text_that_is_nothing_else():
     output = {"text": '{"items": [{"price": 1}], "b": null}'}
     output["json"] = {"items": [{"price": 1}], "b": None}

@@ -6,6 +6,7 @@ import pytest
 
 from shared.jobs import FinishReason, Output, PageOutput, TextLine, TileOutput
 from shared.jobs.evidence import Evidence
+from shared.jobs.find import FoundObject
 from shared.jobs.review import Confirmation, Correction, Review
 from worker.jobs.doubts import find_doubts
 
@@ -45,6 +46,15 @@ def test_values_are_listed_that_are_not_well_supported():
     assert find_doubts(output, 0.85, wants_json=True) == (
         *("/json/items/0/price", "/json/x", "/json/y"),
     )
+
+
+def test_objects_are_listed_that_are_less_sure():
+    objects = [
+        FoundObject(label="sign", box=(0, 0, 1, 1), confidence=chance, source="model")
+        for chance in (0.9, 0.2, None)
+    ]
+    output = Output(objects=tuple(objects), lines=(line(0.1),))
+    assert find_doubts(output, 0.85, wants_json=False) == ("/objects/1",)
 
 
 @pytest.mark.parametrize("reason", [FinishReason.LENGTH, FinishReason.LOOP])

@@ -35,11 +35,6 @@ class Written:
     sources: tuple[int, ...]
 
 
-def known_page(kind: str, number: int) -> KnownPage:
-    """Draw a page of one of KINDS."""
-    return KINDS[kind](number)
-
-
 def _plain(number: int) -> KnownPage:
     drawn = page(number, 12, size=(16, 20, 28)[number % 3], width=700)
     return KnownPage("plain", drawn.image, drawn.lines, list(drawn.boxes))
@@ -52,10 +47,15 @@ def _repetitive(number: int) -> KnownPage:
 
 def _slanted(number: int) -> KnownPage:
     drawn = page(number, 10, width=640)
-    degrees = Random(number).uniform(-4, 4)
-    image = drawn.image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor="white")
-    turn = _Turn(drawn.image.size, degrees)
-    return KnownPage("slanted", image, drawn.lines, [turn.box(box) for box in drawn.boxes])
+    known = KnownPage("slanted", drawn.image, drawn.lines, list(drawn.boxes))
+    return turned(known, Random(number).uniform(-4, 4), "slanted")
+
+
+def turned(known: KnownPage, degrees: float, kind: str) -> KnownPage:
+    """Return a page turned around its middle by so many degrees counter-clockwise."""
+    image = known.image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor="white")
+    turn = _Turn(known.image.size, degrees)
+    return KnownPage(kind, image, known.lines, [turn.box(box) for box in known.boxes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,9 @@ def _misread(lines: list[Written], rng: Random) -> list[Written]:
 
 
 def _spoil(text: str, rng: Random, share: float) -> str:
+    others = "abcdeilmnorst0158" if text.isascii() else "人入大太日目未末土士"
     return "".join(
-        rng.choice("abcdeilmnorst0158") if letter.isalnum() and rng.random() < share else letter
+        rng.choice(others) if letter.isalnum() and rng.random() < share else letter
         for letter in text
     )
 

@@ -12,6 +12,7 @@ pytest.importorskip("rapidocr")
 from shared.jobs import TileInfo, TileOutcome
 from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from tests.unit.worker.places.many import judge_pages
+from tests.unit.worker.places.pages import KINDS
 from worker.jobs.placing import join_seen
 from worker.places.lines import place_lines
 from worker.places.seen import SeenImage
@@ -102,6 +103,24 @@ def test_each_cell_of_a_table_has_its_own_place():
     assert [cell.box for cell in lines[1].cells or ()] == [(0, 30, 90, 50), (200, 30, 250, 50)]
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_cells_of_html_have_their_places_and_tags_are_no_lines(several):
+    seen = rows(("Item", "Sum"), ("Tea & milk", "3.40"), ("Total", "9.00"))
+    text = [
+        *('<table border="1">', "<tr><th>Item</th><th>Sum</th></tr>"),
+        '<tr><td>Tea &amp; <b>milk</b></td><td></td><td colspan="2">3.40</td></tr>',
+        *("<tr><td>Total<td>9.00</tr>", "</table>"),
+    ]
+    lines = place_lines(("\n" if several else "").join(text), seen, "line")
+    cells = [[(cell.text, cell.box) for cell in line.cells or ()] for line in lines]
+    want = [
+        [("Item", (0, 0, 40, 20)), ("Sum", (200, 0, 230, 20))],
+        [("Tea & milk", (0, 30, 100, 50)), ("", None), ("3.40", (200, 30, 240, 50))],
+        [("Total", (0, 60, 50, 80)), ("9.00", (200, 60, 240, 80))],
+    ]
+    assert cells == (want if several else [[cell for row in want for cell in row]])
+
+
 def test_what_two_tiles_show_is_seen_once_and_lies_in_the_image():
     left = [SeenRow(pieces=(piece("one two thr", 0, 10),))]
     right = [SeenRow(pieces=(piece("wo three four", 0, 10),))]
@@ -137,11 +156,14 @@ def test_what_was_seen_in_a_tile_of_a_turned_image_lies_in_the_stored_one(turn, 
     assert line.box == expected
 
 
+SLANTED_AND_TABLE = {kind: KINDS[kind] for kind in ("slanted", "table")}
+
+
 def test_lines_of_drawn_pages_have_their_own_boxes():
     reader = SecondReader(find_weights(), threads=2)
     counts: Counter[str] = Counter()
     try:
-        for _, own in judge_pages(reader, 2, ("slanted", "table")):
+        for _, own in judge_pages(reader, range(2), SLANTED_AND_TABLE):
             counts += own
     finally:
         reader.close()
