@@ -400,7 +400,7 @@ def test_what_is_looked_for_is_shown_where_it_is(served, open_page):
 
 def test_a_long_text_keeps_every_character_when_its_lines_are_found_again(open_page):
     here = open_page()
-    found = here.page.evaluate(
+    shown = here.page.evaluate(
         """async () => {
             const place = document.body.dataset.assets + "/viewer/text/marks.js";
             const { markLines } = await import(place);
@@ -426,7 +426,7 @@ def test_a_long_text_keeps_every_character_when_its_lines_are_found_again(open_p
             return { same: paragraph.textContent === texts.join("\\n"), before, after, marked };
         }"""
     )
-    assert found["same"]
-    assert found["after"] == pytest.approx(found["before"], abs=1)
-    assert len(found["marked"]) == 173 - 25 - 1
-    assert all(shown.split() == line.split() for shown, line in found["marked"])
+    assert shown["same"]
+    assert shown["after"] == pytest.approx(shown["before"], abs=1)
+    assert len(shown["marked"]) == 173 - 25 - 1
+    assert all(text.split() == line.split() for text, line in shown["marked"])
