@@ -9,13 +9,16 @@ from shared.store.api_key_types import Scope
 
 #: What every key may ask to find its way: nothing of it tells of a caller's work.
 _DISCOVERY = re.compile(r"/v1/(models(/.*)?|presets|rules|limits|queue|estimate)")
+_BOTH: frozenset[Scope] = frozenset({"read", "submit"})
 _NEEDED: dict[str, frozenset[Scope]] = {
     "GET": frozenset({"read"}),
     "HEAD": frozenset({"read"}),
     "OPTIONS": frozenset(),
     # whoever may only add work must not take away what others of the key have
-    "DELETE": frozenset({"read", "submit"}),
+    "DELETE": _BOTH,
 }
+#: What is said of an answer, and answered with parts of it.
+_REVIEW = re.compile(r"/v1/jobs/[^/]+/review")
 _SUBMITS: frozenset[Scope] = frozenset({"submit"})
 
 
@@ -28,6 +31,8 @@ def needed_scopes(method: str, path: str) -> frozenset[Scope]:
     """Return the scopes that a request needs, all of them."""
     if is_discovery(path):
         return frozenset()
+    if method == "POST" and _REVIEW.fullmatch(path):
+        return _BOTH
     return _NEEDED.get(method, _SUBMITS)
 
 

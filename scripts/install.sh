@@ -112,6 +112,13 @@ install_rest() {
         fail "the packages could not be installed; without the locked versions: make install CONSTRAINTS="
 }
 
+# At the installation, so that no worker's first start waits for the compiler.
+compile_kernels() {
+    say "the kernels for this CPU (about ten seconds the first time)"
+    quietly "$venv/bin/python" -m worker.engine.kernels ||
+        say "no kernels for this CPU: torch computes the model, which takes longer (make config-check says what does)"
+}
+
 # One installation at a time, where the system has a lock for it.
 mkdir -p .run
 if command -v flock >/dev/null; then
@@ -125,3 +132,4 @@ fi
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv
 case ",$extras," in *,model,*) has_torch || install_torch ;; esac
 install_rest
+case ",$extras," in *,model,*) compile_kernels ;; esac

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
-from shared.cpu_cores import owned
+from shared.cpu_cores import allowed, count_physical, memory_domains, owned, write_list
 from shared.errors import StoreUnavailable
 from shared.settings import PREFIX, SECRETS_DIR, SIMULATED_MODEL, Settings, secret_file
 from shared.store.redis_info import RedisState, redis_state, roles
@@ -167,11 +167,22 @@ def check_machine(settings: Settings) -> Iterator[str]:
             f"{settings.threads} threads on {cores} cores slow each other down: "
             "lower SIGHTLINE_THREADS"
         )
+    yield from check_domains(settings.threads, memory_domains(allowed()))
     memory = settings.kv_max_bytes + settings.features_ram_bytes
     if (total := total_bytes()) and memory > total // 2:
         yield (
             f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {total >> 20} MiB, "
             "in addition to the model's weights"
+        )
+
+
+def check_domains(threads: int, domains: list[list[int]]) -> Iterator[str]:
+    """Yield a sentence if a worker's threads would read weights from another domain's memory."""
+    if len(domains) > 1 and threads > max(map(count_physical, domains)):
+        places = ", ".join(f"taskset -c {write_list(domain)}" for domain in domains)
+        yield (
+            f"{threads} threads of one worker span {len(domains)} memory domains: start a worker"
+            f" in each, which counts its own cores ({places})"
         )
 
 

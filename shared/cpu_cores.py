@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
+MEMORY_NODES = Path("/sys/devices/system/node")
 CGROUPS = Path("/sys/fs/cgroup")
 #: The groups of this process, a line for each hierarchy.
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -23,6 +24,39 @@ def count_physical(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
         except OSError:
             cores.add(str(cpu))
     return len(cores)
+
+
+def memory_domains(cpus: Iterable[int], nodes: Path = MEMORY_NODES) -> list[list[int]]:
+    """Return these logical CPUs by the memory that is near to them, a list for each domain.
+
+    One list where the system does not tell: machines with one domain, and other systems.
+    """
+    mine = set(cpus)
+    lists = (_read_list(node / "cpulist") & mine for node in sorted(nodes.glob("node[0-9]*")))
+    domains = sorted(sorted(domain) for domain in lists if domain)
+    return domains if set().union(*domains) == mine else [sorted(mine)]
+
+
+def _read_list(file: Path) -> set[int]:
+    """Read a list of CPUs as the kernel writes it, such as 0-3,8."""
+    try:
+        parts = [part.partition("-") for part in file.read_text().strip().split(",") if part]
+        return {
+            cpu for first, _, last in parts for cpu in range(int(first), int(last or first) + 1)
+        }
+    except (OSError, ValueError):
+        return set()
+
+
+def write_list(cpus: Iterable[int]) -> str:
+    """Return a list of CPUs as the kernel and taskset write it."""
+    runs: list[list[int]] = []
+    for cpu in sorted(cpus):
+        if runs and cpu == runs[-1][-1] + 1:
+            runs[-1][1:] = [cpu]
+        else:
+            runs.append([cpu])
+    return ",".join("-".join(map(str, run)) for run in runs)
 
 
 def quota(root: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float:
@@ -65,8 +99,11 @@ def _limit(folder: Path) -> float:
 
 def owned() -> int:
     """Return the number of physical cores that this process may use."""
+    return max(1, min(count_physical(allowed()), math.floor(min(quota(), 1e6))))
+
+
+def allowed() -> set[int]:
+    """Return the logical CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        cores = count_physical(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return max(1, min(cores, math.floor(min(quota(), 1e6))))
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))

@@ -17,7 +17,7 @@ from shared.catalog.rules import RuleBook, load_rules
 from shared.documents.reader import DocumentReader
 from shared.errors import StoreUnavailable
 from shared.jobs import GenerationParams, JobStatus
-from shared.log.long_steps import long_step
+from shared.long_steps import long_step
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES, direct_queue

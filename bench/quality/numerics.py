@@ -1,4 +1,4 @@
-"""Compares the answers of int8, bfloat16 and float32.
+"""Compares the answers of int4, int8, bfloat16 and float32.
 
 `python -m bench.quality.numerics [--count N] [--more R]` prints it.
 
@@ -33,12 +33,15 @@ _ARITHMETICS: dict[str, dict[str, Any]] = {
     "bf16": {"numerics": "bf16"},
     "bf16, other order of sums": {"numerics": "bf16", "native_kernels": False},
     "int8": {"numerics": "int8"},
+    "int4": {"numerics": "int4"},
 }
 _PAIRS = (
     ("bf16", "fp32"),
     ("bf16, other order of sums", "bf16"),
     ("int8", "fp32"),
     ("int8", "bf16"),
+    ("int4", "fp32"),
+    ("int4", "bf16"),
 )
 
 

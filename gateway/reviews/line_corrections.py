@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.large_input import with_pauses
 from gateway.reviews.line_parts import line_with_part, with_text
 from gateway.reviews.line_texts import EqualLines, LineText
 
@@ -23,9 +24,9 @@ class CorrectedLines:
         self._homes = list(_find_homes(self.lines, output))
         texts = [line["text"] for line in self.lines]
         self._whole = LineText(str(output.get("text") or ""))
-        self._in_whole = EqualLines((None, text) for text in texts)
+        self._in_whole = EqualLines((None, text) for text in with_pauses(texts))
         self._parts: dict[Home, LineText] = {}
-        self._in_parts = EqualLines(zip(self._homes, texts, strict=True))
+        self._in_parts = EqualLines(with_pauses(zip(self._homes, texts, strict=True)))
 
     def correct(self, parts: Sequence[str], value: str) -> tuple[bool, bool]:
         """Correct a line or a part of it, named by what follows `lines` in its pointer.

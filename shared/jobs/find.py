@@ -15,6 +15,8 @@ from shared.jobs.params import Frozen
 MAX_LABELS, MAX_LABEL_CHARS, MAX_PHRASE_CHARS = 32, 100, 300
 #: Places that one job tells, and those of one label on one image or page.
 MOST_OBJECTS, MOST_ON_SHEET = 1000, 100
+#: Places that are kept of all pages of a document until it is done, and of each page at least.
+_KEPT_OBJECTS, _KEPT_OF_PAGE = 20_000, 50
 #: Things that the model may point at in one image or tile.
 MOST_POINTED = 60
 #: Tokens of a list of them, at most.
@@ -74,13 +76,19 @@ _SUMMARY = {
 }
 
 
-def sum_up(terms: SearchTerms, objects: Sequence[FoundObject]) -> str:
-    """Return a plain sentence about what was seen and what was not."""
+def most_on_page(page_count: int) -> int:
+    """Return the places that are kept of one page of a document with so many."""
+    return min(MOST_OBJECTS, max(_KEPT_OF_PAGE, _KEPT_OBJECTS // page_count))
+
+
+def sum_up(terms: SearchTerms, objects: Sequence[FoundObject], *, whole: bool = True) -> str:
+    """Return a plain sentence about what was seen and what was not; not `whole`: at least."""
     nothing, seen, missing, times, comma, blank = _SUMMARY[terms.language]
     if not objects:
         return nothing
     counts = {label: sum(one.label == label for one in objects) for label in terms.labels}
-    named = [label + times.format(count) for label, count in counts.items() if count]
+    more = "" if whole else "+"
+    named = [label + times.format(f"{count}{more}") for label, count in counts.items() if count]
     absent = [label for label, count in counts.items() if not count]
     sentences = [seen.format(comma.join(named))]
     sentences += [missing.format(comma.join(absent))] if absent else []

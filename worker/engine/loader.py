@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from shared.jobs.enhancement import LETTER_HEIGHT
-from shared.log.long_steps import long_step
+from shared.long_steps import long_step
 from shared.settings import Settings
 from worker.engine.checkpoint.folder import (
     HUB_ID,

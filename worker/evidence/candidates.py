@@ -65,11 +65,11 @@ def find_letters(letters: str, sheet: SheetText) -> Iterator[tuple[int, int]]:
     text, at = sheet.letters, -1
     while letters and (at := text.find(letters, at + 1)) >= 0:
         stop = at + len(letters)
-        if _is_whole(sheet, at, stop):
+        if is_whole(sheet, at, stop):
             yield at, stop
 
 
-def _is_whole(sheet: SheetText, start: int, stop: int) -> bool:
+def is_whole(sheet: SheetText, start: int, stop: int) -> bool:
     """Tell whether letters are no part of a longer word or number."""
     text, owners = sheet.letters, sheet.owners
     begins = start == 0 or owners[start - 1] != owners[start]

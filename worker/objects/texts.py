@@ -15,6 +15,7 @@ from worker.evidence.candidates import (
 )
 from worker.evidence.plain_text import is_cjk, plain_letters
 from worker.evidence.sheet_text import SheetText, sheets_of
+from worker.objects.hyphens import find_broken
 from worker.objects.parts import TextPart, cut_parts, follow
 from worker.places.geometry import round_box, round_corners
 
@@ -49,7 +50,7 @@ def _find_label(
 ) -> Iterator[tuple[list[TextPart], float]]:
     """Yield the parts of each place of a label, and how much that is like it."""
     letters, text, last = plain_letters(label), sheet.letters, 0
-    for start, stop in find_letters(letters, sheet):
+    for start, stop in sorted({*find_letters(letters, sheet), *find_broken(letters, sheet)}):
         # in a row of equal letters places would overlap
         if start < last:
             continue

@@ -20,14 +20,19 @@ export class Talk {
   #turn = null;
   #opened = 0;
   #listed = new List(() => this.start(), entitle);
-  /** Has a picture been asked about? Then a question needs no new one. */
-  seen = false;
+  /** The pictures or the document of the last question that had some; a follow-up needs no new ones. */
+  pictures = [];
   /** Called when an answer begins or ends, or another conversation is opened. */
   changed = () => {};
   /** Called with a sentence that the asker should read. */
   refused = () => {};
   /** Called when another conversation is opened. */
   left = () => {};
+
+  /** Has a picture been asked about? */
+  get seen() {
+    return this.pictures.length > 0;
+  }
 
   /** Is an answer on its way? */
   get answering() {
@@ -49,7 +54,7 @@ export class Talk {
     speak(say("asked"));
     await this.#follow(shown, async () => {
       const job = await post("/v1/jobs", jobBody(asked, here), { headers: { "Idempotency-Key": newName() } });
-      this.seen ||= asked.images.length > 0;
+      this.#look(asked.images);
       this.#refreshList();
       this.#keepFirst(here, asked.images);
       return job;
@@ -96,7 +101,7 @@ export class Talk {
     this.#turn?.leave();
     this.#turn = null;
     this.#id = id;
-    this.seen = false;
+    this.pictures = [];
     find("turns").replaceChildren();
     this.#welcome(!id);
     entitle(say("newChat"));
@@ -164,7 +169,7 @@ export class Talk {
 
   #restore({ asked, job, text, reason }) {
     const shown = this.#show(asked);
-    this.seen ||= asked.images.length > 0;
+    this.#look(asked.images);
     if (!job) shown.remembered(text, reason);
     else if (job.completed_at) shown.restored(job);
     else this.#follow(shown, () => job);
@@ -186,6 +191,10 @@ export class Talk {
       this.changed();
     }
     this.#refreshList();
+  }
+
+  #look(images) {
+    if (images.length) this.pictures = images;
   }
 
   #keepFirst(id, images) {

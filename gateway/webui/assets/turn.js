@@ -207,7 +207,7 @@ export class Turn {
     this.going.replaceChildren();
     this.after.replaceChildren();
     this.#tellEnd(job);
-    this.after.append(...notices(job.warnings));
+    this.after.append(...notices(job.warnings, job.input?.images));
     this.actions.offer(job);
   }
 

@@ -51,10 +51,10 @@ def test_a_key_does_what_its_scopes_say(service):
     assert made.status_code == 202
     path = f"/v1/jobs/{made.json()['id']}"
     expected = {
-        "scanner": (202, 403, 403, 200, 403),
-        "viewer": (403, 200, 403, 200, 403),
-        "boss": (202, 200, 404, 200, 200),
-        "usual": (202, 200, 404, 200, 403),
+        "scanner": (202, 403, 403, 200, 403, 403),
+        "viewer": (403, 200, 403, 200, 403, 403),
+        "boss": (202, 200, 404, 200, 200, 404),
+        "usual": (202, 200, 404, 200, 403, 404),
     }
     named = {"scanner": submit, "viewer": read, "boss": admin, "usual": usual}
     for name, key in named.items():
@@ -64,6 +64,7 @@ def test_a_key_does_what_its_scopes_say(service):
             http.delete(path[:-4] + "0000", headers=key),
             http.get("/v1/limits", headers=key),
             http.get("/v1/usage?key=all", headers=key),
+            http.post(path + "/review", json={"confirmed": ["/text"]}, headers=key),
         )
         assert tuple(one.status_code for one in answers) == expected[name], name
         refused = [one.json() for one in answers if one.status_code == 403]

@@ -88,7 +88,7 @@ def spoken(served):
     return session
 
 
-def test_a_conversation_is_exported_as_markdown_text_table_and_json(spoken, open_page):
+def test_a_conversation_is_exported_as_markdown_text_table_and_json(served, spoken, open_page):
     here = open_page(f"#{spoken}")
     here.answered(2)
     page = here.page
@@ -101,6 +101,7 @@ def test_a_conversation_is_exported_as_markdown_text_table_and_json(spoken, open
         saved[form] = path.read_bytes().decode()
         assert download.value.suggested_filename.startswith("Read the text.")
     parts = json.loads(saved["JSON"])["turns"]
+    assert [part["corrected"] for part in parts] == [False, False]
     assert [part["answer"] for part in parts] == ["# Gate 12, left", '=1+"x"']
     assert [part["question"] for part in parts] == ["Read the text", "Sum?\nIn one line."]
     assert [part["files"] for part in parts] == [["bill.png"]] * 2
@@ -111,6 +112,15 @@ def test_a_conversation_is_exported_as_markdown_text_table_and_json(spoken, open
     # what was read is no heading
     assert "\n\n```text\n# Gate 12, left\n```\n" in saved["Markdown"]
     assert "You asked: Sum?\nIn one line.\nFiles: bill.png\n" in saved["Text"]
+    # what people have corrected is exported as they have corrected it
+    fix = {"corrections": [{"pointer": "/text", "value": "# Gate 12, right"}]}
+    answer = served.http.post(f"/v1/jobs/{parts[0]['job_id']}/review", json=fix)
+    assert answer.status_code == 200, answer.text
+    page.click("#export summary")
+    with page.expect_download() as download:
+        page.click("#export-forms >> text=JSON")
+    part = json.loads(Path(download.value.path()).read_bytes())["turns"][0]
+    assert (part["answer"], part["corrected"]) == ("# Gate 12, right", True)
 
 
 def test_another_answer_is_compared_side_by_side_and_remembered(served, open_page):

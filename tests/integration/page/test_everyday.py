@@ -109,10 +109,10 @@ def test_a_waiting_question_has_one_figure_and_says_when_no_model_runs(workerles
         """async () => {
             const place = document.body.dataset.assets;
             const { waiting } = await import(place + "/answer/waiting.js");
-            return [45, null, undefined, 0].map((eta) => waiting(eta));
+            return [45, 3.14, null, undefined, 0].map((eta) => waiting(eta));
         }"""
     )
-    assert sentences == ["answer in about 45 s", None, None, None]
+    assert sentences == ["answer in about 45 s", "answer in about 3.1 s", None, None, None]
     lonely = open_page(at=str(workerless.http.base_url))
     expect(lonely.page.locator("#health")).to_have_text("No model is running")
     lonely.ask("anybody there?")
@@ -136,14 +136,23 @@ def test_many_warnings_of_a_kind_are_one_sentence_that_says_what_to_do(open_page
     ]
     scaled = [{"code": "image_resized", "detail": f"{n}00 x 900 to 50 x 50"} for n in range(1, 5)]
     alone = [{"code": "image_first_frame", "detail": "only the first frame is used"}]
-    shown = here.page.evaluate(
-        """async (warnings) => {
-            const place = document.body.dataset.assets + "/answer/notices.js";
-            const { notices } = await import(place);
-            return notices(warnings).map(node => node.innerText ?? node.textContent);
-        }""",
-        [*tiles, *scaled, *alone],
-    )
+    ids = ["img_" + "0a" * 32, "img_" + "1b" * 32]
+    named = [{"code": "image_enhanced", "detail": f"{ids[1]}: turned by 2 degrees."}]
+
+    def shown_of(warnings, images):
+        return here.page.evaluate(
+            """async ([warnings, images]) => {
+                const place = document.body.dataset.assets + "/answer/notices.js";
+                const { notices } = await import(place);
+                return notices(warnings, images).map(node => node.textContent);
+            }""",
+            [warnings, [{"id": one} for one in images]],
+        )
+
+    shown = shown_of([*tiles, *scaled, *alone], [])
+    # pictures are counted, not named by what the service calls them
+    assert shown_of(named, ids) == ["Enhanced before reading: Picture 2: turned by 2 degrees."]
+    assert shown_of(named, ids[1:]) == ["Enhanced before reading: turned by 2 degrees."]
     assert shown[0] == (
         "Parts of the long picture that could not be read: 2, 5, 9 (of 12). "
         "Try again, or cut the picture up and send the pieces."

@@ -32,6 +32,23 @@ def test_without_topology_every_cpu_is_a_core(tmp_path):
     assert cpu_cores.count_physical(range(3), tmp_path) == 3
 
 
+def test_cores_are_sorted_by_the_memory_that_is_near(tmp_path):
+    for node, line in {"node0": "0-3,8", "node1": "4-7", "node2": "", "node10": "9"}.items():
+        (tmp_path / node).mkdir()
+        (tmp_path / node / "cpulist").write_text(line + "\n")
+    assert cpu_cores.memory_domains(range(10), tmp_path) == [[0, 1, 2, 3, 8], [4, 5, 6, 7], [9]]
+    assert cpu_cores.memory_domains([2, 3, 5], tmp_path) == [[2, 3], [5]]
+    assert cpu_cores.memory_domains([0, 11], tmp_path) == [[0, 11]]
+    assert cpu_cores.memory_domains([1, 0], tmp_path / "missing") == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "line"), [([], ""), ([3], "3"), ([0, 1, 2, 5, 7, 8], "0-2,5,7-8")]
+)
+def test_lists_of_cpus_are_written_as_taskset_reads_them(cpus, line):
+    assert cpu_cores.write_list(cpus) == line
+
+
 @pytest.mark.parametrize(
     ("text", "cpus"), [("150000 100000", 1.5), ("max 100000", math.inf), ("", math.inf)]
 )

@@ -113,6 +113,15 @@ def test_more_threads_than_cores_are_told():
     )
 
 
+def test_a_worker_over_several_memory_domains_is_told():
+    domains = [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert not list(config_check.check_domains(1, domains))
+    assert not list(config_check.check_domains(8, [[0, 1, 2, 3, 4, 5, 6, 7]]))
+    (sentence,) = config_check.check_domains(8, domains)
+    assert "8 threads" in sentence
+    assert "taskset -c 0-3, taskset -c 4-7" in sentence
+
+
 @pytest.mark.parametrize(
     ("role", "changed", "word"),
     [

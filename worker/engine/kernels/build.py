@@ -13,7 +13,7 @@ import time
 from ctypes import c_float, c_int64, c_void_p
 from pathlib import Path
 
-from shared.log.long_steps import long_step
+from shared.long_steps import long_step
 from worker.engine.kernels.instructions import InstructionSet, list_usable
 
 #: Arguments of each function of kernels.cpp that returns nothing.

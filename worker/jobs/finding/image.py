@@ -20,7 +20,7 @@ from worker.pipeline import Question
 from worker.pipeline.images import enhancement_notices, open_image
 from worker.places.seen import SeenImage, seen_lines
 
-_NOT_ASKED = Notice(
+NOT_ASKED = Notice(
     code="model_not_asked",
     detail="Only the text was searched: the bundled model points at nothing.",
 )
@@ -47,7 +47,7 @@ def find_in_image(job: ClaimedJob, question: Question) -> EngineAnswer:
     if job.model.demo:
         if wanted.reader == "model":
             raise InferenceFailed("The bundled model points at nothing: it only reads.")
-        return replace(read, notices=(*read.notices, _NOT_ASKED))
+        return replace(read, notices=(*read.notices, NOT_ASKED))
     left_s = max(0.0, question.time_left_s - (time.monotonic() - began))
     pointed = point_at(job, replace(question, time_left_s=left_s), labels)
     return replace(pointed, read_s=read.read_s, seen=read.seen)

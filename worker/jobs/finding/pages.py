@@ -19,11 +19,12 @@ from shared.jobs import (
     SearchTerms,
     TextLayer,
 )
+from shared.jobs.find import most_on_page
 from shared.jobs.lines import Corner, box_around, corners_of
 from shared.prediction.tile_plan import MIN_SIDE, tiling_for
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
-from worker.jobs.finding.image import find_in_image, point_at
+from worker.jobs.finding.image import NOT_ASKED, find_in_image, point_at
 from worker.jobs.finding.summing import bound_objects, objects_of_images
 from worker.jobs.leases import JobReleased
 from worker.jobs.paged.pages import PageReader, page_warnings, takes_text, text_warnings
@@ -56,13 +57,12 @@ class PageSearch:
 
         Raises DocumentErrors, DocumentGone and LeaseLost.
         """
-        text = self._pages.text(job, document, number)
-        return _from_text(job.row.input, document, number, text)
+        return self._from_text(job, document, number, self._pages.text(job, document, number))
 
     def find(self, job: ClaimedJob, document: DocumentInput, number: int) -> PageOutcome:
         """Return what is on a page; raises ServiceErrors, LeaseLost and JobReleased."""
         text = self._pages.text(job, document, number)
-        outcome = _from_text(job.row.input, document, number, text)
+        outcome = self._from_text(job, document, number, text)
         if outcome is not None:
             return outcome
         picture, rendered = self._pages.picture(job, document, number)
@@ -74,7 +74,7 @@ class PageSearch:
         answers = self._look(job, document, picture, printed if own is not None else None)
         page = self._pages.info(job, document).pages[number - 1]
         objects = _place(job.row.input, answers, page, rendered)
-        kept, notices = bound_objects([*printed, *objects])
+        kept, notices = bound_objects([*printed, *objects], most_on_page(document.page_count))
         outcomes = [make_outcome(one.completion, self._info.revision) for one in answers.values()]
         about = [n for one in answers.values() for n in (*one.notices, *one.completion.notices)]
         return PageOutcome(
@@ -84,6 +84,28 @@ class PageSearch:
             objects=tuple(kept),
             read_s=sum(one.read_s for one in answers.values()),
             **add_up(outcomes, self._info.revision),
+        )
+
+    def _from_text(
+        self, job: ClaimedJob, document: DocumentInput, number: int, text: PageText | None
+    ) -> PageOutcome | None:
+        """Return the outcome of a page whose own text is enough: the model has not to look too."""
+        if text is None or not (takes_text(document, text) or text.blank):
+            return None
+        if text.blank:
+            return _BLANK
+        wanted = job.row.input
+        printed = _printed(wanted, text, number)
+        asks = wanted.reader == "both" and document.text_layer is not TextLayer.ONLY
+        asks = asks and bool(_missing(wanted, printed))
+        if asks and not self._info.demo:
+            return None
+        kept, notices = bound_objects(printed, most_on_page(document.page_count))
+        about = [NOT_ASKED] if asks else []
+        return PageOutcome(
+            source=PageSource.TEXT_LAYER,
+            notices=(*text_warnings(document, text), *notices, *about),
+            objects=tuple(kept),
         )
 
     def _look(
@@ -122,26 +144,6 @@ class PageSearch:
         if not document.cut or min(picture.size) < MIN_SIDE or tiling is None:
             return [Tile(0, (0, 0, *picture.size))]
         return cut(picture, budget)
-
-
-def _from_text(
-    job: JobInput, document: DocumentInput, number: int, text: PageText | None
-) -> PageOutcome | None:
-    """Return the outcome of a page whose own text is enough: the model has not to look as well."""
-    if text is None or not (takes_text(document, text) or text.blank):
-        return None
-    if text.blank:
-        return _BLANK
-    printed = _printed(job, text, number)
-    asks = job.reader == "both" and document.text_layer is not TextLayer.ONLY
-    if asks and _missing(job, printed):
-        return None
-    kept, notices = bound_objects(printed)
-    return PageOutcome(
-        source=PageSource.TEXT_LAYER,
-        notices=(*text_warnings(document, text), *notices),
-        objects=tuple(kept),
-    )
 
 
 def _printed(job: JobInput, text: PageText, number: int) -> list[FoundObject]:

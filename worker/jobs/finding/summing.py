@@ -13,7 +13,7 @@ from shared.jobs.row import JobRow
 from worker.jobs.placing import way_back
 from worker.jobs.results import EngineAnswer
 from worker.objects.merging import join_objects, without_doubles
-from worker.objects.pointing import OBJECTS_LEFT_OUT
+from worker.objects.pointing import LIST_CUT_SHORT, OBJECTS_LEFT_OUT
 from worker.places.geometry import area, round_box, round_corners, shared
 from worker.places.seen import SeenImage, seen_lines
 from worker.tiling import Tile
@@ -30,7 +30,9 @@ def finish_search(row: JobRow, answer: EngineAnswer) -> EngineAnswer:
         pointed = [one.model_copy(update={"image": one.image or 0}) for one in objects]
         objects = objects_of_images(terms, answer.seen or (), pointed)
     kept, notices = bound_objects(objects)
-    completion = replace(answer.completion, text=sum_up(terms, objects), token_ids=(), lines=None)
+    codes = {notice.code for notice in (*answer.notices, *notices)}
+    text = sum_up(terms, objects, whole=codes.isdisjoint((OBJECTS_LEFT_OUT, LIST_CUT_SHORT)))
+    completion = replace(answer.completion, text=text, token_ids=(), lines=None)
     return replace(
         _mark_parts(answer, kept),
         completion=completion,
@@ -54,20 +56,22 @@ def objects_of_images(
     return sorted(objects, key=lambda one: (one.image or 0, order[one.label]))
 
 
-def bound_objects(objects: Sequence[FoundObject]) -> tuple[list[FoundObject], list[Notice]]:
-    """Return the first of so many objects as one answer may have, and what was left out."""
+def bound_objects(
+    objects: Sequence[FoundObject], most: int = MOST_OBJECTS
+) -> tuple[list[FoundObject], list[Notice]]:
+    """Return the first `most` objects, few of a label in one place, and what callers hear of it."""
     counts = Counter[tuple[str, int | None, int | None]]()
     kept: list[FoundObject] = []
     for one in objects:
         place = (one.label, one.image, one.page)
         counts[place] += 1
-        if counts[place] <= MOST_ON_SHEET and len(kept) < MOST_OBJECTS:
+        if counts[place] <= MOST_ON_SHEET and len(kept) < most:
             kept.append(one)
     if len(kept) == len(objects):
         return kept, []
     detail = (
         f"Only the first {len(kept)} places are told: {MOST_ON_SHEET} of each label on an image "
-        f"or page and {MOST_OBJECTS} of a job at most."
+        f"or page and {most} in all at most."
     )
     return kept, [Notice(code=OBJECTS_LEFT_OUT, detail=detail)]
 

@@ -7,9 +7,22 @@ import { knows, say, warning } from "../words.js";
 const SHOWN_APART = 2;
 const PART = /^(?:Part|Page) (\d+)(?: of (\d+))?/;
 
-/** Return the nodes of a job's warnings. */
-export function notices(warnings = []) {
-  return [...kindsOf(warnings ?? [])].flatMap(([code, kind]) => nodesOf(code, kind));
+const ID = /\b(img_[0-9a-f]{8,})(: )?/g;
+
+/** Return the nodes of a job's warnings; `images` as the job names them. */
+export function notices(warnings, images) {
+  const ids = (images ?? []).map(({ id }) => id);
+  const plain = (warnings ?? []).map((one) => ({ ...one, detail: withoutIds(one.detail, ids) }));
+  return [...kindsOf(plain)].flatMap(([code, kind]) => nodesOf(code, kind));
+}
+
+/** Return what a warning tells with pictures counted instead of named; an only one needs no number. */
+function withoutIds(detail, ids) {
+  return detail.replace(ID, (whole, id, colon = "") => {
+    const number = ids.indexOf(id) + 1;
+    if (ids.length < 2 && colon) return "";
+    return number ? say("imageNumber", { n: number }) + colon : say("untitled") + colon;
+  });
 }
 
 function kindsOf(warnings) {

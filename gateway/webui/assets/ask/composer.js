@@ -57,7 +57,9 @@ export class Composer {
     this.#busy(true);
     await this.#pictures.settled();
     if (preset && !talk.seen && !this.#pictures.ready.length) return this.#busy(false);
-    const images = this.#pictures.handOver();
+    const given = this.#pictures.handOver();
+    // what is looked for is looked for on pictures of the question itself
+    const images = !given.length && needs(preset, "labels") ? talk.pictures : given;
     const isTyped = !preset || takesWords(preset);
     const asked = {
       prompt: isTyped ? words : "",

@@ -3,7 +3,7 @@
 import { saveBlob } from "../answer/saving.js";
 import { find, make, speak } from "../dom.js";
 import { failure, say } from "../words.js";
-import { FORMS } from "./exports.js";
+import { FORMS, withCorrections } from "./exports.js";
 import { history } from "./history.js";
 
 /** Offer the forms; `current` returns the name of the open conversation. */
@@ -23,7 +23,7 @@ async function save(id, form) {
   const title = find("heading").textContent;
   try {
     const { ending, kind, write } = FORMS[form];
-    const text = write({ id, title, parts: await history(id) });
+    const text = write({ id, title, parts: await withCorrections(await history(id)) });
     saveBlob(new Blob([text], { type: kind }), `${fileName(title)}.${ending}`);
     speak(say("exported"));
   } catch (error) {

@@ -1,5 +1,6 @@
 // A conversation as Markdown, text, a table or JSON.
 
+import { fetchBlob } from "../api.js";
 import { presetName, say, told } from "../words.js";
 import { fenced } from "./as_markdown.js";
 
@@ -13,6 +14,13 @@ export const FORMS = {
 /** What a table program would compute instead of showing; numbers and lone signs it may. */
 const FORMULA = /^[ \u00a0]*[=+\-@\t\r\n＝＋－＠]/;
 const NUMBER = /^[ \u00a0]*[+-]?\d[\d.,\u00a0 ]*%?$/;
+
+/** Return the parts of a conversation with what people have corrected in its answers. */
+export function withCorrections(parts) {
+  return Promise.all(parts.map(async (part) => (part.job?.review?.corrections?.length ? { ...part, corrected: await correctedText(part.job) } : part)));
+}
+
+const correctedText = async ({ id }) => (await fetchBlob(`/v1/jobs/${id}/result?format=text&corrected=true`)).text();
 
 function markdown({ title, parts }) {
   const sections = parts.map((part) => `## ${questionOf(part).replace(/\s*\n\s*/g, " ")}\n\n${filesLine(part)}${markdownOf(part)}`);
@@ -55,6 +63,7 @@ function turnOf(part) {
     status: job?.status ?? "succeeded",
     finish_reason: part.reason ?? job?.output?.finish_reason ?? null,
     answer: textOf(part),
+    corrected: part.corrected !== undefined,
     warnings: job?.warnings ?? [],
     error: job?.error ?? null,
     seconds: secondsOf(job),
@@ -71,7 +80,7 @@ function questionOf({ asked: { preset, prompt, words } }) {
   return [presetName(preset), words].filter(Boolean).join(say("colon"));
 }
 
-const textOf = ({ job, text }) => job?.output?.text ?? text ?? "";
+const textOf = ({ job, text, corrected }) => corrected ?? job?.output?.text ?? text ?? "";
 
 /** Return the words of an answer, and why they are not all there. */
 function answerOf(part) {

@@ -10,7 +10,7 @@ from collections import Counter
 from random import Random
 
 from shared.jobs import FoundObject, SearchTerms, TextLine
-from shared.jobs.find import MOST_ON_SHEET, sum_up
+from shared.jobs.find import MOST_ON_SHEET, most_on_page, sum_up
 from shared.jobs.lines import PlacedText
 from tests.unit.worker.objects.many import judge, labels_of
 from tests.unit.worker.objects.pages import KINDS
@@ -91,6 +91,18 @@ def test_a_phrase_is_found_across_the_lines_that_break_it():
     assert one.polygon is None
 
 
+def test_a_word_is_found_that_a_hyphen_breaks():
+    lines = [line("an exam-"), line("ple of trans-", 1), line("port by well-known", 2)]
+    (one,) = find(lines, "Example")
+    assert one.text == "exam- ple"
+    assert [part[0] for part in one.parts] == [(30, 0), (0, 30)]
+    assert [str(place.text) for place in find(lines, "transport by")] == ["trans- port by"]
+    assert find(lines, "wellknown", "amp") == []
+    assert len(find(lines, "well-known")) == 1
+    # what a hyphen joins may be broken behind it
+    assert len(find([line("a well-"), line("known man", 1)], "well-known", "wellknown")) == 2
+
+
 def test_lines_that_do_not_follow_each_other_break_no_phrase():
     beside = [line("the harbour"), line("office", 0, x=600)]
     far = [line("the harbour"), line("office", 9)]
@@ -140,6 +152,8 @@ def test_what_is_everywhere_is_bounded_and_said_so():
     assert [one.label for one in kept] == ["a"] * MOST_ON_SHEET + ["b"]
     assert [notice.code for notice in notices] == ["objects_left_out"]
     assert bound_objects(kept) == (kept, [])
+    assert len(bound_objects(kept, most_on_page(2000))[0]) == most_on_page(2000) == 50
+    assert sum_up(SearchTerms(labels=("b",)), objects, whole=False) == "Found: b (1+)."
 
 
 def test_what_is_stored_has_no_more_than_it_says():

@@ -29,6 +29,7 @@ Draw = Callable[[int], KnownPage]
 RIGHT = 0.7
 #: Share of another line's box that a box may cover.
 _OTHERS = 0.5
+_SLACK = 0.1
 #: Share of all lines that have the right box, at least.
 WANTED = 0.98
 
@@ -57,18 +58,25 @@ def judge(known: KnownPage, lines: Sequence[Written], placed: Sequence[TextLine]
 def _verdict(known: KnownPage, line: Written, box: Box | None) -> str:
     if box is None:
         return "missing" if line.sources else "rightly none"
-    others = [own for number, own in enumerate(known.boxes) if number not in line.sources]
-    if any(_shared(box, other) > _OTHERS * _area(other) for other in others):
-        return "wrong"
-    if not line.sources:
-        return "wrong"
     own = [known.boxes[number] for number in line.sources]
+    others = [one for number, one in enumerate(known.boxes) if number not in line.sources]
+    if not own or any(_lies_on(box, other, own) for other in others):
+        return "wrong"
     lefts, tops, rights, bottoms = zip(*own, strict=True)
     return (
         "right"
         if overlap(box, (min(lefts), min(tops), max(rights), max(bottoms))) >= RIGHT
         else "inexact"
     )
+
+
+def _lies_on(box: Box, other: Box, own: Sequence[Box]) -> bool:
+    """Tell whether a box lies on another line's text.
+
+    The upright boxes of slanted lines lie on each other; that much is no fault of the box.
+    """
+    unavoidable = max(_shared(one, other) / _area(other) for one in own)
+    return _shared(box, other) / _area(other) > max(_OTHERS, unavoidable + _SLACK)
 
 
 def overlap(one: Box, other: Box) -> float:

@@ -1,4 +1,7 @@
-"""Lines that say every few seconds what a process is doing while it starts, and how far it is."""
+"""Lines that say every few seconds what a process is doing while it starts, and how far it is.
+
+Imports nothing that is not in Python: the kernels are compiled where no package is installed.
+"""
 
 from __future__ import annotations
 

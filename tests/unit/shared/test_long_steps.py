@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
-from shared.log import long_steps
-from shared.log.long_steps import STEP_EVENT, long_step
+from shared import long_steps
 from shared.log.text_lines import STEP_MARK, TextFormatter, worth_reading
+from shared.long_steps import STEP_EVENT, long_step
 
 
 def test_a_long_step_is_said_at_once_and_again_with_how_far_it_is(monkeypatch, caplog):
