@@ -105,7 +105,9 @@ class _Foreign(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.mark.parametrize(("redirects", "complaint"), [(True, "elsewhere.example"), (False, "URL?")])
+@pytest.mark.parametrize(
+    ("redirects", "complaint"), [(True, "elsewhere.example"), (False, "Check the URL")]
+)
 def test_another_server_is_told_from_the_service(run, redirects, complaint):
     with ThreadingHTTPServer(("127.0.0.1", 0), _Foreign) as server:
         server.redirects = redirects

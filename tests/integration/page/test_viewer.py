@@ -348,6 +348,10 @@ def test_what_is_corrected_in_place_is_stored_beside_the_answer_and_copied(serve
     text = job["output"]["text"].replace("Prices of May and June", "Prices of July")
     text = text.replace("3.40", "3.50 \\| net")
     assert here.page.evaluate("navigator.clipboard.readText()") == text
+    here.page.get_by_text("Save as…").click()
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name="CSV (tables)").click()
+    assert "3.50 | net" in download.value.path().read_text(encoding="utf-8-sig")
     assert here.barriers() == []
 
 
@@ -392,3 +396,37 @@ def test_what_is_looked_for_is_shown_where_it_is(served, open_page):
     expect(here.page.locator(".picked").first).to_have_text("Pears")
     expect(here.page.locator(".asked")).to_contain_text("Pears, unicorn")
     assert here.barriers() == []
+
+
+def test_a_long_text_keeps_every_character_when_its_lines_are_found_again(open_page):
+    here = open_page()
+    shown = here.page.evaluate(
+        """async () => {
+            const place = document.body.dataset.assets + "/viewer/text/marks.js";
+            const { markLines } = await import(place);
+            const texts = Array.from({ length: 173 }, (_, n) => (n % 7 ? `  line  ${n} ` : ""));
+            const paragraph = document.createElement("p");
+            paragraph.className = "verbatim";
+            paragraph.textContent = texts.join("\\n");
+            const words = document.createElement("div");
+            words.className = "words";
+            words.append(paragraph);
+            document.body.append(words);
+            const before = paragraph.getBoundingClientRect().height;
+            // the rules of a request have left one line out, and added another
+            const lines = texts.filter(Boolean).map((text) => ({ text: text.trim() }));
+            lines.splice(40, 1);
+            lines.splice(90, 0, { text: "left out" });
+            const marked = [];
+            const spots = lines.map((line, n) => ({ line: n, text: line.text }));
+            const mark = (node, spot) => marked.push([node.textContent.trim(), spot.text]);
+            markLines(words, lines, spots, mark);
+            const after = paragraph.getBoundingClientRect().height;
+            words.remove();
+            return { same: paragraph.textContent === texts.join("\\n"), before, after, marked };
+        }"""
+    )
+    assert shown["same"]
+    assert shown["after"] == pytest.approx(shown["before"], abs=1)
+    assert len(shown["marked"]) == 173 - 25 - 1
+    assert all(text.split() == line.split() for text, line in shown["marked"])

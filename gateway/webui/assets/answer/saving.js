@@ -31,9 +31,10 @@ export function saveBlob(blob, name) {
   setTimeout(() => URL.revokeObjectURL(address), KEPT_MS);
 }
 
+/** Save a form of an answer as people have corrected it. */
 async function save(job, form, label) {
   try {
-    saveBlob(await fetchBlob(`/v1/jobs/${job.id}/result?format=${form}`), `${stem(job)}.${FORMS[form]}`);
+    saveBlob(await fetchBlob(`/v1/jobs/${job.id}/result?format=${form}&corrected=true`), `${stem(job)}.${FORMS[form]}`);
   } catch (error) {
     label.textContent = failure(error).message;
     setTimeout(() => (label.textContent = say("saveAs")), 4000);

@@ -77,7 +77,7 @@ export class Stage {
 
   /** Light up a place, as `lit` or `picked`; null puts the light out. */
   light(id, how) {
-    for (const shape of this.#shapes.values()) shape.classList.remove(how);
+    for (const shape of this.#overlay.querySelectorAll(`.${how}`)) shape.classList.remove(how);
     this.#shapes.get(id)?.classList.add(how);
   }
 

@@ -1,6 +1,10 @@
 // The lines and cells of read text that is shown already, found again as spots.
 
+import { make } from "../../dom.js";
 import { align } from "./aligning.js";
+
+/** Lines that a browser lays out together: of a long text, lighting up one would lay out all. */
+const TOGETHER = 50;
 
 /** Call `mark(node, spot)` with each line and cell that is a spot; all characters stay as they are. */
 export function markLines(words, lines, spots, mark) {
@@ -26,14 +30,18 @@ function rowsIn(block) {
 function markParagraph(paragraph, rows, mark) {
   const parts = rows.map(({ text, spots }) => {
     if (!spots.length) return text;
-    const line = document.createElement("span");
-    line.className = "line";
-    line.textContent = text;
+    const line = make("span", { class: "line" }, text);
     // a row of a table that is shown as a line is one spot, at the first of its cells
     mark(line, spots[0]);
     return line;
   });
-  paragraph.replaceChildren(...parts.flatMap((part, n) => (n ? ["\n", part] : [part])));
+  const last = parts.length - 1;
+  const ended = parts.map((part, n) => (n < last ? [part, "\n"] : [part]));
+  const blocks = [];
+  for (let at = 0; at < ended.length; at += TOGETHER) {
+    blocks.push(make("span", { class: "lines" }, ...ended.slice(at, at + TOGETHER).flat()));
+  }
+  paragraph.replaceChildren(...(blocks.length > 1 ? blocks : ended.flat()));
 }
 
 function markCells({ cells, spots }, mark) {
