@@ -74,7 +74,8 @@ def _with_line_confidence(resolved: ResolvedRequest) -> ResolvedRequest:
     Raises BadParameters where nothing would say so of the values of a JSON answer.
     """
     submission, params = resolved.submission, resolved.params
-    if submission.review is None:
+    # places say how sure they are by themselves
+    if submission.review is None or resolved.find is not None:
         return resolved
     if not params.wants_json:
         return replace(resolved, params=params.model_copy(update={"line_confidence": True}))

@@ -12,7 +12,7 @@ _TERMS = ("labels", "phrase", "fuzzy")
 #: Parameters of other answers: places have one form.
 _UNUSED = (
     *("prompt", "fields", *CONSTRAINTS, "stop", "uncertain_below", "line_confidence"),
-    *("reference", "postprocess", "boxes", "evidence", "review"),
+    *("reference", "postprocess", "boxes", "evidence"),
 )
 
 

@@ -241,9 +241,10 @@ def test_words_are_found_by_the_text_alone(client):
 
     # text that is only alike is taken where it is asked for
     assert find(client, file, labels="Anothor column", reader="second")["output"]["objects"] == []
-    (alike,) = find(client, file, labels="Anothor column", reader="second", fuzzy="true")["output"][
-        "objects"
-    ]
+    asked = {"labels": "Anothor column", "reader": "second", "fuzzy": "true"}
+    output = find(client, file, review='{"below": 0.97}', **asked)["output"]
+    (alike,) = output["objects"]
+    assert output["review"] == ["/objects/0"]
     assert alike["text"] == "Another column"
     assert 0.5 < alike["confidence"] < 0.97
 
