@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "a template without images": (
         write("chat_template.jinja", "{{ messages[0].content }}"),
-        "no place for an image",
+        "no placeholder for an image",
     ),
     "a template that loses texts": (
         write("chat_template.jinja", "<|image_pad|>{{ messages[0].content }}"),
@@ -234,9 +234,9 @@ def test_the_model_of_the_benches_fits_together(tmp_path: Path, monkeypatch) -> 
     from bench.engine import fullsize
 
     small = {"num_hidden_layers": 3, "hidden_size": 64, "intermediate_size": 64, "vocab_size": 300}
-    monkeypatch.setattr(fullsize, "_TEXT", fullsize._TEXT | small)
+    monkeypatch.setattr(fullsize, "TEXT", fullsize.TEXT | small)
     vision = {"depth": 18, "hidden_size": 64, "intermediate_size": 64, "num_heads": 1}
-    monkeypatch.setattr(fullsize, "_VISION", fullsize._VISION | vision | {"out_hidden_size": 64})
+    monkeypatch.setattr(fullsize, "VISION", fullsize.VISION | vision | {"out_hidden_size": 64})
     checkpoint = open_checkpoint(fullsize.ensure_model(tmp_path))
     assert checkpoint.reader.processor.merge_size == checkpoint.shape.vision.merge == 2
 

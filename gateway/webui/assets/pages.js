@@ -29,7 +29,6 @@ export class Pages {
     const state = page.gap ? "gap" : page.source;
     card.node.dataset.state = state;
     card.state.textContent = say(`page_${state}`);
-    card.button.setAttribute("aria-label", say("openPage", { n: page.page, state: say(`page_${state}`) }));
   }
 
   #card(number) {
@@ -37,8 +36,9 @@ export class Pages {
     const state = make("small", {}, say("page_waiting"));
     const button = make(
       "button",
-      { type: "button", "aria-label": say("openPage", { n: number, state: say("page_waiting") }) },
+      { type: "button" },
       make("span", { class: "sheet" }, image),
+      make("span", { class: "unseen" }, say("openPage"), " "),
       make("span", {}, String(number), " ", state),
     );
     const node = make("li", { "data-state": "waiting" }, button);

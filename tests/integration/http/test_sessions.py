@@ -73,7 +73,7 @@ def test_a_question_about_images_that_are_gone_is_not_answered_blind(served):
     served.http.delete(f"/v1/images/{images[1]}").raise_for_status()
     blind = served.ended("and now?", session_id="gone")
     assert (blind["status"], blind["error"]["code"]) == ("failed", "image_gone")
-    assert "this conversation is about" in blind["error"]["message"]
+    assert "picture of this conversation" in blind["error"]["message"]
     again = served.http.post("/v1/images", files={"image": plain_png("peru")}).json()["id"]
     seen = served.ended("and with it?", session_id="gone", images=[again])
     assert seen["status"] == "succeeded"
