@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.long_form import crossed
+
 pytest.importorskip("torch")
 
 from worker.engine.kernels.instructions import choose_instructions
@@ -43,8 +45,7 @@ def run_samples(cpu: str, numerics: str, native: str = "0") -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("numerics", ["bf16", "int8"])
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize(("cpu", "numerics"), crossed(CPUS, ["int8", "bf16"]))
 def test_the_bundled_model_answers_right_on_every_cpu(cpu: str, numerics: str) -> None:
     result = run_samples(cpu, numerics)
     assert result["asked"] == 12

@@ -14,7 +14,7 @@ CHECKS = (
     "response_headers_conformance",
 )
 #: Enough for the boundary values of every operation; the same cases in each run.
-EXAMPLES = "8"
+EXAMPLES = "5"
 
 
 def test_no_made_up_request_meets_a_server_error_or_an_undocumented_answer(system: System):

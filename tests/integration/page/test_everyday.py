@@ -22,7 +22,13 @@ def test_what_does_not_fit_is_said_at_upload_and_many_pictures_are_a_grid(served
     here = open_page()
     page, note = here.page, here.page.locator("#note")
     uploads = []
-    page.on("request", lambda sent: uploads.append(sent) if "/v1/images" in sent.url else None)
+
+    def note_upload(sent):
+        # the list beside it fetches small pictures of other conversations
+        if sent.method == "POST" and "/v1/images" in sent.url:
+            uploads.append(sent)
+
+    page.on("request", note_upload)
     page.set_input_files(
         "#files",
         files=[

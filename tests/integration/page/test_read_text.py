@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.support.browser import Visit, chromium
 from tests.support.images.image_bytes import plain_png, text_png
+from tests.support.long_form import ends_of
 
 #: Markdown would change each of these lines.
 LINES = (
@@ -89,7 +90,7 @@ def test_read_lines_are_shown_and_copied_character_by_character(served, visit):
     assert copied(here) == text
 
 
-@pytest.mark.parametrize("preset", ["ocr", "ocr_table", None])
+@pytest.mark.parametrize("preset", ends_of(["ocr", "ocr_table", None]))
 def test_a_table_loses_no_cell_and_the_copy_is_the_answer(served, visit, preset):
     session = f"table-{preset}"
     answered_with(served, f"above\n\n{RAGGED}\nbelow", session, preset)
