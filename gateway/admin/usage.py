@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import date
 
 from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import ANONYMOUS, ApiKeyError
-from shared.store.usage_store import Usage, UsageStore, periods_between
+from shared.store.api_key_types import ALL, ApiKeyError
+from shared.store.usage_store import Usage, UsageStore, days_asked, periods_between
 
 _COLUMNS = ("key", "period", *(name for name in Usage.model_fields if name != "work_ms"), "work_s")
 
@@ -32,10 +32,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def print_usage(options: argparse.Namespace, store: UsageStore, api_keys: ApiKeyStore) -> None:
     """Print the periods in which keys have used anything; raises ApiKeyError."""
-    last = options.to_day or store.today()
-    first = options.from_day or last.replace(day=1)
-    if first > last:
-        raise ApiKeyError("--from is later than --to")
+    try:
+        first, last = days_asked(options.from_day, options.to_day, store.today())
+    except ValueError as error:
+        raise ApiKeyError(str(error)) from None
     rows = list(_rows(options, store, api_keys, periods_between(first, last, options.by)))
     if options.csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([_COLUMNS, *rows])
@@ -48,21 +48,11 @@ def print_usage(options: argparse.Namespace, store: UsageStore, api_keys: ApiKey
 def _rows(
     options: argparse.Namespace, store: UsageStore, api_keys: ApiKeyStore, periods: list[str]
 ) -> Iterator[tuple[str, ...]]:
-    for tenant, name in _find_tenants(options.key, api_keys).items():
+    for tenant, name in api_keys.tenants(options.key or ALL).items():
         for period, used in store.read(tenant, periods).items():
             if used.jobs:
                 counts = used.model_dump(exclude={"work_ms"}).values()
                 yield (name, period, *map(str, counts), f"{used.work_ms / 1000:.3f}")
-
-
-def _find_tenants(which: str | None, api_keys: ApiKeyStore) -> dict[str, str]:
-    """Return the names of the tenants that are asked about, by id."""
-    if which == ANONYMOUS:
-        return {ANONYMOUS: ANONYMOUS}
-    if which:
-        key = api_keys.get(which)
-        return {key.id: key.name}
-    return {**{key.id: key.name for key in api_keys.all()}, ANONYMOUS: ANONYMOUS}
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

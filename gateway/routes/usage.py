@@ -14,7 +14,7 @@ from gateway.schemas.usage import MAX_DAYS, MAX_MONTHS_DAYS, MAX_ROWS, UsageQuer
 from gateway.services import current_services
 from shared import errors
 from shared.store.api_key_types import ANONYMOUS, ApiKeyError
-from shared.store.usage_store import Usage, periods_between
+from shared.store.usage_store import Usage, days_asked, periods_between
 
 usage = APIBlueprint("usage", __name__, abp_tags=[Tag(name="service")])
 
@@ -35,9 +35,10 @@ usage = APIBlueprint("usage", __name__, abp_tags=[Tag(name="service")])
 def read(query: UsageQuery) -> dict[str, Any]:
     """Return what a key's ended jobs have used, by day or month in UTC."""
     store = current_services().usage
-    today = store.today()
-    last = query.last or today
-    first = query.first or min(today.replace(day=1), last)
+    try:
+        first, last = days_asked(query.first, query.last, store.today())
+    except ValueError as error:
+        raise errors.BadParameters(f"{error}.", pointer="/from") from None
     _check_length(first, last, query)
     periods, tenants = periods_between(first, last, query.by), _find_tenants(query.key)
     if len(periods) * len(tenants) > MAX_ROWS:
@@ -62,8 +63,6 @@ def read(query: UsageQuery) -> dict[str, Any]:
 
 
 def _check_length(first: date, last: date, query: UsageQuery) -> None:
-    if first > last:
-        raise errors.BadParameters("from is later than to.", pointer="/from")
     most = MAX_DAYS if query.by == "day" else MAX_MONTHS_DAYS
     if (last - first).days >= most:
         raise errors.BadParameters(
@@ -77,13 +76,7 @@ def _find_tenants(key: str | None) -> dict[str, str]:
     if key is None:
         return {caller.tenant: caller.name or ANONYMOUS}
     require_scope("admin")
-    if key == ANONYMOUS:
-        return {ANONYMOUS: ANONYMOUS}
-    store = current_services().api_keys
-    if key == "all":
-        return {ANONYMOUS: ANONYMOUS, **{one.id: one.name for one in store.all()}}
     try:
-        named = store.get(key)
+        return current_services().api_keys.tenants(key)
     except ApiKeyError as error:
         raise errors.NotFound(str(error)) from None
-    return {named.id: named.name}

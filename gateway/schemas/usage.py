@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, Field
-from pydantic import model_validator as check
 
 from gateway.schemas.jobs import Parameters
 from shared.store.usage_store import Step
@@ -30,12 +29,6 @@ class UsageQuery(Parameters):
         max_length=80,
         description="The name or id of another key, `anonymous`, or `all`; needs the scope admin.",
     )
-
-    @check(mode="after")
-    def _is_in_order(self) -> Self:
-        if self.first and self.last and self.first > self.last:
-            raise ValueError("from is later than to")
-        return self
 
 
 class UsageSums(BaseModel):

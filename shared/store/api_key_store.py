@@ -11,6 +11,7 @@ from dataclasses import fields
 from shared.errors import Unauthorized
 from shared.store import keys
 from shared.store.api_key_types import (
+    ALL,
     ANONYMOUS,
     BUDGETS,
     DEFAULT,
@@ -208,6 +209,14 @@ class ApiKeyStore:
             budget_webhook=budget.get("webhook"),
             secrets=[secret for secret in valid_secrets if secret],
         )
+
+    def tenants(self, which: str) -> dict[str, str]:
+        """Return the names, by id, of one key, of `anonymous`, or of `all`; raises ApiKeyError."""
+        if which == ANONYMOUS:
+            return {ANONYMOUS: ANONYMOUS}
+        every = self.all() if which == ALL else [self.get(which)]
+        named = {key.id: key.name for key in every}
+        return {ANONYMOUS: ANONYMOUS, **named} if which == ALL else named
 
     def _find(self, which: str) -> str:
         with guard():

@@ -12,6 +12,8 @@ from shared.webhooks import Webhook
 
 #: The tenant of callers without a key.
 ANONYMOUS = "anonymous"
+#: Stands for every tenant where one is named.
+ALL = "all"
 #: Whether callers may come without a key; `alone` lets them while no key was ever made.
 Anonymous = Literal["yes", "no", "alone"]
 #: The limit that a request counts against; "" counts against none.

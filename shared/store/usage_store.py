@@ -78,6 +78,18 @@ class UsageStore:
         }
 
 
+def days_asked(first: date | None, last: date | None, today: date) -> tuple[date, date]:
+    """Return the first and the last day: by default today, and the first of the last one's month.
+
+    Raises ValueError where they are the wrong way round.
+    """
+    last = last or today
+    first = first or last.replace(day=1)
+    if first > last:
+        raise ValueError("from is later than to")
+    return first, last
+
+
 def periods_between(first: date, last: date, step: Step) -> list[str]:
     """Return the names of all days or months from the first to the last, both included."""
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
