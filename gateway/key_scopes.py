@@ -17,8 +17,9 @@ _NEEDED: dict[str, frozenset[Scope]] = {
     # whoever may only add work must not take away what others of the key have
     "DELETE": _BOTH,
 }
-#: What is said of an answer, and answered with parts of it.
-_REVIEW = re.compile(r"/v1/jobs/[^/]+/review")
+#: Reviews are answered with parts of what they are about; whoever may only add work must neither
+#: sign in the name of the key nor send again what others have made.
+_OF_OTHERS = re.compile(r"/v1/(jobs/[^/]+/review|webhooks/.+|deliveries/.+)")
 _SUBMITS: frozenset[Scope] = frozenset({"submit"})
 
 
@@ -31,7 +32,7 @@ def needed_scopes(method: str, path: str) -> frozenset[Scope]:
     """Return the scopes that a request needs, all of them."""
     if is_discovery(path):
         return frozenset()
-    if method == "POST" and _REVIEW.fullmatch(path):
+    if method == "POST" and _OF_OTHERS.fullmatch(path):
         return _BOTH
     return _NEEDED.get(method, _SUBMITS)
 

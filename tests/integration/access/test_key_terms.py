@@ -73,6 +73,8 @@ def test_a_key_does_what_its_scopes_say(service):
         )
     assert http.get(path, headers=submit).status_code == 403
     assert http.post(f"{path}/cancel", headers=submit).status_code in (200, 202, 409)
+    rotated = http.post("/v1/webhooks/secret/rotate", headers=submit)
+    assert (rotated.status_code, rotated.json()["code"]) == (403, "insufficient_scope")
     assert http.get("/v1/limits", headers=read).json()["key"]["scopes"] == ["read"]
     # held answers belong to the request that asked for them
     chat = {"messages": [{"role": "user", "content": "hi"}]}
