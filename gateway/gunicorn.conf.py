@@ -34,6 +34,7 @@ from shared.queue.reaper import Reaper
 from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
+from shared.store.blobs.sweeper import BlobSweeper
 from shared.store.connection import connect
 
 _settings = Settings()
@@ -105,6 +106,8 @@ def post_worker_init(worker: Any) -> None:
     # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
     BatchPump(worker.wsgi, services).start()
+    if services.blobs is not None:
+        BlobSweeper(services.blobs).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 
 

@@ -229,6 +229,7 @@ class Unavailable(APIError):
         "unavailable",
         "store_unavailable",
         "store_cannot_write",
+        "blobs_unavailable",
         "store_fault",
         "outcome_unknown",
         "image_host_unavailable",

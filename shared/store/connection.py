@@ -27,6 +27,7 @@ _LIBRARIES = (
     "prelude",
     "lines",
     "indexes",
+    "blobs",
     "images",
     "sessions",
     "deliveries",
