@@ -28,6 +28,7 @@ from shared.store import Store
 from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
+from shared.store.redis_info import refuse_cluster
 from shared.store.session_store import SessionStore
 from shared.store.uploads.document_store import DocumentStore
 from shared.store.uploads.erased_files import ErasedFiles
@@ -73,6 +74,7 @@ class WorkerService:
         """
         self._task_events = TaskEvents(dispatcher)
         self.settings = settings
+        refuse_cluster(settings)
         self._consumed = consumed
         rules = load_rules(settings)
         # they tell which jobs read
