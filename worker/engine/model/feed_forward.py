@@ -57,7 +57,7 @@ class ExpertForward:
         added = torch.zeros(x.shape)
         order = chosen.flatten().argsort(stable=True)
         counts = chosen.flatten().bincount(minlength=len(self._experts)).tolist()
-        for expert, places in enumerate(order.split(counts)):
+        for expert, places in enumerate(torch.split(order, counts)):
             if len(places):
                 rows = places // self._per_token
                 gate_up, down = self._experts[expert]
