@@ -220,6 +220,7 @@ class WorkerService:
             numerics=info.numerics,
             numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
+            thinks=info.thinks,
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,
             max_pixels=info.max_pixels,

@@ -294,6 +294,9 @@ class OutputState(BaseModel):
         description="The answer after the `postprocess` rules. Streamed deltas and the turns "
         "of a session have the model's original text."
     )
+    reasoning: str | None = Field(
+        None, description="What the model has thought before it answered, where it did."
+    )
     json_: Any = Field(
         None,
         alias="json",
@@ -514,6 +517,9 @@ class ModelState(BaseModel):
     sampling: dict[str, float] = Field(
         description="What its makers recommend in generation_config.json; used for each parameter "
         "that a sampled request leaves open."
+    )
+    thinks: bool = Field(
+        description="Whether it can think before it answers; see `enable_thinking`."
     )
     demo: bool = Field(description="Whether it is the bundled model.")
     simulated: bool = Field(

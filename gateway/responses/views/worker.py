@@ -26,6 +26,7 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "arithmetic": worker.arithmetic,
         "context_tokens": worker.context_tokens,
         "sampling": worker.sampling,
+        "thinks": worker.thinks,
         "demo": worker.demo,
         "simulated": worker.simulated,
     }
