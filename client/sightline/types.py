@@ -39,6 +39,11 @@ class SubmitOptions(TypedDict, total=False):
     detail: Detail
     max_pixels: int
     max_new_tokens: int
+    #: Whether a model that can think before it answers does so, and for how many tokens; and the
+    #: tokens of thinking and answer together.
+    enable_thinking: bool
+    max_reasoning_tokens: int
+    max_total_tokens: int
     do_sample: bool
     temperature: float
     top_p: float
@@ -114,6 +119,8 @@ class Output(TypedDict):
     """The answer."""
 
     text: str
+    #: What the model has thought before it answered, where it did.
+    reasoning: NotRequired[str]
     json: Any
     fields: dict[str, list[str]]
     finish_reason: FinishReason
@@ -497,5 +504,7 @@ class ModelData(TypedDict):
     arithmetic: str
     context_tokens: int
     sampling: NotRequired[dict[str, float]]
+    #: It can think before it answers.
+    thinks: NotRequired[bool]
     demo: bool
     simulated: bool

@@ -97,7 +97,7 @@ class GenerationParams(Frozen):
     max_total_tokens: MaxNewTokens | None = Field(
         None,
         description="Maximum number of tokens of thinking and answer together: the thinking gets "
-        "what `max_new_tokens` leaves of it, and half of it at least.",
+        "what `max_new_tokens` leaves of it, or half of it if that is more.",
     )
     do_sample: bool = Field(False, description="False always takes the most likely token.")
     temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
