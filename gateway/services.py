@@ -34,6 +34,7 @@ from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
@@ -59,6 +60,7 @@ class Services:
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
+    starting: StartingWorkers
     forecasts: Forecasts
     store_health: StoreHealth
     admission: Admission
@@ -110,6 +112,7 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
+            starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),

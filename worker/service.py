@@ -29,6 +29,7 @@ from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentStore
 from shared.store.uploads.erased_files import ErasedFiles
 from shared.store.uploads.image_store import ImageStore
@@ -77,6 +78,7 @@ class WorkerService:
         rules = load_rules(settings)
         # they tell which jobs read
         self._presets = load_presets(settings, rules)
+        self._name = name
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
         self.engine = _load(settings)
@@ -141,6 +143,7 @@ class WorkerService:
         self._measure_reader()
         try:
             self._heartbeat(0)
+            StartingWorkers(self._store.redis).forget(self._name)
         except StoreUnavailable as error:
             _log.warning("beat.waiting", extra={"cause": error.detail})
         info = self.engine.info

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from shared.settings import Settings
-from worker.engine.checkpoint.folder import HUB_ID, describe_error, find_folder
+from worker.engine.checkpoint.folder import describe_error, find_folder
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.loader import read_about
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import choose_numerics
+from worker.weights.fetching import is_here
+from worker.weights.place import find_place
 
 
 def describe_arithmetic(settings: Settings) -> str:
@@ -21,9 +22,9 @@ def describe_arithmetic(settings: Settings) -> str:
 
     A model of the hub is not downloaded for it.
     """
-    if not Path(settings.model).exists() and HUB_ID.fullmatch(settings.model):
+    if not is_here(find_place(settings.model), settings.model_revision, settings.weights_dir):
         return "known once the model is downloaded"
-    folder = find_folder(settings.model)
+    folder = find_folder(settings)
     shape = open_checkpoint(folder).shape
     wanted = read_about(folder, settings.model).get("numerics")
     numerics = choose_numerics(settings, shape, wanted)
