@@ -1,4 +1,4 @@
-"""Watches the queues that this worker reads: one that it lost is read again, all can be left for a while."""
+"""Watches the queues that this worker reads: it reads lost ones again, and may leave them all."""
 
 from __future__ import annotations
 

@@ -159,6 +159,11 @@ class JobBoard:
                 return summary
             raise Erased if self._redis.exists(keys.GONE + job_id) else NotFound
 
+    def scheduled(self) -> int:
+        """Return how many jobs may not start yet."""
+        with guard():
+            return int(self._redis.zcard(keys.DEFERRED))
+
     def now_ms(self) -> int:
         """Return the present millisecond of Redis' clock."""
         with guard():
@@ -197,9 +202,7 @@ class JobBoard:
         later = {place for place in places if after is None or place > after}
         return sorted(later | set(self._piece(keys.SPLIT, after)))[:_AT_ONCE]
 
-    def _choose(
-        self, standing: Standing, wanted: Wanted, places: Sequence[Place]
-    ) -> list[Place]:
+    def _choose(self, standing: Standing, wanted: Wanted, places: Sequence[Place]) -> list[Place]:
         """Return those places whose jobs are wanted and still stand there."""
         ids = [place.job_id for place in places]
         rows = self._fields(ids, "status", "parent", "phase", "tenant", "model", "worker", "error")
@@ -209,7 +212,7 @@ class JobBoard:
         ]
 
     def _forget(self, ids: Sequence[str], standing: Standing) -> None:
-        """Take jobs whose rows have expired out of the indexes that no transition of theirs tidies."""
+        """Take jobs whose rows have expired out of the indexes that nothing else tidies."""
         if ids:
             with tidying():
                 self._redis.zrem(keys.ENDED + standing.value, *ids)

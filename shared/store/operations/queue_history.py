@@ -1,4 +1,4 @@
-"""How the queue was in each minute of the last day: one small series, written by one of all gateways."""
+"""How the queue was in each minute of the last day: one small series of all gateways."""
 
 from __future__ import annotations
 
