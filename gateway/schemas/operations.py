@@ -149,7 +149,7 @@ class QueuePoint(BaseModel):
     expired: int
 
 
-class QueueState(BaseModel):
+class QueueHistoryView(BaseModel):
     """The queue now and in each minute before."""
 
     object: Literal["queue"]

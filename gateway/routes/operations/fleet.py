@@ -11,7 +11,7 @@ from gateway.responses.views.operations import point_view, worker_detail
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.operations import (
     HistoryQuery,
-    QueueState,
+    QueueHistoryView,
     WorkerDetail,
     WorkerList,
     WorkerPath,
@@ -58,7 +58,7 @@ def resume(path: WorkerPath) -> dict[str, Any]:
 @fleet.get(
     "/v1/ops/queue",
     summary="Get the queue with its history",
-    responses={200: QueueState, **problems.documented(*_ERRORS)},
+    responses={200: QueueHistoryView, **problems.documented(*_ERRORS)},
 )
 def queue(query: HistoryQuery) -> dict[str, Any]:
     """Return how full the queue is now, and was in each of the last minutes."""

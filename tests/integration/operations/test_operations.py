@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,8 @@ def test_a_failed_job_tells_why_and_is_retried_once_if_its_input_is_still_there(
     assert (ended.status_code, ended.json()["code"]) == (409, "not_cancelable")
     for action in ("retry", "cancel"):
         assert "succeeded" in service.admin(action, new, area="jobs", code=1).stderr
-    waiting = submit(service, team, not_before="2099-01-01T00:00:00Z")
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    waiting = submit(service, team, not_before=soon)
     assert boss.jobs("scheduled", key="failing-team") == [waiting]
     boss.post(f"jobs/{waiting}/cancel")
     assert "retried as job_" in service.admin("retry", waiting, area="jobs").stdout
