@@ -33,7 +33,8 @@ def supports_text(text: TextShape) -> bool:
 
     They know heads of 64 or 128 values, and rows of a multiple of 32.
     """
-    widths = (text.hidden, text.intermediate, text.heads * text.head_dim)
+    experts = (text.experts.intermediate,) if text.experts else ()
+    widths = (text.hidden, text.intermediate, text.heads * text.head_dim, *experts)
     return text.vocab >= _LOGITS and text.head_dim in _TEXT_HEADS and _fit(widths)
 
 
