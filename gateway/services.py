@@ -32,6 +32,8 @@ from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
 from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
+from shared.store.operations.job_board import JobBoard
+from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
 from shared.store.starting_workers import StartingWorkers
@@ -75,6 +77,9 @@ class Services:
     batches: BatchStore
     groups: GroupStore
     usage: UsageStore
+    #: What operators see of all keys.
+    job_board: JobBoard
+    queue_history: QueueHistory
     audit: AuditLog
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
@@ -126,6 +131,8 @@ class Services:
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
             usage=UsageStore(store.redis),
+            job_board=JobBoard(store.redis),
+            queue_history=QueueHistory(store.redis),
             audit=AuditLog.open(settings),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),

@@ -34,6 +34,9 @@ def answer(job_id: str, *, only: bool = False) -> str | None:
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
+    if _service.drained:
+        _service.pass_on(job_id)
+        return None
     ran = _service.runner.run(job_id if only else None)
     if ran != job_id:
         _service.show_if_canceled(job_id)
@@ -51,7 +54,7 @@ def revoke(state: Any, task_id: str | list[str], **_: Any) -> dict[str, str]:  #
 def cancel_consumer(state: Any, queue: str, **_: Any) -> dict[str, str]:  # noqa: ARG001
     """Refuse to leave a queue: the jobs whose doorbells wait in it would starve."""
     _log.warning("control.refused", extra={"cause": "cancel_consumer", "queue": queue})
-    return {"error": f"{queue}: a worker leaves its queues only by stopping"}
+    return {"error": f"{queue}: a worker leaves its queues only by stopping, or when it is drained"}
 
 
 @control_command(
@@ -93,7 +96,7 @@ def _load(sender: Any, **_: Any) -> None:
             _service = WorkerService(
                 settings,
                 sender.hostname,
-                QueueWatch(sender).read,
+                QueueWatch(sender),
                 lambda: _event_dispatcher(sender),
             )
     except Exception as error:  # noqa: BLE001

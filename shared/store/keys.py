@@ -109,6 +109,14 @@ JOBS_SPLIT = "/split"
 JOBS_OF_SESSION = "/session/"
 #: Suffix of what was unfiled in all indexes when those of the tenant were complete.
 JOBS_FILED_AT = "/filed"
+#: Of all tenants, for operators: zset of the latest jobs that ended with a status, which follows,
+#: by the millisecond of their end; and of the jobs that were cut and have not ended, by start.
+ENDED = PREFIX + "ended:"
+SPLIT = PREFIX + "split"
+#: Zset of one point a minute, by its number since 1970: how full the queue was, and the counters.
+QUEUE_HISTORY = PREFIX + "queue_history"
+#: String that asks a worker to take no more jobs.
+DRAIN = PREFIX + "drain:"
 #: Hash: idempotency key -> job id and body fingerprint.
 IDEMPOTENCY = PREFIX + "idem:"
 #: Hash: a canonical image.
