@@ -89,13 +89,13 @@ def choose_weights(listing: Listing, index: bytes | None) -> list[RemoteFile]:
     Without it model.safetensors alone. Raises NotReadable where one is missing.
     """
     names = sorted(read_index(index)) if index is not None else [_SINGLE]
-    found = [listing.find(name) for name in names]
-    missing = [name for name, file in zip(names, found, strict=True) if file is None]
+    listed = [listing.find(name) for name in names]
+    missing = [name for name, file in zip(names, listed, strict=True) if file is None]
     if missing:
         raise NotReadable(
             f"{len(missing)} of its {len(names)} weight files are missing: {missing[0]}"
         )
-    return [file for file in found if file is not None]
+    return [file for file in listed if file is not None]
 
 
 def read_index(index: bytes) -> Iterable[str]:
