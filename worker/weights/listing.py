@@ -99,7 +99,7 @@ def choose_weights(listing: Listing, index: bytes | None) -> list[RemoteFile]:
 
 
 def read_index(index: bytes) -> Iterable[str]:
-    """Return the names of the files that an index spreads its tensors over."""
+    """Return the files that an index spreads its tensors over; raises NotReadable if damaged."""
     try:
         content: Any = json.loads(index)
         names = set(content["weight_map"].values())

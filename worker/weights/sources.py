@@ -63,7 +63,10 @@ class HuggingFace(ModelServer):
         return Path(os.path.expandvars(named or home / "hub")).expanduser()
 
     def list_files(self, requests: Requests, model: str, revision: str) -> Listing:
-        """See ModelServer; the revision becomes the commit that it stands for now."""
+        """See ModelServer; the revision becomes the commit that it stands for now.
+
+        Raises ServerDown for answers that no hub gives.
+        """
         base = f"{self.endpoint}/api/models/{model}"
         about, _ = requests.get_json(f"{base}/revision/{quote(revision, safe='')}")
         commit = about.get("sha") if isinstance(about, dict) else None
