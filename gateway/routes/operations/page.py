@@ -16,8 +16,7 @@ def show() -> Response:
     """Return the page, which has nothing to show to whoever may not ask the API."""
     main_words, words = load_words(), load_words(_FOLDER)
     presets = {name: text for name, text in main_words.items() if name.startswith("preset_")}
-    told = {
-        "language": choose_language(),
-        "words": {**presets, **words, "errors": main_words["errors"]},
-    }
-    return render_page(f"{_FOLDER}/page.html", w=words, told=told)
+    said = {**presets, **words, "errors": main_words["errors"]}
+    return render_page(
+        f"{_FOLDER}/page.html", w=words, told={"language": choose_language(), "words": said}
+    )
