@@ -480,6 +480,17 @@ class QueueDepth(TypedDict):
     depth: int
 
 
+class StartingData(TypedDict):
+    """A worker that has no model yet, or could not get one: then `problem` is why."""
+
+    model: str
+    kind: Literal["download", "load", "prepare"]
+    step: str
+    percent: int | None
+    seconds_left: float | None
+    problem: str
+
+
 class QueueData(TypedDict):
     """The load of the service."""
 
@@ -489,6 +500,7 @@ class QueueData(TypedDict):
     oldest_wait_s: float
     wait_s: NotRequired[float | None]
     workers: list[WorkerData]
+    starting: NotRequired[list[StartingData]]
 
 
 class ModelData(TypedDict):

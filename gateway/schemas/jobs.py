@@ -485,6 +485,21 @@ class WorkerState(BaseModel):
     version: str
 
 
+class StartingState(BaseModel):
+    """A worker that has no model yet."""
+
+    model: str = Field(description="The model that it is to serve.")
+    kind: Literal["download", "load", "prepare"]
+    step: str = Field(description="What it does, in English.")
+    percent: int | None = Field(None, description="What is done of the step; null while unknown.")
+    seconds_left: float | None = None
+    problem: str = Field(
+        description="Why it gave up: no_network, server_down, access_denied, not_there, "
+        "not_readable, disk_full, wrong_checksum, unfinished or not_loadable; empty while it "
+        "goes on. Its log has the whole reason."
+    )
+
+
 class QueueView(BaseModel):
     """The current load of the service."""
 
@@ -498,6 +513,9 @@ class QueueView(BaseModel):
         "its speed.",
     )
     workers: list[WorkerState]
+    starting: list[StartingState] = Field(
+        [], description="Workers without a model yet, and those that lately could not get one."
+    )
 
 
 class ModelState(BaseModel):
