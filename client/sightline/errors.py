@@ -232,6 +232,8 @@ class Unavailable(APIError):
         "blobs_unavailable",
         "store_fault",
         "outcome_unknown",
+        "not_replicated",
+        "replicas_missing",
         "image_host_unavailable",
         "job_too_new",
     )
