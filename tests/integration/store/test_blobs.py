@@ -236,7 +236,7 @@ def test_a_folder_shows_no_half_blob(tmp_path: Path) -> None:
     ["s3://", "s3://a b", "s3://b/../c", "file://relative", "file:///", "file:///a/../b", "gs://b"],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="SIGHTLINE_BLOBS"):
+    with pytest.raises(ValueError, match="blobs"):
         Settings(blobs=url)
 
 
