@@ -36,6 +36,7 @@ from shared.store.operations.job_board import JobBoard
 from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
@@ -61,6 +62,7 @@ class Services:
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
+    starting: StartingWorkers
     forecasts: Forecasts
     store_health: StoreHealth
     admission: Admission
@@ -115,6 +117,7 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
+            starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),

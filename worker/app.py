@@ -17,6 +17,7 @@ from shared.queue.celery_control import cancel
 from shared.settings import Settings
 from worker.consumers import QueueWatch
 from worker.service import WorkerService
+from worker.start_report import StartReport
 
 _log = logging.getLogger(__name__)
 _service: WorkerService | None = None
@@ -91,12 +92,13 @@ def _load(sender: Any, **_: Any) -> None:
     # Celery asks for it after this, and loading a model has much to say
     log.configure(settings)
     try:
-        _service = WorkerService(
-            settings,
-            sender.hostname,
-            QueueWatch(sender),
-            lambda: _event_dispatcher(sender),
-        )
+        with StartReport(settings, sender.hostname):
+            _service = WorkerService(
+                settings,
+                sender.hostname,
+                QueueWatch(sender),
+                lambda: _event_dispatcher(sender),
+            )
     except Exception as error:  # noqa: BLE001
         # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)

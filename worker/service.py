@@ -28,7 +28,9 @@ from shared.store import Doorbell, Store
 from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
+from shared.store.redis_info import refuse_cluster
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentStore
 from shared.store.uploads.erased_files import ErasedFiles
 from shared.store.uploads.image_store import ImageStore
@@ -74,12 +76,14 @@ class WorkerService:
         """
         self._task_events = TaskEvents(dispatcher)
         self.settings = settings
+        refuse_cluster(settings)
         self._queues = queues
         #: An operator has asked it to take no more jobs.
         self.drained = False
         rules = load_rules(settings)
         # they tell which jobs read
         self._presets = load_presets(settings, rules)
+        self._name = name
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
         self.engine = _load(settings)
@@ -146,6 +150,7 @@ class WorkerService:
         self._measure_reader()
         try:
             self._heartbeat(0)
+            StartingWorkers(self._store.redis).forget(self._name)
         except StoreUnavailable as error:
             _log.warning("beat.waiting", extra={"cause": error.detail})
         info = self.engine.info
@@ -254,6 +259,7 @@ class WorkerService:
             numerics=info.numerics,
             numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
+            thinks=info.thinks,
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,
             max_pixels=info.max_pixels,

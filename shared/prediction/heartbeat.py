@@ -32,6 +32,8 @@ class Heartbeat:
     tower_token_bytes: int = 0
     #: Sampling that its checkpoint recommends, by parameter.
     sampling: dict[str, float] = field(default_factory=dict)
+    #: Its model can think before it answers.
+    thinks: bool = False
     demo: bool = False
     #: Names the weights of its second reader; "" without one.
     reader: str = ""
