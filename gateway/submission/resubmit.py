@@ -18,6 +18,7 @@ from shared.errors import (
     SessionBusy,
 )
 from shared.jobs import ImageInfo, Priority
+from shared.jobs.route import Route
 from shared.jobs.row import JobRow
 from shared.jobs.schedule import DailyWindow, Schedule
 from shared.store import NewJob, StoredJob
@@ -33,8 +34,9 @@ def resubmit_job(row: JobRow, services: Services, *, once: bool = False) -> Stor
     """
     deadline_s = _deadline_s(row)
     infos = [ImageInfo.model_validate(image) for image in row.images]
-    pages = _page_infos(row, services)
-    profile = profile_row(row, deadline_s)
+    route = services.models.route_again(row.route)
+    pages = _page_infos(row, route, services)
+    profile = profile_row(row, deadline_s, route)
     return enqueue_job(
         NewJob(
             tenant=row.tenant,
@@ -50,7 +52,7 @@ def resubmit_job(row: JobRow, services: Services, *, once: bool = False) -> Stor
             images=infos,
             page_tokens=sum(page.tokens for page in pages),
             notices=row.notices[: row.first_notices],
-            model=row.model,
+            route=route,
             retry_of=row.id,
             prediction=services.admission.admit(profile, [*infos, *pages]),
             webhook=webhook_of_row(row),
@@ -60,7 +62,7 @@ def resubmit_job(row: JobRow, services: Services, *, once: bool = False) -> Stor
     )
 
 
-def _page_infos(row: JobRow, services: Services) -> list[ImageInfo]:
+def _page_infos(row: JobRow, route: Route, services: Services) -> list[ImageInfo]:
     """Return how the model sees the pages of a job's document; raises DocumentNotFound."""
     if row.input.document is None:
         return []
@@ -68,7 +70,7 @@ def _page_infos(row: JobRow, services: Services) -> list[ImageInfo]:
         header = services.documents.header(row.tenant, row.input.document.id)
     except NotFound:
         raise DocumentNotFound(pointer="/document") from None
-    workers = services.admission.forecast().fleet.workers
+    workers = services.admission.forecast(route).fleet.workers
     return stored_page_infos(row.input, header.info, workers)
 
 

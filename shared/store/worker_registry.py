@@ -12,6 +12,10 @@ from shared.store import keys
 from shared.store.connection import Client
 from shared.store.failures import guard, tidying
 
+#: Seconds for which a model counts as served whose last worker is gone: one that loads a large
+#: model anew needs minutes.
+_REMEMBERED_S = 600
+
 
 class WorkerRegistry:
     """Heartbeats in Redis, which expire; every method raises StoreUnavailable without Redis."""
@@ -26,6 +30,10 @@ class WorkerRegistry:
             pipe = self._redis.pipeline(transaction=True)
             pipe.set(keys.worker(heartbeat.id), dump(asdict(heartbeat)), px=int(self._ttl_s * 1000))
             pipe.zadd(keys.WORKERS, {heartbeat.id: time.time()})
+            if heartbeat.pools:
+                pipe.set(keys.SERVES + heartbeat.model, 1, px=int(self._ttl_s * 1000))
+                pipe.zadd(keys.MODELS_SEEN, {heartbeat.model: time.time()})
+                pipe.zremrangebyscore(keys.MODELS_SEEN, "-inf", time.time() - _REMEMBERED_S)
             pipe.execute()
 
     def forget(self, worker_id: str) -> None:
@@ -33,6 +41,12 @@ class WorkerRegistry:
         with guard():
             self._redis.delete(keys.worker(worker_id))
             self._redis.zrem(keys.WORKERS, worker_id)
+
+    def models_seen(self) -> frozenset[str]:
+        """Return the models that are served, or were a moment ago: their workers may come back."""
+        with guard():
+            names = self._redis.zrangebyscore(keys.MODELS_SEEN, time.time() - _REMEMBERED_S, "+inf")
+        return frozenset(names)
 
     def fresh(self) -> list[Heartbeat]:
         """Return the heartbeats that have not expired."""

@@ -119,10 +119,14 @@ class JobReader:
                 pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
             pipe.zcard(keys.LEASES)
             pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
+            pipe.smembers(keys.POOLS)
             pipe.time()
-            *depths, running, oldest, (seconds, micros) = pipe.execute()
+            *depths, running, oldest, pools, (seconds, micros) = pipe.execute()
+            for pool in pools:
+                pipe.zrange(keys.pooled(keys.QUEUED_SINCE, pool), 0, 0, withscores=True)
+            starts = [first[0][1] for first in (oldest, *pipe.execute()) if first]
         now = seconds + micros / 1e6
-        waited = now - oldest[0][1] / 1000 if oldest else 0.0
+        waited = now - min(starts) / 1000 if starts else 0.0
         names = [priority.value for priority in Priority]
         return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 
