@@ -23,6 +23,7 @@ from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
 from gateway.batches.pump import BatchPump
+from gateway.history_recorder import HistoryRecorder
 from gateway.http.server import open_files
 from gateway.http.server.gevent_worker import GRACE_S
 from shared import log
@@ -105,6 +106,7 @@ def post_worker_init(worker: Any) -> None:
     # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
     BatchPump(worker.wsgi, services).start()
+    HistoryRecorder(services.queue_history).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 
 

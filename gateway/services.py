@@ -35,8 +35,11 @@ from shared.store.jobs.events import EventReader
 from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
 from shared.store.model_loads import ModelLoads
+from shared.store.operations.job_board import JobBoard
+from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
@@ -64,6 +67,7 @@ class Services:
     workers: WorkerRegistry
     models: ModelDirectory
     fleet: Fleet
+    starting: StartingWorkers
     forecasts: Forecasts
     store_health: StoreHealth
     admission: Admission
@@ -78,6 +82,9 @@ class Services:
     batches: BatchStore
     groups: GroupStore
     usage: UsageStore
+    #: What operators see of all keys.
+    job_board: JobBoard
+    queue_history: QueueHistory
     audit: AuditLog
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
@@ -117,6 +124,7 @@ class Services:
             workers=workers,
             models=ModelDirectory(workers, settings),
             fleet=Fleet(ModelLoads(store.redis), forecasts),
+            starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),
@@ -130,6 +138,8 @@ class Services:
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
             usage=UsageStore(store.redis),
+            job_board=JobBoard(store.redis),
+            queue_history=QueueHistory(store.redis),
             audit=AuditLog.open(settings),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),

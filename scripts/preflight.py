@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from shared.errors import StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
+from worker.weights.place import find_place
 
 FLOWER_PORT = 5555
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,24 @@ def check_environment(programs: Path) -> None:
 
 
 def check_model(model: str) -> str:
-    """Return the model for the worker: 'simulated', an absolute folder, or a hub id.
+    """Return the model for the worker: 'simulated', an absolute folder, or a hub's model.
 
     Raises InstanceError for a folder without a model.
     """
-    folder = Path(model).expanduser()
     if model == SIMULATED_MODEL:
         return model
-    if HUB_ID.fullmatch(model) and not folder.parent.is_dir():
+    try:
+        place = find_place(model)
+    except ValueError as error:
+        raise InstanceError(f"MODEL={error}") from None
+    # a misspelt folder beside others is no model of the hub
+    if place.source != "folder" and (":" in model or not Path(model).parent.is_dir()):
         return model
+    folder = Path(place.name).resolve()
     if not (folder / "config.json").is_file():
         cause = "has no config.json" if folder.is_dir() else "does not exist"
-        raise InstanceError(f"MODEL={model}: the folder {folder.resolve()} {cause}")
-    return str(folder.resolve())
+        raise InstanceError(f"MODEL={model}: the folder {folder} {cause}")
+    return str(folder)
 
 
 def check_address(settings: Settings) -> None:

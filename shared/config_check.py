@@ -204,7 +204,7 @@ def check_redis(role: str, state: RedisState) -> Iterator[str]:
 
 
 def ask_arithmetic(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return what computes the model on this machine, and a risk if it cannot be loaded.
+    """Return what computes the model on this machine, and a risk if it cannot be loaded or held.
 
     A process of its own is asked: torch is large, and gateways have none.
     """
@@ -227,7 +227,8 @@ def ask_arithmetic(settings: Settings, environ: Mapping[str, str]) -> tuple[str,
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         return "not known", f"no worker can start here: {reason}"
-    return done.stdout.strip(), None
+    arithmetic, *risks = done.stdout.strip().splitlines() or ["not known"]
+    return arithmetic, next(iter(risks), None)
 
 
 def load_dotenv() -> list[str]:

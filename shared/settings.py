@@ -289,8 +289,8 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = Field(
         None,
-        description="PEM file of certificate authorities that image hosts and receivers of "
-        "webhooks may have, beside the public ones.",
+        description="PEM file of certificate authorities that image hosts, receivers of webhooks "
+        "and servers of models may have, beside the public ones.",
     )
 
     # files of the operator
@@ -459,7 +459,19 @@ class Settings(BaseSettings):
     model: str = Field(
         BUNDLED_MODEL,
         validation_alias=_alias("MODEL", "MODEL"),
-        description="A folder, a Hugging Face model ID, or 'simulated'. Unset: the bundled model.",
+        description="A folder, a Hugging Face model ID, modelscope:OWNER/NAME, or 'simulated'. "
+        "Unset: the bundled model.",
+    )
+    model_revision: str = Field(
+        "",
+        pattern=r"^(\w[\w.+-]*(/\w[\w.+-]*)*)?$",
+        description="Branch, tag or commit of a model that is downloaded. Unset: the newest one at "
+        "the first download, which is then kept.",
+    )
+    weights_dir: Path | None = Field(
+        None,
+        description="Folder for downloaded models, which several workers may share. Unset: the "
+        "caches of huggingface_hub and ModelScope.",
     )
     model_name: str | None = Field(
         None,

@@ -32,7 +32,18 @@ from sightline.types import SubmitOptions
 _OPTIONS = (
     *("model", "wait_for_model"),
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
-    *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "reader", "strict"),
+    *(
+        "enable_thinking",
+        "max_reasoning_tokens",
+        "temperature",
+        "seed",
+        "stop",
+        "postprocess",
+        "enhance",
+        "tiling",
+        "reader",
+        "strict",
+    ),
     *("phrase", "fuzzy", "boxes", "evidence", "pages", "text_layer", "dpi"),
     *("priority", "deadline_s", "webhook"),
 )

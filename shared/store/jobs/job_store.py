@@ -265,16 +265,19 @@ class Store(JobReader):
         *,
         at: int = 0,
         progress: Mapping[str, Any] | None = None,
+        thought: str = "",
+        thought_at: int = 0,
     ) -> Reported:
         """Stream what an attempt has written and set the job's progress, if it is this owner's.
 
-        `text` begins at byte `at` of all that the attempt has written. What is there already is
-        not streamed again; behind a gap nothing is, and the next report must begin earlier.
+        `text` begins at byte `at` of all that the attempt has written, and `thought` at one of all
+        that the model has thought before its answer. What is there already is not
+        streamed again; behind a gap nothing is, and the next report must begin earlier.
         """
         progress_json = "" if progress is None else dump(dict(progress))
         args = (job_id, owner, self._settings.events_max, at, text, progress_json)
-        verdict, known_bytes = self._run("report", [], *args)
-        return Reported(Verdict(int(verdict)), int(known_bytes))
+        verdict, *known = self._run("report", [], *args, thought_at, thought)
+        return Reported(Verdict(int(verdict)), *map(int, known))
 
     def finish(
         self,

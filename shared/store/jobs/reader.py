@@ -49,6 +49,15 @@ class JobReader:
             tenant: str | None = self.redis.hget(keys.job(job_id), "tenant")
         return tenant
 
+    def queue(self, job_id: str) -> str | None:
+        """Return the queue for the doorbell of a job or tile that waits; None for any other."""
+        with guard():
+            names = ["status", "queue", "pool"]
+            status, queue, pool = self.redis.hmget(keys.job(job_id), names)
+        if status != JobStatus.QUEUED:
+            return None
+        return f"{keys.MODEL_QUEUE}{pool}" if pool else queue
+
     def page(
         self,
         tenant: str,
