@@ -36,6 +36,7 @@ from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
+from shared.store.redis_info import refuse_cluster
 
 _settings = Settings()
 _files = open_files.raise_soft_limit()
@@ -75,6 +76,7 @@ def on_starting(server: Any) -> None:  # noqa: ARG001
     log.configure(_settings)
     try:
         load_presets(_settings, load_rules(_settings))
+        refuse_cluster(_settings)
     except BadConfig as error:
         # here, because a child that cannot start would leave a traceback and be started again
         logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
