@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from shared.settings import Settings
 from shared.system_memory import total_bytes
-from worker.engine.checkpoint.folder import HUB_ID, describe_error, find_folder
+from worker.engine.checkpoint.folder import describe_error, find_folder
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.loader import read_about
 from worker.engine.memory.budget import TokenCosts
 from worker.engine.memory.weight_need import weight_bytes
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import choose_numerics
+from worker.weights.fetching import is_here
+from worker.weights.place import find_place
 
 #: Bytes by which people count memory.
 _GB = 1_000_000_000
@@ -31,10 +32,10 @@ def describe_arithmetic(settings: Settings, memory: int | None = None) -> Iterat
     `memory` are the machine's bytes, None where they are unknown. A model of the hub is not
     downloaded for it. Raises as `load_model` does.
     """
-    if not Path(settings.model).exists() and HUB_ID.fullmatch(settings.model):
+    if not is_here(find_place(settings.model), settings.model_revision, settings.weights_dir):
         yield "known once the model is downloaded"
         return
-    folder = find_folder(settings.model)
+    folder = find_folder(settings)
     shape = open_checkpoint(folder).shape
     wanted = read_about(folder, settings.model).get("numerics")
     numerics = choose_numerics(settings, shape, wanted)
