@@ -32,10 +32,10 @@ SUMS = f"{OFFLINE}/SHA256SUMS"
 _EXTRAS = ("model", "reader", "examples", "redis")
 _TOOLS = ("pip", "uv", "setuptools", "wheel")
 #: Of the project, what only its makers need; and what belongs to who runs it.
-_LEFT_OUT = ("tests", "bench", ".ci", ".github")
+_LEFT_OUT = ("tests", "bench", "dist", ".ci", ".github")
 _PRIVATE = re.compile(r"(deploy/(secrets|redis-users)/.*|deploy/settings\.env|\.env)$")
 #: Folders that are made while it runs.
-_MADE = ("__pycache__", ".egg-info", "node_modules")
+_MADE = ("__pycache__", ".egg-info", "node_modules", "dist")
 _README = """\
 Sightline, with everything for a machine without network. / Sightline 离线包，无需联网即可运行。
 
@@ -76,7 +76,7 @@ class Bundle:
         """Fetch or build a wheel of each package, in the locked versions."""
         wheels = self.offline / "wheels"
         wheels.mkdir(parents=True)
-        torch = os.environ.get("TORCH_VERSION") or "2.13.0"
+        torch = os.environ.get("TORCH_VERSION") or _locked_version("torch")
         index = os.environ.get("TORCH_INDEX") or "https://download.pytorch.org/whl/cpu"
         _pip("download", "--no-deps", "-d", wheels, "--index-url", index, f"torch=={torch}")
         wanted = [*list_requirements([*_EXTRAS, *extras]), *_TOOLS]
@@ -198,6 +198,12 @@ def _walk() -> list[str]:
     return kept
 
 
+def _locked_version(package: str) -> str:
+    lines = (ROOT / "deploy" / "constraints.txt").read_text().splitlines()
+    pinned = (line.partition("==") for line in lines)
+    return next(number for name, _, number in pinned if name == package).split(" ")[0]
+
+
 def _pip(*arguments: object) -> None:
     _run([sys.executable, "-m", "pip", "-q", *map(str, arguments)], env=os.environ)
 
@@ -221,7 +227,7 @@ def main() -> int:
     """Return the exit code of `make bundle`."""
     parser = argparse.ArgumentParser(prog="python -m scripts.bundle", description=__doc__)
     name = f"sightline-{version('sightline-server')}-{platform.machine()}"
-    parser.add_argument("--to", type=Path, default=Path(name), help="folder to make")
+    parser.add_argument("--to", type=Path, default=Path("dist") / name, help="folder to make")
     parser.add_argument("--extras", default="", help="further extras of pyproject.toml")
     parser.add_argument("--no-archive", action="store_true", help="make only the folder")
     arguments = parser.parse_args()

@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
     for file in (
         "Makefile", "gateway/app.py", "gateway/__pycache__/app.pyc", "tests/test_a.py", ".env",
         "deploy/Dockerfile", "deploy/secrets/queue", "deploy/settings.env", ".venv/bin/python",
-        "offline/wheels/old.whl", ".env.example",
+        "offline/wheels/old.whl", "dist/old.tar", ".env.example",
     ):  # fmt: skip
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_text(file)
