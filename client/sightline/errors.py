@@ -73,7 +73,12 @@ class InvalidRequest(APIError):
 class BadParameters(InvalidRequest):
     """A parameter is missing, unknown or out of bounds, or a constraint cannot be enforced."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint", "reader_unavailable")
+    codes: ClassVar[tuple[str, ...]] = (
+        "bad_parameters",
+        "bad_constraint",
+        "reader_unavailable",
+        "model_required",
+    )
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -231,6 +236,8 @@ class Unavailable(APIError):
         "store_cannot_write",
         "store_fault",
         "outcome_unknown",
+        "not_replicated",
+        "replicas_missing",
         "image_host_unavailable",
         "job_too_new",
     )

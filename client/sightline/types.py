@@ -22,6 +22,10 @@ TERMINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
 class SubmitOptions(TypedDict, total=False):
     """Options of a submission besides prompt and images; the service's /docs has their limits."""
 
+    #: A name from /v1/models; with `@` and a revision only that one.
+    model: str
+    #: Accept the job although nobody serves its model now.
+    wait_for_model: bool
     preset: str
     lang: Literal["en", "zh"]
     fields: list[str]
@@ -39,6 +43,11 @@ class SubmitOptions(TypedDict, total=False):
     detail: Detail
     max_pixels: int
     max_new_tokens: int
+    #: Whether a model that can think before it answers does so, and for how many tokens; and the
+    #: tokens of thinking and answer together.
+    enable_thinking: bool
+    max_reasoning_tokens: int
+    max_total_tokens: int
     do_sample: bool
     temperature: float
     top_p: float
@@ -114,6 +123,8 @@ class Output(TypedDict):
     """The answer."""
 
     text: str
+    #: What the model has thought before it answered, where it did.
+    reasoning: NotRequired[str]
     json: Any
     fields: dict[str, list[str]]
     finish_reason: FinishReason
@@ -473,6 +484,18 @@ class QueueDepth(TypedDict):
     depth: int
 
 
+class ModelQueue(TypedDict):
+    """The load of one model; without workers its jobs wait until one comes."""
+
+    model: str
+    queued: int
+    running: int
+    oldest_wait_s: float
+    wait_s: float | None
+    workers: int
+    slots: int
+
+
 class StartingData(TypedDict):
     """A worker that has no model yet, or could not get one: then `problem` is why."""
 
@@ -493,6 +516,7 @@ class QueueData(TypedDict):
     oldest_wait_s: float
     wait_s: NotRequired[float | None]
     workers: list[WorkerData]
+    models: NotRequired[list[ModelQueue]]
     starting: NotRequired[list[StartingData]]
 
 
@@ -509,5 +533,13 @@ class ModelData(TypedDict):
     arithmetic: str
     context_tokens: int
     sampling: NotRequired[dict[str, float]]
+    #: It can think before it answers.
+    thinks: NotRequired[bool]
     demo: bool
     simulated: bool
+    revisions: NotRequired[list[str]]
+    #: IDs of the workers that serve it, and the jobs that they can run at once.
+    workers: NotRequired[list[str]]
+    slots: NotRequired[int]
+    default: NotRequired[bool]
+    aliases: NotRequired[list[str]]

@@ -16,8 +16,10 @@ from kombu import Exchange
 from kombu import Queue as KombuQueue
 
 from shared.jobs import Priority
+from shared.queue.broker import broker_address, broker_options
 from shared.settings import Settings
 from shared.store import Doorbell
+from shared.store.keys import MODEL_QUEUE
 
 TASK = "sightline.answer"
 QUEUES = tuple(priority.value for priority in Priority)
@@ -35,6 +37,11 @@ _log = logging.getLogger(__name__)
 def direct_queue(node: str) -> str:
     """Return the name of the queue that only this worker consumes."""
     return _DIRECT + node
+
+
+def model_queue(pool: str) -> str:
+    """Return the name of the queue that only workers with this model consume."""
+    return MODEL_QUEUE + pool
 
 
 def build_queue(name: str) -> KombuQueue:
@@ -56,7 +63,7 @@ def list_name(queue: str, priority: int) -> str:
 def _configuration() -> dict[str, Any]:
     settings = Settings()
     return {
-        "broker_url": settings.redis_url,
+        **broker_address(settings.redis_url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # a Redis that refuses to write (full disk or memory, replica) will take it up again
@@ -70,6 +77,7 @@ def _configuration() -> dict[str, Any]:
             "health_check_interval": 10,
             "priority_steps": PRIORITY_STEPS,
             "queue_order_strategy": "priority",
+            **broker_options(settings.redis_url),
         },
         "task_queues": [build_queue(name) for name in QUEUES],
         "task_default_queue": Priority.DEFAULT.value,

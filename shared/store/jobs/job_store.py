@@ -27,6 +27,7 @@ from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, load_script, pairs
+from shared.store.failover.sure_writes import promised
 from shared.store.failures import confirm, guard
 from shared.store.jobs.index import FIRST_SCORE
 from shared.store.jobs.job_metrics import JobMetrics
@@ -37,6 +38,7 @@ from shared.store.jobs.types import (
     DoorbellMessage,
     NewJob,
     Reported,
+    ServedModel,
     StoredJob,
     Verdict,
     read_doorbells,
@@ -171,7 +173,9 @@ class Store(JobReader):
             "notices": dump(list(job.notices)),
             # the worker adds its own
             "first_notices": len(job.notices),
-            "model": job.model,
+            "model": job.route.model,
+            **({"asked": job.route.asked} if job.route.asked else {}),
+            **({"pool": job.route.pool} if job.route.pool else {}),
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             **({"group": job.group} if job.group else {}),
@@ -225,18 +229,25 @@ class Store(JobReader):
 
     # the worker's side
 
-    def claim_next(self, worker_id: str, *, reads: bool = False) -> Claim | str:
+    def claim_next(
+        self, worker_id: str, *, reads: bool = False, serves: ServedModel | None = None
+    ) -> Claim | str:
         """Claim the queued job whose turn it is, or return `nothing`; see `claim`."""
-        return self.claim("", worker_id, reads=reads)
+        return self.claim("", worker_id, reads=reads, serves=serves)
 
-    def claim(self, job_id: str, worker_id: str, *, reads: bool = False) -> Claim | str:
+    def claim(
+        self, job_id: str, worker_id: str, *, reads: bool = False, serves: ServedModel | None = None
+    ) -> Claim | str:
         """Claim this queued job, for a worker that `reads` if it has the second reader.
 
-        Else return why not: missing, not_queued, expired, too_new, needs_reader.
+        One that `serves` nothing of its own takes what is for all workers. Else return why not:
+        missing, not_queued, expired, too_new, needs_reader, other_model.
         """
         owner = secrets.token_hex(16)
         lease_ms, able = int(self._settings.lease_s * 1000), NEEDS_READER if reads else ""
-        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION, able)
+        model = serves or ServedModel()
+        args = (job_id, owner, worker_id, lease_ms, ROW_VERSION, able, model.name, model.revision)
+        reply = self._run("claim", [], *args)
         if reply[0] != "claimed":
             return str(reply[0])
         return Claim(read_row(pairs(reply[2])), owner, int(reply[1]), reply[3])
@@ -255,16 +266,19 @@ class Store(JobReader):
         *,
         at: int = 0,
         progress: Mapping[str, Any] | None = None,
+        thought: str = "",
+        thought_at: int = 0,
     ) -> Reported:
         """Stream what an attempt has written and set the job's progress, if it is this owner's.
 
-        `text` begins at byte `at` of all that the attempt has written. What is there already is
-        not streamed again; behind a gap nothing is, and the next report must begin earlier.
+        `text` begins at byte `at` of all that the attempt has written, and `thought` at one of all
+        that the model has thought before its answer. What is there already is not
+        streamed again; behind a gap nothing is, and the next report must begin earlier.
         """
         progress_json = "" if progress is None else dump(dict(progress))
         args = (job_id, owner, self._settings.events_max, at, text, progress_json)
-        verdict, known_bytes = self._run("report", [], *args)
-        return Reported(Verdict(int(verdict)), int(known_bytes))
+        verdict, *known = self._run("report", [], *args, thought_at, thought)
+        return Reported(Verdict(int(verdict)), *map(int, known))
 
     def finish(
         self,
@@ -288,7 +302,9 @@ class Store(JobReader):
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
         streamed = ("", "") if text is None else ("1", text)
         args = (job_id, owner, status.value, *streamed, turn_json, turns_max, metrics_json)
-        return bool(self._run("finish", [], *args, *flat))
+        # an end that only a lost master had would be made once more, and its webhook sent twice
+        with promised():
+            return bool(self._run("finish", [], *args, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt.
@@ -310,11 +326,29 @@ class Store(JobReader):
         reply = self._run("reap", [], lease_ms, poison, gap_ms, heartbeat_ms)
         return read_doorbells(reply)
 
-    def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return a doorbell for each queued job beyond the messages in the broker's `lists`."""
+    def reconcile(self, lists: Sequence[str], pool: str = "") -> list[Doorbell]:
+        """Return a doorbell for each queued job of a pool beyond the messages in these `lists`.
+
+        They are those that the broker keeps for the queues in which its doorbells are rung.
+        """
         age_ms = int(self._settings.reconcile_s * 1000)
-        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
+        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)), pool)
         return read_doorbells(reply)
+
+    def pools(self) -> list[str]:
+        """Return the models that have a pool of their own in which jobs wait."""
+        with guard():
+            return sorted(self.redis.smembers(keys.POOLS))
+
+    def find_others(self, job_id: str, serves: ServedModel) -> str | None:
+        """Return the other model whose workers are up and should hear of a job; None without one.
+
+        That is where its doorbell was heard by a worker that does not serve it.
+        """
+        with guard():
+            status, model = self.redis.hmget(keys.job(job_id), ["status", "model"])
+            is_others = status == JobStatus.QUEUED and model and model != serves.name
+            return model if is_others and self.redis.exists(keys.SERVES + model) else None
 
 
 def _input_keys(tenant: str, job: JobInput) -> list[str]:
