@@ -5,9 +5,9 @@
 local job_id, owner, pause_ms = unpack(ARGV)
 
 local key = JOB .. job_id
-local job = fields(key, 'status', 'owner', 'released_by', 'queue', 'tenant',
-  'number', 'parent', 'phase')
-if job.status == 'queued' and job.released_by == owner then return job.queue end
+local job = fields(key, 'status', 'owner', 'released_by', 'queue', 'pool', 'tenant', 'number',
+  'parent', 'phase')
+if job.status == 'queued' and job.released_by == owner then return bell_of(job) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 redis.call('HINCRBY', key, 'attempt', -1)
 redis.call('HSET', key, 'released_by', owner)
@@ -15,6 +15,6 @@ count('jobs.released')
 local now = now_ms()
 local queue = requeue(job_id, 'released', now)
 if not queue or pause_ms == '0' or job.parent or job.phase then return queue end
-dequeue(job_id, job.tenant)
+dequeue(job_id, line_of(job_id, job.tenant))
 defer(job_id, job.tenant, job.number, now + pause_ms)
 return nil
