@@ -184,6 +184,20 @@ def test_sampled_thinking_is_the_same_with_the_same_seed(always, engine_of) -> N
     assert (cold.reasoning, cold.text) == (greedy.reasoning, greedy.text)
 
 
+def test_a_model_whose_makers_sample_thinks_as_they_recommend(always, tmp_path, engine_of) -> None:
+    engine = engine_of(write_thinker(tmp_path, ALWAYS, samples=True))
+    plain = {"tokens": 24, "max_reasoning_tokens": 24}
+    first, again = (answer(engine, request(QUESTION, **plain)) for _ in range(2))
+    assert first.reasoning == again.reasoning
+    assert first.text == again.text
+    seeded = answer(engine, request(QUESTION, seed=7, **plain))
+    greedy = answer(engine_of(always), request(QUESTION, **plain))
+    assert len({first.reasoning, seeded.reasoning, greedy.reasoning}) == 3
+    # so cold that only the most likely is left
+    engine.model.sampling["temperature"] = 0.0
+    assert answer(engine, request(QUESTION, **plain)).reasoning == greedy.reasoning
+
+
 def test_earlier_thinking_is_not_sent_again(always, engine_of) -> None:
     engine = engine_of(always)
     read = follow_script(engine, THOUGHT, ANSWER)
