@@ -198,6 +198,22 @@ def test_a_model_whose_makers_sample_thinks_as_they_recommend(always, tmp_path, 
     assert answer(engine, request(QUESTION, **plain)).reasoning == greedy.reasoning
 
 
+def test_an_answer_never_thinks_again(always, engine_of) -> None:
+    engine = engine_of(always)
+    forward, tags = engine.model.text.forward, engine.model.chat.tags
+
+    def wants_tags(batch):
+        logits = forward(batch)
+        logits[:, [tags.begin, tags.end]] = 50.0
+        return logits
+
+    engine.model.text.forward = wants_tags
+    for how in ({}, {"enable_thinking": False}):
+        end = answer(engine, request(QUESTION, tokens=16, max_reasoning_tokens=8, **how))
+        assert end.token_ids
+        assert not {tags.begin, tags.end} & set(end.token_ids)
+
+
 def test_earlier_thinking_is_not_sent_again(always, engine_of) -> None:
     engine = engine_of(always)
     read = follow_script(engine, THOUGHT, ANSWER)
