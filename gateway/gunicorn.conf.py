@@ -8,12 +8,13 @@ from gevent import monkey
 monkey.patch_all()
 
 import os
-import tempfile
+
+from gateway.metrics.figures_folder import make_figures_folder
 
 # before anything imports prometheus_client, or the counts of its processes are not summed
 _shares_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _shares_metrics:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(make_figures_folder())
 
 import logging
 import math
@@ -36,6 +37,7 @@ from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
+from shared.store.redis_info import refuse_cluster
 
 _settings = Settings()
 _files = open_files.raise_soft_limit()
@@ -75,6 +77,7 @@ def on_starting(server: Any) -> None:  # noqa: ARG001
     log.configure(_settings)
     try:
         load_presets(_settings, load_rules(_settings))
+        refuse_cluster(_settings)
     except BadConfig as error:
         # here, because a child that cannot start would leave a traceback and be started again
         logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})

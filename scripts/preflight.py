@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
 from scripts.instance import ROOT, InstanceError
-from shared.errors import StoreUnavailable
+from shared.errors import BadConfig, StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
+from shared.store.redis_info import refuse_cluster
 from worker.weights.place import find_place
 
 FLOWER_PORT = 5555
@@ -96,8 +97,9 @@ def check_access(settings: Settings) -> None:
     """Raise InstanceError if no caller could use the gateway, or everybody by mistake."""
     client = connect(settings)
     try:
+        refuse_cluster(settings)
         check_binding(settings, ApiKeyStore(client).any)
-    except (UnsafeBinding, StoreUnavailable) as trouble:
+    except (UnsafeBinding, StoreUnavailable, BadConfig) as trouble:
         raise InstanceError(str(trouble)) from None
     finally:
         client.close()

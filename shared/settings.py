@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from shared.addresses import parse_networks, parse_ports
+from shared.redis_url import SentinelUrl
 
 #: The default model: the small one in this repository.
 #: A path of letters, digits and marks that need no escape, without a slash at its end.
@@ -102,7 +103,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         validation_alias=_alias("REDIS_URL", "REDIS_URL"),
-        description="The queue role: jobs, images of unfinished jobs, events. AOF, noeviction.",
+        description="The queue role: jobs, images of unfinished jobs, events. AOF, noeviction. "
+        "With Sentinel: redis+sentinel://host1:26379,host2:26379/service/0, or rediss+sentinel.",
     )
     cache_url: str | None = Field(
         None,
@@ -111,6 +113,19 @@ class Settings(BaseSettings):
     )
     redis_timeout_s: float = Field(
         5.0, gt=0, le=60, description="Timeout of one Redis command, seconds."
+    )
+    redis_wait: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Replicas of the queue role that must have a job, or any other change that a "
+        "caller asks for, before it is confirmed; 0: the master alone.",
+    )
+    redis_wait_s: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="Seconds that these replicas have for one change.",
     )
     redis_max_connections: int = Field(
         4096, ge=16, description="Connections per process; every open event stream uses one."
@@ -550,6 +565,13 @@ class Settings(BaseSettings):
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
         parse_networks(value)
+        return value
+
+    @field_validator("redis_url", "cache_url")
+    @classmethod
+    def _redis_urls_are_urls(cls, value: str | None) -> str | None:
+        for url in (value or "").split():
+            SentinelUrl.parse(url)
         return value
 
     @field_validator("allow_ports")

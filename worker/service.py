@@ -28,6 +28,7 @@ from shared.store import Doorbell, Store
 from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
+from shared.store.redis_info import refuse_cluster
 from shared.store.session_store import SessionStore
 from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentStore
@@ -75,6 +76,7 @@ class WorkerService:
         """
         self._task_events = TaskEvents(dispatcher)
         self.settings = settings
+        refuse_cluster(settings)
         self._queues = queues
         #: An operator has asked it to take no more jobs.
         self.drained = False

@@ -64,6 +64,11 @@ def retry_for_operator(row: JobRow, services: Services, trace: Mapping[str, str]
 
 
 def _job_again(row: JobRow, services: Services, trace: Mapping[str, str], *, once: bool) -> NewJob:
+    if services.sessions.has_lost_turns(row):
+        raise NotRetryable(
+            "The conversation that the job goes on from is gone.",
+            hint="Ask again, with the pictures that the question is about.",
+        )
     deadline_s = _deadline_s(row)
     infos = [ImageInfo.model_validate(image) for image in row.images]
     pages = _page_infos(row, services)

@@ -97,6 +97,8 @@ EXPIRY = PREFIX + "expiry"
 REAPED_AT = PREFIX + "reaped_at"
 #: List that never exists: an addition to it shows whether Redis takes writes.
 WRITE_PROBE = PREFIX + "write_probe"
+#: Key that is written behind a change that replicas must confirm.
+REPLICATION_FENCE = PREFIX + "fence"
 #: Lock that lets one process at a time compare rows with doorbells.
 RECONCILE_LOCK = PREFIX + "reconcile:lock"
 #: Hash: what a tenant has used in this minute and in the last; `<kind>:<tenant>` follows.

@@ -27,6 +27,7 @@ from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, load_script, pairs
+from shared.store.failover.sure_writes import promised
 from shared.store.failures import confirm, guard
 from shared.store.jobs.index import FIRST_SCORE
 from shared.store.jobs.job_metrics import JobMetrics
@@ -291,7 +292,9 @@ class Store(JobReader):
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
         streamed = ("", "") if text is None else ("1", text)
         args = (job_id, owner, status.value, *streamed, turn_json, turns_max, metrics_json)
-        return bool(self._run("finish", [], *args, *flat))
+        # an end that only a lost master had would be made once more, and its webhook sent twice
+        with promised():
+            return bool(self._run("finish", [], *args, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt.

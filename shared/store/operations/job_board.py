@@ -159,6 +159,11 @@ class JobBoard:
                 return summary
             raise Erased if self._redis.exists(keys.GONE + job_id) else NotFound
 
+    def ended(self, job_ids: Sequence[str]) -> list[JobSummary]:
+        """Return those of these jobs that have ended."""
+        with guard():
+            return [job for job in self._read(job_ids) if job.status.terminal]
+
     def scheduled(self) -> int:
         """Return how many jobs may not start yet."""
         with guard():

@@ -42,7 +42,7 @@ def read_samples(folder: Path) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     file = folder / FILE
-    config: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    config: dict[str, Any] = json.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
     return config
 
 
