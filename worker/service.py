@@ -17,6 +17,7 @@ from shared.catalog.rules import RuleBook, load_rules
 from shared.documents.reader import DocumentReader
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import GenerationParams, JobStatus
+from shared.jobs.route import join_name
 from shared.long_steps import long_step
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
@@ -207,9 +208,16 @@ class WorkerService:
         if self._references is not None:
             self._references.forget(marks)
 
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Return what it serves: the name of its model, without and with its revision."""
+        info = self.engine.info
+        return info.name, join_name(info.name, info.revision)
+
     def _max_tiles(self) -> int:
-        """Return how many tiles may run in the whole service: one slot a worker is left free."""
-        workers = [worker for worker in self._registry.fresh() if not worker.draining]
+        """Return how many tiles of its model may run in all: one slot a worker is left free."""
+        own = [one for one in self._registry.fresh() if one.model == self.engine.info.name]
+        workers = [worker for worker in own if not worker.draining]
         return max(1, sum(max(1, worker.slots - 1) for worker in workers))
 
     def _healthy(self) -> bool:
@@ -271,6 +279,7 @@ class WorkerService:
             demo=info.demo,
             reader=self._reader.name if self._reader else "",
             simulated=info.simulated,
+            pools=self.pools,
             queue=self._queue,
             consumes=self._consumed_queues(),
             host=socket.gethostname(),
@@ -300,6 +309,7 @@ def _load(settings: Settings) -> Engine:
             settings.simulated_image_s,
             settings.simulated_token_s,
             speculation=settings.speculation,
+            name=settings.model_name,
         )
     # torch is imported only where a model is really loaded
     with long_step("loading torch"):

@@ -38,6 +38,9 @@ class Heartbeat:
     #: Names the weights of its second reader; "" without one.
     reader: str = ""
     simulated: bool = False
+    #: The models, with and without revision, of which it takes the jobs that wait for them alone;
+    #: () of an older worker, which takes any job.
+    pools: tuple[str, ...] = ()
     #: The queue that only this worker consumes.
     queue: str = ""
     #: The shared queues that it consumes now; None of an older worker, which does not say.

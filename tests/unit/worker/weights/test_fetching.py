@@ -175,11 +175,22 @@ def test_a_model_in_another_form_is_refused_before_its_weights_come(files, reaso
     assert not any(name.endswith((".safetensors", ".bin", ".gguf")) for name in hub.names_sent())
 
 
-@pytest.mark.parametrize("name", ["../config.json", "/etc/passwd", "a/b.json", "..", "a\\b.json"])
-def test_a_list_with_names_that_lead_elsewhere_is_refused(name, hub, tmp_path):
-    hub.files[name] = b"{}"
-    with pytest.raises(errors.ServerDown, match="which no folder may have"):
-        fetch_model(HUB, cache=tmp_path)
+@EVERYWHERE
+def test_names_that_lead_elsewhere_are_never_written(place, hub, tmp_path):
+    names = ["../config.json", "/etc/passwd.json", "a/b.json", "..", "a\\b.json", ".hidden.json"]
+    hub.files |= dict.fromkeys(names, b"{}")
+    cache = tmp_path / "cache"
+    assert contents(fetch_model(place, cache=cache)) == needed(hub.files)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_file_without_a_checksum_is_refused_only_where_it_is_needed(hub, tmp_path):
+    place = Place("modelscope", "Qwen/Tiny")
+    hub.unchecked = {"README.md", SHARD}
+    with pytest.raises(errors.ServerDown, match=f"{SHARD} without a checksum"):
+        fetch_model(place, cache=tmp_path)
+    hub.unchecked = {"README.md"}
+    assert contents(fetch_model(place, cache=tmp_path)) == needed(hub.files)
 
 
 def start_fetching(hub: ModelHub, cache: Path) -> subprocess.Popen[str]:
