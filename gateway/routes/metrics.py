@@ -33,6 +33,7 @@ def scrape() -> Response:
         services.store,
         services.workers,
         services.deliveries,
+        services.fleet,
         services.servers,
         services.blobs.store if services.blobs else None,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import eventually
-from tests.support.model_hub import ModelHub, safetensors_of, tiny_model
+from tests.support.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
 from worker.weights import errors, fetching, model_folder
 from worker.weights.fetching import fetch_model, is_here
 from worker.weights.place import Place, find_place
@@ -34,15 +34,16 @@ def needed(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: files[name] for name in NEEDED}
 
 
+@pytest.mark.parametrize("revision", ["", COMMIT])
 @EVERYWHERE
-def test_only_what_is_needed_comes_and_a_second_start_asks_nobody(place, hub, tmp_path):
-    folder = fetch_model(place, cache=tmp_path)
+def test_only_what_is_needed_comes_and_a_second_start_asks_nobody(place, revision, hub, tmp_path):
+    folder = fetch_model(place, revision, cache=tmp_path)
     assert contents(folder) == needed(hub.files)
     assert hub.names_sent() == NEEDED
     asked = len(hub.seen)
     hub.files["config.json"] = b'{"newer": true}'
-    assert is_here(place, cache=tmp_path)
-    assert fetch_model(place, cache=tmp_path) == folder
+    assert is_here(place, revision, cache=tmp_path)
+    assert fetch_model(place, revision, cache=tmp_path) == folder
     assert len(hub.seen) == asked
 
 
