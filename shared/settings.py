@@ -45,6 +45,7 @@ PREFIX = "SIGHTLINE_"
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
 Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
+EngineName = Literal["auto", "transformers"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
@@ -434,6 +435,17 @@ class Settings(BaseSettings):
         validation_alias=_alias("MODEL", "MODEL"),
         description="A folder, a Hugging Face model ID, or 'simulated'. Unset: the bundled model.",
     )
+    engine: EngineName = Field(
+        "auto",
+        description="What computes the model. 'auto' is our own engine, for Qwen3-VL; "
+        "'transformers' is the generic one: slower, one request at a time, for any "
+        "image-text-to-text model of that library.",
+    )
+    trust_remote_code: bool = Field(
+        False,
+        description="Let the generic engine run Python code that a checkpoint brings along, with "
+        "all rights of the worker.",
+    )
     numerics: Numerics = Field(
         "auto",
         description="Arithmetic of the model's linear layers. 'auto' is what the checkpoint names, "
@@ -580,6 +592,16 @@ class Settings(BaseSettings):
         if self.body_budget_bytes < self.request_max_bytes:
             raise ValueError("bodies_max_bytes must be at least request_max_bytes")
         return self
+
+    @property
+    def jobs_at_once(self) -> int:
+        """Return how many jobs a worker runs at once: the generic engine does one by one."""
+        return 1 if self.generic else self.slots
+
+    @property
+    def generic(self) -> bool:
+        """Tell whether the generic engine computes the model."""
+        return self.engine == "transformers" and self.model != SIMULATED_MODEL
 
     @property
     def cors_origin_list(self) -> list[str]:

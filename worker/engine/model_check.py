@@ -24,11 +24,20 @@ def describe_arithmetic(settings: Settings) -> str:
     if not Path(settings.model).exists() and HUB_ID.fullmatch(settings.model):
         return "known once the model is downloaded"
     folder = find_folder(settings.model)
+    if settings.generic:
+        return _describe_generic(folder, settings)
     shape = open_checkpoint(folder).shape
     wanted = read_about(folder, settings.model).get("numerics")
     numerics = choose_numerics(settings, shape, wanted)
     ops = choose_ops(settings, shape, numerics.name)
     return f"{ops.name} ({numerics.name}: {numerics.reason})"
+
+
+def _describe_generic(folder: Path, settings: Settings) -> str:
+    from worker.engine.generic.opening import open_checkpoint as open_generic
+
+    opened = open_generic(folder, settings)
+    return f"{opened.arithmetic} ({opened.numerics.reason}), one request at a time"
 
 
 def main() -> int:

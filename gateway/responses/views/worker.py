@@ -21,6 +21,8 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "created": 0,
         "owned_by": "sightline",
         "revision": worker.revision,
+        "engine": worker.engine,
+        "not_available": list(worker.lacks),
         "numerics": worker.numerics,
         "numerics_reason": worker.numerics_reason,
         "arithmetic": worker.arithmetic,
