@@ -26,11 +26,11 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference weights clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
-	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID or simulated> SLOTS=8'
+	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID, modelscope:ID or simulated> SLOTS=8'
 	@echo '  ENGINE=auto (transformers: any model of that library, slower) THREADS=<cores> NUMERICS=auto FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
 	@echo '  Of make install: EXTRAS=heic,otel PYTHON=<3.11 or newer>'
 
@@ -122,6 +122,9 @@ coverage: $(DEV_STAMP) $(TOOLS_STAMP) ## Run the tests and report line and branc
 format: $(DEV_STAMP) ## Format the code and apply ruff's fixes
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+weights: $(RUN_STAMP) ## Download a model ahead and print its folder: make weights MODEL=modelscope:Qwen/Qwen3-VL-2B-Instruct
+	@exec $(PY) -m worker.weights fetch
 
 config-check: $(RUN_STAMP) ## Show all settings, where they come from, and warnings
 	@exec $(PY) -m scripts.config_check

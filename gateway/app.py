@@ -33,6 +33,9 @@ from gateway.routes.openai.chats import openai
 from gateway.routes.openai.conversations import conversations
 from gateway.routes.openai.files import files
 from gateway.routes.openai.responses import responses
+from gateway.routes.operations.board import board
+from gateway.routes.operations.fleet import fleet
+from gateway.routes.operations.page import operations_page
 from gateway.routes.page import page
 from gateway.routes.predict import predict
 from gateway.routes.presets import presets
@@ -89,7 +92,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     blueprints = (
         *(jobs, reviews, groups, estimate, events, images, documents, sessions, predict),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
-        *(health, webhooks, metrics, usage),
+        *(health, webhooks, metrics, usage, board, fleet),
     )
     for blueprint in blueprints:
         app.register_api(blueprint)
@@ -101,6 +104,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 def _add_documents(app: OpenAPI) -> None:
     app.register_blueprint(page)
+    app.register_blueprint(operations_page)
     add_documents(app)
     app.view_functions["openapi.doc_url"] = lambda: _show_document(app)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: _show_document(app))

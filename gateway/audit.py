@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Request, Response, g
 
-from gateway.key_scopes import is_discovery
+from gateway.key_scopes import is_discovery, is_operations
 from shared.errors import BadConfig
 from shared.excerpt import excerpt
 from shared.jobs.view import timestamp
@@ -36,6 +36,8 @@ _ACTIONS = {
     "review": "reviewed",
     "replay": "replayed",
     "rotate": "rotated",
+    "drain": "drained",
+    "resume": "resumed",
 }
 
 
@@ -83,6 +85,10 @@ def describe_request(request: Request, response: Response) -> dict[str, Any] | N
     """Return the fields of a request's line; None for what tells nothing of anybody's work."""
     if request.method == "OPTIONS" or is_discovery(request.path):
         return None
+    # the operations page asks every few seconds, and sees nobody's content
+    looks_on = is_operations(request.path) and request.method in ("GET", "HEAD")
+    if looks_on and response.status_code not in _REFUSED:
+        return None
     caller = g.get("caller")
     place = response.headers.get("Location") or response.headers.get("Content-Location") or ""
     made = place.rpartition("/")[2] if request.method == "POST" else ""
@@ -94,6 +100,7 @@ def describe_request(request: Request, response: Response) -> dict[str, Any] | N
         "method": request.method,
         "route": request.url_rule.rule if request.url_rule else None,
         **{name: excerpt(str(value)) for name, value in (request.view_args or {}).items()},
+        **g.get("audited", {}),
         **({"made": made} if made else {}),
         "status": response.status_code,
         "request_id": g.request_id,

@@ -23,6 +23,7 @@ from typing import Any
 
 from gateway.auth import UnsafeBinding, check_binding
 from gateway.batches.pump import BatchPump
+from gateway.history_recorder import HistoryRecorder
 from gateway.http.server import open_files
 from gateway.http.server.gevent_worker import GRACE_S
 from shared import log
@@ -35,6 +36,7 @@ from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
+from shared.store.redis_info import refuse_cluster
 
 _settings = Settings()
 _files = open_files.raise_soft_limit()
@@ -74,6 +76,7 @@ def on_starting(server: Any) -> None:  # noqa: ARG001
     log.configure(_settings)
     try:
         load_presets(_settings, load_rules(_settings))
+        refuse_cluster(_settings)
     except BadConfig as error:
         # here, because a child that cannot start would leave a traceback and be started again
         logging.getLogger("gateway").critical("gateway.cannot_start", extra={"cause": str(error)})
@@ -105,6 +108,7 @@ def post_worker_init(worker: Any) -> None:
     # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
     BatchPump(worker.wsgi, services).start()
+    HistoryRecorder(services.queue_history).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 
 

@@ -20,6 +20,8 @@ _NEEDED: dict[str, frozenset[Scope]] = {
 #: Reviews are answered with parts of what they are about; whoever may only add work must neither
 #: sign in the name of the key nor send again what others have made.
 _OF_OTHERS = re.compile(r"/v1/(jobs/[^/]+/review|webhooks/.+|deliveries/.+)")
+#: What concerns the jobs of all keys.
+_OPERATIONS = "/v1/ops/"
 _SUBMITS: frozenset[Scope] = frozenset({"submit"})
 
 
@@ -28,10 +30,17 @@ def is_discovery(path: str) -> bool:
     return bool(_DISCOVERY.fullmatch(path))
 
 
+def is_operations(path: str) -> bool:
+    """Tell whether a path shows or changes what belongs to all keys."""
+    return path.startswith(_OPERATIONS)
+
+
 def needed_scopes(method: str, path: str) -> frozenset[Scope]:
     """Return the scopes that a request needs, all of them."""
     if is_discovery(path):
         return frozenset()
+    if is_operations(path):
+        return frozenset({"admin"})
     if method == "POST" and _OF_OTHERS.fullmatch(path):
         return _BOTH
     return _NEEDED.get(method, _SUBMITS)

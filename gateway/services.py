@@ -32,8 +32,11 @@ from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
 from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
+from shared.store.operations.job_board import JobBoard
+from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
@@ -59,6 +62,7 @@ class Services:
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
+    starting: StartingWorkers
     forecasts: Forecasts
     store_health: StoreHealth
     admission: Admission
@@ -73,6 +77,9 @@ class Services:
     batches: BatchStore
     groups: GroupStore
     usage: UsageStore
+    #: What operators see of all keys.
+    job_board: JobBoard
+    queue_history: QueueHistory
     audit: AuditLog
     #: Fetches the URLs that callers name.
     outbound: GuardedClient
@@ -110,6 +117,7 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
+            starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),
@@ -123,6 +131,8 @@ class Services:
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
             usage=UsageStore(store.redis),
+            job_board=JobBoard(store.redis),
+            queue_history=QueueHistory(store.redis),
             audit=AuditLog.open(settings),
             outbound=GuardedClient.build(settings),
             host_breaker=HostBreaker.from_settings(settings),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
 from scripts.instance import ROOT, InstanceError
-from shared.errors import StoreUnavailable
+from shared.errors import BadConfig, StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.connection import connect
+from shared.store.redis_info import refuse_cluster
+from worker.weights.place import find_place
 
 FLOWER_PORT = 5555
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,24 @@ def check_environment(programs: Path) -> None:
 
 
 def check_model(model: str) -> str:
-    """Return the model for the worker: 'simulated', an absolute folder, or a hub id.
+    """Return the model for the worker: 'simulated', an absolute folder, or a hub's model.
 
     Raises InstanceError for a folder without a model.
     """
-    folder = Path(model).expanduser()
     if model == SIMULATED_MODEL:
         return model
-    if HUB_ID.fullmatch(model) and not folder.parent.is_dir():
+    try:
+        place = find_place(model)
+    except ValueError as error:
+        raise InstanceError(f"MODEL={error}") from None
+    # a misspelt folder beside others is no model of the hub
+    if place.source != "folder" and (":" in model or not Path(model).parent.is_dir()):
         return model
+    folder = Path(place.name).resolve()
     if not (folder / "config.json").is_file():
         cause = "has no config.json" if folder.is_dir() else "does not exist"
-        raise InstanceError(f"MODEL={model}: the folder {folder.resolve()} {cause}")
-    return str(folder.resolve())
+        raise InstanceError(f"MODEL={model}: the folder {folder} {cause}")
+    return str(folder)
 
 
 def check_address(settings: Settings) -> None:
@@ -92,8 +97,9 @@ def check_access(settings: Settings) -> None:
     """Raise InstanceError if no caller could use the gateway, or everybody by mistake."""
     client = connect(settings)
     try:
+        refuse_cluster(settings)
         check_binding(settings, ApiKeyStore(client).any)
-    except (UnsafeBinding, StoreUnavailable) as trouble:
+    except (UnsafeBinding, StoreUnavailable, BadConfig) as trouble:
         raise InstanceError(str(trouble)) from None
     finally:
         client.close()

@@ -19,6 +19,8 @@ import redis
 
 from scripts.instance import ROOT, Instance, InstanceError, RecordedProcess, birth, end_process
 from scripts.preflight import free_port
+from shared.redis_url import mask_passwords
+from shared.store.connection import make_pool
 
 CONFIGURATION = """\
 bind 127.0.0.1
@@ -98,10 +100,11 @@ def _wheel_installed() -> Path | None:
 def check_redis(url: str) -> None:
     """Raise InstanceError unless the Redis at this URL answers."""
     try:
-        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+        pool = make_pool(url, socket_timeout=5, socket_connect_timeout=5)
+        with redis.Redis(connection_pool=pool) as client:
             client.ping()
     except (redis.RedisError, ValueError, OSError) as error:
-        place = url.rpartition("@")[2]
+        place = mask_passwords(url).rpartition("@")[2]
         raise InstanceError(f"the Redis at {place} does not respond: {error}") from None
 
 

@@ -121,6 +121,7 @@ class Launch:
 Sightline is ready.
   web page          {url}
   API documentation {url}/docs
+  operations        {url}/ops
   queues (Flower)   {self.flower.url}   user {user}, password {password}
   model             {self._describe_model()}
   jobs              {jobs}

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
 from shared.cpu_cores import allowed, count_physical, memory_domains, owned, write_list
-from shared.errors import StoreUnavailable
+from shared.errors import BadConfig, StoreUnavailable
+from shared.redis_url import SentinelUrl, has_password, mask_passwords, read_hosts
 from shared.settings import PREFIX, SECRETS_DIR, SIMULATED_MODEL, Settings, secret_file
-from shared.store.redis_info import RedisState, redis_state, roles
+from shared.store.failover.master_watch import watch_master
+from shared.store.redis_info import RedisState, redis_state, refuse_cluster, roles
 from shared.system_memory import total_bytes
 
 #: Variables with our prefix that `make up` and the client read; they are no settings.
@@ -80,16 +82,7 @@ def _display(field: str, value: object) -> str:
     if _SECRET.search(field):
         return "***"
     text = str(value)
-    return " ".join(map(_without_password, text.split())) if field.endswith("_url") else text
-
-
-def _without_password(url: str) -> str:
-    """Return a URL with `***` for its password."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
+    return " ".join(map(mask_passwords, text.split())) if field.endswith("_url") else text
 
 
 def check_settings(
@@ -105,9 +98,16 @@ def check_settings(
 
 
 def _check_servers(settings: Settings) -> Iterator[str]:
+    try:
+        refuse_cluster(settings)
+    except BadConfig as error:
+        yield str(error)
     for role, client in roles(settings).items():
         try:
-            yield from check_redis(role, redis_state(client))
+            state = redis_state(client)
+            yield from check_redis(role, state)
+            if role == "queue":
+                yield from check_replicas(settings, state)
         except StoreUnavailable as error:
             yield f"the {role} Redis cannot be queried: {error.detail}"
 
@@ -134,9 +134,9 @@ def check_exposure(settings: Settings) -> Iterator[str]:
         yield "at log level DEBUG the log may contain prompts"
     for name in ("redis_url", "cache_url"):
         for url in (getattr(settings, name) or "").split():
-            parts = urlsplit(url)
-            if parts.hostname and not _is_loopback(parts.hostname) and not parts.password:
-                yield f"{name} points to {parts.hostname} without a password"
+            far = [host for host in read_hosts(url) if not _is_loopback(host)]
+            if far and not has_password(url):
+                yield f"{name} points to {', '.join(far)} without a password"
     if not settings.loopback and not settings.public_url:
         yield "without SIGHTLINE_PUBLIC_URL the URLs inside webhooks are only paths"
     yield from _check_paths(settings)
@@ -202,23 +202,95 @@ def check_domains(threads: int, domains: list[list[int]]) -> Iterator[str]:
 
 def check_redis(role: str, state: RedisState) -> Iterator[str]:
     """Yield a sentence for each risk in the configuration of a Redis of this role."""
-    if role == "queue":
-        if not state.aof:
-            yield "the queue Redis has no append-only file: a restart loses all jobs"
-        if state.policy != "noeviction":
-            yield f"a full queue Redis drops jobs ({state.policy}; use noeviction)"
-    elif not state.policy.startswith("allkeys"):
-        yield f"a full cache Redis rejects features ({state.policy}; use allkeys-lfu)"
-    if not state.max_bytes:
+    asked = {
+        "persistence": state.aof,
+        "eviction policy": state.policy,
+        "memory limit": state.max_bytes,
+    }
+    if unknown := [name for name, value in asked.items() if value is None]:
+        yield f"the {role} Redis does not let this user see its {', '.join(unknown)}: check them"
+    if state.max_bytes == 0:
         yield f"the {role} Redis has no maxmemory: it grows until the machine kills it"
-    elif state.used_bytes > 0.8 * state.max_bytes and role == "queue":
-        yield f"the queue Redis is {state.used_bytes / state.max_bytes:.0%} full"
-    if state.evicted_keys and role == "queue":
+    if role == "queue":
+        yield from _check_queue(state)
+    elif state.policy and not state.policy.startswith("allkeys"):
+        yield f"a full cache Redis rejects features ({state.policy}; use allkeys-lfu)"
+
+
+def _check_queue(state: RedisState) -> Iterator[str]:
+    if state.aof is False:
+        yield "the queue Redis has no append-only file: a restart loses all jobs"
+    if state.policy not in (None, "noeviction"):
+        yield f"a full queue Redis drops jobs ({state.policy}; use noeviction)"
+    fullness = (state.used_bytes or 0) / state.max_bytes if state.max_bytes else 0.0
+    if fullness > 0.8:
+        yield f"the queue Redis is {fullness:.0%} full"
+    if state.evicted_keys:
         yield f"the queue Redis has evicted {state.evicted_keys} keys"
 
 
+def check_replicas(settings: Settings, state: RedisState) -> Iterator[str]:
+    """Yield a sentence for each way in which a failover of the queue Redis loses jobs."""
+    service, wanted = SentinelUrl.parse(settings.redis_url), settings.redis_wait
+    if state.replicas is None:
+        if wanted:
+            yield "the queue Redis does not tell this user how many replicas it has"
+    elif state.replicas < wanted:
+        yield (
+            f"SIGHTLINE_REDIS_WAIT is {wanted} and the queue Redis has {state.replicas} replicas: "
+            "no job is accepted"
+        )
+    if service is None:
+        return
+    if len(service.sentinels) == 1:
+        yield "SIGHTLINE_REDIS_URL lists one sentinel: while that is away no master is found"
+    if not wanted:
+        yield (
+            "SIGHTLINE_REDIS_WAIT is 0: jobs accepted in the last moments before a failover "
+            "may be lost"
+        )
+    if state.guards_replicas is False:
+        yield (
+            "the queue Redis has no min-replicas-to-write: a master that is cut off goes on taking "
+            "writes, which are lost"
+        )
+
+
+def describe_servers(settings: Settings) -> Iterator[str]:
+    """Yield a line on each Redis: what it is and what it keeps."""
+    urls = {"queue": settings.redis_url, **_cache_urls(settings)}
+    for role, client in roles(settings).items():
+        try:
+            state = redis_state(client)
+        except StoreUnavailable:
+            continue
+        yield f"{role} Redis: {', '.join(_describe(urls.get(role, ''), state))}"
+
+
+def _cache_urls(settings: Settings) -> dict[str, str]:
+    others = [url for url in settings.cache_urls if url != settings.redis_url]
+    return {"cache" if n == 1 else f"cache-{n}": url for n, url in enumerate(others, start=1)}
+
+
+def _describe(url: str, state: RedisState) -> Iterator[str]:
+    yield state.version or "of an unknown version"
+    service = SentinelUrl.parse(url)
+    if service:
+        host, port = watch_master(service).master()
+        count = len(service.sentinels)
+        yield f"master of {service.service} at {host}:{port} by {count} sentinels"
+    else:
+        yield "one server"
+    if state.replicas is not None:
+        yield f"{state.replicas} replicas"
+    if state.aof is not None:
+        yield "append-only file" if state.aof else "no append-only file"
+    if state.policy:
+        yield state.policy
+
+
 def ask_arithmetic(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return what computes the model on this machine, and a risk if it cannot be loaded.
+    """Return what computes the model on this machine, and a risk if it cannot be loaded or held.
 
     A process of its own is asked: torch is large, and gateways have none.
     """
@@ -241,7 +313,8 @@ def ask_arithmetic(settings: Settings, environ: Mapping[str, str]) -> tuple[str,
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         return "not known", f"no worker can start here: {reason}"
-    return done.stdout.strip(), None
+    arithmetic, *risks = done.stdout.strip().splitlines() or ["not known"]
+    return arithmetic, next(iter(risks), None)
 
 
 def load_dotenv() -> list[str]:
@@ -278,6 +351,8 @@ def run(
     _print_settings(settings, sources)
     arithmetic, obstacle = ask_arithmetic(settings, os.environ)
     sys.stdout.write(f"\nthe model is computed by: {arithmetic}\n")
+    for line in describe_servers(settings) if with_redis else ():
+        sys.stdout.write(f"{line}\n")
     if not with_redis:
         sys.stdout.write("Redis: make up starts its own, and it does not run now\n")
     risks = [*check_settings(settings, os.environ, with_redis=with_redis)]

@@ -24,7 +24,9 @@ ServiceError
 │   └── TooManyInFlight · TooManyQueued
 ├── Unavailable       the service cannot take it now: repeat it later
 │   ├── StoreUnavailable
-│   │   └── StoreCannotWrite · StoreFault · OutcomeUnknown
+│   │   ├── StoreCannotWrite · StoreFault · ReplicasMissing
+│   │   └── OutcomeUnknown
+│   │       └── NotReplicated
 │   └── JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
 └── JobFailure        an accepted job failed
     ├── InferenceFailed · OutOfMemory · ConstraintTooComplex
@@ -590,6 +592,24 @@ class OutcomeUnknown(StoreUnavailable):
         "Look for the result (a job under job_id, if there is one) before you repeat the request, "
         "or repeat it with the same Idempotency-Key."
     )
+
+
+class NotReplicated(OutcomeUnknown):
+    """The job store has made the change, but too few replicas have it, so it may be lost."""
+
+    code = "not_replicated"
+    status = 503
+    hint = (
+        "It takes effect if it is not lost. Repeat the request with the same Idempotency-Key: it "
+        "is then confirmed, or made anew."
+    )
+
+
+class ReplicasMissing(StoreUnavailable):
+    """Too few replicas of the job store are connected, so nothing was accepted."""
+
+    code = "replicas_missing"
+    hint = "Wait for the number of seconds in Retry-After; the operator must bring replicas back."
 
 
 class JobTooNew(Unavailable):

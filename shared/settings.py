@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from shared.addresses import parse_networks, parse_ports
+from shared.redis_url import SentinelUrl
 
 #: The default model: the small one in this repository.
 #: A path of letters, digits and marks that need no escape, without a slash at its end.
@@ -103,7 +104,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         validation_alias=_alias("REDIS_URL", "REDIS_URL"),
-        description="The queue role: jobs, images of unfinished jobs, events. AOF, noeviction.",
+        description="The queue role: jobs, images of unfinished jobs, events. AOF, noeviction. "
+        "With Sentinel: redis+sentinel://host1:26379,host2:26379/service/0, or rediss+sentinel.",
     )
     cache_url: str | None = Field(
         None,
@@ -112,6 +114,19 @@ class Settings(BaseSettings):
     )
     redis_timeout_s: float = Field(
         5.0, gt=0, le=60, description="Timeout of one Redis command, seconds."
+    )
+    redis_wait: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Replicas of the queue role that must have a job, or any other change that a "
+        "caller asks for, before it is confirmed; 0: the master alone.",
+    )
+    redis_wait_s: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="Seconds that these replicas have for one change.",
     )
     redis_max_connections: int = Field(
         4096, ge=16, description="Connections per process; every open event stream uses one."
@@ -275,8 +290,8 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = Field(
         None,
-        description="PEM file of certificate authorities that image hosts and receivers of "
-        "webhooks may have, beside the public ones.",
+        description="PEM file of certificate authorities that image hosts, receivers of webhooks "
+        "and servers of models may have, beside the public ones.",
     )
 
     # files of the operator
@@ -433,7 +448,19 @@ class Settings(BaseSettings):
     model: str = Field(
         BUNDLED_MODEL,
         validation_alias=_alias("MODEL", "MODEL"),
-        description="A folder, a Hugging Face model ID, or 'simulated'. Unset: the bundled model.",
+        description="A folder, a Hugging Face model ID, modelscope:OWNER/NAME, or 'simulated'. "
+        "Unset: the bundled model.",
+    )
+    model_revision: str = Field(
+        "",
+        pattern=r"^(\w[\w.+-]*(/\w[\w.+-]*)*)?$",
+        description="Branch, tag or commit of a model that is downloaded. Unset: the newest one at "
+        "the first download, which is then kept.",
+    )
+    weights_dir: Path | None = Field(
+        None,
+        description="Folder for downloaded models, which several workers may share. Unset: the "
+        "caches of huggingface_hub and ModelScope.",
     )
     engine: EngineName = Field(
         "auto",
@@ -550,6 +577,13 @@ class Settings(BaseSettings):
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
         parse_networks(value)
+        return value
+
+    @field_validator("redis_url", "cache_url")
+    @classmethod
+    def _redis_urls_are_urls(cls, value: str | None) -> str | None:
+        for url in (value or "").split():
+            SentinelUrl.parse(url)
         return value
 
     @field_validator("allow_ports")

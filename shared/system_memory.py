@@ -27,6 +27,14 @@ def available_bytes(proc: Path = _PROC, groups: Path = _GROUPS) -> int | None:
     return min([*free, *_machine(proc, "MemAvailable")], default=None)
 
 
+def process_bytes(proc: Path = _PROC) -> int | None:
+    """Return the bytes of this process that are in memory; None if unknown."""
+    for line in _lines(proc / "self/status"):
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
 def _machine(proc: Path, name: str) -> Iterator[int]:
     for line in _lines(proc / "meminfo"):
         if line.startswith(f"{name}:"):

@@ -17,6 +17,7 @@ from shared.queue.celery_control import cancel
 from shared.settings import Settings
 from worker.consumers import QueueWatch
 from worker.service import WorkerService
+from worker.start_report import StartReport
 
 _log = logging.getLogger(__name__)
 _service: WorkerService | None = None
@@ -33,6 +34,9 @@ def answer(job_id: str, *, only: bool = False) -> str | None:
     """
     if _service is None:
         raise RuntimeError("this process is not a started worker")
+    if _service.drained:
+        _service.pass_on(job_id)
+        return None
     ran = _service.runner.run(job_id if only else None)
     if ran != job_id:
         _service.show_if_canceled(job_id)
@@ -50,7 +54,7 @@ def revoke(state: Any, task_id: str | list[str], **_: Any) -> dict[str, str]:  #
 def cancel_consumer(state: Any, queue: str, **_: Any) -> dict[str, str]:  # noqa: ARG001
     """Refuse to leave a queue: the jobs whose doorbells wait in it would starve."""
     _log.warning("control.refused", extra={"cause": "cancel_consumer", "queue": queue})
-    return {"error": f"{queue}: a worker leaves its queues only by stopping"}
+    return {"error": f"{queue}: a worker leaves its queues only by stopping, or when it is drained"}
 
 
 @control_command(
@@ -91,12 +95,13 @@ def _load(sender: Any, **_: Any) -> None:
         # whatever -c says: jobs that only wait in this worker could run in another
         sender.concurrency = settings.jobs_at_once
     try:
-        _service = WorkerService(
-            settings,
-            sender.hostname,
-            QueueWatch(sender).read,
-            lambda: _event_dispatcher(sender),
-        )
+        with StartReport(settings, sender.hostname):
+            _service = WorkerService(
+                settings,
+                sender.hostname,
+                QueueWatch(sender),
+                lambda: _event_dispatcher(sender),
+            )
     except Exception as error:  # noqa: BLE001
         # without a model there is nothing to serve: one line, and a traceback only at DEBUG
         _log.debug("worker.cannot_start", exc_info=True)

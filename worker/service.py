@@ -13,25 +13,29 @@ from importlib.metadata import version
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.documents.reader import DocumentReader
-from shared.errors import StoreUnavailable
+from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.abilities import Ability
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
-from shared.queue import QUEUES, direct_queue
+from shared.queue import QUEUES, direct_queue, send_doorbells
 from shared.queue.celery_control import find_status
 from shared.queue.reaper import Reaper
 from shared.settings import Settings
-from shared.store import Store
+from shared.store import Doorbell, Store
 from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
+from shared.store.redis_info import refuse_cluster
 from shared.store.session_store import SessionStore
+from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentStore
 from shared.store.uploads.erased_files import ErasedFiles
 from shared.store.uploads.image_store import ImageStore
 from shared.store.worker_registry import WorkerRegistry
+from shared.system_memory import process_bytes, total_bytes
 from shared.tracing import Tracing
+from worker.consumers import QueueWatch
 from worker.engine.loading import load_engine
 from worker.jobs.claimed_job import JobResources
 from worker.jobs.drafts.references import References
@@ -61,24 +65,28 @@ class WorkerService:
         self,
         settings: Settings,
         name: str,
-        consumed: Callable[[], frozenset[str] | None],
+        queues: QueueWatch,
         dispatcher: Callable[[], EventDispatcher | None],
     ) -> None:
         """Load and warm the model; `name` is Celery's node name.
 
-        `consumed` returns the queues that it consumes at the moment, None while that is unknown;
-        `dispatcher` what sends Celery's events.
+        `queues` are those that Celery's consumer reads; `dispatcher` returns what sends its events.
         """
         self._task_events = TaskEvents(dispatcher)
         self.settings = settings
-        self._consumed = consumed
+        refuse_cluster(settings)
+        self._queues = queues
+        #: An operator has asked it to take no more jobs.
+        self.drained = False
         rules = load_rules(settings)
         # they tell which jobs read
         self._presets = load_presets(settings, rules)
+        self._name = name
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
         self.engine = load_engine(settings, lambda: _open_feature_store(settings))
         self._leaving_since: float | None = None
+        self._memory_total_bytes = total_bytes() or 0
         self._meter = LoadMeter(settings.jobs_at_once)
         self._reader = find_reader(settings)
         self._tracing = Tracing(settings, "sightline-worker")
@@ -133,12 +141,14 @@ class WorkerService:
 
     def start(self) -> None:
         """Begin to send heartbeats, renew leases and reap the jobs of dead workers."""
+        self._forget_drain()
         self._leases.start()
         self._reaper.start()
         self._erasures.start()
         self._measure_reader()
         try:
             self._heartbeat(0)
+            StartingWorkers(self._store.redis).forget(self._name)
         except StoreUnavailable as error:
             _log.warning("beat.waiting", extra={"cause": error.detail})
         info = self.engine.info
@@ -153,6 +163,13 @@ class WorkerService:
                 "arithmetic": info.arithmetic,
             },
         )
+
+    def _forget_drain(self) -> None:
+        """Take jobs, whatever an earlier process of the same name was asked to do."""
+        try:
+            self._registry.resume(self.id)
+        except ServiceError as error:
+            _log.warning("beat.waiting", extra={"cause": error.detail})
 
     def _measure_reader(self) -> None:
         """Load the second reader in the background, but for a worker without a model."""
@@ -206,11 +223,33 @@ class WorkerService:
         return since is not None and time.monotonic() - since >= self.settings.drain_s
 
     def _heartbeat(self, busy: int) -> None:
-        self._registry.beat(self._describe(busy))
+        drained = self._registry.beat(self._describe(busy))
         touch_sign_of_life(self.settings)
+        if drained != self.drained:
+            self._drain(drained)
+
+    def _drain(self, drained: bool) -> None:
+        """Take no more jobs, or take them again."""
+        self.drained = drained
+        if drained:
+            self._queues.leave()
+        else:
+            self._queues.come_back()
+        event = "worker.drained" if drained else "worker.resumed"
+        _log.info(event, extra={"worker": self.id, "jobs": self._meter.active})
+
+    def pass_on(self, job_id: str) -> None:
+        """Let another worker have a doorbell that came before this one had left its queues."""
+        try:
+            queue = self._store.queue(job_id)
+        except StoreUnavailable:
+            # the reconciler rings again
+            return
+        if queue:
+            send_doorbells([Doorbell(job_id, queue)])
 
     def _consumed_queues(self) -> tuple[str, ...] | None:
-        names = self._consumed()
+        names = self._queues.read()
         return None if names is None else tuple(name for name in QUEUES if name in names)
 
     def _describe(self, busy: int) -> Heartbeat:
@@ -223,6 +262,7 @@ class WorkerService:
             numerics=info.numerics,
             numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
+            thinks=info.thinks,
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,
             max_pixels=info.max_pixels,
@@ -242,7 +282,10 @@ class WorkerService:
             version=version("sightline-server"),
             slots=self.settings.jobs_at_once,
             busy=busy,
-            draining=self._leaving_since is not None,
+            draining=self.drained or self._leaving_since is not None,
+            drained=self.drained,
+            memory_bytes=process_bytes() or 0,
+            memory_total_bytes=self._memory_total_bytes,
             seconds_per_job=round(self._meter.seconds_per_job, 4),
             encode_tokens_per_s=round(rates.encode_tokens_per_s, 2),
             prefill_tokens_per_s=round(rates.prefill_tokens_per_s, 2),

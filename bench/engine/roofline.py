@@ -4,7 +4,8 @@ python -m bench.engine.roofline [--side 1024] [--numerics int8]
 
 Each stage of the compiled kernels is timed once for one block or layer, in processor seconds of one
 thread, and multiplied by how often it comes. Peaks are products from registers alone, and reads of
-memory (peaks.cpp); the larger of a stage's two shares says what bounds it.
+memory (peaks.cpp); the larger of a stage's two shares says what bounds it. In int8 the picture's
+attention is measured in bfloat16 too, in turn, and said below the table.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -80,9 +82,12 @@ def main() -> None:
         parser.exit(1, "no compiled kernels work here\n")
     peaks = measure_peaks(kernels)
     with torch.inference_mode():
-        stages = [*Tower(kernels, args.numerics, args.side).stages()]
+        tower = Tower(kernels, args.numerics, args.side)
+        stages = [*tower.stages()]
         stages += Prompt(kernels, args.numerics, (args.side // 32) ** 2 + _WORDS).stages()
     print(_table(stages, peaks, kernels.instructions.title, args.side))
+    if args.numerics == "int8":
+        print(_gain(stages, tower.wide_attention_s))
 
 
 def measure_peaks(kernels: Kernels) -> Peaks:
@@ -98,13 +103,14 @@ def measure_peaks(kernels: Kernels) -> Peaks:
     return Peaks({"int8": int8, "bf16": bf16}, memory)
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    """Return the least processor seconds of some attempts."""
-    best = float("inf")
+def _seconds(*runs: Callable[[], object]) -> list[float]:
+    """Return the least processor seconds of some attempts of each, made in turn."""
+    best = [float("inf")] * len(runs)
     for _ in range(_ATTEMPTS):
-        started = time.process_time()
-        run()
-        best = min(best, time.process_time() - started)
+        for at, run in enumerate(runs):
+            started = time.process_time()
+            run()
+            best[at] = min(best[at], time.process_time() - started)
     return best
 
 
@@ -136,7 +142,7 @@ class _Products:
         x = _random(rows, inputs)
         made = outputs // 2 if activation == "swiglu" else outputs
         added = _random(rows, made) if residual else None
-        seconds = _seconds(lambda: layer(x, residual=added))
+        (seconds,) = _seconds(lambda: layer(x, residual=added))
         moved = inputs * outputs * _BYTES[unit] + rows * (inputs + made * (1 + residual)) * 2
         operations = 2.0 * rows * inputs * outputs
         return Stage(name, seconds * times, operations * times, moved * times, unit)
@@ -149,6 +155,10 @@ class Tower:
         """`side` is of a square in pixels."""
         self._shape = vision_shape()
         self._ops = NativeOps(kernels, numerics, 1)
+        self._wide_ops = NativeOps(kernels, "bf16", 1)
+        self._unit: Unit = "bf16" if numerics == "bf16" else "int8"
+        #: Seconds of the picture's attention in bfloat16; set by stages().
+        self.wide_attention_s = 0.0
         self._products = _Products(self._ops, numerics)
         self._patches = (side // self._shape.patch) ** 2
 
@@ -173,17 +183,20 @@ class Tower:
     def _norms(self) -> Stage:
         x, weight = _random(self._patches, self._shape.hidden), _random(self._shape.hidden)
         times = 2 * self._shape.depth
-        seconds = _seconds(lambda: self._ops.layer_norm(x, weight, weight)) * times
-        return Stage("tower: norms", seconds, 8.0 * x.numel() * times, x.nbytes * 2 * times, "bf16")
+        (seconds,) = _seconds(lambda: self._ops.layer_norm(x, weight, weight))
+        moved = x.nbytes * 2 * times
+        return Stage("tower: norms", seconds * times, 8.0 * x.numel() * times, moved, "bf16")
 
     def _attention(self) -> Stage:
         shape = self._shape
         qkv = _random(self._patches, 3 * shape.hidden)
         rotary = (torch.randn(self._patches, shape.head_dim),) * 2
-        seconds = _seconds(lambda: self._ops.attend_image(qkv, shape.heads, rotary)) * shape.depth
+        forms = [self._ops, self._wide_ops] if self._unit == "int8" else [self._ops]
+        taken = _seconds(*(partial(ops.attend_image, qkv, shape.heads, rotary) for ops in forms))
+        seconds, self.wide_attention_s = (taken[at] * shape.depth for at in (0, -1))
         operations = 4.0 * self._patches**2 * shape.hidden * shape.depth
         moved = 4 / 3 * qkv.nbytes * shape.depth
-        return Stage("tower: attention", seconds, operations, moved, "bf16")
+        return Stage("tower: attention", seconds, operations, moved, self._unit)
 
 
 class Prompt:
@@ -230,7 +243,7 @@ class Prompt:
 
         operations = 4.0 * _CHUNK * (past + _CHUNK / 2) * shape.heads * width
         moved = kv.data[0].nbytes + qkv.nbytes * 2
-        seconds = _seconds(attend)
+        (seconds,) = _seconds(attend)
         return Stage(
             "prompt: attention", seconds * times, operations * times, moved * times, "bf16"
         )
@@ -251,6 +264,17 @@ def _table(stages: list[Stage], peaks: Peaks, title: str, side: int) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(stage.row(whole, peaks) for stage in stages)])
+
+
+def _gain(stages: list[Stage], wide_s: float) -> str:
+    """Return what attention in int8 changes, beside attention in bfloat16."""
+    whole = sum(stage.seconds for stage in stages)
+    narrow_s = next(stage.seconds for stage in stages if stage.name == "tower: attention")
+    before = whole - narrow_s + wide_s
+    return (
+        f"\nIts attention in bfloat16: {wide_s:.2f} s, in int8 {narrow_s / wide_s:.2f} of it;"
+        f" cold {before:.1f} s and {whole / before:.2f} of it"
+    )
 
 
 if __name__ == "__main__":

@@ -231,6 +231,8 @@ class Unavailable(APIError):
         "store_cannot_write",
         "store_fault",
         "outcome_unknown",
+        "not_replicated",
+        "replicas_missing",
         "image_host_unavailable",
         "job_too_new",
     )

@@ -29,6 +29,12 @@ class Answer:
     job: JobData = field(repr=False)
 
     @property
+    def reasoning(self) -> str | None:
+        """Return what the model has thought before it answered; None where it did not."""
+        output: Mapping[str, Any] = self.job["output"] or {}
+        return output.get("reasoning")
+
+    @property
     def truncated(self) -> bool:
         """Tell whether it was cut off at `max_new_tokens`, so that more may follow."""
         return self.finish_reason == "length"

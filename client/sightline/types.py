@@ -39,6 +39,11 @@ class SubmitOptions(TypedDict, total=False):
     detail: Detail
     max_pixels: int
     max_new_tokens: int
+    #: Whether a model that can think before it answers does so, and for how many tokens; and the
+    #: tokens of thinking and answer together.
+    enable_thinking: bool
+    max_reasoning_tokens: int
+    max_total_tokens: int
     do_sample: bool
     temperature: float
     top_p: float
@@ -114,6 +119,8 @@ class Output(TypedDict):
     """The answer."""
 
     text: str
+    #: What the model has thought before it answered, where it did.
+    reasoning: NotRequired[str]
     json: Any
     fields: dict[str, list[str]]
     finish_reason: FinishReason
@@ -473,6 +480,17 @@ class QueueDepth(TypedDict):
     depth: int
 
 
+class StartingData(TypedDict):
+    """A worker that has no model yet, or could not get one: then `problem` is why."""
+
+    model: str
+    kind: Literal["download", "load", "prepare"]
+    step: str
+    percent: int | None
+    seconds_left: float | None
+    problem: str
+
+
 class QueueData(TypedDict):
     """The load of the service."""
 
@@ -482,6 +500,7 @@ class QueueData(TypedDict):
     oldest_wait_s: float
     wait_s: NotRequired[float | None]
     workers: list[WorkerData]
+    starting: NotRequired[list[StartingData]]
 
 
 class ModelData(TypedDict):
@@ -497,5 +516,7 @@ class ModelData(TypedDict):
     arithmetic: str
     context_tokens: int
     sampling: NotRequired[dict[str, float]]
+    #: It can think before it answers.
+    thinks: NotRequired[bool]
     demo: bool
     simulated: bool

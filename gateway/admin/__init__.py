@@ -1,4 +1,4 @@
-"""`sightline-admin`: makes, lists, changes, rotates and revokes API keys; sums up their usage."""
+"""`sightline-admin`: API keys and their usage; the jobs of all keys; the workers."""
 
 from gateway.admin.command import build_parser, main, run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 from dataclasses import asdict
@@ -68,14 +67,18 @@ def _print_secret(secret: str, description: str) -> None:
 
 
 def run_action(
-    options: argparse.Namespace, api_keys: ApiKeyStore, audit: AuditLog, settings: Settings
+    options: argparse.Namespace,
+    api_keys: ApiKeyStore,
+    audit: AuditLog,
+    settings: Settings,
+    operator: str,
 ) -> None:
     """Do what the options say; raises ApiKeyError."""
     if options.action == "list":
         _print_keys(api_keys, as_json=options.json)
         return
     key = _change_keys(options, api_keys, settings)
-    audit.note(f"key.{options.action}", key=key.name, tenant=key.id, operator=_operator())
+    audit.note(f"key.{options.action}", key=key.name, tenant=key.id, operator=operator)
 
 
 def _change_keys(options: argparse.Namespace, api_keys: ApiKeyStore, settings: Settings) -> ApiKey:
@@ -95,14 +98,6 @@ def _change_keys(options: argparse.Namespace, api_keys: ApiKeyStore, settings: S
             print(_describe_key(key))
             _warn_without_keys(api_keys)
     return key
-
-
-def _operator() -> str:
-    """Return the name under which the operator is logged in, "" where there is none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
 
 
 def _warn_without_keys(api_keys: ApiKeyStore) -> None:

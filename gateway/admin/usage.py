@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date
 
+from gateway.admin.table import print_table
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.api_key_types import ALL, ApiKeyError
 from shared.store.usage_store import Usage, UsageStore, days_asked, periods_between
@@ -40,7 +41,7 @@ def print_usage(options: argparse.Namespace, store: UsageStore, api_keys: ApiKey
     if options.csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([_COLUMNS, *rows])
     elif rows:
-        _print_table([_COLUMNS, *rows])
+        print_table([_COLUMNS, *rows], left=2)
     else:
         print("Nothing was used in this time.")
 
@@ -53,16 +54,6 @@ def _rows(
             if used.jobs:
                 counts = used.model_dump(exclude={"work_ms"}).values()
                 yield (name, period, *map(str, counts), f"{used.work_ms / 1000:.3f}")
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            cell.ljust(width) if at < 2 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join(cells).rstrip())
 
 
 def _parse_day(text: str) -> date:

@@ -8,7 +8,7 @@ import time
 
 import redis
 
-from shared.errors import StoreUnavailable
+from shared.errors import ReplicasMissing, StoreUnavailable
 from shared.settings import Settings
 from shared.store.connection import Breaker, Client, connect
 from shared.store.failures import explain_refusal
@@ -40,6 +40,8 @@ class StoreHealth(threading.Thread):
         self._silence: str | None = None
         #: Why Redis refuses to write; None while it does not.
         self._refusal: StoreUnavailable | None = None
+        #: Replicas that are connected; None where it cannot be asked.
+        self._replicas: int | None = None
 
     def check_writable(self) -> None:
         """Raise StoreCannotWrite (StoreUnavailable for want of rights) if Redis takes no writes."""
@@ -62,6 +64,16 @@ class StoreHealth(threading.Thread):
                 retry_after_s=_FULL_RETRY_S,
             )
         self.check_writable()
+        self._check_replicas()
+
+    def _check_replicas(self) -> None:
+        """Refuse what could not be confirmed anyway: nothing is stored of it."""
+        wanted, present = self._settings.redis_wait, self._replicas
+        if present is not None and present < wanted:
+            raise ReplicasMissing(
+                f"The job store has {present} of {wanted} replicas.",
+                retry_after_s=_SILENT_RETRY_S,
+            )
 
     def stop(self) -> None:
         """End the thread after its present poll."""
@@ -84,7 +96,7 @@ class StoreHealth(threading.Thread):
             if time.monotonic() - began <= _TIMEOUT_S + _STARVED_S:
                 self._open_breaker(error)
             return
-        self.fullness = probe.fullness
+        self.fullness, self._replicas = probe.fullness, probe.replicas
         self._note_refusal(probe.refusal)
         if self._breaker.is_open:
             self._breaker.close()

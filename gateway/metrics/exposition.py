@@ -129,18 +129,27 @@ def collect_servers(states: dict[str, RedisState | None]) -> Iterator[Metric]:
     known = [(role, state) for role, state in states.items() if state]
     writable = [((role,), float(state.refusal is None)) for role, state in known]
     yield _gauge("redis_writable", "Whether this Redis takes writes.", *writable, by="role")
-    used = [((role,), float(state.used_bytes)) for role, state in known]
-    yield _gauge("redis_memory_used_bytes", "Memory used by Redis.", *used, by="role")
-    limits = [((role,), float(state.max_bytes)) for role, state in known]
-    yield _gauge("redis_memory_max_bytes", "Redis' maxmemory; 0 if unset.", *limits, by="role")
+    used = [(role, state.used_bytes) for role, state in known]
+    yield _shown_gauge("redis_memory_used_bytes", "Memory used by Redis.", used)
+    limits = [(role, state.max_bytes) for role, state in known]
+    yield _shown_gauge("redis_memory_max_bytes", "Redis' maxmemory; 0 if unset.", limits)
+    replicas = [(role, state.replicas) for role, state in known]
+    yield _shown_gauge("redis_replicas", "Replicas that are connected and up to date.", replicas)
     evicted = CounterMetricFamily(
         "sightline_redis_evicted_keys",
         "Keys that Redis evicted for lack of memory.",
         labels=["role"],
     )
     for role, state in known:
-        evicted.add_metric([role], state.evicted_keys)
+        if state.evicted_keys is not None:
+            evicted.add_metric([role], state.evicted_keys)
     yield evicted
+
+
+def _shown_gauge(name: str, text: str, values: list[tuple[str, int | None]]) -> Metric:
+    """Return a gauge of the servers that let their user ask."""
+    known = [((role,), float(value)) for role, value in values if value is not None]
+    return _gauge(name, text, *known, by="role")
 
 
 def collect_queues(load: Load, fleet: FleetSnapshot) -> Iterator[Metric]:

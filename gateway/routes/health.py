@@ -17,7 +17,7 @@ from gateway.responses.views.limits import (
     queue_limits,
     request_limits,
 )
-from gateway.responses.views.worker import worker_view
+from gateway.responses.views.worker import describe_start, starting_view, worker_view
 from gateway.schemas.jobs import Ok, QueueView
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
@@ -56,7 +56,7 @@ def readyz() -> dict[str, str]:
     workers = services.workers.fresh()
     services.store_health.check_writable()
     if not any(not worker.draining for worker in workers):
-        raise errors.NoWorkers(retry_after_s=5)
+        raise errors.NoWorkers(describe_start(services.starting.list_all()), retry_after_s=5)
     idle = [name for name in QUEUES if not any(worker.takes_from(name) for worker in workers)]
     if idle:
         raise errors.NoWorkers(
@@ -81,6 +81,7 @@ def queue() -> dict[str, Any]:
         "oldest_wait_s": state.oldest_wait_s,
         "wait_s": None if wait_s is None else round(wait_s, 1),
         "workers": [worker_view(worker) for worker in services.workers.fresh()],
+        "starting": [starting_view(worker) for worker in services.starting.list_all()],
     }
 
 

@@ -28,11 +28,9 @@ from gateway.schemas.jobs import (
 )
 from gateway.services import current_services
 from gateway.submission.idempotency import find_key
-from gateway.submission.resubmit import resubmit_job
+from gateway.submission.resubmit import is_retryable, resubmit_job
 from gateway.submission.submit import submit_request
 from shared import errors
-from shared.jobs import JobStatus
-from shared.jobs.row import JobRow
 
 jobs = APIBlueprint("jobs", __name__, abp_tags=[Tag(name="jobs")])
 
@@ -231,18 +229,11 @@ def retry(path: JobPath) -> Response:
     """
     services, tenant = current_services(), current_tenant()
     row = services.store.get(path.job_id, tenant)
-    if not _is_retryable(row):
+    if not is_retryable(row):
         raise errors.NotRetryable(f"The job is {row.status.value}.")
     stored = resubmit_job(row, services)
     with after_change("The job was stored", job_id=stored.doorbell.job_id):
         return stored_response(stored, services)
-
-
-def _is_retryable(row: JobRow) -> bool:
-    is_partial = bool(row.output and row.output["partial"])
-    return row.status in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) or (
-        row.status is JobStatus.SUCCEEDED and is_partial
-    )
 
 
 @jobs.delete("/v1/jobs/<job_id>", summary="Erase a job", responses={204: None, **ERASE_ERRORS})

@@ -6,7 +6,12 @@ from gateway.http import problems
 from shared import errors
 
 #: Of every change: Redis is away, refuses it, or does not confirm it.
-WRITE_ERRORS = (errors.StoreUnavailable, errors.StoreCannotWrite, errors.OutcomeUnknown)
+WRITE_ERRORS = (
+    errors.StoreUnavailable,
+    errors.StoreCannotWrite,
+    errors.OutcomeUnknown,
+    errors.NotReplicated,
+)
 #: Of every route that takes a submission.
 SUBMIT_ERRORS = problems.documented(
     errors.InvalidJson,
@@ -43,6 +48,7 @@ SUBMIT_ERRORS = problems.documented(
     errors.TooManyInFlight,
     errors.TooManyQueued,
     *WRITE_ERRORS,
+    errors.ReplicasMissing,
     errors.QueueFull,
     errors.Unavailable,
 )

@@ -294,6 +294,9 @@ class OutputState(BaseModel):
         description="The answer after the `postprocess` rules. Streamed deltas and the turns "
         "of a session have the model's original text."
     )
+    reasoning: str | None = Field(
+        None, description="What the model has thought before it answered, where it did."
+    )
     json_: Any = Field(
         None,
         alias="json",
@@ -482,6 +485,21 @@ class WorkerState(BaseModel):
     version: str
 
 
+class StartingState(BaseModel):
+    """A worker that has no model yet."""
+
+    model: str = Field(description="The model that it is to serve.")
+    kind: Literal["download", "load", "prepare"]
+    step: str = Field(description="What it does, in English.")
+    percent: int | None = Field(None, description="What is done of the step; null while unknown.")
+    seconds_left: float | None = None
+    problem: str = Field(
+        description="Why it gave up: no_network, server_down, access_denied, not_there, "
+        "not_readable, disk_full, wrong_checksum, unfinished or not_loadable; empty while it "
+        "goes on. Its log has the whole reason."
+    )
+
+
 class QueueView(BaseModel):
     """The current load of the service."""
 
@@ -495,6 +513,9 @@ class QueueView(BaseModel):
         "its speed.",
     )
     workers: list[WorkerState]
+    starting: list[StartingState] = Field(
+        [], description="Workers without a model yet, and those that lately could not get one."
+    )
 
 
 class ModelState(BaseModel):
@@ -522,6 +543,9 @@ class ModelState(BaseModel):
     sampling: dict[str, float] = Field(
         description="What its makers recommend in generation_config.json; used for each parameter "
         "that a sampled request leaves open."
+    )
+    thinks: bool = Field(
+        description="Whether it can think before it answers; see `enable_thinking`."
     )
     demo: bool = Field(description="Whether it is the bundled model.")
     simulated: bool = Field(

@@ -50,6 +50,7 @@ from shared.jobs import (
     Penalty,
     Priority,
     Reader,
+    ReasoningTokens,
     RepetitionPenalty,
     Seed,
     Temperature,
@@ -244,6 +245,17 @@ class Submission(BaseModel):
         validation_alias=AliasChoices("max_new_tokens", "max_tokens"),
         description="Maximum length of the answer, of each tile where text is read; `max_tokens` "
         "is an alias. Presets have their own defaults, and `tiling=read` has 2048.",
+    )
+    enable_thinking: bool | None = Field(
+        _DEFAULTS.enable_thinking, description=_description("enable_thinking")
+    )
+    max_reasoning_tokens: ReasoningTokens | None = Field(
+        _DEFAULTS.max_reasoning_tokens,
+        validation_alias=AliasChoices("max_reasoning_tokens", "thinking_budget"),
+        description=f"{_description('max_reasoning_tokens')} `thinking_budget` is an alias.",
+    )
+    max_total_tokens: MaxNewTokens | None = Field(
+        _DEFAULTS.max_total_tokens, description=_description("max_total_tokens")
     )
     do_sample: bool = Field(
         _DEFAULTS.do_sample,
@@ -540,11 +552,11 @@ def check_limits(submission: Submission, files: int, settings: Settings) -> None
             f"the limit is {settings.prompt_max_chars}.",
             pointer="/prompt",
         )
-    names_tokens = "max_new_tokens" in submission.model_fields_set
-    if names_tokens and submission.max_new_tokens > settings.answer_max_tokens:
-        raise BadParameters(
-            f"max_new_tokens must be at most {settings.answer_max_tokens}.",
-            pointer="/max_new_tokens",
-        )
+    for name in ("max_new_tokens", "max_reasoning_tokens"):
+        is_named = name in submission.model_fields_set
+        if is_named and (getattr(submission, name) or 0) > settings.answer_max_tokens:
+            raise BadParameters(
+                f"{name} must be at most {settings.answer_max_tokens}.", pointer=f"/{name}"
+            )
     if submission.ttl_s is not None and submission.ttl_s > settings.job_ttl_max_s:
         raise BadParameters(f"ttl_s must be at most {settings.job_ttl_max_s}.", pointer="/ttl_s")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.large_input import give_way
 from gateway.services import Services
 from gateway.submission.documents.plan import stored_page_infos
-from gateway.submission.enqueue import enqueue_job, trace_context
+from gateway.submission.enqueue import enqueue_job, enqueue_unlimited, trace_context
 from gateway.submission.planning.job_profile import profile_row
 from gateway.submission.webhook import webhook_of_row
 from shared.errors import (
@@ -14,10 +16,11 @@ from shared.errors import (
     InputError,
     JobTooNew,
     NotFound,
+    NotRetryable,
     ServiceError,
     SessionBusy,
 )
-from shared.jobs import ImageInfo, Priority
+from shared.jobs import ImageInfo, JobStatus, Priority
 from shared.jobs.row import JobRow
 from shared.jobs.schedule import DailyWindow, Schedule
 from shared.store import NewJob, StoredJob
@@ -31,32 +34,59 @@ def resubmit_job(row: JobRow, services: Services, *, once: bool = False) -> Stor
 
     With `once` there is one such job however often this is called.
     """
+    return enqueue_job(_job_again(row, services, trace_context(), once=once), services)
+
+
+def is_retryable(row: JobRow) -> bool:
+    """Tell whether a job has ended without a whole answer."""
+    is_partial = bool(row.output and row.output["partial"])
+    return row.status in (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.CANCELED) or (
+        row.status is JobStatus.SUCCEEDED and is_partial
+    )
+
+
+def retry_for_operator(row: JobRow, services: Services, trace: Mapping[str, str]) -> str:
+    """Store and enqueue a job of any key once more; return the id of the new job.
+
+    There is one such job: it is returned again until it has ended. The limits of its key do not
+    hold, its budget does. Raises NotRetryable, and what `Store.add` raises: ImageNotFound and
+    DocumentNotFound where its input is gone.
+    """
+    if not is_retryable(row):
+        raise NotRetryable(f"The job is {row.status.value}.")
+    stored = enqueue_unlimited(_job_again(row, services, trace, once=True), services)
+    if stored.replayed and (again := stored.row()).status.terminal:
+        raise NotRetryable(
+            f"The job was retried already, as {again.id}, which is {again.status.value}.",
+            hint="Look at that job, and retry it if it failed too.",
+        )
+    return stored.doorbell.job_id
+
+
+def _job_again(row: JobRow, services: Services, trace: Mapping[str, str], *, once: bool) -> NewJob:
     deadline_s = _deadline_s(row)
     infos = [ImageInfo.model_validate(image) for image in row.images]
     pages = _page_infos(row, services)
     profile = profile_row(row, deadline_s)
-    return enqueue_job(
-        NewJob(
-            tenant=row.tenant,
-            input=row.input,
-            priority=Priority(row.queue),
-            ttl_s=row.ttl_ms // 1000,
-            deadline_s=deadline_s,
-            session_id=row.session_id,
-            group=row.group,
-            schedule=Schedule(window=DailyWindow.parse(row.window) if row.window else None),
-            idempotency=(f"retry:{row.id}", "group") if once else None,
-            metadata=row.metadata or {},
-            images=infos,
-            page_tokens=sum(page.tokens for page in pages),
-            notices=row.notices[: row.first_notices],
-            model=row.model,
-            retry_of=row.id,
-            prediction=services.admission.admit(profile, [*infos, *pages]),
-            webhook=webhook_of_row(row),
-            trace=trace_context(),
-        ),
-        services,
+    return NewJob(
+        tenant=row.tenant,
+        input=row.input,
+        priority=Priority(row.queue),
+        ttl_s=row.ttl_ms // 1000,
+        deadline_s=deadline_s,
+        session_id=row.session_id,
+        group=row.group,
+        schedule=Schedule(window=DailyWindow.parse(row.window) if row.window else None),
+        idempotency=(f"retry:{row.id}", "group") if once else None,
+        metadata=row.metadata or {},
+        images=infos,
+        page_tokens=sum(page.tokens for page in pages),
+        notices=row.notices[: row.first_notices],
+        model=row.model,
+        retry_of=row.id,
+        prediction=services.admission.admit(profile, [*infos, *pages]),
+        webhook=webhook_of_row(row),
+        trace=trace,
     )
 
 

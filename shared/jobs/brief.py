@@ -12,7 +12,7 @@ WHOLE_CHARS = 64 << 10
 TEXT_CHARS = 1000
 _LEFT_OUT = ("json", "lines", "tiles", "pages", "images")
 #: Members that an output may not have at all.
-_UNNAMED = ("evidence", "objects", "review")
+_UNNAMED = ("evidence", "objects", "review", "reasoning")
 
 
 def make_brief(output: Mapping[str, Any]) -> dict[str, Any] | None:

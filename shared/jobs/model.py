@@ -281,7 +281,7 @@ class Notice(Frozen):
 
 
 #: Members of Usage that older workers do not know.
-_DRAFTS = ("draft_tokens", "accepted_tokens")
+_LATE_COUNTS = ("draft_tokens", "accepted_tokens", "reasoning_tokens")
 
 
 class Usage(Frozen):
@@ -294,12 +294,14 @@ class Usage(Frozen):
     #: Of the answer: guessed ahead and checked by the model, and those of them that were right.
     draft_tokens: int = 0
     accepted_tokens: int = 0
+    #: Of the answer: what the model has thought before it.
+    reasoning_tokens: int = 0
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, int]:
         """Leave out what an older worker does not know where there is nothing to tell."""
         counts: dict[str, int] = dump(self)
-        return {name: count for name, count in counts.items() if count or name not in _DRAFTS}
+        return {name: count for name, count in counts.items() if count or name not in _LATE_COUNTS}
 
     @classmethod
     def total(cls, usages: Iterable[Usage]) -> Usage:
@@ -308,9 +310,14 @@ class Usage(Frozen):
         return cls(**{name: sum(getattr(u, name) for u in each) for name in cls.model_fields})
 
     @property
-    def without_drafts(self) -> Usage:
+    def answer_tokens(self) -> int:
+        """Return the tokens of the answer itself, without what the model has thought before it."""
+        return self.completion_tokens - self.reasoning_tokens
+
+    @property
+    def in_every_version(self) -> Usage:
         """Return the counts that every version knows."""
-        return self.model_copy(update=dict.fromkeys(_DRAFTS, 0))
+        return self.model_copy(update=dict.fromkeys(_LATE_COUNTS, 0))
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts with their total, as OpenAI names them."""
@@ -449,10 +456,16 @@ class ImageOutput(Frozen):
     gap: bool = False
 
 
+#: Members of an output that it has only where there is something to say.
+_UNASKED = ("evidence", "objects", "review", "reasoning")
+
+
 class Output(Frozen):
     """The answer."""
 
     text: str = ""
+    #: What the model has thought before it answered; None where it did not.
+    reasoning: str | None = None
     json_value: Any = Field(None, serialization_alias="json")
     fields: dict[str, list[str]] = Field(default_factory=dict)
     finish_reason: FinishReason = FinishReason.STOP
@@ -479,7 +492,7 @@ class Output(Frozen):
     @model_serializer(mode="wrap")
     def _without_unasked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = dump(self)
-        unasked = [name for name in ("evidence", "objects", "review") if fields[name] is None]
+        unasked = [name for name in _UNASKED if fields[name] is None]
         return _without_unset(fields, *unasked)
 
 

@@ -41,6 +41,7 @@ MAX_CHOICES = 128
 #: Of a text that the answer may follow.
 MAX_REFERENCE_CHARS = 65_536
 MaxNewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
+ReasoningTokens = Annotated[int, Field(ge=0, le=MAX_NEW_TOKENS)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 TopK = Annotated[int, Field(ge=-1, lt=2**31)]
@@ -61,7 +62,12 @@ _ADDED_PARAMS: dict[int, dict[str, Any]] = {
         "repetition_penalty": 1.0,
         "from_model": (),
     },
-    5: {"min_p": 0.0},
+    5: {
+        "min_p": 0.0,
+        "enable_thinking": None,
+        "max_reasoning_tokens": None,
+        "max_total_tokens": None,
+    },
 }
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Choice = Annotated[str, Field(min_length=1, max_length=512)]
@@ -78,6 +84,21 @@ class GenerationParams(Frozen):
     """How the model generates its answer."""
 
     max_new_tokens: MaxNewTokens = Field(ASK_TOKENS, description="Maximum number of new tokens.")
+    enable_thinking: bool | None = Field(
+        None,
+        description="Whether the model thinks before it answers; by default as its checkpoint is "
+        "made to. What it thinks is in `output.reasoning`.",
+    )
+    max_reasoning_tokens: ReasoningTokens | None = Field(
+        None,
+        description="Maximum number of tokens of the thinking, 2048 by default; then the thinking "
+        "is closed and the answer follows. 0 turns it off.",
+    )
+    max_total_tokens: MaxNewTokens | None = Field(
+        None,
+        description="Maximum number of tokens of thinking and answer together: the thinking gets "
+        "what `max_new_tokens` leaves of it, or half of it if that is more.",
+    )
     do_sample: bool = Field(False, description="False always takes the most likely token.")
     temperature: Temperature = Field(0.3, description="Used when do_sample is true.")
     top_p: TopP = Field(0.9, description="Used when do_sample is true.")
@@ -161,6 +182,11 @@ class GenerationParams(Frozen):
             if len(self._unused(added)) < len(added)
         ]
         return max(used, default=3)
+
+    @property
+    def may_think(self) -> bool:
+        """Tell whether a model that thinks before it answers may do so."""
+        return self.enable_thinking is not False and self.max_reasoning_tokens != 0
 
     @property
     def constrained_by(self) -> list[str]:

@@ -138,6 +138,11 @@ class JobRow(BaseModel):
         return list((self.output or {}).get("review") or ())
 
     @property
+    def reasoning(self) -> str:
+        """Return what the model has thought before its answer; empty where it has not."""
+        return (self.output or {}).get("reasoning") or ""
+
+    @property
     def streamed_text(self) -> str | None:
         """Return what the stream of an ended job says; None where no answer or nothing is known."""
         if self.raw_text is not None or self.output is None:

@@ -33,6 +33,8 @@ class Heartbeat:
     tower_token_bytes: int = 0
     #: Sampling that its checkpoint recommends, by parameter.
     sampling: dict[str, float] = field(default_factory=dict)
+    #: Its model can think before it answers.
+    thinks: bool = False
     demo: bool = False
     #: Names the weights of its second reader; "" without one.
     reader: str = ""
@@ -51,8 +53,12 @@ class Heartbeat:
     #: Jobs that it can run at once, and those that run now.
     slots: int = 1
     busy: int = 0
-    #: It is stopping and accepts no new jobs.
+    #: It accepts no new jobs: it is stopping, or an operator has asked it to.
     draining: bool = False
+    drained: bool = False
+    #: Memory of its process, and of its machine or container; 0 while unknown.
+    memory_bytes: int = 0
+    memory_total_bytes: int = 0
     #: Busy seconds per finished job, 0 while unknown: its throughput under load, inverted.
     seconds_per_job: float = 0.0
     encode_tokens_per_s: float = 0.0

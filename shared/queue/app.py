@@ -16,6 +16,7 @@ from kombu import Exchange
 from kombu import Queue as KombuQueue
 
 from shared.jobs import Priority
+from shared.queue.broker import broker_address, broker_options
 from shared.settings import Settings
 from shared.store import Doorbell
 
@@ -56,7 +57,7 @@ def list_name(queue: str, priority: int) -> str:
 def _configuration() -> dict[str, Any]:
     settings = Settings()
     return {
-        "broker_url": settings.redis_url,
+        **broker_address(settings.redis_url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # a Redis that refuses to write (full disk or memory, replica) will take it up again
@@ -70,6 +71,7 @@ def _configuration() -> dict[str, Any]:
             "health_check_interval": 10,
             "priority_steps": PRIORITY_STEPS,
             "queue_order_strategy": "priority",
+            **broker_options(settings.redis_url),
         },
         "task_queues": [build_queue(name) for name in QUEUES],
         "task_default_queue": Priority.DEFAULT.value,

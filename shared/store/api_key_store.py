@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 
 from shared.errors import Unauthorized
@@ -217,6 +217,17 @@ class ApiKeyStore:
         every = self.all() if which == ALL else [self.get(which)]
         named = {key.id: key.name for key in every}
         return {ANONYMOUS: ANONYMOUS, **named} if which == ALL else named
+
+    def names(self, tenants: Iterable[str]) -> dict[str, str]:
+        """Return the names of these tenants, by id; one of which nothing is known keeps its id."""
+        ids = sorted(set(tenants))
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            for tenant in ids:
+                pipe.hget(keys.API_KEY + tenant, "name")
+            return {
+                tenant: name or tenant for tenant, name in zip(ids, pipe.execute(), strict=True)
+            }
 
     def _find(self, which: str) -> str:
         with guard():

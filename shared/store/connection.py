@@ -12,8 +12,12 @@ from redis.backoff import ExponentialBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
+from shared.redis_url import Address, SentinelUrl
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.failover.followed_connection import FollowedConnection, FollowedTlsConnection
+from shared.store.failover.master_watch import watch_master
+from shared.store.failover.sure_writes import Replicas, SureRedis
 from shared.store.failures import NotSent
 
 #: A redis.Redis; its types leave open what decode_responses settles.
@@ -66,9 +70,14 @@ class TrimmedPool(redis.ConnectionPool):
         connection._send_ping = send_any_ping  # noqa: SLF001
         return connection
 
-    def hang_up(self) -> None:
-        """Fail every command that is under way, as if Redis had closed its connection."""
+    def hang_up(self, *, unless_at: Address | None = None) -> None:
+        """Fail every command that is under way, as if Redis had closed its connection.
+
+        Those that are under way at the address `unless_at` go on.
+        """
         for connection in list(self._in_use_connections):
+            if (connection.host, connection.port) == unless_at:
+                continue
             # its reader gets an end of file; a close would break its socket while it reads
             with suppress(OSError, AttributeError):
                 connection._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
@@ -80,6 +89,26 @@ class TrimmedPool(redis.ConnectionPool):
         if len(idle) > _KEPT_IDLE:
             # the pool lends from the end, so this one would stay idle longest
             idle[-_KEPT_IDLE - 1].disconnect()
+
+
+class FollowingPool(TrimmedPool):
+    """A pool of connections to the master of a service."""
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """Lend a connection to the present master; raises NotSent without one."""
+        watch = self.connection_kwargs["watch"]
+        connection = super().get_connection(*args, **options)
+        try:
+            if (connection.host, connection.port) != watch.master():
+                # it was idle while the master changed
+                connection.disconnect()
+                connection.connect()
+        except BaseException as error:
+            self.release(connection)
+            if isinstance(error, redis.RedisError):
+                raise NotSent(str(error)) from error
+            raise
+        return connection
 
 
 class Breaker:
@@ -131,7 +160,7 @@ def connect(
     `timeout_s` bounds a command; by default it is the one of the settings.
     """
     timeout_s = timeout_s or settings.redis_timeout_s
-    pool = TrimmedPool.from_url(
+    pool = make_pool(
         url or settings.redis_url,
         decode_responses=text,
         socket_timeout=timeout_s,
@@ -146,7 +175,28 @@ def connect(
     )
     if breaker:
         breaker.guards(pool)
-    return redis.Redis(connection_pool=pool)
+    if not settings.redis_wait:
+        return redis.Redis(connection_pool=pool)
+    # the reply must come before the socket's own timeout
+    within_s = min(settings.redis_wait_s, 0.8 * timeout_s)
+    replicas = Replicas(settings.redis_wait, int(1000 * within_s))
+    return SureRedis(connection_pool=pool, replicas=replicas)
+
+
+def make_pool(url: str, **options: Any) -> TrimmedPool:
+    """Return a pool of connections to a server, or to whichever server is a service's master.
+
+    `options` are those of redis-py's connections.
+    """
+    service = SentinelUrl.parse(url)
+    if service is None:
+        return TrimmedPool.from_url(url, **options)
+    watch = watch_master(service)
+    is_tls = service.server.startswith("rediss:")
+    options.setdefault("connection_class", FollowedTlsConnection if is_tls else FollowedConnection)
+    pool = FollowingPool.from_url(service.server, watch=watch, **options)
+    watch.follow(pool)
+    return pool
 
 
 def load_script(client: Client, name: str) -> Script:

@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 import redis
 
-from shared.errors import OutcomeUnknown, StoreCannotWrite, StoreFault, StoreUnavailable
+from shared.errors import (
+    NotReplicated,
+    OutcomeUnknown,
+    StoreCannotWrite,
+    StoreFault,
+    StoreUnavailable,
+)
+from shared.store.failover.sure_writes import TooFewReplicas, promised
 
 #: Seconds that a client refused for want of Redis should wait.
 RETRY_AFTER_S = 5.0
@@ -22,7 +29,8 @@ _Result = TypeVar("_Result")
 
 #: Redis names the kind of a refusal by its first word; a script's error quotes it further back.
 _KIND = re.compile(
-    r"\b(MISCONF|OOM|READONLY|NOREPLICAS|MASTERDOWN|NOPERM|NOAUTH|WRONGPASS|LOADING|BUSY)\b"
+    r"\b(MISCONF|OOM|READONLY|NOREPLICAS|MASTERDOWN|NOPERM|NOAUTH|WRONGPASS|LOADING|BUSY"
+    r"|MOVED|CROSSSLOT|CLUSTERDOWN)\b"
 )
 #: What scripts and wrong types say; it does not pass by itself.
 _FAULT = re.compile(r"\bWRONGTYPE\b|\buser_script\b|\bLua script\b")
@@ -34,7 +42,11 @@ _WRITE_REFUSALS = {
     "MASTERDOWN": "it is a replica without its primary",
 }
 _RIGHTS = "its user or password is not accepted; check the URL of Redis"
+_CLUSTER = "This is a Redis Cluster, which is not supported: use one server, or Sentinel."
 _OTHER_REFUSALS = {
+    "MOVED": _CLUSTER,
+    "CROSSSLOT": _CLUSTER,
+    "CLUSTERDOWN": _CLUSTER,
     "NOPERM": "The user of Redis lacks rights; see its ACL.",
     "NOAUTH": f"Redis refuses the login: {_RIGHTS}.",
     "WRONGPASS": f"Redis refuses the login: {_RIGHTS}.",
@@ -47,10 +59,22 @@ class NotSent(redis.ConnectionError):
     """No connection could be had, so the command was not sent."""
 
 
+class NotMaster(NotSent):
+    """A replica refused the command, which its master would take."""
+
+
+def refuses_as_replica(error: redis.RedisError) -> bool:
+    """Tell whether a server refuses a command because it is not the master."""
+    kind = _KIND.search(f"{getattr(error, 'status_code', None) or ''} {error}")
+    return kind is not None and kind[1] in ("READONLY", "MASTERDOWN")
+
+
 def explain_refusal(error: redis.RedisError) -> StoreUnavailable:
     """Return the error that a caller sees for an error of Redis or of its connection."""
     if isinstance(error, NotSent) and isinstance(error.__cause__, redis.RedisError):
         error = error.__cause__
+    if isinstance(error, TooFewReplicas):
+        return NotReplicated(f"{error}.".capitalize(), retry_after_s=RETRY_AFTER_S)
     text = f"{getattr(error, 'status_code', None) or ''} {error}"
     match = _KIND.search(text)
     kind = match[1] if match else ""
@@ -102,20 +126,30 @@ def confirm(write: Callable[[], _Result], **known: Any) -> _Result:
     `write` must give the same answer when it is sent twice. `known` is what the caller is shown
     where the outcome stays unknown, such as the id of the job.
 
-    Raises StoreUnavailable if nothing was changed, else OutcomeUnknown.
+    Where replicas are asked for, enough of them have what it wrote.
+
+    Raises StoreUnavailable if nothing was changed, else OutcomeUnknown, of which NotReplicated says
+    that the change was made and may be lost.
     """
     until = time.monotonic() + CONFIRM_S
     unsure = False
     while True:
         try:
-            return write()
+            with promised():
+                return write()
         except redis.RedisError as error:
             unsure = unsure or not _changed_nothing(error)
             if not unsure:
                 raise explain_refusal(error) from error
             if time.monotonic() >= until:
-                raise OutcomeUnknown(retry_after_s=RETRY_AFTER_S, extra=known) from error
+                raise _unsure_error(error, known) from error
         time.sleep(_PAUSE_S)
+
+
+def _unsure_error(error: redis.RedisError, known: dict[str, Any]) -> OutcomeUnknown:
+    if isinstance(error, TooFewReplicas):
+        return NotReplicated(retry_after_s=RETRY_AFTER_S, extra=known)
+    return OutcomeUnknown(retry_after_s=RETRY_AFTER_S, extra=known)
 
 
 def _changed_nothing(error: redis.RedisError) -> bool:

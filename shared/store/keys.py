@@ -97,6 +97,8 @@ EXPIRY = PREFIX + "expiry"
 REAPED_AT = PREFIX + "reaped_at"
 #: List that never exists: an addition to it shows whether Redis takes writes.
 WRITE_PROBE = PREFIX + "write_probe"
+#: Key that is written behind a change that replicas must confirm.
+REPLICATION_FENCE = PREFIX + "fence"
 #: Lock that lets one process at a time compare rows with doorbells.
 RECONCILE_LOCK = PREFIX + "reconcile:lock"
 #: Hash: what a tenant has used in this minute and in the last; `<kind>:<tenant>` follows.
@@ -109,6 +111,14 @@ JOBS_SPLIT = "/split"
 JOBS_OF_SESSION = "/session/"
 #: Suffix of what was unfiled in all indexes when those of the tenant were complete.
 JOBS_FILED_AT = "/filed"
+#: Of all tenants, for operators: zset of the latest jobs that ended with a status, which follows,
+#: by the millisecond of their end; and of the jobs that were cut and have not ended, by start.
+ENDED = PREFIX + "ended:"
+SPLIT = PREFIX + "split"
+#: Zset of one point a minute, by its number since 1970: how full the queue was, and the counters.
+QUEUE_HISTORY = PREFIX + "queue_history"
+#: String that asks a worker to take no more jobs.
+DRAIN = PREFIX + "drain:"
 #: Hash: idempotency key -> job id and body fingerprint.
 IDEMPOTENCY = PREFIX + "idem:"
 #: Hash: a canonical image.
@@ -200,6 +210,9 @@ API_KEY_NAMES = _GATE_PREFIX + "names"
 WORKER = PREFIX + "worker:"
 #: Zset of worker ids by the millisecond of their last heartbeat.
 WORKERS = PREFIX + "workers"
+#: What a starting worker does, and zset of the names of those that start.
+STARTING_WORKER = PREFIX + "starting:"
+STARTING = PREFIX + "starting"
 #: Hash: monotonic counters.
 COUNTERS = PREFIX + "counters"
 #: Hash: sums and histograms over finished jobs; see job_metrics.py.
@@ -269,6 +282,11 @@ def tenant_sessions(tenant: str) -> str:
 def worker(worker_id: str) -> str:
     """Return the key of a worker's heartbeat."""
     return WORKER + worker_id
+
+
+def starting_worker(name: str) -> str:
+    """Return the key of what a starting worker does; `name` is Celery's node name."""
+    return STARTING_WORKER + name
 
 
 #: A comment, a string, or a word that may be the name of a key.

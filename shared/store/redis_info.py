@@ -1,12 +1,15 @@
-"""The state of the Redis servers of both roles: memory, persistence, eviction."""
+"""The state of the Redis servers of both roles: memory, persistence, eviction, replicas."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
-from shared.errors import StoreUnavailable
+from shared.errors import BadConfig, StoreUnavailable
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect
@@ -17,10 +20,12 @@ from shared.store.failures import explain_refusal, guard
 class ServerProbe:
     """How a server is right now."""
 
-    #: Share of its memory limit that is used; 0 without a limit.
+    #: Share of its memory limit that is used; 0 without a limit, or where nobody may ask.
     fullness: float
     #: Why it refuses writes; None while it takes them.
     refusal: StoreUnavailable | None
+    #: Replicas that are connected and up to date; None where nobody may ask.
+    replicas: int | None = None
 
 
 def probe_server(client: Client) -> ServerProbe:
@@ -30,29 +35,49 @@ def probe_server(client: Client) -> ServerProbe:
     """
     pipe = client.pipeline(transaction=False)
     pipe.info("memory")
+    pipe.info("replication")
     # not allowed without disk, memory, replicas or rights; without its list it writes nothing
     pipe.lpushx(keys.WRITE_PROBE, "")
-    memory, written = pipe.execute(raise_on_error=False)
-    if isinstance(memory, redis.RedisError):
+    memory, replication, written = pipe.execute(raise_on_error=False)
+    if isinstance(memory, redis.RedisError) and not _may_not_ask(memory):
         raise memory
-    limit_bytes = memory["maxmemory"]
     return ServerProbe(
-        memory["used_memory"] / limit_bytes if limit_bytes else 0.0,
+        _fullness(memory),
         explain_refusal(written) if isinstance(written, redis.RedisError) else None,
+        _count_replicas(replication) if isinstance(replication, Mapping) else None,
     )
+
+
+def _may_not_ask(error: redis.RedisError) -> bool:
+    """Tell whether a command is kept from this user, or has another name on this server."""
+    return isinstance(error, NoPermissionError) or "unknown command" in str(error)
+
+
+def _fullness(memory: Any) -> float:
+    limit_bytes = memory.get("maxmemory", 0) if isinstance(memory, Mapping) else 0
+    return memory["used_memory"] / limit_bytes if limit_bytes else 0.0
+
+
+def _count_replicas(replication: Mapping[str, Any]) -> int:
+    lines = (value for name, value in replication.items() if name.startswith("slave"))
+    return sum(isinstance(line, dict) and line.get("state") == "online" for line in lines)
 
 
 @dataclass(frozen=True, slots=True)
 class RedisState:
-    """The state of one server."""
+    """The state of one server; None is what it does not tell."""
 
-    version: str
-    used_bytes: int
+    #: Its name and version.
+    version: str | None = None
+    used_bytes: int | None = None
     #: 0 without a limit.
-    max_bytes: int
-    policy: str
-    evicted_keys: int
-    aof: bool
+    max_bytes: int | None = None
+    policy: str | None = None
+    evicted_keys: int | None = None
+    aof: bool | None = None
+    replicas: int | None = None
+    #: It refuses writes without enough replicas.
+    guards_replicas: bool | None = None
     #: Why it refuses writes; None while it takes them.
     refusal: StoreUnavailable | None = None
 
@@ -60,17 +85,48 @@ class RedisState:
 def redis_state(client: Client) -> RedisState:
     """Read a server's state; raises StoreUnavailable."""
     with guard():
-        info = client.info()
         refusal = probe_server(client).refusal
+        try:
+            info = client.info()
+        except redis.ResponseError as error:
+            if not _may_not_ask(error):
+                raise
+            return RedisState(refusal=refusal)
+    aof = info.get("aof_enabled")
     return RedisState(
-        version=str(info["redis_version"]),
-        used_bytes=int(info["used_memory"]),
-        max_bytes=int(info["maxmemory"]),
-        policy=str(info["maxmemory_policy"]),
-        evicted_keys=int(info["evicted_keys"]),
-        aof=bool(info["aof_enabled"]),
+        version=_name_version(info),
+        used_bytes=info.get("used_memory"),
+        max_bytes=info.get("maxmemory"),
+        policy=info.get("maxmemory_policy"),
+        evicted_keys=info.get("evicted_keys"),
+        aof=None if aof is None else bool(aof),
+        replicas=_count_replicas(info),
+        guards_replicas="min_slaves_good_slaves" in info,
         refusal=refusal,
     )
+
+
+def _name_version(info: Mapping[str, Any]) -> str:
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info.get('redis_version', '(version unknown)')}"
+
+
+def refuse_cluster(settings: Settings) -> None:
+    """Raise BadConfig if a server is part of a Redis Cluster; one that is silent passes."""
+    for role, client in roles(settings).items():
+        try:
+            is_cluster = client.info("cluster").get("cluster_enabled")
+        except redis.RedisError:
+            # it does not respond yet, or its user may not ask: commands will show it
+            is_cluster = False
+        finally:
+            client.close()
+        if is_cluster:
+            raise BadConfig(
+                f"the {role} Redis is a Redis Cluster, which is not supported: "
+                "use one server, or Sentinel"
+            )
 
 
 def roles(settings: Settings) -> dict[str, Client]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from shared.jobs.row import dump
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import keys
 from shared.store.connection import Client
-from shared.store.failures import guard, tidying
+from shared.store.failures import confirm, guard, tidying
+
+#: A worker that was killed leaves its key behind.
+_DRAIN_TTL_S = 30 * 86_400
 
 
 class WorkerRegistry:
@@ -20,19 +24,39 @@ class WorkerRegistry:
         self._redis = client
         self._ttl_s = ttl_s
 
-    def beat(self, heartbeat: Heartbeat) -> None:
-        """Publish a heartbeat; it is fresh for the registry's time to live."""
+    def beat(self, heartbeat: Heartbeat) -> bool:
+        """Publish a heartbeat, which is fresh for the registry's time to live.
+
+        Returns whether an operator has asked the worker to take no more jobs.
+        """
         with guard():
             pipe = self._redis.pipeline(transaction=True)
             pipe.set(keys.worker(heartbeat.id), dump(asdict(heartbeat)), px=int(self._ttl_s * 1000))
             pipe.zadd(keys.WORKERS, {heartbeat.id: time.time()})
-            pipe.execute()
+            pipe.exists(keys.DRAIN + heartbeat.id)
+            return bool(pipe.execute()[-1])
 
     def forget(self, worker_id: str) -> None:
         """Remove a worker that has stopped."""
         with guard():
-            self._redis.delete(keys.worker(worker_id))
+            self._redis.delete(keys.worker(worker_id), keys.DRAIN + worker_id)
             self._redis.zrem(keys.WORKERS, worker_id)
+
+    def drain(self, worker_id: str) -> None:
+        """Ask a worker to take no more jobs and to finish those that it has."""
+        confirm(lambda: self._redis.set(keys.DRAIN + worker_id, 1, ex=_DRAIN_TTL_S))
+
+    def resume(self, worker_id: str) -> None:
+        """Let a worker take jobs again."""
+        confirm(lambda: self._redis.delete(keys.DRAIN + worker_id))
+
+    def drained(self, worker_ids: Sequence[str]) -> set[str]:
+        """Return those of the workers that are asked to take no more jobs."""
+        if not worker_ids:
+            return set()
+        with guard():
+            asked = self._redis.mget([keys.DRAIN + one for one in worker_ids])
+        return {one for one, value in zip(worker_ids, asked, strict=True) if value is not None}
 
     def fresh(self) -> list[Heartbeat]:
         """Return the heartbeats that have not expired."""

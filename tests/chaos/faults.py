@@ -39,6 +39,8 @@ class Account:
     repeated_webhooks: int = 0
     #: Ends of the streams that were read while it ran, by kind and end.
     streams: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    #: What its jobs have used, by day and by month.
+    used: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     #: Broken guarantees, each a sentence.
     violations: list[str] = dataclasses.field(default_factory=list)
 
@@ -47,7 +49,7 @@ class Account:
             f"{self.jobs} jobs in {self.seconds:.0f} s, faults {dict(self.faults)}, "
             f"ends {dict(self.ends)}, repeated {self.repeated}, "
             f"webhooks {self.webhooks} and {self.repeated_webhooks} again, "
-            f"streams {dict(self.streams)}, violations {len(self.violations)}"
+            f"streams {dict(self.streams)}, used {self.used}, violations {len(self.violations)}"
         )
 
 

@@ -19,6 +19,7 @@ from shared.store import Store, keys
 from shared.store.jobs.events import EventReader, JobEvent
 from tests.chaos.faults import Account
 from tests.chaos.listeners import CHAT, Heard
+from tests.chaos.tally import add_up, differing_sums
 from tests.chaos.trail import Trail
 from tests.support.harness import RedisServer
 from tests.support.receivers import Receiver
@@ -113,6 +114,7 @@ class History(threading.Thread):
         if submitted != len(ids) + len(chats):
             account.violations.append(f"{len(ids)} accepted, but {submitted} stored")
         self._check_chats(chats)
+        self._check_usage()
         for one in heard:
             self._check_heard(one)
         self.violations.extend(f"{trail}; {self._describe(trail.job_id)}" for trail in unended)
@@ -151,6 +153,13 @@ class History(threading.Thread):
         for prompt, count in answered.items():
             if count > 1:
                 self.violations.append(f"{prompt}: {count} jobs have answered it")
+
+    def _check_usage(self) -> None:
+        """Check that the sums of the service are those over its jobs, whatever died meanwhile."""
+        ids = self._store.redis.zrange(keys.tenant_jobs(_TENANT), 0, -1)
+        sums = add_up(self._store.get(job_id, _TENANT) for job_id in ids)
+        self.violations.extend(differing_sums(self._store.redis, sums))
+        self._account.used = {period: used.model_dump() for (_, period), used in sums.items()}
 
     def _check_heard(self, heard: Heard) -> None:
         """Check that a stream that ended as whole said what the answer says."""

@@ -9,7 +9,8 @@ import pytest
 
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
-from shared.store import Claim, NewJob, Store
+from shared.store import Claim, NewJob, Store, keys
+from shared.store.usage_store import UsageStore
 from tests.chaos import bundles, couriers, growth, monkey, soak
 from tests.chaos.faults import Account
 from tests.chaos.history import History
@@ -26,6 +27,8 @@ def test_every_accepted_job_ends_once_while_workers_and_redis_die(tmp_path: Path
     print(account)
     assert account.violations == []
     assert account.ends == {"succeeded": 60}
+    # day and month, or nothing was summed up
+    assert all(used["jobs"] >= 60 and used["pages"] for used in account.used.values())
     assert account.faults.keys() >= {"kill_worker", "kill_redis", "freeze_worker"}
     # or nothing was compared
     assert all(account.streams[f"{kind} whole"] >= 5 for kind in ("events", "client", "chat"))
@@ -81,6 +84,28 @@ def test_a_stream_that_says_something_else_than_the_answer_is_a_violation(
     history.look()
     history.check(heard=[Heard("chat", job_id, read)])
     assert len(history.violations) == violations, history.violations
+
+
+@pytest.mark.parametrize("lost", ["jobs", "pages", "work_ms"])
+def test_a_sum_that_differs_from_its_jobs_is_a_violation(
+    redis_server: RedisServer, lost: str
+) -> None:
+    store = Store(Settings(redis_url=redis_server.url))
+    job_id = store.add(NewJob("anonymous", JobInput(prompt="?"))).doorbell.job_id
+    claim = store.claim(job_id, "w")
+    assert isinstance(claim, Claim)
+    fields = {"output": {"text": ""}, "pages": [1, 2], "metrics": {"decode_s": 1.5}}
+    store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, fields, text="")
+    history = History(redis_server, Account(1), 1.0)
+    history.accepted.append(job_id)
+    history.look()
+    history.check()
+    assert history.violations == []
+    today = UsageStore(store.redis).today().isoformat()
+    store.redis.hincrby(keys.usage("anonymous", today), lost, -1)
+    history.check()
+    (violation,) = history.violations
+    assert lost in violation
 
 
 def test_a_stream_without_an_end_is_a_violation_once_its_job_has_ended(

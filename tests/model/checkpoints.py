@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import torch
 from PIL import Image
 from transformers import (
     AutoImageProcessor,
+    AutoModelForImageTextToText,
     AutoTokenizer,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
 )
 
 from shared.jobs import GenerationParams
@@ -31,11 +34,13 @@ _BORROWED = (
 )
 
 
-def write_tiny_model(folder: Path, **vision: Any) -> Path:
+def write_tiny_model(
+    folder: Path, text: Mapping[str, Any] | None = None, *, tied: bool = True, **vision: Any
+) -> Path:
     """Write a random model of 0.5 M parameters with all parts of the large one.
 
-    Unlike the bundled one it joins 2×2 patches to a token, as Qwen3-VL does. `vision` replaces
-    fields of the tower.
+    Unlike the bundled one it joins 2×2 patches to a token, as Qwen3-VL does. `text` and `vision`
+    replace fields of the language model and of the tower; one with `num_experts` has experts.
     """
     bundled = Path(BUNDLED_MODEL)
     for name in _BORROWED:
@@ -43,18 +48,21 @@ def write_tiny_model(folder: Path, **vision: Any) -> Path:
     images = folder / "preprocessor_config.json"
     images.write_text(json.dumps(json.loads(images.read_text()) | {"merge_size": 2}))
     theirs = Qwen3VLConfig.from_pretrained(bundled)
-    config = Qwen3VLConfig(
+    has_experts = bool(text and "num_experts" in text)
+    kind = Qwen3VLMoeConfig if has_experts else Qwen3VLConfig
+    config = kind(
         text_config={
-            **theirs.text_config.to_dict(),
+            **_without_kind(theirs.text_config),
             "hidden_size": 128,
             "intermediate_size": 192,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "num_hidden_layers": 3,
             "max_position_embeddings": 4096,
+            **(text or {}),
         },
         vision_config={
-            **theirs.vision_config.to_dict(),
+            **_without_kind(theirs.vision_config),
             "depth": 3,
             "hidden_size": 128,
             "intermediate_size": 192,
@@ -64,14 +72,15 @@ def write_tiny_model(folder: Path, **vision: Any) -> Path:
             "deepstack_visual_indexes": [0, 1],
             **vision,
         },
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         image_token_id=theirs.image_token_id,
         video_token_id=theirs.video_token_id,
         vision_start_token_id=theirs.vision_start_token_id,
         vision_end_token_id=theirs.vision_end_token_id,
     )
     torch.manual_seed(1)
-    model = Qwen3VLForConditionalGeneration(config)
+    makes = Qwen3VLMoeForConditionalGeneration if has_experts else Qwen3VLForConditionalGeneration
+    model = makes(config)
     with torch.no_grad():
         for weight in model.parameters():
             # larger than usual, so that every part tells on the chosen tokens
@@ -80,11 +89,15 @@ def write_tiny_model(folder: Path, **vision: Any) -> Path:
     return folder
 
 
+def _without_kind(config: Any) -> dict[str, Any]:
+    return {name: value for name, value in config.to_dict().items() if name != "model_type"}
+
+
 class Reference:
     """transformers' own generation, one request at a time."""
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
-        self.model = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
+        self.model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.images = AutoImageProcessor.from_pretrained(folder, backend="pil")
 

@@ -132,7 +132,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a bias too many": (tensors(model__x__bias=torch.zeros(2)), "model.x.bias"),
     "wide integers": (tensors(UP=torch.zeros(192, 128, dtype=torch.int64)), "of type I64"),
     # arithmetic
-    "another architecture": (config(model_type="qwen3_vl_moe"), "qwen3_vl_moe is not qwen3_vl"),
+    "another architecture": (
+        config(model_type="qwen2_5_vl"),
+        "qwen2_5_vl is not qwen3_vl or qwen3_vl_moe",
+    ),
     "biased attention": (config(text_config__attention_bias=True), "attention_bias is True"),
     "another activation": (config(text_config__hidden_act="gelu"), "hidden_act is gelu"),
     "another activation in the tower": (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ pytest.importorskip("torch")
 
 from shared.settings import Settings
 from worker.engine.checkpoint.opening import open_checkpoint
+from worker.engine.checkpoint.tensors import list_tensors
 from worker.engine.config import ModelShape
 from worker.engine.kernels.instructions import choose_instructions
 from worker.engine.loader import ModelNotLoadable, load_model
+from worker.engine.memory.weight_need import weight_bytes
 from worker.engine.model_check import describe_arithmetic
 from worker.engine.ops import numerics
 
@@ -65,10 +69,24 @@ def test_the_bundled_model_is_computed_as_it_was_evaluated() -> None:
 
 
 def test_the_check_says_what_was_chosen_and_why(tiny: Path) -> None:
-    text = describe_arithmetic(Settings(model=str(tiny)))
+    (text,) = describe_arithmetic(Settings(model=str(tiny)), 1 << 40)
     model = load_model(Settings(model=str(tiny), threads=1))
-    assert text == f"{model.arithmetic} ({model.numerics.name}: {model.numerics.reason})"
+    assert text.startswith(f"{model.arithmetic} ({model.numerics.name}: {model.numerics.reason})")
+    assert "GB" in text
     assert model.numerics.name in ("int8", "bf16")
+    *_, risk = describe_arithmetic(Settings(model=str(tiny)), 1 << 20)
+    assert "this machine has 0.0 GB" in risk
+
+
+def test_the_memory_of_a_model_is_about_what_its_weights_take(bundled: Path) -> None:
+    shape = open_checkpoint(bundled).shape
+    need = {name: weight_bytes(shape, name) for name in ("fp32", "bf16", "int8", "int4")}
+    parameters = sum(math.prod(size) for size in list_tensors(shape).values())
+    assert need["fp32"] - need["bf16"] >= 2 * (parameters - shape.text.vocab * shape.text.hidden)
+    assert need["bf16"] > need["int8"] > need["int4"]
+    untied = replace(shape, text=replace(shape.text, tied=False))
+    head = shape.text.vocab * shape.text.hidden
+    assert weight_bytes(untied, "bf16") == need["bf16"] + 2 * head
 
 
 def test_a_checkpoint_that_names_unknown_numerics_is_refused(bundled: Path, tmp_path: Path) -> None:

@@ -269,13 +269,38 @@ std::vector<double> attended(const float* q, const std::vector<const float*>& ke
   return out;
 }
 
-void check_image(int64_t n) {
+// how an image's patches attend to each other, and its tolerance
+struct ImageForm {
+  const char* name;
+  decltype(&attend_patches) attend;
+  float tolerance;
+};
+const ImageForm kImageForms[] = {{"image", attend_patches, 0.015f},
+                                 {"image in int8", attend_patches_int8, 0.04f}};
+
+// what is hard for 8 bits: all keys alike but for a little, a wild channel of queries, keys and
+// values, a patch that all look at, and values that are alike
+std::vector<bf16> hard_patches(int64_t n, int64_t heads, int64_t width) {
+  std::vector<bf16> qkv = noise(n * 3 * heads * width);
+  for (int64_t m = 0; m < n; ++m)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t i = 0; i < width; ++i) {
+        bf16* at = &qkv[((m * 3 + 0) * heads + h) * width + i];
+        bf16 &query = at[0], &key = at[heads * width], &value = at[2 * heads * width];
+        if (i == 5) query = rounded(wide(query) * 4), key = rounded(30 + wide(key));
+        if (i != 5) key = rounded(wide(key) * 0.5f + (m == n / 2 ? 0.3f : 0.f) * wide(query));
+        value = rounded((i == 9 ? 20 : 1) * (3 + wide(value)));
+      }
+  return qkv;
+}
+
+void check_image(int64_t n, const ImageForm& form, bool hard) {
   const int64_t heads = 2, width = 64;
-  const std::vector<bf16> qkv = noise(n * 3 * heads * width);
+  const std::vector<bf16> qkv = hard ? hard_patches(n, heads, width) : noise(n * 3 * heads * width);
   // turning by nothing leaves the reference simple; store_keys' check turns
   const std::vector<float> cosine(n * width, 1.f), sine(n * width, 0.f), all = widened(qkv);
   std::vector<bf16> out(n * heads * width);
-  attend_patches(qkv.data(), n, heads, cosine.data(), sine.data(), out.data());
+  form.attend(qkv.data(), n, heads, cosine.data(), sine.data(), out.data());
   std::vector<float> exact;
   for (int64_t m = 0; m < n; ++m)
     for (int64_t h = 0; h < heads; ++h) {
@@ -287,7 +312,47 @@ void check_image(int64_t n) {
       for (double v : attended(all.data() + (m * 3 * heads + h) * width, keys, values, width))
         exact.push_back(v);
     }
-  compare(widened(out), exact, 0.015f, "image of " + std::to_string(n));
+  compare(widened(out), exact, form.tolerance,
+          form.name + (" of " + std::to_string(n)) + (hard ? ", hard" : ""));
+}
+
+// zeros and denormals weigh all patches alike; what is no number must not look right
+void check_odd_patches(const ImageForm& form) {
+  const int64_t n = 70, width = 64, row = 3 * width;
+  const std::vector<float> cosine(n * width, 1.f), sine(n * width, 0.f);
+  const std::vector<bf16> usual = noise(n * row);
+  std::vector<bf16> before(n * width), after(n * width);
+  auto attend = [&](const std::vector<bf16>& qkv) {
+    form.attend(qkv.data(), n, 1, cosine.data(), sine.data(), after.data());
+    return widened(after);
+  };
+  attend(usual);
+  before = after;
+  std::vector<bf16> odd = usual;
+  std::fill_n(odd.begin(), width, 0);                                  // query 0: zeros
+  for (int64_t i = 0; i < width; ++i) odd[row + i] = i % 2 ? 0x8001 : 1;  // query 1: denormals
+  odd[2 * row + 7] = 0x7f80;                                           // query 2: an infinity
+  odd[3 * row + 9] = 0x7fc0;                                           // query 3: no number
+  const std::vector<float> y = attend(odd);
+  for (int64_t i = 0; i < width; ++i) {
+    float mean = 0;
+    for (int64_t m = 0; m < n; ++m) mean += wide(usual[m * row + 2 * width + i]) / n;
+    expect(std::abs(y[i] - mean) < 0.02f && std::abs(y[width + i] - mean) < 0.02f,
+           std::string(form.name) + ": a query of zeros or denormals");
+    expect(!std::isfinite(y[2 * width + i]) && !std::isfinite(y[3 * width + i]),
+           std::string(form.name) + ": a query that is no number looks right");
+  }
+  expect(std::equal(before.begin() + 4 * width, before.end(), after.begin() + 4 * width),
+         std::string(form.name) + ": odd queries change their neighbours");
+  for (const int64_t part : {1, 2})
+    for (const bf16 value : {0x7f80, 0x7fc0}) {
+      odd = usual;
+      odd[60 * row + part * width + 3] = value;
+      const std::vector<float> spoilt = attend(odd);
+      for (int64_t m = 0; m < n; ++m)
+        expect(!std::isfinite(spoilt[m * width + 3]),
+               std::string(form.name) + ": a key or value that is no number looks right");
+    }
 }
 
 // two segments: `past` tokens and `count` new ones, and a single new token
@@ -374,8 +439,15 @@ int main(int argc, char** argv) {
   check_sixteen_values();
   for (int64_t rows : {1, 2, 3, 7, 11}) check_head(rows, 75, 96);
   for (int64_t rows : {1, 9, 20}) check_norms(rows, 160);
-  for (int64_t n : {1, 4, 17, 63, 64, 65, 257}) check_image(n);
-  if (!brief) check_image(1029);
+  for (const ImageForm& form : kImageForms) {
+    for (int64_t n : {1, 4, 17, 63, 64, 65, 255, 257, 391}) {
+      check_image(n, form, false);
+      if (n > 4) check_image(n, form, true);
+    }
+    for (int64_t n = 2; !brief && n <= 97; ++n) check_image(n, form, n % 2);
+    if (!brief) check_image(1029, form, true);
+    check_odd_patches(form);
+  }
   for (int64_t width : {64, 128})
     for (int64_t count : {1, 2, 33}) {
       check_text(width, 0, count);

@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from shared import log
-from shared.errors import StoreUnavailable
+from shared.errors import BadConfig, StoreUnavailable
 from shared.outbound.client import GuardedClient
 from shared.settings import Settings
 from shared.store import Store
+from shared.store.redis_info import refuse_cluster
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.webhooks.delivery_types import Delivery, DeliveryBatch, Settlement
 from worker.courier.delivery import DeliverySender
@@ -152,6 +154,10 @@ def main() -> None:
     """Run a courier until SIGTERM or SIGINT."""
     settings = Settings()
     log.configure(settings)
+    try:
+        refuse_cluster(settings)
+    except BadConfig as error:
+        sys.exit(f"sightline courier cannot start: {error}")
     courier = Courier(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: courier.stop())

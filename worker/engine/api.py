@@ -65,6 +65,8 @@ class ModelInfo:
     letters_at_once: float | None = None
     #: Sampling that the checkpoint recommends, by parameter.
     sampling: Mapping[str, float] = field(default_factory=dict)
+    #: It can think before it answers.
+    thinks: bool = False
     demo: bool = False
     simulated: bool = False
     #: What computes it: `sightline`, `transformers` or `simulated`.
@@ -100,7 +102,8 @@ class Message:
     role: str
     text: str
     images: tuple[ImageInput, ...] = ()
-    #: Generated ids of an assistant's turn, so that its text is not tokenised again.
+    #: Generated ids of an assistant's turn, so that its text is not tokenised again; what it has
+    #: thought before its answer is not among them.
     token_ids: tuple[int, ...] | None = None
     image_places: ImagePlaces = ()
 
@@ -171,6 +174,15 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """New text of what the model thinks before it answers; whole characters only."""
+
+    text: str
+    #: All tokens so far, those of an answer included.
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds that this request spent in each stage; waiting for others is part of it."""
 
@@ -195,6 +207,8 @@ class Completion:
     lines: tuple[TextLine, ...] | None = None
     #: About unmet constraints and repetitions.
     notices: tuple[Notice, ...] = ()
+    #: What the model has thought before the answer; None where it did not.
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +218,7 @@ class Failed:
     error: ServiceError
 
 
-Event = Started | Progress | Delta | Completion | Failed
+Event = Started | Progress | Thought | Delta | Completion | Failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,17 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertShape:
+    """The experts of a language model whose layers choose a few of them for each token."""
+
+    count: int
+    per_token: int
+    intermediate: int
+    #: Layers that have them; all others are as without experts.
+    layers: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class TextShape:
     """The language model: widths in values of a row, numbers of layers and heads."""
 
@@ -29,6 +40,7 @@ class TextShape:
     #: cosine and sine: both for a context that was stretched.
     frequencies: tuple[float, ...] | None = None
     rope_scale: float = 1.0
+    experts: ExpertShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,10 @@ class ModelShape:
 
 
 def read_shape(config: Any, end_tokens: frozenset[int]) -> ModelShape:
-    """Read a transformers `Qwen3VLConfig`; raises AttributeError or KeyError for another one."""
+    """Read a transformers `Qwen3VLConfig` or `Qwen3VLMoeConfig`.
+
+    Raises AttributeError or KeyError for another one.
+    """
     return ModelShape(
         text=_text_shape(config.text_config, bool(config.tie_word_embeddings)),
         vision=_vision_shape(config.vision_config),
@@ -106,7 +121,21 @@ def _text_shape(text: Any, tied: bool) -> TextShape:
         tied=tied,
         frequencies=frequencies,
         rope_scale=scale,
+        experts=_expert_shape(text),
     )
+
+
+def _expert_shape(text: Any) -> ExpertShape | None:
+    """Return the experts' shape as transformers spreads them over the layers; None without any."""
+    count = getattr(text, "num_experts", 0)
+    layers = frozenset(
+        at
+        for at in range(text.num_hidden_layers)
+        if count and at not in text.mlp_only_layers and (at + 1) % text.decoder_sparse_step == 0
+    )
+    if not layers:
+        return None
+    return ExpertShape(count, text.num_experts_per_tok, text.moe_intermediate_size, layers)
 
 
 def _stretched_rope(text: Any) -> tuple[tuple[float, ...] | None, float]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from weakref import WeakValueDictionary
 
 from shared.errors import InputTooLarge, InputTooLong
+from shared.jobs import GenerationParams
 from shared.jobs.image import stored_file_mark
 from shared.prediction.visual_tokens import VisualSize
 from shared.settings import Settings
@@ -20,6 +21,8 @@ from worker.engine.drafting.source import DraftSource
 from worker.engine.generation.constraint import Constraint, Grammars
 from worker.engine.generation.defaults import with_recommended
 from worker.engine.generation.detokenizer import TextStream
+from worker.engine.generation.thinking import Thinking
+from worker.engine.generation.token_budget import LEAST_ROOM, Budget
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import Prompt, build_prompt
 from worker.engine.loader import LoadedModel, load_model
@@ -75,6 +78,7 @@ class TorchEngine:
             tallest_letters=model.tallest_letters,
             letters_at_once=model.letters_at_once,
             sampling=model.sampling,
+            thinks=model.chat.thinks,
             demo=model.demo,
         )
         self._loop.start()
@@ -104,8 +108,12 @@ class TorchEngine:
         Looks up features, scales images and compiles constraints in the caller's thread, so that
         no other request waits for it.
         """
-        prompt = self._prompt(request)
+        params = with_recommended(request.params, self.model.sampling)
+        prompt = self._prompt(request, _wants_thinking(params))
         free_tokens = self._info.context_tokens - len(prompt.ids)
+        if prompt.opened and free_tokens < LEAST_ROOM:
+            prompt = self._prompt(request, thinking=False)
+            free_tokens = self._info.context_tokens - len(prompt.ids)
         if free_tokens < 1:
             raise InputTooLong(
                 f"Input too long: {len(prompt.ids)} tokens, {prompt.image_tokens} of them for"
@@ -114,9 +122,8 @@ class TorchEngine:
         images = [span.size.tokens for span in prompt.images]
         if not self._info.image_room.holds(images):
             raise InputTooLarge(self._info.image_room.refusal(images))
-        params = with_recommended(request.params, self.model.sampling)
-        limit = min(params.max_new_tokens, free_tokens)
-        tokens = 0 if request.encode_only else len(prompt.ids) + limit
+        budget = Budget.of(params, free_tokens, on_top=self.model.chat.thinks and params.may_think)
+        tokens = 0 if request.encode_only else len(prompt.ids) + budget.total
         constraint = self._grammars.make_constraint(params)
         drafter = Drafter(list(self._draft_sources(request, prompt, constraint)))
         ticket = Ticket(request, self._reference_taker(drafter))
@@ -127,10 +134,12 @@ class TorchEngine:
             writer=Writer(
                 params,
                 TextStream(self.model.chat.backend, params.stop),
-                limit=limit,
+                limit=budget.answer,
                 end_tokens=self.model.shape.end_tokens,
                 constraint=constraint,
                 prompt=prompt.ids.tolist(),
+                thinking=self._thinking(params, prompt, budget),
+                total=budget.total,
             ),
             images=[PromptImage(span) for span in prompt.images],
             drafter=drafter,
@@ -176,7 +185,25 @@ class TorchEngine:
             return None
         return lambda reference: drafter.offer(self._reference_text(reference))
 
-    def _prompt(self, request: EngineRequest) -> Prompt:
+    def _thinking(
+        self, params: GenerationParams, prompt: Prompt, budget: Budget
+    ) -> Thinking | None:
+        """Return what follows an answer's thinking; None of a model without the tags of it."""
+        chat = self.model.chat
+        if chat.tags is None:
+            return None
+        return Thinking(
+            chat.tags,
+            params,
+            chat.backend,
+            budget=budget.thinking,
+            end_tokens=self.model.shape.end_tokens,
+            prompt=prompt.ids.tolist(),
+            opened=prompt.opened,
+            allowed=params.may_think and budget.total >= LEAST_ROOM,
+        )
+
+    def _prompt(self, request: EngineRequest, thinking: bool | None = None) -> Prompt:
         def key_of(source: ImageInput, size: VisualSize) -> str:
             """Return a key that differs by scope, pixels, size, model and arithmetic.
 
@@ -188,10 +215,17 @@ class TorchEngine:
                 f":{self._info.revision}:{self._info.numerics}"
             )
 
+        laid_out = self.model.chat.lay_out(request.messages, thinking)
         return build_prompt(
-            self.model.chat.encode(request.messages),
+            laid_out,
             image_token=self.model.shape.image_token,
             factor=self.model.reader.factor,
             size_of=self.model.reader.size,
             key_of=key_of,
         )
+
+
+def _wants_thinking(params: GenerationParams) -> bool | None:
+    """Return what a chat template is told; None where nobody has said anything."""
+    too_short = params.max_total_tokens is not None and params.max_total_tokens < LEAST_ROOM
+    return False if too_short or not params.may_think else params.enable_thinking

@@ -11,12 +11,7 @@ import torch
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.long_steps import long_step
 from shared.settings import Settings
-from worker.engine.checkpoint.folder import (
-    HUB_ID,
-    describe_error,
-    find_folder,
-    read_json,
-)
+from worker.engine.checkpoint.folder import find_folder, read_json
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.checkpoint.weights import revision_of
 from worker.engine.config import ModelShape
@@ -27,6 +22,8 @@ from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import COMPUTED, ChosenNumerics, choose_numerics
+from worker.reasons import describe_error
+from worker.weights.place import find_place
 
 
 class ModelNotLoadable(Exception):
@@ -63,7 +60,7 @@ class LoadedModel:
 def load_model(settings: Settings) -> LoadedModel:
     """Load `settings.model`; raises ModelNotLoadable with the reason in one line."""
     try:
-        return _load(find_folder(settings.model), settings)
+        return _load(find_folder(settings), settings)
     except MemoryError:
         raise
     except Exception as error:
@@ -78,7 +75,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
     about = read_about(folder, settings.model)
     numerics = choose_numerics(settings, shape, about.get("numerics"))
     ops = choose_ops(settings, shape, numerics.name)
-    with long_step("loading the model", checkpoint.percent_read):
+    with long_step("loading the model", checkpoint.how_far, kind="load"):
         tower = VisionTower(shape.vision, checkpoint.weights, ops.images)
         text = TextModel(shape.text, checkpoint.weights, ops.text)
     return LoadedModel(
@@ -104,8 +101,8 @@ def read_about(folder: Path, model: str) -> dict[str, Any]:
 
     Raises ValueError for flags that cannot be used.
     """
-    name = model if HUB_ID.fullmatch(model) else folder.resolve().name
-    flags = {"name": name, "letter_height": LETTER_HEIGHT} | read_json(folder / "sightline.json")
+    given = {"name": find_place(model).title, "letter_height": LETTER_HEIGHT}
+    flags = given | read_json(folder / "sightline.json")
     if not isinstance(flags["name"], str) or not flags["name"]:
         raise ValueError("sightline.json: name is not a text")
     for name in ("letter_height", "tallest_letters", "letters_at_once"):

@@ -157,7 +157,7 @@ class EngineLoop:
             sequence.start(SequenceKV(shape, 0, dtype), 0)
             self._end_if_only_encoding(sequence)
             return
-        capacity = len(sequence.prompt.ids) + sequence.writer.limit
+        capacity = len(sequence.prompt.ids) + sequence.writer.total
         reserve = _NEXT_TURN_TOKENS if request.scope else 0
         kv = self._pool.take(request.scope, sequence.prompt.identity)
         self._pool.shrink(self._kv_bytes - self._scheduler.reserved_bytes)

@@ -17,6 +17,7 @@ from worker.engine.api import (
     Failed,
     Progress,
     Started,
+    Thought,
     Ticket,
     Timings,
     UsedImage,
@@ -130,7 +131,7 @@ class Sequence:
     @property
     def identity(self) -> Ints:
         """(length,) inputs that the valid part of the buffer was computed from."""
-        generated = np.array(self.writer.tokens, dtype=np.int64)
+        generated = np.array(self.writer.written, dtype=np.int64)
         return np.concatenate([self.prompt.identity, generated])[: self.buffer.length]
 
     def announce(self) -> None:
@@ -170,8 +171,8 @@ class Sequence:
 
     @property
     def tokens_left(self) -> int:
-        """Tokens that the answer may still get."""
-        return self.writer.limit - len(self.writer.tokens)
+        """Tokens that the answer may still get; one at a time before it has begun."""
+        return 1 if self.writer.thinks else self.writer.limit - len(self.writer.tokens)
 
     def write_tokens(self, logits: torch.Tensor) -> FinishReason | None:
         """Append the next token, and one more for each drafted one that is right.
@@ -190,7 +191,7 @@ class Sequence:
             if reason or not agreed:
                 break
         # the last token is computed in the next pass; what was removed or guessed wrong is cut off
-        tokens = len(self.prompt.ids) + len(self.writer.tokens) - 1
+        tokens = len(self.prompt.ids) + len(self.writer.written) - 1
         self.buffer.length = min(self.buffer.length, tokens)
         return reason
 
@@ -201,6 +202,9 @@ class Sequence:
         tokens = self.writer.tokens
         before = len(tokens)
         shown, reason = self.writer.append(*self.writer.sample(logits))
+        if self.writer.thinks:
+            self._show_thought()
+            return reason, False
         self._show(shown)
         if len(tokens) > before:
             self.drafter.append(tokens[-1])
@@ -211,7 +215,8 @@ class Sequence:
 
     def finish(self, reason: FinishReason) -> None:
         """Send the pending text, and the end."""
-        writer = self.writer
+        writer, thought = self.writer, len(self.writer.thought)
+        self._show_thought()
         self._show(writer.text.finish())
         self.ticket.put(
             Completion(
@@ -219,11 +224,12 @@ class Sequence:
                 finish_reason=reason,
                 usage=Usage(
                     prompt_tokens=len(self.prompt.ids),
-                    completion_tokens=len(writer.tokens),
+                    completion_tokens=thought + len(writer.tokens),
                     image_tokens=self.prompt.image_tokens,
                     cached_tokens=self.cached_tokens,
                     draft_tokens=self.draft_tokens,
                     accepted_tokens=self.accepted_tokens,
+                    reasoning_tokens=thought,
                 ),
                 timings=self._clock.timings(),
                 token_ids=tuple(writer.tokens),
@@ -232,6 +238,7 @@ class Sequence:
                 confidence=writer.confidence(),
                 lines=writer.lines(),
                 notices=tuple(writer.notices()),
+                reasoning=writer.reasoning,
             )
         )
 
@@ -247,10 +254,13 @@ class Sequence:
         if prefill_tokens:
             rows = slice(self.buffer.length, self.buffer.length + prefill_tokens)
             return self.prompt.ids[rows], self.prompt.positions[:, rows]
-        tokens = self.writer.tokens
-        ids = [tokens[-1], *self.draft]
-        first = self.prompt.next_position + len(tokens) - 1
+        ids = [self.writer.last_token, *self.draft]
+        first = self.prompt.next_position + len(self.writer.written) - 1
         return ids, np.tile(np.arange(first, first + len(ids)), (3, 1))
+
+    def _show_thought(self) -> None:
+        if text := self.writer.take_reasoning():
+            self.ticket.put(Thought(text, self.writer.generated))
 
     def _show(self, text: str) -> None:
         if text:

@@ -11,7 +11,16 @@ from typing import Any, Literal
 from shared.errors import StoreUnavailable
 from shared.jobs import Stage
 from shared.store import Store
-from worker.engine.api import Completion, Delta, Event, Failed, Progress, Started, UsedImage
+from worker.engine.api import (
+    Completion,
+    Delta,
+    Event,
+    Failed,
+    Progress,
+    Started,
+    Thought,
+    UsedImage,
+)
 from worker.jobs.leases import Lease
 from worker.tiling import LiveText
 
@@ -148,6 +157,9 @@ class ProgressReporter:
         #: All text that can be sent, and how much of it Redis surely has.
         self._written = bytearray()
         self._sent_bytes = 0
+        #: The same of what the model thinks before it answers.
+        self._thought = bytearray()
+        self._sent_thought_bytes = 0
         self._reported_stage: Stage | None = None
         self._flushed_at = 0.0
         self._progress_at = 0.0
@@ -158,6 +170,10 @@ class ProgressReporter:
         match event:
             case Delta(text, tokens):
                 self._written += self._publishable(text).encode()
+                self._estimator.set_output_tokens(tokens)
+            case Thought(text, tokens):
+                # of a tile nobody reads along what is thought about it
+                self._thought += b"" if self._silent or self._live else text.encode()
                 self._estimator.set_output_tokens(tokens)
             case Progress(stage, fraction):
                 self._estimator.set_stage(stage, fraction)
@@ -178,9 +194,14 @@ class ProgressReporter:
         now = time.monotonic()
         if now < self._hold_until:
             return False
-        if len(self._written) > self._sent_bytes:
+        if self._has_unsent:
             return now - self._flushed_at >= _GATHER_S
         return self._progress_is_due(now)
+
+    @property
+    def _has_unsent(self) -> bool:
+        unsent = len(self._written) > self._sent_bytes
+        return unsent or len(self._thought) > self._sent_thought_bytes
 
     def _progress_is_due(self, now: float) -> bool:
         new_stage = self._estimator.stage is not self._reported_stage
@@ -192,17 +213,24 @@ class ProgressReporter:
         What is never reported is no loss: the end of the job brings its whole text.
         """
         now = time.monotonic()
-        text = self._written[self._sent_bytes :].decode()
         progress = self._progress(now) if self._progress_is_due(now) else None
-        if text or progress:
-            self._report(now, text, progress)
+        if self._has_unsent or progress:
+            self._report(now, progress)
 
-    def _report(self, now: float, text: str, progress: dict[str, Any] | None) -> None:
+    def _report(self, now: float, progress: dict[str, Any] | None) -> None:
         self._flushed_at = now
+        text = self._written[self._sent_bytes :].decode()
+        thought = self._thought[self._sent_thought_bytes :].decode()
         claim = self._lease.claim
         try:
             reported = self._store.report(
-                claim.row.id, claim.owner, text, at=self._sent_bytes, progress=progress
+                claim.row.id,
+                claim.owner,
+                text,
+                at=self._sent_bytes,
+                progress=progress,
+                thought=thought,
+                thought_at=self._sent_thought_bytes,
             )
         except StoreUnavailable as error:
             # it may have arrived all the same: the next report begins at the same byte
@@ -211,6 +239,7 @@ class ProgressReporter:
             return
         self._lease.apply(reported.verdict)
         self._sent_bytes = reported.known_bytes
+        self._sent_thought_bytes = reported.known_thought_bytes
         if progress:
             self._progress_at, self._reported_stage = now, self._estimator.stage
 

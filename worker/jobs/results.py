@@ -138,6 +138,7 @@ def make_result(
     json_value = _parse_json(completion) if row.input.params.wants_json else None
     output = Output(
         text=processed.text,
+        reasoning=completion.reasoning,
         fields=processed.fields,
         finish_reason=completion.finish_reason,
         partial=status is not JobStatus.SUCCEEDED or has_gaps,

@@ -30,9 +30,9 @@ def both_states(states: Sequence[CacheState | None]) -> CacheState | None:
 def mean_confidence(completions: Sequence[Completion]) -> float | None:
     """Return the geometric mean over all tokens."""
     known = [
-        (one.confidence, one.usage.completion_tokens)
+        (one.confidence, one.usage.answer_tokens)
         for one in completions
-        if one.confidence and one.usage.completion_tokens
+        if one.confidence and one.usage.answer_tokens
     ]
     tokens = sum(count for _, count in known)
     return math.exp(sum(n * math.log(c) for c, n in known) / tokens) if tokens else None

@@ -24,6 +24,7 @@ from worker.engine.api import (
     Progress,
     Reference,
     Started,
+    Thought,
     Ticket,
     Timings,
     UsedImage,
@@ -208,7 +209,7 @@ class StripTicket:
                 part.used = images[0] if images else None
             case Progress(stage, _):
                 self._note_stage(part, stage)
-            case Delta():
+            case Delta() | Thought():
                 self._note_stage(part, Stage.DECODE)
             case Failed():
                 self._end(event)
@@ -253,7 +254,7 @@ class StripTicket:
         for part in self._parts:
             if part.completion is None:
                 break
-            tokens = part.completion.usage.completion_tokens
+            tokens = part.completion.usage.answer_tokens
             if tokens > left:
                 self._limit(part, int(left))
                 break
@@ -283,7 +284,7 @@ class StripTicket:
     def _send_settled(self) -> None:
         text = self._text()
         if len(text) > len(self._sent):
-            tokens = sum(one.usage.completion_tokens for one in self._settled())
+            tokens = sum(one.usage.answer_tokens for one in self._settled())
             self._events.append(Delta(text[len(self._sent) :], tokens))
             self._sent = text
 

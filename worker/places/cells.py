@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from html import unescape
 
-#: A cell of a Markdown table's row; a bar behind a backslash is part of it.
-_CELL = re.compile(r"(?:[^|\\]|\\.)+")
+#: What ends a cell of a Markdown table's row, and what does not: a bar behind a backslash.
+_BAR = re.compile(r"(\|)|\\.")
 _ROW = re.compile(r"\s*\|.*\|\s*")
 #: The beginning of a cell of HTML, and what ends it where nothing closes it.
 _HTML_CELL = re.compile(r"<t[dh](?:\s[^<>]*)?>(.*?)(?=</?t[dhr]\b|</table|$)", re.IGNORECASE)
@@ -26,8 +26,10 @@ class Cell:
 def cells_of(line: str) -> list[Cell]:
     """Return the cells of a line in their order; [] where it is no row, and no table."""
     if _ROW.fullmatch(line):
-        start, stop = line.index("|") + 1, line.rindex("|")
-        spans = (match.span() for match in _CELL.finditer(line, start, stop))
+        bars = [match.start() for match in _BAR.finditer(line) if match[1]]
+        # a row whose last bar is part of its last cell ends with the line
+        ends = bars[1:] if bars[-1] == len(line.rstrip()) - 1 else [*bars[1:], len(line.rstrip())]
+        spans = zip((bar + 1 for bar in bars), ends, strict=False)
         return [Cell(line[first:last].strip(), (first, last)) for first, last in spans]
     return [
         Cell(" ".join(unescape(_TAG.sub(" ", match[1])).split()), match.span(1))

@@ -17,7 +17,8 @@ class Event:
     """One event of a job; `seq` counts from 1, and is None where the service gives no number."""
 
     seq: int | None
-    #: `job.queued`, `job.started`, `job.progress`, `output.delta`, `output.reset`, `job.succeeded`…
+    #: `job.queued`, `job.started`, `job.progress`, `output.reasoning`, `output.delta`,
+    #: `output.reset`, `job.succeeded`…
     type: str
     #: The whole job in a terminal event.
     data: dict[str, Any]

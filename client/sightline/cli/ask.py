@@ -31,7 +31,18 @@ from sightline.types import SubmitOptions
 #: Arguments of the command line that have the name of a submission option.
 _OPTIONS = (
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
-    *("temperature", "seed", "stop", "postprocess", "enhance", "tiling", "reader", "strict"),
+    *(
+        "enable_thinking",
+        "max_reasoning_tokens",
+        "temperature",
+        "seed",
+        "stop",
+        "postprocess",
+        "enhance",
+        "tiling",
+        "reader",
+        "strict",
+    ),
     *("phrase", "fuzzy", "boxes", "evidence", "pages", "text_layer", "dpi"),
     *("priority", "deadline_s", "webhook"),
 )

@@ -99,6 +99,19 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         dest="max_new_tokens",
         help="maximum length of the answer (default: 512; 2048 where text is read)",
     )
+    parser.add_argument(
+        "--thinking",
+        action=argparse.BooleanOptionalAction,
+        dest="enable_thinking",
+        help="let a model that can think do so before it answers, or not (default: as it is made)",
+    )
+    parser.add_argument(
+        "--max-thinking",
+        type=int,
+        metavar="N",
+        dest="max_reasoning_tokens",
+        help="maximum tokens of the thinking (default: 2048)",
+    )
     parser.add_argument("--temperature", type=float, metavar="T", help="sampling temperature")
     parser.add_argument("--seed", type=int, metavar="N", help="random seed")
     parser.add_argument(

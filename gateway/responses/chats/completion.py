@@ -30,6 +30,9 @@ class ChatAnswer(BaseModel):
     role: Literal["assistant"]
     content: str
     refusal: None = None
+    reasoning_content: str | None = Field(
+        None, description="What the model has thought before it answered, where it did."
+    )
 
 
 class ChatChoice(BaseModel):
@@ -61,10 +64,11 @@ class ChatCompletion(BaseModel):
 
 def completion(row: JobRow) -> dict[str, Any]:
     """Return the completion of a job that has succeeded."""
+    thought = {"reasoning_content": row.reasoning} if row.reasoning else {}
     message = {"role": "assistant", "content": (row.output or {})["text"], "refusal": None}
     choice = {
         "index": 0,
-        "message": message,
+        "message": message | thought,
         "logprobs": None,
         "finish_reason": finish_reason(row),
     }
@@ -110,6 +114,7 @@ def usage(row: JobRow) -> dict[str, Any]:
             "image_tokens": tokens.get("image_tokens", 0),
         },
         "completion_tokens_details": {
+            "reasoning_tokens": tokens.get("reasoning_tokens", 0),
             "accepted_prediction_tokens": accepted,
             "rejected_prediction_tokens": tokens.get("draft_tokens", 0) - accepted,
         },

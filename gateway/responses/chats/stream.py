@@ -37,6 +37,9 @@ class ChatStream:
         self._sent = ""
         #: The text of the present attempt, which may still repeat what was sent.
         self._current = ""
+        #: The same of what the model thinks before it answers.
+        self._sent_thought = ""
+        self._thought = ""
 
     def iter_frames(self) -> Generator[str, None, None]:
         """Yield the frames up to `[DONE]`, or up to an error."""
@@ -60,6 +63,25 @@ class ChatStream:
                 yield ": ping\n\n"
             elif piece := self._new_text(event):
                 yield _frame(chunk(row, {"content": piece}))
+            elif thought := self._new_thought(event):
+                yield _frame(chunk(row, {"reasoning_content": thought}))
+
+    def _new_thought(self, event: JobEvent) -> str:
+        """Return what the event adds to the thinking that was sent."""
+        if event.type == "output.reset":
+            self._thought = ""
+        if event.type != "output.reasoning":
+            return ""
+        self._thought += event.data["text"]
+        return self._unsent_thought(self._thought)
+
+    def _unsent_thought(self, thought: str) -> str:
+        """Return what `thought` adds; nothing once the answer has begun or if it is another one."""
+        if self._sent or not thought.startswith(self._sent_thought):
+            return ""
+        piece = thought[len(self._sent_thought) :]
+        self._sent_thought += piece
+        return piece
 
     def _new_text(self, event: JobEvent) -> str:
         """Return what the event adds to the text that was sent; raises AnswerChanged."""
@@ -82,6 +104,8 @@ class ChatStream:
     def _iter_end(self, row: JobRow) -> Iterator[str]:
         if row.status is not JobStatus.SUCCEEDED:
             raise why_no_answer(row)
+        if thought := self._unsent_thought(row.reasoning):
+            yield _frame(chunk(row, {"reasoning_content": thought}))
         if (whole := row.streamed_text) is not None:
             if len(self._sent) > len(whole):
                 raise AnswerChanged

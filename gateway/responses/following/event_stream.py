@@ -21,6 +21,7 @@ EVENT_TYPES = (
     "job.queued",
     "job.started",
     "job.progress",
+    "output.reasoning",
     "output.delta",
     "output.reset",
     *(f"job.{status.value}" for status in JobStatus if status.terminal),

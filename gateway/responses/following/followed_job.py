@@ -94,11 +94,13 @@ class FollowedJob:
         reset = JobEvent(None, "output.reset", {"reason": "events_lost"})
         if streamed.status and not streamed.status.terminal:
             cursor.move_to(streamed.seq)
-            return [reset, JobEvent(streamed.seq, "output.delta", {"text": streamed.text})]
+            text = JobEvent(streamed.seq, "output.delta", {"text": streamed.text})
+            return [reset, *_thoughts(streamed.thought), text]
         row = self.row()
         # the last event is all that is left to come
         cursor.move_to(max(0, streamed.seq - 1))
-        return [reset, JobEvent(None, "output.delta", {"text": row.streamed_text or ""})]
+        text = JobEvent(None, "output.delta", {"text": row.streamed_text or ""})
+        return [reset, *_thoughts(row.reasoning), text]
 
     def _last_word(self, cursor: EventCursor) -> list[JobEvent]:
         """Return the end of a job whose stream is silent because it has ended, or is gone."""
@@ -109,3 +111,8 @@ class FollowedJob:
         return self._next_events(cursor, 0.0) or [
             JobEvent(cursor.after or None, f"job.{row.status.value}", {})
         ]
+
+
+def _thoughts(thought: str) -> list[JobEvent]:
+    """Return the event that stands for all those of a model's thinking."""
+    return [JobEvent(None, "output.reasoning", {"text": thought})] if thought else []

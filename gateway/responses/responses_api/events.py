@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.responses.responses_api.segments import SegmentedText
-from gateway.responses.responses_api.view import output_id, output_item, response_view, text_part
+from gateway.responses.responses_api.view import (
+    output_id,
+    output_item,
+    reasoning_item,
+    response_view,
+    text_part,
+)
 from shared.errors import AnswerChanged
 from shared.jobs.row import JobRow
 from shared.store.jobs.events import JobEvent, add_to_text
@@ -27,6 +33,10 @@ class ResponseEvents:
         self._text = SegmentedText()
         #: The text of the present attempt, which may still repeat what was sent.
         self._current = ""
+        #: What the model has thought in this attempt; it is sent as a whole, before the answer.
+        self._thought = ""
+        #: Place of the answer among the items of the output.
+        self._index = 0
 
     def begin(self) -> Iterator[Event]:
         """Yield what comes before a worker begins."""
@@ -41,6 +51,7 @@ class ResponseEvents:
         """Yield what an event of the job adds; raises AnswerChanged."""
         if event.type == "job.started":
             yield from self._start()
+        self._take_thought(event)
         self._current = add_to_text(self._current, event)
         if event.type == "output.delta":
             yield from self._add_text(self._current)
@@ -49,6 +60,7 @@ class ResponseEvents:
         """Yield the rest and the last event, above number `after`; raises AnswerChanged."""
         yield from self._start()
         if row.output is not None:
+            self._thought = row.reasoning
             said = self._current if row.streamed_text is None else row.streamed_text
             yield from self._add_text(said, whole=True)
             yield from self._close(row)
@@ -86,6 +98,9 @@ class ResponseEvents:
         if self._opened:
             return
         self._opened = True
+        if self._thought:
+            yield from self._tell_thought(self._thought)
+            self._index = 1
         item = {
             "type": "message",
             "id": output_id(self._row),
@@ -93,7 +108,7 @@ class ResponseEvents:
             "role": "assistant",
             "content": [],
         }
-        yield self._numbered("response.output_item.added", {"output_index": 0, "item": item})
+        yield self._of_item("response.output_item.added", item)
         yield self._of_part("response.content_part.added", {"part": text_part("")})
 
     def _close(self, row: JobRow) -> Iterator[Event]:
@@ -101,13 +116,32 @@ class ResponseEvents:
         yield self._of_part("response.output_text.done", {"text": text, "logprobs": []})
         yield self._of_part("response.content_part.done", {"part": text_part(text)})
         item = output_item(row)
-        yield self._numbered("response.output_item.done", {"output_index": 0, "item": item})
+        yield self._of_item("response.output_item.done", item)
+
+    def _take_thought(self, event: JobEvent) -> None:
+        if event.type == "output.reset":
+            self._thought = ""
+        elif event.type == "output.reasoning":
+            self._thought += event.data["text"]
+
+    def _tell_thought(self, thought: str) -> Iterator[Event]:
+        item = reasoning_item(self._row, thought)
+        place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+        begun = reasoning_item(self._row, "") | {"status": "in_progress"}
+        yield self._of_item("response.output_item.added", begun)
+        yield self._numbered("response.reasoning_text.delta", place | {"delta": thought})
+        yield self._numbered("response.reasoning_text.done", place | {"text": thought})
+        yield self._of_item("response.output_item.done", item)
+
+    def _of_item(self, kind: str, item: Event) -> Event:
+        return self._numbered(kind, {"output_index": self._index, "item": item})
 
     def _snapshot(self, kind: str, status: str) -> Event:
         return self._numbered(kind, {"response": response_view(self._row, status=status)})
 
     def _of_part(self, kind: str, members: dict[str, Any]) -> Event:
-        place = {"item_id": output_id(self._row), "output_index": 0, "content_index": 0}
+        place = {"item_id": output_id(self._row), "content_index": 0}
+        place["output_index"] = self._index
         return self._numbered(kind, place | members)
 
     def _numbered(self, kind: str, members: dict[str, Any]) -> Event:

@@ -40,7 +40,7 @@ def response_view(row: JobRow, *, status: str = "") -> dict[str, Any]:
         "max_output_tokens": asked.max_output_tokens,
         "metadata": row.metadata or {},
         "model": row.model or "sightline",
-        "output": [output_item(row)] if is_end and row.output else [],
+        "output": [*reasoning_items(row), output_item(row)] if is_end and row.output else [],
         "parallel_tool_calls": False,
         "previous_response_id": asked.previous_response_id,
         "conversation": {"id": asked.conversation} if asked.conversation else None,
@@ -86,19 +86,35 @@ def _usage(row: JobRow) -> dict[str, Any]:
             "image_tokens": tokens.get("image_tokens", 0),
         },
         "output_tokens": written,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": tokens.get("reasoning_tokens", 0)},
         "total_tokens": read + written,
     }
 
 
 def output_id(row: JobRow) -> str:
-    """Return the id of the one item of a response's output."""
+    """Return the id of the message of a response's output."""
     return "msg_" + row.id.removeprefix("job_")
 
 
 def text_part(text: str) -> dict[str, Any]:
     """Return the one part of the answer."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def reasoning_items(row: JobRow) -> list[dict[str, Any]]:
+    """Return what the model has thought as an item; none where it has not."""
+    return [reasoning_item(row, row.reasoning)] if row.reasoning else []
+
+
+def reasoning_item(row: JobRow, thought: str) -> dict[str, Any]:
+    """Return a job's thinking as an item of its response's output."""
+    return {
+        "type": "reasoning",
+        "id": "rs_" + row.id.removeprefix("job_"),
+        "status": "completed",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": thought}] if thought else [],
+    }
 
 
 def output_item(row: JobRow) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from gateway.responses.model_check import ANY_MODEL
 from gateway.submission.chats.history import ChatRoom, check_last_turn, keep_latest
 from gateway.submission.chats.message import ChatTurn
 from gateway.submission.chats.parameters import OwnParameters, answer_fields, sampling_fields
+from gateway.submission.chats.thinking import can_think, effort_fields
 from gateway.submission.request import Submission, validate_fields
 from shared.errors import BadParameters, InputTooLong
 from shared.jobs import DETAIL_PIXELS, MinP, Penalty, RepetitionPenalty, Temperature, TopK
@@ -148,9 +149,13 @@ def _end_with_question(
 def _build_submission(
     asked: AnswerRequest, own: OwnParameters, last: ChatTurn, rules: ChatRules
 ) -> Submission:
-    fields = own.values | sampling_fields(asked)
+    most, thinks = rules.settings.answer_max_tokens, can_think(rules.workers)
+    if own.effort not in (None, "none") and rules.workers and not thinks:
+        detail = f"The effort {own.effort!r} has no effect: no running model can think."
+        own.tell("parameter_ignored", detail, "/reasoning_effort")
+    fields = effort_fields(own.effort, rules.workers, most) | own.values | sampling_fields(asked)
     name, tokens = asked.answer_tokens
-    fields |= answer_fields(name, tokens, own, rules.settings.answer_max_tokens)
+    fields |= answer_fields(name, tokens, own, most, thinks=thinks)
     fields["prompt"] = _prompt(last, own, rules.pointer)
     if last.max_pixels != DETAIL_PIXELS["auto"]:
         # without a named budget long images are cut into tiles

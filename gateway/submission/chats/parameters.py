@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.submission.chats.thinking import take_effort, with_thinking
 from gateway.submission.request import Submission
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
@@ -25,7 +26,6 @@ _WITHOUT_EFFECT = frozenset(
         "safety_identifier",
         "prompt_cache_key",
         "prompt_cache_retention",
-        "reasoning_effort",
         "verbosity",
         "tool_choice",
     )
@@ -66,6 +66,8 @@ class OwnParameters:
 
     values: dict[str, Any] = field(default_factory=dict)
     notices: list[dict[str, str]] = field(default_factory=list)
+    #: How much a model that can think is to think, by OpenAI's names.
+    effort: str | None = None
 
     @property
     def strict(self) -> bool:
@@ -92,7 +94,10 @@ def pick_own_parameters(extra: Mapping[str, Any]) -> OwnParameters:
     knows is ignored and noted.
     """
     named = _with_reference({name: value for name, value in extra.items() if value is not None})
-    own = OwnParameters({name: value for name, value in named.items() if _is_own(name)})
+    named = with_thinking(named)
+    effort = take_effort(named)
+    values = {name: value for name, value in named.items() if _is_own(name)}
+    own = OwnParameters(values, effort=effort)
     foreign = [name for name in named if name not in own.values and name not in _WITHOUT_EFFECT]
     foreign = [name for name in foreign if named[name] not in ([], {})]
     unknown = [name for name in foreign if not _is_known(name, named[name])]
@@ -163,16 +168,26 @@ def _ignored(names: list[str]) -> str:
 
 
 def answer_fields(
-    name: str, tokens: int | None, own: OwnParameters, answer_max_tokens: int
+    name: str,
+    tokens: int | None,
+    own: OwnParameters,
+    answer_max_tokens: int,
+    *,
+    thinks: bool = False,
 ) -> dict[str, Any]:
-    """Return how long the answer of a chat may be, where it is not left to its preset."""
+    """Return how long the answer of a chat may be, where it is not left to its preset.
+
+    What a caller allows includes the thinking of a model that `thinks`.
+    """
     if tokens is None:
         # a preset may know better than our default
         return {} if "preset" in own.values else {"max_new_tokens": _MAX_TOKENS}
     if tokens > answer_max_tokens:
         detail = f"{name}: {tokens} requested; the maximum is {answer_max_tokens}."
         own.tell("max_tokens_lowered", detail, f"/{name}")
-    return {"max_new_tokens": min(tokens, answer_max_tokens)}
+    most = min(tokens, answer_max_tokens)
+    total = {"max_total_tokens": own.values.get("max_total_tokens", most)} if thinks else {}
+    return {"max_new_tokens": most} | total
 
 
 def sampling_fields(asked: Any) -> dict[str, Any]:

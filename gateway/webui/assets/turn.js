@@ -2,6 +2,7 @@
 
 import { Actions } from "./answer/actions.js";
 import { notices } from "./answer/notices.js";
+import { Thinking } from "./answer/thinking.js";
 import { waiting } from "./answer/waiting.js";
 import { follow, get, post } from "./api.js";
 import { question } from "./asked.js";
@@ -21,6 +22,7 @@ export class Turn {
   #drawn = 0;
   #anew = false;
   #strip = null;
+  #thinking = new Thinking();
   #view;
 
   /** `asked`: {prompt, preset, images: [{id, address?}]}; `again` asks it once more. */
@@ -42,6 +44,7 @@ export class Turn {
         { class: "answer", "aria-label": say("answer") },
         icon("eye", "mark"),
         this.pages,
+        this.#thinking.node,
         this.words,
         this.going,
         this.after,
@@ -100,6 +103,7 @@ export class Turn {
     else if (type === "job.started") this.#started();
     else if (type === "job.progress") this.#progress(data);
     else if (type === "output.page") this.#strip?.take(data);
+    else if (type === "output.reasoning") this.#thinking.add(data.text);
     else if (type === "output.delta") this.#write(data.text);
     else if (type === "output.reset") this.#reset();
     else if (type === "line.broken") this.#going(say("reconnecting"));
@@ -152,6 +156,7 @@ export class Turn {
   #reset() {
     this.#anew = true;
     this.#text = "";
+    this.#thinking.show("");
     this.#draw();
   }
 
@@ -200,6 +205,7 @@ export class Turn {
     this.job = job;
     this.#showPages(job);
     this.#text = job.output?.text ?? this.#text;
+    if (job.output) this.#thinking.show(job.output.reasoning);
     this.node.removeAttribute("aria-busy");
     cancelAnimationFrame(this.#drawn);
     this.#draw();

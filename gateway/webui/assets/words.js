@@ -20,13 +20,17 @@ export function duration(seconds) {
   return say("seconds", { n: Math.max(0.1, rounded) });
 }
 
+// What is wrong stands only in the detail, which is in English.
+const BY_DETAIL = new Set(["bad_parameters", "bad_constraint", "bad_request"]);
+
 /** Return {message, hint} of a failure: a problem of the API, a job's error, or a broken line. */
 export function failure(error) {
   const problem = error?.problem ?? error;
   const code = problem?.code;
   const translated = words.errors[code];
   const wait = error?.retryAfter ? say("comeBack", { time: duration(error.retryAfter) }) : null;
-  if (translated) return { message: translated[0], hint: wait ?? translated[1] };
+  const detail = BY_DETAIL.has(code) ? problem.detail ?? problem.message ?? "" : "";
+  if (translated) return { message: translated[0] + detail, hint: wait ?? translated[1] };
   if (code) return { message: problem.detail ?? problem.message ?? code, hint: wait ?? problem.hint ?? "" };
   if (error instanceof TypeError) return { message: say("network"), hint: "" };
   return { message: say("unknown"), hint: error?.message ?? "" };

@@ -46,6 +46,8 @@ class Streamed:
     text: str
     #: None without a row.
     status: JobStatus | None
+    #: What the model has thought before its answer; empty once the job has ended.
+    thought: str = ""
 
 
 class EventCursor:
@@ -137,8 +139,8 @@ class EventReader:
     def streamed(self, job_id: str) -> Streamed:
         """Return what all events of a job add up to now."""
         with guard():
-            seq, text, status = self._streamed_script(keys=[], args=[job_id])
-        return Streamed(int(seq), text, JobStatus(status) if status else None)
+            seq, text, status, thought = self._streamed_script(keys=[], args=[job_id])
+        return Streamed(int(seq), text, JobStatus(status) if status else None, thought)
 
     def text_until(self, job_id: str, seq: int) -> str | None:
         """Return the text of the events up to number `seq`; None where one of them is gone."""

@@ -27,6 +27,7 @@ from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import Client, connect, load_script, pairs
+from shared.store.failover.sure_writes import promised
 from shared.store.failures import confirm, guard
 from shared.store.jobs.index import FIRST_SCORE
 from shared.store.jobs.job_metrics import JobMetrics
@@ -255,16 +256,19 @@ class Store(JobReader):
         *,
         at: int = 0,
         progress: Mapping[str, Any] | None = None,
+        thought: str = "",
+        thought_at: int = 0,
     ) -> Reported:
         """Stream what an attempt has written and set the job's progress, if it is this owner's.
 
-        `text` begins at byte `at` of all that the attempt has written. What is there already is
-        not streamed again; behind a gap nothing is, and the next report must begin earlier.
+        `text` begins at byte `at` of all that the attempt has written, and `thought` at one of all
+        that the model has thought before its answer. What is there already is not
+        streamed again; behind a gap nothing is, and the next report must begin earlier.
         """
         progress_json = "" if progress is None else dump(dict(progress))
         args = (job_id, owner, self._settings.events_max, at, text, progress_json)
-        verdict, known_bytes = self._run("report", [], *args)
-        return Reported(Verdict(int(verdict)), int(known_bytes))
+        verdict, *known = self._run("report", [], *args, thought_at, thought)
+        return Reported(Verdict(int(verdict)), *map(int, known))
 
     def finish(
         self,
@@ -288,7 +292,9 @@ class Store(JobReader):
         flat = [part for key, value in fields.items() for part in (key, _cell(value))]
         streamed = ("", "") if text is None else ("1", text)
         args = (job_id, owner, status.value, *streamed, turn_json, turns_max, metrics_json)
-        return bool(self._run("finish", [], *args, *flat))
+        # an end that only a lost master had would be made once more, and its webhook sent twice
+        with promised():
+            return bool(self._run("finish", [], *args, *flat))
 
     def release(self, job_id: str, owner: str) -> Doorbell | None:
         """Give a job back without counting the attempt.

@@ -49,6 +49,12 @@ class JobReader:
             tenant: str | None = self.redis.hget(keys.job(job_id), "tenant")
         return tenant
 
+    def queue(self, job_id: str) -> str | None:
+        """Return the shared queue of a job or a tile that waits; None for any other."""
+        with guard():
+            status, queue = self.redis.hmget(keys.job(job_id), ["status", "queue"])
+        return queue if status == JobStatus.QUEUED else None
+
     def page(
         self,
         tenant: str,

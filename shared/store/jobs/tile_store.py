@@ -140,7 +140,8 @@ class TileStore:
         """
         row, usage = claim.row, outcome.usage if outcome else Usage()
         outcome_json = "" if outcome is None else _without_drafts(outcome).model_dump_json()
-        tile = (row.parent or "", row.tile, usage.draft_tokens, usage.accepted_tokens)
+        counts = (usage.draft_tokens, usage.accepted_tokens, usage.reasoning_tokens)
+        tile = (row.parent or "", row.tile, *counts)
         with guard():
             reply = self._finish_script(
                 keys=[], args=[row.id, claim.owner, room, outcome_json, *tile]
@@ -148,13 +149,13 @@ class TileStore:
         return None if reply is None else read_doorbells(reply)
 
     def read_drafts(self, job_id: str) -> Usage:
-        """Return how many tokens of a job's tiles were guessed ahead, and nothing else."""
+        """Return how many tokens of a job's tiles were guessed ahead or thought, nothing else."""
         with guard():
             counts = self._store.redis.hmget(
-                keys.job(job_id) + keys.JOB_TILES, ["drafted", "accepted"]
+                keys.job(job_id) + keys.JOB_TILES, ["drafted", "accepted", "thought"]
             )
-        drafted, accepted = (int(count or 0) for count in counts)
-        return Usage(draft_tokens=drafted, accepted_tokens=accepted)
+        drafted, accepted, thought = (int(count or 0) for count in counts)
+        return Usage(draft_tokens=drafted, accepted_tokens=accepted, reasoning_tokens=thought)
 
     def read_texts_before(self, row: JobRow) -> list[str]:
         """Return what parts of the same job say that are done: the two before this one, the first.
@@ -286,7 +287,7 @@ def _split_fields(job: JobInput, failure: ServiceError, *, together: bool) -> di
 
 def _without_drafts(outcome: TileOutcome) -> TileOutcome:
     """Return an outcome that a worker of any version can join."""
-    return outcome.model_copy(update={"usage": outcome.usage.without_drafts})
+    return outcome.model_copy(update={"usage": outcome.usage.in_every_version})
 
 
 def _outcome_fields(count: int) -> list[str]:

@@ -33,6 +33,8 @@ class Reported:
     verdict: Verdict
     #: Bytes of the attempt's text that Redis has; fewer than before if it has lost some.
     known_bytes: int
+    #: The same of what the model has thought.
+    known_thought_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,7 +328,7 @@ def test_what_is_ignored_is_told(client):
     response = create(
         client,
         [reasoning, {"role": "user", "content": "hi"}],
-        reasoning={"effort": "low"},
+        reasoning={"effort": "low", "nonsense": 1},
         tools=[],
         include=[],
         max_output_tokens=1,

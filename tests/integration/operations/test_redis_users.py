@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import redis
+from kombu import Connection
+from kombu.exceptions import OperationalError
 from redis.exceptions import NoPermissionError
 
 from scripts import redis_users
+from shared.queue.broker import broker_address
 from shared.settings import Settings
 from shared.store.connection import connect
 from tests.support.harness import (
@@ -116,10 +120,12 @@ def test_every_process_speaks_tls_when_the_url_says_so(tmp_path: Path):
     make += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     make += ["-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run(make, cwd=tmp_path, capture_output=True, check=True)
-    options = ["--tls-port", str(port), "--tls-auth-clients", "no"]
+    # it asks for a certificate of every client too
+    options = ["--tls-port", str(port), "--tls-auth-clients", "yes"]
     for name, file in (("cert", "cert"), ("key", "key"), ("ca-cert", "cert")):
         options += [f"--tls-{name}-file", str(tmp_path / f"{file}.pem")]
-    safe = f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=required"
+    own = f"ssl_certfile={tmp_path}/cert.pem&ssl_keyfile={tmp_path}/key.pem"
+    safe = f"rediss://127.0.0.1:{port}/0?{own}"
     known = f"{safe}&ssl_ca_certs={tmp_path}/cert.pem"
     with running_redis(tmp_path, *options) as server, running_system(known, tmp_path) as system:
         system.worker()
@@ -130,3 +136,14 @@ def test_every_process_speaks_tls_when_the_url_says_so(tmp_path: Path):
         assert server.client().info("clients")["connected_clients"] > 3
         with pytest.raises(redis.ConnectionError, match="certificate verify failed"):
             connect(Settings(redis_url=safe)).ping()
+        with (
+            Connection(**_celery_of(safe)) as doorbells,
+            pytest.raises(OperationalError) as refused,
+        ):
+            doorbells.ensure_connection(max_retries=1)
+        assert "certificate verify failed" in str(refused.value)
+
+
+def _celery_of(url: str) -> dict[str, Any]:
+    address = broker_address(url)
+    return {"hostname": address["broker_url"], "ssl": address["broker_use_ssl"]}

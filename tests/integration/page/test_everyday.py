@@ -172,6 +172,20 @@ def test_many_warnings_of_a_kind_are_one_sentence_that_says_what_to_do(open_page
     assert shown[3:] == ["Only the first frame is used"]
 
 
+def test_a_refused_question_says_what_is_wrong_with_it_in_both_languages(served, open_page):
+    refusal = served.http.post("/v1/jobs", json={"prompt": "?", "max_new_tokens": 0})
+    for locale in ("en-US", "zh-CN"):
+        here = open_page(locale=locale)
+        message = here.page.evaluate(
+            """async (problem) => {
+                const { failure } = await import(document.body.dataset.assets + "/words.js");
+                return failure({ problem }).message;
+            }""",
+            refusal.json(),
+        )
+        assert "max_new_tokens" in message, locale
+
+
 def test_a_long_conversation_opens_at_its_end(served, open_page):
     files = {"image": ("tall.png", text_png("tall"), "image/png")}
     for number in range(4):

@@ -41,6 +41,13 @@ def visit(browser, served):
         assert [visit.complaints for visit in visits] == [[] for _ in visits]
 
 
+def ask_in_sessions(served, count):
+    """Ask in more conversations than a phone's screen lists at once."""
+    for number in range(count):
+        form = {"prompt": "?", "session_id": f"of-many-{number}", "max_new_tokens": "1"}
+        assert served.http.post("/v1/jobs", data=form).status_code == 202
+
+
 def session_of(visit):
     return visit.page.url.partition("#")[2]
 
@@ -177,7 +184,8 @@ def test_what_is_no_picture_is_refused_before_it_is_sent(visit):
     expect(here.page.locator("#note")).to_contain_text("“letter.txt” is neither a picture nor")
 
 
-def test_a_phone_shows_everything_in_chinese_and_in_the_dark(visit):
+def test_a_phone_shows_everything_in_chinese_and_in_the_dark(served, visit):
+    ask_in_sessions(served, 20)
     phone = visit(**PHONE, locale="zh-CN", color_scheme="dark")
     expect(phone.page.locator("html")).to_have_attribute("lang", "zh-Hans")
     expect(phone.page.locator("#welcome h2")).to_have_text("图片里有什么？")
@@ -189,6 +197,7 @@ def test_a_phone_shows_everything_in_chinese_and_in_the_dark(visit):
     assert phone.barriers() == []
     phone.page.click("#menu")
     expect(phone.page.locator("#close-menu")).to_be_focused()
+    expect(phone.page.locator("#sessions a").nth(19)).to_be_attached()
     assert phone.barriers() == []
     phone.page.click("#language")
     expect(phone.page.locator("html")).to_have_attribute("lang", "en")

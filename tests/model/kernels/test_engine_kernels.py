@@ -193,6 +193,17 @@ def test_attention_of_an_image(ops, patches) -> None:
     close(ops.attend_image(qkv, 2, rotary), REFERENCE.attend_image(qkv.float(), 2, rotary))
 
 
+@pytest.mark.parametrize("patches", [4, 300, 1028])
+def test_attention_of_an_image_in_int8(kernels, patches) -> None:
+    narrow = NativeOps(kernels, "int8", threads=2)
+    qkv, rotary = noise(patches, 3 * 2 * 64), angles(patches, 64)
+    # keys have a large part in common, as those of real towers do
+    qkv.view(patches, 3, 128)[:, 1] += 4 * noise(1, 128)
+    exact = REFERENCE.attend_image(qkv.float(), 2, rotary)
+    off = narrow.attend_image(qkv, 2, rotary).float() - exact
+    assert off.norm() < 0.03 * exact.norm()
+
+
 def text_shape(width: int) -> TextShape:
     return TextShape(
         layers=2, hidden=256, intermediate=256, heads=6, kv_heads=2, head_dim=width, vocab=9,

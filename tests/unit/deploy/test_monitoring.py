@@ -25,7 +25,7 @@ from tests.support.tools import promtool
 
 RULES = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sightline.json"
-SERVER = RedisState("7", 100, 200, "noeviction", 0, aof=True)
+SERVER = RedisState("Redis 7", 100, 200, "noeviction", 0, aof=True)
 
 
 def _exposed() -> Iterator[str]:

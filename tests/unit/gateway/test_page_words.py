@@ -22,9 +22,14 @@ def _read_words(folder):
 
 WORDS = _read_words(HOME)
 DOCUMENTS = _read_words(HOME / "documents")
+OPERATIONS = _read_words(HOME / "operations")
+#: What the page of operations has in common with the main one.
+SHARED_SCRIPTS = ("words.js", "frame/keys.js")
 
 
-@pytest.mark.parametrize("both", [WORDS, DOCUMENTS], ids=["page", "documents"])
+@pytest.mark.parametrize(
+    "both", [WORDS, DOCUMENTS, OPERATIONS], ids=["page", "documents", "operations"]
+)
 def test_both_languages_say_the_same_things_with_the_same_places(both):
     assert list(both["en"]) == list(both["zh"])
     for name, text in both["en"].items():
@@ -57,14 +62,25 @@ def test_every_error_is_told_in_chinese_with_a_hint(code):
 
 
 def test_every_sentence_that_the_page_asks_for_is_there():
-    source = _sources("*.js")
+    source = _sources("*.js", but="operations")
     asked = set(re.findall(r'say\("(\w+)"', source))
-    asked |= set(re.findall(r"\bt\.(\w+)", _sources("*.html")))
+    asked |= set(re.findall(r"\bt\.(\w+)", _sources("*.html", but="operations")))
     assert asked <= set(WORDS["en"])
-    in_documents = set(re.findall(r"\bw\.(\w+)", _sources("*.html")))
+    in_documents = set(re.findall(r"\bw\.(\w+)", _sources("*.html", but="operations")))
     assert in_documents
     assert in_documents <= set(DOCUMENTS["en"])
 
 
-def _sources(pattern):
-    return "".join(path.read_text(encoding="utf-8") for path in sorted(HOME.rglob(pattern)))
+def test_every_sentence_that_the_operations_page_asks_for_is_there():
+    scripts = sorted((HOME / "assets" / "operations").glob("*.js"))
+    scripts += [HOME / "assets" / name for name in SHARED_SCRIPTS]
+    source = "".join(path.read_text(encoding="utf-8") for path in scripts)
+    page = (HOME / "operations" / "page.html").read_text(encoding="utf-8")
+    asked = set(re.findall(r'say\("(\w+)"', source)) | set(re.findall(r"\bw\.(\w+)", page))
+    assert len(asked) > 50
+    assert asked <= set(OPERATIONS["en"])
+
+
+def _sources(pattern, but=""):
+    paths = [path for path in sorted(HOME.rglob(pattern)) if path.parent.name != but]
+    return "".join(path.read_text(encoding="utf-8") for path in paths)

@@ -14,7 +14,7 @@ from shared.settings import SECRETS_DIR, Settings
 from shared.store.redis_info import RedisState
 from tests.support.harness import ROOT
 
-GOOD = RedisState("7", 10, 100, "noeviction", 0, aof=True)
+GOOD = RedisState("Redis 7", 10, 100, "noeviction", 0, aof=True)
 
 
 def _lines(environ, sources=None):
@@ -166,7 +166,9 @@ def test_the_command_asks_redis_and_reads_the_file_that_make_up_reads(redis_serv
     assert f"{redis_server.url}  [.env]" in done.stdout
     assert "6  [environment]" in done.stdout
     assert "warning: the queue Redis has no maxmemory" in done.stdout
-    assert "append-only" not in done.stdout
+    assert "no append-only" not in done.stdout
+    assert "queue Redis: Redis " in done.stdout
+    assert "one server, 0 replicas, append-only file, noeviction" in done.stdout
 
 
 def test_the_command_tells_what_computes_the_model(redis_server, tmp_path):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_MODEL_TYPE = "qwen3_vl"
+#: Architectures that are computed: of one feed-forward network a layer, and of experts.
+_MODEL_TYPES = ("qwen3_vl", "qwen3_vl_moe")
 #: The field in which transformers describes quantised weights.
 QUANTIZATION = "quantization_config"
 #: Fields by which a checkpoint says that its weights are quantised.
@@ -28,10 +29,9 @@ def check_kind(config: Mapping[str, Any]) -> None:
     Whether its `quantization_config` can be read is for quantized.py to say.
     """
     kind = config.get("model_type")
-    if kind != _MODEL_TYPE:
-        raise ValueError(
-            f"{kind} is not {_MODEL_TYPE}, the only architecture that is computed{_way_out(kind)}"
-        )
+    if kind not in _MODEL_TYPES:
+        known = " or ".join(_MODEL_TYPES)
+        raise ValueError(f"{kind} is not {known}, which alone are computed{_way_out(kind)}")
     parts = [config, config.get("text_config"), config.get("vision_config")]
     for part in parts:
         if not isinstance(part, Mapping):
@@ -71,7 +71,10 @@ def _method(quantization: object) -> str:
 
 
 def check_fields(config: Any) -> None:
-    """Raise ValueError for a transformers `Qwen3VLConfig` that the engine would compute wrongly."""
+    """Raise ValueError for a configuration that the engine would compute wrongly.
+
+    It is a transformers `Qwen3VLConfig` or `Qwen3VLMoeConfig`.
+    """
     faults = [
         *(f"text_config.{fault}" for fault in _text_faults(config.text_config)),
         *(f"vision_config.{fault}" for fault in _vision_faults(config.vision_config)),
@@ -95,6 +98,16 @@ def _text_faults(text: Any) -> Iterator[str]:
     if text.num_key_value_heads and text.num_attention_heads % text.num_key_value_heads:
         yield "num_attention_heads is no multiple of num_key_value_heads"
     yield from _rope_faults(text)
+    if getattr(text, "num_experts", 0):
+        yield from _expert_faults(text)
+
+
+def _expert_faults(text: Any) -> Iterator[str]:
+    yield from _not_positive(text, "moe_intermediate_size num_experts_per_tok decoder_sparse_step")
+    # transformers makes the trust in the chosen experts 1 in all, whatever the field says
+    yield from _other_than(text, "norm_topk_prob", True)
+    if text.num_experts_per_tok and text.num_experts_per_tok > text.num_experts:
+        yield f"num_experts_per_tok is {text.num_experts_per_tok} of {text.num_experts} experts"
 
 
 def _rope_faults(text: Any) -> Iterator[str]:

@@ -9,10 +9,11 @@ from typing import Any
 from PIL import Image
 
 from worker.engine.api import ImageInput, Message
-from worker.engine.checkpoint.folder import describe_error, read_json
+from worker.engine.checkpoint.folder import read_json
 from worker.engine.config import ModelShape, VisionShape
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
+from worker.reasons import describe_error
 
 _CHANNELS = 3
 #: Any one of these makes a tokenizer.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.long_steps import HowFar
 from worker.engine.checkpoint.fields import QUANTIZATION, check_fields, check_kind
 from worker.engine.checkpoint.folder import read_json
 from worker.engine.checkpoint.inputs import (
@@ -31,7 +32,7 @@ class Checkpoint:
     reader: ImageReader
     weights: WeightFiles | QuantizedFiles
     #: Of the weights: which part was read so far.
-    percent_read: Callable[[], str]
+    how_far: Callable[[], HowFar]
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -53,5 +54,5 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         chat=make_chat(tokenizer, shape),
         reader=read_images(folder, shape.vision),
         weights=weights,
-        percent_read=files.percent_read,
+        how_far=files.how_far,
     )

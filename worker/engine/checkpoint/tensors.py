@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from worker.engine.checkpoint.fields import QUANTIZED_HINT
 from worker.engine.checkpoint.weights import TensorHeader
-from worker.engine.config import ModelShape, TextShape, VisionShape
+from worker.engine.config import ExpertShape, ModelShape, TextShape, VisionShape
+from worker.engine.model.feed_forward import EXPERT_PARTS, FUSED_DOWN, FUSED_GATE_UP
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -22,17 +23,21 @@ def check_tensors(headers: Mapping[str, TensorHeader], shape: ModelShape) -> Non
 
     The head may be there beside tied embeddings.
     """
-    needed = list_tensors(shape)
+    needed = list_tensors(shape, headers)
     known = needed | _head_shape(shape.text)
     fault = next(_faults(headers, needed, known), None)
     if fault:
         raise ValueError(fault)
 
 
-def list_tensors(shape: ModelShape) -> Shapes:
-    """Return the shape of every tensor that such a model needs, by its name."""
+def list_tensors(shape: ModelShape, headers: Mapping[str, TensorHeader] | None = None) -> Shapes:
+    """Return the shape of every tensor that such a model needs, by its name.
+
+    Experts come in three forms: the one that `headers` have is listed, or what transformers saves.
+    """
     head = {} if shape.text.tied else _head_shape(shape.text)
-    return dict(_text_tensors(shape.text)) | dict(_vision_tensors(shape.vision)) | head
+    text = _text_tensors(shape.text, headers or {})
+    return dict(text) | dict(_vision_tensors(shape.vision)) | head
 
 
 def _faults(headers: Mapping[str, TensorHeader], needed: Shapes, known: Shapes) -> Iterator[str]:
@@ -60,7 +65,9 @@ def _head_shape(text: TextShape) -> Shapes:
     return {_HEAD: (text.vocab, text.hidden)}
 
 
-def _text_tensors(text: TextShape) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _text_tensors(
+    text: TextShape, headers: Mapping[str, TensorHeader]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
     queries, keys = text.heads * text.head_dim, text.kv_heads * text.head_dim
     layer: Shapes = {
         "input_layernorm": (text.hidden,),
@@ -71,15 +78,45 @@ def _text_tensors(text: TextShape) -> Iterator[tuple[str, tuple[int, ...]]]:
         "self_attn.o_proj": (text.hidden, queries),
         "self_attn.q_norm": (text.head_dim,),
         "self_attn.k_norm": (text.head_dim,),
-        "mlp.gate_proj": (text.intermediate, text.hidden),
-        "mlp.up_proj": (text.intermediate, text.hidden),
-        "mlp.down_proj": (text.hidden, text.intermediate),
     }
+    dense = _gated("mlp", text.intermediate, text.hidden)
     yield f"{_TEXT}.embed_tokens.weight", (text.vocab, text.hidden)
     yield f"{_TEXT}.norm.weight", (text.hidden,)
     for at in range(text.layers):
+        prefix, experts = f"{_TEXT}.layers.{at}", text.experts
         for name, size in layer.items():
-            yield f"{_TEXT}.layers.{at}.{name}.weight", size
+            yield f"{prefix}.{name}.weight", size
+        if experts and at in experts.layers:
+            yield from _expert_tensors(f"{prefix}.mlp", experts, text.hidden, headers)
+            continue
+        for name, size in dense.items():
+            yield f"{prefix}.{name}.weight", size
+
+
+def _gated(prefix: str, inner: int, hidden: int) -> Shapes:
+    """Return the three weights of a SwiGLU, without the ends of their names."""
+    gate, up, down = (f"{prefix}.{part}" for part in EXPERT_PARTS)
+    return {gate: (inner, hidden), up: (inner, hidden), down: (hidden, inner)}
+
+
+def _expert_tensors(
+    prefix: str, experts: ExpertShape, hidden: int, headers: Mapping[str, TensorHeader]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{prefix}.gate.weight", (experts.count, hidden)
+    if f"{prefix}.experts.0.{EXPERT_PARTS[0]}.weight" in headers:
+        for expert in range(experts.count):
+            single = _gated(f"{prefix}.experts.{expert}", experts.intermediate, hidden)
+            for name, size in single.items():
+                yield f"{name}.weight", size
+        return
+    fused: Shapes = {
+        f"{prefix}.{FUSED_GATE_UP}": (experts.count, 2 * experts.intermediate, hidden),
+        f"{prefix}.{FUSED_DOWN}": (experts.count, hidden, experts.intermediate),
+    }
+    for name, (count, outputs, inputs) in fused.items():
+        turned = (count, inputs, outputs)
+        is_turned = name in headers and headers[name].shape == turned
+        yield name, turned if is_turned else (count, outputs, inputs)
 
 
 def _vision_tensors(vision: VisionShape) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 
+from shared.long_steps import HowFar
 from worker.engine.checkpoint.folder import describe_contents
 
 _INDEX = "model.safetensors.index.json"
@@ -79,9 +80,9 @@ class WeightFiles:
         self._read.add(name)
         return tensor
 
-    def percent_read(self) -> str:
-        """Return which part of the tensors was asked for, such as `42 %`."""
-        return f"{100 * len(self._read) // max(1, len(self._by_name))} %"
+    def how_far(self) -> HowFar:
+        """Return which part of the tensors was asked for."""
+        return HowFar(len(self._read) / max(1, len(self._by_name)))
 
 
 def _is_pointer(path: Path) -> bool:

@@ -15,6 +15,7 @@ from worker.engine.generation.detokenizer import TextStream
 from worker.engine.generation.notices import repeated_notice, unfinished_notice
 from worker.engine.generation.repetition import Repetition
 from worker.engine.generation.sampler import Sampler
+from worker.engine.generation.thinking import Thinking
 
 #: How an answer that repeated itself is continued.
 _RETRY_SAMPLING = {"do_sample": True, "temperature": 0.8, "top_p": 0.95}
@@ -34,9 +35,18 @@ class Writer:
         end_tokens: frozenset[int],
         constraint: Constraint | None = None,
         prompt: Sequence[int] = (),
+        thinking: Thinking | None = None,
+        total: int | None = None,
     ) -> None:
-        """Write at most `limit` tokens after those of `prompt`."""
+        """Write at most `limit` tokens after those of `prompt`.
+
+        With the `thinking` before them, they are at most `total`.
+        """
         self.limit = limit
+        #: Of the thinking and the answer together.
+        self.total = limit if total is None else total
+        self._thinking = thinking
+        #: Of the answer alone.
         self.tokens: list[int] = []
         #: Tokens that were ever appended, those of a repetition included.
         self.generated = 0
@@ -59,6 +69,35 @@ class Writer:
         self._banned: int | None = None
         self._looped = False
 
+    @property
+    def thinks(self) -> bool:
+        """Tell whether the answer has not begun yet, because the model thinks or may."""
+        return self._thinking is not None and self._thinking.active
+
+    @property
+    def thought(self) -> list[int]:
+        """Return the tokens before the answer."""
+        return self._thinking.tokens if self._thinking else []
+
+    @property
+    def written(self) -> list[int]:
+        """Return all tokens: of the thinking, then of the answer."""
+        return [*self.thought, *self.tokens]
+
+    @property
+    def last_token(self) -> int:
+        """Return the latest of all tokens."""
+        return (self.tokens or self.thought)[-1]
+
+    @property
+    def reasoning(self) -> str | None:
+        """Return what the model has thought; None where it did not."""
+        return self._thinking.text or None if self._thinking else None
+
+    def take_reasoning(self) -> str:
+        """Return what of the thinking was not returned before."""
+        return self._thinking.take_new() if self._thinking else ""
+
     def sample(self, logits: torch.Tensor) -> tuple[int, float]:
         """Return a token for (vocab,) logits and its log probability.
 
@@ -67,10 +106,20 @@ class Writer:
         """
         if not math.isfinite(logits.max()):
             raise InferenceFailed(_NOT_FINITE)
+        if self._thinking is not None and self._thinking.active:
+            token = self._thinking.sample(logits)
+            if token is not None:
+                return token, 0.0
+            logits = self._thinking.forbid(logits)
+            self._begin_answer(self._thinking)
         if self._constraint is not None:
             logits = self._constraint.mask_logits(logits)
         token = self._sampler.sample(self._ban(logits), self.tokens)
         return token, confidence.log_probability(logits, token)
+
+    def _begin_answer(self, thinking: Thinking) -> None:
+        thinking.begin_answer()
+        self.limit = max(1, min(self.limit, self.total - len(thinking.tokens)))
 
     def _ban(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits without the banned token, unless a constraint leaves no other."""
@@ -85,6 +134,10 @@ class Writer:
 
         Raises ConstraintTooComplex when the constraint reaches its bounds.
         """
+        if self._thinking is not None and self._thinking.active:
+            self._thinking.append(token)
+            self.generated += 1
+            return "", None
         if token in self._end_tokens:
             return "", FinishReason.STOP
         if self._constraint is not None:
@@ -107,7 +160,7 @@ class Writer:
 
     def notices(self) -> list[Notice]:
         """Return what became of repetitions and of the constraint."""
-        notices = []
+        notices = self._thinking.notices() if self._thinking else []
         if self._retried_at is not None:
             notices.append(repeated_notice(self._retried_at, again=self._looped))
         if self._constraint is not None and not self._constraint.satisfied:

@@ -19,7 +19,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from shared.errors import BadParameters, ServiceError
 from worker.engine.api import ImageInput, Message, UsedImage
-from worker.engine.checkpoint.folder import describe_error
+from worker.reasons import describe_error
 
 #: Stands for a special token that a user has written out.
 _MARK = "⁂sightline⁂"

@@ -14,7 +14,7 @@ from shared.prediction.image_memory import ImageRoom
 from shared.settings import Settings
 from shared.system_memory import available_bytes
 from worker.engine.api import EngineRequest, ModelInfo, Rates, Ticket
-from worker.engine.checkpoint.folder import describe_error, find_folder
+from worker.engine.checkpoint.folder import find_folder
 from worker.engine.checkpoint.weights import revision_of
 from worker.engine.generation.constraint import Constraint, Grammars
 from worker.engine.generation.defaults import read_recommended, with_recommended
@@ -27,6 +27,7 @@ from worker.engine.loader import ModelNotLoadable, read_about
 from worker.engine.memory.budget import MemoryBudget
 from worker.engine.memory.malloc import trim_memory
 from worker.engine.speed.rates import RateMeter
+from worker.reasons import describe_error
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def load_generic_engine(settings: Settings) -> GenericEngine:
 
 def _load(settings: Settings) -> GenericEngine:
     torch.set_num_threads(settings.threads)
-    folder = find_folder(settings.model)
+    folder = find_folder(settings)
     opened = open_checkpoint(folder, settings)
     about = read_about(folder, settings.model)
     with long_step("loading the model"):

@@ -11,7 +11,7 @@ import torch
 
 from shared.settings import Settings
 from worker.engine.checkpoint.fields import QUANTIZATION
-from worker.engine.checkpoint.folder import describe_contents, describe_error, read_json
+from worker.engine.checkpoint.folder import describe_contents, read_json
 from worker.engine.checkpoint.inputs import read_end_tokens
 from worker.engine.generic.conversation import ConversationReader
 from worker.engine.generic.image_sizes import ImageSizes, measure_sizes
@@ -19,6 +19,7 @@ from worker.engine.generic.limits import ModelLimits, read_limits
 from worker.engine.generic.numerics import choose_dtype
 from worker.engine.generic.processor import read_processor
 from worker.engine.ops.numerics import ChosenNumerics
+from worker.reasons import describe_error
 
 _REMOTE = (
     "the checkpoint brings its own code, which is not run: set SIGHTLINE_TRUST_REMOTE_CODE=true if"

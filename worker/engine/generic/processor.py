@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from worker.engine.checkpoint.folder import describe_error, read_json
+from worker.engine.checkpoint.folder import read_json
 from worker.engine.checkpoint.inputs import read_tokenizer
+from worker.reasons import describe_error
 
 _VIDEOS = "video_processor"
 

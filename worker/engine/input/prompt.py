@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from shared.prediction.visual_tokens import VisualSize
 from worker.engine.api import ImageInput
-from worker.engine.input.chat_template import Element
+from worker.engine.input.chat_template import LaidOut
 
 Ints = npt.NDArray[np.int64]
 
@@ -43,6 +43,8 @@ class Prompt:
     images: tuple[ImageSpan, ...]
     #: (n,): equal where the model's inputs are equal; an image's contents count.
     identity: Ints
+    #: The assistant begins within its thinking.
+    opened: bool = False
 
     @property
     def next_position(self) -> int:
@@ -56,7 +58,7 @@ class Prompt:
 
 
 def build_prompt(
-    elements: Iterable[Element],
+    laid_out: LaidOut,
     *,
     image_token: int,
     factor: int,
@@ -71,7 +73,7 @@ def build_prompt(
     positions: list[Ints] = []
     spans: list[ImageSpan] = []
     position = 0
-    for element in elements:
+    for element in laid_out.elements:
         if isinstance(element, int):
             ids.append(element)
             positions.append(np.full((3, 1), position))
@@ -84,7 +86,10 @@ def build_prompt(
         positions.append(_grid_positions(position, rows, columns))
         position += max(rows, columns)
     id_array = np.array(ids, dtype=np.int64)
-    return Prompt(id_array, np.concatenate(positions, 1), tuple(spans), _identity(id_array, spans))
+    identity = _identity(id_array, spans)
+    return Prompt(
+        id_array, np.concatenate(positions, 1), tuple(spans), identity, opened=laid_out.opened
+    )
 
 
 def _grid_positions(start: int, rows: int, columns: int) -> Ints:

@@ -5,6 +5,8 @@
 namespace {
 
 constexpr int64_t kKeyBlock = 256;
+// the score of a key that a row does not attend to
+constexpr float kHidden = -3e38f;
 constexpr int64_t kQueryTile = kTiles ? kTwoTiles : 24;
 
 // keys and values of one head, packed as panels for the micro-kernel; missing keys are zero
@@ -93,17 +95,21 @@ void softmax_row(Tile<D>& tile, int64_t row, int64_t k0, int64_t width, float sc
   float* scores = tile.scores + row * kKeyBlock;
   auto* probabilities = tile.probabilities + row * kKeyBlock;
   const int64_t visible = std::clamp<int64_t>(tile.visible[row] - k0, 0, width);
-  for (int64_t i = visible; i < width; ++i) scores[i] = -INFINITY;
-  Floats peak = fill(-INFINITY);
-  for (int64_t i = 0; i < width; i += kLanes) peak = max(peak, load(scores + i));
-  const float before = tile.peak[row];
-  const float highest = std::max(before, max_of(peak) * scale);
-  if (highest == -INFINITY) {
+  if (!visible) {
     std::memset(probabilities, 0, width * sizeof(*probabilities));
     return;
   }
+  for (int64_t i = visible; i < width; ++i) scores[i] = kHidden;
+  Floats peak = fill(kHidden), sum = {};
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const Floats score = load(scores + i);
+    peak = max(peak, score);
+    // no number where a score is none, which all that follows would pass over
+    sum = fma(score, Floats{}, sum);
+  }
+  const float before = tile.peak[row];
+  const float highest = std::max(before, max_of(peak) * scale);
   const Floats factor = fill(scale), shift = fill(-highest);
-  Floats sum = {};
   for (int64_t i = 0; i < width; i += kLanes) {
     const Floats x = fma(load(scores + i), factor, shift);
     const Floats probability = keep_from(x, -126.f, exp2_of(x));

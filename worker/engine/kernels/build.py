@@ -30,6 +30,7 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
     "store_keys": (*(c_void_p,) * 3, c_float, *(c_void_p,) * 3, *(c_int64,) * 5, c_void_p),
     "attend": (c_void_p, c_void_p, *(c_int64,) * 5, c_void_p),
     "attend_patches": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
+    "attend_patches_int8": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
     "set_threads": (c_int64,),
 }
 

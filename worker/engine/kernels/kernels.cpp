@@ -1,5 +1,5 @@
 // The functions that Python calls.
-#include "attention.h"
+#include "attention_int8.h"
 #include "grouped.h"
 
 namespace {
@@ -213,6 +213,12 @@ void attend(const bf16* queries, const Segment* segments, int64_t n, int64_t lay
 void attend_patches(const bf16* qkv, int64_t n, int64_t heads, const float* cosine,
                     const float* sine, bf16* out) {
   attend_image<64>(qkv, n, heads, cosine, sine, out);
+}
+
+// the same by products of 8 bits, where the CPU has them
+void attend_patches_int8(const bf16* qkv, int64_t n, int64_t heads, const float* cosine,
+                         const float* sine, bf16* out) {
+  attend_image_int8<64>(qkv, n, heads, cosine, sine, out);
 }
 
 void set_threads(int64_t count) { threads = (int)count; }

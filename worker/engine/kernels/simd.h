@@ -135,6 +135,22 @@ inline Bytes lowest_bytes(Ints x) {
 #endif
 }
 
+// Four vectors as bytes, the nearest of 255 (of 127 on ARM) where they are larger. Groups of four
+// bytes come lane by lane of 16 bytes, in each lane one of every vector.
+inline void store_narrowed(void* to, Ints a, Ints b, Ints c, Ints d) {
+#if defined(__AVX512F__)
+  store_as(to, _mm512_packus_epi16(_mm512_packs_epi32((__m512i)a, (__m512i)b),
+                                   _mm512_packs_epi32((__m512i)c, (__m512i)d)));
+#elif defined(__AVX2__)
+  store_as(to, _mm256_packus_epi16(_mm256_packs_epi32((__m256i)a, (__m256i)b),
+                                   _mm256_packs_epi32((__m256i)c, (__m256i)d)));
+#else
+  const int16x8_t low = vcombine_s16(vqmovn_s32(a), vqmovn_s32(b));
+  const int16x8_t high = vcombine_s16(vqmovn_s32(c), vqmovn_s32(d));
+  store_as(to, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
+#endif
+}
+
 template <int... From>
 inline Words pick(Words a, Words b) {
 #if defined(__clang__)
@@ -205,9 +221,15 @@ struct Peak {
   }
 };
 
-// the nearest whole number, for less than 2^22; halves go to the even one
+// the nearest whole number; halves go to the even one
 inline Ints nearest(Floats x) {
-  return (Ints)(x + 12582912.f) - 0x4b400000;
+#if defined(__AVX512F__)
+  return (Ints)_mm512_cvtps_epi32(x);
+#elif defined(__AVX2__)
+  return (Ints)_mm256_cvtps_epi32(x);
+#else
+  return (Ints)vcvtnq_s32_f32(x);
+#endif
 }
 
 // 2^x for x <= 126; relative error below 3e-7

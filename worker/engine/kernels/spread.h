@@ -25,7 +25,8 @@ inline Floats spread_lanes(Floats x) {
 
 // 64 values times the Hadamard matrix / 8, which is its own inverse: the products of rotated rows
 // are those of the rows
-inline void spread_block(const bf16* x, float* y) {
+template <class In>
+inline void spread_block(const In* x, float* y) {
   constexpr int kParts = kSpread / kLanes;
   Floats part[kParts];
 #pragma GCC unroll 16

@@ -13,7 +13,8 @@ import torch.nn.functional as F  # noqa: N812
 from worker.engine.batch import Batch
 from worker.engine.checkpoint.weights import TensorSource
 from worker.engine.config import TextShape
-from worker.engine.ops.base import Activation, HeadNorms, Linear, Ops, Rotary
+from worker.engine.model.feed_forward import FeedForward, load_feed_forward
+from worker.engine.ops.base import HeadNorms, Linear, Ops, Rotary
 
 _PREFIX = "model.language_model"
 #: Name of the weight of the logits.
@@ -27,8 +28,7 @@ class _Layer:
     norms: HeadNorms
     out: Linear
     before_mlp: torch.Tensor
-    gate_up: Linear
-    down: Linear
+    mlp: FeedForward
 
 
 class TextModel:
@@ -78,8 +78,7 @@ class TextModel:
         qkv = layer.qkv(ops.rms_norm(hidden, layer.before_attention, self.shape.eps))
         queries = ops.store_keys(qkv, layer.norms, rotary, batch, at)
         hidden = layer.out(ops.attend(queries, batch, at), residual=hidden)
-        gated = layer.gate_up(ops.rms_norm(hidden, layer.before_mlp, self.shape.eps))
-        return layer.down(gated, residual=hidden)
+        return layer.mlp(ops.rms_norm(hidden, layer.before_mlp, self.shape.eps), hidden)
 
     def _rotary(self, positions: torch.Tensor) -> Rotary:
         """Return cosine and sine for (3, M) positions."""
@@ -119,8 +118,8 @@ def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _
     def get(name: str) -> torch.Tensor:
         return weights.get(f"{_PREFIX}.layers.{at}.{name}.weight")
 
-    def fused(*names: str, activation: Activation = "none") -> Linear:
-        return ops.linear(torch.cat([get(name) for name in names]), activation=activation)
+    def fused(*names: str) -> Linear:
+        return ops.linear(torch.cat([get(name) for name in names]))
 
     return _Layer(
         before_attention=get("input_layernorm").to(ops.dtype),
@@ -134,6 +133,5 @@ def _load_layer(shape: TextShape, weights: TensorSource, ops: Ops, at: int) -> _
         ),
         out=fused("self_attn.o_proj"),
         before_mlp=get("post_attention_layernorm").to(ops.dtype),
-        gate_up=fused("mlp.gate_proj", "mlp.up_proj", activation="swiglu"),
-        down=fused("mlp.down_proj"),
+        mlp=load_feed_forward(shape, weights, ops, f"{_PREFIX}.layers.{at}.mlp", at),
     )

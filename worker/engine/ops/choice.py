@@ -7,7 +7,9 @@ Which numerics that are where nobody names them, numerics.py says.
 | fp32     | never: it is the reference                    | `TorchOps`, plain torch               |
 | bf16     | bfloat16 linear layers and attention          | `PackedOps`, oneDNN; `WidenedOps`     |
 |          |                                               | where oneDNN has no bfloat16          |
-| int8     | int8 linear layers, the rest as for bf16      | `Int8Ops`, oneDNN int8                |
+| int8     | int8 linear layers, and attention of images   | `Int8Ops`, oneDNN int8                |
+|          | where the CPU has such products; the rest as  |                                       |
+|          | for bf16                                      |                                       |
 | int4     | the language model's linear layers in int4,   | refused: nothing else multiplies it   |
 |          | the tower as for int8                         | here                                  |
 

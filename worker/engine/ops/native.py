@@ -33,7 +33,8 @@ def supports_text(text: TextShape) -> bool:
 
     They know heads of 64 or 128 values, and rows of a multiple of 32.
     """
-    widths = (text.hidden, text.intermediate, text.heads * text.head_dim)
+    experts = (text.experts.intermediate,) if text.experts else ()
+    widths = (text.hidden, text.intermediate, text.heads * text.head_dim, *experts)
     return text.vocab >= _LOGITS and text.head_dim in _TEXT_HEADS and _fit(widths)
 
 
@@ -78,6 +79,8 @@ class NativeOps:
         self.name = f"{form} by compiled kernels for {kernels.instructions.title}"
         self._kernels = kernels
         self._linear = _LINEARS[numerics]
+        narrow = numerics != "bf16"
+        self._attend_patches = kernels.attend_patches_int8 if narrow else kernels.attend_patches
         self._segments: tuple[Batch, ctypes.Array[_Segment]] | None = None
         kernels.set_threads(threads)
 
@@ -154,9 +157,9 @@ class NativeOps:
         return out
 
     def attend_image(self, qkv: torch.Tensor, heads: int, rotary: Rotary) -> torch.Tensor:
-        """See Ops."""
+        """See Ops; by products of int8 where linear layers are, and the CPU is faster in them."""
         out = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
-        self._kernels.attend_patches(
+        self._attend_patches(
             qkv.data_ptr(),
             len(qkv),
             heads,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from llguidance import LLMatcher
 
 from shared.constraints.grammar import END_BYTE, build_grammar, byte_tokenizer, compile_grammar
 from shared.errors import ConstraintTooComplex
-from shared.jobs import GenerationParams, Notice
+from shared.jobs import MAX_NEW_TOKENS, GenerationParams, Notice
 from worker.engine.api import EngineRequest
 from worker.engine.generation.notices import unfinished_notice
+from worker.engine.generation.token_budget import Budget
 
 _SAMPLE = "simulated answer about the picture it shows 图片 and some text 两 shapes"
 _WORDS = tuple(_SAMPLE.split())
+_THOUGHT = ("simulated", " thinking:", " 先看", " the", " picture,", " then", " the", " question")
 #: Bytes that a constrained answer prefers, those that close what it opened, and those it avoids.
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 _CLOSING = frozenset(b'"]}')
@@ -33,13 +35,28 @@ class InventedAnswer:
     #: Cut off by `max_new_tokens`.
     limited: bool = False
     notices: tuple[Notice, ...] = ()
+    #: What it thinks before it answers, in pieces of the same kind.
+    thought: tuple[str, ...] = ()
 
 
 def invent(request: EngineRequest) -> InventedAnswer:
     """Return an answer that depends on prompt, images, seed and constraint only.
 
-    Raises BadConstraint and ConstraintTooComplex.
+    It thinks where that is asked for. Raises BadConstraint and ConstraintTooComplex.
     """
+    params = request.params
+    if request.encode_only or not (params.enable_thinking and params.may_think):
+        return _invent_answer(request)
+    budget = Budget.of(params, params.max_total_tokens or MAX_NEW_TOKENS, on_top=True)
+    thought = _THOUGHT[: budget.thinking]
+    room = min(budget.answer, max(1, budget.total - len(thought)))
+    answer = _invent_answer(
+        replace(request, params=params.model_copy(update={"max_new_tokens": room}))
+    )
+    return replace(answer, thought=thought)
+
+
+def _invent_answer(request: EngineRequest) -> InventedAnswer:
     if request.encode_only:
         return InventedAnswer(())
     images = [image.id for message in request.messages for image in message.images]

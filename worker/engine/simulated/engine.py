@@ -16,6 +16,7 @@ from worker.engine.api import (
     Progress,
     Rates,
     Started,
+    Thought,
     Ticket,
     Timings,
     UsedImage,
@@ -42,6 +43,8 @@ class _Answer:
     prompt_tokens: int
     image_tokens: int
     written: list[str] = field(default_factory=list)
+    #: Pieces of the thinking so far.
+    thought: int = 0
     submitted: float = field(default_factory=time.monotonic)
     decoding_since: float | None = None
     drafts: WordDrafts = field(init=False)
@@ -52,6 +55,10 @@ class _Answer:
     @property
     def text(self) -> str:
         return "".join(self.written)
+
+    @property
+    def reasoning(self) -> str | None:
+        return "".join(self.invented.thought[: self.thought]) or None
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -84,6 +91,7 @@ class SimulatedEngine:
             context_tokens=32_768,
             numerics="none",
             arithmetic="none",
+            thinks=True,
             simulated=True,
             engine="simulated",
         )
@@ -183,6 +191,11 @@ class SimulatedEngine:
             return None
         if answer.decoding_since is None:
             answer.decoding_since = time.monotonic()
+        if answer.thought < len(answer.invented.thought):
+            answer.thought += 1
+            piece = answer.invented.thought[answer.thought - 1]
+            answer.ticket.put(Thought(piece, answer.thought))
+            return None
         if len(answer.written) == len(answer.invented.pieces):
             return FinishReason.LENGTH if answer.invented.limited else FinishReason.STOP
         return self._write(answer)
@@ -203,7 +216,7 @@ class SimulatedEngine:
             answer.written = [(answer.text + piece)[:stop]]
             return FinishReason.STOP
         answer.written.append(piece)
-        answer.ticket.put(Delta(piece, len(answer.written)))
+        answer.ticket.put(Delta(piece, answer.thought + len(answer.written)))
         return None
 
     def _end(self, answer: _Answer, reason: FinishReason) -> None:
@@ -215,13 +228,15 @@ class SimulatedEngine:
                 finish_reason=reason,
                 usage=Usage(
                     prompt_tokens=answer.prompt_tokens,
-                    completion_tokens=len(answer.written),
+                    completion_tokens=answer.thought + len(answer.written),
+                    reasoning_tokens=answer.thought,
                     image_tokens=answer.image_tokens,
                     draft_tokens=answer.drafts.guessed,
                     accepted_tokens=answer.drafts.agreed,
                 ),
                 timings=Timings(encode_s=decoding - answer.submitted, decode_s=now - decoding),
                 notices=answer.notices,
+                reasoning=answer.reasoning,
             )
         )
 

@@ -23,7 +23,7 @@ def make_outcome(completion: Completion, revision: str) -> TileOutcome:
         revision=revision,
         finish_reason=completion.finish_reason,
         usage=completion.usage,
-        tokens=completion.usage.completion_tokens,
+        tokens=completion.usage.answer_tokens,
         confidence=completion.confidence,
         notices=completion.notices,
         encode_s=completion.timings.encode_s,

@@ -37,11 +37,26 @@ async function state(seen) {
     const queue = await get("/v1/queue", { quiet: true });
     seen(queue.workers);
     running = queue.workers.length > 0;
-    if (!running) return { sentence: say("noWorkers"), bad: true, help: true };
+    if (!running) return missing(queue.starting ?? []);
     return await modelState(queue);
   } catch (error) {
     return { sentence: say(error.status === 401 ? "needsKey" : "offline"), bad: true };
   }
+}
+
+/** What is to be said of workers without a model: how far they are, or why they gave up. */
+function missing(starting) {
+  const at = starting.find((worker) => !worker.problem);
+  if (!at) {
+    const gaveUp = starting.find((worker) => worker.problem);
+    const sentence = gaveUp ? say(`cannotStart_${gaveUp.problem}`) : say("noWorkers");
+    return { sentence, short: say("noWorkers"), bad: true, help: true };
+  }
+  const words = at.kind === "download" ? "modelDownloads" : "modelLoads";
+  const far = at.percent === null ? "" : ` ${at.percent} %`;
+  const minutes = Math.ceil((at.seconds_left ?? 0) / 60);
+  const left = minutes ? ` · ${say("minutesLeft", { n: minutes })}` : "";
+  return { sentence: say(words) + far + left, short: say(words) + far, bad: true };
 }
 
 async function modelState({ workers, queued }) {

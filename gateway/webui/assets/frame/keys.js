@@ -4,8 +4,11 @@ import { get, hasKey, onUnauthorized, useKey } from "../api.js";
 import { find, speak } from "../dom.js";
 import { failure, say } from "../words.js";
 
-/** Let the caller enter a key; `changed` is called once another one is in use. */
-export function wireKeys(changed) {
+/**
+ * Let the caller enter a key; `changed` is called once another one is in use. `tried` is a path that
+ * only the keys that are asked for may read.
+ */
+export function wireKeys(changed, tried = "/v1/sessions?limit=1") {
   const dialog = find("keys");
   const input = find("keys-input");
   onUnauthorized(() => {
@@ -19,7 +22,7 @@ export function wireKeys(changed) {
     event.preventDefault();
     useKey(input.value.trim());
     try {
-      await get("/v1/sessions?limit=1");
+      await get(tried);
     } catch (error) {
       if (error.status !== 401) complain(failure(error).message);
       input.select();

@@ -1,6 +1,7 @@
 // What surrounds a conversation: the list on phones, the theme, the language, enlarged pictures.
 
 import { find } from "../dom.js";
+import { nextTheme } from "./theme.js";
 
 /** So far from the end, a button leads there. */
 const AWAY_PX = 160;
@@ -62,12 +63,4 @@ function menu(on) {
   document.body.classList.toggle("open", on);
   find("menu").setAttribute("aria-expanded", String(on));
   if (on) find("close-menu").focus();
-}
-
-function nextTheme() {
-  const root = document.documentElement;
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = root.dataset.theme ?? (dark ? "dark" : "light");
-  root.dataset.theme = now === "dark" ? "light" : "dark";
-  document.cookie = `theme=${root.dataset.theme}; max-age=31536000; path=/; samesite=lax`;
 }

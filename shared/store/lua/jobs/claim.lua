@@ -132,7 +132,7 @@ dequeue(job_id, line)
 local attempt = redis.call('HINCRBY', key, 'attempt', 1)
 forget_claim(job_id)
 redis.call('HSET', key, 'status', 'running', 'owner', owner, 'claimed_by', owner, 'worker', worker,
-  'streamed', '')
+  'streamed', '', 'thought', '')
 redis.call('SET', CLAIMED .. owner, job_id, 'PX', lease_ms)
 redis.call('ZADD', LEASES, now + tonumber(lease_ms), job_id)
 -- the text of read tiles stays; any other is written anew

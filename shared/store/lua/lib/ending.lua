@@ -30,6 +30,7 @@ local function terminate(job_id, tenant, status, now)
   redis.call('PEXPIREAT', key .. JOB_TILES, now + ttl_ms)
   -- a client that still waits can no longer end the job by leaving
   redis.call('DEL', key .. JOB_TEXT, key .. JOB_WAITERS, key .. JOB_WAITING)
+  redis.call('HDEL', key, 'thought')
 end
 
 -- A request waits for a job from now on; its leaving may cancel it.

@@ -42,6 +42,17 @@ local function mark_complete(tenant, unfiled)
   redis.call('SET', TENANT_JOBS .. tenant .. JOBS_FILED_AT, unfiled, 'EX', KEPT_S)
 end
 
+-- Operators see the latest jobs of all tenants that have ended, so many of each status.
+local function file_for_operators(job_id, status, now, at_ms)
+  local KEPT = 10000
+  local index = ENDED .. status
+  redis.call('ZREM', SPLIT, job_id)
+  redis.call('ZADD', index, now, job_id)
+  sweep(index, JOB, now)
+  redis.call('ZREMRANGEBYRANK', index, 0, -KEPT - 1)
+  extend(index, at_ms)
+end
+
 -- A job has ended: file it under its status, and in the other indexes again, which may have expired
 -- while nobody was there to end it.
 local function file_ended(job_id, tenant, status, now, ttl_ms)
@@ -51,6 +62,7 @@ local function file_ended(job_id, tenant, status, now, ttl_ms)
   file_job(index .. '/' .. status, job_id, number, at_ms, now)
   redis.call('ZADD', index, number, job_id)
   extend(index, at_ms)
+  file_for_operators(job_id, status, now, at_ms)
   if job.session_id and job.session_id ~= '' then
     redis.call('ZADD', index .. JOBS_OF_SESSION .. job.session_id, number, job_id)
     extend(index .. JOBS_OF_SESSION .. job.session_id, at_ms)
@@ -65,6 +77,8 @@ local function unfile_job(job_id, tenant, status, session_id)
   if redis.call('EXISTS', index) == 0 then redis.call('DEL', index .. JOBS_FILED_AT) end
   redis.call('ZREM', index .. JOBS_SPLIT, job_id)
   redis.call('ZREM', index .. '/' .. status, job_id)
+  redis.call('ZREM', ENDED .. status, job_id)
+  redis.call('ZREM', SPLIT, job_id)
   if session_id and session_id ~= '' then
     redis.call('ZREM', index .. JOBS_OF_SESSION .. session_id, job_id)
   end

@@ -1,10 +1,10 @@
 -- Keep the outcome of a tile for the owner of its child, or queue the child again.
 -- ARGV: the names below; room bounds the children that are queued or running;
---       outcome_json '' = try again; drafted and accepted count the guesses of its answer, which
---       older workers do not know in an outcome
+--       outcome_json '' = try again; drafted and accepted count the guesses of its answer, and
+--       thought its thinking, which older workers do not know in an outcome
 -- Returns id and queue of each row that needs a doorbell, also when it is sent again; nil when the
 -- child is no longer this owner's.
-local child, owner, room, outcome_json, parent, index, drafted, accepted = unpack(ARGV)
+local child, owner, room, outcome_json, parent, index, drafted, accepted, thought = unpack(ARGV)
 
 local tiles_key = JOB .. parent .. JOB_TILES
 local job = fields(JOB .. child, 'status', 'owner', 'released_by', 'queue')
@@ -26,5 +26,6 @@ if redis.call('EXISTS', JOB .. parent) == 1 then
   redis.call('HSET', tiles_key, 'by:' .. index, owner)
   redis.call('HINCRBY', tiles_key, 'drafted', drafted)
   redis.call('HINCRBY', tiles_key, 'accepted', accepted)
+  redis.call('HINCRBY', tiles_key, 'thought', thought)
 end
 return end_tile(child, parent, index, outcome_json, now)

@@ -77,6 +77,8 @@ for _, image in ipairs(KEYS) do
 end
 redis.call('ZADD', TENANT_JOBS .. job.tenant .. JOBS_SPLIT, job.number, job_id)
 extend(TENANT_JOBS .. job.tenant .. JOBS_SPLIT, kept_until)
+redis.call('ZADD', SPLIT, job.started_ms, job_id)
+extend(SPLIT, kept_until)
 redis.call('SET', TILES_ROOM, room)
 count_filed('jobs.split')
 report_tiles_progress(job_id, now, true)

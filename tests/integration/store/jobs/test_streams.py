@@ -180,3 +180,29 @@ def test_a_reader_is_told_that_redis_went_back_and_then_on_another_way(store, cl
     report(store, claim, TEXT)
     with pytest.raises(EventsLost):
         cursor.read()
+
+
+def test_thinking_is_streamed_once_and_begins_anew_with_another_worker(store, claim):
+    def think(owned: Claim, thought: str, at: int = 0, **also: str) -> Reported:
+        return store.report(owned.row.id, owned.owner, thought=thought, thought_at=at, **also)
+
+    def thoughts() -> list[str]:
+        events = EventReader(store.redis, 1.0).read(claim.row.id, 0)
+        return [e.data["text"] for e in events if e.type == "output.reasoning"]
+
+    first = think(claim, TEXT[:4])
+    assert think(claim, TEXT[:4]) == first
+    assert think(claim, TEXT[:8], text="so").known_thought_bytes == len(TEXT[:8].encode())
+    # one before which something is missing is not taken
+    assert think(claim, "!", at=99).known_thought_bytes == len(TEXT[:8].encode())
+    assert thoughts() == [TEXT[:4], TEXT[4:8]]
+    assert EventReader(store.redis, 1.0).streamed(claim.row.id).thought == TEXT[:8]
+    assert store.release(claim.row.id, claim.owner)
+    again = store.claim(claim.row.id, "w2")
+    assert isinstance(again, Claim)
+    assert EventReader(store.redis, 1.0).streamed(claim.row.id).thought == ""
+    think(again, TEXT)
+    assert thoughts()[-1] == TEXT
+    assert pieces(store, claim.row.id).count(None) == 1
+    finish(store, again, "so")
+    assert EventReader(store.redis, 1.0).streamed(claim.row.id).thought == ""

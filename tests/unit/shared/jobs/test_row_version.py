@@ -24,9 +24,10 @@ WORDS = {
     "ConversationMessage": "image_places images max_pixels role text",
     "DocumentInput": "cut dpi id kind name page_count pages running_lines text_layer",
     "EnhanceStep": "binarize contrast denoise deskew downscale perspective upscale",
-    "GenerationParams": "choices do_sample frequency_penalty from_model line_confidence loop_guard "
-    "max_new_tokens min_p presence_penalty regex repetition_penalty response_format seed stop "
-    "temperature top_k top_p uncertain_below",
+    "GenerationParams": "choices do_sample enable_thinking frequency_penalty from_model "
+    "line_confidence loop_guard max_new_tokens max_reasoning_tokens max_total_tokens min_p "
+    "presence_penalty regex repetition_penalty response_format seed stop temperature top_k top_p "
+    "uncertain_below",
     "JobInput": "before boxes document encode_only enhance evidence find image_places images "
     "keep_all max_pixels params postprocess preset prompt reader reference review thread tiling",
     "JsonSchema": "description name schema strict",
@@ -60,7 +61,7 @@ def test_a_row_that_says_something_new_bears_a_new_version():
 #: The members that a worker of version 3 takes; it refuses a row with any other.
 KNOWN_TO_3 = set(WORDS["GenerationParams"].split()) - {
     *("top_k", "presence_penalty", "frequency_penalty", "repetition_penalty", "from_model"),
-    "min_p",
+    *("min_p", "enable_thinking", "max_reasoning_tokens", "max_total_tokens"),
 }
 
 

@@ -91,13 +91,14 @@ def test_the_least_recently_used_buffer_makes_room(pool, make) -> None:
 def test_an_equal_text_over_another_image_is_not_the_same_beginning() -> None:
     from shared.prediction.visual_tokens import VisualSize
     from worker.engine.api import ImageInput
+    from worker.engine.input.chat_template import LaidOut
     from worker.engine.input.prompt import build_prompt
     from worker.engine.memory.kv_cache import common_prefix
 
     def identity(image_id: str):
         source = ImageInput(image_id, None, 1)  # type: ignore[arg-type]
         return build_prompt(
-            [5, source, 6],
+            LaidOut([5, source, 6]),
             image_token=9,
             factor=32,
             size_of=lambda _: VisualSize(64, 32, 2),

@@ -14,6 +14,7 @@ from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from tests.unit.worker.places.many import judge_pages
 from tests.unit.worker.places.pages import KINDS
 from worker.jobs.placing import join_seen
+from worker.places.cells import cells_of
 from worker.places.lines import place_lines
 from worker.places.seen import SeenImage
 from worker.places.tiles import join_tiles
@@ -101,6 +102,24 @@ def test_each_cell_of_a_table_has_its_own_place():
     lines = place_lines(text, seen, "line")
     assert [line.text for line in lines] == [text.split("\n")[at] for at in (0, 2, 3)]
     assert [cell.box for cell in lines[1].cells or ()] == [(0, 30, 90, 50), (200, 30, 250, 50)]
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("| a |  | b |", ["a", "", "b"]),
+        ("|a||b|", ["a", "", "b"]),
+        ("||a|b||", ["", "a", "b", ""]),
+        ("||", [""]),
+        (r"|a\|b||", [r"a\|b", ""]),
+        (r"| a | b\|", ["a", r"b\|"]),
+        (r"|a\\|b|", [r"a\\", "b"]),
+        ("no row", []),
+    ],
+)
+def test_a_row_keeps_its_empty_cells_however_it_is_written(row, cells):
+    assert [cell.text for cell in cells_of(row)] == cells
+    assert [row[slice(*cell.span)].strip() for cell in cells_of(row)] == cells
 
 
 @pytest.mark.parametrize("several", [True, False])

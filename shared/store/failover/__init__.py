@@ -1,0 +1,1 @@
+"""Following the master of a replicated Redis, and writing so that its replicas have it."""

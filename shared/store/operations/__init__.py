@@ -1,0 +1,1 @@
+"""What operators see of all tenants: jobs, and how the queue was."""

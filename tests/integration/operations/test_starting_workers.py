@@ -1,0 +1,40 @@
+"""What a worker does before it has a model, and why it could not get one, is to be seen outside."""
+
+from __future__ import annotations
+
+from tests.support.harness import eventually
+from tests.support.model_hub import running_hub, tiny_model
+
+SHARD = "model-00002-of-00002.safetensors"
+
+
+def test_a_download_and_why_it_failed_are_in_the_readiness_check_and_in_the_queue(
+    workerless, tmp_path
+):
+    def starting() -> list[dict]:
+        return workerless.http.get("/v1/queue").json()["starting"]
+
+    def downloading() -> bool:
+        return any(state["kind"] == "download" and state["percent"] for state in starting())
+
+    with running_hub(tiny_model(2_000_000), piece_s=0.1) as hub:
+        hub.wrong[SHARD] = 2
+        process = workerless.system.worker(
+            wait=False,
+            SIGHTLINE_MODEL="Qwen/Tiny",
+            HF_ENDPOINT=hub.url,
+            SIGHTLINE_WEIGHTS_DIR=str(tmp_path),
+        )
+        eventually(downloading, 90)
+        detail = workerless.http.get("/readyz").json()["detail"]
+        assert detail.startswith("No worker is ready yet: one is downloading Qwen/Tiny (")
+        assert "%" in detail
+        hub.piece_s = 0
+        eventually(lambda: any(state["problem"] for state in starting()), 90)
+    (state,) = starting()
+    assert (state["model"], state["problem"]) == ("Qwen/Tiny", "wrong_checksum")
+    assert workerless.http.get("/readyz").json()["detail"] == (
+        "No worker is ready yet: one could not start (wrong_checksum: see its log)."
+    )
+    assert process.wait(60) != 0
+    assert f"{SHARD} came twice" in process.log.read_text()
