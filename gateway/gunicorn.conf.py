@@ -8,12 +8,13 @@ from gevent import monkey
 monkey.patch_all()
 
 import os
-import tempfile
+
+from gateway.metrics.figures_folder import make_figures_folder
 
 # before anything imports prometheus_client, or the counts of its processes are not summed
 _shares_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _shares_metrics:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sightline-figures-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(make_figures_folder())
 
 import logging
 import math

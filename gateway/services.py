@@ -16,6 +16,8 @@ from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
 from gateway.images.host_breaker import HostBreaker
 from gateway.metrics.http_metrics import HttpMetrics
+from gateway.models.directory import ModelDirectory
+from gateway.models.fleet import Fleet
 from gateway.results.renderer import Renderer
 from shared.catalog.presets import Preset, load_presets
 from shared.catalog.rules import RuleBook, load_rules
@@ -32,6 +34,7 @@ from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
 from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
+from shared.store.model_loads import ModelLoads
 from shared.store.operations.job_board import JobBoard
 from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
@@ -62,6 +65,8 @@ class Services:
     events: EventReader
     waiters: Waiters
     workers: WorkerRegistry
+    models: ModelDirectory
+    fleet: Fleet
     starting: StartingWorkers
     forecasts: Forecasts
     store_health: StoreHealth
@@ -117,6 +122,8 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
+            models=ModelDirectory(workers, settings),
+            fleet=Fleet(ModelLoads(store.redis), forecasts),
             starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,

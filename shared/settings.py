@@ -45,6 +45,9 @@ PREFIX = "SIGHTLINE_"
 #: Variable of a folder with a file for each secret, as container engines mount them.
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
+#: The alias that names the default model.
+_DEFAULT_ALIAS = "default"
+
 Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
 EngineName = Literal["auto", "transformers"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
@@ -79,6 +82,18 @@ def _parse_json_list(value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
         raise ValueError("a JSON list is needed, as in [0, 5, 30]") from None
+
+
+def _parse_pairs(text: str) -> dict[str, str]:
+    """Return the pairs of a text such as a=b,c=d; raises ValueError for what is none."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, mark, real = (piece.strip() for piece in part.partition("="))
+        if not (mark and name and real):
+            raise ValueError(f"{part!r} is not a pair such as gpt-4o=Qwen3-VL-2B")
+        if pairs.setdefault(name, real) != real:
+            raise ValueError(f"{name!r} has two meanings")
+    return pairs
 
 
 def secret_file(name: str, environ: Mapping[str, str]) -> Path | None:
@@ -444,6 +459,18 @@ class Settings(BaseSettings):
     )
     events_max: int = Field(10_000, ge=100, description="Maximum number of events kept per job.")
 
+    # models
+    default_model: str | None = Field(
+        None,
+        description="The model of requests that name none. Unset: the only one that is served; "
+        "while several are, requests must name one.",
+    )
+    model_aliases: str = Field(
+        "",
+        description="Other names of models, such as gpt-4o=Qwen3-VL-2B,fast=demo. Requests for a "
+        "model that is named here wait while it has no workers.",
+    )
+
     # worker
     model: str = Field(
         BUNDLED_MODEL,
@@ -461,6 +488,14 @@ class Settings(BaseSettings):
         None,
         description="Folder for downloaded models, which several workers may share. Unset: the "
         "caches of huggingface_hub and ModelScope.",
+    )
+    model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^@,=\s][^@,=\x00-\x1f]*$",
+        description="Name under which requests ask for this worker's model. Unset: that of its "
+        "checkpoint.",
     )
     engine: EngineName = Field(
         "auto",
@@ -626,6 +661,30 @@ class Settings(BaseSettings):
         if self.body_budget_bytes < self.request_max_bytes:
             raise ValueError("bodies_max_bytes must be at least request_max_bytes")
         return self
+
+    @model_validator(mode="after")
+    def _aliases_name_models(self) -> Self:
+        pairs = _parse_pairs(self.model_aliases)
+        for alias, real in pairs.items():
+            if real in pairs:
+                raise ValueError(f"{PREFIX}MODEL_ALIASES: {alias!r} means another alias, {real!r}")
+        default = pairs.get(_DEFAULT_ALIAS)
+        if default and self.default_model not in (None, default):
+            raise ValueError(f"{PREFIX}DEFAULT_MODEL and the alias default differ")
+        return self
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Return other names of models, but for the default's."""
+        pairs = _parse_pairs(self.model_aliases)
+        return {alias: real for alias, real in pairs.items() if alias != _DEFAULT_ALIAS}
+
+    @property
+    def default_name(self) -> str:
+        """Return the model of requests that name none; "" for whichever is served."""
+        pairs = _parse_pairs(self.model_aliases)
+        default = self.default_model or pairs.get(_DEFAULT_ALIAS) or ""
+        return pairs.get(default, default)
 
     @property
     def jobs_at_once(self) -> int:

@@ -16,6 +16,7 @@ from shared.documents.reader import DocumentReader
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.abilities import Ability
+from shared.jobs.route import join_name
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES, direct_queue, send_doorbells
@@ -206,9 +207,16 @@ class WorkerService:
         if self._references is not None:
             self._references.forget(marks)
 
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Return what it serves: the name of its model, without and with its revision."""
+        info = self.engine.info
+        return info.name, join_name(info.name, info.revision)
+
     def _max_tiles(self) -> int:
-        """Return how many tiles may run in the whole service: one slot a worker is left free."""
-        workers = [worker for worker in self._registry.fresh() if not worker.draining]
+        """Return how many tiles of its model may run in all: one slot a worker is left free."""
+        own = [one for one in self._registry.fresh() if one.model == self.engine.info.name]
+        workers = [worker for worker in own if not worker.draining]
         return max(1, sum(max(1, worker.slots - 1) for worker in workers))
 
     def _lacks(self, ability: Ability) -> bool:
@@ -275,6 +283,7 @@ class WorkerService:
             simulated=info.simulated,
             engine=info.engine,
             lacks=info.lacks,
+            pools=self.pools,
             queue=self._queue,
             consumes=self._consumed_queues(),
             host=socket.gethostname(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from gateway.models.fleet import Fleet, FleetModel
 from shared.errors import StoreUnavailable
 from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
@@ -23,6 +24,7 @@ from shared.store.connection import Client
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.jobs import job_metrics
 from shared.store.jobs.reader import Load
+from shared.store.model_loads import ModelLoads
 from shared.store.redis_info import RedisState, redis_state
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.webhooks.delivery_types import Outbox
@@ -98,11 +100,13 @@ class ServiceCollector(Collector):
         sources = self._sources
         workers = sources.workers.fresh()
         load = sources.store.load()
-        forecasts = Forecasts(sources.store.redis, sources.workers)
+        redis = sources.store.redis
+        forecasts = Forecasts(redis, sources.workers)
         yield from collect_queues(load, forecasts.read().fleet)
         yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
+        yield from collect_models(list(Fleet(ModelLoads(redis), forecasts).read(workers)))
         yield from collect_counters(sources.store.counters())
         yield from collect_job_metrics(sources.store.read_metrics())
         yield from collect_outbox(sources.deliveries.outbox())
@@ -221,6 +225,34 @@ def collect_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
     ]
     text = "The worker's measured speed, by stage; decode is for one answer."
     yield _gauge("worker_tokens_per_second", text, *speeds, by="worker stage")
+
+
+_MODEL_GAUGES: dict[str, tuple[str, Callable[[FleetModel], float | None]]] = {
+    "queue_depth": ("Jobs that wait for the model.", lambda model: model.load.queued),
+    "jobs_running": ("Jobs of the model held by a worker.", lambda model: model.load.running),
+    "oldest_wait_seconds": (
+        "Wait of the oldest job that waits for the model.",
+        lambda model: model.load.oldest_wait_s,
+    ),
+    "predicted_wait_seconds": (
+        "Predicted wait of a job for the model submitted now.",
+        lambda model: model.wait_s,
+    ),
+    "backlog_seconds": (
+        "Predicted seconds that one worker of the model would need for all of its jobs.",
+        lambda model: model.work_s,
+    ),
+    "workers": ("Workers that serve the model.", lambda model: len(model.workers)),
+    "slots": ("Jobs that the model's workers can run at once.", lambda model: model.slots),
+}
+
+
+def collect_models(models: list[FleetModel]) -> Iterator[Metric]:
+    """Yield what waits and runs for each model; nothing of what is not known of one."""
+    for name, (text, read) in _MODEL_GAUGES.items():
+        values = [((model.name,), read(model)) for model in models]
+        known = [(labels, float(value)) for labels, value in values if value is not None]
+        yield _gauge(f"model_{name}", text, *known, by="model")
 
 
 def _worker_gauge(workers: list[Heartbeat], field: str, text: str) -> Metric:

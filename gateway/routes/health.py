@@ -17,7 +17,12 @@ from gateway.responses.views.limits import (
     queue_limits,
     request_limits,
 )
-from gateway.responses.views.worker import describe_start, starting_view, worker_view
+from gateway.responses.views.worker import (
+    describe_start,
+    fleet_model_view,
+    starting_view,
+    worker_view,
+)
 from gateway.schemas.jobs import Ok, QueueView
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
@@ -69,19 +74,23 @@ def readyz() -> dict[str, str]:
 
 @health.get("/v1/queue", summary="Get the queue state", responses={200: QueueView, **_STORE})
 def queue() -> dict[str, Any]:
-    """Return the depth of each queue, the longest wait and the running workers."""
+    """Return the depth of each queue, the longest wait, the running workers and their models."""
     services = current_services()
-    state = services.store.load()
+    state, workers = services.store.load(), services.workers.fresh()
     queued = sum(state.depths.values())
+    models = list(services.fleet.read(workers))
     wait_s = services.admission.forecast().fleet.predict_wait_s(queued)
+    if len(models) > 1:
+        wait_s = max((model.wait_s for model in models if model.wait_s is not None), default=None)
     return {
         "queues": [{"name": name, "depth": state.depths[name]} for name in QUEUES],
         "queued": queued,
         "running": state.running,
         "oldest_wait_s": state.oldest_wait_s,
         "wait_s": None if wait_s is None else round(wait_s, 1),
-        "workers": [worker_view(worker) for worker in services.workers.fresh()],
+        "workers": [worker_view(worker) for worker in workers],
         "starting": [starting_view(worker) for worker in services.starting.list_all()],
+        "models": [fleet_model_view(model) for model in models],
     }
 
 

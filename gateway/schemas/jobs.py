@@ -13,6 +13,7 @@ from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 from shared.jobs.evidence import EvidenceStatus
 from shared.jobs.find import ObjectSource
+from shared.jobs.route import MAX_MODEL_CHARS
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -453,6 +454,9 @@ class WarmQuery(Parameters):
 
     warm: bool = Field(False, description="Encode it now, with the pixel budget of `detail`.")
     detail: Literal["auto", "low", "high"] = "auto"
+    model: str | None = Field(
+        None, max_length=MAX_MODEL_CHARS, description="The model that encodes it; as in `Job`."
+    )
 
 
 class Ok(BaseModel):
@@ -485,6 +489,21 @@ class WorkerState(BaseModel):
     version: str
 
 
+class ModelQueue(BaseModel):
+    """The current load of one model."""
+
+    model: str
+    queued: int
+    running: int
+    oldest_wait_s: float
+    wait_s: float | None = Field(
+        description="Predicted wait of a job behind all others of this model; null without a "
+        "worker, and until one has measured its speed."
+    )
+    workers: int = Field(description="0: its jobs wait until a worker for it comes.")
+    slots: int
+
+
 class StartingState(BaseModel):
     """A worker that has no model yet."""
 
@@ -510,9 +529,10 @@ class QueueView(BaseModel):
     wait_s: float | None = Field(
         None,
         description="Predicted wait of a job behind all others; null until a worker has measured "
-        "its speed.",
+        "its speed. Of several models the longest.",
     )
     workers: list[WorkerState]
+    models: list[ModelQueue] = Field(description="Each model that is served or waited for.")
     starting: list[StartingState] = Field(
         [], description="Workers without a model yet, and those that lately could not get one."
     )
@@ -551,12 +571,23 @@ class ModelState(BaseModel):
     simulated: bool = Field(
         description="Whether it is the simulated engine, for load tests and trying an integration."
     )
+    revisions: list[str] = Field(
+        description="Those that its workers serve; a request may name one behind `@`."
+    )
+    workers: list[str] = Field(description="The IDs of its workers.")
+    slots: int = Field(description="Jobs that they can run at once.")
+    default: bool = Field(
+        description="Whether the operator has made it the model of requests that name none."
+    )
+    aliases: list[str] = Field(description="The operator's other names for it.")
 
 
 class ModelPath(Parameters):
     """Names a model."""
 
-    model_id: str = Field(description="Its ID, or `sightline` for whichever model is loaded.")
+    model_id: str = Field(
+        description="Its ID, another name of the operator's, or `sightline` for the default model."
+    )
 
 
 class ModelList(BaseModel):

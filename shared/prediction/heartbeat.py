@@ -43,6 +43,9 @@ class Heartbeat:
     engine: str = "sightline"
     #: Abilities that this engine has not, out of `shared.jobs.abilities`.
     lacks: tuple[str, ...] = ()
+    #: The models, with and without revision, of which it takes the jobs that wait for them alone;
+    #: () of an older worker, which takes any job.
+    pools: tuple[str, ...] = ()
     #: The queue that only this worker consumes.
     queue: str = ""
     #: The shared queues that it consumes now; None of an older worker, which does not say.

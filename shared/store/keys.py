@@ -69,6 +69,14 @@ TURN = PREFIX + "turn"
 #: what it has of each line: virtual time of the first turn, length of one, and how many.
 SLOTS = PREFIX + "turns:slots"
 SLOTS_OF = PREFIX + "turns:slots_of"
+#: What begins the name of the broker's queue that only the workers of a model read.
+MODEL_QUEUE = "model."
+#: Set of the pools of models in which jobs wait. What has a pool of its own has its name behind a
+#: line break; the keys without one are of the pool that is for all workers.
+POOLS = PREFIX + "pools"
+#: String: a worker serves this model now; and zset of models by the second in which one did last.
+SERVES = PREFIX + "serves:"
+MODELS_SEEN = PREFIX + "models_seen"
 #: Set of the row versions whose workers have passed over newer rows; and of such a version, hash
 #: line -> the score up to which it can start nothing there.
 PASSED = PREFIX + "passed"
@@ -217,6 +225,11 @@ STARTING = PREFIX + "starting"
 COUNTERS = PREFIX + "counters"
 #: Hash: sums and histograms over finished jobs; see job_metrics.py.
 FIGURES = PREFIX + "figures"
+
+
+def pooled(name: str, pool: str) -> str:
+    """Return the key of what a pool has of a kind; see POOLS."""
+    return f"{name}\n{pool}" if pool else name
 
 
 def job(job_id: str) -> str:

@@ -54,6 +54,9 @@ _GEMMA3_CHAT = """\
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<start_of_turn>model\n' }}{%- endif -%}
 """
+_THINKING = """\
+{%- if add_generation_prompt and enable_thinking is not false -%}{{ '<think>\n' }}{%- endif -%}
+"""
 _IDEFICS3_CHAT = """\
 {%- for message in messages -%}
     {{ message['role'] | capitalize }}:
@@ -80,9 +83,13 @@ _PADDLEOCR_CHAT = """\
 """
 
 
-def write_gemma3(folder: Path) -> Path:
-    """Write one whose images have 16 tokens each, with layers that see only what is near."""
-    special = ("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>")
+def write_gemma3(folder: Path, *, thinks: bool = False) -> Path:
+    """Write one whose images have 16 tokens each, with layers that see only what is near.
+
+    Where it `thinks`, its chat template opens the thinking unless it is told not to.
+    """
+    special = ["<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"]
+    special += ["<think>", "</think>"] if thinks else []
     image = {
         "boi_token": "<start_of_image>",
         "image_token": "<image_soft_token>",
@@ -91,7 +98,7 @@ def write_gemma3(folder: Path) -> Path:
     tokenizer = _write_tokenizer(
         folder,
         (*special, *image.values()),
-        _GEMMA3_CHAT,
+        _GEMMA3_CHAT + (_THINKING if thinks else ""),
         named=image,
         eos_token="<eos>",
         bos_token="<bos>",

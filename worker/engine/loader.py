@@ -79,7 +79,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         tower = VisionTower(shape.vision, checkpoint.weights, ops.images)
         text = TextModel(shape.text, checkpoint.weights, ops.text)
     return LoadedModel(
-        name=about["name"],
+        name=settings.model_name or about["name"],
         revision=revision_of(folder),
         demo=bool(about.get("demo")),
         letter_height=about["letter_height"],

@@ -24,6 +24,7 @@ def load_engine(settings: Settings, open_store: Callable[[], ByteStore | None]) 
             settings.simulated_image_s,
             settings.simulated_token_s,
             speculation=settings.speculation,
+            name=settings.model_name,
         )
     engine = _load_generic(settings) if settings.generic else _load_own(settings, open_store)
     # the first caller does not wait for one-time set-up, and its job is predicted

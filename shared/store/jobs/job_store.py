@@ -38,6 +38,7 @@ from shared.store.jobs.types import (
     DoorbellMessage,
     NewJob,
     Reported,
+    ServedModel,
     StoredJob,
     Verdict,
     read_doorbells,
@@ -172,7 +173,9 @@ class Store(JobReader):
             "notices": dump(list(job.notices)),
             # the worker adds its own
             "first_notices": len(job.notices),
-            "model": job.model,
+            "model": job.route.model,
+            **({"asked": job.route.asked} if job.route.asked else {}),
+            **({"pool": job.route.pool} if job.route.pool else {}),
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             **({"group": job.group} if job.group else {}),
@@ -226,18 +229,25 @@ class Store(JobReader):
 
     # the worker's side
 
-    def claim_next(self, worker_id: str, *, reads: bool = False) -> Claim | str:
+    def claim_next(
+        self, worker_id: str, *, reads: bool = False, serves: ServedModel | None = None
+    ) -> Claim | str:
         """Claim the queued job whose turn it is, or return `nothing`; see `claim`."""
-        return self.claim("", worker_id, reads=reads)
+        return self.claim("", worker_id, reads=reads, serves=serves)
 
-    def claim(self, job_id: str, worker_id: str, *, reads: bool = False) -> Claim | str:
+    def claim(
+        self, job_id: str, worker_id: str, *, reads: bool = False, serves: ServedModel | None = None
+    ) -> Claim | str:
         """Claim this queued job, for a worker that `reads` if it has the second reader.
 
-        Else return why not: missing, not_queued, expired, too_new, needs_reader.
+        One that `serves` nothing of its own takes what is for all workers. Else return why not:
+        missing, not_queued, expired, too_new, needs_reader, other_model.
         """
         owner = secrets.token_hex(16)
         lease_ms, able = int(self._settings.lease_s * 1000), NEEDS_READER if reads else ""
-        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION, able)
+        model = serves or ServedModel()
+        args = (job_id, owner, worker_id, lease_ms, ROW_VERSION, able, model.name, model.revision)
+        reply = self._run("claim", [], *args)
         if reply[0] != "claimed":
             return str(reply[0])
         return Claim(read_row(pairs(reply[2])), owner, int(reply[1]), reply[3])
@@ -316,11 +326,29 @@ class Store(JobReader):
         reply = self._run("reap", [], lease_ms, poison, gap_ms, heartbeat_ms)
         return read_doorbells(reply)
 
-    def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return a doorbell for each queued job beyond the messages in the broker's `lists`."""
+    def reconcile(self, lists: Sequence[str], pool: str = "") -> list[Doorbell]:
+        """Return a doorbell for each queued job of a pool beyond the messages in these `lists`.
+
+        They are those that the broker keeps for the queues in which its doorbells are rung.
+        """
         age_ms = int(self._settings.reconcile_s * 1000)
-        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
+        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)), pool)
         return read_doorbells(reply)
+
+    def pools(self) -> list[str]:
+        """Return the models that have a pool of their own in which jobs wait."""
+        with guard():
+            return sorted(self.redis.smembers(keys.POOLS))
+
+    def find_others(self, job_id: str, serves: ServedModel) -> str | None:
+        """Return the other model whose workers are up and should hear of a job; None without one.
+
+        That is where its doorbell was heard by a worker that does not serve it.
+        """
+        with guard():
+            status, model = self.redis.hmget(keys.job(job_id), ["status", "model"])
+            is_others = status == JobStatus.QUEUED and model and model != serves.name
+            return model if is_others and self.redis.exists(keys.SERVES + model) else None
 
 
 def _input_keys(tenant: str, job: JobInput) -> list[str]:

@@ -22,8 +22,17 @@ from shared.errors import BadParameters, InputTooLong, OutOfMemory
 from shared.jobs import FinishReason, Stage
 from shared.settings import Settings
 from tests.model.checkpoints import answer, image, request, user
-from tests.support.other_models import OTHERS
-from worker.engine.api import Completion, Delta, Failed, ImageInput, Message, Progress, Started
+from tests.support.other_models import OTHERS, write_gemma3
+from worker.engine.api import (
+    Completion,
+    Delta,
+    Failed,
+    ImageInput,
+    Message,
+    Progress,
+    Started,
+    Thought,
+)
 from worker.engine.generic import numerics
 from worker.engine.generic.engine import GenericEngine, load_generic_engine
 from worker.engine.loader import ModelNotLoadable
@@ -162,6 +171,24 @@ def test_what_a_user_writes_is_no_special_token(other, generic_of) -> None:
         assert isinstance(plain, Started)
         # a token for each letter, and no further image
         assert special == plain
+
+
+def test_a_model_thinks_apart_from_its_answer(generic_of, tmp_path) -> None:
+    engine = generic_of(write_gemma3(tmp_path, thinks=True))
+    assert engine.info.thinks
+    question = request(user("Is <think> a word?", image(1)), tokens=12, max_reasoning_tokens=20)
+    events = list(engine.submit(question).events())
+    completion = events[-1]
+    assert isinstance(completion, Completion)
+    thought = "".join(event.text for event in events if isinstance(event, Thought))
+    assert thought
+    assert completion.reasoning == thought
+    assert [notice.code for notice in completion.notices] == ["reasoning_cut"]
+    assert 20 < completion.usage.reasoning_tokens < 30
+    assert len(completion.token_ids) == 12
+    off = answer(engine, request(user("Is it?"), tokens=12, enable_thinking=False))
+    assert off.reasoning is None
+    assert len(off.token_ids) == 12
 
 
 def test_events_tell_the_whole_way(other, generic_of) -> None:

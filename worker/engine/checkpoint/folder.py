@@ -50,7 +50,8 @@ def read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        content = json.loads(file.read_text("utf-8"))
+        # some editors and tools write a byte order mark
+        content = json.loads(file.read_text("utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{file.name} is damaged: {error}") from error
     if not isinstance(content, dict):

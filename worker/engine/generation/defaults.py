@@ -22,7 +22,7 @@ def read_recommended(folder: Path) -> dict[str, float]:
     What is out of bounds is left out and logged. Raises OSError and ValueError for a broken file.
     """
     file = folder / FILE
-    config = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    config = json.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
     recommended: dict[str, float] = {}
     for name in SAMPLING:
         if config.get(name) is None:

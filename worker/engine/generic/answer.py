@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 
 from shared.errors import ServiceError
 from shared.jobs import FinishReason, Notice, Stage, Usage
-from worker.engine.api import Completion, Delta, Failed, Progress, Started, Ticket, Timings
+from worker.engine.api import (
+    Completion,
+    Delta,
+    Failed,
+    Progress,
+    Started,
+    Thought,
+    Ticket,
+    Timings,
+)
 from worker.engine.generation.writer import Writer
-from worker.engine.generic.conversation import ModelInputs
+from worker.engine.generic.inputs import ModelInputs
 
 #: Nothing is kept of an image, so it cannot be encoded ahead of its question.
 NOT_KEPT = Notice(
@@ -56,13 +65,15 @@ class Answer:
             self.ticket.put(Progress(stage, fraction))
 
     def show(self, text: str) -> None:
-        """Send new text."""
+        """Send what was thought meanwhile, and new text."""
+        if thought := self.writer.take_reasoning():
+            self.ticket.put(Thought(thought, self.writer.generated))
         if text:
             self.ticket.put(Delta(text, self.writer.generated))
 
     def finish(self, reason: FinishReason, *notices: Notice) -> None:
         """Send the pending text, and the end."""
-        writer = self.writer
+        writer, thought = self.writer, len(self.writer.thought)
         self.show(writer.text.finish())
         self.ticket.put(
             Completion(
@@ -70,14 +81,16 @@ class Answer:
                 finish_reason=reason,
                 usage=Usage(
                     prompt_tokens=len(self.inputs.ids),
-                    completion_tokens=len(writer.tokens),
+                    completion_tokens=thought + len(writer.tokens),
                     image_tokens=self.inputs.image_tokens,
+                    reasoning_tokens=thought,
                 ),
                 timings=self.clock.timings(),
                 token_ids=tuple(writer.tokens),
                 confidence=writer.confidence(),
                 lines=writer.lines(),
                 notices=(*writer.notices(), *notices),
+                reasoning=writer.reasoning,
             )
         )
 

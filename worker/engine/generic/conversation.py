@@ -6,11 +6,9 @@ a mark, whose place its letters take afterwards.
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,42 +17,15 @@ from tokenizers import AddedToken, Tokenizer
 
 from shared.errors import BadParameters, ServiceError
 from worker.engine.api import ImageInput, Message, UsedImage
+from worker.engine.generation.thinking import ThinkTags
+from worker.engine.generic.inputs import ModelInputs, put_back, share_tokens, within_budget
+from worker.engine.input.think_tags import BEGIN, END, close_thinking, drop_thinking, is_open
 from worker.reasons import describe_error
 
 #: Stands for a special token that a user has written out.
 _MARK = "⁂sightline⁂"
 #: Part of a template's turn, and the turn.
 Turn = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInputs:
-    """One conversation as a model's `forward` takes it."""
-
-    #: `input_ids` (1, n), whatever else is (1, n), and the images' own.
-    tensors: dict[str, torch.Tensor]
-    #: Visual tokens of all images.
-    image_tokens: int
-    images: tuple[UsedImage, ...] = ()
-
-    @property
-    def ids(self) -> list[int]:
-        """Return the tokens of the prompt."""
-        ids: list[int] = self.tensors["input_ids"][0].tolist()
-        return ids
-
-    def extended(self, tokens: Sequence[int]) -> dict[str, torch.Tensor]:
-        """Return the tensors with the first tokens of the answer behind the prompt."""
-        if not tokens:
-            return self.tensors
-        added = torch.tensor([tokens], dtype=torch.int64)
-        length = self.tensors["input_ids"].shape[1]
-        longer = dict(self.tensors)
-        for name, tensor in self.tensors.items():
-            if tensor.shape == (1, length):
-                more = added if name == "input_ids" else tensor[:, -1:].expand_as(added)
-                longer[name] = torch.cat([tensor, more.to(tensor.dtype)], 1)
-        return longer
 
 
 def _as_parts(message: Message) -> Turn:
@@ -85,23 +56,29 @@ class ConversationReader:
         self._bos: str = tokenizer.bos_token or ""
         #: Decodes answers; knows no mark.
         self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        #: The tokens around the model's thinking; None of one that has none.
+        self.tags = _think_tags(self.backend)
         self._special = _special_texts(processor, self.backend)
         tokenizer.add_tokens([AddedToken(_MARK, special=True, normalized=False)])
         self._mark_id: int = tokenizer.convert_tokens_to_ids(_MARK)
         self._lock = threading.Lock()
         self._turn_of: Callable[[Message], Turn] = self._choose_form()
+        #: Whether the template makes the model think, or can.
+        self.thinks = self.tags is not None and self._is_made_to_think()
 
-    def read(self, messages: Sequence[Message]) -> ModelInputs:
-        """Return the whole conversation up to where the assistant's answer begins.
+    def read(self, messages: Sequence[Message], thinking: bool | None = None) -> ModelInputs:
+        """Return the whole conversation up to where the assistant begins.
 
-        Images are scaled down to their budgets, and then as the checkpoint wants it. Raises
-        BadParameters for a conversation that the template or the processor cannot lay out.
+        It is for an answer with or without thinking; None as it is usual. Images are scaled down to
+        their budgets, and then as the checkpoint wants it. Raises BadParameters for a conversation
+        that the template or the processor cannot lay out.
         """
         written: list[str] = []
-        hidden = [self._hide(message, written) for message in messages]
-        images = [_within_budget(image) for message in messages for image in message.images]
+        shown = drop_thinking(messages) if self.tags else messages
+        hidden = [self._hide(message, written) for message in shown]
+        images = [within_budget(image) for message in messages for image in message.images]
         with self._lock:
-            text = self._lay_out(hidden, self._turn_of)
+            text = self._lay_out(hidden, self._turn_of, thinking)
             try:
                 tensors = self._process(text, images)
             except Exception as error:
@@ -109,8 +86,10 @@ class ConversationReader:
                 raise BadParameters(
                     f"The model's processor refuses this input: {reason}"
                 ) from error
-        tensors = _put_back(tensors, self._mark_id, [self._spell(text) for text in written])
-        return self._describe(tensors, messages, images)
+        tensors = put_back(tensors, self._mark_id, [self._spell(text) for text in written])
+        # what users wrote is hidden: only the template's own tags are seen
+        opened = self.tags is not None and is_open(text)
+        return self._describe(tensors, messages, images, opened=opened)
 
     def _hide(self, message: Message, written: list[str]) -> Message:
         """Return a message with a mark for each special text, which is added to `written`."""
@@ -134,13 +113,21 @@ class ConversationReader:
         text += message.text[at:]
         return Message(message.role, text, message.images, image_places=tuple(places))
 
-    def _lay_out(self, messages: Sequence[Message], turn_of: Callable[[Message], Turn]) -> str:
+    def _lay_out(
+        self,
+        messages: Sequence[Message],
+        turn_of: Callable[[Message], Turn],
+        thinking: bool | None = None,
+    ) -> str:
         """Return the template's text; raises BadParameters if it fails or drops a question."""
+        # by the name that many templates know; others ignore it
+        switch = {} if thinking is None else {"enable_thinking": thinking}
         try:
             text: str = self._processor.apply_chat_template(
                 [turn_of(message) for message in messages],
                 tokenize=False,
                 add_generation_prompt=True,
+                **switch,
             )
         except Exception as error:
             # the template is a program of its own: it may raise anything
@@ -157,7 +144,7 @@ class ConversationReader:
                         f"The model's chat template drops words of the role {message.role}.",
                         hint=_ROLES,
                     )
-        return text
+        return close_thinking(text) if self.tags and thinking is False else text
 
     def _process(self, text: str, images: list[Image.Image]) -> dict[str, torch.Tensor]:
         begins = bool(self._bos) and text.startswith(self._bos)
@@ -185,14 +172,24 @@ class ConversationReader:
         tensors: dict[str, torch.Tensor],
         messages: Sequence[Message],
         images: Sequence[Image.Image],
+        *,
+        opened: bool,
     ) -> ModelInputs:
         tokens = int(torch.isin(tensors["input_ids"], self._image_tokens).sum())
         sources = [image for message in messages for image in message.images]
         used = tuple(
             UsedImage(source.id, image.size, share)
-            for source, image, share in zip(sources, images, _shares(tokens, images), strict=True)
+            for source, image, share in zip(
+                sources, images, share_tokens(tokens, images), strict=True
+            )
         )
-        return ModelInputs(tensors, tokens, used)
+        return ModelInputs(tensors, tokens, used, opened)
+
+    def _is_made_to_think(self) -> bool:
+        """Tell whether a prompt opens the thinking, or is another one where it is turned off."""
+        question = [Message("user", "?")]
+        usual = self._lay_out(question, self._turn_of)
+        return is_open(usual) or usual != self._lay_out(question, self._turn_of, thinking=False)
 
     def _choose_form(self) -> Callable[[Message], Turn]:
         """Return the form of turns that the template lays out; raises ValueError without any."""
@@ -225,10 +222,19 @@ def _words(message: Message) -> Iterator[str]:
         yield from (part.strip() for part in message.parts if isinstance(part, str))
 
 
+def _think_tags(backend: Tokenizer) -> ThinkTags | None:
+    """Return the tokens around a model's thinking; None where the tokenizer has none."""
+    ids = {token.content: id_ for id_, token in backend.get_added_tokens_decoder().items()}
+    if BEGIN not in ids or END not in ids:
+        return None
+    closing = [backend.encode(text, add_special_tokens=False).ids for text in ("\n", "\n\n")]
+    return ThinkTags(ids[BEGIN], ids[END], (*closing[0], ids[END], *closing[1]))
+
+
 def _special_texts(processor: Any, backend: Tokenizer) -> re.Pattern[str]:
     """Return a pattern of all texts that tokenizer or processor would not take for words."""
     added = backend.get_added_tokens_decoder().values()
-    texts = {token.content for token in added if token.special}
+    texts = {token.content for token in added if token.special or token.content in (BEGIN, END)}
     names = ("image_token", "video_token", "audio_token", "boi_token", "eoi_token")
     named = {
         getattr(owner, name, None) for owner in (processor, processor.tokenizer) for name in names
@@ -236,45 +242,3 @@ def _special_texts(processor: Any, backend: Tokenizer) -> re.Pattern[str]:
     texts |= {text for text in named if isinstance(text, str) and text}
     longest_first = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, [_MARK, *longest_first])))
-
-
-def _within_budget(source: ImageInput) -> Image.Image:
-    """Return an image with no more pixels than its budget, keeping its aspect."""
-    width, height = source.image.size
-    scale = math.sqrt(source.max_pixels / (width * height))
-    if scale >= 1:
-        return source.image
-    size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
-    return source.image.resize(size, Image.Resampling.BICUBIC)
-
-
-def _put_back(
-    tensors: dict[str, torch.Tensor], mark: int, spelled: Sequence[Sequence[int]]
-) -> dict[str, torch.Tensor]:
-    """Return the tensors with the tokens of one text in place of each mark."""
-    ids = tensors["input_ids"]
-    places = (ids[0] == mark).nonzero()[:, 0].tolist()
-    if len(places) != len(spelled):
-        raise BadParameters("The model's chat template repeats or drops a special token's text.")
-    if not places:
-        return tensors
-    counts = torch.ones(ids.shape[1], dtype=torch.int64)
-    counts[places] = torch.tensor([len(tokens) for tokens in spelled])
-    widened = {
-        name: tensor.repeat_interleave(counts, 1) if tensor.shape == ids.shape else tensor
-        for name, tensor in tensors.items()
-    }
-    letters = torch.tensor([id_ for tokens in spelled for id_ in tokens], dtype=torch.int64)
-    widened["input_ids"][widened["input_ids"] == mark] = letters
-    return widened
-
-
-def _shares(tokens: int, images: Sequence[Image.Image]) -> list[int]:
-    """Divide visual tokens among images by their pixels, which is exact for a single one."""
-    pixels = [image.width * image.height for image in images]
-    shares, left, of = [], tokens, sum(pixels)
-    for count in pixels:
-        share = round(left * count / of)
-        shares.append(share)
-        left, of = left - share, of - count
-    return shares

@@ -69,11 +69,11 @@ class AnswerWriting:
     def _write_on(self) -> None:
         """Write until the answer ends, or until tokens of it were taken back."""
         answer, writer = self._answer, self._answer.writer
-        self._written, self._passed_at = len(writer.tokens), None
-        limit = writer.limit - self._written
+        self._written, self._passed_at = len(writer.written), None
+        limit = writer.total - self._written
         before = writer.generated
         self._model.generate(
-            **answer.inputs.extended(writer.tokens),
+            **answer.inputs.extended(writer.written),
             generation_config=GenerationConfig(
                 do_sample=False,
                 num_beams=1,
@@ -99,7 +99,7 @@ class AnswerWriting:
 
     def _must_stop(self, ids: torch.Tensor, _scores: Any, **_: Any) -> torch.Tensor:
         """Tell whether the answer has ended, or no longer is what the model has read."""
-        rewound = len(self._answer.writer.tokens) != self._written
+        rewound = len(self._answer.writer.written) != self._written
         stops = self._reason is not None or rewound
         return torch.full((len(ids),), stops, dtype=torch.bool)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import torch
 
 from shared.errors import BadParameters, InputTooLarge, InputTooLong
+from shared.jobs import GenerationParams
 from shared.jobs.abilities import Ability
 from shared.long_steps import long_step
 from shared.prediction.image_memory import ImageRoom
@@ -19,8 +19,11 @@ from worker.engine.checkpoint.weights import revision_of
 from worker.engine.generation.constraint import Constraint, Grammars
 from worker.engine.generation.defaults import read_recommended, with_recommended
 from worker.engine.generation.detokenizer import TextStream
+from worker.engine.generation.thinking import Thinking
+from worker.engine.generation.token_budget import LEAST_ROOM, Budget, wants_thinking
 from worker.engine.generation.writer import Writer
 from worker.engine.generic.answer import Answer
+from worker.engine.generic.inputs import ModelInputs
 from worker.engine.generic.loop import GenericLoop
 from worker.engine.generic.opening import OpenedCheckpoint, load_weights, open_checkpoint
 from worker.engine.loader import ModelNotLoadable, read_about
@@ -59,7 +62,7 @@ def _load(settings: Settings) -> GenericEngine:
     vocabulary = int(opened.config.get_text_config().vocab_size)
     grammars = _try_grammars(opened, vocabulary)
     info = ModelInfo(
-        name=about["name"],
+        name=settings.model_name or about["name"],
         revision=revision_of(folder),
         context_tokens=min(opened.limits.context, budget.kv_bytes // opened.limits.kv_bytes),
         numerics=opened.numerics.name,
@@ -73,6 +76,7 @@ def _load(settings: Settings) -> GenericEngine:
         tallest_letters=about.get("tallest_letters"),
         letters_at_once=about.get("letters_at_once"),
         sampling=read_recommended(folder),
+        thinks=opened.conversations.thinks,
         demo=bool(about.get("demo")),
         engine=NAME,
         lacks=_LACKS if grammars else (*_LACKS, Ability.CONSTRAINTS),
@@ -95,8 +99,6 @@ def _image_room(opened: OpenedCheckpoint, budget: MemoryBudget) -> ImageRoom:
 
 def _try_grammars(opened: OpenedCheckpoint, vocabulary: int) -> Grammars | None:
     """Return what constrains answers; None where the library cannot read the tokenizer."""
-    from shared.jobs import GenerationParams
-
     grammars = Grammars(opened.conversations.backend, vocabulary, opened.end_tokens)
     try:
         grammars.make_constraint(GenerationParams(choices=("yes", "no")))
@@ -148,20 +150,20 @@ class GenericEngine:
 
         Images are prepared in the caller's thread, so that no other request waits for it.
         """
-        inputs = self._opened.conversations.read(request.messages)
-        prompt = inputs.ids
-        room = self._info.context_tokens - len(prompt)
-        if room < 1:
+        params = with_recommended(request.params, self._info.sampling)
+        inputs = self._read(request, wants_thinking(params))
+        if inputs.opened and self._room(inputs) < LEAST_ROOM:
+            inputs = self._read(request, thinking=False)
+        if self._room(inputs) < 1:
             raise InputTooLong(
-                f"Input too long: {len(prompt)} tokens, {inputs.image_tokens} of them for"
+                f"Input too long: {len(inputs.ids)} tokens, {inputs.image_tokens} of them for"
                 f" images, leave no room for an answer in {self._info.context_tokens}."
             )
         images = [image.tokens for image in inputs.images]
         if not self._info.image_room.holds(images):
             raise InputTooLarge(self._info.image_room.refusal(images))
         ticket = Ticket(request)
-        writer = self._writer(request, prompt, room)
-        answer = Answer(ticket, inputs, writer)
+        answer = Answer(ticket, inputs, self._writer(params, inputs))
         answer.announce()
         self._loop.submit(answer)
         return ticket
@@ -175,24 +177,53 @@ class GenericEngine:
         if self._grammars is not None:
             self._grammars.close()
 
-    def _writer(self, request: EngineRequest, prompt: Sequence[int], room: int) -> Writer:
-        params = with_recommended(request.params, self._info.sampling)
+    def _read(self, request: EngineRequest, thinking: bool | None) -> ModelInputs:
+        return self._opened.conversations.read(request.messages, thinking)
+
+    def _room(self, inputs: ModelInputs) -> int:
+        """Return how many tokens a prompt leaves to its answer."""
+        return self._info.context_tokens - len(inputs.ids)
+
+    def _writer(self, params: GenerationParams, inputs: ModelInputs) -> Writer:
+        conversations = self._opened.conversations
+        on_top = conversations.thinks and params.may_think
+        budget = Budget.of(params, self._room(inputs), on_top=on_top)
         return Writer(
             params,
-            TextStream(self._opened.conversations.backend, params.stop),
-            limit=min(params.max_new_tokens, room),
+            TextStream(conversations.backend, params.stop),
+            limit=budget.answer,
             end_tokens=self._opened.end_tokens,
-            constraint=self._constraint(request),
-            prompt=prompt,
+            constraint=self._constraint(params),
+            prompt=inputs.ids,
+            thinking=self._thinking(params, inputs, budget),
+            total=budget.total,
         )
 
-    def _constraint(self, request: EngineRequest) -> Constraint | None:
-        if not request.params.constrained_by:
+    def _thinking(
+        self, params: GenerationParams, inputs: ModelInputs, budget: Budget
+    ) -> Thinking | None:
+        """Return what follows an answer's thinking; None of a model without the tags of it."""
+        conversations = self._opened.conversations
+        if conversations.tags is None:
+            return None
+        return Thinking(
+            conversations.tags,
+            params,
+            conversations.backend,
+            budget=budget.thinking,
+            end_tokens=self._opened.end_tokens,
+            prompt=inputs.ids,
+            opened=inputs.opened,
+            allowed=params.may_think and budget.total >= LEAST_ROOM,
+        )
+
+    def _constraint(self, params: GenerationParams) -> Constraint | None:
+        if not params.constrained_by:
             return None
         if self._grammars is None:
             raise BadParameters(
-                f"{request.params.constrained_by[0]} is not available for this model:"
+                f"{params.constrained_by[0]} is not available for this model:"
                 " its tokenizer has no form that answers can be constrained with.",
                 hint="Ask for the form in words, or have another checkpoint run.",
             )
-        return self._grammars.make_constraint(request.params)
+        return self._grammars.make_constraint(params)

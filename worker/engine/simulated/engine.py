@@ -70,8 +70,16 @@ class _Answer:
 class SimulatedEngine:
     """Encodes one image at a time; each step writes one word for every request, as a batch does."""
 
-    def __init__(self, image_s: float, token_s: float, *, speculation: bool = True) -> None:
+    def __init__(
+        self,
+        image_s: float,
+        token_s: float,
+        *,
+        speculation: bool = True,
+        name: str | None = None,
+    ) -> None:
         """`image_s` seconds for each image, `token_s` for each step of the batch."""
+        self._name = name or "simulated"
         self._speculation = speculation
         self._image_s = image_s
         self._token_s = token_s
@@ -86,7 +94,7 @@ class SimulatedEngine:
     def info(self) -> ModelInfo:
         """Return that nothing real is loaded."""
         return ModelInfo(
-            name="simulated",
+            name=self._name,
             revision="simulated",
             context_tokens=32_768,
             numerics="none",

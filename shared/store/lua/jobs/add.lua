@@ -67,8 +67,7 @@ local function full_limit()
   if in_flight_limit > 0 and redis.call('SCARD', UNFINISHED .. tenant) >= in_flight_limit then
     return 'in_flight'
   end
-  local waiting = redis.call('ZCARD', LINE .. tenant) + redis.call('ZCARD', TENANT_DEFERRED .. tenant)
-  if queued_limit > 0 and waiting >= queued_limit then
+  if queued_limit > 0 and waiting_of(tenant) >= queued_limit then
     return 'queued'
   end
 end
@@ -98,7 +97,7 @@ if start > now then
   -- no worker is woken for it
   doorbell_list = ''
 else
-  enqueue(job_id, tenant, score, now)
+  enqueue(job_id, line_of(job_id, tenant), score, now)
 end
 begin_job(job_id, tenant, now)
 if tokens > 0 then charge(usage, tokens) end

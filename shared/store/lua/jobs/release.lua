@@ -5,8 +5,8 @@
 local job_id, owner = unpack(ARGV)
 
 local key = JOB .. job_id
-local job = fields(key, 'status', 'owner', 'released_by', 'queue')
-if job.status == 'queued' and job.released_by == owner then return job.queue end
+local job = fields(key, 'status', 'owner', 'released_by', 'queue', 'pool')
+if job.status == 'queued' and job.released_by == owner then return bell_of(job) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 redis.call('HINCRBY', key, 'attempt', -1)
 redis.call('HSET', key, 'released_by', owner)
