@@ -123,7 +123,7 @@ class Services:
             waiters=Waiters(store.redis),
             workers=workers,
             models=ModelDirectory(workers, settings),
-            fleet=Fleet(ModelLoads(store.redis), forecasts),
+            fleet=Fleet(ModelLoads(store.redis), forecasts, settings.default_name),
             starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,

@@ -271,6 +271,7 @@ class WorkerService:
             numerics_reason=info.numerics_reason,
             arithmetic=info.arithmetic,
             thinks=info.thinks,
+            sampling=dict(info.sampling),
             context_tokens=info.context_tokens,
             min_pixels=info.min_pixels,
             max_pixels=info.max_pixels,

@@ -493,6 +493,7 @@ class ModelQueue(TypedDict):
     oldest_wait_s: float
     wait_s: float | None
     workers: int
+    default: bool
     slots: int
 
 

@@ -24,7 +24,6 @@ from shared.store.connection import Client
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.jobs import job_metrics
 from shared.store.jobs.reader import Load
-from shared.store.model_loads import ModelLoads
 from shared.store.redis_info import RedisState, redis_state
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.webhooks.delivery_types import Outbox
@@ -69,6 +68,7 @@ class MetricSources:
     store: Store
     workers: WorkerRegistry
     deliveries: DeliveryStore
+    fleet: Fleet
     #: A client of each Redis role.
     servers: dict[str, Client]
 
@@ -100,13 +100,12 @@ class ServiceCollector(Collector):
         sources = self._sources
         workers = sources.workers.fresh()
         load = sources.store.load()
-        redis = sources.store.redis
-        forecasts = Forecasts(redis, sources.workers)
+        forecasts = Forecasts(sources.store.redis, sources.workers)
         yield from collect_queues(load, forecasts.read().fleet)
         yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
-        yield from collect_models(list(Fleet(ModelLoads(redis), forecasts).read(workers)))
+        yield from collect_models(list(sources.fleet.read(workers)))
         yield from collect_counters(sources.store.counters())
         yield from collect_job_metrics(sources.store.read_metrics())
         yield from collect_outbox(sources.deliveries.outbox())

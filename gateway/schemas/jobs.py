@@ -501,6 +501,7 @@ class ModelQueue(BaseModel):
         "worker, and until one has measured its speed."
     )
     workers: int = Field(description="0: its jobs wait until a worker for it comes.")
+    default: bool = Field(description="Whether requests that name no model mean this one.")
     slots: int
 
 

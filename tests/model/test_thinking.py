@@ -184,6 +184,36 @@ def test_sampled_thinking_is_the_same_with_the_same_seed(always, engine_of) -> N
     assert (cold.reasoning, cold.text) == (greedy.reasoning, greedy.text)
 
 
+def test_a_model_whose_makers_sample_thinks_as_they_recommend(always, tmp_path, engine_of) -> None:
+    engine = engine_of(write_thinker(tmp_path, ALWAYS, samples=True))
+    plain = {"tokens": 24, "max_reasoning_tokens": 24}
+    first, again = (answer(engine, request(QUESTION, **plain)) for _ in range(2))
+    assert first.reasoning == again.reasoning
+    assert first.text == again.text
+    seeded = answer(engine, request(QUESTION, seed=7, **plain))
+    greedy = answer(engine_of(always), request(QUESTION, **plain))
+    assert len({first.reasoning, seeded.reasoning, greedy.reasoning}) == 3
+    # so cold that only the most likely is left
+    engine.model.sampling["temperature"] = 0.0
+    assert answer(engine, request(QUESTION, **plain)).reasoning == greedy.reasoning
+
+
+def test_an_answer_never_thinks_again(always, engine_of) -> None:
+    engine = engine_of(always)
+    forward, tags = engine.model.text.forward, engine.model.chat.tags
+
+    def wants_tags(batch):
+        logits = forward(batch)
+        logits[:, [tags.begin, tags.end]] = 50.0
+        return logits
+
+    engine.model.text.forward = wants_tags
+    for how in ({}, {"enable_thinking": False}):
+        end = answer(engine, request(QUESTION, tokens=16, max_reasoning_tokens=8, **how))
+        assert end.token_ids
+        assert not {tags.begin, tags.end} & set(end.token_ids)
+
+
 def test_earlier_thinking_is_not_sent_again(always, engine_of) -> None:
     engine = engine_of(always)
     read = follow_script(engine, THOUGHT, ANSWER)

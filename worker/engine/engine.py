@@ -19,7 +19,7 @@ from worker.engine.drafting.own_text import OwnText
 from worker.engine.drafting.reference_text import ReferenceIndex, ReferenceText
 from worker.engine.drafting.source import DraftSource
 from worker.engine.generation.constraint import Constraint, Grammars
-from worker.engine.generation.defaults import with_recommended
+from worker.engine.generation.defaults import for_thinking, with_recommended
 from worker.engine.generation.detokenizer import TextStream
 from worker.engine.generation.thinking import Thinking
 from worker.engine.generation.token_budget import LEAST_ROOM, Budget, wants_thinking
@@ -194,7 +194,7 @@ class TorchEngine:
             return None
         return Thinking(
             chat.tags,
-            params,
+            for_thinking(params, self.model.sampling) if self.model.samples else params,
             chat.backend,
             budget=budget.thinking,
             end_tokens=self.model.shape.end_tokens,

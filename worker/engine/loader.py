@@ -15,7 +15,7 @@ from worker.engine.checkpoint.folder import find_folder, read_json
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.checkpoint.weights import revision_of
 from worker.engine.config import ModelShape
-from worker.engine.generation.defaults import read_recommended
+from worker.engine.generation.defaults import read_recommended, read_samples
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 from worker.engine.model.language_model import TextModel
@@ -50,6 +50,8 @@ class LoadedModel:
     arithmetic: str
     #: Sampling that the checkpoint recommends.
     sampling: dict[str, float]
+    #: Its makers sample, as transformers then does.
+    samples: bool
     shape: ModelShape
     chat: ChatTokenizer
     reader: ImageReader
@@ -88,6 +90,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         numerics=numerics,
         arithmetic=ops.name,
         sampling=read_recommended(folder),
+        samples=read_samples(folder),
         shape=shape,
         chat=checkpoint.chat,
         reader=checkpoint.reader,

@@ -74,5 +74,6 @@ def fleet_model_view(model: FleetModel) -> dict[str, Any]:
         "oldest_wait_s": model.load.oldest_wait_s,
         "wait_s": None if model.wait_s is None else round(model.wait_s, 1),
         "workers": len(model.workers),
+        "default": model.is_default,
         "slots": model.slots,
     }

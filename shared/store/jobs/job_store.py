@@ -18,6 +18,7 @@ from shared.errors import (
     LimitError,
     NotFound,
     PoisonJob,
+    QueueFull,
     SessionBusy,
     TooManyInFlight,
     TooManyQueued,
@@ -101,7 +102,7 @@ class Store(JobReader):
         under the same id is stored once, so it is sent again where the reply was lost.
 
         Raises OutcomeUnknown where Redis does not confirm it, ImageNotFound, IdempotencyKeyReused,
-        SessionBusy, InputTooLong, BudgetSpent and LimitErrors.
+        SessionBusy, InputTooLong, BudgetSpent, QueueFull and LimitErrors.
         """
         limits = job.limits
         if 0 < limits.tokens < job.tokens:
@@ -138,6 +139,12 @@ class Store(JobReader):
                 raise _missing_error(job.input, int(index))
             case ["spent", budget]:
                 raise BudgetSpent(f"This key has used all {budget} of its budget for this month.")
+            case ["too_many_models", most]:
+                raise QueueFull(
+                    f"Jobs wait for {most} models already, and for none of this name.",
+                    pointer="/model",
+                    retry_after_s=_JOB_ENDS_S,
+                )
             case ["limited", limit, *wait_ms]:
                 raise _limit_error(limit, wait_ms)
             case _:

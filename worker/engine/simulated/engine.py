@@ -99,6 +99,7 @@ class SimulatedEngine:
             context_tokens=32_768,
             numerics="none",
             arithmetic="none",
+            sampling={"temperature": 0.7},
             thinks=True,
             simulated=True,
             engine="simulated",
