@@ -58,7 +58,10 @@ def within_budget(source: ImageInput) -> Image.Image:
 def put_back(
     tensors: dict[str, torch.Tensor], mark: int, spelled: Sequence[Sequence[int]]
 ) -> dict[str, torch.Tensor]:
-    """Return the tensors with the tokens of one text in place of each mark."""
+    """Return the tensors with the tokens of one text in place of each mark.
+
+    Raises BadParameters where there are not as many marks as texts.
+    """
     ids = tensors["input_ids"]
     places = (ids[0] == mark).nonzero()[:, 0].tolist()
     if len(places) != len(spelled):
