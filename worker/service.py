@@ -24,6 +24,8 @@ from shared.queue.celery_control import find_status
 from shared.queue.reaper import Reaper
 from shared.settings import Settings
 from shared.store import Doorbell, Store
+from shared.store.blobs.contents import BlobContents
+from shared.store.blobs.sweeper import BlobSweeper
 from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
 from shared.store.jobs.tile_store import TileStore
@@ -102,12 +104,14 @@ class WorkerService:
         self._references = References(TileStore(self._store)) if drafts else None
         self._erasures = Erasures(ErasedFiles(self._store.redis), self._forget)
         self._document_reader = DocumentReader(settings)
+        self._blobs = BlobContents.open(settings)
+        self._sweeper = BlobSweeper(self._blobs) if self._blobs else None
         self.runner = self._make_runner(rules)
 
     def _make_runner(self, rules: RuleBook) -> JobRunner:
-        images, info = ImageStore(self.settings), self.engine.info
+        images, info = ImageStore(self.settings, blobs=self._blobs), self.engine.info
         sessions, tiles = SessionStore(self._store.redis), TileStore(self._store)
-        pages = PageReader(DocumentStore(self.settings), self._document_reader)
+        pages = PageReader(DocumentStore(self.settings, blobs=self._blobs), self._document_reader)
         return JobRunner(
             worker_id=self.id,
             resources=JobResources(
@@ -146,6 +150,8 @@ class WorkerService:
         self._leases.start()
         self._reaper.start()
         self._erasures.start()
+        if self._sweeper:
+            self._sweeper.start()
         self._measure_reader()
         try:
             self._heartbeat(0)
@@ -189,6 +195,8 @@ class WorkerService:
         """End all threads; called when no job is running any more."""
         self._reaper.stop()
         self._erasures.stop()
+        if self._sweeper:
+            self._sweeper.stop()
         self._leases.stop()
         self._document_reader.close()
         try:

@@ -465,6 +465,16 @@ class Ok(BaseModel):
     status: str
 
 
+class Ready(Ok):
+    """The service takes requests."""
+
+    blobs: Literal["ok", "down"] | None = Field(
+        None,
+        description="Whether the blob store answers; without it, images and files can be neither "
+        "stored nor read. Absent where everything lies in Redis.",
+    )
+
+
 class QueueDepth(BaseModel):
     """The number of waiting jobs in one queue."""
 
