@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.model_hub
         if steps[4] == "revision":
             known = steps[5] in ("main", hub.commit)
-            body = {"id": "/".join(steps[2:4]), "sha": hub.commit}
+            body: dict[str, Any] = {"id": "/".join(steps[2:4]), "sha": hub.commit}
             body["siblings"] = [{"rfilename": name} for name in hub.files]
             fault = {"X-Error-Code": "RevisionNotFound"}
             self._send(200 if known else 404, _json(body), {} if known else fault)
