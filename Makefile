@@ -10,11 +10,11 @@ ARGS ?=
 EXTRAS ?=
 
 # Variables on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
-SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE LOG_FORMAT
+SETTINGS := PORT HOST MODEL ENGINE SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE LOG_FORMAT
 $(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
   $(eval export SIGHTLINE_$(name) := $($(name)))))
 # A misspelt name would be ignored without a word. Any setting of the service may be named too.
-KNOWN := $(SETTINGS) VENV PROCFILE ARGS EXTRAS VERBOSE TORCH_INDEX TORCH_VERSION PYTHON CONSTRAINTS SECONDS LANES SHELL MAKEFLAGS SIGHTLINE_%
+KNOWN := $(SETTINGS) VENV PROCFILE ARGS EXTRAS TO VERBOSE TORCH_INDEX TORCH_VERSION PYTHON CONSTRAINTS SECONDS LANES SHELL MAKEFLAGS SIGHTLINE_%
 $(foreach name,$(filter-out $(KNOWN),$(.VARIABLES)),$(if $(findstring command,$(origin $(name))),\
   $(error $(name) is no setting of make here; did you mean one of: $(SETTINGS)?)))
 export TORCH_INDEX TORCH_VERSION PYTHON
@@ -26,12 +26,12 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference weights clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference weights bundle clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID, modelscope:ID or simulated> SLOTS=8'
-	@echo '  THREADS=<cores> NUMERICS=auto FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
+	@echo '  ENGINE=auto (transformers: any model of that library, slower) THREADS=<cores> NUMERICS=auto FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
 	@echo '  Of make install: EXTRAS=heic,otel PYTHON=<3.11 or newer>'
 
 # An environment whose folder was moved, and one that gets more extras, is installed again.
@@ -125,6 +125,9 @@ format: $(DEV_STAMP) ## Format the code and apply ruff's fixes
 
 weights: $(RUN_STAMP) ## Download a model ahead and print its folder: make weights MODEL=modelscope:Qwen/Qwen3-VL-2B-Instruct
 	@exec $(PY) -m worker.weights fetch
+
+bundle: $(RUN_STAMP) ## Make a folder and an archive for a machine without network: make bundle MODEL=Qwen/Qwen3-VL-2B-Instruct
+	@exec $(PY) -m scripts.bundle $(if $(TO),--to $(TO)) $(if $(EXTRAS),--extras $(EXTRAS)) $(ARGS)
 
 config-check: $(RUN_STAMP) ## Show all settings, where they come from, and warnings
 	@exec $(PY) -m scripts.config_check

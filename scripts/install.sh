@@ -11,11 +11,20 @@ torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 torch_version=${TORCH_VERSION:-2.13.0}
 constraints=${CONSTRAINTS-deploy/constraints.txt}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+# In a bundle for a machine without network everything lies in this folder, and no server is asked.
+offline=$PWD/offline
+if [ -d "$offline/wheels" ]; then
+    export PIP_NO_INDEX=1 PIP_FIND_LINKS=$offline/wheels PIP_CONFIG_FILE=/dev/null
+    export UV_NO_INDEX=1 UV_OFFLINE=1 UV_FIND_LINKS=$offline/wheels UV_NO_CONFIG=1
+    unset PIP_INDEX_URL PIP_EXTRA_INDEX_URL UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL
+else
+    offline=
+fi
 
 doing=
 say() { doing=$*; printf 'install: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
-can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+can_apt() { [ -z "$offline" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 # Says every few seconds that a command still runs, and how much is installed by then: on a terminal
 # one line that is written anew.
@@ -51,19 +60,43 @@ apt_install() {
 }
 
 new_enough() {
-    command -v "$1" >/dev/null &&
+    command -v "$1" >/dev/null || return
+    if [ -n "$offline" ]; then
+        # wheels are for one version
+        "$1" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' \
+            "$(cat "$offline/python")" 2>/dev/null
+    else
         "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+    fi
 }
 
 find_python() {
     local name
-    for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         if new_enough "$name"; then
             echo "$name"
             return
         fi
     done
     return 1
+}
+
+check_bundle() {
+    [ "$(uname -m)" = "$(cat "$offline/machine")" ] ||
+        fail "this bundle is for $(cat "$offline/machine"), and this machine is $(uname -m)"
+    find_python >/dev/null ||
+        fail "this bundle needs Python $(cat "$offline/python"); name it: make up PYTHON=/path/to/python$(cat "$offline/python")"
+}
+
+# Debian's python3 has no ensurepip without another package; the bundle has pip.
+make_offline_venv() {
+    local python pip
+    check_bundle
+    python=$(find_python)
+    pip=$(echo "$offline"/wheels/pip-*.whl)
+    say "Python environment in $venv ($("$python" --version)), from $offline"
+    "$python" -m venv --without-pip "$venv" || fail "$python -m venv failed"
+    quietly "$venv/bin/python" "$pip/pip" install -q pip || fail "pip cannot be installed from $pip"
 }
 
 make_venv() {
@@ -114,6 +147,11 @@ install_rest() {
 
 # At the installation, so that no worker's first start waits for the compiler.
 compile_kernels() {
+    local cache=${XDG_CACHE_HOME:-$HOME/.cache}/sightline
+    if [ -n "$offline" ]; then
+        # the machine may have no compiler
+        mkdir -p "$cache" && cp -n "$offline"/kernels/*.so "$cache/"
+    fi
     say "the kernels for this CPU (about ten seconds the first time)"
     quietly "$venv/bin/python" -m worker.engine.kernels ||
         say "no kernels for this CPU: torch computes the model, which takes longer (make config-check says what does)"
@@ -129,7 +167,7 @@ if [ -n "$(scripts/moved.sh "$venv")" ]; then
     say "this folder was moved or copied: its Python environment is made again"
     rm -rf "$venv"
 fi
-"$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "make${offline:+_offline}_venv"
 case ",$extras," in *,model,*) has_torch || install_torch ;; esac
 install_rest
 case ",$extras," in *,model,*) compile_kernels ;; esac

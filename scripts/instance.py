@@ -109,8 +109,8 @@ class Instance:
     def processes(self) -> list[RecordedProcess]:
         """Return the recorded processes that still run; Redis last, as the others need it."""
         files = sorted(self.directory.glob("*.pid"), key=lambda path: path.stem == "redis")
-        processes = [RecordedProcess(**json.loads(path.read_text())) for path in files]
-        return [process for process in processes if process.alive()]
+        processes = [_read_record(path) for path in files]
+        return [process for process in processes if process and process.alive()]
 
     def launcher(self) -> RecordedProcess | None:
         """Return the launcher, if it runs."""
@@ -135,6 +135,14 @@ class Instance:
 
     def _record_file(self, name: str) -> Path:
         return self.directory / f"{name}.pid"
+
+
+def _read_record(path: Path) -> RecordedProcess | None:
+    """Return a recorded process; None where a power cut, say, has left half a record."""
+    try:
+        return RecordedProcess(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def list_instances() -> list[Instance]:

@@ -62,7 +62,8 @@ def _on_path() -> Path | None:
 
 
 def _by_apt() -> Path | None:
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+    bundled = (ROOT / "offline" / "wheels").is_dir()
+    if bundled or os.geteuid() != 0 or not shutil.which("apt-get"):
         return None
     print("install: apt-get install redis-server", file=sys.stderr)
     # RUNLEVEL=1 installs the program without starting the system's server

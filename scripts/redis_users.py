@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 #: Keys of Celery.
-_CELERY = "~_kombu.* ~unacked* ~high* ~default* ~low* ~worker.* ~celeryev.* ~*.celery.pidbox*"
+_CELERY = (
+    "~_kombu.* ~unacked* ~high* ~default* ~low* ~worker.* ~model.* ~celeryev.* ~*.celery.pidbox*"
+)
 #: No commands that list or flush all keys or inspect other clients.
 _COMMANDS = (
     "-@all +@read +@write +@connection +@transaction +@pubsub +@blocking +@scripting "

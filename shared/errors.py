@@ -7,7 +7,8 @@ ServiceError
 │   │   └── InputTooLarge
 │   ├── IdempotencyKeyReused · UrlNotAllowed · UrlFetchFailed
 │   ├── Unauthorized · InsufficientScope · BudgetSpent · HostNotAllowed · OriginNotAllowed
-│   ├── NotFound · ModelNotFound · ImageNotFound · DocumentNotFound · MethodNotAllowed · Erased
+│   ├── NotFound · ModelNotFound · ModelRequired · ImageNotFound · DocumentNotFound
+│   ├── MethodNotAllowed · Erased
 │   ├── NotAcceptable · ResultTooLarge · ReaderUnavailable · BadReview
 │   ├── Conflict
 │   │   ├── NotCancelable · NotRetryable · NoResult · NoPlaces · AnswerChanged · SessionBusy
@@ -24,7 +25,7 @@ ServiceError
 │   └── TooManyInFlight · TooManyQueued
 ├── Unavailable       the service cannot take it now: repeat it later
 │   ├── StoreUnavailable
-│   │   ├── StoreCannotWrite · StoreFault · ReplicasMissing
+│   │   ├── StoreCannotWrite · StoreFault · ReplicasMissing · BlobsUnavailable
 │   │   └── OutcomeUnknown
 │   │       └── NotReplicated
 │   └── JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
@@ -258,11 +259,19 @@ class NotFound(InputError):
 
 
 class ModelNotFound(InputError):
-    """No running worker has loaded this model."""
+    """No running worker serves this model."""
 
     code = "model_not_found"
     status = 404
-    hint = "See /v1/models, or use the model name sightline for whichever model is loaded."
+    hint = "See /v1/models; with wait_for_model=true a job waits until a worker for it comes."
+
+
+class ModelRequired(InputError):
+    """Several models are served, and none of them is the default: name one."""
+
+    code = "model_required"
+    status = 422
+    hint = "Name one in `model`; the operator can set a default with SIGHTLINE_DEFAULT_MODEL."
 
 
 class ImageNotFound(InputError):
@@ -592,6 +601,12 @@ class OutcomeUnknown(StoreUnavailable):
         "Look for the result (a job under job_id, if there is one) before you repeat the request, "
         "or repeat it with the same Idempotency-Key."
     )
+
+
+class BlobsUnavailable(StoreUnavailable):
+    """The blob store does not respond, so what lies there can be neither stored nor read."""
+
+    code = "blobs_unavailable"
 
 
 class NotReplicated(OutcomeUnknown):

@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from shared.addresses import parse_networks, parse_ports
+from shared.blobs.address import BlobAddress
 from shared.redis_url import SentinelUrl
 
 #: The default model: the small one in this repository.
@@ -45,7 +46,11 @@ PREFIX = "SIGHTLINE_"
 #: Variable of a folder with a file for each secret, as container engines mount them.
 SECRETS_DIR = PREFIX + "SECRETS_DIR"
 
+#: The alias that names the default model.
+_DEFAULT_ALIAS = "default"
+
 Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
+EngineName = Literal["auto", "transformers"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
@@ -78,6 +83,18 @@ def _parse_json_list(value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
         raise ValueError("a JSON list is needed, as in [0, 5, 30]") from None
+
+
+def _parse_pairs(text: str) -> dict[str, str]:
+    """Return the pairs of a text such as a=b,c=d; raises ValueError for what is none."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, mark, real = (piece.strip() for piece in part.partition("="))
+        if not (mark and name and real):
+            raise ValueError(f"{part!r} is not a pair such as gpt-4o=Qwen3-VL-2B")
+        if pairs.setdefault(name, real) != real:
+            raise ValueError(f"{name!r} has two meanings")
+    return pairs
 
 
 def secret_file(name: str, environ: Mapping[str, str]) -> Path | None:
@@ -129,6 +146,36 @@ class Settings(BaseSettings):
     )
     redis_max_connections: int = Field(
         4096, ge=16, description="Connections per process; every open event stream uses one."
+    )
+
+    # large contents outside Redis
+    blobs: str = Field(
+        "",
+        description="Where images, documents and files are kept: s3://bucket/prefix or "
+        "file:///folder, which all processes must reach. Unset: in Redis.",
+    )
+    blobs_endpoint: str = Field(
+        "",
+        validation_alias=_alias("BLOBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        pattern=r"^(https?://[^\s/@?#]+/?)?$",
+        description="Address of a bucket service other than AWS, as in http://minio:9000.",
+    )
+    blobs_region: str = Field(
+        "",
+        validation_alias=_alias("BLOBS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Region of the bucket.",
+    )
+    blobs_path_style: bool | None = Field(
+        None,
+        description="Whether the bucket is named in the path of a URL and not in its host. Unset: "
+        "only with an endpoint of your own.",
+    )
+    blobs_timeout_s: float = Field(
+        20.0, gt=0, le=300, description="Timeout of one request to the blob store, seconds."
+    )
+    blobs_concurrency: int = Field(
+        16, ge=1, le=256, description="Requests to the blob store at once, per gateway process."
     )
 
     # gateway
@@ -443,6 +490,18 @@ class Settings(BaseSettings):
     )
     events_max: int = Field(10_000, ge=100, description="Maximum number of events kept per job.")
 
+    # models
+    default_model: str | None = Field(
+        None,
+        description="The model of requests that name none. Unset: the only one that is served; "
+        "while several are, requests must name one.",
+    )
+    model_aliases: str = Field(
+        "",
+        description="Other names of models, such as gpt-4o=Qwen3-VL-2B,fast=demo. Requests for a "
+        "model that is named here wait while it has no workers.",
+    )
+
     # worker
     model: str = Field(
         BUNDLED_MODEL,
@@ -460,6 +519,25 @@ class Settings(BaseSettings):
         None,
         description="Folder for downloaded models, which several workers may share. Unset: the "
         "caches of huggingface_hub and ModelScope.",
+    )
+    model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^@,=\s][^@,=\x00-\x1f]*$",
+        description="Name under which requests ask for this worker's model. Unset: that of its "
+        "checkpoint.",
+    )
+    engine: EngineName = Field(
+        "auto",
+        description="What computes the model. 'auto' is our own engine, for Qwen3-VL; "
+        "'transformers' is the generic one: slower, one request at a time, for any "
+        "image-text-to-text model of that library.",
+    )
+    trust_remote_code: bool = Field(
+        False,
+        description="Let the generic engine run Python code that a checkpoint brings along, with "
+        "all rights of the worker.",
     )
     numerics: Numerics = Field(
         "auto",
@@ -567,6 +645,13 @@ class Settings(BaseSettings):
         parse_networks(value)
         return value
 
+    @field_validator("blobs")
+    @classmethod
+    def _blobs_have_an_address(cls, value: str) -> str:
+        if value:
+            BlobAddress.parse(value)
+        return value
+
     @field_validator("redis_url", "cache_url")
     @classmethod
     def _redis_urls_are_urls(cls, value: str | None) -> str | None:
@@ -614,6 +699,45 @@ class Settings(BaseSettings):
         if self.body_budget_bytes < self.request_max_bytes:
             raise ValueError("bodies_max_bytes must be at least request_max_bytes")
         return self
+
+    @model_validator(mode="after")
+    def _aliases_name_models(self) -> Self:
+        pairs = _parse_pairs(self.model_aliases)
+        for alias, real in pairs.items():
+            if real in pairs:
+                raise ValueError(f"{PREFIX}MODEL_ALIASES: {alias!r} means another alias, {real!r}")
+        default = pairs.get(_DEFAULT_ALIAS)
+        if default and self.default_model not in (None, default):
+            raise ValueError(f"{PREFIX}DEFAULT_MODEL and the alias default differ")
+        return self
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Return other names of models, but for the default's."""
+        pairs = _parse_pairs(self.model_aliases)
+        return {alias: real for alias, real in pairs.items() if alias != _DEFAULT_ALIAS}
+
+    @property
+    def default_name(self) -> str:
+        """Return the model of requests that name none; "" for whichever is served."""
+        pairs = _parse_pairs(self.model_aliases)
+        default = self.default_model or pairs.get(_DEFAULT_ALIAS) or ""
+        return pairs.get(default, default)
+
+    @property
+    def jobs_at_once(self) -> int:
+        """Return how many jobs a worker runs at once: the generic engine does one by one."""
+        return 1 if self.generic else self.slots
+
+    @property
+    def generic(self) -> bool:
+        """Tell whether the generic engine computes the model."""
+        return self.engine == "transformers" and self.model != SIMULATED_MODEL
+
+    @property
+    def blobs_in_path(self) -> bool:
+        """Tell whether URLs name the bucket in their path."""
+        return bool(self.blobs_endpoint) if self.blobs_path_style is None else self.blobs_path_style
 
     @property
     def cors_origin_list(self) -> list[str]:

@@ -12,7 +12,7 @@ from celery.exceptions import SecurityWarning
 from celery.worker.control import control_command
 
 from shared import log
-from shared.queue import TASK, app, build_queue, direct_queue
+from shared.queue import TASK, app, build_queue, direct_queue, model_queue
 from shared.queue.celery_control import cancel
 from shared.settings import Settings
 from worker.consumers import QueueWatch
@@ -37,7 +37,7 @@ def answer(job_id: str, *, only: bool = False) -> str | None:
     if _service.drained:
         _service.pass_on(job_id)
         return None
-    ran = _service.runner.run(job_id if only else None)
+    ran = _service.runner.run(job_id, only=only)
     if ran != job_id:
         _service.show_if_canceled(job_id)
     return ran
@@ -80,8 +80,13 @@ def _configure_logs(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _listen_to_own_queue(sender: str, instance: Any, **_: Any) -> None:
-    """Listen for follow-up questions whose keys and values this worker still has."""
-    instance.app.amqp.queues.select_add(build_queue(direct_queue(sender)))
+    """Listen to what is for this worker alone, and for its model.
+
+    The former are follow-up questions whose keys and values it still has.
+    """
+    own = [direct_queue(sender), *map(model_queue, _service.pools if _service else ())]
+    for name in own:
+        instance.app.amqp.queues.select_add(build_queue(name))
 
 
 @signals.worker_init.connect
@@ -91,6 +96,9 @@ def _load(sender: Any, **_: Any) -> None:
     settings = Settings()
     # Celery asks for it after this, and loading a model has much to say
     log.configure(settings)
+    if settings.generic:
+        # whatever -c says: jobs that only wait in this worker could run in another
+        sender.concurrency = settings.jobs_at_once
     try:
         with StartReport(settings, sender.hostname):
             _service = WorkerService(

@@ -73,7 +73,12 @@ class InvalidRequest(APIError):
 class BadParameters(InvalidRequest):
     """A parameter is missing, unknown or out of bounds, or a constraint cannot be enforced."""
 
-    codes: ClassVar[tuple[str, ...]] = ("bad_parameters", "bad_constraint", "reader_unavailable")
+    codes: ClassVar[tuple[str, ...]] = (
+        "bad_parameters",
+        "bad_constraint",
+        "reader_unavailable",
+        "model_required",
+    )
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -229,6 +234,7 @@ class Unavailable(APIError):
         "unavailable",
         "store_unavailable",
         "store_cannot_write",
+        "blobs_unavailable",
         "store_fault",
         "outcome_unknown",
         "not_replicated",

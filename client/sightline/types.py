@@ -22,6 +22,10 @@ TERMINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
 class SubmitOptions(TypedDict, total=False):
     """Options of a submission besides prompt and images; the service's /docs has their limits."""
 
+    #: A name from /v1/models; with `@` and a revision only that one.
+    model: str
+    #: Accept the job although nobody serves its model now.
+    wait_for_model: bool
     preset: str
     lang: Literal["en", "zh"]
     fields: list[str]
@@ -480,6 +484,19 @@ class QueueDepth(TypedDict):
     depth: int
 
 
+class ModelQueue(TypedDict):
+    """The load of one model; without workers its jobs wait until one comes."""
+
+    model: str
+    queued: int
+    running: int
+    oldest_wait_s: float
+    wait_s: float | None
+    workers: int
+    default: bool
+    slots: int
+
+
 class StartingData(TypedDict):
     """A worker that has no model yet, or could not get one: then `problem` is why."""
 
@@ -500,6 +517,7 @@ class QueueData(TypedDict):
     oldest_wait_s: float
     wait_s: NotRequired[float | None]
     workers: list[WorkerData]
+    models: NotRequired[list[ModelQueue]]
     starting: NotRequired[list[StartingData]]
 
 
@@ -512,6 +530,8 @@ class ModelData(TypedDict):
     owned_by: str
     revision: str
     numerics: str
+    engine: NotRequired[str]
+    not_available: NotRequired[list[str]]
     numerics_reason: NotRequired[str]
     arithmetic: str
     context_tokens: int
@@ -520,3 +540,9 @@ class ModelData(TypedDict):
     thinks: NotRequired[bool]
     demo: bool
     simulated: bool
+    revisions: NotRequired[list[str]]
+    #: IDs of the workers that serve it, and the jobs that they can run at once.
+    workers: NotRequired[list[str]]
+    slots: NotRequired[int]
+    default: NotRequired[bool]
+    aliases: NotRequired[list[str]]

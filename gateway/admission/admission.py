@@ -11,12 +11,19 @@ from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import estimate_work
 from shared.errors import QueueFull
 from shared.jobs import ImageInfo, Priority, Reader
+from shared.jobs.route import Route
 from shared.prediction.cost_model import Prediction, Work, estimate_prompt_tokens
 from shared.settings import Settings
 from shared.store.forecasts import Forecast, Forecasts, QueuePosition
 
 #: Seconds for which a forecast is used again; queue positions are read more often.
 _FORECAST_TTL_S = 0.1
+
+
+#: Routes whose forecasts are kept.
+_MOST_ROUTES = 64
+#: Of jobs that wait for all workers alike.
+_ALL = Route()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class JobProfile:
     reader: Reader = "model"
     #: The second reader tells where its lines stand.
     boxes: bool = False
+    #: The workers that it is for.
+    route: Route = _ALL
     #: Its queue position as of when its request arrived, if that was read.
     position: QueuePosition | None = None
 
@@ -52,15 +61,21 @@ class Admission:
         self._store_health = store_health
         self._settings = settings
         self._lock = threading.Lock()
-        self._cached: tuple[float, Forecast] | None = None
+        self._cached: dict[Route, tuple[float, Forecast]] = {}
 
-    def forecast(self) -> Forecast:
-        """Return what is known of queue and workers, at most a tenth of a second old."""
+    def forecast(self, route: Route = _ALL) -> Forecast:
+        """Return what is known of the workers of a route and what waits for them.
+
+        It is at most a tenth of a second old.
+        """
         with self._lock:
             now = time.monotonic()
-            if self._cached is None or now - self._cached[0] > _FORECAST_TTL_S:
-                self._cached = (now, self._forecasts.read())
-            return self._cached[1]
+            known = self._cached.get(route)
+            if known is None or now - known[0] > _FORECAST_TTL_S:
+                if len(self._cached) >= _MOST_ROUTES:
+                    self._cached.clear()
+                known = self._cached[route] = (now, self._forecasts.read(route))
+            return known[1]
 
     def check_open(self, tenant: str, position: QueuePosition | None = None) -> None:
         """Refuse a request before its body is read, if no job at all is accepted now.
@@ -68,6 +83,9 @@ class Admission:
         Raises StoreUnavailable and QueueFull.
         """
         self._store_health.check()
+        if len({worker.model for worker in self.forecast().fleet.workers}) > 1:
+            # nobody knows yet which of them it is for
+            return
         place, queued, _ = self._fresh_position(tenant, position).place(Priority.HIGH)
         self._check_wait(queued, self.forecast().fleet.predict_wait_s(place))
 
@@ -83,7 +101,7 @@ class Admission:
             apart=profile.apart,
             reader="both" if profile.boxes and profile.reader == "model" else profile.reader,
         )
-        place = self._fresh_position(profile.tenant, profile.position).place(profile.priority)
+        place = self._position_of(profile).place(profile.priority)
         tokens = forecast.answer_tokens(profile.kind, profile.max_new_tokens)
         prediction = _predict(forecast, work, *place)
         return replace(prediction, answer_tokens=0.0 if work.parts else tokens)
@@ -109,15 +127,21 @@ class Admission:
 
     def check_queue(self, profile: JobProfile) -> None:
         """Refuse before any image is read a job that would wait too long; raises as `check`."""
-        forecast = self.forecast()
+        forecast = self.forecast(profile.route)
         self.check(profile, self.predict(forecast, profile, ()))
 
     def admit(self, profile: JobProfile, images: Sequence[ImageInfo]) -> Prediction:
         """Return the prediction of a job that is accepted; raises as `check`."""
-        forecast = self.forecast()
+        forecast = self.forecast(profile.route)
         prediction = self.predict(forecast, profile, images)
         self.check(profile, prediction)
         return prediction
+
+    def _position_of(self, profile: JobProfile) -> QueuePosition:
+        if profile.route.pool:
+            # the one that was read with the request is not of this model
+            return self._forecasts.queue_position(profile.tenant, profile.route)
+        return self._fresh_position(profile.tenant, profile.position)
 
     def _fresh_position(self, tenant: str, position: QueuePosition | None) -> QueuePosition:
         return position if position and position.fresh else self._forecasts.queue_position(tenant)

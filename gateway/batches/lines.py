@@ -13,7 +13,6 @@ from werkzeug.test import EnvironBuilder
 
 from gateway.http.bodies import strict_json
 from gateway.http.problems import from_validation
-from gateway.responses.model_check import check_model
 from gateway.services import Services
 from gateway.submission.chats.chat import AnswerRequest, Chat
 from gateway.submission.chats.parameters import pick_own_parameters
@@ -94,14 +93,10 @@ def submit_line(app: Flask, services: Services, batch: Batch, number: int, raw: 
     """
     line = read_line(raw, batch.endpoint)
     with _as_request(app, services, batch, number, line):
-        workers = services.workers.fresh()
         if batch.endpoint == CHAT:
-            received = receive_chat(request, services.settings, workers)
-            chat, model = received.chat, received.asked.model
+            chat = receive_chat(request, services.settings, services.models).chat
         else:
-            response = receive_response(request, services, batch.tenant, workers)
-            chat, model = response.chat, response.model
-        check_model(model, workers)
+            chat = receive_response(request, services, batch.tenant).chat
         _put_behind(chat)
         key = f"batch:{batch.id}:{number}"
         return submit_chat(chat, services, batch.tenant, key, "").row()

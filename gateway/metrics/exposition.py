@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -15,6 +15,8 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from gateway.models.fleet import Fleet, FleetModel
+from shared.blobs.blob_store import BlobStore
 from shared.errors import StoreUnavailable
 from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
@@ -56,8 +58,13 @@ _SUMMED = {
     "cache_lookups": "Cache hits and misses of finished jobs, for features and prefixes.",
     "job_errors": "Failed jobs, by error code.",
     "delivery_failures": "Failed webhook deliveries, by reason.",
+    "blob_requests": "Requests to the blob store, by kind and outcome.",
+    "blob_bytes": "Bytes sent to and received from the blob store.",
 }
-_HISTOGRAMS = {"stage_seconds": "Seconds that finished jobs spent in each stage."}
+_HISTOGRAMS = {
+    "stage_seconds": "Seconds that finished jobs spent in each stage.",
+    "blob_seconds": "Seconds of requests to the blob store, by kind.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,11 @@ class MetricSources:
     store: Store
     workers: WorkerRegistry
     deliveries: DeliveryStore
+    fleet: Fleet
     #: A client of each Redis role.
     servers: dict[str, Client]
+    #: None where everything lies in Redis.
+    blobs: BlobStore | None = None
 
 
 class ServiceCollector(Collector):
@@ -85,6 +95,9 @@ class ServiceCollector(Collector):
         )
         states = {role: _state_or_none(client) for role, client in self._sources.servers.items()}
         yield from collect_servers(states)
+        if self._sources.blobs is not None:
+            up = float(self._sources.blobs.refusal is None)
+            yield _gauge("blobs_up", "Whether the blob store answers this gateway.", ((), up))
         if states["queue"] is None:
             return
         try:
@@ -103,6 +116,7 @@ class ServiceCollector(Collector):
         yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
+        yield from collect_models(list(sources.fleet.read(workers)))
         yield from collect_counters(sources.store.counters())
         yield from collect_job_metrics(sources.store.read_metrics())
         yield from collect_outbox(sources.deliveries.outbox())
@@ -221,6 +235,34 @@ def collect_workers(workers: list[Heartbeat]) -> Iterator[Metric]:
     ]
     text = "The worker's measured speed, by stage; decode is for one answer."
     yield _gauge("worker_tokens_per_second", text, *speeds, by="worker stage")
+
+
+_MODEL_GAUGES: dict[str, tuple[str, Callable[[FleetModel], float | None]]] = {
+    "queue_depth": ("Jobs that wait for the model.", lambda model: model.load.queued),
+    "jobs_running": ("Jobs of the model held by a worker.", lambda model: model.load.running),
+    "oldest_wait_seconds": (
+        "Wait of the oldest job that waits for the model.",
+        lambda model: model.load.oldest_wait_s,
+    ),
+    "predicted_wait_seconds": (
+        "Predicted wait of a job for the model submitted now.",
+        lambda model: model.wait_s,
+    ),
+    "backlog_seconds": (
+        "Predicted seconds that one worker of the model would need for all of its jobs.",
+        lambda model: model.work_s,
+    ),
+    "workers": ("Workers that serve the model.", lambda model: len(model.workers)),
+    "slots": ("Jobs that the model's workers can run at once.", lambda model: model.slots),
+}
+
+
+def collect_models(models: list[FleetModel]) -> Iterator[Metric]:
+    """Yield what waits and runs for each model; nothing of what is not known of one."""
+    for name, (text, read) in _MODEL_GAUGES.items():
+        values = [((model.name,), read(model)) for model in models]
+        known = [(labels, float(value)) for labels, value in values if value is not None]
+        yield _gauge(f"model_{name}", text, *known, by="model")
 
 
 def _worker_gauge(workers: list[Heartbeat], field: str, text: str) -> Metric:

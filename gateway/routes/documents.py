@@ -59,7 +59,8 @@ def _document_view(document: DocumentHeader) -> dict[str, Any]:
 
 
 def _page_views(info: DocumentInfo) -> list[dict[str, Any]]:
-    fleet = current_services().admission.forecast().fleet
+    services = current_services()
+    fleet = services.admission.forecast(services.models.usual_route()).fleet
     view = default_view(fleet.workers, DEFAULT_DPI)
     views = []
     for page, presumed in zip(info.pages, presume(info.pages), strict=True):

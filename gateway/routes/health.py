@@ -17,8 +17,13 @@ from gateway.responses.views.limits import (
     queue_limits,
     request_limits,
 )
-from gateway.responses.views.worker import describe_start, starting_view, worker_view
-from gateway.schemas.jobs import Ok, QueueView
+from gateway.responses.views.worker import (
+    describe_start,
+    fleet_model_view,
+    starting_view,
+    worker_view,
+)
+from gateway.schemas.jobs import Ok, QueueView, Ready
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
 from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
@@ -46,7 +51,7 @@ def healthz() -> dict[str, str]:
     "/readyz",
     summary="Readiness check",
     responses={
-        200: Ok,
+        200: Ready,
         **problems.documented(errors.StoreUnavailable, errors.StoreCannotWrite, errors.NoWorkers),
     },
 )
@@ -64,24 +69,31 @@ def readyz() -> dict[str, str]:
             hint="Restart the workers, or start one with -Q high,default,low.",
             retry_after_s=5,
         )
-    return {"status": "ready"}
+    if services.blobs is None:
+        return {"status": "ready"}
+    # all gateways have the same one: none would be left to answer 503 and to take what needs none
+    return {"status": "ready", "blobs": "down" if services.blobs.store.refusal else "ok"}
 
 
 @health.get("/v1/queue", summary="Get the queue state", responses={200: QueueView, **_STORE})
 def queue() -> dict[str, Any]:
-    """Return the depth of each queue, the longest wait and the running workers."""
+    """Return the depth of each queue, the longest wait, the running workers and their models."""
     services = current_services()
-    state = services.store.load()
+    state, workers = services.store.load(), services.workers.fresh()
     queued = sum(state.depths.values())
+    models = list(services.fleet.read(workers))
     wait_s = services.admission.forecast().fleet.predict_wait_s(queued)
+    if len(models) > 1:
+        wait_s = max((model.wait_s for model in models if model.wait_s is not None), default=None)
     return {
         "queues": [{"name": name, "depth": state.depths[name]} for name in QUEUES],
         "queued": queued,
         "running": state.running,
         "oldest_wait_s": state.oldest_wait_s,
         "wait_s": None if wait_s is None else round(wait_s, 1),
-        "workers": [worker_view(worker) for worker in services.workers.fresh()],
+        "workers": [worker_view(worker) for worker in workers],
         "starting": [starting_view(worker) for worker in services.starting.list_all()],
+        "models": [fleet_model_view(model) for model in models],
     }
 
 

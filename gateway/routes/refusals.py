@@ -42,6 +42,8 @@ SUBMIT_ERRORS = problems.documented(
     errors.InputTooLarge,
     errors.BadConstraint,
     errors.ReaderUnavailable,
+    errors.ModelNotFound,
+    errors.ModelRequired,
     errors.BadParameters,
     errors.IdempotencyKeyReused,
     errors.SessionBusy,

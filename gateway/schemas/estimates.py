@@ -51,6 +51,7 @@ class Estimate(BaseModel):
     """What a job would cost."""
 
     object: Literal["estimate"]
+    model: str = Field("", description="The model that would answer; empty while none is up.")
     images: list[EstimatedImage]
     document: JobDocument | None = Field(None, description="The document and its pages.")
     model_pages: int = Field(

@@ -13,6 +13,7 @@ from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
 from shared.jobs.evidence import EvidenceStatus
 from shared.jobs.find import ObjectSource
+from shared.jobs.route import MAX_MODEL_CHARS
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
@@ -453,12 +454,25 @@ class WarmQuery(Parameters):
 
     warm: bool = Field(False, description="Encode it now, with the pixel budget of `detail`.")
     detail: Literal["auto", "low", "high"] = "auto"
+    model: str | None = Field(
+        None, max_length=MAX_MODEL_CHARS, description="The model that encodes it; as in `Job`."
+    )
 
 
 class Ok(BaseModel):
     """The check passed."""
 
     status: str
+
+
+class Ready(Ok):
+    """The service takes requests."""
+
+    blobs: Literal["ok", "down"] | None = Field(
+        None,
+        description="Whether the blob store answers; without it, images and files can be neither "
+        "stored nor read. Absent where everything lies in Redis.",
+    )
 
 
 class QueueDepth(BaseModel):
@@ -483,6 +497,22 @@ class WorkerState(BaseModel):
     prefill_tokens_per_s: float
     decode_tokens_per_s: float
     version: str
+
+
+class ModelQueue(BaseModel):
+    """The current load of one model."""
+
+    model: str
+    queued: int
+    running: int
+    oldest_wait_s: float
+    wait_s: float | None = Field(
+        description="Predicted wait of a job behind all others of this model; null without a "
+        "worker, and until one has measured its speed."
+    )
+    workers: int = Field(description="0: its jobs wait until a worker for it comes.")
+    default: bool = Field(description="Whether requests that name no model mean this one.")
+    slots: int
 
 
 class StartingState(BaseModel):
@@ -510,9 +540,10 @@ class QueueView(BaseModel):
     wait_s: float | None = Field(
         None,
         description="Predicted wait of a job behind all others; null until a worker has measured "
-        "its speed.",
+        "its speed. Of several models the longest.",
     )
     workers: list[WorkerState]
+    models: list[ModelQueue] = Field(description="Each model that is served or waited for.")
     starting: list[StartingState] = Field(
         [], description="Workers without a model yet, and those that lately could not get one."
     )
@@ -526,6 +557,14 @@ class ModelState(BaseModel):
     created: int
     owned_by: str
     revision: str
+    engine: str = Field(
+        description="What computes it: `sightline`, `transformers` (the generic engine) or "
+        "`simulated`."
+    )
+    not_available: list[str] = Field(
+        description="What this engine cannot do, out of `constraints`, `drafts`, `image_features`, "
+        "`pointing` and `prefix_cache`."
+    )
     numerics: str
     numerics_reason: str = Field(description="Why the model is computed in these numerics.")
     arithmetic: str = Field(
@@ -543,12 +582,23 @@ class ModelState(BaseModel):
     simulated: bool = Field(
         description="Whether it is the simulated engine, for load tests and trying an integration."
     )
+    revisions: list[str] = Field(
+        description="Those that its workers serve; a request may name one behind `@`."
+    )
+    workers: list[str] = Field(description="The IDs of its workers.")
+    slots: int = Field(description="Jobs that they can run at once.")
+    default: bool = Field(
+        description="Whether the operator has made it the model of requests that name none."
+    )
+    aliases: list[str] = Field(description="The operator's other names for it.")
 
 
 class ModelPath(Parameters):
     """Names a model."""
 
-    model_id: str = Field(description="Its ID, or `sightline` for whichever model is loaded.")
+    model_id: str = Field(
+        description="Its ID, another name of the operator's, or `sightline` for the default model."
+    )
 
 
 class ModelList(BaseModel):

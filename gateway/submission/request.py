@@ -63,6 +63,7 @@ from shared.jobs.enhancement import Enhancement
 from shared.jobs.find import MAX_LABEL_CHARS, MAX_LABELS, MAX_PHRASE_CHARS
 from shared.jobs.response_format import ResponseFormat
 from shared.jobs.review import ReviewRule
+from shared.jobs.route import MAX_MODEL_CHARS
 from shared.jobs.row import dump
 from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
@@ -126,6 +127,17 @@ class Submission(BaseModel):
         None,
         max_length=_MAX_NAME_CHARS,
         description="A name from `/v1/presets`; explicit parameters override the preset's.",
+    )
+    model: str | None = Field(
+        None,
+        max_length=MAX_MODEL_CHARS,
+        description="A name from `/v1/models`, or one of the operator's other names for it; with "
+        "`@` and a revision only that one. Default: the operator's, or the only one.",
+    )
+    wait_for_model: bool = Field(
+        False,
+        description="Accept the job although nobody serves its model now; it waits until a worker "
+        "for it comes, or expires.",
     )
     lang: Literal["en", "zh"] | None = Field(
         None, description="Language of the preset's prompt; default: that of your prompt, or en."
@@ -467,12 +479,15 @@ class Submission(BaseModel):
         image_ids: list[str],
         before: Sequence[ConversationMessage] = (),
         image_places: ImagePlaces = (),
+        model: str = "",
     ) -> str:
         """Return a SHA-256 that equal requests have in common, whether form or JSON.
 
-        `image_ids` names the document too. No password becomes part of it.
+        `image_ids` names the document too; `model` is "" where it makes no difference. No password
+        becomes part of it.
         """
-        left_out = {"images", "document", "password", "sha256", "file_bytes"}
+        left_out = {"images", "document", "password", "sha256", "file_bytes", "wait_for_model"}
+        left_out.add("model")
         unnamed = self._unused_names() | (set() if self.reference else {"reference"})
         unnamed |= {"boxes"} if self.boxes == "none" else set()
         unnamed |= {name for name in _LATE_FLAGS if not getattr(self, name)}
@@ -483,6 +498,8 @@ class Submission(BaseModel):
             content["before"] = [message.model_dump() for message in with_pauses(before)]
         if image_places:
             content["image_places"] = image_places
+        if model:
+            content["model"] = model
         if self.preset is not None:
             # a default value that is named wins over the preset's
             content["explicit"] = sorted(self.explicit_params())

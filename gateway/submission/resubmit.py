@@ -21,6 +21,7 @@ from shared.errors import (
     SessionBusy,
 )
 from shared.jobs import ImageInfo, JobStatus, Priority
+from shared.jobs.route import Route
 from shared.jobs.row import JobRow
 from shared.jobs.schedule import DailyWindow, Schedule
 from shared.store import NewJob, StoredJob
@@ -64,10 +65,16 @@ def retry_for_operator(row: JobRow, services: Services, trace: Mapping[str, str]
 
 
 def _job_again(row: JobRow, services: Services, trace: Mapping[str, str], *, once: bool) -> NewJob:
+    if services.sessions.has_lost_turns(row):
+        raise NotRetryable(
+            "The conversation that the job goes on from is gone.",
+            hint="Ask again, with the pictures that the question is about.",
+        )
     deadline_s = _deadline_s(row)
     infos = [ImageInfo.model_validate(image) for image in row.images]
-    pages = _page_infos(row, services)
-    profile = profile_row(row, deadline_s)
+    route = services.models.route_again(row.route)
+    pages = _page_infos(row, route, services)
+    profile = profile_row(row, deadline_s, route)
     return NewJob(
         tenant=row.tenant,
         input=row.input,
@@ -82,7 +89,7 @@ def _job_again(row: JobRow, services: Services, trace: Mapping[str, str], *, onc
         images=infos,
         page_tokens=sum(page.tokens for page in pages),
         notices=row.notices[: row.first_notices],
-        model=row.model,
+        route=route,
         retry_of=row.id,
         prediction=services.admission.admit(profile, [*infos, *pages]),
         webhook=webhook_of_row(row),
@@ -90,7 +97,7 @@ def _job_again(row: JobRow, services: Services, trace: Mapping[str, str], *, onc
     )
 
 
-def _page_infos(row: JobRow, services: Services) -> list[ImageInfo]:
+def _page_infos(row: JobRow, route: Route, services: Services) -> list[ImageInfo]:
     """Return how the model sees the pages of a job's document; raises DocumentNotFound."""
     if row.input.document is None:
         return []
@@ -98,7 +105,7 @@ def _page_infos(row: JobRow, services: Services) -> list[ImageInfo]:
         header = services.documents.header(row.tenant, row.input.document.id)
     except NotFound:
         raise DocumentNotFound(pointer="/document") from None
-    workers = services.admission.forecast().fleet.workers
+    workers = services.admission.forecast(route).fleet.workers
     return stored_page_infos(row.input, header.info, workers)
 
 

@@ -145,12 +145,16 @@ class _CheckedRequest:
 def _check_request(
     submission: Submission, services: Services, idempotency: Idempotency
 ) -> _CheckedRequest:
-    """Merge the preset in; raises BadParameters, BadConstraint, StoreUnavailable, QueueFull."""
+    """Merge the preset in, and find the workers of its model.
+
+    Raises BadParameters, BadConstraint, ModelNotFound, ModelRequired, StoreUnavailable, QueueFull.
+    """
     most_tokens = services.settings.answer_max_tokens
     resolved = resolve(submission, services.presets, services.rules, most_tokens)
     services.constraints.check(resolved.params)
-    reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
-    profile = profile_request(resolved, idempotency.tenant, reader, auth.current_position())
+    route = services.models.route_of(submission)
+    reader = choose_reader(resolved, services.admission.forecast(route).fleet.workers)
+    profile = profile_request(resolved, idempotency.tenant, reader, auth.current_position(), route)
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
     return _CheckedRequest(resolved, profile, idempotency)
@@ -244,7 +248,7 @@ def _new_job(
     give_way()
     _check_size(job_input)
     give_way()
-    idempotency = _idempotency_record(checked.idempotency.key, submission, job_input)
+    idempotency = _idempotency_record(checked, job_input)
     give_way()
     return NewJob(
         tenant=checked.profile.tenant,
@@ -263,7 +267,7 @@ def _new_job(
         notices=[*said.notices, *plan.notices],
         waiter=said.waiter,
         response=said.response,
-        model=plan.model,
+        route=checked.profile.route,
         trace=trace_context(),
         prediction=plan.prediction,
         idempotency=idempotency,
@@ -318,15 +322,21 @@ def _check_size(job_input: JobInput) -> None:
         )
 
 
-def _idempotency_record(
-    key: str | None, submission: Submission, job_input: JobInput
-) -> tuple[str, str] | None:
+def _idempotency_record(checked: _CheckedRequest, job_input: JobInput) -> tuple[str, str] | None:
     """Return the key and the fingerprint of the request, if it has a key."""
+    key, submission, route = (
+        checked.idempotency.key,
+        checked.resolved.submission,
+        checked.profile.route,
+    )
     if not key:
         return None
     ids = [job_input.document.id] if job_input.document else job_input.images
     image_names = _image_names(submission, ids)
-    return key, submission.fingerprint(image_names, job_input.before, job_input.image_places)
+    # where there is one model, whoever names it asks the same as before there were several
+    model = route.asked if route.pool else ""
+    places = job_input.image_places
+    return key, submission.fingerprint(image_names, job_input.before, places, model)
 
 
 def _image_names(submission: Submission, image_ids: Sequence[str]) -> list[str]:

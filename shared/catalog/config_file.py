@@ -29,7 +29,8 @@ def read_config_file(path: Path, variable: str, model: type[M]) -> M:
 
 def _parse(path: Path, where: str) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Windows' editors write a byte order mark
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise BadConfig(f"{where}: cannot be read: {cause}") from None

@@ -526,6 +526,8 @@ class Turn(Frozen):
     text: str
     #: The answer's tokens: the text might be tokenised differently.
     token_ids: tuple[int, ...] = ()
+    #: The model that wrote them; "" of an older worker.
+    model: str = ""
     finish_reason: str
     created_ms: int
     #: Who says the prompt.
@@ -547,6 +549,10 @@ class Turn(Frozen):
     def has_answer(self) -> bool:
         """Tell whether its answer is a part of the conversation."""
         return self.part != "question"
+
+    def read_by(self, model: str) -> Turn:
+        """Return it as a model reads it: the tokens of another one mean something else to it."""
+        return self if self.model in ("", model) else self.model_copy(update={"token_ids": ()})
 
     def without(self, part: TurnPart) -> Turn | None:
         """Return it without its question or its answer; None where nothing is left."""

@@ -12,6 +12,7 @@ from shared.errors import JobTooNew
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
 from shared.jobs.response_api import ResponseFields
 from shared.jobs.review import Review, ReviewState
+from shared.jobs.route import Route
 from shared.slow_json import dump_slowly, load_slowly
 
 
@@ -60,7 +61,10 @@ class JobRow(BaseModel):
     notices: JsonList = ()
     #: How many of the notices came with the submission; None in rows of older versions.
     first_notices: int | None = None
+    #: The model that has it, or that it is meant for; see Route. Of older rows any of the fleet.
     model: str = ""
+    asked: str = ""
+    pool: str = ""
     session_id: Annotated[str | None, _Blank] = None
     #: Tells its conversation from another of the same id; None in rows of an older version.
     session_generation: Annotated[int | None, _Blank] = None
@@ -122,6 +126,11 @@ class JobRow(BaseModel):
         if isinstance(fields, dict) and fields.get("phase") and fields.get("status") == "queued":
             return fields | {"status": JobStatus.RUNNING.value}
         return fields
+
+    @property
+    def route(self) -> Route:
+        """Return which workers it is for."""
+        return Route(self.model, self.asked, self.pool)
 
     @property
     def predicted_run_s(self) -> float | None:

@@ -9,6 +9,7 @@ from shared.queue.app import (
     build_queue,
     direct_queue,
     list_name,
+    model_queue,
     send_doorbell,
     send_doorbells,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "build_queue",
     "direct_queue",
     "list_name",
+    "model_queue",
     "send_doorbell",
     "send_doorbells",
 ]

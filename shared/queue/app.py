@@ -19,6 +19,7 @@ from shared.jobs import Priority
 from shared.queue.broker import broker_address, broker_options
 from shared.settings import Settings
 from shared.store import Doorbell
+from shared.store.keys import MODEL_QUEUE
 
 TASK = "sightline.answer"
 QUEUES = tuple(priority.value for priority in Priority)
@@ -36,6 +37,11 @@ _log = logging.getLogger(__name__)
 def direct_queue(node: str) -> str:
     """Return the name of the queue that only this worker consumes."""
     return _DIRECT + node
+
+
+def model_queue(pool: str) -> str:
+    """Return the name of the queue that only workers with this model consume."""
+    return MODEL_QUEUE + pool
 
 
 def build_queue(name: str) -> KombuQueue:

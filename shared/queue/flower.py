@@ -13,10 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flower.app
 import flower.urls
 from celery.bin.celery import celery
 from tornado.template import Loader, Template
 from tornado.web import RequestHandler
+
+from shared.queue.flower_ends import TrueEvents
 
 #: Paths of the API that change a worker, or start a task that is no job.
 _REFUSED = (
@@ -75,6 +78,7 @@ def main(arguments: list[str]) -> None:
     flower.urls.settings["template_loader"] = ChangedTemplates(
         flower.urls.settings["template_path"]
     )
+    flower.app.Events = TrueEvents
     celery(["-A", "shared.queue", "flower", *arguments], auto_envvar_prefix="CELERY")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 from shared.errors import StoreUnavailable
-from shared.queue.app import broker_lists, send_doorbells
+from shared.queue.app import QUEUES, broker_lists, model_queue, send_doorbells
 from shared.settings import Settings
-from shared.store import Store
+from shared.store import Doorbell, Store
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,13 @@ class Reaper(threading.Thread):
         send_doorbells(doorbells)
 
     def _reconcile(self) -> None:
-        doorbells = self._store.reconcile(broker_lists())
+        pools = self._store.pools()
+        own = [model_queue(pool) for pool in pools]
+        self._ring(self._store.reconcile(broker_lists([*QUEUES, *own])))
+        for pool, queue in zip(pools, own, strict=True):
+            self._ring(self._store.reconcile(broker_lists([queue]), pool))
+
+    def _ring(self, doorbells: Sequence[Doorbell]) -> None:
         for doorbell in doorbells:
             _log.warning("job.rung_again", extra={"job_id": doorbell.job_id})
         send_doorbells(doorbells)

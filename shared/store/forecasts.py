@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.jobs import Priority
+from shared.jobs.route import Route
 from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.work_ahead import HeldTiles, predict_work_s
 from shared.store import keys
@@ -23,6 +24,8 @@ RATIO_STEP = 1.1
 RATIO_STEPS = 30
 #: For each queue, the score below which a tenant's jobs come before its new one.
 LAST_SCORES = [first + QUEUE_SPAN for first in FIRST_SCORE.values()]
+#: What stands between a kind of jobs and the model that has answered them, as in finish.lua.
+MODEL_OF_KIND = "\n"
 #: Running jobs that are read one by one.
 _MAX_RUNNING = 256
 #: Waiting jobs that are read one by one; the others count as mean ones.
@@ -37,6 +40,18 @@ _UNKNOWN_TOKENS = 64.0
 _MIN_RATIOS = 20
 #: Tail until it has been measured.
 _DEFAULT_TAIL = 2.0
+
+
+#: Of jobs that wait for all workers alike.
+_ALL = Route()
+
+
+def _of_model(learned: dict[str, float], model: str) -> dict[str, float]:
+    """Return what was learned by kind of job: of this model, else of all models together."""
+    mark = f"{MODEL_OF_KIND}{model}"
+    everywhere = {kind: value for kind, value in learned.items() if MODEL_OF_KIND not in kind}
+    own = {k.removesuffix(mark): v for k, v in learned.items() if k.endswith(mark)}
+    return everywhere | own
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,50 +142,56 @@ class Forecasts:
         self._held_jobs = load_script(client, "admission/held_jobs")
         self._held_tiles = load_script(client, "admission/held_tiles")
 
-    def read(self) -> Forecast:
-        """Return the forecast of this moment."""
+    def read(self, route: Route = _ALL) -> Forecast:
+        """Return the forecast of this moment for jobs of this route."""
+        here = (route.pool, route.filters_by)
         with guard():
             pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(keys.QUEUED)
-            pipe.zcard(keys.LEASES)
-            pipe.hmget(keys.BACKLOG, "ms", "jobs")
+            pipe.zcard(keys.pooled(keys.QUEUED_SINCE, route.pool))
+            pipe.hmget(keys.pooled(keys.BACKLOG, route.pool), "ms", "jobs")
             pipe.hgetall(keys.ANSWERS)
             pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
             pipe.hgetall(keys.ANSWER_STEPS)
-            queued, running, (busy_ms, counted), answers, ratios, steps = pipe.execute()
-            jobs = self._held_jobs(keys=[], args=[_MAX_RUNNING, _MAX_WAITING])
-            held = self._held_tiles(keys=[], args=[_MAX_LONG_AHEAD])[1]
+            queued, (busy_ms, counted), answers, ratios, steps = pipe.execute()
+            jobs = self._held_jobs(keys=[], args=[_MAX_RUNNING, _MAX_WAITING, *here])
+            held = self._held_tiles(keys=[], args=[_MAX_LONG_AHEAD, route.pool])[1]
         backlog = Backlog(
             queued=queued,
-            running=running,
+            running=int(jobs[2]),
             mean_s=int(busy_ms or 0) / 1000 / max(1, int(counted or 0)),
             observed=tuple(map(read_running, jobs[0])),
             ahead=tuple(map(read_waiting, jobs[1])),
             held=tuple(part for reply in held if (part := read_held(reply))),
         )
+        workers = [
+            one for one in self._workers.fresh() if route.is_served_by(one.model, one.revision)
+        ]
+        names = {worker.model for worker in workers}
+        own = names.pop() if len(names) == 1 else route.model
         return Forecast(
-            FleetSnapshot(tuple(self._workers.fresh()), backlog),
-            {kind: float(tokens) for kind, tokens in answers.items()},
-            {kind: float(count) for kind, count in steps.items()},
+            FleetSnapshot(tuple(workers), backlog),
+            _of_model({kind: float(tokens) for kind, tokens in answers.items()}, own),
+            _of_model({kind: float(count) for kind, count in steps.items()}, own),
             tuple(map(float, ratios)),
         )
 
-    def predict_work_s(self) -> float | None:
-        """Predict the seconds that one worker would need for all that waits or runs.
+    def predict_work_s(self, route: Route = _ALL) -> float | None:
+        """Predict the seconds that one worker would need for all of a route that waits or runs.
 
         Tiles of long jobs count, whether they are queued or not yet. None without any experience.
         """
-        fleet = self.read().fleet
+        fleet = self.read(route).fleet
         with guard():
-            long, read = self._held_tiles(keys=[], args=[_MAX_LONG])
+            long, read = self._held_tiles(keys=[], args=[_MAX_LONG, route.pool])
         scale = long / len(read) if read else 0.0
         count, busy_ms = sum(job[0] for job in read), sum(job[1] for job in read)
         return predict_work_s(fleet, HeldTiles(round(count * scale), busy_ms / 1000 * scale))
 
-    def queue_position(self, tenant: str) -> QueuePosition:
-        """Return where a tenant's new job would stand now."""
+    def queue_position(self, tenant: str, route: Route = _ALL) -> QueuePosition:
+        """Return where a tenant's new job of a route would stand now."""
+        args: list[str | float] = [tenant, route.pool, route.filters_by, *LAST_SCORES]
         with guard():
-            return QueuePosition.parse(self._standing(keys=[], args=[tenant, *LAST_SCORES]))
+            return QueuePosition.parse(self._standing(keys=[], args=args))
 
     def read_accuracy(self) -> PredictionAccuracy:
         """Return how predictions compared with the actual times."""

@@ -69,6 +69,14 @@ TURN = PREFIX + "turn"
 #: what it has of each line: virtual time of the first turn, length of one, and how many.
 SLOTS = PREFIX + "turns:slots"
 SLOTS_OF = PREFIX + "turns:slots_of"
+#: What begins the name of the broker's queue that only the workers of a model read.
+MODEL_QUEUE = "model."
+#: Set of the pools of models in which jobs wait. What has a pool of its own has its name behind a
+#: line break; the keys without one are of the pool that is for all workers.
+POOLS = PREFIX + "pools"
+#: String: a worker serves this model now; and zset of models by the second in which one did last.
+SERVES = PREFIX + "serves:"
+MODELS_SEEN = PREFIX + "models_seen"
 #: Set of the row versions whose workers have passed over newer rows; and of such a version, hash
 #: line -> the score up to which it can start nothing there.
 PASSED = PREFIX + "passed"
@@ -151,6 +159,8 @@ GROUPS_OPEN = PREFIX + "groups_open"
 #: pieces by number, which are lines where it has lines.
 FILE = PREFIX + "file:"
 FILE_PIECES = "/pieces"
+#: Suffix of the string of where its pieces end, 8 bytes each, if its content is a blob.
+FILE_ENDS = "/ends"
 #: String: the file that a link opens for whoever has it, as `<tenant> <id>`.
 FILE_LINK = PREFIX + "filelink:"
 #: Zset of a tenant's file ids by the millisecond of their making.
@@ -166,6 +176,17 @@ BATCHES_DUE = PREFIX + "batches_due"
 TENANT_BATCHES = PREFIX + "batches:"
 #: Zset of the marks (`stored_file_mark`) of images and documents that were erased, by when.
 ERASED_FILES = PREFIX + "erased_files"
+#: Hash: address of a blob store -> the folder in it that is this service's, and the same with
+#: "marked " before it -> whether the folder has had its mark.
+BLOB_HOMES = PREFIX + "blobs:homes"
+#: Hash: name of a blob -> key of the row that it was written for; zset of the names by the
+#: millisecond of the next look whether that row still has it, and of those that no row has, by
+#: the millisecond in which they may be deleted.
+BLOB_ROWS = PREFIX + "blobs:rows"
+BLOBS = PREFIX + "blobs"
+BLOBS_DOOMED = PREFIX + "blobs:doomed"
+#: Lock that lets one process at a time list the whole blob store.
+BLOBS_LIST_LOCK = PREFIX + "blobs:list_lock"
 #: In the cache role, set of the keys of all features of one file, by the file's mark; and string:
 #: the features of one picture of it, with a hash of what they are of behind a colon.
 FEATURES = PREFIX + "features:"
@@ -217,6 +238,11 @@ STARTING = PREFIX + "starting"
 COUNTERS = PREFIX + "counters"
 #: Hash: sums and histograms over finished jobs; see job_metrics.py.
 FIGURES = PREFIX + "figures"
+
+
+def pooled(name: str, pool: str) -> str:
+    """Return the key of what a pool has of a kind; see POOLS."""
+    return f"{name}\n{pool}" if pool else name
 
 
 def job(job_id: str) -> str:

@@ -160,6 +160,20 @@ class SessionStore:
             return []
         return [Turn.model_validate_json(text) for text in texts]
 
+    def has_lost_turns(self, row: JobRow) -> bool:
+        """Tell whether a job goes on from a conversation that is gone, or was begun again since.
+
+        The job that began it needs no earlier turn.
+        """
+        if row.session_id is None or row.session_generation is None:
+            return False
+        with guard():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hget(keys.session(row.tenant, row.session_id), "generation")
+            pipe.hget(keys.job(row.id), "number")
+            present, number = pipe.execute()
+        return str(row.session_generation) not in (present, number)
+
     def has_lost_picture(self, row: JobRow) -> bool:
         """Tell whether the picture that a job's conversation was about last was erased."""
         if row.session_id is None:

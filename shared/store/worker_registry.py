@@ -16,6 +16,10 @@ from shared.store.failures import confirm, guard, tidying
 #: A worker that was killed leaves its key behind.
 _DRAIN_TTL_S = 30 * 86_400
 
+#: Seconds for which a model counts as served whose last worker is gone: one that loads a large
+#: model anew needs minutes.
+_REMEMBERED_S = 600
+
 
 class WorkerRegistry:
     """Heartbeats in Redis, which expire; every method raises StoreUnavailable without Redis."""
@@ -34,13 +38,23 @@ class WorkerRegistry:
             pipe.set(keys.worker(heartbeat.id), dump(asdict(heartbeat)), px=int(self._ttl_s * 1000))
             pipe.zadd(keys.WORKERS, {heartbeat.id: time.time()})
             pipe.exists(keys.DRAIN + heartbeat.id)
-            return bool(pipe.execute()[-1])
+            if heartbeat.pools:
+                pipe.set(keys.SERVES + heartbeat.model, 1, px=int(self._ttl_s * 1000))
+                pipe.zadd(keys.MODELS_SEEN, {heartbeat.model: time.time()})
+                pipe.zremrangebyscore(keys.MODELS_SEEN, "-inf", time.time() - _REMEMBERED_S)
+            return bool(pipe.execute()[2])
 
     def forget(self, worker_id: str) -> None:
         """Remove a worker that has stopped."""
         with guard():
             self._redis.delete(keys.worker(worker_id), keys.DRAIN + worker_id)
             self._redis.zrem(keys.WORKERS, worker_id)
+
+    def models_seen(self) -> frozenset[str]:
+        """Return the models that are served, or were a moment ago: their workers may come back."""
+        with guard():
+            names = self._redis.zrangebyscore(keys.MODELS_SEEN, time.time() - _REMEMBERED_S, "+inf")
+        return frozenset(names)
 
     def drain(self, worker_id: str) -> None:
         """Ask a worker to take no more jobs and to finish those that it has."""

@@ -275,8 +275,10 @@ struct ImageForm {
   decltype(&attend_patches) attend;
   float tolerance;
 };
+// signs on both sides leave 7 bits for probabilities
+const float kNarrow = Int8Dot::kZeroPoint ? 0.04f : 0.06f;
 const ImageForm kImageForms[] = {{"image", attend_patches, 0.015f},
-                                 {"image in int8", attend_patches_int8, 0.04f}};
+                                 {"image in int8", attend_patches_int8, kNarrow}};
 
 // what is hard for 8 bits: all keys alike but for a little, a wild channel of queries, keys and
 // values, a patch that all look at, and values that are alike
@@ -287,7 +289,7 @@ std::vector<bf16> hard_patches(int64_t n, int64_t heads, int64_t width) {
       for (int64_t i = 0; i < width; ++i) {
         bf16* at = &qkv[((m * 3 + 0) * heads + h) * width + i];
         bf16 &query = at[0], &key = at[heads * width], &value = at[2 * heads * width];
-        if (i == 5) query = rounded(wide(query) * 4), key = rounded(30 + wide(key));
+        if (i == 5) query = rounded(wide(query) * 4), key = rounded(300 + wide(key));
         if (i != 5) key = rounded(wide(key) * 0.5f + (m == n / 2 ? 0.3f : 0.f) * wide(query));
         value = rounded((i == 9 ? 20 : 1) * (3 + wide(value)));
       }
@@ -312,13 +314,18 @@ void check_image(int64_t n, const ImageForm& form, bool hard) {
       for (double v : attended(all.data() + (m * 3 * heads + h) * width, keys, values, width))
         exact.push_back(v);
     }
-  compare(widened(out), exact, form.tolerance,
+  std::vector<float> ours = widened(out);
+  if (hard)  // by what sets patches apart, in every channel
+    for (std::vector<float>* side : {&ours, &exact})
+      for (size_t i = 0; i < side->size(); ++i)
+        (*side)[i] = (*side)[i] / (i % width == 9 ? 20 : 1) - 3;
+  compare(ours, exact, hard ? kNarrow : form.tolerance,
           form.name + (" of " + std::to_string(n)) + (hard ? ", hard" : ""));
 }
 
 // zeros and denormals weigh all patches alike; what is no number must not look right
 void check_odd_patches(const ImageForm& form) {
-  const int64_t n = 70, width = 64, row = 3 * width;
+  const int64_t n = 270, width = 64, row = 3 * width;  // the last block is nearly empty
   const std::vector<float> cosine(n * width, 1.f), sine(n * width, 0.f);
   const std::vector<bf16> usual = noise(n * row);
   std::vector<bf16> before(n * width), after(n * width);

@@ -58,6 +58,8 @@ class ModelHub:
     file_faults: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
     #: Files of which other bytes are sent, and how often.
     wrong: dict[str, int] = field(default_factory=dict)
+    #: Files that are listed without a checksum.
+    unchecked: set[str] = field(default_factory=set)
     ranges: bool = True
     #: Seconds before each piece of 16 KiB.
     piece_s: float = 0.0
@@ -160,15 +162,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, _json([{"type": "directory", "path": "onnx"}, *listed]), headers)
 
     def _modelscope_list(self) -> None:
+        hub = self.model_hub
         listed = [
             {
                 "Type": "blob",
                 "Path": name,
                 "Name": name,
                 "Size": len(content),
-                "Sha256": hashlib.sha256(content).hexdigest(),
+                "Sha256": "" if name in hub.unchecked else hashlib.sha256(content).hexdigest(),
             }
-            for name, content in self.model_hub.files.items()
+            for name, content in hub.files.items()
         ]
         tree = {"Type": "tree", "Path": "onnx", "Name": "onnx", "Size": 0, "Sha256": ""}
         self._send(200, _json({"Code": 200, "Success": True, "Data": {"Files": [tree, *listed]}}))

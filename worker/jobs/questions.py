@@ -42,7 +42,7 @@ class QuestionBuilder:
 
     def read_turns(self, row: JobRow) -> list[Turn]:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
-        return self._sessions.turns_before(row)
+        return [turn.read_by(self._info.name) for turn in self._sessions.turns_before(row)]
 
     def build(
         self,

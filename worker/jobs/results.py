@@ -28,8 +28,7 @@ from shared.jobs.evidence import Evidence
 from shared.jobs.model import Reader
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics
-from worker.engine.api import Completion, UsedImage
-from worker.engine.generation.notices import UNFINISHED
+from worker.engine.api import UNFINISHED, Completion, UsedImage
 from worker.jobs.disagreements import compare_readings
 from worker.jobs.doubts import find_doubts
 from worker.jobs.placing import place_answer
@@ -181,7 +180,7 @@ def make_result(
     if row.input.postprocess:
         fields["raw_text"] = completion.text
     remembered = status is JobStatus.SUCCEEDED and not row.input.encode_only and row.session_id
-    turn = _turn(row, completion, tiling) if remembered else None
+    turn = _turn(row, completion, tiling, model) if remembered else None
     return Result(status, fields, completion.text, turn, _tally(metrics, completion))
 
 
@@ -258,7 +257,7 @@ def _reader(row: JobRow, paging: PagingResult | None) -> Reader | None:
     return row.input.reader
 
 
-def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> Turn:
+def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None, model: str) -> Turn:
     # the tiles of an earlier turn's image stay with that turn
     own = tiling if tiling and row.input.images else None
     return Turn(
@@ -274,6 +273,7 @@ def _turn(row: JobRow, completion: Completion, tiling: TilingResult | None) -> T
         enhance=row.input.enhance,
         text=completion.text,
         token_ids=completion.token_ids,
+        model=model,
         finish_reason=completion.finish_reason.value,
         created_ms=row.created_ms,
     )

@@ -11,8 +11,9 @@ from shared.errors import ServiceError, StoreFault, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.row import JobRow
 from shared.log import bound
-from shared.queue import send_doorbells
-from shared.store import Claim
+from shared.queue import model_queue, send_doorbells
+from shared.store import Claim, Doorbell
+from shared.store.jobs.types import ServedModel
 from shared.tracing import Tracing
 from worker.jobs import results
 from worker.jobs.claimed_job import ClaimedJob, JobResources, as_service_errors
@@ -55,19 +56,19 @@ class JobRunner:
         self._tracing = tracing
         self._task_events = task_events
 
-    def run(self, job_id: str | None = None) -> str | None:
-        """Run this job, or without an id the job whose turn it is.
+    def run(self, job_id: str, *, only: bool = False) -> str | None:
+        """Run the job whose turn it is, or `only` this one, for which a doorbell has rung.
 
-        Returns the id of the job, None if there was nothing to do.
+        Returns the id of the job that was run, None if there was nothing to do.
         """
         try:
-            claim = self._claim(job_id)
+            claim = self._claim(job_id if only else None)
+            if isinstance(claim, str):
+                self._pass_on(job_id, claim)
+                return None
         except StoreUnavailable as error:
             # the row still waits; the reconciler will ring again
             _log.warning("claim.failed", extra={"cause": error.detail})
-            return None
-        if isinstance(claim, str):
-            _log.info("doorbell.ignored", extra={"cause": claim})
             return None
         with bound(job_id=claim.row.id):
             self._run_claimed(claim)
@@ -77,8 +78,25 @@ class JobRunner:
         """Return the claim, or why there is none; raises StoreUnavailable."""
         reads = self._resources.reader is not None
         if job_id is None:
-            return self._store.claim_next(self._worker_id, reads=reads)
-        return self._store.claim(job_id, self._worker_id, reads=reads)
+            return self._store.claim_next(self._worker_id, reads=reads, serves=self._serves)
+        return self._store.claim(job_id, self._worker_id, reads=reads, serves=self._serves)
+
+    def _pass_on(self, job_id: str, cause: str) -> None:
+        """Let the workers of another model hear a doorbell that was for them.
+
+        Raises StoreUnavailable.
+        """
+        others = self._store.find_others(job_id, self._serves)
+        if others is None:
+            _log.info("doorbell.ignored", extra={"cause": cause})
+            return
+        _log.info("doorbell.passed_on", extra={"job_id": job_id, "model": others})
+        send_doorbells([Doorbell(job_id, model_queue(others))])
+
+    @property
+    def _serves(self) -> ServedModel:
+        info = self._resources.pipeline.engine.info
+        return ServedModel(info.name, info.revision)
 
     def _run_claimed(self, claim: Claim) -> None:
         lease = self._leases.hold(claim)
@@ -90,8 +108,8 @@ class JobRunner:
         except StoreFault:
             # not given back, which would not count: the lease ends, and the attempts with it
             _log.exception("job.store_fault", extra={"attempt": claim.row.attempt})
-        except JobReleased:
-            self._release(claim)
+        except JobReleased as released:
+            self._release(claim, released.pause_s)
         except BaseException:
             # Celery ends threads by exceptions that are no Exception
             self._release(claim)
@@ -99,15 +117,16 @@ class JobRunner:
         finally:
             self._leases.drop(lease)
 
-    def _release(self, claim: Claim) -> None:
+    def _release(self, claim: Claim, pause_s: float = 0.0) -> None:
         """Put a job back into the queue."""
         try:
-            doorbell = self._store.release(claim.row.id, claim.owner)
+            doorbell = self._store.release(claim.row.id, claim.owner, pause_s)
         except StoreUnavailable as error:
             _log.warning("release.failed", extra={"cause": error.detail})
             return
+        if doorbell or pause_s:
+            _log.info("job.released", extra={"attempt": claim.row.attempt, "pause_s": pause_s})
         if doorbell:
-            _log.info("job.released", extra={"attempt": claim.row.attempt})
             send_doorbells([doorbell])
 
     def _work(self, job: ClaimedJob) -> None:

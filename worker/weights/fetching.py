@@ -20,7 +20,14 @@ from worker.weights.errors import (
     Unfinished,
     WrongChecksum,
 )
-from worker.weights.listing import INDEX, Listing, RemoteFile, choose_small, choose_weights
+from worker.weights.listing import (
+    INDEX,
+    Listing,
+    RemoteFile,
+    check_digests,
+    choose_small,
+    choose_weights,
+)
 from worker.weights.model_folder import ModelFolder
 from worker.weights.place import Place
 from worker.weights.progress import DownloadProgress
@@ -143,6 +150,7 @@ class _Fetch:
 
     def _bring(self, files: Sequence[RemoteFile]) -> None:
         """Have all files whole; raises the first error of any, and stops the others."""
+        check_digests(files)
         self._folder.plan(files)
         self._check_room()
         with ThreadPoolExecutor(_AT_ONCE, "weights") as pool:

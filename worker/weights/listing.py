@@ -6,18 +6,19 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from worker.weights.errors import NotReadable, ServerDown
 from worker.weights.forms import explain_other_form
 
 INDEX = "model.safetensors.index.json"
-_SINGLE = "model.safetensors"
+SINGLE = "model.safetensors"
 #: Beside the weights: configuration, tokenizer, templates.
-_SMALL = (".json", ".jinja", ".txt", ".model")
+SMALL = (".json", ".jinja", ".txt", ".model")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
+#: No folder, no file that a shell hides, nothing that leads elsewhere.
+_PLAIN_NAME = re.compile(r"[\w][\w.@+ -]*", re.ASCII)
 _MAX_FILES = 2000
 
 
@@ -51,21 +52,28 @@ class Listing:
         return next((file for file in self.files if file.name == name), None)
 
 
-def make_file(name: object, size: object, url: str, digests: Mapping[str, object]) -> RemoteFile:
-    """Return a file of a server's list; raises ServerDown for an entry that cannot be trusted.
+def make_file(
+    name: object, size: object, url: str, digests: Mapping[str, object]
+) -> RemoteFile | None:
+    """Return a file of a server's list; None for one that is not of the model's own folder.
 
-    `digests` has `sha256`, or `git_sha1`; a name is one file of the model's own folder.
+    `digests` has `sha256`, or `git_sha1`. Raises ServerDown for an entry that cannot be meant.
     """
-    sha256, git_sha1 = (str(digests.get(kind) or "").lower() for kind in ("sha256", "git_sha1"))
-    if not isinstance(name, str) or PurePosixPath(name).name != name or name in ("", ".", ".."):
-        raise ServerDown(f"the server lists a file of the name {name!r}, which no folder may have")
-    if any(letter in name for letter in "\\\0\n"):
-        raise ServerDown(f"the server lists a file of the name {name!r}, which no folder may have")
+    if not isinstance(name, str) or not _PLAIN_NAME.fullmatch(name):
+        return None
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ServerDown(f"the server lists {name} with the size {size!r}")
-    if not (_SHA256.fullmatch(sha256) or _SHA1.fullmatch(git_sha1)):
-        raise ServerDown(f"the server lists {name} without a checksum, so it cannot be checked")
+    sha256, git_sha1 = (str(digests.get(kind) or "").lower() for kind in ("sha256", "git_sha1"))
     return RemoteFile(name, size, url, sha256, git_sha1)
+
+
+def check_digests(files: Iterable[RemoteFile]) -> None:
+    """Raise ServerDown unless the bytes of each file can be checked."""
+    for file in files:
+        if not (_SHA256.fullmatch(file.sha256) or _SHA1.fullmatch(file.git_sha1)):
+            raise ServerDown(
+                f"the server lists {file.name} without a checksum, so it cannot be checked"
+            )
 
 
 def choose_small(listing: Listing) -> list[RemoteFile]:
@@ -77,7 +85,7 @@ def choose_small(listing: Listing) -> list[RemoteFile]:
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
         reason = explain_other_form(names) or "it holds no model in the form of transformers"
         raise NotReadable(reason)
-    small = [file for file in listing.files if file.name.endswith(_SMALL)]
+    small = [file for file in listing.files if file.name.endswith(SMALL)]
     if len(small) > _MAX_FILES:
         raise NotReadable(f"it has {len(small)} files beside its weights")
     return small
@@ -88,7 +96,7 @@ def choose_weights(listing: Listing, index: bytes | None) -> list[RemoteFile]:
 
     Without it model.safetensors alone. Raises NotReadable where one is missing.
     """
-    names = sorted(read_index(index)) if index is not None else [_SINGLE]
+    names = sorted(read_index(index)) if index is not None else [SINGLE]
     listed = [listing.find(name) for name in names]
     missing = [name for name, file in zip(names, listed, strict=True) if file is None]
     if missing:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from worker.weights.downloading import explain_disk
-from worker.weights.listing import INDEX, Listing, RemoteFile, read_index
+from worker.weights.errors import Unfinished, WeightsError
+from worker.weights.listing import INDEX, SINGLE, SMALL, Listing, RemoteFile, read_index
 
 _log = logging.getLogger(__name__)
 
@@ -115,12 +116,11 @@ class ModelFolder:
 
     def _commit(self, revision: str) -> str:
         """Return what a revision stands for here; empty where it is not known."""
-        if _REVISION.fullmatch(revision):
-            return revision
+        # ModelScope's commits too stand for contents that have another name here
         with contextlib.suppress(OSError):
             named = (self.path / "refs" / revision).read_text().strip()
             return named if _REVISION.fullmatch(named) else ""
-        return ""
+        return revision if _REVISION.fullmatch(revision) else ""
 
     def _held(self, digest: str) -> int:
         places = (self.path / "blobs" / digest, self._own / "parts" / digest)
@@ -156,27 +156,44 @@ def _link(blob: Path, place: Path) -> None:
 
 def _looks_whole(folder: Path) -> bool:
     """Tell whether a configuration, a tokenizer and all weights are there, to their last byte."""
-    if not (folder / "config.json").is_file():
-        return False
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
-        return False
     try:
-        index = folder / INDEX
-        names = read_index(index.read_bytes()) if index.is_file() else ["model.safetensors"]
-        return all(_ends_where_it_says(folder / name) for name in names)
-    except (ValueError, OSError, KeyError, TypeError):
+        list_whole(folder)
+    except (WeightsError, OSError):
         return False
+    return True
+
+
+def list_whole(folder: Path) -> list[Path]:
+    """Return the files of a model's folder that an engine needs, and no others.
+
+    Raises Unfinished where a configuration, a tokenizer or a part of the weights is missing,
+    NotReadable for a damaged index.
+    """
+    index = folder / INDEX
+    spread = read_index(index.read_bytes()) if index.is_file() else [SINGLE]
+    weights = [folder / name for name in sorted(spread)]
+    cut = next((file.name for file in weights if not _ends_where_it_says(file)), None)
+    if cut:
+        raise Unfinished(f"{folder / cut} is missing or not whole")
+    small = sorted(file for file in folder.iterdir() if file.name.endswith(SMALL))
+    names = {file.name for file in small}
+    if "config.json" not in names or not names.intersection(_TOKENIZERS):
+        raise Unfinished(f"{folder} has no configuration or no tokenizer")
+    return [*small, *weights]
 
 
 def _ends_where_it_says(weights: Path) -> bool:
-    """Tell whether a safetensors file is as long as its header says."""
-    with weights.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        if length > weights.stat().st_size:
-            return False
-        header: dict[str, Any] = json.loads(opened.read(length))
-    ends = [at["data_offsets"][1] for name, at in header.items() if name != "__metadata__"]
-    return weights.stat().st_size == 8 + length + max(ends, default=0)
+    """Tell whether a safetensors file is there, and as long as its header says."""
+    try:
+        with weights.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if length > weights.stat().st_size:
+                return False
+            header: dict[str, Any] = json.loads(opened.read(length))
+        ends = [at["data_offsets"][1] for name, at in header.items() if name != "__metadata__"]
+        return weights.stat().st_size == 8 + length + max(ends, default=0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _size(path: Path) -> int | None:

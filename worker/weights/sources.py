@@ -81,7 +81,8 @@ class HuggingFace(ModelServer):
             entries += content
             page = self._here(following) if content else None
         listed = [entry for entry in entries if _is_file(entry, "type", "file")]
-        return Listing(commit, tuple(self._file(model, commit, entry) for entry in listed))
+        files = (self._file(model, commit, entry) for entry in listed)
+        return Listing(commit, tuple(filter(None, files)))
 
     def _here(self, url: str | None) -> str | None:
         """Return a following page's address on our endpoint: mirrors pass on the hub's own."""
@@ -91,7 +92,7 @@ class HuggingFace(ModelServer):
         path = parts.path[parts.path.find("/api/models/") :]
         return f"{self.endpoint}{path}?{parts.query}"
 
-    def _file(self, model: str, commit: str, entry: Mapping[str, Any]) -> RemoteFile:
+    def _file(self, model: str, commit: str, entry: Mapping[str, Any]) -> RemoteFile | None:
         name, large = entry.get("path"), entry.get("lfs")
         url = f"{self.endpoint}/{model}/resolve/{commit}/{quote(str(name))}"
         if isinstance(large, dict):
@@ -130,7 +131,7 @@ class ModelScope(ModelServer):
         query = urlencode({"Revision": revision, "Recursive": "False"})
         answer, _ = requests.get_json(f"{base}/repo/files?{query}")
         entries = self._entries(answer, model, revision)
-        files = tuple(self._file(base, revision, entry) for entry in entries)
+        files = tuple(filter(None, (self._file(base, revision, entry) for entry in entries)))
         contents = "\n".join(sorted(f"{file.digest} {file.name}" for file in files))
         return Listing(hashlib.sha256(contents.encode()).hexdigest()[:40], files)
 
@@ -147,7 +148,7 @@ class ModelScope(ModelServer):
             raise ServerDown(f"{self.endpoint} sent no list of files: it is no ModelScope")
         return [entry for entry in entries if _is_file(entry, "Type", "blob")]
 
-    def _file(self, base: str, revision: str, entry: Mapping[str, Any]) -> RemoteFile:
+    def _file(self, base: str, revision: str, entry: Mapping[str, Any]) -> RemoteFile | None:
         name = entry.get("Path") or entry.get("Name")
         url = f"{base}/repo?{urlencode({'Revision': revision, 'FilePath': str(name)})}"
         return make_file(name, entry.get("Size"), url, {"sha256": entry.get("Sha256")})

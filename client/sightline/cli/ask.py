@@ -30,6 +30,7 @@ from sightline.types import SubmitOptions
 
 #: Arguments of the command line that have the name of a submission option.
 _OPTIONS = (
+    *("model", "wait_for_model"),
     *("preset", "lang", "fields", "session_id", "detail", "max_pixels", "max_new_tokens"),
     *(
         "enable_thinking",

@@ -79,7 +79,7 @@ def serve_tools(args: argparse.Namespace) -> int:
         client = AsyncClient(getattr(args, "url", None), api_key=getattr(args, "api_key", None))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    build_server(client, folders).run()
+    build_server(client, folders, args.model).run()
     return 0
 
 
@@ -90,8 +90,8 @@ def _folder(name: str) -> Path:
     return path
 
 
-def build_server(client: AsyncClient, folders: Folders) -> MCPServer[Any]:
-    """Return the server with its tools, which ask through `client` and close it at the end."""
+def build_server(client: AsyncClient, folders: Folders, model: str | None = None) -> MCPServer[Any]:
+    """Return the server with its tools, which ask `model` through `client`; it is closed then."""
 
     @asynccontextmanager
     async def closing(_: MCPServer[Any]) -> AsyncIterator[None]:
@@ -105,7 +105,7 @@ def build_server(client: AsyncClient, folders: Folders) -> MCPServer[Any]:
         lifespan=closing,
         log_level="WARNING",
     )
-    tools = Tools(client, folders)
+    tools = Tools(client, folders, model)
     for tool in (tools.read, tools.ask, tools.find):
         server.tool(annotations=_LOOKS_ONLY, structured_output=False)(tool)
     return server
@@ -117,6 +117,8 @@ class Tools:
 
     client: AsyncClient
     folders: Folders
+    #: None: the service's default.
+    model: str | None = None
 
     async def read(
         self,
@@ -175,6 +177,8 @@ class Tools:
         options: SubmitOptions,
     ) -> CallToolResult:
         sources = [self.folders.check(file) for file in files]
+        if self.model:
+            options["model"] = self.model
         try:
             job = await self.client.submit(question, sources, **options)
             await _wait(job, context)

@@ -84,7 +84,18 @@ def _add_command(
     return parser
 
 
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="model that answers (see `status`)")
+    parser.add_argument(
+        "--wait-for-model",
+        action="store_true",
+        default=None,
+        help="wait for a worker of the model if none is running",
+    )
+
+
 def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
+    _add_model_options(parser)
     parser.add_argument("--preset", default=preset, help="preset name (see `sightline presets`)")
     parser.add_argument("--lang", choices=["en", "zh"], help="language of the preset's prompt")
     parser.add_argument(
@@ -236,6 +247,7 @@ def _add_find(commands: Any) -> None:
         metavar="X",
         help="a word that is printed, or the name of a thing; may be repeated",
     )
+    _add_model_options(parser)
     parser.add_argument("--phrase", metavar="TEXT", help="a phrase, in place of labels")
     parser.add_argument(
         "--fuzzy", action="store_true", default=None, help="also take text that is much alike"
@@ -456,3 +468,4 @@ def _add_mcp(commands: Any) -> None:
         metavar="DIR",
         help="only files below it may be read (default: all); may be repeated",
     )
+    parser.add_argument("--model", metavar="NAME", help="model that answers (see `status`)")

@@ -16,7 +16,7 @@ from sightline.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from sightline.types import ModelData, PresetData, QueueData, WorkerData
+    from sightline.types import ModelData, ModelQueue, PresetData, QueueData, WorkerData
 
 _DESCRIPTION_CHARS = 60
 
@@ -28,7 +28,7 @@ def show_status(args: argparse.Namespace) -> int:
     print_json(args, {"queue": queue, "models": models})
     if not wants_json(args):
         _print_load(queue)
-        _print_models(models)
+        _print_models(models, queue)
         _print_workers(queue["workers"])
     if any(not worker["draining"] for worker in queue["workers"]):
         return 0
@@ -77,10 +77,23 @@ def _print_load(queue: QueueData) -> None:
     print(f"{queue['running']} running, {queue['queued']} waiting{waited}{new}")
 
 
-def _print_models(models: list[ModelData]) -> None:
+def _print_models(models: list[ModelData], queue: QueueData) -> None:
+    # an older service does not tell them apart
+    loads = {load["model"]: load for load in queue.get("models", [])}
     for model in models:
         about = "for tests and first steps" if model["demo"] else model["numerics"]
-        print(f"model {model['id']} ({about}), computed by {model['arithmetic']}")
+        own = loads.get(model["id"]) if len(loads) > 1 else None
+        work = _describe(own) if own else ""
+        print(f"model {model['id']} ({about}), computed by {model['arithmetic']}{work}")
+    for name, load in loads.items():
+        if not load["workers"]:
+            print(f"model {name} has no worker{_describe(load)}")
+
+
+def _describe(load: ModelQueue) -> str:
+    wait_s = load["wait_s"]
+    new = f", a new job would start in about {wait_s:.0f} s" if wait_s else ""
+    return f": {load['running']} running, {load['queued']} waiting{new}"
 
 
 def _print_workers(workers: list[WorkerData]) -> None:

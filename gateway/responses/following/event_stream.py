@@ -63,7 +63,7 @@ class EventStream:
                 yield from self._iter_end(event, text)
             else:
                 text.take(event)
-                yield _frame(event.seq, event.type, self._event_data(event))
+                yield _frame(event.seq, event.type, self._event_data(event, row))
 
     def _iter_end(self, event: JobEvent, text: _ClientText) -> Iterator[str]:
         """Yield the last event; before it, what the client needs to have the right text."""
@@ -78,13 +78,14 @@ class EventStream:
     def _job_data(self, row: JobRow) -> dict[str, Any]:
         return live_job_view(row, self._job.services, self._base_url)
 
-    def _event_data(self, event: JobEvent) -> dict[str, Any]:
+    def _event_data(self, event: JobEvent, row: JobRow) -> dict[str, Any]:
         if event.type == "job.queued":
             position = event.data.get("position")
             # one that may not start yet has no place in the queue
             if position is None:
                 return event.data | {"wait_s": None, "eta_s": None}
-            return event.data | predict_outlook(position, self._job.services)._asdict()
+            outlook = predict_outlook(position, self._job.services, route=row.route)
+            return event.data | outlook._asdict()
         return event.data
 
 

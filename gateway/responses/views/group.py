@@ -61,4 +61,4 @@ def _eta_s(group: Group, services: Services, tenant: str) -> float | None:
     position = services.store.position(row.id, tenant)
     if position is None:
         return running_eta_s(row)
-    return predict_outlook(position, services, row.predicted_run_s).eta_s
+    return predict_outlook(position, services, row.predicted_run_s, row.route).eta_s

@@ -10,6 +10,7 @@ from gateway.http.base_path import link_base
 from gateway.services import Services
 from shared.errors import JobFailure, NoResult, ServiceError, StoreUnavailable, by_code
 from shared.jobs import JobStatus
+from shared.jobs.route import Route
 from shared.jobs.row import JobRow
 from shared.jobs.view import job_view
 
@@ -36,7 +37,7 @@ def placed_job_view(
         outlook = _UNKNOWN
         # a job that is stored is no less so while nobody can say how long it will wait
         with suppress(StoreUnavailable):
-            outlook = predict_outlook(position, services, row.predicted_run_s)
+            outlook = predict_outlook(position, services, row.predicted_run_s, row.route)
     return job_view(
         row, position=position or 0, wait_s=outlook.wait_s, eta_s=outlook.eta_s, base_url=base_url
     )
@@ -63,13 +64,16 @@ _UNKNOWN = Outlook(None, None)
 
 
 def predict_outlook(
-    position: int, services: Services, predicted_run_s: float | None = None
+    position: int,
+    services: Services,
+    predicted_run_s: float | None = None,
+    route: Route | None = None,
 ) -> Outlook:
-    """Return the outlook of the job at a position of the queue; raises StoreUnavailable.
+    """Return the outlook of the job at a position of its queue; raises StoreUnavailable.
 
     `predicted_run_s` counts where the queue is too long for a newer prediction.
     """
-    fleet = services.admission.forecast().fleet
+    fleet = services.admission.forecast(route or Route()).fleet
     wait_s = fleet.predict_wait_s(position)
     run_s = fleet.predict_run_s(position) or predicted_run_s
     eta_s = None if wait_s is None or run_s is None else wait_s + run_s

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from gateway.models.directory import ModelDirectory
+from gateway.models.fleet import FleetModel
 from gateway.schemas.jobs import StartingState, WorkerState
 from shared.long_steps import HowFar
 from shared.prediction.heartbeat import Heartbeat
@@ -35,14 +38,17 @@ def _describe_one(worker: StartingWorker) -> str:
     return f"one is {worker.step} ({HowFar(worker.percent / 100, worker.seconds_left)})"
 
 
-def model_view(worker: Heartbeat) -> dict[str, Any]:
-    """Return the worker's model as OpenAI lists models."""
+def model_view(workers: Sequence[Heartbeat], directory: ModelDirectory) -> dict[str, Any]:
+    """Return the model of these workers as OpenAI lists models; each of them serves it."""
+    worker = workers[0]
     return {
         "id": worker.model,
         "object": "model",
         "created": 0,
         "owned_by": "sightline",
         "revision": worker.revision,
+        "engine": worker.engine,
+        "not_available": list(worker.lacks),
         "numerics": worker.numerics,
         "numerics_reason": worker.numerics_reason,
         "arithmetic": worker.arithmetic,
@@ -51,4 +57,23 @@ def model_view(worker: Heartbeat) -> dict[str, Any]:
         "thinks": worker.thinks,
         "demo": worker.demo,
         "simulated": worker.simulated,
+        "revisions": sorted({one.revision for one in workers}),
+        "workers": [one.id for one in workers],
+        "slots": sum(one.slots for one in workers if not one.draining),
+        "default": directory.is_default(worker.model),
+        "aliases": directory.other_names(worker.model),
+    }
+
+
+def fleet_model_view(model: FleetModel) -> dict[str, Any]:
+    """Return how much work waits and runs for a model."""
+    return {
+        "model": model.name,
+        "queued": model.load.queued,
+        "running": model.load.running,
+        "oldest_wait_s": model.load.oldest_wait_s,
+        "wait_s": None if model.wait_s is None else round(model.wait_s, 1),
+        "workers": len(model.workers),
+        "default": model.is_default,
+        "slots": model.slots,
     }

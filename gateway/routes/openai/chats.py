@@ -17,7 +17,6 @@ from gateway.responses.chats.completion import ChatCompletion, completion
 from gateway.responses.chats.stream import ChatStream
 from gateway.responses.following.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.following.sse_response import sse_response
-from gateway.responses.model_check import ANY_MODEL, check_model
 from gateway.responses.views.worker import model_view
 from gateway.responses.warning_header import add_warnings
 from gateway.routes.refusals import SUBMIT_ERRORS
@@ -27,8 +26,8 @@ from gateway.submission.chats.request import receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key
 from gateway.submission.submit import submit_chat
 from shared import errors
-from shared.excerpt import excerpt
 from shared.jobs.row import JobRow
+from shared.prediction.heartbeat import Heartbeat
 from shared.store.jobs.waiters import new_waiter
 
 openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
@@ -36,7 +35,6 @@ openai = APIBlueprint("openai", __name__, abp_tags=[Tag(name="openai")])
 _STORE = problems.documented(errors.StoreUnavailable)
 #: Of every route that holds a request until its answer.
 CHAT_ERRORS = SUBMIT_ERRORS | problems.documented(
-    errors.ModelNotFound,
     errors.NoResult,
     errors.Erased,
     errors.JobFailure,
@@ -91,9 +89,7 @@ def _receive(
     services: Services, tenant: str, key: str | None, waiter: str
 ) -> tuple[JobRow, ChatOptions]:
     """Submit the chat of this request; return its job, and what the answer looks like."""
-    workers = services.workers.fresh()
-    received = receive_chat(request, services.settings, workers)
-    check_model(received.asked.model, workers)
+    received = receive_chat(request, services.settings, services.models)
     row = submit_chat(received.chat, services, tenant, key, waiter).row()
     # not the chat with its images, which would stay in memory until the answer
     forget_body(request)
@@ -116,8 +112,11 @@ def _stream(options: ChatOptions, held_response: HeldResponse, services: Service
 @openai.get("/v1/models", summary="List models", responses={200: ModelList, **_STORE})
 def models() -> dict[str, Any]:
     """Return the models of the running workers."""
-    by_model = {worker.model: worker for worker in current_services().workers.fresh()}
-    return {"object": "list", "data": [model_view(worker) for worker in by_model.values()]}
+    directory, workers = current_services().models, current_services().workers.fresh()
+    by_model: dict[str, list[Heartbeat]] = {}
+    for worker in workers:
+        by_model.setdefault(worker.model, []).append(worker)
+    return {"object": "list", "data": [model_view(own, directory) for own in by_model.values()]}
 
 
 @openai.get(
@@ -125,13 +124,10 @@ def models() -> dict[str, Any]:
     summary="Get a model",
     responses={
         200: ModelState,
-        **problems.documented(errors.ModelNotFound, errors.StoreUnavailable),
+        **problems.documented(errors.ModelNotFound, errors.ModelRequired, errors.StoreUnavailable),
     },
 )
 def model(path: ModelPath) -> dict[str, Any]:
     """Return one of the models of the running workers."""
-    workers = current_services().workers.fresh()
-    for worker in workers:
-        if path.model_id in (worker.model, ANY_MODEL):
-            return model_view(worker)
-    raise errors.ModelNotFound(f"The model {excerpt(path.model_id)!r} is not loaded.")
+    directory = current_services().models
+    return model_view(directory.find_served(path.model_id), directory)

@@ -15,7 +15,6 @@ from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.following.held_response import HeldResponse, KeepAlive, stream_ping_s
 from gateway.responses.following.long_poll import LongPoll
 from gateway.responses.following.sse_response import sse_response
-from gateway.responses.model_check import check_model
 from gateway.responses.paging import page_of
 from gateway.responses.responses_api.stream import ResponseStream
 from gateway.responses.responses_api.view import input_items, response_view
@@ -61,9 +60,7 @@ def create(header: KeyHeader) -> Response:
     # refused before the input and its images are read and parsed
     with Idempotency(services.store, tenant, key, live=True).allow_replay():
         services.admission.check_open(tenant, auth.current_position())
-    workers = services.workers.fresh()
-    received = receive_response(request, services, tenant, workers)
-    check_model(received.model, workers)
+    received = receive_response(request, services, tenant)
     waiter = "" if received.background else new_waiter()
     row = submit_chat(received.chat, services, tenant, key, waiter).row()
     forget_body(request)

@@ -10,7 +10,6 @@ from gateway.http import mistral_errors
 from gateway.http.problems import documented
 from gateway.http.server.client_connection import forget_body
 from gateway.responses.following.held_response import KeepAlive
-from gateway.responses.model_check import check_model
 from gateway.responses.reading_apis.mistral import OcrView
 from gateway.routes.openai.chats import CHAT_ERRORS
 from gateway.routes.reading_apis.annotated import AnnotatedReading, FurtherJobs
@@ -50,7 +49,6 @@ def read(header: KeyHeader) -> Response:
         services.admission.check_open(tenant, auth.current_position())
     with in_terms_of_ocr():
         asked = receive_ocr(request, services.settings)
-        check_model(asked.model, services.workers.fresh())
         check_annotations(asked.annotations, services.constraints)
         waiting = Waiting(new_waiter(), asked.own.notices)
         stored = submit_received(request, asked.received, services, idempotency, waiting)

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.large_input import sha256_hex
-from gateway.responses.model_check import ANY_MODEL
 from gateway.submission.chats.history import ChatRoom, check_last_turn, keep_latest
 from gateway.submission.chats.message import ChatTurn
 from gateway.submission.chats.parameters import OwnParameters, answer_fields, sampling_fields
@@ -19,6 +18,7 @@ from gateway.submission.request import Submission, validate_fields
 from shared.errors import BadParameters, InputTooLong
 from shared.jobs import DETAIL_PIXELS, MinP, Penalty, RepetitionPenalty, Temperature, TopK
 from shared.jobs.response_api import ResponseFields
+from shared.jobs.route import MAX_MODEL_CHARS
 from shared.jobs.row import dump
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
@@ -35,10 +35,11 @@ class AnswerRequest(BaseModel, ABC):
 
     model_config = ConfigDict(extra="allow")
 
-    model: str = Field(
-        ANY_MODEL,
-        max_length=512,
-        description="An ID from `/v1/models`, or `sightline` for whichever model is loaded.",
+    model: str | None = Field(
+        None,
+        max_length=MAX_MODEL_CHARS,
+        description="An ID from `/v1/models`, or another name of the operator's for one; "
+        "`sightline` is the default model.",
     )
     stream: bool | None = False
     temperature: Temperature | None = Field(
@@ -89,6 +90,7 @@ class ChatRules:
     """What decides about the messages of a chat beside the messages."""
 
     settings: Settings
+    #: Those that serve its model.
     workers: Sequence[Heartbeat]
     #: The member of the body that has the messages.
     pointer: str
@@ -165,6 +167,7 @@ def _build_submission(
     if asked.answer_format is not None:
         fields["response_format"] = asked.answer_format
     fields["metadata"] = asked.metadata or {}
+    fields["model"] = asked.model
     submission = validate_fields(fields, ChatSubmission)
     submission.leave_open(name for name in ("temperature", "top_p") if getattr(asked, name) is None)
     return submission

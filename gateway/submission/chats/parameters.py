@@ -47,7 +47,10 @@ _FIXED_VALUES: dict[str, tuple[Any, ...]] = {
 }
 #: Our parameters that a chat sets by its messages or by OpenAI's names.
 _SET_BY_CHAT = frozenset(
-    ("prompt", "images", "document", "detail", "session_id", "max_new_tokens", "do_sample")
+    (
+        *("model", "prompt", "images", "document", "detail", "session_id"),
+        *("max_new_tokens", "do_sample"),
+    )
 )
 #: Our parameters that would let whoever holds a connection wait for the night.
 _ONLY_JOBS = frozenset(("not_before", "window"))
@@ -73,6 +76,11 @@ class OwnParameters:
     def strict(self) -> bool:
         """Tell whether what would be changed or ignored is to be refused."""
         return self.values.get("strict") is True
+
+    @property
+    def waits_for_model(self) -> bool:
+        """Tell whether its model need not be served now."""
+        return self.values.get("wait_for_model") is True
 
     @property
     def max_pixels(self) -> int | None:

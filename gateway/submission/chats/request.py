@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,11 @@ from flask import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.large_input import give_way, with_pauses
+from gateway.models.directory import ModelDirectory
 from gateway.submission.body import parse_body
 from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
 from gateway.submission.chats.message import ChatMessage, make_turn
 from gateway.submission.chats.parameters import pick_own_parameters
-from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 
 
@@ -63,16 +62,16 @@ class ReceivedChat:
     chat: Chat
 
 
-def receive_chat(
-    request: Request, settings: Settings, workers: Sequence[Heartbeat]
-) -> ReceivedChat:
-    """Parse a chat request; of its earlier messages those stay that the workers' models can read.
+def receive_chat(request: Request, settings: Settings, models: ModelDirectory) -> ReceivedChat:
+    """Parse a chat request; of its earlier messages those stay that its model can read.
 
-    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong.
+    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, ModelNotFound,
+    ModelRequired and StoreUnavailable.
     """
     asked = parse_body(request, ChatRequest)
     give_way()
     own = pick_own_parameters(asked.model_extra or {})
+    workers = models.workers_for(asked.model, waits=own.waits_for_model)
     turns = [
         make_turn(message.role, message.content, f"/messages/{at}", own.max_pixels)
         for at, message in enumerate(with_pauses(asked.messages))

@@ -73,7 +73,7 @@ def plan_document(
     earlier: EarlierMessages | None = None,
 ) -> JobPlan:
     """Return the plan of a job about a document; raises BadParameters and PageOutOfRange."""
-    forecast = admission.forecast()
+    forecast = admission.forecast(profile.route)
     workers = forecast.fleet.workers
     submission = resolved.submission
     numbers = parse_pages(submission.pages or "", len(document.info.pages))
@@ -93,7 +93,6 @@ def plan_document(
         ],
         tiling=tiling,
         max_pixels=tiling.budget,
-        model=workers[0].model if workers else "",
         prediction=admission.predict(forecast, _profile(profile, tiling, chosen, infos), infos),
         forecast=forecast,
         reader=_reader(resolved, profile, tiling),

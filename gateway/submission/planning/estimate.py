@@ -51,13 +51,15 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     received = receive_request(request, services.settings, EstimateRequest)
     most_tokens = services.settings.answer_max_tokens
     resolved = resolve(received.submission, services.presets, services.rules, most_tokens)
-    reader = choose_reader(resolved, services.admission.forecast().fleet.workers)
-    profile = profile_request(resolved, tenant, reader, auth.current_position())
+    route = services.models.route_of(received.submission)
+    reader = choose_reader(resolved, services.admission.forecast(route).fleet.workers)
+    profile = profile_request(resolved, tenant, reader, auth.current_position(), route)
     content = _measure_content(received, keeps_detail(resolved), services, tenant)
     plan = plan_content(resolved, profile, content, services.admission)
     forecast, prediction = plan.forecast, plan.prediction
     return {
         "object": "estimate",
+        "model": route.model,
         "images": [_image_view(info) for info in ([] if plan.document else plan.infos)],
         "document": document_view(plan.document),
         "model_pages": len(plan.infos) if plan.document else 0,

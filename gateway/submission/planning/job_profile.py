@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.admission.admission import JobProfile
 from gateway.submission.resolve import ResolvedRequest
 from shared.jobs import Priority, Reader, TilingTask
+from shared.jobs.route import Route
 from shared.jobs.row import JobRow
 from shared.store.forecasts import QueuePosition
 
@@ -14,11 +15,13 @@ def profile_request(
     tenant: str,
     reader: Reader = "model",
     position: QueuePosition | None = None,
+    route: Route | None = None,
 ) -> JobProfile:
     """Return the profile of a request."""
     submission = resolved.submission
     return JobProfile(
         position=position,
+        route=route or Route(),
         tenant=tenant,
         priority=submission.priority,
         deadline_s=submission.deadline_s,
@@ -31,7 +34,7 @@ def profile_request(
     )
 
 
-def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
+def profile_row(row: JobRow, deadline_s: float | None, route: Route) -> JobProfile:
     """Return the profile of a stored job that is submitted again."""
     return JobProfile(
         tenant=row.tenant,
@@ -44,4 +47,5 @@ def profile_row(row: JobRow, deadline_s: float | None) -> JobProfile:
         apart=row.input.document is not None,
         reader=row.input.reader,
         boxes=row.input.wants_places,
+        route=route,
     )

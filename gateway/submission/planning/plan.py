@@ -33,8 +33,6 @@ class JobPlan:
     reader: Reader
     #: Pixel budget of each image of the request, or of each tile.
     max_pixels: int
-    #: Name of the model that is loaded; empty while no worker is up.
-    model: str
     prediction: Prediction
     #: What the prediction was made from.
     forecast: Forecast
@@ -69,7 +67,7 @@ def plan_job(
 
     Raises BadParameters, ImageAspect, InputTooLong, InputTooLarge.
     """
-    forecast = admission.forecast()
+    forecast = admission.forecast(profile.route)
     workers = forecast.fleet.workers
     earlier = earlier or EarlierMessages()
     reader = check_reader(resolved, profile.reader, len(images))
@@ -94,7 +92,6 @@ def plan_job(
         tiling=tiling,
         reader=reader,
         max_pixels=max_pixels,
-        model=workers[0].model if workers else "",
         prediction=admission.predict(forecast, replace(profile, reader=reader), infos),
         forecast=forecast,
     )

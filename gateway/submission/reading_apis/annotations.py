@@ -17,7 +17,7 @@ from shared.settings import Settings
 _SHARED = frozenset(
     (
         *("enhance", "detail", "max_pixels", "dpi", "text_layer", "metadata", "priority"),
-        *("ttl_s", "deadline_s"),
+        *("ttl_s", "deadline_s", "model", "wait_for_model"),
     )
 )
 _DOCUMENT_ONLY = ("dpi", "text_layer")

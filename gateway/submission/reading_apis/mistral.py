@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.responses.model_check import ANY_MODEL
 from gateway.responses.reading_apis.figures import FigureOptions
 from gateway.responses.reading_apis.mistral import OcrOptions
 from gateway.submission.body import parse_body
@@ -31,14 +30,14 @@ from shared.settings import Settings
 
 _FILE_ID = re.compile(r"file-[0-9A-F]{33}")
 _PAGES = re.compile(r"\d{1,6}(-\d{1,6})?")
-#: Names of Mistral's own models stand for whatever model is loaded.
+#: Names of Mistral's own models stand for the default model.
 _FOREIGN_MODEL = re.compile(r"mistral-ocr[a-z0-9.-]*", re.IGNORECASE)
 #: Our parameters of a reading that may stand beside Mistral's.
 _OWN = frozenset(
     (
         *("lang", "reader", "enhance", "detail", "max_pixels", "max_new_tokens", "strict"),
         *("dpi", "text_layer", "password", "metadata", "priority", "ttl_s", "deadline_s"),
-        *("webhook", "webhook_events"),
+        *("webhook", "webhook_events", "wait_for_model"),
     )
 )
 #: Unknown members that are named.
@@ -83,7 +82,7 @@ class OcrRequest(BaseModel):
     model: str | None = Field(
         None,
         max_length=256,
-        description="Mistral's names of OCR models, and `sightline`, are the loaded model.",
+        description="Mistral's names of OCR models, and `sightline`, are the default model.",
     )
     document: OcrDocument
     pages: (
@@ -150,10 +149,9 @@ class OcrRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedOcr:
-    """A request to read, the model that it names, and how it wants the answer."""
+    """A request to read, and how it wants the answer."""
 
     received: ReceivedRequest[ReadingSubmission]
-    model: str
     options: OcrOptions
     annotations: Annotations
     #: Our own parameters.
@@ -172,6 +170,7 @@ def receive_ocr(request: Request, settings: Settings) -> ReceivedOcr:
     """
     asked = parse_body(request, OcrRequest)
     own = _pick_own(asked.model_extra or {})
+    own.values["model"] = _model_name(asked.model, settings)
     _tell_ignored(asked, own)
     fields = own.values | {"images": [_content(asked.document)]}
     if asked.pages not in (None, "", []):
@@ -183,7 +182,7 @@ def receive_ocr(request: Request, settings: Settings) -> ReceivedOcr:
         asked.figure_options,
     )
     received = receive_reading(fields, settings)
-    return ReceivedOcr(received, _model_name(asked.model), options, asked.annotations, own)
+    return ReceivedOcr(received, options, asked.annotations, own)
 
 
 def _pick_own(extra: Mapping[str, Any]) -> OwnParameters:
@@ -227,8 +226,10 @@ def _page_names(pages: str | list[int] | None) -> Iterator[str]:
         yield "-".join(str(int(number) + 1) for number in part.split("-"))
 
 
-def _model_name(name: str | None) -> str:
-    return ANY_MODEL if name is None or _FOREIGN_MODEL.fullmatch(name) else name
+def _model_name(name: str | None, settings: Settings) -> str | None:
+    """Return the model that a request means; None for Mistral's own without a meaning here."""
+    is_named = name is not None and (name in settings.aliases or not _FOREIGN_MODEL.fullmatch(name))
+    return name if is_named else None
 
 
 @contextmanager

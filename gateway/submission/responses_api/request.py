@@ -20,7 +20,6 @@ from shared.errors import BadParameters
 from shared.jobs import DETAIL_PIXELS
 from shared.jobs.document import DocumentInput
 from shared.jobs.response_api import ResponseFields
-from shared.prediction.heartbeat import Heartbeat
 
 #: How long a response is kept that its caller wants not to be stored.
 _UNSTORED_TTL_S = 60
@@ -104,21 +103,19 @@ class ReceivedResponse:
     """A response's chat and how its caller wants it."""
 
     chat: Chat
-    model: str
     stream: bool
     background: bool
 
 
-def receive_response(
-    request: Request, services: Services, tenant: str, workers: list[Heartbeat]
-) -> ReceivedResponse:
+def receive_response(request: Request, services: Services, tenant: str) -> ReceivedResponse:
     """Parse a request for a response, and read what it goes on with.
 
-    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, NotFound,
-    StoreUnavailable.
+    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, NotFound, ModelNotFound,
+    ModelRequired and StoreUnavailable.
     """
     asked = parse_body(request, ResponseRequest)
     own = pick_own_parameters(asked.model_extra or {})
+    workers = services.models.workers_for(asked.model, waits=own.waits_for_model)
     _check_combination(asked)
     turns = read_items(asked.input, own)
     _set_own_fields(asked, own, len(turns))
@@ -136,7 +133,7 @@ def receive_response(
     spoken = [*before, *turns]
     chat = assemble_chat(spoken, asked, own, rules, _thread(asked, chain))
     chat = replace(chat, response=_fields(asked, len(turns)))
-    return ReceivedResponse(chat, asked.model, bool(asked.stream), bool(asked.background))
+    return ReceivedResponse(chat, bool(asked.stream), bool(asked.background))
 
 
 def _check_combination(asked: ResponseRequest) -> None:

@@ -18,6 +18,7 @@ from shared.errors import (
     LimitError,
     NotFound,
     PoisonJob,
+    QueueFull,
     SessionBusy,
     TooManyInFlight,
     TooManyQueued,
@@ -38,6 +39,7 @@ from shared.store.jobs.types import (
     DoorbellMessage,
     NewJob,
     Reported,
+    ServedModel,
     StoredJob,
     Verdict,
     read_doorbells,
@@ -100,7 +102,7 @@ class Store(JobReader):
         under the same id is stored once, so it is sent again where the reply was lost.
 
         Raises OutcomeUnknown where Redis does not confirm it, ImageNotFound, IdempotencyKeyReused,
-        SessionBusy, InputTooLong, BudgetSpent and LimitErrors.
+        SessionBusy, InputTooLong, BudgetSpent, QueueFull and LimitErrors.
         """
         limits = job.limits
         if 0 < limits.tokens < job.tokens:
@@ -137,6 +139,12 @@ class Store(JobReader):
                 raise _missing_error(job.input, int(index))
             case ["spent", budget]:
                 raise BudgetSpent(f"This key has used all {budget} of its budget for this month.")
+            case ["too_many_models", most]:
+                raise QueueFull(
+                    f"Jobs wait for {most} models already, and for none of this name.",
+                    pointer="/model",
+                    retry_after_s=_JOB_ENDS_S,
+                )
             case ["limited", limit, *wait_ms]:
                 raise _limit_error(limit, wait_ms)
             case _:
@@ -164,7 +172,8 @@ class Store(JobReader):
     def _fields(self, job: NewJob) -> list[Any]:
         now_ms = int(time.time() * 1000)
         fields = {
-            "version": job.input.row_version,
+            # an older worker would take images that lie elsewhere for gone ones
+            "version": ROW_VERSION if self._settings.blobs else job.input.row_version,
             "max_attempts": self._settings.max_attempts,
             "needs": NEEDS_READER if job.input.needs_reader else "",
             "input": job.input.model_dump_json(),
@@ -172,7 +181,9 @@ class Store(JobReader):
             "notices": dump(list(job.notices)),
             # the worker adds its own
             "first_notices": len(job.notices),
-            "model": job.model,
+            "model": job.route.model,
+            **({"asked": job.route.asked} if job.route.asked else {}),
+            **({"pool": job.route.pool} if job.route.pool else {}),
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
             **({"group": job.group} if job.group else {}),
@@ -226,18 +237,25 @@ class Store(JobReader):
 
     # the worker's side
 
-    def claim_next(self, worker_id: str, *, reads: bool = False) -> Claim | str:
+    def claim_next(
+        self, worker_id: str, *, reads: bool = False, serves: ServedModel | None = None
+    ) -> Claim | str:
         """Claim the queued job whose turn it is, or return `nothing`; see `claim`."""
-        return self.claim("", worker_id, reads=reads)
+        return self.claim("", worker_id, reads=reads, serves=serves)
 
-    def claim(self, job_id: str, worker_id: str, *, reads: bool = False) -> Claim | str:
+    def claim(
+        self, job_id: str, worker_id: str, *, reads: bool = False, serves: ServedModel | None = None
+    ) -> Claim | str:
         """Claim this queued job, for a worker that `reads` if it has the second reader.
 
-        Else return why not: missing, not_queued, expired, too_new, needs_reader.
+        One that `serves` nothing of its own takes what is for all workers. Else return why not:
+        missing, not_queued, expired, too_new, needs_reader, other_model.
         """
         owner = secrets.token_hex(16)
         lease_ms, able = int(self._settings.lease_s * 1000), NEEDS_READER if reads else ""
-        reply = self._run("claim", [], job_id, owner, worker_id, lease_ms, ROW_VERSION, able)
+        model = serves or ServedModel()
+        args = (job_id, owner, worker_id, lease_ms, ROW_VERSION, able, model.name, model.revision)
+        reply = self._run("claim", [], *args)
         if reply[0] != "claimed":
             return str(reply[0])
         return Claim(read_row(pairs(reply[2])), owner, int(reply[1]), reply[3])
@@ -296,12 +314,12 @@ class Store(JobReader):
         with promised():
             return bool(self._run("finish", [], *args, *flat))
 
-    def release(self, job_id: str, owner: str) -> Doorbell | None:
-        """Give a job back without counting the attempt.
+    def release(self, job_id: str, owner: str, pause_s: float = 0.0) -> Doorbell | None:
+        """Give a job back without counting the attempt; no worker gets it for `pause_s`.
 
-        Returns its doorbell; None when the job was lost or has ended.
+        Returns its doorbell; None when the job was lost, has ended or pauses.
         """
-        reply = self._run("release", [], job_id, owner)
+        reply = self._run("release", [], job_id, owner, int(1000 * pause_s))
         return Doorbell(job_id, reply) if reply else None
 
     def reap(self) -> list[Doorbell]:
@@ -316,11 +334,29 @@ class Store(JobReader):
         reply = self._run("reap", [], lease_ms, poison, gap_ms, heartbeat_ms)
         return read_doorbells(reply)
 
-    def reconcile(self, lists: Sequence[str]) -> list[Doorbell]:
-        """Return a doorbell for each queued job beyond the messages in the broker's `lists`."""
+    def reconcile(self, lists: Sequence[str], pool: str = "") -> list[Doorbell]:
+        """Return a doorbell for each queued job of a pool beyond the messages in these `lists`.
+
+        They are those that the broker keeps for the queues in which its doorbells are rung.
+        """
         age_ms = int(self._settings.reconcile_s * 1000)
-        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)))
+        reply = self._run("reconcile", lists, age_ms, max(1, int(age_ms * 0.8)), pool)
         return read_doorbells(reply)
+
+    def pools(self) -> list[str]:
+        """Return the models that have a pool of their own in which jobs wait."""
+        with guard():
+            return sorted(self.redis.smembers(keys.POOLS))
+
+    def find_others(self, job_id: str, serves: ServedModel) -> str | None:
+        """Return the other model whose workers are up and should hear of a job; None without one.
+
+        That is where its doorbell was heard by a worker that does not serve it.
+        """
+        with guard():
+            status, model = self.redis.hmget(keys.job(job_id), ["status", "model"])
+            is_others = status == JobStatus.QUEUED and model and model != serves.name
+            return model if is_others and self.redis.exists(keys.SERVES + model) else None
 
 
 def _input_keys(tenant: str, job: JobInput) -> list[str]:

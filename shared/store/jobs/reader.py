@@ -50,10 +50,13 @@ class JobReader:
         return tenant
 
     def queue(self, job_id: str) -> str | None:
-        """Return the shared queue of a job or a tile that waits; None for any other."""
+        """Return the queue for the doorbell of a job or tile that waits; None for any other."""
         with guard():
-            status, queue = self.redis.hmget(keys.job(job_id), ["status", "queue"])
-        return queue if status == JobStatus.QUEUED else None
+            names = ["status", "queue", "pool"]
+            status, queue, pool = self.redis.hmget(keys.job(job_id), names)
+        if status != JobStatus.QUEUED:
+            return None
+        return f"{keys.MODEL_QUEUE}{pool}" if pool else queue
 
     def page(
         self,
@@ -125,10 +128,14 @@ class JobReader:
                 pipe.zcount(keys.QUEUED, first, f"({first + QUEUE_SPAN}")
             pipe.zcard(keys.LEASES)
             pipe.zrange(keys.QUEUED_SINCE, 0, 0, withscores=True)
+            pipe.smembers(keys.POOLS)
             pipe.time()
-            *depths, running, oldest, (seconds, micros) = pipe.execute()
+            *depths, running, oldest, pools, (seconds, micros) = pipe.execute()
+            for pool in pools:
+                pipe.zrange(keys.pooled(keys.QUEUED_SINCE, pool), 0, 0, withscores=True)
+            starts = [first[0][1] for first in (oldest, *pipe.execute()) if first]
         now = seconds + micros / 1e6
-        waited = now - oldest[0][1] / 1000 if oldest else 0.0
+        waited = now - min(starts) / 1000 if starts else 0.0
         names = [priority.value for priority in Priority]
         return Load(dict(zip(names, depths, strict=True)), running, round(max(0.0, waited), 3))
 

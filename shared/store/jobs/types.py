@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.jobs import ImageInfo, JobInput, Priority, new_job_id
 from shared.jobs.response_api import ResponseFields
+from shared.jobs.route import Route
 from shared.jobs.row import JobRow, read_row
 from shared.jobs.schedule import Schedule
 from shared.prediction.cost_model import Prediction
@@ -52,7 +53,8 @@ class NewJob:
     images: Sequence[ImageInfo] = ()
     #: Notices of the images, as dicts.
     notices: Sequence[Mapping[str, Any]] = ()
-    model: str = ""
+    #: Its model, and the workers that it waits for.
+    route: Route = field(default_factory=Route)
     retry_of: str | None = None
     schedule: Schedule = field(default_factory=Schedule)
     #: The group that it belongs to.
@@ -75,6 +77,14 @@ class NewJob:
     def tokens(self) -> int:
         """Return the visual tokens of its images and pages."""
         return self.page_tokens + sum(image.tokens for image in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What a worker answers with; without a name, whatever is for all workers."""
+
+    name: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,11 @@ class JobBoard:
                 return summary
             raise Erased if self._redis.exists(keys.GONE + job_id) else NotFound
 
+    def ended(self, job_ids: Sequence[str]) -> list[JobSummary]:
+        """Return those of these jobs that have ended."""
+        with guard():
+            return [job for job in self._read(job_ids) if job.status.terminal]
+
     def scheduled(self) -> int:
         """Return how many jobs may not start yet."""
         with guard():
@@ -174,7 +179,7 @@ class JobBoard:
         """Return the next places in the order of a page."""
         match standing:
             case Standing.QUEUED:
-                return self._piece(keys.QUEUED_SINCE, after)
+                return self._queued(after)
             case Standing.SCHEDULED:
                 return self._piece(keys.DEFERRED, after)
             case Standing.RUNNING:
@@ -189,6 +194,12 @@ class JobBoard:
             Place(int(float(score)), job_id)
             for job_id, score in zip(reply[::2], reply[1::2], strict=True)
         ]
+
+    def _queued(self, after: Place | None) -> list[Place]:
+        """Return jobs that wait for whichever model, by when they were queued."""
+        pools = ["", *self._redis.smembers(keys.POOLS)]
+        lists = [self._piece(keys.pooled(keys.QUEUED_SINCE, pool), after) for pool in pools]
+        return sorted(place for places in lists for place in places)[:_AT_ONCE]
 
     def _running(self, after: Place | None) -> list[Place]:
         """Return jobs that workers hold, and cut ones between their steps, by their start."""

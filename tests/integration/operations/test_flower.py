@@ -138,6 +138,25 @@ def test_flower_shows_a_failed_job_as_failed_and_what_kind_it_was(system, flower
     assert eventually(lambda: shown() == wanted and shown(), 60), shown()
 
 
+def test_flower_shows_ends_that_no_worker_was_there_to_tell(system, flower):
+    worker = system.worker(slots=1, SIGHTLINE_SIMULATED_TOKEN_S="0.5")
+    _, http = system.gateway(SIGHTLINE_MAX_ATTEMPTS="1")
+    body = {"prompt": "?", "max_new_tokens": 400}
+    job, waiting = (http.post("/v1/jobs", json=body).json()["id"] for _ in range(2))
+    eventually(lambda: _status(http, job) == "running", 60)
+    eventually(lambda: flower.get("/api/tasks").json().get(job, {}).get("state") == "STARTED", 60)
+    worker.kill()
+    assert http.post(f"/v1/jobs/{waiting}/cancel").json()["status"] == "canceled"
+    eventually(lambda: _status(http, job) == "failed", 60)
+
+    def shown() -> dict[str, tuple[str, str]]:
+        tasks = flower.get("/api/tasks").json()
+        return {job: (task["state"], task["exception"]) for job, task in tasks.items()}
+
+    wanted = {job: ("FAILURE", "poison"), waiting: ("REVOKED", None)}
+    assert eventually(lambda: shown() == wanted and shown(), 60), shown()
+
+
 def test_flower_asks_who_is_there(flower: httpx.Client):
     for headers in ({}, {"Authorization": "Basic " + base64.b64encode(b"me:wrong").decode()}):
         with httpx.Client(base_url=flower.base_url, trust_env=False, timeout=60) as anonymous:

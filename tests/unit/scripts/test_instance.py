@@ -135,3 +135,15 @@ def test_the_launchers_own_record_is_its_own_process(instance):
         launcher = instance.launcher()
         assert launcher is not None
         assert launcher.pid == os.getpid()
+
+
+@pytest.mark.parametrize("record", ["", '{"name": "up"', '{"pid": 1}', "[]"])
+def test_half_a_record_of_a_launcher_keeps_nobody_from_starting(
+    instance: Instance, record: str
+) -> None:
+    instance.directory.mkdir(parents=True)
+    (instance.directory / "up.pid").write_text(record)
+    assert instance.launcher() is None
+    with instance.claim():
+        assert instance.launcher()
+    assert not (instance.directory / "up.pid").exists()

@@ -132,7 +132,7 @@ def _weight_files(folder: Path) -> list[Path]:
 def _weight_map(index: Path) -> dict[str, str]:
     """Return the file of each tensor; raises ValueError for a damaged index."""
     try:
-        files: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
+        files: dict[str, str] = json.loads(index.read_text("utf-8-sig"))["weight_map"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{index.name} is damaged: download it again") from error
     if not isinstance(files, dict) or not files:

@@ -9,11 +9,19 @@ constexpr int64_t kKeyBlock = 256;
 constexpr float kHidden = -3e38f;
 constexpr int64_t kQueryTile = kTiles ? kTwoTiles : 24;
 
+// Values of bfloat16 in whole registers, so that panels begin where lines of the cache do.
+struct Panels {
+  std::vector<Words> registers;
+  void resize(int64_t values) { registers.resize(values * sizeof(bf16) / sizeof(Words)); }
+  bf16* data() { return (bf16*)registers.data(); }
+  const bf16* data() const { return (const bf16*)registers.data(); }
+};
+
 // keys and values of one head, packed as panels for the micro-kernel; missing keys are zero
 template <int D>
 struct PackedHead {
   // [panel][D/2][kColumns][2] and [D/kColumns][key pair][kColumns][2]
-  std::vector<bf16> keys, values;
+  Panels keys, values;
   int64_t count = 0, padded = 0;
 
   void reserve(int64_t n) {

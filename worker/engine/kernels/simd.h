@@ -81,7 +81,24 @@ inline Floats max(Floats a, Floats b) {
   return a > b ? a : b;
 #endif
 }
-inline Floats min(Floats a, Floats b) { return -max(-a, -b); }
+inline Floats min(Floats a, Floats b) {
+#if defined(__AVX512F__)
+  return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+// 1 / x for 1 <= x <= 2^126; relative error below 1e-6
+inline Floats reciprocal(Floats x) {
+#if defined(__AVX512F__)
+  const Floats guess = _mm512_rcp14_ps(x);
+  return guess * (2.f - x * guess);
+#else
+  return 1.f / x;
+#endif
+}
 // y where x >= limit, else 0
 inline Floats keep_from(Floats x, float limit, Floats y) {
 #if defined(__AVX512F__)
@@ -252,7 +269,7 @@ constexpr float kLog2e = 1.4426950408889634f;
 // x * sigmoid(slope)
 inline Floats swish(Floats x, Floats slope) {
   const Floats decay = exp2_of(min(slope * -kLog2e, fill(126.f)));
-  return x / (decay + 1.f);
+  return x * reciprocal(decay + 1.f);
 }
 inline Floats gelu_tanh(Floats x) {
   const Floats inner = fma(x * x, fill(0.044715f), fill(1.f));

@@ -70,8 +70,16 @@ class _Answer:
 class SimulatedEngine:
     """Encodes one image at a time; each step writes one word for every request, as a batch does."""
 
-    def __init__(self, image_s: float, token_s: float, *, speculation: bool = True) -> None:
+    def __init__(
+        self,
+        image_s: float,
+        token_s: float,
+        *,
+        speculation: bool = True,
+        name: str | None = None,
+    ) -> None:
         """`image_s` seconds for each image, `token_s` for each step of the batch."""
+        self._name = name or "simulated"
         self._speculation = speculation
         self._image_s = image_s
         self._token_s = token_s
@@ -86,13 +94,15 @@ class SimulatedEngine:
     def info(self) -> ModelInfo:
         """Return that nothing real is loaded."""
         return ModelInfo(
-            name="simulated",
+            name=self._name,
             revision="simulated",
             context_tokens=32_768,
             numerics="none",
             arithmetic="none",
+            sampling={"temperature": 0.7},
             thinks=True,
             simulated=True,
+            engine="simulated",
         )
 
     @property
@@ -106,6 +116,9 @@ class SimulatedEngine:
             step=Curve(fixed=max(self._token_s, _STEP_S)),
             batch_requests=self._batch,
         )
+
+    def forget_rates(self) -> None:
+        """Do nothing: they are known."""
 
     @property
     def alive(self) -> bool:
@@ -181,11 +194,8 @@ class SimulatedEngine:
         return max(self._image_s * count, 1e-9)
 
     def _advance(self, answer: _Answer) -> FinishReason | None:
-        request = answer.ticket.request
-        if answer.ticket.canceled:
-            return FinishReason.CANCELED
-        if request.deadline is not None and time.monotonic() >= request.deadline:
-            return FinishReason.DEADLINE
+        if reason := answer.ticket.end_reason:
+            return reason
         if answer.encode_left_s > 0:
             return None
         if answer.decoding_since is None:

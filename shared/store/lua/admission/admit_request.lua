@@ -57,9 +57,9 @@ if charged ~= '' and limits[charged] > 0 then
 end
 local standing = false
 if charged == 'requests' and verdict == 'ok' then
-  standing = {places(tenant, {unpack(ARGV, FIRST_SCORE)}), redis.call('ZCARD', QUEUED),
-    redis.call('ZCARD', LEASES)}
+  standing = {places(tenant, {unpack(ARGV, FIRST_SCORE)}), redis.call('ZCARD', QUEUED_SINCE),
+    running_of('')}
 end
 return {verdict, tenant, name, scopes, retention, limits.requests, limits.tokens,
   limits.in_flight, limits.queued, limits.reads, usage.requests.used, usage.tokens.used,
-  redis.call('SCARD', UNFINISHED .. tenant), redis.call('ZCARD', LINE .. tenant), usage.reads.used, usage.requests.left_ms, wait_ms, standing}
+  redis.call('SCARD', UNFINISHED .. tenant), waiting_of(tenant), usage.reads.used, usage.requests.left_ms, wait_ms, standing}

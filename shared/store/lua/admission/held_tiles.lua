@@ -1,12 +1,12 @@
 -- Count the tiles of long jobs that are not queued yet, and what they will cost.
--- ARGV: the most long jobs to look at
+-- ARGV: the most long jobs to look at, and the pool of their model
 -- Returns how many long jobs have such tiles, and of each that was looked at its tiles, their
 -- predicted busy ms (0 = unknown) together, and the demand of one ('' = unknown).
-local most = tonumber(ARGV[1])
+local most, long = tonumber(ARGV[1]), pooled(LONG, ARGV[2])
 local MOST_NAMES = 5000 -- Lua's stack has no room for more at once
 
 local jobs = {}
-for _, parent in ipairs(redis.call('ZRANGE', LONG, 0, most - 1)) do
+for _, parent in ipairs(redis.call('ZRANGE', long, 0, most - 1)) do
   local key = JOB .. parent
   local job = fields(key, 'tile_next', 'tiles_total')
   local names = {}
@@ -23,4 +23,4 @@ for _, parent in ipairs(redis.call('ZRANGE', LONG, 0, most - 1)) do
   local tile = child and fields(JOB .. child, 'busy_ms', 'demand') or {}
   jobs[#jobs + 1] = {count, count * (tonumber(tile.busy_ms or 0) or 0), tile.demand or ''}
 end
-return {redis.call('ZCARD', LONG), jobs}
+return {redis.call('ZCARD', long), jobs}

@@ -26,7 +26,7 @@ local function all_images()
   return images
 end
 
-dequeue(job_id, tenant)
+dequeue(job_id, line_of(job_id, tenant))
 redis.call('ZREM', LEASES, job_id)
 forget_claim(job_id)
 redis.call('ZREM', EXPIRY, job_id)

@@ -14,22 +14,28 @@ local function average(key, kind, value, count)
   redis.call('HSET', key, kind, string.format('%.2f', old + (value - old) / count))
 end
 
+local function learn_answer(kind, usage)
+  local tokens = usage.completion_tokens
+  local count = tonumber(redis.call('HGET', ANSWERS_COUNTED, kind) or 0)
+  -- an older version has counted none
+  if count == 0 and redis.call('HEXISTS', ANSWERS, kind) == 1 then count = REMEMBERED end
+  count = math.min(REMEMBERED, count + 1)
+  redis.call('HSET', ANSWERS_COUNTED, kind, count)
+  average(ANSWERS, kind, tokens, count)
+  average(ANSWER_STEPS, kind, tokens - (usage.accepted_tokens or 0), count)
+end
+
 -- Learn from a success: how long answers are, and how true the prediction was.
 local function learn(key, now)
   local job = fields(key, 'predicted_ms', 'created_ms', 'attempt', 'usage', 'kind', 'phase',
-    'not_before_ms', 'window_ms')
+    'not_before_ms', 'window_ms', 'model')
   -- a long job's answer is that of many tiles
   if not job.kind or job.kind == '' or job.phase then return end
   local usage = job.usage and cjson.decode(job.usage) or {}
-  local tokens = usage.completion_tokens
-  if tokens then
-    local count = tonumber(redis.call('HGET', ANSWERS_COUNTED, job.kind) or 0)
-    -- an older version has counted none
-    if count == 0 and redis.call('HEXISTS', ANSWERS, job.kind) == 1 then count = REMEMBERED end
-    count = math.min(REMEMBERED, count + 1)
-    redis.call('HSET', ANSWERS_COUNTED, job.kind, count)
-    average(ANSWERS, job.kind, tokens, count)
-    average(ANSWER_STEPS, job.kind, tokens - (usage.accepted_tokens or 0), count)
+  if usage.completion_tokens then
+    learn_answer(job.kind, usage)
+    -- models differ in what they say
+    if (job.model or '') ~= '' then learn_answer(job.kind .. '\n' .. job.model, usage) end
   end
   local predicted = tonumber(job.predicted_ms or 0) or 0
   local actual = math.max(1, now - tonumber(job.created_ms))

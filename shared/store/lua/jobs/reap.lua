@@ -25,8 +25,14 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, late, '+inf', 'LIMIT
   redis.call('ZADD', LEASES, renewed_ms, job_id)
 end
 local ahead = '(' .. string.format('%.0f', now)
-for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED_SINCE, ahead, '+inf', 'LIMIT', 0, MOST)) do
-  redis.call('ZADD', QUEUED_SINCE, now, job_id)
+-- pools are looked at bit by bit, but for that which is for all workers
+local pools = next_members('SSCAN', POOLS, 20)
+pools[#pools + 1] = ''
+for _, pool in ipairs(pools) do
+  local since = pooled(QUEUED_SINCE, pool)
+  for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', since, ahead, '+inf', 'LIMIT', 0, MOST)) do
+    redis.call('ZADD', since, now, job_id)
+  end
 end
 for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, MOST - 1)) do
   if redis.call('PTTL', WORKER .. worker) > tonumber(heartbeat_ms) then
@@ -43,7 +49,7 @@ local function fail_as_poison(job_id, job)
   count('jobs.poison')
   if job.parent then
     local outcome = cjson.encode({text = '', gap = true, error = cjson.decode(poison_json)})
-    append(end_tile(job_id, job.parent, job.tile, outcome, now))
+    append(end_tile(job_id, job.parent, job.tile, outcome, job.pool or '', now))
   else
     redis.call('HSET', JOB .. job_id, 'error', poison_json)
     terminate(job_id, job.tenant, 'failed', now)
@@ -52,7 +58,8 @@ end
 
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, MOST)) do
   local key = JOB .. job_id
-  local job = fields(key, 'status', 'attempt', 'max_attempts', 'tenant', 'parent', 'tile')
+  local job = fields(key, 'status', 'attempt', 'max_attempts', 'tenant', 'parent', 'tile',
+    'pool')
   if job.status ~= 'running' then
     redis.call('ZREM', LEASES, job_id)
   else
@@ -79,13 +86,13 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT'
 end
 -- jobs whose time has come
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', DEFERRED, '-inf', now, 'LIMIT', 0, 5 * MOST)) do
-  local job = fields(JOB .. job_id, 'status', 'tenant', 'score', 'queue')
+  local job = fields(JOB .. job_id, 'status', 'tenant', 'score', 'queue', 'pool')
   if job.status == 'queued' then
     end_deferral(job_id, job.tenant)
-    enqueue(job_id, job.tenant, job.score, now)
+    enqueue(job_id, line_of(job_id, job.tenant), job.score, now)
     emit(job_id, 'job.queued',
       cjson.encode({reason = 'due', position = position(job_id, job.tenant)}))
-    append({{job_id, job.queue}})
+    append({{job_id, bell_of(job)}})
   elseif job.tenant then
     end_deferral(job_id, job.tenant)
   else
@@ -101,11 +108,18 @@ for _, name in ipairs(redis.call('ZRANGE', GROUPS_OPEN, 0, 0)) do look_at_group(
 local function align_some(entries)
   for i = 1, #entries, 2 do align_slots(entries[i]) end
 end
-align_some(next_members('HSCAN', SLOTS_OF, 20))
-align_some(next_members('ZSCAN', TURNS, 20))
-for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
-  if redis.call('EXISTS', JOB .. child) == 0 then redis.call('SREM', TILES_LIVE, child) end
+for _, pool in ipairs(pools) do
+  align_some(next_members('HSCAN', pooled(SLOTS_OF, pool), 20))
+  align_some(next_members('ZSCAN', pooled(TURNS, pool), 20))
+  local live = pooled(TILES_LIVE, pool)
+  for _, child in ipairs(redis.call('SMEMBERS', live)) do
+    if redis.call('EXISTS', JOB .. child) == 0 then redis.call('SREM', live, child) end
+  end
+  -- room that a canceled long job has left
+  append(schedule_tiles(pool, now))
+  if redis.call('EXISTS', pooled(TURNS, pool), pooled(LONG, pool), live) == 0 then
+    redis.call('SREM', POOLS, pool)
+    redis.call('DEL', pooled(TURN, pool), pooled(TILES_ROOM, pool))
+  end
 end
--- room that a canceled long job has left
-append(schedule_tiles(now))
 return doorbells

@@ -6,7 +6,7 @@ local function terminate(job_id, tenant, status, now)
   local ttl_ms = tonumber(redis.call('HGET', key, 'ttl_ms'))
   redis.call('HSET', key, 'status', status, 'owner', '', 'completed_ms', now,
     'expires_ms', now + ttl_ms)
-  dequeue(job_id, tenant)
+  dequeue(job_id, line_of(job_id, tenant))
   redis.call('ZREM', LEASES, job_id)
   redis.call('ZREM', EXPIRY, job_id)
   end_job(job_id, tenant)
@@ -67,16 +67,17 @@ end
 -- Returns the queue of a row that needs a doorbell, else nil.
 local function requeue(job_id, reason, now)
   local key = JOB .. job_id
-  local job = fields(key, 'tenant', 'score', 'cancel', 'expire_ms', 'parent', 'phase', 'queue')
+  local job = fields(key, 'tenant', 'score', 'cancel', 'expire_ms', 'parent', 'phase', 'queue',
+    'pool')
   redis.call('ZREM', LEASES, job_id)
   if job.parent and redis.call('EXISTS', JOB .. job.parent) == 0 then
     drop_tile(job_id, job.tenant)
     return nil
   end
   if job.parent then
-    enqueue(job_id, tiles_line(job.tenant), job.score, now)
+    enqueue(job_id, line_name(job.tenant, job.pool, true), job.score, now)
     reset_tile(job_id, job.parent)
-    return job.queue
+    return bell_of(job)
   end
   if job.cancel == '1' then
     terminate(job_id, job.tenant, 'canceled', now)
@@ -86,24 +87,24 @@ local function requeue(job_id, reason, now)
     terminate(job_id, job.tenant, 'expired', now)
     return nil
   end
-  enqueue(job_id, job.tenant, job.score, now)
+  enqueue(job_id, line_name(job.tenant, job.pool), job.score, now)
   -- to its caller a long job is still running
-  if job.phase then return job.queue end
+  if job.phase then return bell_of(job) end
   redis.call('HSET', key, 'progress', '')
   emit(job_id, 'job.queued',
     cjson.encode({reason = reason, position = position(job_id, job.tenant)}))
-  return job.queue
+  return bell_of(job)
 end
 
--- A tile has its outcome, which its parent keeps; the last one queues the merge.
+-- A tile of a pool has its outcome, which its parent keeps; the last one queues the merge.
 -- Returns id and queue of each row that needs a doorbell.
-local function end_tile(child, parent, index, outcome_json, now)
+local function end_tile(child, parent, index, outcome_json, pool, now)
   local key = JOB .. parent
   local job = fields(key, 'tiles_total', 'strict_error', 'tenant')
   local outcome = cjson.decode(outcome_json)
   if not job.tenant then
     drop_tile(child, redis.call('HGET', JOB .. child, 'tenant'))
-    return schedule_tiles(now)
+    return schedule_tiles(pool, now)
   end
   redis.call('HSET', key .. JOB_TILES, 'out:' .. index, outcome_json)
   local done = redis.call('HINCRBY', key, 'tiles_done', 1)
@@ -115,10 +116,10 @@ local function end_tile(child, parent, index, outcome_json, now)
   if outcome.gap and job.strict_error and job.strict_error ~= '' then
     redis.call('HSET', key, 'error', job.strict_error)
     terminate(parent, job.tenant, 'failed', now)
-    return schedule_tiles(now)
+    return schedule_tiles(pool, now)
   end
   report_tiles_progress(parent, now, true)
-  local doorbells = schedule_tiles(now)
+  local doorbells = schedule_tiles(pool, now)
   if done >= tonumber(job.tiles_total) then
     doorbells[#doorbells + 1] = queue_merge(parent, now)
   end
@@ -132,7 +133,11 @@ local function forget_vanished(tenant, now)
   for _, job_id in ipairs(next_members('SSCAN', UNFINISHED .. tenant, MOST)) do
     local key = JOB .. job_id
     if redis.call('EXISTS', key) == 0 then
-      dequeue(job_id, tenant)
+      -- nobody knows which model it was for
+      dequeue(job_id, line_name(tenant))
+      for _, pool in ipairs(redis.call('SMEMBERS', POOLS)) do
+        dequeue(job_id, line_name(tenant, pool))
+      end
       redis.call('ZREM', LEASES, job_id)
       redis.call('ZREM', EXPIRY, job_id)
       end_tiles(job_id, tenant, 'erased')

@@ -11,23 +11,26 @@ end
 
 -- Remove a child; a worker that still has it will find its lease lost.
 local function drop_tile(child, tenant)
-  dequeue(child, tiles_line(tenant))
+  local pool = redis.call('HGET', JOB .. child, 'pool') or ''
+  dequeue(child, line_name(tenant, pool, true))
   redis.call('ZREM', LEASES, child)
-  redis.call('SREM', TILES_LIVE, child)
+  redis.call('SREM', pooled(TILES_LIVE, pool), child)
   forget_claim(child)
   redis.call('DEL', JOB .. child, JOB .. child .. JOB_TEXT)
 end
 
-local function file_long_job(parent, tenant, number)
-  redis.call('ZADD', LONG, number, parent)
-  redis.call('ZADD', LONG_OF .. tenant, number, parent)
-  redis.call('ZADD', LONG_TENANTS, 'NX', number, tenant)
+local function file_long_job(parent, tenant, pool, number)
+  if pool ~= '' then redis.call('SADD', POOLS, pool) end
+  redis.call('ZADD', pooled(LONG, pool), number, parent)
+  redis.call('ZADD', pooled(LONG_OF .. tenant, pool), number, parent)
+  redis.call('ZADD', pooled(LONG_TENANTS, pool), 'NX', number, tenant)
 end
 
-local function unfile_long_job(parent, tenant)
-  redis.call('ZREM', LONG, parent)
-  redis.call('ZREM', LONG_OF .. tenant, parent)
-  if redis.call('EXISTS', LONG_OF .. tenant) == 0 then redis.call('ZREM', LONG_TENANTS, tenant) end
+local function unfile_long_job(parent, tenant, pool)
+  local own = pooled(LONG_OF .. tenant, pool)
+  redis.call('ZREM', pooled(LONG, pool), parent)
+  redis.call('ZREM', own, parent)
+  if redis.call('EXISTS', own) == 0 then redis.call('ZREM', pooled(LONG_TENANTS, pool), tenant) end
 end
 
 -- An older version files long jobs in one list alone. Those that it added come to its front.
@@ -40,46 +43,47 @@ local function complete_long_lists()
   redis.call('ZADD', LONG_TENANTS, 'NX', number, tenant)
 end
 
--- Return the long job whose turn it is, and its tenant: tenants take turns, whatever number of long
--- jobs each has, and the long jobs of one tenant do.
-local function next_long_job()
+-- Return the long job of a pool whose turn it is, and its tenant: tenants take turns, whatever number
+-- of long jobs each has, and the long jobs of one tenant do.
+local function next_long_job(pool)
   while true do
-    complete_long_lists()
-    local tenant = redis.call('ZRANGE', LONG_TENANTS, 0, 0)[1]
+    if pool == '' then complete_long_lists() end
+    local tenant = redis.call('ZRANGE', pooled(LONG_TENANTS, pool), 0, 0)[1]
     if not tenant then return nil end
-    local parent = redis.call('ZRANGE', LONG_OF .. tenant, 0, 0)[1]
-    if parent and redis.call('ZSCORE', LONG, parent) then return parent, tenant end
-    unfile_long_job(parent or '', tenant)
+    local parent = redis.call('ZRANGE', pooled(LONG_OF .. tenant, pool), 0, 0)[1]
+    if parent and redis.call('ZSCORE', pooled(LONG, pool), parent) then return parent, tenant end
+    unfile_long_job(parent or '', tenant, pool)
   end
 end
 
--- Queue children while there is room for them, from each long job in turn.
+-- Queue children of a pool while there is room for them, from each of its long jobs in turn.
 -- Returns id and queue of each row that needs a doorbell.
-local function schedule_tiles(now)
-  local doorbells, room = {}, tonumber(redis.call('GET', TILES_ROOM) or 1)
-  while redis.call('SCARD', TILES_LIVE) < room do
-    local parent, tenant = next_long_job()
+local function schedule_tiles(pool, now)
+  local doorbells, room = {}, tonumber(redis.call('GET', pooled(TILES_ROOM, pool)) or 1)
+  local live = pooled(TILES_LIVE, pool)
+  while redis.call('SCARD', live) < room do
+    local parent, tenant = next_long_job(pool)
     if not parent then break end
     local key = JOB .. parent
     local total = tonumber(redis.call('HGET', key, 'tiles_total') or 0)
     -- a row that somebody has deleted must not come into being again
     local index = total > 0 and redis.call('HINCRBY', key, 'tile_next', 1) - 1
     if not index or index >= total then
-      unfile_long_job(parent, tenant)
+      unfile_long_job(parent, tenant, pool)
     else
       local child = redis.call('HGET', key .. JOB_TILES, 'id:' .. index)
       -- a tile without ink needs no child
       if child then
-        local job = fields(key, 'queue', 'score', 'number')
+        local job = fields(key, 'queue', 'score', 'number', 'pool')
         -- its place is that of a job which came now
         local number = redis.call('INCR', SEQUENCE)
         local score = string.format('%.0f', job.score - job.number + number)
         redis.call('HSET', JOB .. child, 'score', score)
-        enqueue(child, tiles_line(tenant), score, now)
-        redis.call('SADD', TILES_LIVE, child)
-        file_long_job(parent, tenant, number)
-        redis.call('ZADD', LONG_TENANTS, number, tenant)
-        doorbells[#doorbells + 1] = {child, job.queue}
+        enqueue(child, line_name(tenant, pool, true), score, now)
+        redis.call('SADD', live, child)
+        file_long_job(parent, tenant, pool, number)
+        redis.call('ZADD', pooled(LONG_TENANTS, pool), number, tenant)
+        doorbells[#doorbells + 1] = {child, bell_of(job)}
       end
     end
   end
@@ -91,9 +95,9 @@ end
 local function queue_merge(parent, now)
   local key = JOB .. parent
   redis.call('HSET', key, 'phase', 'merge', 'attempt', 0, 'streamed', '')
-  local job = fields(key, 'tenant', 'score', 'queue')
-  enqueue(parent, job.tenant, job.score, now)
-  return {parent, job.queue}
+  local job = fields(key, 'tenant', 'score', 'queue', 'pool')
+  enqueue(parent, line_name(job.tenant, job.pool), job.score, now)
+  return {parent, bell_of(job)}
 end
 
 -- Return id and queue of each row of a long job that waits for a worker: what split and finish
@@ -101,11 +105,12 @@ end
 local function waiting_rows(parent)
   local doorbells = {}
   local function append_waiting(job_id)
-    local job = fields(JOB .. job_id, 'status', 'queue')
-    if job.status == 'queued' then doorbells[#doorbells + 1] = {job_id, job.queue} end
+    local job = fields(JOB .. job_id, 'status', 'queue', 'pool')
+    if job.status == 'queued' then doorbells[#doorbells + 1] = {job_id, bell_of(job)} end
   end
   append_waiting(parent)
-  for _, child in ipairs(redis.call('SMEMBERS', TILES_LIVE)) do
+  local pool = redis.call('HGET', JOB .. parent, 'pool') or ''
+  for _, child in ipairs(redis.call('SMEMBERS', pooled(TILES_LIVE, pool))) do
     if redis.call('HGET', JOB .. child, 'parent') == parent then append_waiting(child) end
   end
   return doorbells
@@ -278,7 +283,7 @@ end
 -- A job ends: stop its children. Their outcomes are kept if a repeated job could use them.
 local function end_tiles(job_id, tenant, status)
   local key, tiles_key = JOB .. job_id, JOB .. job_id .. JOB_TILES
-  unfile_long_job(job_id, tenant)
+  unfile_long_job(job_id, tenant, redis.call('HGET', key, 'pool') or '')
   local tiles, gaps = redis.call('HGETALL', tiles_key), false
   if #tiles == 0 then return end
   if status == 'canceled' or status == 'expired' then save_partial_output(job_id, status) end

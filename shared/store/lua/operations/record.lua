@@ -10,6 +10,10 @@ local minute = math.floor(now / MINUTE_MS)
 redis.call('ZREMRANGEBYSCORE', QUEUE_HISTORY, minute + 1, '+inf')
 if redis.call('ZCOUNT', QUEUE_HISTORY, minute, minute) > 0 then return 0 end
 local oldest = redis.call('ZRANGE', QUEUED_SINCE, 0, 0, 'WITHSCORES')[2]
+for _, pool in ipairs(redis.call('SMEMBERS', POOLS)) do
+  local first = redis.call('ZRANGE', pooled(QUEUED_SINCE, pool), 0, 0, 'WITHSCORES')[2]
+  oldest = first and math.min(tonumber(first), tonumber(oldest or first)) or oldest
+end
 local point = {now, redis.call('ZCARD', QUEUED), redis.call('ZCARD', DEFERRED),
   redis.call('ZCARD', LEASES), oldest and math.max(0, now - tonumber(oldest)) or 0}
 for _, name in ipairs(COUNTED) do

@@ -7,15 +7,15 @@
 local child, owner, room, outcome_json, parent, index, drafted, accepted, thought = unpack(ARGV)
 
 local tiles_key = JOB .. parent .. JOB_TILES
-local job = fields(JOB .. child, 'status', 'owner', 'released_by', 'queue')
+local job = fields(JOB .. child, 'status', 'owner', 'released_by', 'queue', 'pool')
 if job.status ~= 'running' or job.owner ~= owner then
-  if job.status == 'queued' and job.released_by == owner then return {{child, job.queue}} end
+  if job.status == 'queued' and job.released_by == owner then return {{child, bell_of(job)}} end
   if redis.call('HGET', tiles_key, 'by:' .. index) == owner then return waiting_rows(parent) end
   count('tiles.late_finish_refused')
   return nil
 end
 local now = now_ms()
-redis.call('SET', TILES_ROOM, room)
+redis.call('SET', pooled(TILES_ROOM, job.pool or ''), room)
 if outcome_json == '' then
   redis.call('HSET', JOB .. child, 'released_by', owner)
   local queue = requeue(child, 'tile_failed', now)
@@ -28,4 +28,4 @@ if redis.call('EXISTS', JOB .. parent) == 1 then
   redis.call('HINCRBY', tiles_key, 'accepted', accepted)
   redis.call('HINCRBY', tiles_key, 'thought', thought)
 end
-return end_tile(child, parent, index, outcome_json, now)
+return end_tile(child, parent, index, outcome_json, job.pool or '', now)

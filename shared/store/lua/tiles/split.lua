@@ -14,7 +14,7 @@ local tiles_key = key .. JOB_TILES
 local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire_ms', 'queue',
   'trace', 'session_id', 'session_generation', 'created_ms', 'started_ms', 'queued_ms',
   'version', 'max_attempts', 'busy_ms', 'number', 'split_by', 'needs',
-  'demand')
+  'demand', 'pool', 'asked', 'model')
 if job.split_by == owner then return waiting_rows(job_id) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
 local now = now_ms()
@@ -56,7 +56,8 @@ for child, value, live in argument_groups(FIRST_TILE, 3) do
       'queue', job.queue, 'attempt', 0, 'max_attempts', job.max_attempts, 'lost', 0,
       'version', job.version, 'created_ms', now, 'queued_ms', now, 'expires_ms', job.expire_ms,
       'expire_ms', job.expire_ms, 'ttl_ms', job.ttl_ms, 'trace', job.trace or '',
-      'busy_ms', busy_ms, 'demand', part, 'needs', job.needs or '')
+      'busy_ms', busy_ms, 'demand', part, 'needs', job.needs or '',
+      'pool', job.pool or '', 'asked', job.asked or '', 'model', job.model or '')
     -- its parent's end removes it; if somebody deletes the parent, its time does
     redis.call('PEXPIREAT', JOB .. child, kept_until)
   end
@@ -79,10 +80,11 @@ redis.call('ZADD', TENANT_JOBS .. job.tenant .. JOBS_SPLIT, job.number, job_id)
 extend(TENANT_JOBS .. job.tenant .. JOBS_SPLIT, kept_until)
 redis.call('ZADD', SPLIT, job.started_ms, job_id)
 extend(SPLIT, kept_until)
-redis.call('SET', TILES_ROOM, room)
+local pool = job.pool or ''
+redis.call('SET', pooled(TILES_ROOM, pool), room)
 count_filed('jobs.split')
 report_tiles_progress(job_id, now, true)
 if done == total then return {queue_merge(job_id, now)} end
-file_long_job(job_id, job.tenant, redis.call('INCR', SEQUENCE))
-extend(LONG_OF .. job.tenant, kept_until)
-return schedule_tiles(now)
+file_long_job(job_id, job.tenant, pool, redis.call('INCR', SEQUENCE))
+extend(pooled(LONG_OF .. job.tenant, pool), kept_until)
+return schedule_tiles(pool, now)

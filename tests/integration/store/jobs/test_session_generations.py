@@ -48,3 +48,16 @@ def test_a_row_of_an_older_version_belongs_to_the_conversation_of_its_time(desk)
     desk.finish(old, claim)
     assert desk.sessions.turns("t", "talk") == []
     desk.store.cancel(new, "t")
+
+
+def test_a_question_whose_conversation_is_gone_has_lost_its_turns(desk):
+    first = desk.add(session_id="talk")
+    desk.finish(first)
+    second = desk.add(session_id="talk")
+    rows = [desk.claim(second).row, desk.store.get(first, "t"), desk.store.get(desk.add(), "t")]
+    assert [desk.sessions.has_lost_turns(row) for row in rows] == [False, False, False]
+    desk.sessions.delete("t", "talk")
+    assert [desk.sessions.has_lost_turns(row) for row in rows] == [True, False, False]
+    desk.store.cancel(second, "t")
+    desk.add(session_id="talk")
+    assert [desk.sessions.has_lost_turns(row) for row in rows] == [True, False, False]

@@ -11,6 +11,7 @@ from shared.jobs import JobStatus
 from shared.jobs.image import stored_file_mark
 from shared.store import keys
 from shared.store.jobs.events import EventReader
+from shared.store.operations.job_board import JobBoard, Standing, Wanted
 from tests.integration.store.model.rows import TERMINAL, Row
 from tests.integration.store.model.world import TENANTS, World
 
@@ -142,6 +143,7 @@ class Checks(World):
 
     def clear(self) -> None:
         """Erase all; raises AssertionError if anything is left but counters and tombstones."""
+        self.check_board()
         for row in [row for row in self.model.rows.values() if not row.parent]:
             self.store.erase(row.id, row.tenant)
         for tenant, name in self.model.talks:
@@ -158,6 +160,14 @@ class Checks(World):
         owned |= {keys.ERASED_FILES, keys.WEIGHTS, keys.RECONCILE_LOCK, keys.CURSORS}
         assert left <= owned, left
         self.check_marks()
+
+    def check_board(self) -> None:
+        """Check that operators see exactly the jobs of all tenants that are there."""
+        board = JobBoard(self.redis)
+        for standing in (standing for standing in Standing if standing.status.terminal):
+            page = board.page(standing, Wanted(), None, 1000)
+            ended = [row for row in self.model.rows.values() if row.status == standing.value]
+            assert {job.id for job in page.jobs} == {row.id for row in ended if not row.parent}
 
     def check_marks(self) -> None:
         """Check that no image that is still stored is marked as erased."""

@@ -59,7 +59,7 @@ def _row(**fields: str):
 
 
 def test_a_job_that_is_stored_is_shown_also_while_nobody_can_say_how_long_it_waits():
-    def forecast():
+    def forecast(_: object):
         raise StoreUnavailable
 
     row = _row()
@@ -75,7 +75,7 @@ PREDICTED = '{"prepare_s": 0.5, "encode_s": 1, "decode_s": 0.5, "wait_s": 5, "to
 
 def _services(**known) -> SimpleNamespace:
     forecast = SimpleNamespace(fleet=FleetSnapshot(**known))
-    return SimpleNamespace(admission=SimpleNamespace(forecast=lambda: forecast))
+    return SimpleNamespace(admission=SimpleNamespace(forecast=lambda _: forecast))
 
 
 def test_a_new_job_says_what_was_predicted_for_it_and_the_same_while_nothing_has_changed():

@@ -96,3 +96,10 @@ def test_broken_toml_and_unreadable_files_are_told_too(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b"# \xe9")
     with pytest.raises(BadConfig, match="not UTF-8"):
         load_rules(Settings(rules_file=tmp_path / "latin.toml"))
+
+
+@pytest.mark.parametrize("name", ["rules.toml", "rules.json"])
+def test_a_byte_order_mark_is_no_mistake(tmp_path, name):
+    rule = {"name": "landline", "pattern": r"0\d{2,3}-\d{7,8}", "field": "phones"}
+    text = GOOD if name.endswith("toml") else json.dumps({"rules": [rule]})
+    assert len(load(tmp_path, "\ufeff" + text, name).rules) == len(load(tmp_path, text, name).rules)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import eventually
-from tests.support.model_hub import ModelHub, safetensors_of, tiny_model
+from tests.support.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
 from worker.weights import errors, fetching, model_folder
 from worker.weights.fetching import fetch_model, is_here
 from worker.weights.place import Place, find_place
@@ -34,15 +34,16 @@ def needed(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: files[name] for name in NEEDED}
 
 
+@pytest.mark.parametrize("revision", ["", COMMIT])
 @EVERYWHERE
-def test_only_what_is_needed_comes_and_a_second_start_asks_nobody(place, hub, tmp_path):
-    folder = fetch_model(place, cache=tmp_path)
+def test_only_what_is_needed_comes_and_a_second_start_asks_nobody(place, revision, hub, tmp_path):
+    folder = fetch_model(place, revision, cache=tmp_path)
     assert contents(folder) == needed(hub.files)
     assert hub.names_sent() == NEEDED
     asked = len(hub.seen)
     hub.files["config.json"] = b'{"newer": true}'
-    assert is_here(place, cache=tmp_path)
-    assert fetch_model(place, cache=tmp_path) == folder
+    assert is_here(place, revision, cache=tmp_path)
+    assert fetch_model(place, revision, cache=tmp_path) == folder
     assert len(hub.seen) == asked
 
 
@@ -175,11 +176,22 @@ def test_a_model_in_another_form_is_refused_before_its_weights_come(files, reaso
     assert not any(name.endswith((".safetensors", ".bin", ".gguf")) for name in hub.names_sent())
 
 
-@pytest.mark.parametrize("name", ["../config.json", "/etc/passwd", "a/b.json", "..", "a\\b.json"])
-def test_a_list_with_names_that_lead_elsewhere_is_refused(name, hub, tmp_path):
-    hub.files[name] = b"{}"
-    with pytest.raises(errors.ServerDown, match="which no folder may have"):
-        fetch_model(HUB, cache=tmp_path)
+@EVERYWHERE
+def test_names_that_lead_elsewhere_are_never_written(place, hub, tmp_path):
+    names = ["../config.json", "/etc/passwd.json", "a/b.json", "..", "a\\b.json", ".hidden.json"]
+    hub.files |= dict.fromkeys(names, b"{}")
+    cache = tmp_path / "cache"
+    assert contents(fetch_model(place, cache=cache)) == needed(hub.files)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_file_without_a_checksum_is_refused_only_where_it_is_needed(hub, tmp_path):
+    place = Place("modelscope", "Qwen/Tiny")
+    hub.unchecked = {"README.md", SHARD}
+    with pytest.raises(errors.ServerDown, match=f"{SHARD} without a checksum"):
+        fetch_model(place, cache=tmp_path)
+    hub.unchecked = {"README.md"}
+    assert contents(fetch_model(place, cache=tmp_path)) == needed(hub.files)
 
 
 def start_fetching(hub: ModelHub, cache: Path) -> subprocess.Popen[str]:
