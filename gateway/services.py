@@ -11,6 +11,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.audit import AuditLog
+from gateway.blobs.threads import BlobThreads
 from gateway.http.browser_guard import BrowserGuard
 from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
@@ -28,6 +29,7 @@ from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.batch_store import BatchStore
+from shared.store.blobs.contents import BlobContents
 from shared.store.connection import Breaker, Client, connect
 from shared.store.forecasts import Forecasts
 from shared.store.group_store import GroupStore
@@ -79,6 +81,8 @@ class Services:
     document_reader: DocumentReader
     deliveries: DeliveryStore
     files: FileStore
+    #: None where everything lies in Redis.
+    blobs: BlobContents | None
     batches: BatchStore
     groups: GroupStore
     usage: UsageStore
@@ -107,7 +111,8 @@ class Services:
         forecasts = Forecasts(store.redis, workers)
         store_health = StoreHealth(settings, breaker)
         binary = connect(settings, text=False, breaker=breaker)
-        documents = DocumentStore(settings, binary)
+        blobs = BlobContents.open(settings, binary, BlobThreads(settings))
+        documents = DocumentStore(settings, binary, blobs)
         return cls(
             settings=settings,
             store=store,
@@ -116,14 +121,14 @@ class Services:
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),
             cors=CorsPolicy.of(settings),
-            images=ImageStore(settings, binary),
+            images=ImageStore(settings, binary, blobs),
             sessions=SessionStore(store.redis),
             # a blocking read must return before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
             models=ModelDirectory(workers, settings),
-            fleet=Fleet(ModelLoads(store.redis), forecasts),
+            fleet=Fleet(ModelLoads(store.redis), forecasts, settings.default_name),
             starting=StartingWorkers(store.redis),
             forecasts=forecasts,
             store_health=store_health,
@@ -134,7 +139,8 @@ class Services:
             document_files=DocumentFiles(documents),
             document_reader=DocumentReader(settings),
             deliveries=DeliveryStore(settings, store.redis),
-            files=FileStore(settings, binary),
+            files=FileStore(settings, binary, blobs),
+            blobs=blobs,
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
             usage=UsageStore(store.redis),

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from gateway.models.fleet import Fleet, FleetModel
+from shared.blobs.blob_store import BlobStore
 from shared.errors import StoreUnavailable
 from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
@@ -24,7 +25,6 @@ from shared.store.connection import Client
 from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
 from shared.store.jobs import job_metrics
 from shared.store.jobs.reader import Load
-from shared.store.model_loads import ModelLoads
 from shared.store.redis_info import RedisState, redis_state
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.webhooks.delivery_types import Outbox
@@ -58,8 +58,13 @@ _SUMMED = {
     "cache_lookups": "Cache hits and misses of finished jobs, for features and prefixes.",
     "job_errors": "Failed jobs, by error code.",
     "delivery_failures": "Failed webhook deliveries, by reason.",
+    "blob_requests": "Requests to the blob store, by kind and outcome.",
+    "blob_bytes": "Bytes sent to and received from the blob store.",
 }
-_HISTOGRAMS = {"stage_seconds": "Seconds that finished jobs spent in each stage."}
+_HISTOGRAMS = {
+    "stage_seconds": "Seconds that finished jobs spent in each stage.",
+    "blob_seconds": "Seconds of requests to the blob store, by kind.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,11 @@ class MetricSources:
     store: Store
     workers: WorkerRegistry
     deliveries: DeliveryStore
+    fleet: Fleet
     #: A client of each Redis role.
     servers: dict[str, Client]
+    #: None where everything lies in Redis.
+    blobs: BlobStore | None = None
 
 
 class ServiceCollector(Collector):
@@ -87,6 +95,9 @@ class ServiceCollector(Collector):
         )
         states = {role: _state_or_none(client) for role, client in self._sources.servers.items()}
         yield from collect_servers(states)
+        if self._sources.blobs is not None:
+            up = float(self._sources.blobs.refusal is None)
+            yield _gauge("blobs_up", "Whether the blob store answers this gateway.", ((), up))
         if states["queue"] is None:
             return
         try:
@@ -100,13 +111,12 @@ class ServiceCollector(Collector):
         sources = self._sources
         workers = sources.workers.fresh()
         load = sources.store.load()
-        redis = sources.store.redis
-        forecasts = Forecasts(redis, sources.workers)
+        forecasts = Forecasts(sources.store.redis, sources.workers)
         yield from collect_queues(load, forecasts.read().fleet)
         yield from collect_backlog(forecasts.predict_work_s())
         yield from collect_predictions(forecasts.read_accuracy())
         yield from collect_workers(workers)
-        yield from collect_models(list(Fleet(ModelLoads(redis), forecasts).read(workers)))
+        yield from collect_models(list(sources.fleet.read(workers)))
         yield from collect_counters(sources.store.counters())
         yield from collect_job_metrics(sources.store.read_metrics())
         yield from collect_outbox(sources.deliveries.outbox())

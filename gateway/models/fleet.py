@@ -17,6 +17,7 @@ class FleetModel:
 
     name: str
     workers: tuple[Heartbeat, ...]
+    is_default: bool
     load: ModelLoad
     #: Predicted wait of a job behind all others of this model; None while unknown.
     wait_s: float | None
@@ -32,9 +33,11 @@ class FleetModel:
 class Fleet:
     """Reads the models of the fleet; every method raises StoreUnavailable without Redis."""
 
-    def __init__(self, loads: ModelLoads, forecasts: Forecasts) -> None:
+    def __init__(self, loads: ModelLoads, forecasts: Forecasts, default: str) -> None:
+        """`default` is the operator's default model; "" where the only one is."""
         self._loads = loads
         self._forecasts = forecasts
+        self._default = default
 
     def read(self, workers: Sequence[Heartbeat]) -> Iterator[FleetModel]:
         """Yield the models that these workers serve and those that jobs wait for, by name."""
@@ -47,4 +50,5 @@ class Fleet:
             own = tuple(worker for worker in workers if worker.model == name)
             wait_s = self._forecasts.read(route).fleet.predict_wait_s(load.queued)
             work_s = self._forecasts.predict_work_s(route)
-            yield FleetModel(name, own, load, wait_s if own else None, work_s)
+            is_default = name == self._default if self._default else len(names) == 1
+            yield FleetModel(name, own, is_default, load, wait_s if own else None, work_s)

@@ -53,12 +53,13 @@ def _image_view(image: ImageHeader) -> dict[str, Any]:
 def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
     """Store an image; later jobs can use its ID. `warm` encodes it in advance."""
     services, tenant = current_services(), current_tenant()
+    route = services.models.find_route(query.model) if query.warm else None
     image = image_upload.store_upload(request, services, tenant)
     with after_change("The image was stored", image_id=image.id):
         view = _image_view(image)
-        if query.warm:
+        if route is not None:
             pixels = DETAIL_PIXELS[query.detail]
-            job = image_upload.enqueue_encode(image, pixels, services, tenant, query.model)
+            job = image_upload.enqueue_encode(image, pixels, services, tenant, route)
             view["warm_job"] = job.doorbell.job_id
     return view, 201
 

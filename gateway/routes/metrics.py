@@ -29,7 +29,14 @@ def scrape() -> Response:
     """Return all metrics; without Redis, only those of this gateway."""
     services = current_services()
     _check_token(services.settings.metrics_token)
-    sources = MetricSources(services.store, services.workers, services.deliveries, services.servers)
+    sources = MetricSources(
+        services.store,
+        services.workers,
+        services.deliveries,
+        services.fleet,
+        services.servers,
+        services.blobs.store if services.blobs else None,
+    )
     service = CollectorRegistry(auto_describe=False)
     service.register(ServiceCollector(sources))
     text = generate_latest(service) + generate_latest(services.http_metrics.registry())

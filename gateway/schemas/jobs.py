@@ -465,6 +465,16 @@ class Ok(BaseModel):
     status: str
 
 
+class Ready(Ok):
+    """The service takes requests."""
+
+    blobs: Literal["ok", "down"] | None = Field(
+        None,
+        description="Whether the blob store answers; without it, images and files can be neither "
+        "stored nor read. Absent where everything lies in Redis.",
+    )
+
+
 class QueueDepth(BaseModel):
     """The number of waiting jobs in one queue."""
 
@@ -501,6 +511,7 @@ class ModelQueue(BaseModel):
         "worker, and until one has measured its speed."
     )
     workers: int = Field(description="0: its jobs wait until a worker for it comes.")
+    default: bool = Field(description="Whether requests that name no model mean this one.")
     slots: int
 
 
@@ -546,6 +557,14 @@ class ModelState(BaseModel):
     created: int
     owned_by: str
     revision: str
+    engine: str = Field(
+        description="What computes it: `sightline`, `transformers` (the generic engine) or "
+        "`simulated`."
+    )
+    not_available: list[str] = Field(
+        description="What this engine cannot do, out of `constraints`, `drafts`, `image_features`, "
+        "`pointing` and `prefix_cache`."
+    )
     numerics: str
     numerics_reason: str = Field(description="Why the model is computed in these numerics.")
     arithmetic: str = Field(

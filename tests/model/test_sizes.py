@@ -140,6 +140,38 @@ def test_experts_are_read_in_every_form(experts, tmp_path, engine_of, form) -> N
     assert answer(engine_of(folder), request(*QUESTION)).token_ids == expected
 
 
+def _blockwise(value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a float8 tensor, a scale for each 32 x 64 block, and what they stand for."""
+    scale = (
+        torch.rand(*value.shape[:-2], -(-value.shape[-2] // 32), -(-value.shape[-1] // 64)) + 0.5
+    )
+    narrow = value.float().to(torch.float8_e4m3fn)
+    wide = scale.repeat_interleave(32, -2).repeat_interleave(64, -1)
+    wide = wide[..., : value.shape[-2], : value.shape[-1]]
+    return narrow, scale, (narrow.float() * wide).bfloat16()
+
+
+@pytest.mark.parametrize("form", [_one_by_one, _turned])
+def test_experts_in_fp8_are_what_they_stand_for(experts, tmp_path, engine_of, form) -> None:
+    quantized = shutil.copytree(experts, tmp_path / "quantized")
+    widened = shutil.copytree(experts, tmp_path / "widened")
+    narrow, wide = {}, {}
+    for name, value in load_file(experts / "model.safetensors").items():
+        parts = form(name, value) if ".experts." in name else {name: value}
+        for part, weight in parts.items():
+            if ".experts." in part:
+                narrow[part], narrow[f"{part}_scale_inv"], wide[part] = _blockwise(weight)
+            else:
+                narrow[part] = wide[part] = weight
+    save_file(narrow, quantized / "model.safetensors")
+    save_file(wide, widened / "model.safetensors")
+    config = json.loads((quantized / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": [32, 64]}
+    (quantized / "config.json").write_text(json.dumps(config))
+    expected = answer(engine_of(widened), request(*QUESTION)).token_ids
+    assert answer(engine_of(quantized), request(*QUESTION)).token_ids == expected
+
+
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [

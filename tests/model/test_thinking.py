@@ -9,9 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 from shared.jobs import FinishReason
 from shared.jobs.response_format import JsonSchema, ResponseFormat
-from tests.model.checkpoints import answer, request, user
+from tests.model.checkpoints import answer, image, request, user
 from tests.model.thinkers import ALWAYS, SWITCHED, follow_script, write_thinker
 from worker.engine.api import Completion, Delta, Message, Thought
 
@@ -62,6 +64,18 @@ def test_thinking_and_answer_are_told_apart(thinking) -> None:
     assert counts.reasoning_tokens >= len(THOUGHT)
     # that of the answer alone: each of its tokens is nearly certain
     assert end.confidence == pytest.approx(1, abs=0.01)
+
+
+def test_prompt_and_thinking_are_those_of_transformers(always, engine_of, reference_of) -> None:
+    engine, reference = engine_of(always), reference_of(always, torch.float32)
+    tokenizer = engine.model.chat.backend
+    messages = (user("Look.", image(4)), Message("assistant", "I do."), user("And here?"))
+    ids = engine.model.chat.lay_out(messages[1:]).elements
+    assert ids == reference.inputs(messages[1:])["input_ids"][0].tolist()
+    thought = reference.answer(messages, 16)
+    assert not {263, 264} & set(thought)
+    end = answer(engine, request(*messages, tokens=8, max_reasoning_tokens=16))
+    assert end.reasoning == tokenizer.decode(thought).strip("\n")
 
 
 @pytest.mark.parametrize("off", [{"enable_thinking": False}, {"max_reasoning_tokens": 0}])
@@ -182,6 +196,36 @@ def test_sampled_thinking_is_the_same_with_the_same_seed(always, engine_of) -> N
     cold = answer(engine, request(QUESTION, tokens=24, max_reasoning_tokens=24, **advised))
     greedy = answer(engine, request(QUESTION, tokens=24, max_reasoning_tokens=24))
     assert (cold.reasoning, cold.text) == (greedy.reasoning, greedy.text)
+
+
+def test_a_model_whose_makers_sample_thinks_as_they_recommend(always, tmp_path, engine_of) -> None:
+    engine = engine_of(write_thinker(tmp_path, ALWAYS, samples=True))
+    plain = {"tokens": 24, "max_reasoning_tokens": 24}
+    first, again = (answer(engine, request(QUESTION, **plain)) for _ in range(2))
+    assert first.reasoning == again.reasoning
+    assert first.text == again.text
+    seeded = answer(engine, request(QUESTION, seed=7, **plain))
+    greedy = answer(engine_of(always), request(QUESTION, **plain))
+    assert len({first.reasoning, seeded.reasoning, greedy.reasoning}) == 3
+    # so cold that only the most likely is left
+    engine.model.sampling["temperature"] = 0.0
+    assert answer(engine, request(QUESTION, **plain)).reasoning == greedy.reasoning
+
+
+def test_an_answer_never_thinks_again(always, engine_of) -> None:
+    engine = engine_of(always)
+    forward, tags = engine.model.text.forward, engine.model.chat.tags
+
+    def wants_tags(batch):
+        logits = forward(batch)
+        logits[:, [tags.begin, tags.end]] = 50.0
+        return logits
+
+    engine.model.text.forward = wants_tags
+    for how in ({}, {"enable_thinking": False}):
+        end = answer(engine, request(QUESTION, tokens=16, max_reasoning_tokens=8, **how))
+        assert end.token_ids
+        assert not {tags.begin, tags.end} & set(end.token_ids)
 
 
 def test_earlier_thinking_is_not_sent_again(always, engine_of) -> None:

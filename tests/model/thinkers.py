@@ -20,8 +20,11 @@ SWITCHED = (
 )
 
 
-def write_thinker(folder: Path, prompt: str) -> Path:
-    """Write a tiny model whose tokenizer has the tags, and whose template ends in `prompt`."""
+def write_thinker(folder: Path, prompt: str, *, samples: bool = False) -> Path:
+    """Write a tiny model whose tokenizer has the tags, and whose template ends in `prompt`.
+
+    Its generation_config recommends sampling; transformers does it only where it `samples`.
+    """
     write_tiny_model(folder, {"vocab_size": 272})
     file = folder / "tokenizer.json"
     tokenizer = json.loads(file.read_text())
@@ -32,7 +35,7 @@ def write_thinker(folder: Path, prompt: str) -> Path:
     template = folder / "chat_template.jinja"
     template.write_text(template.read_text().replace(_OPEN, prompt))
     generation = folder / "generation_config.json"
-    advice = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
+    advice = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "do_sample": samples}
     generation.write_text(json.dumps(json.loads(generation.read_text()) | advice))
     return folder
 

@@ -20,6 +20,7 @@ class ChatReader(threading.Thread):
         self._body = {"messages": [message], "stream": True, **more}
         self.job_id = ""
         self.text = ""
+        self.reasoning = ""
         self.finish_reason: str | None = None
         self.error: dict[str, Any] = {}
         self.done = False
@@ -44,4 +45,5 @@ class ChatReader(threading.Thread):
             self.job_id = chunk["id"]
             (choice,) = chunk["choices"]
             self.text += choice["delta"].get("content", "")
+            self.reasoning += choice["delta"].get("reasoning_content", "")
             self.finish_reason = choice["finish_reason"]

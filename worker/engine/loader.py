@@ -11,17 +11,18 @@ import torch
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.long_steps import long_step
 from shared.settings import Settings
-from worker.engine.checkpoint.folder import describe_error, find_folder, read_json
+from worker.engine.checkpoint.folder import find_folder, read_json
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.checkpoint.weights import revision_of
 from worker.engine.config import ModelShape
-from worker.engine.generation.defaults import read_recommended
+from worker.engine.generation.defaults import read_recommended, read_samples
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
 from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import COMPUTED, ChosenNumerics, choose_numerics
+from worker.reasons import describe_error
 from worker.weights.place import find_place
 
 
@@ -49,6 +50,8 @@ class LoadedModel:
     arithmetic: str
     #: Sampling that the checkpoint recommends.
     sampling: dict[str, float]
+    #: Its makers sample, as transformers then does.
+    samples: bool
     shape: ModelShape
     chat: ChatTokenizer
     reader: ImageReader
@@ -87,6 +90,7 @@ def _load(folder: Path, settings: Settings) -> LoadedModel:
         numerics=numerics,
         arithmetic=ops.name,
         sampling=read_recommended(folder),
+        samples=read_samples(folder),
         shape=shape,
         chat=checkpoint.chat,
         reader=checkpoint.reader,

@@ -116,12 +116,11 @@ class ModelFolder:
 
     def _commit(self, revision: str) -> str:
         """Return what a revision stands for here; empty where it is not known."""
-        if _REVISION.fullmatch(revision):
-            return revision
+        # ModelScope's commits too stand for contents that have another name here
         with contextlib.suppress(OSError):
             named = (self.path / "refs" / revision).read_text().strip()
             return named if _REVISION.fullmatch(named) else ""
-        return ""
+        return revision if _REVISION.fullmatch(revision) else ""
 
     def _held(self, digest: str) -> int:
         places = (self.path / "blobs" / digest, self._own / "parts" / digest)

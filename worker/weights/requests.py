@@ -152,7 +152,8 @@ class Requests:
             ) from error
 
     def _explain_unreachable(self, error: httpx.TransportError) -> Exception:
-        reason = str(error) or "no answer"
+        # a server may have sent us on to another one
+        reason = f"{error.request.url.host}: {str(error) or 'no answer'}"
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return NoNetwork(
                 f"{self._asked.server} has a certificate that is not trusted ({reason}); name the"

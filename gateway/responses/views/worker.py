@@ -47,6 +47,8 @@ def model_view(workers: Sequence[Heartbeat], directory: ModelDirectory) -> dict[
         "created": 0,
         "owned_by": "sightline",
         "revision": worker.revision,
+        "engine": worker.engine,
+        "not_available": list(worker.lacks),
         "numerics": worker.numerics,
         "numerics_reason": worker.numerics_reason,
         "arithmetic": worker.arithmetic,
@@ -72,5 +74,6 @@ def fleet_model_view(model: FleetModel) -> dict[str, Any]:
         "oldest_wait_s": model.load.oldest_wait_s,
         "wait_s": None if model.wait_s is None else round(model.wait_s, 1),
         "workers": len(model.workers),
+        "default": model.is_default,
         "slots": model.slots,
     }

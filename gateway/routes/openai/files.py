@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 from flask import Response, request
@@ -128,7 +129,9 @@ def _content(tenant: str, file_id: str) -> Response:
     services = current_services()
     file = services.files.get(tenant, file_id)
     pieces = services.files.iter_pieces(tenant, file)
-    response = Response(pieces, mimetype="application/octet-stream")
+    # an error must come before the first byte
+    first = list(islice(pieces, 1))
+    response = Response(chain(first, pieces), mimetype="application/octet-stream")
     response.content_length = file.bytes
     return response
 

@@ -21,6 +21,7 @@ from gateway.submission.images.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
+from shared.jobs.route import Route
 from shared.prediction.tile_plan import tiling_for
 from shared.store import NewJob, StoredJob
 from shared.store.uploads.image_store import ImageHeader
@@ -39,11 +40,10 @@ def store_upload(request: Request, services: Services, tenant: str) -> ImageHead
 
 
 def enqueue_encode(
-    image: ImageHeader, max_pixels: int, services: Services, tenant: str, model: str | None = None
+    image: ImageHeader, max_pixels: int, services: Services, tenant: str, route: Route
 ) -> StoredJob:
     """Enqueue a job that only encodes an image, for later questions; raises as submit_request."""
     services.admission.check_open(tenant, auth.current_position())
-    route = services.models.find_route(model)
     workers = services.admission.forecast(route).fleet.workers
     pixels = tile_budget(max_pixels, workers)
     # as for a question without a preset

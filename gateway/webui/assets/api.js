@@ -58,11 +58,12 @@ export async function post(path, body = {}, more = {}) {
   return answer.json();
 }
 
-/** Upload one file and return what the service tells of the image. */
-export async function upload(file, signal) {
+/** Upload one file for a model (null: the service's own) and return what is told of the image. */
+export async function upload(file, signal, model) {
   const form = new FormData();
   form.append("image", file, file.name || "image.png");
-  return (await request("/v1/images?warm=1", { method: "POST", body: form, signal })).json();
+  const query = new URLSearchParams({ warm: 1, ...(model ? { model } : {}) });
+  return (await request(`/v1/images?${query}`, { method: "POST", body: form, signal })).json();
 }
 
 /** Upload a document and return what the service tells of it and its pages. */

@@ -3,6 +3,7 @@
 import { wireCompare } from "./answer/compare.js";
 import { Composer } from "./ask/composer.js";
 import { wireIntake } from "./ask/intake.js";
+import { offerModels, wireModels } from "./ask/model.js";
 import { offerReaders, wireReaders } from "./ask/reader.js";
 import { watchHealth } from "./frame/health.js";
 import { wireKeys } from "./frame/keys.js";
@@ -15,13 +16,18 @@ import { Talk } from "./talk.js";
 
 const talk = new Talk();
 const composer = new Composer(talk);
-const refreshHealth = watchHealth(offerReaders);
+const refreshHealth = watchHealth((queue) => {
+  offerReaders(queue.workers);
+  // an older service does not tell them apart
+  offerModels(queue.models ?? []);
+});
 
 wireIntake(composer);
 wireLook(talk);
 wirePageView();
 wireCompare();
 wireReaders();
+wireModels();
 wireDrawer();
 wireChips();
 wireExport(() => talk.id);

@@ -54,6 +54,26 @@ def test_a_chat_never_ends_as_whole_when_its_text_is_not_the_answer(chat, answer
     assert (reader.finish_reason, reader.done) == (None, False)
 
 
+def test_a_chat_thinks_once_though_another_worker_begins_anew(workerless):
+    reader = ChatReader(workerless.http)
+    reader.start()
+    first = Writer(workerless.redis, eventually(lambda: reader.job_id))
+    store, job_id = first.store, first.job_id
+    store.report(job_id, first.owner, thought="let me see")
+    eventually(lambda: reader.reasoning == "let me see")
+    assert store.release(job_id, first.owner)
+    again = Writer(workerless.redis, job_id)
+    # it thinks the same, then its events are gone, then the answer comes
+    store.report(job_id, again.owner, thought="let me see")
+    store.report(job_id, again.owner, thought=": 3", thought_at=10)
+    eventually(lambda: reader.reasoning == "let me see: 3")
+    store.redis.delete(again.events_key)
+    again.write(0, 3)
+    again.finish()
+    reader.join(30)
+    assert (reader.text, reader.reasoning, reader.done) == (TEXT, "let me see: 3", True)
+
+
 def test_repeated_chats_whose_job_was_stopped_share_one_new_job(workerless):
     body = {"messages": [{"role": "user", "content": "once"}], "stream": True}
     key = {"Idempotency-Key": "stopped-once"}

@@ -141,7 +141,8 @@ def test_other_arguments_of_a_template_are_told_to_have_no_effect(client):
 def test_the_models_say_whether_they_think(served):
     (model,) = served.http.get("/v1/models").json()["data"]
     assert model["thinks"] is True
-    assert model["sampling"] == {}
+    # what the engine's checkpoint recommends
+    assert model["sampling"] == {"temperature": 0.7}
 
 
 def test_a_conversation_keeps_answers_alone(served):

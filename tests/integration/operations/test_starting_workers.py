@@ -12,7 +12,8 @@ def test_a_download_and_why_it_failed_are_in_the_readiness_check_and_in_the_queu
     workerless, tmp_path
 ):
     def starting() -> list[dict]:
-        return workerless.http.get("/v1/queue").json()["starting"]
+        states = workerless.http.get("/v1/queue").json()["starting"]
+        return [state for state in states if state["model"] == "Qwen/Tiny"]
 
     def downloading() -> bool:
         return any(state["kind"] == "download" and state["percent"] for state in starting())
@@ -27,14 +28,13 @@ def test_a_download_and_why_it_failed_are_in_the_readiness_check_and_in_the_queu
         )
         eventually(downloading, 90)
         detail = workerless.http.get("/readyz").json()["detail"]
-        assert detail.startswith("No worker is ready yet: one is downloading Qwen/Tiny (")
-        assert "%" in detail
+        assert detail.startswith("No worker is ready yet: ")
+        assert "one is downloading Qwen/Tiny (" in detail
         hub.piece_s = 0
         eventually(lambda: any(state["problem"] for state in starting()), 90)
     (state,) = starting()
-    assert (state["model"], state["problem"]) == ("Qwen/Tiny", "wrong_checksum")
-    assert workerless.http.get("/readyz").json()["detail"] == (
-        "No worker is ready yet: one could not start (wrong_checksum: see its log)."
-    )
+    assert state["problem"] == "wrong_checksum"
+    detail = workerless.http.get("/readyz").json()["detail"]
+    assert "one could not start (wrong_checksum: see its log)" in detail
     assert process.wait(60) != 0
     assert f"{SHARD} came twice" in process.log.read_text()

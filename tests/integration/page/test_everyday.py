@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from playwright.sync_api import expect
@@ -215,3 +216,29 @@ def test_phones_are_spoken_to_as_phones(open_page):
     width = phone.page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["viewport"]["width"]
     assert phone.barriers() == []
+
+
+def test_what_the_model_thinks_is_folded_above_its_answer(open_page):
+    here = open_page()
+    page = here.page
+
+    def think(route):
+        route.continue_(
+            post_data=json.dumps(route.request.post_data_json | {"enable_thinking": True})
+        )
+
+    page.route("**/v1/jobs", think)
+    here.ask("What is it?")
+    said = here.answered()
+    thinking = page.locator(".answer details.thinking")
+    expect(thinking.locator("summary")).to_have_text("What the model thought first")
+    expect(thinking.locator("p")).to_be_hidden()
+    assert "simulated thinking" not in said
+    thinking.locator("summary").click()
+    expect(thinking.locator("p")).to_have_text(
+        "simulated thinking: 先看 the picture, then the question"
+    )
+    assert here.barriers() == []
+    # it is still there when the conversation is opened again
+    page.reload()
+    expect(page.locator(".answer details.thinking summary")).to_be_visible()

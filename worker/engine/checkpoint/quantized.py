@@ -2,7 +2,8 @@
 
 | form | method in config.json | tensors of a weight |
 |---|---|---|
-| FP8 | `fp8` | `weight` in float8, `weight_scale_inv` for each block |
+| FP8 | `fp8` | `weight` in float8, `weight_scale_inv` for each block; experts too, whose tensor |
+|     |       | for all of them is (experts, …, …), with one of the same name and `_scale_inv` |
 | compressed | `compressed-tensors` | `weight`, float8 or int8, or `weight_packed`; `weight_scale` |
 | GPTQ | `gptq` | `qweight`, `qzeros`, `scales`, `g_idx` |
 | AWQ | `awq` | `qweight`, `qzeros`, `scales` |
@@ -24,6 +25,8 @@ _BITS = (4, 8)
 #: Columns in the order in which AWQ packs eight of them.
 _AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 _FLOAT8 = "F8_E4M3"
+#: Sizes of a tensor of all experts, and what the name of its scales ends in.
+_FUSED_SIZES, _FUSED_SCALE = 3, "_scale_inv"
 #: Formats of compressed-tensors: whose weights are as they are, and packed.
 _PLAIN = ("float-quantized", "int-quantized", "naive-quantized")
 _PACKED = "pack-quantized"
@@ -69,6 +72,11 @@ class QuantizedFiles:
             for name, header in self._headers.items()
             if name.endswith(f".{form.main}") and _is_quantized(header)
         }
+        self._fused = {
+            name
+            for name, header in self._headers.items()
+            if len(header.shape) == _FUSED_SIZES and f"{name}{_FUSED_SCALE}" in self._headers
+        }
         needed = (f"{module}.{form.others[0]}" for module in self._modules)
         missing = next((name for name in needed if name not in self._headers), None)
         if missing:
@@ -85,7 +93,9 @@ class QuantizedFiles:
             for module in self._modules
             for part in (self._form.main, *self._form.others)
         }
+        parts |= {f"{name}{_FUSED_SCALE}" for name in self._fused}
         plain = {name: header for name, header in self._headers.items() if name not in parts}
+        plain |= {name: TensorHeader(plain[name].shape, "BF16") for name in self._fused}
         widened = {
             f"{module}.weight": TensorHeader(self._form.shape(header.shape), "BF16")
             for module, header in self._modules.items()
@@ -95,10 +105,12 @@ class QuantizedFiles:
     def get(self, name: str) -> torch.Tensor:
         """See TensorSource; raises ValueError where the parts do not fit together."""
         module = name.removesuffix(".weight")
-        if module not in self._modules or not name.endswith(".weight"):
-            return self._files.get(name)
         names = (self._form.main, *self._form.others)
         held = {part: f"{module}.{part}" for part in names if f"{module}.{part}" in self._headers}
+        if name in self._fused:
+            held = dict(zip(names, (name, f"{name}{_FUSED_SCALE}"), strict=False))
+        elif module not in self._modules or not name.endswith(".weight"):
+            return self._files.get(name)
         try:
             weight = self._form.widen({part: self._files.get(at) for part, at in held.items()})
         except (RuntimeError, IndexError, KeyError) as error:
@@ -142,8 +154,8 @@ def _read_fp8(config: Mapping[str, Any]) -> Form:
     def widen(parts: Parts) -> torch.Tensor:
         weight = parts["weight"].float()
         scale = parts["weight_scale_inv"].float()
-        wide = scale.repeat_interleave(rows, 0).repeat_interleave(columns, 1)
-        return weight * wide[: weight.shape[0], : weight.shape[1]]
+        wide = scale.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
+        return weight * wide[..., : weight.shape[-2], : weight.shape[-1]]
 
     return Form("fp8", "weight", ("weight_scale_inv",), lambda shape: shape, widen)
 

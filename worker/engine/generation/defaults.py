@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,8 +22,7 @@ def read_recommended(folder: Path) -> dict[str, float]:
 
     What is out of bounds is left out and logged. Raises OSError and ValueError for a broken file.
     """
-    file = folder / FILE
-    config = json.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
+    config = _read(folder)
     recommended: dict[str, float] = {}
     for name in SAMPLING:
         if config.get(name) is None:
@@ -33,6 +33,30 @@ def read_recommended(folder: Path) -> dict[str, float]:
             cause = error.errors()[0]["msg"]
             _log.warning("generation_config.ignored", extra={"parameter": name, "cause": cause})
     return recommended
+
+
+def read_samples(folder: Path) -> bool:
+    """Tell whether a checkpoint's makers sample; raises OSError or ValueError for a broken file."""
+    return _read(folder).get("do_sample") is True
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    file = folder / FILE
+    config: dict[str, Any] = json.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
+    return config
+
+
+def for_thinking(params: GenerationParams, recommended: Mapping[str, float]) -> GenerationParams:
+    """Return parameters for the thinking of a model whose makers sample.
+
+    The most likely thoughts run in circles, and their answer is not sampled for it: a seed that is
+    always the same makes equal requests think the same.
+    """
+    if params.do_sample:
+        return params
+    usual = GenerationParams()
+    open_ = {n: v for n, v in recommended.items() if getattr(params, n) == getattr(usual, n)}
+    return params.model_copy(update={**open_, "do_sample": True, "seed": params.seed or 0})
 
 
 def with_recommended(

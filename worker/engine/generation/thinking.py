@@ -107,10 +107,11 @@ class Thinking:
         return token if belongs else None
 
     def forbid(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (vocab,) logits of an answer's first token that cannot begin to think."""
-        if self._allowed or self._phase is not _Phase.BEGIN:
+        """Return (vocab,) logits of an answer that cannot think: it has, or may not."""
+        if self._allowed and not self.seen:
             return logits
-        return logits.index_fill(0, torch.tensor([self._tags.begin]), -torch.inf)
+        tags = torch.tensor([self._tags.begin, self._tags.end])
+        return logits.index_fill(0, tags, -torch.inf)
 
     def _sample_thought(self, logits: torch.Tensor) -> int:
         reason = self._why_enough()

@@ -110,8 +110,9 @@ class Writer:
             token = self._thinking.sample(logits)
             if token is not None:
                 return token, 0.0
-            logits = self._thinking.forbid(logits)
             self._begin_answer(self._thinking)
+        if self._thinking is not None:
+            logits = self._thinking.forbid(logits)
         if self._constraint is not None:
             logits = self._constraint.mask_logits(logits)
         token = self._sampler.sample(self._ban(logits), self.tokens)

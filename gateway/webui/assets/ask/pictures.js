@@ -4,6 +4,7 @@ import { pageAddress, upload, uploadDocument } from "../api.js";
 import { find, icon, make, speak } from "../dom.js";
 import { failure, say, warning } from "../words.js";
 import { isDocument, objection } from "./fitting.js";
+import { chosenModel } from "./model.js";
 
 /** Pixels per inch of the small picture of a page. */
 export const THUMB_DPI = 20;
@@ -81,7 +82,7 @@ export class Pictures {
   }
 
   async #upload(picture) {
-    if (!picture.isDocument) return upload(picture.file, picture.stop.signal);
+    if (!picture.isDocument) return upload(picture.file, picture.stop.signal, chosenModel());
     try {
       const stored = await this.#unlocked(picture);
       picture.node.querySelector("img").src = await pageAddress(stored.id, 1, THUMB_DPI);
@@ -90,7 +91,7 @@ export class Pictures {
       if (error.problem?.code !== "unsupported_image_format") throw error;
       // a TIFF of one page
       picture.isDocument = false;
-      return upload(picture.file, picture.stop.signal);
+      return upload(picture.file, picture.stop.signal, chosenModel());
     }
   }
 

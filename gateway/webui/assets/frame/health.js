@@ -8,7 +8,7 @@ const EVERY_MS = 15_000;
 let running = true;
 let models = { of: null, demo: false };
 
-/** Keep the pill true; `seen` gets the running workers. Return what looks again at once. */
+/** Keep the pill true; `seen` gets what /v1/queue tells. Return what looks again at once. */
 export function watchHealth(seen) {
   const again = () => look(seen);
   again();
@@ -35,7 +35,7 @@ async function look(seen) {
 async function state(seen) {
   try {
     const queue = await get("/v1/queue", { quiet: true });
-    seen(queue.workers);
+    seen(queue);
     running = queue.workers.length > 0;
     if (!running) return missing(queue.starting ?? []);
     return await modelState(queue);

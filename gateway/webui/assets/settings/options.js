@@ -1,5 +1,6 @@
 // What the settings say in a request.
 
+import { chosenModel } from "../ask/model.js";
 import { say, told } from "../words.js";
 import { fieldNames, problemOfFields, problemOfForm, responseFormat } from "./forms.js";
 import { settings } from "./store.js";
@@ -28,7 +29,9 @@ export function objectionTo(preset) {
 export function optionsFor(preset) {
   const { detail, longest, language, enhance, steps, fields } = settings();
   const format = isOwn(preset) ? responseFormat(settings()) : null;
+  const model = chosenModel();
   return {
+    ...(model ? { model } : {}),
     ...(detail === "auto" ? {} : { detail }),
     ...(longest ? { max_new_tokens: Number(longest) } : {}),
     ...(enhance ? { enhance: enhance === "steps" ? steps : enhance } : {}),

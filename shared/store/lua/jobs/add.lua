@@ -9,7 +9,7 @@
 --       doorbell_list '' = no doorbell; doorbell_list_ms '' = the list lives for ever
 -- Returns added or replayed, id, position (-1 when not queued) and row; or why not: image_missing
 -- and its index, session_busy and the job, limited with the limit (and ms to wait),
--- spent with the budget, or reused.
+-- spent with the budget, too_many_models with their number, or reused.
 local job_id, tenant, fingerprint, idempotency_ttl_ms, waiter, queue, first_score, ttl_ms,
   deadline_ms, events_max, session_id, session_ttl_ms, tokens, tokens_limit, in_flight_limit, queued_limit,
   doorbell_list, doorbell_message, doorbell_channel, doorbell_event, doorbell_list_ms =
@@ -78,6 +78,12 @@ if full then
   full = full_limit()
 end
 if full then return {'limited', full} end
+-- names that nobody serves must not make every look at the pools a long one
+local MOST_POOLS = 64
+for name, value in argument_groups(FIRST_FIELD, 2) do
+  local is_new = name == 'pool' and redis.call('SISMEMBER', POOLS, value) == 0
+  if is_new and redis.call('SCARD', POOLS) >= MOST_POOLS then return {'too_many_models', MOST_POOLS} end
+end
 local spent = spent_budget(tenant, now)
 if spent then return {'spent', spent} end
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import eventually
-from tests.support.model_hub import ModelHub, safetensors_of, tiny_model
+from tests.support.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
 from worker.weights import errors, fetching, model_folder
 from worker.weights.fetching import fetch_model, is_here
 from worker.weights.place import Place, find_place
@@ -34,15 +34,16 @@ def needed(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: files[name] for name in NEEDED}
 
 
+@pytest.mark.parametrize("revision", ["", COMMIT])
 @EVERYWHERE
-def test_only_what_is_needed_comes_and_a_second_start_asks_nobody(place, hub, tmp_path):
-    folder = fetch_model(place, cache=tmp_path)
+def test_only_what_is_needed_comes_and_a_second_start_asks_nobody(place, revision, hub, tmp_path):
+    folder = fetch_model(place, revision, cache=tmp_path)
     assert contents(folder) == needed(hub.files)
     assert hub.names_sent() == NEEDED
     asked = len(hub.seen)
     hub.files["config.json"] = b'{"newer": true}'
-    assert is_here(place, cache=tmp_path)
-    assert fetch_model(place, cache=tmp_path) == folder
+    assert is_here(place, revision, cache=tmp_path)
+    assert fetch_model(place, revision, cache=tmp_path) == folder
     assert len(hub.seen) == asked
 
 
@@ -249,6 +250,20 @@ def test_half_a_copy_of_another_program_is_completed_and_a_whole_one_serves_with
     (snapshot / SHARD).write_bytes(b"half")
     assert contents(fetch_model(HUB)) == needed(hub.files)
     assert is_here(HUB)
+
+
+def test_what_huggingface_hub_fetched_is_checked_and_used(hub, tmp_path, monkeypatch):
+    """It also shows that the hub of these tests is one for the hub's own library."""
+    hub.home = ""
+    program = "from huggingface_hub import snapshot_download as s; s('Qwen/Tiny')"
+    caches = {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, **caches}, check=True)
+    assert hub.names_sent() == set(hub.files)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    hub.seen.clear()
+    assert fetch_model(HUB) == tmp_path / "models--Qwen--Tiny/snapshots" / hub.commit
+    assert is_here(HUB)
+    assert not hub.names_sent()
 
 
 def test_a_file_that_shrank_is_not_loaded_but_fetched_again(hub, tmp_path):

@@ -1,0 +1,69 @@
+"""Each model has a pool of its own; on a real Redis, without processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import QueueFull
+from shared.jobs import JobInput
+from shared.jobs.route import Route
+from shared.settings import Settings
+from shared.store import Claim, NewJob, Store, keys
+from shared.store.jobs.types import ServedModel
+
+
+@pytest.fixture
+def store(redis_server) -> Store:
+    return Store(Settings(redis_url=redis_server.url))
+
+
+def add(store: Store, model: str, tenant: str = "t", *, pool: str | None = None) -> str:
+    route = Route(model, model, model if pool is None else pool)
+    return store.add(NewJob(tenant, JobInput(prompt="?"), route=route)).doorbell.job_id
+
+
+def take(store: Store, model: str) -> str:
+    claim = store.claim_next("w", serves=ServedModel(model, "1"))
+    return claim.row.id if isinstance(claim, Claim) else claim
+
+
+def test_jobs_of_one_model_are_ahead_of_no_job_of_another(store):
+    many = [add(store, "a") for _ in range(5)]
+    [own] = [add(store, "b")]
+    assert (store.position(own, "t"), store.position(many[-1], "t")) == (0, 4)
+    assert [take(store, "b"), take(store, "b")] == [own, "nothing"]
+    assert [take(store, "a") for _ in range(6)] == [*many, "nothing"]
+
+
+def test_a_job_that_all_may_see_is_taken_by_its_own_model_alone(store):
+    own = add(store, "b", pool="")
+    assert [take(store, "a"), store.claim(own, "w", serves=ServedModel("a", "1"))] == [
+        "nothing",
+        "other_model",
+    ]
+    assert take(store, "b") == own
+    revision = add(store, "b@2")
+    assert take(store, "b") == "nothing"
+    claim = store.claim_next("w", serves=ServedModel("b", "2"))
+    assert isinstance(claim, Claim)
+    assert claim.row.id == revision
+
+
+def test_what_an_older_version_has_moved_leaves_nothing_behind(store):
+    moved, ended = add(store, "a"), add(store, "a")
+    # it queues a lost job again, or ends one, as if there were no pools
+    store.redis.zadd(keys.LINE + "t", {moved: 1})
+    store.redis.zadd(keys.TURNS, {"t": 1})
+    store.redis.zadd(keys.QUEUED_SINCE, {moved: 1})
+    store.redis.hset(keys.job(ended), "status", "canceled")
+    assert [take(store, "a"), take(store, "a")] == [moved, "nothing"]
+    names = (keys.QUEUED_SINCE, keys.TURNS, keys.SLOTS, keys.LINE + "t")
+    assert store.redis.exists(*names, *(keys.pooled(name, "a") for name in names)) == 0
+
+
+def test_names_that_nobody_serves_are_bounded(store):
+    for number in range(64):
+        add(store, f"m{number}", f"t{number}")
+    with pytest.raises(QueueFull, match="64 models"):
+        add(store, "one-more")
+    assert add(store, "m7")
