@@ -36,6 +36,7 @@ from shared.queue.reaper import Reaper
 from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
+from shared.store.blobs.sweeper import BlobSweeper
 from shared.store.connection import connect
 from shared.store.redis_info import refuse_cluster
 
@@ -109,6 +110,8 @@ def post_worker_init(worker: Any) -> None:
     # not through the breaker: scanning a long queue may take longer than it allows
     Reaper(Store(_settings), _settings).start()
     BatchPump(worker.wsgi, services).start()
+    if services.blobs is not None:
+        BlobSweeper(services.blobs).start()
     HistoryRecorder(services.queue_history).start()
     logging.getLogger("gateway").info("gateway.ready", extra={"bind": bind, "pid": os.getpid()})
 

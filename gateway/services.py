@@ -11,6 +11,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.constraints import ConstraintChecker
 from gateway.admission.store_health import StoreHealth
 from gateway.audit import AuditLog
+from gateway.blobs.threads import BlobThreads
 from gateway.http.browser_guard import BrowserGuard
 from gateway.http.cors import CorsPolicy
 from gateway.images.decoder.decoder import Decoder
@@ -28,6 +29,7 @@ from shared.settings import Settings
 from shared.store import Store
 from shared.store.api_key_store import ApiKeyStore
 from shared.store.batch_store import BatchStore
+from shared.store.blobs.contents import BlobContents
 from shared.store.connection import Breaker, Client, connect
 from shared.store.forecasts import Forecasts
 from shared.store.group_store import GroupStore
@@ -40,6 +42,7 @@ from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
 from shared.store.starting_workers import StartingWorkers
+from shared.store.uploads.direct_uploads import DirectUploads
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
@@ -79,6 +82,10 @@ class Services:
     document_reader: DocumentReader
     deliveries: DeliveryStore
     files: FileStore
+    #: None where everything lies in Redis.
+    blobs: BlobContents | None
+    #: None where clients may not send to the bucket themselves.
+    direct_uploads: DirectUploads | None
     batches: BatchStore
     groups: GroupStore
     usage: UsageStore
@@ -107,7 +114,8 @@ class Services:
         forecasts = Forecasts(store.redis, workers)
         store_health = StoreHealth(settings, breaker)
         binary = connect(settings, text=False, breaker=breaker)
-        documents = DocumentStore(settings, binary)
+        blobs = BlobContents.open(settings, binary, BlobThreads(settings))
+        documents = DocumentStore(settings, binary, blobs)
         return cls(
             settings=settings,
             store=store,
@@ -116,7 +124,7 @@ class Services:
             api_keys=ApiKeyStore(store.redis),
             browser_guard=BrowserGuard.of(settings),
             cors=CorsPolicy.of(settings),
-            images=ImageStore(settings, binary),
+            images=ImageStore(settings, binary, blobs),
             sessions=SessionStore(store.redis),
             # a blocking read must return before the socket's own timeout
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
@@ -134,7 +142,11 @@ class Services:
             document_files=DocumentFiles(documents),
             document_reader=DocumentReader(settings),
             deliveries=DeliveryStore(settings, store.redis),
-            files=FileStore(settings, binary),
+            files=FileStore(settings, binary, blobs),
+            blobs=blobs,
+            direct_uploads=DirectUploads(binary, blobs)
+            if blobs and settings.blobs_direct
+            else None,
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
             usage=UsageStore(store.redis),

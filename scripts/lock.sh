@@ -9,7 +9,7 @@ draft=$(mktemp)
 trap 'rm -f "$draft"' EXIT
 
 extras=()
-for extra in model reader examples heic otel redis dev; do extras+=(--extra "$extra"); done
+for extra in model reader examples heic otel blobs redis dev; do extras+=(--extra "$extra"); done
 "$uv" pip compile pyproject.toml "${extras[@]}" --universal --python-version 3.11 --quiet \
     --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file "$draft"
 {

@@ -25,7 +25,7 @@ ServiceError
 │   └── TooManyInFlight · TooManyQueued
 ├── Unavailable       the service cannot take it now: repeat it later
 │   ├── StoreUnavailable
-│   │   ├── StoreCannotWrite · StoreFault · ReplicasMissing
+│   │   ├── StoreCannotWrite · StoreFault · ReplicasMissing · BlobsUnavailable
 │   │   └── OutcomeUnknown
 │   │       └── NotReplicated
 │   └── JobTooNew · QueueFull · ImageHostUnavailable · NoWorkers
@@ -601,6 +601,12 @@ class OutcomeUnknown(StoreUnavailable):
         "Look for the result (a job under job_id, if there is one) before you repeat the request, "
         "or repeat it with the same Idempotency-Key."
     )
+
+
+class BlobsUnavailable(StoreUnavailable):
+    """The blob store does not respond, so what lies there can be neither stored nor read."""
+
+    code = "blobs_unavailable"
 
 
 class NotReplicated(OutcomeUnknown):

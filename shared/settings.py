@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from shared.addresses import parse_networks, parse_ports
+from shared.blobs.address import BlobAddress
 from shared.redis_url import SentinelUrl
 
 #: The default model: the small one in this repository.
@@ -49,6 +50,7 @@ SECRETS_DIR = PREFIX + "SECRETS_DIR"
 _DEFAULT_ALIAS = "default"
 
 Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
+EngineName = Literal["auto", "transformers"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
@@ -144,6 +146,47 @@ class Settings(BaseSettings):
     )
     redis_max_connections: int = Field(
         4096, ge=16, description="Connections per process; every open event stream uses one."
+    )
+
+    # large contents outside Redis
+    blobs: str = Field(
+        "",
+        description="Where images, documents and files are kept: s3://bucket/prefix or "
+        "file:///folder, which all processes must reach. Unset: in Redis.",
+    )
+    blobs_endpoint: str = Field(
+        "",
+        validation_alias=_alias("BLOBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        pattern=r"^(https?://[^\s/@?#]+/?)?$",
+        description="Address of a bucket service other than AWS, as in http://minio:9000.",
+    )
+    blobs_region: str = Field(
+        "",
+        validation_alias=_alias("BLOBS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Region of the bucket.",
+    )
+    blobs_path_style: bool | None = Field(
+        None,
+        description="Whether the bucket is named in the path of a URL and not in its host. Unset: "
+        "only with an endpoint of your own.",
+    )
+    blobs_timeout_s: float = Field(
+        20.0, gt=0, le=300, description="Timeout of one request to the blob store, seconds."
+    )
+    blobs_concurrency: int = Field(
+        16, ge=1, le=256, description="Requests to the blob store at once, per gateway process."
+    )
+
+    blobs_direct: bool = Field(
+        False,
+        description="Let clients send to and read from the bucket themselves, by URLs that are "
+        "signed for minutes.",
+    )
+    blobs_public_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/@?#]+/?)?$",
+        description="Address by which clients reach the bucket service, if it is another one.",
     )
 
     # gateway
@@ -496,6 +539,17 @@ class Settings(BaseSettings):
         description="Name under which requests ask for this worker's model. Unset: that of its "
         "checkpoint.",
     )
+    engine: EngineName = Field(
+        "auto",
+        description="What computes the model. 'auto' is our own engine, for Qwen3-VL; "
+        "'transformers' is the generic one: slower, one request at a time, for any "
+        "image-text-to-text model of that library.",
+    )
+    trust_remote_code: bool = Field(
+        False,
+        description="Let the generic engine run Python code that a checkpoint brings along, with "
+        "all rights of the worker.",
+    )
     numerics: Numerics = Field(
         "auto",
         description="Arithmetic of the model's linear layers. 'auto' is what the checkpoint names, "
@@ -602,6 +656,13 @@ class Settings(BaseSettings):
         parse_networks(value)
         return value
 
+    @field_validator("blobs")
+    @classmethod
+    def _blobs_have_an_address(cls, value: str) -> str:
+        if value:
+            BlobAddress.parse(value)
+        return value
+
     @field_validator("redis_url", "cache_url")
     @classmethod
     def _redis_urls_are_urls(cls, value: str | None) -> str | None:
@@ -673,6 +734,21 @@ class Settings(BaseSettings):
         pairs = _parse_pairs(self.model_aliases)
         default = self.default_model or pairs.get(_DEFAULT_ALIAS) or ""
         return pairs.get(default, default)
+
+    @property
+    def jobs_at_once(self) -> int:
+        """Return how many jobs a worker runs at once: the generic engine does one by one."""
+        return 1 if self.generic else self.slots
+
+    @property
+    def generic(self) -> bool:
+        """Tell whether the generic engine computes the model."""
+        return self.engine == "transformers" and self.model != SIMULATED_MODEL
+
+    @property
+    def blobs_in_path(self) -> bool:
+        """Tell whether URLs name the bucket in their path."""
+        return bool(self.blobs_endpoint) if self.blobs_path_style is None else self.blobs_path_style
 
     @property
     def cors_origin_list(self) -> list[str]:

@@ -20,7 +20,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REDIS_URL", "MODEL", "PORT", "LOG_LEVEL", "LOG_FILE"):
+    for name in ("REDIS_URL", "MODEL", "PORT", "LOG_LEVEL", "LOG_FILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
 
 

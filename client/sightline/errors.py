@@ -234,6 +234,7 @@ class Unavailable(APIError):
         "unavailable",
         "store_unavailable",
         "store_cannot_write",
+        "blobs_unavailable",
         "store_fault",
         "outcome_unknown",
         "not_replicated",

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from gateway.models.fleet import Fleet, FleetModel
+from shared.blobs.blob_store import BlobStore
 from shared.errors import StoreUnavailable
 from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
@@ -57,8 +58,13 @@ _SUMMED = {
     "cache_lookups": "Cache hits and misses of finished jobs, for features and prefixes.",
     "job_errors": "Failed jobs, by error code.",
     "delivery_failures": "Failed webhook deliveries, by reason.",
+    "blob_requests": "Requests to the blob store, by kind and outcome.",
+    "blob_bytes": "Bytes sent to and received from the blob store.",
 }
-_HISTOGRAMS = {"stage_seconds": "Seconds that finished jobs spent in each stage."}
+_HISTOGRAMS = {
+    "stage_seconds": "Seconds that finished jobs spent in each stage.",
+    "blob_seconds": "Seconds of requests to the blob store, by kind.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class MetricSources:
     fleet: Fleet
     #: A client of each Redis role.
     servers: dict[str, Client]
+    #: None where everything lies in Redis.
+    blobs: BlobStore | None = None
 
 
 class ServiceCollector(Collector):
@@ -87,6 +95,9 @@ class ServiceCollector(Collector):
         )
         states = {role: _state_or_none(client) for role, client in self._sources.servers.items()}
         yield from collect_servers(states)
+        if self._sources.blobs is not None:
+            up = float(self._sources.blobs.refusal is None)
+            yield _gauge("blobs_up", "Whether the blob store answers this gateway.", ((), up))
         if states["queue"] is None:
             return
         try:

@@ -23,7 +23,7 @@ from gateway.responses.views.worker import (
     starting_view,
     worker_view,
 )
-from gateway.schemas.jobs import Ok, QueueView
+from gateway.schemas.jobs import Ok, QueueView, Ready
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
 from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
@@ -51,7 +51,7 @@ def healthz() -> dict[str, str]:
     "/readyz",
     summary="Readiness check",
     responses={
-        200: Ok,
+        200: Ready,
         **problems.documented(errors.StoreUnavailable, errors.StoreCannotWrite, errors.NoWorkers),
     },
 )
@@ -69,7 +69,10 @@ def readyz() -> dict[str, str]:
             hint="Restart the workers, or start one with -Q high,default,low.",
             retry_after_s=5,
         )
-    return {"status": "ready"}
+    if services.blobs is None:
+        return {"status": "ready"}
+    # all gateways have the same one: none would be left to answer 503 and to take what needs none
+    return {"status": "ready", "blobs": "down" if services.blobs.store.refusal else "ok"}
 
 
 @health.get("/v1/queue", summary="Get the queue state", responses={200: QueueView, **_STORE})

@@ -35,6 +35,7 @@ def scrape() -> Response:
         services.deliveries,
         services.fleet,
         services.servers,
+        services.blobs.store if services.blobs else None,
     )
     service = CollectorRegistry(auto_describe=False)
     service.register(ServiceCollector(sources))

@@ -31,6 +31,7 @@ _LIBRARIES = (
     "prelude",
     "lines",
     "indexes",
+    "blobs",
     "images",
     "sessions",
     "deliveries",

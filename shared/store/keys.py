@@ -159,8 +159,12 @@ GROUPS_OPEN = PREFIX + "groups_open"
 #: pieces by number, which are lines where it has lines.
 FILE = PREFIX + "file:"
 FILE_PIECES = "/pieces"
+#: Suffix of the string of where its pieces end, 8 bytes each, if its content is a blob.
+FILE_ENDS = "/ends"
 #: String: the file that a link opens for whoever has it, as `<tenant> <id>`.
 FILE_LINK = PREFIX + "filelink:"
+#: Hash: an upload that its caller sends to the blob store itself.
+DIRECT_UPLOAD = PREFIX + "upload:"
 #: Zset of a tenant's file ids by the millisecond of their making.
 TENANT_FILES = PREFIX + "files:"
 #: Hash: a batch; its suffixes name the hash line -> job of those in hand, and the bits of the lines
@@ -174,6 +178,17 @@ BATCHES_DUE = PREFIX + "batches_due"
 TENANT_BATCHES = PREFIX + "batches:"
 #: Zset of the marks (`stored_file_mark`) of images and documents that were erased, by when.
 ERASED_FILES = PREFIX + "erased_files"
+#: Hash: address of a blob store -> the folder in it that is this service's, and the same with
+#: "marked " before it -> whether the folder has had its mark.
+BLOB_HOMES = PREFIX + "blobs:homes"
+#: Hash: name of a blob -> key of the row that it was written for; zset of the names by the
+#: millisecond of the next look whether that row still has it, and of those that no row has, by
+#: the millisecond in which they may be deleted.
+BLOB_ROWS = PREFIX + "blobs:rows"
+BLOBS = PREFIX + "blobs"
+BLOBS_DOOMED = PREFIX + "blobs:doomed"
+#: Lock that lets one process at a time list the whole blob store.
+BLOBS_LIST_LOCK = PREFIX + "blobs:list_lock"
 #: In the cache role, set of the keys of all features of one file, by the file's mark; and string:
 #: the features of one picture of it, with a hash of what they are of behind a colon.
 FEATURES = PREFIX + "features:"
@@ -270,6 +285,11 @@ def session(tenant: str, session_id: str) -> str:
 def file(tenant: str, file_id: str) -> str:
     """Return the key of a file."""
     return f"{FILE}{tenant}:{file_id}"
+
+
+def direct_upload(tenant: str, upload_id: str) -> str:
+    """Return the key of an upload to the blob store."""
+    return f"{DIRECT_UPLOAD}{tenant}:{upload_id}"
 
 
 def group(tenant: str, group_id: str) -> str:

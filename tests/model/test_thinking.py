@@ -9,9 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 from shared.jobs import FinishReason
 from shared.jobs.response_format import JsonSchema, ResponseFormat
-from tests.model.checkpoints import answer, request, user
+from tests.model.checkpoints import answer, image, request, user
 from tests.model.thinkers import ALWAYS, SWITCHED, follow_script, write_thinker
 from worker.engine.api import Completion, Delta, Message, Thought
 
@@ -62,6 +64,18 @@ def test_thinking_and_answer_are_told_apart(thinking) -> None:
     assert counts.reasoning_tokens >= len(THOUGHT)
     # that of the answer alone: each of its tokens is nearly certain
     assert end.confidence == pytest.approx(1, abs=0.01)
+
+
+def test_prompt_and_thinking_are_those_of_transformers(always, engine_of, reference_of) -> None:
+    engine, reference = engine_of(always), reference_of(always, torch.float32)
+    tokenizer = engine.model.chat.backend
+    messages = (user("Look.", image(4)), Message("assistant", "I do."), user("And here?"))
+    ids = engine.model.chat.lay_out(messages[1:]).elements
+    assert ids == reference.inputs(messages[1:])["input_ids"][0].tolist()
+    thought = reference.answer(messages, 16)
+    assert not {263, 264} & set(thought)
+    end = answer(engine, request(*messages, tokens=8, max_reasoning_tokens=16))
+    assert end.reasoning == tokenizer.decode(thought).strip("\n")
 
 
 @pytest.mark.parametrize("off", [{"enable_thinking": False}, {"max_reasoning_tokens": 0}])

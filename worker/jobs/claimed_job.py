@@ -14,7 +14,14 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
-from shared.errors import InferenceFailed, OutOfMemory, ServiceError, StoreFault, StoreUnavailable
+from shared.errors import (
+    BlobsUnavailable,
+    InferenceFailed,
+    OutOfMemory,
+    ServiceError,
+    StoreFault,
+    StoreUnavailable,
+)
 from shared.jobs import FinishReason, JobInput, Notice, Turn, Usage
 from shared.store import Store
 from worker.engine.api import Completion, Failed, ModelInfo, Timings
@@ -34,6 +41,10 @@ _POLL_S = 0.05
 #: that the lease decides.
 _RETRY_S = 0.5
 _PATIENCE_S = 600.0
+#: The same of the blob store, after which the job goes back to the queue, and for how long others
+#: have its place then.
+_BLOBS_PATIENCE_S = 2.0
+_BLOBS_PAUSE_S = 5.0
 
 #: Ends of an answer for which nobody waits any more.
 _INTERRUPTED = (FinishReason.CANCELED, FinishReason.DEADLINE)
@@ -80,17 +91,24 @@ class ClaimedJob:
         return self._resources.pipeline.engine.info
 
     def retry_while_store_is_down(self, call: Callable[[], T]) -> T:
-        """Return the result of `call`, which is repeated while Redis does not answer.
+        """Return the result of `call`, which is repeated while a store does not answer.
 
-        Raises LeaseLost when it is silent for too long, or the job is lost or must be released
-        meanwhile, and StoreFault at once: that would not pass.
+        Raises LeaseLost when Redis is silent for too long, or the job is lost or must be released
+        meanwhile, and StoreFault at once: that would not pass. Raises JobReleased when the blob
+        store is: the job waits in the queue, and this start does not count.
         """
-        until = time.monotonic() + _PATIENCE_S
+        began = time.monotonic()
+        until = began + _PATIENCE_S
         while True:
             try:
                 return call()
             except StoreFault:
                 raise
+            except BlobsUnavailable:
+                self._check_worker()
+                if self.lease.canceled or time.monotonic() > began + _BLOBS_PATIENCE_S:
+                    raise JobReleased(_BLOBS_PAUSE_S) from None
+                time.sleep(_RETRY_S)
             except StoreUnavailable:
                 if self.lease.lost or self._resources.must_release() or time.monotonic() > until:
                     raise LeaseLost from None

@@ -22,7 +22,12 @@ class LeaseLost(Exception):
 
 
 class JobReleased(Exception):
-    """The worker stops and the job must go back to the queue."""
+    """The worker stops, or lacks what the job needs, which must go back to the queue."""
+
+    def __init__(self, pause_s: float = 0.0) -> None:
+        """For `pause_s` the job gives its place to others."""
+        super().__init__(pause_s)
+        self.pause_s = pause_s
 
 
 @dataclass(slots=True)

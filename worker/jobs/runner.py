@@ -108,8 +108,8 @@ class JobRunner:
         except StoreFault:
             # not given back, which would not count: the lease ends, and the attempts with it
             _log.exception("job.store_fault", extra={"attempt": claim.row.attempt})
-        except JobReleased:
-            self._release(claim)
+        except JobReleased as released:
+            self._release(claim, released.pause_s)
         except BaseException:
             # Celery ends threads by exceptions that are no Exception
             self._release(claim)
@@ -117,15 +117,16 @@ class JobRunner:
         finally:
             self._leases.drop(lease)
 
-    def _release(self, claim: Claim) -> None:
+    def _release(self, claim: Claim, pause_s: float = 0.0) -> None:
         """Put a job back into the queue."""
         try:
-            doorbell = self._store.release(claim.row.id, claim.owner)
+            doorbell = self._store.release(claim.row.id, claim.owner, pause_s)
         except StoreUnavailable as error:
             _log.warning("release.failed", extra={"cause": error.detail})
             return
+        if doorbell or pause_s:
+            _log.info("job.released", extra={"attempt": claim.row.attempt, "pause_s": pause_s})
         if doorbell:
-            _log.info("job.released", extra={"attempt": claim.row.attempt})
             send_doorbells([doorbell])
 
     def _work(self, job: ClaimedJob) -> None:

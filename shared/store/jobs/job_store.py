@@ -172,7 +172,8 @@ class Store(JobReader):
     def _fields(self, job: NewJob) -> list[Any]:
         now_ms = int(time.time() * 1000)
         fields = {
-            "version": job.input.row_version,
+            # an older worker would take images that lie elsewhere for gone ones
+            "version": ROW_VERSION if self._settings.blobs else job.input.row_version,
             "max_attempts": self._settings.max_attempts,
             "needs": NEEDS_READER if job.input.needs_reader else "",
             "input": job.input.model_dump_json(),
@@ -313,12 +314,12 @@ class Store(JobReader):
         with promised():
             return bool(self._run("finish", [], *args, *flat))
 
-    def release(self, job_id: str, owner: str) -> Doorbell | None:
-        """Give a job back without counting the attempt.
+    def release(self, job_id: str, owner: str, pause_s: float = 0.0) -> Doorbell | None:
+        """Give a job back without counting the attempt; no worker gets it for `pause_s`.
 
-        Returns its doorbell; None when the job was lost or has ended.
+        Returns its doorbell; None when the job was lost, has ended or pauses.
         """
-        reply = self._run("release", [], job_id, owner)
+        reply = self._run("release", [], job_id, owner, int(1000 * pause_s))
         return Doorbell(job_id, reply) if reply else None
 
     def reap(self) -> list[Doorbell]:

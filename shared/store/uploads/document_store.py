@@ -1,4 +1,4 @@
-"""The document store: files of many pages in Redis, named by the sha256 of what was sent.
+"""The document store: files of many pages, named by the sha256 of what was sent.
 
 A document lives as an image does, by the same scripts: as long as a job or a conversation needs it,
 or for a while if it was uploaded by itself.
@@ -18,6 +18,8 @@ from shared.errors import NotFound
 from shared.jobs.row import dump
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.blobs.contents import BlobContents
+from shared.store.blobs.row_content import NewRow, RowContent
 from shared.store.connection import Client, connect, load_script
 from shared.store.failures import confirm, guard
 
@@ -53,11 +55,17 @@ class DocumentHeader:
 class DocumentStore:
     """Stores documents for jobs; every method raises StoreUnavailable without Redis."""
 
-    def __init__(self, settings: Settings, client: Client | None = None) -> None:
-        """Make a store; `client` must return bytes."""
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client | None = None,
+        blobs: BlobContents | None = None,
+    ) -> None:
+        """Make a store; `client` must return bytes, and without `blobs` files lie in Redis."""
         self._settings = settings
         self._redis = client or connect(settings, text=False)
-        self._put = load_script(self._redis, "images/put_image")
+        put = load_script(self._redis, "images/put_image")
+        self._contents = RowContent(self._redis, put, "documents", "file", blobs)
         self._release = load_script(self._redis, "images/release_image")
         self._delete = load_script(self._redis, "images/delete_image")
 
@@ -67,21 +75,24 @@ class DocumentStore:
         """Store a document; an `uploaded` one stays when the jobs that used it are erased.
 
         `job_id` is a job that is about to be stored with it. Raises OutcomeUnknown where Redis does
-        not confirm it.
+        not confirm it, and BlobsUnavailable.
         """
-        fields: dict[str, str | int | bytes] = {
-            "file": document.file,
-            "bytes": len(document.file),
+        fields: dict[str, str | int] = {
             "sent_bytes": document.sent_bytes,
             "info": _dump_info(document.info),
             "notices": dump(list(document.notices)),
         }
         if uploaded:
             fields["uploaded"] = 1
-        flat = [part for pair in fields.items() for part in pair]
-        key = keys.document(tenant, document.id)
-        args = [self._settings.image_ttl_s * 1000, job_id, "", *flat]
-        confirm(lambda: self._put(keys=[key], args=args), document_id=document.id)
+        self._contents.put(
+            NewRow(
+                keys.document(tenant, document.id),
+                document.file,
+                (self._settings.image_ttl_s * 1000, job_id, ""),
+                fields,
+                {"document_id": document.id},
+            )
+        )
 
     def release(self, tenant: str, document_id: str, job_id: str) -> None:
         """Take back a document that was put for a job that was not stored in the end."""
@@ -108,10 +119,11 @@ class DocumentStore:
         )
 
     def file(self, tenant: str, document_id: str) -> bytes | None:
-        """Return the file of a document, without encryption; None if it is gone."""
-        with guard():
-            file: bytes | None = self._redis.hget(keys.document(tenant, document_id), "file")
-        return file
+        """Return the file of a document, without encryption; None if it is gone.
+
+        Raises BlobsUnavailable too.
+        """
+        return self._contents.read_all([keys.document(tenant, document_id)])[0]
 
     def exists(self, tenant: str, document_id: str) -> bool:
         """Tell whether a document is still stored."""

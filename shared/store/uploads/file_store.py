@@ -1,4 +1,4 @@
-"""Files in Redis: what callers stored for batches and questions, and what batches wrote."""
+"""Files: what callers stored for batches and questions, and what batches wrote."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.errors import NotFound
+from shared.errors import BlobsUnavailable, NotFound
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.blobs.contents import BlobContents, not_here
+from shared.store.blobs.file_content import BlobPieces, WrittenFile, write_file
 from shared.store.connection import Client, connect, load_script
 from shared.store.failures import confirm, guard
 
@@ -44,13 +46,22 @@ class StoredFile(BaseModel):
     pieces: int
     created_ms: int
     expires_ms: int
+    #: The blob that has its content, and its SHA-256; empty where Redis has it.
+    blob: str = ""
+    blob_sum: str = ""
 
 
 class FileStore:
     """Stores files; every method raises StoreUnavailable without Redis."""
 
-    def __init__(self, settings: Settings, client: Client | None = None) -> None:
-        """Make a store; `client` must return bytes."""
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client | None = None,
+        blobs: BlobContents | None = None,
+    ) -> None:
+        """Make a store; `client` must return bytes, and without `blobs` files lie in Redis."""
+        self._blobs = blobs
         self._redis = client or connect(settings, text=False)
         self._put = load_script(self._redis, "files/put_file")
         self._delete = load_script(self._redis, "files/delete_file")
@@ -58,9 +69,32 @@ class FileStore:
     def put(
         self, tenant: str, filename: str, purpose: Purpose, pieces: Iterable[bytes], ttl_s: int
     ) -> StoredFile:
-        """Store a file, whose pieces are joined when it is read; raises OutcomeUnknown."""
+        """Store a file, whose pieces are joined when it is read.
+
+        Raises OutcomeUnknown and BlobsUnavailable.
+        """
         file_id = new_file_id()
         key = keys.file(tenant, file_id)
+        if self._blobs is None:
+            size, number = self._write_pieces(key, pieces)
+            written = WrittenFile("", "", b"", size, number)
+        else:
+            written = write_file(self._blobs, key, pieces)
+        fields = {
+            "filename": filename,
+            "purpose": purpose,
+            "bytes": written.bytes,
+            "pieces": written.pieces,
+            **({"blob_sum": written.checksum} if written.blob else {}),
+        }
+        flat: list[Any] = [part for pair in fields.items() for part in pair]
+        args = [tenant, file_id, ttl_s * 1000, written.blob, written.ends, *flat]
+        if not confirm(lambda: self._put(keys=[], args=args), file_id=file_id):
+            raise BlobsUnavailable("The blob store took too long to store this.", retry_after_s=5)
+        return self.get(tenant, file_id)
+
+    def _write_pieces(self, key: str, pieces: Iterable[bytes]) -> tuple[int, int]:
+        """Write pieces for a file that is still to come; return their bytes and number."""
         number = size = 0
         page: dict[str, bytes] = {}
         for piece in pieces:
@@ -71,13 +105,7 @@ class FileStore:
                 page = {}
         if page:
             self._write(key, page)
-        fields = {"filename": filename, "purpose": purpose, "bytes": size, "pieces": number}
-        flat: list[Any] = [part for pair in fields.items() for part in pair]
-        confirm(
-            lambda: self._put(keys=[], args=[tenant, file_id, ttl_s * 1000, *flat]),
-            file_id=file_id,
-        )
-        return self.get(tenant, file_id)
+        return size, number
 
     def _write(self, key: str, page: dict[str, bytes]) -> None:
         def write() -> None:
@@ -127,32 +155,50 @@ class FileStore:
 
     def iter_pieces(self, tenant: str, file: StoredFile, first: int = 0) -> Iterator[bytes]:
         """Yield the pieces from number `first` on; raises NotFound where one is gone."""
-        key = keys.file(tenant, file.id) + keys.FILE_PIECES
         for begin in range(first, file.pieces, _PAGE):
-            numbers = [str(n) for n in range(begin, min(begin + _PAGE, file.pieces))]
-            with guard():
-                pieces = self._redis.hmget(key, numbers)
-            for piece in pieces:
-                if piece is None:
-                    raise NotFound("The file is gone.")
+            numbers = range(begin, min(begin + _PAGE, file.pieces))
+            for _, piece in self._some_pieces(tenant, file, numbers):
                 yield piece
 
     def read_pieces(
         self, tenant: str, file_id: str, numbers: Sequence[int]
     ) -> list[tuple[int, bytes]]:
-        """Return these pieces with their numbers; raises NotFound where one is gone."""
+        """Return these pieces with their numbers, which ascend; raises NotFound for one gone."""
         if not numbers:
             return []
-        key = keys.file(tenant, file_id) + keys.FILE_PIECES
+        return list(self._some_pieces(tenant, self.get(tenant, file_id), numbers))
+
+    def _some_pieces(
+        self, tenant: str, file: StoredFile, numbers: Sequence[int]
+    ) -> Iterator[tuple[int, bytes]]:
+        key = keys.file(tenant, file.id)
+        for number, piece in zip(numbers, self._load_pieces(key, file, numbers), strict=True):
+            if piece is None:
+                raise NotFound("The file is gone.")
+            yield number, piece
+
+    def _load_pieces(
+        self, key: str, file: StoredFile, numbers: Sequence[int]
+    ) -> Iterable[bytes | None]:
+        if file.blob:
+            if self._blobs is None:
+                raise not_here()
+            return BlobPieces(self._redis, self._blobs, key, file.blob).read(numbers)
         with guard():
-            pieces = self._redis.hmget(key, [str(number) for number in numbers])
-        if None in pieces:
-            raise NotFound("The file is gone.")
-        return list(zip(numbers, pieces, strict=True))
+            pieces: list[bytes | None] = self._redis.hmget(
+                key + keys.FILE_PIECES, [str(number) for number in numbers]
+            )
+        return pieces
 
     def read(self, tenant: str, file_id: str) -> bytes:
         """Return the whole content of a file; raises NotFound."""
-        return b"".join(self.iter_pieces(tenant, self.get(tenant, file_id)))
+        file = self.get(tenant, file_id)
+        if not file.blob or self._blobs is None:
+            return b"".join(self.iter_pieces(tenant, file))
+        data = self._blobs.read(file.blob, file.blob_sum)
+        if data is None:
+            raise NotFound("The file is gone.")
+        return data
 
     def delete(self, tenant: str, file_id: str) -> None:
         """Delete a file; raises NotFound and OutcomeUnknown."""

@@ -1,4 +1,4 @@
-"""The image store: canonical images in Redis, named by the sha256 of their pixels."""
+"""The image store: canonical images, named by the sha256 of their pixels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from shared.jobs.image import StoredImage
 from shared.jobs.row import dump
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.blobs.contents import BlobContents
+from shared.store.blobs.row_content import NewRow, RowContent
 from shared.store.connection import Client, connect, load_script
 from shared.store.failures import confirm, guard
 
@@ -35,11 +37,17 @@ _HEADER = ("width", "height", "source_width", "source_height", "format", "bytes"
 class ImageStore:
     """Stores images for jobs; every method raises StoreUnavailable without Redis."""
 
-    def __init__(self, settings: Settings, client: Client | None = None) -> None:
-        """Make a store; `client` must return bytes."""
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client | None = None,
+        blobs: BlobContents | None = None,
+    ) -> None:
+        """Make a store; `client` must return bytes, and without `blobs` pixels lie in Redis."""
         self._settings = settings
         self._redis = client or connect(settings, text=False)
-        self._put = load_script(self._redis, "images/put_image")
+        put = load_script(self._redis, "images/put_image")
+        self._contents = RowContent(self._redis, put, "images", "png", blobs)
         self._release = load_script(self._redis, "images/release_image")
         self._delete = load_script(self._redis, "images/delete_image")
 
@@ -57,12 +65,9 @@ class ImageStore:
         `job_id` is a job that needs it: one that is about to be stored, or, with an `owner`, one
         that this owner runs. Return False, and store nothing, if the job is no longer this owner's.
 
-        Raises OutcomeUnknown where Redis does not confirm it.
+        Raises OutcomeUnknown where Redis does not confirm it, and BlobsUnavailable.
         """
-        key = keys.image(tenant, image.id)
-        fields: dict[str, str | int | bytes] = {
-            "png": image.png,
-            "bytes": len(image.png),
+        fields: dict[str, str | int] = {
             "width": image.width,
             "height": image.height,
             "source_width": image.source[0],
@@ -72,9 +77,15 @@ class ImageStore:
         }
         if uploaded:
             fields["uploaded"] = 1
-        flat = [part for pair in fields.items() for part in pair]
-        args = [self._settings.image_ttl_s * 1000, job_id, owner, *flat]
-        return bool(confirm(lambda: self._put(keys=[key], args=args), image_id=image.id))
+        return self._contents.put(
+            NewRow(
+                keys.image(tenant, image.id),
+                image.png,
+                (self._settings.image_ttl_s * 1000, job_id, owner),
+                fields,
+                {"image_id": image.id},
+            )
+        )
 
     def release(self, tenant: str, image_ids: Sequence[str], job_id: str) -> None:
         """Take back images that were put for a job that was not stored in the end."""
@@ -106,12 +117,8 @@ class ImageStore:
         )
 
     def pngs(self, tenant: str, image_ids: Sequence[str]) -> list[bytes | None]:
-        """Return the PNG bytes of each image, None for one that is gone."""
-        with guard():
-            pipe = self._redis.pipeline(transaction=False)
-            for image_id in image_ids:
-                pipe.hget(keys.image(tenant, image_id), "png")
-            return list(pipe.execute())
+        """Return the PNG bytes of each image, None for a gone one; raises BlobsUnavailable."""
+        return self._contents.read_all([keys.image(tenant, image_id) for image_id in image_ids])
 
     def delete(self, tenant: str, image_id: str) -> None:
         """Delete an image; a queued job that needs it will fail as image_gone.

@@ -3,6 +3,7 @@
 local tenant, file_id = unpack(ARGV)
 local key = FILE .. tenant .. ':' .. file_id
 
-redis.call('DEL', key, key .. FILE_PIECES)
+blob_follows(key, now_ms())
+redis.call('DEL', key, key .. FILE_PIECES, key .. FILE_ENDS)
 redis.call('ZREM', TENANT_FILES .. tenant, file_id)
 return 1

@@ -22,6 +22,7 @@ end
 local function erase_image(image, now)
   redis.call('DEL', image .. IMAGE_JOBS, image .. IMAGE_USERS)
   note_erased(file_mark(image), now)
+  blob_follows(image, now)
   return redis.call('DEL', image)
 end
 
@@ -48,6 +49,7 @@ local function settle_image(image, now)
   if left_until > tonumber(row.kept or 0) + SLACK_MS then at = math.max(at, left_until) end
   redis.call('HSET', image, 'kept', string.format('%.0f', at))
   for _, name in ipairs({image, image .. IMAGE_JOBS, users}) do redis.call('PEXPIREAT', name, at) end
+  blob_follows(image, at + SLACK_MS)
 end
 
 -- Keep an image for somebody until `at_ms`.

@@ -1,0 +1,1 @@
+"""How a gateway reaches the blob store without holding up its event loop."""

@@ -1,0 +1,1 @@
+"""What Redis knows of the blobs that rows name, and their end."""
