@@ -178,6 +178,17 @@ class Settings(BaseSettings):
         16, ge=1, le=256, description="Requests to the blob store at once, per gateway process."
     )
 
+    blobs_direct: bool = Field(
+        False,
+        description="Let clients send to and read from the bucket themselves, by URLs that are "
+        "signed for minutes.",
+    )
+    blobs_public_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/@?#]+/?)?$",
+        description="Address by which clients reach the bucket service, if it is another one.",
+    )
+
     # gateway
     host: str = Field("127.0.0.1", description="Address that the gateway binds to.")
     port: int = Field(
