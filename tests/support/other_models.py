@@ -126,7 +126,7 @@ def write_gemma3(folder: Path, *, thinks: bool = False) -> Path:
         image_token_index=ids("<image_soft_token>"),
     )
     ends = [ids("<eos>"), ids("<end_of_turn>")]
-    _write_weights(folder, transformers.Gemma3ForConditionalGeneration(config), ends)
+    _write_weights(folder, transformers.Gemma3ForConditionalGeneration, config, ends)
     images = {"image_processor_type": "Gemma3ImageProcessor", "size": {"height": 64, "width": 64}}
     _write_processor(folder, "Gemma3Processor", images | _NORMAL, image_seq_length=16)
     return folder
@@ -158,7 +158,7 @@ def write_idefics3(folder: Path) -> Path:
         pad_token_id=tokenizer.pad_token_id,
     )
     ends = [ids("<end_of_utterance>")]
-    _write_weights(folder, transformers.Idefics3ForConditionalGeneration(config), ends)
+    _write_weights(folder, transformers.Idefics3ForConditionalGeneration, config, ends)
     images = {
         "image_processor_type": "Idefics3ImageProcessor",
         "do_image_splitting": True,
@@ -201,8 +201,8 @@ def write_paddleocr(folder: Path) -> Path:
         vision_start_token_id=ids("<|IMAGE_START|>"),
         vision_end_token_id=ids("<|IMAGE_END|>"),
     )
-    model = transformers.PaddleOCRVLForConditionalGeneration(config)
-    _write_weights(folder, model, [ids("</s>")])
+    kind = transformers.PaddleOCRVLForConditionalGeneration
+    _write_weights(folder, kind, config, [ids("</s>")])
     images = {
         "image_processor_type": "PaddleOCRVLImageProcessor",
         "patch_size": 14,
@@ -244,12 +244,14 @@ def _write_tokenizer(
     return tokenizer
 
 
-def _write_weights(folder: Path, model: Any, end_tokens: list[int]) -> None:
-    draw = torch.Generator().manual_seed(1)
-    with torch.no_grad():
+def _write_weights(folder: Path, kind: Any, config: Any, end_tokens: list[int]) -> None:
+    with torch.random.fork_rng(), torch.no_grad():
+        # the same weights each time, and no others for whoever draws after this
+        torch.manual_seed(1)
+        model = kind(config)
         for weight in model.parameters():
             # larger than usual, so that every part tells on the chosen tokens
-            weight.add_(torch.randn(weight.shape, generator=draw) * 0.1)
+            weight.add_(torch.randn_like(weight) * 0.1)
         # some other token is always likelier: what is greedily written does not end by itself
         model.get_output_embeddings().weight[end_tokens] = 0.0
     model.generation_config.eos_token_id = end_tokens

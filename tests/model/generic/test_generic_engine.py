@@ -193,7 +193,7 @@ def test_a_model_thinks_apart_from_its_answer(generic_of, tmp_path) -> None:
 
 def test_events_tell_the_whole_way(other, generic_of) -> None:
     engine = generic_of(other("idefics3"))
-    events = list(engine.submit(request(user("What?", image(1)), tokens=20)).events())
+    events = list(engine.submit(request(user("What?", image(1)), tokens=60)).events())
     stages = [(event.stage, event.fraction) for event in events if isinstance(event, Progress)]
     assert {stage for stage, _ in stages} == {Stage.ENCODE, Stage.PREFILL}
     assert stages[-1] == (Stage.PREFILL, 1.0)
