@@ -10,7 +10,7 @@ ARGS ?=
 EXTRAS ?=
 
 # Variables on make's command line become settings: make up PORT=8000 MODEL=/models/qwen3-vl
-SETTINGS := PORT HOST MODEL SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE LOG_FORMAT
+SETTINGS := PORT HOST MODEL ENGINE SLOTS THREADS NUMERICS FLOWER_PORT LOG_LEVEL LOG_FILE LOG_FORMAT
 $(foreach name,$(SETTINGS),$(if $(findstring command,$(origin $(name))),\
   $(eval export SIGHTLINE_$(name) := $($(name)))))
 # A misspelt name would be ignored without a word. Any setting of the service may be named too.
@@ -31,7 +31,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 	@echo '  Settings of make up: PORT=7860 HOST=127.0.0.1 MODEL=<folder, Hugging Face ID, modelscope:ID or simulated> SLOTS=8'
-	@echo '  THREADS=<cores> NUMERICS=auto FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
+	@echo '  ENGINE=auto (transformers: any model of that library, slower) THREADS=<cores> NUMERICS=auto FLOWER_PORT=5555 LOG_FILE=<file> LOG_FORMAT=json VERBOSE=1'
 	@echo '  Of make install: EXTRAS=heic,otel PYTHON=<3.11 or newer>'
 
 # An environment whose folder was moved, and one that gets more extras, is installed again.

@@ -20,6 +20,7 @@ from gateway.http.json_answers import JsonAnswers
 from gateway.http.pages.documents import add_documents
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
+from gateway.routes.direct_uploads import direct_uploads
 from gateway.routes.documents import documents
 from gateway.routes.estimate import estimate
 from gateway.routes.events import events
@@ -90,7 +91,18 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.after_request(_end_request)
     app.teardown_request(_unbind_log_fields)
     blueprints = (
-        *(jobs, reviews, groups, estimate, events, images, documents, sessions, predict),
+        *(
+            jobs,
+            reviews,
+            groups,
+            estimate,
+            events,
+            images,
+            direct_uploads,
+            documents,
+            sessions,
+            predict,
+        ),
         *(openai, responses, conversations, files, batches, ocr, loader, presets),
         *(health, webhooks, metrics, usage, board, fleet),
     )

@@ -42,6 +42,7 @@ from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
 from shared.store.starting_workers import StartingWorkers
+from shared.store.uploads.direct_uploads import DirectUploads
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
@@ -83,6 +84,8 @@ class Services:
     files: FileStore
     #: None where everything lies in Redis.
     blobs: BlobContents | None
+    #: None where clients may not send to the bucket themselves.
+    direct_uploads: DirectUploads | None
     batches: BatchStore
     groups: GroupStore
     usage: UsageStore
@@ -141,6 +144,9 @@ class Services:
             deliveries=DeliveryStore(settings, store.redis),
             files=FileStore(settings, binary, blobs),
             blobs=blobs,
+            direct_uploads=DirectUploads(binary, blobs)
+            if blobs and settings.blobs_direct
+            else None,
             batches=BatchStore(settings, store.redis),
             groups=GroupStore(store.redis),
             usage=UsageStore(store.redis),

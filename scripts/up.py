@@ -63,7 +63,7 @@ class Launch:
                 "SIGHTLINE_HOST": self.settings.host,
                 "SIGHTLINE_PORT": str(self.settings.port),
                 "SIGHTLINE_MODEL": self.model,
-                "SIGHTLINE_SLOTS": str(self.settings.slots),
+                "SIGHTLINE_SLOTS": str(self.settings.jobs_at_once),
                 "SIGHTLINE_REDIS_URL": self.redis.url if self.redis else self.settings.redis_url,
                 "FLOWER_PORT": str(self.flower.port),
                 "FLOWER_BASIC_AUTH": self.flower_login,

@@ -92,6 +92,7 @@ def check_settings(
     yield from find_misspelt(environ)
     yield from check_exposure(settings)
     yield from check_machine(settings)
+    yield from check_engine(settings)
     if with_redis:
         yield from _check_servers(settings)
 
@@ -174,6 +175,19 @@ def check_machine(settings: Settings) -> Iterator[str]:
             f"kv_max_bytes and features_ram_bytes may take {memory >> 20} of {total >> 20} MiB, "
             "in addition to the model's weights"
         )
+
+
+def check_engine(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each setting that the chosen engine makes useless or dangerous."""
+    if settings.generic and settings.slots > 1 and "slots" in settings.model_fields_set:
+        yield (
+            f"SIGHTLINE_SLOTS={settings.slots} has no effect: with SIGHTLINE_ENGINE=transformers a"
+            " worker answers one request at a time; start more workers"
+        )
+    if settings.trust_remote_code and settings.generic:
+        yield "SIGHTLINE_TRUST_REMOTE_CODE lets a checkpoint run any code with the worker's rights"
+    if settings.trust_remote_code and not settings.generic:
+        yield "SIGHTLINE_TRUST_REMOTE_CODE has no effect without SIGHTLINE_ENGINE=transformers"
 
 
 def check_domains(threads: int, domains: list[list[int]]) -> Iterator[str]:

@@ -50,6 +50,7 @@ SECRETS_DIR = PREFIX + "SECRETS_DIR"
 _DEFAULT_ALIAS = "default"
 
 Numerics = Literal["auto", "bf16", "int8", "int4", "fp32"]
+EngineName = Literal["auto", "transformers"]
 #: The instruction sets of the compiled kernels, of each kind of machine the fastest first.
 Instructions = Literal[
     "auto",
@@ -175,6 +176,17 @@ class Settings(BaseSettings):
     )
     blobs_concurrency: int = Field(
         16, ge=1, le=256, description="Requests to the blob store at once, per gateway process."
+    )
+
+    blobs_direct: bool = Field(
+        False,
+        description="Let clients send to and read from the bucket themselves, by URLs that are "
+        "signed for minutes.",
+    )
+    blobs_public_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/@?#]+/?)?$",
+        description="Address by which clients reach the bucket service, if it is another one.",
     )
 
     # gateway
@@ -527,6 +539,17 @@ class Settings(BaseSettings):
         description="Name under which requests ask for this worker's model. Unset: that of its "
         "checkpoint.",
     )
+    engine: EngineName = Field(
+        "auto",
+        description="What computes the model. 'auto' is our own engine, for Qwen3-VL; "
+        "'transformers' is the generic one: slower, one request at a time, for any "
+        "image-text-to-text model of that library.",
+    )
+    trust_remote_code: bool = Field(
+        False,
+        description="Let the generic engine run Python code that a checkpoint brings along, with "
+        "all rights of the worker.",
+    )
     numerics: Numerics = Field(
         "auto",
         description="Arithmetic of the model's linear layers. 'auto' is what the checkpoint names, "
@@ -711,6 +734,16 @@ class Settings(BaseSettings):
         pairs = _parse_pairs(self.model_aliases)
         default = self.default_model or pairs.get(_DEFAULT_ALIAS) or ""
         return pairs.get(default, default)
+
+    @property
+    def jobs_at_once(self) -> int:
+        """Return how many jobs a worker runs at once: the generic engine does one by one."""
+        return 1 if self.generic else self.slots
+
+    @property
+    def generic(self) -> bool:
+        """Tell whether the generic engine computes the model."""
+        return self.engine == "transformers" and self.model != SIMULATED_MODEL
 
     @property
     def blobs_in_path(self) -> bool:

@@ -96,6 +96,9 @@ def _load(sender: Any, **_: Any) -> None:
     settings = Settings()
     # Celery asks for it after this, and loading a model has much to say
     log.configure(settings)
+    if settings.generic:
+        # whatever -c says: jobs that only wait in this worker could run in another
+        sender.concurrency = settings.jobs_at_once
     try:
         with StartReport(settings, sender.hostname):
             _service = WorkerService(

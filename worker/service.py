@@ -10,21 +10,19 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-from PIL import Image
-
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import RuleBook, load_rules
 from shared.documents.reader import DocumentReader
 from shared.errors import ServiceError, StoreUnavailable
-from shared.jobs import GenerationParams, JobStatus
+from shared.jobs import JobStatus
+from shared.jobs.abilities import Ability
 from shared.jobs.route import join_name
-from shared.long_steps import long_step
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES, direct_queue, send_doorbells
 from shared.queue.celery_control import find_status
 from shared.queue.reaper import Reaper
-from shared.settings import SIMULATED_MODEL, Settings
+from shared.settings import Settings
 from shared.store import Doorbell, Store
 from shared.store.blobs.contents import BlobContents
 from shared.store.blobs.sweeper import BlobSweeper
@@ -41,7 +39,7 @@ from shared.store.worker_registry import WorkerRegistry
 from shared.system_memory import process_bytes, total_bytes
 from shared.tracing import Tracing
 from worker.consumers import QueueWatch
-from worker.engine.api import Engine, EngineRequest, Failed, ImageInput, Message
+from worker.engine.loading import load_engine
 from worker.jobs.claimed_job import JobResources
 from worker.jobs.drafts.references import References
 from worker.jobs.erasures import Erasures
@@ -89,10 +87,10 @@ class WorkerService:
         self._name = name
         self.id = f"{name}:{os.getpid()}"
         self._queue = direct_queue(name)
-        self.engine = _load(settings)
+        self.engine = load_engine(settings, lambda: _open_feature_store(settings))
         self._leaving_since: float | None = None
         self._memory_total_bytes = total_bytes() or 0
-        self._meter = LoadMeter(settings.slots)
+        self._meter = LoadMeter(settings.jobs_at_once)
         self._reader = find_reader(settings)
         self._tracing = Tracing(settings, "sightline-worker")
         self._store = Store(settings)
@@ -102,7 +100,7 @@ class WorkerService:
         )
         self._reaper = Reaper(self._store, settings)
         # an answer of the simulated engine takes as long as it is told
-        drafts = settings.speculation and not self.engine.info.simulated
+        drafts = settings.speculation and not self._lacks(Ability.DRAFTS)
         self._references = References(TileStore(self._store)) if drafts else None
         self._erasures = Erasures(ErasedFiles(self._store.redis), self._forget)
         self._document_reader = DocumentReader(settings)
@@ -121,7 +119,7 @@ class WorkerService:
                 QuestionBuilder(images, sessions, info, self.settings.job_timeout_s, self._presets),
                 Pipeline(
                     self.engine,
-                    slots=self.settings.slots,
+                    slots=self.settings.jobs_at_once,
                     find_text=self._reader.find_text if self._reader else None,
                 ),
                 self._must_release,
@@ -166,6 +164,7 @@ class WorkerService:
             extra={
                 "worker": self.id,
                 "model": info.name,
+                "engine": info.engine,
                 "numerics": info.numerics,
                 "numerics_reason": info.numerics_reason,
                 "arithmetic": info.arithmetic,
@@ -228,6 +227,10 @@ class WorkerService:
         workers = [worker for worker in own if not worker.draining]
         return max(1, sum(max(1, worker.slots - 1) for worker in workers))
 
+    def _lacks(self, ability: Ability) -> bool:
+        info = self.engine.info
+        return info.simulated or ability in info.lacks
+
     def _healthy(self) -> bool:
         return self.engine.alive or self._leaving_since is not None
 
@@ -287,13 +290,15 @@ class WorkerService:
             demo=info.demo,
             reader=self._reader.name if self._reader else "",
             simulated=info.simulated,
+            engine=info.engine,
+            lacks=info.lacks,
             pools=self.pools,
             queue=self._queue,
             consumes=self._consumed_queues(),
             host=socket.gethostname(),
             pid=os.getpid(),
             version=version("sightline-server"),
-            slots=self.settings.slots,
+            slots=self.settings.jobs_at_once,
             busy=busy,
             draining=self.drained or self._leaving_since is not None,
             drained=self.drained,
@@ -309,42 +314,5 @@ class WorkerService:
         )
 
 
-def _load(settings: Settings) -> Engine:
-    if settings.model == SIMULATED_MODEL:
-        from worker.engine.simulated import SimulatedEngine
-
-        return SimulatedEngine(
-            settings.simulated_image_s,
-            settings.simulated_token_s,
-            speculation=settings.speculation,
-            name=settings.model_name,
-        )
-    # torch is imported only where a model is really loaded
-    with long_step("loading torch"):
-        from worker.engine.engine import load_engine
-        from worker.engine.memory.feature_cache import FeatureCache
-
-    redis_cache = RedisFeatures(settings) if settings.features_redis_bytes else None
-    cache = FeatureCache(settings.features_ram_bytes, redis_cache)
-    engine = load_engine(settings, feature_cache=cache)
-    # the first caller does not wait for one-time set-up, and its job is predicted
-    with long_step("warming up"):
-        _warm_up(engine, side=64, tokens=2)
-        engine.forget_rates()
-        _warm_up(engine, side=512, tokens=8)
-    return engine
-
-
-def _warm_up(engine: Engine, *, side: int, tokens: int) -> None:
-    """Answer one question; raises the ServiceError of an engine that cannot answer."""
-    image = ImageInput(f"img_warm_up_{side}", Image.new("RGB", (side, side), "grey"), side * side)
-    ticket = engine.submit(
-        EngineRequest(
-            id="warm_up",
-            messages=(Message("user", "What is it?", (image,)),),
-            params=GenerationParams(max_new_tokens=tokens),
-        )
-    )
-    for event in ticket.events():
-        if isinstance(event, Failed):
-            raise event.error
+def _open_feature_store(settings: Settings) -> RedisFeatures | None:
+    return RedisFeatures(settings) if settings.features_redis_bytes else None

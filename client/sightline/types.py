@@ -530,6 +530,8 @@ class ModelData(TypedDict):
     owned_by: str
     revision: str
     numerics: str
+    engine: NotRequired[str]
+    not_available: NotRequired[list[str]]
     numerics_reason: NotRequired[str]
     arithmetic: str
     context_tokens: int

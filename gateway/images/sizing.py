@@ -45,7 +45,15 @@ def image_info(
         )
     except ValueError as error:
         raise ImageAspect(str(error)) from None
-    return _info(image, (used.width, used.height), used.tokens)
+    if all(worker.knows_sizes for worker in workers):
+        return _info(image, (used.width, used.height), used.tokens)
+    return _info(image, _budgeted(image, max_pixels), used.tokens)
+
+
+def _budgeted(image: AnyImage, max_pixels: int) -> tuple[int, int]:
+    """Return the size within a budget; the model's processor scales the image on from there."""
+    scale = min(1.0, math.sqrt(max_pixels / (image.width * image.height)))
+    return max(1, math.floor(image.width * scale)), max(1, math.floor(image.height * scale))
 
 
 def reading_info(image: AnyImage, tiling: Tiling | None = None) -> ImageInfo:

@@ -20,6 +20,16 @@ class FilePath(Parameters):
     file_id: Annotated[str, known_form(_FILE_ID)] = Field(description="`file-…`")
 
 
+class ContentQuery(Parameters):
+    """How the content is sent."""
+
+    direct: bool = Field(
+        False,
+        description="Answer 302 with a URL of the bucket, signed for five minutes, where the "
+        "operator allows it and the content lies there; else the content comes as usual.",
+    )
+
+
 class LinkPath(Parameters):
     """Names a link to a file."""
 

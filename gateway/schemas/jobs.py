@@ -557,6 +557,14 @@ class ModelState(BaseModel):
     created: int
     owned_by: str
     revision: str
+    engine: str = Field(
+        description="What computes it: `sightline`, `transformers` (the generic engine) or "
+        "`simulated`."
+    )
+    not_available: list[str] = Field(
+        description="What this engine cannot do, out of `constraints`, `drafts`, `image_features`, "
+        "`pointing` and `prefix_cache`."
+    )
     numerics: str
     numerics_reason: str = Field(description="Why the model is computed in these numerics.")
     arithmetic: str = Field(

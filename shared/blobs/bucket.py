@@ -57,6 +57,9 @@ class BucketBackend:
     def __init__(self, address: BlobAddress, settings: Settings) -> None:
         """Make the client; credentials come from AWS' usual variables and machine roles."""
         self._store = _open(address, settings, settings.blobs_endpoint)
+        # a URL is signed for the host that its holder will ask
+        public = settings.blobs_public_endpoint or settings.blobs_endpoint
+        self._signer = _open(address, settings, public)
 
     def put(self, name: str, data: bytes) -> None:
         """Store a blob by one request."""
@@ -110,7 +113,7 @@ class BucketBackend:
         """Return a URL that lets its holder GET or PUT a blob."""
         allowed: Any = method
         with _as_down():
-            return obstore.sign(self._store, allowed, name, timedelta(seconds=for_s))
+            return obstore.sign(self._signer, allowed, name, timedelta(seconds=for_s))
 
 
 class BucketWriter:

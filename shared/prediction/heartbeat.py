@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shared.jobs.abilities import Ability
 from shared.prediction.image_memory import ImageRoom
 from shared.prediction.visual_tokens import TOKEN_SIDE
 
@@ -38,6 +39,10 @@ class Heartbeat:
     #: Names the weights of its second reader; "" without one.
     reader: str = ""
     simulated: bool = False
+    #: What computes its model: `sightline`, `transformers` or `simulated`.
+    engine: str = "sightline"
+    #: Abilities that this engine has not, out of `shared.jobs.abilities`.
+    lacks: tuple[str, ...] = ()
     #: The models, with and without revision, of which it takes the jobs that wait for them alone;
     #: () of an older worker, which takes any job.
     pools: tuple[str, ...] = ()
@@ -72,6 +77,16 @@ class Heartbeat:
     def takes_from(self, queue: str) -> bool:
         """Tell whether it takes jobs from a shared queue."""
         return not self.draining and (self.consumes is None or queue in self.consumes)
+
+    @property
+    def points(self) -> bool:
+        """Tell whether its model can point at things."""
+        return not self.demo and Ability.POINTING not in self.lacks
+
+    @property
+    def knows_sizes(self) -> bool:
+        """Tell whether its images have exactly the sizes and tokens of the formula."""
+        return self.engine != "transformers"
 
     @property
     def image_room(self) -> ImageRoom:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from redis.connection import parse_url
 
@@ -13,7 +14,8 @@ from shared.settings import Settings
 from shared.store.connection import TrimmedPool, make_pool
 from shared.store.failover.followed_connection import FollowedConnection, FollowedTlsConnection
 
-_TRANSPORT = "shared.queue.broker:MasterTransport"
+# by its usual name, by which Flower recognises it
+TRANSPORT_ALIASES["sentinel"] = "shared.queue.broker:MasterTransport"
 
 
 def broker_address(url: str) -> dict[str, Any]:
@@ -32,8 +34,6 @@ def broker_address(url: str) -> dict[str, Any]:
         place = f"[{host}]" if ":" in host else host
         scheme, netloc = "sentinel", f"{login}{at}{place}:{port}"
     address: dict[str, Any] = {"broker_url": urlunsplit((scheme, netloc, server.path, "", ""))}
-    if service:
-        address["broker_transport"] = _TRANSPORT
     if secured is not None:
         address["broker_use_ssl"] = secured
     return address

@@ -163,6 +163,8 @@ FILE_PIECES = "/pieces"
 FILE_ENDS = "/ends"
 #: String: the file that a link opens for whoever has it, as `<tenant> <id>`.
 FILE_LINK = PREFIX + "filelink:"
+#: Hash: an upload that its caller sends to the blob store itself.
+DIRECT_UPLOAD = PREFIX + "upload:"
 #: Zset of a tenant's file ids by the millisecond of their making.
 TENANT_FILES = PREFIX + "files:"
 #: Hash: a batch; its suffixes name the hash line -> job of those in hand, and the bits of the lines
@@ -283,6 +285,11 @@ def session(tenant: str, session_id: str) -> str:
 def file(tenant: str, file_id: str) -> str:
     """Return the key of a file."""
     return f"{FILE}{tenant}:{file_id}"
+
+
+def direct_upload(tenant: str, upload_id: str) -> str:
+    """Return the key of an upload to the blob store."""
+    return f"{DIRECT_UPLOAD}{tenant}:{upload_id}"
 
 
 def group(tenant: str, group_id: str) -> str:

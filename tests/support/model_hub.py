@@ -66,6 +66,8 @@ class ModelHub:
     #: The token that lists and files want; none if empty.
     token: str = ""
     commit: str = COMMIT
+    #: Where a list says that its next page is; its own address if empty.
+    home: str = "https://huggingface.co"
     #: (path, range, whether the token came) of every request.
     seen: list[tuple[str, str, bool]] = field(default_factory=list)
     port: int = 0
@@ -130,6 +132,18 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, b"")
 
+    def do_HEAD(self) -> None:
+        """Tell of a file what huggingface_hub asks before it fetches it."""
+        hub, name = self.model_hub, self.path.rpartition("/")[2]
+        entry = _hub_entry(name, hub.files[name])
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost:{hub.port}/bytes/{name}")
+        self.send_header("X-Repo-Commit", hub.commit)
+        self.send_header("X-Linked-Etag", f'"{entry.get("lfs", entry)["oid"]}"')
+        self.send_header("X-Linked-Size", str(entry["size"]))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _answer_modelscope(self, steps: list[str], query: dict[str, list[str]]) -> None:
         if steps[-1] == "files":
             self._answer_list(self._modelscope_list)
@@ -147,19 +161,22 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.model_hub
         if steps[4] == "revision":
             known = steps[5] in ("main", hub.commit)
-            body = {"sha": hub.commit, "siblings": []}
+            body: dict[str, Any] = {"id": "/".join(steps[2:4]), "sha": hub.commit}
+            body["siblings"] = [{"rfilename": name} for name in hub.files]
             fault = {"X-Error-Code": "RevisionNotFound"}
             self._send(200 if known else 404, _json(body), {} if known else fault)
             return
-        # two pages, and the second at the address that the hub itself has
+        # two pages, and a mirror names the second one at the address that the hub itself has
         names = sorted(hub.files)
         half = len(names) // 2
         second = "cursor" in query
         page = names[half:] if second else names[:half]
-        following = f"https://huggingface.co{urlsplit(self.path).path}?cursor=2"
+        following = f"{hub.home or hub.url}{urlsplit(self.path).path}?cursor=2"
         headers = {} if second else {"Link": f'<{following}>; rel="next"'}
         listed = [_hub_entry(name, hub.files[name]) for name in page]
-        self._send(200, _json([{"type": "directory", "path": "onnx"}, *listed]), headers)
+        self._send(
+            200, _json([{"type": "directory", "path": "onnx", "oid": "0" * 40}, *listed]), headers
+        )
 
     def _modelscope_list(self) -> None:
         hub = self.model_hub

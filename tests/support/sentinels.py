@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,26 @@ SERVICE = "sightline"
 _PASSWORD, _SENTINEL_PASSWORD = "CLIENT-PASSWORD", "SENTINEL-PASSWORD"
 #: Users of the servers beside Sightline's, which is the default one.
 _OTHERS = ("replica", "sentinel")
+_MEMORY = Path("/dev/shm")
+#: On a busy machine, where sentinels may have to vote several times.
+_FAILOVER_S = 150.0
 
 
 class ReplicatedRedis:
     """A service that fails over when its master is away for less than a second."""
 
-    def __init__(self, folder: Path, replicas: int = 2, down_ms: int = 800) -> None:
+    def __init__(
+        self, folder: Path, replicas: int = 2, down_ms: int = 800, *, guarded: bool = True
+    ) -> None:
+        """Without `guarded`, a master without replicas takes writes, against our advice."""
         self.folder = folder
+        self._guard = () if guarded else ("--min-replicas-to-write", "0")
         self._down_ms = down_ms
         self.servers = [self._server(f"server{number}") for number in range(replicas + 1)]
         self._sentinels: list[subprocess.Popen[bytes]] = []
         self._sentinel_ports = [free_port() for _ in range(3)]
+        # a sentinel waits for its disk, and one that was late judges nobody for half a minute
+        self._quick = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else folder))
 
     @property
     def url(self) -> str:
@@ -42,7 +53,7 @@ class ReplicatedRedis:
         folder.mkdir(parents=True)
         advised = ("--include", str(DEPLOY / "server.conf"))
         fast = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
-        return RedisServer(folder, *advised, *fast, login=("default", _PASSWORD))
+        return RedisServer(folder, *advised, *fast, *self._guard, login=("default", _PASSWORD))
 
     def start(self) -> ReplicatedRedis:
         """Start all of them, and wait until the replicas are connected."""
@@ -58,7 +69,7 @@ class ReplicatedRedis:
         return self
 
     def _start_sentinel(self, port: int) -> subprocess.Popen[bytes]:
-        folder = self.folder / f"sentinel{port}"
+        folder = self._quick / f"sentinel{port}"
         folder.mkdir()
         file = folder / "sentinel.conf"
         text = (DEPLOY / "sentinel.conf").read_text()
@@ -131,7 +142,7 @@ class ReplicatedRedis:
 
     def await_failover(self, old: RedisServer) -> RedisServer:
         """Return the master that was chosen after `old`."""
-        eventually(lambda: self.master() is not old)
+        eventually(lambda: self.master() is not old, _FAILOVER_S)
         return self.master()
 
     def stop(self) -> None:
@@ -140,6 +151,7 @@ class ReplicatedRedis:
             sentinel.wait()
         for server in self.servers:
             server.stop()
+        shutil.rmtree(self._quick)
 
 
 def _online(master: Any) -> list[Any]:
@@ -149,7 +161,7 @@ def _online(master: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def running_sentinels(folder: Path, **options: int) -> Iterator[ReplicatedRedis]:
+def running_sentinels(folder: Path, **options: Any) -> Iterator[ReplicatedRedis]:
     """Run a replicated Redis for the block."""
     service = ReplicatedRedis(folder, **options)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +19,7 @@ from shared.jobs import (
     TextLine,
     Usage,
 )
+from shared.jobs.abilities import Ability
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.jobs.layout import lay_out
 from shared.prediction.curves import UNKNOWN, Curve
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from shared.errors import ServiceError
+
+#: Code of the notice that an answer was cut off before it satisfied its constraint.
+UNFINISHED = "answer_unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,15 @@ class ModelInfo:
     thinks: bool = False
     demo: bool = False
     simulated: bool = False
+    #: What computes it: `sightline`, `transformers` or `simulated`.
+    engine: str = "sightline"
+    #: Abilities that it has not, out of `shared.jobs.abilities`.
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> bool:
+        """Tell whether the model can point at things."""
+        return not self.demo and Ability.POINTING not in self.lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +273,16 @@ class Ticket:
         """Tell whether `cancel` was called."""
         return self._canceled.is_set()
 
+    @property
+    def end_reason(self) -> FinishReason | None:
+        """Why the request must end now: canceled or past its deadline; None if it need not."""
+        if self.canceled:
+            return FinishReason.CANCELED
+        deadline = self.request.deadline
+        if deadline is not None and time.monotonic() >= deadline:
+            return FinishReason.DEADLINE
+        return None
+
     def events(self, poll_s: float = 1.0) -> Iterator[Event]:
         """Yield events until the last one, a Completion or a Failed."""
         while True:
@@ -270,8 +294,21 @@ class Ticket:
                 return
 
 
+class ByteStore(Protocol):
+    """Where workers share image features; it may lose anything at any time."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was put, or None."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Store the value if there is space for it."""
+
+    def forget(self, mark: str) -> None:
+        """Delete all values whose keys begin with this mark and a colon."""
+
+
 class Engine(Protocol):
-    """A loaded model that answers many requests at once."""
+    """A loaded model that answers requests, as many at once as it can."""
 
     @property
     def info(self) -> ModelInfo:
@@ -280,6 +317,9 @@ class Engine(Protocol):
     @property
     def rates(self) -> Rates:
         """Return the speeds measured so far."""
+
+    def forget_rates(self) -> None:
+        """Measure all speeds anew, as first passes are slow."""
 
     @property
     def alive(self) -> bool:

@@ -22,7 +22,7 @@ from worker.engine.generation.constraint import Constraint, Grammars
 from worker.engine.generation.defaults import for_thinking, with_recommended
 from worker.engine.generation.detokenizer import TextStream
 from worker.engine.generation.thinking import Thinking
-from worker.engine.generation.token_budget import LEAST_ROOM, Budget
+from worker.engine.generation.token_budget import LEAST_ROOM, Budget, wants_thinking
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import Prompt, build_prompt
 from worker.engine.loader import LoadedModel, load_model
@@ -109,7 +109,7 @@ class TorchEngine:
         no other request waits for it.
         """
         params = with_recommended(request.params, self.model.sampling)
-        prompt = self._prompt(request, _wants_thinking(params))
+        prompt = self._prompt(request, wants_thinking(params))
         free_tokens = self._info.context_tokens - len(prompt.ids)
         if prompt.opened and free_tokens < LEAST_ROOM:
             prompt = self._prompt(request, thinking=False)
@@ -223,9 +223,3 @@ class TorchEngine:
             size_of=self.model.reader.size,
             key_of=key_of,
         )
-
-
-def _wants_thinking(params: GenerationParams) -> bool | None:
-    """Return what a chat template is told; None where nobody has said anything."""
-    too_short = params.max_total_tokens is not None and params.max_total_tokens < LEAST_ROOM
-    return False if too_short or not params.may_think else params.enable_thinking

@@ -11,7 +11,7 @@ import torch
 from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.long_steps import long_step
 from shared.settings import Settings
-from worker.engine.checkpoint.folder import describe_error, find_folder, read_json
+from worker.engine.checkpoint.folder import find_folder, read_json
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.checkpoint.weights import revision_of
 from worker.engine.config import ModelShape
@@ -22,6 +22,7 @@ from worker.engine.model.language_model import TextModel
 from worker.engine.model.vision_tower import VisionTower
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import COMPUTED, ChosenNumerics, choose_numerics
+from worker.reasons import describe_error
 from worker.weights.place import find_place
 
 

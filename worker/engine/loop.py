@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from shared.errors import InferenceFailed, OutOfMemory, ServiceError
+from shared.errors import InferenceFailed, OutOfMemory
 from shared.jobs import DETAIL_PIXELS, FinishReason
 from worker.engine.drafting.drafter import Draft
 from worker.engine.drafting.sharing import MOST_TOKENS, share_rows
+from worker.engine.failures import service_error
 from worker.engine.loader import LoadedModel
 from worker.engine.memory.budget import MemoryBudget
 from worker.engine.memory.feature_cache import FeatureCache
@@ -37,7 +38,6 @@ _NEXT_TURN_TOKENS = 512
 
 #: Such features would spoil every later answer about the image.
 _NOT_FINITE = "The model computed no finite features of an image; its weights may be damaged."
-_NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 class EngineLoop:
@@ -295,7 +295,7 @@ class EngineLoop:
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self._scheduler.remove(sequence)
-        failure = _service_error(error)
+        failure = service_error(error)
         if isinstance(failure, OutOfMemory):
             self._pool.shrink(0)
         _log.error(
@@ -322,12 +322,3 @@ class EngineLoop:
 
 def _no_features(_key: str) -> torch.Tensor | None:
     return None
-
-
-def _service_error(error: Exception) -> ServiceError:
-    """Return the error that the caller gets for one of the model."""
-    if isinstance(error, ServiceError):
-        return error
-    if isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY):
-        return OutOfMemory()
-    return InferenceFailed(f"The model raised {type(error).__name__}.")

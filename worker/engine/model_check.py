@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from shared.settings import Settings
 from shared.system_memory import total_bytes
-from worker.engine.checkpoint.folder import describe_error, find_folder
+from worker.engine.checkpoint.folder import find_folder
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.loader import read_about
 from worker.engine.memory.budget import TokenCosts
 from worker.engine.memory.weight_need import weight_bytes
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import choose_numerics
+from worker.reasons import describe_error
 from worker.weights.fetching import is_here
 from worker.weights.place import find_place
 
@@ -36,6 +38,9 @@ def describe_arithmetic(settings: Settings, memory: int | None = None) -> Iterat
         yield "known once the model is downloaded"
         return
     folder = find_folder(settings)
+    if settings.generic:
+        yield _describe_generic(folder, settings)
+        return
     shape = open_checkpoint(folder).shape
     wanted = read_about(folder, settings.model).get("numerics")
     numerics = choose_numerics(settings, shape, wanted)
@@ -51,6 +56,13 @@ def describe_arithmetic(settings: Settings, memory: int | None = None) -> Iterat
             f"the model takes about {need / _GB:.1f} GB in {numerics.name}, and this machine has"
             f" {memory / _GB:.1f} GB: choose a smaller model, or fewer bits by SIGHTLINE_NUMERICS"
         )
+
+
+def _describe_generic(folder: Path, settings: Settings) -> str:
+    from worker.engine.generic.opening import open_checkpoint as open_generic
+
+    opened = open_generic(folder, settings)
+    return f"{opened.arithmetic} ({opened.numerics.reason}), one request at a time"
 
 
 def main() -> int:

@@ -121,12 +121,7 @@ class Sequence:
     @property
     def end_reason(self) -> FinishReason | None:
         """Why the sequence must end now: canceled or past its deadline; None if it need not."""
-        if self.ticket.canceled:
-            return FinishReason.CANCELED
-        deadline = self.ticket.request.deadline
-        if deadline is not None and time.monotonic() >= deadline:
-            return FinishReason.DEADLINE
-        return None
+        return self.ticket.end_reason
 
     @property
     def file_marks(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from shared.prediction.curves import Curve
-from worker.engine.speed.curve_fit import CurveFit
+from worker.curve_fit import CurveFit
 
 #: Weight of the newest job in a moving average.
 _NEWEST = 0.2

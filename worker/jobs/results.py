@@ -28,8 +28,7 @@ from shared.jobs.evidence import Evidence
 from shared.jobs.model import Reader
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics
-from worker.engine.api import Completion, UsedImage
-from worker.engine.generation.notices import UNFINISHED
+from worker.engine.api import UNFINISHED, Completion, UsedImage
 from worker.jobs.disagreements import compare_readings
 from worker.jobs.doubts import find_doubts
 from worker.jobs.placing import place_answer

@@ -47,6 +47,8 @@ def model_view(workers: Sequence[Heartbeat], directory: ModelDirectory) -> dict[
         "created": 0,
         "owned_by": "sightline",
         "revision": worker.revision,
+        "engine": worker.engine,
+        "not_available": list(worker.lacks),
         "numerics": worker.numerics,
         "numerics_reason": worker.numerics_reason,
         "arithmetic": worker.arithmetic,

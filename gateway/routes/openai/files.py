@@ -20,6 +20,7 @@ from gateway.responses.paging import page_view
 from gateway.responses.views.batch import file_view
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.batches import (
+    ContentQuery,
     DeletedFile,
     FileForm,
     FileList,
@@ -40,6 +41,8 @@ _READ = problems.documented(errors.NotFound, errors.BadParameters, errors.StoreU
 #: Bytes of a piece of a file without lines.
 _PIECE_BYTES = 256 << 10
 _MAX_NAME_CHARS = 255
+#: Seconds for which a signed URL can be followed.
+DOWNLOAD_S = 300
 
 
 @files.post(
@@ -120,9 +123,15 @@ def read(path: FilePath) -> dict[str, Any]:
 
 
 @files.get("/v1/files/<file_id>/content", summary="Get a file's content", responses=_READ)
-def content(path: FilePath) -> Response:
-    """Stream the content of a file."""
-    return _content(current_tenant(), path.file_id)
+def content(path: FilePath, query: ContentQuery) -> Response:
+    """Stream the content of a file, or with `direct` lead to the bucket that has it."""
+    services, tenant = current_services(), current_tenant()
+    if query.direct and services.blobs is not None and services.settings.blobs_direct:
+        file = services.files.get(tenant, path.file_id)
+        url = services.blobs.store.sign("GET", file.blob, DOWNLOAD_S) if file.blob else None
+        if url is not None:
+            return Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
+    return _content(tenant, path.file_id)
 
 
 def _content(tenant: str, file_id: str) -> Response:

@@ -21,6 +21,7 @@ from shared.store.uploads.image_store import ImageHeader
 _FILE_ID = re.compile(r"file-[0-9A-F]{33}")
 #: What `GET /v1/files/{id}/url` has answered, whatever name of this service stands in front.
 _FILE_LINK = re.compile(r"https?://[^/?#]+[^?#]*/files/(link_[0-9a-f]{48})", re.IGNORECASE)
+_UPLOAD_ID = re.compile(r"upload_[0-9a-f]{48}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
 
 #: What becomes of an upload: all of its pixels, or its size alone.
@@ -78,6 +79,8 @@ class RequestImages(Generic[Decoded]):
         """Return the bytes that a URL, a data: URI or base64 stands for; raises InputErrors."""
         if _FILE_ID.fullmatch(text):
             return self._load_file(self.tenant, text, pointer)
+        if _UPLOAD_ID.fullmatch(text):
+            return self._load_direct(text, pointer)
         if is_url(text):
             if len(text) > MAX_URL_CHARS:
                 raise BadParameters(
@@ -100,6 +103,19 @@ class RequestImages(Generic[Decoded]):
         except NotFound:
             return None
         return self._load_file(tenant, file_id, pointer)
+
+    def _load_direct(self, upload_id: str, pointer: str) -> Upload:
+        """Return what the caller has sent to the bucket; raises ImageNotFound, PayloadTooLarge."""
+        uploaded, settings = self.services.direct_uploads, self.services.settings
+        try:
+            if uploaded is None:
+                raise NotFound("This service takes no direct uploads.")
+            data = uploaded.read(self.tenant, upload_id, uploads.max_file_bytes(settings))
+        except (NotFound, PayloadTooLarge) as error:
+            kind = ImageNotFound if isinstance(error, NotFound) else PayloadTooLarge
+            raise kind(error.detail, pointer=pointer) from None
+        uploads.check_size(data, pointer, settings)
+        return Upload(data, upload_id)
 
     def _load_file(self, tenant: str, file_id: str, pointer: str) -> Upload:
         """Return a file that was stored before; raises ImageNotFound."""

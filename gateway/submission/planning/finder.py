@@ -13,8 +13,8 @@ from shared.prediction.heartbeat import Heartbeat
 def choose_finder(submission: Submission, accepting: Sequence[Heartbeat]) -> Reader:
     """Return what looks for the things that a request names.
 
-    Where it names nothing, that is the text and then the model; the text alone while only the
-    bundled model runs, which points at nothing; the model alone where no worker reads. Raises
+    Where it names nothing, that is the text and then the model; the text alone while only models
+    run that point at nothing, as the bundled one; the model alone where no worker reads. Raises
     BadParameters and ReaderUnavailable where no running worker can look as wanted.
     """
     own_text = submission.text_layer is TextLayer.ONLY
@@ -24,10 +24,10 @@ def choose_finder(submission: Submission, accepting: Sequence[Heartbeat]) -> Rea
             "text_layer=only leaves nothing that the model could look at; use reader=second.",
             pointer="/reader",
         )
-    is_blind = bool(accepting) and all(worker.demo for worker in accepting)
+    is_blind = bool(accepting) and not any(worker.points for worker in accepting)
     if is_blind and wanted != "second":
         raise BadParameters(
-            "The bundled model points at nothing: it only reads.",
+            "The loaded model points at nothing: it only reads.",
             pointer="/reader",
             hint="Use reader=second, which looks among the text, or have another checkpoint run.",
         )
@@ -45,7 +45,7 @@ _HINT = (
 
 
 def _usual(accepting: Sequence[Heartbeat]) -> Reader:
-    if accepting and all(worker.demo for worker in accepting):
+    if accepting and not any(worker.points for worker in accepting):
         return "second"
     reads = not accepting or any(worker.reader for worker in accepting)
     return "both" if reads else "model"

@@ -102,7 +102,13 @@ class BlobContents:
 
     def exists(self, name: str) -> bool:
         """Tell whether a blob is there."""
-        return self._is_there(name, self.store.size(name))
+        return self.size(name) is not None
+
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a blob; None if it is not there."""
+        size = self.store.size(name)
+        self._is_there(name, size)
+        return size
 
     def read(self, name: str, checksum: str) -> bytes | None:
         """Return a blob; None if it is gone, or is not what was written."""

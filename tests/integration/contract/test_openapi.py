@@ -11,7 +11,7 @@ import pytest
 from gateway.app import create_app
 from tests.support.images.image_bytes import plain_png
 
-#: Documents about the interface are not the interface.
+#: Pages for people, and documents about the interface, are not the interface.
 _DOCUMENTS = re.compile(r"/|/ops|/docs.*|/openapi\.json|/assets/.*|/favicon\.ico")
 
 

@@ -138,7 +138,7 @@ def shown_tenant(service: KeyedService, name: str) -> str:
 
 def test_a_drained_worker_finishes_what_it_has_and_takes_no_more(service, boss, audit_log):
     team = service.key("drained-team")
-    worker = service.system.worker(slots=2, SIGHTLINE_SIMULATED_TOKEN_S="0.3")
+    worker = service.system.worker(slots=2, SIGHTLINE_SIMULATED_TOKEN_S="0.5")
     running = submit(service, team, max_new_tokens=24)
     eventually(lambda: boss.job(running)["status"] == "running", WAIT_S)
     assert boss.jobs("running", key="drained-team") == [running]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.sync_api import expect
 
@@ -13,10 +15,13 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 
 def test_an_operator_sees_cancels_and_retries_jobs_and_drains_a_worker(served, open_page):
     http = served.http
-    job = served.submit("a secret question", max_new_tokens=900)["id"]
+    # one that waits as long as the test needs
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    job = served.submit("a secret question", not_before=later)["id"]
     here = open_page("ops", viewport={"width": 1300, "height": 900})
     page = here.page
     row = page.locator("#rows tr").filter(has=page.locator(f'[title="{job}"]'))
+    page.click("[data-status=scheduled]")
     expect(row).to_contain_text("anonymous")
     expect(page.locator("#pulse")).to_have_text("Live")
     expect(page.locator("#workers li")).to_contain_text(["simulated"])

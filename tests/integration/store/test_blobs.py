@@ -186,7 +186,7 @@ def test_a_store_that_is_down_or_silent_is_told_of_and_nothing_is_lost(
     redis_server: RedisServer, bucket: Bucket
 ) -> None:
     named = settings_of(bucket) | {"blobs": f"s3://contents/{time.monotonic_ns()}"}
-    place = Place(Settings(redis_url=redis_server.url, blobs_timeout_s=1, **named))
+    place = Place(Settings(redis_url=redis_server.url, blobs_timeout_s=2, **named))
     place.images.put("t", IMAGE, uploaded=True)
     place.images.delete("t", IMAGE.id)
     bucket.door.shut()
@@ -240,6 +240,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         Settings(blobs=url)
 
 
+@pytest.mark.long
 def test_large_files_reach_a_bucket_in_parts(redis_server: RedisServer, bucket: Bucket) -> None:
     place = Place(Settings(redis_url=redis_server.url, **settings_of(bucket)))
     large = [bytes([n]) * (9 << 20) for n in range(9)]

@@ -6,6 +6,7 @@ import pytest
 
 from shared.errors import Erased, NotFound
 from shared.jobs import JobInput, JobStatus
+from shared.jobs.route import Route
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 from shared.store import NewJob, keys
@@ -52,7 +53,7 @@ def test_each_job_of_any_tenant_stands_once_where_it_belongs(desk, board):
     waiting = [add(desk, tenant) for tenant in "ttu"]
     later = [add(desk, "u")]
     desk.store.cancel(later[0], "u")
-    failed = [add(desk, tenant, model="m2") for tenant in "tu"]
+    failed = [add(desk, tenant, route=Route("m2")) for tenant in "tu"]
     for job in failed:
         fail(desk, job)
     held = add(desk, "u")

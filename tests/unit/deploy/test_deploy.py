@@ -174,6 +174,26 @@ def test_keda_asks_for_figures_that_the_gateway_tells():
         assert f'"{name.removeprefix("sightline_")}"' in source
 
 
+def test_workers_of_a_second_model_are_like_the_first_and_scale_by_their_own_work():
+    file = ROOT / "deploy" / "k8s" / "models" / "qwen-8b.yaml"
+    deployment, scaled = yaml.safe_load_all(file.read_text())
+    (first,) = (pod for name, pod in PODS if name == "worker")
+    second = deployment["spec"]["template"]["spec"]
+    assert {**second, "containers": [], "volumes": []} == {**first, "containers": [], "volumes": []}
+    # what the policies of the network go by
+    assert deployment["spec"]["template"]["metadata"]["labels"]["part"] == "worker"
+    assert scaled["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    env = {one["name"]: one.get("value") for one in second["containers"][0]["env"]}
+    figures = [trigger["metadata"]["valueLocation"] for trigger in scaled["spec"]["triggers"]]
+    model = env["SIGHTLINE_MODEL_NAME"]
+    assert figures == [
+        f'sightline_model_{name}{{model="{model}"}}' for name in ("backlog_seconds", "queue_depth")
+    ]
+    gauges = (ROOT / "gateway" / "metrics" / "exposition.py").read_text()
+    assert '"backlog_seconds": (' in gauges
+    assert '"queue_depth": (' in gauges
+
+
 def _image(name: str) -> str:
     return SERVICES[name].get("image", "")
 

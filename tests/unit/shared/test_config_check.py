@@ -191,3 +191,16 @@ def test_the_command_tells_a_value_that_cannot_be(tmp_path):
     done = _checked(tmp_path, SIGHTLINE_PORT="none")
     assert done.returncode == 2
     assert "SIGHTLINE_PORT" in done.stderr
+
+
+def test_what_the_generic_engine_makes_useless_or_dangerous_is_told():
+    generic = Settings(engine="transformers", model="/m", slots=4, trust_remote_code=True)
+    assert generic.jobs_at_once == 1
+    slots, code = config_check.check_engine(generic)
+    assert "SIGHTLINE_SLOTS=4 has no effect" in slots
+    assert "any code" in code
+    (useless,) = config_check.check_engine(Settings(model="/m", slots=4, trust_remote_code=True))
+    assert "no effect without SIGHTLINE_ENGINE" in useless
+    assert not list(
+        config_check.check_engine(Settings(engine="transformers", model="simulated", slots=4))
+    )

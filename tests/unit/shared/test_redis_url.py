@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from flower.utils.broker import Broker, RedisSentinel
+from kombu import Connection
 from pydantic import ValidationError
 
 from shared.config_check import check_exposure, check_redis, check_replicas
-from shared.queue.broker import broker_address, broker_options
+from shared.queue.broker import MasterTransport, broker_address, broker_options
 from shared.redis_url import SentinelUrl, mask_passwords
 from shared.settings import Settings
 from shared.store.redis_info import RedisState
@@ -58,6 +60,12 @@ def test_celery_gets_the_master_of_the_service_and_checks_certificates():
         "master_name": "jobs",
         "sentinel_kwargs": {"username": "s", "password": "other"},
     }
+    with Connection(address["broker_url"], ssl=address["broker_use_ssl"]) as doorbells:
+        assert doorbells.transport_cls == "sentinel"
+        assert isinstance(doorbells.transport, MasterTransport)
+        # what Flower's page of queues opens
+        seen = doorbells.as_uri(include_password=True)
+        assert isinstance(Broker(seen, broker_options=options), RedisSentinel)
     secured = broker_address("rediss://:word@a:6380/0")
     assert secured["broker_url"] == "rediss://:word@a:6380/0"
     assert secured["broker_use_ssl"]["ssl_cert_reqs"] == "required"

@@ -30,7 +30,8 @@ def check_kind(config: Mapping[str, Any]) -> None:
     """
     kind = config.get("model_type")
     if kind not in _MODEL_TYPES:
-        raise ValueError(f"{kind} is not {' or '.join(_MODEL_TYPES)}, which alone are computed")
+        known = " or ".join(_MODEL_TYPES)
+        raise ValueError(f"{kind} is not {known}, which alone are computed{_way_out(kind)}")
     parts = [config, config.get("text_config"), config.get("vision_config")]
     for part in parts:
         if not isinstance(part, Mapping):
@@ -40,6 +41,15 @@ def check_kind(config: Mapping[str, Any]) -> None:
                 raise ValueError(
                     f"the weights are quantised ({_method(part[name])}); {QUANTIZED_HINT}"
                 )
+
+
+def _way_out(kind: object) -> str:
+    """Return how a model of another architecture can be run, "" where it cannot."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return ""
+    return "; SIGHTLINE_ENGINE=transformers runs it with the generic engine, which is slower"
 
 
 def _has_method(quantization: object, name: str) -> bool:

@@ -12,9 +12,6 @@ from worker.weights.fetching import fetch_model
 from worker.weights.forms import explain_other_form
 from worker.weights.place import find_place
 
-#: Longest reason that is passed on from a library.
-_REASON_LETTERS = 300
-
 
 def find_folder(settings: Settings) -> Path:
     """Return the folder of the checkpoint `settings.model`, downloaded first from a hub.
@@ -60,16 +57,6 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{file.name} is damaged: it does not contain a JSON object")  # noqa: TRY004
     return content
-
-
-def describe_error(error: Exception) -> str:
-    """Return an error's reason in one line; those that speak for themselves go without a type."""
-    reason = " ".join(str(error).split())[:_REASON_LETTERS]
-    if not reason or isinstance(error, KeyError):
-        return repr(error)[:_REASON_LETTERS]
-    return (
-        reason if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {reason}"
-    )
 
 
 def _check_folder(folder: Path) -> None:

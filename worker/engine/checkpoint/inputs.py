@@ -9,10 +9,11 @@ from typing import Any
 from PIL import Image
 
 from worker.engine.api import ImageInput, Message
-from worker.engine.checkpoint.folder import describe_error, read_json
+from worker.engine.checkpoint.folder import read_json
 from worker.engine.config import ModelShape, VisionShape
 from worker.engine.input.chat_template import ChatTokenizer
 from worker.engine.input.image_processor import ImageReader
+from worker.reasons import describe_error
 
 _CHANNELS = 3
 #: Any one of these makes a tokenizer.
@@ -21,14 +22,14 @@ _TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 _WORDS = ("Brief", "Look", "Seen", "More")
 
 
-def read_tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path, *, remote_code: bool = False) -> Any:
     """Return transformers' tokenizer with a chat template; raises ValueError without either."""
     from transformers import AutoTokenizer
 
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise ValueError(f"there is no tokenizer: add {_TOKENIZERS[0]}")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=remote_code)
     except Exception as error:
         # transformers and tokenizers raise what comes to hand, bare Exception included
         raise ValueError(f"the tokenizer cannot be read: {describe_error(error)}") from error

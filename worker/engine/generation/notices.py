@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from shared.jobs import GenerationParams, Notice
+from worker.engine.api import UNFINISHED
 
-#: The answer was cut off before it satisfied its constraint.
-UNFINISHED = "answer_unfinished"
 #: The answer repeated itself, and was taken back to before that.
 REPEATED = "answer_repeated"
 

@@ -36,3 +36,9 @@ class Budget:
         room = room if on_top else answer
         thinking = max(0, min(most, max(room - answer, room // 2) - _AROUND))
         return cls(thinking, answer, min(room, answer + thinking + _AROUND))
+
+
+def wants_thinking(params: GenerationParams) -> bool | None:
+    """Return what a chat template is told; None where nobody has said anything."""
+    too_short = params.max_total_tokens is not None and params.max_total_tokens < LEAST_ROOM
+    return False if too_short or not params.may_think else params.enable_thinking

@@ -6,28 +6,16 @@ import logging
 import queue
 import threading
 from collections import OrderedDict
-from typing import Protocol
 
 import torch
 from safetensors.torch import load, save
+
+from worker.engine.api import ByteStore
 
 _log = logging.getLogger(__name__)
 
 #: Features that may wait to be written to the store; beyond it they stay in RAM only.
 _PENDING_WRITES = 4
-
-
-class ByteStore(Protocol):
-    """The second level, shared by workers; it may lose anything at any time."""
-
-    def get(self, key: str) -> bytes | None:
-        """Return what was put, or None."""
-
-    def put(self, key: str, value: bytes) -> None:
-        """Store the value if there is space for it."""
-
-    def forget(self, mark: str) -> None:
-        """Delete all values whose keys begin with this mark and a colon."""
 
 
 def file_mark(key: str) -> str:

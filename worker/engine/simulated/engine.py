@@ -102,6 +102,7 @@ class SimulatedEngine:
             sampling={"temperature": 0.7},
             thinks=True,
             simulated=True,
+            engine="simulated",
         )
 
     @property
@@ -115,6 +116,9 @@ class SimulatedEngine:
             step=Curve(fixed=max(self._token_s, _STEP_S)),
             batch_requests=self._batch,
         )
+
+    def forget_rates(self) -> None:
+        """Do nothing: they are known."""
 
     @property
     def alive(self) -> bool:
@@ -190,11 +194,8 @@ class SimulatedEngine:
         return max(self._image_s * count, 1e-9)
 
     def _advance(self, answer: _Answer) -> FinishReason | None:
-        request = answer.ticket.request
-        if answer.ticket.canceled:
-            return FinishReason.CANCELED
-        if request.deadline is not None and time.monotonic() >= request.deadline:
-            return FinishReason.DEADLINE
+        if reason := answer.ticket.end_reason:
+            return reason
         if answer.encode_left_s > 0:
             return None
         if answer.decoding_since is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.curve_fit import CurveFit
 from worker.engine.api import Rates
-from worker.engine.speed.curve_fit import CurveFit
 
 #: Seconds of work after which older measurements count for a third.
 _MEMORY_S = 20.0

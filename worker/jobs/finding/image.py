@@ -9,8 +9,7 @@ from dataclasses import replace
 from shared.errors import InferenceFailed
 from shared.jobs import FinishReason, JobInput, Notice, SearchTerms, Usage
 from shared.jobs.find import name_labels
-from worker.engine.api import Completion, Timings
-from worker.engine.generation.notices import UNFINISHED
+from worker.engine.api import UNFINISHED, Completion, Timings
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.results import EngineAnswer
 from worker.jobs.upright import degrees_of
@@ -22,7 +21,7 @@ from worker.places.seen import SeenImage, seen_lines
 
 NOT_ASKED = Notice(
     code="model_not_asked",
-    detail="Only the text was searched: the bundled model points at nothing.",
+    detail="Only the text was searched: the loaded model points at nothing.",
 )
 
 
@@ -44,9 +43,9 @@ def find_in_image(job: ClaimedJob, question: Question) -> EngineAnswer:
     reason = read.completion.finish_reason
     if wanted.reader == "second" or not labels or reason is not FinishReason.STOP:
         return read
-    if job.model.demo:
+    if not job.model.points:
         if wanted.reader == "model":
-            raise InferenceFailed("The bundled model points at nothing: it only reads.")
+            raise InferenceFailed("The loaded model points at nothing: it only reads.")
         return replace(read, notices=(*read.notices, NOT_ASKED))
     left_s = max(0.0, question.time_left_s - (time.monotonic() - began))
     pointed = point_at(job, replace(question, time_left_s=left_s), labels)

@@ -98,7 +98,7 @@ class PageSearch:
         printed = _printed(wanted, text, number)
         asks = wanted.reader == "both" and document.text_layer is not TextLayer.ONLY
         asks = asks and bool(_missing(wanted, printed))
-        if asks and not self._info.demo:
+        if asks and self._info.points:
             return None
         kept, notices = bound_objects(printed, most_on_page(document.page_count))
         about = [NOT_ASKED] if asks else []

@@ -154,7 +154,8 @@ else
   if reason then return {reason} end
 end
 local key = JOB .. job_id
-local job = fields(key, 'tenant', 'streamed', 'parent', 'phase', 'tile_stream', 'pool')
+local job = fields(key, 'tenant', 'streamed', 'parent', 'phase', 'tile_stream', 'pool',
+  'model')
 local line = line_name(job.tenant, job.pool, job.parent)
 take_turn(line, wanted_id == '')
 dequeue(job_id, line)
@@ -162,9 +163,8 @@ dequeue(job_id, line)
 if pool_of(line) ~= '' then dequeue(job_id, line_name(job.tenant, '', job.parent)) end
 local attempt = redis.call('HINCRBY', key, 'attempt', 1)
 forget_claim(job_id)
-if model ~= '' then redis.call('HSET', key, 'model', model) end
 redis.call('HSET', key, 'status', 'running', 'owner', owner, 'claimed_by', owner, 'worker', worker,
-  'streamed', '', 'thought', '')
+  'streamed', '', 'thought', '', 'model', model ~= '' and model or job.model or '')
 redis.call('SET', CLAIMED .. owner, job_id, 'PX', lease_ms)
 redis.call('ZADD', LEASES, now + tonumber(lease_ms), job_id)
 -- the text of read tiles stays; any other is written anew

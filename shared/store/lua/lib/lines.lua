@@ -23,7 +23,8 @@ local function line_of(job_id, tenant)
 end
 
 local function pool_of(line)
-  return string.match(line, '\n@(.*)$') or ''
+  local _, mark = string.find(line, '\n@', 1, true)
+  return mark and string.sub(line, mark + 1) or ''
 end
 
 -- How many jobs of a tenant wait, of all models, those too whose time has not come.
@@ -37,7 +38,8 @@ end
 
 local function turn_length(line)
   -- a tenant's weight counts for each model alike
-  local weighed = string.match(line, '^(.*)\n@') or line
+  local mark = string.find(line, '\n@', 1, true)
+  local weighed = mark and string.sub(line, 1, mark - 1) or line
   return math.floor(TURN_SPAN / tonumber(redis.call('HGET', WEIGHTS, weighed) or 1))
 end
 
@@ -195,7 +197,8 @@ local function end_deferral(job_id, tenant)
 end
 
 local function dequeue(job_id, line)
-  local pool, since = pool_of(line), pooled(QUEUED_SINCE, pool_of(line))
+  local pool = pool_of(line)
+  local since = pooled(QUEUED_SINCE, pool)
   end_deferral(job_id, string.match(line, '^[^\n]*'))
   redis.call('ZREM', since, job_id)
   if redis.call('ZREM', QUEUED, job_id) == 1 then update_backlog(job_id, pool, -1) end

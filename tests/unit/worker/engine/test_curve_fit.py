@@ -7,7 +7,7 @@ import random
 import pytest
 
 from shared.prediction.curves import Curve
-from worker.engine.speed.curve_fit import CurveFit
+from worker.curve_fit import CurveFit
 
 
 def _fitted(true: Curve, sizes: list[int], *, noise: float = 0.0, terms: int = 3) -> Curve:

@@ -252,6 +252,20 @@ def test_half_a_copy_of_another_program_is_completed_and_a_whole_one_serves_with
     assert is_here(HUB)
 
 
+def test_what_huggingface_hub_fetched_is_checked_and_used(hub, tmp_path, monkeypatch):
+    """It also shows that the hub of these tests is one for the hub's own library."""
+    hub.home = ""
+    program = "from huggingface_hub import snapshot_download as s; s('Qwen/Tiny')"
+    caches = {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, **caches}, check=True)
+    assert hub.names_sent() == set(hub.files)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    hub.seen.clear()
+    assert fetch_model(HUB) == tmp_path / "models--Qwen--Tiny/snapshots" / hub.commit
+    assert is_here(HUB)
+    assert not hub.names_sent()
+
+
 def test_a_file_that_shrank_is_not_loaded_but_fetched_again(hub, tmp_path):
     folder = fetch_model(HUB, cache=tmp_path)
     (folder / SHARD).resolve().write_bytes(b"half")
