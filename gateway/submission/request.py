@@ -486,13 +486,7 @@ class Submission(BaseModel):
         `image_ids` names the document too; `model` is "" where it makes no difference. No password
         becomes part of it.
         """
-        left_out = {"images", "document", "password", "sha256", "file_bytes", "wait_for_model"}
-        left_out.add("model")
-        unnamed = self._unused_names() | (set() if self.reference else {"reference"})
-        unnamed |= {"boxes"} if self.boxes == "none" else set()
-        unnamed |= {name for name in _LATE_FLAGS if not getattr(self, name)}
-        unnamed |= {name for name in _LATELY if getattr(self, name) is None}
-        content = self.model_dump(mode="json", exclude=left_out | unnamed)
+        content = self.model_dump(mode="json", include=self._counted_names())
         content["images"] = image_ids
         if before:
             content["before"] = [message.model_dump() for message in with_pauses(before)]
@@ -505,14 +499,34 @@ class Submission(BaseModel):
             content["explicit"] = sorted(self.explicit_params())
         return hashlib.sha256(dump(content).encode()).hexdigest()
 
-    def _unused_names(self) -> set[str]:
-        """Return what says nothing: a request without a document is the same as it always was."""
-        return set() if self.document_parameters else set(_DOCUMENT_NAMES)
+    def _counted_names(self) -> set[str]:
+        """Return the parameters that tell this request from others.
+
+        One that says nothing is left out, so that a request is still the same after an upgrade that
+        brought it.
+        """
+        known = type(self).model_fields
+        added = known.keys() - {*_COUNTED, *_NOT_COUNTED, *_DOCUMENT_NAMES}
+        defaults = {name: known[name].get_default(call_default_factory=True) for name in added}
+        said = {
+            name for name in added if getattr(self, name) not in (defaults[name], None, "", False)
+        }
+        documents = _DOCUMENT_NAMES if self.document_parameters else ()
+        return {*_COUNTED, *said, *documents}
 
 
-#: Parameters that requests of before did not have: without them their fingerprint is the same.
-_LATELY = ("group", "not_before", "window", "phrase", "review")
-_LATE_FLAGS = ("evidence", "labels", "fuzzy")
+#: Parameters that are part of each fingerprint, whatever they say. No further ones may be added: a
+#: repeated request would be taken for another one during an upgrade.
+_COUNTED = (
+    *("prompt", "preset", "lang", "fields", "session_id", "detail", "max_pixels", "tiling"),
+    *("reader", "strict", "max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "min_p"),
+    *("presence_penalty", "frequency_penalty", "repetition_penalty", "seed", "stop", "choices"),
+    *("regex", "response_format", "loop_guard", "uncertain_below", "line_confidence"),
+    *("postprocess", "enhance", "priority", "ttl_s", "deadline_s", "webhook", "webhook_events"),
+    "metadata",
+)
+#: Parameters that are no part of it: what they bring is named otherwise, or makes no difference.
+_NOT_COUNTED = ("images", "document", "password", "sha256", "file_bytes", "wait_for_model", "model")
 #: Parameters that only documents have.
 _DOCUMENT_NAMES = ("pages", "text_layer", "dpi", "running_lines")
 

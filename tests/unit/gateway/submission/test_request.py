@@ -42,6 +42,20 @@ def test_what_is_no_page_is_not_taken_for_one(pages):
     assert Submission(preset="ocr", pages=[1, "2-3"]).pages == [1, "2-3"]
 
 
+@pytest.mark.parametrize(
+    ("body", "begins"),
+    [
+        ({"prompt": "a"}, "de68b677ddbf0106"),
+        ({"preset": "ocr"}, "724e08f507e210cf"),
+        ({"prompt": "a", "document": "doc_x", "pages": "1-2"}, "5f978e954e3aa97b"),
+    ],
+)
+def test_a_request_keeps_its_fingerprint_through_an_upgrade(body, begins):
+    """A gateway of a newer version takes a request that an older one has seen for the same."""
+    fingerprint = Submission.model_validate(body).fingerprint(["img_1"])
+    assert fingerprint[:16] == begins
+
+
 def test_a_form_and_json_of_the_same_question_have_the_same_fingerprint():
     form = received(prompt="hi", max_tokens="9", do_sample="true", metadata='{"a": 1}', stop="x")
     body = {"prompt": "hi", "max_new_tokens": 9, "do_sample": True, "metadata": {"a": 1}}
