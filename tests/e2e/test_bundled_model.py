@@ -257,7 +257,7 @@ def test_a_headline_and_the_small_print_below_it_are_both_read_by_the_model(
     client: httpx.Client, worker: Process
 ) -> None:
     lines = [
-        ("Annual General Meeting", 80),
+        ("Annual General Meeting", 72),
         ("Shareholders are invited to the town hall on 12 May", 24),
         ("Doors open at 18:30 and close at 22:00", 24),
     ]

@@ -89,7 +89,7 @@ def test_what_is_not_json_is_refused(workerless, refused, content, path):
         ({"prompt": ["hi"]}, "/prompt"),
         ({"prompt": "x" * 32_769}, "/prompt"),
         ({"promt": "hi", "prompt": "hi"}, "/promt"),
-        ({"prompt": "hi", "model": "gpt"}, "/model"),
+        ({"prompt": "hi", "model": ["gpt"]}, "/model"),
         ({"prompt": "hi", "max_new_tokens": 0}, "/max_new_tokens"),
         ({"prompt": "hi", "max_tokens": 10**9}, "/max_tokens"),
         ({"prompt": "hi", "temperature": -1}, "/temperature"),

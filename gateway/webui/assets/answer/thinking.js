@@ -7,7 +7,7 @@ export class Thinking {
   #text = make("p", {});
 
   constructor() {
-    this.node = make("details", { class: "notice thinking", hidden: true }, make("summary", {}, say("thinking")), this.#text);
+    this.node = make("details", { class: "thinking", hidden: true }, make("summary", {}, say("thinking")), this.#text);
   }
 
   /** Add what the model has thought meanwhile. */

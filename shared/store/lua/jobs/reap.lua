@@ -117,7 +117,8 @@ for _, pool in ipairs(pools) do
   end
   -- room that a canceled long job has left
   append(schedule_tiles(pool, now))
-  if redis.call('EXISTS', pooled(TURNS, pool), pooled(LONG, pool), live) == 0 then
+  -- that which is for all workers stays
+  if pool ~= '' and redis.call('EXISTS', pooled(TURNS, pool), pooled(LONG, pool), live) == 0 then
     redis.call('SREM', POOLS, pool)
     redis.call('DEL', pooled(TURN, pool), pooled(TILES_ROOM, pool))
   end
