@@ -19,10 +19,10 @@ from worker.engine.api import (
     Started,
     Thought,
     Ticket,
-    Timings,
     UsedImage,
 )
 from worker.engine.drafting.drafter import Drafter
+from worker.engine.generation.answer_clock import AnswerClock
 from worker.engine.generation.writer import Writer
 from worker.engine.input.prompt import ImageSpan, Ints, Prompt
 from worker.engine.memory.budget import MemoryNeed
@@ -41,22 +41,6 @@ class PromptImage:
     features: torch.Tensor | None = None
     #: (patches, patch_values): input of the tower, until there are features.
     patches: torch.Tensor | None = None
-
-
-@dataclass(slots=True)
-class _Clock:
-    """When each stage ended, by `time.monotonic()`."""
-
-    admitted: float | None = None
-    encoded: float | None = None
-    prefilled: float | None = None
-
-    def timings(self) -> Timings:
-        now = time.monotonic()
-        admitted = self.admitted or now
-        encoded = self.encoded or now
-        prefilled = self.prefilled or now
-        return Timings(encoded - admitted, prefilled - encoded, now - prefilled)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +68,7 @@ class Sequence:
     encoded_images: int = 0
     #: Seconds that the latest block of the present image took; 0 before the first.
     block_s: float = 0.0
-    _clock: _Clock = field(default_factory=_Clock)
+    _clock: AnswerClock = field(default_factory=AnswerClock)
 
     @property
     def background(self) -> bool:
@@ -145,7 +129,7 @@ class Sequence:
     def start(self, kv: SequenceKV, cached_tokens: int) -> None:
         """Start on a buffer that may hold the prompt's first tokens."""
         self.kv, self.cached_tokens = kv, cached_tokens
-        self._clock.admitted = time.monotonic()
+        self._clock.started = time.monotonic()
 
     def report_encode(self, fraction: float) -> None:
         """Send the tower's progress over the images that it has to encode."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from shared.errors import ServiceError
@@ -15,8 +14,8 @@ from worker.engine.api import (
     Started,
     Thought,
     Ticket,
-    Timings,
 )
+from worker.engine.generation.answer_clock import AnswerClock
 from worker.engine.generation.writer import Writer
 from worker.engine.generic.inputs import ModelInputs
 
@@ -25,23 +24,6 @@ NOT_KEPT = Notice(
     code="features_not_kept",
     detail="This engine keeps no image features: nothing was computed ahead.",
 )
-
-
-@dataclass(slots=True)
-class AnswerClock:
-    """When each stage ended, by `time.monotonic()`."""
-
-    started: float | None = None
-    encoded: float | None = None
-    prefilled: float | None = None
-
-    def timings(self) -> Timings:
-        """Return the seconds of each stage so far."""
-        now = time.monotonic()
-        started = self.started or now
-        encoded = self.encoded or now
-        prefilled = self.prefilled or now
-        return Timings(encoded - started, prefilled - encoded, now - prefilled)
 
 
 @dataclass(slots=True, eq=False)

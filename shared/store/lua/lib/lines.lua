@@ -230,25 +230,31 @@ local function precedes(one, other)
   return #one < #other
 end
 
--- How many queued jobs will be taken before the one that has `before` others ahead of it in its
--- line, whose next turn is at `next_turn`. The slot need not exist: it is looked for by halving.
-local function ahead_of(line, before, next_turn)
-  local at = next_turn + before * turn_length(line)
-  local slot = slot_of(line, at)
-  local slots = pooled(SLOTS, pool_of(line))
-  local rank = redis.call('ZRANK', slots, slot)
-  if rank then return rank end
-  local low = redis.call('ZCOUNT', slots, '-inf', '(' .. string.format('%.0f', at))
-  local high = redis.call('ZCOUNT', slots, '-inf', string.format('%.0f', at))
+-- How many members of a sorted set stand before this one, which need not be there: it is looked for by
+-- halving, as those of one score stand in the order of their bytes.
+local function rank_of(index, score, member)
+  local low = redis.call('ZCOUNT', index, '-inf', '(' .. score)
+  local high = redis.call('ZCOUNT', index, '-inf', score)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if precedes(redis.call('ZRANGE', slots, middle, middle)[1], slot) then
+    if precedes(redis.call('ZRANGE', index, middle, middle)[1], member) then
       low = middle + 1
     else
       high = middle
     end
   end
   return low
+end
+
+-- How many queued jobs will be taken before the one that has `before` others ahead of it in its
+-- line, whose next turn is at `next_turn`. The slot need not exist.
+local function ahead_of(line, before, next_turn)
+  local at = next_turn + before * turn_length(line)
+  local slot = slot_of(line, at)
+  local slots = pooled(SLOTS, pool_of(line))
+  local rank = redis.call('ZRANK', slots, slot)
+  if rank then return rank end
+  return rank_of(slots, string.format('%.0f', at), slot)
 end
 
 -- How many jobs would be taken before a line's new one, for each score in `last_scores` below

@@ -4,25 +4,10 @@
 -- Returns members and scores.
 local index, backwards, after_score, after_id, most = unpack(ARGV)
 
--- How many members stand before this place. Those of one score stand in the order of their bytes.
-local function rank_of(score, id)
-  local low = redis.call('ZCOUNT', index, '-inf', '(' .. score)
-  local high = redis.call('ZCOUNT', index, '-inf', score)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if precedes(redis.call('ZRANGE', index, middle, middle)[1], id) then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
-end
-
 local count = tonumber(most)
 if backwards == '1' then
   local last = redis.call('ZCARD', index) - 1
-  if after_score ~= '' then last = rank_of(after_score, after_id) - 1 end
+  if after_score ~= '' then last = rank_of(index, after_score, after_id) - 1 end
   if last < 0 then return {} end
   local piece = redis.call('ZRANGE', index, math.max(0, last - count + 1), last, 'WITHSCORES')
   local turned = {}
@@ -33,7 +18,7 @@ if backwards == '1' then
 end
 local first = 0
 if after_score ~= '' then
-  first = rank_of(after_score, after_id)
+  first = rank_of(index, after_score, after_id)
   if redis.call('ZRANGE', index, first, first)[1] == after_id then first = first + 1 end
 end
 return redis.call('ZRANGE', index, first, first + count - 1, 'WITHSCORES')
