@@ -93,9 +93,16 @@ def test_eight_clients_at_once_get_the_answers_that_each_gets_alone(client, work
 
 def test_what_was_answered_or_read_before_is_guessed(client, worker):
     image = text_png("Invoice number 20418 of May", 420, 64)
-    first, again = (ask(client, image, "What does it say?") for _ in range(2))
-    assert again["output"]["text"] == first["output"]["text"]
-    assert again["usage"]["accepted_tokens"] > first["usage"].get("accepted_tokens", 0)
+    first = ask(client, image, "What does it say?")
+
+    # how much is guessed depends on the measured speed, which a busy machine may hide for a while
+    def accept_more_than_at_first() -> bool:
+        again = ask(client, image, "What does it say?")
+        assert again["output"]["text"] == first["output"]["text"]
+        accepted, before = (job["usage"].get("accepted_tokens", 0) for job in (again, first))
+        return accepted > before
+
+    eventually(accept_more_than_at_first, 90)
     # the pages of a form, more than are read at once
     buffer = io.BytesIO()
     pages = [
@@ -103,15 +110,20 @@ def test_what_was_answered_or_read_before_is_guessed(client, worker):
         for n in range(10)
     ]
     pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
-    data = {"preset": "ocr", "reader": "model"}
-    job = client.post(
-        "/v1/jobs",
-        data=data,
-        files={"document": ("note.tif", buffer.getvalue())},
-        headers={"Prefer": "wait=120"},
-    ).json()
-    assert job["status"] == "succeeded", job
-    assert job["usage"]["draft_tokens"] >= job["usage"]["accepted_tokens"] > 20, job["usage"]
+
+    def accept_tokens_of_the_other_pages() -> bool:
+        job = client.post(
+            "/v1/jobs",
+            data={"preset": "ocr", "reader": "model"},
+            files={"document": ("note.tif", buffer.getvalue())},
+            headers={"Prefer": "wait=120"},
+        ).json()
+        assert job["status"] == "succeeded", job
+        accepted = job["usage"].get("accepted_tokens", 0)
+        assert job["usage"].get("draft_tokens", 0) >= accepted
+        return accepted > 20
+
+    eventually(accept_tokens_of_the_other_pages, 90)
 
 
 def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_reason(client, worker):
