@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic import model_validator as check
 from werkzeug.datastructures import FileStorage
 
-from gateway.http.bodies.members import cut_words, refuse_strange_members
+from gateway.http.bodies.members import cut_words, drop_nulls, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
 from gateway.large_input import give_way, with_pauses
@@ -109,8 +109,17 @@ def _as_document_text(value: Any) -> Any:
     return value
 
 
-#: A page, or a range of pages. Strict: true is no page.
-PageName = Annotated[str, Field(max_length=10_000)] | Annotated[int, Field(strict=True)]
+def _check_page(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError('must be a number or a range such as "1-3"')
+    return value
+
+
+#: A page, or a range of pages.
+PageName = Annotated[
+    Annotated[str, Field(max_length=10_000)] | Annotated[int, Field(strict=True)],
+    BeforeValidator(_check_page),
+]
 
 
 class Submission(BaseModel):
@@ -560,7 +569,7 @@ def receive_request(request: Request, settings: Settings, model: type[S]) -> Rec
 def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     refuse_strange_members(fields, model)
-    fields = cut_words(fields, model)
+    fields = cut_words(drop_nulls(fields, model), model)
     give_way()
     try:
         submission = model.model_validate(fields)
