@@ -135,7 +135,8 @@ _FIRST_FAILURE = json.JSONDecoder()
 _OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?")
 #: How pydantic names one of several forms of a value, which is no part of the body.
 _ALTERNATIVE = re.compile(
-    r"(constrained-)?(str|int|float|bool|bytes|dict|list|none)|[a-z-]+\[.*\]|[A-Z][A-Za-z]+", re.DOTALL
+    r"(constrained-)?(str|int|float|bool|bytes|dict|list|none)|[a-z-]+\[.*\]|[A-Z][A-Za-z]+",
+    re.DOTALL,
 )
 
 

@@ -111,7 +111,8 @@ def _as_document_text(value: Any) -> Any:
 
 def _check_page(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError('must be a number or a range such as "1-3"')
+        # pydantic turns a ValueError alone into a refusal
+        raise ValueError('must be a number or a range such as "1-3"')  # noqa: TRY004
     return value
 
 

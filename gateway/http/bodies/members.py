@@ -44,9 +44,7 @@ def drop_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]
     Programs that write out all parameters send null for each that has no value.
     """
     never = _never_null(model)
-    return {
-        name: value for name, value in fields.items() if value is not None or name not in never
-    }
+    return {name: value for name, value in fields.items() if value is not None or name not in never}
 
 
 def _cut_word(value: Any) -> Any:
