@@ -16,7 +16,7 @@ from shared.documents.reader import DocumentReader
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.abilities import Ability
-from shared.jobs.route import join_name
+from shared.jobs.parameters.route import join_name
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES, direct_queue, send_doorbells

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from shared.errors import BadParameters, ModelNotFound, ModelRequired
 from shared.excerpt import excerpt
-from shared.jobs.route import REVISION_MARK, Route, join_name
+from shared.jobs.parameters.route import REVISION_MARK, Route, join_name
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 from shared.store.worker_registry import WorkerRegistry

@@ -7,7 +7,7 @@ from gateway.schemas.reviews import ReviewRequest
 from gateway.services import Services
 from shared.errors import NotReviewable, ReviewChanged
 from shared.jobs import JobStatus
-from shared.jobs.review import Statement
+from shared.jobs.answers.review import Statement
 from shared.jobs.row import JobRow
 from shared.store.api_key_types import Caller
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gateway.schemas.reviews import CorrectionEntry, ReviewRequest
 from shared.errors import BadReview
 from shared.excerpt import excerpt
-from shared.jobs.review import (
+from shared.jobs.answers.review import (
     MOST_BYTES,
     MOST_STATEMENTS,
     Confirmation,

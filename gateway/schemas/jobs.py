@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from gateway.schemas.reviews import ReviewState
 from shared.errors import NotFound
 from shared.jobs import FinishReason, JobStatus, PageSource, Reader, Stage
-from shared.jobs.evidence import EvidenceStatus
-from shared.jobs.find import ObjectSource
-from shared.jobs.route import MAX_MODEL_CHARS
+from shared.jobs.answers.evidence import EvidenceStatus
+from shared.jobs.answers.find import ObjectSource
+from shared.jobs.parameters.route import MAX_MODEL_CHARS
 
 _JOB_ID = re.compile(r"job_[0-9A-Z]{36}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")

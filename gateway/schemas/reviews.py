@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs.review import MOST_STATEMENTS
-from shared.jobs.review import ReviewState as State
+from shared.jobs.answers.review import MOST_STATEMENTS
+from shared.jobs.answers.review import ReviewState as State
 
 Pointer = Annotated[str, Field(max_length=1000)]
 

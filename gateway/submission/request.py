@@ -58,14 +58,14 @@ from shared.jobs import (
     TopK,
     TopP,
 )
+from shared.jobs.answers.find import MAX_LABEL_CHARS, MAX_LABELS, MAX_PHRASE_CHARS
+from shared.jobs.answers.review import ReviewRule
 from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
-from shared.jobs.enhancement import Enhancement
-from shared.jobs.find import MAX_LABEL_CHARS, MAX_LABELS, MAX_PHRASE_CHARS
-from shared.jobs.response_format import ResponseFormat
-from shared.jobs.review import ReviewRule
-from shared.jobs.route import MAX_MODEL_CHARS
+from shared.jobs.parameters.enhancement import Enhancement
+from shared.jobs.parameters.response_format import ResponseFormat
+from shared.jobs.parameters.route import MAX_MODEL_CHARS
+from shared.jobs.parameters.schedule import DailyWindow
 from shared.jobs.row import dump
-from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
 from shared.webhooks import WebhookEvent
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.jobs import Priority
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.cost_model import Backlog, FleetSnapshot
 from shared.prediction.work_ahead import HeldTiles, predict_work_s
 from shared.store import keys

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 import torch
 
 from shared.jobs import FinishReason
-from shared.jobs.response_format import JsonSchema, ResponseFormat
+from shared.jobs.parameters.response_format import JsonSchema, ResponseFormat
 from tests.model.checkpoints import answer, image, request, user
 from tests.model.thinkers import ALWAYS, SWITCHED, follow_script, write_thinker
 from worker.engine.api import Completion, Delta, Message, Thought

@@ -21,7 +21,7 @@ from gateway.submission.images.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.tile_plan import tiling_for
 from shared.store import NewJob, StoredJob
 from shared.store.uploads.image_store import ImageHeader

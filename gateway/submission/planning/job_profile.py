@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.admission.admission import JobProfile
 from gateway.submission.resolve import ResolvedRequest
 from shared.jobs import Priority, Reader, TilingTask
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.jobs.row import JobRow
 from shared.store.forecasts import QueuePosition
 

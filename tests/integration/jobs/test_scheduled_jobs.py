@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import TooManyQueued
 from shared.jobs import JobInput
-from shared.jobs.schedule import DAY_MS, DailyWindow, Schedule
+from shared.jobs.parameters.schedule import DAY_MS, DailyWindow, Schedule
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
 from shared.store.rate_limits import RateLimits

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import Erased, NotFound
 from shared.jobs import JobInput, JobStatus
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 from shared.store import NewJob, keys

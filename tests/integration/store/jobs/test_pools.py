@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import QueueFull
 from shared.jobs import JobInput
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
 from shared.store.jobs.types import ServedModel

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs.params import Frozen
+from shared.jobs.parameters.generation import Frozen
 
 #: Whether something of an answer that a person should look at is left.
 ReviewState = Literal["open", "done"]

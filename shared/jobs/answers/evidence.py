@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from shared.jobs.lines import Box
-from shared.jobs.params import Frozen
+from shared.jobs.answers.lines import Box
+from shared.jobs.parameters.generation import Frozen
 
 #: It stands there; it may stand there, or it cannot be told; it stands nowhere.
 EvidenceStatus = Literal["supported", "unverified", "not_found"]

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from shared.jobs.params import Frozen
+from shared.jobs.parameters.generation import Frozen
 
 #: Whether lines are told with their places, and words as well.
 Boxes = Literal["none", "line", "word"]

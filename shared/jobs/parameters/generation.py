@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.jobs.response_format import ResponseFormat
+from shared.jobs.parameters.response_format import ResponseFormat
 
 
 class Frozen(BaseModel):

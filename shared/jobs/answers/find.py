@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from shared.jobs.lines import Box, Corners
-from shared.jobs.params import Frozen
+from shared.jobs.answers.lines import Box, Corners
+from shared.jobs.parameters.generation import Frozen
 
 #: Words or things that one job looks for, and characters of each, and of a phrase.
 MAX_LABELS, MAX_LABEL_CHARS, MAX_PHRASE_CHARS = 32, 100, 300
