@@ -15,7 +15,7 @@ from gateway.auth import UnsafeBinding, check_binding
 from scripts.instance import ROOT, InstanceError
 from shared.errors import BadConfig, StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
-from shared.store.api_key_store import ApiKeyStore
+from shared.store.access.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 from shared.store.redis_info import refuse_cluster
 from worker.weights.place import find_place

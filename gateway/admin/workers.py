@@ -10,7 +10,7 @@ from gateway.admin.table import print_table
 from gateway.audit import AuditLog
 from gateway.responses.views.operations import worker_detail
 from shared.errors import NotFound
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 _COLUMNS = ("id", "state", "model", "numerics", "busy", "s/job", "tokens/s", "memory", "version")
 

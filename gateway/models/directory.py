@@ -11,7 +11,7 @@ from shared.excerpt import excerpt
 from shared.jobs.parameters.route import REVISION_MARK, Route, join_name
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 #: Stand for the default model.
 DEFAULT_NAMES = frozenset(("", "sightline", "default"))

@@ -9,7 +9,7 @@ from shared.errors import NotReviewable, ReviewChanged
 from shared.jobs import JobStatus
 from shared.jobs.answers.review import Statement
 from shared.jobs.row import JobRow
-from shared.store.api_key_types import Caller
+from shared.store.access.api_key_types import Caller
 
 #: So many others may come before a review is given up.
 _TRIES = 20

@@ -17,7 +17,7 @@ from gateway.services import current_services
 from gateway.submission.enqueue import trace_context
 from gateway.submission.resubmit import retry_for_operator
 from shared import errors
-from shared.store.api_key_types import ALL, ApiKeyError
+from shared.store.access.api_key_types import ALL, ApiKeyError
 from shared.store.operations.job_board import JobSummary, Place, Wanted
 
 board = APIBlueprint("board", __name__, abp_tags=[Tag(name="operations")])

@@ -13,7 +13,7 @@ from shared.jobs.parameters.schedule import Schedule
 from shared.jobs.response_api import ResponseFields
 from shared.jobs.row import JobRow, read_row
 from shared.prediction.cost_model import Prediction
-from shared.store.rate_limits import RateLimits
+from shared.store.access.rate_limits import RateLimits
 from shared.webhooks import Webhook
 
 

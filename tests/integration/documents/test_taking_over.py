@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from shared.settings import Settings
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import KeyTerms
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import KeyTerms
 from shared.store.connection import connect
 from tests.integration.documents.conftest import TERMINAL, read_events, sources
 from tests.support.harness import Process, RedisServer, System, eventually

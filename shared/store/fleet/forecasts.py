@@ -14,9 +14,9 @@ from shared.prediction.work_ahead import HeldTiles, predict_work_s
 from shared.store import keys
 from shared.store.connection import Client, load_script
 from shared.store.failures import guard
+from shared.store.fleet.worker_registry import WorkerRegistry
+from shared.store.fleet.workload_replies import read_held, read_running, read_waiting
 from shared.store.jobs.index import FIRST_SCORE, QUEUE_SPAN
-from shared.store.worker_registry import WorkerRegistry
-from shared.store.workload_replies import read_held, read_running, read_waiting
 
 #: Ratios of actual to predicted seconds are counted in steps of this factor.
 RATIO_STEP = 1.1

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from shared.store import keys
-from shared.store.api_key_types import BUDGETS
+from shared.store.access.api_key_types import BUDGETS
 from shared.store.connection import Client
 from shared.store.failures import guard
 

@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from shared.errors import Unauthorized
 from shared.store import keys
-from shared.store.api_key_types import (
+from shared.store.access.api_key_types import (
     ALL,
     ANONYMOUS,
     BUDGETS,
@@ -25,10 +25,10 @@ from shared.store.api_key_types import (
     KeyTerms,
     Scope,
 )
+from shared.store.access.rate_limits import RateLimits
 from shared.store.connection import Client, load_script
 from shared.store.failures import confirm, guard
-from shared.store.forecasts import LAST_SCORES, QueuePosition
-from shared.store.rate_limits import RateLimits
+from shared.store.fleet.forecasts import LAST_SCORES, QueuePosition
 
 _PREFIX = "slk_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from shared.store.forecasts import QueuePosition
-from shared.store.rate_limits import RateLimits
+from shared.store.access.rate_limits import RateLimits
+from shared.store.fleet.forecasts import QueuePosition
 from shared.webhooks import Webhook
 
 #: The tenant of callers without a key.
