@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.reviews.statements import add_statements
-from gateway.schemas.reviews import ReviewRequest
+from gateway.schemas.jobs.reviews import ReviewRequest
 from gateway.services import Services
 from shared.errors import NotReviewable, ReviewChanged
 from shared.jobs import JobStatus

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from gateway.schemas.reviews import CorrectionEntry, ReviewRequest
+from gateway.schemas.jobs.reviews import CorrectionEntry, ReviewRequest
 from shared.errors import BadReview
 from shared.excerpt import excerpt
 from shared.jobs.answers.review import (

@@ -28,8 +28,8 @@ from gateway.http.bodies.members import cut_words, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
 from gateway.large_input import give_way, with_pauses
-from gateway.schemas.groups import GROUP_PATTERN
-from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
+from gateway.schemas.jobs.groups import GROUP_PATTERN
+from gateway.schemas.parameters import MAX_URL_CHARS, Sha256
 from gateway.schemas.sessions import SESSION_PATTERN
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.models.directory import ModelDirectory
 from gateway.models.fleet import FleetModel
-from gateway.schemas.jobs import StartingState, WorkerState
+from gateway.schemas.health import StartingState, WorkerState
 from shared.long_steps import HowFar
 from shared.prediction.heartbeat import Heartbeat
 from shared.store.fleet.starting_workers import StartingWorker

@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.auth import current_tenant
 from gateway.routes.refusals import SUBMIT_ERRORS
-from gateway.schemas.estimates import Estimate
+from gateway.schemas.jobs.estimates import Estimate
 from gateway.services import current_services
 from gateway.submission.planning.estimate import estimate_request
 

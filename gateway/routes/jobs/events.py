@@ -10,7 +10,7 @@ from gateway.http import problems
 from gateway.responses.following.event_stream import EventStream
 from gateway.responses.following.followed_job import FollowedJob
 from gateway.responses.following.sse_response import sse_response
-from gateway.schemas.jobs import EventsQuery, JobPath
+from gateway.schemas.jobs.queries import EventsQuery, JobPath
 from gateway.services import current_services
 from shared import errors
 

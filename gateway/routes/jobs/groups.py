@@ -12,7 +12,7 @@ from gateway.http import problems
 from gateway.responses.after_change import after_change
 from gateway.responses.views.group import group_view
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.groups import (
+from gateway.schemas.jobs.groups import (
     GroupList,
     GroupPath,
     GroupQuery,

@@ -16,9 +16,8 @@ from gateway.responses.job_response import job_response, stored_response
 from gateway.responses.result_response import overlay_response, result_response
 from gateway.responses.views.job import live_job_view, why_no_answer
 from gateway.routes.refusals import ERASE_ERRORS, READ_ERRORS, SUBMIT_ERRORS, WRITE_ERRORS
-from gateway.schemas.jobs import (
-    Job,
-    JobList,
+from gateway.schemas.jobs.job import Job, JobList
+from gateway.schemas.jobs.queries import (
     JobPath,
     ListQuery,
     OverlayQuery,

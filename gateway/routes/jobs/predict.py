@@ -12,7 +12,8 @@ from gateway.responses.following.long_poll import LongPoll
 from gateway.responses.job_response import job_response
 from gateway.responses.views.job import why_no_answer
 from gateway.routes.refusals import SUBMIT_ERRORS
-from gateway.schemas.jobs import Job, KeyHeader
+from gateway.schemas.jobs.job import Job
+from gateway.schemas.jobs.queries import KeyHeader
 from gateway.services import current_services
 from gateway.submission.idempotency import find_key
 from gateway.submission.submit import submit_request

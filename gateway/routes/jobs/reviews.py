@@ -11,8 +11,8 @@ from gateway.auth import current_caller
 from gateway.http import problems
 from gateway.reviews.reviewing import review_job
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.jobs import JobPath
-from gateway.schemas.reviews import ReviewedJob, ReviewRequest
+from gateway.schemas.jobs.queries import JobPath
+from gateway.schemas.jobs.reviews import ReviewedJob, ReviewRequest
 from gateway.services import current_services
 from gateway.submission.body import parse_body
 from shared import errors

@@ -11,7 +11,7 @@ from gateway.http import problems
 from gateway.responses.after_change import after_change
 from gateway.responses.views.operations import board_view
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.jobs import JobPath
+from gateway.schemas.jobs.queries import JobPath
 from gateway.schemas.operations import BoardJob, BoardList, BoardQuery
 from gateway.services import current_services
 from gateway.submission.enqueue import trace_context

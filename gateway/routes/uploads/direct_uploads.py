@@ -10,7 +10,7 @@ from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.images.uploads import max_file_bytes
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.direct_uploads import DirectUploadView
+from gateway.schemas.uploads.direct_uploads import DirectUploadView
 from gateway.services import current_services
 from shared import errors
 from shared.store.uploads.direct_uploads import UPLOAD_S, URL_S

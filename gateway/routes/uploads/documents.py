@@ -12,7 +12,7 @@ from gateway.auth import current_party, current_tenant
 from gateway.http import problems
 from gateway.responses.after_change import after_change
 from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
-from gateway.schemas.documents import DocumentPath, DocumentState, PagePath, PageQuery
+from gateway.schemas.uploads.documents import DocumentPath, DocumentState, PagePath, PageQuery
 from gateway.services import current_services
 from gateway.submission.documents.plan import default_view, page_infos, presume
 from gateway.submission.documents.upload import store_document

@@ -12,7 +12,7 @@ from gateway.http import problems
 from gateway.images.sizing import image_info
 from gateway.responses.after_change import after_change
 from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
-from gateway.schemas.jobs import ImagePath, ImageState, WarmQuery
+from gateway.schemas.uploads.images import ImagePath, ImageState, WarmQuery
 from gateway.services import current_services
 from gateway.submission.images import image_upload
 from gateway.submission.images.tiling import tile_budget

@@ -12,7 +12,7 @@ from gateway.http.problems import from_validation
 from gateway.images import uploads
 from gateway.images.sizing import image_info
 from gateway.responses.after_change import after_change
-from gateway.schemas.jobs import FileClaim, ImageUpload
+from gateway.schemas.uploads.images import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.submission.body import form_texts, is_json, parse_json_object
 from gateway.submission.enqueue import enqueue_job, trace_context

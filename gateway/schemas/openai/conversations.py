@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import Parameters
+from gateway.schemas.parameters import Parameters
 
 #: Messages that are taken at once.
 MAX_ITEMS = 20

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gateway.schemas.jobs import FileClaim, Parameters, known_form
+from gateway.schemas.parameters import Parameters, known_form
+from gateway.schemas.uploads.images import FileClaim
 from shared.jobs.document import MAX_DPI
 
 _DOCUMENT_ID = re.compile(r"doc_[0-9a-f]{64}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import model_validator as check
 
-from gateway.schemas.jobs import MAX_URL_CHARS, Parameters
+from gateway.schemas.parameters import MAX_URL_CHARS, Parameters
 
 #: As those of sessions.
 GROUP_PATTERN = r"^[A-Za-z0-9_.:\-]{1,128}$"

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import EvidenceState, Parameters, known_form
+from gateway.schemas.jobs.output import EvidenceState
+from gateway.schemas.parameters import Parameters, known_form
 
 _RESPONSE_ID = re.compile(r"resp_[0-9A-Z]{36}")
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.documents import JobDocument
+from gateway.schemas.uploads.documents import JobDocument
 
 
 class EstimatedImage(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import MAX_URL_CHARS, Parameters, known_form
+from gateway.schemas.parameters import MAX_URL_CHARS, Parameters, known_form
 
 _FILE_ID = re.compile(r"file-[0-9A-F]{33}")
 _LINK_ID = re.compile(r"link_[0-9a-f]{48}")
