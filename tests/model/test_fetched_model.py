@@ -6,7 +6,7 @@ import pytest
 
 from shared.settings import BUNDLED_MODEL, Settings
 from tests.support.harness import ROOT
-from tests.support.model_hub import running_hub
+from tests.support.servers.model_hub import running_hub
 from worker.engine.loader import ModelNotLoadable, load_model
 from worker.start_report import find_problem
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
 from tests.integration.jobs.test_second_reader import ended
-from tests.support.documents import draw_scan, pdf, scan, sentence, write
+from tests.support.documents.drawn import draw_scan, pdf, scan, sentence, write
 from tests.support.harness import System
 from tests.support.images.image_bytes import saved
 from tests.unit.worker.evidence.papers import invoice

@@ -19,14 +19,14 @@ from PIL import Image, ImageDraw
 
 from demo.data import fonts
 from tests.integration.jobs.test_second_reader import ended
-from tests.support.documents import draw_scan, pdf, prose, rotated, scan, write
+from tests.support.documents.drawn import draw_scan, pdf, prose, rotated, scan, write
 from tests.support.harness import QUICK, ROOT, running_redis, running_system
 from tests.support.images.image_bytes import saved
-from tests.support.pointing_worker import COLOURS
+from tests.support.workers.pointing_worker import COLOURS
 from tests.unit.worker.places.many import overlap
 
 WITHIN_S = 120
-POINTING = "tests.support.pointing_worker"
+POINTING = "tests.support.workers.pointing_worker"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from sightline.errors import BadReview, NotFound, NotReviewable, ReviewChanged
 from tests.integration.conftest import Service
 from tests.support.harness import QUICK, eventually, running_redis, running_system
 from tests.support.images.image_bytes import saved, text_png
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 from tests.unit.worker.reader.pages import page
 
 PAGE = page(20, 4)

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.integration.conftest import Service
 from tests.support.harness import QUICK, ROOT, eventually, free_port, running_redis, running_system
-from tests.support.receivers import dripping, raw, receiving
+from tests.support.servers.receivers import dripping, raw, receiving
 
 OUTWARD = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
 HASTY = {

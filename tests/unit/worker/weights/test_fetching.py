@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import eventually
-from tests.support.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
+from tests.support.servers.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
 from worker.weights import errors, fetching, model_folder
 from worker.weights.fetching import fetch_model, is_here
 from worker.weights.place import Place, find_place

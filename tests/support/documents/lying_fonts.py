@@ -8,7 +8,7 @@ from pathlib import Path
 from pikepdf import Array, Dictionary, Name, Object, Pdf
 from reportlab.pdfbase.ttfonts import TTFontFile
 
-from tests.support.documents import VERA, pdf, rewritten
+from tests.support.documents.drawn import VERA, pdf, rewritten
 
 _START = "BT /F1 11 Tf 14 TL 60 770 Td"
 

@@ -1,6 +1,6 @@
 """A worker with a command that makes its consumer leave a queue, as a fault of Celery's might.
 
-`celery -A tests.support.forgetful_worker worker …`
+`celery -A tests.support.workers.forgetful_worker worker …`
 """
 
 from __future__ import annotations

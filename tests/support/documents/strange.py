@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pikepdf import Array, Dictionary, Name, Pdf, String
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.support.damaged_documents import hand_written
-from tests.support.documents import pdf, rewritten, text_page, write
+from tests.support.documents.damaged import hand_written
+from tests.support.documents.drawn import pdf, rewritten, text_page, write
 
 _BOX = b"[-25 -254 1000 880]"
 

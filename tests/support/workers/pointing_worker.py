@@ -1,7 +1,8 @@
 """A worker whose model sees colours: asked for `red`, it points at each red patch of its picture.
 
-`celery -A tests.support.pointing_worker worker …`. It answers on the grid of Qwen3-VL, for whatever
-picture it is shown, so that a place that was mapped wrongly shows. Of `ghost` it talks nonsense.
+`celery -A tests.support.workers.pointing_worker worker …`. It answers on the grid of Qwen3-VL, for
+whatever picture it is shown, so that a place that was mapped wrongly shows. Of `ghost` it talks
+nonsense.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pikepdf import Array, Dictionary, Name, Object, Pdf
 from PIL import Image, ImageDraw
 from PIL.TiffImagePlugin import TiffImageFile
 
-from tests.support.documents import pdf, rewritten
+from tests.support.documents.drawn import pdf, rewritten
 
 SIDE = (400, 200)
 #: A page of an image alone, as large as half of it in points.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pikepdf
 
-from tests.support.documents import draw_scan, pdf, prose, rewritten, scan, text_page
+from tests.support.documents.drawn import draw_scan, pdf, prose, rewritten, scan, text_page
 
 
 def plain() -> bytes:

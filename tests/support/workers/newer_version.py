@@ -1,6 +1,6 @@
 """Runs a program as the next version of the service: one more row field, a higher ROW_VERSION.
 
-`python -m tests.support.newer_version celery -A worker.app worker …`
+`python -m tests.support.workers.newer_version celery -A worker.app worker …`
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import io
 
 from PIL import Image, ImageDraw
 
-from tests.support.documents import Draw, draw_scan, pdf, scan, text_page
+from tests.support.documents.drawn import Draw, draw_scan, pdf, scan, text_page
 
 
 def _nothing(_: object) -> None:
