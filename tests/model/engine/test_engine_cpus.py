@@ -20,7 +20,7 @@ from worker.engine.kernels.instructions import choose_instructions
 
 pytestmark = pytest.mark.model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 #: Desktops since 2013 and AMD before Zen 4; servers of 2017, which have no VNNI; what is here.
 CPUS = {
     "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
