@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
-from tests.integration.jobs.test_second_reader import ended
+from tests.integration.jobs.reading.test_second_reader import ended
 from tests.support.documents.drawn import draw_scan, pdf, scan, sentence, write
 from tests.support.harness import System
 from tests.support.images.image_bytes import saved

@@ -18,7 +18,7 @@ pytest.importorskip("rapidocr")
 from PIL import Image, ImageDraw
 
 from demo.data import fonts
-from tests.integration.jobs.test_second_reader import ended
+from tests.integration.jobs.reading.test_second_reader import ended
 from tests.support.documents.drawn import draw_scan, pdf, prose, rotated, scan, write
 from tests.support.harness import QUICK, ROOT, running_redis, running_system
 from tests.support.images.image_bytes import saved

@@ -13,7 +13,7 @@ import pypdfium2
 from reportlab.pdfgen.canvas import Canvas
 
 from sightline.cli import main
-from tests.integration.jobs.test_second_reader import ended, submit
+from tests.integration.jobs.reading.test_second_reader import ended, submit
 from tests.support.documents.drawn import draw_scan, pdf, prose, rotated, scan, write
 from tests.support.harness import System
 from tests.support.images.image_bytes import saved
