@@ -12,7 +12,7 @@ import pytest
 
 from scripts import bundle
 from scripts.bundle import Bundle
-from scripts.instance import ROOT
+from scripts.service.instance import ROOT
 from shared.settings import Settings
 from tests.support.servers.model_hub import tiny_model
 

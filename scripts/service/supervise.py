@@ -17,7 +17,7 @@ import honcho.manager
 from honcho.printer import Printer
 from honcho.process import Process
 
-from scripts.instance import Instance, wait_until
+from scripts.service.instance import Instance, wait_until
 from shared.log.text_lines import STEP_MARK
 
 #: A process that dies more often than this within RESTART_WINDOW_S ends the service.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from scripts.instance import Instance, InstanceError, list_instances
+from scripts.service.instance import Instance, InstanceError, list_instances
 from shared.settings import Settings
 
 

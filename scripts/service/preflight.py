@@ -12,7 +12,7 @@ import honcho.environ
 from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
-from scripts.instance import ROOT, InstanceError
+from scripts.service.instance import ROOT, InstanceError
 from shared.errors import BadConfig, StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store.access.api_key_store import ApiKeyStore
