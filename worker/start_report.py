@@ -12,7 +12,7 @@ from shared.errors import StoreUnavailable
 from shared.long_steps import current_step
 from shared.settings import Settings
 from shared.store.connection import connect
-from shared.store.starting_workers import StartingWorker, StartingWorkers
+from shared.store.fleet.starting_workers import StartingWorker, StartingWorkers
 from worker.reasons import describe_error
 from worker.weights.errors import WeightsError
 

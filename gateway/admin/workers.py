@@ -11,8 +11,8 @@ from gateway.audit import AuditLog
 from gateway.responses.views.operations import starting_detail, worker_detail
 from shared.errors import NotFound
 from shared.long_steps import HowFar
-from shared.store.starting_workers import StartingWorker, StartingWorkers
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.starting_workers import StartingWorker, StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 _COLUMNS = ("id", "state", "model", "numerics", "busy", "s/job", "tokens/s", "memory", "version")
 _STARTING = ("without a model", "state", "model", "what it does, or why it gave up")

@@ -9,11 +9,11 @@ from typing import Protocol
 from shared.catalog.served_name import expect_name
 from shared.errors import BadParameters, ModelNotFound, ModelRequired
 from shared.excerpt import excerpt
-from shared.jobs.route import REVISION_MARK, Route, join_name
+from shared.jobs.parameters.route import REVISION_MARK, Route, join_name
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
-from shared.store.starting_workers import StartingWorkers
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.starting_workers import StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 #: Stand for the default model.
 DEFAULT_NAMES = frozenset(("", "sightline", "default"))

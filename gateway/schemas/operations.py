@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.jobs import Parameters, QueueDepth, StartingState, WorkerState
+from gateway.schemas.health import QueueDepth, StartingState, WorkerState
+from gateway.schemas.parameters import Parameters
 from shared.store.operations.job_board import Standing
 from shared.store.operations.queue_history import KEPT_MINUTES
 

@@ -28,8 +28,8 @@ from gateway.http.bodies.members import cut_words, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.images.uploads import UploadChecksum
 from gateway.large_input import give_way, with_pauses
-from gateway.schemas.groups import GROUP_PATTERN
-from gateway.schemas.jobs import MAX_URL_CHARS, Sha256
+from gateway.schemas.jobs.groups import GROUP_PATTERN
+from gateway.schemas.parameters import MAX_URL_CHARS, Sha256
 from gateway.schemas.sessions import SESSION_PATTERN
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
 from shared.catalog.rules import MAX_RULES
@@ -58,14 +58,14 @@ from shared.jobs import (
     TopK,
     TopP,
 )
+from shared.jobs.answers.find import MAX_LABEL_CHARS, MAX_LABELS, MAX_PHRASE_CHARS
+from shared.jobs.answers.review import ReviewRule
 from shared.jobs.document import DEFAULT_DPI, Dpi, RunningLines, TextLayer
-from shared.jobs.enhancement import Enhancement
-from shared.jobs.find import MAX_LABEL_CHARS, MAX_LABELS, MAX_PHRASE_CHARS
-from shared.jobs.response_format import ResponseFormat
-from shared.jobs.review import ReviewRule
-from shared.jobs.route import MAX_MODEL_CHARS
+from shared.jobs.parameters.enhancement import Enhancement
+from shared.jobs.parameters.response_format import ResponseFormat
+from shared.jobs.parameters.route import MAX_MODEL_CHARS
+from shared.jobs.parameters.schedule import DailyWindow
 from shared.jobs.row import dump
-from shared.jobs.schedule import DailyWindow
 from shared.settings import Settings
 from shared.webhooks import WebhookEvent
 

@@ -19,8 +19,8 @@ from shared.jobs import (
     GenerationParams,
     SearchTerms,
 )
-from shared.jobs.enhancement import Enhancement
-from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
+from shared.jobs.parameters.enhancement import Enhancement
+from shared.jobs.parameters.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
 #: Longest value of a field that a preset reads.
 _MAX_FIELD_CHARS = 500

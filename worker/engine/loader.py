@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from shared.catalog.model_place import find_place
-from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.jobs.parameters.enhancement import LETTER_HEIGHT
 from shared.long_steps import long_step
 from shared.settings import Settings
 from worker.engine.checkpoint.folder import find_folder, read_json

@@ -12,9 +12,9 @@ from shared.errors import JobFailure, by_code
 from shared.jobs import JobStatus
 from shared.jobs.view import timestamp
 from shared.prediction.heartbeat import Heartbeat
+from shared.store.fleet.starting_workers import StartingWorker
 from shared.store.operations.job_board import JobSummary
 from shared.store.operations.queue_history import HistoryPoint
-from shared.store.starting_workers import StartingWorker
 
 
 def board_view(job: JobSummary, names: Mapping[str, str], now_ms: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from shared.jobs import (
     Tiling,
     TilingTask,
 )
-from shared.jobs.lines import MOST_PAGES
+from shared.jobs.answers.lines import MOST_PAGES
 from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.page_size import page_pixels
 from shared.prediction.tile_plan import tiling_for

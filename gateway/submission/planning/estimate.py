@@ -26,7 +26,7 @@ from shared.errors import Unavailable
 from shared.jobs import ImageInfo
 from shared.jobs.view import document_view
 from shared.prediction.cost_model import Prediction
-from shared.store.forecasts import Forecast
+from shared.store.fleet.forecasts import Forecast
 
 
 class EstimateRequest(Submission):

@@ -6,7 +6,7 @@ import time
 
 from gateway.submission.request import Submission
 from shared.errors import BadParameters
-from shared.jobs.schedule import DailyWindow, Schedule
+from shared.jobs.parameters.schedule import DailyWindow, Schedule
 
 
 def schedule_of(submission: Submission, ttl_s: int) -> Schedule:

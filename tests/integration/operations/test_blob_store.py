@@ -14,7 +14,6 @@ import obstore
 import pytest
 from PIL import Image
 
-from tests.support.bucket import Bucket, running_bucket
 from tests.support.harness import (
     QUICK,
     RedisServer,
@@ -23,6 +22,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
+from tests.support.servers.bucket import Bucket, running_bucket
 
 ENV = {
     "SIGHTLINE_BLOBS_TIMEOUT_S": "4",

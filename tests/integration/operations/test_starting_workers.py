@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.integration.conftest import SMALL
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
-from tests.support.model_hub import running_hub, tiny_model
+from tests.support.servers.model_hub import running_hub, tiny_model
 
 SHARD = "model-00002-of-00002.safetensors"
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from shared.store.starting_workers import StartingWorker, StartingWorkers
+from shared.store.fleet.starting_workers import StartingWorker, StartingWorkers
 from tests.integration.access.keyed_service import KeyedService, keyed_service
 from tests.support.browser import Visit
 

@@ -23,8 +23,8 @@ from shared.store.blobs.sweeper import BlobSweeper
 from shared.store.connection import connect
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
-from tests.support.bucket import Bucket, running_bucket, settings_of
 from tests.support.harness import RedisServer
+from tests.support.servers.bucket import Bucket, running_bucket, settings_of
 
 IMAGE = StoredImage("img_" + "5" * 64, b"pixels" * 500, 4, 3, (4, 3), "PNG")
 PIECES = [*(b"%d\n" % n * (n % 7 + 1) for n in range(500)), b"y" * 5_000_000, b"", b"end"]

@@ -6,12 +6,12 @@ import pytest
 
 from shared.errors import QueueFull
 from shared.jobs import JobInput, JobStatus
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
-from shared.store.forecasts import Forecasts
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.jobs.types import ServedModel
-from shared.store.worker_registry import WorkerRegistry
 
 
 @pytest.fixture

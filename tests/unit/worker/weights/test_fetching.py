@@ -13,7 +13,7 @@ import pytest
 
 from shared.catalog.model_place import Place, find_place
 from tests.support.harness import eventually
-from tests.support.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
+from tests.support.servers.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
 from worker.weights import errors, fetching, model_folder
 from worker.weights.fetching import fetch_model, is_here
 
