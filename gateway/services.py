@@ -111,6 +111,7 @@ class Services:
         breaker = Breaker()
         store = Store(settings, connect(settings, breaker=breaker))
         workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
+        starting = StartingWorkers(store.redis)
         forecasts = Forecasts(store.redis, workers)
         store_health = StoreHealth(settings, breaker)
         binary = connect(settings, text=False, breaker=breaker)
@@ -130,9 +131,9 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
-            models=ModelDirectory(workers, settings),
+            models=ModelDirectory(workers, starting, settings),
             fleet=Fleet(ModelLoads(store.redis), forecasts, settings.default_name),
-            starting=StartingWorkers(store.redis),
+            starting=starting,
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),

@@ -40,6 +40,7 @@ class WorkerState(BaseModel):
     busy: int
     draining: bool = Field(description="Whether it is stopping and accepts no new jobs.")
     reader: str = Field(description="The weights of its second reader; empty without one.")
+    thinks: bool = Field(description="Whether its model can think before it answers.")
     seconds_per_job: float = Field(description="0 while unknown.")
     encode_tokens_per_s: float
     prefill_tokens_per_s: float

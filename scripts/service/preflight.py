@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from gateway.auth import UnsafeBinding, check_binding
 from scripts.service.instance import ROOT, InstanceError
+from shared.catalog.model_place import find_place
 from shared.errors import BadConfig, StoreUnavailable
 from shared.settings import SIMULATED_MODEL, Settings
 from shared.store.access.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 from shared.store.redis_info import refuse_cluster
-from worker.weights.place import find_place
 
 FLOWER_PORT = 5555
 

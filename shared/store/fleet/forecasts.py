@@ -91,7 +91,7 @@ class Forecast:
     answers: Mapping[str, float] = field(default_factory=dict)
     #: Average steps that wrote one, likewise.
     steps: Mapping[str, float] = field(default_factory=dict)
-    #: Actual over predicted seconds of the latest jobs.
+    #: Actual over predicted seconds of the latest jobs of the model; of all until it has enough.
     ratios: tuple[float, ...] = ()
 
     def answer_tokens(self, kind: str, most: int) -> float:
@@ -145,14 +145,20 @@ class Forecasts:
     def read(self, route: Route = _ALL) -> Forecast:
         """Return the forecast of this moment for jobs of this route."""
         here = (route.pool, route.filters_by)
+        workers = [
+            one for one in self._workers.fresh() if route.is_served_by(one.model, one.revision)
+        ]
+        names = {worker.model for worker in workers}
+        own = names.pop() if len(names) == 1 else route.model
         with guard():
             pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(keys.pooled(keys.QUEUED_SINCE, route.pool))
             pipe.hmget(keys.pooled(keys.BACKLOG, route.pool), "ms", "jobs")
             pipe.hgetall(keys.ANSWERS)
-            pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
             pipe.hgetall(keys.ANSWER_STEPS)
-            queued, (busy_ms, counted), answers, ratios, steps = pipe.execute()
+            pipe.lrange(keys.PREDICTIONS_RECENT, 0, -1)
+            pipe.lrange(keys.pooled(keys.PREDICTIONS_RECENT, own), 0, -1)
+            queued, (busy_ms, counted), answers, steps, of_all, of_own = pipe.execute()
             jobs = self._held_jobs(keys=[], args=[_MAX_RUNNING, _MAX_WAITING, *here])
             held = self._held_tiles(keys=[], args=[_MAX_LONG_AHEAD, route.pool])[1]
         backlog = Backlog(
@@ -163,16 +169,11 @@ class Forecasts:
             ahead=tuple(map(read_waiting, jobs[1])),
             held=tuple(part for reply in held if (part := read_held(reply))),
         )
-        workers = [
-            one for one in self._workers.fresh() if route.is_served_by(one.model, one.revision)
-        ]
-        names = {worker.model for worker in workers}
-        own = names.pop() if len(names) == 1 else route.model
         return Forecast(
             FleetSnapshot(tuple(workers), backlog),
             _of_model({kind: float(tokens) for kind, tokens in answers.items()}, own),
             _of_model({kind: float(count) for kind, count in steps.items()}, own),
-            tuple(map(float, ratios)),
+            tuple(map(float, of_own if len(of_own) >= _MIN_RATIOS else of_all)),
         )
 
     def predict_work_s(self, route: Route = _ALL) -> float | None:

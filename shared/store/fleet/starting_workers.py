@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from shared.jobs.row import dump
 from shared.long_steps import StepKind
@@ -29,6 +29,13 @@ class StartingWorker:
     #: Kind of the reason for which it gave up, and the reason in one line; "" while it goes on.
     problem: str = ""
     reason: str = ""
+    #: When it last said so, in Unix seconds by its own clock; 0 until it was stored.
+    reported_s: float = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether it has not given up."""
+        return not self.problem
 
 
 class StartingWorkers:
@@ -54,13 +61,18 @@ class StartingWorkers:
     def list_all(self) -> list[StartingWorker]:
         """Return those that start now, or gave up lately."""
         with guard():
-            names = self._redis.zrange(keys.STARTING, 0, -1)
-            values = self._redis.mget([keys.starting_worker(n) for n in names]) if names else []
-            expired = [n for n, value in zip(names, values, strict=True) if value is None]
+            reports = dict(self._redis.zrange(keys.STARTING, 0, -1, withscores=True))
+            values = self._redis.mget(map(keys.starting_worker, reports)) if reports else []
+            states = dict(zip(reports, values, strict=True))
+            expired = [name for name, value in states.items() if value is None]
             if expired:
                 with tidying():
                     self._redis.zrem(keys.STARTING, *expired)
-        return [_parse(value) for value in values if value is not None]
+        return [
+            replace(_parse(value), reported_s=reports[name])
+            for name, value in states.items()
+            if value is not None
+        ]
 
 
 def _parse(text: str) -> StartingWorker:

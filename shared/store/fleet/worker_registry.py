@@ -56,6 +56,11 @@ class WorkerRegistry:
             names = self._redis.zrangebyscore(keys.MODELS_SEEN, time.time() - _REMEMBERED_S, "+inf")
         return frozenset(names)
 
+    def models_last_seen(self) -> frozenset[str]:
+        """Return the models that the last workers served, however long they are gone."""
+        with guard():
+            return frozenset(self._redis.zrange(keys.MODELS_SEEN, 0, -1))
+
     def drain(self, worker_id: str) -> None:
         """Ask a worker to take no more jobs and to finish those that it has."""
         confirm(lambda: self._redis.set(keys.DRAIN + worker_id, 1, ex=_DRAIN_TTL_S))
