@@ -51,10 +51,8 @@ def test_what_is_no_page_is_not_taken_for_one(pages):
         ({"preset": "ocr"}, "724e08f507e210cf"),
         ({"prompt": "a", "document": "doc_x", "pages": "1-2"}, "5f978e954e3aa97b"),
         (
-            {
-                **{"prompt": "a", "document": "doc_x", "pages": "1", "session_id": "s"},
-                **{"group": "g", "tiling": "read", "boxes": "line", "enhance": "auto", "ttl_s": 60},
-            },
+            {"prompt": "a", "document": "doc_x", "pages": "1", "session_id": "s", "group": "g"}
+            | {"tiling": "read", "boxes": "line", "enhance": "auto", "ttl_s": 60},
             "1950907791a3ab96",
         ),
     ],
