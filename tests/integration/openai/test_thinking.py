@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import openai
 import pytest
 from openai.types.responses import Response
-from tests.support.hand_written import Writer
 
 from tests.integration.http.test_events import following
+from tests.support.workers.hand_written import Writer
 
 THOUGHT = "simulated thinking: 先看 the picture, then the question"
 
