@@ -61,7 +61,11 @@ def _start(cache: Path, model: dict[str, str]) -> float:
     environment = os.environ | model | {"XDG_CACHE_HOME": str(cache)}
     began_s = time.perf_counter()
     process = subprocess.run(
-        [sys.executable, "-c", _START], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", _START],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     seconds = time.perf_counter() - began_s
     if "compiled kernels" not in process.stdout:
