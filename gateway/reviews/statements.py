@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from gateway.schemas.reviews import CorrectionEntry, ReviewRequest
+from gateway.schemas.jobs.reviews import CorrectionEntry, ReviewRequest
 from shared.errors import BadReview
 from shared.excerpt import excerpt
-from shared.jobs.review import (
+from shared.jobs.answers.review import (
     MOST_BYTES,
     MOST_STATEMENTS,
     Confirmation,

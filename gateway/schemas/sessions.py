@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.jobs import Parameters
+from gateway.schemas.parameters import Parameters
 from shared.jobs import FinishReason
 
 SESSION_PATTERN = r"^[A-Za-z0-9_.:\-]{1,128}$"

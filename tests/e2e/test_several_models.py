@@ -17,7 +17,7 @@ from shared.store import Store, keys
 from tests.chaos.faults import Fault, Monkey, redis_killer, submit
 from tests.chaos.tally import add_up, differing_sums
 from tests.model.checkpoints import write_tiny_model
-from tests.support.documents import pdf, text_page
+from tests.support.documents.drawn import pdf, text_page
 from tests.support.harness import (
     QUICK,
     Process,

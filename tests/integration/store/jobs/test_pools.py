@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import QueueFull
-from shared.jobs import JobInput
-from shared.jobs.route import Route
+from shared.jobs import JobInput, JobStatus
+from shared.jobs.parameters.route import Route
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.jobs.types import ServedModel
-from shared.store.worker_registry import WorkerRegistry
 
 
 @pytest.fixture
@@ -87,6 +88,29 @@ def test_what_older_gateways_ask_is_for_the_model_that_was_there_first(store):
     assert take(store, "b", "3") == "nothing"
     store.redis.delete(keys.AWAITED + "a")
     assert take(store, "b", "4") == jobs[2]
+
+
+def end_late(store: Store, model: str, predicted_s: float, actual_s: float) -> None:
+    """Let a job end so long after it came, beside what was predicted."""
+    job = add(store, model)
+    claim = store.claim_next("w", serves=ServedModel(model, "1"))
+    assert isinstance(claim, Claim)
+    earlier = round(claim.row.created_ms - 1000 * actual_s)
+    predicted = {"predicted_ms": round(1000 * predicted_s), "created_ms": earlier}
+    store.redis.hset(keys.job(job), mapping=predicted)
+    assert store.finish(job, claim.owner, JobStatus.SUCCEEDED, {"output": {"text": ""}})
+
+
+def test_a_model_that_is_late_makes_no_other_ones_jobs_late(store):
+    forecasts = Forecasts(store.redis, WorkerRegistry(store.redis, 10))
+    for _ in range(20):
+        end_late(store, "late", 1, 60)
+        end_late(store, "quick", 1000, 1)
+    tails = [forecasts.read(Route(name, name, name)).tail for name in ("late", "quick", "new")]
+    # a model without experience of its own has that of all
+    assert tails[0] >= 60
+    assert tails[1] == 1
+    assert tails[2] >= 60
 
 
 def test_names_that_nobody_serves_are_bounded(store):
