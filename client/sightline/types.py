@@ -473,6 +473,7 @@ class WorkerData(TypedDict):
     busy: int
     draining: bool
     reader: NotRequired[str]
+    thinks: NotRequired[bool]
     seconds_per_job: float
     encode_tokens_per_s: float
     prefill_tokens_per_s: float

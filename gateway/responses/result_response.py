@@ -18,7 +18,7 @@ from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
 from gateway.reviews.checked_places import mark_checked
 from gateway.reviews.correcting import CorrectedOutput, Side, correct_output
-from gateway.schemas.jobs import OverlayQuery
+from gateway.schemas.jobs.queries import OverlayQuery
 from gateway.services import Services
 from shared.errors import BadParameters, NoPlaces, NotAcceptable, ResultTooLarge
 from shared.jobs import TilingTask

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.reviews.correcting import correct_output
-from shared.jobs.review import Review
+from shared.jobs.answers.review import Review
 
 #: What of an output has places of its own, and the member of it that says what is there.
 _SAID = {"lines": "text", "objects": "label"}

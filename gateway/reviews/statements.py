@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.reviews.schema_kinds import is_of_kind, kinds_at
-from gateway.schemas.reviews import CorrectionEntry, ReviewRequest
+from gateway.schemas.jobs.reviews import CorrectionEntry, ReviewRequest
 from shared.errors import BadReview
 from shared.excerpt import excerpt
-from shared.jobs.review import (
+from shared.jobs.answers.review import (
     MOST_BYTES,
     MOST_STATEMENTS,
     Confirmation,

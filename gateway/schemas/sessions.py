@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.jobs import Parameters
+from gateway.schemas.parameters import Parameters
 from shared.jobs import FinishReason
 from shared.jobs.model import TurnPart
 

@@ -54,7 +54,8 @@ ANSWERS = PREFIX + "answers"
 #: were counted, up to those that an average remembers.
 ANSWER_STEPS = PREFIX + "answers:steps"
 ANSWERS_COUNTED = PREFIX + "answers:counted"
-#: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios.
+#: Hash: how jobs compared with their predictions, as counters; and list of the latest ratios,
+#: of all jobs and, with the model's name behind, of each model.
 PREDICTIONS = PREFIX + "predictions"
 PREDICTIONS_RECENT = PREFIX + "predictions:recent"
 #: Zset of a tenant's queued job ids in the order in which its turns take them.

@@ -14,7 +14,7 @@ import pytest
 from shared.settings import BUNDLED_MODEL
 from shared.store import keys
 from tests.model.checkpoints import write_tiny_model
-from tests.support.documents import pdf, text_page
+from tests.support.documents.drawn import pdf, text_page
 from tests.support.harness import (
     QUICK,
     Process,

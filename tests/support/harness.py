@@ -176,7 +176,9 @@ QUICK = {
 
 def _program(name: str, newer: bool) -> list[str]:
     return (
-        [sys.executable, "-m", "tests.support.newer_version", name] if newer else [str(BIN / name)]
+        [sys.executable, "-m", "tests.support.workers.newer_version", name]
+        if newer
+        else [str(BIN / name)]
     )
 
 

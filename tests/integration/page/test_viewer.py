@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
 from demo.data import fonts
-from tests.support.documents import pdf, text_page
+from tests.support.documents.drawn import pdf, text_page
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import saved
 from tests.unit.worker.evidence.papers import invoice

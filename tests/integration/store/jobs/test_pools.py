@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import QueueFull
-from shared.jobs import JobInput
-from shared.jobs.route import Route
+from shared.jobs import JobInput, JobStatus
+from shared.jobs.parameters.route import Route
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.jobs.types import ServedModel
 
 
@@ -59,6 +61,29 @@ def test_what_an_older_version_has_moved_leaves_nothing_behind(store):
     assert [take(store, "a"), take(store, "a")] == [moved, "nothing"]
     names = (keys.QUEUED_SINCE, keys.TURNS, keys.SLOTS, keys.LINE + "t")
     assert store.redis.exists(*names, *(keys.pooled(name, "a") for name in names)) == 0
+
+
+def end_late(store: Store, model: str, predicted_s: float, actual_s: float) -> None:
+    """Let a job end so long after it came, beside what was predicted."""
+    job = add(store, model)
+    claim = store.claim_next("w", serves=ServedModel(model, "1"))
+    assert isinstance(claim, Claim)
+    earlier = round(claim.row.created_ms - 1000 * actual_s)
+    predicted = {"predicted_ms": round(1000 * predicted_s), "created_ms": earlier}
+    store.redis.hset(keys.job(job), mapping=predicted)
+    assert store.finish(job, claim.owner, JobStatus.SUCCEEDED, {"output": {"text": ""}})
+
+
+def test_a_model_that_is_late_makes_no_other_ones_jobs_late(store):
+    forecasts = Forecasts(store.redis, WorkerRegistry(store.redis, 10))
+    for _ in range(20):
+        end_late(store, "late", 1, 60)
+        end_late(store, "quick", 1000, 1)
+    tails = [forecasts.read(Route(name, name, name)).tail for name in ("late", "quick", "new")]
+    # a model without experience of its own has that of all
+    assert tails[0] >= 60
+    assert tails[1] == 1
+    assert tails[2] >= 60
 
 
 def test_names_that_nobody_serves_are_bounded(store):
