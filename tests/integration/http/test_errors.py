@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from gateway.http import mistral_errors
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.jobs import new_job_id
 
 REQUEST_ID = re.compile(r"req_[0-9a-f]{24}")
