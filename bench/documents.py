@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.documents.reader import DocumentReader
 from shared.settings import Settings
-from tests.support.documents import draw_scan, pdf, prose, scan, text_page
+from tests.support.documents.drawn import draw_scan, pdf, prose, scan, text_page
 
 PAGES = 1000
 #: Pages between two looks at the memory.

@@ -23,7 +23,7 @@ from shared.jobs import JobInput
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
 from tests.support.harness import eventually
-from tests.support.sentinels import ReplicatedRedis, running_sentinels
+from tests.support.servers.sentinels import ReplicatedRedis, running_sentinels
 
 THREADS, BEFORE_S, AFTER_S = 4, 2.0, 2.0
 _PAUSE_S = 0.005

@@ -20,14 +20,13 @@ from gateway.http.json_answers import JsonAnswers
 from gateway.http.pages.documents import add_documents
 from gateway.openapi import document, queries
 from gateway.openapi.security import SECURITY_SCHEMES
-from gateway.routes.direct_uploads import direct_uploads
-from gateway.routes.documents import documents
-from gateway.routes.estimate import estimate
-from gateway.routes.events import events
-from gateway.routes.groups import groups
 from gateway.routes.health import health
-from gateway.routes.images import images
-from gateway.routes.jobs import jobs
+from gateway.routes.jobs.estimate import estimate
+from gateway.routes.jobs.events import events
+from gateway.routes.jobs.groups import groups
+from gateway.routes.jobs.jobs import jobs
+from gateway.routes.jobs.predict import predict
+from gateway.routes.jobs.reviews import reviews
 from gateway.routes.metrics import metrics
 from gateway.routes.openai.batches import batches
 from gateway.routes.openai.chats import openai
@@ -38,12 +37,13 @@ from gateway.routes.operations.board import board
 from gateway.routes.operations.fleet import fleet
 from gateway.routes.operations.page import operations_page
 from gateway.routes.page import page
-from gateway.routes.predict import predict
 from gateway.routes.presets import presets
 from gateway.routes.reading_apis.mistral import ocr
 from gateway.routes.reading_apis.open_webui import loader
-from gateway.routes.reviews import reviews
 from gateway.routes.sessions import sessions
+from gateway.routes.uploads.direct_uploads import direct_uploads
+from gateway.routes.uploads.documents import documents
+from gateway.routes.uploads.images import images
 from gateway.routes.usage import usage
 from gateway.routes.webhooks import webhooks
 from gateway.services import Services, current_services

@@ -20,7 +20,7 @@ from shared.errors import BadConfig
 from shared.excerpt import excerpt
 from shared.jobs.view import timestamp
 from shared.settings import Settings
-from shared.store.api_key_types import ANONYMOUS
+from shared.store.access.api_key_types import ANONYMOUS
 
 _log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from gateway.services import current_services
 from shared.errors import LimitError, ServiceError
 from shared.settings import Settings
 from shared.store import DoorbellMessage, NewJob, StoredJob
-from shared.store.api_key_types import ANONYMOUS, SCOPES, Anonymous, Caller, Charged, Scope
-from shared.store.forecasts import QueuePosition
-from shared.store.rate_limits import WINDOW_S, RateLimits
+from shared.store.access.api_key_types import ANONYMOUS, SCOPES, Anonymous, Caller, Charged, Scope
+from shared.store.access.rate_limits import WINDOW_S, RateLimits
+from shared.store.fleet.forecasts import QueuePosition
 
 _PRIVATE = re.compile(r"/(v1|predict|process)(/|$)")
 #: What follows one job costs little and is asked for again and again.

@@ -35,7 +35,7 @@ from shared.errors import BadConfig, StoreUnavailable
 from shared.queue.reaper import Reaper
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.api_key_store import ApiKeyStore
+from shared.store.access.api_key_store import ApiKeyStore
 from shared.store.blobs.sweeper import BlobSweeper
 from shared.store.connection import connect
 from shared.store.redis_info import refuse_cluster

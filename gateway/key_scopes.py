@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from shared.errors import InsufficientScope
-from shared.store.api_key_types import Scope
+from shared.store.access.api_key_types import Scope
 
 #: What every key may ask to find its way: nothing of it tells of a caller's work.
 _DISCOVERY = re.compile(r"/v1/(models(/.*)?|presets|rules|limits|queue|estimate)")

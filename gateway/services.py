@@ -27,28 +27,28 @@ from shared.outbound.client import GuardedClient
 from shared.queue.doorbell import DoorbellMessages
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.api_key_store import ApiKeyStore
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.usage_store import UsageStore
 from shared.store.batch_store import BatchStore
 from shared.store.blobs.contents import BlobContents
 from shared.store.connection import Breaker, Client, connect
-from shared.store.forecasts import Forecasts
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.model_loads import ModelLoads
+from shared.store.fleet.starting_workers import StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.group_store import GroupStore
 from shared.store.jobs.events import EventReader
 from shared.store.jobs.review_store import ReviewStore
 from shared.store.jobs.waiters import Waiters
-from shared.store.model_loads import ModelLoads
 from shared.store.operations.job_board import JobBoard
 from shared.store.operations.queue_history import QueueHistory
 from shared.store.redis_info import roles
 from shared.store.session_store import SessionStore
-from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.direct_uploads import DirectUploads
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
-from shared.store.usage_store import UsageStore
 from shared.store.webhooks.delivery_store import DeliveryStore
-from shared.store.worker_registry import WorkerRegistry
 from shared.tracing import Tracing
 
 
@@ -111,6 +111,7 @@ class Services:
         breaker = Breaker()
         store = Store(settings, connect(settings, breaker=breaker))
         workers = WorkerRegistry(store.redis, settings.heartbeat_ttl_s)
+        starting = StartingWorkers(store.redis)
         forecasts = Forecasts(store.redis, workers)
         store_health = StoreHealth(settings, breaker)
         binary = connect(settings, text=False, breaker=breaker)
@@ -130,9 +131,9 @@ class Services:
             events=EventReader(store.redis, block_s=settings.redis_timeout_s / 2),
             waiters=Waiters(store.redis),
             workers=workers,
-            models=ModelDirectory(workers, settings),
+            models=ModelDirectory(workers, starting, settings),
             fleet=Fleet(ModelLoads(store.redis), forecasts, settings.default_name),
-            starting=StartingWorkers(store.redis),
+            starting=starting,
             forecasts=forecasts,
             store_health=store_health,
             admission=Admission(forecasts, store_health, settings),

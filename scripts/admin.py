@@ -6,10 +6,10 @@ import contextlib
 import sys
 
 from gateway import admin
-from scripts.instance import Instance, InstanceError
-from scripts.preflight import read_settings
 from scripts.redis_server import PrivateRedis, find_program
-from scripts.running import choose_instance, read_redis_url
+from scripts.service.instance import Instance, InstanceError
+from scripts.service.preflight import read_settings
+from scripts.service.running import choose_instance, read_redis_url
 
 
 def open_redis(instance: Instance, stack: contextlib.ExitStack) -> str:

@@ -19,12 +19,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from scripts.instance import ROOT
 from scripts.requirements import list_requirements
+from scripts.service.instance import ROOT
+from shared.catalog.model_place import find_place
 from shared.settings import BUNDLED_MODEL, SIMULATED_MODEL, Settings
 from worker.weights.__main__ import fetch
 from worker.weights.model_folder import list_whole
-from worker.weights.place import find_place
 
 OFFLINE = "offline"
 SUMS = f"{OFFLINE}/SHA256SUMS"

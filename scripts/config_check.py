@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from scripts.instance import InstanceError
-from scripts.preflight import read_settings
-from scripts.running import choose_instance, read_redis_url
+from scripts.service.instance import InstanceError
+from scripts.service.preflight import read_settings
+from scripts.service.running import choose_instance, read_redis_url
 from shared import config_check
 from shared.settings import PREFIX, Settings
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 
-from scripts.instance import InstanceError, wait_until
-from scripts.preflight import read_settings
-from scripts.running import choose_instance
+from scripts.service.instance import InstanceError, wait_until
+from scripts.service.preflight import read_settings
+from scripts.service.running import choose_instance
 from scripts.up import STOP_S
 
 

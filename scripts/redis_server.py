@@ -17,8 +17,15 @@ from typing import Self
 
 import redis
 
-from scripts.instance import ROOT, Instance, InstanceError, RecordedProcess, birth, end_process
-from scripts.preflight import free_port
+from scripts.service.instance import (
+    ROOT,
+    Instance,
+    InstanceError,
+    RecordedProcess,
+    birth,
+    end_process,
+)
+from scripts.service.preflight import free_port
 from shared.redis_url import mask_passwords
 from shared.store.connection import make_pool
 

@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from scripts import redis_users
-from scripts.instance import ROOT
+from scripts.service.instance import ROOT
 
 FOLDER = ROOT / "deploy" / "secrets"
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import honcho.environ
 
-from scripts import preflight
-from scripts.instance import LAUNCHER, ROOT, Instance, InstanceError
-from scripts.preflight import Address
 from scripts.redis_server import PrivateRedis, check_redis, find_program
-from scripts.supervise import SteadyOutput, Supervisor, print_line
+from scripts.service import preflight
+from scripts.service.instance import LAUNCHER, ROOT, Instance, InstanceError
+from scripts.service.preflight import Address
+from scripts.service.supervise import SteadyOutput, Supervisor, print_line
 from shared.settings import BUNDLED_MODEL, Settings
 
 FLOWER_USER = "sightline"

@@ -16,7 +16,7 @@ from shared.documents.reader import DocumentReader
 from shared.errors import ServiceError, StoreUnavailable
 from shared.jobs import JobStatus
 from shared.jobs.abilities import Ability
-from shared.jobs.route import join_name
+from shared.jobs.parameters.route import join_name
 from shared.prediction.curves import Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.queue import QUEUES, direct_queue, send_doorbells
@@ -28,14 +28,14 @@ from shared.store.blobs.contents import BlobContents
 from shared.store.blobs.sweeper import BlobSweeper
 from shared.store.connection import connect
 from shared.store.feature_store import RedisFeatures
+from shared.store.fleet.starting_workers import StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.jobs.tile_store import TileStore
 from shared.store.redis_info import refuse_cluster
 from shared.store.session_store import SessionStore
-from shared.store.starting_workers import StartingWorkers
 from shared.store.uploads.document_store import DocumentStore
 from shared.store.uploads.erased_files import ErasedFiles
 from shared.store.uploads.image_store import ImageStore
-from shared.store.worker_registry import WorkerRegistry
 from shared.system_memory import process_bytes, total_bytes
 from shared.tracing import Tracing
 from worker.consumers import QueueWatch

@@ -7,14 +7,14 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from shared.catalog.served_name import expect_name
 from shared.errors import StoreUnavailable
 from shared.long_steps import current_step
 from shared.settings import Settings
 from shared.store.connection import connect
-from shared.store.starting_workers import StartingWorker, StartingWorkers
+from shared.store.fleet.starting_workers import StartingWorker, StartingWorkers
 from worker.reasons import describe_error
 from worker.weights.errors import WeightsError
-from worker.weights.place import find_place
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class StartReport:
 
     def __init__(self, settings: Settings, name: str) -> None:
         """Report on the worker with Celery's node name `name`."""
-        self._name, self._model = name, _title(settings.model)
+        self._name, self._model = name, expect_name(settings)
         self._redis = connect(settings)
         self._workers = StartingWorkers(self._redis)
         self._ended = threading.Event()
@@ -74,14 +74,6 @@ class StartReport:
             self._workers.tell(state, ttl_s)
         except StoreUnavailable as error:
             _log.debug("start.not_reported", extra={"cause": error.detail})
-
-
-def _title(model: str) -> str:
-    """Return the model's name without where it lies."""
-    try:
-        return find_place(model).title
-    except ValueError:
-        return model
 
 
 def find_problem(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from shared.jobs.lines import Boxes
+from shared.jobs.answers.lines import Boxes
 from tests.unit.worker.places.pages import KINDS, KnownPage, written
 from tests.unit.worker.reader.pages import page
 from worker.jobs.reading import seen_rows

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from shared.documents.ink import orientation
 from shared.documents.ink.mask import find_ink
 from shared.documents.picture import find_picture_turn, to_grey, turn_picture
-from tests.support.documents import VERA, WORDS
+from tests.support.documents.drawn import VERA, WORDS
 
 KINDS = ("lower", "mixed", "upper", "digits", "chinese")
 HELD_OUT = ("DejaVuSerif", "VeraIt", "VeraBI", "NotoSerif")

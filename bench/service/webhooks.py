@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.service.setup import running_service
 from tests.support.harness import System, eventually
-from tests.support.receivers import Receiver, Request, dripping, raw, receiving
+from tests.support.servers.receivers import Receiver, Request, dripping, raw, receiving
 
 _ENVIRONMENT = {
     "SIGHTLINE_ALLOW_NETS": "127.0.0.0/8",

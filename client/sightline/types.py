@@ -329,6 +329,9 @@ class Turn(TypedDict):
 
     job_id: str | None
     created_at: str
+    #: `system`: the prompt is an instruction to the model. Older services do not tell it.
+    role: NotRequired[Literal["user", "system"]]
+    part: NotRequired[Literal["both", "question", "answer"]]
     prompt: str
     images: list[str]
     text: str
@@ -470,6 +473,7 @@ class WorkerData(TypedDict):
     busy: int
     draining: bool
     reader: NotRequired[str]
+    thinks: NotRequired[bool]
     seconds_per_job: float
     encode_tokens_per_s: float
     prefill_tokens_per_s: float

@@ -12,11 +12,12 @@ from gateway.audit import AuditLog
 from shared.errors import BadConfig, OutcomeUnknown, ServiceError
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import ApiKeyError
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import ApiKeyError
+from shared.store.access.usage_store import UsageStore
 from shared.store.connection import Client, connect
-from shared.store.usage_store import UsageStore
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.starting_workers import StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 _DESCRIPTION = (
     "Makes, lists, changes, rotates and revokes API keys; sums up their usage; shows, cancels and "
@@ -68,7 +69,7 @@ def _run_area(options: argparse.Namespace, settings: Settings, client: Client) -
             jobs.run_action(options, Store(settings, client), audit, settings, operator)
         case "workers":
             registry = WorkerRegistry(client, settings.heartbeat_ttl_s)
-            workers.run_action(options, registry, audit, operator)
+            workers.run_action(options, registry, StartingWorkers(client), audit, operator)
         case _:
             keys.run_action(options, api_keys, audit, settings, operator)
 

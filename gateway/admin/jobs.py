@@ -14,7 +14,7 @@ from gateway.submission.resubmit import retry_for_operator
 from shared.errors import NotCancelable
 from shared.settings import Settings
 from shared.store import Store
-from shared.store.api_key_store import ApiKeyStore
+from shared.store.access.api_key_store import ApiKeyStore
 from shared.store.operations.job_board import JobBoard, JobSummary, Place, Standing, Wanted
 
 _COLUMNS = ("id", "status", "key", "kind", "model", "age_s", "size", "worker", "done", "reason")

@@ -11,8 +11,8 @@ from gateway.admin.terms import add_terms, chosen_terms, parse_duration
 from gateway.audit import AuditLog
 from shared.jobs.view import timestamp
 from shared.settings import Settings
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import ApiKey
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import ApiKey
 
 _DAY_S = 86_400
 

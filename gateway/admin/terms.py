@@ -9,7 +9,7 @@ from shared.addresses import Policy
 from shared.errors import UrlNotAllowed
 from shared.outbound.client import parse_target
 from shared.settings import Settings
-from shared.store.api_key_types import (
+from shared.store.access.api_key_types import (
     BUDGETS,
     DEFAULT,
     MAX_WEIGHT,

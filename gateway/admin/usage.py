@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import date
 
 from gateway.admin.table import print_table
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import ALL, ApiKeyError
-from shared.store.usage_store import Usage, UsageStore, days_asked, periods_between
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import ALL, ApiKeyError
+from shared.store.access.usage_store import Usage, UsageStore, days_asked, periods_between
 
 _COLUMNS = ("key", "period", *(name for name in Usage.model_fields if name != "work_ms"), "work_s")
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from gateway.admin.table import print_table
 from gateway.audit import AuditLog
-from gateway.responses.views.operations import worker_detail
+from gateway.responses.views.operations import starting_detail, worker_detail
 from shared.errors import NotFound
-from shared.store.worker_registry import WorkerRegistry
+from shared.long_steps import HowFar
+from shared.store.fleet.starting_workers import StartingWorker, StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 _COLUMNS = ("id", "state", "model", "numerics", "busy", "s/job", "tokens/s", "memory", "version")
+_STARTING = ("without a model", "state", "model", "what it does, or why it gave up")
 
 _DONE = {"drain": "drained", "resume": "resumed"}
 
@@ -29,16 +32,19 @@ def add_parsers(area: argparse.ArgumentParser) -> None:
 
 
 def run_action(
-    options: argparse.Namespace, registry: WorkerRegistry, audit: AuditLog, operator: str
+    options: argparse.Namespace,
+    registry: WorkerRegistry,
+    starting: StartingWorkers,
+    audit: AuditLog,
+    operator: str,
 ) -> None:
     """Do what the options say; raises ServiceError."""
     fresh = registry.fresh()
     known = [worker.id for worker in fresh]
     if options.action == "list":
         drained = registry.drained(known)
-        _print_workers(
-            [worker_detail(one, drained=one.id in drained) for one in fresh], options.json
-        )
+        workers = [worker_detail(one, drained=one.id in drained) for one in fresh]
+        _print_workers(workers, starting.list_all(), options.json)
         return
     if missing := [one for one in options.ids if one not in known]:
         raise NotFound(f"No worker {missing[0]} sends heartbeats.")
@@ -48,13 +54,28 @@ def run_action(
         audit.note(f"worker.{options.action}", worker=worker_id, operator=operator)
 
 
-def _print_workers(workers: list[dict[str, Any]], as_json: bool) -> None:
+def _print_workers(
+    workers: list[dict[str, Any]], starting: list[StartingWorker], as_json: bool
+) -> None:
     if as_json:
-        print(json.dumps(workers, ensure_ascii=False))
-    elif workers:
+        listed = {"data": workers, "starting": list(map(starting_detail, starting))}
+        print(json.dumps(listed, ensure_ascii=False))
+        return
+    if workers:
         print_table([_COLUMNS, *map(_cells, workers)], left=4)
     else:
         print("No worker sends heartbeats.")
+    if starting:
+        print_table([_STARTING, *map(_starting_cells, starting)], left=len(_STARTING))
+
+
+def _starting_cells(worker: StartingWorker) -> tuple[str, ...]:
+    if not worker.goes_on:
+        return worker.name, "gave up", worker.model, f"{worker.problem}: {worker.reason}"
+    percent = worker.percent
+    how_far = None if percent is None else HowFar(percent / 100, worker.seconds_left)
+    state = f"{worker.step} ({how_far})" if how_far else worker.step
+    return worker.name, "starting", worker.model, state
 
 
 def _cells(worker: dict[str, Any]) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from gateway.admission.store_health import StoreHealth
 from gateway.admission.work import estimate_work
 from shared.errors import QueueFull
 from shared.jobs import ImageInfo, Priority, Reader
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.cost_model import Prediction, Work, estimate_prompt_tokens
 from shared.settings import Settings
-from shared.store.forecasts import Forecast, Forecasts, QueuePosition
+from shared.store.fleet.forecasts import Forecast, Forecasts, QueuePosition
 
 #: Seconds for which a forecast is used again; queue positions are read more often.
 _FORECAST_TTL_S = 0.1

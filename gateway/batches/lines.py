@@ -23,9 +23,9 @@ from shared.errors import ServiceError
 from shared.excerpt import excerpt
 from shared.jobs import Priority
 from shared.jobs.row import JobRow, dump
-from shared.store.api_key_types import Caller
+from shared.store.access.api_key_types import Caller
+from shared.store.access.rate_limits import RateLimits
 from shared.store.batch_store import Batch
-from shared.store.rate_limits import RateLimits
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 #: The request of a line by the endpoint of its batch.

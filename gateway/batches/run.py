@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import Any, Literal
 
 from flask import Flask
 
@@ -21,7 +21,8 @@ from shared.errors import (
     SessionBusy,
     Unavailable,
 )
-from shared.store.batch_store import Batch, BatchStatus
+from shared.store.batch_store import Batch, BatchStatus, Ending
+from shared.store.blobs.file_content import WrittenFile
 from shared.store.uploads.file_store import StoredFile
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class BatchRun:
         self._store = services.batches
         self._batch = batch
         self._owner = owner
+        self._held = time.monotonic()
 
     def work(self, seconds: float) -> None:
         """Work for about so long; raises BatchLost, StoreUnavailable."""
@@ -70,6 +72,7 @@ class BatchRun:
 
     def _hold(self) -> None:
         """Renew the lease, and read what became of the batch."""
+        self._held = time.monotonic()
         batch = self._store.hold(self._batch, self._owner)
         if batch is None:
             raise BatchLost
@@ -79,7 +82,6 @@ class BatchRun:
         """Check every line before any work; return whether there is work."""
         errors: list[dict[str, Any]] = []
         known: set[str] = set()
-        held = time.monotonic()
         for at, raw in enumerate(self._services.files.iter_pieces(self._batch.tenant, file)):
             give_way()
             try:
@@ -94,9 +96,7 @@ class BatchRun:
                 errors.append(_error(error.code, error.message, error.param, at + 1))
                 if len(errors) == _MOST_ERRORS:
                     break
-            if time.monotonic() - held > _HOLD_S:
-                self._hold()
-                held = time.monotonic()
+            self._hold_on()
         if errors:
             self._finish("failed", errors)
             return False
@@ -184,26 +184,43 @@ class BatchRun:
 
     def _expire_lines(self, file: StoredFile) -> None:
         """Tell of every line that there was no time for it."""
-        first, held = self._batch.next, time.monotonic()
+        first = self._batch.next
         pieces = self._services.files.iter_pieces(self._batch.tenant, file, first)
         for number, raw in enumerate(pieces, first):
             give_way()
             custom_id = read_line(raw, self._batch.endpoint).custom_id
             text = expired_line(self._batch, number, custom_id)
             self._store.settle(self._batch, number, text, failed=True)
-            if time.monotonic() - held > _HOLD_S:
-                self._hold()
-                held = time.monotonic()
+            self._hold_on()
 
     def _pieces(self, numbers: list[int]) -> list[tuple[int, bytes]]:
         batch = self._batch
         return self._services.files.read_pieces(batch.tenant, batch.input_file, numbers)
 
     def _finish(self, status: BatchStatus, errors: list[dict[str, Any]]) -> None:
-        if not self._store.finish(self._batch, self._owner, status, errors):
-            raise BatchLost
+        while True:
+            # what was settled since the last look belongs to the files
+            self._hold()
+            results = (self._move_results("completed"), self._move_results("failed"))
+            ending = self._store.finish(self._batch, self._owner, status, errors, results)
+            if ending is Ending.LOST:
+                raise BatchLost
+            if ending is Ending.ENDED:
+                break
         counts = {"lines": self._batch.total, "status": status}
         _log.info("batch.finished", extra={"batch_id": self._batch.id, **counts})
+
+    def _move_results(self, kind: Literal["completed", "failed"]) -> WrittenFile | None:
+        """Write a file's results to the blob store, if there is one; the lease goes on."""
+        batch = self._batch
+        file_id = batch.output_file if kind == "completed" else batch.error_file
+        files, number = self._services.files, getattr(batch, kind)
+        return files.move_pieces(batch.tenant, file_id, number, self._hold_on)
+
+    def _hold_on(self) -> None:
+        """Renew the lease in the middle of long work, now and then."""
+        if time.monotonic() - self._held > _HOLD_S:
+            self._hold()
 
 
 def _error(

@@ -22,13 +22,13 @@ from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
 from shared.store import Store
 from shared.store.connection import Client
-from shared.store.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
+from shared.store.fleet.forecasts import RATIO_STEP, RATIO_STEPS, Forecasts, PredictionAccuracy
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.jobs import job_metrics
 from shared.store.jobs.reader import Load
 from shared.store.redis_info import RedisState, redis_state
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.store.webhooks.delivery_types import Outbox
-from shared.store.worker_registry import WorkerRegistry
 
 _COUNTED = {
     "jobs": "Job events.",

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from shared.catalog.served_name import expect_name
 from shared.errors import BadParameters, ModelNotFound, ModelRequired
 from shared.excerpt import excerpt
-from shared.jobs.route import REVISION_MARK, Route, join_name
+from shared.jobs.parameters.route import REVISION_MARK, Route, join_name
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.starting_workers import StartingWorkers
+from shared.store.fleet.worker_registry import WorkerRegistry
 
 #: Stand for the default model.
 DEFAULT_NAMES = frozenset(("", "sightline", "default"))
@@ -31,9 +33,14 @@ class NamesModel(Protocol):
 class ModelDirectory:
     """Finds the workers that a request is for; one of it serves all requests of a process."""
 
-    def __init__(self, workers: WorkerRegistry, settings: Settings) -> None:
+    def __init__(
+        self, workers: WorkerRegistry, starting: StartingWorkers, settings: Settings
+    ) -> None:
         """Take the names of the operator from the settings, those of the workers from Redis."""
         self._workers = workers
+        self._starting = starting
+        #: What a worker that has the settings of this gateway would serve.
+        self._own = expect_name(settings)
         self._aliases = settings.aliases
         self._default = settings.default_name
         self._seen: tuple[float, frozenset[str]] = (-_SEEN_TTL_S, frozenset())
@@ -104,15 +111,21 @@ class ModelDirectory:
         return Route(model, asked, self._pool_of(route, fresh))
 
     def _check_absent(self, route: Route, fresh: Sequence[Heartbeat], *, waits: bool) -> None:
-        """Raise ModelNotFound unless jobs may wait for workers of the route, or nobody can know."""
+        """Raise ModelNotFound unless jobs may wait for workers of the route."""
         if waits:
             if not route.asked.isprintable():
                 raise BadParameters("model: a name of printable characters.", pointer="/model")
             return
-        seen = self._models_seen()
-        is_new_fleet = not fresh and not seen
-        if not is_new_fleet and route.asked not in seen | self._configured:
-            raise _not_found(route.asked, fresh)
+        if route.asked in self._models_seen() | self._configured or self._may_come(route, fresh):
+            return
+        raise _not_found(route.asked, fresh)
+
+    def _may_come(self, route: Route, fresh: Sequence[Heartbeat]) -> bool:
+        """Tell whether a worker of the route starts, or was of a fleet that is away as a whole."""
+        if any(one.goes_on and route.asked == one.model for one in self._starting.list_all()):
+            return True
+        is_away = not fresh and not self._models_seen()
+        return is_away and route.asked in self._workers.models_last_seen() | {self._own}
 
     def _pool_of(self, route: Route, fresh: Sequence[Heartbeat]) -> str:
         """Return where jobs of the route wait: with all others while there is nothing else.

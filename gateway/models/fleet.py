@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.heartbeat import Heartbeat
-from shared.store.forecasts import Forecasts
-from shared.store.model_loads import ModelLoad, ModelLoads
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.model_loads import ModelLoad, ModelLoads
 
 
 @dataclass(frozen=True, slots=True)

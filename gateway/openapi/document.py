@@ -13,16 +13,16 @@ from gateway.openapi.queries import describe_refusals
 from gateway.openapi.security import describe_keys
 from gateway.responses.following.event_stream import EVENT_TYPES
 from gateway.results.forms import ResultForm
-from gateway.schemas.batches import BatchRequest, FileForm
-from gateway.schemas.conversations import ConversationChange, ConversationRequest
-from gateway.schemas.groups import GroupRequest
-from gateway.schemas.jobs import ImageUpload
-from gateway.schemas.reviews import ReviewRequest
+from gateway.schemas.jobs.groups import GroupRequest
+from gateway.schemas.jobs.reviews import ReviewRequest
+from gateway.schemas.openai.batches import BatchRequest, FileForm
+from gateway.schemas.openai.conversations import ConversationChange, ConversationRequest
+from gateway.schemas.uploads.images import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chats.request import ChatRequest
+from gateway.submission.fields.submission import Submission
 from gateway.submission.planning.estimate import EstimateRequest
 from gateway.submission.reading_apis.mistral import OcrRequest
-from gateway.submission.request import Submission
 from gateway.submission.responses_api.request import ResponseRequest
 
 _REF = "#/components/schemas/"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gateway.large_input import give_way
 from gateway.reviews.line_corrections import CorrectedLines
-from shared.jobs.review import Correction
+from shared.jobs.answers.review import Correction
 from shared.json_pointer import follow, replace_at, split_pointer
 
 #: What a form of a result is made of: the whole output, its text, its pages or images, its lines.

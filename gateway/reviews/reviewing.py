@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gateway.reviews.statements import add_statements
-from gateway.schemas.reviews import ReviewRequest
+from gateway.schemas.jobs.reviews import ReviewRequest
 from gateway.services import Services
 from shared.errors import NotReviewable, ReviewChanged
 from shared.jobs import JobStatus
-from shared.jobs.review import Statement
+from shared.jobs.answers.review import Statement
 from shared.jobs.row import JobRow
-from shared.store.api_key_types import Caller
+from shared.store.access.api_key_types import Caller
 
 #: So many others may come before a review is given up.
 _TRIES = 20

@@ -23,10 +23,10 @@ from gateway.responses.views.worker import (
     starting_view,
     worker_view,
 )
-from gateway.schemas.jobs import Ok, QueueView, Ready
+from gateway.schemas.health import Ok, QueueView, Ready
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
-from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
+from gateway.submission.fields.handling import MAX_DEADLINE_S, MAX_METADATA_BYTES
 from shared import errors
 from shared.queue import QUEUES
 

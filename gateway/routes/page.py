@@ -18,7 +18,7 @@ from gateway.http.pages.frame import (
 from gateway.images.formats import accepted_formats
 from gateway.services import current_services
 from shared.catalog.presets import BUILT_IN
-from shared.jobs.enhancement import EnhanceStep
+from shared.jobs.parameters.enhancement import EnhanceStep
 
 _LENGTHS = (32, 128, 512, 1024, 2048, 4096, 8192, 16_384)
 _BUILT_IN_NAMES = {preset.name for preset in BUILT_IN}

@@ -13,8 +13,8 @@ from gateway.responses.views.usage import budget_views, period_views, usage_view
 from gateway.schemas.usage import MAX_DAYS, MAX_MONTHS_DAYS, MAX_ROWS, UsageQuery, UsageReport
 from gateway.services import current_services
 from shared import errors
-from shared.store.api_key_types import ANONYMOUS, ApiKeyError
-from shared.store.usage_store import Usage, days_asked, periods_between
+from shared.store.access.api_key_types import ANONYMOUS, ApiKeyError
+from shared.store.access.usage_store import Usage, days_asked, periods_between
 
 usage = APIBlueprint("usage", __name__, abp_tags=[Tag(name="service")])
 

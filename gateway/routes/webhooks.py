@@ -12,7 +12,7 @@ from gateway.http import problems
 from gateway.responses.after_change import after_change
 from gateway.responses.views.webhook import delivery_view, endpoint_view, secret_view
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.jobs import JobPath
+from gateway.schemas.jobs.queries import JobPath
 from gateway.schemas.webhooks import (
     DeliveryList,
     DeliveryPath,

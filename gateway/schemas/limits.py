@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from shared.store.api_key_types import Scope
+from shared.store.access.api_key_types import Scope
 
 
 class ImageLimits(BaseModel):

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.jobs import Parameters, QueueDepth, WorkerState
+from gateway.schemas.health import QueueDepth, StartingState, WorkerState
+from gateway.schemas.parameters import Parameters
 from shared.store.operations.job_board import Standing
 from shared.store.operations.queue_history import KEPT_MINUTES
 
@@ -126,11 +127,25 @@ class WorkerDetail(WorkerState):
     memory_total_bytes: int = Field(description="Of its machine or container; 0 while unknown.")
 
 
+class StartingDetail(StartingState):
+    """A worker without a model as operators see it."""
+
+    object: Literal["starting_worker"]
+    name: str = Field(description="Its name in Celery, which it keeps when it is started again.")
+    reason: str = Field(
+        description="Why it gave up, in one line of its log; empty while it goes on."
+    )
+    reported_at: str = Field(description="When it last said so, by its own clock.")
+
+
 class WorkerList(BaseModel):
-    """All workers that send heartbeats."""
+    """All workers that send heartbeats, and those that have no model yet."""
 
     object: Literal["list"]
     data: list[WorkerDetail]
+    starting: list[StartingDetail] = Field(
+        description="Workers that load a model, and for ten minutes those that could not."
+    )
 
 
 class QueuePoint(BaseModel):

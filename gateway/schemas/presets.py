@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from shared.catalog.presets import Language
 from shared.catalog.rules import Rule
 from shared.jobs import GenerationParams
-from shared.jobs.enhancement import Enhancement
+from shared.jobs.parameters.enhancement import Enhancement
 
 
 class PresetState(BaseModel):

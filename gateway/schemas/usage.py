@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.jobs import Parameters
-from shared.store.usage_store import Step
+from gateway.schemas.parameters import Parameters
+from shared.store.access.usage_store import Step
 
 #: Days of one answer: a leap year.
 MAX_DAYS = 366

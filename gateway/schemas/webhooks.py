@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gateway.schemas.jobs import MAX_URL_CHARS, Parameters, known_form
+from gateway.schemas.parameters import MAX_URL_CHARS, Parameters, known_form
 
 _DELIVERY_ID = re.compile(r"dlv_[0-9A-Z]{36,40}(_[0-9]{1,9})?")
 

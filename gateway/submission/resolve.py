@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from gateway.submission.searching import refuse_terms, search_terms
 from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook
@@ -19,8 +19,8 @@ from shared.jobs import (
     GenerationParams,
     SearchTerms,
 )
-from shared.jobs.enhancement import Enhancement
-from shared.jobs.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
+from shared.jobs.parameters.enhancement import Enhancement
+from shared.jobs.parameters.response_format import ANY_OBJECT, JsonSchema, ResponseFormat
 
 #: Longest value of a field that a preset reads.
 _MAX_FIELD_CHARS = 500

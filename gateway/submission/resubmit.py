@@ -21,9 +21,9 @@ from shared.errors import (
     SessionBusy,
 )
 from shared.jobs import ImageInfo, JobStatus, Priority
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
+from shared.jobs.parameters.schedule import DailyWindow, Schedule
 from shared.jobs.row import JobRow
-from shared.jobs.schedule import DailyWindow, Schedule
 from shared.store import NewJob, StoredJob
 
 #: Jobs of a group that one request retries.

@@ -13,9 +13,9 @@ from shared.catalog.rules import MAX_RULES, Name, RuleBook
 from shared.constraints.grammar import check_satisfiable
 from shared.errors import BadConfig, BadConstraint
 from shared.jobs import ASK_TOKENS, READ_TOKENS, GenerationParams
-from shared.jobs.enhancement import Enhancement
-from shared.jobs.find import FIND_TOKENS, name_labels
-from shared.jobs.response_format import ANY_OBJECT
+from shared.jobs.answers.find import FIND_TOKENS, name_labels
+from shared.jobs.parameters.enhancement import Enhancement
+from shared.jobs.parameters.response_format import ANY_OBJECT
 from shared.settings import Settings
 
 VARIABLE = "SIGHTLINE_PRESETS_FILE"

@@ -1,8 +1,8 @@
 """The data of a job; the names of `model.py` and `params.py` that others import."""
 
+from shared.jobs.answers.find import FoundObject, SearchTerms
+from shared.jobs.answers.lines import Boxes, TextLine
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
-from shared.jobs.find import FoundObject, SearchTerms
-from shared.jobs.lines import Boxes, TextLine
 from shared.jobs.model import (
     DETAIL_PIXELS,
     ROW_VERSION,
@@ -30,7 +30,7 @@ from shared.jobs.model import (
     Usage,
     new_job_id,
 )
-from shared.jobs.params import (
+from shared.jobs.parameters.generation import (
     ASK_TOKENS,
     CONSTRAINTS,
     MAX_CHOICES,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.jobs.params import Frozen
+from shared.jobs.parameters.generation import Frozen
 
 MIN_DPI, MAX_DPI = 50, 400
 #: Letters of 8 points have the height then that models read well.

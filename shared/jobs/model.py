@@ -15,13 +15,13 @@ from pydantic import (
     model_serializer,
 )
 
+from shared.jobs.answers.evidence import Evidence
+from shared.jobs.answers.find import FoundObject, SearchTerms
+from shared.jobs.answers.lines import Boxes, SeenRow, TextLine
+from shared.jobs.answers.review import ReviewRule
 from shared.jobs.document import DocumentInput, PageSource, TextLayer
-from shared.jobs.enhancement import Enhancement, EnhanceStep
-from shared.jobs.evidence import Evidence
-from shared.jobs.find import FoundObject, SearchTerms
-from shared.jobs.lines import Boxes, SeenRow, TextLine
-from shared.jobs.params import Frozen, GenerationParams
-from shared.jobs.review import ReviewRule
+from shared.jobs.parameters.enhancement import Enhancement, EnhanceStep
+from shared.jobs.parameters.generation import Frozen, GenerationParams
 
 #: Incremented when a row's fields change meaning; a worker refuses rows newer than itself.
 ROW_VERSION = 5

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from shared.errors import JobTooNew
+from shared.jobs.answers.review import Review, ReviewState
 from shared.jobs.model import ROW_VERSION, JobInput, JobStatus, TileInfo
+from shared.jobs.parameters.route import Route
 from shared.jobs.response_api import ResponseFields
-from shared.jobs.review import Review, ReviewState
-from shared.jobs.route import Route
 from shared.slow_json import dump_slowly, load_slowly
 
 

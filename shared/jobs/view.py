@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from shared.jobs.answers.review import Correction, Statement
 from shared.jobs.document import DocumentInput
-from shared.jobs.review import Correction, Statement
 from shared.jobs.row import JobRow
 
 #: Characters of a question that its job shows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -13,6 +14,7 @@ from shared.jobs import JobStatus
 from shared.jobs.row import JsonDict, JsonList, dump
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.blobs.file_content import WrittenFile
 from shared.store.connection import Client, load_script, pairs
 from shared.store.failures import confirm, guard
 from shared.webhooks import Webhook, new_delivery_id
@@ -22,10 +24,23 @@ BatchStatus = Literal[
 ]
 UNFINISHED = ("validating", "in_progress", "cancelling")
 _SCRIPTS = ("create", "take", "hold", "start", "admit", "settle", "finish", "cancel")
+#: The blobs of a batch's output and errors; None for a file that is empty, or lies in Redis.
+Results = tuple[WrittenFile | None, WrittenFile | None]
+_IN_REDIS: Results = (None, None)
 #: Milliseconds for which a pump has a batch before another may take it.
 LEASE_MS = 10_000
 
 _Blank = BeforeValidator(lambda value: None if value == "" else value)
+
+
+class Ending(IntEnum):
+    """How it went to end a batch."""
+
+    #: It is another pump's by now.
+    LOST = 0
+    ENDED = 1
+    #: There are more results than were written, or what was written has waited for too long.
+    STALE = 2
 
 
 def new_batch_id() -> str:
@@ -174,9 +189,17 @@ class BatchStore:
         return bool(self._run("settle", batch.name, line, kind, file_id, text))
 
     def finish(
-        self, batch: Batch, owner: str, status: BatchStatus, errors: list[dict[str, Any]]
-    ) -> bool:
-        """End a batch; return whether it was still this owner's."""
+        self,
+        batch: Batch,
+        owner: str,
+        status: BatchStatus,
+        errors: list[dict[str, Any]],
+        results: Results = _IN_REDIS,
+    ) -> Ending:
+        """End a batch with its files, whose contents may lie outside Redis."""
         delivery = new_delivery_id()
-        args = (batch.name, owner, status, dump(errors), self._kept_ms, delivery)
-        return bool(self._run("finish", *args))
+        args: list[Any] = [batch.name, owner, status, dump(errors), self._kept_ms, delivery]
+        for file in results:
+            place = (file.blob, file.checksum, file.ends, file.pieces) if file else ("", "", "", 0)
+            args.extend(place)
+        return Ending(self._run("finish", *args))

@@ -27,7 +27,7 @@ from shared.settings import Settings
 from shared.store import Store, keys
 from tests.chaos.faults import Account, Fault, Monkey, print_account, submit
 from tests.chaos.stage import Size, Stage, staged
-from tests.support.receivers import Receiver, receiving
+from tests.support.servers.receivers import Receiver, receiving
 
 _TENANT = "anonymous"
 _CHAT = "/v1/chat/completions"

@@ -21,7 +21,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.chaos.faults import Account, Monkey, Team, print_account, redis_killer, submit
 from tests.support.harness import QUICK, RedisServer, System, running_redis, running_system
-from tests.support.receivers import Receiver, Request, receiving
+from tests.support.servers.receivers import Receiver, Request, receiving
 
 _FAST = {
     "SIGHTLINE_ALLOW_NETS": "127.0.0.0/8",

@@ -22,7 +22,7 @@ from tests.chaos.listeners import CHAT, Heard
 from tests.chaos.tally import add_up, differing_sums
 from tests.chaos.trail import Trail
 from tests.support.harness import RedisServer
-from tests.support.receivers import Receiver
+from tests.support.servers.receivers import Receiver
 
 _TENANT = "anonymous"
 _CHUNK = 1000

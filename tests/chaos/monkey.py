@@ -22,9 +22,9 @@ from tests.chaos.faults import Account, Fault, Monkey, print_account, submit
 from tests.chaos.history import History, undelivered
 from tests.chaos.listeners import Listeners
 from tests.chaos.stage import Size, Stage, staged
+from tests.support.documents.page_kinds import as_base64, pages
 from tests.support.images.image_bytes import screenshot
-from tests.support.page_kinds import as_base64, pages
-from tests.support.receivers import Receiver, receiving
+from tests.support.servers.receivers import Receiver, receiving
 
 #: One job in this many has a webhook, in the long form.
 _WEBHOOK_EVERY = 20

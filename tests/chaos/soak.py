@@ -25,7 +25,7 @@ from PIL import Image
 from tests.chaos.growth import Readings, kinds, of_machine, of_process, of_redis
 from tests.support.harness import BIN, Process, System, free_port, running_redis, running_system
 from tests.support.images.image_bytes import saved
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 #: The shortest lifetimes that the settings allow, so that rows and images expire during a run.
 _SHORT_LIVED = {

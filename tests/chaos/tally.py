@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from shared.jobs.row import JobRow
+from shared.store.access.usage_store import Usage, UsageStore
 from shared.store.connection import Client
-from shared.store.usage_store import Usage, UsageStore
 
 _WORK = ("read_s", "encode_s", "prefill_s", "decode_s")
 _TOKENS = ("prompt_tokens", "completion_tokens", "image_tokens")

@@ -10,7 +10,7 @@ import pytest
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
-from shared.store.usage_store import UsageStore
+from shared.store.access.usage_store import UsageStore
 from tests.chaos import bundles, couriers, growth, monkey, soak
 from tests.chaos.faults import Account
 from tests.chaos.history import History

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import ROOT
-from tests.support.model_hub import running_hub
+from tests.support.servers.model_hub import running_hub
 
 pytestmark = [pytest.mark.long, pytest.mark.model, pytest.mark.timeout(2400)]
 

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 import pytest
 
 from shared.settings import BUNDLED_MODEL
-from tests.support.documents import draw_scan, pdf, prose, scan, write
+from tests.support.documents.drawn import draw_scan, pdf, prose, scan, write
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.instance import Instance, wait_until
-from scripts.preflight import find_bind_error
+from scripts.service.instance import Instance, wait_until
+from scripts.service.preflight import find_bind_error
 from tests.support.harness import BIN, ROOT, eventually, free_port
 
 pytestmark = pytest.mark.timeout(420)

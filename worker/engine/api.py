@@ -20,8 +20,8 @@ from shared.jobs import (
     Usage,
 )
 from shared.jobs.abilities import Ability
-from shared.jobs.enhancement import LETTER_HEIGHT
 from shared.jobs.layout import lay_out
+from shared.jobs.parameters.enhancement import LETTER_HEIGHT
 from shared.prediction.curves import UNKNOWN, Curve
 from shared.prediction.image_memory import UNBOUNDED, ImageRoom
 from shared.prediction.visual_tokens import TOKEN_SIDE

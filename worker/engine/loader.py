@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from shared.jobs.enhancement import LETTER_HEIGHT
+from shared.catalog.model_place import find_place
+from shared.jobs.parameters.enhancement import LETTER_HEIGHT
 from shared.long_steps import long_step
 from shared.settings import Settings
 from worker.engine.checkpoint.folder import find_folder, read_json
@@ -23,7 +24,6 @@ from worker.engine.model.vision_tower import VisionTower
 from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import COMPUTED, ChosenNumerics, choose_numerics
 from worker.reasons import describe_error
-from worker.weights.place import find_place
 
 
 class ModelNotLoadable(Exception):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.catalog.model_place import find_place
 from shared.settings import Settings
 from shared.system_memory import total_bytes
 from worker.engine.checkpoint.folder import find_folder
@@ -22,7 +23,6 @@ from worker.engine.ops.choice import choose_ops
 from worker.engine.ops.numerics import choose_numerics
 from worker.reasons import describe_error
 from worker.weights.fetching import is_here
-from worker.weights.place import find_place
 
 #: Bytes by which people count memory.
 _GB = 1_000_000_000

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
+from shared.jobs.parameters.enhancement import LETTER_HEIGHT, Enhancement, EnhanceStep
 from worker.enhance.steps import STEPS, Pixels, StepOptions, StepResult
 
 #: Pixels of an image that is worked on, at most: in times of its budget, and in all. They bound

@@ -16,7 +16,7 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from shared.jobs.enhancement import EnhanceStep
+from shared.jobs.parameters.enhancement import EnhanceStep
 from worker.enhance import measures, page
 
 #: (height, width, 3) RGB.

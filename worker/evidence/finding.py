@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.jobs.evidence import Evidence
-from shared.jobs.lines import Box, TextLine
+from shared.jobs.answers.evidence import Evidence
+from shared.jobs.answers.lines import Box, TextLine
 from worker.evidence.candidates import Candidate, find_alike, find_candidates
 from worker.evidence.labels import is_level, label_words, names_field, rate_label
 from worker.evidence.leaves import Leaf, Path, leaves_of

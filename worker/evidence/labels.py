@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from shared.jobs.lines import Box
+from shared.jobs.answers.lines import Box
 from worker.evidence.plain_text import plain_letters
 from worker.evidence.sheet_text import SheetText, Span
 

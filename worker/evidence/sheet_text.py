@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
 
-from shared.jobs.lines import Box, Corners, TextLine, box_around, corners_of, cut_along
+from shared.jobs.answers.lines import Box, Corners, TextLine, box_around, corners_of, cut_along
 from worker.evidence.dates import Day, find_dates
 from worker.evidence.numbers import find_numbers, read_number
 from worker.evidence.plain_text import narrow, plain_letters, print_width

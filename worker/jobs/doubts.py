@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shared.jobs import FinishReason, Output, PageOutput, TextLine, TileOutput
-from shared.jobs.find import FoundObject
+from shared.jobs.answers.find import FoundObject
 from shared.json_pointer import join_pointer
 
 #: Ends of an answer that lacks something.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from shared.jobs import JobInput, TextLine, TileInfo, TileOutcome
-from shared.jobs.lines import Corner
+from shared.jobs.answers.lines import Corner
 from worker.places.geometry import map_rows, turn_back
 from worker.places.seen import SeenImage
 from worker.places.tiles import join_tiles

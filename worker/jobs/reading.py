@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.errors import InferenceFailed
 from shared.jobs import FinishReason, JobInput, TextLine, Usage
-from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
+from shared.jobs.answers.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter

@@ -23,8 +23,8 @@ from shared.jobs import (
     TilingTask,
     Turn,
 )
-from shared.jobs.brief import make_brief
-from shared.jobs.evidence import Evidence
+from shared.jobs.answers.brief import make_brief
+from shared.jobs.answers.evidence import Evidence
 from shared.jobs.model import Reader
 from shared.jobs.row import JobRow
 from shared.store.jobs.job_metrics import JobMetrics

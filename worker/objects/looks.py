@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from shared.jobs import JobInput
-from shared.jobs.lines import Corner
+from shared.jobs.answers.lines import Corner
 from worker.engine.api import ModelInfo
 from worker.places.geometry import turn_back
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.jobs.find import FoundObject
-from shared.jobs.lines import Box, box_around, corners_of
+from shared.jobs.answers.find import FoundObject
+from shared.jobs.answers.lines import Box, box_around, corners_of
 from worker.places.geometry import area, shared
 from worker.tiling import Tile
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from shared.jobs.lines import Corner, Corners, cut_along
+from shared.jobs.answers.lines import Corner, Corners, cut_along
 from worker.evidence.plain_text import plain_letters, print_width
 from worker.evidence.sheet_text import SeenText, SheetText
 

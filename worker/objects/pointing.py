@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.jobs import GenerationParams, Notice
-from shared.jobs.find import MOST_POINTED, FoundObject
-from shared.jobs.lines import Corner, Corners, box_around, corners_of
-from shared.jobs.response_format import JsonSchema, ResponseFormat
+from shared.jobs.answers.find import MOST_POINTED, FoundObject
+from shared.jobs.answers.lines import Corner, Corners, box_around, corners_of
+from shared.jobs.parameters.response_format import JsonSchema, ResponseFormat
 from worker.evidence.plain_text import plain_letters
 from worker.places.geometry import round_box, round_corners
 

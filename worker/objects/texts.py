@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from shared.jobs.find import MOST_ON_SHEET, FoundObject, SearchTerms
-from shared.jobs.lines import Corners, TextLine, box_around
+from shared.jobs.answers.find import MOST_ON_SHEET, FoundObject, SearchTerms
+from shared.jobs.answers.lines import Corners, TextLine, box_around
 from worker.evidence.candidates import (
     can_be_misread,
     find_letters,

@@ -9,7 +9,7 @@ from PIL import Image
 
 from shared.errors import InferenceFailed
 from shared.jobs import Notice
-from shared.jobs.enhancement import LETTER_HEIGHT, Enhancement
+from shared.jobs.parameters.enhancement import LETTER_HEIGHT, Enhancement
 from worker.engine.api import ImageInput, ModelInfo
 from worker.pipeline.looks import leave_out_blanks
 

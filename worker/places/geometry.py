@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from shared.jobs.lines import Box, Corner, Corners, Length, SeenPiece, SeenRow, box_around
+from shared.jobs.answers.lines import Box, Corner, Corners, Length, SeenPiece, SeenRow, box_around
 
 
 def is_level(first: Corners, last: Corners) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.jobs.lines import (
+from shared.jobs.answers.lines import (
     ALONG,
     Box,
     Boxes,

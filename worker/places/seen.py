@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.jobs.lines import ALONG, PlacedText, SeenPiece, SeenRow, SeenWord, TextLine, cut_along
+from shared.jobs.answers.lines import (
+    ALONG,
+    PlacedText,
+    SeenPiece,
+    SeenRow,
+    SeenWord,
+    TextLine,
+    cut_along,
+)
 from worker.places.geometry import round_box, union
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from shared.jobs.lines import ALONG, Box, SeenPiece, SeenRow, SeenWord, between, box_around
+from shared.jobs.answers.lines import ALONG, Box, SeenPiece, SeenRow, SeenWord, between, box_around
 from worker.places.geometry import area, shared
 from worker.places.seen import SeenImage
 from worker.tiling import Tile

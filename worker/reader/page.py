@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.jobs.lines import cut_across, cut_along
+from shared.jobs.answers.lines import cut_across, cut_along
 
 #: Left, top, right, bottom in pixels of the image, right and bottom excluded.
 Box = tuple[int, int, int, int]

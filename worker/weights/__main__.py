@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from shared import log
+from shared.catalog.model_place import find_place
 from shared.settings import Settings
 from worker.weights.fetching import fetch_model
-from worker.weights.place import find_place
 
 
 def fetch(model: str, settings: Settings) -> Path:

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from shared.catalog.model_place import Place
 from shared.long_steps import long_step
 from worker.weights.downloading import download_file, explaining_disk, is_right
 from worker.weights.errors import (
@@ -29,7 +30,6 @@ from worker.weights.listing import (
     choose_weights,
 )
 from worker.weights.model_folder import ModelFolder
-from worker.weights.place import Place
 from worker.weights.progress import DownloadProgress
 from worker.weights.requests import Asked, Requests
 from worker.weights.sources import HuggingFace, ModelScope, ModelServer

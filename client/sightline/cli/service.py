@@ -16,7 +16,14 @@ from sightline.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from sightline.types import ModelData, ModelQueue, PresetData, QueueData, WorkerData
+    from sightline.types import (
+        ModelData,
+        ModelQueue,
+        PresetData,
+        QueueData,
+        StartingData,
+        WorkerData,
+    )
 
 _DESCRIPTION_CHARS = 60
 
@@ -30,6 +37,7 @@ def show_status(args: argparse.Namespace) -> int:
         _print_load(queue)
         _print_models(models, queue)
         _print_workers(queue["workers"])
+        _print_starting(queue.get("starting", []))
     if any(not worker["draining"] for worker in queue["workers"]):
         return 0
     print_error("no worker is running", "Jobs wait until one starts.")
@@ -109,6 +117,16 @@ def _print_workers(workers: list[WorkerData]) -> None:
         for worker in workers
     ]
     print_table([("WORKER", "MODEL", "SLOTS", "A JOB TAKES"), *rows])
+
+
+def _print_starting(workers: list[StartingData]) -> None:
+    for worker in workers:
+        if worker["problem"]:
+            print(f"a worker for {worker['model']} could not start ({worker['problem']})")
+            continue
+        percent = worker["percent"]
+        how_far = "" if percent is None else f", {percent} %"
+        print(f"a worker for {worker['model']} is starting: {worker['step']}{how_far}")
 
 
 def show_presets(args: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.schemas.jobs import EvidenceState
+from gateway.schemas.jobs.output import EvidenceState
 from shared.jobs import FinishReason
 from shared.jobs.row import JobRow
 

@@ -33,8 +33,10 @@ class ResponseEvents:
         self._text = SegmentedText()
         #: The text of the present attempt, which may still repeat what was sent.
         self._current = ""
-        #: What the model has thought in this attempt; it is sent as a whole, before the answer.
+        #: What the model has thought in this attempt, and what was sent of it.
         self._thought = ""
+        self._thoughts = SegmentedText()
+        self._is_thinking = False
         #: Place of the answer among the items of the output.
         self._index = 0
 
@@ -51,7 +53,7 @@ class ResponseEvents:
         """Yield what an event of the job adds; raises AnswerChanged."""
         if event.type == "job.started":
             yield from self._start()
-        self._take_thought(event)
+        yield from self._take_thought(event)
         self._current = add_to_text(self._current, event)
         if event.type == "output.delta":
             yield from self._add_text(self._current)
@@ -83,10 +85,7 @@ class ResponseEvents:
             yield self._snapshot("response.in_progress", "in_progress")
 
     def _add_text(self, text: str, *, whole: bool = False) -> Iterator[Event]:
-        try:
-            segments = self._text.take(text, whole=whole)
-        except ValueError:
-            raise AnswerChanged from None
+        segments = _added(self._text, text, whole=whole)
         if segments or whole:
             yield from self._start()
             yield from self._open()
@@ -98,8 +97,9 @@ class ResponseEvents:
         if self._opened:
             return
         self._opened = True
-        if self._thought:
-            yield from self._tell_thought(self._thought)
+        if self._thought or self._is_thinking:
+            yield from self._add_thought(whole=True)
+            yield from self._close_thought()
             self._index = 1
         item = {
             "type": "message",
@@ -118,20 +118,33 @@ class ResponseEvents:
         item = output_item(row)
         yield self._of_item("response.output_item.done", item)
 
-    def _take_thought(self, event: JobEvent) -> None:
+    def _take_thought(self, event: JobEvent) -> Iterator[Event]:
         if event.type == "output.reset":
             self._thought = ""
         elif event.type == "output.reasoning":
             self._thought += event.data["text"]
+            # once the answer is begun, its thinking was sent
+            if not self._opened:
+                yield from self._add_thought()
 
-    def _tell_thought(self, thought: str) -> Iterator[Event]:
-        item = reasoning_item(self._row, thought)
-        place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-        begun = reasoning_item(self._row, "") | {"status": "in_progress"}
-        yield self._of_item("response.output_item.added", begun)
-        yield self._numbered("response.reasoning_text.delta", place | {"delta": thought})
-        yield self._numbered("response.reasoning_text.done", place | {"text": thought})
-        yield self._of_item("response.output_item.done", item)
+    def _add_thought(self, *, whole: bool = False) -> Iterator[Event]:
+        segments = _added(self._thoughts, self._thought, whole=whole)
+        if segments and not self._is_thinking:
+            self._is_thinking = True
+            yield from self._start()
+            begun = reasoning_item(self._row, "") | {"status": "in_progress"}
+            yield self._of_item("response.output_item.added", begun)
+        for segment in segments:
+            yield self._of_thought("response.reasoning_text.delta", {"delta": segment})
+
+    def _close_thought(self) -> Iterator[Event]:
+        thought = self._thoughts.taken
+        yield self._of_thought("response.reasoning_text.done", {"text": thought})
+        yield self._of_item("response.output_item.done", reasoning_item(self._row, thought))
+
+    def _of_thought(self, kind: str, members: dict[str, Any]) -> Event:
+        place = {"item_id": reasoning_item(self._row, "")["id"], "content_index": 0}
+        return self._numbered(kind, {"output_index": 0} | place | members)
 
     def _of_item(self, kind: str, item: Event) -> Event:
         return self._numbered(kind, {"output_index": self._index, "item": item})
@@ -148,3 +161,11 @@ class ResponseEvents:
         event = {"type": kind, "sequence_number": self._next, **members}
         self._next += 1
         return event
+
+
+def _added(sent: SegmentedText, text: str, *, whole: bool) -> list[str]:
+    """Return the segments that a text adds to those that were sent; raises AnswerChanged."""
+    try:
+        return sent.take(text, whole=whole)
+    except ValueError:
+        raise AnswerChanged from None

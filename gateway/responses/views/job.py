@@ -10,7 +10,7 @@ from gateway.http.base_path import link_base
 from gateway.services import Services
 from shared.errors import JobFailure, NoResult, ServiceError, StoreUnavailable, by_code
 from shared.jobs import JobStatus
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.jobs.row import JobRow
 from shared.jobs.view import job_view
 

@@ -11,7 +11,7 @@ from shared.jobs import DETAIL_PIXELS
 from shared.jobs.document import DEFAULT_DPI, MAX_DPI, MIN_DPI
 from shared.prediction.page_size import MAX_PAGE_PIXELS
 from shared.settings import Settings
-from shared.store.api_key_types import Caller
+from shared.store.access.api_key_types import Caller
 
 #: Names in the settings of an operator, by the names of Limits.
 _KEY_LIMIT_NAMES = {

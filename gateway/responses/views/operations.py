@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gateway.responses.views.worker import starting_view
 from gateway.schemas.operations import WorkerDetail
 from shared.errors import JobFailure, by_code
 from shared.jobs import JobStatus
 from shared.jobs.view import timestamp
 from shared.prediction.heartbeat import Heartbeat
+from shared.store.fleet.starting_workers import StartingWorker
 from shared.store.operations.job_board import JobSummary
 from shared.store.operations.queue_history import HistoryPoint
 
@@ -71,6 +73,17 @@ def worker_detail(worker: Heartbeat, *, drained: bool) -> dict[str, Any]:
     own = {name: getattr(worker, name) for name in WorkerDetail.model_fields if name != "object"}
     asked = {"drained": drained, "draining": worker.draining or drained}
     return own | asked | {"object": "worker", "consumes": worker.consumes and list(worker.consumes)}
+
+
+def starting_detail(worker: StartingWorker) -> dict[str, Any]:
+    """Return a worker without a model with all that operators may know."""
+    return {
+        "object": "starting_worker",
+        "name": worker.name,
+        **starting_view(worker),
+        "reason": worker.reason,
+        "reported_at": timestamp(int(worker.reported_s * 1000)),
+    }
 
 
 def point_view(point: HistoryPoint) -> dict[str, Any]:

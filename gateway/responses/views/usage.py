@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.store.usage_store import Usage, UsageStore
+from shared.store.access.usage_store import Usage, UsageStore
 
 
 def usage_view(usage: Usage) -> dict[str, Any]:

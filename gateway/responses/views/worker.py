@@ -7,10 +7,10 @@ from typing import Any
 
 from gateway.models.directory import ModelDirectory
 from gateway.models.fleet import FleetModel
-from gateway.schemas.jobs import StartingState, WorkerState
+from gateway.schemas.health import StartingState, WorkerState
 from shared.long_steps import HowFar
 from shared.prediction.heartbeat import Heartbeat
-from shared.store.starting_workers import StartingWorker
+from shared.store.fleet.starting_workers import StartingWorker
 
 
 def worker_view(worker: Heartbeat) -> dict[str, Any]:

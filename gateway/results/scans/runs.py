@@ -19,7 +19,7 @@ from gateway.results.scans.quads import (
     slanted_part,
 )
 from gateway.results.scans.sheets import Sheet
-from shared.jobs.lines import cut_across, cut_along
+from shared.jobs.answers.lines import cut_across, cut_along
 
 #: Heights of rows in heights of letters, and how much higher a box is that has several rows.
 _ROW, _SEVERAL = 1.3, 2.0

@@ -12,7 +12,13 @@ from gateway.http import problems
 from gateway.responses.paging import page_view
 from gateway.responses.views.batch import batch_view
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.batches import BatchList, BatchObject, BatchPath, BatchRequest, PageQuery
+from gateway.schemas.openai.batches import (
+    BatchList,
+    BatchObject,
+    BatchPath,
+    BatchRequest,
+    PageQuery,
+)
 from gateway.services import Services, current_services
 from gateway.submission.body import parse_body
 from gateway.submission.webhook import check_webhook

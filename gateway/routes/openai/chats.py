@@ -20,7 +20,8 @@ from gateway.responses.following.sse_response import sse_response
 from gateway.responses.views.worker import model_view
 from gateway.responses.warning_header import add_warnings
 from gateway.routes.refusals import SUBMIT_ERRORS
-from gateway.schemas.jobs import KeyHeader, ModelList, ModelPath, ModelState
+from gateway.schemas.jobs.queries import KeyHeader
+from gateway.schemas.openai.models import ModelList, ModelPath, ModelState
 from gateway.services import Services, current_services
 from gateway.submission.chats.request import receive_chat
 from gateway.submission.idempotency import Idempotency, counts_retries, find_key

@@ -18,7 +18,7 @@ from gateway.responses.responses_api.conversation import (
     find_item,
 )
 from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
-from gateway.schemas.conversations import (
+from gateway.schemas.openai.conversations import (
     AddedItems,
     ConversationChange,
     ConversationItem,
@@ -28,7 +28,7 @@ from gateway.schemas.conversations import (
     ConversationRequest,
     DeletedConversation,
 )
-from gateway.schemas.responses import IncludedQuery, InputItemList, ItemsQuery
+from gateway.schemas.openai.responses import IncludedQuery, InputItemList, ItemsQuery
 from gateway.services import current_services
 from gateway.submission.body import is_json, parse_json_object, read_whole_body
 from gateway.submission.responses_api.added_items import receive_items

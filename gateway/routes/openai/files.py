@@ -19,7 +19,7 @@ from gateway.large_input import give_way
 from gateway.responses.paging import page_view
 from gateway.responses.views.batch import file_view
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.batches import (
+from gateway.schemas.openai.batches import (
     ContentQuery,
     DeletedFile,
     FileForm,

@@ -21,8 +21,8 @@ from gateway.responses.responses_api.view import input_items, response_view
 from gateway.responses.warning_header import add_warnings
 from gateway.routes.openai.chats import CHAT_ERRORS
 from gateway.routes.refusals import READ_ERRORS, WRITE_ERRORS
-from gateway.schemas.jobs import KeyHeader
-from gateway.schemas.responses import (
+from gateway.schemas.jobs.queries import KeyHeader
+from gateway.schemas.openai.responses import (
     DeletedResponse,
     InputItemList,
     ItemsQuery,

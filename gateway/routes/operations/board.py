@@ -11,13 +11,13 @@ from gateway.http import problems
 from gateway.responses.after_change import after_change
 from gateway.responses.views.operations import board_view
 from gateway.routes.refusals import WRITE_ERRORS
-from gateway.schemas.jobs import JobPath
+from gateway.schemas.jobs.queries import JobPath
 from gateway.schemas.operations import BoardJob, BoardList, BoardQuery
 from gateway.services import current_services
 from gateway.submission.enqueue import trace_context
 from gateway.submission.resubmit import retry_for_operator
 from shared import errors
-from shared.store.api_key_types import ALL, ApiKeyError
+from shared.store.access.api_key_types import ALL, ApiKeyError
 from shared.store.operations.job_board import JobSummary, Place, Wanted
 
 board = APIBlueprint("board", __name__, abp_tags=[Tag(name="operations")])

@@ -7,7 +7,7 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from gateway.http import problems
-from gateway.responses.views.operations import point_view, worker_detail
+from gateway.responses.views.operations import point_view, starting_detail, worker_detail
 from gateway.routes.refusals import WRITE_ERRORS
 from gateway.schemas.operations import (
     HistoryQuery,
@@ -35,8 +35,9 @@ _CHANGES = {
     responses={200: WorkerList, **problems.documented(*_ERRORS)},
 )
 def list_workers() -> dict[str, Any]:
-    """Return every worker that sends heartbeats, with its model, load and measured speed."""
-    return {"object": "list", "data": _workers()}
+    """Return every worker with its model, load and speed, and those that have no model yet."""
+    starting = current_services().starting.list_all()
+    return {"object": "list", "data": _workers(), "starting": list(map(starting_detail, starting))}
 
 
 @fleet.post("/v1/ops/workers/<worker_id>/drain", summary="Drain a worker", responses=_CHANGES)

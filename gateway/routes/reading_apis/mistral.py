@@ -14,7 +14,7 @@ from gateway.responses.reading_apis.mistral import OcrView
 from gateway.routes.openai.chats import CHAT_ERRORS
 from gateway.routes.reading_apis.annotated import AnnotatedReading, FurtherJobs
 from gateway.routes.reading_apis.waiting import hold_until_read
-from gateway.schemas.jobs import KeyHeader
+from gateway.schemas.jobs.queries import KeyHeader
 from gateway.schemas.readings import OcrAnswer
 from gateway.services import current_services
 from gateway.submission.idempotency import Idempotency, find_key

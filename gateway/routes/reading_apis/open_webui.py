@@ -11,7 +11,7 @@ from gateway.responses.following.held_response import KeepAlive
 from gateway.responses.reading_apis.open_webui import loaded_view
 from gateway.routes.openai.chats import CHAT_ERRORS
 from gateway.routes.reading_apis.waiting import hold_until_read
-from gateway.schemas.jobs import KeyHeader
+from gateway.schemas.jobs.queries import KeyHeader
 from gateway.schemas.readings import LoadedFile
 from gateway.services import current_services
 from gateway.submission.idempotency import Idempotency

@@ -12,8 +12,8 @@ from gateway.http.problems import from_validation
 from gateway.images import uploads
 from gateway.images.uploads import Upload, UploadChecksum
 from gateway.responses.after_change import after_change
-from gateway.schemas.documents import DocumentForm, DocumentUpload
-from gateway.schemas.jobs import FileClaim
+from gateway.schemas.uploads.documents import DocumentForm, DocumentUpload
+from gateway.schemas.uploads.images import FileClaim
 from gateway.services import Services
 from gateway.submission.body import form_texts, is_json, parse_json_object
 from gateway.submission.documents.intake import DocumentIntake

@@ -12,7 +12,7 @@ from gateway.http.problems import from_validation
 from gateway.images import uploads
 from gateway.images.sizing import image_info
 from gateway.responses.after_change import after_change
-from gateway.schemas.jobs import FileClaim, ImageUpload
+from gateway.schemas.uploads.images import FileClaim, ImageUpload
 from gateway.services import Services
 from gateway.submission.body import form_texts, is_json, parse_json_object
 from gateway.submission.enqueue import enqueue_job, trace_context
@@ -21,7 +21,7 @@ from gateway.submission.images.tiling import tile_budget
 from shared.errors import BadParameters, UnsupportedMediaType
 from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.tile_plan import tiling_for
 from shared.store import NewJob, StoredJob
 from shared.store.uploads.image_store import ImageHeader

@@ -12,7 +12,7 @@ from gateway.images import uploads
 from gateway.images.decoder.decoder import MeasuredImage
 from gateway.images.uploads import Upload, UploadChecksum
 from gateway.images.url_fetch import ImageFetcher, is_url
-from gateway.schemas.jobs import MAX_URL_CHARS
+from gateway.schemas.parameters import MAX_URL_CHARS
 from gateway.services import Services
 from shared.errors import BadParameters, ImageNotFound, InvalidBase64, NotFound, PayloadTooLarge
 from shared.jobs.image import StoredImage

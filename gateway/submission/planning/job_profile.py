@@ -5,9 +5,9 @@ from __future__ import annotations
 from gateway.admission.admission import JobProfile
 from gateway.submission.resolve import ResolvedRequest
 from shared.jobs import Priority, Reader, TilingTask
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.jobs.row import JobRow
-from shared.store.forecasts import QueuePosition
+from shared.store.fleet.forecasts import QueuePosition
 
 
 def profile_request(

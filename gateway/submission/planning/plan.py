@@ -15,7 +15,7 @@ from shared.errors import InputTooLong
 from shared.jobs import DocumentInput, ImageInfo, Reader, Tiling
 from shared.prediction.cost_model import Prediction
 from shared.prediction.heartbeat import Heartbeat
-from shared.store.forecasts import Forecast
+from shared.store.fleet.forecasts import Forecast
 
 
 @dataclass(frozen=True, slots=True)

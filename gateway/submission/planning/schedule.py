@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.errors import BadParameters
-from shared.jobs.schedule import DailyWindow, Schedule
+from shared.jobs.parameters.schedule import DailyWindow, Schedule
 
 
 def schedule_of(submission: Submission, ttl_s: int) -> Schedule:

@@ -5,6 +5,7 @@ import { Composer } from "./ask/composer.js";
 import { wireIntake } from "./ask/intake.js";
 import { offerModels, wireModels } from "./ask/model.js";
 import { offerReaders, wireReaders } from "./ask/reader.js";
+import { offerThinking, wireThinking } from "./ask/thinking.js";
 import { watchHealth } from "./frame/health.js";
 import { wireKeys } from "./frame/keys.js";
 import { wireLook } from "./frame/look.js";
@@ -20,6 +21,7 @@ const refreshHealth = watchHealth((queue) => {
   offerReaders(queue.workers);
   // an older service does not tell them apart
   offerModels(queue.models ?? []);
+  offerThinking(queue.workers);
 });
 
 wireIntake(composer);
@@ -28,6 +30,7 @@ wirePageView();
 wireCompare();
 wireReaders();
 wireModels();
+wireThinking();
 wireDrawer();
 wireChips();
 wireExport(() => talk.id);

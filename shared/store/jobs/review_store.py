@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from shared.errors import NotReviewable
-from shared.jobs.review import Review, ReviewState
+from shared.jobs.answers.review import Review, ReviewState
 from shared.jobs.row import JobRow
 from shared.store.connection import Client, load_script
 from shared.store.failures import confirm, guard

@@ -8,12 +8,12 @@ from enum import IntEnum
 from typing import Any
 
 from shared.jobs import ImageInfo, JobInput, Priority, new_job_id
+from shared.jobs.parameters.route import Route
+from shared.jobs.parameters.schedule import Schedule
 from shared.jobs.response_api import ResponseFields
-from shared.jobs.route import Route
 from shared.jobs.row import JobRow, read_row
-from shared.jobs.schedule import Schedule
 from shared.prediction.cost_model import Prediction
-from shared.store.rate_limits import RateLimits
+from shared.store.access.rate_limits import RateLimits
 from shared.webhooks import Webhook
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -116,6 +116,26 @@ class FileStore:
 
         confirm(write)
 
+    def move_pieces(
+        self, tenant: str, file_id: str, pieces: int, hold_on: Callable[[], None]
+    ) -> WrittenFile | None:
+        """Write the pieces of a file to come as a blob, which its row must name next.
+
+        `hold_on` is called again and again meanwhile. None where files lie in Redis, or where a
+        piece is gone. Raises BlobsUnavailable.
+        """
+        if self._blobs is None or not pieces:
+            return None
+        key = keys.file(tenant, file_id)
+        written = write_file(self._blobs, key, self._iter_moved(key, pieces, hold_on))
+        return written if written.pieces == pieces else None
+
+    def _iter_moved(self, key: str, pieces: int, hold_on: Callable[[], None]) -> Iterator[bytes]:
+        for first in range(0, pieces, _PAGE):
+            hold_on()
+            page = self._in_redis(key, range(first, min(first + _PAGE, pieces)))
+            yield from (piece for piece in page if piece is not None)
+
     def get(self, tenant: str, file_id: str) -> StoredFile:
         """Return a file; raises NotFound."""
         with guard():
@@ -184,6 +204,9 @@ class FileStore:
             if self._blobs is None:
                 raise not_here()
             return BlobPieces(self._redis, self._blobs, key, file.blob).read(numbers)
+        return self._in_redis(key, numbers)
+
+    def _in_redis(self, key: str, numbers: Sequence[int]) -> list[bytes | None]:
         with guard():
             pieces: list[bytes | None] = self._redis.hmget(
                 key + keys.FILE_PIECES, [str(number) for number in numbers]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.harness import System, eventually
-from tests.support.stalls import connected
+from tests.support.measures.stalls import connected
 
 FILES = 256
 JOB = b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support.harness import running_redis, running_system
-from tests.support.stalls import bearable_s, connected, longest_wait_s, send_raw
+from tests.support.measures.stalls import bearable_s, connected, longest_wait_s, send_raw
 
 LINE = b"GET /healthz HTTP/1.1\r\n"
 HOST = b"Host: 127.0.0.1\r\n"

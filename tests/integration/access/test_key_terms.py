@@ -14,7 +14,7 @@ from shared.store import keys
 from tests.integration.access.keyed_service import KeyedService, keyed_service
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import plain_png
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.support.event_loop import EventLoop, skip_without_figures
 from tests.support.harness import QUICK, eventually, running_redis, running_system
 from tests.support.long_form import crossed
+from tests.support.measures.event_loop import EventLoop, skip_without_figures
 
 MIB = 1 << 20
 #: Bytes of the largest bodies, a little below the limit of 64 MiB.

@@ -24,10 +24,10 @@ from shared.jobs.response_api import ResponseFields, response_id
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store
 from shared.store.jobs.tile_store import NewTile, TileStore
-from tests.support.documents import prose
-from tests.support.event_loop import EventLoop, skip_without_figures
+from tests.support.documents.drawn import prose
+from tests.support.documents.page_kinds import as_base64, pages
 from tests.support.harness import QUICK, System, eventually, running_redis, running_system
-from tests.support.page_kinds import as_base64, pages
+from tests.support.measures.event_loop import EventLoop, skip_without_figures
 
 PAGES = 1000
 #: Lines of a page of a book.

@@ -13,7 +13,7 @@ import pytest
 from sightline.cli import Exit
 from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
-from tests.support.documents import pdf, write
+from tests.support.documents.drawn import pdf, write
 from tests.support.harness import ROOT, eventually, free_port
 from tests.support.images.image_bytes import plain_png, text_png
 

@@ -29,9 +29,9 @@ from sightline.errors import (
     NotFound,
     UnexpectedAnswer,
 )
-from tests.support.documents import pdf, write
+from tests.support.documents.drawn import pdf, write
 from tests.support.images.image_bytes import plain_png
-from tests.support.receivers import raw, receiving
+from tests.support.servers.receivers import raw, receiving
 
 PNG = plain_png("red", 64, 48)
 

@@ -12,9 +12,9 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.support.documents.page_kinds import pages
 from tests.support.harness import ROOT, eventually
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import pages
 
 
 @asynccontextmanager

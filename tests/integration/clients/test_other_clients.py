@@ -17,9 +17,9 @@ from reportlab.lib.utils import ImageReader
 
 from tests.integration.documents.conftest import documents
 from tests.support import tools
-from tests.support.documents import pdf, prose, write
+from tests.support.documents.drawn import pdf, prose, write
+from tests.support.documents.page_kinds import pages
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import pages
 
 __all__ = ["documents"]
 

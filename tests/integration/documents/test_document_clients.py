@@ -9,7 +9,7 @@ import pytest
 
 from sightline import AsyncClient, Client, JobFailed
 from sightline.cli import Exit, main
-from tests.support.page_kinds import pages, tiff
+from tests.support.documents.page_kinds import pages, tiff
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import redis
 
 from sightline import Client
 from tests.integration.documents.conftest import read_events, sources
-from tests.support.documents import encrypted, pdf, prose, write
+from tests.support.documents.drawn import encrypted, pdf, prose, write
+from tests.support.documents.page_kinds import animation, as_base64, pages, tiff
+from tests.support.documents.strange import portfolio
 from tests.support.images.image_bytes import screenshot
-from tests.support.page_kinds import animation, as_base64, pages, tiff
-from tests.support.strange_documents import portfolio
 
 
 def test_each_page_is_read_as_it_is_made(documents):

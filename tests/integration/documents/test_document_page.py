@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import Visit, chromium
-from tests.support.documents import encrypted
+from tests.support.documents.drawn import encrypted
+from tests.support.documents.page_kinds import pages, tiff
 from tests.support.images.image_bytes import text_png
-from tests.support.page_kinds import pages, tiff
 
 PDF = "application/pdf"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.documents.page_kinds import pages
 from tests.support.harness import ROOT, System, eventually
-from tests.support.page_kinds import pages
 
 #: Long enough for a page that the answers of a busy machine count little beside it.
 SLOW = {"SIGHTLINE_SIMULATED_IMAGE_S": "0.4", "SIGHTLINE_SIMULATED_TOKEN_S": "0.001"}

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.integration.documents.conftest import sources
-from tests.support.documents import rotated
-from tests.support.page_kinds import as_base64, pages
+from tests.support.documents.drawn import rotated
+from tests.support.documents.page_kinds import as_base64, pages
 
 
 def post(documents, data: bytes, **fields: str):

@@ -12,12 +12,12 @@ import pytest
 import redis
 
 from shared.settings import Settings
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import KeyTerms
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import KeyTerms
 from shared.store.connection import connect
 from tests.integration.documents.conftest import TERMINAL, read_events, sources
+from tests.support.documents.page_kinds import pages
 from tests.support.harness import Process, RedisServer, System, eventually
-from tests.support.page_kinds import pages
 
 #: Pages that take long enough to be met in the middle.
 SLOW = {"SIGHTLINE_SIMULATED_IMAGE_S": "0.15", "SIGHTLINE_SIMULATED_TOKEN_S": "0.004"}

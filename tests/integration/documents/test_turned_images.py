@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tests.support.documents import prose, scan
+from tests.support.documents.drawn import prose, scan
 
 
 def _png(lies: int, dpi: int = 60) -> bytes:

@@ -7,9 +7,9 @@ import sys
 
 from sightline.cli import main
 from tests.integration.documents.conftest import INSTANT, TERMINAL
+from tests.support.documents.page_kinds import pages
 from tests.support.harness import ROOT, System, eventually
-from tests.support.page_kinds import pages
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 OUTWARD = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
 

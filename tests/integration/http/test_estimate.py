@@ -8,8 +8,8 @@ import pytest
 
 from shared.settings import Settings
 from shared.store.connection import connect
-from shared.store.forecasts import Forecasts
-from shared.store.worker_registry import WorkerRegistry
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.worker_registry import WorkerRegistry
 from tests.support.harness import System, eventually
 from tests.support.images.image_bytes import plain_png
 

@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 
 from tests.support.images.image_bytes import text_png
-from tests.support.stalls import bearable_s, longest_wait_s
+from tests.support.measures.stalls import bearable_s, longest_wait_s
 
 TABLE = "| Item | Sum |\n|---|---|\n| Tea, green | 3.50 |\n| =1+1 | 4 | extra |"
 OFFICE = "application/vnd.openxmlformats-officedocument"

@@ -23,6 +23,25 @@ def test_a_gateway_without_workers_is_alive_but_not_ready(workerless):
     assert 1 <= int(answer.headers["Retry-After"]) <= 120
 
 
+def test_without_any_worker_only_names_that_one_may_have_are_waited_for(workerless):
+    http, body = workerless.http, {"prompt": "?", "max_new_tokens": 1}
+    refused = http.post("/v1/jobs", json=body | {"model": "gpt-none"})
+    assert (refused.status_code, refused.json()["code"]) == (404, "model_not_found")
+    assert "gpt-none" in refused.json()["detail"]
+    chat = {"model": "gpt-none", "messages": [{"role": "user", "content": "?"}]}
+    assert http.post("/v1/chat/completions", json=chat).status_code == 404
+    # none, the default's, that of the gateway's own settings, and one that is waited for on wish
+    for named in (
+        {},
+        {"model": "sightline"},
+        {"model": "simulated"},
+        {"model": "gpt-none", "wait_for_model": True},
+    ):
+        accepted = http.post("/v1/jobs", json=body | named)
+        assert accepted.status_code == 202, accepted.text
+        http.post(accepted.json()["urls"]["cancel"])
+
+
 def test_a_gateway_with_a_worker_is_ready(served):
     assert served.http.get("/readyz").json() == {"status": "ready"}
 

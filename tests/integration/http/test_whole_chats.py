@@ -12,8 +12,8 @@ import pytest
 
 from shared.store import keys
 from tests.support.chat_reader import ChatReader
-from tests.support.hand_written import TEXT, WORDS, Writer
 from tests.support.harness import eventually
+from tests.support.workers.hand_written import TEXT, WORDS, Writer
 
 
 @pytest.fixture

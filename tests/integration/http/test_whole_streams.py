@@ -11,7 +11,7 @@ import pytest
 import sightline
 from shared.store import keys
 from tests.integration.http.test_events import following
-from tests.support.hand_written import TEXT, WORDS, Writer
+from tests.support.workers.hand_written import TEXT, WORDS, Writer
 
 
 @pytest.fixture

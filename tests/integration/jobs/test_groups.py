@@ -13,7 +13,7 @@ from shared.store import Claim, NewJob, Store, keys
 from shared.store.group_store import GroupStore
 from tests.integration.conftest import Service
 from tests.support.harness import QUICK, eventually, running_redis, running_system
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 OUTWARD = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
 QUESTION = JobInput(prompt="what?")

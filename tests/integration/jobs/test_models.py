@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from shared.jobs import GenerationParams, JobInput
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.settings import Settings
 from shared.store import NewJob, Store
 from tests.support.harness import QUICK, Process, System, eventually, running_redis, running_system

@@ -10,10 +10,10 @@ import pytest
 
 from shared.errors import TooManyQueued
 from shared.jobs import JobInput
-from shared.jobs.schedule import DAY_MS, DailyWindow, Schedule
+from shared.jobs.parameters.schedule import DAY_MS, DailyWindow, Schedule
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
-from shared.store.rate_limits import RateLimits
+from shared.store.access.rate_limits import RateLimits
 from tests.support.harness import eventually
 
 QUESTION = JobInput(prompt="what?")

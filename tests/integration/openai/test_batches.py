@@ -15,7 +15,7 @@ from openai.types import Batch, FileObject
 from tests.integration.conftest import Service
 from tests.support.harness import QUICK, eventually, running_redis, running_system
 from tests.support.images.image_bytes import plain_png
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 OUTWARD = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"

@@ -12,8 +12,8 @@ from shared.settings import Settings
 from shared.store import NewJob, Store, keys
 from tests.integration.openai.test_response_documents import asked
 from tests.integration.openai.test_responses import client, create, data_url, shown
+from tests.support.documents.page_kinds import as_base64, pages
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import as_base64, pages
 
 __all__ = ["client"]
 

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from tests.support import tools
+from tests.support.documents.page_kinds import as_base64, pages
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import as_base64, pages
 
 
 @pytest.fixture(scope="module")

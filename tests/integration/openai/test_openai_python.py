@@ -11,9 +11,9 @@ import openai
 import pytest
 
 from shared.store import keys
+from tests.support.documents.page_kinds import as_base64, pages
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import as_base64, pages
 
 
 def data_url(colour: str = "teal", *size: int) -> str:

@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from tests.support.harness import QUICK, eventually, running_redis, running_system
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 OUTWARD = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import openai
 import pytest
 from openai.types.responses import Response
 
 from tests.integration.http.test_events import following
+from tests.support.workers.hand_written import Writer
 
 THOUGHT = "simulated thinking: 先看 the picture, then the question"
 
@@ -104,6 +106,9 @@ def test_a_response_has_an_item_of_reasoning(client):
     Response.model_validate(client.responses.retrieve(response.id).to_dict())
     events = list(client.responses.create(**options, stream=True))
     kinds = [event.type for event in events]
+    thought = [event.delta for event in events if event.type == "response.reasoning_text.delta"]
+    assert len(thought) > 1
+    assert "".join(thought) == THOUGHT
     assert kinds.index("response.reasoning_text.done") < kinds.index("response.output_text.delta")
     assert {e.output_index for e in events if e.type == "response.output_text.delta"} == {1}
     whole = events[-1].response
@@ -115,6 +120,35 @@ def test_a_response_has_an_item_of_reasoning(client):
     assert [(e.type, e.sequence_number) for e in again] == [
         (e.type, e.sequence_number) for e in events
     ]
+
+
+def test_a_response_streams_what_is_thought_as_it_comes(workerless):
+    asked = {"model": "sightline", "input": "What is it?", "background": True}
+    created = workerless.http.post("/v1/responses", json=asked).json()
+    job_id = created["id"].replace("resp_", "job_")
+    writer = Writer(workerless.redis, job_id)
+    writer.store.report(job_id, writer.owner, thought="let me see ")
+    path = f"/v1/responses/{created['id']}?stream=true"
+    with workerless.http.stream("GET", path) as answer:
+        events = read_events(answer.iter_lines())
+        said = ""
+        while said != "let me see":
+            event = next(events)
+            said += event["delta"] if event["type"] == "response.reasoning_text.delta" else ""
+        # only now does it think further, and answer
+        writer.store.report(job_id, writer.owner, thought="clearly", thought_at=11)
+        writer.write(0, 300)
+        writer.finish()
+        rest = list(events)
+    kinds = [event["type"] for event in rest]
+    done = rest[kinds.index("response.reasoning_text.done")]
+    assert (done["text"], done["output_index"]) == ("let me see clearly", 0)
+    assert kinds.index("response.reasoning_text.done") < kinds.index("response.output_text.delta")
+    assert kinds[-1] == "response.completed"
+
+
+def read_events(lines: Iterator[str]) -> Iterator[dict]:
+    return (json.loads(line[6:]) for line in lines if line.startswith("data: "))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import obstore
 import pytest
 from PIL import Image
 
-from tests.support.bucket import Bucket, running_bucket
 from tests.support.harness import (
     QUICK,
     RedisServer,
@@ -23,6 +22,7 @@ from tests.support.harness import (
     running_redis,
     running_system,
 )
+from tests.support.servers.bucket import Bucket, running_bucket
 
 ENV = {
     "SIGHTLINE_BLOBS_TIMEOUT_S": "4",
@@ -134,6 +134,41 @@ def test_what_is_erased_leaves_the_bucket_and_what_is_lost_is_told(kept: Kept) -
     body = {"prompt": "What?", "images": [uploaded["id"]], "max_new_tokens": 2}
     ended = kept.http.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"})
     assert ended.json()["error"]["code"] == "image_gone", json.dumps(ended.json())
+
+
+def test_the_files_of_a_batch_lie_in_the_bucket(kept: Kept) -> None:
+    eventually(lambda: kept.http.get("/readyz").json().get("blobs") == "ok")
+
+    def line(number: int, model: str) -> str:
+        messages = [{"role": "user", "content": "?"}]
+        body = {"model": model, "messages": messages, "max_tokens": 2}
+        name, url = f"line {number}", "/v1/chat/completions"
+        return json.dumps({"custom_id": name, "method": "POST", "url": url, "body": body})
+
+    lines = [line(number, "gpt-none" if number == 2 else "simulated") for number in range(5)]
+    file = {"file": ("in.jsonl", "\n".join(lines).encode()), "purpose": (None, "batch")}
+    stored = kept.http.post("/v1/files", files=file).json()["id"]
+    asked = {"input_file_id": stored, "endpoint": "/v1/chat/completions"}
+    before = set(kept.bucket.names("files"))
+    begun = kept.http.post("/v1/batches", json=asked | {"completion_window": "24h"}).json()
+    kept.bucket.door.shut()
+    path = f"/v1/batches/{begun['id']}"
+    try:
+        eventually(lambda: "batches.waiting" in kept.gateway.logs())
+        assert kept.http.get(path).json()["status"] in ("validating", "in_progress")
+    finally:
+        kept.bucket.door.open()
+    ended = eventually(
+        lambda: (batch := kept.http.get(path).json())["status"] == "completed" and batch
+    )
+    assert (ended["request_counts"]["completed"], ended["request_counts"]["failed"]) == (4, 1)
+    assert len(set(kept.bucket.names("files")) - before) >= 2
+    for name, numbers in (("output_file_id", [0, 1, 3, 4]), ("error_file_id", [2])):
+        content = f"/v1/files/{ended[name]}/content"
+        read = [json.loads(one) for one in kept.http.get(content).text.splitlines()]
+        assert sorted(one["custom_id"] for one in read) == [f"line {one}" for one in numbers]
+        assert kept.http.get(f"{content}?direct=true").status_code == 302
+        assert not kept.redis.client().exists(f"sl:file:anonymous:{ended[name]}/pieces")
 
 
 def test_clients_send_to_and_read_from_the_bucket_themselves(kept: Kept) -> None:

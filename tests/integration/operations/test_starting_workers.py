@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.integration.conftest import SMALL
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
-from tests.support.model_hub import running_hub, tiny_model
+from tests.support.servers.model_hub import running_hub, tiny_model
 
 SHARD = "model-00002-of-00002.safetensors"
 
@@ -36,11 +36,20 @@ def test_a_download_and_why_it_failed_are_in_the_readiness_check_and_in_the_queu
         detail = http.get("/readyz").json()["detail"]
         assert detail.startswith("No worker is ready yet: ")
         assert "one is downloading Qwen/Tiny (" in detail
+        # no worker was ever ready, and yet it is known which model comes
+        for name, status in (("Qwen/Tiny", 202), ("gpt-none", 404)):
+            answer = http.post("/v1/jobs", json={"prompt": "?", "model": name})
+            assert answer.status_code == status, answer.text
         hub.piece_s = 0
         eventually(lambda: any(state["problem"] for state in starting()), 90)
         (state,) = starting()
         assert state["problem"] == "wrong_checksum"
         detail = http.get("/readyz").json()["detail"]
         assert "one could not start (wrong_checksum: see its log)" in detail
+        (shown,) = http.get("/v1/ops/workers").json()["starting"]
+        assert (shown["name"].split("@")[0], shown["problem"]) == ("w1", "wrong_checksum")
+        assert f"{SHARD} came twice" in shown["reason"]
+        late = http.post("/v1/jobs", json={"prompt": "?", "model": "Qwen/Tiny"})
+        assert (late.status_code, late.json()["code"]) == (404, "model_not_found")
         assert process.wait(60) != 0
         assert f"{SHARD} came twice" in process.log.read_text()

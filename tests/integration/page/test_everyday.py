@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from playwright.sync_api import expect
@@ -222,12 +221,13 @@ def test_what_the_model_thinks_is_folded_above_its_answer(open_page):
     here = open_page()
     page = here.page
 
-    def think(route):
-        route.continue_(
-            post_data=json.dumps(route.request.post_data_json | {"enable_thinking": True})
-        )
-
-    page.route("**/v1/jobs", think)
+    here.ask("Without a thought?")
+    here.answered()
+    expect(page.locator(".answer details.thinking")).to_be_hidden()
+    page.get_by_label("Think first").select_option("yes")
+    page.reload()
+    expect(page.get_by_label("Think first")).to_have_value("yes")
+    page.click("#new")
     here.ask("What is it?")
     said = here.answered()
     thinking = page.locator(".answer details.thinking")

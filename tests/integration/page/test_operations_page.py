@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.access.keyed_service import keyed_service
+from shared.store.fleet.starting_workers import StartingWorker, StartingWorkers
+from tests.integration.access.keyed_service import KeyedService, keyed_service
 from tests.support.browser import Visit
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -60,6 +61,17 @@ def test_an_operator_sees_cancels_and_retries_jobs_and_drains_a_worker(served, o
     expect(worker).to_contain_text("ready")
 
 
+def show_starting_workers(service: KeyedService) -> None:
+    """Let a worker be loading its model, and another have given up."""
+    with service.redis.client() as redis:
+        workers = StartingWorkers(redis)
+        loading = StartingWorker("small@host", "qwen-2b", "loading the model", "load", 43, 12.0)
+        reason = "12.0 GiB are free, 16.0 GiB are needed"
+        failed = StartingWorker("large@host", "qwen-8b", problem="disk_full", reason=reason)
+        for worker in (loading, failed):
+            workers.tell(worker, 600)
+
+
 @pytest.mark.parametrize(("language", "title"), [("en", "Operations"), ("zh", "运维")])
 def test_the_page_fits_a_phone_in_both_languages(open_page, language, title):
     here = open_page(f"ops?lang={language}", color_scheme="dark", **PHONE)
@@ -86,5 +98,18 @@ def test_only_a_key_with_the_scope_admin_opens_the_page(browser, tmp_path):
         expect(page.locator("#keys")).to_be_hidden()
         expect(page.locator("#no-workers")).to_be_visible()
         expect(page.locator("#pulse")).to_have_text("Live")
+        expect(page.locator("#starting li")).to_have_count(0)
+        show_starting_workers(service)
+        cards = page.locator("#starting li")
+        expect(cards).to_have_count(2)
+        expect(cards.first).to_contain_text("gave up")
+        expect(cards.first).to_contain_text("The model cannot be downloaded: the disk is full")
+        expect(cards.first).to_contain_text("12.0 GiB are free")
+        expect(cards.last).to_contain_text("Loading the model")
+        expect(cards.last).to_contain_text("43 %, 12 s left")
+        assert here.barriers() == []
+        listed = service.admin("list", area="workers").stdout
+        assert "disk_full: 12.0 GiB are free" in listed
+        assert "loading the model (43 %, 12 s left)" in listed
         assert here.complaints == []
         here.close()

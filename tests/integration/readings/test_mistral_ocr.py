@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from reportlab.lib.utils import ImageReader
 
-from tests.support.documents import pdf, prose, write
+from tests.support.documents.drawn import pdf, prose, write
+from tests.support.documents.page_kinds import as_base64, pages
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import as_base64, pages
 
 IMAGE = "data:image/png;base64," + base64.b64encode(plain_png("teal")).decode()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from tests.support.documents.page_kinds import pages
 from tests.support.images.image_bytes import plain_png
-from tests.support.page_kinds import pages
 
 
 def load(documents, data: bytes, kind: str, name: str):

@@ -16,12 +16,15 @@ from shared.errors import BlobsUnavailable, NotFound
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.batch_store import BatchStore, Ending
 from shared.store.blobs.contents import BlobContents
+from shared.store.blobs.file_content import WrittenFile
 from shared.store.blobs.sweeper import BlobSweeper
+from shared.store.connection import connect
 from shared.store.uploads.file_store import FileStore
 from shared.store.uploads.image_store import ImageStore
-from tests.support.bucket import Bucket, running_bucket, settings_of
 from tests.support.harness import RedisServer
+from tests.support.servers.bucket import Bucket, running_bucket, settings_of
 
 IMAGE = StoredImage("img_" + "5" * 64, b"pixels" * 500, 4, 3, (4, 3), "PNG")
 PIECES = [*(b"%d\n" % n * (n % 7 + 1) for n in range(500)), b"y" * 5_000_000, b"", b"end"]
@@ -99,6 +102,56 @@ def test_a_file_is_read_by_its_pieces_and_as_a_whole(place: Place) -> None:
     with pytest.raises(NotFound):
         place.files.read("other", file.id)
     place.files.delete("t", file.id)
+    place.sweeper.sweep()
+    assert place.names("files") == []
+
+
+def test_the_results_of_a_batch_leave_redis_with_its_end(
+    place: Place, redis_server: RedisServer
+) -> None:
+    redis = redis_server.client()
+    batches = BatchStore(place.settings, connect(place.settings))
+    names = ("endpoint", "input_file", "output_file", "error_file", "completion_window")
+    created = batches.create("t", dict(zip(names, "abcde", strict=True)), 3600, None)
+    batch = batches.take("pump")
+    assert batch is not None
+    assert batch.id == created.id
+    assert batches.start(batch, "pump", 301)
+
+    def move(number: int) -> WrittenFile | None:
+        return place.files.move_pieces("t", "c", number, lambda: None)
+
+    lines = [f"{number} \N{GREEK SMALL LETTER PI}\n" for number in range(300)]
+    for number, line in enumerate(lines):
+        assert batches.settle(batch, number, line, failed=False)
+    killed, early = move(300), move(300)
+    assert place.files.move_pieces("t", "c", 999, lambda: None) is None, "some are gone"
+    lines.append("late\n")
+    assert batches.settle(batch, 300, lines[-1], failed=False)
+    assert batches.finish(batch, "pump", "completed", [], (early, None)) is Ending.STALE
+    assert batches.finish(batch, "other", "completed", [], (move(301), None)) is Ending.LOST
+    slow = move(301)
+    assert slow is not None
+    redis.zadd(keys.BLOBS, {slow.blob: 0})
+    place.sweeper.sweep()
+    assert batches.finish(batch, "pump", "completed", [], (slow, None)) is Ending.STALE
+    with pytest.raises(NotFound):
+        place.files.get("t", "c")
+    assert batches.finish(batch, "pump", "completed", [], (move(301), None)) is Ending.ENDED
+    file = place.files.get("t", "c")
+    assert place.files.read("t", "c").decode() == "".join(lines)
+    assert place.files.read_pieces("t", "c", [300]) == [(300, b"late\n")]
+    assert (file.bytes, file.pieces) == (len("".join(lines).encode()), 301)
+    assert not redis.exists(keys.file("t", "c") + keys.FILE_PIECES)
+    assert 0 < redis.ttl(keys.file("t", "c") + keys.FILE_ENDS) <= redis.ttl(keys.file("t", "c"))
+    # nothing but the file's own is left of what pumps wrote that did not come to their end
+    assert killed is not None
+    assert killed.blob in place.names("files")
+    others = [name for name in place.names("files") if name != file.blob]
+    redis.zadd(keys.BLOBS, dict.fromkeys(others, 0))
+    place.sweeper.sweep()
+    assert place.names("files") == [file.blob]
+    place.files.delete("t", "c")
     place.sweeper.sweep()
     assert place.names("files") == []
 

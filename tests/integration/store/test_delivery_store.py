@@ -14,7 +14,7 @@ from shared.settings import Settings
 from shared.store import NewJob, Store, keys
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.webhooks import Webhook, WebhookEvent
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 from worker.courier.delivery import DeliverySender, retry_after_s
 
 LOCAL = GuardedClient(Policy.parse("127.0.0.0/8", "1-65535"))

@@ -6,13 +6,13 @@ import pytest
 
 from shared.errors import Erased, NotFound
 from shared.jobs import JobInput, JobStatus
-from shared.jobs.route import Route
+from shared.jobs.parameters.route import Route
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 from shared.store import NewJob, keys
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.operations.job_board import JobBoard, Place, Standing, Wanted
 from shared.store.operations.queue_history import QueueHistory
-from shared.store.worker_registry import WorkerRegistry
 from tests.integration.store.desk import Desk
 
 ANY = Wanted()

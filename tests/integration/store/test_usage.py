@@ -9,7 +9,7 @@ import pytest
 
 from shared.jobs import JobStatus
 from shared.settings import Settings
-from shared.store.usage_store import Usage, UsageStore
+from shared.store.access.usage_store import Usage, UsageStore
 from tests.integration.store.desk import Desk
 
 _CALL = """

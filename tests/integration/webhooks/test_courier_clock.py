@@ -8,7 +8,7 @@ import pytest
 
 from sightline import verify_webhook
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
-from tests.support.receivers import receiving
+from tests.support.servers.receivers import receiving
 
 OUTWARD = {"SIGHTLINE_ALLOW_NETS": "127.0.0.0/8", "SIGHTLINE_ALLOW_PORTS": "1-65535"}
 STEPPED = """

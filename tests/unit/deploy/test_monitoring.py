@@ -15,7 +15,7 @@ from gateway.metrics import exposition
 from gateway.metrics.http_metrics import HttpMetrics
 from shared.prediction.cost_model import FleetSnapshot
 from shared.prediction.heartbeat import Heartbeat
-from shared.store.forecasts import PredictionAccuracy
+from shared.store.fleet.forecasts import PredictionAccuracy
 from shared.store.jobs import job_metrics
 from shared.store.jobs.reader import Load
 from shared.store.redis_info import RedisState

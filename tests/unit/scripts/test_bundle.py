@@ -12,9 +12,9 @@ import pytest
 
 from scripts import bundle
 from scripts.bundle import Bundle
-from scripts.instance import ROOT
+from scripts.service.instance import ROOT
 from shared.settings import Settings
-from tests.support.model_hub import tiny_model
+from tests.support.servers.model_hub import tiny_model
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import cores
-from scripts.instance import ROOT
+from scripts.service.instance import ROOT
 from shared import cpu_cores
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.instance import (
+from scripts.service.instance import (
     Instance,
     InstanceError,
     RecordedProcess,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import preflight
-from scripts.instance import InstanceError
+from scripts.service import preflight
+from scripts.service.instance import InstanceError
 from tests.support.harness import ROOT
 
 

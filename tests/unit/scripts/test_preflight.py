@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import preflight
-from scripts.instance import InstanceError
-from scripts.preflight import Address
+from scripts.service import preflight
+from scripts.service.instance import InstanceError
+from scripts.service.preflight import Address
 from shared.settings import BUNDLED_MODEL, Settings
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from scripts.instance import Instance, InstanceError, wait_until
 from scripts.redis_server import PrivateRedis, check_redis, find_program
+from scripts.service.instance import Instance, InstanceError, wait_until
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from scripts.config_check import given_by_launcher
-from scripts.instance import LAUNCHER, Instance, InstanceError
-from scripts.running import choose_instance, read_redis_url
+from scripts.service.instance import LAUNCHER, Instance, InstanceError
+from scripts.service.running import choose_instance, read_redis_url
 from shared.settings import Settings
 from sightline import Client
 from sightline._transport.running import find_running_url

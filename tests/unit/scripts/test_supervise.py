@@ -7,7 +7,7 @@ import io
 
 from honcho.printer import Message
 
-from scripts.supervise import SteadyOutput, StepPrinter
+from scripts.service.supervise import SteadyOutput, StepPrinter
 
 AT = dt.datetime(2026, 11, 28, 10, 0, tzinfo=dt.UTC)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from scripts.instance import ROOT, Instance, RecordedProcess, wait_until
-from scripts.preflight import find_bind_error, free_port
+from scripts.service.instance import ROOT, Instance, RecordedProcess, wait_until
+from scripts.service.preflight import find_bind_error, free_port
 
 GATEWAY = """
 import http.server, os

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shared.catalog.model_place import find_place
 from shared.settings import Settings
 from worker.weights.fetching import fetch_model
 from worker.weights.forms import explain_other_form
-from worker.weights.place import find_place
 
 
 def find_folder(settings: Settings) -> Path:

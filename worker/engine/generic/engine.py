@@ -55,7 +55,7 @@ def _load(settings: Settings) -> GenericEngine:
     folder = find_folder(settings)
     opened = open_checkpoint(folder, settings)
     about = read_about(folder, settings.model)
-    with long_step("loading the model"):
+    with long_step("loading the model", kind="load"):
         loop = GenericLoop(load_weights(opened))
     trim_memory()
     budget = MemoryBudget.of(settings, available_bytes())

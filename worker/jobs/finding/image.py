@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from shared.errors import InferenceFailed
 from shared.jobs import FinishReason, JobInput, Notice, SearchTerms, Usage
-from shared.jobs.find import name_labels
+from shared.jobs.answers.find import name_labels
 from worker.engine.api import UNFINISHED, Completion, Timings
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.results import EngineAnswer

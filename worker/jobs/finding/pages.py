@@ -19,8 +19,8 @@ from shared.jobs import (
     SearchTerms,
     TextLayer,
 )
-from shared.jobs.find import most_on_page
-from shared.jobs.lines import Corner, box_around, corners_of
+from shared.jobs.answers.find import most_on_page
+from shared.jobs.answers.lines import Corner, box_around, corners_of
 from shared.prediction.tile_plan import MIN_SIDE, tiling_for
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.jobs import FoundObject, Notice, SearchTerms, TileInfo, TileOutcome, TileOutput
-from shared.jobs.find import MOST_OBJECTS, MOST_ON_SHEET, sum_up
-from shared.jobs.lines import box_around
+from shared.jobs.answers.find import MOST_OBJECTS, MOST_ON_SHEET, sum_up
+from shared.jobs.answers.lines import box_around
 from shared.jobs.row import JobRow
 from worker.jobs.placing import way_back
 from worker.jobs.results import EngineAnswer

@@ -8,7 +8,7 @@ from dataclasses import replace
 from shared.documents.model import PageInfo, PageText, RenderedPage
 from shared.documents.model import TextLine as LayerLine
 from shared.jobs import JobInput, TextLine
-from shared.jobs.lines import Box, Boxes, Corner, Corners, PlacedText
+from shared.jobs.answers.lines import Box, Boxes, Corner, Corners, PlacedText
 from worker.jobs.placing import place_answer
 from worker.places.geometry import map_rows, turn_back
 from worker.places.seen import SeenImage, seen_lines

@@ -9,6 +9,7 @@ import { showFigures } from "./figures.js";
 import { showHistory } from "./history.js";
 import { Jobs } from "./jobs.js";
 import { wireDetails } from "./details.js";
+import { showStarting } from "./starting.js";
 import { Workers } from "./workers.js";
 
 const EVERY_MS = 3000;
@@ -59,6 +60,7 @@ async function lookOnce() {
   const isDue = Date.now() - historyAt >= HISTORY_EVERY_MS;
   const [fleet, queue] = await Promise.all([get("/v1/ops/workers"), get(`/v1/ops/queue?minutes=${isDue ? minutes : 1}`), jobs.refresh()]);
   workers.show(fleet.data);
+  showStarting(fleet.starting);
   if (isDue) {
     historyAt = Date.now();
     showHistory(queue.history, minutes);

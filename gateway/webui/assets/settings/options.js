@@ -1,6 +1,7 @@
 // What the settings say in a request.
 
 import { chosenModel } from "../ask/model.js";
+import { chosenThinking } from "../ask/thinking.js";
 import { say, told } from "../words.js";
 import { fieldNames, problemOfFields, problemOfForm, responseFormat } from "./forms.js";
 import { settings } from "./store.js";
@@ -29,9 +30,10 @@ export function objectionTo(preset) {
 export function optionsFor(preset) {
   const { detail, longest, language, enhance, steps, fields } = settings();
   const format = isOwn(preset) ? responseFormat(settings()) : null;
-  const model = chosenModel();
+  const [model, thinks] = [chosenModel(), chosenThinking()];
   return {
     ...(model ? { model } : {}),
+    ...(thinks === null ? {} : { enable_thinking: thinks }),
     ...(detail === "auto" ? {} : { detail }),
     ...(longest ? { max_new_tokens: Number(longest) } : {}),
     ...(enhance ? { enhance: enhance === "steps" ? steps : enhance } : {}),

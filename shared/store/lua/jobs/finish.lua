@@ -25,6 +25,11 @@ local function learn_answer(kind, usage)
   average(ANSWER_STEPS, kind, tokens - (usage.accepted_tokens or 0), count)
 end
 
+local function remember_ratio(key, ratio)
+  redis.call('LPUSH', key, ratio)
+  redis.call('LTRIM', key, 0, RATIOS_KEPT - 1)
+end
+
 -- Learn from a success: how long answers are, and how true the prediction was.
 local function learn(key, now)
   local job = fields(key, 'predicted_ms', 'created_ms', 'attempt', 'usage', 'kind', 'phase',
@@ -48,8 +53,10 @@ local function learn(key, now)
   redis.call('HINCRBY', PREDICTIONS, 'count', 1)
   redis.call('HINCRBY', PREDICTIONS, 'predicted_ms', predicted)
   redis.call('HINCRBY', PREDICTIONS, 'actual_ms', actual)
-  redis.call('LPUSH', PREDICTIONS_RECENT, string.format('%.3f', actual / predicted))
-  redis.call('LTRIM', PREDICTIONS_RECENT, 0, RATIOS_KEPT - 1)
+  local ratio = string.format('%.3f', actual / predicted)
+  remember_ratio(PREDICTIONS_RECENT, ratio)
+  -- a model that is slower than it says makes no other one's jobs late
+  if (job.model or '') ~= '' then remember_ratio(pooled(PREDICTIONS_RECENT, job.model), ratio) end
 end
 
 local key = JOB .. job_id

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import SMALL
 from tests.integration.contract.test_openapi import PNG
-from tests.support.receivers import dripping, raw, receiving
+from tests.support.servers.receivers import dripping, raw, receiving
 
 
 @pytest.fixture(scope="module")

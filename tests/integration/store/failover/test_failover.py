@@ -14,7 +14,7 @@ from shared.store import NewJob, Store, failures
 from shared.store.redis_info import redis_state
 from tests.support.accepted_jobs import AcceptedJobs
 from tests.support.harness import QUICK, System, eventually, running_system
-from tests.support.sentinels import SERVICE, ReplicatedRedis, running_sentinels
+from tests.support.servers.sentinels import SERVICE, ReplicatedRedis, running_sentinels
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from shared.prediction.heartbeat import Heartbeat
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import NewJob, Store, keys
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.webhooks.delivery_store import DeliveryStore
-from shared.store.worker_registry import WorkerRegistry
 from shared.webhooks import Webhook
 from tests.support.harness import eventually
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from shared.store import keys
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import Caller, Charged
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import Caller, Charged
+from shared.store.access.rate_limits import RateLimits
 from shared.store.connection import connect
-from shared.store.rate_limits import RateLimits
 
 LIMITS = RateLimits(requests=2, reads=3)
 

@@ -12,9 +12,9 @@ from shared.errors import Erased, IdempotencyKeyReused, NotFound
 from shared.jobs import JobInput, JobStatus, TileOutcome, new_job_id
 from shared.settings import Settings
 from shared.store import Claim, Doorbell, NewJob, Store, keys
-from shared.store.api_key_store import ApiKeyStore
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.rate_limits import RateLimits
 from shared.store.jobs.tile_store import NewTile
-from shared.store.rate_limits import RateLimits
 from tests.integration.store.desk import Desk
 
 QUESTION = JobInput(prompt="what?")

@@ -16,8 +16,8 @@ from shared.jobs import JobInput
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import NewJob, Store, failures, keys
-from shared.store.api_key_store import ApiKeyStore
-from shared.store.api_key_types import ApiKeyError, KeyTerms
+from shared.store.access.api_key_store import ApiKeyStore
+from shared.store.access.api_key_types import ApiKeyError, KeyTerms
 from shared.store.session_store import SessionStore
 from shared.store.uploads.image_store import ImageStore
 from shared.store.webhooks.delivery_store import DeliveryStore

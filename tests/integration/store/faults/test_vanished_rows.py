@@ -9,8 +9,8 @@ from shared.jobs import JobInput, JobStatus, TileInfo, TileOutcome, Tiling, Tili
 from shared.jobs.image import StoredImage
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
+from shared.store.access.rate_limits import RateLimits
 from shared.store.jobs.tile_store import NewTile, TileStore
-from shared.store.rate_limits import RateLimits
 from shared.store.uploads.image_store import ImageStore
 
 QUESTION = JobInput(prompt="what?")

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import NotReviewable
 from shared.jobs import JobInput, JobStatus
-from shared.jobs.review import Confirmation, Correction, Review
+from shared.jobs.answers.review import Confirmation, Correction, Review
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
 from shared.store.jobs.review_store import ReviewStore

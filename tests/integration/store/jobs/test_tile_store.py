@@ -14,11 +14,11 @@ from shared.prediction.workload import Demand, HeldParts, WaitingJob
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
-from shared.store.forecasts import Forecasts
+from shared.store.fleet.forecasts import Forecasts
+from shared.store.fleet.worker_registry import WorkerRegistry
 from shared.store.jobs.events import EventReader, JobEvent
 from shared.store.jobs.tile_store import NewTile, TileStore
 from shared.store.uploads.image_store import ImageStore
-from shared.store.worker_registry import WorkerRegistry
 from worker.engine.api import ModelInfo
 from worker.jobs.tiled.steps import TiledSteps
 from worker.jobs.upright import Upright

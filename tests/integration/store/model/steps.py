@@ -16,8 +16,8 @@ from shared.jobs import (
 from shared.jobs.image import StoredImage
 from shared.queue import broker_lists
 from shared.store import Claim, NewJob, Verdict, keys
+from shared.store.access.rate_limits import RateLimits
 from shared.store.jobs.tile_store import NewTile
-from shared.store.rate_limits import RateLimits
 from tests.integration.store.model.rows import TERMINAL, Row
 from tests.integration.store.model.world import IN_FLIGHT, PICTURES, ROOM, SESSIONS, TENANTS, World
 

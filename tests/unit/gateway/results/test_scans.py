@@ -22,7 +22,7 @@ from gateway.results.writers.pdf_file import add_layer, write_pdf
 from shared.documents.open_document import PdfDocument
 from shared.documents.pdf.file import PdfFile
 from shared.errors import ImageNotFound
-from tests.support.documents import pdf, rotated
+from tests.support.documents.drawn import pdf, rotated
 from tests.support.images.image_bytes import saved
 
 WIDTH, HEIGHT = 900, 1200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.reviews.correcting import correct_output
-from shared.jobs.review import Correction
+from shared.jobs.answers.review import Correction
 
 
 def correction(pointer, value, at_ms=1):

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from shared.documents.ink.blank import is_blank
 from shared.documents.picture import BLANK_SIDE, to_grey
-from tests.support.documents import draw_scan, pdf, prose, scan
+from tests.support.documents.drawn import draw_scan, pdf, prose, scan
 
 
 def _looks_blank(picture):
@@ -50,7 +50,7 @@ def test_a_sheet_with_one_small_mark_is_not_blank(mark, noise):
     else:
         from PIL import ImageFont
 
-        from tests.support.documents import VERA
+        from tests.support.documents.drawn import VERA
 
         pen.text((600, 1600), mark, 40, ImageFont.truetype(VERA, 21))
     assert not _looks_blank(page)

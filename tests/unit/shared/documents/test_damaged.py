@@ -9,7 +9,7 @@ import pytest
 
 from shared.documents.model import TextDoubt
 from shared.errors import DocumentDamaged, DocumentError
-from tests.support.damaged_documents import (
+from tests.support.documents.damaged import (
     BROKEN,
     COSTLY,
     broken,
@@ -18,7 +18,7 @@ from tests.support.damaged_documents import (
     plain,
     truncated,
 )
-from tests.support.documents import pdf, prose, text_page
+from tests.support.documents.drawn import pdf, prose, text_page
 
 TIMEOUT_S = 3
 #: What a child may hold, its libraries included.

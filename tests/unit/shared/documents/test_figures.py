@@ -11,8 +11,8 @@ from reportlab.lib.utils import ImageReader
 
 from shared.documents.reader import DocumentReader
 from shared.settings import Settings
-from tests.support.documents import A4, pdf, prose, write
-from tests.support.page_kinds import pages
+from tests.support.documents.drawn import A4, pdf, prose, write
+from tests.support.documents.page_kinds import pages
 
 DPI = 150
 LINES = prose(24)

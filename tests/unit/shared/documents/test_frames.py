@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from shared.documents.model import DocumentKind, TextDoubt
 from shared.errors import DocumentDamaged, PageOutOfRange, PageTooLarge, TooManyPages
-from tests.support.documents import prose, scan
+from tests.support.documents.drawn import prose, scan
 
 
 def _saved(form, frames, **options):

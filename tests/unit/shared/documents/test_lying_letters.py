@@ -4,8 +4,8 @@ import pytest
 
 from shared.documents.model import TextDoubt
 from shared.documents.text.letters import has_foreign_letters, makes_sense
-from tests.support.documents import pdf, prose, write
-from tests.support.lying_fonts import drawn_letters, numbered_glyphs
+from tests.support.documents.drawn import pdf, prose, write
+from tests.support.documents.lying_fonts import drawn_letters, numbered_glyphs
 
 LINES = prose(25, 3)
 

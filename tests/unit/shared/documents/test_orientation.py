@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from shared.documents.picture import find_picture_turn, turn_picture
-from tests.support.documents import VERA, draw_scan, pdf, prose, scan
+from tests.support.documents.drawn import VERA, draw_scan, pdf, prose, scan
 
 DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
 FONTS = [VERA, *(str(DEJAVU / f"DejaVu{name}.ttf") for name in ("Serif", "Sans-Bold", "SansMono"))]

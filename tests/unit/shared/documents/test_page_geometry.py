@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared.documents.model import PageText
 from shared.documents.reader import DocumentReader
-from tests.support.documents import pdf, rewritten, text_page
+from tests.support.documents.drawn import pdf, rewritten, text_page
 
 #: Points that are cut off at each side, and by which the page's own origin lies elsewhere.
 CUT, OFFSET = 36, (300, -120)

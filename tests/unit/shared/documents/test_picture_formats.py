@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import DocumentDamaged, DocumentError
-from tests.support import picture_pages
-from tests.support.documents import draw_scan, pdf
+from tests.support.documents import picture_pages
+from tests.support.documents.drawn import draw_scan, pdf
 
 KINDS = (
     *(picture_pages.fax, picture_pages.jbig2, picture_pages.jpeg_2000, picture_pages.inverted_cmyk),

@@ -23,7 +23,15 @@ from shared.errors import (
     TooManyPages,
 )
 from shared.sandbox import protocol
-from tests.support.documents import draw_scan, encrypted, pdf, prose, rewritten, scan, text_page
+from tests.support.documents.drawn import (
+    draw_scan,
+    encrypted,
+    pdf,
+    prose,
+    rewritten,
+    scan,
+    text_page,
+)
 
 
 def _opened(page):

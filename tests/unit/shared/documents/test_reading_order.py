@@ -1,6 +1,6 @@
 """What people read across and what they read downwards: invoices, statements, contents, scripts."""
 
-from tests.support.documents import pdf, prose, write
+from tests.support.documents.drawn import pdf, prose, write
 
 
 def _rows(canvas, rows, columns, y, step=22):

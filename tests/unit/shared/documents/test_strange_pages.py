@@ -3,8 +3,8 @@
 import pytest
 
 from shared.documents.model import TextDoubt
-from tests.support.damaged_documents import plain
-from tests.support.strange_documents import (
+from tests.support.documents.damaged import plain
+from tests.support.documents.strange import (
     dynamic_form,
     filled_form,
     foreign,

@@ -10,7 +10,7 @@ from reportlab.lib.pagesizes import A3
 from reportlab.platypus import Table, TableStyle
 
 from shared.documents.model import TextDoubt
-from tests.support.documents import (
+from tests.support.documents.drawn import (
     A4,
     draw_scan,
     embedded_font,

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from shared.jobs.schedule import DailyWindow, Schedule
+from shared.jobs.parameters.schedule import DailyWindow, Schedule
 
 
 def ms(text: str) -> int:

@@ -15,7 +15,7 @@ from shared.outbound.client import Ending, FetchLimits, GuardedClient
 from shared.outbound.dialer import resolve_by_system
 from shared.settings import Settings
 from tests.support.harness import ROOT
-from tests.support.receivers import dripping, raw, receiving
+from tests.support.servers.receivers import dripping, raw, receiving
 
 ALL_PORTS = parse_ports("1-65535")
 STRICT = Policy(ports=ALL_PORTS)

@@ -15,7 +15,7 @@ from shared.prediction.cost_model import (
 from shared.prediction.curves import Curve, Speed
 from shared.prediction.heartbeat import Heartbeat
 from shared.prediction.workload import Demand, HeldParts, RunningJob, WaitingJob
-from shared.store.forecasts import Forecast, PredictionAccuracy
+from shared.store.fleet.forecasts import Forecast, PredictionAccuracy
 
 SPEED = Speed(
     prepare=Curve(fixed=0.1),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from demo.data import fonts
 from demo.data.drawing import Canvas
-from shared.jobs.enhancement import EnhanceStep
+from shared.jobs.parameters.enhancement import EnhanceStep
 from tests.unit.worker.enhance import drawings
 from worker.enhance import enhance, measures, page
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections import Counter
 
-from shared.jobs.evidence import Evidence
+from shared.jobs.answers.evidence import Evidence
 from tests.unit.worker.evidence.papers import KINDS, Box, Paper
 from tests.unit.worker.places.many import overlap
 from worker.evidence.finding import find_evidence

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rapidfuzz")
 
-from shared.jobs.lines import PlacedText, TextLine
+from shared.jobs.answers.lines import PlacedText, TextLine
 from worker.evidence.finding import MOST_VALUES, find_evidence
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shared.jobs import FinishReason, Output, PageOutput, TextLine, TileOutput
-from shared.jobs.evidence import Evidence
-from shared.jobs.find import FoundObject
-from shared.jobs.review import Confirmation, Correction, Review
+from shared.jobs.answers.evidence import Evidence
+from shared.jobs.answers.find import FoundObject
+from shared.jobs.answers.review import Confirmation, Correction, Review
 from worker.jobs.doubts import find_doubts
 
 

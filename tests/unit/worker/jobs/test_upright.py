@@ -8,7 +8,7 @@ from PIL import Image
 
 from shared.documents.picture import turn_picture
 from shared.jobs import JobInput, Tiling, TilingTask
-from tests.support.documents import prose, scan
+from tests.support.documents.drawn import prose, scan
 from worker.jobs.upright import Turn, Upright
 
 UPRIGHT = Upright(frozenset({"ocr"}))

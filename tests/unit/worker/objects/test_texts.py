@@ -10,8 +10,8 @@ from collections import Counter
 from random import Random
 
 from shared.jobs import FoundObject, SearchTerms, TextLine
-from shared.jobs.find import MOST_ON_SHEET, most_on_page, sum_up
-from shared.jobs.lines import PlacedText
+from shared.jobs.answers.find import MOST_ON_SHEET, most_on_page, sum_up
+from shared.jobs.answers.lines import PlacedText
 from tests.unit.worker.objects.many import judge, labels_of
 from tests.unit.worker.objects.pages import KINDS
 from worker.jobs.finding.summing import bound_objects

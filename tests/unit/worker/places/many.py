@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
-from shared.jobs.lines import TextLine
+from shared.jobs.answers.lines import TextLine
 from tests.unit.worker.places import chinese
 from tests.unit.worker.places.pages import KINDS, Box, KnownPage, Written, written
 from worker.jobs.reading import seen_rows

@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("rapidocr")
 
 from shared.jobs import TileInfo, TileOutcome
-from shared.jobs.lines import ALONG, SeenPiece, SeenRow, SeenWord
+from shared.jobs.answers.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from tests.unit.worker.places.many import judge_pages
 from tests.unit.worker.places.pages import KINDS
 from worker.jobs.placing import join_seen

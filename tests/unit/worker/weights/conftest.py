@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_hub import ModelHub, running_hub
+from tests.support.servers.model_hub import ModelHub, running_hub
 from worker.weights import requests
 
 

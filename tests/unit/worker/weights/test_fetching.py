@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from shared.catalog.model_place import Place, find_place
 from tests.support.harness import eventually
-from tests.support.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
+from tests.support.servers.model_hub import COMMIT, ModelHub, safetensors_of, tiny_model
 from worker.weights import errors, fetching, model_folder
 from worker.weights.fetching import fetch_model, is_here
-from worker.weights.place import Place, find_place
 
 SHARD = "model-00001-of-00002.safetensors"
 NEEDED = {

@@ -1,0 +1,1 @@
+"""Jobs: submitting, following, estimating, reviewing, and their groups."""

@@ -1,0 +1,1 @@
+"""Jobs: what names them, their JSON and their answers; estimates, groups and reviews of them."""

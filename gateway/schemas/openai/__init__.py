@@ -1,0 +1,1 @@
+"""Files, batches, conversations, responses and models in OpenAI's forms."""

@@ -1,0 +1,1 @@
+"""Images and documents that are uploaded before a job names them."""

@@ -1,0 +1,1 @@
+"""What an answer has beside its text: lines and their places, evidence, things found, doubts."""

@@ -1,0 +1,1 @@
+"""Who calls: API keys, their limits, and what each tenant has used."""
