@@ -20,9 +20,9 @@ from gateway.schemas.openai.conversations import ConversationChange, Conversatio
 from gateway.schemas.uploads.images import ImageUpload
 from gateway.schemas.webhooks import ReplaySince, WebhookTest
 from gateway.submission.chats.request import ChatRequest
+from gateway.submission.fields.submission import Submission
 from gateway.submission.planning.estimate import EstimateRequest
 from gateway.submission.reading_apis.mistral import OcrRequest
-from gateway.submission.request import Submission
 from gateway.submission.responses_api.request import ResponseRequest
 
 _REF = "#/components/schemas/"

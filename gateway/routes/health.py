@@ -26,7 +26,7 @@ from gateway.responses.views.worker import (
 from gateway.schemas.health import Ok, QueueView, Ready
 from gateway.schemas.limits import Limits
 from gateway.services import current_services
-from gateway.submission.request import MAX_DEADLINE_S, MAX_METADATA_BYTES
+from gateway.submission.fields.handling import MAX_DEADLINE_S, MAX_METADATA_BYTES
 from shared import errors
 from shared.queue import QUEUES
 

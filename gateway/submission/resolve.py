@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from gateway.submission.searching import refuse_terms, search_terms
 from shared.catalog.presets import Preset, detect_language
 from shared.catalog.rules import RuleBook

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.catalog.presets import Preset, detect_language
 from shared.errors import BadParameters
 from shared.jobs import CONSTRAINTS, SearchTerms

@@ -22,6 +22,8 @@ from gateway.submission.content import ContentReader, RequestContent, SentConten
 from gateway.submission.documents.intake import DocumentIntake, check_parameters
 from gateway.submission.documents.plan import plan_content
 from gateway.submission.enqueue import enqueue_job, trace_context
+from gateway.submission.fields.fingerprint import fingerprint_of
+from gateway.submission.fields.submission import Submission
 from gateway.submission.idempotency import Idempotency
 from gateway.submission.images.request_images import RequestImages, timed_decode
 from gateway.submission.images.tiling import keeps_detail
@@ -29,7 +31,7 @@ from gateway.submission.planning.job_profile import profile_request
 from gateway.submission.planning.plan import JobPlan
 from gateway.submission.planning.reader import choose_reader
 from gateway.submission.planning.schedule import schedule_of
-from gateway.submission.request import ReceivedRequest, S, Submission, receive_request
+from gateway.submission.request import ReceivedRequest, S, receive_request
 from gateway.submission.resolve import ResolvedRequest, resolve
 from gateway.submission.webhook import webhook_of_submission
 from shared.errors import (
@@ -345,7 +347,7 @@ def _idempotency_record(checked: _CheckedRequest, job_input: JobInput) -> tuple[
     # where there is one model, whoever names it asks the same as before there were several
     model = route.asked if route.pool else ""
     places = job_input.image_places
-    return key, submission.fingerprint(image_names, job_input.before, places, model)
+    return key, fingerprint_of(submission, image_names, job_input.before, places, model)
 
 
 def _image_names(submission: Submission, image_ids: Sequence[str]) -> list[str]:

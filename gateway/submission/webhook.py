@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.services import Services
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.errors import UrlNotAllowed
 from shared.jobs.row import JobRow
 from shared.outbound.client import parse_target

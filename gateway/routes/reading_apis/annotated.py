@@ -18,6 +18,7 @@ from gateway.responses.reading_apis.held_reading import HeldReading
 from gateway.responses.reading_apis.mistral import OcrExtras, OcrView
 from gateway.responses.warning_header import add_warnings
 from gateway.services import Services
+from gateway.submission.fields.submission import Submission
 from gateway.submission.idempotency import Idempotency, counts_retries
 from gateway.submission.reading_apis.annotations import (
     ask_about_document,
@@ -25,7 +26,7 @@ from gateway.submission.reading_apis.annotations import (
     in_terms_of,
 )
 from gateway.submission.reading_apis.mistral import ReceivedOcr
-from gateway.submission.request import ReceivedRequest, Submission
+from gateway.submission.request import ReceivedRequest
 from gateway.submission.submit import Waiting, submit_received
 from shared.jobs import FinishReason
 from shared.jobs.row import JobRow

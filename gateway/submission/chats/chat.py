@@ -14,7 +14,8 @@ from gateway.submission.chats.history import ChatRoom, check_last_turn, keep_lat
 from gateway.submission.chats.message import ChatTurn
 from gateway.submission.chats.parameters import OwnParameters, answer_fields, sampling_fields
 from gateway.submission.chats.thinking import can_think, effort_fields
-from gateway.submission.request import Submission, validate_fields
+from gateway.submission.fields.submission import Submission
+from gateway.submission.request import validate_fields
 from shared.errors import BadParameters, InputTooLong
 from shared.jobs import DETAIL_PIXELS, MinP, Penalty, RepetitionPenalty, Temperature, TopK
 from shared.jobs.parameters.route import MAX_MODEL_CHARS

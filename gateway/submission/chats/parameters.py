@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from gateway.submission.chats.thinking import take_effort, with_thinking
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
 from shared.jobs.row import dump

@@ -13,7 +13,7 @@ from gateway.auth import current_party
 from gateway.images.uploads import Upload
 from gateway.large_input import sha256_hex
 from gateway.services import Services
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.documents.model import DocumentInfo, DocumentKind
 from shared.documents.sniff import document_kind
 from shared.errors import (

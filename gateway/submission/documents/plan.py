@@ -12,10 +12,10 @@ from gateway.images.sizing import image_info
 from gateway.submission.chats.conversation import EarlierMessages
 from gateway.submission.content import RequestContent
 from gateway.submission.documents.intake import RequestDocument
+from gateway.submission.fields.submission import Submission
 from gateway.submission.images.tiling import tile_budget
 from gateway.submission.planning.plan import JobPlan, plan_job
 from gateway.submission.planning.reader import reader_notices
-from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.documents.model import DocumentInfo, DocumentKind, PageInfo, TextDoubt
 from shared.documents.pages import parse_pages

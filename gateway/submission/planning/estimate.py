@@ -16,11 +16,12 @@ from gateway.services import Services
 from gateway.submission.content import ContentReader, RequestContent
 from gateway.submission.documents.intake import DocumentIntake
 from gateway.submission.documents.plan import plan_content
+from gateway.submission.fields.submission import Submission
 from gateway.submission.images.request_images import RequestImages
 from gateway.submission.images.tiling import keeps_detail
 from gateway.submission.planning.job_profile import profile_request
 from gateway.submission.planning.reader import choose_reader
-from gateway.submission.request import ReceivedRequest, Submission, receive_request
+from gateway.submission.request import ReceivedRequest, receive_request
 from gateway.submission.resolve import resolve
 from shared.errors import Unavailable
 from shared.jobs import ImageInfo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.errors import BadParameters, ReaderUnavailable
 from shared.jobs import Reader, TextLayer
 from shared.prediction.heartbeat import Heartbeat

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.submission.fields.submission import Submission
 from gateway.submission.planning.finder import choose_finder
-from gateway.submission.request import Submission
 from gateway.submission.resolve import ResolvedRequest
 from shared.errors import BadParameters, ReaderUnavailable
 from shared.jobs import GenerationParams, Reader, TextLayer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gateway.submission.request import Submission
+from gateway.submission.fields.submission import Submission
 from shared.errors import BadParameters
 from shared.jobs.parameters.schedule import DailyWindow, Schedule
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.admission.constraints import ConstraintChecker
-from gateway.submission.request import ReceivedRequest, Submission, check_limits, validate_fields
+from gateway.submission.fields.submission import Submission
+from gateway.submission.request import ReceivedRequest, check_limits, validate_fields
 from shared.errors import BadParameters, ServiceError
 from shared.jobs.row import JobRow
 from shared.settings import Settings

@@ -7,7 +7,8 @@ from typing import Any
 
 from werkzeug.datastructures import FileStorage
 
-from gateway.submission.request import ReceivedRequest, Submission, check_limits, validate_fields
+from gateway.submission.fields.submission import Submission
+from gateway.submission.request import ReceivedRequest, check_limits, validate_fields
 from shared.settings import Settings
 
 #: The preset that reads where the request names none.

@@ -10,7 +10,7 @@ import pytest
 from openai.types.responses import Response
 
 from tests.integration.http.test_events import following
-from tests.support.hand_written import Writer
+from tests.support.workers.hand_written import Writer
 
 THOUGHT = "simulated thinking: 先看 the picture, then the question"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.submission.fields.submission import Submission
 from gateway.submission.planning.reader import check_reader, choose_reader, reader_notices
-from gateway.submission.request import Submission
 from gateway.submission.resolve import resolve
 from shared.catalog.presets import load_presets
 from shared.catalog.rules import load_rules

@@ -12,7 +12,9 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from gateway.http.bodies import strict_json
-from gateway.submission.request import Submission, receive_request
+from gateway.submission.fields.fingerprint import fingerprint_of
+from gateway.submission.fields.submission import Submission
+from gateway.submission.request import receive_request
 from gateway.submission.resolve import resolve
 from shared.catalog.presets import BUILT_IN
 from shared.catalog.rules import load_rules
@@ -48,11 +50,16 @@ def test_what_is_no_page_is_not_taken_for_one(pages):
         ({"prompt": "a"}, "de68b677ddbf0106"),
         ({"preset": "ocr"}, "724e08f507e210cf"),
         ({"prompt": "a", "document": "doc_x", "pages": "1-2"}, "5f978e954e3aa97b"),
+        (
+            {"prompt": "a", "document": "doc_x", "pages": "1", "session_id": "s", "group": "g"}
+            | {"tiling": "read", "boxes": "line", "enhance": "auto", "ttl_s": 60},
+            "1950907791a3ab96",
+        ),
     ],
 )
 def test_a_request_keeps_its_fingerprint_through_an_upgrade(body, begins):
     """A gateway of a newer version takes a request that an older one has seen for the same."""
-    fingerprint = Submission.model_validate(body).fingerprint(["img_1"])
+    fingerprint = fingerprint_of(Submission.model_validate(body), ["img_1"])
     assert fingerprint[:16] == begins
 
 
@@ -60,7 +67,8 @@ def test_a_form_and_json_of_the_same_question_have_the_same_fingerprint():
     form = received(prompt="hi", max_tokens="9", do_sample="true", metadata='{"a": 1}', stop="x")
     body = {"prompt": "hi", "max_new_tokens": 9, "do_sample": True, "metadata": {"a": 1}}
     body["stop"] = ["x"]
-    assert form.submission.fingerprint([]) == Submission.model_validate(body).fingerprint([])
+    in_json = Submission.model_validate(body)
+    assert fingerprint_of(form.submission, []) == fingerprint_of(in_json, [])
 
 
 def resolved(presets=(), **fields):
@@ -88,8 +96,9 @@ def test_what_a_preset_names_is_not_left_to_the_model():
 def test_another_question_has_another_fingerprint(other):
     question = {"prompt": "hi"}
     first = Submission.model_validate(question)
-    assert Submission.model_validate(question | other).fingerprint([]) != first.fingerprint([])
-    assert first.fingerprint(["img_1"]) != first.fingerprint(["img_2"])
+    second = Submission.model_validate(question | other)
+    assert fingerprint_of(second, []) != fingerprint_of(first, [])
+    assert fingerprint_of(first, ["img_1"]) != fingerprint_of(first, ["img_2"])
 
 
 @pytest.mark.parametrize(("detail", "pixels"), DETAIL_PIXELS.items())

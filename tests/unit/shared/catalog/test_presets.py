@@ -7,7 +7,8 @@ import json
 import pytest
 
 from demo.data import prompts
-from gateway.submission.request import Submission
+from gateway.submission.fields.fingerprint import fingerprint_of
+from gateway.submission.fields.submission import Submission
 from gateway.submission.resolve import resolve
 from shared.catalog.presets import BUILT_IN, load_presets
 from shared.catalog.rules import RuleBook
@@ -63,8 +64,8 @@ def test_what_is_given_explicitly_wins_even_if_it_is_the_default():
     own = asked(**body, prompt="读第一行")
     assert own.prompt == "读第一行"
     assert (own.params.max_new_tokens, own.postprocess) == (64, ())
-    with_default = Submission.model_validate(body).fingerprint([])
-    assert Submission(preset="ocr", postprocess=[]).fingerprint([]) != with_default
+    with_default = fingerprint_of(Submission.model_validate(body), [])
+    assert fingerprint_of(Submission(preset="ocr", postprocess=[]), []) != with_default
 
 
 @pytest.mark.parametrize(

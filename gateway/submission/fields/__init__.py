@@ -1,0 +1,1 @@
+"""What a submission may say, by what it is about, and what makes two of them the same."""
