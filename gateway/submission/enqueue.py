@@ -14,18 +14,15 @@ from shared.store import Doorbell, NewJob, StoredJob
 def enqueue_job(job: NewJob, services: Services) -> StoredJob:
     """Store a job together with its doorbell message; raises what `Store.add` raises."""
     doorbell = Doorbell(job.id, choose_queue(job, services), _summarize(job))
-    return _noted(auth.add_job(job, services.doorbells.compose(doorbell)))
+    stored = auth.add_job(job, services.doorbells.compose(doorbell))
+    note_made(stored.doorbell.job_id)
+    return stored
 
 
 def enqueue_unlimited(job: NewJob, services: Services) -> StoredJob:
     """Store a job for its key, whatever that key has used; raises what `Store.add` raises."""
     doorbell = Doorbell(job.id, choose_queue(job, services), _summarize(job))
-    return _noted(services.store.add(job, services.doorbells.compose(doorbell)))
-
-
-def _noted(stored: StoredJob) -> StoredJob:
-    note_made(stored.doorbell.job_id)
-    return stored
+    return services.store.add(job, services.doorbells.compose(doorbell))
 
 
 def _summarize(job: NewJob) -> str:
