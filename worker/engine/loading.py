@@ -10,6 +10,7 @@ from shared.jobs import GenerationParams
 from shared.long_steps import long_step
 from shared.settings import SIMULATED_MODEL, Settings
 from worker.engine.api import ByteStore, Engine, EngineRequest, Failed, ImageInput, Message
+from worker.engine.kernels.compiling import begin_compiling
 
 
 def load_engine(settings: Settings, open_store: Callable[[], ByteStore | None]) -> Engine:
@@ -36,6 +37,8 @@ def load_engine(settings: Settings, open_store: Callable[[], ByteStore | None]) 
 
 
 def _load_own(settings: Settings, open_store: Callable[[], ByteStore | None]) -> Engine:
+    if settings.native_kernels and settings.numerics != "fp32":
+        begin_compiling(settings.instructions)
     # torch is imported only where a model is really loaded
     with long_step("loading torch"):
         from worker.engine.engine import load_engine as load_own

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from worker.engine.kernels.build import compiled_library
+from worker.engine.kernels.compiling import compiled_library
 from worker.engine.kernels.instructions import choose_instructions, list_for_machine
 
 

@@ -77,24 +77,10 @@ struct Tile {
 template <int D>
 void score_block(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t k0,
                  int64_t width) {
-  for (int64_t k = 0; k < width; k += kColumns) {
-    const char* panel = (const char*)(head.keys.data() + (k0 + k) * D);
-    if (suits_tiles<Bf16Dot>(rows, D / 2)) {
-      multiply_tiles<Bf16Dot>((const char*)tile.queries, D * 2, rows, panel, D / 2,
-                              tile.scores + k, kKeyBlock * 4, false);
-      continue;
-    }
-    for (int64_t m = 0; m < rows; m += kRows)
-      with_rows(rows - m, [&](auto count) {
-        constexpr int R = decltype(count)::value;
-        Floats sums[R][kVectors] = {};
-        dot_tile<Bf16Dot, R>((const char*)(tile.queries + m * D), sizeof(*tile.queries) * D, panel,
-                             D / 2, sums);
-        for (int r = 0; r < R; ++r)
-          for (int c = 0; c < kVectors; ++c)
-            store(tile.scores + (m + r) * kKeyBlock + k + c * kLanes, sums[r][c]);
-      });
-  }
+  for (int64_t k = 0; k < width; k += kColumns)
+    multiply<Bf16Dot>((const char*)tile.queries, sizeof(*tile.queries) * D, rows,
+                      (const char*)(head.keys.data() + (k0 + k) * D), D / 2, tile.scores + k,
+                      kKeyBlock * sizeof(float), false);
 }
 
 // scores become unnormalised probabilities; sums and earlier output are rescaled to the new maximum
@@ -138,25 +124,10 @@ template <int D>
 void mix_values(Tile<D>& tile, int64_t rows, const PackedHead<D>& head, int64_t k0,
                 int64_t width) {
   for (int64_t panel = 0; panel < D / kColumns; ++panel) {
-    const char* values = (const char*)(head.values.data() +
-                                       (panel * head.padded / 2 + k0 / 2) * kColumns * 2);
-    if (suits_tiles<Bf16Dot>(rows, width / 2)) {
-      multiply_tiles<Bf16Dot>((const char*)tile.probabilities, kKeyBlock * 2, rows, values,
-                              width / 2, tile.out + panel * kColumns, D * 4, true);
-      continue;
-    }
-    for (int64_t m = 0; m < rows; m += kRows)
-      with_rows(rows - m, [&](auto count) {
-        constexpr int R = decltype(count)::value;
-        float* out = tile.out + m * D + panel * kColumns;
-        Floats sums[R][kVectors];
-        for (int r = 0; r < R; ++r)
-          for (int c = 0; c < kVectors; ++c) sums[r][c] = load(out + r * D + c * kLanes);
-        dot_tile<Bf16Dot, R>((const char*)(tile.probabilities + m * kKeyBlock),
-                             sizeof(*tile.probabilities) * kKeyBlock, values, width / 2, sums);
-        for (int r = 0; r < R; ++r)
-          for (int c = 0; c < kVectors; ++c) store(out + r * D + c * kLanes, sums[r][c]);
-      });
+    const bf16* values = head.values.data() + (panel * head.padded / 2 + k0 / 2) * kColumns * 2;
+    multiply<Bf16Dot>((const char*)tile.probabilities, sizeof(*tile.probabilities) * kKeyBlock, rows,
+                      (const char*)values, width / 2, tile.out + panel * kColumns,
+                      D * sizeof(float), true);
   }
 }
 

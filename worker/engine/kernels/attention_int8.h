@@ -23,6 +23,7 @@ constexpr int32_t kNoKey = INT32_MIN / 2;
 // keys that are narrowed together
 constexpr int64_t kNarrowed = 4 * kLanes;
 constexpr int64_t kKeyStep = std::max<int64_t>(kColumns, kNarrowed);
+static_assert(kTaskRows % kRows == 0, "whole tiles of rows");
 static_assert(kPatchBlock % kKeyStep == 0 && kKeyStep % kColumns == 0, "whole panels and steps");
 
 inline int64_t whole_steps(int64_t keys) { return (keys + kKeyStep - 1) / kKeyStep * kKeyStep; }
@@ -149,21 +150,27 @@ template <int D, int R>
 inline void score_keys(NarrowRows<D>& rows, int64_t row, NarrowHead<D>& head, int64_t block,
                        int64_t width, int32_t (&most)[R]) {
   Ints peaks[R];
-  for (Ints& peak : peaks) peak = fill(INT32_MIN);
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) peaks[r] = fill(INT32_MIN);
   for (int64_t k = 0; k < width; k += kColumns) {
     Ints sums[R][kVectors];
+#pragma GCC unroll 4
     for (int c = 0; c < kVectors; ++c) {
       const Ints offset = load_as<Ints>(head.offset_block(block) + k + c * kLanes);
+#pragma GCC unroll 6
       for (int r = 0; r < R; ++r) sums[r][c] = offset;
     }
     dot_tile<Int8Dot, R>((const char*)rows.levels + row * D, D,
                          (const char*)head.key_block(block) + k * D, D / 4, sums);
+#pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
       for (int c = 0; c < kVectors; ++c) {
         store_as(rows.scores + r * kPatchBlock + k + c * kLanes, sums[r][c]);
         peaks[r] = sums[r][c] > peaks[r] ? sums[r][c] : peaks[r];
       }
   }
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
     most[r] = reduce(peaks[r], [](Ints a, Ints b) { return a > b ? a : b; });
 }
@@ -216,6 +223,7 @@ inline float weigh_keys(const int32_t* scores, int64_t width, int32_t most, floa
   Floats sum = {};
   for (int64_t k = 0; k < width; k += kNarrowed) {
     Ints levels[4];
+#pragma GCC unroll 4
     for (int part = 0; part < 4; ++part) {
       const Ints below = load_as<Ints>(scores + k + part * kLanes) - most;
       const Floats likely = whole_exp2(__builtin_convertvector(below, Floats) * factor);
@@ -230,16 +238,16 @@ inline float weigh_keys(const int32_t* scores, int64_t width, int32_t most, floa
 
 // the same for the first `count` scores. Levels of the others meet values of zero: it is only their
 // sum that must not count, so they weigh what is known.
-inline float weigh_existing(int32_t* scores, int64_t count, int32_t most, float factor,
-                            uint8_t* probabilities) {
+__attribute__((noinline)) float weigh_existing(int32_t* scores, int64_t count, int32_t most,
+                                               float factor, uint8_t* probabilities) {
   const int64_t width = whole_steps(count);
   for (int64_t k = count; k < width; ++k) scores[k] = most;
   const float sum = weigh_keys(scores, width, most, factor, probabilities);
   return sum - (width - count) * kLikeliest;
 }
 
-// six rows against a block: what they gathered before fades as far as the block has likelier keys
-template <int D, int R>
+// kRows rows against a block: what they gathered before fades as far as the block has likelier keys
+template <int D, int R = kRows>
 inline void attend_block(NarrowRows<D>& rows, int64_t row, NarrowHead<D>& head, int64_t block,
                          int64_t count) {
   const int64_t width = whole_steps(count);
@@ -265,9 +273,11 @@ inline void attend_block(NarrowRows<D>& rows, int64_t row, NarrowHead<D>& head, 
     dot_tile<Int8Dot, R>((const char*)rows.probabilities, kPatchBlock,
                          (const char*)head.value_block(block) + column * kPatchBlock, width / 4,
                          sums);
+#pragma GCC unroll 4
     for (int c = 0; c < kVectors; ++c) {
       const int64_t at = column + c * kLanes;
       const Floats scale = load(head.scales_of(block) + at), mean = load(head.means_of(block) + at);
+#pragma GCC unroll 6
       for (int r = 0; r < R; ++r) {
         float* out = rows.out + (row + r) * D + at;
         const Floats mixed = __builtin_convertvector(sums[r][c], Floats) * (scale * gain[r]);
@@ -306,15 +316,16 @@ void narrow_head(const bf16* queries, int64_t n, int64_t heads, const float* cos
   }
 }
 
+// rows that are missing from the last kRows are nothing but zeros: fewer need no code of their own
 template <int D>
 void attend_rows(NarrowRows<D>& rows, int64_t count, NarrowHead<D>& head, int64_t n) {
+  alignas(64) static const float missing[D] = {};
+  for (; count % kRows; ++count) rows.put_query(count, missing);
   std::memset(rows.out, 0, count * D * sizeof(float));
   for (int64_t first = 0; first < n; first += kPatchBlock) {
     const int64_t keys = std::min(kPatchBlock, n - first);
     for (int64_t m = 0; m < count; m += kRows)
-      with_rows(count - m, [&](auto R) {
-        attend_block<D, decltype(R)::value>(rows, m, head, first / kPatchBlock, keys);
-      });
+      attend_block<D>(rows, m, head, first / kPatchBlock, keys);
   }
 }
 

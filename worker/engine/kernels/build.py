@@ -1,19 +1,14 @@
-"""Compiles and loads the kernels of this folder for one instruction set."""
+"""Loads the compiled kernels for the fastest instruction set that works here."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import logging
-import os
-import shutil
 import subprocess
-import tempfile
-import time
 from ctypes import c_float, c_int64, c_void_p
 from pathlib import Path
 
-from shared.long_steps import long_step
+from worker.engine.kernels.compiling import compiled_library
 from worker.engine.kernels.instructions import InstructionSet, list_usable
 
 #: Arguments of each function of kernels.cpp that returns nothing.
@@ -35,11 +30,6 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
 }
 
 _log = logging.getLogger(__name__)
-
-_SOURCES = Path(__file__).parent
-#: Seconds after which a compiler is stopped.
-_COMPILE_S = 300
-_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-w")
 
 
 class Kernels(ctypes.CDLL):
@@ -79,44 +69,3 @@ def load_kernels(most: str = "auto") -> Kernels | None:
             if isinstance(error, FileNotFoundError | subprocess.TimeoutExpired):
                 break
     return None
-
-
-def compiled_library(instructions: InstructionSet) -> Path:
-    """Return the path of the library, compiled once for each version of the sources.
-
-    Raises FileNotFoundError without a compiler, OSError or subprocess.TimeoutExpired if it fails.
-    """
-    library = library_path(instructions)
-    if not library.is_file():
-        _log.info("kernels.compiling", extra={"instructions": instructions.title})
-        started = time.monotonic()
-        with long_step("compiling the kernels for this CPU, once"):
-            _compile(library, instructions)
-        _log.info("kernels.compiled", extra={"seconds": round(time.monotonic() - started, 1)})
-    return library
-
-
-def library_path(instructions: InstructionSet) -> Path:
-    """Return where the library of these sources is, or will be."""
-    digest = hashlib.sha256(" ".join((*_FLAGS, *instructions.compiler_flags)).encode())
-    for source in sorted([*_SOURCES.glob("*.cpp"), *_SOURCES.glob("*.h")]):
-        digest.update(source.read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sightline"
-    return cache / f"kernels-{instructions.name}-{digest.hexdigest()[:16]}.so"
-
-
-def _compile(library: Path, instructions: InstructionSet) -> None:
-    compiler = shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        raise FileNotFoundError("no C++ compiler (g++ or clang++) on PATH")
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        unfinished = Path(folder) / library.name
-        flags = (*_FLAGS, *instructions.compiler_flags)
-        command = [compiler, *flags, str(_SOURCES / "kernels.cpp"), "-o", str(unfinished)]
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=_COMPILE_S, check=False
-        )
-        if run.returncode:
-            raise OSError(f"{compiler}: {run.stderr.strip()[:500]}")
-        unfinished.replace(library)

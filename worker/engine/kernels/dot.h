@@ -126,6 +126,28 @@ inline __attribute__((always_inline)) void dot_tile(const char* left, int64_t st
   }
 }
 
+// rows of sums, `sums_stride` bytes apart, = left . panel, or are increased by it. Compiled once for
+// each number of rows: callers differ in what they do with the sums only.
+template <class Dot, int R>
+__attribute__((noinline)) void multiply_rows(const char* left, int64_t stride, const char* panel,
+                                             int64_t groups, char* to, int64_t sums_stride,
+                                             bool add) {
+  using Sum = typename Dot::Sum;
+  Sum sums[R][kVectors] = {};
+  if (add)
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int c = 0; c < kVectors; ++c)
+        sums[r][c] = load_as<Sum>(to + r * sums_stride + c * sizeof(Sum));
+  dot_tile<Dot, R>(left, stride, panel, groups, sums);
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int c = 0; c < kVectors; ++c)
+      store_as(to + r * sums_stride + c * sizeof(Sum), sums[r][c]);
+}
+
 // pairs of bfloat16 values of two rows in memory, for products along the rows
 #if defined(__AVX512BF16__) || defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 using Pairs = Words;

@@ -113,11 +113,11 @@ struct GroupedRows {
   const float *scales, *sums;
 };
 
-// R rows from `m` on of one panel: real[r][c] is the product before the row's scale
+// R rows from `m` on of one panel: products[r][c]
 template <int R>
-inline __attribute__((always_inline)) void grouped_tile(const char* panel, int64_t groups,
-                                                        const GroupedRows& rows, int64_t m,
-                                                        Floats (&real)[R][kVectors]) {
+__attribute__((noinline)) void grouped_tile(const char* panel, int64_t groups,
+                                            const GroupedRows& rows, int64_t m, Floats* products) {
+  Floats real[R][kVectors] = {};
   const int64_t stride = groups * kSpread;
   const char* left = (const char*)rows.levels + m * stride;
   for (int64_t g = 0; g < groups; ++g, panel += kGroupedBytes, left += kSpread) {
@@ -156,6 +156,11 @@ inline __attribute__((always_inline)) void grouped_tile(const char* panel, int64
       }
     }
   }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int c = 0; c < kVectors; ++c)
+      products[r * kVectors + c] = real[r][c] * rows.scales[m + r];
 }
 
 template <class Out>
@@ -164,17 +169,16 @@ void run_grouped_panels(const Linear& linear, int64_t groups, const GroupedRows&
   const int64_t y_width = linear.activation == kSwiglu ? linear.outputs / 2 : linear.outputs;
   const Share mine = share((linear.outputs + kColumns - 1) / kColumns);
   for (int64_t panel = mine.first; panel < mine.end; ++panel)
-    for (int64_t m = 0; m < rows; m += kGroupedRows)
-      with_rows(std::min<int64_t>(rows - m, kGroupedRows), [&](auto count) {
-        constexpr int R = decltype(count)::value < kGroupedRows ? decltype(count)::value : kGroupedRows;
-        Floats real[R][kVectors] = {};
-        grouped_tile<R>(linear.panels + panel * groups * kGroupedBytes, groups, left, m, real);
-        for (int r = 0; r < R; ++r) {
-          for (int c = 0; c < kVectors; ++c) real[r][c] *= left.scales[m + r];
-          finish_row(linear, panel, real[r], nullptr, y + (m + r) * y_width,
-                     residual ? residual + (m + r) * y_width : nullptr);
-        }
+    for (int64_t m = 0; m < rows; m += kGroupedRows) {
+      Floats products[kGroupedRows * kVectors];
+      with_rows<kGroupedRows>(rows - m, [&](auto R) {
+        grouped_tile<decltype(R)::value>(linear.panels + panel * groups * kGroupedBytes, groups, left,
+                                         m, products);
       });
+      for (int64_t r = 0; r < std::min<int64_t>(rows - m, kGroupedRows); ++r)
+        finish_row(linear, panel, products + r * kVectors, nullptr, y + (m + r) * y_width,
+                   residual ? residual + (m + r) * y_width : nullptr);
+    }
 }
 
 }  // namespace

@@ -149,7 +149,7 @@ void linear_unpacked(const bf16* weight, int64_t outputs, int64_t width, const b
     const Share mine = share((outputs + 3) / 4);
     for (int64_t n = mine.first * 4; n < std::min(mine.end * 4, outputs); n += 4)
       for (int64_t m = 0; m < rows; m += kUnpackedRows)
-        with_rows(std::min<int64_t>(rows - m, kUnpackedRows), [&](auto count) {
+        with_rows<kUnpackedRows>(rows - m, [&](auto count) {
           unpacked_tile<decltype(count)::value>(weight, std::min(n, outputs - 4), width, x, m,
                                                 outputs, y);
         });

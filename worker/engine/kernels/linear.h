@@ -50,9 +50,11 @@ inline void put(float* out, const bf16*, Floats x, int64_t count) {
 
 // one row of a finished tile: scale, bias, activation, residual, rounding
 template <class Sum, class Out>
-inline void finish_row(const Linear& linear, int64_t panel, const Sum (&sums)[kVectors],
-                       const float* row_scale, Out* y_row, const bf16* residual_row) {
+__attribute__((noinline)) void finish_row(const Linear& linear, int64_t panel, const Sum* sums,
+                                          const float* row_scale, Out* y_row,
+                                          const bf16* residual_row) {
   Floats x[kVectors];
+#pragma GCC unroll 4
   for (int c = 0; c < kVectors; ++c) {
     const int64_t column = panel * kColumns + c * kLanes;
     x[c] = to_real(sums[c], linear, column, row_scale);
@@ -88,22 +90,17 @@ void run_panel(const Linear& linear, int64_t panel, const char* left, const floa
       const int64_t block = std::min(groups - g0, kGroupBlock);
       const bool last = g0 + block == groups;
       for (int64_t m = m0; m < m1; m += kRows) {
-        with_rows(m1 - m, [&](auto count) {
-          constexpr int R = decltype(count)::value;
-          Sum sums[R][kVectors];
-          Sum* park = parked.data() + (m - m0) * kVectors;
-          for (int r = 0; r < R; ++r)
-            for (int c = 0; c < kVectors; ++c) sums[r][c] = g0 ? park[r * kVectors + c] : Sum{};
-          dot_tile<Dot, R>(left + m * stride + g0 * Dot::kLeftBytes, stride,
-                           packed + g0 * kGroupBytes, block, sums);
-          for (int r = 0; r < R; ++r) {
-            if (last)
-              finish_row(linear, panel, sums[r], row_scales + m + r, y + (m + r) * y_width,
-                         residual ? residual + (m + r) * y_width : nullptr);
-            else
-              for (int c = 0; c < kVectors; ++c) park[r * kVectors + c] = sums[r][c];
-          }
+        // sums that nothing is added to are done with before the next rows
+        Sum* sums = parked.data() + (groups > kGroupBlock ? (m - m0) * kVectors : 0);
+        const int64_t count = std::min<int64_t>(m1 - m, kRows);
+        with_rows(count, [&](auto R) {
+          multiply_rows<Dot, decltype(R)::value>(left + m * stride + g0 * Dot::kLeftBytes, stride,
+                                                 packed + g0 * kGroupBytes, block, (char*)sums,
+                                                 kVectors * sizeof(Sum), g0 > 0);
         });
+        for (int64_t r = 0; last && r < count; ++r)
+          finish_row(linear, panel, sums + r * kVectors, row_scales + m + r, y + (m + r) * y_width,
+                     residual ? residual + (m + r) * y_width : nullptr);
       }
     }
   }

@@ -276,16 +276,12 @@ inline Floats gelu_tanh(Floats x) {
   return swish(x, x * inner * 1.5957691216057308f);
 }
 
-template <class Body>
+// body(number of rows), as a constant from 1 to Most; `rows` may be more
+template <int Most = kRows, class Body>
 inline __attribute__((always_inline)) void with_rows(int64_t rows, Body body) {
-  switch (rows) {
-    case 1: body(std::integral_constant<int, 1>{}); break;
-    case 2: body(std::integral_constant<int, 2>{}); break;
-    case 3: body(std::integral_constant<int, 3>{}); break;
-    case 4: body(std::integral_constant<int, 4>{}); break;
-    case 5: body(std::integral_constant<int, 5>{}); break;
-    default: body(std::integral_constant<int, 6>{});
-  }
+  if constexpr (Most > 1)
+    if (rows < Most) return with_rows<Most - 1>(rows, body);
+  body(std::integral_constant<int, Most>{});
 }
 
 struct Share {

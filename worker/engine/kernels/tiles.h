@@ -263,4 +263,20 @@ inline bool suits_tiles(int64_t, int64_t) {
 inline bool try_tiles() { return true; }
 #endif
 
+// sums (rows, kColumns), `sums_stride` bytes apart, = left . panel, or are increased by it; by tiles
+// for up to kTwoTiles rows where they suit
+template <class Dot>
+inline void multiply(const char* left, int64_t stride, int64_t rows, const char* panel,
+                     int64_t groups, void* sums, int64_t sums_stride, bool add) {
+  if (suits_tiles<Dot>(rows, groups)) {
+    multiply_tiles<Dot>(left, stride, rows, panel, groups, sums, sums_stride, add);
+    return;
+  }
+  for (int64_t m = 0; m < rows; m += kRows)
+    with_rows(rows - m, [&](auto count) {
+      multiply_rows<Dot, decltype(count)::value>(left + m * stride, stride, panel, groups,
+                                                 (char*)sums + m * sums_stride, sums_stride, add);
+    });
+}
+
 }  // namespace
