@@ -329,6 +329,9 @@ class Turn(TypedDict):
 
     job_id: str | None
     created_at: str
+    #: `system`: the prompt is an instruction to the model. Older services do not tell it.
+    role: NotRequired[Literal["user", "system"]]
+    part: NotRequired[Literal["both", "question", "answer"]]
     prompt: str
     images: list[str]
     text: str

@@ -16,6 +16,7 @@ from gateway.results.scans.frames import ScanOrder
 from gateway.results.scans.sheets import ScanForm
 from gateway.results.words import Language
 from gateway.results.writers.plain import write_markdown, write_text
+from gateway.reviews.checked_places import mark_checked
 from gateway.reviews.correcting import CorrectedOutput, Side, correct_output
 from gateway.schemas.jobs.queries import OverlayQuery
 from gateway.services import Services
@@ -44,9 +45,7 @@ def result_response(
     corrections = row.review.corrections
     shown = correct_output(row.output or {}, corrections) if corrected and corrections else None
     response = _respond(_with_output(row, shown, form) if shown else row, services, form)
-    if corrections:
-        count = _count_shown(row, shown, form) if shown else 0
-        response.headers["X-Sightline-Corrections"] = f"count={len(corrections)}, applied={count}"
+    _tell_corrections(response, row, _count_shown(row, shown, form) if shown else 0)
     name = _file_name(row)
     response.headers["Content-Disposition"] = content_disposition(
         f"{stem_of(name)}.{form.suffix}", is_file=form.is_file
@@ -58,6 +57,12 @@ def result_response(
     if form is ResultForm.HTML:
         response.headers["Content-Security-Policy"] = _HTML_POLICY
     return response
+
+
+def _tell_corrections(response: Response, row: JobRow, applied: int) -> None:
+    count = len(row.review.corrections)
+    if count:
+        response.headers["X-Sightline-Corrections"] = f"count={count}, applied={applied}"
 
 
 def _with_output(row: JobRow, shown: CorrectedOutput, form: ResultForm) -> JobRow:
@@ -83,16 +88,27 @@ def _count_shown(row: JobRow, shown: CorrectedOutput, form: ResultForm) -> int:
 def overlay_response(row: JobRow, services: Services, query: OverlayQuery) -> Response:
     """Return the picture of one page or image with its boxes.
 
-    Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and DocumentNotFound.
+    What reviewers have corrected is drawn as they have, and marked, unless the query wants the
+    answer as it was. Raises NoPlaces, BadParameters, ResultTooLarge, ImageNotFound and
+    DocumentNotFound.
     """
     if not can_be_drawn(row):
         raise NoPlaces
     number = _overlaid(row, query)
+    checked = mark_checked(row.output or {}, row.review) if query.corrected else None
+    drawn = row.model_copy(update={"output": checked.output}) if checked else row
     order = order_scan(
-        row, services, ScanForm.SVG, _file_name(row), _language(), lambda one: one.number == number
+        drawn,
+        services,
+        ScanForm.SVG,
+        _file_name(row),
+        _language(),
+        lambda one: one.number == number,
     )
     response = Response(_scan(order, row, services), mimetype="image/svg+xml")
     response.headers["Content-Security-Policy"] = _SVG_POLICY
+    response.headers["Vary"] = "Accept-Language"
+    _tell_corrections(response, row, checked.shown if checked else 0)
     return response
 
 

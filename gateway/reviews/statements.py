@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from gateway.reviews.schema_kinds import is_of_kind, kinds_at
 from gateway.schemas.jobs.reviews import CorrectionEntry, ReviewRequest
 from shared.errors import BadReview
 from shared.excerpt import excerpt
@@ -28,13 +29,15 @@ _TEXTS = re.compile(
     rf"|/objects/{_N}/label|/fields/[^/]+/{_N}"
 )
 _VALUES = re.compile(r"/json(/.*)?", re.DOTALL)
-_KINDS: dict[type, str] = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "a text",
-    list: "a list",
-    dict: "an object",
+#: What a schema calls a kind of values, and what people do.
+_NAMES = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
 }
 
 
@@ -44,19 +47,17 @@ def add_statements(row: JobRow, request: ReviewRequest, said: Statement) -> Revi
         raise BadReview("Send at least one correction or confirmation.")
     output = row.output or {}
     review = row.review.with_statements(
-        list(_corrections(output, request, said)), list(_confirmations(output, request, said))
+        list(_corrections(row, request, said)), list(_confirmations(output, request, said))
     )
     _check_size(review)
     return review
 
 
-def _corrections(
-    output: dict[str, Any], request: ReviewRequest, said: Statement
-) -> Iterator[Correction]:
+def _corrections(row: JobRow, request: ReviewRequest, said: Statement) -> Iterator[Correction]:
     for number, entry in enumerate(request.corrections):
         place = f"/corrections/{number}"
-        before = _find(output, entry.pointer, f"{place}/pointer")
-        _check_value(entry, before, place)
+        before = _find(row.output or {}, entry.pointer, f"{place}/pointer")
+        _check_value(entry, before, _schema_of(row), place)
         fields = said.model_dump() | {"pointer": entry.pointer, "value": entry.value}
         yield Correction(before=before, **fields)
 
@@ -83,28 +84,53 @@ def _find(output: dict[str, Any], pointer: str, place: str) -> Any:
         ) from None
 
 
-def _check_value(entry: CorrectionEntry, before: Any, place: str) -> None:
+def _schema_of(row: JobRow) -> Mapping[str, Any]:
+    """Return the JSON schema of the answer; empty where it has none."""
+    form = row.input.params.response_format
+    return form.json_schema.schema_ if form and form.json_schema else {}
+
+
+def _check_value(
+    entry: CorrectionEntry, before: Any, schema: Mapping[str, Any], place: str
+) -> None:
     """Raise BadReview for a value that cannot stand there."""
     pointer = entry.pointer
-    kind: Literal["text", "value"] = "text" if _TEXTS.fullmatch(pointer) else "value"
-    if kind == "value" and not _VALUES.fullmatch(pointer):
+    if _TEXTS.fullmatch(pointer):
+        expected = ["string"]
+    elif _VALUES.fullmatch(pointer):
+        expected = _kinds_of_value(split_pointer(pointer)[1:], before, schema)
+    else:
         raise BadReview(
             f"{excerpt(pointer)!r} is not a text or value that can be corrected.",
             pointer=f"{place}/pointer",
         )
-    expected = "a text" if kind == "text" else _kind_of(before)
-    fits = _kind_of(entry.value) in (expected, "null" if kind == "value" else expected)
-    if not fits and not (kind == "value" and before is None):
+    if expected and not any(is_of_kind(entry.value, kind) for kind in expected):
+        kinds = " or ".join(_NAMES[kind] for kind in expected if kind != "null")
         raise BadReview(
-            f"{excerpt(pointer)!r} is {expected}, and the value is {_kind_of(entry.value)}.",
+            f"{excerpt(pointer)!r} is {kinds}, and the value is {_name_of(entry.value)}.",
             pointer=f"{place}/value",
         )
     if exceeds(entry.value, MOST_BYTES):
         raise BadReview("The value is too long.", pointer=f"{place}/value")
 
 
-def _kind_of(value: Any) -> str:
-    return _KINDS.get(type(value), "null")
+def _kinds_of_value(parts: list[str], before: Any, schema: Mapping[str, Any]) -> list[str]:
+    """Return the kinds that may stand at a place of a JSON answer; empty where any may.
+
+    What is not there is null, whatever the schema says.
+    """
+    by_schema = {kind for kind in kinds_at(schema, parts) if kind in _NAMES} - {"null"}
+    if by_schema:
+        return [*sorted(by_schema), "null"]
+    if before is None:
+        return []
+    kinds = [kind for kind in _NAMES if is_of_kind(before, kind)]
+    # a whole number may be corrected to any other
+    return [kinds[-1], "null"]
+
+
+def _name_of(value: Any) -> str:
+    return next(name for kind, name in _NAMES.items() if is_of_kind(value, kind))
 
 
 def _check_size(review: Review) -> None:

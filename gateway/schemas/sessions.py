@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from gateway.schemas.parameters import Parameters
 from shared.jobs import FinishReason
+from shared.jobs.model import TurnPart
 
 SESSION_PATTERN = r"^[A-Za-z0-9_.:\-]{1,128}$"
 
@@ -33,7 +34,10 @@ class SessionSummary(BaseModel):
     updated_at: str
     expires_at: str
     busy: str | None = Field(description="The unfinished job of the conversation, if any.")
-    title: str | None = Field(description="The beginning of its first answered question.")
+    title: str | None = Field(
+        description="The beginning of its first answered question; null where an instruction "
+        "stands before it."
+    )
     preset: str | None = Field(description="The preset of that question.")
 
 
@@ -49,6 +53,10 @@ class SessionTurn(BaseModel):
 
     job_id: str | None = Field(description="Null for messages that were added.")
     created_at: str
+    role: Literal["user", "system"] = Field(
+        description="Who says the prompt: `system` of an instruction to the model that was added."
+    )
+    part: TurnPart = Field(description="Which halves of the turn the conversation has.")
     prompt: str
     preset: str | None
     images: list[str]

@@ -14,6 +14,7 @@ _TITLE_CHARS = 80
 
 def session_summary(session: Session) -> dict[str, Any]:
     """Return a conversation without its turns, as `/v1/sessions` lists it."""
+    first = session.first if session.first and session.first.role == "user" else None
     return {
         "id": session.id,
         "object": "session",
@@ -21,8 +22,8 @@ def session_summary(session: Session) -> dict[str, Any]:
         "updated_at": timestamp(session.updated_ms),
         "expires_at": timestamp(session.updated_ms + session.ttl_ms),
         "busy": session.busy,
-        "title": session.first.prompt[:_TITLE_CHARS] if session.first else None,
-        "preset": session.first.preset if session.first else None,
+        "title": first.prompt[:_TITLE_CHARS] if first else None,
+        "preset": first.preset if first else None,
     }
 
 
@@ -37,6 +38,8 @@ def _turn_view(turn: Turn) -> dict[str, Any]:
     return {
         "job_id": None if turn.is_added else turn.job_id,
         "created_at": timestamp(turn.created_ms),
+        "role": turn.role,
+        "part": turn.part,
         "prompt": turn.prompt,
         "preset": turn.preset,
         "images": list(turn.images),

@@ -15,7 +15,7 @@ def render_scan(order: ScanOrder) -> bytes:
     if order.form is ScanForm.SVG:
         from gateway.results.writers.svg_overlay import write_svg
 
-        return write_svg(order.sheets[0], next(order.pictures()), order.title)
+        return write_svg(order.sheets[0], next(order.pictures()), order.title, order.language)
     from gateway.results.writers.pdf_file import add_layer, write_pdf
 
     if order.is_file:

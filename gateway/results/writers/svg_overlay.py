@@ -9,21 +9,23 @@ from typing import Any
 
 from gateway.results.scans.picture import smallest_picture
 from gateway.results.scans.sheets import Sheet
+from gateway.results.words import Language, say
 from gateway.results.writers.safe_text import xml_text
 
-#: Colours of lines: as usual, and where the two readers differ or the model doubts.
-_USUAL, _DOUBTFUL = "#0a66c2", "#c2410c"
+#: Colours of lines: as usual, where the two readers differ or the model doubts, and where a person
+#: has looked.
+_USUAL, _DOUBTFUL, _CHECKED = "#0a66c2", "#c2410c", "#15803d"
 #: Of things that were looked for, each label in turn.
 _LABELS = ("#7c3aed", "#0a66c2", "#15803d", "#c2410c", "#be185d", "#0e7490")
 _DOUBT = 0.85
 
 
-def write_svg(sheet: Sheet, png: bytes, title: str) -> bytes:
+def write_svg(sheet: Sheet, png: bytes, title: str, language: Language) -> bytes:
     """Return the drawing in the unit of the sheet; a line has its text as title."""
-    return "".join(_parts(sheet, png, title)).encode("utf-8", "replace")
+    return "".join(_parts(sheet, png, title, language)).encode("utf-8", "replace")
 
 
-def _parts(sheet: Sheet, png: bytes, title: str) -> Iterator[str]:
+def _parts(sheet: Sheet, png: bytes, title: str, language: Language) -> Iterator[str]:
     width, height = _number(sheet.width), _number(sheet.height)
     yield f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
     yield f'viewBox="0 0 {width} {height}">\n<title>{_safe(title)}</title>\n'
@@ -35,24 +37,33 @@ def _parts(sheet: Sheet, png: bytes, title: str) -> Iterator[str]:
     yield f'<g fill-opacity="0.12" stroke-width="{stroke}">\n'
     for line in sheet.lines:
         if line.get("box"):
-            yield _line(line)
+            yield _polygon(line["polygon"], _title(line, "text", language), _colour(line))
     labels = list(dict.fromkeys(one["label"] for one in sheet.objects))
     for one in sheet.objects:
-        yield from _object(one, _LABELS[labels.index(one["label"]) % len(_LABELS)])
+        colour = _LABELS[labels.index(one["label"]) % len(_LABELS)]
+        title = _title(one, "label", language)
+        yield from (_polygon(corners, title, colour) for corners in _outlines(one))
     yield "</g>\n</svg>\n"
 
 
-def _object(one: Mapping[str, Any], colour: str) -> Iterator[str]:
-    """Yield a polygon for an object, or for each part of a broken one."""
+def _outlines(one: Mapping[str, Any]) -> Sequence[Sequence[Sequence[float]]]:
+    """Return the corners of an object, or of each part of a broken one."""
     left, top, right, bottom = one["box"]
     upright = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    for corners in one.get("parts") or [one.get("polygon") or upright]:
-        yield _polygon(corners, one["label"], colour)
+    return one.get("parts") or [one.get("polygon") or upright]
 
 
-def _line(line: Mapping[str, Any]) -> str:
-    colour = _DOUBTFUL if _is_doubtful(line) else _USUAL
-    return _polygon(line["polygon"], line["text"], colour)
+def _title(one: Mapping[str, Any], said: str, language: Language) -> str:
+    """Return what a place says, and what was read there before a person corrected it."""
+    if "before" not in one:
+        return str(one[said])
+    return say("corrected", language, text=one[said], before=one["before"])
+
+
+def _colour(line: Mapping[str, Any]) -> str:
+    if line.get("checked"):
+        return _CHECKED
+    return _DOUBTFUL if _is_doubtful(line) else _USUAL
 
 
 def _polygon(corners: Sequence[Sequence[float]], text: str, colour: str) -> str:

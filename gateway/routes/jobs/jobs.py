@@ -166,6 +166,7 @@ def result(path: JobPath, query: ResultQuery) -> Response:
 def overlay(path: JobPath, query: OverlayQuery) -> Response:
     """Return one page or image with a box for each line, its text as the title; 202 if not ready.
 
+    What reviewers have corrected or confirmed is green; a title tells what was read there before.
     The picture is inside of the SVG, which loads nothing and runs nothing.
     """
     services = current_services()

@@ -59,6 +59,11 @@ class OverlayQuery(Parameters):
     image: int | None = Field(
         None, ge=0, description="Of several images: which, from 0; the first by default."
     )
+    corrected: bool = Field(
+        True,
+        description="Show the reviewers' corrections, marked as such; `false` shows the answer as "
+        "it was read.",
+    )
 
 
 class EventsQuery(Parameters):

@@ -6,9 +6,12 @@ import { presetName, say } from "./words.js";
 
 /** More pictures than these are shown in a small grid. */
 const FEW = 3;
+/** Longer instructions are opened by whoever wants to read them. */
+const SHORT = 300;
 
-/** Return the node of a question: {prompt, preset, words, images: [{id, address?}]}. */
-export function question({ prompt, preset, words, images }) {
+/** Return the node of a question: {prompt, preset, words, images: [{id, address?}], part?}. */
+export function question({ prompt, preset, words, images, part }) {
+  if (part === "answer") return make("div", { hidden: true });
   const named = preset && preset !== "qa";
   const own = named ? words : prompt;
   return make(
@@ -19,6 +22,13 @@ export function question({ prompt, preset, words, images }) {
     named ? make("p", { class: "named" }, presetIcon(preset), presetName(preset)) : null,
     own ? make("p", {}, own) : null,
   );
+}
+
+/** Return the node of an instruction to the model, which a program has added to the conversation. */
+export function instruction({ prompt }) {
+  const isOpen = prompt.length < SHORT;
+  const whole = make("details", { open: isOpen }, make("summary", {}, say("instruction")), make("p", { dir: "auto" }, prompt));
+  return make("li", { class: "instruction" }, whole);
 }
 
 const shown = (one, n) => (one.pages ? file(one) : picture(one, n));

@@ -3,6 +3,7 @@
 import { askAnew } from "./answer/renewal.js";
 import { others, remember, Variants } from "./answer/variants.js";
 import { post } from "./api.js";
+import { instruction } from "./asked.js";
 import { find, speak } from "./dom.js";
 import { landAtEnd, toEnd } from "./frame/landing.js";
 import { newName } from "./names.js";
@@ -125,6 +126,11 @@ export class Talk {
     return shown;
   }
 
+  #showInstruction(asked) {
+    this.#welcome(false);
+    find("turns").append(instruction(asked));
+  }
+
   #again(failed, tokens) {
     if (this.answering) return;
     if (!tokens) failed.node.remove();
@@ -168,6 +174,7 @@ export class Talk {
   }
 
   #restore({ asked, job, text, reason }) {
+    if (asked.role === "system") return this.#showInstruction(asked);
     const shown = this.#show(asked);
     this.#look(asked.images);
     if (!job) shown.remembered(text, reason);
@@ -206,7 +213,8 @@ export class Talk {
     const here = this.#id;
     try {
       const current = await this.#listed.refresh(here);
-      if (current?.title && here === this.#id) entitle(titleOf(current));
+      // while its first question is answered it has no name yet
+      if (current && here === this.#id && (current.title || !current.busy)) entitle(titleOf(current));
     } catch {
       // the health line tells it already
     }

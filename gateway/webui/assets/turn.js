@@ -227,6 +227,7 @@ export class Turn {
 
   /** Show an answer of which only the words are known any more. */
   remembered(text, reason) {
+    this.node.querySelector(".answer").hidden = this.asked.part === "question";
     this.#text = text;
     this.#draw();
     this.#view.remember(this.asked.images, text);

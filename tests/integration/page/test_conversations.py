@@ -123,6 +123,32 @@ def test_a_conversation_is_exported_as_markdown_text_table_and_json(served, spok
     assert (part["answer"], part["corrected"]) == ("# Gate 12, right", True)
 
 
+def test_what_a_program_has_added_is_shown_as_what_it_is(served, open_page):
+    said = (("system", "Answer in <b>one</b> word."), ("assistant", "Hello."), ("user", "And?"))
+    items = [{"role": role, "content": text} for role, text in said]
+    made = served.http.post("/v1/conversations", json={"items": items}).json()
+    here = open_page(f"#{made['id']}")
+    page = here.page
+    expect(page.locator(".instruction p")).to_have_text("Answer in <b>one</b> word.")
+    expect(page.locator(".asked:visible")).to_have_text(["You askedAnd?"])
+    expect(page.locator(".answer:visible .words")).to_have_text(["Hello."])
+    expect(page.locator("#heading")).to_have_text("Conversation")
+    assert here.barriers() == []
+    saved = {}
+    for form in ("Markdown", "Text", "JSON"):
+        page.click("#export summary")
+        with page.expect_download() as download:
+            page.click(f"#export-forms >> text={form}")
+        saved[form] = Path(download.value.path()).read_text(encoding="utf-8")
+    turns = json.loads(saved["JSON"])["turns"]
+    assert [(turn["role"], turn["question"], turn["answer"]) for turn in turns] == [
+        *(("system", said[0][1], ""), ("user", "", "Hello."), ("user", "And?", ""))
+    ]
+    title = "Instruction to the model, added through the API"
+    assert f"## {title}\n\n{said[0][1]}\n\n## Answer\n\nHello." in saved["Markdown"]
+    assert f"{title}: {said[0][1]}\n\n----\n\nHello.\n\n----" in saved["Text"]
+
+
 def test_another_answer_is_compared_side_by_side_and_remembered(served, open_page):
     here = open_page()
     page = here.page

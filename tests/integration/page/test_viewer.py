@@ -67,8 +67,18 @@ def jobs(served):
     """Answers whose places are known: lines, a table, a document and a receipt."""
     paper = invoice(0)
     form = json_form(seller=paper.values["seller"], total=paper.values["total"], iban=IBAN)
+    gaps = json.loads(form)
+    properties = gaps["json_schema"]["schema"]["properties"]
+    properties |= {
+        "count": {"type": ["integer", "null"], "const": None},
+        "paid": {"type": "boolean", "const": True},
+        "tax": {"type": "number", "const": 19},
+        "lines": {"type": "array", "maxItems": 0},
+    }
+    gaps["json_schema"]["schema"]["required"] = list(properties)
     reads = {"preset": "ocr", "reader": "second", "boxes": "line"}
     values = {"prompt": "Read.", "response_format": form, "evidence": "true"}
+    checked = values | {"response_format": json.dumps(gaps), "max_new_tokens": "300"}
     tables = reads | {"preset": "ocr_table"}
     price = saved(table_picture("Prices of May and June"), "PNG")
     document = pdf(*(text_page(seed, lines=12) for seed in range(3)))
@@ -78,7 +88,7 @@ def jobs(served):
         "fixed": ("image", price, tables),
         "document": ("document", document, reads),
         "receipt": ("image", saved(paper.image, "PNG"), values | {"max_new_tokens": "200"}),
-        "checked": ("image", saved(paper.image, "PNG"), values | {"max_new_tokens": "300"}),
+        "checked": ("image", saved(paper.image, "PNG"), checked),
     }
     sent = {}
     for name, (kind, data, fields) in asked.items():
@@ -352,6 +362,16 @@ def test_what_is_corrected_in_place_is_stored_beside_the_answer_and_copied(serve
     with here.page.expect_download() as download:
         here.page.get_by_role("button", name="CSV (tables)").click()
     assert "3.50 | net" in download.value.path().read_text(encoding="utf-8-sig")
+    here.page.get_by_text("Save as…").click()
+    assert here.barriers() == []
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name="Picture with boxes (SVG)").click()
+    drawn = download.value.path().read_text(encoding="utf-8")
+    assert "<title>Prices of July (corrected; read as: Prices of May and June)</title>" in drawn
+    here.page.get_by_text("Save as…").click()
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name="Searchable PDF").click()
+    assert download.value.path().read_bytes().startswith(b"%PDF")
     assert here.barriers() == []
 
 
@@ -359,23 +379,47 @@ def test_values_are_corrected_and_confirmed(served, jobs, visit):
     here = visit("viewer-checked")
     here.page.get_by_role("button", name="Next doubtful place").click()
     here.page.get_by_role("button", name="It is right").click()
-    expect(here.page.locator(".words mark")).to_have_count(0)
+    expect(here.page.locator('.words [data-spot="/json/iban"] mark')).to_have_count(0)
     here.page.locator('.words [data-spot="/json/total"]').click()
     here.page.get_by_role("button", name="Correct", exact=True).click()
     here.page.keyboard.type("99.00")
     here.page.keyboard.press("Enter")
     expect(here.page.locator(".words ins")).to_have_text("99.00")
+    # what is missing is filled with the kind that the schema wants, what is not there is emptied
+    value = here.page.locator('.words [data-spot="/json/count"]')
+    expect(value).to_have_text("no value")
+    for name, typed, shown in (
+        ("count", "7", "7"),
+        ("paid", "false", "false"),
+        ("tax", "", "no value"),
+    ):
+        value = here.page.locator(f'.words [data-spot="/json/{name}"]')
+        value.focus()
+        here.page.keyboard.press("Enter")
+        value.locator("textarea").fill("many")
+        here.page.keyboard.press("Enter")
+        expect(here.page.locator(".strip .trouble")).to_be_visible()
+        value.locator("textarea").fill(typed)
+        here.page.keyboard.press("Enter")
+        expect(value.locator("ins")).to_have_text(shown)
+    assert here.barriers() == []
     here.page.reload()
-    expect(here.page.locator(".words ins")).to_have_text("99.00")
+    expect(here.page.locator(".words ins")).to_have_text(["99.00", "7", "false", "no value"])
     expect(here.page.locator(".words mark")).to_have_count(0)
     review = served.job(jobs["checked"]["id"])["review"]
-    assert [one["pointer"] for one in review["corrections"]] == ["/json/total"]
+    assert {one["pointer"]: one["value"] for one in review["corrections"]} == {
+        "/json/total": "99.00",
+        "/json/count": 7,
+        "/json/paid": False,
+        "/json/tax": None,
+    }
     assert [one["pointer"] for one in review["confirmed"]] == ["/json/iban"]
     here.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     here.page.get_by_role("button", name="Copy text").click()
     expect(here.page.locator(".foot")).to_contain_text("Copied")
     copied = json.loads(here.page.evaluate("navigator.clipboard.readText()"))
-    assert copied == jobs["checked"]["output"]["json"] | {"total": "99.00"}
+    changed = {"total": "99.00", "count": 7, "paid": False, "tax": None}
+    assert copied == jobs["checked"]["output"]["json"] | changed
 
 
 def test_what_is_looked_for_is_shown_where_it_is(served, open_page):

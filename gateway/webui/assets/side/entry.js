@@ -9,7 +9,7 @@ export function titleOf({ id, title, preset }) {
   const { name } = keptOf(id);
   if (name) return name;
   if (preset && preset !== "qa") return presetName(preset);
-  return title?.trim() || say("untitled");
+  return title?.trim() || say("unnamedChat");
 }
 
 /** Return the list's node of a conversation; `renamed` and `remove` are called when that is wanted. */

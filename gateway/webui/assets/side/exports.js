@@ -23,19 +23,30 @@ export function withCorrections(parts) {
 const correctedText = async ({ id }) => (await fetchBlob(`/v1/jobs/${id}/result?format=text&corrected=true`)).text();
 
 function markdown({ title, parts }) {
-  const sections = parts.map((part) => `## ${questionOf(part).replace(/\s*\n\s*/g, " ")}\n\n${filesLine(part)}${markdownOf(part)}`);
+  const sections = parts.map((part) => `${headingOf(part)}${filesLine(part)}${markdownOf(part)}`);
   return `# ${title}\n\n${sections.join("\n\n")}\n`;
+}
+
+function headingOf(part) {
+  if (isInstruction(part)) return `## ${say("instruction")}\n\n${part.asked.prompt}`;
+  return `## ${questionOf(part).replace(/\s*\n\s*/g, " ") || say("answer")}\n\n`;
 }
 
 const markdownOf = (part) => (told.reading.includes(part.asked.preset) ? fenced(answerOf(part)) : answerOf(part));
 
 function plainText({ title, parts }) {
-  const sections = parts.map((part) => `${say("you")}${say("colon")}${questionOf(part)}\n${filesLine(part)}\n${answerOf(part)}`);
-  return `${title}\n\n${sections.join("\n\n----\n\n")}\n`;
+  return `${title}\n\n${parts.map(sectionOf).join("\n\n----\n\n")}\n`;
+}
+
+function sectionOf(part) {
+  if (isInstruction(part)) return questionOf(part);
+  if (part.asked.part === "answer") return answerOf(part);
+  return `${say("you")}${say("colon")}${questionOf(part)}\n${filesLine(part)}\n${answerOf(part)}`;
 }
 
 function csv(talk) {
-  const rows = json(talk).turns.map((turn) => [turn.created_at, turn.question, turn.files.join("; "), turn.answer, turn.status, turn.seconds ?? ""]);
+  const questions = talk.parts.map(questionOf);
+  const rows = json(talk).turns.map((turn, n) => [turn.created_at, questions[n], turn.files.join("; "), turn.answer, turn.status, turn.seconds ?? ""]);
   const head = ["time", "question", "files", "answer", "status", "seconds"];
   // table programs take text without this mark for another alphabet's
   return `\ufeff${[head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
@@ -56,7 +67,8 @@ function turnOf(part) {
   return {
     created_at: part.at,
     job_id: job?.id ?? null,
-    question: questionOf(part),
+    role: part.asked.role ?? "user",
+    question: isInstruction(part) ? part.asked.prompt : questionOf(part),
     preset: part.asked.preset ?? null,
     files: filesOf(part),
     images: part.asked.images.map((image) => image.id),
@@ -75,7 +87,11 @@ function secondsOf(job) {
   return (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000;
 }
 
-function questionOf({ asked: { preset, prompt, words } }) {
+const isInstruction = ({ asked }) => asked.role === "system";
+
+function questionOf(part) {
+  const { preset, prompt, words } = part.asked;
+  if (isInstruction(part)) return `${say("instruction")}${say("colon")}${prompt}`;
   if (!preset || preset === "qa") return prompt;
   return [presetName(preset), words].filter(Boolean).join(say("colon"));
 }

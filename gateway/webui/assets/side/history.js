@@ -21,7 +21,8 @@ export async function history(id) {
 
 function withTurn(turn, job) {
   const images = [...documentIn(job), ...turn.images.map((id, n) => ({ id, name: nameOf(job, n) }))];
-  const asked = { prompt: turn.prompt, preset: turn.preset, images, words: wordsOf(turn.preset, job) };
+  const { prompt, preset, role, part } = turn;
+  const asked = { prompt, preset, images, words: wordsOf(preset, job), role, part };
   return { at: turn.created_at, asked, job, text: turn.text, reason: turn.finish_reason };
 }
 

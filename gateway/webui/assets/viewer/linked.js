@@ -7,10 +7,11 @@ import { spotsOfLines, spotsOfObjects, spotsOfValues } from "./spots.js";
 import { Strip } from "./strip.js";
 import { correctedText } from "./text/corrected.js";
 import { edit } from "./text/editing.js";
-import { fieldsNode, valuesOf } from "./text/fields.js";
+import { fieldsNode, hasValues, valuesOf } from "./text/fields.js";
 import { objectsNode } from "./text/objects.js";
 import { markLines } from "./text/marks.js";
 import { correctionOf, paint } from "./text/painting.js";
+import { keepValue, kindOf } from "./text/values.js";
 import { wire } from "./wiring.js";
 
 export class LinkedAnswer {
@@ -55,7 +56,7 @@ export class LinkedAnswer {
   }
 
   #lay() {
-    if (this.#output.evidence) this.#layValues(this.#output);
+    if (hasValues(this.#output)) this.#layValues(this.#output);
     else if (this.#output.objects?.length) this.#layObjects(this.#output.objects);
     else if (this.#output.lines) this.#layLines(this.#output.lines);
     if (this.#marked[0]) this.#marked[0].node.tabIndex = 0;
@@ -181,14 +182,16 @@ export class LinkedAnswer {
     if (!spot?.node || !spot.says || !this.#review.isKept) return;
     spot.node.scrollIntoView({ block: "nearest" });
     const now = this.#review.correction(spot);
-    edit(spot.node, now ? String(now.value) : spot.shown, {
+    if ("value" in spot) this.#strip.advise(kindOf(spot.value));
+    edit(spot.node, now ? String(now.value ?? "") : spot.shown, {
       keep: (text) => this.#keep(spot, text),
       failed: (sentence) => this.#strip.complain(sentence),
     });
   }
 
   async #keep(spot, text) {
-    await this.#review.correct(spot, valueLike(spot.value, text));
+    if ("value" in spot) await keepValue(spot.value, text, (value) => this.#review.correct(spot, value));
+    else await this.#review.correct(spot, text);
     this.#changed(spot);
     spot.node.focus({ preventScroll: true });
   }
@@ -234,11 +237,4 @@ export class LinkedAnswer {
     node.scrollIntoView({ block: "center" });
     this.#chosen?.node?.focus({ preventScroll: true });
   }
-}
-
-/** Return a typed text as the kind of value that it corrects: a number stays one where it can. */
-function valueLike(value, text) {
-  if (typeof value === "number" && text.trim() && Number.isFinite(Number(text))) return Number(text);
-  if (typeof value === "boolean" && ["true", "false"].includes(text.trim())) return text.trim() === "true";
-  return text;
 }

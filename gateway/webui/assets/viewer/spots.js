@@ -32,12 +32,12 @@ function cellsOf(line, number) {
   });
 }
 
-/** Return a spot for each value of a JSON answer that evidence was looked for. */
+/** Return a spot for each value of a JSON answer; what is missing has no place, and no evidence. */
 export function spotsOfValues(values, evidence) {
   return values
-    .filter(({ pointer }) => evidence[pointer])
+    .filter(({ value }) => value === null || typeof value !== "object")
     .map(({ pointer, value, text }) => {
-      const [known, id] = [evidence[pointer], `/json${pointer}`];
+      const [known, id] = [evidence?.[pointer] ?? {}, `/json${pointer}`];
       return { id, says: id, value, text, ...placeOf(known), doubt: doubtOfValue(text, known), status: known.status };
     });
 }

@@ -25,10 +25,16 @@ export class Strip {
   /** Show a spot and what there is to say of it; null shows nothing. */
   show(spot, sentences = []) {
     this.node.hidden = !spot;
-    this.#quote.textContent = spot?.shown ?? spot?.text ?? "";
+    this.#quote.textContent = spot ? (spot.shown ?? spot.text) || say("noValue") : "";
     this.#why.textContent = sentences.join(" ");
     this.#why.classList.remove("trouble");
     for (const act of this.#fixes) act.hidden = !spot?.node || !spot.says;
+  }
+
+  /** Say what can be typed. */
+  advise(sentence) {
+    this.#why.textContent = sentence;
+    this.#why.classList.remove("trouble");
   }
 
   /** Say why something was not kept. */

@@ -4,6 +4,7 @@ import { told } from "../words.js";
 import { LinkedAnswer } from "./linked.js";
 import { Pane } from "./picture/pane.js";
 import { sheetsOf } from "./picture/sheets.js";
+import { hasValues } from "./text/fields.js";
 
 /** Letters from which an answer is long enough to be read beside its picture. */
 const LONG = 600;
@@ -66,5 +67,5 @@ export class View {
 
 /** Is a job about text, or about values, that stand on its pictures? */
 function reads({ input, output }) {
-  return told.reading.includes(input.preset) || Boolean(output?.lines || output?.evidence || output?.objects);
+  return told.reading.includes(input.preset) || Boolean(output && (output.lines || output.objects || hasValues(output)));
 }

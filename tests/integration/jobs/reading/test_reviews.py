@@ -150,6 +150,17 @@ def test_results_have_corrections_beside_the_answer_or_in_it(desk):
     assert [one["value"] for one in raw["corrections"]] == ["# Total"]
     both = desk.http.get(url, params={"format": "json", "corrected": "true"}).json()
     assert (both["text"], both["corrections"]) == (want, raw["corrections"])
+    # the picture shows what people have corrected, and that they have
+    assert post(desk, job, confirmed=["/lines/1"]).is_success
+    overlay = f"/v1/jobs/{job['id']}/overlay.svg"
+    seen = desk.http.get(overlay, headers={"Accept-Language": "zh"})
+    assert f"<title># Total（已更正；原识别为：{PAGE.lines[0]}）</title>" in seen.text
+    assert seen.text.count('fill="#15803d"') == 2
+    assert seen.headers["X-Sightline-Corrections"] == "count=1, applied=1"
+    as_read = desk.http.get(overlay, params={"corrected": "false"})
+    assert f"<title>{PAGE.lines[0]}</title>" in as_read.text
+    assert "#15803d" not in as_read.text
+    assert as_read.headers["X-Sightline-Corrections"] == "count=1, applied=0"
     # a whole text wins, and is all that there is
     assert post(desk, job, corrections=[{"pointer": "/text", "value": "all"}]).is_success
     whole = desk.http.get(url, params={"format": "markdown", "corrected": "true"})
@@ -250,6 +261,15 @@ def test_values_of_a_json_answer_keep_their_kind(desk):
         assert client.review(job["id"], good)["state"] == "done"
     fixed = desk.http.get(job["urls"]["result"], params={"corrected": "true"})
     assert json.loads(fixed.text) == {"price": 2.5, "paid": None, "note": 7, "items": []}
+    # what is missing is filled with what the schema wants there
+    missing = {"properties": {"n": {"type": ["integer", "null"], "const": None}}, "required": ["n"]}
+    form["json_schema"]["schema"] = {"type": "object", "additionalProperties": False, **missing}
+    job = desk.ended(response_format=form, max_new_tokens=400)
+    assert job["output"]["json"] == {"n": None}
+    for wrong in ("7", 7.5, True, [7]):
+        problem = post(desk, job, corrections=[{"pointer": "/json/n", "value": wrong}]).json()
+        assert "'/json/n' is a whole number, and" in problem["detail"]
+    assert post(desk, job, corrections=[{"pointer": "/json/n", "value": 7}]).is_success
     # without evidence nothing would say how sure the values are
     asked = {"prompt": "?", "response_format": form, "review": {"below": 0.5}}
     problem = desk.http.post("/v1/jobs", json=asked).json()

@@ -13,7 +13,10 @@ pytest.importorskip("rapidocr")
 from rapidfuzz.distance import Levenshtein
 
 from demo.data import fonts
+from shared.settings import Settings
 from tests.unit.worker.reader.pages import Drawn, page
+from worker.jobs.load_meter import LoadMeter
+from worker.jobs.reader_loading import find_reader
 from worker.reader import ReaderIncomplete, ReadingStopped, ReadPage, find_weights
 from worker.reader import weights as weights_module
 from worker.reader.reader import SecondReader
@@ -76,6 +79,20 @@ def test_a_turned_page_is_read_and_its_lines_stay_in_the_pixels_of_the_image(rea
         Image.Transpose.ROTATE_270: (height - bottom, left, height - top, right),
     }[turn]
     assert overlap(read.lines[0].box, expected) > 0.5
+    # how far it was turned clockwise to be read is told to the caller
+    degrees = {Image.Transpose.ROTATE_90: 90, Image.Transpose.ROTATE_180: 180}
+    assert (reader.read(drawn.image).turned, read.turned) == (0, degrees.get(turn, 270))
+
+
+@pytest.mark.parametrize("top", [40, 850, 1680])
+def test_a_lone_line_on_a_page_that_is_blank_otherwise_is_read(reader, top):
+    sheet = Image.new("RGB", (1240, 1754), "white")
+    drawn = page(5, 1, width=300)
+    sheet.paste(drawn.image, (500, top))
+    read = reader.read(sheet)
+    assert errors(read, drawn.lines) <= 0.02
+    left, upper, right, lower = drawn.boxes[0]
+    assert overlap(read.lines[0].box, (left + 500, upper + top, right + 500, lower + top)) > 0.5
 
 
 def test_a_slanted_page_keeps_its_lines_apart(reader):
@@ -200,3 +217,18 @@ def test_an_extra_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(weights_module, "find_spec", lambda name: None)
     with pytest.raises(ReaderIncomplete, match=r"onnxruntime.*\[reader\]"):
         find_weights()
+
+
+def test_a_worker_that_stops_while_it_measures_its_reader_reports_no_failure(caplog):
+    meter = LoadMeter()
+    stopped, broken = (find_reader(Settings(reader_threads=1)) for _ in range(2))
+    assert stopped
+    assert broken
+    stopped.load()
+    stopped.close()
+    stopped.measure(meter)
+    assert "reader.failed" not in caplog.text
+    # its threads are gone, and nobody has stopped it
+    broken.load().close()
+    broken.measure(meter)
+    assert "reader.failed" in caplog.text

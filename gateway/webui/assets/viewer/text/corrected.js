@@ -1,6 +1,7 @@
 // The text of an answer as people have corrected it.
 
 import { align } from "./aligning.js";
+import { hasValues } from "./fields.js";
 
 /** Bars that part the cells of a row; those of its text have a backslash before them. */
 const BAR = /(?<!\\)\|/;
@@ -8,7 +9,7 @@ const BAR = /(?<!\\)\|/;
 /** Return the text of an output with the corrections of its spots; `correction(spot)` as Review has it. */
 export function correctedText(output, spots, correction) {
   const changed = spots.filter(correction);
-  if (output.evidence) return withValues(output, changed, correction);
+  if (hasValues(output)) return withValues(output, changed, correction);
   const rows = output.text.split("\n");
   const places = align(rows, output.lines);
   for (const spot of changed) {

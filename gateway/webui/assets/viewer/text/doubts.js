@@ -39,7 +39,7 @@ export function doubtOfPart(line, doubt, part, from) {
 
 /** Return the doubt of a value of a JSON answer, or null; `known` is its evidence. */
 export function doubtOfValue(text, known) {
-  if (known.status === "supported") return null;
+  if (!known.status || known.status === "supported") return null;
   const sentence = say(known.status === "not_found" ? "doubtNotFound" : "doubtUnverified");
   return { ranges: [[0, text.length]], sentences: [sentence] };
 }

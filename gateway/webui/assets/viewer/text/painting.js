@@ -9,8 +9,12 @@ const NOBODY = "anonymous";
 /** Return the sentence about who has corrected a spot. */
 export function correctionOf({ shown }, { by, reviewer }) {
   const name = reviewer ?? (by === NOBODY ? null : by);
-  return say(name ? "fixedBy" : "fixedFrom", { text: shown, by: name });
+  const was = shown ? "fixed" : "filled";
+  return say(name ? `${was}By` : `${was}From`, { text: shown, by: name });
 }
+
+/** Return the words that stand where there is no value. */
+export const missing = () => make("span", { class: "missing" }, say("noValue"));
 
 /** Fill the node of a spot; `correction` is {value, by, reviewer} where someone has corrected it. */
 export function paint(node, spot, { correction, isDoubtful }) {
@@ -21,10 +25,12 @@ export function paint(node, spot, { correction, isDoubtful }) {
 
 function corrected(spot, correction) {
   const title = correctionOf(spot, correction);
-  return [make("del", { title }, spot.shown), make("ins", { title }, String(correction.value ?? "") || " ")];
+  const now = String(correction.value ?? "") || missing();
+  return [spot.shown ? make("del", { title }, spot.shown) : null, make("ins", { title }, now)].filter(Boolean);
 }
 
 function underlined({ shown, text, doubt }, isDoubtful) {
+  if (!shown) return [missing()];
   if (!isDoubtful) return [shown];
   const title = doubt?.sentences.join(" ") || say("doubtReview");
   const parts = [];
