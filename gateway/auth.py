@@ -140,6 +140,11 @@ def require_scope(scope: Scope) -> None:
     check_scopes(caller.scopes, frozenset({scope}), caller.name)
 
 
+def may_read() -> bool:
+    """Tell whether the caller may see what the key has been answered before."""
+    return not current_caller().scopes.isdisjoint(("read", "admin"))
+
+
 def _find_foreign_page() -> ServiceError | None:
     """Return why a page of others may have made this request; it matters only without a key."""
     try:

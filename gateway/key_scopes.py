@@ -17,9 +17,14 @@ _NEEDED: dict[str, frozenset[Scope]] = {
     # whoever may only add work must not take away what others of the key have
     "DELETE": _BOTH,
 }
-#: Reviews are answered with parts of what they are about; whoever may only add work must neither
-#: sign in the name of the key nor send again what others have made.
-_OF_OTHERS = re.compile(r"/v1/(jobs/[^/]+/review|webhooks/.+|deliveries/.+)")
+#: Reviews are answered with parts of what they are about, groups have names that can be guessed;
+#: whoever may only add work must neither sign in the name of the key nor send again what others
+#: have made.
+_OF_OTHERS = re.compile(
+    r"/v1/(jobs/[^/]+/review|groups/[^/]+/(cancel|retry)|webhooks/.+|deliveries/.+)"
+)
+#: Whoever has it can sign as the service does.
+_SIGNING = "/v1/webhooks/secret"
 #: What concerns the jobs of all keys.
 _OPERATIONS = "/v1/ops/"
 _SUBMITS: frozenset[Scope] = frozenset({"submit"})
@@ -41,7 +46,7 @@ def needed_scopes(method: str, path: str) -> frozenset[Scope]:
         return frozenset()
     if is_operations(path):
         return frozenset({"admin"})
-    if method == "POST" and _OF_OTHERS.fullmatch(path):
+    if path == _SIGNING or (method == "POST" and _OF_OTHERS.fullmatch(path)):
         return _BOTH
     return _NEEDED.get(method, _SUBMITS)
 

@@ -34,6 +34,15 @@ class Kind:
     #: As SIGHTLINE_INSTRUCTIONS names it.
     kernels: str
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what tells a process to use no more than that."""
+        return {
+            "ONEDNN_MAX_CPU_ISA": self.onednn,
+            "ATEN_CPU_CAPABILITY": self.torch,
+            "SIGHTLINE_INSTRUCTIONS": self.kernels,
+        }
+
 
 KINDS = (
     Kind("AVX512-BF16 and VNNI", "AVX512_CORE_BF16", "avx512", "avx512-bf16"),
@@ -68,15 +77,9 @@ def _in_own_process(kind: Kind, args: argparse.Namespace) -> dict[str, Any]:
     print(f"measuring {kind.name} ...", file=sys.stderr)
     command = [sys.executable, "-m", "bench.engine.cpus", "--measure", "--by", args.by]
     command += ["--numerics", args.numerics, "--model", str(args.model)]
-    environment = {
-        "ONEDNN_MAX_CPU_ISA": kind.onednn,
-        "ATEN_CPU_CAPABILITY": kind.torch,
-        "SIGHTLINE_INSTRUCTIONS": kind.kernels,
-        "OMP_NUM_THREADS": "1",
-    }
     process = subprocess.run(
         command,
-        env=os.environ | environment,
+        env=os.environ | kind.environment | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

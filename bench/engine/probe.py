@@ -21,12 +21,15 @@ class RecordingWriter(Writer):
         """See Writer."""
         super().__init__(*args, **named)
         self.times: list[float] = []
+        #: Processor seconds of the whole process.
+        self.cpu_times: list[float] = []
         self.logits: list[torch.Tensor] = []
         self._keeps_logits = logits
 
     def sample(self, logits: torch.Tensor) -> tuple[int, float]:
         """See Writer."""
         self.times.append(time.perf_counter())
+        self.cpu_times.append(time.process_time())
         if self._keeps_logits:
             self.logits.append(logits.detach().float().clone())
         return super().sample(logits)

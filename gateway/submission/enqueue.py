@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import g
 
 from gateway import auth
+from gateway.audit import note_made
 from gateway.services import Services
 from gateway.submission.affinity import choose_queue
 from shared.store import Doorbell, NewJob, StoredJob
@@ -13,7 +14,9 @@ from shared.store import Doorbell, NewJob, StoredJob
 def enqueue_job(job: NewJob, services: Services) -> StoredJob:
     """Store a job together with its doorbell message; raises what `Store.add` raises."""
     doorbell = Doorbell(job.id, choose_queue(job, services), _summarize(job))
-    return auth.add_job(job, services.doorbells.compose(doorbell))
+    stored = auth.add_job(job, services.doorbells.compose(doorbell))
+    note_made(stored.doorbell.job_id)
+    return stored
 
 
 def enqueue_unlimited(job: NewJob, services: Services) -> StoredJob:

@@ -149,8 +149,10 @@ def _check_request(
 ) -> _CheckedRequest:
     """Merge the preset in, and find the workers of its model.
 
-    Raises BadParameters, BadConstraint, ModelNotFound, ModelRequired, StoreUnavailable, QueueFull.
+    Raises BadParameters, BadConstraint, InsufficientScope, ModelNotFound, ModelRequired,
+    StoreUnavailable and QueueFull.
     """
+    _check_may_go_on(submission.session_id, services, idempotency.tenant)
     most_tokens = services.settings.answer_max_tokens
     resolved = resolve(submission, services.presets, services.rules, most_tokens)
     services.constraints.check(resolved.params)
@@ -160,6 +162,13 @@ def _check_request(
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
     return _CheckedRequest(resolved, profile, idempotency)
+
+
+def _check_may_go_on(session_id: str | None, services: Services, tenant: str) -> None:
+    """Raise InsufficientScope where a key that may not read asks about what was said before."""
+    if session_id is None or auth.may_read() or not services.sessions.turns(tenant, session_id):
+        return
+    auth.require_scope("read")
 
 
 def _submit_content(

@@ -78,6 +78,11 @@ POOLS = PREFIX + "pools"
 #: String: a worker serves this model now; and zset of models by the second in which one did last.
 SERVES = PREFIX + "serves:"
 MODELS_SEEN = PREFIX + "models_seen"
+#: String: this model has a worker, of an older version maybe, or had one a moment ago, so that what
+#: was meant for it waits; and the model that was there before all others, for which the jobs of
+#: older gateways are.
+AWAITED = PREFIX + "awaited:"
+FIRST_MODEL = PREFIX + "first_model"
 #: Set of the row versions whose workers have passed over newer rows; and of such a version, hash
 #: line -> the score up to which it can start nothing there.
 PASSED = PREFIX + "passed"

@@ -1,7 +1,8 @@
-"""The bundled model, a random tiny one and the simulated engine in one fleet, under kills."""
+"""The bundled model, a random tiny one and the simulated engine in one fleet, under chaos."""
 
 from __future__ import annotations
 
+import base64
 import itertools
 import random
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.settings import BUNDLED_MODEL
-from shared.store import keys
+from shared.settings import BUNDLED_MODEL, Settings
+from shared.store import Store, keys
+from tests.chaos.faults import Fault, Monkey, redis_killer, submit
+from tests.chaos.tally import add_up, differing_sums
 from tests.model.checkpoints import write_tiny_model
 from tests.support.documents.drawn import pdf, text_page
 from tests.support.harness import (
@@ -28,8 +31,11 @@ from tests.support.images.image_bytes import text_png
 
 pytestmark = [pytest.mark.model, pytest.mark.long, pytest.mark.timeout(600)]
 
-#: Jobs of each model, and workers that are killed meanwhile.
-_EACH, _KILLS = 14, 7
+#: Jobs of each model, and processes that are killed meanwhile.
+_EACH, _KILLS = 14, 10
+#: Kills of workers for one of Redis, which comes back from its append-only file.
+_WORKERS_FOR_REDIS = 4
+_TENANT = "anonymous"
 
 
 @dataclass
@@ -58,27 +64,33 @@ class Fleet:
         self.workers[name].kill()
         self.start(name)
 
-    def submit(self, name: str, number: int) -> str:
-        """Submit one of several kinds of jobs for a model; return its id."""
-        body = {"model": name, "max_new_tokens": "6", "ttl_s": "3600"}
+    def faults(self, dice: random.Random) -> list[Fault]:
+        """Return what a monkey does to it in each round."""
+        kill_worker = ("kill_worker", lambda: self.kill(dice.choice(list(self.folders))))
+        return [
+            *[kill_worker] * _WORKERS_FOR_REDIS,
+            ("kill_redis", redis_killer(self.redis, dice, (0.5, 2.0))),
+        ]
+
+    def submit(self, name: str, number: int, violations: list[str]) -> str:
+        """Submit one of several kinds of jobs for a model, until it is accepted; return its id."""
+        body = {"model": name, "max_new_tokens": 6, "ttl_s": 3600, "prompt": "What is it?"}
         match number % 3:
-            case 0:
-                body |= {"prompt": "What is it?"}
-                answer = self.http.post("/v1/jobs", data=body)
             case 1:
-                image = text_png(f"Gate {number}")
-                files = {"image": ("gate.png", image)}
-                answer = self.http.post("/v1/jobs", data=body | {"prompt": "Read."}, files=files)
-            case _:
+                body["images"] = [base64.b64encode(text_png(f"Gate {number}")).decode()]
+            case 2:
                 # each page is a job of its own to the queue
-                fields = body | {"preset": "ocr", "reader": "model", "text_layer": "ignore"}
-                files = {"document": ("pages.pdf", pdf(text_page(0, 3), text_page(1, 3)))}
-                answer = self.http.post("/v1/jobs", data=fields, files=files)
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["id"])
+                pages = pdf(text_page(0, 3), text_page(1, 3))
+                fields = {"preset": "ocr", "reader": "model", "text_layer": "ignore"}
+                body |= fields | {"document": base64.b64encode(pages).decode()}
+        return submit([self.http], body, f"{name}-{number}", violations)
 
     def job_if_ended(self, job_id: str) -> dict | None:
-        job = self.http.get(f"/v1/jobs/{job_id}", params={"wait": 5}).json()
+        answer = self.http.get(f"/v1/jobs/{job_id}", params={"wait": 5})
+        if answer.status_code == 503:
+            return None
+        assert answer.status_code == 200, answer.text
+        job = answer.json()
         return None if job["status"] in ("queued", "running") else job
 
 
@@ -101,16 +113,20 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def test_no_kill_loses_a_job_or_gives_it_to_another_model(fleet: Fleet) -> None:
-    chance = random.Random(7)
     names = list(fleet.folders)
     assert {one["id"] for one in fleet.http.get("/v1/models").json()["data"]} == set(names)
-    asked = list(itertools.chain.from_iterable([(name, n) for name in names] for n in range(_EACH)))
+    dice = random.Random(7)
+    monkey = Monkey(fleet.faults(dice), seed=7, pause_s=(1.0, 4.0), most=_KILLS)
+    monkey.start()
     jobs: dict[str, str] = {}
-    for at, (name, number) in enumerate(asked):
-        jobs[fleet.submit(name, number)] = name
-        if at % (len(asked) // _KILLS) == 1:
-            fleet.kill(chance.choice(names))
+    violations: list[str] = []
+    for number, name in itertools.product(range(_EACH), names):
+        jobs[fleet.submit(name, number, violations)] = name
     ended = {job_id: eventually(lambda one=job_id: fleet.job_if_ended(one), 300) for job_id in jobs}
+    monkey.stop()
+    assert len(jobs) == _EACH * len(names)
+    assert monkey.faults["kill_redis"] > 0
+    assert violations == []
     assert {job["status"] for job in ended.values()} == {"succeeded"}
     assert {one: job["input"]["model"] for one, job in ended.items()} == jobs
     redis = fleet.redis.client()
@@ -120,3 +136,9 @@ def test_no_kill_loses_a_job_or_gives_it_to_another_model(fleet: Fleet) -> None:
     assert {commits for _, commits in rows.values()} == {"1"}
     eventually(lambda: not redis.smembers(keys.POOLS))
     assert redis.zcard(keys.QUEUED) == redis.zcard(keys.LEASES) == 0
+    # none was stored twice, and each counts once for its key
+    assert set(redis.zrange(keys.tenant_jobs(_TENANT), 0, -1)) == set(jobs)
+    store = Store(Settings(redis_url=fleet.redis.url))
+    sums = add_up(store.get(job_id, _TENANT) for job_id in jobs)
+    assert sums
+    assert differing_sums(redis, sums) == []

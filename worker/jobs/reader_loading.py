@@ -50,6 +50,7 @@ class InstalledReader:
         self._threads = threads
         self._lock = threading.Lock()
         self._loaded: SecondReader | None = None
+        self._closed = False
 
     def load(self) -> SecondReader:
         """Return the reader; raises InferenceFailed when it cannot be loaded."""
@@ -84,7 +85,9 @@ class InstalledReader:
             reading = reader.start(page)
             reading.result()
         except Exception:  # noqa: BLE001 - the first job that needs it fails with the cause
-            _log.exception("reader.failed")
+            # a worker that is stopped while it measures has lost nothing
+            if not self._closed:
+                _log.exception("reader.failed")
             return
         meter.add_reading(page.width * page.height / READING_UNIT, reading.seconds)
 
@@ -97,7 +100,8 @@ class InstalledReader:
             return []
 
     def close(self) -> None:
-        """End its threads."""
+        """End its threads; a reading that goes on fails."""
         with self._lock:
+            self._closed = True
             if self._loaded is not None:
                 self._loaded.close()

@@ -7,6 +7,7 @@ from typing import Any
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
+from gateway.audit import note_made
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.responses.paging import page_view
@@ -66,7 +67,9 @@ def create() -> dict[str, Any]:
     }
     if asked.output_expires_after:
         fields["output_kept_ms"] = str(1000 * asked.output_expires_after.seconds)
-    return batch_view(services.batches.create(tenant, fields, window_s, webhook))
+    batch = services.batches.create(tenant, fields, window_s, webhook)
+    note_made(batch.id)
+    return batch_view(batch)
 
 
 def _window_s(text: str) -> int:

@@ -8,6 +8,7 @@ from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
+from gateway.audit import note_made
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.http.problems import from_validation
@@ -66,6 +67,7 @@ def create() -> dict[str, Any]:
     session = services.sessions.create(
         tenant, new_conversation_id(), services.settings.session_ttl_s, asked.metadata or {}
     )
+    note_made(session.id)
     if added:
         added.store(services, tenant, session.id)
     return conversation_view(session)

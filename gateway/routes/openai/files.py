@@ -11,6 +11,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 
+from gateway.audit import note_made
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.http.base_path import link_base
@@ -74,7 +75,9 @@ def upload() -> dict[str, Any]:
     name = (file.filename or "file")[:_MAX_NAME_CHARS]
     pieces = _lines(data) if form.purpose == "batch" else _slices(data)
     ttl_s = form.ttl_s or services.settings.file_ttl_s
-    return file_view(services.files.put(tenant, name, form.purpose, pieces, ttl_s))
+    stored = services.files.put(tenant, name, form.purpose, pieces, ttl_s)
+    note_made(stored.id)
+    return file_view(stored)
 
 
 def _only_file() -> FileStorage:

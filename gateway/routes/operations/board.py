@@ -7,6 +7,7 @@ from typing import Any
 from flask import g
 from flask_openapi3 import APIBlueprint, Tag
 
+from gateway.audit import note_made
 from gateway.http import problems
 from gateway.responses.after_change import after_change
 from gateway.responses.views.operations import board_view
@@ -110,6 +111,7 @@ def retry_any(path: JobPath) -> tuple[dict[str, Any], int]:
     tenant = _note_owner(path.job_id)
     row = services.store.get(path.job_id, tenant)
     made = retry_for_operator(row, services, trace_context())
+    note_made(made)
     with after_change("The job was stored", job_id=made):
         return _view_of(made), 202
 

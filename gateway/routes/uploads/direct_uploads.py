@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from gateway.audit import note_made
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.images.uploads import max_file_bytes
@@ -40,6 +41,7 @@ def begin() -> tuple[dict[str, Any], int]:
             hint="Send the bytes with the request; the operator can set SIGHTLINE_BLOBS_DIRECT.",
         )
     upload = services.direct_uploads.begin(current_tenant())
+    note_made(upload.id)
     return {
         "id": upload.id,
         "method": "PUT",

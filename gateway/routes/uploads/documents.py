@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
+from gateway.audit import note_made
 from gateway.auth import current_party, current_tenant
 from gateway.http import problems
 from gateway.responses.after_change import after_change
@@ -90,6 +91,7 @@ def _page_view(page: PageInfo, seen: ImageInfo | None, fleet: FleetSnapshot) -> 
 def upload() -> tuple[dict[str, Any], int]:
     """Store a document once; later jobs can use its ID, and name the pages that they want."""
     document = store_document(request, current_services(), current_tenant())
+    note_made(document.id)
     with after_change("The document was stored", document_id=document.id):
         return _document_view(document), 201
 

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
+from gateway.audit import note_made
 from gateway.auth import current_tenant
 from gateway.http import problems
 from gateway.images.sizing import image_info
@@ -61,6 +62,7 @@ def upload(query: WarmQuery) -> tuple[dict[str, Any], int]:
             pixels = DETAIL_PIXELS[query.detail]
             job = image_upload.enqueue_encode(image, pixels, services, tenant, route)
             view["warm_job"] = job.doorbell.job_id
+    note_made(image.id)
     return view, 201
 
 

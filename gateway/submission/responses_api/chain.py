@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.auth import require_scope
 from gateway.services import Services
 from gateway.submission.chats.message import ChatTurn, NamedImage, Role
 from shared.errors import BadParameters, Erased, NotFound
@@ -30,10 +31,12 @@ class Chain:
 def read_chain(previous_id: str | None, services: Services, tenant: str) -> Chain:
     """Return what a response goes on with; several may go on with the same one.
 
-    Raises BadParameters for a response without an answer, NotFound and StoreUnavailable.
+    Raises BadParameters for a response without an answer, InsufficientScope, NotFound and
+    StoreUnavailable.
     """
     if previous_id is None:
         return Chain()
+    require_scope("read")
     row = _read_row(previous_id, services, tenant)
     if row.output is None or not row.status.terminal:
         raise BadParameters(f"{previous_id} has no answer to go on with.", pointer=_POINTER)

@@ -16,6 +16,10 @@ from shared.store.failures import confirm, guard, tidying
 #: A worker that was killed leaves its key behind.
 _DRAIN_TTL_S = 30 * 86_400
 
+#: Seconds for which jobs that named no model wait for a worker of theirs that has gone: it may be
+#: starting again. Then any other answers them.
+_AWAITED_S = 60
+
 #: Seconds for which a model counts as served whose last worker is gone: one that loads a large
 #: model anew needs minutes.
 _REMEMBERED_S = 600
@@ -27,6 +31,8 @@ class WorkerRegistry:
     def __init__(self, client: Client, ttl_s: float) -> None:
         self._redis = client
         self._ttl_s = ttl_s
+        #: `time.monotonic()` from which it may look for older workers again.
+        self._look_at = 0.0
 
     def beat(self, heartbeat: Heartbeat) -> bool:
         """Publish a heartbeat, which is fresh for the registry's time to live.
@@ -40,15 +46,39 @@ class WorkerRegistry:
             pipe.exists(keys.DRAIN + heartbeat.id)
             if heartbeat.pools:
                 pipe.set(keys.SERVES + heartbeat.model, 1, px=int(self._ttl_s * 1000))
+                pipe.set(keys.AWAITED + heartbeat.model, 1, ex=_AWAITED_S)
                 pipe.zadd(keys.MODELS_SEEN, {heartbeat.model: time.time()})
                 pipe.zremrangebyscore(keys.MODELS_SEEN, "-inf", time.time() - _REMEMBERED_S)
-            return bool(pipe.execute()[2])
+                pipe.set(keys.FIRST_MODEL, heartbeat.model, nx=True, ex=_REMEMBERED_S)
+                pipe.get(keys.FIRST_MODEL)
+            answers = pipe.execute()
+            if heartbeat.pools:
+                self._keep_first_model(heartbeat.model, answers[-1], is_new=bool(answers[-2]))
+            return bool(answers[2])
 
     def forget(self, worker_id: str) -> None:
         """Remove a worker that has stopped."""
         with guard():
             self._redis.delete(keys.worker(worker_id), keys.DRAIN + worker_id)
             self._redis.zrem(keys.WORKERS, worker_id)
+
+    def _keep_first_model(self, own: str, first: str, *, is_new: bool) -> None:
+        """Remember the model that was served first, for as long as it is, or was a moment ago."""
+        is_due = is_new or (first != own and time.monotonic() >= self._look_at)
+        is_silent = is_due and not self._redis.exists(keys.SERVES + first)
+        older = self._models_of_older() if is_new or is_silent else []
+        if is_new and older and own not in older:
+            first = older[0]
+            self._redis.set(keys.FIRST_MODEL, first, ex=_REMEMBERED_S)
+        if first in older:
+            self._redis.set(keys.AWAITED + first, 1, ex=_AWAITED_S)
+        if first in (own, *older):
+            self._redis.expire(keys.FIRST_MODEL, _REMEMBERED_S)
+
+    def _models_of_older(self) -> list[str]:
+        """Return the models of workers that know of no others; reads all heartbeats."""
+        self._look_at = time.monotonic() + _AWAITED_S / 4
+        return sorted({worker.model for worker in self.fresh() if not worker.pools})
 
     def models_seen(self) -> frozenset[str]:
         """Return the models that are served, or were a moment ago: their workers may come back."""

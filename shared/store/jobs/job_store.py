@@ -182,7 +182,8 @@ class Store(JobReader):
             # the worker adds its own
             "first_notices": len(job.notices),
             "model": job.route.model,
-            **({"asked": job.route.asked} if job.route.asked else {}),
+            # always there: a row without it is of an older gateway, which knew one model
+            "asked": job.route.asked,
             **({"pool": job.route.pool} if job.route.pool else {}),
             "metadata": dump(dict(job.metadata)),
             "retry_of": job.retry_of or "",
@@ -354,7 +355,10 @@ class Store(JobReader):
         That is where its doorbell was heard by a worker that does not serve it.
         """
         with guard():
-            status, model = self.redis.hmget(keys.job(job_id), ["status", "model"])
+            names = ["status", "model", "asked"]
+            status, named, asked = self.redis.hmget(keys.job(job_id), names)
+            is_known = named and asked is not None
+            model = named if is_known else self.redis.get(keys.FIRST_MODEL) or named
             is_others = status == JobStatus.QUEUED and model and model != serves.name
             return model if is_others and self.redis.exists(keys.SERVES + model) else None
 

@@ -40,6 +40,20 @@ def answered(service: KeyedService, key: dict[str, str], **body: object) -> str:
     return job
 
 
+def ended_batch(service: KeyedService, key: dict[str, str]) -> str:
+    """Return the id of a batch of one line that has ended."""
+    http, url = service.gateways[0], "/v1/chat/completions"
+    body = {"model": "simulated", "messages": [{"role": "user", "content": "hi"}]}
+    line = {"custom_id": "a", "method": "POST", "url": url, "body": body | {"max_tokens": 1}}
+    form = {"file": ("in.jsonl", json.dumps(line).encode()), "purpose": (None, "batch")}
+    file = http.post("/v1/files", files=form, headers=key).json()["id"]
+    asked = {"input_file_id": file, "endpoint": url, "completion_window": "24h"}
+    batch = http.post("/v1/batches", json=asked, headers=key).json()["id"]
+    path = f"/v1/batches/{batch}"
+    eventually(lambda: http.get(path, headers=key).json()["status"] == "completed", 60)
+    return batch
+
+
 def test_a_key_does_what_its_scopes_say(service):
     http = service.gateways[0]
     submit = service.key("scanner", "--scope", "submit")
@@ -80,6 +94,23 @@ def test_a_key_does_what_its_scopes_say(service):
     chat = {"messages": [{"role": "user", "content": "hi"}]}
     assert http.post("/v1/chat/completions", json=chat, headers=submit).status_code == 200
     assert http.post("/v1/chat/completions", json=chat, headers=read).status_code == 403
+    # whoever has the secret signs in the name of the key
+    secret = {"scanner": 403, "viewer": 403, "boss": 200, "usual": 200}
+    for name, key in named.items():
+        assert http.get("/v1/webhooks/secret", headers=key).status_code == secret[name], name
+    # names of conversations and groups can be guessed: what was said there is for readers
+    body = {"prompt": "hi", "max_new_tokens": 1, "session_id": "desk", "group": "g"}
+    asked = {"model": "simulated", "input": "hi"}
+    for key, status in ((submit, 403), (usual, 200)):
+        wait = key | {"Prefer": "wait=60"}
+        assert http.post("/v1/jobs", json=body, headers=wait).status_code == 200
+        assert http.post("/v1/jobs", json=body, headers=wait).status_code == status
+        response = http.post("/v1/responses", json=asked, headers=key).json()["id"]
+        next_one = asked | {"previous_response_id": response}
+        answer = http.post("/v1/responses", json=next_one, headers=key)
+        assert answer.status_code == status, answer.text
+        for action in ("cancel", "retry"):
+            assert http.post(f"/v1/groups/g/{action}", headers=key).status_code == status
     service.admin("set", "viewer", "--scope", "read", "--scope", "submit")
     assert http.post("/v1/jobs", json=job, headers=read).status_code == 202
     assert "may read and submit" in service.admin("list").stdout
@@ -102,7 +133,11 @@ def test_what_a_key_leaves_is_gone_when_its_time_is_over(service):
         batch_file = {"file": ("a.jsonl", b"{}"), "purpose": (None, "user_data")}
         file = http.post("/v1/files", files=batch_file, headers=key)
         assert file.status_code == 200, file.text
+        batch = http.get(f"/v1/batches/{ended_batch(service, key)}", headers=key).json()
+        output = keys.file(tenant, batch["output_file_id"])
         kept = {
+            "batch": redis.pttl(keys.batch(tenant, batch["id"])),
+            "results": max(redis.pttl(output), redis.pttl(output + keys.FILE_PIECES)),
             "job": redis.pttl(keys.job(job)),
             "events": redis.pttl(keys.events(job)),
             "turns": redis.pttl(keys.session(tenant, "talk") + keys.SESSION_TURNS),
@@ -191,6 +226,25 @@ def test_the_audit_log_says_who_did_what_without_content(service, audit_log):
     refused = [line for line in lines if line["event"] == "refused" and line["status"] == 401]
     assert [line["key"] for line in refused[-1:]] == [None]
     assert not [line for line in mine if line.get("route") == "/v1/limits"]
+    maker = service.key("maker")
+    form = {"file": ("a.txt", words.encode()), "purpose": (None, "user_data")}
+    made = [
+        http.post("/v1/files", files=form, headers=maker),
+        http.post("/v1/images", files={"image": plain_png("red", 9, 9)}, headers=maker),
+        http.post("/v1/responses", json={"model": "simulated", "input": words}, headers=maker),
+        http.post("/v1/conversations", json={}, headers=maker),
+    ]
+    talk = made[-1].json()["id"]
+    described = {"metadata": {"about": words}}
+    http.post(f"/v1/conversations/{talk}", json=described, headers=maker)
+    http.put("/process", content=plain_png("red", 9, 9), headers=maker)
+    text = audit_log.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    said = [(one["event"], one.get("made")) for one in lines if one["key"] == "maker"][1:]
+    ids = [one.json()["id"].replace("resp_", "job_") for one in made]
+    assert said[:5] == [*(("submitted", name) for name in ids), ("changed", None)]
+    assert said[5][0] == "submitted"
+    assert said[5][1].startswith("job_")
     for private in (words, secret, "private=1", "slk_"):
         assert private not in text
 

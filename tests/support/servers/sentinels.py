@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from tests.support.harness import ROOT, RedisServer, _redis_binary, eventually, free_port
+from tests.support.harness import ROOT, RedisServer, eventually, free_port, redis_binary
 
 #: As deploy/ advises, with the names that stand there.
 DEPLOY = ROOT / "deploy" / "redis"
@@ -83,7 +83,7 @@ class ReplicatedRedis:
             text = text.replace(advised, wanted)
         file.write_text(text)
         with (folder / "log").open("wb") as log:
-            return subprocess.Popen([_redis_binary(), file, "--sentinel"], stdout=log, stderr=log)
+            return subprocess.Popen([redis_binary(), file, "--sentinel"], stdout=log, stderr=log)
 
     def sentinel(self, port: int) -> Any:
         """Return a client of the sentinel at this port."""

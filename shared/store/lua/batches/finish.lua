@@ -1,9 +1,9 @@
 -- The one way into a batch's terminal status: its files are there, and its end is told.
--- ARGV: the names below; kept_ms is how long batch and files are kept from now on. Then for the output and
+-- ARGV: the names below; most_ms is how long batch and files are kept from now on. Then for the output and
 --       for the errors: the blob that has the results ('' = they are in Redis), its sum, where each result
 --       ends, and how many they are
 -- Returns 1; 0 when it is another owner's; 2 when a blob lacks results, or is being deleted.
-local name, owner, status, errors, kept_ms, delivery_id = unpack(ARGV, 1, 6)
+local name, owner, status, errors, most_ms, delivery_id = unpack(ARGV, 1, 6)
 local OUTPUT, ERRORS = 7, 11
 local key = BATCH .. name
 local batch = fields(key, 'owner', 'tenant', 'id', 'output_file', 'error_file', 'completed',
@@ -21,8 +21,8 @@ end
 
 if is_stale('completed', OUTPUT) or is_stale('failed', ERRORS) then return 2 end
 
--- as long as its caller has asked, or as long as the batch
-local files_until = now + tonumber(batch.output_kept_ms or kept_ms)
+-- as long as its caller has asked, or as long as the batch; a key may keep less
+local files_until = now + kept_ms(batch.tenant, tonumber(batch.output_kept_ms or most_ms))
 
 local function keep_outside(file, blob, sum, ends)
   redis.call('HSET', file, 'blob', blob, 'blob_sum', sum)
@@ -51,7 +51,7 @@ publish(batch.error_file, 'failed', '_error.jsonl', ERRORS)
 redis.call('HSET', key, 'status', status, 'ended_ms', now, 'errors', errors, 'owner', '')
 redis.call('ZREM', BATCHES_DUE, name)
 redis.call('DEL', key .. BATCH_OPEN, key .. BATCH_SETTLED)
-redis.call('PEXPIREAT', key, now + kept_ms)
+redis.call('PEXPIREAT', key, now + kept_ms(batch.tenant, most_ms))
 if batch.webhook and batch.webhook ~= '' then
   add_delivery(delivery_id, batch.tenant, batch.webhook_endpoint, batch.webhook_origin, now,
     'api', 'batches', 'about', batch.id, 'type', 'batch.' .. status, 'url', batch.webhook,

@@ -23,13 +23,14 @@ local function claimed_before()
 end
 
 -- Whether a job is for the workers of another model. One that named none is finished by whoever
--- comes, but not while those are up that it was meant for.
+-- comes, but not while those are up that it was meant for, or may be starting again.
 local function is_of_others(job)
   local asked = job.asked or ''
   if model == '' or asked == model or asked == served then return false end
   if asked ~= '' then return true end
-  local meant = job.model or ''
-  return meant ~= '' and meant ~= model and redis.call('EXISTS', SERVES .. meant) == 1
+  local meant = meant_model(job)
+  if meant == '' or meant == model then return false end
+  return redis.call('EXISTS', AWAITED .. meant) == 1
 end
 
 -- Return why a job may not start, or nil; one that will never start again leaves the queue.

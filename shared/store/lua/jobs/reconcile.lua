@@ -18,14 +18,15 @@ if missing <= 0 then return {} end
 
 -- A row that waits for all workers may be for those of one model: only they need to hear of it.
 local function heard_in(job)
-  local is_served = (job.model or '') ~= '' and redis.call('EXISTS', SERVES .. job.model) == 1
-  if bell_of(job) == job.queue and is_served then return MODEL_QUEUE .. job.model end
+  local meant = meant_model(job)
+  local is_served = meant ~= '' and redis.call('EXISTS', SERVES .. meant) == 1
+  if bell_of(job) == job.queue and is_served then return MODEL_QUEUE .. meant end
   return bell_of(job)
 end
 
 local doorbells = {}
 for _, job_id in ipairs(redis.call('ZRANGE', since, 0, math.min(missing, MOST) - 1)) do
-  local job = fields(JOB .. job_id, 'queue', 'pool', 'model')
+  local job = fields(JOB .. job_id, 'queue', 'pool', 'asked', 'model')
   if job.queue then
     doorbells[#doorbells + 1] = {job_id, heard_in(job)}
   else

@@ -292,6 +292,14 @@ local function running_of(model)
   return math.floor(own * count / math.max(1, #held) + 0.5)
 end
 
+-- The model that a row was meant for. An older gateway, whose rows do not say what was asked, writes
+-- the model of any worker: its jobs are for that which was there before others came.
+local function meant_model(job)
+  local named = job.model or ''
+  if job.asked and named ~= '' then return named end
+  return redis.call('GET', FIRST_MODEL) or named
+end
+
 -- The broker's queue in which a row's doorbell is heard by those who may take it.
 local function bell_of(job)
   if (job.pool or '') ~= '' then return MODEL_QUEUE .. job.pool end

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import resource
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.harness import QUICK, RedisServer, eventually, running_redis, running_system
+from tests.support.harness import (
+    QUICK,
+    RedisServer,
+    eventually,
+    redis_binary,
+    running_redis,
+    running_system,
+)
 
 
 def _limit_files(redis: RedisServer, most: int) -> None:
@@ -23,14 +28,11 @@ def _limit_files(redis: RedisServer, most: int) -> None:
 @pytest.fixture
 def surviving_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A Redis that gets an error, not a signal, when a file may not grow."""
-    binary = shutil.which("redis-server") or shutil.which("valkey-server")
-    if binary is None:
-        pytest.skip("no redis-server on the path")
     wrapper = tmp_path / "bin" / "redis-server"
     wrapper.parent.mkdir()
-    wrapper.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {binary} \"$@\"\n")
+    wrapper.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {redis_binary()} \"$@\"\n")
     wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("REDIS_SERVER", str(wrapper))
     folder = tmp_path / "redis"
     folder.mkdir()
     with running_redis(folder) as redis:

@@ -7,6 +7,7 @@ import pytest
 from shared.errors import QueueFull
 from shared.jobs import JobInput, JobStatus
 from shared.jobs.parameters.route import Route
+from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, keys
 from shared.store.fleet.forecasts import Forecasts
@@ -24,8 +25,8 @@ def add(store: Store, model: str, tenant: str = "t", *, pool: str | None = None)
     return store.add(NewJob(tenant, JobInput(prompt="?"), route=route)).doorbell.job_id
 
 
-def take(store: Store, model: str) -> str:
-    claim = store.claim_next("w", serves=ServedModel(model, "1"))
+def take(store: Store, model: str, revision: str = "1") -> str:
+    claim = store.claim_next("w", serves=ServedModel(model, revision))
     return claim.row.id if isinstance(claim, Claim) else claim
 
 
@@ -61,6 +62,32 @@ def test_what_an_older_version_has_moved_leaves_nothing_behind(store):
     assert [take(store, "a"), take(store, "a")] == [moved, "nothing"]
     names = (keys.QUEUED_SINCE, keys.TURNS, keys.SLOTS, keys.LINE + "t")
     assert store.redis.exists(*names, *(keys.pooled(name, "a") for name in names)) == 0
+
+
+def test_what_older_gateways_ask_is_for_the_model_that_was_there_first(store):
+    """Their rows name no model; a newer worker of another one may come before any of the first."""
+    registry = WorkerRegistry(store.redis, 10)
+    registry.beat(Heartbeat("old", "a"))
+    registry.beat(Heartbeat("other", "b", pools=("b",)))
+    jobs = [add(store, "b", pool="") for _ in range(3)]
+    for job in jobs:
+        # as an older gateway writes it: the model of any worker, and not what was asked
+        store.redis.hdel(keys.job(job), "asked")
+    assert take(store, "b") == "nothing"
+    assert store.claim(jobs[0], "w", serves=ServedModel("b", "1")) == "other_model"
+    # an older worker names no model, and takes what it likes
+    assert take(store, "") == jobs[0]
+    assert store.find_others(jobs[1], ServedModel("b", "1")) is None
+    registry.forget("old")
+    registry.beat(Heartbeat("new", "a", pools=("a",)))
+    registry.beat(Heartbeat("other", "b", pools=("b",)))
+    assert (take(store, "b", "2"), take(store, "a")) == ("nothing", jobs[1])
+    assert store.find_others(jobs[2], ServedModel("b", "1")) == "a"
+    # its worker may be starting again
+    store.redis.delete(keys.SERVES + "a")
+    assert take(store, "b", "3") == "nothing"
+    store.redis.delete(keys.AWAITED + "a")
+    assert take(store, "b", "4") == jobs[2]
 
 
 def end_late(store: Store, model: str, predicted_s: float, actual_s: float) -> None:

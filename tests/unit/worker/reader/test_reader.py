@@ -13,7 +13,10 @@ pytest.importorskip("rapidocr")
 from rapidfuzz.distance import Levenshtein
 
 from demo.data import fonts
+from shared.settings import Settings
 from tests.unit.worker.reader.pages import Drawn, page
+from worker.jobs.load_meter import LoadMeter
+from worker.jobs.reader_loading import find_reader
 from worker.reader import ReaderIncomplete, ReadingStopped, ReadPage, find_weights
 from worker.reader import weights as weights_module
 from worker.reader.reader import SecondReader
@@ -200,3 +203,18 @@ def test_an_extra_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(weights_module, "find_spec", lambda name: None)
     with pytest.raises(ReaderIncomplete, match=r"onnxruntime.*\[reader\]"):
         find_weights()
+
+
+def test_a_worker_that_stops_while_it_measures_its_reader_reports_no_failure(caplog):
+    meter = LoadMeter()
+    stopped, broken = (find_reader(Settings(reader_threads=1)) for _ in range(2))
+    assert stopped
+    assert broken
+    stopped.load()
+    stopped.close()
+    stopped.measure(meter)
+    assert "reader.failed" not in caplog.text
+    # its threads are gone, and nobody has stopped it
+    broken.load().close()
+    broken.measure(meter)
+    assert "reader.failed" in caplog.text
