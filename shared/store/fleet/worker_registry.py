@@ -31,6 +31,8 @@ class WorkerRegistry:
     def __init__(self, client: Client, ttl_s: float) -> None:
         self._redis = client
         self._ttl_s = ttl_s
+        #: `time.monotonic()` from which it may look for older workers again.
+        self._look_at = 0.0
 
     def beat(self, heartbeat: Heartbeat) -> bool:
         """Publish a heartbeat, which is fresh for the registry's time to live.
@@ -62,7 +64,8 @@ class WorkerRegistry:
 
     def _keep_first_model(self, own: str, first: str, *, is_new: bool) -> None:
         """Remember the model that was served first, for as long as it is, or was a moment ago."""
-        is_silent = first != own and not self._redis.exists(keys.SERVES + first)
+        is_due = is_new or (first != own and time.monotonic() >= self._look_at)
+        is_silent = is_due and not self._redis.exists(keys.SERVES + first)
         older = self._models_of_older() if is_new or is_silent else []
         if is_new and older and own not in older:
             first = older[0]
@@ -73,7 +76,8 @@ class WorkerRegistry:
             self._redis.expire(keys.FIRST_MODEL, _REMEMBERED_S)
 
     def _models_of_older(self) -> list[str]:
-        """Return the models of workers that know of no others."""
+        """Return the models of workers that know of no others; reads all heartbeats."""
+        self._look_at = time.monotonic() + _AWAITED_S / 4
         return sorted({worker.model for worker in self.fresh() if not worker.pools})
 
     def models_seen(self) -> frozenset[str]:
