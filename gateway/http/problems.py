@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import math
+import re
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -131,6 +132,12 @@ def _problem_document(error: ServiceError) -> Response:
 
 
 _FIRST_FAILURE = json.JSONDecoder()
+_OBJECT = re.compile(r"a valid dictionary( or instance of \w+)?")
+#: How pydantic names one of several forms of a value, which is no part of the body.
+_ALTERNATIVE = re.compile(
+    r"(constrained-)?(str|int|float|bool|bytes|dict|list|none)|[a-z-]+\[.*\]|[A-Z][A-Za-z]+",
+    re.DOTALL,
+)
 
 
 def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
@@ -138,12 +145,24 @@ def from_validation(error: ValidationError, *, where: str = "") -> ServiceError:
     # a value may have thousands of failures, which would all become objects
     text = error.json(include_url=False, include_input=False, include_context=False)
     first, _ = _FIRST_FAILURE.raw_decode(text, 1)
-    pointer = where + "".join(f"/{excerpt(part)}" for part in first["loc"])
+    is_unknown = first["type"] == "extra_forbidden"
+    pointer = where + "".join(f"/{excerpt(part)}" for part in _places(first["loc"], is_unknown))
     name = pointer.lstrip("/") or "body"
-    if first["type"] == "extra_forbidden":
+    if is_unknown:
         return errors.BadParameters(f"Unknown parameter: {name}.", pointer=pointer)
-    message = first["msg"].removeprefix("Value error, ")
+    message = _OBJECT.sub("an object", first["msg"].removeprefix("Value error, "))
     return errors.BadParameters(f"{name}: {excerpt(message, 500)}.", pointer=pointer)
+
+
+def _places(parts: list[str | int], is_unknown: bool) -> list[str | int]:
+    """Return the parts of a place that stand in the body; the name of an unknown member is one."""
+    last = len(parts) - 1
+    return [
+        part
+        for at, part in enumerate(parts)
+        if (is_unknown and at == last)
+        or not (isinstance(part, str) and _ALTERNATIVE.fullmatch(part))
+    ]
 
 
 def refuse_redirect() -> None:

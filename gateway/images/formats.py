@@ -38,6 +38,14 @@ _HEIC_HINT = (
     f"to install HEIC support: {heic.EXTRA}."
 )
 
+_OFFICE_HINT = "Save or print it as a PDF in the program that made it, and send that as a document."
+_HINTS = {
+    "HEIC/HEIF": _HEIC_HINT,
+    "PDF": "Send it as a document: as `document` of a job, or with POST /v1/documents.",
+    "a ZIP archive or an Office document": _OFFICE_HINT,
+    "an old Office document": _OFFICE_HINT,
+}
+
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF"),
     (0, b"%!PS", "EPS/PostScript"),
@@ -60,8 +68,8 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"IIRO", "camera raw (ORF)"),
     (0, b"IIU\0", "camera raw (RW2)"),
     (0, b"FUJIFILMCCD-RAW", "camera raw (RAF)"),
-    (0, b"PK\x03\x04", "ZIP or Office document"),
-    (0, b"\xd0\xcf\x11\xe0", "old Office document"),
+    (0, b"PK\x03\x04", "a ZIP archive or an Office document"),
+    (0, b"\xd0\xcf\x11\xe0", "an old Office document"),
     (0, b"\x1f\x8b", "gzip"),
     (0, b"7z\xbc\xaf", "7z archive"),
     (0, b"Rar!", "RAR archive"),
@@ -138,8 +146,9 @@ def sniff_format(data: bytes) -> ImageFormat:
         return fmt
     name = "HEIC/HEIF" if fmt else _foreign_format(data) or "not an image in a known format"
     raise UnsupportedImageFormat(
-        f"The file is {name}. Supported formats: {', '.join(accepted_formats())}.",
-        hint=_HEIC_HINT if fmt else None,
+        f"The file is {name}. Supported formats: {', '.join(accepted_formats())}, and PDF as a "
+        "document.",
+        hint=_HINTS.get(name),
     )
 
 

@@ -9,7 +9,7 @@ from flask import Request
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 
-from gateway.http.bodies.members import cut_words, refuse_strange_members
+from gateway.http.bodies.members import cut_words, drop_nulls, refuse_strange_members
 from gateway.http.problems import from_validation
 from gateway.large_input import give_way
 from gateway.submission.body import form_files, is_form, is_json, parse_form, parse_json_object
@@ -47,7 +47,7 @@ def receive_request(request: Request, settings: Settings, model: type[S]) -> Rec
 def validate_fields(fields: dict[str, Any], model: type[S]) -> S:
     """Return the fields as a submission whose parameters fit together; raises BadParameters."""
     refuse_strange_members(fields, model)
-    fields = cut_words(fields, model)
+    fields = cut_words(drop_nulls(fields, model), model)
     give_way()
     try:
         submission = model.model_validate(fields)

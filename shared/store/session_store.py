@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +21,17 @@ from shared.store.failures import confirm, guard, tidying
 #: others are kept if the gateway dies meanwhile.
 _DROPPED_AT_ONCE = 100
 _LEFT_IMAGES_MS = 3_600_000
+_MADE_HERE = re.compile(r"conv_[0-9a-f]{32}")
 
 
 def new_conversation_id() -> str:
     """Return `conv_` and 128 random bits."""
     return "conv_" + secrets.token_hex(16)
+
+
+def is_made_here(session_id: str) -> bool:
+    """Tell whether a name looks like one of `new_conversation_id`: no caller chooses such a one."""
+    return _MADE_HERE.fullmatch(session_id) is not None
 
 
 def new_turn_id() -> str:

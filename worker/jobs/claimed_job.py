@@ -164,7 +164,7 @@ class ClaimedJob:
             return EngineAnswer(Completion("", interruption.reason, Usage(), Timings()))
         return EngineAnswer(
             as_completion(read, question),
-            notices=question.notices,
+            notices=(*question.notices, *read.notices),
             read_s=read.seconds,
             seen=read.seen(question.job),
         )

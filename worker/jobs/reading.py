@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import InferenceFailed
-from shared.jobs import FinishReason, JobInput, TextLine, Usage
+from shared.jobs import FinishReason, JobInput, Notice, TextLine, Usage
 from shared.jobs.answers.lines import ALONG, SeenPiece, SeenRow, SeenWord
 from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import InstalledReader
-from worker.jobs.upright import degrees_of
+from worker.jobs.upright import degrees_of, turned_notice
 from worker.pipeline import Question
 from worker.pipeline.images import open_image
 from worker.places.geometry import map_rows, turn_back
@@ -67,6 +67,13 @@ class ReadText:
             TextLine(text=line.text, confidence=round(line.confidence, 4))
             for page in self.pages
             for line in page.lines
+        )
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what is told of images that the reader has turned itself."""
+        return tuple(
+            turned_notice(at, page.turned) for at, page in enumerate(self.pages) if page.turned
         )
 
     def seen(self, job: JobInput) -> tuple[SeenImage, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -13,6 +13,7 @@ from shared.jobs import JobInput, Notice, TilingTask
 from worker.pipeline.images import open_image
 
 Box = tuple[int, int, int, int]
+_IMAGE_TURNED = "image_turned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +85,13 @@ def degrees_of(variant: str | None) -> int:
 def turned_notice(number: int, degrees: int) -> Notice:
     """Return what callers are told of a turned image; `number` counts from 0."""
     _, detail = turn_notice(degrees)
-    return Notice(code="image_turned", detail=f"Image {number + 1}: {detail}")
+    return Notice(code=_IMAGE_TURNED, detail=f"Image {number + 1}: {detail}")
+
+
+def of_page(notices: Sequence[Notice]) -> list[Notice]:
+    """Return notices about the picture of a page; that it was turned is told once, of the page."""
+    turned = [notice for notice in notices if notice.code == _IMAGE_TURNED]
+    code, _ = turn_notice(0)
+    details = (notice.detail.partition(": ")[2] for notice in turned[:1])
+    others = [notice for notice in notices if notice.code != _IMAGE_TURNED]
+    return [*others, *(Notice(code=code, detail=detail) for detail in details)]

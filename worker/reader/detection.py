@@ -6,6 +6,7 @@ The constants are chosen with `python -m bench.quality.reader`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from worker.reader.network import Input, Network
 from worker.reader.page import Box
+from worker.reader.unseen import find_unseen
 
 #: (height, width, 3) RGB.
 Pixels = NDArray[np.uint8]
@@ -58,6 +60,10 @@ class Region:
         (left, top), (right, bottom) = self.quad.min(axis=0), self.quad.max(axis=0)
         return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
+    def overlaps(self, other: Region) -> bool:
+        """Tell whether the middle of one of the two lies in the box of the other."""
+        return _lies_in(self, other.box) or _lies_in(other, self.box)
+
     @property
     def height(self) -> float:
         """Return the height of its line in pixels."""
@@ -69,6 +75,11 @@ class Region:
         return float(np.linalg.norm(self.quad[1] - self.quad[0]))
 
 
+def _lies_in(region: Region, box: Box) -> bool:
+    across, down = region.quad.mean(axis=0)
+    return bool(box[0] <= across <= box[2] and box[1] <= down <= box[3])
+
+
 class Detector:
     """Finds the lines of text in images."""
 
@@ -77,6 +88,20 @@ class Detector:
 
     def find_regions(self, pixels: Pixels) -> list[Region]:
         """Return the places with text in an RGB image, from top to bottom."""
+        regions = self._find_at_once(pixels)
+        for box in find_unseen(pixels, [region.box for region in regions]):
+            regions += self._find_inside(pixels, box, regions)
+        return sorted(regions, key=_middle)
+
+    def _find_inside(self, pixels: Pixels, box: Box, known: Sequence[Region]) -> list[Region]:
+        """Return the places with text in a part of an image that are not known already."""
+        left, top, right, bottom = box
+        corner = np.array([left, top], np.float32)
+        inside = self._find_at_once(np.ascontiguousarray(pixels[top:bottom, left:right]))
+        moved = [Region(region.quad + corner, region.score) for region in inside]
+        return [region for region in moved if not any(map(region.overlaps, known))]
+
+    def _find_at_once(self, pixels: Pixels) -> list[Region]:
         height, width = pixels.shape[:2]
         scale = _first_scale(width, height)
         regions = self._look(pixels, scale)
@@ -101,7 +126,11 @@ class Detector:
             for quad, score in _find_quads(likely)
         ]
         kept = [r for r in regions if r.height >= 1 and r.width >= 1]
-        return sorted(kept, key=lambda region: float(region.quad[:, 1].mean()))
+        return sorted(kept, key=_middle)
+
+
+def _middle(region: Region) -> float:
+    return float(region.quad[:, 1].mean())
 
 
 def _first_scale(width: int, height: int) -> float:

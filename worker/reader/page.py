@@ -123,6 +123,8 @@ class ReadPage:
     #: Lines between newlines; an empty line parts blocks, and a table has its Markdown rule.
     text: str = ""
     lines: tuple[ReadLine, ...] = field(default=())
+    #: Degrees by which the image was turned clockwise to be read; places are those before.
+    turned: int = 0
 
     @property
     def confidence(self) -> float | None:

@@ -21,7 +21,7 @@ def turn_back(page: ReadPage, quarters: int, width: int, height: int) -> ReadPag
         return replace(fragment, polygon=polygon)
 
     lines = [ReadLine(line.text, tuple(map(turn, line.fragments))) for line in page.lines]
-    return ReadPage(page.text, tuple(lines))
+    return ReadPage(page.text, tuple(lines), turned=360 - 90 * quarters)
 
 
 def _turn_point(point: Point, quarters: int, width: int, height: int) -> Point:

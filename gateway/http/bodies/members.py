@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
+from types import NoneType
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel
 
 from shared.errors import BadParameters
 from shared.excerpt import excerpt
@@ -37,6 +38,15 @@ def cut_words(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     return fields | cut
 
 
+def drop_nulls(fields: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return the members without those that are null and never may be: they say nothing.
+
+    Programs that write out all parameters send null for each that has no value.
+    """
+    never = _never_null(model)
+    return {name: value for name, value in fields.items() if value is not None or name not in never}
+
+
 def _cut_word(value: Any) -> Any:
     if isinstance(value, str):
         return value[:_MOST_WORD_CHARS]
@@ -48,6 +58,21 @@ def _known_names(model: type[BaseModel]) -> frozenset[str]:
     fields = model.model_fields
     aliases = [field.alias for field in fields.values() if field.alias]
     return frozenset([*fields, *aliases])
+
+
+@cache
+def _never_null(model: type[BaseModel]) -> frozenset[str]:
+    """Return all names of the fields that do not take null."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        if NoneType not in _parts(field.annotation) and not field.is_required():
+            names |= {name, *_other_names(field.validation_alias)}
+    return frozenset(names)
+
+
+def _other_names(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    yield from (name for name in choices if isinstance(name, str))
 
 
 @cache

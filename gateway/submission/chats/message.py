@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic import model_validator as check
 
 from shared.jobs import DETAIL_PIXELS, ImagePlaces
@@ -157,7 +157,14 @@ class ChatMessage(BaseModel):
         "them. "
         "Only an answer of the assistant may be null.",
     )
-    tool_calls: list[Any] | None = Field(None, max_length=0)
+    tool_calls: list[Any] | None = None
+
+    @field_validator("tool_calls")
+    @classmethod
+    def _calls_no_tools(cls, value: list[Any] | None) -> list[Any] | None:
+        if value:
+            raise ValueError("tools are not served; leave out their calls and results")
+        return value
 
     @check(mode="after")
     def _only_users_show_images(self) -> Self:

@@ -23,6 +23,8 @@ _FILE_ID = re.compile(r"file-[0-9A-F]{33}")
 _FILE_LINK = re.compile(r"https?://[^/?#]+[^?#]*/files/(link_[0-9a-f]{48})", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"upload_[0-9a-f]{48}")
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{64}")
+#: Of ids, cut or made up: read as base64 they would be no image of any format.
+_ID_BEGINS = ("file-", "file_", "upload_", "doc_")
 
 #: What becomes of an upload: all of its pixels, or its size alone.
 Decoded = TypeVar("Decoded", StoredImage, MeasuredImage)
@@ -88,6 +90,8 @@ class RequestImages(Generic[Decoded]):
                     pointer=pointer,
                 )
             return self._follow_link(text, pointer) or self.fetcher.fetch(text, pointer)
+        if text.startswith(_ID_BEGINS):
+            raise ImageNotFound("There is no file under this ID.", pointer=pointer)
         return uploads.read_text(text, pointer=pointer, settings=self.services.settings)
 
     def _follow_link(self, url: str, pointer: str) -> Upload | None:

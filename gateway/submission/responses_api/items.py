@@ -31,7 +31,11 @@ class ResponsePart(BaseModel):
     text: str | None = None
     refusal: str | None = None
     image_url: str | None = Field(None, description="A data: URI, an http(s) URL or an `img_…` id.")
-    file_id: str | None = Field(None, description="The ID of an image, a document or a file.")
+    file_id: str | None = Field(
+        None,
+        pattern="^(doc_|img_|file-|upload_|$)",
+        description="The ID of an image, a document or a file: `img_…`, `doc_…`, `file-…`.",
+    )
     file_url: str | None = Field(None, description="An http(s) URL.")
     file_data: str | None = Field(None, description="A data: URI or base64.")
     detail: Any = Field(None, description="`low`, `high`; others are `auto`.")

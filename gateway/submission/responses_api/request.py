@@ -16,10 +16,11 @@ from gateway.submission.chats.message import ChatTurn
 from gateway.submission.chats.parameters import OwnParameters, pick_own_parameters
 from gateway.submission.responses_api.chain import Chain, read_chain
 from gateway.submission.responses_api.items import read_items
-from shared.errors import BadParameters
+from shared.errors import BadParameters, NotFound
 from shared.jobs import DETAIL_PIXELS
 from shared.jobs.document import DocumentInput
 from shared.jobs.response_api import ResponseFields
+from shared.store.session_store import is_made_here
 
 #: How long a response is kept that its caller wants not to be stored.
 _UNSTORED_TTL_S = 60
@@ -117,6 +118,7 @@ def receive_response(request: Request, services: Services, tenant: str) -> Recei
     own = pick_own_parameters(asked.model_extra or {})
     workers = services.models.workers_for(asked.model, waits=own.waits_for_model)
     _check_combination(asked)
+    _check_conversation(asked, services, tenant)
     turns = read_items(asked.input, own)
     _set_own_fields(asked, own, len(turns))
     chain = read_chain(asked.previous_response_id, services, tenant)
@@ -143,6 +145,19 @@ def _check_combination(asked: ResponseRequest) -> None:
         raise BadParameters(
             "previous_response_id and conversation cannot be combined.", pointer="/conversation"
         )
+
+
+def _check_conversation(asked: ResponseRequest, services: Services, tenant: str) -> None:
+    """Raise NotFound for a conversation that is gone, which would be begun again without a word."""
+    if asked.conversation is None or not is_made_here(asked.conversation.id):
+        return
+    try:
+        services.sessions.get(tenant, asked.conversation.id)
+    except NotFound:
+        raise NotFound(
+            "There is no conversation under this ID to go on with: it was deleted or has expired.",
+            pointer="/conversation",
+        ) from None
 
 
 def _set_own_fields(asked: ResponseRequest, own: OwnParameters, turns: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from shared.documents.model import Box, TextLine, TextWord
 from shared.documents.text.glyphs import Floats, Glyphs
 from shared.documents.text.order import find_blocks
-from shared.documents.text.rows import make_line
+from shared.documents.text.rows import make_lines
 from shared.documents.text.words import find_words
 
 _UPRIGHT = 0
@@ -25,9 +26,12 @@ def read_layout(glyphs: Glyphs, width: float, height: float) -> tuple[str, tuple
     blocks: list[list[TextLine]] = []
     for rotation, _ in counts.most_common():
         turned = _turn_upright(glyphs.select(glyphs.rotations == rotation), rotation, width, height)
-        for rows in find_blocks(find_words(turned)):
-            lines = [make_line(row) for row in rows]
-            blocks.append([_turn_back(line, rotation, width, height) for line in lines])
+        parts = find_blocks(find_words(turned))
+        # cells of a table whose rows are far apart are told by the rows of other blocks
+        lines = iter(make_lines([row for rows in parts for row in rows]))
+        for rows in parts:
+            block = itertools.islice(lines, len(rows))
+            blocks.append([_turn_back(line, rotation, width, height) for line in block])
     text = "\n\n".join("\n".join(line.text for line in block) for block in blocks)
     return text, tuple(line for block in blocks for line in block)
 

@@ -17,6 +17,15 @@ _FIRST_HEBREW = "\u0590"
 #: Parts of a row's height.
 _SPACE_GAP = 0.12
 _CELL_GAP = 1.6
+#: A gap between cells that is no wider is told by others at the same place: so many of the rows
+#: nearest above and below, which share this part of it.
+_NARROW_CELL_GAP, _SHARED = 0.75, 0.6
+_NEAR, _LEAST_SHARING = 3, 2
+#: A row with more gaps is no table's.
+_MOST_CELLS = 80
+
+#: Where a gap begins and ends, from left to right.
+Gap = tuple[float, float]
 
 
 class _Row:
@@ -56,12 +65,46 @@ def _middle(word: Word) -> float:
     return word.room[1] + word.room[3]
 
 
-def make_line(row: list[Word]) -> TextLine:
-    """Return a row as a line; wide gaps, as between the cells of a table, become tabs."""
+def make_lines(rows: list[list[Word]]) -> list[TextLine]:
+    """Return the rows of a page as lines; gaps as between the cells of a table become tabs.
+
+    A narrow one is such a gap where rows above or below have one at the same place.
+    """
+    gaps = [_gaps_of_cells(row) for row in rows]
+    return [
+        _make_line(
+            row, _shared_gaps(own, gaps[max(0, at - _NEAR) : at] + gaps[at + 1 : at + 1 + _NEAR])
+        )
+        for at, (row, own) in enumerate(zip(rows, gaps, strict=True))
+    ]
+
+
+def _gaps_of_cells(row: list[Word]) -> list[Gap]:
+    """Return where between two words of a row two cells could meet."""
+    height = median(word.height for word in row)
+    sides = (sorted((a, b), key=lambda word: word.room[0]) for a, b in pairwise(row))
+    gaps = [(left.room[2], right.room[0]) for left, right in sides]
+    wide = [(a, b) for a, b in gaps if b - a > _NARROW_CELL_GAP * height]
+    return wide if len(wide) <= _MOST_CELLS else []
+
+
+def _shared_gaps(gaps: list[Gap], others: list[list[Gap]]) -> set[Gap]:
+    """Return those gaps at whose places enough other rows have one too."""
+    return {
+        (a, b)
+        for a, b in gaps
+        if sum(any(min(b, d) - max(a, c) > _SHARED * (b - a) for c, d in row) for row in others)
+        >= _LEAST_SHARING
+    }
+
+
+def _make_line(row: list[Word], cells: set[Gap]) -> TextLine:
     height = median(word.height for word in row)
     text = row[0].text
     for before, word in pairwise(row):
-        text += _separator(before, word, height) + word.text
+        left, right = sorted((before, word), key=lambda one: one.room[0])
+        apart = (left.room[2], right.room[0]) in cells
+        text += ("\t" if apart else _separator(before, word, height)) + word.text
     words = tuple(TextWord(word.text, word.ink) for word in row)
     return TextLine(text, join([word.ink for word in row]), words)
 

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from gateway.http import mistral_errors
+from gateway.submission.fields.submission import Submission
 from shared.jobs import new_job_id
 
 REQUEST_ID = re.compile(r"req_[0-9a-f]{24}")
@@ -110,12 +111,37 @@ def test_what_is_not_json_is_refused(workerless, refused, content, path):
         ({"prompt": "hi", "session_id": "s\n"}, "/session_id"),
         ({"prompt": "hi", "metadata": []}, "/metadata"),
         ({"prompt": "hi", "images": [1]}, "/images/0"),
+        ({"prompt": "hi", "pages": [1.5]}, "/pages/0"),
+        ({"prompt": "hi", "pages": [True]}, "/pages/0"),
+        ({"prompt": "hi", "pages": {"first": 1}}, "/pages"),
+        ({"prompt": "hi", "Foo": 1}, "/Foo"),
+        ({"prompt": "hi", "str": 1}, "/str"),
         ({"prompt": "hi", "images": ["a"] * 9}, "/images"),
     ],
     ids=str,
 )
 def test_a_parameter_that_is_wrong_is_pointed_at(workerless, refused, fields, pointer):
     refused(post(workerless, json.dumps(fields)), 422, "bad_parameters", pointer)
+
+
+def test_a_null_says_nothing_as_in_the_requests_of_programs_that_write_all_out(workerless):
+    silent = [name for name in Submission.model_fields if name != "prompt"]
+    fields = dict.fromkeys([*silent, "max_tokens", "bytes"])
+    taken = workerless.http.post("/v1/jobs", json={"prompt": "hi", **fields})
+    assert taken.status_code == 202
+    # as one that names none of them
+    headers = {"Idempotency-Key": "written-out"}
+    jobs = [
+        workerless.http.post("/v1/jobs", json=body, headers=headers).json()["id"]
+        for body in ({"prompt": "hi", **fields}, {"prompt": "hi"})
+    ]
+    assert jobs[0] == jobs[1]
+
+
+@pytest.mark.parametrize("text", ["file-abc", "file_123", "upload_9"])
+def test_an_id_of_nothing_is_not_taken_for_a_picture_in_base64(workerless, refused, text):
+    body = json.dumps({"prompt": "hi", "image": text})
+    refused(post(workerless, body), 422, "image_not_found", "/images/0")
 
 
 def test_metadata_that_is_too_large_is_refused(workerless, refused):

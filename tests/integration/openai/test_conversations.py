@@ -56,6 +56,10 @@ def test_a_conversation_is_made_noted_read_and_deleted(served, client):
         client.conversations.update(made.id, metadata={})
     with pytest.raises(openai.NotFoundError):
         list(client.conversations.items.list(made.id))
+    # not begun again without a word, which would make an answer that knows nothing
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.responses.create(model="sightline", input="And then?", conversation=made.id)
+    assert refused.value.param == "/conversation"
 
 
 def test_its_items_are_the_questions_and_answers_of_its_responses(client):

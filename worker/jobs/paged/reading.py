@@ -35,6 +35,7 @@ from worker.jobs.results import EngineAnswer
 from worker.jobs.tiled.outcomes import make_outcome, mean_confidence, worst_reason
 from worker.jobs.tiled.prompts import DOCUMENT, build_part_prompt
 from worker.jobs.tiled.tiles import UNCONSTRAINED, is_blank
+from worker.jobs.upright import of_page
 from worker.pipeline.looks import BLANKS_LEFT_OUT
 from worker.places.seen import SeenImage
 from worker.places.tiles import join_tiles
@@ -184,7 +185,7 @@ class PageWork:
         texts = [(tile, outcomes[at].text if at >= 0 else "") for tile, at in parts]
         notices = [notice for one in answers for notice in (*one.notices, *one.completion.notices)]
         # its picture is made for the model alone: margins of that are nobody's pixels
-        notices = [notice for notice in notices if notice.code != BLANKS_LEFT_OUT]
+        notices = of_page([one for one in notices if one.code != BLANKS_LEFT_OUT])
         if any(one.finish_reason is FinishReason.LENGTH for one in outcomes):
             detail = "The page has more text than max_new_tokens allows."
             notices.append(Notice(code="page_cut_short", detail=detail))

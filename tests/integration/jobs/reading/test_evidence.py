@@ -13,7 +13,6 @@ pytest.importorskip("rapidocr")
 
 from tests.integration.jobs.reading.test_second_reader import ended
 from tests.support.documents.drawn import draw_scan, pdf, scan, sentence, write
-from tests.support.harness import System
 from tests.support.images.image_bytes import saved
 from tests.unit.worker.evidence.papers import invoice
 from tests.unit.worker.places.many import overlap
@@ -41,9 +40,7 @@ def ask(client, files, **fields):
     return job
 
 
-def test_values_of_an_image_have_their_places(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_values_of_an_image_have_their_places(client):
     paper = invoice(0)
     values = {name: paper.values[name] for name in ("seller", "date", "total")}
     files = {"image": ("a.png", saved(paper.image, "PNG"))}
@@ -96,9 +93,7 @@ def check_chats_tell_the_same(client, image, seller):
     assert last["response"]["evidence"] == whole["evidence"]
 
 
-def test_values_of_a_long_image_have_places_in_the_stored_one(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_values_of_a_long_image_have_places_in_the_stored_one(client):
     lines = [f"Entry number {n} costs {n}.75 EUR" for n in range(10, 50)]
     image = scan(lines, dpi=100, noise=0).convert("RGB")
     files = {"image": ("a.png", saved(image, "PNG"))}
@@ -111,9 +106,7 @@ def test_values_of_a_long_image_have_places_in_the_stored_one(system: System):
     assert abs(last["box"][1] - (60 + 39 * 16.5) * scale) < 8
 
 
-def test_values_of_pages_have_places_on_them(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_values_of_pages_have_places_on_them(client):
     born = [f"The contract of Mister Born ends in {2030 + n}" for n in range(30)]
     file = pdf(
         lambda canvas: write(canvas, born, x=100, y=700),
@@ -131,9 +124,7 @@ def test_values_of_pages_have_places_on_them(system: System):
 
 
 @pytest.mark.long
-def test_values_of_more_pages_than_fit_one_prompt_have_places_too(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_values_of_more_pages_than_fit_one_prompt_have_places_too(client):
 
     def page_of(number: int):
         lines = [f"{number} {line} {sentence(16, number * 60 + line)}" for line in range(50)]
@@ -152,8 +143,7 @@ def test_values_of_more_pages_than_fit_one_prompt_have_places_too(system: System
     assert evidence["/paid"]["status"] == "not_found"
 
 
-def test_evidence_of_what_has_no_values_is_refused(system: System):
-    _, client = system.gateway()
+def test_evidence_of_what_has_no_values_is_refused(client):
     files = {"image": ("a.png", saved(invoice(1).image, "PNG"))}
     for fields in (
         {"evidence": "true", "preset": "ocr"},

@@ -42,9 +42,7 @@ def errors(text: str, drawn: Drawn) -> float:
     return Levenshtein.distance(got, want) / len(want)
 
 
-def test_a_page_is_read_without_the_model(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_a_page_is_read_without_the_model(client):
     drawn = page(20, 8)
     job = ended(client, submit(client, drawn, reader="second").json()["id"])
     assert job["status"] == "succeeded", job
@@ -58,9 +56,7 @@ def test_a_page_is_read_without_the_model(system: System):
     assert "output.delta" in events
 
 
-def test_both_readings_stand_side_by_side(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_both_readings_stand_side_by_side(client):
     drawn = page(21, 3)
     job = ended(client, submit(client, drawn, reader="both").json()["id"])
     assert job["output"]["reader"] == "both"
@@ -70,9 +66,7 @@ def test_both_readings_stand_side_by_side(system: System):
     assert drawn.lines[0][:20] in warning["detail"]
 
 
-def test_the_model_reads_where_nothing_else_is_asked_for(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_the_model_reads_where_nothing_else_is_asked_for(client):
     job = ended(client, submit(client, page(22, 1)).json()["id"])
     assert job["output"]["reader"] == "model"
     assert "read_s" not in job["metrics"]
@@ -154,9 +148,7 @@ def test_both_readings_survive_their_worker(system: System):
 
 
 @pytest.mark.timeout(300)
-def test_a_long_image_is_read_in_tiles(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_a_long_image_is_read_in_tiles(client):
     drawn = page(29, 100, size=36, width=1500)
     assert drawn.image.width * drawn.image.height > 1.5 * READING_PIXELS
     job = ended(client, submit(client, drawn, reader="second").json()["id"], 240)
@@ -165,9 +157,7 @@ def test_a_long_image_is_read_in_tiles(system: System):
     assert errors(job["output"]["text"], drawn) <= 0.02
 
 
-def test_a_follow_up_knows_what_was_read(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_a_follow_up_knows_what_was_read(client):
     drawn = page(30, 2)
     first = submit(client, drawn, reader="second", session_id="s1").json()["id"]
     assert ended(client, first)["status"] == "succeeded"
@@ -179,9 +169,7 @@ def test_a_follow_up_knows_what_was_read(system: System):
     assert job["usage"]["prompt_tokens"] > len(" ".join(drawn.lines).split())
 
 
-def test_an_estimate_knows_the_reader(system: System):
-    system.worker()
-    _, client = system.gateway()
+def test_an_estimate_knows_the_reader(client):
     drawn = page(31, 6)
     body = {"width": drawn.image.width, "height": drawn.image.height, "preset": "ocr"}
     for reader in ("second", "both"):

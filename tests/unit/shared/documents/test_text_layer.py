@@ -6,8 +6,10 @@ import random
 import pikepdf
 import pytest
 from reportlab.lib import colors
+from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.pagesizes import A3
-from reportlab.platypus import Table, TableStyle
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.platypus import Paragraph, Table, TableStyle
 
 from shared.documents.model import TextDoubt
 from tests.support.documents.drawn import (
@@ -153,8 +155,8 @@ def test_three_columns_are_read_in_order(reader):
     assert _read(reader, draw).text.split() == " ".join(itertools.chain(*columns)).split()
 
 
-def _table(canvas, rows, style=()):
-    table = Table(rows, colWidths=110, rowHeights=20)
+def _table(canvas, rows, style=(), widths=110):
+    table = Table(rows, colWidths=widths, rowHeights=20)
     table.setStyle(TableStyle(list(style)))
     table.wrapOn(canvas, 500, 700)
     table.drawOn(canvas, 60, 400)
@@ -169,6 +171,28 @@ def test_a_table_is_read_row_by_row_with_tabs_between_cells(reader, grid):
     assert page.trusted
     assert [line.text for line in page.lines] == ["\t".join(row) for row in rows]
     assert page.ink_outside == 0
+
+
+@pytest.mark.parametrize("align", ["LEFT", "RIGHT"])
+def test_cells_that_are_as_near_as_a_program_puts_them_are_told_apart(reader, align):
+    rows = [["Item", "Qty", "Price", "Sum"]]
+    rows += [[f"Article {n}", f"{n % 7}", f"{n}.50", f"{n * 1.5:.2f}"] for n in range(20)]
+    style = [("ALIGN", (1, 0), (-1, -1), align)]
+    page = _read(reader, lambda canvas: _table(canvas, rows, style, widths=None))
+    assert [line.text for line in page.lines] == ["\t".join(row) for row in rows]
+
+
+def test_justified_prose_has_no_cells(reader):
+    style = ParagraphStyle("narrow", alignment=TA_JUSTIFY, fontSize=10, leading=12)
+    kinds = ["a", "of", "the", "where", "paper", "machines", "standing"]
+    words = random.Random(7).choices(kinds, k=300)
+
+    def draw(canvas):
+        paragraph = Paragraph(" ".join(words), style)
+        paragraph.wrapOn(canvas, 240, 700)
+        paragraph.drawOn(canvas, 60, 100)
+
+    assert "\t" not in _read(reader, draw).text
 
 
 def test_ligatures_hyphens_and_exponents_stay_what_they_are(reader):

@@ -79,6 +79,20 @@ def test_a_turned_page_is_read_and_its_lines_stay_in_the_pixels_of_the_image(rea
         Image.Transpose.ROTATE_270: (height - bottom, left, height - top, right),
     }[turn]
     assert overlap(read.lines[0].box, expected) > 0.5
+    # how far it was turned clockwise to be read is told to the caller
+    degrees = {Image.Transpose.ROTATE_90: 90, Image.Transpose.ROTATE_180: 180}
+    assert (reader.read(drawn.image).turned, read.turned) == (0, degrees.get(turn, 270))
+
+
+@pytest.mark.parametrize("top", [40, 850, 1680])
+def test_a_lone_line_on_a_page_that_is_blank_otherwise_is_read(reader, top):
+    sheet = Image.new("RGB", (1240, 1754), "white")
+    drawn = page(5, 1, width=300)
+    sheet.paste(drawn.image, (500, top))
+    read = reader.read(sheet)
+    assert errors(read, drawn.lines) <= 0.02
+    left, upper, right, lower = drawn.boxes[0]
+    assert overlap(read.lines[0].box, (left + 500, upper + top, right + 500, lower + top)) > 0.5
 
 
 def test_a_slanted_page_keeps_its_lines_apart(reader):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from gateway.images.formats import sniff_format
 from gateway.images.uploads import Upload
 from shared.errors import ImageDecodeFailed, ImageError, ImageTruncated, UnsupportedImageFormat
 from tests.support.images.image_bytes import (
@@ -266,3 +267,13 @@ def test_no_refusal_shows_an_error_of_python(decoder, data):
             "NoneType",
         ):
             assert word not in shown
+
+
+@pytest.mark.parametrize(
+    ("magic", "advice"), [(b"%PDF-1.7", "POST /v1/documents"), (b"PK\x03\x04", "as a PDF")]
+)
+def test_what_is_no_picture_says_how_it_can_be_read(magic, advice):
+    with pytest.raises(UnsupportedImageFormat) as refused:
+        sniff_format(magic + bytes(40))
+    assert "PDF as a document" in refused.value.detail
+    assert advice in refused.value.hint_text
