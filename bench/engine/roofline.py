@@ -33,7 +33,7 @@ _ATTEMPTS = 3
 #: Tokens around the picture, and of a chunk of the prompt.
 _WORDS, _CHUNK = 22, 128
 #: Bytes of a value by what multiplies it.
-_BYTES: dict[str, float] = {"int8": 1, "bf16": 2, "int4": 0.5625}
+_BYTES: dict[str, float] = {"int8": 1, "bf16": 2, "int4": 0.53125}
 
 Unit = Literal["int8", "bf16"]
 

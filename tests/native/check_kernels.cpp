@@ -90,7 +90,7 @@ struct Layer {
     if (form == kInt8)
       quantize_weight(ordered.data(), outputs, width, levels.data(), scale.data(), offset.data());
     if (form == kInt4)
-      pack_int4(ordered.data(), outputs, width, panels.data());
+      pack_int4(ordered.data(), outputs, width, panels.data(), scale.data());
     else
       pack_panels(form == kInt8 ? (const char*)levels.data() : (const char*)ordered.data(), outputs,
                 bytes, panels.data());

@@ -27,12 +27,23 @@ included. To run it yourself, start `make up` first:
 ```
 
 """
-DESKTOP = {"viewport": {"width": 1180, "height": 740}}
-PHONE = {"viewport": {"width": 390, "height": 760}, "has_touch": True, "is_mobile": True}
+DESKTOP = {"viewport": {"width": 1180, "height": 800}}
+DARK = DESKTOP | {"color_scheme": "dark"}
+CHINESE = DESKTOP | {"locale": "zh-CN"}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "locale": "zh-CN",
+    "color_scheme": "dark",
+}
+INVOICE = DOCS / "examples" / "tries" / "invoice.png"
 
 
 def main() -> None:
     """Start the service and a browser, ask on the page, and save screenshots and the tour."""
+    if not subprocess.check_output(["fc-list", ":lang=zh"]):
+        raise SystemExit("The Chinese page needs a font with Chinese characters; install one.")
     HOME.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,20 +76,46 @@ def tour(url: str) -> str:
 
 def _visit(browser: Browser, url: str) -> None:
     earlier = Visit(browser, url, **DESKTOP)
-    earlier.give("invoice.png", text_png("INVOICE 2041"))
-    earlier.ask("Which invoice is it?")
+    earlier.give("gate.png", text_png("Gate 12, left"))
+    earlier.ask("Which gate?")
     earlier.answered()
-    here = Visit(browser, url, **DESKTOP)
-    _keep(here.page, "page-welcome.png")
-    here.page.click("#examples button >> nth=1")
-    here.answered()
-    _keep(here.page, "page.png")
-    phone = Visit(browser, url, **PHONE, locale="zh-CN", color_scheme="dark")
-    phone.page.goto(f"{url}/#{here.page.url.partition('#')[2]}")
-    phone.answered()
-    _keep(phone.page, "page-phone-zh-dark.png")
-    for visit in (earlier, here, phone):
-        visit.close()
+    _keep(_read_invoice(earlier), "page.png")
+    session = earlier.page.url.partition("#")[2]
+    _keep(_reread(Visit(browser, url, **DARK), session), "page-dark.png")
+    _keep(_reread(Visit(browser, url, **CHINESE), session), "page-zh.png")
+    _keep(_reread(Visit(browser, url, **PHONE), session), "page-phone-zh-dark.png")
+    _keep(_new(Visit(browser, url, **DESKTOP)), "page-welcome.png")
+    _keep(_new(Visit(browser, url, **CHINESE)), "page-welcome-zh.png")
+
+
+def _read_invoice(visit: Visit) -> Page:
+    """Have the invoice of the examples read in a new chat, and point at one of its cells."""
+    visit.page.click("#new")
+    visit.give("invoice.png", INVOICE.read_bytes())
+    visit.page.click("#presets button >> text=Read the text")
+    visit.answered()
+    return _pointed_at(visit)
+
+
+def _reread(visit: Visit, session: str) -> Page:
+    visit.page.goto(f"{visit.url}/#{session}")
+    visit.answered()
+    return _pointed_at(visit)
+
+
+def _pointed_at(visit: Visit) -> Page:
+    visit.page.wait_for_selector(".stage polygon")
+    cell = visit.page.locator(".words [data-spot]", has_text="18.50").first
+    cell.focus()
+    visit.page.wait_for_selector(".stage polygon.picked")
+    visit.page.mouse.move(0, 0)
+    visit.page.evaluate("document.querySelector('#scroll').scrollTop = 0")
+    return visit.page
+
+
+def _new(visit: Visit) -> Page:
+    visit.page.wait_for_selector("#health:not([hidden])")
+    return visit.page
 
 
 def _keep(page: Page, name: str) -> None:

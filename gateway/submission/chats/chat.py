@@ -156,7 +156,8 @@ def _build_submission(
     if own.effort not in (None, "none") and rules.workers and not thinks:
         detail = f"The effort {own.effort!r} has no effect: no running model can think."
         own.tell("parameter_ignored", detail, "/reasoning_effort")
-    fields = effort_fields(own.effort, rules.workers, most) | own.values | sampling_fields(asked)
+    effort = effort_fields(own.effort, rules.workers, most)
+    fields = effort | own.values | sampling_fields(asked)
     name, tokens = asked.answer_tokens
     fields |= answer_fields(name, tokens, own, most, thinks=thinks)
     fields["prompt"] = _prompt(last, own, rules.pointer)
@@ -170,6 +171,8 @@ def _build_submission(
     fields["metadata"] = asked.metadata or {}
     fields["model"] = asked.model
     submission = validate_fields(fields, ChatSubmission)
+    from_fleet = {*effort, "max_total_tokens"} - own.values.keys()
+    submission.note_from_fleet(from_fleet, own.effort)
     submission.leave_open(name for name in ("temperature", "top_p") if getattr(asked, name) is None)
     return submission
 

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
 )
 
 from gateway.submission.fields.values import MAX_NAME_CHARS, as_list
@@ -181,6 +182,11 @@ class AnswerFields(BaseModel):
         "`warnings`. Overrides the preset's; `off` without a preset.",
     )
 
+    #: Parameters that nobody named: they follow from the models that are served at the moment. And
+    #: the effort that the caller named, from which they may follow.
+    _from_fleet: frozenset[str] = PrivateAttr(frozenset())
+    _effort: str | None = PrivateAttr(None)
+
     def params(self) -> GenerationParams:
         """Return the engine's parameters; raises ValidationError where they exclude each other."""
         return GenerationParams(**{name: getattr(self, name) for name in _PARAMS})
@@ -194,3 +200,17 @@ class AnswerFields(BaseModel):
     def leave_open(self, names: Iterable[str]) -> None:
         """Keep the values of these parameters only for a model that recommends no others."""
         self.model_fields_set.difference_update(names)
+
+    @property
+    def from_fleet(self) -> frozenset[str]:
+        """Return the parameters that the models of the moment have set, and not the caller."""
+        return self._from_fleet
+
+    @property
+    def effort(self) -> str | None:
+        """Return how much the caller wants a model to think, by OpenAI's names."""
+        return self._effort
+
+    def note_from_fleet(self, names: Iterable[str], effort: str | None) -> None:
+        """Note that these parameters follow from an effort and the models of the moment."""
+        self._from_fleet, self._effort = frozenset(names), effort

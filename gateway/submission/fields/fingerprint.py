@@ -45,9 +45,11 @@ def fingerprint_of(
         content["image_places"] = image_places
     if model:
         content["model"] = model
+    if submission.effort is not None:
+        content["effort"] = submission.effort
     if submission.preset is not None:
         # a default value that is named wins over the preset's
-        content["explicit"] = sorted(submission.explicit_params())
+        content["explicit"] = sorted(submission.explicit_params().keys() - submission.from_fleet)
     return hashlib.sha256(dump(content).encode()).hexdigest()
 
 
@@ -64,4 +66,5 @@ def _counted_names(submission: Submission) -> set[str]:
         name for name in added if getattr(submission, name) not in (defaults[name], None, "", False)
     }
     documents = DOCUMENT_NAMES if submission.document_parameters else ()
-    return {*_COUNTED, *said, *documents}
+    # a request is still the same while no worker is up, or one of another kind
+    return {*_COUNTED, *said, *documents} - submission.from_fleet

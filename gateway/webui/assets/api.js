@@ -109,12 +109,15 @@ export async function* follow(jobId, signal) {
         if (TERMINAL.has(event.type)) return;
       }
     } catch (error) {
-      if (signal.aborted || (error instanceof Refused && error.status < 500)) throw error;
+      if (signal.aborted || isFinal(error)) throw error;
     }
     yield { type: "line.broken", data: {} };
     await new Promise((go) => setTimeout(go, Math.min(8000, 500 * 2 ** failures)));
   }
 }
+
+/** Is a refusal one that waiting does not change? */
+const isFinal = (error) => error instanceof Refused && error.status < 500 && error.status !== 429;
 
 async function* frames(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();

@@ -78,12 +78,24 @@ export class Talk {
       parts = await history(id);
     } catch (error) {
       if (number !== this.#opened) return;
-      this.#welcome(true);
-      if (error.status !== 404) this.refused(failure(error).message);
+      if (error.status === 404) this.#gone();
+      else this.#missed(error);
     }
     if (number !== this.#opened) return;
     parts.forEach((part) => this.#restore(part));
     landAtEnd();
+  }
+
+  #missed(error) {
+    this.#welcome(true);
+    this.refused(failure(error).message);
+  }
+
+  /** Begin a new conversation in the place of one that is stored no longer. */
+  #gone() {
+    address(null);
+    this.#clear(null);
+    this.refused(say("chatGone"));
   }
 
   /** Show the same conversation again, with another key. */

@@ -6,7 +6,8 @@ import { Thinking } from "./answer/thinking.js";
 import { waiting } from "./answer/waiting.js";
 import { follow, get, post } from "./api.js";
 import { question } from "./asked.js";
-import { find, icon, make, speak } from "./dom.js";
+import { icon, make, speak } from "./dom.js";
+import { stayAtEnd } from "./frame/landing.js";
 import { plain, render } from "./markdown.js";
 import { Pages } from "./pages.js";
 import { bar } from "./progress.js";
@@ -168,11 +169,10 @@ export class Turn {
 
   #draw() {
     this.#drawn = 0;
-    const scroll = find("scroll");
-    const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 120;
-    this.words.replaceChildren(...this.#nodes());
-    this.words.classList.toggle("writing", Boolean(this.#text) && this.node.hasAttribute("aria-busy"));
-    if (near) scroll.scrollTop = scroll.scrollHeight;
+    stayAtEnd(() => {
+      this.words.replaceChildren(...this.#nodes());
+      this.words.classList.toggle("writing", Boolean(this.#text) && this.node.hasAttribute("aria-busy"));
+    });
   }
 
   /** Return what the answer looks like: read text word for word, the model's own as Markdown. */
@@ -202,6 +202,10 @@ export class Turn {
 
   /** Show how a job ended. */
   ended(job) {
+    stayAtEnd(() => this.#showEnd(job));
+  }
+
+  #showEnd(job) {
     this.job = job;
     this.#showPages(job);
     this.#text = job.output?.text ?? this.#text;
@@ -257,8 +261,10 @@ export class Turn {
   /** Show why there is no answer. */
   trouble(error) {
     const { message, hint } = failure(error);
-    this.going.replaceChildren();
-    this.after.append(make("p", { class: "trouble", role: "alert" }, make("b", {}, message), hint));
-    if (this.actions.empty) this.actions.offer(this.job ?? null, true);
+    stayAtEnd(() => {
+      this.going.replaceChildren();
+      this.after.append(make("p", { class: "trouble", role: "alert" }, make("b", {}, message), hint));
+      if (this.actions.empty) this.actions.offer(this.job ?? null, true);
+    });
   }
 }

@@ -77,6 +77,11 @@ def test_a_deleted_conversation_can_be_brought_back_and_is_gone_when_the_page_cl
     expect(entry).to_have_count(0)
     page.goto("about:blank")
     eventually(lambda: served.http.get("/v1/sessions/gone-soon").status_code == 404)
+    # who comes back to it learns so, and can begin anew
+    page.goto(f"{here.url}/#gone-soon")
+    expect(page.locator("#note")).to_contain_text("This conversation no longer exists")
+    expect(page.locator("#examples")).to_be_visible()
+    assert page.evaluate("location.hash") == ""
 
 
 @pytest.fixture

@@ -398,7 +398,7 @@ def test_values_are_corrected_and_confirmed(served, jobs, visit):
         here.page.keyboard.press("Enter")
         value.locator("textarea").fill("many")
         here.page.keyboard.press("Enter")
-        expect(here.page.locator(".strip .trouble")).to_be_visible()
+        expect(here.page.locator(".fix-note.bad")).to_be_visible()
         value.locator("textarea").fill(typed)
         here.page.keyboard.press("Enter")
         expect(value.locator("ins")).to_have_text(shown)

@@ -97,8 +97,8 @@ def test_the_tower_stays_in_int8_beside_int4() -> None:
     assert chosen.images.name.startswith("int8 by compiled kernels")
 
 
-def test_weights_of_int4_take_four_and_a_half_bits(kernels) -> None:
-    assert kernels.int4_bytes(128, 640) == 128 * 640 * 4.5 / 8
+def test_weights_of_int4_take_four_and_a_quarter_bits(kernels) -> None:
+    assert kernels.int4_bytes(128, 640) == 128 * 640 * 4.25 / 8
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 13, 490])

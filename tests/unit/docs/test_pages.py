@@ -89,7 +89,9 @@ def links(page):
             targets.add(target)
         elif file := target.partition("#")[0]:
             place = (page.parent / file).resolve()
-            targets.add(name(place).replace("docs/zh-CN/", "docs/").replace(".zh-CN", ""))
+            twin = name(place).replace("docs/zh-CN/", "docs/").replace(".zh-CN", "")
+            # a picture of the page has its own in Chinese
+            targets.add(twin.replace("-zh.png", ".png"))
     return targets - {name(page).replace("docs/zh-CN/", "docs/").replace(".zh-CN", "")}
 
 

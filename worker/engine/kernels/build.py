@@ -17,7 +17,7 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
     "quantize_weight": (c_void_p, c_int64, c_int64, *(c_void_p,) * 3),
     "linear_bf16": (c_void_p, c_void_p, c_int64, *(c_void_p,) * 3),
     "linear_int8": (*(c_void_p,) * 2, c_int64, *(c_void_p,) * 4),
-    "pack_int4": (c_void_p, c_int64, c_int64, c_void_p),
+    "pack_int4": (c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "linear_int4": (*(c_void_p,) * 2, c_int64, *(c_void_p,) * 5),
     "linear_unpacked": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "rms_norm": (c_void_p, c_int64, c_int64, c_void_p, c_float, c_void_p),

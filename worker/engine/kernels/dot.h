@@ -98,10 +98,11 @@ struct Int8Dot {
   }
 };
 
-// `Locality` 3 is the first-level cache, 2 the next one
-template <int Locality = 3>
+// Into the second-level cache: the first one has too few slots for lines that take long to use up.
+template <int Bytes = kColumns * 4>
 inline void prefetch(const char* panel) {
-  for (int at = 0; at < kColumns * 4; at += 64) __builtin_prefetch(panel + 4096 + at, 0, Locality);
+  constexpr int kAhead = 16384;
+  for (int at = 0; at < Bytes; at += 64) __builtin_prefetch(panel + kAhead + at, 0, 2);
 }
 
 // sums[r][c] += left[r] . panel[c] over `groups`; `stride` is bytes between left rows
@@ -110,7 +111,7 @@ inline __attribute__((always_inline)) void dot_tile(const char* left, int64_t st
                                                     const char* panel, int64_t groups,
                                                     typename Dot::Sum (&sums)[R][kVectors]) {
   for (int64_t g = 0; g < groups; ++g, panel += kColumns * 4, left += Dot::kLeftBytes) {
-    if (R <= 2) prefetch(panel);
+    prefetch(panel);
 #pragma GCC unroll 2
     for (int step = 0; step < Dot::kSteps; ++step) {
       typename Dot::Part right[kVectors];

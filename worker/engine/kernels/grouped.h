@@ -1,7 +1,9 @@
-// Linear layers over weights of 4 bits: groups of kSpread inputs, each with a scale and a least
-// value, so that a weight is scale * level + least; activations of 8 bits with one scale a row.
+// Linear layers over weights of 4 bits, in groups of kSpread inputs: a weight is
+// output's scale * group's scale * (level - group's zero / 16), all but the first whole numbers;
+// activations of 8 bits with one scale a row. Products wait for memory: scales of a group take two
+// bytes instead of four, and are as right, as levels are rounded for the scale that is stored.
 //
-// A panel holds for each group [scale, kColumns][least, kColumns] in bfloat16, then
+// A panel holds for each group [kColumns][zero, scale], a byte each, then
 // [kPairsOfSteps][kColumns][4 bytes]: in the lower halves of the bytes the levels of one step of
 // four inputs, in the upper halves those of the next step.
 #pragma once
@@ -9,38 +11,37 @@
 
 namespace {
 
-constexpr int kMostLevel = 15;
+constexpr int kMostLevel = 15, kMostScale = 255;
+// of a zero, to one level
+constexpr int kZeroSteps = 16;
 constexpr int kPairsOfSteps = kSpread / 8;
-constexpr int64_t kGroupedBytes = kColumns * (4 + 4 * kPairsOfSteps);
+constexpr int64_t kGroupedBytes = kColumns * (2 + 4 * kPairsOfSteps);
 // rows whose sums fit into the registers beside unpacked weights
 constexpr int kGroupedRows = 4;
 
 inline int64_t groups_of(int64_t width) { return (width + kSpread - 1) / kSpread; }
 
-// scale and least value of a group for a range of its values, and the squares of what they miss
+// a group's scale, as the number that it stands for, and its zero
 struct Range {
-  float scale, least;
+  float scale = 0.f;
+  int zero = 0;
 
-  Range(float low, float high) : scale(), least() {
-    scale = keep(std::max((high - low) / kMostLevel, 1e-30f));
-    least = keep(low);
-  }
-  // as it is stored
-  static float keep(float x) {
-    bf16 narrowed[kLanes];
-    store(narrowed, fill(x));
-    return load(narrowed)[0];
-  }
+  Range() = default;
+  // low <= 0 <= high
+  Range(float low, float high)
+      : scale(std::max((high - low) / kMostLevel, 1e-30f)), zero(nearest_of(-low / scale * kZeroSteps)) {}
+  static int nearest_of(float x) { return nearest(fill(x))[0]; }
+  float shift() const { return (float)zero / kZeroSteps; }
   Ints levels(Floats x) const {
-    const Floats level = min(max((x - least) / scale, Floats{}), fill((float)kMostLevel));
-    return nearest(level);
+    const Floats level = x / scale + shift();
+    return nearest(min(max(level, Floats{}), fill((float)kMostLevel)));
   }
   float misses(const float* x) const {
     Floats sum = {};
     for (int i = 0; i < kSpread; i += kLanes) {
       const Floats part = load(x + i);
-      const Floats off = fma(__builtin_convertvector(levels(part), Floats), fill(scale),
-                             fill(least) - part);
+      const Floats level = __builtin_convertvector(levels(part), Floats) - shift();
+      const Floats off = fma(level, fill(scale), -part);
       sum = fma(off, off, sum);
     }
     return sum_of(sum);
@@ -49,47 +50,54 @@ struct Range {
 
 // the range that misses least: rare values at its ends are worth less than finer steps
 Range best_range(const float* x) {
-  Floats low = load(x), high = low;
-  for (int i = kLanes; i < kSpread; i += kLanes) {
+  Floats low = {}, high = {};
+  for (int i = 0; i < kSpread; i += kLanes) {
     low = min(low, load(x + i));
     high = max(high, load(x + i));
   }
   const float least = -max_of(-low), most = max_of(high);
-  const float middle = (least + most) / 2, half = (most - least) / 2;
   Range best(least, most);
   float fewest = best.misses(x);
   for (float share : {0.92f, 0.84f, 0.76f}) {
-    const Range tried(middle - share * half, middle + share * half);
+    const float cut = (1.f - share) * (most - least) / 2;
+    const Range tried(std::min(least + cut, 0.f), std::max(most - cut, 0.f));
     const float misses = tried.misses(x);
     if (misses < fewest) fewest = misses, best = tried;
   }
   return best;
 }
 
-// one output's weights into its column of a panel
-void pack_grouped_column(const bf16* weight, int64_t width, float* spread, char* panel, int column) {
+// one output's weights into its column of a panel; returns the output's scale
+float pack_grouped_column(const bf16* weight, int64_t width, float* spread, Range* ranges,
+                          char* panel, int column) {
   const int64_t groups = groups_of(width);
   std::fill_n(spread, groups * kSpread, 0.f);
-  spread_row(weight, width, spread);
+  const float peak = spread_row(weight, width, spread);
+  float unit = 0.f;
+  for (int64_t g = 0; g < groups; ++g) {
+    ranges[g] = best_range(spread + g * kSpread);
+    unit = std::max(unit, ranges[g].scale / kMostScale);
+  }
   for (int64_t g = 0; g < groups; ++g, spread += kSpread, panel += kGroupedBytes) {
-    const Range range = best_range(spread);
-    bf16 scale[kLanes], least[kLanes];
-    store(scale, fill(range.scale));
-    store(least, fill(range.least));
-    std::memcpy(panel + column * 2, scale, 2);
-    std::memcpy(panel + (kColumns + column) * 2, least, 2);
+    Range& range = ranges[g];
+    const int scale = std::clamp(Range::nearest_of(range.scale / unit), 1, kMostScale);
+    range.scale = scale * unit;
+    panel[column * 2] = (char)range.zero;
+    panel[column * 2 + 1] = (char)scale;
     uint8_t levels[kSpread];
     for (int i = 0; i < kSpread; i += kLanes)
       store_as(levels + i, lowest_bytes(range.levels(load(spread + i))));
     for (int pair = 0; pair < kPairsOfSteps; ++pair)
       for (int i = 0; i < 4; ++i)
-        panel[kColumns * 4 + (pair * kColumns + column) * 4 + i] =
+        panel[kColumns * 2 + (pair * kColumns + column) * 4 + i] =
             (char)(levels[pair * 8 + i] | levels[pair * 8 + 4 + i] << 4);
   }
+  // no number where a weight is none
+  return unit + peak * 0.f;
 }
 
-// (width) values -> levels with signs, the row's scale, and the sum of each group's levels; levels
-// are filled up with zeros to whole groups
+// (width) values -> levels with signs, the row's scale, and the sum of each group's levels
+// in steps of a zero; levels are filled up with zeros to whole groups
 void quantize_grouped_row(const bf16* x, int64_t width, float* spread, int8_t* levels, float* scale,
                           float* sums) {
   const int64_t groups = groups_of(width);
@@ -103,7 +111,7 @@ void quantize_grouped_row(const bf16* x, int64_t width, float* spread, int8_t* l
       sum += level;
       store_as(levels + i, lowest_bytes(level));
     }
-    sums[g] = (float)sum_of(sum);
+    sums[g] = (float)sum_of(sum) / kZeroSteps;
   }
 }
 
@@ -116,17 +124,17 @@ struct GroupedRows {
 // R rows from `m` on of one panel: products[r][c]
 template <int R>
 __attribute__((noinline)) void grouped_tile(const char* panel, int64_t groups,
-                                            const GroupedRows& rows, int64_t m, Floats* products) {
+                                            const GroupedRows& rows, int64_t m, const float* scales,
+                                            Floats* products) {
   Floats real[R][kVectors] = {};
   const int64_t stride = groups * kSpread;
   const char* left = (const char*)rows.levels + m * stride;
   for (int64_t g = 0; g < groups; ++g, panel += kGroupedBytes, left += kSpread) {
-    if (R <= 2) prefetch<2>(panel);
+    prefetch<kColumns * 2>(panel);
     Ints sums[R][kVectors] = {};
-    const char* levels = panel + kColumns * 4;
+    const char* levels = panel + kColumns * 2;
     for (int pair = 0; pair < kPairsOfSteps; ++pair, levels += kColumns * 4) {
-      // the first-level cache has too few slots for lines that take long to use up
-      if (R <= 2) prefetch<2>(levels);
+      prefetch(levels);
       Words low[kVectors], high[kVectors];
 #pragma GCC unroll 4
       for (int c = 0; c < kVectors; ++c) {
@@ -147,12 +155,13 @@ __attribute__((noinline)) void grouped_tile(const char* panel, int64_t groups,
     }
 #pragma GCC unroll 4
     for (int c = 0; c < kVectors; ++c) {
-      const Floats scale = load((const bf16*)panel + c * kLanes);
-      const Floats least = load((const bf16*)panel + kColumns + c * kLanes);
+      const Words both = load_words((const uint16_t*)panel + c * kLanes);
+      const Floats scale = __builtin_convertvector((Ints)(both >> 8), Floats);
+      const Floats zero = __builtin_convertvector((Ints)(both & 0xffu), Floats);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const Floats shift = fma(fill(rows.sums[(m + r) * groups + g]), least, real[r][c]);
-        real[r][c] = fma(__builtin_convertvector(sums[r][c], Floats), scale, shift);
+        const Floats shift = fill(rows.sums[(m + r) * groups + g]) * zero;
+        real[r][c] = fma(__builtin_convertvector(sums[r][c], Floats) - shift, scale, real[r][c]);
       }
     }
   }
@@ -160,7 +169,7 @@ __attribute__((noinline)) void grouped_tile(const char* panel, int64_t groups,
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int c = 0; c < kVectors; ++c)
-      products[r * kVectors + c] = real[r][c] * rows.scales[m + r];
+      products[r * kVectors + c] = real[r][c] * (load(scales + c * kLanes) * rows.scales[m + r]);
 }
 
 template <class Out>
@@ -173,7 +182,7 @@ void run_grouped_panels(const Linear& linear, int64_t groups, const GroupedRows&
       Floats products[kGroupedRows * kVectors];
       with_rows<kGroupedRows>(rows - m, [&](auto R) {
         grouped_tile<decltype(R)::value>(linear.panels + panel * groups * kGroupedBytes, groups, left,
-                                         m, products);
+                                         m, linear.scale + panel * kColumns, products);
       });
       for (int64_t r = 0; r < std::min<int64_t>(rows - m, kGroupedRows); ++r)
         finish_row(linear, panel, products + r * kVectors, nullptr, y + (m + r) * y_width,

@@ -106,17 +106,18 @@ int64_t int4_bytes(int64_t outputs, int64_t width) {
   return (outputs + kColumns - 1) / kColumns * groups_of(width) * kGroupedBytes;
 }
 
-// weight (outputs, width) -> panels of int4_bytes(), filled with zeros before
-void pack_int4(const bf16* weight, int64_t outputs, int64_t width, char* panels) {
+// weight (outputs, width) -> panels of int4_bytes(), filled with zeros before, and a scale per output
+void pack_int4(const bf16* weight, int64_t outputs, int64_t width, char* panels, float* scales) {
   const int64_t panel_bytes = groups_of(width) * kGroupedBytes;
 #pragma omp parallel num_threads(threads)
   {
     std::vector<float> spread(groups_of(width) * kSpread);
+    std::vector<Range> ranges(groups_of(width));
     // whole panels, as columns of one panel share bytes' neighbourhood
     const Share mine = share((outputs + kColumns - 1) / kColumns);
     for (int64_t n = mine.first * kColumns; n < std::min(outputs, mine.end * kColumns); ++n)
-      pack_grouped_column(weight + n * width, width, spread.data(),
-                          panels + n / kColumns * panel_bytes, n % kColumns);
+      scales[n] = pack_grouped_column(weight + n * width, width, spread.data(), ranges.data(),
+                                      panels + n / kColumns * panel_bytes, n % kColumns);
   }
 }
 

@@ -15,7 +15,7 @@ struct Linear {
   const char* panels;
   int64_t outputs, bytes;   // bytes of one output's weights
   const float* bias;        // per output, or null
-  const float* scale;       // int8 only: per output
+  const float* scale;       // int8 and int4: per output
   const int32_t* offset;    // int8 only: kZeroPoint * sum of the output's weights
   int64_t activation;
   int64_t wide;             // y is float32, and a residual is ignored

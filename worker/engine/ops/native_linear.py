@@ -158,7 +158,7 @@ class Int8Linear(_PackedLinear):
 
 
 class Int4Linear(_PackedLinear):
-    """4-bit weights, a scale and a least value for 64 inputs; int8 activations, one scale a row.
+    """4-bit weights, a scale and a zero for 64 inputs; int8 activations, one scale a row.
 
     Both are rotated by a Hadamard matrix before they are quantised; see grouped.h.
     """
@@ -174,14 +174,18 @@ class Int4Linear(_PackedLinear):
         weight = weight.to(torch.bfloat16)
         weight = interleave(weight, kernels.panel) if activation == "swiglu" else weight
         self._groups = -(-weight.shape[1] // GROUP)
+        self._scales = torch.zeros(padded_outputs(len(weight), kernels.panel))
         super().__init__(kernels, weight, bias, activation)
         self._struct.bytes = weight.shape[1]
+        self._struct.scale = self._scales.data_ptr()
 
     def _pack(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the panels of an (out, in) bfloat16 weight."""
         size = int(self._kernels.int4_bytes(*weight.shape))
         panels = empty_panels(size).zero_()
-        self._kernels.pack_int4(weight.data_ptr(), *weight.shape, panels.data_ptr())
+        self._kernels.pack_int4(
+            weight.data_ptr(), *weight.shape, panels.data_ptr(), self._scales.data_ptr()
+        )
         return panels
 
     def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:

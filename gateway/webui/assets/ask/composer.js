@@ -157,7 +157,7 @@ export class Composer {
     const prompt = this.#field.value.trim() || "?";
     const found = await estimate({ prompt, images: this.#pictures.asked, options: optionsFor(null) });
     if (!found || !this.#estimable || this.#isRefusal) return;
-    const { sentence, bad } = costs(found);
+    const { sentence, bad } = costs(found, this.#pictures.asked.length);
     this.#note(sentence, bad);
   }
 

@@ -24,14 +24,15 @@ export async function estimate(asked) {
   }
 }
 
-/** Return an estimate as {sentence, bad}. */
-export function costs({ problem, seconds, queue, tiles, document, admitted, refusal }) {
+/** Return an estimate for so many pictures as {sentence, bad}. */
+export function costs({ problem, seconds, queue, tiles, document, admitted, refusal }, pictures) {
   if (problem) return { sentence: sentenceOf(problem), bad: true };
   if (!admitted) return { sentence: `${say("refusedNow")} ${failure(refusal).message}`, bad: true };
   const sentences = [];
   // the seconds are from now to the answer: the wait is part of them
   if (seconds) sentences.push(say(queue?.position ? "estimateQueued" : "estimate", { time: duration(seconds.p50), n: queue.position }));
-  if (tiles > 1 && !document) sentences.push(say("estimateTiles", { n: tiles }));
+  // pictures that are read one by one are no tiles
+  if (tiles > pictures && !document) sentences.push(say("estimateTiles", { n: tiles }));
   return { sentence: sentences.join(" "), bad: false };
 }
 

@@ -182,10 +182,9 @@ export class LinkedAnswer {
     if (!spot?.node || !spot.says || !this.#review.isKept) return;
     spot.node.scrollIntoView({ block: "nearest" });
     const now = this.#review.correction(spot);
-    if ("value" in spot) this.#strip.advise(kindOf(spot.value));
     edit(spot.node, now ? String(now.value ?? "") : spot.shown, {
       keep: (text) => this.#keep(spot, text),
-      failed: (sentence) => this.#strip.complain(sentence),
+      advice: "value" in spot ? kindOf(spot.value) : "",
     });
   }
 

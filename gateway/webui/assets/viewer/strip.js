@@ -31,12 +31,6 @@ export class Strip {
     for (const act of this.#fixes) act.hidden = !spot?.node || !spot.says;
   }
 
-  /** Say what can be typed. */
-  advise(sentence) {
-    this.#why.textContent = sentence;
-    this.#why.classList.remove("trouble");
-  }
-
   /** Say why something was not kept. */
   complain(sentence) {
     this.#why.textContent = sentence;

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.submission.chats.chat import ChatRules, assemble_chat
 from gateway.submission.chats.history import ChatRoom, check_last_turn, keep_latest
 from gateway.submission.chats.message import ChatTurn, NamedImage
+from gateway.submission.chats.parameters import pick_own_parameters
+from gateway.submission.chats.request import ChatRequest
+from gateway.submission.fields.fingerprint import fingerprint_of
 from shared.errors import BadParameters, InputTooLong
 from shared.prediction.heartbeat import Heartbeat
 from shared.settings import Settings
@@ -66,3 +70,23 @@ def test_the_question_itself_is_held_to_the_limits_of_a_job():
         check_last_turn(turn("user", "x", 9), settings, "/m")
     with pytest.raises(BadParameters, match="role user"):
         check_last_turn(turn("assistant", "x"), settings, "/m")
+
+
+def fingerprint(workers: list[Heartbeat], **fields: object) -> str:
+    """Return what a chat has in common with those that ask the same."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "q"}], "max_tokens": 3, **fields}
+    rules = ChatRules(Settings(), workers, "/messages")
+    asked = ChatRequest.model_validate(body)
+    own = pick_own_parameters(asked.model_extra or {})
+    chat = assemble_chat([turn("user", "q")], asked, own, rules)
+    return fingerprint_of(chat.submission, [])
+
+
+@pytest.mark.parametrize("said", [{}, {"reasoning_effort": "low"}, {"preset": "ocr"}])
+def test_a_chat_stays_the_same_request_whichever_workers_are_up(said):
+    """A batch that lost its gateway repeats its lines, maybe while no worker is up."""
+    thinking, other = Heartbeat("a", "m", thinks=True), Heartbeat("b", "m")
+    fleets = ([thinking], [other], [thinking, other], [])
+    assert len({fingerprint(workers, **said) for workers in fleets}) == 1
+    for changed in ({"max_tokens": 4}, {"reasoning_effort": "high"}, {"max_total_tokens": 9}):
+        assert fingerprint([thinking], **said | changed) != fingerprint([thinking], **said)

@@ -3,13 +3,14 @@
 import { make, speak } from "../../dom.js";
 import { failure, say } from "../../words.js";
 
-/** Let a spot be typed over. `keep(text)` resolves once it is stored, else `failed` gets a sentence. */
-export function edit(node, text, { keep, failed }) {
+/** Let a spot be typed over. `keep(text)` resolves once it is stored; `advice` says what is wanted. */
+export function edit(node, text, { keep, advice = "" }) {
   if (node.querySelector("textarea")) return;
   const before = [...node.childNodes];
   const field = make("textarea", { class: "fixing", dir: "auto", rows: text.split("\n").length, cols: widthOf(text), "aria-label": say("fixLine") });
   field.value = text;
-  node.replaceChildren(field);
+  const note = make("small", { class: "fix-note", role: "status" }, advice);
+  node.replaceChildren(field, note);
   field.focus();
   field.select();
   const leave = () => node.contains(field) && node.replaceChildren(...before);
@@ -20,7 +21,7 @@ export function edit(node, text, { keep, failed }) {
     const isLast = event.key === "Enter" && !event.isComposing && !event.shiftKey;
     if (event.key !== "Escape" && !isLast) return;
     event.preventDefault();
-    if (isLast && field.value !== text) return store(field, keep, failed);
+    if (isLast && field.value !== text) return store(field, keep, note);
     node.focus({ preventScroll: true });
     leave();
   });
@@ -29,7 +30,7 @@ export function edit(node, text, { keep, failed }) {
 /** Return about how many columns a text takes; Chinese letters take two. */
 const widthOf = (text) => Math.max(...text.split("\n").map((line) => [...line].reduce((sum, letter) => sum + (letter > "\u2e80" ? 2 : 1), 3)));
 
-async function store(field, keep, failed) {
+async function store(field, keep, note) {
   field.readOnly = true;
   try {
     await keep(field.value);
@@ -38,6 +39,7 @@ async function store(field, keep, failed) {
     const { message, hint } = failure(error);
     field.readOnly = false;
     field.setAttribute("aria-invalid", "true");
-    failed([message, hint].filter(Boolean).join(" "));
+    note.classList.add("bad");
+    note.textContent = [message, hint].filter(Boolean).join(" ");
   }
 }
