@@ -58,7 +58,7 @@ def _reduce(pixels: NDArray[np.uint8], scale: float) -> Grey:
 def _unseen_marks(grey: Grey, seen: Sequence[Box], scale: float) -> Iterator[Box]:
     """Yield the box of each row of marks in a reduced image."""
     edges = (cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, _block(3, 3)) > _EDGE).astype(np.uint8)
-    rows = cv2.morphologyEx(edges, cv2.MORPH_CLOSE, _block(_GAP, 1))
+    rows = np.asarray(cv2.morphologyEx(edges, cv2.MORPH_CLOSE, _block(_GAP, 1)), np.uint8)
     covered = np.zeros_like(grey)
     for box in seen:
         left, top, right, bottom = (round(side * scale) for side in box)
