@@ -335,19 +335,14 @@ def _check_size(job_input: JobInput) -> None:
 
 def _idempotency_record(checked: _CheckedRequest, job_input: JobInput) -> tuple[str, str] | None:
     """Return the key and the fingerprint of the request, if it has a key."""
-    key, submission, route = (
-        checked.idempotency.key,
-        checked.resolved.submission,
-        checked.profile.route,
-    )
+    key, submission = checked.idempotency.key, checked.resolved.submission
     if not key:
         return None
     ids = [job_input.document.id] if job_input.document else job_input.images
     image_names = _image_names(submission, ids)
-    # where there is one model, whoever names it asks the same as before there were several
-    model = route.asked if route.pool else ""
+    # the store compares the models: which names mean the same depends on the fleet
     places = job_input.image_places
-    return key, fingerprint_of(submission, image_names, job_input.before, places, model)
+    return key, fingerprint_of(submission, image_names, job_input.before, places)
 
 
 def _image_names(submission: Submission, image_ids: Sequence[str]) -> list[str]:

@@ -14,11 +14,8 @@ from typing import Any
 
 import httpx
 
+from tests.chaos.trail import SUBMIT_S
 from tests.support.harness import Process, RedisServer
-
-#: For so many seconds a submission is retried: on a busy machine, where gateways start slowly and
-#: answers come too late for the client, faults that overlap last a minute.
-_SUBMIT_S = 180.0
 
 #: The name of a fault in the account, and the function that commits it.
 Fault = tuple[str, Callable[[], None]]
@@ -147,7 +144,7 @@ def submit(
     calls outcome_unknown; the caller repeats it with its key, and `History` checks that no
     job was stored twice or for nobody. Raises AssertionError if none accepts in time.
     """
-    deadline = time.monotonic() + _SUBMIT_S
+    deadline = time.monotonic() + SUBMIT_S
     for http in itertools.cycle(clients):
         with contextlib.suppress(httpx.TransportError):
             answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
@@ -159,7 +156,7 @@ def submit(
         if time.monotonic() > deadline:
             break
         time.sleep(0.2)
-    raise AssertionError(f"no submission was accepted for {_SUBMIT_S:.0f} s")
+    raise AssertionError(f"no submission was accepted for {SUBMIT_S:.0f} s")
 
 
 def _says_its_doubt(answer: httpx.Response) -> bool:

@@ -18,7 +18,7 @@ import httpx
 import sightline
 from sightline import SightlineError
 from sightline.types import TERMINAL
-from tests.chaos.trail import PATIENCE_S, Trail
+from tests.chaos.trail import PATIENCE_S, SUBMIT_S, Trail
 
 #: Share of the events after which a listener breaks off and resumes at any gateway.
 _BREAK_SHARE = 0.05
@@ -76,8 +76,8 @@ class Listeners:
         self._stopped.set()
         for _ in self._threads:
             self._jobs.put(None)
-        # twice: a reader may begin just now
-        deadline = time.monotonic() + 2 * PATIENCE_S
+        # a reader may begin just now
+        deadline = time.monotonic() + SUBMIT_S + PATIENCE_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         for trail in list(self._open.values()):

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 #: Seconds after its job's end in which a stream must have ended: time for a fault of the longest
 #: kind, for a gateway to start again on a busy machine, and for a few more tries.
 PATIENCE_S = 60.0
+#: Seconds in which a submission must have been accepted: on a busy machine, where gateways start
+#: slowly and answers come too late for the client, faults that overlap last a minute.
+SUBMIT_S = 180.0
 
 
 @dataclass
@@ -41,7 +44,7 @@ class Trail:
         no job at all must have got one by now.
         """
         if not self.job_id:
-            return self.age_s > PATIENCE_S
+            return self.age_s > SUBMIT_S
         return since_end_s is not None and min(since_end_s, self.age_s) > PATIENCE_S
 
     def __str__(self) -> str:

@@ -153,7 +153,7 @@ def _notices(
 ) -> Iterator[dict[str, str]]:
     cut_off = sum(text is None for text in texts.values())
     if cut_off:
-        detail = f"{cut_off} annotations became too long and are left out."
+        detail = f"Left out, because they became too long: {cut_off} of {len(texts)} annotations."
         yield {"code": "annotation_left_out", "detail": detail}
     if annotated and sum(1 for _ in figures.named()) > _MOST_ANNOTATED:
         detail = f"Only the first {_MOST_ANNOTATED} figures have an annotation."

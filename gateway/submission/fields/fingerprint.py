@@ -30,12 +30,10 @@ def fingerprint_of(
     image_ids: Sequence[str],
     before: Sequence[ConversationMessage] = (),
     image_places: ImagePlaces = (),
-    model: str = "",
 ) -> str:
     """Return a SHA-256 that equal requests have in common, whether form or JSON.
 
-    `image_ids` names the document too; `model` is "" where it makes no difference. No password
-    becomes part of it.
+    `image_ids` names the document too. No password becomes part of it, and no model.
     """
     content = submission.model_dump(mode="json", include=_counted_names(submission))
     content["images"] = image_ids
@@ -43,8 +41,6 @@ def fingerprint_of(
         content["before"] = [message.model_dump() for message in with_pauses(before)]
     if image_places:
         content["image_places"] = image_places
-    if model:
-        content["model"] = model
     if submission.effort is not None:
         content["effort"] = submission.effort
     if submission.preset is not None:

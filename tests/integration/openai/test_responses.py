@@ -115,6 +115,8 @@ def test_items_keep_their_order_and_are_listed(served, client):
     assert (kept["prompt"], kept["image_places"]) == ("Before:\nAfter.", [7])
     listed = client.responses.input_items.list(response.id, order="asc", limit=3)
     assert [item.role for item in listed.data] == ["system", "user", "assistant"]
+    with pytest.raises(openai.UnprocessableEntityError, match="after"):
+        client.responses.input_items.list(response.id, after="msg_of_no_list")
     items = list(client.responses.input_items.list(response.id))
     assert [item.role for item in items] == ["user", "assistant", "user", "system"]
     assert [part.type for part in items[0].content] == ["input_text", "input_image", "input_text"]

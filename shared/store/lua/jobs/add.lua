@@ -34,6 +34,18 @@ local function give_way(known, now)
   return job.status == 'canceled' or job.status == 'expired'
 end
 
+-- Tell whether a new row is for another model than that of a job. Who named none meant the one that
+-- was served, so that a request stays the same when a second model comes or goes.
+local function means_another_model(known)
+  local own, job = {}, fields(JOB .. known, 'asked', 'model')
+  for name, value in argument_groups(FIRST_FIELD, 2) do own[name] = value end
+  local asked, asked_before = own.asked or '', job.asked or ''
+  if asked == asked_before then return false end
+  local model = asked ~= '' and asked or own.model or ''
+  local before = asked_before ~= '' and asked_before or job.model or ''
+  return model ~= '' and before ~= '' and model ~= before
+end
+
 local now, key = now_ms(), JOB .. job_id
 -- the same call again: its first answer was lost on the way
 if redis.call('EXISTS', key) == 1 then return answer('added', job_id) end
@@ -41,7 +53,9 @@ if fingerprint ~= '' then
   local known = fields(idempotency_key, 'fingerprint', 'job')
   -- a job that has expired or was erased no longer stands for its key
   if known.fingerprint and redis.call('EXISTS', JOB .. known.job) == 1 then
-    if known.fingerprint ~= fingerprint then return {'reused', known.job} end
+    if known.fingerprint ~= fingerprint or means_another_model(known.job) then
+      return {'reused', known.job}
+    end
     if waiter == '' or not give_way(known.job, now) then return answer('replayed', known.job) end
   end
 end

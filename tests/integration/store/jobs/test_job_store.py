@@ -10,6 +10,7 @@ import pytest
 from shared.errors import Erased, IdempotencyKeyReused, ImageNotFound, NotFound
 from shared.jobs import ROW_VERSION, JobInput, JobStatus
 from shared.jobs.image import StoredImage
+from shared.jobs.parameters.route import Route
 from shared.queue import broker_lists
 from shared.settings import Settings
 from shared.store import Claim, NewJob, Store, Verdict, keys
@@ -219,6 +220,19 @@ def test_an_idempotency_key_gives_the_first_job_again(store):
         store.add(NewJob("t", JobInput(prompt="b"), idempotency=("key", "other")))
     foreign = store.add(NewJob("u", JobInput(prompt="b"), idempotency=("key", "other")))
     assert not foreign.replayed
+
+
+def test_an_idempotency_key_stays_the_same_when_a_second_model_comes_or_goes(store):
+    def add_for(route: Route) -> str:
+        job = NewJob("t", JobInput(prompt="a"), idempotency=("key", "body"), route=route)
+        return store.add(job).doorbell.job_id
+
+    first = add_for(Route("a", "a"))
+    for same in (Route("a", "a", "a"), Route("a"), Route("")):
+        assert add_for(same) == first
+    for other in (Route("b", "b", "b"), Route("b"), Route("a", "a@1", "a@1")):
+        with pytest.raises(IdempotencyKeyReused):
+            add_for(other)
 
 
 def test_a_foreign_job_looks_like_an_unknown_one(store):
