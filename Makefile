@@ -68,7 +68,7 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 
 # Most tests wait for processes that they have started, so more of them run at once than there are
 # cores. The few that measure how fast or how fair something is run one by one afterwards.
-LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 3 * cores : cores + 6)))
+LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
 CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
 	tests/integration/jobs/faults/test_redis_pauses.py \
 	$(foreach name,event_loop largest_bodies largest_results slow_clients,\

@@ -134,7 +134,10 @@ def test_images_that_do_not_fit_into_the_workers_memory_are_refused_with_the_rea
         assert (answer.status_code, answer.json()["code"]) == (422, "input_too_large")
         assert "12288 visual tokens need" in answer.json()["detail"]
     fewer = body | {"images": [page]}
-    assert client.post("/v1/jobs", json=fewer, headers={"Prefer": "wait=60"}).status_code == 200
+    accepted = client.post("/v1/jobs", json=fewer)
+    assert accepted.status_code == 202, accepted.text
+    job_path = accepted.json()["urls"]["self"]
+    eventually(lambda: client.get(job_path).json().get("status") == "succeeded", 150)
 
 
 def test_a_short_clear_line_is_read(client, worker):

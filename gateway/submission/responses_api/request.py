@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from gateway.schemas.sessions import SESSION_PATTERN
 from gateway.services import Services
 from gateway.submission.body import parse_body
 from gateway.submission.chats.chat import AnswerRequest, Chat, ChatRules, assemble_chat
-from gateway.submission.chats.message import ChatTurn
+from gateway.submission.chats.message import ChatTurn, NamedImage
 from gateway.submission.chats.parameters import OwnParameters, pick_own_parameters
 from gateway.submission.responses_api.chain import Chain, read_chain
 from gateway.submission.responses_api.items import read_items
@@ -123,7 +124,7 @@ def receive_response(request: Request, services: Services, tenant: str) -> Recei
     _set_own_fields(asked, own, len(turns))
     chain = read_chain(asked.previous_response_id, services, tenant)
     if chain.document and not any(turn.images for turn in turns):
-        _keep_document(chain.document, own)
+        turns = _ask_about(chain.document, turns, own)
     before = [*_instructions(asked), *chain.turns]
     rules = ChatRules(
         services.settings,
@@ -170,11 +171,19 @@ def _set_own_fields(asked: ResponseRequest, own: OwnParameters, turns: int) -> N
             own.tell("conversation_keeps_last", detail, "/input")
 
 
-def _keep_document(document: DocumentInput, own: OwnParameters) -> None:
-    """Ask about the pages that the last question was about, as they were read for it."""
+def _ask_about(
+    document: DocumentInput, turns: Sequence[ChatTurn], own: OwnParameters
+) -> list[ChatTurn]:
+    """Ask the last question about the pages of the one before, as they were read for it.
+
+    The earlier question is no place for the document: where much was said it is left out.
+    """
     own.values.setdefault("pages", [str(number) for number in document.pages])
     own.values.setdefault("text_layer", document.text_layer.value)
     own.values.setdefault("dpi", document.dpi)
+    named = (NamedImage(document.id, "/previous_response_id"),)
+    last = max((at for at, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    return [replace(turn, images=named) if at == last else turn for at, turn in enumerate(turns)]
 
 
 def _instructions(asked: ResponseRequest) -> list[ChatTurn]:

@@ -112,12 +112,15 @@ export async function* follow(jobId, signal) {
       if (signal.aborted || isFinal(error)) throw error;
     }
     yield { type: "line.broken", data: {} };
-    await new Promise((go) => setTimeout(go, Math.min(8000, 500 * 2 ** failures)));
+    await pause(failures);
   }
 }
 
+/** Wait before another try, longer after each failure. */
+export const pause = (failures) => new Promise((go) => setTimeout(go, Math.min(8000, 500 * 2 ** failures)));
+
 /** Is a refusal one that waiting does not change? */
-const isFinal = (error) => error instanceof Refused && error.status < 500 && error.status !== 429;
+export const isFinal = (error) => error instanceof Refused && error.status < 500 && error.status !== 429;
 
 async function* frames(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();

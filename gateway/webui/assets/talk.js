@@ -2,7 +2,7 @@
 
 import { askAnew } from "./answer/renewal.js";
 import { others, remember, Variants } from "./answer/variants.js";
-import { post } from "./api.js";
+import { isFinal, pause, post } from "./api.js";
 import { instruction } from "./asked.js";
 import { find, speak } from "./dom.js";
 import { landAtEnd, toEnd } from "./frame/landing.js";
@@ -73,17 +73,33 @@ export class Talk {
     this.#clear(id);
     this.#refreshList();
     if (!id) return;
-    let parts = [];
-    try {
-      parts = await history(id);
-    } catch (error) {
-      if (number !== this.#opened) return;
-      if (error.status === 404) this.#gone();
-      else this.#missed(error);
-    }
-    if (number !== this.#opened) return;
+    // what is asked meanwhile stands alone: the past would come below it
+    const isShown = () => number === this.#opened && !find("turns").childElementCount;
+    const parts = await this.#partsOf(id, isShown);
+    if (!isShown()) return;
     parts.forEach((part) => this.#restore(part));
     landAtEnd();
+  }
+
+  /** Return the parts of a conversation as soon as the service has them; none where it never will. */
+  async #partsOf(id, isShown) {
+    for (let failures = 0; isShown(); failures += 1) {
+      try {
+        const parts = await history(id);
+        if (failures && isShown()) {
+          this.#welcome(false);
+          this.left();
+        }
+        return parts;
+      } catch (error) {
+        if (!isShown()) break;
+        if (error.status === 404) this.#gone();
+        else this.#missed(error);
+        if (isFinal(error)) break;
+        await pause(failures);
+      }
+    }
+    return [];
   }
 
   #missed(error) {

@@ -64,7 +64,7 @@ class Library:
 
 
 def store_document(http: httpx.Client) -> str:
-    answer = http.post("/v1/documents", json={"document": as_base64(pages("t"))})
+    answer = http.post("/v1/documents", json={"document": as_base64(pages("t" * PAGES))})
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from tests.support.harness import BIN, System
 
 CHECKS = (
@@ -17,6 +19,7 @@ CHECKS = (
 EXAMPLES = "5"
 
 
+@pytest.mark.timeout(900)
 def test_no_made_up_request_meets_a_server_error_or_an_undocumented_answer(system: System):
     quick = {"SIGHTLINE_SIMULATED_TOKEN_S": "0", "SIGHTLINE_SIMULATED_IMAGE_S": "0"}
     system.worker(slots=8, **quick)

@@ -13,7 +13,7 @@ def test_a_download_and_why_it_failed_are_in_the_readiness_check_and_in_the_queu
     own_redis: RedisServer, tmp_path
 ):
     def starting() -> list[dict]:
-        states = http.get("/v1/queue").json()["starting"]
+        states = http.get("/v1/queue").json().get("starting", [])
         return [state for state in states if state["model"] == "Qwen/Tiny"]
 
     def downloading() -> bool:

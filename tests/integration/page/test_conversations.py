@@ -154,6 +154,20 @@ def test_what_a_program_has_added_is_shown_as_what_it_is(served, open_page):
     assert f"{title}: {said[0][1]}\n\n----\n\nHello.\n\n----" in saved["Text"]
 
 
+def test_a_conversation_comes_when_the_service_is_back(served, open_page):
+    begun(served, "comes-back", "What does the soup cost?")
+    here = open_page()
+    page = here.page
+    away = {"status": 503, "content_type": "application/problem+json"}
+    problem = json.dumps({"code": "store_unavailable", "status": 503})
+    page.route("**/v1/sessions/comes-back", lambda route: route.fulfill(**away, body=problem))
+    page.locator("[data-session=comes-back]").click()
+    expect(page.locator("#note")).to_contain_text("cannot accept anything right now")
+    page.unroute("**/v1/sessions/comes-back")
+    expect(page.locator("#turns")).to_contain_text("What does the soup cost?")
+    expect(page.locator("#note")).not_to_contain_text("cannot accept")
+
+
 def test_another_answer_is_compared_side_by_side_and_remembered(served, open_page):
     here = open_page()
     page = here.page

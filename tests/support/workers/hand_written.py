@@ -17,7 +17,8 @@ class Writer:
 
     def __init__(self, redis: RedisServer, job_id: str) -> None:
         # a job keeps its last hundred events or so
-        self.store = Store(Settings(redis_url=redis.url, events_max=100))
+        # and is held though nobody renews its lease
+        self.store = Store(Settings(redis_url=redis.url, events_max=100, lease_s=120))
         self.job_id = job_id
         claim = self.store.claim(job_id, "w")
         assert isinstance(claim, Claim)
