@@ -158,7 +158,7 @@ def test_what_no_sheet_can_hold_is_refused_with_another_way(served):
 def test_pages_are_told_apart_in_every_form(served):
     job = served.ended(max_new_tokens=2)
     head = "| a | b |\n|---|---|\n"
-    page = {"source": "model", "gap": False, "confidence": 0.9, "warnings": [], "tiles": None}
+    page = {"source": "model", "gap": False, "confidence": 0.9, "warnings": [], "tiles": 0}
     pages = [
         page | {"page": 2, "text": f"two\n{head}| 1 | 2 |"},
         page | {"page": 3, "text": f"{head}| 3 | 4 |"},
