@@ -10,19 +10,12 @@ import pytest
 
 from shared.settings import Settings
 from tests.support.harness import QUICK, RedisServer, System, running_redis, running_system
-from tests.support.lanes import spread_folders
 
 
 def pytest_configure() -> None:
     """Listen to Ctrl-C: a shell's background job ignores it, and so would all that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let a lane of `make test` meet all kinds of tests by turns."""
-    if hasattr(config, "workerinput"):
-        items[:] = spread_folders(items)
 
 
 @pytest.fixture(autouse=True)
