@@ -3,7 +3,7 @@
 Its network sees a page as a whole and finds nothing in one that is nearly blank, however large the
 letters are. Cut out, the same line is found.
 
-The constants are chosen with `python -m bench.quality.reader`.
+The constants were tried on lines of 12 to 28 pixels, at four heights of otherwise blank pages.
 """
 
 from __future__ import annotations
