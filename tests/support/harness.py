@@ -126,6 +126,17 @@ class RedisServer:
         self._process.wait()
         self.start()
 
+    def save_data(self, to: Path) -> None:
+        """Copy its data as they are now, as a disk has them on which nothing later arrived."""
+        shutil.copytree(self._folder, to)
+
+    def go_back(self, saved: Path) -> None:
+        """Kill it, and start it with data of before: what was written since is lost."""
+        self.kill()
+        shutil.rmtree(self._folder)
+        shutil.copytree(saved, self._folder)
+        self.start()
+
     def signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)

@@ -14,7 +14,7 @@ _ENDS = {f"job.{status}" for status in TERMINAL} | {"job.erased"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a job; `seq` counts from 1, and is None where the service gives no number."""
+    """One event of a job; `seq` grows, and is None where the service gives no number."""
 
     seq: int | None
     #: `job.queued`, `job.started`, `job.progress`, `output.reasoning`, `output.delta`,

@@ -25,7 +25,11 @@ class EventsLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """One event; `seq` counts from 1 within its job, and is None for one made for a reader."""
+    """One event; `seq` is None for one made for a reader.
+
+    Numbers begin at 1 within a job and grow. Where Redis came back without its newest events some
+    are left out, so that no two events that a client may have read share a number.
+    """
 
     seq: int | None
     type: str
@@ -91,16 +95,13 @@ class EventCursor:
         self._check_place([_event(entry) for entry in anchors], batch)
         if batch:
             self._last, self._anchored = batch[-1], True
-            self.after += len(batch)
+            self.after = _number(reply[0][1][-1])
         return batch
 
     def _check_place(self, anchors: list[JobEvent], batch: list[JobEvent]) -> None:
-        follows = bool(batch) and batch[0].seq == self.after + 1
-        if batch and not follows:
-            raise EventsLost
-        if not self._anchored:
-            return
-        if not anchors and not follows:
+        # only the head of a stream is trimmed, so nothing is missing behind an event that is kept
+        follows = bool(anchors or (batch and batch[0].seq == self.after + 1))
+        if not follows and (batch or self._anchored):
             raise EventsLost
         # Redis came back with less than it had, and has gone on from there
         if anchors and self._last and anchors[0] != self._last:
@@ -134,7 +135,7 @@ class EventReader:
         """Return the number of the newest event, 0 when there is none."""
         with guard():
             newest = self._redis.xrevrange(keys.events(job_id), count=1)
-        return int(newest[0][0].split("-")[0]) if newest else 0
+        return _number(newest[0]) if newest else 0
 
     def streamed(self, job_id: str) -> Streamed:
         """Return what all events of a job add up to now."""
@@ -147,18 +148,18 @@ class EventReader:
         pieces: list[str] = []
         read = 0
         while read < seq:
+            # the last one again: the head of the stream may be trimmed meanwhile
             with guard():
-                events = self._read_some(job_id, read + 1, min(seq, read + _AT_ONCE))
-            read += len(events)
-            if not events or events[-1].seq != read:
+                entries = self._redis.xrange(
+                    keys.events(job_id), f"{read or 1}-0", f"{seq}-0", _AT_ONCE
+                )
+            new = entries[1:] if read else entries
+            if not new or _number(entries[0]) != (read or 1):
                 return None
-            for event in events:
-                add_piece(pieces, event)
+            read = _number(new[-1])
+            for entry in new:
+                add_piece(pieces, _event(entry))
         return "".join(pieces)
-
-    def _read_some(self, job_id: str, first: int, last: int) -> list[JobEvent]:
-        entries = self._redis.xrange(keys.events(job_id), f"{first}-0", f"{last}-0")
-        return [_event(entry) for entry in entries]
 
 
 def add_piece(pieces: list[str], event: JobEvent) -> None:
@@ -177,5 +178,9 @@ def add_to_text(text: str, event: JobEvent) -> str:
 
 
 def _event(entry: Any) -> JobEvent:
-    number, fields = entry
-    return JobEvent(int(number.split("-")[0]), fields["type"], json.loads(fields["data"]))
+    _, fields = entry
+    return JobEvent(_number(entry), fields["type"], json.loads(fields["data"]))
+
+
+def _number(entry: Any) -> int:
+    return int(entry[0].split("-")[0])

@@ -154,6 +154,25 @@ def test_a_reader_is_told_that_events_before_the_next_one_are_gone(store, claim)
     assert events.text_until(claim.row.id, 6) is None
 
 
+def test_numbers_that_are_left_out_hide_no_loss(store, claim):
+    job_key, events = keys.job(claim.row.id), EventReader(store.redis, 1.0)
+    for number in range(6):
+        if number == 3:
+            store.redis.hset(job_key, "events_process", "before a restart")
+        report(store, claim, TEXT[: number + 1])
+    numbers = [event.seq for event in events.read(claim.row.id, 0)]
+    assert (numbers[:5], len(numbers)) == ([1, 2, 3, 4, 5], 8)
+    assert numbers[5:] == [numbers[5], numbers[5] + 1, numbers[5] + 2]
+    assert numbers[5] > 100_000
+    assert [event.seq for event in events.read(claim.row.id, 4)] == numbers[4:]
+    assert events.text_until(claim.row.id, numbers[-1]) == TEXT[:6]
+    # a client has read events that this Redis never had
+    for place in (6, numbers[5] - 1):
+        assert events.text_until(claim.row.id, place) is None
+    with pytest.raises(EventsLost):
+        events.read(claim.row.id, 6)
+
+
 def test_a_reader_whose_place_has_vanished_is_told_so(store, claim):
     events = EventReader(store.redis, 1.0)
     report(store, claim, TEXT[:4])
