@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway.admin import jobs, keys, usage, workers
+from gateway.admin.command_parser import CommandParser
 from gateway.audit import AuditLog
 from shared.errors import BadConfig, OutcomeUnknown, ServiceError
 from shared.settings import Settings
@@ -32,7 +33,7 @@ _UNSURE = "Redis did not confirm the change: look with `{area} list` whether it 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="sightline-admin", description=_DESCRIPTION)
+    parser = CommandParser(prog="sightline-admin", description=_DESCRIPTION)
     areas = parser.add_subparsers(dest="area", required=True)
     keys.add_parsers(areas.add_parser("keys", help="API keys"))
     jobs.add_parsers(areas.add_parser("jobs", help="the jobs of all keys"))

@@ -86,6 +86,8 @@ def _hint(error: APIError | JobFailed) -> str:
         return f"{error.hint} To allow this machine: SIGHTLINE_ALLOW_NETS=127.0.0.0/8 make up"
     if error.code == "unauthorized":
         return "Set SIGHTLINE_API_KEY to your key."
+    if error.code == "document_encrypted":
+        return "Give its password with --password - or in SIGHTLINE_DOCUMENT_PASSWORD."
     return error.hint
 
 

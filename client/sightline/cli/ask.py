@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import os
 import re
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 from sightline.cli.terminal import (
     StatusLine,
@@ -24,10 +27,14 @@ from sightline.cli.terminal import (
     wants_json,
 )
 from sightline.client import Job
-from sightline.errors import SightlineError
+from sightline.errors import APIError, SightlineError
 from sightline.jobs import Answer, answer_of
 from sightline.types import SubmitOptions
 
+Sent = TypeVar("Sent")
+
+#: Stands for a password that the command asks for.
+_ASK = "-"
 #: Arguments of the command line that have the name of a submission option.
 _OPTIONS = (
     *("model", "wait_for_model"),
@@ -64,6 +71,35 @@ def submit_options(args: argparse.Namespace) -> SubmitOptions:
     return cast("SubmitOptions", options)
 
 
+def document_password(args: argparse.Namespace) -> str | None:
+    """Return the password that documents may need, asking for it where `-` stands for it.
+
+    Raises UsageError if none is given then.
+    """
+    if args.password != _ASK:
+        return args.password or os.environ.get("SIGHTLINE_DOCUMENT_PASSWORD") or None
+    with warnings.catch_warnings():
+        # without a terminal it is read from standard input, which shows nothing either
+        warnings.simplefilter("ignore", getpass.GetPassWarning)
+        try:
+            return getpass.getpass("Password of the document: ")
+        except EOFError:
+            raise UsageError("No password was given.") from None
+
+
+def send_unlocked(send: Callable[..., Sent], password: str | None) -> Sent:
+    """Return what `send` gives; it is called again with `password=` if a document needs one.
+
+    It is not sent at once: pictures and documents that are not encrypted are refused with it.
+    """
+    try:
+        return send()
+    except APIError as error:
+        if error.code != "document_encrypted" or password is None:
+            raise
+    return send(password=password)
+
+
 def split_words(args: argparse.Namespace) -> tuple[list[str], str | None]:
     """Return the images and the question, which comes last; a preset may do without one.
 
@@ -88,11 +124,11 @@ def ask_question(args: argparse.Namespace) -> int:
     images = [image_source(name) for name in names]
     if not images and not args.session_id:
         print_note(args, "note: no picture was given, so the answer comes from the words alone")
+    password = document_password(args)
     with connect(args) as client:
         key = uuid.uuid4().hex
-        submit = partial(
-            client.submit, question, images, idempotency_key=key, **submit_options(args)
-        )
+        send = partial(client.submit, question, images, idempotency_key=key, **submit_options(args))
+        submit = partial(send_unlocked, send, password)
         if args.no_wait:
             job = submit()
             print_json(args, job.data)

@@ -8,10 +8,11 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 from sightline._api import find_options
 from sightline._images import ImageSource
-from sightline.cli.ask import submit_options
+from sightline.cli.ask import document_password, send_unlocked, submit_options
 from sightline.cli.terminal import (
     StatusLine,
     UsageError,
@@ -46,12 +47,13 @@ def find_in_files(args: argparse.Namespace) -> int:
         )
     sources = [(name, image_source(name)) for name in args.images]
     options = find_options(args.labels or (), submit_options(args))
+    password = document_password(args)
     rows: list[tuple[str, ...]] = []
     seen, failed = 0, 0
     with connect(args) as client:
         for name, source in sources:
             try:
-                answer = _find(client, source, options, args)
+                answer = _find(client, source, options, password, args)
             except SightlineError as error:
                 if len(sources) == 1:
                     raise
@@ -67,11 +69,15 @@ def find_in_files(args: argparse.Namespace) -> int:
 
 
 def _find(
-    client: Client, source: ImageSource, options: SubmitOptions, args: argparse.Namespace
+    client: Client,
+    source: ImageSource,
+    options: SubmitOptions,
+    password: str | None,
+    args: argparse.Namespace,
 ) -> Answer:
     line = StatusLine(args)
     try:
-        job = client.submit(None, source, **options)
+        job = send_unlocked(partial(client.submit, None, source, **options), password)
         job.wait(args.timeout, lambda data: line.put(progress_line(data)))
     finally:
         line.clear()

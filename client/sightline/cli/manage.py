@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from sightline.cli.ask import follow_job, split_words, submit_options
+from sightline.cli.ask import (
+    document_password,
+    follow_job,
+    send_unlocked,
+    split_words,
+    submit_options,
+)
 from sightline.cli.terminal import (
     UsageError,
     connect,
@@ -202,11 +209,12 @@ def estimate_cost(args: argparse.Namespace) -> None:
     else:
         names, prompt = split_words(args)
         question = prompt or "?"
+    password = document_password(args)
     with connect(args) as client:
         prompt = None if getattr(args, "preset", None) else question
-        cost = client.estimate(
-            prompt, [image_source(name) for name in names], **submit_options(args)
-        )
+        images = [image_source(name) for name in names]
+        estimate = partial(client.estimate, prompt, images, **submit_options(args))
+        cost = send_unlocked(estimate, password)
     print_json(args, cost)
     if wants_json(args):
         return

@@ -1,11 +1,8 @@
-"""The command `ocr`: reads many files into a folder, in parallel, resuming earlier runs."""
+"""The command `ocr`: prints the text of one file, or reads many into a folder, in parallel."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
-import json
 import os
 import sys
 import time
@@ -14,10 +11,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from sightline._api import OnUpdate
-from sightline.cli.ask import submit_options
+from sightline.cli.reading import (
+    FileReader,
+    export_answer,
+    is_partial,
+    warnings_of,
+)
 from sightline.cli.terminal import (
     StatusLine,
     UsageError,
@@ -25,15 +26,15 @@ from sightline.cli.terminal import (
     print_error,
     print_json,
     print_note,
+    progress_line,
+    wants_json,
 )
-from sightline.client import Client, Job
-from sightline.errors import APIError, SightlineError
+from sightline.client import Client
+from sightline.errors import SightlineError
 from sightline.jobs import Answer, answer_of
-from sightline.types import JobData, ResultForm, SubmitOptions
+from sightline.types import JobData
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".pdf"}
-#: Formats that show where the text stands.
-_PLACED = ("pdf", "hocr")
 #: A batch waits for a service that is full or down for a while.
 _RETRIES = 30
 _BAR_CHARS = 24
@@ -99,8 +100,11 @@ class BatchProgress:
 def read_files(args: argparse.Namespace) -> int:
     """Read files into a folder, without those that are up to date; return 1 if one failed.
 
-    Raises UsageError for files that are missing or clash.
+    Without a folder, the text of one file is printed. Raises UsageError for files that are missing
+    or clash or need a folder, and for one file JobFailed.
     """
+    if args.out is None:
+        return _print_text(args)
     tasks = _plan_tasks([Path(name) for name in args.files], args.out, args.format)
     waiting = [task for task in tasks if args.force or not task.up_to_date]
     progress = BatchProgress(len(tasks), skipped=len(tasks) - len(waiting))
@@ -114,6 +118,36 @@ def read_files(args: argparse.Namespace) -> int:
     _tell_doubts(args, progress)
     _tell_ignored(args)
     return 1 if progress.failed or progress.partial else 0
+
+
+def _print_text(args: argparse.Namespace) -> int:
+    """Print the text of the only file; return 1 if it has gaps."""
+    source = _only_source(args)
+    line, progress = StatusLine(args), BatchProgress(1)
+    with connect(args, retries=_RETRIES) as client:
+        try:
+            reader = FileReader.of(client, args)
+            job = reader.read(source, lambda data: line.put(progress_line(data)))
+        finally:
+            line.clear()
+        answer = answer_of(job.data)
+        print_json(args, job.data)
+        if not wants_json(args):
+            print(export_answer(job, answer, args.format).decode(), end="")
+    _note_doubts(ReadTask(source, source), answer, progress)
+    _tell_doubts(args, progress)
+    return 1 if progress.partial else 0
+
+
+def _only_source(args: argparse.Namespace) -> Path:
+    """Return the file whose text can be printed; raises UsageError."""
+    example = f"sightline ocr {' '.join(args.files)} --out texts"
+    if len(args.files) > 1 or Path(args.files[0]).is_dir():
+        raise UsageError("Several files need a folder for their texts: --out DIR.", example)
+    if args.format == "pdf":
+        raise UsageError("A PDF needs a folder: --out DIR.", f"{example} --format pdf")
+    ((source, _),) = _list_sources(Path(args.files[0]))
+    return source
 
 
 def _tell_doubts(args: argparse.Namespace, progress: BatchProgress) -> None:
@@ -196,37 +230,21 @@ def _read_all(
 def _note_doubts(task: ReadTask, answer: Answer, progress: BatchProgress) -> None:
     if answer.truncated:
         progress.cut_off.append(task.source)
-    if _is_partial(answer):
+    if is_partial(answer):
         progress.partial.append(task.source)
-    for warning in _warnings_of(answer):
+    for warning in warnings_of(answer):
         _, about = progress.warnings.setdefault(warning["code"], (warning["detail"], []))
         about.append(task.source)
     if not answer.text.strip():
         progress.empty.append(task.source)
 
 
-def _warnings_of(answer: Answer) -> list[dict[str, str]]:
-    """Return one warning of each code."""
-    return list({warning["code"]: warning for warning in answer.job["warnings"]}.values())
-
-
-def _is_partial(answer: Answer) -> bool:
-    output = answer.job["output"]
-    return bool(output and output["partial"])
-
-
 def _make_reader(
     args: argparse.Namespace, client: Client, progress: BatchProgress, line: StatusLine
 ) -> Callable[[ReadTask], Answer]:
-    options = submit_options(args)
-    if args.format in _PLACED:
-        options.setdefault("boxes", "word")
-    words = json.dumps([args.prompt, options], sort_keys=True)
+    reader = FileReader.of(client, args)
 
     def read(task: ReadTask) -> Answer:
-        data = task.source.read_bytes()
-        key = "ocr-" + hashlib.sha256(words.encode() + b"\0" + data).hexdigest()
-
         def show(job: JobData) -> None:
             counts = job["progress"] or {}
             if counts.get("pages_total"):
@@ -234,87 +252,18 @@ def _make_reader(
                 line.put(progress.bar())
 
         try:
-            job = _read_file(client, (task.source.name, data), key, args.prompt, options, show)
+            job = reader.read(task.source, show)
         finally:
             progress.pages.pop(task.source, None)
         answer = answer_of(job.data)
-        _write(task.out, _export(job, answer, args.format))
-        if _is_partial(answer):
+        _write(task.out, export_answer(job, answer, args.format))
+        if is_partial(answer):
             _write(task.gaps, job.id.encode())
         else:
             task.gaps.unlink(missing_ok=True)
         return answer
 
     return read
-
-
-def _read_file(
-    client: Client,
-    file: tuple[str, bytes],
-    key: str,
-    prompt: str | None,
-    options: SubmitOptions,
-    show: OnUpdate,
-) -> Job:
-    """Return the ended job; a document with too many pages has boxes of its lines alone."""
-    try:
-        return _fetch_job(client, file, key, prompt, options, show)
-    except APIError as error:
-        if error.pointer != "/boxes" or options.get("boxes") != "word":
-            raise
-    return _fetch_job(client, file, key, prompt, {**options, "boxes": "line"}, show)
-
-
-def _fetch_job(
-    client: Client,
-    file: tuple[str, bytes],
-    key: str,
-    prompt: str | None,
-    options: SubmitOptions,
-    show: OnUpdate,
-) -> Job:
-    """Return the ended job; the key finds the job of an interrupted run.
-
-    One that failed or has gaps is retried: pages and parts that were read are not read again.
-    """
-    job: Job = client.submit(prompt, _NamedFile(*file), idempotency_key=key, **options)
-    job = job.wait(on_update=show)
-    is_partial = job.data["output"] is not None and job.data["output"]["partial"]
-    if job.replayed and (job.status != "succeeded" or is_partial):
-        try:
-            job = job.retry().wait(on_update=show)
-        except APIError:
-            # what it needs is gone
-            job = client.submit(prompt, _NamedFile(*file), **options).wait(on_update=show)
-    return job
-
-
-class _NamedFile(io.BytesIO):
-    """Bytes of a file that keep its name."""
-
-    def __init__(self, name: str, data: bytes) -> None:
-        super().__init__(data)
-        self.name = name
-
-
-def _export(job: Job, answer: Answer, form: str) -> bytes:
-    """Return the file; the service makes those that need the picture."""
-    if form in _PLACED:
-        return job.export(cast("ResultForm", form))
-    return _format_answer(answer, form).encode("utf-8")
-
-
-def _format_answer(answer: Answer, form: str) -> str:
-    output = answer.job["output"]
-    pages = output.get("pages") if output else None
-    if form == "json":
-        document: dict[str, Any] = {"text": answer.text, "fields": answer.fields}
-        document |= {"json": answer.json, "job": answer.job["id"]}
-        document |= {"pages": pages} if pages else {}
-        return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-    if form == "md" and pages:
-        return "\n".join(f"<!-- page {page.number} -->\n\n{page.text}\n" for page in answer.pages)
-    return answer.text + "\n"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline._version import __version__
+from sightline.cli.arguments import CommandParser, port_number, positive_number
 from sightline.cli.completion import SCRIPTS, complete
 
 EPILOG = """exit status: 0 success; 1 a job failed, was canceled or expired, or its answer is empty,
@@ -22,7 +23,7 @@ _IMAGES = "files, http(s) URLs that the service fetches, IDs img_…, or - for s
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the namespace that it returns has `run`, which runs the command."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="sightline",
         description="Ask questions about images.",
         epilog=EPILOG,
@@ -94,6 +95,15 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_password(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password",
+        metavar="TEXT",
+        help="password of an encrypted document, - to be asked for it; others see one that stands "
+        "here, so prefer - or SIGHTLINE_DOCUMENT_PASSWORD",
+    )
+
+
 def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
     _add_model_options(parser)
     parser.add_argument("--preset", default=preset, help="preset name (see `sightline presets`)")
@@ -161,6 +171,7 @@ def _add_question_options(parser: argparse.ArgumentParser, *, preset: str | None
         metavar="P",
         help="list in output.review of --json what is less sure than P (see `sightline review`)",
     )
+    _add_password(parser)
     parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
     parser.add_argument(
         "--text-layer",
@@ -212,12 +223,17 @@ def _add_ocr(commands: Any) -> None:
         commands,
         "ocr",
         _import_later("ocr", "read_files"),
-        "read the text of images and documents into a folder; resumes when run again",
+        "print the text of a file, or read many into a folder; resumes when run again",
     )
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="images, PDFs, or folders with them"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="output folder; without it the text of one file is printed",
+    )
     parser.add_argument(
         "--format",
         choices=["txt", "md", "json", "pdf", "hocr"],
@@ -225,7 +241,9 @@ def _add_ocr(commands: Any) -> None:
         help="output format (default: txt); pdf is searchable, hocr for archives",
     )
     parser.add_argument("--prompt", help="your own prompt for the preset")
-    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files at a time (4)")
+    parser.add_argument(
+        "--parallel", type=positive_number, default=4, metavar="N", help="files at a time (4)"
+    )
     parser.add_argument(
         "--force", action="store_true", help="read files again that are already done"
     )
@@ -263,6 +281,7 @@ def _add_find(commands: Any) -> None:
         choices=["model", "second", "both"],
         help="what looks: the model, the text that is read, or the text and then the model",
     )
+    _add_password(parser)
     parser.add_argument("--pages", metavar="LIST", help="pages of a document, such as 1-3,7,-1")
     parser.add_argument(
         "--text-layer",
@@ -272,6 +291,16 @@ def _add_find(commands: Any) -> None:
     parser.add_argument("--enhance", nargs="+", metavar="STEP", help="auto, off, or steps")
     parser.add_argument("--lang", choices=["en", "zh"], help="language of prompt and summary")
     parser.add_argument("--timeout", type=float, metavar="S", help="maximum wait for a file")
+
+
+def _add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--limit",
+        type=positive_number,
+        default=20,
+        metavar="N",
+        help="maximum number (default: 20)",
+    )
 
 
 def _add_jobs(commands: Any) -> None:
@@ -284,9 +313,7 @@ def _add_jobs(commands: Any) -> None:
     parser.add_argument(
         "--session", dest="session_id", metavar="ID", help="only jobs of this conversation"
     )
-    parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
-    )
+    _add_limit(parser)
     parser.add_argument(
         "--all", action="store_true", help="also those that only computed an image in advance"
     )
@@ -366,9 +393,7 @@ def _add_sessions(commands: Any) -> None:
         help="a conversation to show, or several to delete",
     )
     parser.add_argument("--delete", action="store_true", help="the same as `sessions delete`")
-    parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="maximum number (default: 20)"
-    )
+    _add_limit(parser)
 
 
 def _add_estimate(commands: Any) -> None:
@@ -428,14 +453,18 @@ def _add_webhooks(commands: Any) -> None:
         help="address to listen on (default: loopback)",
     )
     listen.add_argument(
-        "--port", type=int, default=8080, metavar="N", help="port to listen on (default: 8080)"
+        "--port",
+        type=port_number,
+        default=8080,
+        metavar="N",
+        help="port to listen on (default: 8080)",
     )
     listen.add_argument(
         "--secret", action="append", metavar="whsec_…", help="signing secret; may be repeated"
     )
     listen.add_argument("--rotate", action="store_true", help="create a new signing secret")
     listen.add_argument("--test", action="store_true", help="request a test message")
-    listen.add_argument("--count", type=int, metavar="N", help="exit after N messages")
+    listen.add_argument("--count", type=positive_number, metavar="N", help="exit after N messages")
     test = _add_command(
         below, "test", _import_later("webhooks", "send_test"), "send a test message to a URL"
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sightline.cli.terminal import (
+    UsageError,
     connect,
     print_error,
     print_json,
@@ -130,17 +131,19 @@ def _print_starting(workers: list[StartingData]) -> None:
 
 
 def show_presets(args: argparse.Namespace) -> None:
-    """List the presets, or print one with its prompts and parameters."""
+    """List the presets, or print one with its prompts and parameters; raises UsageError."""
     with connect(args) as client:
         presets = client.presets()
     if args.preset:
         presets = [preset for preset in presets if preset["name"] == args.preset]
+        if not presets:
+            raise UsageError(f"Unknown preset {args.preset}.", "`sightline presets` lists them.")
     for preset in presets:
         print_json(args, preset)
     if wants_json(args):
         return
     if not presets:
-        print_note(args, f"no preset {args.preset}" if args.preset else "no presets")
+        print_note(args, "no presets")
     elif args.preset:
         _print_preset(presets[0])
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 from sightline.cli import Exit
 from sightline.cli.completion import SCRIPTS, fitting_words
 from sightline.cli.parser import build_parser
-from tests.support.documents.drawn import pdf, write
+from tests.support.documents.drawn import encrypted, pdf, write
 from tests.support.harness import ROOT, eventually, free_port
 from tests.support.images.image_bytes import plain_png, text_png
 
@@ -112,6 +113,7 @@ def test_places_are_a_table_or_data_and_nothing_found_is_a_status(run, tmp_path)
         (("sessions", "--delete"), Exit.USAGE, "No conversation"),
         (("ocr", "nofile.png", "--out", "x"), Exit.USAGE, "File not found"),
         (("webhooks", "replay"), Exit.USAGE, "--since"),
+        (("presets", "nope"), Exit.USAGE, "Unknown preset nope"),
     ],
 )
 def test_what_is_wrong_is_said_with_a_way_out_and_a_status(run, note, words, status, complaint):
@@ -186,6 +188,68 @@ def test_files_are_read_into_a_folder_and_what_is_there_stays(run, pages, tmp_pa
         "broken.png": True,
         "ges/p0.png": False,
     }
+
+
+def test_the_text_of_one_file_is_printed_where_no_folder_is_given(run, tmp_path):
+    page = tmp_path / "page.pdf"
+    page.write_bytes(pdf(lambda canvas: write(canvas, ["The place of delivery"])))
+    status, out, err = run("ocr", page, "--text-layer", "only")
+    assert (status, out.strip(), err) == (Exit.OK, "The place of delivery", "")
+    status, out, _ = run("ocr", page, "--text-layer", "only", "--format", "json")
+    assert json.loads(out)["text"] == "The place of delivery"
+    status, out, _ = run("ocr", page, "--text-layer", "only", "--json")
+    assert json.loads(out)["output"]["text"] == "The place of delivery"
+    page.write_bytes(b"no document")
+    status, out, err = run("ocr", page)
+    assert (status, out) == (Exit.REFUSED, "")
+    assert "unsupported_image_format" in err
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.fixture
+def locked(tmp_path):
+    path = tmp_path / "locked.pdf"
+    path.write_bytes(encrypted("open sesame 7", 4))
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ocr", "LOCKED", "--text-layer", "only"),
+        ("ask", "LOCKED", "What is it?", "--text-layer", "only", "--max-tokens", "3"),
+        ("estimate", "LOCKED"),
+        ("find", "LOCKED", "--label", "zebra", "--text-layer", "only", "--reader", "second"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_password_comes_from_an_option_the_environment_or_a_question(
+    run, locked, monkeypatch, words
+):
+    words = [locked if word == "LOCKED" else word for word in words]
+    status, _, err = run(*words)
+    assert status == Exit.REFUSED
+    assert "document_encrypted" in err
+    assert "--password -" in err
+    status, _, err = run(*words, "--password", "wrong")
+    assert status == Exit.REFUSED
+    assert "document_password_wrong" in err
+    opened = run(*words, "--password", "open sesame 7")
+    assert opened[0] in (Exit.OK, Exit.FAILED)
+    assert "document_" not in opened[2]
+    monkeypatch.setattr(getpass, "getpass", lambda _: "open sesame 7")
+    assert run(*words, "--password", "-")[0] == opened[0]
+    monkeypatch.setenv("SIGHTLINE_DOCUMENT_PASSWORD", "open sesame 7")
+    assert run(*words)[0] == opened[0]
+
+
+def test_a_password_is_sent_with_those_files_alone_that_need_one(run, locked, tmp_path):
+    (locked.parent / "open.pdf").write_bytes(pdf(lambda canvas: write(canvas, ["All may read"])))
+    (locked.parent / "page.png").write_bytes(plain_png("red"))
+    words = ("ocr", tmp_path, "--out", tmp_path / "texts")
+    status, _, err = run(*words, "--password", "open sesame 7", "--max-tokens", "2")
+    assert "3 read, 0 skipped, 0 failed" in err
+    assert status == Exit.OK
 
 
 def test_several_images_are_read_one_by_one_under_their_names(run, pages):
