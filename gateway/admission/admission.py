@@ -93,18 +93,17 @@ class Admission:
         self, forecast: Forecast, profile: JobProfile, images: Sequence[ImageInfo]
     ) -> Prediction:
         """Return the prediction of a job, whether it would be accepted or not."""
-        work = estimate_work(
-            images,
-            prompt_tokens=estimate_prompt_tokens(profile.prompt) + profile.text_tokens,
-            answer_tokens=forecast.answer_steps(profile.kind, profile.max_new_tokens),
-            reads=profile.reads,
-            apart=profile.apart,
-            reader="both" if profile.boxes and profile.reader == "model" else profile.reader,
-        )
+        work = _work_of(forecast, profile, images)
         place = self._position_of(profile).place(profile.priority)
         tokens = forecast.answer_tokens(profile.kind, profile.max_new_tokens)
         prediction = _predict(forecast, work, *place)
         return replace(prediction, answer_tokens=0.0 if work.parts else tokens)
+
+    def predict_idle(
+        self, forecast: Forecast, profile: JobProfile, images: Sequence[ImageInfo]
+    ) -> Prediction:
+        """Return the prediction of a job that has all workers for itself."""
+        return forecast.fleet.predict_idle(_work_of(forecast, profile, images))
 
     def check(self, profile: JobProfile, prediction: Prediction) -> None:
         """Refuse a job with this prediction if it cannot be accepted.
@@ -157,6 +156,17 @@ class Admission:
                 f"A new job would wait {wait_s:.0f} s; the limit is {limit_s:g} s.",
                 retry_after_s=wait_s - limit_s,
             )
+
+
+def _work_of(forecast: Forecast, profile: JobProfile, images: Sequence[ImageInfo]) -> Work:
+    return estimate_work(
+        images,
+        prompt_tokens=estimate_prompt_tokens(profile.prompt) + profile.text_tokens,
+        answer_tokens=forecast.answer_steps(profile.kind, profile.max_new_tokens),
+        reads=profile.reads,
+        apart=profile.apart,
+        reader="both" if profile.boxes and profile.reader == "model" else profile.reader,
+    )
 
 
 def _predict(

@@ -33,7 +33,7 @@ def estimate_work(
         return Work()
     answers = parts if answers_apart else 1
     return Work(
-        images=_tile_tokens(images),
+        images=tile_tokens(images),
         prompt_tokens=answers * prompt_tokens,
         answer_tokens=answers * answer_tokens,
         readings=_readings(images) if reader == "both" else (),
@@ -42,7 +42,7 @@ def estimate_work(
     )
 
 
-def _tile_tokens(images: Sequence[ImageInfo]) -> tuple[int, ...]:
+def tile_tokens(images: Sequence[ImageInfo]) -> tuple[int, ...]:
     """Return the visual tokens of each image, and of each tile of those that are cut."""
     return tuple(
         math.ceil(image.tokens / image.tiles) for image in images for _ in range(image.tiles)

@@ -240,12 +240,13 @@ class FleetSnapshot:
             demand=demand,
         )
 
-    def predict_image_s(self, tokens: int) -> float | None:
-        """Predict the seconds to encode an image of so many visual tokens, alone on a worker."""
-        seconds = [
-            predict_stages(Work(images=(tokens,)), speed).total_s for _, speed in self._speeds
-        ]
-        return round(sum(seconds) / len(seconds), 3) if seconds else None
+    def predict_idle(self, work: Work) -> Prediction:
+        """Predict a job that has all workers for itself."""
+        return self._idle.predict(work, position=0)
+
+    @cached_property
+    def _idle(self) -> FleetSnapshot:
+        return replace(self, backlog=Backlog())
 
     def predict_wait_s(self, position: int) -> float | None:
         """Predict the seconds until the job at a position starts; None without any experience."""

@@ -15,14 +15,11 @@ from gateway.responses.after_change import after_change
 from gateway.routes.refusals import SUBMIT_ERRORS, WRITE_ERRORS
 from gateway.schemas.uploads.documents import DocumentPath, DocumentState, PagePath, PageQuery
 from gateway.services import current_services
-from gateway.submission.documents.plan import default_view, page_infos, presume
+from gateway.submission.documents.page_costs import PageCost, page_costs
 from gateway.submission.documents.upload import store_document
 from shared import errors
 from shared.documents.model import DocumentInfo, PageInfo
-from shared.jobs import ImageInfo
-from shared.jobs.document import DEFAULT_DPI
 from shared.jobs.view import timestamp
-from shared.prediction.cost_model import FleetSnapshot
 from shared.store.uploads.document_store import DocumentHeader
 
 documents = APIBlueprint("documents", __name__, abp_tags=[Tag(name="documents")])
@@ -60,17 +57,11 @@ def _document_view(document: DocumentHeader) -> dict[str, Any]:
 
 
 def _page_views(info: DocumentInfo) -> list[dict[str, Any]]:
-    services = current_services()
-    fleet = services.admission.forecast(services.models.usual_route()).fleet
-    view = default_view(fleet.workers, DEFAULT_DPI)
-    views = []
-    for page, presumed in zip(info.pages, presume(info.pages), strict=True):
-        seen = page_infos(info.kind, [presumed], view, fleet.workers)
-        views.append(_page_view(page, seen[0] if seen else None, fleet))
-    return views
+    costs = page_costs(info, current_services(), current_tenant())
+    return [_page_view(page, cost) for page, cost in zip(info.pages, costs, strict=True)]
 
 
-def _page_view(page: PageInfo, seen: ImageInfo | None, fleet: FleetSnapshot) -> dict[str, Any]:
+def _page_view(page: PageInfo, cost: PageCost) -> dict[str, Any]:
     return {
         "number": page.number,
         "width": page.width,
@@ -80,8 +71,8 @@ def _page_view(page: PageInfo, seen: ImageInfo | None, fleet: FleetSnapshot) -> 
         "text_trusted": page.text_trusted,
         "text_doubt": page.text_doubt,
         "blank": page.blank,
-        "tokens": seen.tokens if seen else 0,
-        "predicted_s": fleet.predict_image_s(seen.tokens) if seen else 0.0,
+        "tokens": cost.tokens,
+        "predicted_s": cost.seconds,
     }
 
 

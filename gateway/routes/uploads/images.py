@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
+from gateway.admission.work import tile_tokens
 from gateway.audit import note_made
 from gateway.auth import current_tenant
 from gateway.http import problems
@@ -18,7 +19,8 @@ from gateway.services import current_services
 from gateway.submission.images import image_upload
 from gateway.submission.images.tiling import tile_budget
 from shared import errors
-from shared.jobs import DETAIL_PIXELS
+from shared.jobs import DETAIL_PIXELS, ImageInfo
+from shared.prediction.cost_model import FleetSnapshot, Work
 from shared.prediction.tile_plan import tiling_for
 from shared.store.uploads.image_store import ImageHeader
 
@@ -40,7 +42,7 @@ def _image_view(image: ImageHeader) -> dict[str, Any]:
         | info.as_dict()
         | {
             "object": "image",
-            "predicted_s": outlook.predict_image_s(info.tokens),
+            "predicted_s": _encode_s(outlook, info),
             "format": image.format,
             "bytes": image.bytes,
             "warnings": list(image.notices),
@@ -48,6 +50,11 @@ def _image_view(image: ImageHeader) -> dict[str, Any]:
             "warm_job": None,
         }
     )
+
+
+def _encode_s(fleet: FleetSnapshot, info: ImageInfo) -> float | None:
+    stages = fleet.predict_idle(Work(images=tile_tokens([info]))).stages
+    return None if stages is None else round(stages.encode_s, 3)
 
 
 @images.post("/v1/images", summary="Upload an image", responses={201: ImageState, **SUBMIT_ERRORS})

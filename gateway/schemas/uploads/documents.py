@@ -82,7 +82,8 @@ class DocumentPage(BaseModel):
     blank: bool | None = Field(description="It shows nothing; null if that is not known yet.")
     tokens: int = Field(description="Visual tokens by default; 0 if its own text is taken.")
     predicted_s: float | None = Field(
-        description="Seconds to look at it; null until a worker has measured its speed."
+        description="Seconds to read it by default, as `preset=ocr` does in an idle service; null "
+        "until a worker has measured its speed, 0 if its own text is taken."
     )
 
 

@@ -80,7 +80,7 @@ def plan_document(
     _check_boxes(submission, numbers)
     presumed = presume(document.info.pages)
     chosen = [presumed[number - 1] for number in numbers]
-    view = _page_view(resolved, profile.reader, workers)
+    view = page_view(resolved, profile.reader, workers)
     infos = page_infos(document.info.kind, chosen, view, workers)
     tiling = view.tiling.model_copy(update={"planned": sum(info.tiles for info in infos)})
     return JobPlan(
@@ -151,16 +151,8 @@ def stored_page_infos(
     return page_infos(info.kind, chosen, view, workers)
 
 
-def default_view(workers: Sequence[Heartbeat], dpi: int) -> PageView:
-    """Return how pages are looked at whose text is wanted, where nobody says otherwise."""
-    submission = Submission()
-    tiling = Tiling(
-        task=TilingTask.READ, budget=tile_budget(submission.pixel_budget(), workers), planned=1
-    )
-    return PageView(tiling, dpi, cut=True)
-
-
-def _page_view(resolved: ResolvedRequest, reader: Reader, workers: Sequence[Heartbeat]) -> PageView:
+def page_view(resolved: ResolvedRequest, reader: Reader, workers: Sequence[Heartbeat]) -> PageView:
+    """Return how a request wants its pages to be looked at; raises BadParameters."""
     submission = resolved.submission
     task = _task(resolved)
     budget = tile_budget(submission.pixel_budget(), workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Self
 
 from flask import Request
@@ -23,17 +24,21 @@ from gateway.submission.planning.job_profile import profile_request
 from gateway.submission.planning.reader import choose_reader
 from gateway.submission.request import ReceivedRequest, receive_request
 from gateway.submission.resolve import resolve
+from shared.catalog.presets import Preset
 from shared.errors import Unavailable
 from shared.jobs import ImageInfo
 from shared.jobs.view import document_view
 from shared.prediction.cost_model import Prediction
 from shared.store.fleet.forecasts import Forecast
 
+#: Stands for a prompt that is not known yet.
+_ANY_PROMPT = "?"
+
 
 class EstimateRequest(Submission):
     """The body of POST /v1/estimate: a submission, or just the size of an image."""
 
-    prompt: str | None = Field("?", min_length=1, description="Optional.")
+    prompt: str | None = Field(None, min_length=1, description="Optional.")
     width: int | None = Field(None, ge=1, description="Width of an image that is not sent.")
     height: int | None = Field(None, ge=1, description="Height of an image that is not sent.")
 
@@ -51,7 +56,8 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
     """
     received = receive_request(request, services.settings, EstimateRequest)
     most_tokens = services.settings.answer_max_tokens
-    resolved = resolve(received.submission, services.presets, services.rules, most_tokens)
+    submission = with_prompt(received.submission, services.presets)
+    resolved = resolve(submission, services.presets, services.rules, most_tokens)
     route = services.models.route_of(received.submission)
     reader = choose_reader(resolved, services.admission.forecast(route).fleet.workers)
     profile = profile_request(resolved, tenant, reader, auth.current_position(), route)
@@ -72,6 +78,14 @@ def estimate_request(request: Request, services: Services, tenant: str) -> dict[
         "warnings": plan.notices,
         **_verdict(profile, prediction, services),
     }
+
+
+def with_prompt(submission: EstimateRequest, presets: Mapping[str, Preset]) -> EstimateRequest:
+    """Return a submission that has a prompt where its job would need one."""
+    preset = presets.get(submission.preset or "")
+    if submission.prompt is not None or (preset and "prompt" not in preset.needs):
+        return submission
+    return submission.model_copy(update={"prompt": _ANY_PROMPT})
 
 
 def _measure_content(

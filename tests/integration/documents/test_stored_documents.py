@@ -102,3 +102,14 @@ def test_an_erased_job_takes_along_the_document_that_only_it_needed(documents):
         ids = [job["id"] for job in jobs]
         left = [key for key in redis.scan_iter("*") if any(one in key for one in ids)]
     assert all(":gone:" in key for key in left)
+
+
+@pytest.mark.parametrize("kinds", ["s", "t", "ss"])
+def test_a_page_and_an_estimate_tell_the_same_seconds_for_the_same_reading(documents, kinds):
+    stored = documents.http.post("/v1/documents", files={"document": pages(kinds)}).json()
+    for page in stored["pages"]:
+        body = {"preset": "ocr", "document": stored["id"], "pages": [page["number"]]}
+        estimate = documents.http.post("/v1/estimate", json=body).json()
+        seconds, queue = estimate["seconds"], estimate["queue"]
+        assert page["tokens"] == estimate["image_tokens"]
+        assert page["predicted_s"] == pytest.approx(seconds["p50"] - queue["wait_s"], abs=0.002)

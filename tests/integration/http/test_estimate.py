@@ -35,6 +35,8 @@ def test_an_estimate_takes_all_that_a_job_takes_or_a_mere_size(system: System):
         assert body["queue"] == {"position": 0, "wait_s": 0}
     assert responses[3].json()["expected_tokens"] == 8
     assert http.get("/v1/jobs").json()["data"] == []
+    stored = http.get(f"/v1/images/{image_id}").json()
+    assert stored["predicted_s"] == pytest.approx(responses[1].json()["seconds"]["encode"])
 
 
 @pytest.mark.parametrize(
