@@ -67,12 +67,9 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 	@exec $(PY) -m scripts.admin $(ARGS)
 
 # Most tests wait for processes that they have started, so more of them run at once than there are
-# cores. The few that measure how fast or how fair something is run one by one afterwards.
+# cores. The few whose subject are fractions of a second run one by one afterwards.
 LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
-CLOCKED := $(foreach name,backpressure fairness overload,tests/integration/jobs/test_$(name).py) \
-	tests/integration/jobs/faults/test_redis_pauses.py \
-	$(foreach name,event_loop largest_bodies largest_results slow_clients,\
-		tests/integration/access/test_$(name).py)
+CLOCKED := tests/integration/jobs/faults/test_redis_pauses.py
 define TEST_ALL
 failed=0; \
 	$(PY) -m pytest -n $(LANES) --dist loadfile --no-loadscope-reorder \

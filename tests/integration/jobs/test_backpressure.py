@@ -7,21 +7,13 @@ import os
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPResponse
 
 import httpx
 import pytest
 from PIL import Image
 
-from tests.support.harness import (
-    QUICK,
-    RedisServer,
-    System,
-    eventually,
-    running_redis,
-    running_system,
-)
+from tests.support.harness import QUICK, System, eventually, running_redis, running_system
 from tests.support.images.image_bytes import saved
 
 #: An answer within it counts as at once: less than a second here, more where the machine is busy.
@@ -61,7 +53,7 @@ def test_a_wait_beyond_the_limit_is_refused_with_the_time_to_come_back(system: S
 def test_a_job_that_would_miss_its_deadline_in_the_queue_is_refused(system: System):
     system.worker(slots=1, **SLOW)
     _, http = system.gateway()
-    for _ in range(5):
+    for _ in range(10):
         assert _ask(http).status_code == 202
     answer = _ask(http, deadline_s=1.5)
     assert _refused(answer, "queue_full")
@@ -95,39 +87,6 @@ def test_an_overdue_job_expires_without_being_started(system: System):
     system.worker()
     expired = http.get(f"/v1/jobs/{job}").json()
     assert (expired["status"], expired["started_at"], expired["output"]) == ("expired", None, None)
-
-
-@pytest.mark.parametrize("silence", [signal.SIGSTOP, signal.SIGKILL])
-def test_a_silent_redis_is_told_at_once_by_every_request(own_redis: RedisServer, tmp_path, silence):
-    with running_system(own_redis.url, tmp_path, **QUICK) as system:
-        worker = system.worker()
-        _, http = system.gateway()
-        image = _noise(64)
-        before = _ask(http).json()["id"]
-
-        def post(number: int) -> tuple[httpx.Response, float]:
-            started = time.monotonic()
-            files = {"image": image} if number % 2 else None
-            answer = http.post("/v1/jobs", data={"prompt": "?"}, files=files)
-            return answer, time.monotonic() - started
-
-        own_redis.signal(silence)
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(post, range(16)))
-        for answer, took_s in answers:
-            assert _refused(answer, "store_unavailable"), answer.text
-            assert took_s < AT_ONCE_S
-        answer, took_s = post(1)
-        assert _refused(answer, "store_unavailable")
-        assert took_s < AT_ONCE_S
-        if silence == signal.SIGKILL:
-            own_redis.stop()
-            own_redis.start()
-        else:
-            own_redis.signal(signal.SIGCONT)
-        eventually(lambda: _ask(http).status_code == 202)
-        eventually(lambda: http.get(f"/v1/jobs/{before}").json()["status"] == "succeeded")
-        assert worker.running
 
 
 def test_a_full_redis_takes_no_job_and_no_worker_ever_hears_of_it(tmp_path):

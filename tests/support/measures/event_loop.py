@@ -36,6 +36,9 @@ _TRIES = 3
 #: Probes on one connection, which ends after a thousand requests.
 _PROBES = 500
 
+#: A loop that waits instead of computing is noticed too, if only after seconds.
+_SILENT_S = 60.0
+
 
 def measure_work_s() -> float:
     """Return the seconds that a piece of work computes now, of the kinds that bodies cause."""
@@ -115,7 +118,7 @@ class EventLoop:
         return sorted(measure_work_s() for _ in range(5))[2]
 
     def _probe(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.http.base_url.port))
+        return socket.create_connection(("127.0.0.1", self.http.base_url.port), _SILENT_S)
 
     def _computing_s(self, probe: socket.socket) -> float:
         before = self._computed_s()

@@ -1,4 +1,4 @@
-"""Short pauses of Redis: nobody is refused for half a second, and no refusal is a lie."""
+"""Pauses of Redis: short ones refuse nobody, long ones all at once, and no refusal is a lie."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 import httpx
@@ -13,6 +14,10 @@ import pytest
 
 from shared.store import keys
 from tests.support.harness import QUICK, RedisServer, eventually, running_system
+from tests.support.images.image_bytes import plain_png
+
+#: An answer within it counts as at once: less than a second here, more where the machine is busy.
+AT_ONCE_S = 3.0
 
 
 class Callers:
@@ -76,3 +81,39 @@ def test_what_is_refused_in_a_pause_is_not_stored(own_redis: RedisServer, tmp_pa
         stored = set(own_redis.client().zrange(keys.QUEUED, 0, -1))
         assert accepted <= stored
         assert stored <= accepted | unknown
+
+
+def _check_refused_at_once(answer: httpx.Response, took_s: float) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), answer.text
+    assert 1 <= int(answer.headers["Retry-After"]) <= 120
+    assert took_s < AT_ONCE_S
+
+
+@pytest.mark.parametrize("silence", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_silent_redis_is_told_at_once_by_every_request(own_redis: RedisServer, tmp_path, silence):
+    with running_system(own_redis.url, tmp_path, **QUICK) as system:
+        worker = system.worker()
+        _, http = system.gateway()
+        image = plain_png("red", 64, 64)
+        before = http.post("/v1/jobs", json={"prompt": "before"}).json()["id"]
+
+        def post(number: int) -> tuple[httpx.Response, float]:
+            started = time.monotonic()
+            files = {"image": image} if number % 2 else None
+            answer = http.post("/v1/jobs", data={"prompt": "?"}, files=files)
+            return answer, time.monotonic() - started
+
+        own_redis.signal(silence)
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(post, range(16)))
+        for answer, took_s in answers:
+            _check_refused_at_once(answer, took_s)
+        _check_refused_at_once(*post(1))
+        if silence == signal.SIGKILL:
+            own_redis.stop()
+            own_redis.start()
+        else:
+            own_redis.signal(signal.SIGCONT)
+        eventually(lambda: http.post("/v1/jobs", json={"prompt": "after"}).status_code == 202)
+        eventually(lambda: http.get(f"/v1/jobs/{before}").json()["status"] == "succeeded")
+        assert worker.running
