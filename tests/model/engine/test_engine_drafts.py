@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 
 from shared.jobs import FinishReason
 from tests.model.checkpoints import answer, image, request, user
+from tests.support.long_form import crossed
 from worker.engine.api import Completion, Delta, EngineRequest
 from worker.engine.sequence import Sequence
 
@@ -182,7 +183,11 @@ def test_what_a_grammar_forces_is_checked_at_once(model, engine_of, constraint) 
         assert outcome(referred) == outcome(expected)
 
 
-@pytest.mark.parametrize("unit", ["abc ", "same line as ever\\n"])
+@pytest.mark.parametrize(
+    ("unit", "model"),
+    crossed(["same line as ever\\n", "abc "], ["tiny", "bundled"]),
+    indirect=["model"],
+)
 def test_a_loop_inside_a_draft_is_left_as_without(model, engine_of, unit) -> None:
     question = request(user("Again."), tokens=1500, regex=f"({unit}){{200}}")
     expected = answer(engine_of(model, "int8", speculation=False), question)

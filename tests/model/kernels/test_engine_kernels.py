@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from shared.settings import Settings
+from tests.support.long_form import ends_of
 from worker.engine.batch import Batch, Segment
 from worker.engine.checkpoint.opening import open_checkpoint
 from worker.engine.config import TextShape
@@ -32,7 +33,7 @@ REFERENCE = TorchOps(torch.float32)
 VARIANTS = [one.name for one in INSTRUCTION_SETS if choose_instructions(one.name) == one]
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+@pytest.fixture(scope="module", params=ends_of(VARIANTS))
 def kernels(request):
     library = load_kernels(request.param)
     if library is None:

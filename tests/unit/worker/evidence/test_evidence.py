@@ -158,9 +158,10 @@ def reader():
     return SecondReader(find_weights(), threads=2)
 
 
-def test_values_of_drawn_papers_are_where_they_were_drawn(reader):
+@pytest.mark.parametrize("number", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2))])
+def test_values_of_drawn_papers_are_where_they_were_drawn(reader, number):
     from tests.unit.worker.evidence.many import is_good, judge
     from tests.unit.worker.evidence.papers import KINDS
 
-    papers = [make(number) for number in range(3) for make in KINDS.values()]
+    papers = [make(number) for make in KINDS.values()]
     assert is_good(sum((judge(reader, paper) for paper in papers), Counter()))

@@ -14,6 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from demo.data import fonts
 from shared.settings import Settings
+from tests.support.long_form import ends_of
 from tests.unit.worker.reader.pages import Drawn, page
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import find_reader
@@ -64,7 +65,8 @@ def test_light_letters_on_a_dark_ground_are_read(reader):
 
 
 @pytest.mark.parametrize(
-    "turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270]
+    "turn",
+    ends_of([Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_90]),
 )
 def test_a_turned_page_is_read_and_its_lines_stay_in_the_pixels_of_the_image(reader, turn):
     drawn = page(4, 6)
@@ -109,7 +111,7 @@ def test_columns_are_read_one_after_the_other(reader):
     assert errors(reader.read(both), left.lines + right.lines) <= 0.02
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", ends_of([2, 3, 5]))
 def test_short_columns_are_read_one_after_the_other(reader, count):
     both = Image.new("RGB", (1240, 60 + 80 + 30 * count + 60), "white")
     pen = ImageDraw.Draw(both)
